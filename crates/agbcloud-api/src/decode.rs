@@ -1,0 +1,82 @@
+//! Reading a good answer without ever losing its head.
+//!
+//! progenitor's own reading drops status and headers when the body is not what was expected. Here such an
+//! answer comes back as [`Error::UnexpectedResponse`], rebuilt with everything that had arrived.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use progenitor_client::{Error, ResponseValue};
+use reqwest::{Response, ResponseBuilderExt};
+use serde::de::DeserializeOwned;
+
+/// How much of an answer is read at most: 64 MiB. A page of 1000 entries with the longest paths, every
+/// character escaped, is below 8 MiB.
+pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why the body of an [`Error::UnexpectedResponse`] with a good status is not whole; found in the response's
+/// extensions.
+///
+/// ```
+/// # fn show(response: &reqwest::Response) {
+/// if let Some(fault) = response.extensions().get::<agbcloud_api::BodyFault>() {
+///     eprintln!("the answer broke off: {fault:?}");
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum BodyFault {
+    /// The connection failed in the middle of the body.
+    Broken(Arc<reqwest::Error>),
+    /// The body is larger than [`MAX_BODY_BYTES`].
+    TooLarge,
+}
+
+pub(crate) async fn decode<T: DeserializeOwned, E>(
+    mut response: Response,
+) -> Result<ResponseValue<T>, Error<E>> {
+    let mut body = BytesMut::new();
+    let fault = read(&mut response, &mut body).await.err();
+    if fault.is_none()
+        && let Ok(value) = serde_json::from_slice(&body)
+    {
+        let headers = std::mem::take(response.headers_mut());
+        return Ok(ResponseValue::new(value, response.status(), headers));
+    }
+    Err(Error::UnexpectedResponse(rebuild(response, body, fault)))
+}
+
+async fn read(response: &mut Response, body: &mut BytesMut) -> Result<(), BodyFault> {
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY_BYTES => {
+                return Err(BodyFault::TooLarge);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(BodyFault::Broken(Arc::new(error.without_url()))),
+        }
+    }
+}
+
+fn rebuild(mut response: Response, body: BytesMut, fault: Option<BodyFault>) -> Response {
+    let mut rebuilt = http::Response::new(body.freeze());
+    *rebuilt.status_mut() = response.status();
+    *rebuilt.version_mut() = response.version();
+    *rebuilt.headers_mut() = std::mem::take(response.headers_mut());
+    if let Some(fault) = fault {
+        rebuilt.extensions_mut().insert(fault);
+    }
+    with_url(rebuilt, response.url().clone()).into()
+}
+
+/// Reqwest keeps a response's URL in an extension that only its builder trait can make.
+fn with_url<B>(mut response: http::Response<B>, url: reqwest::Url) -> http::Response<B> {
+    if let Ok(carrier) = http::Response::builder().url(url).body(()) {
+        response
+            .extensions_mut()
+            .extend(carrier.into_parts().0.extensions);
+    }
+    response
+}

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "client")]
+mod decode;
+mod generated;
+mod signed_url;
+
+#[cfg(feature = "client")]
+pub use decode::{BodyFault, MAX_BODY_BYTES};
+#[cfg(feature = "client")]
+pub use generated::client::{
+    ByteStream, Client, ClientInfo, Error, ResponseValue, builder, prelude,
+};
+pub use generated::types;
+pub use signed_url::SignedUrl;

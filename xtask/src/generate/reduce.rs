@@ -1,0 +1,76 @@
+//! What the generator is given: the specification less what progenitor 0.15 can't take or would make worse.
+//!
+//! * Failures (`4XX`, `5XX`) go: with a type for them, a gateway's HTML answer would lose its status and its
+//!   headers; without, every failure reaches the caller as the untouched response.
+//! * Request bodies go: the service wants none, and progenitor would make the optional one required.
+//! * `nullable` and the `allOf` around one reference go: every field of an answer is optional already, and
+//!   an `Option` reads null as absent. Only arrays keep it, since an optional array is no `Option` otherwise.
+//! * A query parameter with a default becomes optional without one, so that what the caller does not say is
+//!   not sent.
+//! * Examples and extensions go: they carry nothing for code.
+
+use serde_json::Value;
+
+use crate::spec::{Spec, SpecError};
+
+pub(super) fn reduce(spec: &Spec) -> Result<Value, SpecError> {
+    let mut document = spec.document.clone();
+    for operation in operations_mut(&mut document) {
+        operation.remove("requestBody");
+        if let Some(responses) = operation
+            .get_mut("responses")
+            .and_then(Value::as_object_mut)
+        {
+            responses.retain(|status, _| status.starts_with('2'));
+        }
+    }
+    if let Some(components) = document
+        .get_mut("components")
+        .and_then(Value::as_object_mut)
+    {
+        components.remove("examples");
+        components.remove("requestBodies");
+    }
+    soften(&mut document);
+    Ok(document)
+}
+
+fn operations_mut(
+    document: &mut Value,
+) -> impl Iterator<Item = &mut serde_json::Map<String, Value>> {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    paths
+        .into_iter()
+        .flat_map(|paths| paths.values_mut())
+        .filter_map(Value::as_object_mut)
+        .flat_map(|item| item.values_mut())
+        .filter_map(Value::as_object_mut)
+}
+
+/// Drops, at any depth, what says nothing to the generator.
+fn soften(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(soften),
+        Value::Object(fields) => {
+            let is_array = fields.get("type").is_some_and(|kind| kind == "array");
+            fields.retain(|name, _| match name.as_str() {
+                "nullable" => is_array,
+                "default" | "examples" | "x-always" => false,
+                _ => true,
+            });
+            if let Some(only) = only_reference(fields.get("allOf")) {
+                *value = only;
+            } else {
+                fields.values_mut().for_each(soften);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn only_reference(all_of: Option<&Value>) -> Option<Value> {
+    match all_of?.as_array()?.as_slice() {
+        [only] if only.get("$ref").is_some() => Some(only.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,100 @@
+//! The specification as a document: loading it and finding one's way in it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// Where the specification lives, below the root of the repository.
+pub(crate) const SPEC: &str = "spec/context-api.yaml";
+
+/// Why the specification can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpecError {
+    /// The file can't be read.
+    #[error("can't read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is no YAML.
+    #[error("spec/context-api.yaml is not valid YAML: {0}")]
+    Yaml(#[from] serde_norway::Error),
+    /// A `$ref` leads nowhere.
+    #[error("spec/context-api.yaml: the reference `{0}` leads nowhere")]
+    Reference(String),
+}
+
+/// The specification: its bytes as they are on disk, and what they say.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) document: Value,
+}
+
+/// One operation of the specification.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) definition: &'a Value,
+}
+
+impl Spec {
+    pub(crate) fn load(root: &Path) -> Result<Self, SpecError> {
+        let path = root.join(SPEC);
+        let bytes = std::fs::read(&path).map_err(|source| SpecError::Read { path, source })?;
+        Self::parse(bytes)
+    }
+
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, SpecError> {
+        let document = serde_norway::from_slice(&bytes)?;
+        Ok(Self { bytes, document })
+    }
+
+    /// Follows `$ref` until something stands there itself.
+    pub(crate) fn resolve<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, SpecError> {
+        // A chain longer than this is a circle.
+        for _ in 0..16 {
+            let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
+                return Ok(value);
+            };
+            value = reference
+                .strip_prefix('#')
+                .and_then(|pointer| self.document.pointer(pointer))
+                .ok_or_else(|| SpecError::Reference(reference.to_owned()))?;
+        }
+        Err(SpecError::Reference(value.to_string()))
+    }
+
+    /// Every operation, in the order of the document.
+    pub(crate) fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        let paths = self.document.get("paths").and_then(Value::as_object);
+        paths.into_iter().flatten().flat_map(|(path, item)| {
+            let methods = item.as_object().into_iter().flatten();
+            methods.filter_map(|(method, definition)| {
+                let id = definition.get("operationId")?.as_str()?;
+                Some(Operation {
+                    id,
+                    method,
+                    path,
+                    definition,
+                })
+            })
+        })
+    }
+
+    /// The component schemas by name.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let schemas = self
+            .document
+            .pointer("/components/schemas")
+            .and_then(Value::as_object);
+        schemas
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| (name.as_str(), schema))
+    }
+}
