@@ -1,1 +1,30 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod clear;
+mod client;
+mod config;
+mod context;
+mod error;
+mod file;
+mod name;
+mod page;
+mod response;
+mod time;
+mod wire;
+
+pub use clear::{Clear, ClearHandle, Cleared, DEFAULT_CLEAR_TIMEOUT, DEFAULT_POLL_INTERVAL};
+pub use client::Agb;
+pub use config::{AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_TIMEOUT};
+pub use context::{
+    Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,
+    LookupByName,
+};
+pub use error::{Error, ErrorKind, Operation, Result};
+pub use file::{
+    DeleteFile, Download, DownloadTarget, Downloaded, FileEntry, FileItems, FileKind, FilePage,
+    FilePages, Files, ListFiles, PresignedUrl, Progress, ReadFile, Upload, UploadSource, Uploaded,
+};
+pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
+pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
+pub use response::Response;
+pub use time::Timestamp;

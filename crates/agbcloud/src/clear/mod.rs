@@ -1,0 +1,125 @@
+//! Clearing a context: starting it, waiting for it, taking it up again.
+
+mod cadence;
+mod handle;
+
+use std::{future::IntoFuture, time::Duration};
+
+use futures_core::future::BoxFuture;
+
+pub use handle::ClearHandle;
+
+use crate::{Agb, ContextId, Operation, Response, Result, wire::call};
+
+/// How long a clear is waited for when nothing else is said.
+pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest time between two looks at a clear when nothing else is said.
+pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How a clear is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    timeout: Duration,
+    poll_interval: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            timeout: DEFAULT_CLEAR_TIMEOUT,
+            poll_interval: DEFAULT_POLL_INTERVAL,
+        }
+    }
+}
+
+/// A clear that has not been sent: await it to clear and wait, or [`start`](Self::start) it.
+/// From [`Contexts::clear`](crate::Contexts::clear).
+///
+/// The service answers when the files are gone from view, and deletes them in the background: the context is
+/// `clearing` until then, `available` after.
+#[derive(Debug, Clone)]
+#[must_use = "a clear does nothing until it is awaited or started"]
+pub struct Clear {
+    agb: Agb,
+    id: ContextId,
+    patience: Patience,
+}
+
+/// A clear that has ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "ClearContextResult")]
+pub struct Cleared {
+    /// Time from the start of the waiting to the look that saw it done.
+    pub elapsed: Duration,
+    /// How often the state was looked at.
+    pub polls: u32,
+}
+
+impl Clear {
+    pub(crate) fn new(agb: Agb, id: ContextId) -> Self {
+        Self {
+            agb,
+            id,
+            patience: Patience::default(),
+        }
+    }
+
+    /// How long to wait at most, in real time, the calls included; [`DEFAULT_CLEAR_TIMEOUT`] if not said. The
+    /// last look begins when the time is up and is given one poll interval to answer.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.patience.timeout = timeout;
+        self
+    }
+
+    /// The longest time between two looks; [`DEFAULT_POLL_INTERVAL`] if not said. The first looks come
+    /// sooner: after 100 ms, then at distances that grow with the time already waited.
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.patience.poll_interval = interval;
+        self
+    }
+
+    /// Starts the clear and does not wait. Dropping the handle does not stop the clear.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # use std::time::Duration;
+    /// let context = agb.contexts().get_or_create("my-project").await?;
+    /// let clear = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// let handle = clear.start().await?;
+    /// // … do something else …
+    /// handle.wait().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context, and those of any call.
+    #[doc(alias = "clear_async")]
+    pub async fn start(self) -> Result<Response<ClearHandle>> {
+        let id = self.id.clone();
+        let response = call(&self.agb, Operation::ClearContext, |wire| {
+            wire.clear_context(id)
+        })
+        .await?;
+        Ok(response.map(|_| ClearHandle::started(self.agb, self.id, self.patience)))
+    }
+
+    async fn run(self) -> Result<Cleared> {
+        self.start().await?.wait().await
+    }
+}
+
+impl IntoFuture for Clear {
+    type Output = Result<Cleared>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}

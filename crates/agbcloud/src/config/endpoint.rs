@@ -1,0 +1,69 @@
+//! The endpoint: what a user types becomes a base URL.
+
+use reqwest::Url;
+
+use super::wrong;
+use crate::Result;
+
+/// Checks an endpoint and gives it with a scheme and without a slash at the end.
+pub(super) fn endpoint(given: &str) -> Result<String> {
+    let given = given.trim();
+    let with_scheme = if given.contains("://") {
+        given.to_owned()
+    } else {
+        format!("https://{given}")
+    };
+    let example = "give a URL like https://sdk-api.agb.cloud or http://127.0.0.1:8780";
+    let url = Url::parse(&with_scheme)
+        .map_err(|_| wrong(format!("the endpoint is no URL: {example}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong(format!(
+            "the endpoint must be http or https: {example}"
+        )));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(
+            "the endpoint must not contain a user or password: the API key is a setting of its own",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong(format!(
+            "the endpoint must not contain `?` or `#`: {example}"
+        )));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_type_becomes_a_base_url() {
+        for (given, base) in [
+            ("sdk-api.agb.cloud", "https://sdk-api.agb.cloud"),
+            (" https://a.example/ ", "https://a.example"),
+            ("http://127.0.0.1:8780", "http://127.0.0.1:8780"),
+            ("localhost:8780", "https://localhost:8780"),
+            ("http://a.example/prefix/", "http://a.example/prefix"),
+        ] {
+            assert_eq!(endpoint(given).unwrap(), base);
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_called_is_refused() {
+        for bad in [
+            "",
+            "http://",
+            "ftp://a",
+            "file:///etc",
+            "https://u:p@a",
+            "https://a?x=1",
+            "https://a#b",
+            "a b",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Settings: from code, the environment and `.env`, in this order.
+
+mod api_key;
+mod endpoint;
+mod sources;
+
+use std::time::Duration;
+
+pub(crate) use api_key::ApiKey;
+use endpoint::endpoint;
+use sources::Sources;
+
+use crate::{Agb, Error, ErrorKind, Result};
+
+/// The service that is called when no other is named.
+pub const DEFAULT_ENDPOINT: &str = "https://sdk-api.agb.cloud";
+
+/// How long one call may take when nothing else is said.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Makes an [`Agb`]. Each setting is taken from the first of these that has it: this builder, the environment,
+/// a file `.env` in the working directory, the default.
+///
+/// | setting | environment and `.env` | default |
+/// | --- | --- | --- |
+/// | [`api_key`](Self::api_key) | `AGB_API_KEY` | none: it is an error |
+/// | [`endpoint`](Self::endpoint) | `AGB_ENDPOINT` | [`DEFAULT_ENDPOINT`] |
+/// | [`timeout`](Self::timeout) | `AGB_TIMEOUT_MS`, milliseconds | [`DEFAULT_TIMEOUT`] |
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let agb = agbcloud::Agb::builder()
+///     .api_key("my-api-key")
+///     .endpoint("http://127.0.0.1:8780")
+///     .timeout(Duration::from_secs(10))
+///     .build()?;
+/// # Ok::<(), agbcloud::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct AgbBuilder {
+    api_key: Option<ApiKey>,
+    endpoint: Option<String>,
+    timeout: Option<Duration>,
+}
+
+impl AgbBuilder {
+    /// The API key. It is sent to the endpoint alone, and shown nowhere.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(ApiKey::new(key.into()));
+        self
+    }
+
+    /// The service's base URL. Without a scheme it means `https://`.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// How long one call to the service may take, from connecting to the last byte of the answer; at least a
+    /// millisecond. Transfers of files have no such limit: they end when no byte moves for 30 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Settles the settings and makes the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] if there is no API key or a setting can't be used.
+    pub fn build(self) -> Result<Agb> {
+        Agb::new(self.settle(&Sources::of_process())?)
+    }
+
+    fn settle(self, sources: &Sources) -> Result<Settings> {
+        let api_key = match self.api_key {
+            Some(key) => key,
+            None => ApiKey::new(sources.find("AGB_API_KEY").ok_or_else(|| no_key(sources))?),
+        };
+        let given = self.endpoint.or_else(|| sources.find("AGB_ENDPOINT"));
+        let timeout = match self.timeout {
+            Some(timeout) => timeout,
+            None => sources
+                .find("AGB_TIMEOUT_MS")
+                .map_or(Ok(DEFAULT_TIMEOUT), |text| milliseconds(&text))?,
+        };
+        if timeout < Duration::from_millis(1) {
+            return Err(wrong("the timeout must be at least one millisecond"));
+        }
+        Ok(Settings {
+            api_key: api_key.checked()?,
+            endpoint: endpoint(given.as_deref().unwrap_or(DEFAULT_ENDPOINT))?,
+            timeout,
+        })
+    }
+}
+
+/// Settings that can be used.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) api_key: ApiKey,
+    /// Without a slash at the end.
+    pub(crate) endpoint: String,
+    pub(crate) timeout: Duration,
+}
+
+fn wrong(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
+}
+
+fn no_key(sources: &Sources) -> Error {
+    let hint = match sources.damaged_line() {
+        Some(line) => format!(" (line {line} of the .env file can't be read)"),
+        None => String::new(),
+    };
+    wrong(format!(
+        "no API key: set AGB_API_KEY in the environment or in a .env file, or call api_key(…){hint}"
+    ))
+}
+
+fn milliseconds(text: &str) -> Result<Duration> {
+    match text.trim().parse() {
+        Ok(number) if number > 0 => Ok(Duration::from_millis(number)),
+        _ => Err(wrong(
+            "AGB_TIMEOUT_MS must be a whole number of milliseconds, at least 1",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settle(builder: AgbBuilder, process: &[(&str, &str)], dotenv: &str) -> Result<Settings> {
+        builder.settle(&Sources::given(process, dotenv))
+    }
+
+    #[test]
+    fn code_comes_before_environment_before_dotenv_before_default() {
+        let dotenv = "AGB_API_KEY=from-file\nAGB_ENDPOINT=file.example\nAGB_TIMEOUT_MS=3\n";
+        let process = [
+            ("AGB_API_KEY", "from-env"),
+            ("AGB_ENDPOINT", "env.example"),
+            ("AGB_TIMEOUT_MS", "2"),
+        ];
+        let code = AgbBuilder::default()
+            .api_key("from-code")
+            .endpoint("code.example")
+            .timeout(Duration::from_millis(1));
+
+        for (builder, process, dotenv, key, endpoint, timeout) in [
+            (
+                code,
+                &process[..],
+                dotenv,
+                "from-code",
+                "https://code.example",
+                1,
+            ),
+            (
+                AgbBuilder::default(),
+                &process[..],
+                dotenv,
+                "from-env",
+                "https://env.example",
+                2,
+            ),
+            (
+                AgbBuilder::default(),
+                &[],
+                dotenv,
+                "from-file",
+                "https://file.example",
+                3,
+            ),
+            (
+                AgbBuilder::default(),
+                &[("AGB_API_KEY", "k")],
+                "",
+                "k",
+                DEFAULT_ENDPOINT,
+                60_000,
+            ),
+        ] {
+            let settings = settle(builder, process, dotenv).unwrap();
+            assert_eq!(settings.api_key.expose(), key);
+            assert_eq!(settings.endpoint, endpoint);
+            assert_eq!(settings.timeout, Duration::from_millis(timeout));
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        let settings = settle(
+            AgbBuilder::default(),
+            &[("AGB_API_KEY", "")],
+            "AGB_API_KEY=file",
+        )
+        .unwrap();
+        assert_eq!(settings.api_key.expose(), "file");
+    }
+
+    #[test]
+    fn bad_settings_say_where_to_mend_them_and_show_no_key() {
+        for (process, dotenv, part) in [
+            (&[][..], "", "AGB_API_KEY"),
+            (&[], "A=1\nAGB_API_KEY='secret-1\n", "line 2"),
+            (&[("AGB_API_KEY", "secret-1\u{7}")], "", "API key"),
+            (
+                &[("AGB_API_KEY", "k"), ("AGB_TIMEOUT_MS", "soon")],
+                "",
+                "AGB_TIMEOUT_MS",
+            ),
+            (
+                &[("AGB_API_KEY", "k"), ("AGB_TIMEOUT_MS", "0")],
+                "",
+                "AGB_TIMEOUT_MS",
+            ),
+            (
+                &[("AGB_API_KEY", "k"), ("AGB_ENDPOINT", "ftp://a")],
+                "",
+                "http",
+            ),
+        ] {
+            let error = settle(AgbBuilder::default(), process, dotenv).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(part), "{error}");
+            assert!(!format!("{error:?}").contains("secret-1"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_the_key() {
+        let builder = AgbBuilder::default().api_key("secret-1");
+        assert!(!format!("{builder:?}").contains("secret-1"));
+    }
+}

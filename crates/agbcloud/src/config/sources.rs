@@ -1,0 +1,75 @@
+//! Where a setting can stand outside of code.
+
+use std::{collections::HashMap, path::Path};
+
+/// The process environment and what a `.env` file says, which is never written into the environment.
+#[derive(Default)]
+pub(super) struct Sources {
+    process: HashMap<String, String>,
+    dotenv: HashMap<String, String>,
+    damaged_line: Option<usize>,
+}
+
+const NAMES: [&str; 3] = ["AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS"];
+
+impl Sources {
+    /// This process's environment, and `.env` in its working directory if there is one.
+    pub(super) fn of_process() -> Self {
+        let mut sources = Self::default();
+        for name in NAMES {
+            if let Ok(value) = std::env::var(name) {
+                sources.process.insert(name.to_owned(), value);
+            }
+        }
+        if let Ok(text) = std::fs::read_to_string(Path::new(".env")) {
+            sources.read_dotenv(&text);
+        }
+        sources
+    }
+
+    /// The first filled value of a setting.
+    pub(super) fn find(&self, name: &str) -> Option<String> {
+        let filled = |values: &HashMap<String, String>| {
+            values
+                .get(name)
+                .filter(|value| !value.trim().is_empty())
+                .cloned()
+        };
+        filled(&self.process).or_else(|| filled(&self.dotenv))
+    }
+
+    /// Number of the first line of `.env` that is no setting. Its text is not told: a key could be in it.
+    pub(super) fn damaged_line(&self) -> Option<usize> {
+        self.damaged_line
+    }
+
+    fn read_dotenv(&mut self, text: &str) {
+        for pair in dotenvy::from_read_iter(text.as_bytes()) {
+            match pair {
+                Ok((name, value)) => {
+                    self.dotenv.entry(name).or_insert(value);
+                }
+                Err(dotenvy::Error::LineParse(line, _)) => {
+                    let number = text
+                        .lines()
+                        .position(|candidate| line.contains(candidate.trim()));
+                    self.damaged_line
+                        .get_or_insert(number.map_or(1, |index| index + 1));
+                }
+                Err(_) => break,
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn given(process: &[(&str, &str)], dotenv: &str) -> Self {
+        let mut sources = Self::default();
+        for (name, value) in process {
+            sources
+                .process
+                .insert((*name).to_owned(), (*value).to_owned());
+        }
+        sources.read_dotenv(dotenv);
+        sources
+    }
+}

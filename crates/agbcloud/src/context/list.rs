@@ -1,0 +1,333 @@
+//! Listing contexts.
+
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use agbcloud_api::types::{ContextListData, ListContextsResponse};
+use futures_core::future::BoxFuture;
+
+use crate::{
+    Agb, Context, Error, ErrorKind, Operation, Response, Result,
+    page::{Items, Pages, Source, named_stream, page_size},
+    wire::{ContextQuery, call},
+};
+
+/// A listing that has not been sent. From [`Contexts::list`](crate::Contexts::list). Order: create time.
+#[derive(Debug, Clone)]
+#[must_use = "a listing does nothing until it is sent or streamed"]
+#[doc(alias = "ContextListParams")]
+pub struct ListContexts {
+    agb: Agb,
+    page_size: Option<u32>,
+    token: Option<String>,
+}
+
+/// One page of contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "ContextListResult")]
+pub struct ContextPage {
+    /// The contexts of this page.
+    pub contexts: Vec<Context>,
+    /// Where the next page starts, for [`ListContexts::start_at`]; `None` on the last page.
+    pub next_token: Option<String>,
+    /// The page size that the service used.
+    pub max_results: Option<u32>,
+    /// Contexts over all pages.
+    pub total_count: Option<u64>,
+    /// Id of the call that fetched this page.
+    pub request_id: Option<String>,
+}
+
+impl ListContexts {
+    pub(super) fn new(agb: Agb) -> Self {
+        Self {
+            agb,
+            page_size: None,
+            token: None,
+        }
+    }
+
+    /// Contexts in one page: from 1, over 1000 means 1000;
+    /// [`DEFAULT_PAGE_SIZE`](crate::DEFAULT_PAGE_SIZE) if not said. A page size of 0 is refused when the
+    /// listing is sent.
+    #[doc(alias = "max_results")]
+    pub fn page_size(mut self, size: u32) -> Self {
+        self.page_size = Some(size);
+        self
+    }
+
+    /// Starts where a page before said that the next one starts: [`ContextPage::next_token`]. An empty token
+    /// is the start.
+    pub fn start_at(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into()).filter(|token| !token.is_empty());
+        self
+    }
+
+    /// Fetches one page.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agb.contexts().get_or_create("my-project").await?;
+    /// let page = agb.contexts().list().page_size(10).send().await?;
+    /// println!("{} of {:?}", page.contexts.len(), page.total_count);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page size of 0,
+    /// [`Rejected`](crate::ErrorKind::Rejected) for a token that the service did not issue to this key, and
+    /// those of any call.
+    pub async fn send(self) -> Result<Response<ContextPage>> {
+        fetch(&self.agb, self.page_size, self.token).await
+    }
+
+    /// All pages from here on, as a stream.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agb.contexts().get_or_create("my-project").await?;
+    /// let mut pages = agb.contexts().list().page_size(100).by_page();
+    /// while let Some(page) = pages.next().await {
+    ///     println!("{} contexts", page?.contexts.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn by_page(self) -> ContextPages {
+        ContextPages(Pages::new(self.into_source()))
+    }
+
+    /// All contexts from here on, as a stream.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agb.contexts().get_or_create("my-project").await?;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let contexts: Vec<_> = agb.contexts().list().by_item().try_collect().await?;
+    /// assert_eq!(contexts.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn by_item(self) -> ContextItems {
+        ContextItems(Items::new(self.into_source()))
+    }
+
+    fn into_source(self) -> ContextSource {
+        ContextSource {
+            listing: self,
+            seen: HashSet::new(),
+        }
+    }
+}
+
+named_stream! {
+    /// The pages of a listing of contexts. From [`ListContexts::by_page`]; any error ends it, and one of kind
+    /// [`RepeatedToken`](crate::ErrorKind::RepeatedToken) means that the pages before it are good.
+    ContextPages, Pages<ContextSource>, ContextPage
+}
+
+named_stream! {
+    /// The contexts of a listing, one by one. From [`ListContexts::by_item`]; it ends like [`ContextPages`].
+    ContextItems, Items<ContextSource>, Context
+}
+
+struct ContextSource {
+    listing: ListContexts,
+    /// Hashes of the tokens that were used, so that a service that repeats one can't make an endless loop.
+    seen: HashSet<u64>,
+}
+
+impl Source for ContextSource {
+    type Page = ContextPage;
+    type Item = Context;
+
+    fn fetch(mut self) -> BoxFuture<'static, Result<(ContextPage, Option<Self>)>> {
+        Box::pin(async move {
+            if let Some(token) = &self.listing.token
+                && !self.seen.insert(hash(token))
+            {
+                let message = "the service gave a page token that it had given before";
+                return Err(Error::new(ErrorKind::RepeatedToken, message)
+                    .with_operation(Operation::ListContexts));
+            }
+            let token = self.listing.token.take();
+            let page = fetch(&self.listing.agb, self.listing.page_size, token)
+                .await?
+                .into_inner();
+            self.listing.token = page.next_token.clone();
+            let next = self.listing.token.is_some().then_some(self);
+            Ok((page, next))
+        })
+    }
+
+    fn items(page: ContextPage) -> Vec<Context> {
+        page.contexts
+    }
+}
+
+fn hash(token: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish()
+}
+
+async fn fetch(
+    agb: &Agb,
+    size: Option<u32>,
+    token: Option<String>,
+) -> Result<Response<ContextPage>> {
+    let operation = Operation::ListContexts;
+    let size = page_size(size).map_err(|error| error.with_operation(operation))?;
+    let query = ContextQuery {
+        page_size: size,
+        token,
+    };
+    let response = call(agb, operation, |wire| wire.list_contexts(query)).await?;
+    let request_id = response.request_id().map(str::to_owned);
+    response
+        .try_map(|envelope| page(envelope, request_id))
+        .map_err(|error| error.with_operation(operation))
+}
+
+/// The fields of pagination stand beside `data`; should `data` ever be an object, inside it.
+fn page(envelope: ListContextsResponse, request_id: Option<String>) -> Result<ContextPage> {
+    let (contexts, inner) = match envelope.data {
+        Some(ContextListData::Array(contexts)) => (contexts, None),
+        Some(ContextListData::ContextListObject(mut object)) => {
+            (object.items.take().unwrap_or_default(), Some(object))
+        }
+        None => (Vec::new(), None),
+    };
+    let inner = inner.unwrap_or_default();
+    Ok(ContextPage {
+        contexts: contexts
+            .into_iter()
+            .map(Context::from_wire)
+            .collect::<Result<_>>()?,
+        next_token: envelope
+            .next_token
+            .or(inner.next_token)
+            .filter(|token| !token.is_empty()),
+        max_results: envelope
+            .max_results
+            .or(inner.max_results)
+            .and_then(|n| n.try_into().ok()),
+        total_count: envelope
+            .total_count
+            .or(inner.total_count)
+            .and_then(|n| n.try_into().ok()),
+        request_id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::{MockWire, answer};
+
+    fn contexts(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {
+        range
+            .map(|n| json!({"id": format!("SdkCtx-{n}"), "name": format!("n{n}")}))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn every_page_is_fetched_with_the_token_of_the_one_before() {
+        let mut wire = MockWire::new();
+        wire.expect_list_contexts().times(4).returning(|query| {
+            let start = query.token.map_or(0, |token| token.parse().unwrap());
+            let end = 31.min(start + query.page_size as usize);
+            let next = if end < 31 {
+                json!(end.to_string())
+            } else {
+                json!("")
+            };
+            answer(json!({
+                "success": true, "data": contexts(start..end), "nextToken": next, "totalCount": 31,
+            }))
+        });
+        let listing = Agb::on(wire).contexts().list().page_size(10);
+        let names: Vec<String> = listing
+            .by_item()
+            .map_ok(|context| context.name)
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(names, (0..31).map(|n| format!("n{n}")).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_repeated_token_is_an_error_after_the_good_pages() {
+        let mut wire = MockWire::new();
+        wire.expect_list_contexts().times(3).returning(|query| {
+            let next = if query.token.as_deref() == Some("a") {
+                "b"
+            } else {
+                "a"
+            };
+            answer(json!({"success": true, "data": contexts(0..1), "nextToken": next}))
+        });
+        let mut pages = Agb::on(wire).contexts().list().by_page();
+        for _ in 0..3 {
+            assert!(pages.next().await.unwrap().is_ok());
+        }
+        let error = pages.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RepeatedToken);
+        assert!(pages.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn pagination_inside_data_is_read_too() {
+        let mut wire = MockWire::new();
+        wire.expect_list_contexts().returning(|_| {
+            let data = json!({"items": contexts(0..2), "nextToken": "t", "totalCount": 9, "maxResults": 2});
+            answer(json!({"success": true, "data": data}))
+        });
+        let page = Agb::on(wire).contexts().list().send().await.unwrap();
+        assert_eq!(
+            (page.contexts.len(), page.next_token.as_deref()),
+            (2, Some("t"))
+        );
+        assert_eq!((page.total_count, page.max_results), (Some(9), Some(2)));
+    }
+
+    #[tokio::test]
+    async fn a_page_size_is_refused_or_cut_before_it_is_sent() {
+        let mut wire = MockWire::new();
+        wire.expect_list_contexts()
+            .withf(|query| query.page_size == 1000)
+            .times(1)
+            .returning(|_| answer(json!({"success": true, "data": null})));
+        let contexts = Agb::on(wire).contexts();
+        assert!(
+            contexts
+                .list()
+                .page_size(5000)
+                .send()
+                .await
+                .unwrap()
+                .contexts
+                .is_empty()
+        );
+        let error = contexts.list().page_size(0).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+}

@@ -1,0 +1,97 @@
+//! Finding one context, by id or by name.
+
+use std::future::IntoFuture;
+
+use futures_core::future::BoxFuture;
+
+use crate::{
+    Agb, Context, ContextName, Error, ErrorKind, Operation, RegionId, Response, Result,
+    name::checked,
+    wire::{Lookup, call},
+};
+
+/// A look-up by name that has not been sent: await it. From
+/// [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
+/// [`Contexts::get_or_create`](crate::Contexts::get_or_create).
+#[derive(Debug)]
+#[must_use = "a look-up does nothing until it is awaited"]
+pub struct LookupByName {
+    agb: Agb,
+    name: Result<ContextName>,
+    create: bool,
+    region: Option<Result<RegionId>>,
+}
+
+impl LookupByName {
+    pub(super) fn new(agb: Agb, name: Result<ContextName>, create: bool) -> Self {
+        Self {
+            agb,
+            name,
+            create,
+            region: None,
+        }
+    }
+
+    /// Looks, or creates, in this region instead of the service's default, cn-hangzhou. The same name can
+    /// stand once in each region.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let here = agb.contexts().get_or_create("my-project").await?;
+    /// let there = agb.contexts().get_or_create("my-project").region("cn-shanghai").await?;
+    /// assert_ne!(here.id, there.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "login_region_id")]
+    pub fn region<R>(mut self, region: R) -> Self
+    where
+        R: TryInto<RegionId>,
+        R::Error: Into<Error>,
+    {
+        self.region = Some(checked(region));
+        self
+    }
+
+    async fn send(self) -> Result<Response<Context>> {
+        let invalid = |error: Error| error.with_operation(Operation::GetContext);
+        let name = self.name.map_err(invalid)?;
+        let region = self.region.transpose().map_err(invalid)?;
+        run(
+            &self.agb,
+            Lookup::Name {
+                name,
+                create: self.create,
+                region,
+            },
+        )
+        .await
+    }
+}
+
+impl IntoFuture for LookupByName {
+    type Output = Result<Response<Context>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// Looks one context up.
+pub(crate) async fn run(agb: &Agb, lookup: Lookup) -> Result<Response<Context>> {
+    let operation = Operation::GetContext;
+    let response = call(agb, operation, |wire| wire.get_context(lookup)).await?;
+    response
+        .try_map(|envelope| match envelope.data {
+            Some(context) => Context::from_wire(context),
+            None => Err(Error::new(
+                ErrorKind::InvalidResponse,
+                "the answer holds no context",
+            )),
+        })
+        .map_err(|error| error.with_operation(operation))
+}

@@ -1,0 +1,346 @@
+//! From an answer, or the lack of one, to an [`Error`].
+
+use std::time::{Duration, SystemTime};
+
+use agbcloud_api::{BodyFault, types::Failure};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+
+use super::{Error, ErrorKind, redact, snippet};
+
+/// Bytes of a body that an error keeps.
+const BODY_START: usize = 1024;
+
+/// Bytes of a failed answer that are read to find the envelope in it.
+const ENVELOPE_LIMIT: usize = 64 * 1024;
+
+/// What the envelope of an answer says of how the call went.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Verdict {
+    pub(crate) success: Option<bool>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) http_status_code: Option<i32>,
+}
+
+/// What an object store says of why it refused.
+#[derive(Debug, Default)]
+pub(crate) struct StoreRefusal {
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) request_id: Option<String>,
+}
+
+impl From<Failure> for Verdict {
+    fn from(failure: Failure) -> Self {
+        Self {
+            success: failure.success,
+            code: failure.code,
+            message: failure.message,
+            request_id: failure.request_id,
+            http_status_code: failure.http_status_code,
+        }
+    }
+}
+
+impl Error {
+    /// An answer whose envelope says that the call failed.
+    pub(crate) fn from_verdict(
+        status: u16,
+        headers: &HeaderMap,
+        verdict: Verdict,
+        key: &str,
+    ) -> Self {
+        let told = verdict
+            .http_status_code
+            .and_then(|code| u16::try_from(code).ok());
+        let effective = if status == 200 {
+            told.unwrap_or(status)
+        } else {
+            status
+        };
+        let code = verdict.code.filter(|code| !code.is_empty() && code != "ok");
+        let message = redact(
+            &snippet(verdict.message.as_deref().unwrap_or_default()),
+            key,
+        );
+        let mut error = Self::new(kind_of(effective, code.as_deref()), message);
+        error.0.status = Some(status);
+        error.0.code = code.map(|code| redact(&snippet(&code), key));
+        error.0.request_id = filled(verdict.request_id).or_else(|| request_id(headers));
+        error.0.retry_after = retry_after(headers, SystemTime::now());
+        error
+    }
+
+    /// A failure of the raw client: no answer, or one that is not a good envelope.
+    pub(crate) async fn from_raw(error: agbcloud_api::Error, key: &str) -> Self {
+        match error {
+            agbcloud_api::Error::UnexpectedResponse(response) => {
+                Self::from_answer(response, key).await
+            }
+            agbcloud_api::Error::CommunicationError(error)
+            | agbcloud_api::Error::InvalidUpgrade(error)
+            | agbcloud_api::Error::ResponseBodyError(error) => Self::from_transport(error),
+            agbcloud_api::Error::InvalidRequest(message) => {
+                Self::invalid_argument(snippet(&message))
+            }
+            other => Self::new(
+                ErrorKind::InvalidResponse,
+                redact(&snippet(&other.to_string()), key),
+            ),
+        }
+    }
+
+    async fn from_answer(mut response: reqwest::Response, key: &str) -> Self {
+        let fault = response.extensions().get::<BodyFault>().cloned();
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let body = start_of(response).await;
+        let envelope = serde_json::from_slice::<Failure>(&body).ok();
+        match envelope.map(Verdict::from) {
+            Some(verdict) if says_failure(status, &verdict) => {
+                Self::from_verdict(status, &headers, verdict, key)
+            }
+            _ => Self::without_envelope(status, &headers, &body, fault, key),
+        }
+    }
+
+    fn without_envelope(
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        fault: Option<BodyFault>,
+        key: &str,
+    ) -> Self {
+        let kind = match &fault {
+            Some(BodyFault::Broken(error)) if error.is_timeout() => ErrorKind::Timeout,
+            Some(BodyFault::Broken(_)) => ErrorKind::Connection,
+            _ if status < 400 => ErrorKind::InvalidResponse,
+            _ => kind_of(status, None),
+        };
+        let text = String::from_utf8_lossy(&body[..body.len().min(BODY_START)]);
+        let text = redact(&text, key);
+        let mut error = Self::new(kind, describe(headers, &text, fault.as_ref()));
+        error.0.status = Some(status);
+        error.0.request_id = request_id(headers);
+        error.0.retry_after = retry_after(headers, SystemTime::now());
+        error.0.body_start = Some(text).filter(|text| !text.is_empty());
+        match fault {
+            Some(BodyFault::Broken(source)) => error.with_source(source),
+            _ => error,
+        }
+    }
+
+    /// An object store's refusal of a presigned URL.
+    pub(crate) fn from_store(
+        kind: ErrorKind,
+        status: u16,
+        headers: &HeaderMap,
+        refusal: StoreRefusal,
+    ) -> Self {
+        let mut error = Self::new(kind, snippet(&refusal.message.unwrap_or_default()));
+        error.0.status = Some(status);
+        error.0.code = filled(refusal.code);
+        error.0.request_id = filled(refusal.request_id).or_else(|| request_id(headers));
+        error.0.retry_after = retry_after(headers, SystemTime::now());
+        error
+    }
+
+    /// No answer at all.
+    pub(crate) fn from_transport(error: reqwest::Error) -> Self {
+        // The URL can hold a signature, and it says nothing that the operation does not say.
+        let error = error.without_url();
+        let (kind, message) = if error.is_timeout() {
+            (
+                ErrorKind::Timeout,
+                "no answer in time: try again, or allow more with AGB_TIMEOUT_MS",
+            )
+        } else if error.is_connect() {
+            (
+                ErrorKind::Connection,
+                "can't connect: check the endpoint, the network and the proxy",
+            )
+        } else if error.is_builder() {
+            (ErrorKind::InvalidArgument, "the request can't be built")
+        } else {
+            (
+                ErrorKind::Connection,
+                "the connection broke before the answer was whole: try again",
+            )
+        };
+        Self::new(kind, message).with_source(error)
+    }
+}
+
+/// An envelope on a good status that does not say failure is an answer of the wrong shape, not a refusal.
+fn says_failure(status: u16, verdict: &Verdict) -> bool {
+    let named = verdict.code.is_some() || verdict.message.is_some() || verdict.success.is_some();
+    if status < 400 {
+        verdict.success == Some(false)
+    } else {
+        named
+    }
+}
+
+fn describe(headers: &HeaderMap, text: &str, fault: Option<&BodyFault>) -> String {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let what = match fault {
+        Some(BodyFault::Broken(_)) => "the answer broke off",
+        Some(BodyFault::TooLarge) => "the answer is too large",
+        _ => "the answer is not the service's JSON",
+    };
+    let shown = if text.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        snippet(text)
+    };
+    match kind {
+        Some(kind) => format!("{what} ({}): {shown}", snippet(kind)),
+        None => format!("{what}: {shown}"),
+    }
+}
+
+async fn start_of(mut response: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = ENVELOPE_LIMIT - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if body.len() == ENVELOPE_LIMIT {
+            break;
+        }
+    }
+    body
+}
+
+/// What a failure is: by its code where the code is telling, else by its status.
+fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
+    let code = code.unwrap_or_default();
+    match status {
+        401 | 403 => return ErrorKind::Unauthorized,
+        404 | 410 => return ErrorKind::NotFound,
+        409 | 412 => return ErrorKind::Conflict,
+        429 => return ErrorKind::Throttled,
+        408 => return ErrorKind::Timeout,
+        500.. => return ErrorKind::Unavailable,
+        _ => {}
+    }
+    if code.ends_with("NotFound") {
+        ErrorKind::NotFound
+    } else if code.starts_with("Throttling") {
+        ErrorKind::Throttled
+    } else if code.starts_with("Unauthorized") || code.starts_with("Forbidden") {
+        ErrorKind::Unauthorized
+    } else if code.ends_with("Conflict") || code.ends_with("Clearing") {
+        ErrorKind::Conflict
+    } else if code.starts_with("InternalError") || code.starts_with("ServiceUnavailable") {
+        ErrorKind::Unavailable
+    } else {
+        ErrorKind::Rejected
+    }
+}
+
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers
+        .get("x-request-id")
+        .or_else(|| headers.get("x-oss-request-id"))?;
+    filled(id.to_str().ok().map(snippet))
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.map(|text| snippet(&text))
+        .filter(|text| !text.is_empty())
+}
+
+/// `Retry-After` in either of its forms: seconds, or an HTTP date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(value)
+        .ok()?;
+    SystemTime::from(date)
+        .duration_since(now)
+        .ok()
+        .or(Some(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn answer(status: u16, body: &'static str) -> agbcloud_api::Error {
+        let response = http::Response::builder()
+            .status(status)
+            .header("x-request-id", "r-7")
+            .header("retry-after", "3")
+            .body(body)
+            .unwrap();
+        agbcloud_api::Error::UnexpectedResponse(response.into())
+    }
+
+    #[tokio::test]
+    async fn a_gateways_html_keeps_status_headers_and_start() {
+        let error = Error::from_raw(answer(502, "<html>Bad Gateway key-1</html>"), "key-1").await;
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.status(), Some(502));
+        assert_eq!(error.request_id(), Some("r-7"));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+        assert_eq!(error.body_start(), Some("<html>Bad Gateway ***</html>"));
+        assert!(!format!("{error} {error:?}").contains("key-1"));
+    }
+
+    #[tokio::test]
+    async fn garbage_under_a_good_status_is_an_invalid_response() {
+        let error = Error::from_raw(answer(200, "[]"), "k").await;
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+        assert_eq!(error.body_start(), Some("[]"));
+    }
+
+    #[tokio::test]
+    async fn an_envelope_of_failure_is_told_by_code() {
+        let body = r#"{"success":false,"code":"Throttling.User","message":"slow\ndown","requestId":"r-8","data":""}"#;
+        let error = Error::from_raw(answer(200, body), "k").await;
+        assert_eq!(error.kind(), ErrorKind::Throttled);
+        assert_eq!(error.code(), Some("Throttling.User"));
+        assert_eq!(error.message(), "slow down");
+        assert_eq!(error.request_id(), Some("r-8"));
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        let date = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+        assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&date, SystemTime::now()), Some(Duration::ZERO));
+        assert_eq!(
+            retry_after(&headers(&[("retry-after", "12")]), now),
+            Some(Duration::from_secs(12))
+        );
+        assert_eq!(retry_after(&headers(&[("retry-after", "soon")]), now), None);
+    }
+
+    #[test]
+    fn the_status_inside_a_good_answer_counts() {
+        let verdict = Verdict {
+            success: Some(false),
+            http_status_code: Some(404),
+            ..Verdict::default()
+        };
+        let error = Error::from_verdict(200, &HeaderMap::new(), verdict, "k");
+        assert_eq!(
+            (error.kind(), error.status()),
+            (ErrorKind::NotFound, Some(200))
+        );
+    }
+}

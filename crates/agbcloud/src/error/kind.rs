@@ -1,0 +1,99 @@
+//! What kinds of failure there are, each with what to do.
+
+/// What kind of failure an [`Error`](crate::Error) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting is missing or wrong: no API key, an endpoint that is no URL.
+    ///
+    /// *What to do:* the message names the setting and where it can be given.
+    Configuration,
+    /// A value was refused before anything was sent: an empty name, a relative path, a page size of 0.
+    ///
+    /// *What to do:* mend the value; the message says what is allowed.
+    InvalidArgument,
+    /// The service does not know the API key (401), or the key may not do this (403).
+    ///
+    /// *What to do:* check `AGB_API_KEY` and that the endpoint is the one that the key belongs to.
+    Unauthorized,
+    /// There is no such context or file, or it belongs to another key.
+    ///
+    /// *What to do:* list what there is. After a delete, this is what was wanted.
+    NotFound,
+    /// The state of things forbids it: the name is in use, the context is being cleared, the local file exists.
+    ///
+    /// *What to do:* look at the code and the message; wait, choose another name, or allow overwriting.
+    Conflict,
+    /// Too many requests.
+    ///
+    /// *What to do:* wait for [`retry_after`](crate::Error::retry_after), then try again.
+    Throttled,
+    /// The service refused the call for another reason.
+    ///
+    /// *What to do:* the code and the message tell; the same call will be refused again.
+    Rejected,
+    /// The service or a gateway in front of it failed (5xx).
+    ///
+    /// *What to do:* try again a little later; report the request id if it stays.
+    Unavailable,
+    /// The connection could not be made or broke.
+    ///
+    /// *What to do:* check endpoint, network and proxy; then try again. A call that changes something may have
+    /// been carried out.
+    Connection,
+    /// No answer in time: see [`AgbBuilder::timeout`](crate::AgbBuilder::timeout). For a transfer: no byte moved
+    /// for 30 seconds.
+    ///
+    /// *What to do:* try again; a call that changes something may have been carried out.
+    Timeout,
+    /// A good status, but not the answer that it should be.
+    ///
+    /// *What to do:* check that the endpoint is an AGB service and no proxy's page;
+    /// [`body_start`](crate::Error::body_start) shows what came.
+    InvalidResponse,
+    /// The service gave a page token that it had given before: going on would loop forever.
+    ///
+    /// *What to do:* the pages before it are good; report the request id.
+    RepeatedToken,
+    /// A clear did not end in time. It goes on in the service.
+    ///
+    /// *What to do:* wait on with [`Contexts::resume_clear`](crate::Contexts::resume_clear).
+    ClearTimeout,
+    /// The object store refused the presigned URL: it expired, was altered, or is from before a clear.
+    ///
+    /// *What to do:* get a new URL.
+    UrlRejected,
+    /// What arrived is not what was sent: length or checksum differ.
+    ///
+    /// *What to do:* transfer it again. A download has left the target untouched; an upload has left a file
+    /// that is not to be trusted.
+    Corrupted,
+    /// The local file can't be read or written.
+    ///
+    /// *What to do:* the source of the error is the system's own.
+    LocalFile,
+}
+
+impl ErrorKind {
+    /// What an error of this kind says when the service gave no message.
+    pub(crate) fn summary(self) -> &'static str {
+        match self {
+            Self::Configuration => "a setting is missing or wrong",
+            Self::InvalidArgument => "a value is not allowed",
+            Self::Unauthorized => "the service does not accept the API key",
+            Self::NotFound => "there is no such thing",
+            Self::Conflict => "the state of things forbids it",
+            Self::Throttled => "too many requests",
+            Self::Rejected => "the service refused the call",
+            Self::Unavailable => "the service can't answer now",
+            Self::Connection => "the connection failed",
+            Self::Timeout => "no answer in time",
+            Self::InvalidResponse => "the answer is not the one it should be",
+            Self::RepeatedToken => "the service repeated a page token",
+            Self::ClearTimeout => "the clear did not end in time",
+            Self::UrlRejected => "the presigned URL was refused",
+            Self::Corrupted => "what arrived is not what was sent",
+            Self::LocalFile => "the local file can't be read or written",
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The one error type of the SDK.
+
+mod classify;
+mod kind;
+mod operation;
+mod text;
+
+use std::{fmt, time::Duration};
+
+pub(crate) use classify::{StoreRefusal, Verdict, request_id};
+pub use kind::ErrorKind;
+pub use operation::Operation;
+pub(crate) use text::{redact, snippet};
+
+/// What every fallible function of this crate gives.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be done.
+///
+/// One opaque type: ask [`kind`](Self::kind) what to do about it, and the other methods for the details. Its
+/// `Display` is one line with the operation, the service's code and message, and the request id; causes are
+/// in [`source`](std::error::Error::source). It never contains the API key or a presigned URL's signature.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = agbcloud_server::Server::builder().start().await?;
+/// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+/// use agbcloud::{ContextId, ErrorKind};
+///
+/// let error = agb.contexts().get(&ContextId::new("SdkCtx-none")?).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.code(), Some("InvalidContext.NotFound"));
+/// assert!(error.request_id().is_some());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Error(Box<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    kind: Option<ErrorKind>,
+    operation: Option<Operation>,
+    status: Option<u16>,
+    code: Option<String>,
+    message: String,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    body_start: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind: Some(kind),
+            message: message.into(),
+            ..Inner::default()
+        }))
+    }
+
+    pub(crate) fn invalid_argument(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument, message)
+    }
+
+    pub(crate) fn with_operation(mut self, operation: Operation) -> Self {
+        self.0.operation.get_or_insert(operation);
+        self
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_request_id(mut self, request_id: Option<String>) -> Self {
+        self.0.request_id = request_id;
+        self
+    }
+
+    /// What kind of failure this is, and so what to do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind.unwrap_or(ErrorKind::Rejected)
+    }
+
+    /// What was attempted; `None` for a value that was refused before any operation was known.
+    pub fn operation(&self) -> Option<Operation> {
+        self.0.operation
+    }
+
+    /// The HTTP status of the answer, if there was one. It can be 200: a failure may come inside a good answer.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The service's dotted code, `InvalidContext.NotFound`; for a transfer the object store's, `AccessDenied`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// What went wrong, without code and request id.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Id of the call, to quote when a problem is reported to whoever runs the service.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// How long the service asked to wait before the next try.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The start (up to 1 KiB) of an answer that was not the envelope it should have been, a gateway's HTML say.
+    pub fn body_start(&self) -> Option<&str> {
+        self.0.body_start.as_deref()
+    }
+
+    /// Whether the same call could succeed later: the connection failed, it took too long, or the service or
+    /// something in front of it was busy or broken.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Connection
+                | ErrorKind::Timeout
+                | ErrorKind::Throttled
+                | ErrorKind::Unavailable
+                | ErrorKind::InvalidResponse
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            operation,
+            status,
+            code,
+            message,
+            request_id,
+            ..
+        } = &*self.0;
+        if let Some(operation) = operation {
+            write!(f, "{operation} failed: ")?;
+        }
+        if let Some(code) = code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(if message.is_empty() {
+            self.kind().summary()
+        } else {
+            message
+        })?;
+        match (status, request_id) {
+            (Some(status), Some(id)) => write!(f, " (HTTP {status}, request {id})"),
+            (Some(status), None) => write!(f, " (HTTP {status})"),
+            (None, Some(id)) => write!(f, " (request {id})"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            operation,
+            status,
+            code,
+            message,
+            request_id,
+            retry_after,
+            source,
+            ..
+        } = &*self.0;
+        f.debug_struct("Error")
+            .field("kind", &self.kind())
+            .field("operation", operation)
+            .field("status", status)
+            .field("code", code)
+            .field("message", message)
+            .field("request_id", request_id)
+            .field("retry_after", retry_after)
+            .field("source", source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_one_line_with_all_there_is_to_quote() {
+        let mut error = Error::new(ErrorKind::NotFound, "no such context")
+            .with_operation(Operation::GetContext)
+            .with_request_id(Some("r-1".into()));
+        error.0.code = Some("InvalidContext.NotFound".into());
+        error.0.status = Some(404);
+        assert_eq!(
+            error.to_string(),
+            "GetContext failed: InvalidContext.NotFound: no such context (HTTP 404, request r-1)"
+        );
+    }
+
+    #[test]
+    fn an_error_is_small() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,142 @@
+//! The body of an upload: of known length, streamed, hashed on the way.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body::{Frame, SizeHint};
+use md5::{Digest, Md5};
+use tokio::io::{AsyncRead, AsyncReadExt, Take};
+use tokio_util::io::ReaderStream;
+
+use super::{progress::Meter, stall::Pulse};
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 128 * 1024;
+
+pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
+
+/// What the body has seen go by; shared with whoever waits for the answer.
+#[derive(Clone)]
+pub(super) struct Seen(Arc<Mutex<Sums>>);
+
+struct Sums {
+    md5: Md5,
+    bytes: u64,
+    /// The source ended early, or failed.
+    fault: Option<io::Error>,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Sums {
+            md5: Md5::new(),
+            bytes: 0,
+            fault: None,
+        })))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Sums) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn take_fault(&self) -> Option<io::Error> {
+        self.with(|sums| sums.fault.take())
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.with(|sums| sums.bytes)
+    }
+
+    pub(super) fn md5(&self) -> String {
+        hex(&self.with(|sums| sums.md5.clone().finalize()))
+    }
+}
+
+/// A body of exactly `length` bytes. A source with less fails the request instead of ending it early.
+pub(super) struct SizedBody {
+    /// In a mutex that is never locked: a body must be `Sync`, which not every reader is.
+    chunks: Mutex<ReaderStream<Take<Reader>>>,
+    left: u64,
+    meter: Meter,
+    pulse: Pulse,
+    seen: Seen,
+}
+
+impl SizedBody {
+    pub(super) fn new(reader: Reader, length: u64, meter: Meter, pulse: Pulse) -> (Self, Seen) {
+        let seen = Seen::new();
+        let body = Self {
+            chunks: Mutex::new(ReaderStream::with_capacity(reader.take(length), CHUNK)),
+            left: length,
+            meter,
+            pulse,
+            seen: seen.clone(),
+        };
+        (body, seen)
+    }
+
+    fn accept(&mut self, chunk: &Bytes) {
+        self.left = self.left.saturating_sub(chunk.len() as u64);
+        self.meter.moved(chunk.len());
+        self.pulse.beat();
+        self.seen.with(|sums| {
+            sums.md5.update(chunk);
+            sums.bytes += chunk.len() as u64;
+        });
+    }
+
+    fn fail(&mut self, fault: io::Error) -> io::Error {
+        let kind = fault.kind();
+        self.seen.with(|sums| sums.fault = Some(fault));
+        io::Error::new(kind, "the source of the upload failed")
+    }
+}
+
+impl http_body::Body for SizedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let chunks = self
+            .chunks
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        Poll::Ready(match ready!(Pin::new(chunks).poll_next(cx)) {
+            Some(Ok(chunk)) => {
+                self.accept(&chunk);
+                Some(Ok(Frame::data(chunk)))
+            }
+            Some(Err(error)) => Some(Err(self.fail(error))),
+            None => {
+                let early = format!("the source ended {} bytes before its length", self.left);
+                Some(Err(
+                    self.fail(io::Error::new(io::ErrorKind::UnexpectedEof, early))
+                ))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,64 @@
+//! Deleting one file.
+
+use std::future::IntoFuture;
+
+use futures_core::future::BoxFuture;
+
+use crate::{Agb, ContextId, ErrorKind, Operation, RemotePath, Response, Result, wire::call};
+
+/// A deletion that has not been sent: await it. From [`Files::delete`](crate::Files::delete).
+#[derive(Debug)]
+#[must_use = "a deletion does nothing until it is awaited"]
+pub struct DeleteFile {
+    agb: Agb,
+    context: ContextId,
+    path: Result<RemotePath>,
+    missing_ok: bool,
+}
+
+impl DeleteFile {
+    pub(super) fn new(agb: Agb, context: ContextId, path: Result<RemotePath>) -> Self {
+        Self {
+            agb,
+            context,
+            path,
+            missing_ok: false,
+        }
+    }
+
+    /// Whether it is fine that there is no such file; otherwise that is an error of kind
+    /// [`NotFound`](crate::ErrorKind::NotFound). A missing context is an error either way.
+    pub fn missing_ok(mut self, ok: bool) -> Self {
+        self.missing_ok = ok;
+        self
+    }
+
+    async fn send(self) -> Result<Response<()>> {
+        let operation = Operation::DeleteContextFile;
+        let path = self.path.map_err(|error| error.with_operation(operation))?;
+        let context = self.context;
+        match call(&self.agb, operation, |wire| wire.delete_file(context, path)).await {
+            Ok(response) => Ok(response.map(|_| ())),
+            Err(error) if self.missing_ok && is_missing_file(&error) => {
+                Ok(Response::new((), error.request_id().map(str::to_owned)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_missing_file(error: &crate::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        && error
+            .code()
+            .is_some_and(|code| code.starts_with("InvalidFile"))
+}
+
+impl IntoFuture for DeleteFile {
+    type Output = Result<Response<()>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}

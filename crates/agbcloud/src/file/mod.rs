@@ -1,0 +1,248 @@
+//! The files of a context.
+
+mod body;
+mod delete;
+mod download;
+mod list;
+mod local;
+mod model;
+mod progress;
+mod stall;
+mod store;
+mod upload;
+mod url;
+
+pub use delete::DeleteFile;
+pub use download::{Download, DownloadTarget, Downloaded, ReadFile};
+pub use list::{FileItems, FilePage, FilePages, ListFiles};
+pub use model::{FileEntry, FileKind};
+pub use progress::Progress;
+pub(crate) use store::Store;
+pub use upload::{Upload, UploadSource, Uploaded};
+pub use url::PresignedUrl;
+
+use crate::{
+    Agb, ContextId, Error, Operation, RemotePath, Response, Result, name::checked, wire::call,
+};
+
+/// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
+#[derive(Debug, Clone)]
+pub struct Files {
+    agb: Agb,
+    context: ContextId,
+}
+
+impl Files {
+    pub(crate) fn new(agb: Agb, context: ContextId) -> Self {
+        Self { agb, context }
+    }
+
+    /// The context that these files are in.
+    pub fn context_id(&self) -> &ContextId {
+        &self.context
+    }
+
+    /// Lists a folder, page by page or entry by entry; the root if no other is said.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// let mut entries = files.list().under("/data").by_item();
+    /// while let Some(entry) = entries.next().await {
+    ///     let entry = entry?;
+    ///     println!("{} {:?}", entry.path, entry.size);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "list_files")]
+    #[doc(alias = "DescribeContextFiles")]
+    pub fn list(&self) -> ListFiles {
+        ListFiles::new(self.agb.clone(), self.context.clone())
+    }
+
+    /// Sends a file, through a presigned URL that is asked for.
+    ///
+    /// The source is a local path, bytes, or a reader of known length: see [`UploadSource`]. It is streamed;
+    /// nothing of it is kept. Readers of the file see the old content or the new, whole.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let uploaded = files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// assert_eq!(uploaded.bytes, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload<P, S>(&self, path: P, source: S) -> Upload
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+        S: Into<UploadSource>,
+    {
+        Upload::new(self.clone(), checked(path), source.into())
+    }
+
+    /// Fetches a file, through a presigned URL that is asked for.
+    ///
+    /// The target is a local path or a writer: see [`DownloadTarget`]. A local file appears when all of it is
+    /// there and verified; until then, and after a failure, the target is untouched.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # let copy = folder.path().join("copy.txt");
+    /// files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// files.download("/data/a.txt", copy.as_path()).await?;
+    /// assert_eq!(std::fs::read(&copy)?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download<P, T>(&self, path: P, target: T) -> Download
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+        T: Into<DownloadTarget>,
+    {
+        Download::new(self.clone(), checked(path), target.into())
+    }
+
+    /// Fetches a small file into memory.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/notes.txt", &b"hello"[..]).await?;
+    /// assert_eq!(files.read("/notes.txt").await?, b"hello"[..]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read<P>(&self, path: P) -> ReadFile
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        ReadFile::new(self.clone(), checked(path))
+    }
+
+    /// Deletes a file; await the result, or allow it to be [missing](DeleteFile::missing_ok) before.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// files.delete("/data/a.txt").await?;
+    /// files.delete("/data/a.txt").missing_ok(true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "delete_file")]
+    #[doc(alias = "DeleteContextFile")]
+    pub fn delete<P>(&self, path: P) -> DeleteFile
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        DeleteFile::new(self.agb.clone(), self.context.clone(), checked(path))
+    }
+
+    /// Asks for a URL by which anyone can read the file until it expires.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// let url = files.download_url("/data/a.txt").await?;
+    /// println!("give {url} to whoever may read it, until {:?}", url.expires_at());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path breaks the rules of [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context or file, and those of any call.
+    #[doc(alias = "get_file_download_url")]
+    #[doc(alias = "GetContextFileDownloadUrl")]
+    pub async fn download_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        let operation = Operation::GetContextFileDownloadUrl;
+        let path = checked(path).map_err(|error| error.with_operation(operation))?;
+        let context = self.context.clone();
+        let response = call(&self.agb, operation, |wire| {
+            wire.download_url(context, path)
+        })
+        .await?;
+        let url = response.try_map(|envelope| PresignedUrl::from_wire(envelope.data));
+        url.map_err(|error| error.with_operation(operation))
+    }
+
+    /// Asks for a URL by which anyone can write the file until it expires: a PUT with `Content-Length` and
+    /// without `Content-Type`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let url = files.upload_url("/data/a.txt").await?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).via(url.into_inner()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path breaks the rules of [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context,
+    /// [`Conflict`](crate::ErrorKind::Conflict) while it is being cleared, and those of any call.
+    #[doc(alias = "get_file_upload_url")]
+    #[doc(alias = "GetContextFileUploadUrl")]
+    pub async fn upload_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        let operation = Operation::GetContextFileUploadUrl;
+        let path = checked(path).map_err(|error| error.with_operation(operation))?;
+        let context = self.context.clone();
+        let response = call(&self.agb, operation, |wire| wire.upload_url(context, path)).await?;
+        let url = response.try_map(|envelope| PresignedUrl::from_wire(envelope.data));
+        url.map_err(|error| error.with_operation(operation))
+    }
+
+    fn store(&self) -> &Store {
+        &self.agb.0.store
+    }
+}

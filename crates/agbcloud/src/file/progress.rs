@@ -1,0 +1,90 @@
+//! How far a transfer has come.
+
+use std::{fmt, sync::Arc};
+
+use tokio::time::{Duration, Instant};
+
+/// At most this often is progress reported, but for the last report.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// How far a transfer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Bytes moved so far.
+    pub bytes: u64,
+    /// Bytes in all, where that is known.
+    pub total: Option<u64>,
+}
+
+/// Whom to tell.
+#[derive(Clone, Default)]
+pub(super) struct Listener(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+
+impl Listener {
+    pub(super) fn new(listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener" } else { "None" })
+    }
+}
+
+/// Counts bytes, and tells at most twenty times a second.
+pub(super) struct Meter {
+    listener: Listener,
+    progress: Progress,
+    told: Option<Instant>,
+}
+
+impl Meter {
+    pub(super) fn new(listener: Listener, total: Option<u64>) -> Self {
+        Self {
+            listener,
+            progress: Progress { bytes: 0, total },
+            told: None,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.progress.bytes
+    }
+
+    pub(super) fn moved(&mut self, bytes: usize) {
+        self.progress.bytes += bytes as u64;
+        let Some(listener) = &self.listener.0 else {
+            return;
+        };
+        let now = Instant::now();
+        let last = self.progress.total == Some(self.progress.bytes);
+        if last || self.told.is_none_or(|told| now - told >= INTERVAL) {
+            self.told = Some(now);
+            listener(self.progress);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_at_most_twenty_times_a_second_and_at_the_end() {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let sink = told.clone();
+        let listener = Listener::new(move |progress| sink.lock().unwrap().push(progress.bytes));
+        let mut meter = Meter::new(listener, Some(2000));
+        for _ in 0..2000 {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            meter.moved(1);
+        }
+        let told = told.lock().unwrap();
+        assert!((35..=42).contains(&told.len()), "{}", told.len());
+        assert_eq!(told.last(), Some(&2000));
+    }
+}

@@ -1,0 +1,71 @@
+//! Noticing that nothing moves. A transfer has no limit in total: a large file on a slow line takes its time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::{Duration, Instant, sleep_until};
+
+use crate::{Error, ErrorKind, Result};
+
+/// How long no byte may move.
+pub(super) const STALL: Duration = Duration::from_secs(30);
+
+/// When a byte last moved. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    /// Something moved.
+    pub(super) fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the work until it ends, or until nothing has moved for too long.
+    pub(super) async fn watch<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.stopped() => Err(Error::new(
+                ErrorKind::Timeout,
+                format!("no byte moved for {} s: try again", STALL.as_secs()),
+            )),
+        }
+    }
+
+    async fn stopped(&self) {
+        loop {
+            let until = self.last() + STALL;
+            if Instant::now() >= until {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_work_is_left_alone_and_stalled_work_is_ended() {
+        let pulse = Pulse::new();
+        let slow = async {
+            for _ in 0..10 {
+                tokio::time::sleep(STALL / 2).await;
+                pulse.beat();
+            }
+        };
+        assert!(pulse.watch(slow).await.is_ok());
+        let start = Instant::now();
+        let error = pulse.watch(std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(start.elapsed(), STALL);
+    }
+}

@@ -1,0 +1,160 @@
+//! The client of presigned URLs: no credentials, no redirects, and errors that show no signature.
+
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode, Url, header::HeaderMap};
+
+use super::PresignedUrl;
+use crate::{
+    Error, ErrorKind, Operation, Result,
+    client::{AGENT, client_error},
+    error::StoreRefusal,
+};
+
+/// Bytes of an error's XML that are read.
+const ERROR_LIMIT: usize = 16 * 1024;
+
+/// Sends to presigned URLs.
+pub(crate) struct Store(reqwest::Client);
+
+impl Store {
+    pub(crate) fn new() -> Result<Self> {
+        reqwest::Client::builder()
+            .user_agent(AGENT)
+            .connect_timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map(Self)
+            .map_err(client_error)
+    }
+
+    /// Puts a body. `Content-Length` comes from the body's exact size; no `Content-Type` is sent, since the
+    /// store would count it into the signature.
+    pub(super) async fn put(&self, url: &PresignedUrl, body: reqwest::Body) -> Result<Response> {
+        let request = self.0.put(parsed(url)?).body(body);
+        judge(request.send().await).await
+    }
+
+    pub(super) async fn get(&self, url: &PresignedUrl) -> Result<Response> {
+        judge(self.0.get(parsed(url)?).send().await).await
+    }
+}
+
+fn parsed(url: &PresignedUrl) -> Result<Url> {
+    Url::parse(url.as_str()).map_err(|_| Error::invalid_argument("the presigned URL is no URL"))
+}
+
+async fn judge(result: reqwest::Result<Response>) -> Result<Response> {
+    let response = result.map_err(Error::from_transport)?;
+    if response.status().is_success() {
+        Ok(response)
+    } else {
+        Err(refusal(response).await)
+    }
+}
+
+async fn refusal(mut response: Response) -> Error {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk[..chunk.len().min(ERROR_LIMIT - body.len())]);
+        if body.len() == ERROR_LIMIT {
+            break;
+        }
+    }
+    let body = String::from_utf8_lossy(&body);
+    let kind = kind_of(response.status());
+    // Nothing else of the body is kept: a store's error repeats the signature that it refused.
+    let refusal = StoreRefusal {
+        code: element(&body, "Code"),
+        message: element(&body, "Message"),
+        request_id: element(&body, "RequestId"),
+    };
+    Error::from_store(
+        kind,
+        response.status().as_u16(),
+        response.headers(),
+        refusal,
+    )
+}
+
+fn kind_of(status: StatusCode) -> ErrorKind {
+    match status.as_u16() {
+        300..400 | 400 | 401 | 403 => ErrorKind::UrlRejected,
+        404 | 410 => ErrorKind::NotFound,
+        409 | 412 => ErrorKind::Conflict,
+        408 => ErrorKind::Timeout,
+        429 => ErrorKind::Throttled,
+        500.. => ErrorKind::Unavailable,
+        _ => ErrorKind::Rejected,
+    }
+}
+
+/// The text of an XML element without children. Stores answer with one flat document, so that no more than
+/// this is needed, also where the document was cut off.
+fn element(body: &str, name: &str) -> Option<String> {
+    let (_, rest) = body.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let text = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&");
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The operation that a transfer failed in is what a user knows it by.
+pub(super) fn failed(operation: Operation) -> impl Fn(Error) -> Error {
+    move |error| error.with_operation(operation)
+}
+
+/// The content's MD5 in hexadecimal, if the ETag is one: quoted or not, 32 digits, not `…-N` of many parts.
+pub(super) fn md5_of(headers: &HeaderMap) -> Option<String> {
+    let tag = etag_of(headers)?;
+    let tag = tag.trim_matches('"');
+    let is_md5 = tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_md5.then(|| tag.to_ascii_lowercase())
+}
+
+pub(super) fn etag_of(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get(reqwest::header::ETAG)?
+        .to_str()
+        .ok()
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stores_error_is_read_and_its_signature_is_not() {
+        let body = "<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>a &lt;b&gt; \
+                    &amp;amp; c</Message><StringToSign>secret</StringToSign><RequestId>r-1</RequestId>";
+        assert_eq!(
+            element(body, "Code").as_deref(),
+            Some("SignatureDoesNotMatch")
+        );
+        assert_eq!(element(body, "Message").as_deref(), Some("a <b> &amp; c"));
+        assert_eq!(element(body, "RequestId").as_deref(), Some("r-1"));
+        assert_eq!(element("<Code>cut", "Code"), None);
+    }
+
+    #[test]
+    fn only_a_plain_md5_counts_as_one() {
+        let tag = |value: &str| {
+            md5_of(&HeaderMap::from_iter([(
+                reqwest::header::ETAG,
+                value.parse().unwrap(),
+            )]))
+        };
+        let md5 = "5d41402abc4b2a76b9719d911017c592";
+        assert_eq!(
+            tag(&format!("\"{}\"", md5.to_uppercase())).as_deref(),
+            Some(md5)
+        );
+        assert_eq!(tag(&format!("\"{md5}-2\"")), None);
+        assert_eq!(tag("W/\"abc\""), None);
+    }
+}

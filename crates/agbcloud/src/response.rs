@@ -1,0 +1,67 @@
+//! What a good call gives.
+
+use std::ops::Deref;
+
+/// The value of a good answer, with the id of the call. It derefs to the value.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = agbcloud_server::Server::builder().start().await?;
+/// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+/// let response = agb.contexts().get_or_create("my-project").await?;
+/// assert_eq!(response.name, "my-project");
+/// assert!(response.request_id().is_some());
+/// let context = response.into_inner();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response<T> {
+    value: T,
+    request_id: Option<String>,
+}
+
+impl<T> Response<T> {
+    pub(crate) fn new(value: T, request_id: Option<String>) -> Self {
+        Self { value, request_id }
+    }
+
+    /// Id of the call, to quote when something about it is to be reported.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// The value alone.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Response<U> {
+        Response {
+            value: f(self.value),
+            request_id: self.request_id,
+        }
+    }
+
+    pub(crate) fn try_map<U>(
+        self,
+        f: impl FnOnce(T) -> crate::Result<U>,
+    ) -> crate::Result<Response<U>> {
+        match f(self.value) {
+            Ok(value) => Ok(Response {
+                value,
+                request_id: self.request_id,
+            }),
+            Err(error) => Err(error.with_request_id(self.request_id)),
+        }
+    }
+}
+
+impl<T> Deref for Response<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
