@@ -3,6 +3,8 @@
 #[cfg(feature = "client")]
 mod decode;
 mod generated;
+#[cfg(feature = "client")]
+mod hooks;
 mod signed_url;
 
 #[cfg(feature = "client")]

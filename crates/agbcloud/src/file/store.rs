@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode, Url, header::HeaderMap};
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{CONTENT_LENGTH, HeaderMap},
+};
 
 use super::PresignedUrl;
 use crate::{
@@ -28,10 +31,15 @@ impl Store {
             .map_err(client_error)
     }
 
-    /// Puts a body. `Content-Length` comes from the body's exact size; no `Content-Type` is sent, since the
-    /// store would count it into the signature.
-    pub(super) async fn put(&self, url: &PresignedUrl, body: reqwest::Body) -> Result<Response> {
-        let request = self.0.put(parsed(url)?).body(body);
+    /// Puts a body of this length. `Content-Length` is said also where it is 0, which HTTP libraries leave out;
+    /// no `Content-Type` is sent, since the store would count it into the signature.
+    pub(super) async fn put(
+        &self,
+        url: &PresignedUrl,
+        length: u64,
+        body: reqwest::Body,
+    ) -> Result<Response> {
+        let request = self.0.put(parsed(url)?).header(CONTENT_LENGTH, length).body(body);
         judge(request.send().await).await
     }
 

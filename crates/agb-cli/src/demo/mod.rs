@@ -1,0 +1,56 @@
+//! `agb demo`: the job that a user comes for, told step by step.
+
+mod mistakes;
+mod service;
+mod story;
+mod tell;
+mod tree;
+
+use agbcloud::{Agb, Contexts, ErrorKind};
+
+use crate::{arguments::DemoArguments, exit::Failure};
+use service::Service;
+use story::Story;
+
+/// Runs the story, and cleans up however it ends.
+pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
+    let service = Service::new(arguments.endpoint).await?;
+    service.introduce();
+    let mut story = Story::new(&service)?;
+    let outcome = tokio::select! {
+        outcome = Box::pin(story.tell()) => outcome,
+        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+    };
+    if outcome.is_err() {
+        clean_up(service.agb(), story.prefix()).await;
+    }
+    service.stop().await;
+    outcome
+}
+
+/// Deletes what the story has made, as far as that can still be done.
+async fn clean_up(agb: &Agb, prefix: &str) {
+    let contexts = agb.contexts();
+    if let Err(error) = delete_ours(&contexts, prefix).await {
+        eprintln!("warning: contexts named {prefix}… may be left: {error}");
+    }
+}
+
+/// Deletes every context whose name starts with the prefix; gives how many there were.
+async fn delete_ours(contexts: &Contexts, prefix: &str) -> agbcloud::Result<usize> {
+    let mut listed = contexts.list().by_item();
+    let mut ours = Vec::new();
+    while let Some(context) = listed.next().await {
+        let context = context?;
+        if context.name.starts_with(prefix) {
+            ours.push(context.id);
+        }
+    }
+    for id in &ours {
+        match contexts.delete(id).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(ours.len())
+}
