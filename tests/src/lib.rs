@@ -1,1 +1,1 @@
-//! placeholder
+//! Nothing here: the tests are in `scenarios/`, the test of the official Python SDK in `python/`.

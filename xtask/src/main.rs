@@ -1,17 +1,98 @@
 //! The chores of this repository, in Rust: `cargo xtask NAME`.
 //!
 //! `generate` writes the raw client crate from the specification; `check` fails when the two, the
-//! examples or the service's routes have drifted apart.
+//! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
+//! Rust versions; `interop` lets the official Python SDK drive the service.
 
+mod cargo;
+mod check;
+mod failure;
 mod generate;
+mod interop;
+mod msrv;
+#[cfg(test)]
+mod scratch;
 mod spec;
 
-fn main() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap();
-    for f in generate::generate(root).unwrap() {
-        std::fs::create_dir_all(root.join(&f.path).parent().unwrap()).unwrap();
-        std::fs::write(root.join(&f.path), &f.content).unwrap();
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// The chores of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    /// The repository to work on; this one if not given.
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Write crates/agbcloud-api/src/generated from spec/context-api.yaml
+    Generate,
+    /// Fail if specification, generated code, examples and routes do not agree, and say which drifted
+    Check,
+    /// Fail if a dependency needs a newer Rust than the package that uses it declares
+    Msrv,
+    /// Drive `agb serve` with the official Python SDK
+    Interop,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let root = arguments.root.unwrap_or_else(workspace);
+    let done = match arguments.chore {
+        Chore::Generate => generate(&root),
+        Chore::Check => check(&root),
+        Chore::Msrv => msrv::run(&root),
+        Chore::Interop => interop::run(&root),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// The repository that this program was built from.
+fn workspace() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
+fn generate(root: &Path) -> Result<(), Failure> {
+    let written = generate::write(root)?;
+    for file in &written {
+        println!("wrote {file}");
+    }
+    if written.is_empty() {
+        println!("nothing to do");
+    }
+    Ok(())
+}
+
+fn check(root: &Path) -> Result<(), Failure> {
+    let findings = check::run(root);
+    if findings.is_empty() {
+        println!(
+            "the generated code, its schemas, the examples and the routes agree with {}",
+            spec::SPEC
+        );
+        return Ok(());
+    }
+    for finding in &findings {
+        println!("{finding}\n");
+    }
+    Err(Failure::new(
+        format!("drifted: {}", check::summary(&findings)),
+        "each finding above says how; then run `cargo xtask check` again",
+    ))
 }

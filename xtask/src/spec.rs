@@ -21,7 +21,7 @@ pub(crate) enum SpecError {
     /// The file is no YAML.
     #[error("spec/context-api.yaml is not valid YAML: {0}")]
     Yaml(#[from] serde_norway::Error),
-    /// A `$ref` leads nowhere.
+    /// A `$ref` leads nowhere, or in a circle.
     #[error("spec/context-api.yaml: the reference `{0}` leads nowhere")]
     Reference(String),
 }
@@ -54,6 +54,14 @@ impl Spec {
         Ok(Self { bytes, document })
     }
 
+    /// A document that stands in no file.
+    pub(crate) fn from_document(document: Value) -> Self {
+        Self {
+            bytes: Vec::new(),
+            document,
+        }
+    }
+
     /// Follows `$ref` until something stands there itself.
     pub(crate) fn resolve<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, SpecError> {
         // A chain longer than this is a circle.
@@ -67,6 +75,22 @@ impl Spec {
                 .ok_or_else(|| SpecError::Reference(reference.to_owned()))?;
         }
         Err(SpecError::Reference(value.to_string()))
+    }
+
+    /// Finds the first `$ref`, at any depth, that leads nowhere or in a circle.
+    pub(crate) fn check_references(&self) -> Result<(), SpecError> {
+        let mut open = vec![&self.document];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Object(fields) => {
+                    self.resolve(value)?;
+                    open.extend(fields.values());
+                }
+                Value::Array(items) => open.extend(items),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Every operation, in the order of the document.
@@ -96,5 +120,66 @@ impl Spec {
             .into_iter()
             .flatten()
             .map(|(name, schema)| (name.as_str(), schema))
+    }
+}
+
+impl<'a> Operation<'a> {
+    /// Its answers by status: `200`, `4XX`.
+    pub(crate) fn responses(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let responses = self.definition.get("responses").and_then(Value::as_object);
+        responses
+            .into_iter()
+            .flatten()
+            .map(|(status, response)| (status.as_str(), response))
+    }
+
+    /// The names of its query parameters, sorted.
+    pub(crate) fn query(&self, spec: &'a Spec) -> Result<Vec<&'a str>, SpecError> {
+        let parameters = self.definition.get("parameters").and_then(Value::as_array);
+        let mut names = Vec::new();
+        for parameter in parameters.into_iter().flatten() {
+            let parameter = spec.resolve(parameter)?;
+            let text = |field: &str| parameter.get(field).and_then(Value::as_str);
+            if let (Some("query"), Some(name)) = (text("in"), text("name")) {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(yaml: &str) -> Spec {
+        Spec::parse(yaml.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_reference_that_leads_nowhere_is_found_at_any_depth() {
+        let found = spec("a: [{b: {$ref: '#/c/d'}}]\nc: {}").check_references();
+        assert!(matches!(found, Err(SpecError::Reference(to)) if to == "#/c/d"));
+    }
+
+    #[test]
+    fn a_reference_to_another_file_leads_nowhere() {
+        assert!(spec("a: {$ref: 'b.yaml#/c'}").check_references().is_err());
+    }
+
+    #[test]
+    fn a_circle_of_references_is_found() {
+        let circle = spec("a: {$ref: '#/b'}\nb: {$ref: '#/a'}");
+        assert!(circle.check_references().is_err());
+    }
+
+    #[test]
+    fn a_property_of_the_name_is_no_circle() {
+        assert!(
+            spec("a: {b: {$ref: '#/c'}}\nc: {d: 1}")
+                .check_references()
+                .is_ok()
+        );
     }
 }

@@ -57,7 +57,13 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn refused(error: StartError) -> Failure {
-    Failure::new(error.to_string())
+    match error {
+        StartError::KeysRequired { .. } => Failure::usage(error.to_string()),
+        error => match std::error::Error::source(&error) {
+            Some(source) => Failure::new(format!("{error}: {source}")),
+            None => Failure::new(error.to_string()),
+        },
+    }
 }
 
 /// Ctrl-C or SIGTERM.

@@ -16,7 +16,9 @@ impl ClientHooks<()> for Client {
         _: &OperationInfo,
     ) -> Result<(), Error<E>> {
         if request.method() == Method::POST && request.body().is_none() {
-            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+            request
+                .headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         Ok(())
     }

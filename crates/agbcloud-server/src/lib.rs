@@ -1,1 +1,48 @@
-//! placeholder
+//! An AGB Cloud Context service of your own: the wire of the real one, on a folder of this machine or in memory.
+//!
+//! Embedded in a test, it starts in milliseconds and needs nothing:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use agbcloud_server::Server;
+//!
+//! let server = Server::builder().memory().start().await?;
+//! let url = format!("{}/sdk/GetContext?name=my-project&allowCreate=true", server.url());
+//! let answer = reqwest::Client::new().get(url).bearer_auth("any-key").send().await?;
+//! assert_eq!(answer.status(), 200);
+//! assert!(answer.text().await?.contains(r#""name":"my-project""#));
+//! server.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With a [`data_dir`](ServerBuilder::data_dir) everything stays:
+//!
+//! - An upload that was acknowledged is on disk, and stays there if the power fails: its bytes are synced
+//!   before the transaction that publishes them, and that transaction before the answer.
+//! - An upload is seen whole or not at all, and a download that is under way goes on with the old bytes.
+//! - Presigned URLs and page tokens go on working after a restart, and a clear goes on where it stopped.
+//!
+//! Each API key is a tenant of its own; what belongs to another does not exist. Without
+//! [`api_key`](ServerBuilder::api_key) any non-empty key will do, and the server listens on loopback addresses
+//! only. Tests set the time with a [`ManualClock`].
+
+mod blobs;
+mod builder;
+mod clear;
+mod clock;
+mod connections;
+mod error;
+mod http;
+mod metadata;
+mod names;
+mod random;
+mod server;
+mod signing;
+
+pub use self::builder::ServerBuilder;
+pub use self::clock::{Clock, ManualClock, SystemClock};
+pub use self::error::StartError;
+pub use self::http::{Operation, operations};
+pub use self::server::Server;

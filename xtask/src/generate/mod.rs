@@ -8,6 +8,7 @@ pub(crate) mod header;
 mod reduce;
 mod rewrite;
 pub(crate) mod settings;
+mod unpanicked;
 
 use std::path::Path;
 
@@ -15,6 +16,9 @@ use crate::spec::{Spec, SpecError};
 
 /// Folder of the generated files, below the root of the repository.
 pub(crate) const OUTPUT: &str = "crates/agbcloud-api/src/generated";
+
+/// The files in it.
+pub(crate) const FILES: [&str; 2] = ["client.rs", "types.rs"];
 
 /// One generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +59,33 @@ pub(crate) enum GenerateError {
     },
 }
 
+impl GenerateError {
+    /// What to do about it.
+    pub(crate) fn mend(&self) -> &'static str {
+        match self {
+            Self::Spec(_) | Self::OpenApi(_) | Self::Progenitor(_) => {
+                "correct spec/context-api.yaml, then run `cargo xtask generate`"
+            }
+            Self::Rewrite(_) => {
+                "adapt xtask/src/generate/rewrite.rs to the generator, then run `cargo xtask generate`"
+            }
+            Self::Settings(_) => {
+                "restore Cargo.lock with `git checkout -- Cargo.lock`, or make it anew with `cargo generate-lockfile`"
+            }
+            Self::Write { .. } => "make the folder writable, then run `cargo xtask generate` again",
+        }
+    }
+}
+
 /// Generates everything in memory: the same input gives the same bytes.
 pub(crate) fn generate(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
+    unpanicked::run(|| generate_here(root))
+        .map_err(|message| GenerateError::Progenitor(format!("it panicked: {message}")))?
+}
+
+fn generate_here(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
     let spec = Spec::load(root)?;
+    spec.check_references()?;
     let provenance = settings::provenance(root, &spec)?;
     let sources = rewrite::split(tokens(&spec)?)?;
     Ok(sources
@@ -97,9 +125,57 @@ fn replace(target: &Path, content: &str) -> std::io::Result<()> {
 }
 
 fn tokens(spec: &Spec) -> Result<syn::File, GenerateError> {
-    let document = serde_json::from_value(reduce::reduce(spec)?).map_err(GenerateError::OpenApi)?;
+    let reduced = reduce::reduce(spec)?;
+    // Once more: what is left of a schema that consists of itself is a circle, which the generator would
+    // follow until the stack ends.
+    Spec::from_document(reduced.clone()).check_references()?;
+    let document = serde_json::from_value(reduced).map_err(GenerateError::OpenApi)?;
     let tokens = settings::generator()
         .generate_tokens(&document)
         .map_err(|error| GenerateError::Progenitor(error.to_string()))?;
     syn::parse2(tokens).map_err(|error| GenerateError::Progenitor(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn two_runs_give_the_same_bytes() {
+        let scratch = Scratch::new();
+        assert_eq!(
+            generate(scratch.root()).unwrap(),
+            generate(scratch.root()).unwrap()
+        );
+    }
+
+    #[test]
+    fn writing_touches_only_what_differs_and_leaves_nothing_else_behind() {
+        let scratch = Scratch::new();
+        assert_eq!(write(scratch.root()).unwrap(), Vec::<String>::new());
+
+        let types = format!("{OUTPUT}/types.rs");
+        let before = scratch.read(&types);
+        scratch.write(&types, "struct Mine;\n");
+        assert_eq!(write(scratch.root()).unwrap(), std::slice::from_ref(&types));
+        assert_eq!(scratch.read(&types), before);
+        let entries = std::fs::read_dir(scratch.root().join(OUTPUT)).unwrap();
+        assert_eq!(entries.count(), 2);
+    }
+
+    #[test]
+    fn the_files_are_those_that_are_known() {
+        let files = generate(Scratch::new().root()).unwrap();
+        let mut paths: Vec<String> = files.into_iter().map(|file| file.path).collect();
+        paths.sort_unstable();
+        assert_eq!(paths, FILES.map(|name| format!("{OUTPUT}/{name}")));
+    }
+
+    #[test]
+    fn a_missing_folder_is_made() {
+        let scratch = Scratch::new();
+        std::fs::remove_dir_all(scratch.root().join(OUTPUT)).unwrap();
+        assert_eq!(write(scratch.root()).unwrap().len(), 2);
+    }
 }

@@ -39,7 +39,11 @@ impl Store {
         length: u64,
         body: reqwest::Body,
     ) -> Result<Response> {
-        let request = self.0.put(parsed(url)?).header(CONTENT_LENGTH, length).body(body);
+        let request = self
+            .0
+            .put(parsed(url)?)
+            .header(CONTENT_LENGTH, length)
+            .body(body);
         judge(request.send().await).await
     }
 

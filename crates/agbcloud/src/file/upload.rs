@@ -197,7 +197,9 @@ async fn send(
     let pulse = Pulse::new();
     let meter = Meter::new(listener, Some(source.length));
     let (body, seen) = SizedBody::new(source.reader, source.length, meter, pulse.clone());
-    let put = files.store().put(url, source.length, reqwest::Body::wrap(body));
+    let put = files
+        .store()
+        .put(url, source.length, reqwest::Body::wrap(body));
     let response = match pulse.watch(put).await? {
         Ok(response) => response,
         Err(error) => return Err(blame(error, &seen)),

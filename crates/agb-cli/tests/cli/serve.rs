@@ -1,0 +1,144 @@
+//! `agb serve`.
+
+use agbcloud::{Agb, Contexts, ErrorKind};
+
+use crate::support::{Serve, agb};
+
+fn contexts(url: &str, key: &str) -> Contexts {
+    Agb::builder()
+        .api_key(key)
+        .endpoint(url)
+        .build()
+        .unwrap()
+        .contexts()
+}
+
+#[tokio::test]
+async fn it_ends_cleanly_on_either_signal_and_keeps_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(folder.path(), &["--api-key", "key-1", "--api-key", "key-2"]);
+    let made = contexts(&serve.url, "key-1")
+        .get_or_create("one")
+        .await
+        .unwrap()
+        .into_inner();
+    contexts(&serve.url, "key-1")
+        .files(&made.id)
+        .upload("/a", vec![1; 1_000_000])
+        .await
+        .unwrap();
+    assert!(contexts(&serve.url, "key-2").get(&made.id).await.is_err());
+    let error = contexts(&serve.url, "key-3")
+        .list()
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    let (status, said) = serve.stop("TERM");
+    assert!(status.success(), "{status}: {said}");
+
+    let serve = Serve::start(folder.path(), &["--api-key", "key-1"]);
+    let found = contexts(&serve.url, "key-1")
+        .get_by_name("one")
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(found.id, made.id);
+    let content = contexts(&serve.url, "key-1")
+        .files(&made.id)
+        .read("/a")
+        .await
+        .unwrap();
+    assert_eq!(content, vec![1; 1_000_000]);
+    let (status, said) = serve.stop("INT");
+    assert!(status.success(), "{status}: {said}");
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(folder.path(), &[]);
+    let there = contexts(&serve.url, "any-key");
+    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    for number in 0..20 {
+        there
+            .files(&id)
+            .upload(format!("/{number}"), vec![number; 10_000])
+            .await
+            .unwrap();
+    }
+    let (status, _) = serve.stop("KILL");
+    assert!(!status.success());
+
+    let serve = Serve::start(folder.path(), &[]);
+    let files = contexts(&serve.url, "any-key").files(&id);
+    for number in 0..20 {
+        assert_eq!(
+            files.read(format!("/{number}")).await.unwrap(),
+            vec![number; 10_000]
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_keys_every_key_is_a_tenant_and_it_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(folder.path(), &[]);
+    let one = contexts(&serve.url, "any-key")
+        .get_or_create("one")
+        .await
+        .unwrap()
+        .into_inner();
+    let error = contexts(&serve.url, "other-key")
+        .get(&one.id)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let (_, said) = serve.stop("TERM");
+    assert!(said.contains("every non-empty key is accepted"), "{said}");
+    assert!(!said.contains("any-key"), "{said}");
+}
+
+#[test]
+fn it_refuses_to_be_open_to_other_machines_without_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = agb()
+        .args(["serve", "--listen", "0.0.0.0:0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("API key"), "{said}");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_folder_has_one_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = Serve::start(folder.path(), &[]);
+    let output = agb()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("in use"), "{said}");
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for arguments in [
+        &["serve", "--listen", "nonsense"][..],
+        &["serve", "--api-key", ""],
+        &["serve", "--api-key", "a b"],
+        &["serve", "--no-such-flag"],
+        &["no-such-command"],
+        &[],
+    ] {
+        let output = agb().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Running the binary.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+};
+
+/// The binary, in an environment without any setting of AGB.
+pub(crate) fn agb() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agb"));
+    for name in [
+        "AGB_API_KEY",
+        "AGB_ENDPOINT",
+        "AGB_TIMEOUT_MS",
+        "AGB_LISTEN",
+        "AGB_DATA_DIR",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// `agb serve`, running; killed when dropped.
+pub(crate) struct Serve {
+    child: Child,
+    stderr: ChildStderr,
+    pub(crate) url: String,
+}
+
+impl Serve {
+    /// Starts it on a free port and waits for its line.
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = agb()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let url = line.trim_end().strip_prefix("listening on ");
+        let url = url
+            .unwrap_or_else(|| panic!("no line when ready: {line:?}"))
+            .to_owned();
+        Self { child, stderr, url }
+    }
+
+    /// Sends a signal and waits for the end; gives the exit status and what was said on stderr.
+    pub(crate) fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        let command = format!("kill -{signal} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &command])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let status = self.child.wait().unwrap();
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).unwrap();
+        (status, said)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,148 @@
+//! What blobs need of a folder beyond the object store: durable folders, large reads, and the sweep.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+
+use super::Chunks;
+use crate::metadata::Metadata;
+
+/// One read of the disk. The object store's own stream takes 8 KiB, a change of threads for each.
+const READ: u64 = 256 * 1024;
+/// So many blobs are looked up in one go.
+const LOOK_UP: usize = 500;
+
+/// Makes the folder and the 256 in it into which the keys are spread, durable all of them.
+///
+/// The object store would make them when needed and sync them too, but not for a second upload that finds
+/// the new folder before the first one has synced it.
+pub(super) fn prepare(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut made = false;
+    for name in spread() {
+        match fs::create_dir(folder.join(name)) {
+            Ok(()) => made = true,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if made {
+        sync_folder(folder)?;
+        if let Some(parent) = folder.parent() {
+            sync_folder(parent)?;
+        }
+    }
+    Ok(())
+}
+
+fn spread() -> impl Iterator<Item = String> {
+    (0..=255).map(|byte: u8| format!("{byte:02x}"))
+}
+
+/// Makes what was made or renamed in a folder survive a power failure.
+#[cfg(unix)]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder can't be opened to sync it; the file system's journal has to do.
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The bytes of a range of an open file.
+pub(super) fn read(file: File, range: Range<u64>) -> Chunks {
+    stream::try_unfold((file, range), |(mut file, mut range)| async move {
+        let length = READ.min(range.end - range.start);
+        if length == 0 {
+            return Ok(None);
+        }
+        tokio::task::spawn_blocking(move || {
+            file.seek(SeekFrom::Start(range.start))?;
+            let mut chunk = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+            (&mut file).take(length).read_to_end(&mut chunk)?;
+            if chunk.len() as u64 != length {
+                return Err(io::Error::new(
+                    ErrorKind::UnexpectedEof,
+                    "the blob is shorter than its file",
+                ));
+            }
+            range.start += length;
+            Ok(Some((Bytes::from(chunk), (file, range))))
+        })
+        .await
+        .map_err(io::Error::other)?
+    })
+    .boxed()
+}
+
+/// Removes the blobs of other runs that no row names, and all that they left unfinished.
+pub(super) async fn sweep(folder: &Path, run: &str, metadata: &dyn Metadata) -> io::Result<usize> {
+    let mut removed = 0;
+    for part in spread() {
+        let (path, own) = (folder.join(&part), format!("{run}-"));
+        let names = blocking(move || {
+            let mut names = names(&path)?;
+            names.retain(|name| !name.starts_with(&own));
+            Ok(names)
+        })
+        .await?;
+        // The object store writes to `<key>#<number>` and renames.
+        let (unfinished, finished): (Vec<_>, Vec<_>) =
+            names.into_iter().partition(|name| name.contains('#'));
+        let mut refuse = unfinished;
+        for keys in finished.chunks(LOOK_UP) {
+            let keys = keys.iter().map(|name| format!("{part}/{name}")).collect();
+            let unknown = metadata
+                .unknown_blobs(keys)
+                .await
+                .map_err(io::Error::other)?;
+            refuse.extend(
+                unknown
+                    .iter()
+                    .filter_map(|key| key.rsplit('/').next().map(str::to_owned)),
+            );
+        }
+        removed += refuse.len();
+        let path = folder.join(&part);
+        blocking(move || refuse.iter().try_for_each(|name| remove(&path.join(name)))).await?;
+    }
+    Ok(removed)
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    fs::read_dir(folder)?
+        .filter_map(|entry| {
+            entry
+                .map(|entry| entry.file_name().into_string().ok())
+                .transpose()
+        })
+        .collect()
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+pub(super) fn count(folder: &Path) -> usize {
+    spread()
+        .map(|part| names(&folder.join(part)).unwrap().len())
+        .sum()
+}

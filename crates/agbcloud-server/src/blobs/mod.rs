@@ -1,0 +1,275 @@
+//! The bytes of the files, under random keys: what a key belongs to stands in the metadata alone.
+//!
+//! A blob is written once and never changed. It counts only when a row names it, so what is written and not
+//! named (a broken upload, a crash) is refuse, and [`Blobs::sweep`] takes it away.
+
+mod local;
+mod upload;
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path as Key;
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
+
+pub(crate) use self::local::sync_folder;
+pub(crate) use self::upload::Upload;
+use crate::metadata::Metadata;
+use crate::random::{self, NoRandom, hex};
+
+/// Why bytes could not be stored or fetched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BlobError {
+    /// There is no blob with this key: it was replaced since, or it was lost.
+    #[error("there is no such blob")]
+    Missing,
+    #[error(transparent)]
+    NoRandom(#[from] NoRandom),
+    #[error("the blob store failed: {0}")]
+    Failed(object_store::Error),
+}
+
+impl From<object_store::Error> for BlobError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::Missing,
+            error => Self::Failed(error),
+        }
+    }
+}
+
+/// A stream of a blob's bytes.
+pub(crate) type Chunks = BoxStream<'static, io::Result<Bytes>>;
+
+/// The store of blobs. Clones are the same store.
+#[derive(Clone)]
+pub(crate) struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    /// The folder, if the blobs are files.
+    folder: Option<PathBuf>,
+    /// Begins every key that this process makes, so that a sweep can tell what is in the making from refuse.
+    run: Arc<str>,
+}
+
+impl Blobs {
+    /// Blobs that end with the process.
+    pub(crate) fn memory() -> Result<Self, NoRandom> {
+        Ok(Self {
+            store: Arc::new(InMemory::new()),
+            folder: None,
+            run: new_run()?,
+        })
+    }
+
+    /// Blobs as files in a folder, durable when they are written. Blocks.
+    pub(crate) fn folder(folder: &Path) -> io::Result<Self> {
+        local::prepare(folder)?;
+        // Syncs a new file and, after the rename, the folder that it lies in; the folders themselves were
+        // made and synced by `prepare`. Deletions are not synced: a blob that comes back is swept up.
+        let store = LocalFileSystem::new_with_prefix(folder)
+            .map_err(io::Error::other)?
+            .with_fsync(true);
+        Ok(Self {
+            store: Arc::new(store),
+            folder: Some(folder.to_owned()),
+            run: new_run().map_err(io::Error::other)?,
+        })
+    }
+
+    /// A key that was never used, in one of 256 folders.
+    fn new_key(&self) -> Result<String, NoRandom> {
+        let random: [u8; 17] = random::bytes()?;
+        Ok(format!(
+            "{}/{}-{}",
+            hex(&random[..1]),
+            self.run,
+            hex(&random[1..])
+        ))
+    }
+
+    /// Begins a new blob.
+    pub(crate) fn upload(&self) -> Result<Upload, NoRandom> {
+        Ok(Upload::new(self.store.clone(), self.new_key()?))
+    }
+
+    /// The bytes of a range of a blob, which must lie within it and not be empty.
+    ///
+    /// Once this has returned, the stream goes on to its end even if the blob is deleted meanwhile: an open
+    /// file stays, and so do bytes in memory.
+    pub(crate) async fn read(&self, blob: &str, range: Range<u64>) -> Result<Chunks, BlobError> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..Default::default()
+        };
+        let result = self.store.get_opts(&Key::from(blob), options).await?;
+        Ok(match result.payload {
+            GetResultPayload::File(file, _) => local::read(file, result.range),
+            GetResultPayload::Stream(stream) => stream.map_err(io::Error::other).boxed(),
+        })
+    }
+
+    /// Deletes a blob; one that is not there is deleted already.
+    pub(crate) async fn delete(&self, blob: &str) -> Result<(), BlobError> {
+        match self
+            .store
+            .delete(&Key::from(blob))
+            .await
+            .map_err(BlobError::from)
+        {
+            Ok(()) | Err(BlobError::Missing) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what earlier processes have left and no row names. Only the owner of the folder may.
+    pub(crate) async fn sweep(&self, metadata: &dyn Metadata) -> io::Result<usize> {
+        match &self.folder {
+            Some(folder) => local::sweep(folder, &self.run, metadata).await,
+            None => Ok(0),
+        }
+    }
+
+    /// How many blobs there are, finished or not.
+    #[cfg(test)]
+    pub(crate) async fn count(&self) -> usize {
+        match &self.folder {
+            Some(folder) => local::count(folder),
+            None => self.store.list(None).count().await,
+        }
+    }
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blobs")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+fn new_run() -> Result<Arc<str>, NoRandom> {
+    Ok(hex(&random::bytes::<6>()?).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::sqlite::Sqlite;
+    use crate::signing::Secret;
+
+    async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> String {
+        let mut upload = blobs.upload().unwrap();
+        for chunk in chunks {
+            upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+        }
+        upload.finish().await.unwrap().blob
+    }
+
+    async fn fetch(blobs: &Blobs, blob: &str, range: Range<u64>) -> Vec<u8> {
+        let chunks: Vec<Bytes> = blobs
+            .read(blob, range)
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
+        chunks.concat()
+    }
+
+    async fn both() -> (tempfile::TempDir, [Blobs; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = [
+            Blobs::memory().unwrap(),
+            Blobs::folder(&folder.path().join("blobs")).unwrap(),
+        ];
+        (folder, blobs)
+    }
+
+    #[tokio::test]
+    async fn bytes_come_back_small_large_and_in_part() {
+        let (_folder, stores) = both().await;
+        for blobs in stores {
+            let small = store(&blobs, &[b"hello ", b"world"]).await;
+            assert_eq!(fetch(&blobs, &small, 0..11).await, b"hello world");
+            assert_eq!(fetch(&blobs, &small, 6..8).await, b"wo");
+            let chunk: Vec<u8> = (0..700_001_u32).map(|i| (i % 251) as u8).collect();
+            let large = store(&blobs, &[&chunk, &chunk, &chunk, &chunk]).await;
+            let whole = chunk.repeat(4);
+            assert_eq!(fetch(&blobs, &large, 0..whole.len() as u64).await, whole);
+            assert_eq!(
+                fetch(&blobs, &large, 1_000_000..2_000_000).await,
+                whole[1_000_000..2_000_000]
+            );
+            assert_eq!(blobs.count().await, 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_is_dropped_or_aborted_leaves_nothing() {
+        let (_folder, stores) = both().await;
+        for blobs in stores {
+            for size in [10, 3_000_000] {
+                let mut upload = blobs.upload().unwrap();
+                upload.write(vec![1; size].into()).await.unwrap();
+                upload.abort().await;
+                let mut upload = blobs.upload().unwrap();
+                upload.write(vec![1; size].into()).await.unwrap();
+                drop(upload);
+            }
+            for _ in 0..100 {
+                if blobs.count().await == 0 {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            assert_eq!(blobs.count().await, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_keeps_what_is_deleted_under_it() {
+        let (_folder, stores) = both().await;
+        for blobs in stores {
+            let content = vec![7_u8; 2_000_000];
+            let blob = store(&blobs, &[&content]).await;
+            let reading = blobs.read(&blob, 0..2_000_000).await.unwrap();
+            blobs.delete(&blob).await.unwrap();
+            blobs.delete(&blob).await.unwrap();
+            assert!(matches!(
+                blobs.read(&blob, 0..1).await,
+                Err(BlobError::Missing)
+            ));
+            let chunks: Vec<Bytes> = reading.try_collect().await.unwrap();
+            assert_eq!(chunks.concat(), content);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sweep_takes_what_nothing_names_but_not_what_is_in_the_making() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blobs");
+        let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
+        let before = Blobs::folder(&path).unwrap();
+        let orphan = store(&before, &[b"orphan"]).await;
+        // What a killed process leaves of an upload: the staging file of the object store.
+        std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
+        assert_eq!(before.count().await, 2);
+        assert_eq!(
+            before.sweep(&metadata).await.unwrap(),
+            0,
+            "its own run is in the making"
+        );
+        let now = Blobs::folder(&path).unwrap();
+        let fresh = store(&now, &[b"fresh"]).await;
+        assert_eq!(now.sweep(&metadata).await.unwrap(), 2);
+        assert_eq!(fetch(&now, &fresh, 0..5).await, b"fresh");
+        assert_eq!(now.count().await, 1);
+    }
+}

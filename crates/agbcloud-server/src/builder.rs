@@ -1,0 +1,227 @@
+//! How a server is to be: the settings, checked when it starts.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::StartError;
+use crate::http::is_key;
+use crate::server::Server;
+
+/// Login regions that are known unless others are given; the first is the default.
+const REGIONS: [&str; 12] = [
+    "cn-hangzhou",
+    "cn-shanghai",
+    "cn-beijing",
+    "cn-shenzhen",
+    "cn-chengdu",
+    "cn-hongkong",
+    "ap-southeast-1",
+    "ap-northeast-1",
+    "us-west-1",
+    "us-east-1",
+    "eu-central-1",
+    "eu-west-1",
+];
+const MAX_TTL: Duration = Duration::from_secs(604_800);
+
+/// Settings of a [`Server`]; made by [`Server::builder`].
+///
+/// Each has a default that is good for a test: everything in memory, on a free port of this machine.
+#[must_use = "a builder does nothing before `start`"]
+#[derive(Clone)]
+pub struct ServerBuilder {
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) api_keys: Vec<String>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) url_ttl: Duration,
+    pub(crate) regions: Vec<String>,
+    pub(crate) max_object_size: u64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clear_delay: Duration,
+    pub(crate) body_idle: Duration,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            data_dir: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            api_keys: Vec::new(),
+            public_url: None,
+            url_ttl: Duration::from_secs(3600),
+            regions: REGIONS.map(str::to_owned).to_vec(),
+            max_object_size: 5 * 1024 * 1024 * 1024,
+            clock: Arc::new(SystemClock),
+            clear_delay: Duration::ZERO,
+            body_idle: Duration::from_secs(60),
+        }
+    }
+
+    /// Keeps everything in this folder, which is made if it is missing. One server at a time owns it.
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Keeps nothing: all is gone with the server. This is the default.
+    pub fn memory(mut self) -> Self {
+        self.data_dir = None;
+        self
+    }
+
+    /// Where to listen; port 0 takes a free one. The default is `127.0.0.1:0`.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Allows an API key; each key is a tenant of its own, which sees its own contexts alone.
+    ///
+    /// Without any, every non-empty key is allowed, and the server listens on loopback addresses only.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_keys.push(key.into());
+        self
+    }
+
+    /// What presigned URLs begin with, if clients reach the server by another name than the address that it
+    /// listens on. A path in it has to be taken off again by whatever stands in front of the server.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
+        self
+    }
+
+    /// How long presigned URLs live, from one second to seven days. The default is an hour.
+    pub fn url_ttl(mut self, ttl: Duration) -> Self {
+        self.url_ttl = ttl;
+        self
+    }
+
+    /// The login regions that are known instead of the usual ones; the first is the default region.
+    pub fn regions(mut self, regions: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.regions = regions.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The largest file, in bytes. The default is 5 GiB.
+    pub fn max_object_size(mut self, bytes: u64) -> Self {
+        self.max_object_size = bytes;
+        self
+    }
+
+    /// Where the time comes from. Tests give a [`ManualClock`](crate::ManualClock).
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes every clear take at least this long in real time, so that tests of pollers see `clearing`.
+    pub fn clear_delay(mut self, delay: Duration) -> Self {
+        self.clear_delay = delay;
+        self
+    }
+
+    /// How long a body may stand still.
+    #[cfg(test)]
+    pub(crate) fn body_idle(mut self, idle: Duration) -> Self {
+        self.body_idle = idle;
+        self
+    }
+
+    /// Starts the server. When this returns, it answers.
+    pub async fn start(self) -> Result<Server, StartError> {
+        self.check()?;
+        Box::pin(Server::start(self)).await
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        if self.api_keys.is_empty() && !self.listen.ip().is_loopback() {
+            return Err(StartError::KeysRequired {
+                address: self.listen,
+            });
+        }
+        if !self.api_keys.iter().all(|key| is_key(key)) {
+            return Err(StartError::InvalidApiKey);
+        }
+        if !(Duration::from_secs(1)..=MAX_TTL).contains(&self.url_ttl) {
+            return Err(StartError::InvalidUrlTtl { ttl: self.url_ttl });
+        }
+        let good_region = |region: &String| is_key(region) && region.len() <= 64;
+        if self.regions.is_empty() || !self.regions.iter().all(good_region) {
+            return Err(StartError::InvalidRegion);
+        }
+        match &self.public_url {
+            Some(url) if !is_base_url(url) => Err(StartError::InvalidPublicUrl),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field("data_dir", &self.data_dir)
+            .field("listen", &self.listen)
+            .field("api_keys", &self.api_keys.len())
+            .field("public_url", &self.public_url)
+            .field("url_ttl", &self.url_ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_base_url(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    let good_authority = uri
+        .authority()
+        .is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && good_authority
+        && uri.query().is_none()
+        && !url.contains('#')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls_are_plain() {
+        for good in [
+            "http://127.0.0.1:8780",
+            "https://agb.example.com/",
+            "https://example.com/agb",
+            "http://[::1]:1",
+        ] {
+            assert!(is_base_url(good), "{good}");
+        }
+        for bad in [
+            "",
+            "example.com",
+            "/objects",
+            "ftp://example.com",
+            "https://",
+            "https://u:p@example.com",
+            "https://e.com?x=1",
+            "https://e.com/#a",
+            "https://e .com",
+        ] {
+            assert!(!is_base_url(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let shown = format!("{:?}", ServerBuilder::new().api_key("akm-secret"));
+        assert!(
+            !shown.contains("akm-secret") && shown.contains("api_keys: 1"),
+            "{shown}"
+        );
+    }
+}

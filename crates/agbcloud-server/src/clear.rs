@@ -1,0 +1,112 @@
+//! The worker that collects what nobody can see any more: the files of a cleared or deleted context, and the
+//! blobs of files that were replaced or deleted. What is left to do stands in the store, so it just goes on
+//! after a restart.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::blobs::Blobs;
+use crate::metadata::{Clear, Metadata, StoreError};
+
+/// Blobs that are deleted before rows get their turn again.
+const BLOBS: u32 = 500;
+/// After a failure, such as a full disk, it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Wakes the worker.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// There may be something to collect.
+    pub(crate) fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+pub(crate) struct Worker {
+    pub(crate) metadata: Arc<dyn Metadata>,
+    pub(crate) blobs: Blobs,
+    pub(crate) wake: Wake,
+    /// A clear takes at least this long.
+    pub(crate) delay: Duration,
+}
+
+impl Worker {
+    /// Works until the store is closed or the task is aborted, at whatever point.
+    pub(crate) async fn run(self) {
+        match self.blobs.sweep(&*self.metadata).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(
+                removed,
+                "removed what an earlier process had left unfinished"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "can't look for what an earlier process has left unfinished")
+            }
+        }
+        let mut seen = HashMap::new();
+        loop {
+            let pause = match self.round(&mut seen).await {
+                Ok(Next::More) => continue,
+                Ok(Next::At(time)) => Some(time),
+                Ok(Next::Nothing) => None,
+                Err(StoreError::Closed) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the collection of deleted files failed; it is tried again");
+                    Some(Instant::now() + RETRY)
+                }
+            };
+            match pause {
+                // The only reason to wait is a clear that must not end yet, or a failure: new work comes along in between.
+                Some(time) => drop(tokio::time::timeout_at(time, self.wake.0.notified()).await),
+                None => self.wake.0.notified().await,
+            }
+        }
+    }
+
+    /// One batch of everything. A clear ends when its rows are gone; blobs may still be on their way out.
+    async fn round(&self, seen: &mut HashMap<Clear, Instant>) -> Result<Next, StoreError> {
+        let mut more = self.metadata.collect_files().await?;
+        let dead = self.metadata.dead_blobs(BLOBS).await?;
+        if !dead.is_empty() {
+            more = true;
+            for blob in &dead {
+                self.blobs
+                    .delete(blob)
+                    .await
+                    .map_err(|error| StoreError::Failed(error.to_string()))?;
+            }
+            self.metadata.forget_blobs(dead).await?;
+        }
+        let finished = self.metadata.finished_clears().await?;
+        seen.retain(|clear, _| finished.contains(clear));
+        let mut next = None;
+        for clear in finished {
+            let due = *seen.entry(clear.clone()).or_insert_with(Instant::now) + self.delay;
+            if due <= Instant::now() {
+                self.metadata.finish_clear(&clear).await?;
+            } else {
+                next = Some(next.map_or(due, |next: Instant| next.min(due)));
+            }
+        }
+        Ok(match next {
+            _ if more => Next::More,
+            Some(time) => Next::At(time),
+            None => Next::Nothing,
+        })
+    }
+}
+
+enum Next {
+    /// There may be more to do right now.
+    More,
+    /// Nothing to do before then.
+    At(Instant),
+    /// Nothing to do before someone wakes the worker.
+    Nothing,
+}

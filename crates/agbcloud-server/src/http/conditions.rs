@@ -1,0 +1,206 @@
+//! The conditional headers of the object leg.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::HeaderMap;
+use http::header::{
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
+
+use super::xml::ObjectFailure;
+use crate::metadata::{Conditions, File, Tags};
+
+/// `If-Match` and `If-None-Match` of an upload. What can't be read is refused: an ignored condition overwrites.
+pub(super) fn of_upload(headers: &HeaderMap) -> Result<Conditions, ObjectFailure> {
+    Ok(Conditions {
+        if_match: tags(headers, IF_MATCH, Weak::NeverMatches)?,
+        if_none_match: tags(headers, IF_NONE_MATCH, Weak::Counts)?,
+    })
+}
+
+/// What the conditions of a download come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Download {
+    Send,
+    NotModified,
+}
+
+/// Evaluates the conditions of a download in the order of RFC 9110.
+pub(super) fn of_download(headers: &HeaderMap, file: &File) -> Result<Download, ObjectFailure> {
+    let if_match = tags(headers, IF_MATCH, Weak::NeverMatches)?;
+    if if_match.is_some() {
+        if !(Conditions {
+            if_match,
+            if_none_match: None,
+        })
+        .hold(Some(&file.etag))
+        {
+            return Err(ObjectFailure::precondition());
+        }
+    } else if seconds(headers, IF_UNMODIFIED_SINCE)
+        .is_some_and(|since| file.modified.seconds() > since)
+    {
+        return Err(ObjectFailure::precondition());
+    }
+    let if_none_match = tags(headers, IF_NONE_MATCH, Weak::Counts)?;
+    let known = if if_none_match.is_some() {
+        !(Conditions {
+            if_match: None,
+            if_none_match,
+        })
+        .hold(Some(&file.etag))
+    } else {
+        seconds(headers, IF_MODIFIED_SINCE).is_some_and(|since| file.modified.seconds() <= since)
+    };
+    Ok(if known {
+        Download::NotModified
+    } else {
+        Download::Send
+    })
+}
+
+/// Whether a `Range` counts: with an `If-Range` only if the file is still the one that the caller has a part of.
+pub(super) fn range_counts(headers: &HeaderMap, file: &File) -> bool {
+    match headers.get(IF_RANGE).map(|value| value.to_str()) {
+        None => true,
+        Some(Err(_)) => false,
+        // A date has to be the very one: two writes within its second would pass otherwise.
+        Some(Ok(value)) => {
+            value == format!("\"{}\"", file.etag) || value == file.modified.http_date()
+        }
+    }
+}
+
+/// What a weak tag (`W/"…"`) is good for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weak {
+    NeverMatches,
+    Counts,
+}
+
+fn tags(headers: &HeaderMap, name: HeaderName, weak: Weak) -> Result<Option<Tags>, ObjectFailure> {
+    let mut all: Option<Vec<String>> = None;
+    for value in headers.get_all(name) {
+        let value = value
+            .to_str()
+            .map_err(|_| ObjectFailure::invalid_condition())?
+            .trim();
+        if value == "*" {
+            return Ok(Some(Tags::Any));
+        }
+        let known = all.get_or_insert_default();
+        for tag in value
+            .split(',')
+            .map(str::trim)
+            .filter(|tag| !tag.is_empty())
+        {
+            let (is_weak, quoted) = tag
+                .strip_prefix("W/")
+                .map_or((false, tag), |tag| (true, tag));
+            // Some clients send the tag without its quotes; there is nothing else that they could mean.
+            let bare = match quoted.strip_prefix('"') {
+                Some(rest) => rest
+                    .strip_suffix('"')
+                    .ok_or_else(ObjectFailure::invalid_condition)?,
+                None => quoted,
+            };
+            if bare.contains('"') {
+                return Err(ObjectFailure::invalid_condition());
+            }
+            if !is_weak || weak == Weak::Counts {
+                known.push(bare.to_owned());
+            }
+        }
+    }
+    Ok(all.map(Tags::These))
+}
+
+/// A date, if it can be read; RFC 9110 has an unreadable one ignored.
+fn seconds(headers: &HeaderMap, name: HeaderName) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()?;
+    let since: Duration = date.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::clock::Micros;
+
+    fn file() -> File {
+        File {
+            size: 1,
+            etag: "abc".to_owned(),
+            blob: String::new(),
+            modified: Micros(1_748_520_000_500_000),
+        }
+    }
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn downloads_depend_on_tag_and_date() {
+        let (at, before) = (
+            "Thu, 29 May 2025 12:00:00 GMT",
+            "Thu, 29 May 2025 11:59:59 GMT",
+        );
+        for (pairs, send) in [
+            (vec![], Some(Download::Send)),
+            (vec![(IF_MATCH, "\"abc\"")], Some(Download::Send)),
+            (vec![(IF_MATCH, "\"x\", \"abc\"")], Some(Download::Send)),
+            (vec![(IF_MATCH, "*")], Some(Download::Send)),
+            (vec![(IF_MATCH, "\"x\"")], None),
+            (vec![(IF_MATCH, "W/\"abc\"")], None),
+            (
+                vec![(IF_NONE_MATCH, "\"abc\"")],
+                Some(Download::NotModified),
+            ),
+            (
+                vec![(IF_NONE_MATCH, "W/\"abc\"")],
+                Some(Download::NotModified),
+            ),
+            (vec![(IF_NONE_MATCH, "*")], Some(Download::NotModified)),
+            (vec![(IF_NONE_MATCH, "\"x\"")], Some(Download::Send)),
+            (vec![(IF_MODIFIED_SINCE, at)], Some(Download::NotModified)),
+            (vec![(IF_MODIFIED_SINCE, before)], Some(Download::Send)),
+            (
+                vec![(IF_MODIFIED_SINCE, at), (IF_NONE_MATCH, "\"x\"")],
+                Some(Download::Send),
+            ),
+            (vec![(IF_UNMODIFIED_SINCE, before)], None),
+            (vec![(IF_UNMODIFIED_SINCE, at)], Some(Download::Send)),
+            (vec![(IF_MODIFIED_SINCE, "yesterday")], Some(Download::Send)),
+            (vec![(IF_MATCH, "\"abc")], None),
+        ] {
+            assert_eq!(
+                of_download(&headers(&pairs), &file()).ok(),
+                send,
+                "{pairs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_range_counts_only_for_the_same_file() {
+        assert!(range_counts(&headers(&[]), &file()));
+        assert!(range_counts(&headers(&[(IF_RANGE, "\"abc\"")]), &file()));
+        assert!(range_counts(
+            &headers(&[(IF_RANGE, "Thu, 29 May 2025 12:00:00 GMT")]),
+            &file()
+        ));
+        for other in ["\"x\"", "W/\"abc\"", "abc", "Thu, 29 May 2025 12:00:01 GMT"] {
+            assert!(
+                !range_counts(&headers(&[(IF_RANGE, other)]), &file()),
+                "{other}"
+            );
+        }
+    }
+}

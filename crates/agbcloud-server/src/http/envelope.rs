@@ -1,0 +1,237 @@
+//! The envelope that every control answer travels in.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use crate::metadata::StoreError;
+use crate::random::NoRandom;
+
+/// A control call that failed: what the caller reads in the envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+impl Failure {
+    fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            header: None,
+        }
+    }
+
+    pub(super) fn missing(parameter: &str, what: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("MissingParameter.{}", capitalised(parameter)),
+            format!("parameter `{parameter}` is missing: give {what}"),
+        )
+    }
+
+    pub(super) fn invalid(parameter: &str, what: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            format!("InvalidParameter.{}", capitalised(parameter)),
+            format!("parameter `{parameter}`: {what}"),
+        )
+    }
+
+    pub(super) fn bad_body() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidParameter.Body",
+            "the body is not JSON: send no body or `{}`, and the parameters in the query string",
+        )
+    }
+
+    pub(super) fn unfinished_body() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidParameter.Body",
+            "the body ended too early: send no body or `{}`, and the parameters in the query string",
+        )
+    }
+
+    pub(super) fn slow_body() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "RequestTimeout",
+            "the body did not arrive in time: send no body or `{}`, then try again",
+        )
+    }
+
+    pub(super) fn body_too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestTooLarge",
+            "the body of a control call is at most 65536 bytes: send parameters in the query string and files to a presigned URL",
+        )
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self {
+            header: Some((WWW_AUTHENTICATE, "Bearer")),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "send the header `authorization: Bearer <API key>` with a key that this service knows",
+            )
+        }
+    }
+
+    pub(super) fn no_such_operation() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "InvalidAction.NotFound",
+            "there is no such operation: the operations are listed in the OpenAPI document",
+        )
+    }
+
+    pub(super) fn other_method(allowed: &'static str) -> Self {
+        Self {
+            header: Some((ALLOW, allowed)),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "InvalidMethod",
+                "this operation takes another HTTP method: see the Allow header",
+            )
+        }
+    }
+
+    pub(super) fn no_context() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "InvalidContext.NotFound",
+            "there is no such context: list the contexts, or create it by GetContext with allowCreate=true",
+        )
+    }
+
+    pub(super) fn clearing() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "InvalidContext.Clearing",
+            "the context is being cleared: ask GetContext until its state is `available`, then try again",
+        )
+    }
+
+    /// Our fault. What it was stands in the log, not in the answer.
+    pub(super) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalError",
+            "the service failed; nothing was changed: try again, and report the request id if it stays",
+        )
+    }
+
+    fn unavailable() -> Self {
+        Self {
+            header: Some((http::header::RETRY_AFTER, "1")),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "the service can't answer now: wait for the seconds in Retry-After, then try again",
+            )
+        }
+    }
+
+    pub(super) fn into_response(self, request_id: &str) -> Response {
+        let mut response = json(
+            self.status,
+            &agbcloud_api::types::Failure {
+                request_id: Some(request_id.to_owned()),
+                success: Some(false),
+                code: Some(self.code.into_owned()),
+                message: Some(self.message.into_owned()),
+                http_status_code: Some(i32::from(self.status.as_u16())),
+            },
+        );
+        if let Some((name, value)) = self.header {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoContext | StoreError::Stale => Self::no_context(),
+            StoreError::NoFile => Self::new(
+                StatusCode::NOT_FOUND,
+                "InvalidFile.NotFound",
+                "there is no such file in this context: list the folder to see what there is",
+            ),
+            StoreError::NameTaken => Self::new(
+                StatusCode::CONFLICT,
+                "InvalidContext.NameConflict",
+                "another context has this name: choose another name, or rename or delete that context first",
+            ),
+            StoreError::Closed => Self::unavailable(),
+            StoreError::Precondition | StoreError::Failed(_) => {
+                tracing::error!(%error, "a control call failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<NoRandom> for Failure {
+    fn from(error: NoRandom) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+/// `loginRegionId` → `LoginRegionId`.
+fn capitalised(parameter: &str) -> String {
+    let mut name = parameter.to_owned();
+    if let Some(first) = name.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    name
+}
+
+/// An answer with a JSON body.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    // The types of the wire hold nothing that JSON can't say, so the fallback is never seen.
+    let body = serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec());
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The answer of a call that did what it was asked for: the envelope of a type of the wire, and its payload.
+macro_rules! done {
+    ($call:expr, $envelope:ident $(, $field:ident: $value:expr)* $(,)?) => {{
+        #[allow(clippy::needless_update, reason = "some envelopes have fields beyond these, others have not")]
+        let envelope = agbcloud_api::types::$envelope {
+            request_id: Some($call.request_id.clone()),
+            success: Some(true),
+            code: Some("ok".to_owned()),
+            message: Some(String::new()),
+            http_status_code: Some(200),
+            $($field: $value,)*
+            ..Default::default()
+        };
+        $crate::http::envelope::json(http::StatusCode::OK, &envelope)
+    }};
+}
+pub(super) use done;

@@ -1,0 +1,130 @@
+//! The operations on the files of a context.
+
+use agbcloud_api::types::{ExpireTime, FileEntry, FileListData, FileUrl};
+use axum::response::Response;
+use http::Method;
+
+use super::envelope::{Failure, done};
+use super::operations::Call;
+use crate::metadata::{Context, Entry, FileKey, State};
+use crate::names::{FilePath, FolderPath};
+use crate::signing::url::Grant;
+
+/// The last use is noted again when it is older: asking for a URL should not cost a write each time.
+const TOUCH_AFTER_MICROS: i64 = 60_000_000;
+
+pub(super) async fn list(call: Call) -> Result<Response, Failure> {
+    let id = call.params.id("contextId")?;
+    let folder = call.params.folder_path()?;
+    let number = call.params.page_number()?;
+    let size = call.params.page_size("pageSize", 50)?;
+    let offset = (number - 1).saturating_mul(i64::from(size));
+    let page = call
+        .app
+        .metadata
+        .list_files(&call.tenant, id, &folder, offset, size)
+        .await?;
+    let entries = page
+        .entries
+        .into_iter()
+        .map(|entry| on_the_wire(&folder, entry))
+        .collect();
+    Ok(done!(
+        call,
+        DescribeContextFilesResponse,
+        data: Some(FileListData::Array(entries)),
+        count: Some(page.count),
+    ))
+}
+
+pub(super) async fn upload_url(call: Call) -> Result<Response, Failure> {
+    let (context, path) = context_and_path(&call).await?;
+    if context.state == State::Clearing {
+        return Err(Failure::clearing());
+    }
+    let url = signed_url(&call, &Method::PUT, &context, path);
+    note_use(&call, &context).await;
+    Ok(done!(call, GetContextFileUploadUrlResponse, data: Some(url)))
+}
+
+pub(super) async fn download_url(call: Call) -> Result<Response, Failure> {
+    let (context, path) = context_and_path(&call).await?;
+    let key = FileKey {
+        tenant: call.tenant.clone(),
+        context: context.id.clone(),
+        generation: context.generation,
+        path: path.clone(),
+    };
+    call.app.metadata.file(&key).await?;
+    let url = signed_url(&call, &Method::GET, &context, path);
+    note_use(&call, &context).await;
+    Ok(done!(call, GetContextFileDownloadUrlResponse, data: Some(url)))
+}
+
+pub(super) async fn delete(call: Call) -> Result<Response, Failure> {
+    let (id, path) = (call.params.id("contextId")?, call.params.file_path()?);
+    call.app
+        .metadata
+        .delete_file(&call.tenant, id, &path, call.app.now())
+        .await?;
+    call.app.wake.wake();
+    Ok(done!(call, DeleteContextFileResponse))
+}
+
+async fn context_and_path(call: &Call) -> Result<(Context, FilePath), Failure> {
+    let (id, path) = (call.params.id("contextId")?, call.params.file_path()?);
+    let context = call
+        .app
+        .metadata
+        .context_by_id(&call.tenant, id)
+        .await?
+        .ok_or_else(Failure::no_context)?;
+    Ok((context, path))
+}
+
+fn signed_url(call: &Call, method: &Method, context: &Context, path: FilePath) -> FileUrl {
+    let ttl = i64::try_from(call.app.url_ttl.as_secs()).unwrap_or(i64::MAX);
+    let grant = Grant {
+        tenant: call.tenant.clone(),
+        context: context.id.clone(),
+        generation: context.generation,
+        path,
+        expires: call.app.now().seconds().saturating_add(ttl),
+    };
+    let url = format!(
+        "{}{}",
+        call.app.public_url,
+        call.app.signer.sign(method, &grant)
+    );
+    FileUrl {
+        url: Some(url.into()),
+        expire_time: Some(ExpireTime::Integer(ttl)),
+    }
+}
+
+/// The caller has its URL either way, so a failure is not its business.
+async fn note_use(call: &Call, context: &Context) {
+    let now = call.app.now();
+    if now.0.saturating_sub(context.last_used.0) > TOUCH_AFTER_MICROS
+        && let Err(error) = call
+            .app
+            .metadata
+            .touch_context(&call.tenant, &context.id, now)
+            .await
+    {
+        tracing::warn!(%error, request_id = call.request_id, "can't note the last use of a context");
+    }
+}
+
+fn on_the_wire(folder: &FolderPath, entry: Entry) -> FileEntry {
+    FileEntry {
+        file_id: Some(entry.id),
+        file_path: Some(folder.join(&entry.name)),
+        file_name: Some(entry.name),
+        file_type: Some(if entry.folder { "folder" } else { "file" }.to_owned()),
+        gmt_create: Some(entry.created.rfc3339()),
+        gmt_modified: Some(entry.modified.rfc3339()),
+        size: Some(entry.size),
+        status: Some("available".to_owned()),
+    }
+}

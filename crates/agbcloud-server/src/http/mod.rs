@@ -1,0 +1,55 @@
+//! The wire: control calls under `/sdk/`, the bytes of files under `/objects/v1/`.
+
+mod auth;
+mod body;
+mod conditions;
+mod contexts;
+mod envelope;
+mod files;
+mod objects;
+mod operations;
+mod params;
+mod range;
+mod router;
+mod xml;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::auth::is_key;
+pub use self::operations::{Operation, operations};
+pub(crate) use self::router::router;
+use crate::blobs::Blobs;
+use crate::clear::Wake;
+use crate::clock::{Clock, Micros};
+use crate::metadata::Metadata;
+use crate::signing::{Signer, Tenant};
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) metadata: Arc<dyn Metadata>,
+    pub(crate) blobs: Blobs,
+    pub(crate) signer: Signer,
+    /// Who may call; without a list, whoever has a key.
+    pub(crate) tenants: Option<Vec<Tenant>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The known login regions; the first is the default.
+    pub(crate) regions: Vec<String>,
+    /// What presigned URLs begin with, without a slash at the end.
+    pub(crate) public_url: String,
+    pub(crate) url_ttl: Duration,
+    pub(crate) max_object_size: u64,
+    /// How long a body may not move.
+    pub(crate) body_idle: Duration,
+    pub(crate) wake: Wake,
+}
+
+impl App {
+    fn now(&self) -> Micros {
+        Micros::of(self.clock.now())
+    }
+}
+
+/// The id of a request: in the answer's header and body, and in the log.
+#[derive(Debug, Clone)]
+struct RequestId(String);

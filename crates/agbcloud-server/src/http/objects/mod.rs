@@ -1,0 +1,49 @@
+//! The object leg: the bytes of files, through presigned URLs.
+
+mod download;
+mod upload;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::Method;
+
+use super::xml::ObjectFailure;
+use super::{App, body, router};
+use crate::metadata::FileKey;
+
+/// Does what the URL allows. It is verified before anything else of the request is looked at.
+pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
+    let id = router::request_id(&request);
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("", |target| target.as_str());
+    let (grant, method) = (
+        app.signer.verify(request.method(), target, app.now()),
+        request.method().clone(),
+    );
+    let (parts, mut body) = request.into_parts();
+    let outcome = match grant {
+        Err(refusal) => Err(refusal.into()),
+        Ok(grant) => {
+            let key = FileKey {
+                tenant: grant.tenant,
+                context: grant.context,
+                generation: grant.generation,
+                path: grant.path,
+            };
+            match method {
+                Method::PUT => upload::put(app, key, &parts.headers, &mut body).await,
+                Method::GET | Method::HEAD => download::get(&app, &key, &parts).await,
+                // No URL is ever signed for another method.
+                _ => Err(ObjectFailure::signature()),
+            }
+        }
+    };
+    outcome.unwrap_or_else(|failure| {
+        body::drain(&parts.headers, body);
+        failure.into_response(&id)
+    })
+}

@@ -1,0 +1,235 @@
+//! PUT: bytes first, made durable, then one transaction that publishes them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    CONTENT_ENCODING, CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_RANGE, IF_UNMODIFIED_SINCE,
+    TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderValue};
+
+use crate::blobs::Upload;
+use crate::http::body::{self, Broken};
+use crate::http::xml::ObjectFailure;
+use crate::http::{App, conditions};
+use crate::metadata::{Conditions, FileKey, StoreError};
+use crate::signing::same;
+
+pub(super) async fn put(
+    app: Arc<App>,
+    key: FileKey,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Response, ObjectFailure> {
+    let length = check_headers(headers, app.max_object_size)?;
+    let digest = content_md5(headers)?;
+    let conditions = conditions::of_upload(headers)?;
+    // Before the bytes come: whoever can't succeed learns it now. What counts is the check in the transaction.
+    let etag = match app.metadata.file(&key).await {
+        Ok(file) => Some(file.etag),
+        Err(StoreError::NoFile) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if !conditions.hold(etag.as_deref()) {
+        return Err(ObjectFailure::precondition());
+    }
+
+    let mut upload = app.blobs.upload()?;
+    if let Err(failure) = receive(&app, &mut upload, body, length, digest).await {
+        upload.abort().await;
+        return Err(failure);
+    }
+    // A task of its own: a client that goes away now must not stop it halfway.
+    let etag = tokio::spawn(publish(app, key, upload, conditions))
+        .await
+        .map_err(|_| ObjectFailure::unavailable())??;
+    let mut response = Response::new(Body::empty());
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{etag}\"")) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+/// Refuses what would not be stored as it is meant, and returns the length.
+fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectFailure> {
+    let changes_meaning = [
+        CONTENT_RANGE.as_str(),
+        IF_MODIFIED_SINCE.as_str(),
+        IF_UNMODIFIED_SINCE.as_str(),
+        IF_RANGE.as_str(),
+        "x-amz-copy-source",
+        "x-oss-copy-source",
+        "x-amz-decoded-content-length",
+    ];
+    let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| {
+        !value.as_bytes().is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity")
+    });
+    let streamed = headers
+        .get("x-amz-content-sha256")
+        .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
+    if encoded
+        || streamed
+        || changes_meaning
+            .iter()
+            .any(|name| headers.contains_key(*name))
+    {
+        return Err(ObjectFailure::not_implemented());
+    }
+    match body::content_length(headers) {
+        Some(length) if !headers.contains_key(TRANSFER_ENCODING) => {
+            if length > max {
+                Err(ObjectFailure::too_large())
+            } else {
+                Ok(length)
+            }
+        }
+        _ => Err(ObjectFailure::missing_length()),
+    }
+}
+
+fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, ObjectFailure> {
+    let Some(value) = headers.get("content-md5") else {
+        return Ok(None);
+    };
+    let digest = STANDARD
+        .decode(value.as_bytes())
+        .map_err(|_| ObjectFailure::invalid_digest())?;
+    digest
+        .try_into()
+        .map(Some)
+        .map_err(|_| ObjectFailure::invalid_digest())
+}
+
+/// Takes the body in, and checks that it is what was announced.
+async fn receive(
+    app: &App,
+    upload: &mut Upload,
+    body: &mut Body,
+    length: u64,
+    digest: Option<[u8; 16]>,
+) -> Result<(), ObjectFailure> {
+    while let Some(bytes) =
+        body::next(body, app.body_idle)
+            .await
+            .map_err(|broken| match broken {
+                Broken::Cut => ObjectFailure::incomplete(),
+                Broken::Idle => ObjectFailure::timeout(),
+            })?
+    {
+        upload.write(bytes).await?;
+    }
+    if upload.size() != length {
+        return Err(ObjectFailure::incomplete());
+    }
+    match digest {
+        Some(digest) if !same(&digest, &upload.md5_so_far()) => Err(ObjectFailure::bad_digest()),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the bytes durable and then the file; returns its ETag.
+async fn publish(
+    app: Arc<App>,
+    key: FileKey,
+    upload: Upload,
+    conditions: Conditions,
+) -> Result<String, ObjectFailure> {
+    let file = upload.finish().await?;
+    let (blob, etag) = (file.blob.clone(), file.etag.clone());
+    match app
+        .metadata
+        .put_file(&key, file, conditions, app.now())
+        .await
+    {
+        Ok(replaced) => {
+            if replaced {
+                app.wake.wake();
+            }
+            Ok(etag)
+        }
+        Err(error) => {
+            // Only where it is certain that no row names the blob. A commit that failed may still turn out to
+            // be on disk; then the next start decides.
+            if matches!(error, StoreError::Stale | StoreError::Precondition)
+                && let Err(error) = app.blobs.delete(&blob).await
+            {
+                tracing::warn!(%error, "a refused upload left its bytes behind; the next start removes them");
+            }
+            Err(error.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use crate::Server;
+
+    async fn send(server: &Server, request: &str) -> String {
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stands_still_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Server::builder()
+            .data_dir(folder.path())
+            .body_idle(Duration::from_millis(100));
+        let server = settings.start().await.unwrap();
+        let sdk = async |call: &str| {
+            let head = "host: x\r\nauthorization: Bearer k\r\ncontent-length: 0\r\n\r\n";
+            send(&server, &format!("{call} HTTP/1.1\r\n{head}")).await
+        };
+        let field = |answer: &str, name: &str| {
+            answer
+                .split(&format!("\"{name}\":\""))
+                .nth(1)
+                .unwrap()
+                .split('"')
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        let id = field(
+            &sdk("GET /sdk/GetContext?name=c&allowCreate=true").await,
+            "id",
+        );
+        let url = field(
+            &sdk(&format!(
+                "POST /sdk/GetContextFileUploadUrl?contextId={id}&filePath=/f"
+            ))
+            .await,
+            "url",
+        );
+        let target = url.strip_prefix(server.url()).unwrap();
+        let answer = send(
+            &server,
+            &format!("PUT {target} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf"),
+        )
+        .await;
+        assert!(
+            answer.starts_with("HTTP/1.1 408 ") && answer.contains("<Code>RequestTimeout</Code>"),
+            "{answer}"
+        );
+        let control = "POST /sdk/ClearContext?id=x HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: 9\r\n\r\n{";
+        let answer = send(&server, control).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 408 ") && answer.contains("RequestTimeout"),
+            "{answer}"
+        );
+        let listing = sdk(&format!("POST /sdk/DescribeContextFiles?contextId={id}")).await;
+        assert!(listing.contains("\"count\":0"), "{listing}");
+    }
+}

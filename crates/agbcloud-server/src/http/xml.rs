@@ -1,0 +1,114 @@
+//! Failures of the object leg: the XML that clients of presigned URLs know.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+
+use crate::blobs::BlobError;
+use crate::metadata::StoreError;
+use crate::random::NoRandom;
+use crate::signing::url::Refusal;
+
+/// A transfer that failed.
+#[derive(Debug)]
+pub(super) struct ObjectFailure {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+    /// The size of the file, for whoever asked for bytes beyond it.
+    size: Option<u64>,
+}
+
+macro_rules! failures {
+    ($($name:ident: $status:ident, $code:literal, $message:literal;)*) => {
+        $(pub(super) const fn $name() -> Self {
+            Self { status: StatusCode::$status, code: $code, message: $message, size: None }
+        })*
+    };
+}
+
+impl ObjectFailure {
+    failures! {
+        expired: FORBIDDEN, "AccessDenied", "Request has expired: ask for a new URL";
+        void: FORBIDDEN, "AccessDenied", "The context was cleared or deleted since this URL was made: ask for a new URL";
+        signature: FORBIDDEN, "SignatureDoesNotMatch", "The URL was altered, or made for another method: use it unchanged, or ask for a new URL";
+        no_such_key: NOT_FOUND, "NoSuchKey", "There is no such file: it was deleted since, or never uploaded";
+        missing_length: LENGTH_REQUIRED, "MissingContentLength", "Send the header Content-Length: a chunked upload is not accepted";
+        too_large: PAYLOAD_TOO_LARGE, "EntityTooLarge", "The file is larger than this service accepts";
+        invalid_digest: BAD_REQUEST, "InvalidDigest", "Content-MD5 has to be the base64 of 16 bytes";
+        bad_digest: BAD_REQUEST, "BadDigest", "The content does not have the MD5 of the header Content-MD5: upload it again";
+        incomplete: BAD_REQUEST, "IncompleteBody", "The body ended before its Content-Length: upload it again";
+        timeout: REQUEST_TIMEOUT, "RequestTimeout", "The body did not arrive in time: upload it again";
+        precondition: PRECONDITION_FAILED, "PreconditionFailed", "The file is not as If-Match or If-None-Match demands: look at it again";
+        invalid_condition: BAD_REQUEST, "InvalidArgument", "If-Match and If-None-Match take `*` or quoted entity tags";
+        not_implemented: NOT_IMPLEMENTED, "NotImplemented", "A header asks for something that this service does not do: send the bytes of the whole file as they are";
+        internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
+        unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is about to stop: try again";
+    }
+
+    pub(super) const fn range(size: u64) -> Self {
+        Self {
+            status: StatusCode::RANGE_NOT_SATISFIABLE,
+            code: "InvalidRange",
+            message: "The range begins after the end of the file",
+            size: Some(size),
+        }
+    }
+
+    pub(super) fn into_response(self, request_id: &str) -> Response {
+        // Nothing in it has to be escaped: all texts are ours, and a request id is hexadecimal.
+        let body = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><RequestId>{request_id}</RequestId></Error>",
+            self.code, self.message
+        );
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        if let Some(size) = self.size
+            && let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}"))
+        {
+            response.headers_mut().insert(CONTENT_RANGE, range);
+        }
+        response
+    }
+}
+
+impl From<Refusal> for ObjectFailure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Signature => Self::signature(),
+            Refusal::Expired => Self::expired(),
+        }
+    }
+}
+
+impl From<StoreError> for ObjectFailure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Stale | StoreError::NoContext => Self::void(),
+            StoreError::NoFile => Self::no_such_key(),
+            StoreError::Precondition => Self::precondition(),
+            StoreError::Closed => Self::unavailable(),
+            StoreError::NameTaken | StoreError::Failed(_) => {
+                tracing::error!(%error, "a transfer failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<BlobError> for ObjectFailure {
+    fn from(error: BlobError) -> Self {
+        tracing::error!(%error, "a transfer failed");
+        Self::internal()
+    }
+}
+
+impl From<NoRandom> for ObjectFailure {
+    fn from(error: NoRandom) -> Self {
+        BlobError::from(error).into()
+    }
+}

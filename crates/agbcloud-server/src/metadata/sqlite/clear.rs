@@ -1,0 +1,90 @@
+//! The statements of the collection: what is to be done is what rows there are, so a restart just goes on.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::files::bury;
+use crate::metadata::{Clear, Result};
+
+/// So many rows of a tree go in one transaction: few enough that uploads in between do not wait long.
+const BATCH: u32 = 500;
+/// So many trees get their turn in one transaction, so that a small clear does not wait for a large one.
+const TREES: u32 = 8;
+
+/// Takes one batch out of some doomed trees, and the trees that are empty then. False if there was nothing.
+pub(super) fn collect(db: &Connection) -> Result<bool> {
+    let trees = db
+        .prepare_cached("SELECT pk FROM trees WHERE doomed = 1 ORDER BY random() LIMIT ?1")?
+        .query_map([TREES], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    for tree in &trees {
+        let blobs = db
+            .prepare_cached(
+                "DELETE FROM entries WHERE tree = ?1 AND (parent, name, folder) IN
+                     (SELECT parent, name, folder FROM entries WHERE tree = ?1 LIMIT ?2)
+                 RETURNING blob",
+            )?
+            .query_map(params![tree, BATCH], |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<Option<String>>>>()?;
+        for blob in blobs.iter().flatten() {
+            bury(db, blob)?;
+        }
+        let left = db
+            .prepare_cached("SELECT 1 FROM entries WHERE tree = ?1 LIMIT 1")?
+            .query_row([tree], |_| Ok(()))
+            .optional()?;
+        if left.is_none() {
+            db.prepare_cached("DELETE FROM trees WHERE pk = ?1 AND doomed = 1")?
+                .execute([tree])?;
+        }
+    }
+    Ok(!trees.is_empty())
+}
+
+pub(super) fn dead_blobs(db: &Connection, limit: u32) -> Result<Vec<String>> {
+    let mut query = db.prepare_cached("SELECT blob FROM dead_blobs LIMIT ?1")?;
+    let blobs = query.query_map([limit], |row| row.get(0))?;
+    Ok(blobs.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn forget_blobs(db: &Connection, blobs: &[String]) -> Result<()> {
+    let mut forget = db.prepare_cached("DELETE FROM dead_blobs WHERE blob = ?1")?;
+    for blob in blobs {
+        forget.execute([blob])?;
+    }
+    Ok(())
+}
+
+pub(super) fn unknown_blobs(db: &Connection, blobs: Vec<String>) -> Result<Vec<String>> {
+    let mut known = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM entries WHERE blob = ?1) OR EXISTS (SELECT 1 FROM dead_blobs WHERE blob = ?1)",
+    )?;
+    let mut unknown = Vec::new();
+    for blob in blobs {
+        if !known.query_row([&blob], |row| row.get::<_, bool>(0))? {
+            unknown.push(blob);
+        }
+    }
+    Ok(unknown)
+}
+
+pub(super) fn finished(db: &Connection) -> Result<Vec<Clear>> {
+    let mut query = db.prepare_cached(
+        "SELECT pk, generation FROM contexts WHERE state = 'clearing'
+         AND NOT EXISTS (SELECT 1 FROM trees WHERE trees.context = contexts.pk AND doomed = 1)",
+    )?;
+    let clears = query.query_map([], |row| {
+        Ok(Clear {
+            context: row.get(0)?,
+            generation: row.get(1)?,
+        })
+    })?;
+    Ok(clears.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn finish(db: &Connection, clear: &Clear) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE contexts SET state = 'available' WHERE pk = ?1 AND generation = ?2 AND state = 'clearing'",
+    )?
+    .execute([clear.context, clear.generation])?;
+    Ok(())
+}

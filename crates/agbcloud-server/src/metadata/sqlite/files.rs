@@ -1,0 +1,231 @@
+//! The statements about files and folders. Each begins at a context of the tenant.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::contexts::place;
+use crate::clock::Micros;
+use crate::metadata::{
+    Conditions, Entry, File, FileKey, FilePage, NewFile, Result, State, StoreError,
+};
+use crate::names::{FilePath, FolderPath};
+use crate::random::alphanumeric;
+use crate::signing::Tenant;
+
+pub(super) fn list(
+    db: &Connection,
+    tenant: &Tenant,
+    context: &str,
+    folder: &FolderPath,
+    offset: i64,
+    limit: u32,
+) -> Result<FilePage> {
+    let tree = place(db, tenant, context)?.tree;
+    let (parent, name) = folder.place();
+    let count = db
+        .prepare_cached(
+            "SELECT child_count FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
+        )?
+        .query_row(params![tree, parent, name], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
+    if offset >= count {
+        return Ok(FilePage {
+            entries: Vec::new(),
+            count,
+        });
+    }
+    let mut query = db.prepare_cached(
+        "SELECT id, name, folder, size, created, modified FROM entries
+         WHERE tree = ?1 AND parent = ?2 ORDER BY name, folder LIMIT ?3 OFFSET ?4",
+    )?;
+    let entries = query
+        .query_map(params![tree, folder.as_str(), limit, offset], |row| {
+            Ok(Entry {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                folder: row.get(2)?,
+                size: row.get(3)?,
+                created: Micros(row.get(4)?),
+                modified: Micros(row.get(5)?),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(FilePage { entries, count })
+}
+
+/// The tree that a URL was signed for, if the context still has it.
+fn signed_tree(db: &Connection, key: &FileKey) -> Result<(i64, State)> {
+    match place(db, &key.tenant, &key.context) {
+        Ok(place) if place.generation == key.generation => Ok((place.tree, place.state)),
+        Ok(_) | Err(StoreError::NoContext) => Err(StoreError::Stale),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn file(db: &Connection, key: &FileKey) -> Result<File> {
+    let (tree, _) = signed_tree(db, key)?;
+    find(db, tree, &key.path)?.ok_or(StoreError::NoFile)
+}
+
+fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<File>> {
+    let mut query = db.prepare_cached(
+        "SELECT size, etag, blob, modified FROM entries
+         WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0",
+    )?;
+    let found = query
+        .query_row(params![tree, path.parent().as_str(), path.name()], |row| {
+            Ok(File {
+                size: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+                etag: row.get(1)?,
+                blob: row.get(2)?,
+                modified: Micros(row.get(3)?),
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+pub(super) fn put(
+    db: &Connection,
+    key: &FileKey,
+    new: &NewFile,
+    conditions: &Conditions,
+    now: Micros,
+) -> Result<bool> {
+    let (tree, state) = signed_tree(db, key)?;
+    if state == State::Clearing {
+        return Err(StoreError::Stale);
+    }
+    let before = find(db, tree, &key.path)?;
+    if !conditions.hold(before.as_ref().map(|file| file.etag.as_str())) {
+        return Err(StoreError::Precondition);
+    }
+    let size = i64::try_from(new.size)
+        .map_err(|_| StoreError::Failed("the file is too large".to_owned()))?;
+    let (parent, name) = (key.path.parent(), key.path.name());
+    let replaced = before.is_some();
+    match before {
+        Some(before) => {
+            bury(db, &before.blob)?;
+            db.prepare_cached(
+                "UPDATE entries SET size = ?4, etag = ?5, sha256 = ?6, blob = ?7, modified = ?8
+                 WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0",
+            )?
+            .execute(params![
+                tree,
+                parent.as_str(),
+                name,
+                size,
+                new.etag,
+                new.sha256,
+                new.blob,
+                now.0
+            ])?;
+        }
+        None => {
+            db.prepare_cached(
+                "INSERT INTO entries (tree, parent, name, folder, id, created, modified, size, etag, sha256, blob)
+                 VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                tree,
+                parent.as_str(),
+                name,
+                format!("file-{}", alphanumeric(20)?),
+                now.0,
+                size,
+                new.etag,
+                new.sha256,
+                new.blob
+            ])?;
+            count_child(db, tree, parent, now)?;
+        }
+    }
+    touch(db, &key.tenant, &key.context, now)?;
+    Ok(replaced)
+}
+
+pub(super) fn delete(
+    db: &Connection,
+    tenant: &Tenant,
+    context: &str,
+    path: &FilePath,
+    now: Micros,
+) -> Result<()> {
+    let tree = place(db, tenant, context)?.tree;
+    let parent = path.parent();
+    let blob: String = db
+        .prepare_cached(
+            "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0 RETURNING blob",
+        )?
+        .query_row(params![tree, parent.as_str(), path.name()], |row| row.get(0))
+        .optional()?
+        .ok_or(StoreError::NoFile)?;
+    bury(db, &blob)?;
+    discount_child(db, tree, parent, now)?;
+    touch(db, tenant, context, now)
+}
+
+fn touch(db: &Connection, tenant: &Tenant, context: &str, now: Micros) -> Result<()> {
+    super::contexts::touch(db, tenant, context, now)
+}
+
+/// Hands a blob that nothing names any more to the worker.
+pub(super) fn bury(db: &Connection, blob: &str) -> Result<()> {
+    db.prepare_cached("INSERT INTO dead_blobs (blob) VALUES (?1)")?
+        .execute([blob])?;
+    Ok(())
+}
+
+/// Notes a new child of a folder; a folder that had none comes into being, in its own parent too, up to the root.
+fn count_child(db: &Connection, tree: i64, folder: FolderPath, now: Micros) -> Result<()> {
+    let mut next = Some(folder);
+    while let Some(folder) = next {
+        let (parent, name) = folder.place();
+        let counted = db
+            .prepare_cached(
+                "UPDATE entries SET child_count = child_count + 1, modified = ?4
+                 WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
+            )?
+            .execute(params![tree, parent, name, now.0])?;
+        if counted > 0 {
+            return Ok(());
+        }
+        db.prepare_cached(
+            "INSERT INTO entries (tree, parent, name, folder, id, created, modified, child_count)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5, 1)",
+        )?
+        .execute(params![
+            tree,
+            parent,
+            name,
+            format!("folder-{}", alphanumeric(20)?),
+            now.0
+        ])?;
+        next = folder.parent();
+    }
+    Ok(())
+}
+
+/// Notes that a child of a folder went; a folder goes with its last child, in its own parent too, but the root stays.
+fn discount_child(db: &Connection, tree: i64, folder: FolderPath, now: Micros) -> Result<()> {
+    let mut next = Some(folder);
+    while let Some(folder) = next {
+        let (parent, name) = folder.place();
+        let left: i64 = db
+            .prepare_cached(
+                "UPDATE entries SET child_count = child_count - 1, modified = ?4
+                 WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1 RETURNING child_count",
+            )?
+            .query_row(params![tree, parent, name, now.0], |row| row.get(0))?;
+        if left > 0 || folder.is_root() {
+            return Ok(());
+        }
+        db.prepare_cached(
+            "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
+        )?
+        .execute(params![tree, parent, name])?;
+        next = folder.parent();
+    }
+    Ok(())
+}

@@ -1,0 +1,367 @@
+//! [`Metadata`] in SQLite: one thread writes, a few read, none of them is a thread of the async runtime.
+
+mod clear;
+mod contexts;
+mod files;
+mod readers;
+mod schema;
+mod writer;
+
+use std::fmt;
+use std::fs::File as LockFile;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{
+    Clear, Conditions, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile, Position,
+    Result, StoreError,
+};
+use crate::clock::Micros;
+use crate::names::{FilePath, FolderPath};
+use crate::signing::{Secret, Tenant};
+
+pub(crate) use self::schema::{Unusable, VERSION};
+
+const READERS: usize = 4;
+/// How long a statement waits for a lock of another connection. Only a checkpoint or a copy of the file holds one.
+const BUSY: Duration = Duration::from_secs(10);
+/// How long closing waits for the threads. They have nothing to do but what was queued.
+const CLOSE: Duration = Duration::from_secs(5);
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// The store in one SQLite database.
+pub(crate) struct Sqlite {
+    writer: Writer,
+    /// None in memory: such a database has one connection, and the writer reads as well.
+    readers: Option<Readers>,
+    /// Hangs up when the last thread has closed its connection.
+    closed: Mutex<mpsc::Receiver<()>>,
+}
+
+/// What all threads of one store hold: the ownership of the folder, and the sign that they still run.
+struct Alive {
+    // Dropped in this order: who sees that nothing runs any more may take the folder.
+    _lock: Option<LockFile>,
+    _running: mpsc::Sender<()>,
+}
+
+impl Sqlite {
+    /// Opens the store in the file, which belongs to whoever holds the lock, and returns its secret.
+    pub(crate) async fn open(
+        path: PathBuf,
+        lock: LockFile,
+        secret: Secret,
+    ) -> Result<(Self, Secret), Unusable> {
+        let reading = path.clone();
+        let (alive, closed) = alive(Some(lock));
+        let (last_reader, readers_gone) = mpsc::channel();
+        let (writer, secret) = start_writer(secret, alive.clone(), readers_gone, move || {
+            open_file(&path)
+        })
+        .await?;
+        let (readers, queue) = readers::channel(READERS);
+        for _ in 0..READERS {
+            let (queue, alive, path, reads) = (
+                queue.clone(),
+                alive.clone(),
+                reading.clone(),
+                last_reader.clone(),
+            );
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let db = Connection::open_with_flags(&path, flags)?;
+            db.busy_timeout(BUSY)?;
+            spawn("agb-read", move || {
+                queue.run(&db);
+                drop(db);
+                drop((reads, alive));
+            })?;
+        }
+        Ok((
+            Self {
+                writer,
+                readers: Some(readers),
+                closed: Mutex::new(closed),
+            },
+            secret,
+        ))
+    }
+
+    /// A store that ends with the process.
+    pub(crate) async fn memory(secret: Secret) -> Result<(Self, Secret), Unusable> {
+        let (alive, closed) = alive(None);
+        let (_, readers_gone) = mpsc::channel();
+        let (writer, secret) = start_writer(secret, alive, readers_gone, || {
+            let db = Connection::open_in_memory()?;
+            db.pragma_update(None, "temp_store", "MEMORY")?;
+            Ok(db)
+        })
+        .await?;
+        Ok((
+            Self {
+                writer,
+                readers: None,
+                closed: Mutex::new(closed),
+            },
+            secret,
+        ))
+    }
+
+    async fn read<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        match &self.readers {
+            Some(readers) => readers.run(work).await,
+            None => self.writer.run(work).await,
+        }
+    }
+}
+
+fn alive(lock: Option<LockFile>) -> (Arc<Alive>, mpsc::Receiver<()>) {
+    let (running, closed) = mpsc::channel();
+    (
+        Arc::new(Alive {
+            _running: running,
+            _lock: lock,
+        }),
+        closed,
+    )
+}
+
+fn open_file(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // Not NORMAL, which may lose the last commits with the power: an acknowledged write stays.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    Ok(db)
+}
+
+async fn start_writer(
+    secret: Secret,
+    alive: Arc<Alive>,
+    readers_gone: mpsc::Receiver<()>,
+    open: impl FnOnce() -> rusqlite::Result<Connection> + Send + 'static,
+) -> Result<(Writer, Secret), Unusable> {
+    let (writer, queue) = writer::channel();
+    let (opened, result) = oneshot::channel();
+    spawn("agb-write", move || {
+        let prepared = open().map_err(Unusable::from).and_then(|mut db| {
+            db.pragma_update(None, "foreign_keys", true)?;
+            db.set_prepared_statement_cache_capacity(64);
+            let secret = schema::prepare(&mut db, secret)?;
+            Ok((db, secret))
+        });
+        match prepared {
+            Ok((db, secret)) => {
+                if opened.send(Ok(secret)).is_ok() {
+                    queue.run(&db);
+                    // The last connection that closes moves the log into the database, which a reader can't.
+                    let _ = readers_gone.recv_timeout(CLOSE);
+                }
+                drop(db);
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        }
+        drop(alive);
+    })?;
+    let secret = result
+        .await
+        .unwrap_or_else(|_| Err(Unusable::Failed("its thread ended".to_owned())))?;
+    Ok((writer, secret))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Unusable> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map(drop)
+        .map_err(|error| Unusable::Failed(format!("no thread for the database: {error}")))
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[async_trait]
+impl Metadata for Sqlite {
+    async fn context_by_id(&self, tenant: &Tenant, id: &str) -> Result<Option<Context>> {
+        let (tenant, id) = (tenant.clone(), id.to_owned());
+        self.read(move |db| contexts::by_id(db, &tenant, &id)).await
+    }
+
+    async fn context_by_name(
+        &self,
+        tenant: &Tenant,
+        region: &str,
+        name: &str,
+    ) -> Result<Option<Context>> {
+        let (tenant, region, name) = (tenant.clone(), region.to_owned(), name.to_owned());
+        self.read(move |db| contexts::by_name(db, &tenant, &region, &name))
+            .await
+    }
+
+    async fn create_context(
+        &self,
+        tenant: &Tenant,
+        region: &str,
+        name: &str,
+        now: Micros,
+    ) -> Result<Context> {
+        let (tenant, region, name) = (tenant.clone(), region.to_owned(), name.to_owned());
+        self.writer
+            .run(move |db| contexts::create(db, &tenant, &region, &name, now))
+            .await
+    }
+
+    async fn rename_context(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        name: &str,
+        now: Micros,
+    ) -> Result<()> {
+        let (tenant, id, name) = (tenant.clone(), id.to_owned(), name.to_owned());
+        self.writer
+            .run(move |db| contexts::rename(db, &tenant, &id, &name, now))
+            .await
+    }
+
+    async fn delete_context(&self, tenant: &Tenant, id: &str) -> Result<()> {
+        let (tenant, id) = (tenant.clone(), id.to_owned());
+        self.writer
+            .run(move |db| contexts::delete(db, &tenant, &id))
+            .await
+    }
+
+    async fn clear_context(&self, tenant: &Tenant, id: &str, now: Micros) -> Result<()> {
+        let (tenant, id) = (tenant.clone(), id.to_owned());
+        self.writer
+            .run(move |db| contexts::clear(db, &tenant, &id, now))
+            .await
+    }
+
+    async fn list_contexts(
+        &self,
+        tenant: &Tenant,
+        after: Option<Position>,
+        limit: u32,
+    ) -> Result<ContextPage> {
+        let tenant = tenant.clone();
+        self.read(move |db| contexts::list(db, &tenant, after.as_ref(), limit))
+            .await
+    }
+
+    async fn touch_context(&self, tenant: &Tenant, id: &str, now: Micros) -> Result<()> {
+        let (tenant, id) = (tenant.clone(), id.to_owned());
+        self.writer
+            .run(move |db| contexts::touch(db, &tenant, &id, now))
+            .await
+    }
+
+    async fn list_files(
+        &self,
+        tenant: &Tenant,
+        context: &str,
+        folder: &FolderPath,
+        offset: i64,
+        limit: u32,
+    ) -> Result<FilePage> {
+        let (tenant, context, folder) = (tenant.clone(), context.to_owned(), folder.clone());
+        self.read(move |db| files::list(db, &tenant, &context, &folder, offset, limit))
+            .await
+    }
+
+    async fn file(&self, key: &FileKey) -> Result<File> {
+        let key = key.clone();
+        self.read(move |db| files::file(db, &key)).await
+    }
+
+    async fn put_file(
+        &self,
+        key: &FileKey,
+        file: NewFile,
+        conditions: Conditions,
+        now: Micros,
+    ) -> Result<bool> {
+        let key = key.clone();
+        self.writer
+            .run(move |db| files::put(db, &key, &file, &conditions, now))
+            .await
+    }
+
+    async fn delete_file(
+        &self,
+        tenant: &Tenant,
+        context: &str,
+        path: &FilePath,
+        now: Micros,
+    ) -> Result<()> {
+        let (tenant, context, path) = (tenant.clone(), context.to_owned(), path.clone());
+        self.writer
+            .run(move |db| files::delete(db, &tenant, &context, &path, now))
+            .await
+    }
+
+    async fn collect_files(&self) -> Result<bool> {
+        self.writer.run(clear::collect).await
+    }
+
+    async fn dead_blobs(&self, limit: u32) -> Result<Vec<String>> {
+        self.read(move |db| clear::dead_blobs(db, limit)).await
+    }
+
+    async fn forget_blobs(&self, blobs: Vec<String>) -> Result<()> {
+        self.writer
+            .run(move |db| clear::forget_blobs(db, &blobs))
+            .await
+    }
+
+    async fn unknown_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>> {
+        self.read(move |db| clear::unknown_blobs(db, blobs)).await
+    }
+
+    async fn finished_clears(&self) -> Result<Vec<Clear>> {
+        self.read(clear::finished).await
+    }
+
+    async fn finish_clear(&self, clear: &Clear) -> Result<()> {
+        let clear = clear.clone();
+        self.writer.run(move |db| clear::finish(db, &clear)).await
+    }
+
+    fn close(&self) {
+        self.writer.stop();
+        if let Some(readers) = &self.readers {
+            readers.stop();
+        }
+    }
+
+    fn wait_closed(&self) {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        // The writer may wait for the readers for as long.
+        let _ = closed.recv_timeout(2 * CLOSE);
+    }
+}

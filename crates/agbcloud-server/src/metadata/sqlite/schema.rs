@@ -1,0 +1,146 @@
+//! The tables, and how an older store becomes this one.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::signing::Secret;
+
+/// The version of the schema that this binary writes. A store of a later one is refused.
+pub(crate) const VERSION: i64 = 1;
+
+/// The steps from each version to the next. Never edited once released: a new version is a new step.
+const MIGRATIONS: [&str; 1] = [VERSION_1];
+
+/// A *tree* is all the files of one generation of a context. Clearing or deleting a context is leaving its
+/// tree (`doomed`), which a worker then takes apart row by row; so neither depends on how much it holds.
+///
+/// A folder has a row for as long as something is in it, with the number of its children, so a listing is one
+/// range of the primary key, and its count is one row. The root folder has an empty parent and an empty name.
+const VERSION_1: &str = "
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tenants (
+    tenant   TEXT PRIMARY KEY,
+    contexts INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trees (
+    pk      INTEGER PRIMARY KEY AUTOINCREMENT,
+    context INTEGER NOT NULL,
+    doomed  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX trees_doomed ON trees (context) WHERE doomed = 1;
+
+CREATE TABLE contexts (
+    pk          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL UNIQUE,
+    tenant      TEXT NOT NULL,
+    region      TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('available', 'clearing')),
+    generation  INTEGER NOT NULL,
+    tree        INTEGER NOT NULL REFERENCES trees (pk),
+    create_time INTEGER NOT NULL,
+    last_used   INTEGER NOT NULL,
+    UNIQUE (tenant, region, name)
+) STRICT;
+CREATE INDEX contexts_order ON contexts (tenant, create_time, id);
+CREATE INDEX contexts_tree ON contexts (tree);
+CREATE INDEX contexts_clearing ON contexts (pk) WHERE state = 'clearing';
+
+CREATE TABLE entries (
+    tree        INTEGER NOT NULL REFERENCES trees (pk),
+    parent      TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    folder      INTEGER NOT NULL CHECK (folder IN (0, 1)),
+    id          TEXT NOT NULL,
+    created     INTEGER NOT NULL,
+    modified    INTEGER NOT NULL,
+    size        INTEGER NOT NULL DEFAULT 0,
+    etag        TEXT,
+    sha256      TEXT,
+    blob        TEXT,
+    child_count INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (tree, parent, name, folder)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX entries_blob ON entries (blob) WHERE blob IS NOT NULL;
+
+CREATE TABLE dead_blobs (
+    blob TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+";
+
+/// Why a database can't be used.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    Newer(i64),
+    Failed(String),
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Brings the store to [`VERSION`] in one transaction, and returns its secret.
+pub(crate) fn prepare(db: &mut Connection, new_secret: Secret) -> Result<Secret, Unusable> {
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = match usize::try_from(found) {
+        Ok(done) if done <= MIGRATIONS.len() => done,
+        _ => return Err(Unusable::Newer(found)),
+    };
+    for migration in &MIGRATIONS[done..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    let stored: Option<Vec<u8>> = transaction
+        .query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let secret = match stored {
+        Some(bytes) => Secret(
+            bytes
+                .try_into()
+                .map_err(|_| Unusable::Failed("its secret does not have 32 bytes".to_owned()))?,
+        ),
+        None => {
+            transaction.execute(
+                "INSERT INTO meta (name, value) VALUES ('secret', ?1)",
+                [new_secret.0.as_slice()],
+            )?;
+            new_secret
+        }
+    };
+    transaction.commit()?;
+    Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_of_the_first_start_stays() {
+        let mut db = Connection::open_in_memory().unwrap();
+        assert_eq!(prepare(&mut db, Secret([1; 32])).unwrap().0, [1; 32]);
+        assert_eq!(prepare(&mut db, Secret([2; 32])).unwrap().0, [1; 32]);
+    }
+
+    #[test]
+    fn a_newer_store_is_refused_and_left_alone() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        assert!(
+            matches!(prepare(&mut db, Secret([1; 32])), Err(Unusable::Newer(found)) if found == VERSION + 1)
+        );
+        let tables: i64 = db
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(tables, 0);
+    }
+}

@@ -1,0 +1,197 @@
+//! The one thread that writes: it takes what is queued and makes it durable with one commit.
+//!
+//! A commit costs a wait for the disk however much is in it, so callers that come while one is running share
+//! the next. Each job has a savepoint of its own: one that fails undoes itself and nothing else. Nobody is
+//! answered before the commit.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+use crate::metadata::{Result, StoreError};
+
+/// At most so many jobs share a commit, so that the first does not wait for an endless queue.
+const MAX_GROUP: usize = 256;
+
+/// Tells the caller how it went, once the commit has succeeded or failed.
+type Reply = Box<dyn FnOnce(Result<()>) + Send>;
+/// Does its work in the open transaction, or takes note that there is none.
+type Job = Box<dyn FnOnce(Result<&Connection>) -> Reply + Send>;
+
+enum Message {
+    Job(Job),
+    Stop,
+}
+
+/// The way to the writing thread.
+pub(super) struct Writer {
+    jobs: UnboundedSender<Message>,
+}
+
+/// The other end of [`Writer`], for the thread.
+pub(super) struct Queue(UnboundedReceiver<Message>);
+
+/// A writer and the queue that its thread works through with [`Queue::run`].
+pub(super) fn channel() -> (Writer, Queue) {
+    let (jobs, queue) = unbounded_channel();
+    (Writer { jobs }, Queue(queue))
+}
+
+impl Writer {
+    /// Runs `work` in a transaction and returns when it is durable.
+    pub(super) async fn run<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |db| {
+            let result = db.and_then(|db| in_savepoint(db, work));
+            Box::new(move |committed| {
+                // The caller may have gone; what it wanted is done nevertheless.
+                let _ = answer.send(committed.and(result));
+            })
+        });
+        self.jobs
+            .send(Message::Job(job))
+            .map_err(|_| StoreError::Closed)?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Ends the thread after what is queued now.
+    pub(super) fn stop(&self) {
+        let _ = self.jobs.send(Message::Stop);
+    }
+}
+
+impl Queue {
+    /// Works until it is told to stop, or nobody can send any more.
+    pub(super) fn run(mut self, db: &Connection) {
+        while let Some(first) = self.0.blocking_recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            let stop = loop {
+                match next {
+                    Some(Message::Job(job)) => group.push(job),
+                    Some(Message::Stop) => break true,
+                    None => break false,
+                }
+                next = if group.len() < MAX_GROUP {
+                    self.0.try_recv().ok()
+                } else {
+                    None
+                };
+            };
+            commit(db, group);
+            if stop {
+                return;
+            }
+        }
+    }
+}
+
+fn commit(db: &Connection, group: Vec<Job>) {
+    if group.is_empty() {
+        return;
+    }
+    if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
+        let error = StoreError::from(error);
+        for job in group {
+            job(Err(error.clone()))(Ok(()));
+        }
+        return;
+    }
+    let mut replies = Vec::with_capacity(group.len());
+    let mut lost = None;
+    for job in group {
+        replies.push(match &lost {
+            None => job(Ok(db)),
+            Some(error) => job(Err(StoreError::clone(error))),
+        });
+        // A full or broken disk makes SQLite roll everything back, the jobs before this one as well.
+        if lost.is_none() && db.is_autocommit() {
+            lost = Some(StoreError::Failed(
+                "the transaction was rolled back".to_owned(),
+            ));
+        }
+    }
+    let committed = match lost {
+        Some(error) => Err(error),
+        None => db.execute_batch("COMMIT").map_err(StoreError::from),
+    };
+    if committed.is_err() && !db.is_autocommit() {
+        let _ = db.execute_batch("ROLLBACK");
+    }
+    for reply in replies {
+        reply(committed.clone());
+    }
+}
+
+fn in_savepoint<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    db.execute_batch("SAVEPOINT job")?;
+    // A bug in one job must not take the thread, and with it the whole store, down.
+    let result = catch_unwind(AssertUnwindSafe(|| work(db)))
+        .unwrap_or_else(|_| Err(StoreError::Failed("a job panicked".to_owned())));
+    if result.is_err() {
+        db.execute_batch("ROLLBACK TO job")?;
+    }
+    db.execute_batch("RELEASE job")?;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn insert(db: &Connection, value: i64) -> Result<()> {
+        db.execute("INSERT INTO t VALUES (?1)", [value])?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn one_bad_job_undoes_itself_alone_and_all_share_a_commit() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (v INTEGER)").unwrap();
+        let commits = Arc::new(AtomicUsize::new(0));
+        let (writer, queue) = channel();
+        let counted = commits.clone();
+        let jobs = futures_util::future::join_all((0..10).map(|value| {
+            writer.run(move |db| {
+                insert(db, value)?;
+                match value {
+                    3 => Err(StoreError::NoFile),
+                    5 => panic!("a bug"),
+                    _ => Ok(value),
+                }
+            })
+        }));
+        // Everything is queued before the thread starts, so that it finds one group.
+        let thread = async {
+            tokio::task::yield_now().await;
+            writer.stop();
+            std::thread::spawn(move || {
+                queue.run(&db);
+                counted.fetch_add(1, Ordering::SeqCst);
+                let left: i64 = db
+                    .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+                    .unwrap();
+                left
+            })
+        };
+        let (results, thread) = tokio::join!(jobs, thread);
+        for (value, result) in (0..).zip(results) {
+            match value {
+                3 => assert_eq!(result, Err(StoreError::NoFile)),
+                5 => assert!(matches!(result, Err(StoreError::Failed(_)))),
+                _ => assert_eq!(result, Ok(value)),
+            }
+        }
+        assert_eq!(thread.join().unwrap(), 8);
+        assert_eq!(writer.run(|_| Ok(())).await, Err(StoreError::Closed));
+    }
+}

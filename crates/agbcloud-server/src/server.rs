@@ -1,0 +1,221 @@
+//! A running server: what it owns, and how it ends.
+
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::blobs::{Blobs, sync_folder};
+use crate::builder::ServerBuilder;
+use crate::clear::{Wake, Worker};
+use crate::connections;
+use crate::error::StartError;
+use crate::http::{App, router};
+use crate::metadata::Metadata;
+use crate::metadata::sqlite::{Sqlite, Unusable, VERSION};
+use crate::random;
+use crate::signing::{Secret, Signer};
+
+/// A running service.
+///
+/// It answers until [`shutdown`](Self::shutdown), which lets requests end, or until it is dropped, which does
+/// not. Any number of servers run in one process.
+pub struct Server {
+    url: String,
+    local_addr: SocketAddr,
+    metadata: Arc<dyn Metadata>,
+    stop: watch::Sender<bool>,
+    connections: JoinHandle<()>,
+    worker: JoinHandle<()>,
+}
+
+impl Server {
+    /// The settings of a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// What clients are given as the endpoint, without a slash at the end: `http://127.0.0.1:41234`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address that it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops it: no new connections, requests under way get up to ten seconds to end, and everything is closed.
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        let _ = (&mut self.connections).await;
+        self.worker.abort();
+        let _ = (&mut self.worker).await;
+        self.metadata.close();
+        let metadata = self.metadata.clone();
+        let _ = tokio::task::spawn_blocking(move || metadata.wait_closed()).await;
+        tracing::info!(url = self.url, "stopped");
+    }
+
+    pub(crate) async fn start(settings: ServerBuilder) -> Result<Self, StartError> {
+        // First, so that a port in use is told before a folder is touched.
+        let listener = listen(settings.listen).await?;
+        let local_addr = listener.local_addr().map_err(|source| StartError::Listen {
+            address: settings.listen,
+            source,
+        })?;
+        let url = format!("http://{local_addr}");
+        let (metadata, blobs, secret) = open(settings.data_dir).await?;
+        let signer = Signer::new(&secret);
+        let tenants = settings
+            .api_keys
+            .iter()
+            .map(|key| signer.tenant(key))
+            .collect::<Vec<_>>();
+        let public_url = settings
+            .public_url
+            .as_deref()
+            .unwrap_or(&url)
+            .trim_end_matches('/')
+            .to_owned();
+        let wake = Wake::default();
+        let worker = Worker {
+            metadata: metadata.clone(),
+            blobs: blobs.clone(),
+            wake: wake.clone(),
+            delay: settings.clear_delay,
+        };
+        let app = App {
+            metadata: metadata.clone(),
+            blobs,
+            signer,
+            tenants: (!tenants.is_empty()).then_some(tenants),
+            clock: settings.clock,
+            regions: settings.regions,
+            public_url,
+            url_ttl: settings.url_ttl,
+            max_object_size: settings.max_object_size,
+            body_idle: settings.body_idle,
+            wake,
+        };
+        let (stop, stopping) = watch::channel(false);
+        let server = Self {
+            metadata,
+            stop,
+            connections: tokio::spawn(connections::serve(
+                listener,
+                router(Arc::new(app)),
+                stopping,
+            )),
+            worker: tokio::spawn(worker.run()),
+            url,
+            local_addr,
+        };
+        tracing::info!(url = server.url, "started");
+        Ok(server)
+    }
+}
+
+/// Ends it at once: connections are cut, and what was not acknowledged may or may not have happened.
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.connections.abort();
+        self.worker.abort();
+        // The threads of the database end what is queued, a matter of milliseconds, and do not need the
+        // runtime; so the folder is free for the next server when this returns.
+        self.metadata.close();
+        self.metadata.wait_closed();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+            _ => StartError::Listen { address, source },
+        })
+}
+
+async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Secret), StartError> {
+    let new_secret = Secret(random::bytes().map_err(|_| StartError::NoRandom)?);
+    let unusable = |unusable| match unusable {
+        Unusable::Newer(found) => StartError::NewerSchema {
+            found,
+            known: VERSION,
+        },
+        Unusable::Failed(reason) => StartError::Database { reason },
+    };
+    let Some(folder) = data_dir else {
+        let blobs = Blobs::memory().map_err(|_| StartError::NoRandom)?;
+        let (metadata, secret) = Sqlite::memory(new_secret).await.map_err(unusable)?;
+        return Ok((Arc::new(metadata), blobs, secret));
+    };
+    let (lock, folder) = {
+        let folder = folder.clone();
+        blocking(&folder.clone(), move || {
+            Ok((own(&folder)?, fs::canonicalize(&folder)?))
+        })
+        .await?
+    };
+    let lock = lock.ok_or_else(|| StartError::FolderInUse {
+        path: folder.clone(),
+    })?;
+    // Before the database: a store of a newer version must not be touched, but folders of blobs hurt none.
+    let (metadata, secret) = Sqlite::open(folder.join("agb.sqlite3"), lock, new_secret)
+        .await
+        .map_err(unusable)?;
+    let path = folder.clone();
+    let blobs = blocking(&folder, move || {
+        let blobs = Blobs::folder(&path.join("blobs"))?;
+        // The names of the database and of the folder of blobs, after both were made.
+        sync_folder(&path)?;
+        path.parent().map_or(Ok(()), sync_folder)?;
+        Ok(blobs)
+    })
+    .await?;
+    Ok((Arc::new(metadata), blobs, secret))
+}
+
+/// Makes the folder, and takes its lock; none if another server has it.
+fn own(folder: &Path) -> io::Result<Option<File>> {
+    fs::create_dir_all(folder)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    folder: &Path,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)
+        .and_then(|result| result)
+        .map_err(|source| StartError::Folder {
+            path: folder.to_owned(),
+            source,
+        })
+}

@@ -1,0 +1,134 @@
+//! Clearing a context: at once for everyone who looks, in the background for the disk.
+
+use std::time::Duration;
+
+use agbcloud_server::Server;
+
+use crate::client::{Client, start_in, start_with, xml_code};
+use crate::objects::{blobs, wait_for};
+
+async fn slow() -> (Server, Client) {
+    start_with(Server::builder().clear_delay(Duration::from_millis(300))).await
+}
+
+#[tokio::test]
+async fn files_vanish_at_once_and_the_context_becomes_available() {
+    let (_server, client) = slow().await;
+    let id = client.create("c").await;
+    client.upload(&id, "/a/b", "x").await;
+    let (put, get) = (
+        client.upload_url(&id, "/a/b").await,
+        client.download_url(&id, "/a/b").await,
+    );
+    assert_eq!(client.http.get(&get).send().await.unwrap().status(), 200);
+    client.ok("ClearContext", &[("id", &id)]).await;
+    assert_eq!(client.state(&id).await, "clearing");
+    assert_eq!(client.list(&id, "/").await, (vec![], 0));
+    assert_eq!(client.list(&id, "/a").await, (vec![], 0));
+    let refused = (403, "AccessDenied".to_owned());
+    assert_eq!(
+        xml_code(client.http.get(&get).send().await.unwrap()).await,
+        refused
+    );
+    assert_eq!(xml_code(client.put(&put, "y").await).await, refused);
+    let file = [("contextId", id.as_str()), ("filePath", "/a/b")];
+    client
+        .fails(
+            "GetContextFileUploadUrl",
+            &file,
+            409,
+            "InvalidContext.Clearing",
+        )
+        .await;
+    client
+        .fails(
+            "GetContextFileDownloadUrl",
+            &file,
+            404,
+            "InvalidFile.NotFound",
+        )
+        .await;
+    client
+        .fails("DeleteContextFile", &file, 404, "InvalidFile.NotFound")
+        .await;
+    client.ok("ClearContext", &[("id", &id)]).await;
+    client.wait_available(&id).await;
+    assert_eq!(
+        xml_code(client.put(&put, "y").await).await,
+        refused,
+        "URLs from before stay void"
+    );
+    client.upload(&id, "/a/b", "new").await;
+    assert_eq!(client.list(&id, "/").await.1, 1);
+}
+
+#[tokio::test]
+async fn a_clearing_context_can_be_renamed_and_deleted() {
+    let (_server, client) = slow().await;
+    let id = client.create("c").await;
+    client.upload(&id, "/a", "x").await;
+    client.ok("ClearContext", &[("id", &id)]).await;
+    client
+        .ok("ModifyContext", &[("id", &id), ("name", "d")])
+        .await;
+    client.ok("DeleteContext", &[("id", &id)]).await;
+    client
+        .fails("GetContext", &[("id", &id)], 404, "InvalidContext.NotFound")
+        .await;
+    client.create("d").await;
+}
+
+#[tokio::test]
+async fn nothing_is_left_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(folder.path()).await;
+    let (cleared, deleted, kept) = (
+        client.create("a").await,
+        client.create("b").await,
+        client.create("c").await,
+    );
+    for id in [&cleared, &deleted, &kept] {
+        for number in 0..20 {
+            client
+                .upload(id, &format!("/d{}/{number}", number % 3), "x")
+                .await;
+        }
+    }
+    assert_eq!(blobs(folder.path()), 60);
+    client.ok("ClearContext", &[("id", &cleared)]).await;
+    client.ok("DeleteContext", &[("id", &deleted)]).await;
+    client.wait_available(&cleared).await;
+    wait_for(|| blobs(folder.path()) == 20).await;
+    client
+        .ok(
+            "DeleteContextFile",
+            &[("contextId", &kept), ("filePath", "/d0/0")],
+        )
+        .await;
+    client.upload(&kept, "/d0/3", "overwritten").await;
+    wait_for(|| blobs(folder.path()) == 19).await;
+    assert_eq!(client.download(&kept, "/d0/3").await, b"overwritten");
+}
+
+#[tokio::test]
+async fn a_clear_goes_on_after_a_restart_in_the_middle() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = || {
+        Server::builder()
+            .data_dir(folder.path())
+            .clear_delay(Duration::from_secs(3600))
+    };
+    let (server, client) = start_with(long()).await;
+    let id = client.create("c").await;
+    client.upload(&id, "/a", "x").await;
+    client.ok("ClearContext", &[("id", &id)]).await;
+    drop(server);
+    let (server, client) = start_with(long()).await;
+    assert_eq!(client.state(&id).await, "clearing");
+    assert_eq!(client.list(&id, "/").await.1, 0);
+    server.shutdown().await;
+    let (_server, client) = start_in(folder.path()).await;
+    client.wait_available(&id).await;
+    wait_for(|| blobs(folder.path()) == 0).await;
+    client.upload(&id, "/a", "again").await;
+}

@@ -1,0 +1,172 @@
+//! Listings of folders.
+
+use crate::client::{Client, start};
+
+async fn page(
+    client: &Client,
+    id: &str,
+    folder: &str,
+    number: &str,
+    size: &str,
+) -> (Vec<String>, i64) {
+    let params = [
+        ("contextId", id),
+        ("parentFolderPath", folder),
+        ("pageNumber", number),
+        ("pageSize", size),
+    ];
+    let body = client.ok("DescribeContextFiles", &params).await;
+    let names = body["data"].as_array().unwrap().iter();
+    (
+        names
+            .map(|e| e["fileName"].as_str().unwrap().to_owned())
+            .collect(),
+        body["count"].as_i64().unwrap(),
+    )
+}
+
+fn entry(path: &str, kind: &str, size: i64) -> (String, String, i64) {
+    (path.to_owned(), kind.to_owned(), size)
+}
+
+#[tokio::test]
+async fn a_listing_has_what_is_right_below_the_folder() {
+    let (_server, client) = start().await;
+    let id = client.create("c").await;
+    for (path, bytes) in [
+        ("/b.txt", "12345"),
+        ("/data/x/deep.txt", "1"),
+        ("/data/a.txt", ""),
+        ("/Z", "1"),
+        ("/data.txt", "22"),
+    ] {
+        client.upload(&id, path, bytes).await;
+    }
+    let root = vec![
+        entry("/Z", "file", 1),
+        entry("/b.txt", "file", 5),
+        entry("/data", "folder", 0),
+        entry("/data.txt", "file", 2),
+    ];
+    for folder in ["", "/"] {
+        assert_eq!(client.list(&id, folder).await, (root.clone(), 4));
+    }
+    let data = vec![
+        entry("/data/a.txt", "file", 0),
+        entry("/data/x", "folder", 0),
+    ];
+    for folder in ["/data", "/data/"] {
+        assert_eq!(client.list(&id, folder).await, (data.clone(), 2));
+    }
+    for nothing in ["/none", "/b.txt", "/dat", "/data/x/deep.txt/y"] {
+        assert_eq!(client.list(&id, nothing).await, (vec![], 0), "{nothing}");
+    }
+    let body = client
+        .ok("DescribeContextFiles", &[("contextId", &id)])
+        .await;
+    let file = &body["data"][1];
+    assert_eq!(
+        (file["fileName"].as_str(), file["status"].as_str()),
+        (Some("b.txt"), Some("available"))
+    );
+    assert!(!file["fileId"].as_str().unwrap().is_empty());
+    for time in ["gmtCreate", "gmtModified"] {
+        assert!(file[time].as_str().unwrap().ends_with('Z'));
+    }
+}
+
+#[tokio::test]
+async fn folders_come_with_their_first_file_and_go_with_their_last() {
+    let (_server, client) = start().await;
+    let id = client.create("c").await;
+    let delete = async |path: &str| {
+        client
+            .ok(
+                "DeleteContextFile",
+                &[("contextId", &id), ("filePath", path)],
+            )
+            .await
+    };
+    client.upload(&id, "/a/b/c/1", "x").await;
+    client.upload(&id, "/a/b/c/1", "yy").await;
+    client.upload(&id, "/a/b/2", "x").await;
+    // A file may be called like a folder beside it.
+    client.upload(&id, "/a", "file").await;
+    assert_eq!(
+        client.list(&id, "/").await.0,
+        [entry("/a", "file", 4), entry("/a", "folder", 0)]
+    );
+    assert_eq!(
+        client.list(&id, "/a/b/c").await,
+        (vec![entry("/a/b/c/1", "file", 2)], 1)
+    );
+    delete("/a/b/c/1").await;
+    assert_eq!(
+        client.list(&id, "/a/b").await,
+        (vec![entry("/a/b/2", "file", 1)], 1)
+    );
+    delete("/a").await;
+    assert_eq!(
+        client.list(&id, "/").await,
+        (vec![entry("/a", "folder", 0)], 1)
+    );
+    delete("/a/b/2").await;
+    assert_eq!(client.list(&id, "/").await, (vec![], 0));
+    client
+        .fails(
+            "DeleteContextFile",
+            &[("contextId", &id), ("filePath", "/a/b/2")],
+            404,
+            "InvalidFile.NotFound",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn pages_are_numbered_from_one() {
+    let (_server, client) = start().await;
+    let id = client.create("c").await;
+    for number in 0..7 {
+        client.upload(&id, &format!("/d/{number}"), "x").await;
+    }
+    assert_eq!(
+        page(&client, &id, "/d", "1", "3").await,
+        (vec!["0".into(), "1".into(), "2".into()], 7)
+    );
+    assert_eq!(
+        page(&client, &id, "/d", "3", "3").await,
+        (vec!["6".into()], 7)
+    );
+    for beyond in [
+        "4",
+        "1000",
+        "9223372036854775807",
+        "99999999999999999999999",
+    ] {
+        assert_eq!(page(&client, &id, "/d", beyond, "3").await, (vec![], 7));
+    }
+}
+
+#[tokio::test]
+async fn an_entry_keeps_its_id_and_create_time_when_it_is_overwritten() {
+    let clock = agbcloud_server::ManualClock::starting_now();
+    let (_server, client) = crate::client::start_at(&clock).await;
+    let id = client.create("c").await;
+    let entry = async || {
+        client
+            .ok("DescribeContextFiles", &[("contextId", &id)])
+            .await["data"][0]
+            .clone()
+    };
+    client.upload(&id, "/a", "1").await;
+    let before = entry().await;
+    clock.advance(std::time::Duration::from_secs(5));
+    client.upload(&id, "/a", "22").await;
+    let after = entry().await;
+    assert_eq!(
+        (&before["fileId"], &before["gmtCreate"]),
+        (&after["fileId"], &after["gmtCreate"])
+    );
+    assert_ne!(before["gmtModified"], after["gmtModified"]);
+    assert_eq!(after["size"], 2);
+}

@@ -1,0 +1,151 @@
+//! Starting and stopping.
+
+use std::time::{Duration, Instant};
+
+use agbcloud_server::{Server, StartError};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::client::{Client, start};
+use crate::raw;
+
+#[tokio::test]
+async fn bad_settings_are_told_apart() {
+    let keys = Server::builder().listen("0.0.0.0:0".parse().unwrap());
+    assert!(matches!(
+        keys.clone().start().await,
+        Err(StartError::KeysRequired { .. })
+    ));
+    keys.api_key("k").start().await.unwrap().shutdown().await;
+    for bad in ["", " ", "two words", "ümlaut"] {
+        assert!(
+            matches!(
+                Server::builder().api_key(bad).start().await,
+                Err(StartError::InvalidApiKey)
+            ),
+            "{bad}"
+        );
+    }
+    for bad in [
+        Duration::ZERO,
+        Duration::from_millis(999),
+        Duration::from_secs(604_801),
+    ] {
+        assert!(matches!(
+            Server::builder().url_ttl(bad).start().await,
+            Err(StartError::InvalidUrlTtl { .. })
+        ));
+    }
+    for bad in ["", "agb.example.com", "ftp://a", "http://a?x"] {
+        assert!(
+            matches!(
+                Server::builder().public_url(bad).start().await,
+                Err(StartError::InvalidPublicUrl)
+            ),
+            "{bad}"
+        );
+    }
+    assert!(matches!(
+        Server::builder().regions([""; 0]).start().await,
+        Err(StartError::InvalidRegion)
+    ));
+    let (server, _) = start().await;
+    let error = Server::builder()
+        .listen(server.local_addr())
+        .start()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StartError::AddressInUse { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn several_servers_run_beside_each_other() {
+    let (_one, a) = start().await;
+    let (_two, b) = start().await;
+    a.create("only here").await;
+    assert_eq!(b.ok("ListContexts", &[]).await["totalCount"], 0);
+    assert!(!a.url.ends_with('/') && a.url != b.url);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_lets_a_request_end() {
+    let (server, client) = start().await;
+    let id = client.create("c").await;
+    let url = client.upload_url(&id, "/f").await;
+    let address = server.local_addr();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhe",
+        raw::target(&url)
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let stopping = tokio::spawn(server.shutdown());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(
+        TcpStream::connect(address).await.is_err(),
+        "nobody new comes in"
+    );
+    stream.write_all(b"llo").await.unwrap();
+    let (status, text) = raw::read(&mut stream).await;
+    assert_eq!(status, 200, "{text}");
+    tokio::time::timeout(Duration::from_secs(5), stopping)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_idle_connections() {
+    let (server, client) = start().await;
+    client.create("c").await;
+    let idle = TcpStream::connect(server.local_addr()).await.unwrap();
+    let began = Instant::now();
+    server.shutdown().await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_dropped_server_is_gone() {
+    let (server, client) = start().await;
+    client.create("c").await;
+    let address = server.local_addr();
+    drop(server);
+    tokio::task::yield_now().await;
+    assert!(TcpStream::connect(address).await.is_err());
+    assert!(
+        client
+            .http
+            .get(format!("{}/sdk/ListContexts", client.url))
+            .send()
+            .await
+            .is_err()
+    );
+}
+
+#[test]
+fn a_server_may_outlive_its_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = runtime.block_on(Server::builder().start()).unwrap();
+    drop(runtime);
+    drop(server);
+}
+
+#[tokio::test]
+async fn debug_shows_no_secret() {
+    let server = Server::builder()
+        .api_key("akm-secret")
+        .start()
+        .await
+        .unwrap();
+    Client::new(server.url(), "akm-secret").create("c").await;
+    assert!(!format!("{server:?}").contains("akm-secret"));
+}

@@ -1,0 +1,120 @@
+//! Many at once.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+
+use crate::client::{start, start_in};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_racing_creates_of_a_name_make_one_context() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(folder.path()).await;
+    let ids = join_all((0..50).map(|_| client.create("same"))).await;
+    assert_eq!(ids.into_iter().collect::<HashSet<_>>().len(), 1);
+    assert_eq!(client.ok("ListContexts", &[]).await["totalCount"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_racing_first_writers_one_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(folder.path()).await;
+    let id = client.create("c").await;
+    let url = client.upload_url(&id, "/lock").await;
+    let puts = (0..32).map(|number: u32| {
+        let request = client
+            .http
+            .put(&url)
+            .header("if-none-match", "*")
+            .body(number.to_string());
+        async move { (number, request.send().await.unwrap().status().as_u16()) }
+    });
+    let results = join_all(puts).await;
+    let winners: Vec<_> = results
+        .iter()
+        .filter(|(_, status)| *status == 200)
+        .collect();
+    assert_eq!(winners.len(), 1, "{results:?}");
+    assert!(
+        results
+            .iter()
+            .all(|(_, status)| matches!(status, 200 | 412)),
+        "{results:?}"
+    );
+    assert_eq!(
+        client.download(&id, "/lock").await,
+        winners[0].0.to_string().as_bytes()
+    );
+    crate::objects::wait_for(|| crate::objects::blobs(folder.path()) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_see_one_version_whole_while_it_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(folder.path()).await;
+    let id = client.create("c").await;
+    let version = |number: u8| vec![number; 300_000 + usize::from(number)];
+    client.upload(&id, "/f", version(0)).await;
+    let url = client.download_url(&id, "/f").await;
+    let write = async {
+        for number in 1..30 {
+            client.upload(&id, "/f", version(number)).await;
+        }
+    };
+    let read = async {
+        let mut seen = HashSet::new();
+        for _ in 0..60 {
+            let response = client.http.get(&url).send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            let bytes = response.bytes().await.unwrap();
+            assert!(
+                bytes == version(bytes[0]),
+                "a mixture of {} bytes",
+                bytes.len()
+            );
+            seen.insert(bytes[0]);
+        }
+        seen.len()
+    };
+    let ((), versions) = tokio::join!(write, read);
+    assert!(versions > 1, "nothing was overwritten while it was read");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_uploads_and_deletes_keep_the_counts_right() {
+    let (_server, client) = start().await;
+    let id = client.create("c").await;
+    join_all((0..8).map(|worker| {
+        let (client, id) = (client.clone(), id.clone());
+        async move {
+            for round in 0..10 {
+                let path = format!("/d/{}/{}", worker % 2, (worker + round) % 5);
+                client.upload(&id, &path, "x").await;
+                if round % 2 == 0 {
+                    client
+                        .call(
+                            "DeleteContextFile",
+                            &format!("contextId={id}&filePath={path}"),
+                        )
+                        .await;
+                }
+            }
+        }
+    }))
+    .await;
+    for folder in ["/", "/d", "/d/0", "/d/1"] {
+        let (entries, count) = client.list(&id, folder).await;
+        assert_eq!(entries.len() as i64, count, "{folder}");
+    }
+    for folder in ["/d/0", "/d/1"] {
+        for (path, _, _) in client.list(&id, folder).await.0 {
+            client
+                .ok(
+                    "DeleteContextFile",
+                    &[("contextId", &id), ("filePath", &path)],
+                )
+                .await;
+        }
+    }
+    assert_eq!(client.list(&id, "/").await, (vec![], 0));
+}

@@ -1,0 +1,44 @@
+//! Requests that no client library would send, written to the socket byte by byte.
+
+use std::time::Duration;
+
+use agbcloud_server::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Sends the bytes, and returns the status and all that comes until the server closes or falls silent.
+pub(crate) async fn exchange(server: &Server, request: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    // The server may answer and close before it has read everything.
+    let _ = stream.write_all(request).await;
+    read(&mut stream).await
+}
+
+pub(crate) async fn read(stream: &mut TcpStream) -> (u16, String) {
+    let mut answer = Vec::new();
+    let mut chunk = [0; 4096];
+    let silence = Duration::from_millis(500);
+    loop {
+        let patience = if answer.is_empty() {
+            Duration::from_secs(20)
+        } else {
+            silence
+        };
+        match tokio::time::timeout(patience, stream.read(&mut chunk)).await {
+            Ok(Ok(read)) if read > 0 => answer.extend_from_slice(&chunk[..read]),
+            _ => break,
+        }
+    }
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    (status, text)
+}
+
+/// The target of a URL: what stands in the request line.
+pub(crate) fn target(url: &str) -> &str {
+    &url[url.match_indices('/').nth(2).unwrap().0..]
+}

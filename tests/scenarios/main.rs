@@ -1,0 +1,10 @@
+//! The SDK and the service together, over real sockets: the story of `agb demo` and what can go wrong in it.
+
+mod bad_input;
+mod documented_codes;
+mod presigned;
+mod restart;
+mod settings;
+mod story;
+mod support;
+mod transfer_faults;

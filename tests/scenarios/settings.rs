@@ -1,0 +1,54 @@
+//! The client's settings against a real service.
+
+use agbcloud::{Agb, ErrorKind};
+
+use crate::support::{KEY, World};
+
+#[tokio::test]
+async fn a_wrong_key_is_told_and_not_shown() {
+    let world = World::new().await;
+    let agb = Agb::builder()
+        .api_key("wrong-key-42")
+        .endpoint(world.server.url())
+        .build()
+        .unwrap();
+    let error = agb.contexts().list().send().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Unauthorized, Some(401))
+    );
+    assert!(error.request_id().is_some());
+    assert!(!format!("{error} {error:?} {agb:?}").contains("wrong-key-42"));
+}
+
+#[tokio::test]
+async fn an_endpoint_where_nobody_listens_is_a_connection_error() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let agb = Agb::builder()
+        .api_key(KEY)
+        .endpoint(endpoint)
+        .build()
+        .unwrap();
+    let error = agb.contexts().get_or_create("one").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection);
+    assert!(error.is_transient());
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_no_service_is_told_by_what_it_answers() {
+    let world = World::new().await;
+    let endpoint = format!("{}/prefix", world.server.url());
+    let agb = Agb::builder()
+        .api_key(KEY)
+        .endpoint(endpoint)
+        .build()
+        .unwrap();
+    let error = agb.contexts().list().send().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::NotFound, Some(404))
+    );
+}

@@ -1,0 +1,227 @@
+//! Transfers against a store that fails in every way: the right bytes or a typed error, and the local target
+//! whole or untouched.
+
+use agbcloud::{DownloadTarget, Error, ErrorKind, Files, PresignedUrl, UploadSource};
+
+use crate::support::{KEY, ScriptedStore, World};
+
+const MD5_OF_HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
+
+async fn download(files: &Files, store: &ScriptedStore) -> (Result<(), Error>, Option<Vec<u8>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("target");
+    let url = PresignedUrl::new(&store.url).unwrap();
+    let result = files.download("/a", &target).via(url).await.map(|_| ());
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    let content = std::fs::read(&target).ok();
+    assert_eq!(
+        left,
+        usize::from(content.is_some()),
+        "no temporary file stays"
+    );
+    (result, content)
+}
+
+#[tokio::test]
+async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    for (answer, kind) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello",
+            Some(ErrorKind::Connection),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\netag: \"00000000000000000000000000000000\"\r\n\r\nhello",
+            Some(ErrorKind::Corrupted),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\netag: \"5d41402abc4b2a76b9719d911017c592\"\r\n\r\nhello",
+            None,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\netag: \"5d41402abc4b2a76b9719d911017c592-2\"\r\n\r\nhello",
+            None,
+        ),
+        ("HTTP/1.1 200 OK\r\n\r\nhello", None),
+        (
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            Some(ErrorKind::NotFound),
+        ),
+        (
+            "HTTP/1.1 302 Found\r\nlocation: ftp://elsewhere/\r\ncontent-length: 0\r\n\r\n",
+            Some(ErrorKind::UrlRejected),
+        ),
+        (
+            "HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n",
+            Some(ErrorKind::Unavailable),
+        ),
+        (
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: 69\r\n\r\n<Error><Code>AccessDenied</Code><Message>Request has expired</Message>",
+            Some(ErrorKind::UrlRejected),
+        ),
+        ("nonsense\r\n\r\n", Some(ErrorKind::Connection)),
+        ("", Some(ErrorKind::Connection)),
+    ] {
+        let answers: &'static [&'static str] = Box::leak(Box::new([answer]));
+        let store = ScriptedStore::new(answers).await;
+        let (result, content) = download(&files, &store).await;
+        assert_eq!(
+            result.as_ref().err().map(Error::kind),
+            kind,
+            "{answer:?}: {result:?}"
+        );
+        assert_eq!(
+            content.as_deref(),
+            kind.is_none().then_some(&b"hello"[..]),
+            "{answer:?}"
+        );
+        if let Err(error) = result {
+            let mut text = format!("{error} {error:?}");
+            let mut cause = std::error::Error::source(&error);
+            while let Some(error) = cause {
+                text += &format!("{error} {error:?}");
+                cause = error.source();
+            }
+            assert!(!text.contains("secret-signature"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_says_of_a_refusal_reaches_the_user() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let store = ScriptedStore::new(&["HTTP/1.1 503 Busy\r\nretry-after: 7\r\n\r\n<Error><Code>SlowDown</Code>\
+        <Message>Please slow down</Message><RequestId>r-9</RequestId><SignatureProvided>secret-signature\
+        </SignatureProvided></Error>"])
+    .await;
+    let error = download(&files, &store).await.0.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Download failed: SlowDown: Please slow down (HTTP 503, request r-9)"
+    );
+    assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn a_transfer_carries_a_length_and_neither_key_nor_content_type() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    let store = ScriptedStore::new(Box::leak(Box::new([ok, ok, ok]))).await;
+    let url = || PresignedUrl::new(&store.url).unwrap();
+    files.upload("/a", &b"hello"[..]).via(url()).await.unwrap();
+    files.upload("/a", Vec::new()).via(url()).await.unwrap();
+    files.read("/a").via(url()).await.unwrap();
+    let requests = store.requests();
+    assert_eq!(requests.len(), 3);
+    for request in &requests {
+        let request = request.to_ascii_lowercase();
+        for never in [
+            "authorization",
+            "content-type",
+            "content-md5",
+            "transfer-encoding",
+            KEY,
+        ] {
+            assert!(!request.contains(never), "{never} in {request}");
+        }
+    }
+    assert!(
+        requests[0]
+            .to_ascii_lowercase()
+            .contains("content-length: 5\r\n"),
+        "{}",
+        requests[0]
+    );
+    assert!(requests[0].ends_with("\r\n\r\nhello"), "{}", requests[0]);
+    assert!(
+        requests[1]
+            .to_ascii_lowercase()
+            .contains("content-length: 0\r\n"),
+        "{}",
+        requests[1]
+    );
+}
+
+#[tokio::test]
+async fn an_upload_that_the_store_got_wrong_is_an_error() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let wrong = "HTTP/1.1 200 OK\r\netag: \"00000000000000000000000000000000\"\r\ncontent-length: 0\r\n\r\n";
+    let store = ScriptedStore::new(Box::leak(Box::new([wrong]))).await;
+    let upload = files
+        .upload("/a", &b"hello"[..])
+        .via(PresignedUrl::new(&store.url).unwrap());
+    assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Corrupted);
+}
+
+#[tokio::test]
+async fn a_source_that_ends_early_changes_nothing() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    files.upload("/a", &b"old"[..]).await.unwrap();
+    let short = UploadSource::reader(std::io::Cursor::new(vec![1; 100_000]), 300_000);
+    let error = files.upload("/a", short).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LocalFile, "{error:?}");
+    assert_eq!(files.read("/a").await.unwrap(), b"old"[..]);
+    let exact = UploadSource::reader(std::io::Cursor::new(b"hello and more".to_vec()), 5);
+    let uploaded = files.upload("/a", exact).await.unwrap();
+    assert_eq!(uploaded.etag, Some(format!("\"{MD5_OF_HELLO}\"")));
+}
+
+#[tokio::test]
+async fn local_files_are_checked_before_anything_is_sent() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    assert_eq!(
+        files.upload("/a", &missing).await.unwrap_err().kind(),
+        ErrorKind::LocalFile
+    );
+    assert_eq!(
+        files.upload("/a", folder.path()).await.unwrap_err().kind(),
+        ErrorKind::LocalFile
+    );
+
+    files.upload("/a", &b"new"[..]).await.unwrap();
+    let target = folder.path().join("target");
+    std::fs::write(&target, "old").unwrap();
+    let error = files.download("/a", &target).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(std::fs::read(&target).unwrap(), b"old");
+    files.download("/a", &target).overwrite(true).await.unwrap();
+    assert_eq!(std::fs::read(&target).unwrap(), b"new");
+    let nowhere = folder.path().join("none/target");
+    assert_eq!(
+        files.download("/a", &nowhere).await.unwrap_err().kind(),
+        ErrorKind::LocalFile
+    );
+}
+
+#[tokio::test]
+async fn a_writer_gets_the_bytes_and_a_limit_holds() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    files.upload("/a", vec![7; 300_000]).await.unwrap();
+    let (writer, mut reader) = tokio::io::duplex(1024);
+    let reading = tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut reader, &mut bytes)
+            .await
+            .unwrap();
+        bytes
+    });
+    files
+        .download("/a", DownloadTarget::writer(writer))
+        .await
+        .unwrap();
+    assert_eq!(reading.await.unwrap(), vec![7; 300_000]);
+    assert_eq!(
+        files.read("/a").limit(299_999).await.unwrap_err().kind(),
+        ErrorKind::Rejected
+    );
+    assert!(files.read("/a").limit(300_000).await.is_ok());
+}

@@ -1,0 +1,182 @@
+//! `agb serve` as a user runs it: built, started on a free port, stopped by SIGTERM.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cargo;
+use crate::failure::Failure;
+
+const READY: &str = "listening on ";
+const START: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(10);
+
+/// The running service. Dropping it stops it.
+pub(super) struct Service {
+    process: Child,
+    endpoint: String,
+}
+
+impl Service {
+    pub(super) fn start(root: &Path, data: &Path, keys: &[&str]) -> Result<Self, Failure> {
+        let mut command = Command::new(build(root)?);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data);
+        for key in keys {
+            command.args(["--api-key", key]);
+        }
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let process = spawned.map_err(|error| failure(format!("can't run agb: {error}")))?;
+        // From here on the process is stopped whatever happens.
+        let mut service = Self {
+            process,
+            endpoint: String::new(),
+        };
+        let stdout = service.process.stdout.take();
+        let stdout = stdout.ok_or_else(|| failure("agb has no output".to_owned()))?;
+        service.endpoint = ready(&lines(stdout))?;
+        Ok(service)
+    }
+
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Asks it to end, and insists after a while.
+    pub(super) fn stop(self) {
+        drop(self);
+    }
+
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.has_ended() {
+            return;
+        }
+        let asked = Command::new("kill")
+            .args(["-TERM", &self.process.id().to_string()])
+            .status()
+            .is_ok_and(|status| status.success());
+        let deadline = Instant::now() + STOP;
+        while asked && Instant::now() < deadline {
+            if self.has_ended() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if asked {
+            eprintln!("interop: agb serve did not stop on SIGTERM within {STOP:?}");
+        }
+        // Where it can't be killed it has ended meanwhile.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Builds the command line and gives the path of the program.
+fn build(root: &Path) -> Result<PathBuf, Failure> {
+    let output = cargo::output(
+        root,
+        &[
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "agb-cli",
+            "--bin",
+            "agb",
+            "--message-format",
+            "json-render-diagnostics",
+        ],
+    );
+    let output = output.map_err(failure)?;
+    let path = executable(&String::from_utf8_lossy(&output));
+    path.ok_or_else(|| failure("cargo tells no path of agb".to_owned()))
+}
+
+fn executable(messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| {
+            message
+                .pointer("/target/name")
+                .is_some_and(|name| name == "agb")
+        })
+        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+}
+
+/// The lines of the service, read on a thread of their own so that waiting for one can end, and so that the
+/// service never waits for a reader.
+fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // Nobody listens any more once it is ready.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+fn ready(lines: &Receiver<String>) -> Result<String, Failure> {
+    let deadline = Instant::now() + START;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match lines.recv_timeout(left) {
+            Ok(line) => {
+                if let Some(endpoint) = line.trim().strip_prefix(READY) {
+                    return Ok(endpoint.to_owned());
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                return Err(failure(format!("no line `{READY}…` within {START:?}")));
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(failure(format!("it ended before its line `{READY}…`")));
+            }
+        }
+    }
+}
+
+fn failure(problem: String) -> Failure {
+    Failure::new(
+        format!("agb serve does not start: {problem}"),
+        "try it by hand: `cargo run -p agb-cli -- serve --listen 127.0.0.1:0`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_endpoint_stands_in_the_line_that_says_ready() {
+        let output = "every key is a tenant\nlistening on http://127.0.0.1:4711\nmore\n";
+        let found = ready(&lines(output.as_bytes())).unwrap();
+        assert_eq!(found, "http://127.0.0.1:4711");
+    }
+
+    #[test]
+    fn a_service_that_ends_early_is_an_error() {
+        let failed = ready(&lines(&b"no\n"[..])).unwrap_err().to_string();
+        assert!(failed.contains("it ended before"), "{failed}");
+    }
+
+    #[test]
+    fn the_path_of_the_program_is_read_from_the_messages_of_cargo() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"agb"},"executable":"/t/agb"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/agb")));
+    }
+}
