@@ -3,6 +3,7 @@
 mod bad_input;
 mod documented_codes;
 mod presigned;
+mod readme;
 mod restart;
 mod settings;
 mod story;
