@@ -1,4 +1,4 @@
-#![doc = include_str!("../README.md")]
+#![doc = include_str!("guide.md")]
 
 mod clear;
 mod client;
@@ -28,3 +28,8 @@ pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
 pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use response::Response;
 pub use time::Timestamp;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! What a good call gives.
 
-use std::ops::Deref;
+use std::{fmt, ops::Deref};
 
 /// The value of a good answer, with the id of the call. It derefs to the value.
 ///
@@ -55,6 +55,12 @@ impl<T> Response<T> {
             }),
             Err(error) => Err(error.with_request_id(self.request_id)),
         }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Response<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
     }
 }
 

@@ -179,7 +179,7 @@ impl Files {
     /// # let files = agb.contexts().files(&context.id);
     /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// let url = files.download_url("/data/a.txt").await?;
-    /// println!("give {url} to whoever may read it, until {:?}", url.expires_at());
+    /// println!("good until {:?}: {}", url.expires_at(), url.as_str());
     /// # Ok(())
     /// # }
     /// ```
