@@ -8,5 +8,8 @@ fn the_example_of_the_readme_is_the_quickstart() {
     let (shown, _) = rest.split_once("```").unwrap();
     let (_, compiled) = quickstart.split_once("\n\n").unwrap();
     assert_eq!(shown, compiled);
-    assert!(shown.lines().count() <= 25, "twenty lines, and an import or two");
+    assert!(
+        shown.lines().count() <= 25,
+        "twenty lines, and an import or two"
+    );
 }

@@ -75,12 +75,8 @@ impl Worker {
         let dead = self.metadata.dead_blobs(BLOBS).await?;
         if !dead.is_empty() {
             more = true;
-            for blob in &dead {
-                self.blobs
-                    .delete(blob)
-                    .await
-                    .map_err(|error| StoreError::Failed(error.to_string()))?;
-            }
+            let deleted = self.blobs.delete_all(&dead).await;
+            deleted.map_err(|error| StoreError::Failed(error.to_string()))?;
             self.metadata.forget_blobs(dead).await?;
         }
         let finished = self.metadata.finished_clears().await?;

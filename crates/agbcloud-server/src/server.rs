@@ -22,6 +22,9 @@ use crate::metadata::sqlite::{Sqlite, Unusable, VERSION};
 use crate::random;
 use crate::signing::{Secret, Signer};
 
+/// The database in the data folder. What other files SQLite puts beside it has the same permissions.
+const DATABASE: &str = "agb.sqlite3";
+
 /// A running service.
 ///
 /// It answers until [`shutdown`](Self::shutdown), which lets requests end, or until it is dropped, which does
@@ -175,8 +178,8 @@ async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Se
     let lock = lock.ok_or_else(|| StartError::FolderInUse {
         path: folder.clone(),
     })?;
-    // Before the database: a store of a newer version must not be touched, but folders of blobs hurt none.
-    let (metadata, secret) = Sqlite::open(folder.join("agb.sqlite3"), lock, new_secret)
+    // The database first: a store of a newer version is refused before anything is touched.
+    let (metadata, secret) = Sqlite::open(folder.join(DATABASE), lock, new_secret)
         .await
         .map_err(unusable)?;
     let path = folder.clone();
@@ -193,17 +196,39 @@ async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Se
 
 /// Makes the folder, and takes its lock; none if another server has it.
 fn own(folder: &Path) -> io::Result<Option<File>> {
-    fs::create_dir_all(folder)?;
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join("lock"))?;
+    make_private_folder(folder)?;
+    let lock = private_file(&folder.join("lock"))?;
     match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
     }
+    // Made here because SQLite would let every user of the machine read it, and the secret is in it.
+    private_file(&folder.join(DATABASE))?;
+    Ok(Some(lock))
+}
+
+#[cfg(unix)]
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+}
+
+#[cfg(not(unix))]
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
+}
+
+/// Opens a file, which if it is new only its owner may read.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 async fn blocking<T: Send + 'static>(

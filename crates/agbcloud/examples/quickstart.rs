@@ -4,7 +4,7 @@
 //! `AGB_API_KEY=any AGB_ENDPOINT=http://127.0.0.1:8780`.
 
 use agbcloud::Agb;
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 #[tokio::main]
 async fn main() -> agbcloud::Result<()> {
@@ -13,13 +13,13 @@ async fn main() -> agbcloud::Result<()> {
     let context = contexts.get_or_create("my-project").await?;
 
     let files = contexts.files(&context.id);
-    files.upload("/data/report.md", Path::new("README.md")).await?;
+    files.upload("/data/a.md", Path::new("README.md")).await?;
     let mut entries = files.list().under("/data").by_item();
     while let Some(entry) = entries.next().await {
         println!("{}", entry?.path);
     }
 
-    let cleared = contexts.clear(&context.id).timeout(Duration::from_secs(60)).await?;
-    println!("{} is empty again after {:?}", context.name, cleared.elapsed);
+    let cleared = contexts.clear(&context.id).await?;
+    println!("empty again after {:?}", cleared.elapsed);
     Ok(())
 }

@@ -3,4 +3,6 @@
 
 mod demo;
 mod serve;
+// As test code it may unwrap; clippy tells it by this.
+#[cfg(test)]
 mod support;

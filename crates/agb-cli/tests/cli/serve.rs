@@ -1,17 +1,8 @@
 //! `agb serve`.
 
-use agbcloud::{Agb, Contexts, ErrorKind};
+use agbcloud::ErrorKind;
 
-use crate::support::{Serve, agb};
-
-fn contexts(url: &str, key: &str) -> Contexts {
-    Agb::builder()
-        .api_key(key)
-        .endpoint(url)
-        .build()
-        .unwrap()
-        .contexts()
-}
+use crate::support::{Serve, agb, contexts};
 
 #[tokio::test]
 async fn it_ends_cleanly_on_either_signal_and_keeps_its_data() {

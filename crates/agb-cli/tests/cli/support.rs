@@ -1,5 +1,6 @@
 //! Running the binary.
 
+use agbcloud::{Agb, Contexts};
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -19,6 +20,16 @@ pub(crate) fn agb() -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// The SDK against a service.
+pub(crate) fn contexts(url: &str, key: &str) -> Contexts {
+    Agb::builder()
+        .api_key(key)
+        .endpoint(url)
+        .build()
+        .unwrap()
+        .contexts()
 }
 
 /// `agb serve`, running; killed when dropped.

@@ -81,6 +81,12 @@ pub(super) fn read(file: File, range: Range<u64>) -> Chunks {
     .boxed()
 }
 
+/// Deletes blobs in one go.
+pub(super) async fn delete_all(folder: &Path, blobs: &[String]) -> io::Result<()> {
+    let paths: Vec<_> = blobs.iter().map(|blob| folder.join(blob)).collect();
+    blocking(move || paths.iter().try_for_each(|path| remove(path))).await
+}
+
 /// Removes the blobs of other runs that no row names, and all that they left unfinished.
 pub(super) async fn sweep(folder: &Path, run: &str, metadata: &dyn Metadata) -> io::Result<usize> {
     let mut removed = 0;

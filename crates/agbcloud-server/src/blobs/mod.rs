@@ -34,6 +34,8 @@ pub(crate) enum BlobError {
     NoRandom(#[from] NoRandom),
     #[error("the blob store failed: {0}")]
     Failed(object_store::Error),
+    #[error("the blob store failed: {0}")]
+    Io(#[from] io::Error),
 }
 
 impl From<object_store::Error> for BlobError {
@@ -125,6 +127,20 @@ impl Blobs {
         {
             Ok(()) | Err(BlobError::Missing) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes many blobs.
+    pub(crate) async fn delete_all(&self, blobs: &[String]) -> Result<(), BlobError> {
+        match &self.folder {
+            // The object store would change threads for each of them, which costs more than the deletion.
+            Some(folder) => Ok(local::delete_all(folder, blobs).await?),
+            None => {
+                for blob in blobs {
+                    self.delete(blob).await?;
+                }
+                Ok(())
+            }
         }
     }
 

@@ -187,3 +187,20 @@ async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
         }
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn other_users_of_the_machine_can_not_read_the_store() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let (_server, client) = start_in(&folder).await;
+    client.create("c").await;
+    let others =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o077;
+    assert_eq!(others(&folder), 0);
+    for file in ["agb.sqlite3", "agb.sqlite3-wal", "lock"] {
+        assert_eq!(others(&folder.join(file)), 0, "{file}");
+    }
+}
