@@ -116,6 +116,23 @@ async fn a_url_ends_when_it_says() {
 }
 
 #[tokio::test]
+async fn a_large_upload_that_is_refused_early_is_told_why() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let up = files.upload_url("/a").await.unwrap().into_inner();
+    world.clock.advance(Duration::from_secs(7200));
+    let error = files
+        .upload("/a", vec![0; 48 << 20])
+        .via(up)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::UrlRejected, Some("AccessDenied"))
+    );
+}
+
+#[tokio::test]
 async fn urls_of_a_deleted_context_are_dead() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;

@@ -1,8 +1,14 @@
 //! The client's settings against a real service.
 
-use agbcloud::{Agb, ErrorKind};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use crate::support::{KEY, World};
+use agbcloud::{Agb, ErrorKind};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{KEY, World, read_request};
 
 #[tokio::test]
 async fn a_wrong_key_is_told_and_not_shown() {
@@ -51,4 +57,44 @@ async fn an_endpoint_that_is_no_service_is_told_by_what_it_answers() {
         (error.kind(), error.status()),
         (ErrorKind::NotFound, Some(404))
     );
+}
+
+#[tokio::test]
+async fn calls_share_one_connection_also_those_of_clones() {
+    let (endpoint, connections) = counting_service().await;
+    let agb = Agb::builder()
+        .api_key(KEY)
+        .endpoint(endpoint)
+        .build()
+        .unwrap();
+    for _ in 0..10 {
+        agb.contexts().list().send().await.unwrap();
+        agb.clone().contexts().list().send().await.unwrap();
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+/// A service that lists nothing, keeps its connections, and counts them.
+async fn counting_service() -> (String, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                while !read_request(&mut stream).await.is_empty() {
+                    let body = r#"{"success":true,"data":[]}"#;
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                    stream
+                        .write_all(format!("{head}{body}").as_bytes())
+                        .await
+                        .unwrap();
+                }
+            });
+        }
+    });
+    (endpoint, connections)
 }

@@ -145,7 +145,7 @@ impl ScriptedStore {
 }
 
 /// Reads a request to the end of the body that its Content-Length tells.
-async fn read_request(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();

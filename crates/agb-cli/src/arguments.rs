@@ -13,17 +13,19 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a context service on this machine
+    ///
+    /// Prints `listening on http://…` when it is ready. Ctrl-C or SIGTERM ends it: no new connection is taken,
+    /// and what is under way is finished.
     #[cfg(feature = "serve")]
     Serve(ServeArguments),
     /// Show what contexts are for, step by step
+    ///
+    /// Without an endpoint it starts a service of its own on a free port, in a temporary folder.
     Demo(DemoArguments),
 }
 
-/// Prints `listening on http://…` when it is ready. Ctrl-C or SIGTERM ends it: no new connection is taken, what
-/// is under way is finished.
 #[cfg(feature = "serve")]
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct ServeArguments {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
@@ -49,7 +51,6 @@ pub(crate) struct ServeArguments {
     pub(crate) api_keys: Vec<String>,
 }
 
-/// Without an endpoint it starts a service of its own on a free port, in a temporary folder.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
     /// Service to use, with the key of AGB_API_KEY; everything that is made there is deleted again

@@ -1,6 +1,6 @@
 //! The client: the settings, the connections, and the way to everything else.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 
@@ -100,6 +100,10 @@ impl fmt::Debug for Agb {
 /// What the SDK calls itself in the `user-agent` header.
 pub(crate) const AGENT: &str = concat!("agbcloud-rs/", env!("CARGO_PKG_VERSION"));
 
+/// How long an unused connection is kept. Services and gateways close theirs after 30 seconds and more; a call
+/// that meets the closing would fail.
+pub(crate) const IDLE: Duration = Duration::from_secs(20);
+
 fn control_client(settings: &Settings) -> Result<reqwest::Client> {
     let headers = HeaderMap::from_iter([
         (AUTHORIZATION, settings.api_key.authorization()?),
@@ -108,6 +112,7 @@ fn control_client(settings: &Settings) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .default_headers(headers)
         .timeout(settings.timeout)
+        .pool_idle_timeout(IDLE)
         // A redirected call would carry the key to a place that nobody named.
         .redirect(reqwest::redirect::Policy::none())
         .build()

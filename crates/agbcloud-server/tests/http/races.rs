@@ -1,10 +1,14 @@
 //! Many at once.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::client::{start, start_in};
+use crate::raw;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_racing_creates_of_a_name_make_one_context() {
@@ -18,18 +22,29 @@ async fn fifty_racing_creates_of_a_name_make_one_context() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_racing_first_writers_one_wins() {
     let folder = tempfile::tempdir().unwrap();
-    let (_server, client) = start_in(folder.path()).await;
+    let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/lock").await;
-    let puts = (0..32).map(|number: u32| {
-        let request = client
-            .http
-            .put(&url)
-            .header("if-none-match", "*")
-            .body(number.to_string());
-        async move { (number, request.send().await.unwrap().status().as_u16()) }
+    let mut streams = Vec::new();
+    for _ in 0..32 {
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        let head = format!(
+            "PUT {} HTTP/1.1\r\nhost: x\r\nif-none-match: *\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n",
+            raw::target(&url)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Leave to send: the server has looked, and there was no file yet.
+        assert_eq!(raw::read_status(&mut stream).await, 100);
+        streams.push(stream);
+    }
+    let puts = (10..).zip(streams).map(|(number, mut stream)| async move {
+        stream
+            .write_all(number.to_string().as_bytes())
+            .await
+            .unwrap();
+        (number, raw::read_status(&mut stream).await)
     });
-    let results = join_all(puts).await;
+    let results: Vec<(u32, u16)> = join_all(puts).await;
     let winners: Vec<_> = results
         .iter()
         .filter(|(_, status)| *status == 200)
@@ -56,14 +71,16 @@ async fn readers_see_one_version_whole_while_it_is_overwritten() {
     let version = |number: u8| vec![number; 300_000 + usize::from(number)];
     client.upload(&id, "/f", version(0)).await;
     let url = client.download_url(&id, "/f").await;
+    let written = Cell::new(false);
     let write = async {
         for number in 1..30 {
             client.upload(&id, "/f", version(number)).await;
         }
+        written.set(true);
     };
     let read = async {
         let mut seen = HashSet::new();
-        for _ in 0..60 {
+        while !written.get() {
             let response = client.http.get(&url).send().await.unwrap();
             assert_eq!(response.status(), 200);
             let bytes = response.bytes().await.unwrap();

@@ -42,3 +42,14 @@ pub(crate) async fn read(stream: &mut TcpStream) -> (u16, String) {
 pub(crate) fn target(url: &str) -> &str {
     &url[url.match_indices('/').nth(2).unwrap().0..]
 }
+
+/// The status of the next answer, read with what belongs to it.
+pub(crate) async fn read_status(stream: &mut TcpStream) -> u16 {
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).await.unwrap();
+    let text = String::from_utf8_lossy(&answer[..read]).into_owned();
+    text.split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0)
+}

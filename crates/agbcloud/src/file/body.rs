@@ -84,7 +84,11 @@ impl SizedBody {
     fn accept(&mut self, chunk: &Bytes) {
         self.left = self.left.saturating_sub(chunk.len() as u64);
         self.meter.moved(chunk.len());
-        self.pulse.beat();
+        if self.left == 0 {
+            self.pulse.sent(self.meter.bytes());
+        } else {
+            self.pulse.beat();
+        }
         self.seen.with(|sums| {
             sums.md5.update(chunk);
             sums.bytes += chunk.len() as u64;

@@ -23,6 +23,13 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// All bytes are out: the store gets time to make them durable, a second for each 16 MiB, before its silence
+    /// counts as a stall.
+    pub(super) fn sent(&self, bytes: u64) {
+        let time = Duration::from_secs(bytes / (16 * 1024 * 1024));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + time;
+    }
+
     fn last(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,5 +74,10 @@ mod tests {
         let error = pulse.watch(std::future::pending::<()>()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_eq!(start.elapsed(), STALL);
+
+        let start = Instant::now();
+        pulse.sent(64 * 1024 * 1024);
+        assert!(pulse.watch(std::future::pending::<()>()).await.is_err());
+        assert_eq!(start.elapsed(), STALL + Duration::from_secs(4));
     }
 }

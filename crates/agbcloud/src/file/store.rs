@@ -10,7 +10,7 @@ use reqwest::{
 use super::PresignedUrl;
 use crate::{
     Error, ErrorKind, Operation, Result,
-    client::{AGENT, client_error},
+    client::{AGENT, IDLE, client_error},
     error::StoreRefusal,
 };
 
@@ -25,6 +25,7 @@ impl Store {
         reqwest::Client::builder()
             .user_agent(AGENT)
             .connect_timeout(Duration::from_secs(30))
+            .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map(Self)

@@ -174,10 +174,14 @@ async fn start_writer(
                     let _ = readers_gone.recv_timeout(CLOSE);
                 }
                 drop(db);
+                drop(alive);
             }
-            Err(error) => drop(opened.send(Err(error))),
+            Err(error) => {
+                // First: whoever reads of the failure may try again at once.
+                drop(alive);
+                let _ = opened.send(Err(error));
+            }
         }
-        drop(alive);
     })?;
     let secret = result
         .await

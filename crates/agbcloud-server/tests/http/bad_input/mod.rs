@@ -1,0 +1,5 @@
+//! Every kind of bad input, with its status and its code, beside input that is good.
+
+mod calls;
+mod pages;
+mod values;
