@@ -5,6 +5,7 @@ mod documented_codes;
 mod presigned;
 mod readme;
 mod restart;
+mod retries;
 mod settings;
 mod story;
 mod support;

@@ -117,7 +117,8 @@ pub(crate) struct ScriptedStore {
 }
 
 impl ScriptedStore {
-    pub(crate) async fn new(answers: &'static [&'static str]) -> Self {
+    pub(crate) async fn new(answers: &[&str]) -> Self {
+        let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!(
             "http://{}/object?signature=secret-signature",

@@ -63,8 +63,7 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
         ("nonsense\r\n\r\n", Some(ErrorKind::Connection)),
         ("", Some(ErrorKind::Connection)),
     ] {
-        let answers: &'static [&'static str] = Box::leak(Box::new([answer]));
-        let store = ScriptedStore::new(answers).await;
+        let store = ScriptedStore::new(&[answer]).await;
         let (result, content) = download(&files, &store).await;
         assert_eq!(
             result.as_ref().err().map(Error::kind),
@@ -109,7 +108,7 @@ async fn a_transfer_carries_a_length_and_neither_key_nor_content_type() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    let store = ScriptedStore::new(Box::leak(Box::new([ok, ok, ok]))).await;
+    let store = ScriptedStore::new(&[ok, ok, ok]).await;
     let url = || PresignedUrl::new(&store.url).unwrap();
     files.upload("/a", &b"hello"[..]).via(url()).await.unwrap();
     files.upload("/a", Vec::new()).via(url()).await.unwrap();
@@ -150,7 +149,7 @@ async fn an_upload_that_the_store_got_wrong_is_an_error() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let wrong = "HTTP/1.1 200 OK\r\netag: \"00000000000000000000000000000000\"\r\ncontent-length: 0\r\n\r\n";
-    let store = ScriptedStore::new(Box::leak(Box::new([wrong]))).await;
+    let store = ScriptedStore::new(&[wrong]).await;
     let upload = files
         .upload("/a", &b"hello"[..])
         .via(PresignedUrl::new(&store.url).unwrap());

@@ -46,3 +46,8 @@ pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::error::StartError;
 pub use self::http::{Operation, operations};
 pub use self::server::Server;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,9 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::{
-    AgbBuilder, Contexts, Error, ErrorKind, Result,
+    AgbBuilder, Contexts, Error, ErrorKind, Result, RetryPolicy,
     config::{ApiKey, Settings},
     file::Store,
+    retry::{Budget, Jitter, Retrying},
     wire::{RawWire, Wire},
 };
 
@@ -33,6 +34,9 @@ pub(crate) struct Shared {
     pub(crate) wire: Box<dyn Wire>,
     pub(crate) store: Store,
     pub(crate) api_key: ApiKey,
+    retry: RetryPolicy,
+    budget: Budget,
+    jitter: Jitter,
     endpoint: String,
 }
 
@@ -73,17 +77,37 @@ impl Agb {
             wire: Box::new(RawWire(raw)),
             store: Store::new()?,
             api_key: settings.api_key,
+            retry: settings.retry,
+            budget: Budget::default(),
+            jitter: Box::new(fastrand::f64),
             endpoint: settings.endpoint,
         })))
     }
 
-    /// A client that speaks to a scripted wire.
+    pub(crate) fn retrying(&self) -> Retrying<'_> {
+        let Shared {
+            retry,
+            budget,
+            jitter,
+            ..
+        } = &*self.0;
+        Retrying {
+            policy: retry,
+            budget,
+            jitter,
+        }
+    }
+
+    /// A client that speaks to a scripted wire, and waits as long as it ever would between tries.
     #[cfg(test)]
     pub(crate) fn on(wire: impl Wire + 'static) -> Self {
         Self(Arc::new(Shared {
             wire: Box::new(wire),
             store: Store::new().unwrap(),
             api_key: ApiKey::new("test-key".to_owned()),
+            retry: RetryPolicy::default(),
+            budget: Budget::default(),
+            jitter: Box::new(|| 1.0),
             endpoint: "http://wire.test".to_owned(),
         }))
     }

@@ -9,6 +9,7 @@ mod file;
 mod name;
 mod page;
 mod response;
+mod retry;
 mod time;
 mod wire;
 
@@ -27,6 +28,7 @@ pub use file::{
 pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
 pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use response::Response;
+pub use retry::{Attempt, RetryPolicy, StoppedBy};
 pub use time::Timestamp;
 
 /// Compiles the README's example.

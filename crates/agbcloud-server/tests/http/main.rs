@@ -1,22 +1,29 @@
 //! The service over real sockets, as any HTTP client sees it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where something is not as it should be"
-)]
-#![allow(clippy::large_futures, reason = "nothing here is hot")]
-
+// As test code these may unwrap; clippy tells it by the attribute.
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod clear;
+#[cfg(test)]
 mod client;
+#[cfg(test)]
 mod contexts;
+#[cfg(test)]
 mod durability;
+#[cfg(test)]
 mod files;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod objects;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod races;
+#[cfg(test)]
 mod raw;
+#[cfg(test)]
 mod tenants;
+#[cfg(test)]
 mod urls;

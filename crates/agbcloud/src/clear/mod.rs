@@ -73,7 +73,7 @@ impl Clear {
         self
     }
 
-    /// The longest time between two looks; [`DEFAULT_POLL_INTERVAL`] if not said. The first looks come
+    /// The longest time between two looks; [`DEFAULT_POLL_INTERVAL`] if not said, at least 10 ms. The first looks come
     /// sooner: after 100 ms, then at distances that grow with the time already waited.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.patience.poll_interval = interval;
@@ -104,7 +104,7 @@ impl Clear {
     pub async fn start(self) -> Result<Response<ClearHandle>> {
         let id = self.id.clone();
         let response = call(&self.agb, Operation::ClearContext, |wire| {
-            wire.clear_context(id)
+            wire.clear_context(id.clone())
         })
         .await?;
         Ok(response.map(|_| ClearHandle::started(self.agb, self.id, self.patience)))

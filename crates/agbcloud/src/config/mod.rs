@@ -10,7 +10,7 @@ pub(crate) use api_key::ApiKey;
 use endpoint::endpoint;
 use sources::Sources;
 
-use crate::{Agb, Error, ErrorKind, Result};
+use crate::{Agb, Error, ErrorKind, Result, RetryPolicy};
 
 /// The service that is called when no other is named.
 pub const DEFAULT_ENDPOINT: &str = "https://sdk-api.agb.cloud";
@@ -43,6 +43,7 @@ pub struct AgbBuilder {
     api_key: Option<ApiKey>,
     endpoint: Option<String>,
     timeout: Option<Duration>,
+    retry: RetryPolicy,
 }
 
 impl AgbBuilder {
@@ -58,10 +59,16 @@ impl AgbBuilder {
         self
     }
 
-    /// How long one call to the service may take, from connecting to the last byte of the answer; at least a
+    /// How long one try of a call to the service may take, from connecting to the last byte of the answer; at least a
     /// millisecond. Transfers of files have no such limit: they end when no byte moves for 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// How often and how long a call is tried; see [`RetryPolicy`] for what holds if this is not said.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
         self
     }
 
@@ -93,6 +100,7 @@ impl AgbBuilder {
             api_key: api_key.checked()?,
             endpoint: endpoint(given.as_deref().unwrap_or(DEFAULT_ENDPOINT))?,
             timeout,
+            retry: self.retry,
         })
     }
 }
@@ -104,6 +112,7 @@ pub(crate) struct Settings {
     /// Without a slash at the end.
     pub(crate) endpoint: String,
     pub(crate) timeout: Duration,
+    pub(crate) retry: RetryPolicy,
 }
 
 fn wrong(message: impl Into<String>) -> Error {

@@ -197,7 +197,7 @@ async fn fetch(
         page_size: size,
         token,
     };
-    let response = call(agb, operation, |wire| wire.list_contexts(query)).await?;
+    let response = call(agb, operation, |wire| wire.list_contexts(query.clone())).await?;
     let request_id = response.request_id().map(str::to_owned);
     response
         .try_map(|envelope| page(envelope, request_id))

@@ -84,7 +84,7 @@ impl IntoFuture for LookupByName {
 /// Looks one context up.
 pub(crate) async fn run(agb: &Agb, lookup: Lookup) -> Result<Response<Context>> {
     let operation = Operation::GetContext;
-    let response = call(agb, operation, |wire| wire.get_context(lookup)).await?;
+    let response = call(agb, operation, |wire| wire.get_context(lookup.clone())).await?;
     response
         .try_map(|envelope| match envelope.data {
             Some(context) => Context::from_wire(context),

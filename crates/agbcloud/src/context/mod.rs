@@ -156,7 +156,10 @@ impl Contexts {
             id.clone(),
             checked(name).map_err(|error| error.with_operation(operation))?,
         );
-        let response = call(&self.agb, operation, |wire| wire.modify_context(id, name)).await?;
+        let response = call(&self.agb, operation, |wire| {
+            wire.modify_context(id.clone(), name.clone())
+        })
+        .await?;
         Ok(response.map(|_| ()))
     }
 
@@ -181,7 +184,7 @@ impl Contexts {
     pub async fn delete(&self, id: &ContextId) -> Result<Response<()>> {
         let id = id.clone();
         let response = call(&self.agb, Operation::DeleteContext, |wire| {
-            wire.delete_context(id)
+            wire.delete_context(id.clone())
         })
         .await?;
         Ok(response.map(|_| ()))

@@ -168,7 +168,10 @@ impl Error {
                 "the connection broke before the answer was whole: try again",
             )
         };
-        Self::new(kind, message).with_source(error)
+        let unsent = error.is_connect() || error.is_builder();
+        let mut failure = Self::new(kind, message).with_source(error);
+        failure.0.unsent = unsent;
+        failure
     }
 }
 

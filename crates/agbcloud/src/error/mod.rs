@@ -10,6 +10,8 @@ use std::{fmt, time::Duration};
 pub(crate) use classify::{StoreRefusal, Verdict, request_id};
 pub use kind::ErrorKind;
 pub use operation::Operation;
+
+use crate::{Attempt, StoppedBy};
 pub(crate) use text::{redact, snippet};
 
 /// What every fallible function of this crate gives.
@@ -47,6 +49,10 @@ struct Inner {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     body_start: Option<String>,
+    /// The connection was not even made.
+    unsent: bool,
+    attempts: Vec<Attempt>,
+    stopped_by: Option<StoppedBy>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -79,6 +85,16 @@ impl Error {
     pub(crate) fn with_request_id(mut self, request_id: Option<String>) -> Self {
         self.0.request_id = request_id;
         self
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: Vec<Attempt>, stopped_by: StoppedBy) -> Self {
+        self.0.attempts = attempts;
+        self.0.stopped_by = Some(stopped_by);
+        self
+    }
+
+    pub(crate) fn was_sent(&self) -> bool {
+        !self.0.unsent
     }
 
     /// What kind of failure this is, and so what to do about it.
@@ -121,6 +137,16 @@ impl Error {
         self.0.body_start.as_deref()
     }
 
+    /// The tries of the call, in order; the last is this error. Empty where nothing was called.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.0.attempts
+    }
+
+    /// Why the call was not tried once more; `None` where nothing was called.
+    pub fn stopped_by(&self) -> Option<StoppedBy> {
+        self.0.stopped_by
+    }
+
     /// Whether the same call could succeed later: the connection failed, it took too long, or the service or
     /// something in front of it was busy or broken.
     pub fn is_transient(&self) -> bool {
@@ -143,6 +169,7 @@ impl fmt::Display for Error {
             code,
             message,
             request_id,
+            attempts,
             ..
         } = &*self.0;
         if let Some(operation) = operation {
@@ -156,12 +183,16 @@ impl fmt::Display for Error {
         } else {
             message
         })?;
-        match (status, request_id) {
-            (Some(status), Some(id)) => write!(f, " (HTTP {status}, request {id})"),
-            (Some(status), None) => write!(f, " (HTTP {status})"),
-            (None, Some(id)) => write!(f, " (request {id})"),
-            (None, None) => Ok(()),
+        let told = [
+            status.map(|status| format!("HTTP {status}")),
+            request_id.as_ref().map(|id| format!("request {id}")),
+            (attempts.len() > 1).then(|| format!("tried {} times", attempts.len())),
+        ];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        if told.is_empty() {
+            return Ok(());
         }
+        write!(f, " ({})", told.join(", "))
     }
 }
 
@@ -174,6 +205,8 @@ impl fmt::Debug for Error {
             message,
             request_id,
             retry_after,
+            attempts,
+            stopped_by,
             source,
             ..
         } = &*self.0;
@@ -185,6 +218,8 @@ impl fmt::Debug for Error {
             .field("message", message)
             .field("request_id", request_id)
             .field("retry_after", retry_after)
+            .field("attempts", attempts)
+            .field("stopped_by", stopped_by)
             .field("source", source)
             .finish()
     }

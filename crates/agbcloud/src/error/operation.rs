@@ -31,6 +31,18 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether doing it twice does no more than doing it once, so that it is tried again after a failure that
+    /// leaves open whether it was done. All of the service's are: the name is the key of what is created, and
+    /// a clear that meets a clear starts nothing. Transfers are not tried again yet.
+    pub fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Upload | Self::Download)
+    }
+
+    /// Whether not to find its object means that an earlier try has done it.
+    pub(crate) fn removes(self) -> bool {
+        matches!(self, Self::DeleteContext | Self::DeleteContextFile)
+    }
+
     /// Its name as on the wire; `Upload` and `Download` for transfers.
     pub fn as_str(self) -> &'static str {
         match self {

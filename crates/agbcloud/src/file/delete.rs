@@ -4,7 +4,10 @@ use std::future::IntoFuture;
 
 use futures_core::future::BoxFuture;
 
-use crate::{Agb, ContextId, ErrorKind, Operation, RemotePath, Response, Result, wire::call};
+use crate::{
+    Agb, ContextId, Operation, RemotePath, Response, Result,
+    wire::{call, is_missing_file},
+};
 
 /// A deletion that has not been sent: await it. From [`Files::delete`](crate::Files::delete).
 #[derive(Debug)]
@@ -37,7 +40,11 @@ impl DeleteFile {
         let operation = Operation::DeleteContextFile;
         let path = self.path.map_err(|error| error.with_operation(operation))?;
         let context = self.context;
-        match call(&self.agb, operation, |wire| wire.delete_file(context, path)).await {
+        match call(&self.agb, operation, |wire| {
+            wire.delete_file(context.clone(), path.clone())
+        })
+        .await
+        {
             Ok(response) => Ok(response.map(|_| ())),
             Err(error) if self.missing_ok && is_missing_file(&error) => {
                 Ok(Response::new((), error.request_id().map(str::to_owned)))
@@ -45,13 +52,6 @@ impl DeleteFile {
             Err(error) => Err(error),
         }
     }
-}
-
-fn is_missing_file(error: &crate::Error) -> bool {
-    error.kind() == ErrorKind::NotFound
-        && error
-            .code()
-            .is_some_and(|code| code.starts_with("InvalidFile"))
 }
 
 impl IntoFuture for DeleteFile {

@@ -181,7 +181,7 @@ impl Source for FileSource {
 async fn fetch(agb: &Agb, query: FileQuery) -> Result<Response<FilePage>> {
     let (number, size) = (query.page, query.page_size);
     let response = call(agb, Operation::DescribeContextFiles, |wire| {
-        wire.list_files(query)
+        wire.list_files(query.clone())
     })
     .await?;
     let request_id = response.request_id().map(str::to_owned);
@@ -262,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_count_ends_it_without_an_empty_call(total in 0_usize..120, size in 1_u32..40) {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let calls = total.div_ceil(size as usize).max(1);
             let agb = Agb::on(folder(total, calls));
             let listing = files(&agb).list().page_size(size).by_item();

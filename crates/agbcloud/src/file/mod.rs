@@ -199,7 +199,7 @@ impl Files {
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let context = self.context.clone();
         let response = call(&self.agb, operation, |wire| {
-            wire.download_url(context, path)
+            wire.download_url(context.clone(), path.clone())
         })
         .await?;
         let url = response.try_map(|envelope| PresignedUrl::from_wire(envelope.data));
@@ -237,7 +237,10 @@ impl Files {
         let operation = Operation::GetContextFileUploadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let context = self.context.clone();
-        let response = call(&self.agb, operation, |wire| wire.upload_url(context, path)).await?;
+        let response = call(&self.agb, operation, |wire| {
+            wire.upload_url(context.clone(), path.clone())
+        })
+        .await?;
         let url = response.try_map(|envelope| PresignedUrl::from_wire(envelope.data));
         url.map_err(|error| error.with_operation(operation))
     }

@@ -6,7 +6,7 @@ mod raw;
 use agbcloud_api::{Error, ResponseValue, types};
 use futures_core::future::BoxFuture;
 
-pub(crate) use call::call;
+pub(crate) use call::{call, is_missing_file};
 pub(crate) use raw::RawWire;
 
 use crate::{ContextId, ContextName, FolderPath, RegionId, RemotePath};

@@ -1,0 +1,44 @@
+//! How long to wait between two tries.
+
+use std::time::Duration;
+
+use super::RetryPolicy;
+
+/// Where randomness comes from: numbers from 0 to below 1.
+pub(crate) type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
+
+/// A random part of a time that doubles with each try, and at least what the service asked for. Full jitter
+/// spreads clients that failed together better than a random part of the half.
+pub(super) fn wait(
+    policy: &RetryPolicy,
+    tried: u32,
+    asked: Option<Duration>,
+    jitter: &Jitter,
+) -> Duration {
+    let doubled = policy
+        .first_wait
+        .saturating_mul(1 << tried.saturating_sub(1).min(16));
+    let random = doubled
+        .min(policy.longest_wait)
+        .mul_f64(jitter().clamp(0.0, 1.0));
+    random.max(asked.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_to_a_limit_and_are_at_least_what_was_asked_for() {
+        let (policy, second) = (RetryPolicy::default(), Duration::from_secs(1));
+        let all: Jitter = Box::new(|| 1.0);
+        let waits = [1, 2, 3, 40].map(|tried| wait(&policy, tried, None, &all));
+        assert_eq!(
+            waits,
+            [second / 5, second * 2 / 5, second * 4 / 5, second * 20]
+        );
+        let half: Jitter = Box::new(|| 0.5);
+        assert_eq!(wait(&policy, 2, None, &half), second / 5);
+        assert_eq!(wait(&policy, 1, Some(second * 60), &all), second * 60);
+    }
+}
