@@ -6,6 +6,7 @@ mod presigned;
 mod readme;
 mod restart;
 mod retries;
+mod secrets;
 mod settings;
 mod story;
 mod support;

@@ -1,0 +1,177 @@
+//! Nothing that is printed, logged or told holds an API key or a signature: of the SDK, of the service, and of
+//! the libraries under them.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use agbcloud::{Agb, ContextId, Error, PresignedUrl, RetryPolicy};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{KEY, ScriptedStore, World};
+
+/// Everything that is logged at any level, kept.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// All that an error can be made to say.
+fn told(error: &Error) -> String {
+    let mut text = format!("{error}\n{error:?}\n{error:#?}\n{:?}\n", error.body_start());
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += &format!("{error}\n{error:?}\n");
+        cause = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn no_failure_tells_a_key_or_a_signature() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+
+    let world = World::new().await;
+    let (id, files) = world.files("one").await;
+    files.upload("/a", &b"hello"[..]).await.unwrap();
+    let url = files.download_url("/a").await.unwrap().into_inner();
+    let mut secrets = vec![
+        KEY.to_owned(),
+        "wrong-key-42".to_owned(),
+        "secret-signature".to_owned(),
+    ];
+    secrets.push(url.as_str().rsplit('=').next().unwrap().to_owned());
+
+    let mut text = format!(
+        "{:?}\n{:?}\n{url}\n{url:?}\n{files:?}\n",
+        world.agb, world.server
+    );
+    for error in control_failures(&world, &id)
+        .await
+        .into_iter()
+        .chain(transfer_failures(&world, &url).await)
+    {
+        text += &told(&error);
+    }
+    drop(guard);
+    text += &String::from_utf8_lossy(&log.0.lock().unwrap());
+    assert!(text.contains("TRACE"), "the log was not captured");
+    for secret in secrets {
+        let found = text.lines().find(|line| line.contains(&secret));
+        assert_eq!(found, None, "{secret}");
+    }
+}
+
+async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
+    let contexts = world.agb.contexts();
+    let wrong = Agb::builder()
+        .api_key("wrong-key-42")
+        .endpoint(world.server.url())
+        .build()
+        .unwrap();
+    let mut errors = vec![
+        contexts
+            .get(&ContextId::new("SdkCtx-none").unwrap())
+            .await
+            .unwrap_err(),
+        contexts.get_or_create("").await.unwrap_err(),
+        contexts
+            .list()
+            .start_at("nonsense")
+            .send()
+            .await
+            .unwrap_err(),
+        contexts.files(id).read("/none").await.unwrap_err(),
+        wrong.contexts().get(id).await.unwrap_err(),
+        Agb::builder()
+            .api_key("wrong-key-42\u{7}")
+            .build()
+            .unwrap_err(),
+        Agb::builder()
+            .api_key("wrong-key-42")
+            .endpoint("https://user:wrong-key-42@a")
+            .build()
+            .unwrap_err(),
+    ];
+    // A gateway that echoes what it was sent, as JSON, as HTML and as nothing of the kind.
+    let echo = format!("authorization: Bearer {KEY}");
+    let json = format!(r#"{{"success":false,"code":"Echo","message":"{echo}"}}"#);
+    for (status, body) in [
+        (400, json.as_str()),
+        (502, echo.as_str()),
+        (200, echo.as_str()),
+    ] {
+        let answer = format!(
+            "HTTP/1.1 {status} Echo\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let service = ScriptedStore::new(&[&answer]).await;
+        let endpoint = service.url.split("/object").next().unwrap();
+        let builder = Agb::builder()
+            .api_key(KEY)
+            .endpoint(endpoint)
+            .retry(RetryPolicy::never());
+        errors.push(
+            builder
+                .build()
+                .unwrap()
+                .contexts()
+                .get(id)
+                .await
+                .unwrap_err(),
+        );
+    }
+    errors
+}
+
+async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
+    let (_, files) = world.files("one").await;
+    let mut errors = vec![
+        files
+            .upload("/a", &b"x"[..])
+            .via(url.clone())
+            .await
+            .unwrap_err(),
+    ];
+    let body = "<Error><Code>No</Code><Message>no</Message><SignatureProvided>secret-signature</SignatureProvided></Error>";
+    let refusal = format!(
+        "HTTP/1.1 403 No\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for answer in [
+        refusal.as_str(),
+        "",
+        "nonsense\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello",
+    ] {
+        let store = ScriptedStore::new(&[answer, answer]).await;
+        let url = PresignedUrl::new(&store.url).unwrap();
+        errors.push(files.read("/a").via(url.clone()).await.unwrap_err());
+        // An upload needs no body in the answer, so that the last of these is fine for it.
+        errors.extend(files.upload("/a", &b"x"[..]).via(url).await.err());
+    }
+    errors
+}
