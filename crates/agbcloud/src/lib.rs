@@ -13,7 +13,10 @@ mod retry;
 mod time;
 mod wire;
 
-pub use clear::{Clear, ClearHandle, Cleared, DEFAULT_CLEAR_TIMEOUT, DEFAULT_POLL_INTERVAL};
+pub use clear::{
+    Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
+    DEFAULT_POLL_INTERVAL,
+};
 pub use client::Agb;
 pub use config::{AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_TIMEOUT};
 pub use context::{

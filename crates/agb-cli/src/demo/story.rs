@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use agbcloud::{ContextId, ContextState, Contexts, Files};
+use agbcloud::{ClearStatus, ContextId, ContextState, Contexts, Files};
 
 use super::{
     delete_ours, mistakes,
@@ -223,32 +223,36 @@ impl<'a> Story<'a> {
             "the new name leads to another context".into()
         })?;
 
+        self.clear(id).await?;
+        let left = self.contexts.files(id).list().send().await?;
+        ensure(left.entries.is_empty(), || {
+            format!("{} entries are left after the clear", left.entries.len())
+        })
+    }
+
+    async fn clear(&self, id: &ContextId) -> Result<(), Failure> {
         let clear = self
             .contexts
             .clear(id)
             .timeout(PATIENCE)
             .poll_interval(Duration::from_millis(500));
         let handle = clear.start().await?;
-        let state = handle.status().await?;
+        let first = handle.status().await?;
         tell::result(
-            format!("clear started: the state is `{}`", *state),
+            format!("clear started: the state is `{}`", *first),
             handle.request_id(),
         );
-        let cleared = handle.wait().await?;
-        let state = handle.status().await?;
-        let text = format!(
-            "`{}` after {:.1} s and {} looks",
-            *state,
-            cleared.elapsed.as_secs_f64(),
-            cleared.polls
-        );
-        tell::result(text, state.request_id());
-        ensure(*state == ContextState::Available, || {
-            format!("the state is {}", *state)
-        })?;
-        let left = self.contexts.files(id).list().send().await?;
-        ensure(left.entries.is_empty(), || {
-            format!("{} entries are left after the clear", left.entries.len())
+        let mut state = first.into_inner();
+        let mut statuses = handle.statuses();
+        while let Some(status) = statuses.next().await {
+            let status = status?;
+            if status.state != state {
+                tell::result(change(&status), status.request_id.as_deref());
+            }
+            state = status.state;
+        }
+        ensure(state == ContextState::Available, || {
+            format!("the state is {state}")
         })
     }
 
@@ -263,6 +267,15 @@ impl<'a> Story<'a> {
         tell::result(format!("{deleted} contexts deleted, none is left"), None);
         Ok(())
     }
+}
+
+fn change(status: &ClearStatus) -> String {
+    format!(
+        "`{}` after {:.1} s and {} looks",
+        status.state,
+        status.elapsed.as_secs_f64(),
+        status.polls
+    )
 }
 
 /// A mismatch ends the story with exit code 1.

@@ -1,13 +1,26 @@
 //! Clearing a context: starting it, waiting for it, taking it up again.
 
 mod cadence;
+#[cfg(test)]
+mod comparison;
 mod handle;
+mod status;
+mod statuses;
+#[cfg(test)]
+mod tests;
+mod timed_out;
+mod watch;
 
 use std::{future::IntoFuture, time::Duration};
 
 use futures_core::future::BoxFuture;
 
 pub use handle::ClearHandle;
+pub use status::ClearStatus;
+pub use statuses::ClearStatuses;
+pub use timed_out::ClearTimedOut;
+
+use status::Listener;
 
 use crate::{Agb, ContextId, Operation, Response, Result, wire::call};
 
@@ -44,6 +57,7 @@ pub struct Clear {
     agb: Agb,
     id: ContextId,
     patience: Patience,
+    listener: Listener,
 }
 
 /// A clear that has ended well.
@@ -51,7 +65,8 @@ pub struct Clear {
 #[non_exhaustive]
 #[doc(alias = "ClearContextResult")]
 pub struct Cleared {
-    /// Time from the start of the waiting to the look that saw it done.
+    /// Time from the start of the clear to the look that saw it done. For a clear that was
+    /// [resumed](crate::Contexts::resume_clear), from the start of the waiting.
     pub elapsed: Duration,
     /// How often the state was looked at.
     pub polls: u32,
@@ -63,11 +78,13 @@ impl Clear {
             agb,
             id,
             patience: Patience::default(),
+            listener: Listener::default(),
         }
     }
 
-    /// How long to wait at most, in real time, the calls included; [`DEFAULT_CLEAR_TIMEOUT`] if not said. The
-    /// last look begins when the time is up and is given one poll interval to answer.
+    /// How long to wait at most once the clear was started, in real time, the calls included;
+    /// [`DEFAULT_CLEAR_TIMEOUT`] if not said. The last look begins when the time is up and is given one poll
+    /// interval to answer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.patience.timeout = timeout;
         self
@@ -77,6 +94,26 @@ impl Clear {
     /// sooner: after 100 ms, then at distances that grow with the time already waited.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.patience.poll_interval = interval;
+        self
+    }
+
+    /// Calls this after each look that got an answer, in the task that waits: it should be quick. A second listener
+    /// takes the place of the first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # use std::time::Duration;
+    /// let context = agb.contexts().get_or_create("my-project").await?;
+    /// let clear = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// clear.on_status(|status| println!("{} after {:?}", status.state, status.elapsed)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_status(mut self, listener: impl Fn(&ClearStatus) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
         self
     }
 
@@ -107,7 +144,7 @@ impl Clear {
             wire.clear_context(id.clone())
         })
         .await?;
-        Ok(response.map(|_| ClearHandle::started(self.agb, self.id, self.patience)))
+        Ok(response.map(|_| ClearHandle::started(self.agb, self.id, self.patience, self.listener)))
     }
 
     async fn run(self) -> Result<Cleared> {

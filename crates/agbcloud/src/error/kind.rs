@@ -57,7 +57,9 @@ pub enum ErrorKind {
     RepeatedToken,
     /// A clear did not end in time. It goes on in the service.
     ///
-    /// *What to do:* wait on with [`Contexts::resume_clear`](crate::Contexts::resume_clear).
+    /// *What to do:* wait on with the handle in [`Error::clear_timeout`](crate::Error::clear_timeout), which also
+    /// tells how long and how often was looked and the last state; in another process, with
+    /// [`Contexts::resume_clear`](crate::Contexts::resume_clear).
     ClearTimeout,
     /// The object store refused the presigned URL: it expired, was altered, or is from before a clear.
     ///

@@ -11,7 +11,7 @@ pub(crate) use classify::{StoreRefusal, Verdict, request_id};
 pub use kind::ErrorKind;
 pub use operation::Operation;
 
-use crate::{Attempt, StoppedBy};
+use crate::{Attempt, ClearTimedOut, StoppedBy};
 pub(crate) use text::{redact, snippet};
 
 /// What every fallible function of this crate gives.
@@ -53,6 +53,7 @@ struct Inner {
     unsent: bool,
     attempts: Vec<Attempt>,
     stopped_by: Option<StoppedBy>,
+    clear_timeout: Option<ClearTimedOut>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -90,6 +91,11 @@ impl Error {
     pub(crate) fn with_attempts(mut self, attempts: Vec<Attempt>, stopped_by: StoppedBy) -> Self {
         self.0.attempts = attempts;
         self.0.stopped_by = Some(stopped_by);
+        self
+    }
+
+    pub(crate) fn with_clear_timeout(mut self, late: ClearTimedOut) -> Self {
+        self.0.clear_timeout = Some(late);
         self
     }
 
@@ -145,6 +151,12 @@ impl Error {
     /// Why the call was not tried once more; `None` where nothing was called.
     pub fn stopped_by(&self) -> Option<StoppedBy> {
         self.0.stopped_by
+    }
+
+    /// What is known of a clear that did not end in time, and the handle to go on waiting with; `Some` for
+    /// [`ClearTimeout`](ErrorKind::ClearTimeout) alone. [`ClearTimedOut`] has an example.
+    pub fn clear_timeout(&self) -> Option<&ClearTimedOut> {
+        self.0.clear_timeout.as_ref()
     }
 
     /// Whether the same call could succeed later: the connection failed, it took too long, or the service or

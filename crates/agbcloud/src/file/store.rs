@@ -92,7 +92,7 @@ async fn refusal(mut response: Response) -> Error {
 
 fn kind_of(status: StatusCode) -> ErrorKind {
     match status.as_u16() {
-        300..400 | 401 | 403 => ErrorKind::UrlRejected,
+        300..=399 | 401 | 403 => ErrorKind::UrlRejected,
         404 | 410 => ErrorKind::NotFound,
         409 | 412 => ErrorKind::Conflict,
         408 => ErrorKind::Timeout,

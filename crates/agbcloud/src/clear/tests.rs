@@ -1,0 +1,387 @@
+//! Each way in which the waiting for a clear ends.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
+
+use futures_core::FusedStream;
+use futures_util::{FutureExt, StreamExt};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::{
+    ContextState, Error, ErrorKind,
+    wire::{MockWire, answer},
+};
+
+/// A service whose clear is `clearing` from `from` to `to` after its start.
+pub(super) fn clearing_between(from: Duration, to: Duration) -> MockWire {
+    let mut wire = MockWire::new();
+    wire.expect_clear_context()
+        .returning(|_| answer(json!({"success": true})));
+    let start = Instant::now();
+    wire.expect_get_context().returning(move |_| {
+        let clearing = (from..to).contains(&start.elapsed());
+        state(if clearing { "clearing" } else { "available" })
+    });
+    wire
+}
+
+fn state<T: serde::de::DeserializeOwned + Send + 'static>(
+    state: &str,
+) -> crate::wire::Answer<'static, T> {
+    answer(json!({"success": true, "data": {"id": "SdkCtx-1", "state": state}}))
+}
+
+pub(super) fn id() -> ContextId {
+    ContextId::new("SdkCtx-1").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_news_comes_soon_after_the_end() {
+    for seconds in [0.3, 3.0, 20.0] {
+        let to = Duration::from_secs_f64(seconds);
+        let agb = Agb::on(clearing_between(Duration::ZERO, to));
+        let cleared = agb.contexts().clear(&id()).await.unwrap();
+        assert!(cleared.elapsed >= to, "{cleared:?}");
+        assert!(
+            cleared.elapsed < to * 9 / 8 + Duration::from_millis(230),
+            "{cleared:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn available_before_clearing_was_seen_does_not_count() {
+    let late = clearing_between(Duration::from_millis(500), Duration::from_secs(1));
+    let cleared = Agb::on(late).contexts().clear(&id()).await.unwrap();
+    assert!(cleared.elapsed >= Duration::from_secs(1), "{cleared:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clear_too_fast_to_be_seen_ends_after_just_one_poll_interval() {
+    let never = clearing_between(Duration::MAX, Duration::MAX);
+    let cleared = Agb::on(never).contexts().clear(&id()).await.unwrap();
+    assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL, "{cleared:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
+    let agb = Agb::on(clearing_between(Duration::ZERO, Duration::from_secs(5)));
+    let clear = |timeout| {
+        agb.contexts()
+            .clear(&id())
+            .timeout(timeout)
+            .poll_interval(Duration::from_secs(60))
+    };
+    let start = Instant::now();
+    let error = clear(Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ClearTimeout);
+    assert_eq!(start.elapsed().as_millis(), 3000);
+    assert!(error.to_string().contains("last state clearing"), "{error}");
+
+    let resumed = agb.contexts().resume_clear(&id()).wait().await.unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(5), "{resumed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_in_passing_is_repeated() {
+    let mut wire = MockWire::new();
+    wire.expect_clear_context()
+        .returning(|_| answer(json!({"success": true})));
+    let mut looks = 0;
+    wire.expect_get_context().returning(move |_| {
+        looks += 1;
+        match looks {
+            1 => state("clearing"),
+            2 => answer(json!({"success": false, "code": "ServiceUnavailable"})),
+            3 => state("hibernating"),
+            _ => state("available"),
+        }
+    });
+    let cleared = Agb::on(wire).contexts().clear(&id()).await.unwrap();
+    assert_eq!(cleared.polls, 3, "the second failed, and was repeated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_patience_will_do() {
+    for (timeout, interval) in [
+        (Duration::MAX, Duration::MAX),
+        (Duration::MAX, Duration::ZERO),
+    ] {
+        let agb = Agb::on(clearing_between(Duration::ZERO, Duration::from_secs(2)));
+        let clear = agb
+            .contexts()
+            .clear(&id())
+            .timeout(timeout)
+            .poll_interval(interval);
+        clear.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_hangs_does_not_hang_the_waiting() {
+    let mut wire = MockWire::new();
+    wire.expect_clear_context()
+        .returning(|_| answer(json!({"success": true})));
+    wire.expect_get_context()
+        .returning(|_| Box::pin(std::future::pending()));
+    let start = Instant::now();
+    let clear = Agb::on(wire)
+        .contexts()
+        .clear(&id())
+        .timeout(Duration::from_secs(10));
+    assert_eq!(clear.await.unwrap_err().kind(), ErrorKind::ClearTimeout);
+    assert!(
+        start.elapsed() <= Duration::from_secs(12),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+/// A service that answers the looks with these, in order, and repeats the last.
+fn looks(script: Vec<Shown>) -> (MockWire, Arc<AtomicU32>) {
+    let count = Arc::new(AtomicU32::new(0));
+    let seen = count.clone();
+    let mut wire = MockWire::new();
+    wire.expect_clear_context()
+        .returning(|_| answer(json!({"success": true})));
+    wire.expect_get_context().returning(move |_| {
+        let at = seen.fetch_add(1, Ordering::Relaxed) as usize;
+        match script[at.min(script.len() - 1)] {
+            Shown::State(shown) => state(shown),
+            Shown::Failure(code) => answer(json!({"success": false, "code": code})),
+        }
+    });
+    (wire, count)
+}
+
+#[derive(Clone, Copy)]
+enum Shown {
+    State(&'static str),
+    Failure(&'static str),
+}
+
+use Shown::{Failure, State};
+
+async fn collect(statuses: ClearStatuses) -> (Vec<ContextState>, Option<Error>) {
+    let mut states = Vec::new();
+    let mut end = None;
+    for status in statuses.collect::<Vec<_>>().await {
+        assert!(end.is_none(), "the error is the last");
+        match status {
+            Ok(status) => states.push(status.state),
+            Err(error) => end = Some(error),
+        }
+    }
+    (states, end)
+}
+
+async fn start(wire: MockWire) -> ClearHandle {
+    let contexts = Agb::on(wire).contexts();
+    contexts.clear(&id()).start().await.unwrap().into_inner()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_ends_after_the_status_with_which_the_clear_is_done() {
+    let (wire, count) = looks(vec![State("clearing"), State("available")]);
+    let mut statuses = start(wire).await.statuses();
+    let first = statuses.next().await.unwrap().unwrap();
+    assert_eq!((first.state, first.polls), (ContextState::Clearing, 1));
+    assert_eq!(first.elapsed, Duration::from_millis(100));
+    assert!(!statuses.is_terminated());
+    let last = statuses.next().await.unwrap().unwrap();
+    assert_eq!((last.state, last.polls), (ContextState::Available, 2));
+    assert!(statuses.is_terminated());
+    assert!(statuses.next().await.is_none());
+    assert_eq!(count.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_carries_the_id_of_its_call() {
+    let mut wire = MockWire::new();
+    wire.expect_get_context().returning(|_| {
+        answer(json!({
+            "success": true, "requestId": "r-1", "data": {"id": "SdkCtx-1", "state": "clearing"}
+        }))
+    });
+    let mut statuses = Agb::on(wire).contexts().resume_clear(&id()).statuses();
+    let status = statuses.next().await.unwrap().unwrap();
+    assert_eq!(status.request_id.as_deref(), Some("r-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_is_one_error_with_all_that_is_known() {
+    let (wire, count) = looks(vec![State("clearing")]);
+    let (states, error) = collect(start(wire).await.statuses()).await;
+    let error = error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::ClearTimeout);
+    let late = error.clear_timeout().unwrap();
+    assert_eq!(late.elapsed, DEFAULT_CLEAR_TIMEOUT);
+    assert_eq!(late.polls, count.load(Ordering::Relaxed));
+    assert_eq!(late.polls as usize, states.len());
+    assert_eq!(late.last_state, Some(ContextState::Clearing));
+    assert_eq!(late.handle.context_id(), &id());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_handle_of_a_timeout_waits_on_from_the_same_start() {
+    let wire = clearing_between(Duration::ZERO, Duration::from_secs(7));
+    let clear = Agb::on(wire).contexts().clear(&id());
+    let error = clear.timeout(Duration::from_secs(4)).await.unwrap_err();
+    let handle = &error.clear_timeout().unwrap().handle;
+    let cleared = handle.wait().await.unwrap();
+    assert!(cleared.elapsed >= Duration::from_secs(7), "{cleared:?}");
+    assert!(cleared.elapsed <= Duration::from_secs(8), "{cleared:?}");
+}
+
+/// A timeout shorter than the poll interval, again and again, would never come to its end otherwise.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_clear_comes_to_its_end_in_short_waits() {
+    let (wire, _) = looks(vec![State("available")]);
+    let contexts = Agb::on(wire).contexts();
+    let handle = contexts.resume_clear(&id());
+    let error = handle
+        .with_timeout(Duration::from_millis(1500))
+        .wait()
+        .await
+        .unwrap_err();
+    let cleared = error.clear_timeout().unwrap().handle.wait().await.unwrap();
+    assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_that_do_not_pass_are_the_cause_of_the_timeout() {
+    let (wire, _) = looks(vec![Failure("ServiceUnavailable")]);
+    let (states, error) = collect(start(wire).await.statuses()).await;
+    let error = error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::ClearTimeout);
+    assert_eq!(
+        (states, &error.clear_timeout().unwrap().last_state),
+        (vec![], &None)
+    );
+    let cause = std::error::Error::source(&error).unwrap();
+    assert!(cause.to_string().contains("ServiceUnavailable"), "{cause}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_context_deleted_meanwhile_ends_the_waiting() {
+    let (wire, count) = looks(vec![State("clearing"), Failure("InvalidContext.NotFound")]);
+    let (states, error) = collect(start(wire).await.statuses()).await;
+    assert_eq!(states, [ContextState::Clearing]);
+    let error = error.unwrap();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.clear_timeout().is_none());
+    assert_eq!(count.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_ends_the_waiting_at_once() {
+    let (wire, count) = looks(vec![Failure("Unauthorized.InvalidApiKey")]);
+    let handle = start(wire).await;
+    let began = Instant::now();
+    let error = handle.wait().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_state_is_shown_and_waited_out() {
+    let (wire, _) = looks(vec![
+        State("clearing"),
+        State("hibernating"),
+        State(""),
+        State("available"),
+    ]);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = told.clone();
+    let clear = Agb::on(wire)
+        .contexts()
+        .clear(&id())
+        .on_status(move |status| sink.lock().unwrap().push(status.clone()));
+    let cleared = clear.await.unwrap();
+    let told = told.lock().unwrap();
+    let states: Vec<_> = told.iter().map(|status| status.state.clone()).collect();
+    assert_eq!(
+        states,
+        [
+            ContextState::Clearing,
+            ContextState::Other("hibernating".into()),
+            ContextState::Unspecified,
+            ContextState::Available,
+        ]
+    );
+    let last = told.last().unwrap();
+    assert_eq!((last.elapsed, last.polls), (cleared.elapsed, cleared.polls));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_waiting_stops_the_looks_and_sends_nothing_else() {
+    // The mock knows two calls: any other panics.
+    let (wire, count) = looks(vec![State("clearing")]);
+    let handle = start(wire).await;
+    let mut statuses = handle.statuses();
+    statuses.next().await.unwrap().unwrap();
+    assert!(statuses.next().now_or_never().is_none(), "under way");
+    drop(statuses);
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+
+    let waiting = tokio::time::timeout(Duration::from_millis(50), handle.wait()).await;
+    assert!(waiting.is_err(), "clearing for ever");
+    let looked = count.load(Ordering::Relaxed);
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(count.load(Ordering::Relaxed), looked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_next_loses_nothing() {
+    let (wire, count) = looks(vec![State("clearing"), State("available")]);
+    let mut statuses = start(wire).await.statuses();
+    let short = Duration::from_millis(50);
+    assert!(tokio::time::timeout(short, statuses.next()).await.is_err());
+    let (states, error) = collect(statuses).await;
+    assert_eq!(states, [ContextState::Clearing, ContextState::Available]);
+    assert!(error.is_none());
+    assert_eq!(count.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_counts_from_the_start_of_the_clear() {
+    let (wire, _) = looks(vec![State("available")]);
+    let handle = start(wire).await;
+    sleep(Duration::from_secs(5)).await;
+    let called = Instant::now();
+    let cleared = handle.wait().await.unwrap();
+    assert_eq!(
+        (cleared.elapsed, cleared.polls),
+        (Duration::from_secs(5), 1)
+    );
+    assert_eq!(called.elapsed(), Duration::ZERO, "the look was due");
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_counts_from_the_call_where_the_start_is_not_known() {
+    let (wire, _) = looks(vec![State("available")]);
+    let handle = Agb::on(wire).contexts().resume_clear(&id());
+    sleep(Duration::from_secs(5)).await;
+    let cleared = handle.wait().await.unwrap();
+    assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL);
+}
+
+#[test]
+fn what_waits_can_be_sent_and_a_clear_cloned_and_shown() {
+    fn send<T: Send>() {}
+    fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
+    send::<ClearStatuses>();
+    shared::<Clear>();
+    shared::<ClearTimedOut>();
+    let clear = Agb::on(MockWire::new())
+        .contexts()
+        .clear(&id())
+        .on_status(|_| ());
+    assert!(format!("{:?}", clear.clone()).contains("Listener"));
+}

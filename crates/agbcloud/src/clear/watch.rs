@@ -1,0 +1,163 @@
+//! The waiting for one clear: the one loop under every way to wait.
+
+use tokio::time::{Duration, Instant, sleep_until, timeout};
+
+use super::{
+    ClearHandle, ClearStatus, ClearTimedOut,
+    cadence::{first_wait, next_wait},
+    handle::Origin,
+};
+use crate::{ContextState, Error, ErrorKind, Operation, Response, Result, time::later};
+
+/// The waiting for one clear: what the looks so far have shown, and when to look again.
+pub(super) struct Watch {
+    handle: ClearHandle,
+    began: Instant,
+    deadline: Instant,
+    next_look: Instant,
+    polls: u32,
+    seen_clearing: bool,
+    last: Option<ContextState>,
+    /// Why the last look failed, if it did.
+    failure: Option<Error>,
+    done: bool,
+    /// The look at the deadline was made.
+    over: bool,
+}
+
+impl Watch {
+    pub(super) fn new(handle: ClearHandle) -> Self {
+        let now = Instant::now();
+        let origin = handle.origin.unwrap_or(Origin::at(now));
+        Self {
+            began: origin.began,
+            deadline: later(handle.patience.timeout),
+            next_look: origin.began + first_wait(handle.patience.poll_interval),
+            polls: 0,
+            seen_clearing: origin.seen_clearing,
+            last: None,
+            failure: None,
+            done: false,
+            over: false,
+            handle,
+        }
+    }
+
+    /// Whether the last status was the one with which the clear is done.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Looks when it is time, until a look gets an answer. A look that fails in passing is repeated.
+    pub(super) async fn next(&mut self) -> Result<ClearStatus> {
+        while !self.over {
+            sleep_until(self.next_look.min(self.deadline)).await;
+            match self.look().await {
+                Ok(status) => return Ok(status),
+                Err(error) if !error.is_transient() => {
+                    return Err(error.with_operation(Operation::ClearContext));
+                }
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        Err(self.too_late())
+    }
+
+    async fn look(&mut self) -> Result<ClearStatus> {
+        let looked = Instant::now();
+        self.over = looked >= self.deadline;
+        self.polls = self.polls.saturating_add(1);
+        let answer = self.ask().await;
+        let status = answer.map(|answer| self.learn(answer, looked));
+        self.next_look = self.after(Instant::now());
+        if let Ok(status) = &status {
+            self.handle.listener.tell(status);
+        }
+        status
+    }
+
+    /// One call, that must answer by the deadline or, if that is close or past, within a poll interval.
+    async fn ask(&self) -> Result<Response<ContextState>> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let longest = left.max(self.handle.patience.poll_interval);
+        match timeout(longest, self.handle.status()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Error::new(
+                ErrorKind::Timeout,
+                "the look got no answer in time",
+            )),
+        }
+    }
+
+    fn learn(&mut self, answer: Response<ContextState>, looked: Instant) -> ClearStatus {
+        let request_id = answer.request_id().map(str::to_owned);
+        let state = answer.into_inner();
+        self.seen_clearing |= state == ContextState::Clearing;
+        // The state before a clear is `available` too: alone it tells nothing until the clear had time to begin.
+        let telling = self.seen_clearing || looked >= self.telling_from();
+        self.done = telling && state == ContextState::Available;
+        self.failure = None;
+        self.last = Some(state.clone());
+        ClearStatus {
+            state,
+            elapsed: self.began.elapsed(),
+            polls: self.polls,
+            request_id,
+        }
+    }
+
+    /// When the next look is due. If only time is missing for `available` to count, the look is not after that time.
+    fn after(&self, now: Instant) -> Instant {
+        let waited = now.saturating_duration_since(self.began);
+        let next = now + next_wait(waited, self.handle.patience.poll_interval);
+        let telling = self.telling_from();
+        let only_time = !self.seen_clearing && self.last == Some(ContextState::Available);
+        if only_time && now < telling {
+            next.min(telling)
+        } else {
+            next
+        }
+    }
+
+    /// From when on `available` counts though `clearing` was never seen.
+    fn telling_from(&self) -> Instant {
+        self.began
+            .checked_add(self.handle.patience.poll_interval)
+            .unwrap_or_else(|| later(Duration::MAX))
+    }
+
+    fn too_late(&mut self) -> Error {
+        let late = self.timed_out();
+        let last = late
+            .last_state
+            .as_ref()
+            .map_or("unknown".to_owned(), ContextState::to_string);
+        let message = format!(
+            "not done after {:.1} s and {} looks, last state {last}; it goes on: wait on with the handle in \
+             clear_timeout(), or with resume_clear",
+            late.elapsed.as_secs_f64(),
+            late.polls,
+        );
+        let error = Error::new(ErrorKind::ClearTimeout, message)
+            .with_operation(Operation::ClearContext)
+            .with_clear_timeout(late);
+        match self.failure.take() {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
+    }
+
+    fn timed_out(&self) -> ClearTimedOut {
+        let mut handle = self.handle.clone();
+        handle.origin = Some(Origin {
+            began: self.began,
+            seen_clearing: self.seen_clearing,
+        });
+        ClearTimedOut {
+            elapsed: self.began.elapsed(),
+            polls: self.polls,
+            last_state: self.last.clone(),
+            handle,
+        }
+    }
+}
