@@ -15,7 +15,7 @@ pub(crate) enum Command {
     /// Run a context service on this machine
     ///
     /// Prints `listening on http://…` when it is ready. Ctrl-C or SIGTERM ends it: no new connection is taken,
-    /// and what is under way is finished.
+    /// and what is under way gets up to ten seconds to finish.
     #[cfg(feature = "serve")]
     Serve(ServeArguments),
     /// Show what contexts are for, step by step
@@ -44,6 +44,15 @@ pub(crate) struct ServeArguments {
         default_value = "agb-data"
     )]
     pub(crate) data_dir: std::path::PathBuf,
+
+    /// URL by which clients reach the service, where that is not the address it listens on: presigned URLs
+    /// start with it
+    #[arg(long, value_name = "URL", env = "AGB_PUBLIC_URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// What to log on stderr: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", env = "AGB_LOG", default_value = "warn")]
+    pub(crate) log: tracing_subscriber::filter::LevelFilter,
 
     /// API key that is accepted; give it again for more. Each key has contexts of its own.
     /// Without any, every key is accepted, and only this machine can connect

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
+use crate::say;
+
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -40,7 +42,7 @@ impl Failure {
         }
     }
 
-    /// Exit code 130: Ctrl-C.
+    /// Exit code 130: Ctrl-C or another signal.
     pub(crate) fn interrupted() -> Self {
         Self {
             code: 130,
@@ -93,10 +95,10 @@ impl Error for Causes {
 
 /// Says what went wrong and gives the exit code.
 pub(crate) fn report(failure: &Failure) -> ExitCode {
-    eprintln!("error: {failure}");
+    say::note(format_args!("error: {failure}"));
     let mut cause = failure.source();
     while let Some(error) = cause {
-        eprintln!("  because: {error}");
+        say::note(format_args!("  because: {error}"));
         cause = error.source();
     }
     ExitCode::from(failure.code)

@@ -3,8 +3,10 @@
 mod arguments;
 mod demo;
 mod exit;
+mod say;
 #[cfg(feature = "serve")]
 mod serve;
+mod stop;
 
 use std::process::ExitCode;
 

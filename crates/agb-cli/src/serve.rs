@@ -6,34 +6,54 @@ use std::{
 };
 
 use agbcloud_server::{Server, StartError};
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::{arguments::ServeArguments, exit::Failure};
+use crate::{arguments::ServeArguments, exit::Failure, say, stop::Stop};
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     // Asked for before the service is ready, so that no signal after the line on stdout is lost.
     let stop = Stop::new()?;
+    log(arguments.log);
     let open = arguments.api_keys.is_empty();
+    let address = address(&arguments.listen)?;
+    if address.ip().is_unspecified() && arguments.public_url.is_none() {
+        say::note(
+            "presigned URLs will start with this address, which only this machine understands: give --public-url",
+        );
+    }
     let mut builder = Server::builder()
         .data_dir(&arguments.data_dir)
-        .listen(address(&arguments.listen)?);
+        .listen(address);
+    if let Some(url) = arguments.public_url {
+        builder = builder.public_url(url);
+    }
     for key in arguments.api_keys {
         builder = builder.api_key(key);
     }
     let server = builder.start().await.map_err(refused)?;
-    eprintln!("data in {}", arguments.data_dir.display());
+    say::note(format_args!("data in {}", arguments.data_dir.display()));
     if open {
-        eprintln!(
-            "no --api-key given: every non-empty key is accepted, each with contexts of its own"
+        say::note(
+            "no --api-key given: every non-empty key is accepted, each with contexts of its own",
         );
     }
     announce(server.url())?;
     stop.wait().await;
-    eprintln!("stopping");
+    say::note("stopping");
     // A second signal does not wait for what is under way.
     tokio::select! {
         () = server.shutdown() => Ok(()),
         () = stop.wait() => Err(Failure::interrupted()),
     }
+}
+
+/// What the service has to tell, on stderr: stdout is for the one line.
+fn log(level: LevelFilter) {
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }
 
 /// The one line on stdout: whoever started the program waits for it.
@@ -58,58 +78,12 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 
 fn refused(error: StartError) -> Failure {
     match error {
-        StartError::KeysRequired { .. } => Failure::usage(error.to_string()),
+        StartError::KeysRequired { .. } | StartError::InvalidPublicUrl => {
+            Failure::usage(error.to_string())
+        }
         error => match std::error::Error::source(&error) {
             Some(source) => Failure::new(format!("{error}: {source}")),
             None => Failure::new(error.to_string()),
         },
-    }
-}
-
-/// Ctrl-C or SIGTERM.
-struct Stop {
-    #[cfg(unix)]
-    terminate: tokio::sync::Mutex<tokio::signal::unix::Signal>,
-    #[cfg(unix)]
-    interrupt: tokio::sync::Mutex<tokio::signal::unix::Signal>,
-}
-
-impl Stop {
-    #[cfg(unix)]
-    fn new() -> Result<Self, Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let listen = |kind| {
-            signal(kind)
-                .map(tokio::sync::Mutex::new)
-                .map_err(|error| Failure::other("can't listen for signals", error))
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    #[cfg(unix)]
-    async fn wait(&self) {
-        let (mut terminate, mut interrupt) =
-            (self.terminate.lock().await, self.interrupt.lock().await);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Result<Self, Failure> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    async fn wait(&self) {
-        // Where it can't be listened for, nothing but the end of the process stops the service.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }

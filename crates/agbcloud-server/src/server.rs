@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::blobs::{Blobs, sync_folder};
+use crate::blobs::{Blobs, make_private_folder, sync_folder};
 use crate::builder::ServerBuilder;
 use crate::clear::{Wake, Worker};
 use crate::connections;
@@ -206,20 +206,6 @@ fn own(folder: &Path) -> io::Result<Option<File>> {
     // Made here because SQLite would let every user of the machine read it, and the secret is in it.
     private_file(&folder.join(DATABASE))?;
     Ok(Some(lock))
-}
-
-#[cfg(unix)]
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-}
-
-#[cfg(not(unix))]
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
 }
 
 /// Opens a file, which if it is new only its owner may read.

@@ -52,7 +52,7 @@ const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 fn parse(text: &str) -> Option<jiff::Timestamp> {
     if let Ok(number) = text.parse::<i64>() {
         // No context is from before 1973, so a number of this size is not seconds.
-        let milliseconds = number.abs() >= 100_000_000_000;
+        let milliseconds = number.unsigned_abs() >= 100_000_000_000;
         return if milliseconds {
             jiff::Timestamp::from_millisecond(number).ok()
         } else {
@@ -109,5 +109,7 @@ mod tests {
         let odd = Timestamp::from_wire(Some("yesterday".into())).unwrap();
         assert_eq!((odd.as_str(), odd.to_system_time()), ("yesterday", None));
         assert_eq!(Timestamp::from_wire(Some(" ".into())), None);
+        let least = Timestamp(i64::MIN.to_string());
+        assert_eq!(least.to_system_time(), None);
     }
 }

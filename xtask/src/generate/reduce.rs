@@ -52,19 +52,34 @@ fn soften(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(soften),
         Value::Object(fields) => {
-            let is_array = fields.get("type").is_some_and(|kind| kind == "array");
-            fields.retain(|name, _| match name.as_str() {
-                "nullable" => is_array,
-                "default" | "examples" | "x-always" => false,
-                _ => true,
+            fields.retain(|name, _| {
+                !matches!(name.as_str(), "default" | "examples" | "nullable" | "x-always")
             });
             if let Some(only) = only_reference(fields.get("allOf")) {
                 *value = only;
-            } else {
-                fields.values_mut().for_each(soften);
+                return;
+            }
+            for (name, field) in fields {
+                match field {
+                    Value::Object(properties) if name == "properties" => {
+                        properties.values_mut().for_each(soften_property);
+                    }
+                    field => soften(field),
+                }
             }
         }
         _ => {}
+    }
+}
+
+/// An optional array is no `Option` unless it is nullable.
+fn soften_property(property: &mut Value) {
+    let nullable = property.get("nullable").cloned();
+    soften(property);
+    if let (Some(nullable), Some(fields)) = (nullable, property.as_object_mut())
+        && fields.get("type").is_some_and(|kind| kind == "array")
+    {
+        fields.insert("nullable".to_owned(), nullable);
     }
 }
 

@@ -8,18 +8,19 @@ mod tree;
 
 use agbcloud::{Agb, Contexts, ErrorKind};
 
-use crate::{arguments::DemoArguments, exit::Failure};
+use crate::{arguments::DemoArguments, exit::Failure, say, stop::Stop};
 use service::Service;
 use story::Story;
 
 /// Runs the story, and cleans up however it ends.
 pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
+    let stop = Stop::new()?;
     let service = Service::new(arguments.endpoint).await?;
     service.introduce();
     let mut story = Story::new(&service)?;
     let outcome = tokio::select! {
         outcome = Box::pin(story.tell()) => outcome,
-        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+        () = stop.wait() => Err(Failure::interrupted()),
     };
     if outcome.is_err() {
         clean_up(service.agb(), story.prefix()).await;
@@ -32,7 +33,9 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
 async fn clean_up(agb: &Agb, prefix: &str) {
     let contexts = agb.contexts();
     if let Err(error) = delete_ours(&contexts, prefix).await {
-        eprintln!("warning: contexts named {prefix}… may be left: {error}");
+        say::note(format_args!(
+            "warning: contexts named {prefix}… may be left: {error}"
+        ));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use agbcloud::Agb;
 
-use crate::exit::Failure;
+use crate::{exit::Failure, say};
 
 /// Where the story takes place.
 pub(super) struct Service {
@@ -79,14 +79,14 @@ impl Service {
     pub(super) fn introduce(&self) {
         #[cfg(feature = "serve")]
         if let Some(own) = &self.own {
-            println!(
+            say::line(format_args!(
                 "service of our own at {}, data in {}",
                 own.server.url(),
                 own.folder.path().display()
-            );
+            ));
             return;
         }
-        println!("service at {}", self.agb.endpoint());
+        say::line(format_args!("service at {}", self.agb.endpoint()));
     }
 
     pub(super) fn agb(&self) -> &Agb {

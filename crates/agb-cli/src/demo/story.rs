@@ -10,7 +10,7 @@ use super::{
     tell::{self, Bar},
     tree::{self, LARGE, LARGE_PATH, Leaf},
 };
-use crate::exit::Failure;
+use crate::{exit::Failure, say};
 
 const CONTEXTS: usize = 31;
 const PAGE: u32 = 10;
@@ -69,12 +69,12 @@ impl<'a> Story<'a> {
         self.begin("what a few mistakes look like");
         mistakes::show(self.service, &id, &self.prefix).await?;
         self.delete().await?;
-        println!(
+        say::line(format_args!(
             "\ndone: {CONTEXTS} contexts, {} files, {} up and down, every byte compared, in {:.1} s",
             leaves.len(),
             tell::size(self.bytes),
             start.elapsed().as_secs_f64(),
-        );
+        ));
         Ok(())
     }
 

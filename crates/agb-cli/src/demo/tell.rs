@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use crate::say;
 use agbcloud::Progress;
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A step that begins.
 pub(super) fn step(number: usize, of: usize, what: &str) {
-    println!("\n[{number}/{of}] {what}");
+    say::line(format_args!("\n[{number}/{of}] {what}"));
 }
 
 /// What came of it.
 pub(super) fn result(text: impl std::fmt::Display, request_id: Option<&str>) {
     match request_id {
-        Some(id) => println!("      {text}  (request {id})"),
-        None => println!("      {text}"),
+        Some(id) => say::line(format_args!("      {text}  (request {id})")),
+        None => say::line(format_args!("      {text}")),
     }
 }
 

@@ -1,6 +1,11 @@
 //! `agb demo`.
 
-use crate::support::{Serve, agb};
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
+use crate::support::{Serve, agb, contexts, signal};
 
 #[test]
 fn the_demo_tells_its_story_with_request_ids_and_leaves_nothing() {
@@ -96,5 +101,41 @@ fn a_service_that_is_not_there_or_a_key_that_is_missing_is_exit_code_1() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(part), "{said}");
         assert!(!said.contains("secret-key-1"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_or_a_signal_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(folder.path(), &["--api-key", "key-1"]);
+    for how in ["pipe", "TERM", "INT", "HUP"] {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut demo = agb()
+            .args(["demo", "--endpoint", &serve.url])
+            .env("AGB_API_KEY", "key-1")
+            .env("TMPDIR", scratch.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(demo.stdout.take().unwrap()).lines();
+        // Contexts have been made by then.
+        told.find(|line| line.as_ref().unwrap().starts_with("[2/"))
+            .unwrap()
+            .unwrap();
+        if how == "pipe" {
+            drop(told);
+            assert_eq!(demo.wait().unwrap().code(), Some(0));
+        } else {
+            signal(how, demo.id());
+            assert_eq!(demo.wait().unwrap().code(), Some(130), "{how}");
+        }
+        let left = contexts(&serve.url, "key-1").list().send().await.unwrap();
+        assert_eq!(left.total_count, Some(0), "{how}");
+        assert_eq!(
+            std::fs::read_dir(scratch.path()).unwrap().count(),
+            0,
+            "{how}"
+        );
     }
 }

@@ -133,3 +133,36 @@ fn wrong_usage_is_exit_code_2() {
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
 }
+
+#[tokio::test]
+async fn presigned_urls_start_with_the_public_url() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(
+        folder.path(),
+        &["--public-url", "https://agb.example.com/store/"],
+    );
+    let there = contexts(&serve.url, "any-key");
+    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let url = there.files(&id).upload_url("/a").await.unwrap();
+    assert!(
+        url.as_str()
+            .starts_with("https://agb.example.com/store/objects/"),
+        "{url}"
+    );
+}
+
+#[tokio::test]
+async fn what_it_logs_is_on_stderr_and_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for (level, logged) in [("warn", false), ("debug", true)] {
+        let serve = Serve::start(folder.path(), &["--log", level]);
+        let made = contexts(&serve.url, "any-key-0001")
+            .get_or_create("one")
+            .await
+            .unwrap();
+        let id = made.request_id().unwrap().to_owned();
+        let (_, said) = serve.stop("TERM");
+        assert_eq!(said.contains(&id), logged, "{said}");
+        assert!(!said.contains("any-key-0001"), "{said}");
+    }
+}

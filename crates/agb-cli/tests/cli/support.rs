@@ -32,6 +32,18 @@ pub(crate) fn contexts(url: &str, key: &str) -> Contexts {
         .contexts()
 }
 
+/// Sends a signal to a process.
+pub(crate) fn signal(name: &str, process: u32) {
+    let command = format!("kill -{name} {process}");
+    assert!(
+        Command::new("sh")
+            .args(["-c", &command])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
 /// `agb serve`, running; killed when dropped.
 pub(crate) struct Serve {
     child: Child,
@@ -64,14 +76,7 @@ impl Serve {
 
     /// Sends a signal and waits for the end; gives the exit status and what was said on stderr.
     pub(crate) fn stop(mut self, signal: &str) -> (ExitStatus, String) {
-        let command = format!("kill -{signal} {}", self.child.id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &command])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self::signal(signal, self.child.id());
         let status = self.child.wait().unwrap();
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();

@@ -21,7 +21,8 @@ const LOOK_UP: usize = 500;
 /// The object store would make them when needed and sync them too, but not for a second upload that finds
 /// the new folder before the first one has synced it.
 pub(super) fn prepare(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
+    // Nobody else gets past it, whatever the folder around it allows.
+    make_private_folder(folder)?;
     let mut made = false;
     for name in spread() {
         match fs::create_dir(folder.join(name)) {
@@ -41,6 +42,22 @@ pub(super) fn prepare(folder: &Path) -> io::Result<()> {
 
 fn spread() -> impl Iterator<Item = String> {
     (0..=255).map(|byte: u8| format!("{byte:02x}"))
+}
+
+/// Makes a folder that, if it is new, only its owner may enter.
+#[cfg(unix)]
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+}
+
+/// Elsewhere the folder around it decides.
+#[cfg(not(unix))]
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)
 }
 
 /// Makes what was made or renamed in a folder survive a power failure.

@@ -19,7 +19,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
 
-pub(crate) use self::local::sync_folder;
+pub(crate) use self::local::{make_private_folder, sync_folder};
 pub(crate) use self::upload::Upload;
 use crate::metadata::Metadata;
 use crate::random::{self, NoRandom, hex};
@@ -206,6 +206,22 @@ mod tests {
             Blobs::folder(&folder.path().join("blobs")).unwrap(),
         ];
         (folder, blobs)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_gets_to_the_blobs_whatever_folder_they_are_in() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).unwrap();
+        let blobs = folder.path().join("blobs");
+        Blobs::folder(&blobs).unwrap();
+        assert_eq!(
+            blobs.metadata().unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 
     #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use agbcloud_api::{BodyFault, types::Failure};
+use agbcloud_api::BodyFault;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use serde_json::Value;
 
 use super::{Error, ErrorKind, redact, snippet};
 
@@ -31,15 +32,23 @@ pub(crate) struct StoreRefusal {
     pub(crate) request_id: Option<String>,
 }
 
-impl From<Failure> for Verdict {
-    fn from(failure: Failure) -> Self {
-        Self {
-            success: failure.success,
-            code: failure.code,
-            message: failure.message,
-            request_id: failure.request_id,
-            http_status_code: failure.http_status_code,
-        }
+impl Verdict {
+    /// What an envelope says, read field by field: one of an unexpected type does not hide the others. `None`
+    /// for what is no envelope.
+    fn read(body: &[u8]) -> Option<Self> {
+        let envelope: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let text = |name: &str| match envelope.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        Some(Self {
+            success: envelope.get("success").and_then(Value::as_bool),
+            code: text("code"),
+            message: text("message"),
+            request_id: text("requestId"),
+            http_status_code: text("httpStatusCode").and_then(|status| status.parse().ok()),
+        })
     }
 }
 
@@ -60,14 +69,21 @@ impl Error {
             status
         };
         let code = verdict.code.filter(|code| !code.is_empty() && code != "ok");
-        let message = redact(
-            &snippet(verdict.message.as_deref().unwrap_or_default()),
-            key,
-        );
-        let mut error = Self::new(kind_of(effective, code.as_deref()), message);
+        let kind = kind_of(effective, code.as_deref());
+        let mut error = Self::new(kind, shown(&verdict.message.unwrap_or_default(), key));
         error.0.status = Some(status);
-        error.0.code = code.map(|code| redact(&snippet(&code), key));
-        error.0.request_id = filled(verdict.request_id).or_else(|| request_id(headers));
+        error.0.code = code.map(|code| {
+            if is_name(&code) && code != key {
+                code
+            } else {
+                shown(&code, key)
+            }
+        });
+        let id = verdict
+            .request_id
+            .as_deref()
+            .and_then(|id| filled(&redact(id, key)));
+        error.0.request_id = id.or_else(|| redacted_request_id(headers, key));
         error.0.retry_after = retry_after(headers, SystemTime::now());
         error
     }
@@ -82,12 +98,9 @@ impl Error {
             | agbcloud_api::Error::InvalidUpgrade(error)
             | agbcloud_api::Error::ResponseBodyError(error) => Self::from_transport(error),
             agbcloud_api::Error::InvalidRequest(message) => {
-                Self::invalid_argument(snippet(&message))
+                Self::invalid_argument(shown(&message, key))
             }
-            other => Self::new(
-                ErrorKind::InvalidResponse,
-                redact(&snippet(&other.to_string()), key),
-            ),
+            other => Self::new(ErrorKind::InvalidResponse, shown(&other.to_string(), key)),
         }
     }
 
@@ -96,8 +109,7 @@ impl Error {
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let body = start_of(response).await;
-        let envelope = serde_json::from_slice::<Failure>(&body).ok();
-        match envelope.map(Verdict::from) {
+        match Verdict::read(&body) {
             Some(verdict) if says_failure(status, &verdict) => {
                 Self::from_verdict(status, &headers, verdict, key)
             }
@@ -118,11 +130,12 @@ impl Error {
             _ if status < 400 => ErrorKind::InvalidResponse,
             _ => kind_of(status, None),
         };
-        let text = String::from_utf8_lossy(&body[..body.len().min(BODY_START)]);
-        let text = redact(&text, key);
-        let mut error = Self::new(kind, describe(headers, &text, fault.as_ref()));
+        let text = String::from_utf8_lossy(body);
+        let mut text = redact(&text, key).into_owned();
+        text.truncate(boundary_below(&text, BODY_START));
+        let mut error = Self::new(kind, describe(headers, &text, fault.as_ref(), key));
         error.0.status = Some(status);
-        error.0.request_id = request_id(headers);
+        error.0.request_id = redacted_request_id(headers, key);
         error.0.retry_after = retry_after(headers, SystemTime::now());
         error.0.body_start = Some(text).filter(|text| !text.is_empty());
         match fault {
@@ -140,8 +153,9 @@ impl Error {
     ) -> Self {
         let mut error = Self::new(kind, snippet(&refusal.message.unwrap_or_default()));
         error.0.status = Some(status);
-        error.0.code = filled(refusal.code);
-        error.0.request_id = filled(refusal.request_id).or_else(|| request_id(headers));
+        error.0.code = refusal.code.as_deref().and_then(filled);
+        let id = refusal.request_id.as_deref().and_then(filled);
+        error.0.request_id = id.or_else(|| request_id(headers));
         error.0.retry_after = retry_after(headers, SystemTime::now());
         error
     }
@@ -185,7 +199,7 @@ fn says_failure(status: u16, verdict: &Verdict) -> bool {
     }
 }
 
-fn describe(headers: &HeaderMap, text: &str, fault: Option<&BodyFault>) -> String {
+fn describe(headers: &HeaderMap, text: &str, fault: Option<&BodyFault>, key: &str) -> String {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -194,14 +208,14 @@ fn describe(headers: &HeaderMap, text: &str, fault: Option<&BodyFault>) -> Strin
         Some(BodyFault::TooLarge) => "the answer is too large",
         _ => "the answer is not the service's JSON",
     };
-    let shown = if text.is_empty() {
+    let start = if text.is_empty() {
         "it is empty".to_owned()
     } else {
         snippet(text)
     };
     match kind {
-        Some(kind) => format!("{what} ({}): {shown}", snippet(kind)),
-        None => format!("{what}: {shown}"),
+        Some(kind) => format!("{what} ({}): {start}", shown(kind, key)),
+        None => format!("{what}: {start}"),
     }
 }
 
@@ -244,16 +258,39 @@ fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
     }
 }
 
+/// The last place up to `limit` where a text can be cut.
+fn boundary_below(text: &str, limit: usize) -> usize {
+    let limit = limit.min(text.len());
+    (0..=limit)
+        .rev()
+        .find(|index| text.is_char_boundary(*index))
+        .unwrap_or(0)
+}
+
+/// Text from outside as a message shows it.
+fn shown(text: &str, key: &str) -> String {
+    snippet(&redact(text, key))
+}
+
+/// A code as services make them: nothing in it needs to be taken out or cut.
+fn is_name(code: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    code.len() <= 100 && code.bytes().all(plain)
+}
+
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
+    redacted_request_id(headers, "")
+}
+
+fn redacted_request_id(headers: &HeaderMap, key: &str) -> Option<String> {
     let id = headers
         .get("x-request-id")
         .or_else(|| headers.get("x-oss-request-id"))?;
-    filled(id.to_str().ok().map(snippet))
+    filled(&redact(id.to_str().ok()?, key))
 }
 
-fn filled(text: Option<String>) -> Option<String> {
-    text.map(|text| snippet(&text))
-        .filter(|text| !text.is_empty())
+fn filled(text: &str) -> Option<String> {
+    Some(snippet(text)).filter(|text| !text.is_empty())
 }
 
 /// `Retry-After` in either of its forms: seconds, or an HTTP date.
@@ -294,13 +331,38 @@ mod tests {
 
     #[tokio::test]
     async fn a_gateways_html_keeps_status_headers_and_start() {
-        let error = Error::from_raw(answer(502, "<html>Bad Gateway key-1</html>"), "key-1").await;
+        let error =
+            Error::from_raw(answer(502, "<html>Bad Gateway key-0001</html>"), "key-0001").await;
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.status(), Some(502));
         assert_eq!(error.request_id(), Some("r-7"));
         assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
         assert_eq!(error.body_start(), Some("<html>Bad Gateway ***</html>"));
-        assert!(!format!("{error} {error:?}").contains("key-1"));
+        assert!(!format!("{error} {error:?}").contains("key-0001"));
+    }
+
+    #[tokio::test]
+    async fn a_key_is_found_before_a_text_is_cut_and_a_short_one_ruins_no_code() {
+        let message = format!("{}secret-key-1", "x".repeat(290));
+        let body = format!(
+            r#"{{"success":false,"code":"X.Y","message":"{message}","requestId":"r secret-key-1"}}"#
+        );
+        let error = Error::from_raw(answer(400, body.leak()), "secret-key-1").await;
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+        let html = format!("{}secret-key-1", "x".repeat(BODY_START - 5)).leak();
+        let error = Error::from_raw(answer(400, html), "secret-key-1").await;
+        assert!(!error.body_start().unwrap().contains("secr"));
+        let code = r#"{"success":false,"code":"InvalidContext.NotFound"}"#;
+        let error = Error::from_raw(answer(404, code), "Invalid").await;
+        assert_eq!(error.code(), Some("InvalidContext.NotFound"));
+    }
+
+    #[tokio::test]
+    async fn one_odd_field_does_not_hide_the_others() {
+        let body = r#"{"success":false,"code":"A.B","message":{"a":1},"requestId":7,"httpStatusCode":"404"}"#;
+        let error = Error::from_raw(answer(200, body), "k").await;
+        assert_eq!((error.code(), error.request_id()), (Some("A.B"), Some("7")));
+        assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[tokio::test]

@@ -59,9 +59,11 @@ impl NewFile {
             let folder = target
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
-            let temporary = tempfile::Builder::new()
-                .prefix(".agb-")
-                .suffix(".part")
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(".agb-").suffix(".part");
+            #[cfg(unix)]
+            builder.permissions(permissions(&target));
+            let temporary = builder
                 .tempfile_in(folder.unwrap_or(Path::new(".")))
                 .map_err(|error| cannot("write", &target, error))?;
             let handle = temporary
@@ -99,7 +101,6 @@ impl NewFile {
             .await
             .map_err(|error| cannot("write", &target, error))?;
         blocking(move || {
-            open_up(&temporary).map_err(|error| cannot("write", &target, error))?;
             let persisted = if overwrite {
                 temporary.persist(&target)
             } else {
@@ -117,19 +118,14 @@ impl NewFile {
     }
 }
 
-/// A temporary file is readable by its owner alone; what was fetched is a file like any other.
+/// Permissions of what is fetched: those of the file that it replaces, or else those of any new file, which the
+/// process's mask cuts.
 #[cfg(unix)]
-fn open_up(temporary: &NamedTempFile) -> std::io::Result<()> {
+fn permissions(target: &Path) -> std::fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
 
-    temporary
-        .as_file()
-        .set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn open_up(_: &NamedTempFile) -> std::io::Result<()> {
-    Ok(())
+    let old = target.metadata().map(|metadata| metadata.permissions());
+    old.unwrap_or_else(|_| std::fs::Permissions::from_mode(0o666))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -208,6 +204,23 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_replaces_a_private_file_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        std::fs::write(&target, "old").unwrap();
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let file = NewFile::beside(target.clone(), true).await.unwrap();
+        file.publish().await.unwrap();
+        assert_eq!(
+            target.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[tokio::test]
