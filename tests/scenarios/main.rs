@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod documented_codes;
+mod pages;
 mod presigned;
 mod readme;
 mod restart;

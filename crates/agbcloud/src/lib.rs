@@ -26,10 +26,11 @@ pub use context::{
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use file::{
     DeleteFile, Download, DownloadTarget, Downloaded, FileEntry, FileItems, FileKind, FilePage,
-    FilePages, Files, ListFiles, PresignedUrl, Progress, ReadFile, Upload, UploadSource, Uploaded,
+    FilePages, FileWalk, Files, ListFiles, PresignedUrl, Progress, ReadFile, Upload, UploadSource,
+    Uploaded,
 };
 pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
-pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
+pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use response::Response;
 pub use retry::{Attempt, RetryPolicy, StoppedBy};
 pub use time::Timestamp;

@@ -9,8 +9,8 @@ use agbcloud_api::types::{ContextListData, ListContextsResponse};
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Agb, Context, Error, ErrorKind, Operation, Response, Result,
-    page::{Items, Pages, Source, named_stream, page_size},
+    Agb, Context, Continuation, Error, ErrorKind, Operation, Response, Result,
+    page::{ContextPlace, Items, Pages, Source, named_stream, page_size},
     wire::{ContextQuery, call},
 };
 
@@ -21,7 +21,8 @@ use crate::{
 pub struct ListContexts {
     agb: Agb,
     page_size: Option<u32>,
-    token: Option<String>,
+    start: Option<Continuation>,
+    prefetch: bool,
 }
 
 /// One page of contexts.
@@ -46,7 +47,8 @@ impl ListContexts {
         Self {
             agb,
             page_size: None,
-            token: None,
+            start: None,
+            prefetch: false,
         }
     }
 
@@ -59,10 +61,34 @@ impl ListContexts {
         self
     }
 
-    /// Starts where a page before said that the next one starts: [`ContextPage::next_token`]. An empty token
-    /// is the start.
-    pub fn start_at(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into()).filter(|token| !token.is_empty());
+    /// Starts where a page before said that the next one starts ([`ContextPage::next_token`]; the empty text is
+    /// the start), or where a stream said that it goes on ([`ContextItems::continuation`],
+    /// [`ContextPages::continuation`]). The page size may be another than before. A continuation of a listing of
+    /// files is refused when the listing is sent.
+    pub fn start_at(mut self, place: impl Into<Continuation>) -> Self {
+        self.start = Some(place.into());
+        self
+    }
+
+    /// Whether a stream fetches the next page while the caller works on this one; it does not if not said. The
+    /// fetch starts when a page is delivered and ends when the stream is dropped; two pages are held in place of
+    /// one. An error of the page ahead comes after all items before it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agb.contexts().get_or_create("my-project").await?;
+    /// let mut contexts = agb.contexts().list().prefetch(true).by_item();
+    /// while let Some(context) = contexts.next().await {
+    ///     println!("{}", context?.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prefetch(mut self, ahead: bool) -> Self {
+        self.prefetch = ahead;
         self
     }
 
@@ -82,11 +108,13 @@ impl ListContexts {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page size of 0,
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page size of 0 and for a continuation of a
+    /// listing of files,
     /// [`Rejected`](crate::ErrorKind::Rejected) for a token that the service did not issue to this key, and
     /// those of any call.
     pub async fn send(self) -> Result<Response<ContextPage>> {
-        fetch(&self.agb, self.page_size, self.token).await
+        let (page, _) = self.into_source().next_page().await?;
+        Ok(page)
     }
 
     /// All pages from here on, as a stream.
@@ -105,7 +133,8 @@ impl ListContexts {
     /// # }
     /// ```
     pub fn by_page(self) -> ContextPages {
-        ContextPages(Pages::new(self.into_source()))
+        let prefetch = self.prefetch;
+        ContextPages(Pages::new(self.into_source(), prefetch))
     }
 
     /// All contexts from here on, as a stream.
@@ -124,12 +153,19 @@ impl ListContexts {
     /// # }
     /// ```
     pub fn by_item(self) -> ContextItems {
-        ContextItems(Items::new(self.into_source()))
+        let prefetch = self.prefetch;
+        ContextItems(Items::new(self.into_source(), prefetch))
     }
 
     fn into_source(self) -> ContextSource {
+        let place = self
+            .start
+            .map_or_else(|| Ok(ContextPlace::default()), Continuation::in_contexts)
+            .map_err(|error| error.with_operation(Operation::ListContexts));
         ContextSource {
-            listing: self,
+            agb: self.agb,
+            page_size: self.page_size,
+            place,
             seen: HashSet::new(),
         }
     }
@@ -146,37 +182,116 @@ named_stream! {
     ContextItems, Items<ContextSource>, Context
 }
 
+impl ContextPages {
+    /// Where the listing goes on behind the pages that were delivered, also after an error: there it is the page
+    /// that failed. `None` once everything has been delivered, and for a listing that is refused before it is
+    /// sent. A page that is being fetched has not been delivered.
+    ///
+    /// After a [`RepeatedToken`](crate::ErrorKind::RepeatedToken) it is the page of that token, which was delivered
+    /// before: to go on there is to go round once more.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agb.contexts().get_or_create("my-project").await?;
+    /// let mut pages = agb.contexts().list().by_page();
+    /// while let Some(page) = pages.next().await {
+    ///     println!("{} contexts; then {:?}", page?.contexts.len(), pages.continuation());
+    /// }
+    /// assert_eq!(pages.continuation(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn continuation(&self) -> Option<Continuation> {
+        self.0.continuation()
+    }
+}
+
+impl ContextItems {
+    /// Where the listing goes on behind the contexts that were delivered, also within a page and after an error;
+    /// else as [`ContextPages::continuation`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agb.contexts().get_or_create("one").await?;
+    /// # agb.contexts().get_or_create("two").await?;
+    /// let mut contexts = agb.contexts().list().by_item();
+    /// let first = contexts.next().await.expect("there are two")?;
+    /// let place = contexts.continuation().expect("one is left");
+    /// let rest = agb.contexts().list().start_at(place).send().await?;
+    /// assert_ne!(rest.contexts[0].id, first.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn continuation(&self) -> Option<Continuation> {
+        self.0.continuation()
+    }
+}
+
 struct ContextSource {
-    listing: ListContexts,
+    agb: Agb,
+    page_size: Option<u32>,
+    place: Result<ContextPlace>,
     /// Hashes of the tokens that were used, so that a service that repeats one can't make an endless loop.
     seen: HashSet<u64>,
+}
+
+impl ContextSource {
+    /// The next page of which the caller has not had all.
+    async fn next_page(mut self) -> Result<(Response<ContextPage>, Option<Self>)> {
+        let mut place = std::mem::replace(&mut self.place, Ok(ContextPlace::default()))?;
+        loop {
+            self.check_new(place.token.as_deref())?;
+            let page = fetch(&self.agb, self.page_size, place.token.take()).await?;
+            let had = place.had.min(page.contexts.len());
+            let page = page.map(|mut page| {
+                page.contexts.drain(..had);
+                page
+            });
+            place.had -= had;
+            place.token.clone_from(&page.next_token);
+            if place.token.is_none() {
+                return Ok((page, None));
+            }
+            // Pages can be smaller than the one of which the caller has had so many.
+            if had == 0 || !page.contexts.is_empty() {
+                self.place = Ok(place);
+                return Ok((page, Some(self)));
+            }
+        }
+    }
+
+    fn check_new(&mut self, token: Option<&str>) -> Result<()> {
+        if token.is_none_or(|token| self.seen.insert(hash(token))) {
+            return Ok(());
+        }
+        let message = "the service gave a page token that it had given before";
+        Err(Error::new(ErrorKind::RepeatedToken, message).with_operation(Operation::ListContexts))
+    }
 }
 
 impl Source for ContextSource {
     type Page = ContextPage;
     type Item = Context;
 
-    fn fetch(mut self) -> BoxFuture<'static, Result<(ContextPage, Option<Self>)>> {
+    fn fetch(self) -> BoxFuture<'static, Result<(ContextPage, Option<Self>)>> {
         Box::pin(async move {
-            if let Some(token) = &self.listing.token
-                && !self.seen.insert(hash(token))
-            {
-                let message = "the service gave a page token that it had given before";
-                return Err(Error::new(ErrorKind::RepeatedToken, message)
-                    .with_operation(Operation::ListContexts));
-            }
-            let token = self.listing.token.take();
-            let page = fetch(&self.listing.agb, self.listing.page_size, token)
-                .await?
-                .into_inner();
-            self.listing.token = page.next_token.clone();
-            let next = self.listing.token.is_some().then_some(self);
-            Ok((page, next))
+            let (page, next) = self.next_page().await?;
+            Ok((page.into_inner(), next))
         })
     }
 
     fn items(page: ContextPage) -> Vec<Context> {
         page.contexts
+    }
+
+    fn place(&self) -> Option<Continuation> {
+        self.place.as_ref().ok().cloned().map(Continuation::from)
     }
 }
 

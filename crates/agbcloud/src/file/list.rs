@@ -1,14 +1,10 @@
-//! Listing the entries of a folder. Pages are numbered, so a listing ends by count.
+//! Listing the entries of a folder.
 
-use agbcloud_api::types::{DescribeContextFilesResponse, FileListData};
-use futures_core::future::BoxFuture;
-
-use super::FileEntry;
+use super::{FileEntry, FileWalk, source::FileSource};
 use crate::{
-    Agb, ContextId, Error, FolderPath, Operation, Response, Result,
+    Agb, ContextId, Continuation, Error, FolderPath, Operation, Response, Result,
     name::checked,
-    page::{Items, Pages, Source, named_stream, page_size},
-    wire::{FileQuery, call},
+    page::{FilePlace, Items, Pages, named_stream, page_size},
 };
 
 /// A listing that has not been sent. From [`Files::list`](crate::Files::list). Order: as the service gives it.
@@ -18,8 +14,15 @@ pub struct ListFiles {
     agb: Agb,
     context: ContextId,
     folder: Result<FolderPath>,
-    page: u32,
+    start: Start,
     page_size: Option<u32>,
+    prefetch: bool,
+}
+
+#[derive(Debug)]
+enum Start {
+    Page(u32),
+    At(Continuation),
 }
 
 /// One page of a folder.
@@ -45,8 +48,9 @@ impl ListFiles {
             agb,
             context,
             folder: Ok(FolderPath::root()),
-            page: 1,
+            start: Start::Page(1),
             page_size: None,
+            prefetch: false,
         }
     }
 
@@ -63,7 +67,7 @@ impl ListFiles {
 
     /// Entries in one page: from 1, over 1000 means 1000;
     /// [`DEFAULT_PAGE_SIZE`](crate::DEFAULT_PAGE_SIZE) if not said. A page size of 0 is refused when the
-    /// listing is sent.
+    /// listing is sent. A [continuation](Self::start_at) brings its own.
     pub fn page_size(mut self, size: u32) -> Self {
         self.page_size = Some(size);
         self
@@ -72,7 +76,38 @@ impl ListFiles {
     /// Starts at this page, counted from 1; 0 is refused when the listing is sent.
     #[doc(alias = "page_number")]
     pub fn start_at_page(mut self, page: u32) -> Self {
-        self.page = page;
+        self.start = Start::Page(page);
+        self
+    }
+
+    /// Starts where a stream said that it goes on ([`FileItems::continuation`], [`FilePages::continuation`]), with
+    /// the page size that it had. One of another folder or context, or of a listing of contexts, is refused when
+    /// the listing is sent. Of this and [`start_at_page`](Self::start_at_page), the later one counts.
+    pub fn start_at(mut self, place: Continuation) -> Self {
+        self.start = Start::At(place);
+        self
+    }
+
+    /// Whether a stream fetches the next page while the caller works on this one; it does not if not said. The
+    /// fetch starts when a page is delivered and ends when the stream is dropped; two pages are held in place of
+    /// one. An error of the page ahead comes after all entries before it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let mut entries = files.list().under("/data").prefetch(true).by_item();
+    /// while let Some(entry) = entries.next().await {
+    ///     println!("{}", entry?.path);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prefetch(mut self, ahead: bool) -> Self {
+        self.prefetch = ahead;
         self
     }
 
@@ -92,47 +127,136 @@ impl ListFiles {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page or page size of 0 and for a folder
-    /// that breaks the rules of [`FolderPath`], [`NotFound`](crate::ErrorKind::NotFound) if there is no such
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page or page size of 0, for a folder that
+    /// breaks the rules of [`FolderPath`] and for a continuation of another listing, [`NotFound`](crate::ErrorKind::NotFound) if there is no such
     /// context, and those of any call. A folder that does not exist is empty.
     pub async fn send(self) -> Result<Response<FilePage>> {
-        self.into_source().page().await
+        let (page, _) = self.into_source().next_page().await?;
+        Ok(page)
     }
 
     /// All pages from here on, as a stream.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let mut pages = files.list().under("/data").by_page();
+    /// while let Some(page) = pages.next().await {
+    ///     println!("{} entries", page?.entries.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn by_page(self) -> FilePages {
-        FilePages(Pages::new(self.into_source()))
+        let prefetch = self.prefetch;
+        FilePages(self.into_pages(prefetch))
     }
 
     /// All entries from here on, as a stream.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let mut entries = files.list().under("/data").by_item();
+    /// while let Some(entry) = entries.next().await {
+    ///     println!("{}", entry?.path);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn by_item(self) -> FileItems {
-        FileItems(Items::new(self.into_source()))
+        let prefetch = self.prefetch;
+        FileItems(Items::new(self.into_source(), prefetch))
+    }
+
+    /// Everything below the folder, folders and files at any depth, as a stream: see [`FileWalk`] for its order and
+    /// what it costs. A start other than the first page is refused when the walk begins.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
+    /// let mut tree = files.list().walk();
+    /// let mut paths = Vec::new();
+    /// while let Some(entry) = tree.next().await {
+    ///     paths.push(entry?.path);
+    /// }
+    /// assert_eq!(paths, ["/data", "/data/deep", "/data/deep/a.txt"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn walk(mut self) -> FileWalk {
+        if !matches!(self.start, Start::Page(1)) {
+            self.folder = Err(Error::invalid_argument(
+                "a walk starts at the first page of its folder",
+            ));
+        }
+        FileWalk::new(self)
+    }
+
+    pub(super) fn into_pages(self, prefetch: bool) -> Pages<FileSource> {
+        Pages::new(self.into_source(), prefetch)
+    }
+
+    /// The same listing of another folder, from its start.
+    pub(super) fn of(&self, folder: FolderPath) -> Self {
+        Self {
+            agb: self.agb.clone(),
+            context: self.context.clone(),
+            folder: Ok(folder),
+            start: Start::Page(1),
+            page_size: self.page_size,
+            prefetch: self.prefetch,
+        }
+    }
+
+    pub(super) fn folder(&self) -> Option<&FolderPath> {
+        self.folder.as_ref().ok()
+    }
+
+    pub(super) fn fetches_ahead(&self) -> bool {
+        self.prefetch
     }
 
     fn into_source(self) -> FileSource {
-        FileSource {
-            query: self
-                .query()
-                .map_err(|error| error.with_operation(Operation::DescribeContextFiles)),
-            agb: self.agb,
-        }
+        let agb = self.agb.clone();
+        let place = self
+            .place()
+            .map_err(|error| error.with_operation(Operation::DescribeContextFiles));
+        FileSource::new(agb, place)
     }
 
-    fn query(&self) -> Result<FileQuery> {
-        let folder = match &self.folder {
-            Ok(folder) => folder.clone(),
-            Err(error) => return Err(Error::invalid_argument(error.message())),
+    fn place(self) -> Result<FilePlace> {
+        let folder = self.folder?;
+        let asked = page_size(self.page_size)?;
+        let place = match self.start {
+            Start::At(place) => place.in_files(&self.context, &folder)?,
+            Start::Page(page) => FilePlace {
+                context: self.context,
+                folder,
+                page,
+                page_size: asked,
+                before: u64::from(page.saturating_sub(1)) * u64::from(asked),
+                had: 0,
+            },
         };
-        if self.page == 0 {
+        if place.page == 0 {
             return Err(Error::invalid_argument("pages are counted from 1"));
         }
-        let page_size = page_size(self.page_size)?;
-        Ok(FileQuery {
-            context: self.context.clone(),
-            folder,
-            page: self.page,
-            page_size,
-        })
+        let page_size = page_size(Some(place.page_size))?;
+        Ok(FilePlace { page_size, ..place })
     }
 }
 
@@ -146,82 +270,55 @@ named_stream! {
     FileItems, Items<FileSource>, FileEntry
 }
 
-struct FileSource {
-    agb: Agb,
-    query: Result<FileQuery>,
-}
-
-impl FileSource {
-    async fn page(self) -> Result<Response<FilePage>> {
-        fetch(&self.agb, self.query?).await
+impl FilePages {
+    /// Where the listing goes on behind the pages that were delivered, also after an error: there it is the page
+    /// that failed. `None` once everything has been delivered, and for a listing that is refused before it is
+    /// sent. A page that is being fetched has not been delivered.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let mut pages = files.list().by_page();
+    /// while let Some(page) = pages.next().await {
+    ///     println!("{} entries; then {:?}", page?.entries.len(), pages.continuation());
+    /// }
+    /// assert_eq!(pages.continuation(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn continuation(&self) -> Option<Continuation> {
+        self.0.continuation()
     }
 }
 
-impl Source for FileSource {
-    type Page = FilePage;
-    type Item = FileEntry;
-
-    fn fetch(self) -> BoxFuture<'static, Result<(FilePage, Option<Self>)>> {
-        Box::pin(async move {
-            let query = self.query?;
-            let page = fetch(&self.agb, query.clone()).await?.into_inner();
-            let next = page.next_page.map(|page| Self {
-                agb: self.agb,
-                query: Ok(FileQuery { page, ..query }),
-            });
-            Ok((page, next))
-        })
+impl FileItems {
+    /// Where the listing goes on behind the entries that were delivered, also within a page and after an error;
+    /// else as [`FilePages::continuation`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # files.upload("/a.txt", &b"a"[..]).await?;
+    /// # files.upload("/b.txt", &b"b"[..]).await?;
+    /// let mut entries = files.list().by_item();
+    /// let first = entries.next().await.expect("there are two")?;
+    /// let place = entries.continuation().expect("one is left");
+    /// let rest = files.list().start_at(place).send().await?;
+    /// assert_ne!(rest.entries[0].path, first.path);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn continuation(&self) -> Option<Continuation> {
+        self.0.continuation()
     }
-
-    fn items(page: FilePage) -> Vec<FileEntry> {
-        page.entries
-    }
-}
-
-async fn fetch(agb: &Agb, query: FileQuery) -> Result<Response<FilePage>> {
-    let (number, size) = (query.page, query.page_size);
-    let response = call(agb, Operation::DescribeContextFiles, |wire| {
-        wire.list_files(query.clone())
-    })
-    .await?;
-    let request_id = response.request_id().map(str::to_owned);
-    Ok(response.map(|envelope| page(envelope, number, size, request_id)))
-}
-
-fn page(
-    envelope: DescribeContextFilesResponse,
-    page_number: u32,
-    page_size: u32,
-    request_id: Option<String>,
-) -> FilePage {
-    let (entries, inner_count) = match envelope.data {
-        Some(FileListData::Array(entries)) => (entries, None),
-        Some(FileListData::FileListObject(object)) => {
-            (object.items.unwrap_or_default(), object.count)
-        }
-        None => (Vec::new(), None),
-    };
-    let total_count = envelope
-        .count
-        .or(inner_count)
-        .and_then(|count| u64::try_from(count).ok());
-    FilePage {
-        next_page: next_page(page_number, page_size, entries.len(), total_count),
-        entries: entries.into_iter().map(FileEntry::from_wire).collect(),
-        page_number,
-        total_count,
-        request_id,
-    }
-}
-
-/// The page after this one, if the count says that there is one. An empty page is always the last: a folder
-/// that shrinks meanwhile ends. Without a count, a page that is not full is the last.
-fn next_page(number: u32, size: u32, entries: usize, total: Option<u64>) -> Option<u32> {
-    let more = match total {
-        Some(total) => entries > 0 && u64::from(number) * u64::from(size) < total,
-        None => entries >= size as usize,
-    };
-    if more { number.checked_add(1) } else { None }
 }
 
 #[cfg(test)]
@@ -269,6 +366,19 @@ mod tests {
             let paths: Vec<_> = runtime.block_on(listing.map_ok(|entry| entry.path).try_collect()).unwrap();
             prop_assert_eq!(paths, (0..total).map(|n| format!("/{n}")).collect::<Vec<_>>());
         }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_gives_less_than_was_asked_for_is_read_to_its_end() {
+        let mut wire = MockWire::new();
+        wire.expect_list_files().times(3).returning(|query| {
+            let start = (query.page as usize - 1) * 100;
+            let page = entries(start..250.min(start + 100));
+            answer(json!({"success": true, "data": page, "count": 250}))
+        });
+        let agb = Agb::on(wire);
+        let listing = files(&agb).list().page_size(1000).by_item();
+        assert_eq!(listing.try_collect::<Vec<_>>().await.unwrap().len(), 250);
     }
 
     #[tokio::test]

@@ -7,10 +7,12 @@ mod list;
 mod local;
 mod model;
 mod progress;
+mod source;
 mod stall;
 mod store;
 mod upload;
 mod url;
+mod walk;
 
 pub use delete::DeleteFile;
 pub use download::{Download, DownloadTarget, Downloaded, ReadFile};
@@ -20,6 +22,7 @@ pub use progress::Progress;
 pub(crate) use store::Store;
 pub use upload::{Upload, UploadSource, Uploaded};
 pub use url::PresignedUrl;
+pub use walk::FileWalk;
 
 use crate::{
     Agb, ContextId, Error, Operation, RemotePath, Response, Result, name::checked, wire::call,

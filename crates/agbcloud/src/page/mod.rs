@@ -1,9 +1,16 @@
-//! Streams over pages: lazy, one page held at a time, ended for good after the last page or an error.
+//! Streams over pages: lazy, one page held at a time (two with prefetching), ended for good after the last page or
+//! an error, and taken up again from a [`Continuation`].
 
+mod ahead;
+mod continuation;
+#[cfg(test)]
+mod properties;
 mod stream;
 
 use crate::{Error, Result};
 
+pub use continuation::Continuation;
+pub(crate) use continuation::{ContextPlace, FilePlace};
 pub(crate) use stream::{Items, Pages, Source};
 
 /// Items in one page when nothing else is said.

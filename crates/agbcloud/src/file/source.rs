@@ -1,0 +1,112 @@
+//! Where the pages of a folder come from. They are numbered, so a listing ends by count.
+
+use agbcloud_api::types::{self, DescribeContextFilesResponse, FileListData};
+use futures_core::future::BoxFuture;
+
+use super::{FileEntry, FilePage};
+use crate::{
+    Agb, Continuation, Operation, Response, Result,
+    page::{FilePlace, Source},
+    wire::{FileQuery, call},
+};
+
+pub(super) struct FileSource {
+    agb: Agb,
+    place: Result<FilePlace>,
+}
+
+impl FileSource {
+    pub(super) fn new(agb: Agb, place: Result<FilePlace>) -> Self {
+        Self { agb, place }
+    }
+
+    /// The next page, without those of its entries that the caller has had.
+    pub(super) async fn next_page(self) -> Result<(Response<FilePage>, Option<Self>)> {
+        let place = self.place?;
+        let query = FileQuery {
+            context: place.context.clone(),
+            folder: place.folder.clone(),
+            page: place.page,
+            page_size: place.page_size,
+        };
+        let mut before = place.before;
+        let page = fetch(&self.agb, query, before).await?.map(|mut page| {
+            before = before.saturating_add(page.entries.len() as u64);
+            // A folder that shrank meanwhile can have less here than was had.
+            page.entries.drain(..place.had.min(page.entries.len()));
+            page
+        });
+        let next = page.next_page.map(|number| Self {
+            agb: self.agb,
+            place: Ok(FilePlace {
+                page: number,
+                before,
+                had: 0,
+                ..place
+            }),
+        });
+        Ok((page, next))
+    }
+}
+
+impl Source for FileSource {
+    type Page = FilePage;
+    type Item = FileEntry;
+
+    fn fetch(self) -> BoxFuture<'static, Result<(FilePage, Option<Self>)>> {
+        Box::pin(async move {
+            let (page, next) = self.next_page().await?;
+            Ok((page.into_inner(), next))
+        })
+    }
+
+    fn items(page: FilePage) -> Vec<FileEntry> {
+        page.entries
+    }
+
+    fn place(&self) -> Option<Continuation> {
+        self.place.as_ref().ok().cloned().map(Continuation::from)
+    }
+}
+
+async fn fetch(agb: &Agb, query: FileQuery, before: u64) -> Result<Response<FilePage>> {
+    let (number, size) = (query.page, query.page_size);
+    let response = call(agb, Operation::DescribeContextFiles, |wire| {
+        wire.list_files(query.clone())
+    })
+    .await?;
+    let request_id = response.request_id().map(str::to_owned);
+    Ok(response.map(|envelope| {
+        let (entries, total_count) = content(envelope);
+        let more = has_more(entries.len(), size, before, total_count);
+        FilePage {
+            next_page: if more { number.checked_add(1) } else { None },
+            entries: entries.into_iter().map(FileEntry::from_wire).collect(),
+            page_number: number,
+            total_count,
+            request_id,
+        }
+    }))
+}
+
+/// The entries and the count, which stands beside `data` or, should that ever be an object, inside it.
+fn content(envelope: DescribeContextFilesResponse) -> (Vec<types::FileEntry>, Option<u64>) {
+    let (entries, inner) = match envelope.data {
+        Some(FileListData::Array(entries)) => (entries, None),
+        Some(FileListData::FileListObject(object)) => {
+            (object.items.unwrap_or_default(), object.count)
+        }
+        None => (Vec::new(), None),
+    };
+    let count = envelope.count.or(inner);
+    (entries, count.and_then(|count| u64::try_from(count).ok()))
+}
+
+/// Whether there is a page after this one. The count tells; an empty page is always the last, so that a folder that
+/// shrinks meanwhile ends. Without a count, a page that is not full is the last.
+fn has_more(entries: usize, size: u32, before: u64, total: Option<u64>) -> bool {
+    match total {
+        Some(total) => entries > 0 && before.saturating_add(entries as u64) < total,
+        None => entries >= size as usize,
+    }
+}

@@ -1,0 +1,463 @@
+//! Going through a tree of folders, whether or not a listing descends by itself.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    vec::IntoIter,
+};
+
+use futures_core::{FusedStream, Stream};
+
+use super::{FileEntry, ListFiles, source::FileSource};
+use crate::{
+    Error, ErrorKind, FolderPath, Operation, Result,
+    page::{Pages, named_stream},
+};
+
+named_stream! {
+    /// Everything below a folder, without the folder itself. From [`ListFiles::walk`]; any error ends it.
+    ///
+    /// It is right whether a listing shows the entries of its folder alone or those below them too. A folder is
+    /// listed if the listing that named it showed nothing in it; what lies in it was told already otherwise.
+    ///
+    /// **Order.** One folder after another, entries as the service gives them, then the folders among them in the
+    /// order of their paths. Where a listing shows one folder alone, a folder comes before what is in it; where it
+    /// descends, that is the service's choice.
+    ///
+    /// **No entry twice.** A folder never comes twice. Files are compared with the two latest pages, so
+    /// entries that are added while a folder is listed, and so push others on to its next page, repeat none unless
+    /// more than a page of them comes between two calls. As in any numbered listing, entries that are removed
+    /// meanwhile can make others be passed over.
+    ///
+    /// **Memory.** Two pages (three with [`prefetch`](ListFiles::prefetch)), the path of each folder that the open
+    /// listing has shown, and the paths of the folders still to be listed, which lie beside the way from the top
+    /// to the open folder: at most the depth of the tree times the most folders in one folder. The number of files
+    /// does not matter. A listing that descends shows all folders of the tree, so there it is a path for each.
+    FileWalk, Walk, FileEntry
+}
+
+impl FileWalk {
+    pub(super) fn new(listing: ListFiles) -> Self {
+        let (folder, ahead) = (
+            listing.folder().cloned().unwrap_or_default(),
+            listing.fetches_ahead(),
+        );
+        Self(Walk {
+            template: listing.of(FolderPath::root()),
+            pending: Vec::new(),
+            open: Some(Open::new(&folder, listing.into_pages(ahead))),
+        })
+    }
+}
+
+struct Walk {
+    /// What every listing is made after.
+    template: ListFiles,
+    /// Folders still to be listed, the next one last: going down first keeps it short.
+    pending: Vec<FolderPath>,
+    open: Option<Open>,
+}
+
+impl Walk {
+    fn end_with(&mut self, error: Error) -> Poll<Option<Result<FileEntry>>> {
+        self.pending.clear();
+        self.open = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Stream for Walk {
+    type Item = Result<FileEntry>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let Some(open) = &mut self.open else {
+                let Some(folder) = self.pending.pop() else {
+                    return Poll::Ready(None);
+                };
+                let listing = self.template.of(folder.clone());
+                let ahead = listing.fetches_ahead();
+                self.open = Some(Open::new(&folder, listing.into_pages(ahead)));
+                continue;
+            };
+            if let Some(entry) = open.next_new() {
+                return Poll::Ready(Some(Ok(entry)));
+            }
+            match ready!(Pin::new(&mut open.pages).poll_next(cx)) {
+                Some(Ok(page)) => open.turn_to(page.entries),
+                Some(Err(error)) => return self.end_with(error),
+                None => match open.unlisted() {
+                    Ok(folders) => {
+                        self.pending.extend(folders.into_iter().rev());
+                        self.open = None;
+                    }
+                    Err(error) => return self.end_with(error),
+                },
+            }
+        }
+    }
+}
+
+impl FusedStream for Walk {
+    fn is_terminated(&self) -> bool {
+        self.open.is_none() && self.pending.is_empty()
+    }
+}
+
+/// The folder that is being listed.
+struct Open {
+    /// Its path with a slash at the end.
+    prefix: String,
+    pages: Pages<FileSource>,
+    page: IntoIter<FileEntry>,
+    /// What the listing has shown of the folders below, by path.
+    folders: BTreeMap<String, Shown>,
+    /// Paths of the files in the page and in the one before it.
+    files: [HashSet<String>; 2],
+}
+
+#[derive(Default)]
+struct Shown {
+    itself: bool,
+    content: bool,
+}
+
+impl Open {
+    fn new(folder: &FolderPath, pages: Pages<FileSource>) -> Self {
+        Self {
+            prefix: format!("{}/", folder.as_str().trim_end_matches('/')),
+            pages,
+            page: Vec::new().into_iter(),
+            folders: BTreeMap::new(),
+            files: Default::default(),
+        }
+    }
+
+    fn turn_to(&mut self, page: Vec<FileEntry>) {
+        self.page = page.into_iter();
+        self.files.swap(0, 1);
+        self.files[0].clear();
+    }
+
+    /// The next entry of the page that lies in the folder and has not been delivered.
+    fn next_new(&mut self) -> Option<FileEntry> {
+        while let Some(entry) = self.page.next() {
+            let path = self.path_of(&entry);
+            // Neither the folder itself, nor what a service shows that does not look at the folder asked for.
+            if !path.starts_with(&self.prefix) || path == self.prefix {
+                continue;
+            }
+            self.mark_content(&path);
+            if self.is_new(path, entry.is_folder()) {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// The path in one form, however the service writes it.
+    fn path_of(&self, entry: &FileEntry) -> String {
+        if entry.path.is_empty() {
+            return format!("{}{}", self.prefix, entry.name);
+        }
+        format!("/{}", entry.path.trim_matches('/'))
+    }
+
+    /// Every folder between the open one and the path has content that is shown here.
+    fn mark_content(&mut self, path: &str) {
+        let below = self.prefix.len();
+        for (slash, _) in path[below..].match_indices('/') {
+            let folder = &path[..below + slash];
+            match self.folders.get_mut(folder) {
+                Some(shown) => shown.content = true,
+                None => {
+                    let shown = Shown {
+                        itself: false,
+                        content: true,
+                    };
+                    self.folders.insert(folder.to_owned(), shown);
+                }
+            }
+        }
+    }
+
+    fn is_new(&mut self, path: String, folder: bool) -> bool {
+        if folder {
+            let shown = self.folders.entry(path).or_default();
+            return !std::mem::replace(&mut shown.itself, true);
+        }
+        !self.files[1].contains(&path) && self.files[0].insert(path)
+    }
+
+    /// The folders that were named and nothing in them shown.
+    fn unlisted(&mut self) -> Result<Vec<FolderPath>> {
+        let folders = std::mem::take(&mut self.folders).into_iter();
+        folders
+            .filter(|(_, shown)| shown.itself && !shown.content)
+            .map(|(path, _)| FolderPath::new(path).map_err(unlistable))
+            .collect()
+    }
+}
+
+fn unlistable(error: Error) -> Error {
+    let message = format!(
+        "the service named a folder that can't be listed: {}",
+        error.message()
+    );
+    Error::new(ErrorKind::InvalidResponse, message).with_operation(Operation::DescribeContextFiles)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use futures_util::TryStreamExt;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        Agb, ContextId,
+        wire::{MockWire, answer},
+    };
+
+    /// How a service lists; what the real one does is not known.
+    #[derive(Debug, Clone)]
+    struct Habits {
+        /// Levels that one listing shows.
+        levels: usize,
+        /// Whether the last paths come first: content before its folder, where it descends.
+        backwards: bool,
+        /// Whether a folder is in its own listing.
+        names_itself: bool,
+        /// Whether the paths of folders end with a slash.
+        slash: bool,
+        /// Whether the folder asked for is not looked at.
+        always_root: bool,
+    }
+
+    const PLAIN: Habits = Habits {
+        levels: 1,
+        backwards: false,
+        names_itself: false,
+        slash: false,
+        always_root: false,
+    };
+
+    /// Paths of folders and files below the root; a folder's last segment starts with `d`.
+    type Tree = BTreeSet<String>;
+
+    fn is_folder(path: &str) -> bool {
+        path.rsplit('/').next().unwrap().starts_with('d')
+    }
+
+    fn listed(tree: &Tree, habits: &Habits, folder: &str) -> Vec<Value> {
+        let folder = if habits.always_root { "/" } else { folder };
+        let prefix = format!("{}/", folder.trim_end_matches('/'));
+        let levels = if habits.always_root {
+            usize::MAX
+        } else {
+            habits.levels
+        };
+        let mut paths: Vec<&str> = tree
+            .iter()
+            .map(String::as_str)
+            .filter(|path| {
+                path.strip_prefix(&prefix)
+                    .is_some_and(|rest| rest.matches('/').count() < levels)
+            })
+            .collect();
+        if habits.names_itself {
+            paths.insert(0, folder);
+        }
+        if habits.backwards {
+            paths.reverse();
+        }
+        let entry = |path: &str| {
+            let folder = path == "/" || is_folder(path);
+            let slash = if folder && habits.slash { "/" } else { "" };
+            let kind = if folder { "folder" } else { "file" };
+            json!({"filePath": format!("{path}{slash}"), "fileType": kind})
+        };
+        paths.into_iter().map(entry).collect()
+    }
+
+    fn service(tree: Tree, habits: Habits) -> MockWire {
+        let mut wire = MockWire::new();
+        wire.expect_list_files().returning(move |query| {
+            let all = listed(&tree, &habits, query.folder.as_str());
+            let start = ((query.page - 1) * query.page_size) as usize;
+            let page: Vec<&Value> = all
+                .iter()
+                .skip(start)
+                .take(query.page_size as usize)
+                .collect();
+            answer(json!({"success": true, "data": page, "count": all.len()}))
+        });
+        wire
+    }
+
+    fn list(wire: MockWire) -> ListFiles {
+        let id = ContextId::new("SdkCtx-1").unwrap();
+        Agb::on(wire).contexts().files(&id).list()
+    }
+
+    /// A tree from the paths of its leaves, some of which are folders with nothing in them.
+    fn trees() -> impl Strategy<Value = Tree> {
+        let leaf = (prop::collection::vec("d[ab]", 0..4), "[df][xy]");
+        prop::collection::vec(leaf, 0..25).prop_map(|leaves| {
+            let mut tree = Tree::new();
+            for (folders, leaf) in leaves {
+                let mut path = String::new();
+                for segment in folders.iter().chain([&leaf]) {
+                    path = format!("{path}/{segment}");
+                    tree.insert(path.clone());
+                }
+            }
+            tree
+        })
+    }
+
+    fn habits() -> impl Strategy<Value = Habits> {
+        let levels = prop_oneof![Just(1), Just(2), Just(3), Just(usize::MAX)];
+        (levels, any::<[bool; 4]>()).prop_map(
+            |(levels, [backwards, names_itself, slash, always_root])| Habits {
+                levels,
+                backwards,
+                names_itself,
+                slash,
+                always_root,
+            },
+        )
+    }
+
+    async fn paths(walk: FileWalk) -> Vec<String> {
+        let entries: Vec<FileEntry> = walk.try_collect().await.unwrap();
+        let path = |entry: &FileEntry| entry.path.trim_end_matches('/').to_owned();
+        entries.iter().map(path).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_entry_comes_once_however_the_service_lists(
+            tree in trees(), habits in habits(), size in 1_u32..7, prefetch: bool,
+            top in prop_oneof![Just("/"), Just("/da"), Just("/da/db"), Just("/dnone")],
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            let below = format!("{}/", top.trim_end_matches('/'));
+            let expected: Vec<&String> = tree.iter().filter(|path| path.starts_with(&below)).collect();
+            let listing = list(service(tree.clone(), habits.clone()));
+            let walk = listing.under(top).page_size(size).prefetch(prefetch).walk();
+            let walked = runtime.block_on(paths(walk));
+            if habits.levels == 1 && !habits.always_root {
+                for (at, path) in walked.iter().enumerate() {
+                    let parent = path.rsplit_once('/').unwrap().0;
+                    let before = walked[..at].iter().any(|earlier| earlier == parent);
+                    prop_assert!(before || parent == top.trim_end_matches('/'), "{walked:?}");
+                }
+            }
+            let mut sorted: Vec<&String> = walked.iter().collect();
+            sorted.sort();
+            prop_assert_eq!(sorted, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_shows_the_whole_tree_is_asked_once() {
+        let tree = Tree::from(["/da", "/da/db", "/da/db/f"].map(String::from));
+        let all = listed(&tree, &Habits { levels: 9, ..PLAIN }, "/");
+        let mut wire = MockWire::new();
+        wire.expect_list_files()
+            .times(1)
+            .returning(move |_| answer(json!({"success": true, "data": all, "count": 3})));
+        assert_eq!(paths(list(wire).walk()).await.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn entries_that_are_pushed_to_the_next_page_come_once() {
+        let mut wire = MockWire::new();
+        wire.expect_list_files().times(3).returning(|query| {
+            // Two more at the front before each page but the first.
+            let start = (query.page - 1) * 2;
+            let entries: Vec<Value> = (start..start + 4)
+                .map(|n| json!({"filePath": format!("/f{n}")}))
+                .collect();
+            answer(json!({"success": true, "data": entries, "count": 12}))
+        });
+        let walk = list(wire).page_size(4).walk();
+        let expected: Vec<String> = (0..8).map(|n| format!("/f{n}")).collect();
+        assert_eq!(paths(walk).await, expected);
+    }
+
+    #[tokio::test]
+    async fn what_waits_to_be_listed_is_bounded_by_depth_and_breadth() {
+        let mut tree = Tree::new();
+        for path in ["", "/d1", "/d1/d1", "/d1/d1/d1"] {
+            tree.extend((0..5).map(|n| format!("{path}/d{n}")));
+            tree.extend((0..50).map(|n| format!("{path}/f{n}")));
+        }
+        let mut walk = list(service(tree.clone(), PLAIN)).page_size(7).walk();
+        let mut seen = 0;
+        while let Some(entry) = walk.next().await {
+            entry.unwrap();
+            seen += 1;
+            assert!(walk.0.pending.len() <= 4 * 5);
+            let open = walk.0.open.as_ref().unwrap();
+            assert!(open.folders.len() <= 5);
+            assert!(open.files.iter().all(|page| page.len() <= 7));
+        }
+        assert_eq!(seen, tree.len());
+    }
+
+    #[tokio::test]
+    async fn an_error_ends_a_walk() {
+        let mut wire = MockWire::new();
+        wire.expect_list_files().times(2).returning(|query| {
+            if query.folder.as_str() == "/" {
+                let entries = listed(&Tree::from(["/da", "/db"].map(String::from)), &PLAIN, "/");
+                return answer(json!({"success": true, "data": entries, "count": 2}));
+            }
+            answer(json!({"success": false, "code": "InvalidParameter.Scripted"}))
+        });
+        let mut walk = list(wire).walk();
+        for _ in 0..2 {
+            walk.next().await.unwrap().unwrap();
+        }
+        assert!(!walk.is_terminated());
+        let error = walk.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        assert!(walk.is_terminated());
+        assert!(walk.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_can_not_be_asked_for_is_an_error_behind_its_entry() {
+        let mut wire = MockWire::new();
+        wire.expect_list_files().times(1).returning(|_| {
+            let entry = json!({"filePath": "/a\\b", "fileType": "folder"});
+            answer(json!({"success": true, "data": [entry], "count": 1}))
+        });
+        let mut walk = list(wire).walk();
+        walk.next().await.unwrap().unwrap();
+        let error = walk.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+        assert!(walk.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_walk_from_within_a_listing_is_refused() {
+        for listing in [
+            list(MockWire::new()).start_at_page(2),
+            list(MockWire::new()).page_size(0),
+            list(MockWire::new()).under("relative"),
+        ] {
+            let error = listing.walk().next().await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        }
+    }
+}

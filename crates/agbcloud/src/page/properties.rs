@@ -1,0 +1,318 @@
+//! What holds for every listing: its pages are its items, in order, none twice, wherever it breaks off.
+
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use futures_core::future::BoxFuture;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::{
+    Agb, ContextId, ContextItems, ContextPages, Continuation, Error, ErrorKind, FileItems,
+    FilePages, Files, Result,
+    wire::{MockWire, answer},
+};
+
+/// Which calls fail, counted from 0 over all streams.
+type Faults = BTreeSet<usize>;
+
+/// What both streams of both listings have, in names of items.
+trait Listing: Send {
+    fn next(&mut self) -> BoxFuture<'_, Option<Result<Vec<String>>>>;
+    fn place(&self) -> Option<Continuation>;
+}
+
+macro_rules! listing {
+    ($name:ident, $names:expr) => {
+        impl Listing for $name {
+            fn next(&mut self) -> BoxFuture<'_, Option<Result<Vec<String>>>> {
+                Box::pin(async move { Some($name::next(self).await?.map($names)) })
+            }
+
+            fn place(&self) -> Option<Continuation> {
+                self.continuation()
+            }
+        }
+    };
+}
+
+listing!(ContextItems, |context| vec![context.name]);
+listing!(FileItems, |entry| vec![entry.path]);
+listing!(ContextPages, |page| page
+    .contexts
+    .into_iter()
+    .map(|context| context.name)
+    .collect());
+listing!(FilePages, |page| page
+    .entries
+    .into_iter()
+    .map(|entry| entry.path)
+    .collect());
+
+fn refusal() -> Value {
+    json!({"success": false, "code": "InvalidParameter.Scripted", "message": "scripted"})
+}
+
+/// Contexts `n0`, `n1` …, with their numbers as tokens; fewer in a page than asked if the service caps it.
+fn contexts(total: usize, cap: usize, faults: Faults) -> MockWire {
+    let calls = AtomicUsize::new(0);
+    let mut wire = MockWire::new();
+    wire.expect_list_contexts().returning(move |query| {
+        if faults.contains(&calls.fetch_add(1, Ordering::SeqCst)) {
+            return answer(refusal());
+        }
+        let start: usize = query.token.map_or(0, |token| token.parse().unwrap());
+        let end = total.min(start + cap.min(query.page_size as usize));
+        let data: Vec<Value> = (start..end)
+            .map(|n| json!({"id": format!("SdkCtx-{n}"), "name": format!("n{n}")}))
+            .collect();
+        let next = (end < total).then(|| end.to_string());
+        answer(json!({"success": true, "data": data, "nextToken": next, "totalCount": total}))
+    });
+    wire
+}
+
+/// A folder of files `/n0`, `/n1` …; without the count, the last page is the one that is not full.
+fn folder(total: usize, count: bool, faults: Faults) -> MockWire {
+    let calls = AtomicUsize::new(0);
+    let mut wire = MockWire::new();
+    wire.expect_list_files().returning(move |query| {
+        if faults.contains(&calls.fetch_add(1, Ordering::SeqCst)) {
+            return answer(refusal());
+        }
+        let start = ((query.page - 1) * query.page_size) as usize;
+        let page: Range<usize> = start.min(total)..total.min(start + query.page_size as usize);
+        let data: Vec<Value> = page
+            .map(|n| json!({"filePath": format!("/n{n}")}))
+            .collect();
+        let count = count.then_some(total);
+        answer(json!({"success": true, "data": data, "count": count}))
+    });
+    wire
+}
+
+fn files(agb: &Agb) -> Files {
+    agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap())
+}
+
+/// How one stream is opened and how much is taken of it before it is dropped.
+#[derive(Debug, Clone)]
+struct Leg {
+    taken: usize,
+    page_size: u32,
+    prefetch: bool,
+    by_item: bool,
+    /// Lets the page ahead arrive before the stream is dropped.
+    lingers: bool,
+}
+
+fn legs() -> impl Strategy<Value = Vec<Leg>> {
+    let leg = (0_usize..12, 1_u32..9, any::<[bool; 3]>()).prop_map(
+        |(taken, page_size, [prefetch, by_item, lingers])| Leg {
+            taken,
+            page_size,
+            prefetch,
+            by_item,
+            lingers,
+        },
+    );
+    prop::collection::vec(leg, 1..8)
+}
+
+type Open = dyn Fn(&Leg, Option<Continuation>) -> Box<dyn Listing>;
+
+fn list_contexts(agb: Agb) -> Box<Open> {
+    Box::new(move |leg, place| {
+        let mut listing = agb.contexts().list().page_size(leg.page_size);
+        listing = listing.prefetch(leg.prefetch);
+        if let Some(place) = place {
+            listing = listing.start_at(place);
+        }
+        if leg.by_item {
+            Box::new(listing.by_item())
+        } else {
+            Box::new(listing.by_page())
+        }
+    })
+}
+
+fn list_files(agb: Agb) -> Box<Open> {
+    Box::new(move |leg, place| {
+        let mut listing = files(&agb).list().page_size(leg.page_size);
+        listing = listing.prefetch(leg.prefetch);
+        if let Some(place) = place {
+            listing = listing.start_at(place);
+        }
+        if leg.by_item {
+            Box::new(listing.by_item())
+        } else {
+            Box::new(listing.by_page())
+        }
+    })
+}
+
+/// Opens a stream, takes some of it, drops it and goes on from its continuation, kept as text; the last leg goes to
+/// the end. An error ends a leg early. Gives all that was delivered and the errors.
+async fn run(open: &Open, legs: &[Leg]) -> (Vec<String>, Vec<Error>) {
+    let (mut items, mut errors) = (Vec::new(), Vec::new());
+    let mut place = None;
+    for number in 0.. {
+        let last = number + 1 >= legs.len();
+        let leg = &legs[number.min(legs.len() - 1)];
+        let mut stream = open(leg, place);
+        let mut left = if last { usize::MAX } else { leg.taken };
+        while left > 0 {
+            left -= 1;
+            match stream.next().await {
+                Some(Ok(names)) => items.extend(names),
+                Some(Err(error)) => {
+                    errors.push(error);
+                    assert!(stream.next().await.is_none(), "an error ends a stream");
+                    break;
+                }
+                None => {
+                    assert_eq!(stream.place(), None, "everything has been delivered");
+                    break;
+                }
+            }
+        }
+        if leg.lingers {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        let Some(kept) = stream.place() else { break };
+        let text = serde_json::to_string(&kept).unwrap();
+        place = Some(serde_json::from_str(&text).unwrap());
+    }
+    (items, errors)
+}
+
+fn check(wire: MockWire, list: fn(Agb) -> Box<Open>, legs: &[Leg], total: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let open = list(Agb::on(wire));
+    let (items, errors) = runtime.block_on(run(&*open, legs));
+    let expected: Vec<String> = (0..total).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = items
+        .iter()
+        .map(|item| item.trim_start_matches('/'))
+        .collect();
+    assert_eq!(names, expected);
+    assert!(errors.iter().all(|error| {
+        error.kind() == ErrorKind::Rejected && error.code() == Some("InvalidParameter.Scripted")
+    }));
+}
+
+proptest! {
+    #[test]
+    fn contexts_come_once_and_in_order_wherever_the_listing_breaks_off(
+        total in 0_usize..60, cap in 1_usize..9, legs in legs(),
+        faults in prop::collection::btree_set(0_usize..30, 0..8),
+    ) {
+        check(contexts(total, cap, faults), list_contexts, &legs, total);
+    }
+
+    #[test]
+    fn files_come_once_and_in_order_wherever_the_listing_breaks_off(
+        total in 0_usize..60, count: bool, legs in legs(),
+        faults in prop::collection::btree_set(0_usize..30, 0..8),
+    ) {
+        check(folder(total, count, faults), list_files, &legs, total);
+    }
+}
+
+/// The faults above are of use only if they are met.
+#[tokio::test(start_paused = true)]
+async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on() {
+    for prefetch in [false, true] {
+        let agb = Agb::on(contexts(10, 3, Faults::from([2])));
+        let leg = Leg {
+            taken: 0,
+            page_size: 3,
+            prefetch,
+            by_item: true,
+            lingers: true,
+        };
+        let mut stream = agb.contexts().list().prefetch(prefetch).by_item();
+        for _ in 0..6 {
+            stream.next().await.unwrap().unwrap();
+        }
+        assert!(stream.next().await.unwrap().is_err());
+        let (items, errors) = {
+            let place = stream.continuation();
+            assert_eq!(place, Some("6".into()));
+            let open = list_contexts(agb);
+            let open = move |leg: &Leg, next: Option<Continuation>| {
+                open(leg, next.or_else(|| place.clone()))
+            };
+            run(&open, &[leg]).await
+        };
+        assert_eq!(items, ["n6", "n7", "n8", "n9"]);
+        assert!(errors.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
+    let agb = Agb::on({
+        let mut wire = folder(5, true, Faults::new());
+        wire.expect_list_contexts().never();
+        wire
+    });
+    let mut entries = files(&agb).list().page_size(2).by_item();
+    entries.next().await.unwrap().unwrap();
+    let place = entries.continuation().unwrap();
+
+    let mut contexts = agb.contexts().list().start_at(place.clone()).by_item();
+    let error = contexts.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(contexts.continuation(), None);
+
+    let other = agb.contexts().files(&ContextId::new("SdkCtx-2").unwrap());
+    for listing in [
+        files(&agb).list().start_at("a token".into()),
+        files(&agb).list().under("/b").start_at(place.clone()),
+        other.list().start_at(place.clone()),
+    ] {
+        let error = listing.send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.operation().is_some());
+    }
+
+    let rest = files(&agb)
+        .list()
+        .page_size(1)
+        .start_at(place)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!((rest.entries.len(), rest.next_page), (1, Some(2)));
+}
+
+#[tokio::test]
+async fn a_page_that_has_shrunk_meanwhile_ends_too() {
+    let agb = Agb::on(folder(5, true, Faults::new()));
+    let mut entries = files(&agb).list().page_size(5).by_item();
+    for _ in 0..4 {
+        entries.next().await.unwrap().unwrap();
+    }
+    let place = entries.continuation().unwrap();
+    let shrunk = Agb::on(folder(2, true, Faults::new()));
+    let mut rest = files(&shrunk).list().start_at(place).by_item();
+    assert!(rest.next().await.is_none());
+}
+
+#[tokio::test]
+async fn the_empty_token_is_the_start() {
+    let agb = Agb::on(contexts(3, 9, Faults::new()));
+    for token in ["", "1"] {
+        let page = agb.contexts().list().start_at(token).send().await;
+        let expected = if token.is_empty() { 3 } else { 2 };
+        assert_eq!(page.unwrap().contexts.len(), expected);
+    }
+}

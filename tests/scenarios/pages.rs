@@ -1,0 +1,177 @@
+//! Listings that are broken off and taken up again, fetched ahead, and whole trees.
+
+use std::collections::BTreeSet;
+
+use agbcloud::{Continuation, ErrorKind};
+use futures_util::TryStreamExt;
+
+use crate::support::{World, sdk};
+
+/// As it would go through a file or a queue.
+fn kept(place: Option<Continuation>) -> Continuation {
+    let text = serde_json::to_string(&place.unwrap()).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page() {
+    let world = World::new().await;
+    let contexts = world.agb.contexts();
+    let mut made = Vec::new();
+    for number in 0..25 {
+        let name = format!("n{number:02}");
+        made.push(contexts.get_or_create(name).await.unwrap().into_inner());
+    }
+    for (prefetch, taken, next_size) in [
+        (false, 14, 10),
+        (true, 14, 10),
+        (true, 17, 4),
+        (false, 20, 1),
+    ] {
+        let mut before = contexts.list().page_size(10).prefetch(prefetch).by_item();
+        let mut listed = Vec::new();
+        for _ in 0..taken {
+            listed.push(before.next().await.unwrap().unwrap());
+        }
+        let place = kept(before.continuation());
+        drop(before);
+
+        let other = sdk(&world.server, crate::support::KEY);
+        let listing = other.contexts().list().page_size(next_size);
+        let mut after = listing.prefetch(prefetch).start_at(place).by_item();
+        while let Some(context) = after.next().await {
+            listed.push(context.unwrap());
+        }
+        assert_eq!(listed, made);
+        assert_eq!(after.continuation(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
+    let world = World::new().await;
+    let contexts = world.agb.contexts();
+    for number in 0..9 {
+        contexts.get_or_create(format!("n{number}")).await.unwrap();
+    }
+    let mut pages = contexts.list().page_size(3).by_page();
+    let first = pages.next().await.unwrap().unwrap();
+    let place = kept(pages.continuation());
+    for context in &first.contexts {
+        contexts.delete(&context.id).await.unwrap();
+    }
+    let rest = contexts.list().page_size(3).start_at(place).by_item();
+    let names: Vec<String> = rest
+        .map_ok(|context| context.name)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(names, ["n3", "n4", "n5", "n6", "n7", "n8"]);
+}
+
+#[tokio::test]
+async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_it_had() {
+    let world = World::new().await;
+    let (_, files) = world.files("listed").await;
+    for number in 0..11 {
+        let path = format!("/data/{number:02}");
+        files.upload(path.as_str(), &b"x"[..]).await.unwrap();
+    }
+    let list = || files.list().under("/data");
+    let all: Vec<_> = list().by_item().try_collect().await.unwrap();
+    assert_eq!(all.len(), 11);
+    for prefetch in [false, true] {
+        let mut before = list().page_size(4).prefetch(prefetch).by_item();
+        let mut listed = Vec::new();
+        for _ in 0..6 {
+            listed.push(before.next().await.unwrap().unwrap());
+        }
+        let place = kept(before.continuation());
+        let after = list()
+            .page_size(3)
+            .prefetch(prefetch)
+            .start_at(place.clone());
+        listed.extend(after.by_item().try_collect::<Vec<_>>().await.unwrap());
+        assert_eq!(listed, all);
+
+        let elsewhere = files.list().start_at(place.clone()).send().await;
+        assert_eq!(elsewhere.unwrap_err().kind(), ErrorKind::InvalidArgument);
+        let contexts = world.agb.contexts().list().start_at(place).send().await;
+        assert_eq!(contexts.unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+}
+
+#[tokio::test]
+async fn pages_fetched_ahead_are_the_same_pages() {
+    let world = World::new().await;
+    let contexts = world.agb.contexts();
+    for number in 0..23 {
+        contexts.get_or_create(format!("n{number}")).await.unwrap();
+    }
+    let mut listings = Vec::new();
+    for prefetch in [false, true] {
+        let pages = contexts.list().page_size(5).prefetch(prefetch).by_page();
+        let pages: Vec<_> = pages
+            .map_ok(|page| (page.contexts, page.total_count))
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(pages.len(), 5);
+        listings.push(pages);
+    }
+    assert_eq!(listings[0], listings[1]);
+}
+
+#[tokio::test]
+async fn a_tree_is_walked_from_the_top_and_from_within() {
+    let world = World::new().await;
+    let (_, files) = world.files("tree").await;
+    let paths = [
+        "/a.txt",
+        "/data/1",
+        "/data/2",
+        "/data/deep/er/3",
+        "/data/deep/4",
+        "/data-not/5",
+        "/other/50 % #ü/6",
+    ];
+    for path in paths {
+        files.upload(path, &b"x"[..]).await.unwrap();
+    }
+    let mut expected: BTreeSet<String> = paths.map(String::from).into();
+    for folder in [
+        "/data",
+        "/data/deep",
+        "/data/deep/er",
+        "/data-not",
+        "/other",
+        "/other/50 % #ü",
+    ] {
+        expected.insert(folder.into());
+    }
+    for (size, prefetch) in [(100, false), (1, false), (2, true)] {
+        for top in ["/", "/data", "/other/50 % #ü", "/none"] {
+            let below = format!("{}/", top.trim_end_matches('/'));
+            let wanted: Vec<&String> = expected
+                .iter()
+                .filter(|path| path.starts_with(&below))
+                .collect();
+            let listing = files.list().under(top).page_size(size).prefetch(prefetch);
+            let walked: Vec<String> = listing
+                .walk()
+                .map_ok(|entry| entry.path)
+                .try_collect()
+                .await
+                .unwrap();
+            let mut sorted: Vec<&String> = walked.iter().collect();
+            sorted.sort();
+            assert_eq!(sorted, wanted, "{top}");
+            for (at, path) in walked.iter().enumerate() {
+                let parent = path.rsplit_once('/').unwrap().0;
+                let told =
+                    parent == top.trim_end_matches('/') || walked[..at].iter().any(|p| p == parent);
+                assert!(told, "{path} before its folder");
+            }
+        }
+    }
+}
