@@ -7,8 +7,12 @@ use serde_json::Value;
 use crate::support::{KEY, World, call};
 
 /// Failures that need a broken or overloaded service, or a client that is silent for a minute.
-const NOT_PROVOKED: [&str; 4] =
-    ["RequestTimeout", "Throttling", "InternalError", "ServiceUnavailable"];
+const NOT_PROVOKED: [&str; 4] = [
+    "RequestTimeout",
+    "Throttling",
+    "InternalError",
+    "ServiceUnavailable",
+];
 
 fn documented() -> BTreeSet<(String, String)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/context-api.yaml");

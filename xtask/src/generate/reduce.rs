@@ -53,7 +53,10 @@ fn soften(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(soften),
         Value::Object(fields) => {
             fields.retain(|name, _| {
-                !matches!(name.as_str(), "default" | "examples" | "nullable" | "x-always")
+                !matches!(
+                    name.as_str(),
+                    "default" | "examples" | "nullable" | "x-always"
+                )
             });
             if let Some(only) = only_reference(fields.get("allOf")) {
                 *value = only;
