@@ -368,6 +368,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn folders_are_gone_through_in_the_order_of_their_paths() {
+        let tree = Tree::from(["/da", "/da/f", "/db", "/db/f", "/f"].map(String::from));
+        let walk = list(service(tree, PLAIN)).walk();
+        assert_eq!(paths(walk).await, ["/da", "/db", "/f", "/da/f", "/db/f"]);
+    }
+
+    #[tokio::test]
     async fn a_listing_that_shows_the_whole_tree_is_asked_once() {
         let tree = Tree::from(["/da", "/da/db", "/da/db/f"].map(String::from));
         let all = listed(&tree, &Habits { levels: 9, ..PLAIN }, "/");
