@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use agbcloud_server::{Server, StartError};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, start};
@@ -75,17 +75,20 @@ async fn a_shutdown_lets_a_request_end() {
     let address = server.local_addr();
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
-        "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhe",
+        "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n",
         raw::target(&url)
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // The leave to go on shows that the server has taken the request up.
+    let mut leave = [0; 25];
+    stream.read_exact(&mut leave).await.unwrap();
+    assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"he").await.unwrap();
     let stopping = tokio::spawn(server.shutdown());
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(
-        TcpStream::connect(address).await.is_err(),
-        "nobody new comes in"
-    );
+    let closed = async { while TcpStream::connect(address).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(5), closed)
+        .await
+        .expect("nobody new comes in");
     stream.write_all(b"llo").await.unwrap();
     let (status, text) = raw::read(&mut stream).await;
     assert_eq!(status, 200, "{text}");
