@@ -47,6 +47,10 @@ impl Sum for Cost {
 
 /// Evenly spread on a logarithmic scale: the middle of each of so many equal parts. The shortest is still under way at
 /// the first look; one that is over by then is never seen, and takes a poll interval as with the official SDK.
+///
+/// The margin is thin and depends on the points. With 60 that include both ends, of which the first is such a short
+/// one, the lateness is 0.347 of the official loop's: over a third. Other grids of 59 to 240 points gave 0.28 to 0.33,
+/// and all of them 2.9 times the calls.
 fn durations() -> impl Iterator<Item = Duration> {
     (0..CLEARS).map(|at| {
         let part = (f64::from(at) + 0.5) / f64::from(CLEARS);
