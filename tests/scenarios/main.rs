@@ -1,5 +1,7 @@
 //! The SDK and the service together, over real sockets: the story of `agb demo` and what can go wrong in it.
 
+#![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
+
 mod bad_input;
 mod documented_codes;
 mod pages;
@@ -11,4 +13,5 @@ mod secrets;
 mod settings;
 mod story;
 mod support;
+mod tracing;
 mod transfer_faults;

@@ -33,7 +33,23 @@ pub enum BodyFault {
     TooLarge,
 }
 
-pub(crate) async fn decode<T: DeserializeOwned, E>(
+/// Reads a good answer as the generated client does: for what takes the client's place in a test.
+///
+/// # Errors
+///
+/// [`Error::UnexpectedResponse`] if the body is not a `T`, not whole, or larger than [`MAX_BODY_BYTES`]. The response in
+/// it has status, headers and what had arrived of the body.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let response = http::Response::new(r#"{"success": true}"#);
+/// let answer: agbcloud_api::types::ClearContextResponse =
+///     agbcloud_api::decode::<_, ()>(response.into()).await.unwrap().into_inner();
+/// assert_eq!(answer.success, Some(true));
+/// # }
+/// ```
+pub async fn decode<T: DeserializeOwned, E>(
     mut response: Response,
 ) -> Result<ResponseValue<T>, Error<E>> {
     let mut body = BytesMut::new();

@@ -8,7 +8,7 @@ mod hooks;
 mod signed_url;
 
 #[cfg(feature = "client")]
-pub use decode::{BodyFault, MAX_BODY_BYTES};
+pub use decode::{BodyFault, MAX_BODY_BYTES, decode};
 #[cfg(feature = "client")]
 pub use generated::client::{
     ByteStream, Client, ClientInfo, Error, ResponseValue, builder, prelude,

@@ -2,6 +2,8 @@
 //! blobs of files that were replaced or deleted. What is left to do stands in the store, so it just goes on
 //! after a restart.
 
+#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The connections of one listener: taken in, served, and ended together.
 
+#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+
 use std::time::Duration;
 
 use axum::Router;

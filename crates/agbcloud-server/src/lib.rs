@@ -28,6 +28,9 @@
 //! [`api_key`](ServerBuilder::api_key) any non-empty key will do, and the server listens on loopback addresses
 //! only. Tests set the time with a [`ManualClock`].
 
+// Tests wait for real work.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 mod blobs;
 mod builder;
 mod clear;

@@ -1,5 +1,7 @@
 //! Random bytes and names from the operating system.
 
+#![allow(clippy::disallowed_methods)] // This is where the service asks the machine for random bytes.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The operating system gave no random bytes. Nothing secret can be made without.

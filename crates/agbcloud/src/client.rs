@@ -6,10 +6,11 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::{
     AgbBuilder, Contexts, Error, ErrorKind, Result, RetryPolicy,
-    config::{ApiKey, Settings},
+    clock::Time,
+    config::{Endpoint, Settings},
     file::Store,
     retry::{Budget, Jitter, Retrying},
-    wire::{RawWire, Wire},
+    wire::{ContextApi, RawWire},
 };
 
 /// A client of the AGB Cloud Context API.
@@ -31,13 +32,16 @@ use crate::{
 pub struct Agb(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
-    pub(crate) wire: Box<dyn Wire>,
+    pub(crate) api: Arc<dyn ContextApi>,
     pub(crate) store: Store,
-    pub(crate) api_key: ApiKey,
+    time: Time,
+    /// How long a try may take; `None` where the HTTP library sees to it, which tells more of an answer that stopped
+    /// half-way.
+    timeout: Option<Duration>,
     retry: RetryPolicy,
     budget: Budget,
     jitter: Jitter,
-    endpoint: String,
+    endpoint: Endpoint,
 }
 
 impl Agb {
@@ -67,21 +71,23 @@ impl Agb {
 
     /// The base URL that calls go to.
     pub fn endpoint(&self) -> &str {
+        &self.0.endpoint.url
+    }
+
+    pub(crate) fn new(mut settings: Settings) -> Result<Self> {
+        let shared = match settings.stub.take() {
+            Some(stub) => Shared::new(stub.0, Some(settings.timeout), settings)?,
+            None => Shared::new(Arc::new(raw(&settings)?), None, settings)?,
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    pub(crate) fn endpoint_parts(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
-    pub(crate) fn new(settings: Settings) -> Result<Self> {
-        let raw =
-            agbcloud_api::Client::new_with_client(&settings.endpoint, control_client(&settings)?);
-        Ok(Self(Arc::new(Shared {
-            wire: Box::new(RawWire(raw)),
-            store: Store::new()?,
-            api_key: settings.api_key,
-            retry: settings.retry,
-            budget: Budget::default(),
-            jitter: Box::new(fastrand::f64),
-            endpoint: settings.endpoint,
-        })))
+    pub(crate) fn time(&self) -> &Time {
+        &self.0.time
     }
 
     pub(crate) fn retrying(&self) -> Retrying<'_> {
@@ -89,34 +95,50 @@ impl Agb {
             retry,
             budget,
             jitter,
+            time,
+            timeout,
             ..
         } = &*self.0;
         Retrying {
             policy: retry,
             budget,
             jitter,
+            time,
+            timeout: *timeout,
         }
     }
 
-    /// A client that speaks to a scripted wire, and waits as long as it ever would between tries.
+    /// A client that speaks to a mock, and waits as long as it ever would between tries.
     #[cfg(test)]
-    pub(crate) fn on(wire: impl Wire + 'static) -> Self {
-        Self(Arc::new(Shared {
-            wire: Box::new(wire),
-            store: Store::new().unwrap(),
-            api_key: ApiKey::new("test-key".to_owned()),
-            retry: RetryPolicy::default(),
+    pub(crate) fn on(api: impl ContextApi + 'static) -> Self {
+        let builder = Self::builder().endpoint("http://wire.test");
+        builder.stub(api).jitter(|| 1.0).build().unwrap()
+    }
+}
+
+impl Shared {
+    fn new(
+        api: Arc<dyn ContextApi>,
+        timeout: Option<Duration>,
+        settings: Settings,
+    ) -> Result<Self> {
+        Ok(Self {
+            api,
+            store: Store::new(settings.time.clone())?,
+            time: settings.time,
+            timeout,
+            retry: settings.retry,
             budget: Budget::default(),
-            jitter: Box::new(|| 1.0),
-            endpoint: "http://wire.test".to_owned(),
-        }))
+            jitter: settings.jitter,
+            endpoint: settings.endpoint,
+        })
     }
 }
 
 impl fmt::Debug for Agb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agb")
-            .field("endpoint", &self.0.endpoint)
+            .field("endpoint", &self.endpoint())
             .finish_non_exhaustive()
     }
 }
@@ -128,6 +150,19 @@ pub(crate) const AGENT: &str = concat!("agbcloud-rs/", env!("CARGO_PKG_VERSION")
 /// that meets the closing would fail.
 pub(crate) const IDLE: Duration = Duration::from_secs(20);
 
+fn raw(settings: &Settings) -> Result<RawWire> {
+    let client = control_client(settings)?;
+    Ok(RawWire {
+        client: agbcloud_api::Client::new_with_client(&settings.endpoint.url, client),
+        api_key: settings.api_key.clone(),
+        time: settings.time.clone(),
+    })
+}
+
+/// How long connecting may take. A machine that is there answers within a second; one that is not should not use up
+/// the time of the whole try.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+
 fn control_client(settings: &Settings) -> Result<reqwest::Client> {
     let headers = HeaderMap::from_iter([
         (AUTHORIZATION, settings.api_key.authorization()?),
@@ -136,6 +171,7 @@ fn control_client(settings: &Settings) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .default_headers(headers)
         .timeout(settings.timeout)
+        .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)
         // A redirected call would carry the key to a place that nobody named.
         .redirect(reqwest::redirect::Policy::none())

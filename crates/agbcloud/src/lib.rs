@@ -1,7 +1,11 @@
 #![doc = include_str!("guide.md")]
+// Tests take tokio's time, paused.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod clear;
 mod client;
+#[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
+mod clock;
 mod config;
 mod context;
 mod error;
@@ -10,7 +14,11 @@ mod name;
 mod page;
 mod response;
 mod retry;
-mod time;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
+mod timestamp;
+mod trace;
+#[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
 mod wire;
 
 pub use clear::{
@@ -33,7 +41,7 @@ pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
 pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use response::Response;
 pub use retry::{Attempt, RetryPolicy, StoppedBy};
-pub use time::Timestamp;
+pub use timestamp::Timestamp;
 
 /// Compiles the README's example.
 #[cfg(doctest)]

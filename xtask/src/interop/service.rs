@@ -1,5 +1,7 @@
 //! `agb serve` as a user runs it: built, started on a free port, stopped by SIGTERM.
 
+#![allow(clippy::disallowed_methods)] // A real process is waited for in real time.
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

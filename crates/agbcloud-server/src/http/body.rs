@@ -1,5 +1,7 @@
 //! Bodies of requests: read with limits in size and time.
 
+#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+
 use std::time::Duration;
 
 use axum::body::Body;

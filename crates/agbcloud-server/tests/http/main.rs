@@ -1,5 +1,7 @@
 //! The service over real sockets, as any HTTP client sees it.
 
+#![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
+
 // As test code these may unwrap; clippy tells it by the attribute.
 #[cfg(test)]
 mod bad_input;

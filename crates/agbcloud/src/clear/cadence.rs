@@ -5,12 +5,13 @@ use std::time::Duration;
 /// Before the first look.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// Every later wait is this, and a part of the time already waited.
-const BASE: Duration = Duration::from_millis(220);
+/// Every later wait is this,
+const BASE: Duration = Duration::from_millis(260);
 
-/// That part, which bounds how late the news is. By itself it would ask far too often at first: with the base added,
-/// it costs less than three times the official SDK's calls (see `comparison.rs`).
-const PART: u32 = 8;
+/// and so much for the square root of the seconds already waited. Of all ways to spend a number of looks on clears
+/// whose lengths are spread evenly on a logarithmic scale, waits that grow with the square root of the time tell the
+/// end soonest; a fixed part of the time looks too often at first and too seldom later (see `comparison.rs`).
+const GROWTH: Duration = Duration::from_millis(210);
 
 /// Whatever the poll interval, looks are not closer than this.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -22,7 +23,8 @@ pub(super) fn first_wait(poll_interval: Duration) -> Duration {
 
 /// How long to wait before the next look, given the time already waited.
 pub(super) fn next_wait(waited: Duration, poll_interval: Duration) -> Duration {
-    (BASE + waited / PART).min(poll_interval.max(SHORTEST))
+    let grown = GROWTH.mul_f64(waited.as_secs_f64().sqrt());
+    (BASE + grown).min(poll_interval.max(SHORTEST))
 }
 
 #[cfg(test)]
@@ -34,10 +36,16 @@ mod tests {
         let interval = Duration::from_secs(2);
         assert_eq!(first_wait(interval), FIRST);
         assert_eq!(
-            next_wait(Duration::from_secs(8), interval),
-            Duration::from_millis(1220)
+            next_wait(Duration::from_secs(9), interval),
+            Duration::from_millis(890)
         );
-        assert_eq!(next_wait(Duration::from_secs(60), interval), interval);
+        assert_eq!(next_wait(Duration::from_secs(90), interval), interval);
+    }
+
+    #[test]
+    fn no_time_is_too_long() {
+        let interval = Duration::from_secs(2);
+        assert_eq!(next_wait(Duration::MAX, interval), interval);
     }
 
     #[test]

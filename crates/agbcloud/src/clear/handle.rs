@@ -1,16 +1,16 @@
 //! A clear that runs in the service.
 
-use tokio::time::{Duration, Instant};
+use std::time::{Duration, Instant};
 
 use super::{ClearStatuses, Cleared, Patience, status::Listener, watch::Watch};
-use crate::{Agb, ContextId, ContextState, Response, Result, context, wire::Lookup};
+use crate::{Agb, ContextId, ContextState, Response, Result, context, wire::ContextLookup};
 
 /// A clear that was started: here by [`Clear::start`](crate::Clear::start), or elsewhere and taken up by
 /// [`Contexts::resume_clear`](crate::Contexts::resume_clear). It holds nothing in the service: dropping it
 /// stops nothing.
 #[derive(Debug, Clone)]
 pub struct ClearHandle {
-    agb: Agb,
+    pub(super) agb: Agb,
     id: ContextId,
     pub(super) patience: Patience,
     pub(super) listener: Listener,
@@ -37,11 +37,11 @@ impl Origin {
 impl ClearHandle {
     pub(super) fn started(agb: Agb, id: ContextId, patience: Patience, listener: Listener) -> Self {
         Self {
+            origin: Some(Origin::at(agb.time().now())),
             agb,
             id,
             patience,
             listener,
-            origin: Some(Origin::at(Instant::now())),
         }
     }
 
@@ -94,7 +94,7 @@ impl ClearHandle {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted meanwhile, and those of any call.
     #[doc(alias = "get_clear_status")]
     pub async fn status(&self) -> Result<Response<ContextState>> {
-        let context = context::look_up(&self.agb, Lookup::Id(self.id.clone())).await?;
+        let context = context::look_up(&self.agb, ContextLookup::Id(self.id.clone())).await?;
         Ok(context.map(|context| context.state))
     }
 

@@ -140,10 +140,8 @@ impl Clear {
     #[doc(alias = "clear_async")]
     pub async fn start(self) -> Result<Response<ClearHandle>> {
         let id = self.id.clone();
-        let response = call(&self.agb, Operation::ClearContext, |wire| {
-            wire.clear_context(id.clone())
-        })
-        .await?;
+        let what = (Operation::ClearContext, &id);
+        let response = call(&self.agb, what, |api| api.clear_context(id.clone())).await?;
         Ok(response.map(|_| ClearHandle::started(self.agb, self.id, self.patience, self.listener)))
     }
 

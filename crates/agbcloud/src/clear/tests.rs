@@ -12,15 +12,15 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::{
-    ContextState, Error, ErrorKind,
-    wire::{MockWire, answer},
+    Context, ContextState, Error, ErrorKind,
+    testing::{Answer, MockContextApi, context, ok},
+    wire::answer,
 };
 
 /// A service whose clear is `clearing` from `from` to `to` after its start.
-pub(super) fn clearing_between(from: Duration, to: Duration) -> MockWire {
-    let mut wire = MockWire::new();
-    wire.expect_clear_context()
-        .returning(|_| answer(json!({"success": true})));
+pub(super) fn clearing_between(from: Duration, to: Duration) -> MockContextApi {
+    let mut wire = MockContextApi::new();
+    wire.expect_clear_context().returning(|_| ok(()));
     let start = Instant::now();
     wire.expect_get_context().returning(move |_| {
         let clearing = (from..to).contains(&start.elapsed());
@@ -29,10 +29,10 @@ pub(super) fn clearing_between(from: Duration, to: Duration) -> MockWire {
     wire
 }
 
-fn state<T: serde::de::DeserializeOwned + Send + 'static>(
-    state: &str,
-) -> crate::wire::Answer<'static, T> {
-    answer(json!({"success": true, "data": {"id": "SdkCtx-1", "state": state}}))
+fn state(state: &str) -> Answer<Context> {
+    let mut context = context("SdkCtx-1", "one");
+    context.state = ContextState::from(state.to_owned());
+    ok(context)
 }
 
 pub(super) fn id() -> ContextId {
@@ -88,9 +88,8 @@ async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_fails_in_passing_is_repeated() {
-    let mut wire = MockWire::new();
-    wire.expect_clear_context()
-        .returning(|_| answer(json!({"success": true})));
+    let mut wire = MockContextApi::new();
+    wire.expect_clear_context().returning(|_| ok(()));
     let mut looks = 0;
     wire.expect_get_context().returning(move |_| {
         looks += 1;
@@ -123,9 +122,8 @@ async fn any_patience_will_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_hangs_does_not_hang_the_waiting() {
-    let mut wire = MockWire::new();
-    wire.expect_clear_context()
-        .returning(|_| answer(json!({"success": true})));
+    let mut wire = MockContextApi::new();
+    wire.expect_clear_context().returning(|_| ok(()));
     wire.expect_get_context()
         .returning(|_| Box::pin(std::future::pending()));
     let start = Instant::now();
@@ -142,12 +140,11 @@ async fn a_look_that_hangs_does_not_hang_the_waiting() {
 }
 
 /// A service that answers the looks with these, in order, and repeats the last.
-fn looks(script: Vec<Shown>) -> (MockWire, Arc<AtomicU32>) {
+fn looks(script: Vec<Shown>) -> (MockContextApi, Arc<AtomicU32>) {
     let count = Arc::new(AtomicU32::new(0));
     let seen = count.clone();
-    let mut wire = MockWire::new();
-    wire.expect_clear_context()
-        .returning(|_| answer(json!({"success": true})));
+    let mut wire = MockContextApi::new();
+    wire.expect_clear_context().returning(|_| ok(()));
     wire.expect_get_context().returning(move |_| {
         let at = seen.fetch_add(1, Ordering::Relaxed) as usize;
         match script[at.min(script.len() - 1)] {
@@ -179,7 +176,7 @@ async fn collect(statuses: ClearStatuses) -> (Vec<ContextState>, Option<Error>) 
     (states, end)
 }
 
-async fn start(wire: MockWire) -> ClearHandle {
+async fn start(wire: MockContextApi) -> ClearHandle {
     let contexts = Agb::on(wire).contexts();
     contexts.clear(&id()).start().await.unwrap().into_inner()
 }
@@ -201,7 +198,7 @@ async fn the_stream_ends_after_the_status_with_which_the_clear_is_done() {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_carries_the_id_of_its_call() {
-    let mut wire = MockWire::new();
+    let mut wire = MockContextApi::new();
     wire.expect_get_context().returning(|_| {
         answer(json!({
             "success": true, "requestId": "r-1", "data": {"id": "SdkCtx-1", "state": "clearing"}
@@ -379,7 +376,7 @@ fn what_waits_can_be_sent_and_a_clear_cloned_and_shown() {
     send::<ClearStatuses>();
     shared::<Clear>();
     shared::<ClearTimedOut>();
-    let clear = Agb::on(MockWire::new())
+    let clear = Agb::on(MockContextApi::new())
         .contexts()
         .clear(&id())
         .on_status(|_| ());

@@ -1,13 +1,13 @@
 //! The waiting for one clear: the one loop under every way to wait.
 
-use tokio::time::{Duration, Instant, sleep_until, timeout};
+use std::time::{Duration, Instant};
 
 use super::{
     ClearHandle, ClearStatus, ClearTimedOut,
     cadence::{first_wait, next_wait},
     handle::Origin,
 };
-use crate::{ContextState, Error, ErrorKind, Operation, Response, Result, time::later};
+use crate::{ContextState, Error, ErrorKind, Operation, Response, Result, clock::Time};
 
 /// The waiting for one clear: what the looks so far have shown, and when to look again.
 pub(super) struct Watch {
@@ -27,11 +27,12 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(handle: ClearHandle) -> Self {
-        let now = Instant::now();
+        let time = handle.agb.time();
+        let now = time.now();
         let origin = handle.origin.unwrap_or(Origin::at(now));
         Self {
             began: origin.began,
-            deadline: later(handle.patience.timeout),
+            deadline: time.later(handle.patience.timeout),
             next_look: origin.began + first_wait(handle.patience.poll_interval),
             polls: 0,
             seen_clearing: origin.seen_clearing,
@@ -43,6 +44,10 @@ impl Watch {
         }
     }
 
+    fn time(&self) -> &Time {
+        self.handle.agb.time()
+    }
+
     /// Whether the last status was the one with which the clear is done.
     pub(super) fn is_done(&self) -> bool {
         self.done
@@ -51,7 +56,8 @@ impl Watch {
     /// Looks when it is time, until a look gets an answer. A look that fails in passing is repeated.
     pub(super) async fn next(&mut self) -> Result<ClearStatus> {
         while !self.over {
-            sleep_until(self.next_look.min(self.deadline)).await;
+            let moment = self.next_look.min(self.deadline);
+            self.time().sleep_until(moment).await;
             match self.look().await {
                 Ok(status) => return Ok(status),
                 Err(error) if !error.is_transient() => {
@@ -64,12 +70,12 @@ impl Watch {
     }
 
     async fn look(&mut self) -> Result<ClearStatus> {
-        let looked = Instant::now();
+        let looked = self.time().now();
         self.over = looked >= self.deadline;
         self.polls = self.polls.saturating_add(1);
         let answer = self.ask().await;
         let status = answer.map(|answer| self.learn(answer, looked));
-        self.next_look = self.after(Instant::now());
+        self.next_look = self.after(self.time().now());
         if let Ok(status) = &status {
             self.handle.listener.tell(status);
         }
@@ -78,15 +84,13 @@ impl Watch {
 
     /// One call, that must answer by the deadline or, if that is close or past, within a poll interval.
     async fn ask(&self) -> Result<Response<ContextState>> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.deadline.saturating_duration_since(self.time().now());
         let longest = left.max(self.handle.patience.poll_interval);
-        match timeout(longest, self.handle.status()).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::new(
-                ErrorKind::Timeout,
-                "the look got no answer in time",
-            )),
-        }
+        let answer = self.time().within(longest, self.handle.status()).await;
+        answer.unwrap_or_else(|| {
+            let message = "the look got no answer in time";
+            Err(Error::new(ErrorKind::Timeout, message))
+        })
     }
 
     fn learn(&mut self, answer: Response<ContextState>, looked: Instant) -> ClearStatus {
@@ -100,7 +104,7 @@ impl Watch {
         self.last = Some(state.clone());
         ClearStatus {
             state,
-            elapsed: self.began.elapsed(),
+            elapsed: self.time().since(self.began),
             polls: self.polls,
             request_id,
         }
@@ -123,7 +127,7 @@ impl Watch {
     fn telling_from(&self) -> Instant {
         self.began
             .checked_add(self.handle.patience.poll_interval)
-            .unwrap_or_else(|| later(Duration::MAX))
+            .unwrap_or_else(|| self.time().later(Duration::MAX))
     }
 
     fn too_late(&mut self) -> Error {
@@ -154,7 +158,7 @@ impl Watch {
             seen_clearing: self.seen_clearing,
         });
         ClearTimedOut {
-            elapsed: self.began.elapsed(),
+            elapsed: self.time().since(self.began),
             polls: self.polls,
             last_state: self.last.clone(),
             handle,

@@ -5,8 +5,17 @@ use reqwest::Url;
 use super::wrong;
 use crate::Result;
 
-/// Checks an endpoint and gives it with a scheme and without a slash at the end.
-pub(super) fn endpoint(given: &str) -> Result<String> {
+/// Where calls go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// With a scheme, without a slash at the end.
+    pub(crate) url: String,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+}
+
+/// Checks an endpoint.
+pub(super) fn endpoint(given: &str) -> Result<Endpoint> {
     let given = given.trim();
     let with_scheme = if given.contains("://") {
         given.to_owned()
@@ -31,7 +40,11 @@ pub(super) fn endpoint(given: &str) -> Result<String> {
             "the endpoint must not contain `?` or `#`: {example}"
         )));
     }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    Ok(Endpoint {
+        url: url.as_str().trim_end_matches('/').to_owned(),
+        host: url.host_str().unwrap_or_default().to_owned(),
+        port: url.port_or_known_default(),
+    })
 }
 
 #[cfg(test)]
@@ -47,7 +60,7 @@ mod tests {
             ("localhost:8780", "https://localhost:8780"),
             ("http://a.example/prefix/", "http://a.example/prefix"),
         ] {
-            assert_eq!(endpoint(given).unwrap(), base);
+            assert_eq!(endpoint(given).unwrap().url, base);
         }
     }
 

@@ -7,10 +7,11 @@ mod sources;
 use std::time::Duration;
 
 pub(crate) use api_key::ApiKey;
+pub(crate) use endpoint::Endpoint;
 use endpoint::endpoint;
 use sources::Sources;
 
-use crate::{Agb, Error, ErrorKind, Result, RetryPolicy};
+use crate::{Agb, Error, ErrorKind, Result, RetryPolicy, clock::Time, retry::Jitter, wire::Stub};
 
 /// The service that is called when no other is named.
 pub const DEFAULT_ENDPOINT: &str = "https://sdk-api.agb.cloud";
@@ -44,6 +45,9 @@ pub struct AgbBuilder {
     endpoint: Option<String>,
     timeout: Option<Duration>,
     retry: RetryPolicy,
+    pub(crate) time: Time,
+    pub(crate) jitter: Jitter,
+    pub(crate) stub: Option<Stub>,
 }
 
 impl AgbBuilder {
@@ -78,12 +82,14 @@ impl AgbBuilder {
     ///
     /// [`ErrorKind::Configuration`] if there is no API key or a setting can't be used.
     pub fn build(self) -> Result<Agb> {
-        Agb::new(self.settle(&Sources::of_process())?)
+        let settings = self.settle(&Sources::of_process())?;
+        Agb::new(settings)
     }
 
     fn settle(self, sources: &Sources) -> Result<Settings> {
         let api_key = match self.api_key {
             Some(key) => key,
+            None if self.stub.is_some() => ApiKey::new("stub".to_owned()),
             None => ApiKey::new(sources.find("AGB_API_KEY").ok_or_else(|| no_key(sources))?),
         };
         let given = self.endpoint.or_else(|| sources.find("AGB_ENDPOINT"));
@@ -101,6 +107,9 @@ impl AgbBuilder {
             endpoint: endpoint(given.as_deref().unwrap_or(DEFAULT_ENDPOINT))?,
             timeout,
             retry: self.retry,
+            time: self.time,
+            jitter: self.jitter,
+            stub: self.stub,
         })
     }
 }
@@ -109,10 +118,13 @@ impl AgbBuilder {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) api_key: ApiKey,
-    /// Without a slash at the end.
-    pub(crate) endpoint: String,
+    pub(crate) endpoint: Endpoint,
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
+    pub(crate) time: Time,
+    pub(crate) jitter: Jitter,
+    /// What answers calls in place of the endpoint.
+    pub(crate) stub: Option<Stub>,
 }
 
 fn wrong(message: impl Into<String>) -> Error {
@@ -195,7 +207,7 @@ mod tests {
         ] {
             let settings = settle(builder, process, dotenv).unwrap();
             assert_eq!(settings.api_key.expose(), key);
-            assert_eq!(settings.endpoint, endpoint);
+            assert_eq!(settings.endpoint.url, endpoint);
             assert_eq!(settings.timeout, Duration::from_millis(timeout));
         }
     }

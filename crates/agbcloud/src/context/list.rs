@@ -10,8 +10,9 @@ use futures_core::future::BoxFuture;
 
 use crate::{
     Agb, Context, Continuation, Error, ErrorKind, Operation, Response, Result,
+    error::Reading,
     page::{ContextPlace, Items, Pages, Source, named_stream, page_size},
-    wire::{ContextQuery, call},
+    wire::{ContextQuery, FromEnvelope, call},
 };
 
 /// A listing that has not been sent. From [`Contexts::list`](crate::Contexts::list). Order: create time.
@@ -307,47 +308,44 @@ async fn fetch(
     token: Option<String>,
 ) -> Result<Response<ContextPage>> {
     let operation = Operation::ListContexts;
-    let size = page_size(size).map_err(|error| error.with_operation(operation))?;
-    let query = ContextQuery {
-        page_size: size,
-        token,
-    };
-    let response = call(agb, operation, |wire| wire.list_contexts(query.clone())).await?;
+    let page_size = page_size(size).map_err(|error| error.with_operation(operation))?;
+    let query = ContextQuery { page_size, token };
+    let response = call(agb, operation, |api| api.list_contexts(query.clone())).await?;
     let request_id = response.request_id().map(str::to_owned);
-    response
-        .try_map(|envelope| page(envelope, request_id))
-        .map_err(|error| error.with_operation(operation))
+    Ok(response.map(|page| ContextPage { request_id, ..page }))
 }
 
-/// The fields of pagination stand beside `data`; should `data` ever be an object, inside it.
-fn page(envelope: ListContextsResponse, request_id: Option<String>) -> Result<ContextPage> {
-    let (contexts, inner) = match envelope.data {
-        Some(ContextListData::Array(contexts)) => (contexts, None),
-        Some(ContextListData::ContextListObject(mut object)) => {
-            (object.items.take().unwrap_or_default(), Some(object))
-        }
-        None => (Vec::new(), None),
-    };
-    let inner = inner.unwrap_or_default();
-    Ok(ContextPage {
-        contexts: contexts
-            .into_iter()
-            .map(Context::from_wire)
-            .collect::<Result<_>>()?,
-        next_token: envelope
-            .next_token
-            .or(inner.next_token)
-            .filter(|token| !token.is_empty()),
-        max_results: envelope
-            .max_results
-            .or(inner.max_results)
-            .and_then(|n| n.try_into().ok()),
-        total_count: envelope
-            .total_count
-            .or(inner.total_count)
-            .and_then(|n| n.try_into().ok()),
-        request_id,
-    })
+impl FromEnvelope for ContextPage {
+    type Envelope = ListContextsResponse;
+
+    /// The fields of pagination stand beside `data`; should `data` ever be an object, inside it.
+    fn from_envelope(envelope: ListContextsResponse, _: Reading<'_>) -> Result<Self> {
+        let (contexts, inner) = match envelope.data {
+            Some(ContextListData::Array(contexts)) => (contexts, None),
+            Some(ContextListData::ContextListObject(mut object)) => {
+                (object.items.take().unwrap_or_default(), Some(object))
+            }
+            None => (Vec::new(), None),
+        };
+        let inner = inner.unwrap_or_default();
+        let contexts = contexts.into_iter().map(Context::from_wire);
+        Ok(Self {
+            contexts: contexts.collect::<Result<_>>()?,
+            next_token: envelope
+                .next_token
+                .or(inner.next_token)
+                .filter(|token| !token.is_empty()),
+            max_results: envelope
+                .max_results
+                .or(inner.max_results)
+                .and_then(|n| n.try_into().ok()),
+            total_count: envelope
+                .total_count
+                .or(inner.total_count)
+                .and_then(|n| n.try_into().ok()),
+            request_id: None,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -356,7 +354,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wire::{MockWire, answer};
+    use crate::wire::{MockContextApi, answer};
 
     fn contexts(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {
         range
@@ -366,7 +364,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_is_fetched_with_the_token_of_the_one_before() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_contexts().times(4).returning(|query| {
             let start = query.token.map_or(0, |token| token.parse().unwrap());
             let end = 31.min(start + query.page_size as usize);
@@ -391,7 +389,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_repeated_token_is_an_error_after_the_good_pages() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_contexts().times(3).returning(|query| {
             let next = if query.token.as_deref() == Some("a") {
                 "b"
@@ -411,7 +409,7 @@ mod tests {
 
     #[tokio::test]
     async fn pagination_inside_data_is_read_too() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_contexts().returning(|_| {
             let data = json!({"items": contexts(0..2), "nextToken": "t", "totalCount": 9, "maxResults": 2});
             answer(json!({"success": true, "data": data}))
@@ -426,7 +424,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_size_is_refused_or_cut_before_it_is_sent() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_contexts()
             .withf(|query| query.page_size == 1000)
             .times(1)

@@ -5,9 +5,9 @@ use std::future::IntoFuture;
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Agb, Context, ContextName, Error, ErrorKind, Operation, RegionId, Response, Result,
+    Agb, Context, ContextName, Error, Operation, RegionId, Response, Result,
     name::checked,
-    wire::{Lookup, call},
+    wire::{Call, ContextLookup, call},
 };
 
 /// A look-up by name that has not been sent: await it. From
@@ -62,7 +62,7 @@ impl LookupByName {
         let region = self.region.transpose().map_err(invalid)?;
         run(
             &self.agb,
-            Lookup::Name {
+            ContextLookup::Name {
                 name,
                 create: self.create,
                 region,
@@ -82,16 +82,13 @@ impl IntoFuture for LookupByName {
 }
 
 /// Looks one context up.
-pub(crate) async fn run(agb: &Agb, lookup: Lookup) -> Result<Response<Context>> {
-    let operation = Operation::GetContext;
-    let response = call(agb, operation, |wire| wire.get_context(lookup.clone())).await?;
-    response
-        .try_map(|envelope| match envelope.data {
-            Some(context) => Context::from_wire(context),
-            None => Err(Error::new(
-                ErrorKind::InvalidResponse,
-                "the answer holds no context",
-            )),
-        })
-        .map_err(|error| error.with_operation(operation))
+pub(crate) async fn run(agb: &Agb, lookup: ContextLookup) -> Result<Response<Context>> {
+    let what = Call {
+        operation: Operation::GetContext,
+        context: match &lookup {
+            ContextLookup::Id(id) => Some(id),
+            ContextLookup::Name { .. } => None,
+        },
+    };
+    call(agb, what, |api| api.get_context(lookup.clone())).await
 }

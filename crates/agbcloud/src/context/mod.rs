@@ -12,7 +12,7 @@ pub use model::{Context, ContextState};
 use crate::{
     Agb, Clear, ClearHandle, ContextId, ContextName, Error, Files, Operation, Response, Result,
     name::checked,
-    wire::{Lookup, call},
+    wire::{ContextLookup, call, remove},
 };
 
 /// The contexts of an API key: the reference's `ContextService`. Cheap to clone.
@@ -68,7 +68,7 @@ impl Contexts {
     /// [`NotFound`](crate::ErrorKind::NotFound) if this key has no such context, and those of any call.
     #[doc(alias = "GetContext")]
     pub async fn get(&self, id: &ContextId) -> Result<Response<Context>> {
-        lookup::run(&self.agb, Lookup::Id(id.clone())).await
+        lookup::run(&self.agb, ContextLookup::Id(id.clone())).await
     }
 
     /// Gets a context by its name; await the result, or choose a [region](LookupByName::region) before.
@@ -152,15 +152,11 @@ impl Contexts {
         N::Error: Into<Error>,
     {
         let operation = Operation::ModifyContext;
-        let (id, name) = (
-            id.clone(),
-            checked(name).map_err(|error| error.with_operation(operation))?,
-        );
-        let response = call(&self.agb, operation, |wire| {
-            wire.modify_context(id.clone(), name.clone())
+        let name = checked(name).map_err(|error| error.with_operation(operation))?;
+        call(&self.agb, (operation, id), |api| {
+            api.modify_context(id.clone(), name.clone())
         })
-        .await?;
-        Ok(response.map(|_| ()))
+        .await
     }
 
     /// Deletes a context with all its files. Its name is free at once.
@@ -182,12 +178,8 @@ impl Contexts {
     /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context, and those of any call.
     #[doc(alias = "DeleteContext")]
     pub async fn delete(&self, id: &ContextId) -> Result<Response<()>> {
-        let id = id.clone();
-        let response = call(&self.agb, Operation::DeleteContext, |wire| {
-            wire.delete_context(id.clone())
-        })
-        .await?;
-        Ok(response.map(|_| ()))
+        let what = (Operation::DeleteContext, id);
+        remove(&self.agb, what, |api| api.delete_context(id.clone())).await
     }
 
     /// Deletes all files of a context and waits for it; or, with [`start`](Clear::start), does not wait.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use agbcloud_api::types;
+use agbcloud_api::types::{self, GetContextResponse};
 
-use crate::{ContextId, Error, ErrorKind, Result, Timestamp};
+use crate::{ContextId, Error, ErrorKind, Result, Timestamp, error::Reading, wire::FromEnvelope};
 
 /// A context: named, persistent storage for agent sandboxes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,15 @@ impl Context {
             last_used_at: Timestamp::from_wire(context.last_used_time),
             os_type: context.os_type,
         })
+    }
+}
+
+impl FromEnvelope for Context {
+    type Envelope = GetContextResponse;
+
+    fn from_envelope(envelope: GetContextResponse, _: Reading<'_>) -> Result<Self> {
+        let invalid = || Error::new(ErrorKind::InvalidResponse, "the answer holds no context");
+        envelope.data.ok_or_else(invalid).and_then(Self::from_wire)
     }
 }
 

@@ -24,6 +24,15 @@ pub(crate) struct Verdict {
     pub(crate) http_status_code: Option<i32>,
 }
 
+/// What an answer is read with.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// The API key, to take it out of texts that come back.
+    pub(crate) key: &'a str,
+    /// The time of day, for dates in the answer.
+    pub(crate) now: SystemTime,
+}
+
 /// What an object store says of why it refused.
 #[derive(Debug, Default)]
 pub(crate) struct StoreRefusal {
@@ -58,8 +67,9 @@ impl Error {
         status: u16,
         headers: &HeaderMap,
         verdict: Verdict,
-        key: &str,
+        reading: Reading<'_>,
     ) -> Self {
+        let Reading { key, now } = reading;
         let told = verdict
             .http_status_code
             .and_then(|code| u16::try_from(code).ok());
@@ -84,15 +94,16 @@ impl Error {
             .as_deref()
             .and_then(|id| filled(&redact(id, key)));
         error.0.request_id = id.or_else(|| redacted_request_id(headers, key));
-        error.0.retry_after = retry_after(headers, SystemTime::now());
+        error.0.retry_after = retry_after(headers, now);
         error
     }
 
     /// A failure of the raw client: no answer, or one that is not a good envelope.
-    pub(crate) async fn from_raw(error: agbcloud_api::Error, key: &str) -> Self {
+    pub(crate) async fn from_raw(error: agbcloud_api::Error, reading: Reading<'_>) -> Self {
+        let key = reading.key;
         match error {
             agbcloud_api::Error::UnexpectedResponse(response) => {
-                Self::from_answer(response, key).await
+                Self::from_answer(response, reading).await
             }
             agbcloud_api::Error::CommunicationError(error)
             | agbcloud_api::Error::InvalidUpgrade(error)
@@ -104,16 +115,16 @@ impl Error {
         }
     }
 
-    async fn from_answer(mut response: reqwest::Response, key: &str) -> Self {
+    async fn from_answer(mut response: reqwest::Response, reading: Reading<'_>) -> Self {
         let fault = response.extensions().get::<BodyFault>().cloned();
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
         let body = start_of(response).await;
         match Verdict::read(&body) {
             Some(verdict) if says_failure(status, &verdict) => {
-                Self::from_verdict(status, &headers, verdict, key)
+                Self::from_verdict(status, &headers, verdict, reading)
             }
-            _ => Self::without_envelope(status, &headers, &body, fault, key),
+            _ => Self::without_envelope(status, &headers, &body, fault, reading),
         }
     }
 
@@ -122,8 +133,9 @@ impl Error {
         headers: &HeaderMap,
         body: &[u8],
         fault: Option<BodyFault>,
-        key: &str,
+        reading: Reading<'_>,
     ) -> Self {
+        let Reading { key, now } = reading;
         let kind = match &fault {
             Some(BodyFault::Broken(error)) if error.is_timeout() => ErrorKind::Timeout,
             Some(BodyFault::Broken(_)) => ErrorKind::Connection,
@@ -136,7 +148,7 @@ impl Error {
         let mut error = Self::new(kind, describe(headers, &text, fault.as_ref(), key));
         error.0.status = Some(status);
         error.0.request_id = redacted_request_id(headers, key);
-        error.0.retry_after = retry_after(headers, SystemTime::now());
+        error.0.retry_after = retry_after(headers, now);
         error.0.body_start = Some(text).filter(|text| !text.is_empty());
         match fault {
             Some(BodyFault::Broken(source)) => error.with_source(source),
@@ -150,13 +162,14 @@ impl Error {
         status: u16,
         headers: &HeaderMap,
         refusal: StoreRefusal,
+        now: SystemTime,
     ) -> Self {
         let mut error = Self::new(kind, snippet(&refusal.message.unwrap_or_default()));
         error.0.status = Some(status);
         error.0.code = refusal.code.as_deref().and_then(filled);
         let id = refusal.request_id.as_deref().and_then(filled);
         error.0.request_id = id.or_else(|| request_id(headers));
-        error.0.retry_after = retry_after(headers, SystemTime::now());
+        error.0.retry_after = retry_after(headers, now);
         error
     }
 
@@ -164,28 +177,36 @@ impl Error {
     pub(crate) fn from_transport(error: reqwest::Error) -> Self {
         // The URL can hold a signature, and it says nothing that the operation does not say.
         let error = error.without_url();
-        let (kind, message) = if error.is_timeout() {
-            (
-                ErrorKind::Timeout,
-                "no answer in time: try again, or allow more with AGB_TIMEOUT_MS",
-            )
-        } else if error.is_connect() {
-            (
-                ErrorKind::Connection,
-                "can't connect: check the endpoint, the network and the proxy",
-            )
+        let failure = if error.is_connect() {
+            Self::no_connection()
+        } else if error.is_timeout() {
+            Self::no_answer()
         } else if error.is_builder() {
-            (ErrorKind::InvalidArgument, "the request can't be built")
+            Self::invalid_argument("the request can't be built")
         } else {
-            (
-                ErrorKind::Connection,
-                "the connection broke before the answer was whole: try again",
-            )
+            Self::broken_off()
         };
-        let unsent = error.is_connect() || error.is_builder();
-        let mut failure = Self::new(kind, message).with_source(error);
-        failure.0.unsent = unsent;
-        failure
+        failure.with_source(error)
+    }
+
+    /// The service was not reached: it can't have got the call.
+    pub(crate) fn no_connection() -> Self {
+        let message = "can't connect: check the endpoint, the network and the proxy";
+        let mut error = Self::new(ErrorKind::Connection, message);
+        error.0.unsent = true;
+        error
+    }
+
+    /// The connection broke when the service may have got the call.
+    pub(crate) fn broken_off() -> Self {
+        let message = "the connection broke before the answer was whole: try again";
+        Self::new(ErrorKind::Connection, message)
+    }
+
+    /// The answer did not come in time.
+    pub(crate) fn no_answer() -> Self {
+        let message = "no answer in time: try again, or allow more with AGB_TIMEOUT_MS";
+        Self::new(ErrorKind::Timeout, message)
     }
 }
 
@@ -319,6 +340,13 @@ mod tests {
             .collect()
     }
 
+    fn reading(key: &str) -> Reading<'_> {
+        Reading {
+            key,
+            now: SystemTime::UNIX_EPOCH,
+        }
+    }
+
     fn answer(status: u16, body: &'static str) -> agbcloud_api::Error {
         let response = http::Response::builder()
             .status(status)
@@ -331,8 +359,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_gateways_html_keeps_status_headers_and_start() {
-        let error =
-            Error::from_raw(answer(502, "<html>Bad Gateway key-0001</html>"), "key-0001").await;
+        let error = Error::from_raw(
+            answer(502, "<html>Bad Gateway key-0001</html>"),
+            reading("key-0001"),
+        )
+        .await;
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.status(), Some(502));
         assert_eq!(error.request_id(), Some("r-7"));
@@ -347,27 +378,27 @@ mod tests {
         let body = format!(
             r#"{{"success":false,"code":"X.Y","message":"{message}","requestId":"r secret-key-1"}}"#
         );
-        let error = Error::from_raw(answer(400, body.leak()), "secret-key-1").await;
+        let error = Error::from_raw(answer(400, body.leak()), reading("secret-key-1")).await;
         assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         let html = format!("{}secret-key-1", "x".repeat(BODY_START - 5)).leak();
-        let error = Error::from_raw(answer(400, html), "secret-key-1").await;
+        let error = Error::from_raw(answer(400, html), reading("secret-key-1")).await;
         assert!(!error.body_start().unwrap().contains("secr"));
         let code = r#"{"success":false,"code":"InvalidContext.NotFound"}"#;
-        let error = Error::from_raw(answer(404, code), "Invalid").await;
+        let error = Error::from_raw(answer(404, code), reading("Invalid")).await;
         assert_eq!(error.code(), Some("InvalidContext.NotFound"));
     }
 
     #[tokio::test]
     async fn one_odd_field_does_not_hide_the_others() {
         let body = r#"{"success":false,"code":"A.B","message":{"a":1},"requestId":7,"httpStatusCode":"404"}"#;
-        let error = Error::from_raw(answer(200, body), "k").await;
+        let error = Error::from_raw(answer(200, body), reading("k")).await;
         assert_eq!((error.code(), error.request_id()), (Some("A.B"), Some("7")));
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 
     #[tokio::test]
     async fn garbage_under_a_good_status_is_an_invalid_response() {
-        let error = Error::from_raw(answer(200, "[]"), "k").await;
+        let error = Error::from_raw(answer(200, "[]"), reading("k")).await;
         assert_eq!(error.kind(), ErrorKind::InvalidResponse);
         assert_eq!(error.body_start(), Some("[]"));
     }
@@ -375,7 +406,7 @@ mod tests {
     #[tokio::test]
     async fn an_envelope_of_failure_is_told_by_code() {
         let body = r#"{"success":false,"code":"Throttling.User","message":"slow\ndown","requestId":"r-8","data":""}"#;
-        let error = Error::from_raw(answer(200, body), "k").await;
+        let error = Error::from_raw(answer(200, body), reading("k")).await;
         assert_eq!(error.kind(), ErrorKind::Throttled);
         assert_eq!(error.code(), Some("Throttling.User"));
         assert_eq!(error.message(), "slow down");
@@ -387,7 +418,10 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
         let date = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]);
         assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&date, SystemTime::now()), Some(Duration::ZERO));
+        assert_eq!(
+            retry_after(&date, now + Duration::from_secs(60)),
+            Some(Duration::ZERO)
+        );
         assert_eq!(
             retry_after(&headers(&[("retry-after", "12")]), now),
             Some(Duration::from_secs(12))
@@ -402,7 +436,7 @@ mod tests {
             http_status_code: Some(404),
             ..Verdict::default()
         };
-        let error = Error::from_verdict(200, &HeaderMap::new(), verdict, "k");
+        let error = Error::from_verdict(200, &HeaderMap::new(), verdict, reading("k"));
         assert_eq!(
             (error.kind(), error.status()),
             (ErrorKind::NotFound, Some(200))

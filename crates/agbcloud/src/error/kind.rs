@@ -77,6 +77,28 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Its name for logs and metrics: `not_found`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::InvalidArgument => "invalid_argument",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Throttled => "throttled",
+            Self::Rejected => "rejected",
+            Self::Unavailable => "unavailable",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::InvalidResponse => "invalid_response",
+            Self::RepeatedToken => "repeated_token",
+            Self::ClearTimeout => "clear_timeout",
+            Self::UrlRejected => "url_rejected",
+            Self::Corrupted => "corrupted",
+            Self::LocalFile => "local_file",
+        }
+    }
+
     /// What an error of this kind says when the service gave no message.
     pub(crate) fn summary(self) -> &'static str {
         match self {

@@ -38,9 +38,13 @@ impl Operation {
         !matches!(self, Self::Upload | Self::Download)
     }
 
-    /// Whether not to find its object means that an earlier try has done it.
-    pub(crate) fn removes(self) -> bool {
-        matches!(self, Self::DeleteContext | Self::DeleteContextFile)
+    /// The HTTP method that it is sent with.
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            Self::ListContexts | Self::GetContext | Self::Download => "GET",
+            Self::Upload => "PUT",
+            _ => "POST",
+        }
     }
 
     /// Its name as on the wire; `Upload` and `Download` for transfers.

@@ -6,7 +6,7 @@ use futures_core::future::BoxFuture;
 
 use crate::{
     Agb, ContextId, Operation, RemotePath, Response, Result,
-    wire::{call, is_missing_file},
+    wire::{is_missing_file, remove},
 };
 
 /// A deletion that has not been sent: await it. From [`Files::delete`](crate::Files::delete).
@@ -40,16 +40,14 @@ impl DeleteFile {
         let operation = Operation::DeleteContextFile;
         let path = self.path.map_err(|error| error.with_operation(operation))?;
         let context = self.context;
-        match call(&self.agb, operation, |wire| {
-            wire.delete_file(context.clone(), path.clone())
-        })
-        .await
-        {
-            Ok(response) => Ok(response.map(|_| ())),
+        let result = remove(&self.agb, (operation, &context), |api| {
+            api.delete_file(context.clone(), path.clone())
+        });
+        match result.await {
             Err(error) if self.missing_ok && is_missing_file(&error) => {
                 Ok(Response::new((), error.request_id().map(str::to_owned)))
             }
-            Err(error) => Err(error),
+            result => result,
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     stall::Pulse,
     store::{etag_of, failed, md5_of},
 };
-use crate::{Error, ErrorKind, Operation, RemotePath, Result, error::request_id};
+use crate::{Error, ErrorKind, Operation, RemotePath, Result, error::request_id, trace};
 
 /// Bytes that [`Files::read`] takes at most when nothing else is said: 64 MiB.
 const READ_LIMIT: u64 = 64 * 1024 * 1024;
@@ -152,7 +152,11 @@ impl IntoFuture for Download {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.run().await.map_err(failed(Operation::Download)) })
+        Box::pin(async move {
+            let span = trace::operation(Operation::Download, Some(&self.files.context));
+            let work = async { self.run().await.map_err(failed(Operation::Download)) };
+            trace::told(Box::pin(work), span).await
+        })
     }
 }
 
@@ -205,7 +209,11 @@ impl IntoFuture for ReadFile {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.run().await.map_err(failed(Operation::Download)) })
+        Box::pin(async move {
+            let span = trace::operation(Operation::Download, Some(&self.files.context));
+            let work = async { self.run().await.map_err(failed(Operation::Download)) };
+            trace::told(Box::pin(work), span).await
+        })
     }
 }
 
@@ -269,10 +277,11 @@ async fn fetch(
     sink: &mut impl Sink,
     listener: Listener,
 ) -> Result<Downloaded> {
-    let pulse = Pulse::new();
+    let time = files.agb.time();
+    let pulse = Pulse::new(time.clone());
     let mut response = pulse.watch(files.store().get(url)).await??;
     let length = response.content_length();
-    let mut meter = Meter::new(listener, length);
+    let mut meter = Meter::new(listener, length, time.clone());
     let mut md5 = Md5::new();
     loop {
         pulse.beat();

@@ -330,7 +330,7 @@ mod tests {
     use super::*;
     use crate::{
         ErrorKind,
-        wire::{MockWire, answer},
+        wire::{MockContextApi, answer},
     };
 
     fn files(agb: &Agb) -> crate::Files {
@@ -344,8 +344,8 @@ mod tests {
     }
 
     /// A folder of `total` entries; what it costs in calls is checked by the mock.
-    fn folder(total: usize, calls: usize) -> MockWire {
-        let mut wire = MockWire::new();
+    fn folder(total: usize, calls: usize) -> MockContextApi {
+        let mut wire = MockContextApi::new();
         wire.expect_list_files()
             .times(calls)
             .returning(move |query| {
@@ -370,7 +370,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_gives_less_than_was_asked_for_is_read_to_its_end() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_files().times(3).returning(|query| {
             let start = (query.page as usize - 1) * 100;
             let page = entries(start..250.min(start + 100));
@@ -383,7 +383,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_that_shrinks_meanwhile_ends() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_files().times(2).returning(|query| {
             let data = if query.page == 1 {
                 entries(0..2)
@@ -405,7 +405,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_count_a_page_that_is_not_full_is_the_last() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_files().times(2).returning(|query| {
             let data = if query.page == 1 {
                 entries(0..2)
@@ -427,7 +427,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_can_not_be_listed_is_refused_before_it_is_sent() {
-        let agb = Agb::on(MockWire::new());
+        let agb = Agb::on(MockContextApi::new());
         let list = || files(&agb).list();
         for bad in [
             list().page_size(0),

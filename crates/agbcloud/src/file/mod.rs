@@ -200,13 +200,11 @@ impl Files {
     {
         let operation = Operation::GetContextFileDownloadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
-        let context = self.context.clone();
-        let response = call(&self.agb, operation, |wire| {
-            wire.download_url(context.clone(), path.clone())
+        let what = (operation, &self.context);
+        call(&self.agb, what, |api| {
+            api.download_url(self.context.clone(), path.clone())
         })
-        .await?;
-        let url = response.try_map(|envelope| PresignedUrl::from_wire(envelope.data));
-        url.map_err(|error| error.with_operation(operation))
+        .await
     }
 
     /// Asks for a URL by which anyone can write the file until it expires: a PUT with `Content-Length` and
@@ -239,13 +237,11 @@ impl Files {
     {
         let operation = Operation::GetContextFileUploadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
-        let context = self.context.clone();
-        let response = call(&self.agb, operation, |wire| {
-            wire.upload_url(context.clone(), path.clone())
+        let what = (operation, &self.context);
+        call(&self.agb, what, |api| {
+            api.upload_url(self.context.clone(), path.clone())
         })
-        .await?;
-        let url = response.try_map(|envelope| PresignedUrl::from_wire(envelope.data));
-        url.map_err(|error| error.with_operation(operation))
+        .await
     }
 
     fn store(&self) -> &Store {

@@ -1,8 +1,12 @@
 //! How far a transfer has come.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::time::{Duration, Instant};
+use crate::clock::Time;
 
 /// At most this often is progress reported, but for the last report.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -38,14 +42,16 @@ pub(super) struct Meter {
     listener: Listener,
     progress: Progress,
     told: Option<Instant>,
+    time: Time,
 }
 
 impl Meter {
-    pub(super) fn new(listener: Listener, total: Option<u64>) -> Self {
+    pub(super) fn new(listener: Listener, total: Option<u64>, time: Time) -> Self {
         Self {
             listener,
             progress: Progress { bytes: 0, total },
             told: None,
+            time,
         }
     }
 
@@ -58,7 +64,7 @@ impl Meter {
         let Some(listener) = &self.listener.0 else {
             return;
         };
-        let now = Instant::now();
+        let now = self.time.now();
         let last = self.progress.total == Some(self.progress.bytes);
         if last || self.told.is_none_or(|told| now - told >= INTERVAL) {
             self.told = Some(now);
@@ -78,7 +84,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = told.clone();
         let listener = Listener::new(move |progress| sink.lock().unwrap().push(progress.bytes));
-        let mut meter = Meter::new(listener, Some(2000));
+        let mut meter = Meter::new(listener, Some(2000), Time::default());
         for _ in 0..2000 {
             tokio::time::advance(Duration::from_millis(1)).await;
             meter.moved(1);

@@ -1,13 +1,14 @@
 //! Where the pages of a folder come from. They are numbered, so a listing ends by count.
 
-use agbcloud_api::types::{self, DescribeContextFilesResponse, FileListData};
+use agbcloud_api::types::{DescribeContextFilesResponse, FileListData};
 use futures_core::future::BoxFuture;
 
 use super::{FileEntry, FilePage};
 use crate::{
     Agb, Continuation, Operation, Response, Result,
+    error::Reading,
     page::{FilePlace, Source},
-    wire::{FileQuery, call},
+    wire::{FileQuery, FromEnvelope, call},
 };
 
 pub(super) struct FileSource {
@@ -71,35 +72,42 @@ impl Source for FileSource {
 
 async fn fetch(agb: &Agb, query: FileQuery, before: u64) -> Result<Response<FilePage>> {
     let (number, size) = (query.page, query.page_size);
-    let response = call(agb, Operation::DescribeContextFiles, |wire| {
-        wire.list_files(query.clone())
-    })
-    .await?;
+    let what = (Operation::DescribeContextFiles, &query.context);
+    let response = call(agb, what, |api| api.list_files(query.clone())).await?;
     let request_id = response.request_id().map(str::to_owned);
-    Ok(response.map(|envelope| {
-        let (entries, total_count) = content(envelope);
-        let more = has_more(entries.len(), size, before, total_count);
+    Ok(response.map(|page| {
+        let more = has_more(page.entries.len(), size, before, page.total_count);
         FilePage {
             next_page: if more { number.checked_add(1) } else { None },
-            entries: entries.into_iter().map(FileEntry::from_wire).collect(),
             page_number: number,
-            total_count,
             request_id,
+            ..page
         }
     }))
 }
 
-/// The entries and the count, which stands beside `data` or, should that ever be an object, inside it.
-fn content(envelope: DescribeContextFilesResponse) -> (Vec<types::FileEntry>, Option<u64>) {
-    let (entries, inner) = match envelope.data {
-        Some(FileListData::Array(entries)) => (entries, None),
-        Some(FileListData::FileListObject(object)) => {
-            (object.items.unwrap_or_default(), object.count)
-        }
-        None => (Vec::new(), None),
-    };
-    let count = envelope.count.or(inner);
-    (entries, count.and_then(|count| u64::try_from(count).ok()))
+impl FromEnvelope for FilePage {
+    type Envelope = DescribeContextFilesResponse;
+
+    /// The count stands beside `data` or, should that ever be an object, inside it. Which page this is the answer does
+    /// not tell.
+    fn from_envelope(envelope: DescribeContextFilesResponse, _: Reading<'_>) -> Result<Self> {
+        let (entries, inner) = match envelope.data {
+            Some(FileListData::Array(entries)) => (entries, None),
+            Some(FileListData::FileListObject(object)) => {
+                (object.items.unwrap_or_default(), object.count)
+            }
+            None => (Vec::new(), None),
+        };
+        let count = envelope.count.or(inner);
+        Ok(Self {
+            entries: entries.into_iter().map(FileEntry::from_wire).collect(),
+            page_number: 1,
+            next_page: None,
+            total_count: count.and_then(|count| u64::try_from(count).ok()),
+            request_id: None,
+        })
+    }
 }
 
 /// Whether there is a page after this one. The count tells; an empty page is always the last, so that a folder that

@@ -1,37 +1,48 @@
 //! Noticing that nothing moves. A transfer has no limit in total: a large file on a slow line takes its time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use tokio::time::{Duration, Instant, sleep_until};
-
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, clock::Time};
 
 /// How long no byte may move.
 pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// When a byte last moved. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Pulse(Arc<Mutex<Instant>>);
+pub(super) struct Pulse {
+    last: Arc<Mutex<Instant>>,
+    time: Time,
+}
 
 impl Pulse {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
+    pub(super) fn new(time: Time) -> Self {
+        Self {
+            last: Arc::new(Mutex::new(time.now())),
+            time,
+        }
     }
 
     /// Something moved.
     pub(super) fn beat(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.set(self.time.now());
     }
 
     /// All bytes are out: the store gets time to make them durable, a second for each 16 MiB, before its silence
     /// counts as a stall.
     pub(super) fn sent(&self, bytes: u64) {
-        let time = Duration::from_secs(bytes / (16 * 1024 * 1024));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + time;
+        let durable = Duration::from_secs(bytes / (16 * 1024 * 1024));
+        self.set(self.time.later(durable));
+    }
+
+    fn set(&self, moment: Instant) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = moment;
     }
 
     fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs the work until it ends, or until nothing has moved for too long.
@@ -48,10 +59,10 @@ impl Pulse {
     async fn stopped(&self) {
         loop {
             let until = self.last() + STALL;
-            if Instant::now() >= until {
+            if self.time.now() >= until {
                 return;
             }
-            sleep_until(until).await;
+            self.time.sleep_until(until).await;
         }
     }
 }
@@ -62,7 +73,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn slow_work_is_left_alone_and_stalled_work_is_ended() {
-        let pulse = Pulse::new();
+        let pulse = Pulse::new(Time::default());
         let slow = async {
             for _ in 0..10 {
                 tokio::time::sleep(STALL / 2).await;
@@ -70,12 +81,12 @@ mod tests {
             }
         };
         assert!(pulse.watch(slow).await.is_ok());
-        let start = Instant::now();
+        let start = tokio::time::Instant::now();
         let error = pulse.watch(std::future::pending::<()>()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert_eq!(start.elapsed(), STALL);
 
-        let start = Instant::now();
+        let start = tokio::time::Instant::now();
         pulse.sent(64 * 1024 * 1024);
         assert!(pulse.watch(std::future::pending::<()>()).await.is_err());
         assert_eq!(start.elapsed(), STALL + Duration::from_secs(4));

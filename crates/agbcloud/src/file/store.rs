@@ -1,7 +1,5 @@
 //! The client of presigned URLs: no credentials, no redirects, and errors that show no signature.
 
-use std::time::Duration;
-
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_LENGTH, HeaderMap},
@@ -10,25 +8,30 @@ use reqwest::{
 use super::PresignedUrl;
 use crate::{
     Error, ErrorKind, Operation, Result,
-    client::{AGENT, IDLE, client_error},
+    client::{AGENT, CONNECT, IDLE, client_error},
+    clock::Time,
     error::StoreRefusal,
+    trace,
 };
 
 /// Bytes of an error's XML that are read.
 const ERROR_LIMIT: usize = 16 * 1024;
 
 /// Sends to presigned URLs.
-pub(crate) struct Store(reqwest::Client);
+pub(crate) struct Store {
+    client: reqwest::Client,
+    time: Time,
+}
 
 impl Store {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(time: Time) -> Result<Self> {
         reqwest::Client::builder()
             .user_agent(AGENT)
-            .connect_timeout(Duration::from_secs(30))
+            .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map(Self)
+            .map(|client| Self { client, time })
             .map_err(client_error)
     }
 
@@ -40,16 +43,26 @@ impl Store {
         length: u64,
         body: reqwest::Body,
     ) -> Result<Response> {
-        let request = self
-            .0
-            .put(parsed(url)?)
-            .header(CONTENT_LENGTH, length)
-            .body(body);
-        judge(request.send().await).await
+        let url = parsed(url)?;
+        let span = trace::presigned(Operation::Upload, &url);
+        let request = self.client.put(url);
+        let request = request.header(CONTENT_LENGTH, length).body(body);
+        trace::told(self.send(request), span).await
     }
 
     pub(super) async fn get(&self, url: &PresignedUrl) -> Result<Response> {
-        judge(self.0.get(parsed(url)?).send().await).await
+        let url = parsed(url)?;
+        let span = trace::presigned(Operation::Download, &url);
+        trace::told(self.send(self.client.get(url)), span).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response> {
+        let response = request.send().await.map_err(Error::from_transport)?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(refusal(response, &self.time).await)
+        }
     }
 }
 
@@ -57,16 +70,7 @@ fn parsed(url: &PresignedUrl) -> Result<Url> {
     Url::parse(url.as_str()).map_err(|_| Error::invalid_argument("the presigned URL is no URL"))
 }
 
-async fn judge(result: reqwest::Result<Response>) -> Result<Response> {
-    let response = result.map_err(Error::from_transport)?;
-    if response.status().is_success() {
-        Ok(response)
-    } else {
-        Err(refusal(response).await)
-    }
-}
-
-async fn refusal(mut response: Response) -> Error {
+async fn refusal(mut response: Response, time: &Time) -> Error {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         body.extend_from_slice(&chunk[..chunk.len().min(ERROR_LIMIT - body.len())]);
@@ -87,6 +91,7 @@ async fn refusal(mut response: Response) -> Error {
         response.status().as_u16(),
         response.headers(),
         refusal,
+        time.system_time(),
     )
 }
 

@@ -17,7 +17,7 @@ use super::{
     stall::Pulse,
     store::{etag_of, failed, md5_of},
 };
-use crate::{Error, ErrorKind, Operation, RemotePath, Result, error::request_id};
+use crate::{Error, ErrorKind, Operation, RemotePath, Result, error::request_id, trace};
 
 /// Where the bytes of an upload come from: a local path, bytes, or a reader of known length.
 pub struct UploadSource(Source);
@@ -184,7 +184,11 @@ impl IntoFuture for Upload {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.run().await.map_err(failed(Operation::Upload)) })
+        Box::pin(async move {
+            let span = trace::operation(Operation::Upload, Some(&self.files.context));
+            let work = async { self.run().await.map_err(failed(Operation::Upload)) };
+            trace::told(Box::pin(work), span).await
+        })
     }
 }
 
@@ -194,8 +198,9 @@ async fn send(
     source: Opened,
     listener: Listener,
 ) -> Result<Uploaded> {
-    let pulse = Pulse::new();
-    let meter = Meter::new(listener, Some(source.length));
+    let time = files.agb.time();
+    let pulse = Pulse::new(time.clone());
+    let meter = Meter::new(listener, Some(source.length), time.clone());
     let (body, seen) = SizedBody::new(source.reader, source.length, meter, pulse.clone());
     let put = files
         .store()

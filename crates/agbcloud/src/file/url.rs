@@ -7,11 +7,11 @@ use std::{
 
 use agbcloud_api::{
     SignedUrl,
-    types::{ExpireTime, FileUrl},
+    types::{ExpireTime, FileUrl, GetContextFileDownloadUrlResponse},
 };
 use reqwest::Url;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, error::Reading, wire::FromEnvelope};
 
 /// A presigned URL: whoever has it can read or write one file until it expires, without an API key.
 ///
@@ -43,16 +43,14 @@ impl PresignedUrl {
         })
     }
 
-    pub(crate) fn from_wire(answer: Option<FileUrl>) -> Result<Self> {
+    pub(crate) fn from_wire(answer: Option<FileUrl>, now: SystemTime) -> Result<Self> {
         let invalid = |message| Error::new(ErrorKind::InvalidResponse, message);
         let answer = answer.ok_or_else(|| invalid("the answer holds no URL"))?;
         let url = answer.url.unwrap_or_default();
         if !is_http(url.as_str()) {
             return Err(invalid("the answer holds no http or https URL"));
         }
-        let expires_at = answer
-            .expire_time
-            .and_then(|time| expiry(&time, SystemTime::now()));
+        let expires_at = answer.expire_time.and_then(|time| expiry(&time, now));
         Ok(Self { url, expires_at })
     }
 
@@ -64,6 +62,14 @@ impl PresignedUrl {
     /// When it expires, by this machine's clock; `None` if that is not known.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
+    }
+}
+
+impl FromEnvelope for PresignedUrl {
+    type Envelope = GetContextFileDownloadUrlResponse;
+
+    fn from_envelope(envelope: Self::Envelope, reading: Reading<'_>) -> Result<Self> {
+        Self::from_wire(envelope.data, reading.now)
     }
 }
 

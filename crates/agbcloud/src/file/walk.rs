@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::{
         Agb, ContextId,
-        wire::{MockWire, answer},
+        wire::{MockContextApi, answer},
     };
 
     /// How a service lists; what the real one does is not known.
@@ -283,8 +283,8 @@ mod tests {
         paths.into_iter().map(entry).collect()
     }
 
-    fn service(tree: Tree, habits: Habits) -> MockWire {
-        let mut wire = MockWire::new();
+    fn service(tree: Tree, habits: Habits) -> MockContextApi {
+        let mut wire = MockContextApi::new();
         wire.expect_list_files().returning(move |query| {
             let all = listed(&tree, &habits, query.folder.as_str());
             let start = ((query.page - 1) * query.page_size) as usize;
@@ -298,7 +298,7 @@ mod tests {
         wire
     }
 
-    fn list(wire: MockWire) -> ListFiles {
+    fn list(wire: MockContextApi) -> ListFiles {
         let id = ContextId::new("SdkCtx-1").unwrap();
         Agb::on(wire).contexts().files(&id).list()
     }
@@ -378,7 +378,7 @@ mod tests {
     async fn a_listing_that_shows_the_whole_tree_is_asked_once() {
         let tree = Tree::from(["/da", "/da/db", "/da/db/f"].map(String::from));
         let all = listed(&tree, &Habits { levels: 9, ..PLAIN }, "/");
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_files()
             .times(1)
             .returning(move |_| answer(json!({"success": true, "data": all, "count": 3})));
@@ -387,7 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn entries_that_are_pushed_to_the_next_page_come_once() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_files().times(3).returning(|query| {
             // Two more at the front before each page but the first.
             let start = (query.page - 1) * 2;
@@ -423,7 +423,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_ends_a_walk() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_files().times(2).returning(|query| {
             if query.folder.as_str() == "/" {
                 let entries = listed(&Tree::from(["/da", "/db"].map(String::from)), &PLAIN, "/");
@@ -444,7 +444,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_that_can_not_be_asked_for_is_an_error_behind_its_entry() {
-        let mut wire = MockWire::new();
+        let mut wire = MockContextApi::new();
         wire.expect_list_files().times(1).returning(|_| {
             let entry = json!({"filePath": "/a\\b", "fileType": "folder"});
             answer(json!({"success": true, "data": [entry], "count": 1}))
@@ -459,9 +459,9 @@ mod tests {
     #[tokio::test]
     async fn a_walk_from_within_a_listing_is_refused() {
         for listing in [
-            list(MockWire::new()).start_at_page(2),
-            list(MockWire::new()).page_size(0),
-            list(MockWire::new()).under("relative"),
+            list(MockContextApi::new()).start_at_page(2),
+            list(MockContextApi::new()).page_size(0),
+            list(MockContextApi::new()).under("relative"),
         ] {
             let error = listing.walk().next().await.unwrap().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);

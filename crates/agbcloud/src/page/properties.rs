@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     Agb, ContextId, ContextItems, ContextPages, Continuation, Error, ErrorKind, FileItems,
     FilePages, Files, Result,
-    wire::{MockWire, answer},
+    wire::{MockContextApi, answer},
 };
 
 /// Which calls fail, counted from 0 over all streams.
@@ -57,9 +57,9 @@ fn refusal() -> Value {
 }
 
 /// Contexts `n0`, `n1` …, with their numbers as tokens; fewer in a page than asked if the service caps it.
-fn contexts(total: usize, cap: usize, faults: Faults) -> MockWire {
+fn contexts(total: usize, cap: usize, faults: Faults) -> MockContextApi {
     let calls = AtomicUsize::new(0);
-    let mut wire = MockWire::new();
+    let mut wire = MockContextApi::new();
     wire.expect_list_contexts().returning(move |query| {
         if faults.contains(&calls.fetch_add(1, Ordering::SeqCst)) {
             return answer(refusal());
@@ -76,9 +76,9 @@ fn contexts(total: usize, cap: usize, faults: Faults) -> MockWire {
 }
 
 /// A folder of files `/n0`, `/n1` …; without the count, the last page is the one that is not full.
-fn folder(total: usize, count: bool, faults: Faults) -> MockWire {
+fn folder(total: usize, count: bool, faults: Faults) -> MockContextApi {
     let calls = AtomicUsize::new(0);
-    let mut wire = MockWire::new();
+    let mut wire = MockContextApi::new();
     wire.expect_list_files().returning(move |query| {
         if faults.contains(&calls.fetch_add(1, Ordering::SeqCst)) {
             return answer(refusal());
@@ -189,7 +189,7 @@ async fn run(open: &Open, legs: &[Leg]) -> (Vec<String>, Vec<Error>) {
     (items, errors)
 }
 
-fn check(wire: MockWire, list: fn(Agb) -> Box<Open>, legs: &[Leg], total: usize) {
+fn check(wire: MockContextApi, list: fn(Agb) -> Box<Open>, legs: &[Leg], total: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

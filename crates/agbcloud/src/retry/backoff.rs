@@ -1,11 +1,40 @@
 //! How long to wait between two tries.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::RetryPolicy;
 
 /// Where randomness comes from: numbers from 0 to below 1.
-pub(crate) type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
+#[derive(Clone)]
+pub(crate) struct Jitter(Arc<dyn Fn() -> f64 + Send + Sync>);
+
+impl Jitter {
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn new(numbers: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(numbers))
+    }
+
+    fn next(&self) -> f64 {
+        match (self.0)() {
+            number if number.is_nan() => 0.0,
+            number => number.clamp(0.0, 1.0),
+        }
+    }
+}
+
+impl Default for Jitter {
+    // The only place that asks for randomness; nothing secret rests on it.
+    #[allow(clippy::disallowed_methods)]
+    fn default() -> Self {
+        Self(Arc::new(fastrand::f64))
+    }
+}
+
+impl fmt::Debug for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Jitter")
+    }
+}
 
 /// A random part of a time that doubles with each try, and at least what the service asked for. Full jitter
 /// spreads clients that failed together better than a random part of the half.
@@ -18,9 +47,7 @@ pub(super) fn wait(
     let doubled = policy
         .first_wait
         .saturating_mul(1 << tried.saturating_sub(1).min(16));
-    let random = doubled
-        .min(policy.longest_wait)
-        .mul_f64(jitter().clamp(0.0, 1.0));
+    let random = doubled.min(policy.longest_wait).mul_f64(jitter.next());
     random.max(asked.unwrap_or_default())
 }
 
@@ -31,13 +58,13 @@ mod tests {
     #[test]
     fn waits_double_to_a_limit_and_are_at_least_what_was_asked_for() {
         let (policy, second) = (RetryPolicy::default(), Duration::from_secs(1));
-        let all: Jitter = Box::new(|| 1.0);
+        let all = Jitter::new(|| 1.0);
         let waits = [1, 2, 3, 40].map(|tried| wait(&policy, tried, None, &all));
         assert_eq!(
             waits,
             [second / 5, second * 2 / 5, second * 4 / 5, second * 20]
         );
-        let half: Jitter = Box::new(|| 0.5);
+        let half = Jitter::new(|| 0.5);
         assert_eq!(wait(&policy, 2, None, &half), second / 5);
         assert_eq!(wait(&policy, 1, Some(second * 60), &all), second * 60);
     }

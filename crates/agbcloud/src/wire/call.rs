@@ -1,74 +1,79 @@
-//! One call: from the raw client's result to a [`Response`] or an [`Error`].
+//! One call: as many tries as the client's policy allows, told to whoever traces.
 
-use agbcloud_api::types;
+use super::{Answer, ContextApi};
+use crate::{Agb, Attempt, ContextId, Error, ErrorKind, Operation, Response, Result, retry, trace};
 
-use super::Answer;
-use crate::{
-    Agb, Attempt, Error, ErrorKind, Operation, Response, Result,
-    error::{Verdict, request_id},
-    retry,
-};
-
-/// What all answers have in common.
-pub(crate) trait Envelope: Default + Send + 'static {
-    fn verdict(&mut self) -> Verdict;
+/// What is called, and on what.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) context: Option<&'a ContextId>,
 }
 
-macro_rules! envelopes {
-    ($($name:ident),* $(,)?) => {$(
-        impl Envelope for types::$name {
-            fn verdict(&mut self) -> Verdict {
-                Verdict {
-                    success: self.success,
-                    code: self.code.take(),
-                    message: self.message.take(),
-                    request_id: self.request_id.take(),
-                    http_status_code: self.http_status_code,
-                }
-            }
+impl From<Operation> for Call<'_> {
+    fn from(operation: Operation) -> Self {
+        Self {
+            operation,
+            context: None,
         }
-    )*};
+    }
 }
 
-envelopes!(
-    ListContextsResponse,
-    GetContextResponse,
-    ModifyContextResponse,
-    DeleteContextResponse,
-    ClearContextResponse,
-    DescribeContextFilesResponse,
-    GetContextFileUploadUrlResponse,
-    GetContextFileDownloadUrlResponse,
-    DeleteContextFileResponse,
-);
+impl<'a> From<(Operation, &'a ContextId)> for Call<'a> {
+    fn from((operation, context): (Operation, &'a ContextId)) -> Self {
+        Self {
+            operation,
+            context: Some(context),
+        }
+    }
+}
 
-/// Makes a call, as often as the client's policy allows. It succeeded only if the status is 200 and the
-/// envelope says so.
-pub(crate) async fn call<T: Envelope>(
+/// Makes a call.
+pub(crate) async fn call<T>(
     agb: &Agb,
-    operation: Operation,
-    send: impl Fn(&dyn super::Wire) -> Answer<'static, T>,
+    what: impl Into<Call<'_>>,
+    send: impl Fn(&dyn ContextApi) -> Answer<T>,
 ) -> Result<Response<T>> {
-    let once = |before: &[Attempt]| {
-        let may_be_gone = operation.removes() && before.iter().any(Attempt::may_be_done);
-        let answer = send(&*agb.0.wire);
-        async move {
-            let result = judge(agb, answer.await).await;
-            tell(operation, &result);
-            match result {
-                Err(error) if may_be_gone && is_gone(operation, &error) => {
-                    let id = error.request_id().map(str::to_owned);
-                    Ok(Response::new(T::default(), id))
-                }
-                result => result,
-            }
+    run(agb, what.into(), send, |_, error| Err(error)).await
+}
+
+/// Makes a call that removes something: not to find it on a retry is success, since an earlier try has removed it and
+/// only its answer was lost.
+pub(crate) async fn remove(
+    agb: &Agb,
+    what: impl Into<Call<'_>>,
+    send: impl Fn(&dyn ContextApi) -> Answer<()>,
+) -> Result<Response<()>> {
+    let what = what.into();
+    let forgive = |before: &[Attempt], error: Error| {
+        if before.iter().any(Attempt::may_be_done) && is_gone(what.operation, &error) {
+            Ok(Response::new((), error.request_id().map(str::to_owned)))
+        } else {
+            Err(error)
         }
     };
-    let result = retry::run(agb.retrying(), once).await;
-    result.map_err(|error| error.with_operation(operation))
+    run(agb, what, send, forgive).await
 }
 
-/// Whether what was to be removed is not there: an earlier try has removed it, only its answer was lost.
+async fn run<T>(
+    agb: &Agb,
+    what: Call<'_>,
+    send: impl Fn(&dyn ContextApi) -> Answer<T>,
+    forgive: impl Fn(&[Attempt], Error) -> Result<Response<T>>,
+) -> Result<Response<T>> {
+    let Call { operation, context } = what;
+    let once = |before: &[Attempt]| {
+        let span = trace::call(operation, agb.endpoint_parts(), before.len());
+        trace::told(send(&*agb.0.api), span)
+    };
+    let tries = async {
+        let result = retry::run(agb.retrying(), once, forgive).await;
+        result.map_err(|error| error.with_operation(operation))
+    };
+    trace::told(tries, trace::operation(operation, context)).await
+}
+
+/// Whether what was to be removed is not there.
 fn is_gone(operation: Operation, error: &Error) -> bool {
     let file = operation == Operation::DeleteContextFile;
     error.kind() == ErrorKind::NotFound && (!file || is_missing_file(error))
@@ -80,42 +85,4 @@ pub(crate) fn is_missing_file(error: &Error) -> bool {
         && error
             .code()
             .is_some_and(|code| code.starts_with("InvalidFile"))
-}
-
-fn tell<T>(operation: Operation, result: &Result<Response<T>>) {
-    match result {
-        Ok(response) => {
-            tracing::debug!(%operation, request_id = response.request_id(), "done");
-        }
-        Err(error) => tracing::debug!(
-            %operation,
-            status = error.status(),
-            code = error.code(),
-            request_id = error.request_id(),
-            "failed"
-        ),
-    }
-}
-
-async fn judge<T: Envelope>(agb: &Agb, result: super::RawResult<T>) -> Result<Response<T>> {
-    let key = agb.0.api_key.expose();
-    let mut response = match result {
-        Ok(response) => response,
-        Err(error) => return Err(Error::from_raw(error, key).await),
-    };
-    let verdict = response.verdict();
-    if verdict.success != Some(true) {
-        let status = response.status().as_u16();
-        return Err(Error::from_verdict(
-            status,
-            response.headers(),
-            verdict,
-            key,
-        ));
-    }
-    let id = verdict
-        .request_id
-        .filter(|id| !id.is_empty())
-        .or_else(|| request_id(response.headers()));
-    Ok(Response::new(response.into_inner(), id))
 }

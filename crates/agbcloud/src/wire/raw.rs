@@ -5,15 +5,51 @@
 
 use agbcloud_api::{Client, types};
 
-use super::{Answer, ContextQuery, FileQuery, Lookup, Wire};
-use crate::{ContextId, ContextName, FolderPath, RemotePath};
+use super::{
+    Answer, ContextApi, ContextLookup, ContextQuery, FileQuery, FromEnvelope,
+    envelope::{Envelope, RawResult, judge, nothing, upload_url},
+};
+use crate::{
+    Context, ContextId, ContextName, ContextPage, FilePage, FolderPath, PresignedUrl, RemotePath,
+    Result, clock::Time, config::ApiKey, error::Reading,
+};
 
-pub(crate) struct RawWire(pub(crate) Client);
+pub(crate) struct RawWire {
+    pub(crate) client: Client,
+    /// To take it out of texts that come back.
+    pub(crate) api_key: ApiKey,
+    pub(crate) time: Time,
+}
 
-impl Wire for RawWire {
-    fn list_contexts(&self, query: ContextQuery) -> Answer<'static, types::ListContextsResponse> {
-        let client = self.0.clone();
+impl RawWire {
+    /// Sends, and reads the answer.
+    fn ask<E: Envelope, T: 'static, F>(
+        &self,
+        send: impl FnOnce(Client) -> F,
+        read: fn(E, Reading<'_>) -> Result<T>,
+    ) -> Answer<T>
+    where
+        F: Future<Output = RawResult<E>> + Send + 'static,
+    {
+        let (sent, key, time) = (
+            send(self.client.clone()),
+            self.api_key.clone(),
+            self.time.clone(),
+        );
         Box::pin(async move {
+            let result = sent.await;
+            let reading = Reading {
+                key: key.expose(),
+                now: time.system_time(),
+            };
+            judge(result, read, reading).await
+        })
+    }
+}
+
+impl ContextApi for RawWire {
+    fn list_contexts(&self, query: ContextQuery) -> Answer<ContextPage> {
+        let send = async move |client: Client| {
             let mut request = client
                 .list_contexts()
                 .max_results(non_zero(query.page_size));
@@ -21,16 +57,16 @@ impl Wire for RawWire {
                 request = request.next_token(token);
             }
             request.send().await
-        })
+        };
+        self.ask(send, ContextPage::from_envelope)
     }
 
-    fn get_context(&self, lookup: Lookup) -> Answer<'static, types::GetContextResponse> {
-        let client = self.0.clone();
-        Box::pin(async move {
+    fn get_context(&self, lookup: ContextLookup) -> Answer<Context> {
+        let send = async move |client: Client| {
             let request = client.get_context();
             match lookup {
-                Lookup::Id(id) => request.id(String::from(id)).send().await,
-                Lookup::Name {
+                ContextLookup::Id(id) => request.id(String::from(id)).send().await,
+                ContextLookup::Name {
                     name,
                     create,
                     region,
@@ -45,38 +81,36 @@ impl Wire for RawWire {
                     request.send().await
                 }
             }
-        })
+        };
+        self.ask(send, Context::from_envelope)
     }
 
-    fn modify_context(
-        &self,
-        id: ContextId,
-        name: ContextName,
-    ) -> Answer<'static, types::ModifyContextResponse> {
-        let client = self.0.clone();
-        Box::pin(async move {
-            client
-                .modify_context()
+    fn modify_context(&self, id: ContextId, name: ContextName) -> Answer<()> {
+        let send = async move |client: Client| {
+            let request = client.modify_context();
+            request
                 .id(String::from(id))
                 .name(String::from(name))
                 .send()
                 .await
-        })
+        };
+        self.ask(send, nothing::<types::ModifyContextResponse>)
     }
 
-    fn delete_context(&self, id: ContextId) -> Answer<'static, types::DeleteContextResponse> {
-        let client = self.0.clone();
-        Box::pin(async move { client.delete_context().id(String::from(id)).send().await })
+    fn delete_context(&self, id: ContextId) -> Answer<()> {
+        let send =
+            async move |client: Client| client.delete_context().id(String::from(id)).send().await;
+        self.ask(send, nothing::<types::DeleteContextResponse>)
     }
 
-    fn clear_context(&self, id: ContextId) -> Answer<'static, types::ClearContextResponse> {
-        let client = self.0.clone();
-        Box::pin(async move { client.clear_context().id(String::from(id)).send().await })
+    fn clear_context(&self, id: ContextId) -> Answer<()> {
+        let send =
+            async move |client: Client| client.clear_context().id(String::from(id)).send().await;
+        self.ask(send, nothing::<types::ClearContextResponse>)
     }
 
-    fn list_files(&self, query: FileQuery) -> Answer<'static, types::DescribeContextFilesResponse> {
-        let client = self.0.clone();
-        Box::pin(async move {
+    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+        let send = async move |client: Client| {
             let mut request = client
                 .describe_context_files()
                 .context_id(String::from(query.context))
@@ -87,55 +121,44 @@ impl Wire for RawWire {
                 request = request.parent_folder_path(String::from(query.folder));
             }
             request.send().await
-        })
+        };
+        self.ask(send, FilePage::from_envelope)
     }
 
-    fn upload_url(
-        &self,
-        context: ContextId,
-        path: RemotePath,
-    ) -> Answer<'static, types::GetContextFileUploadUrlResponse> {
-        let client = self.0.clone();
-        Box::pin(async move {
+    fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+        let send = async move |client: Client| {
             let request = client.get_context_file_upload_url();
             request
                 .context_id(String::from(context))
                 .file_path(String::from(path))
                 .send()
                 .await
-        })
+        };
+        self.ask(send, upload_url)
     }
 
-    fn download_url(
-        &self,
-        context: ContextId,
-        path: RemotePath,
-    ) -> Answer<'static, types::GetContextFileDownloadUrlResponse> {
-        let client = self.0.clone();
-        Box::pin(async move {
+    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+        let send = async move |client: Client| {
             let request = client.get_context_file_download_url();
             request
                 .context_id(String::from(context))
                 .file_path(String::from(path))
                 .send()
                 .await
-        })
+        };
+        self.ask(send, PresignedUrl::from_envelope)
     }
 
-    fn delete_file(
-        &self,
-        context: ContextId,
-        path: RemotePath,
-    ) -> Answer<'static, types::DeleteContextFileResponse> {
-        let client = self.0.clone();
-        Box::pin(async move {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+        let send = async move |client: Client| {
             let request = client.delete_context_file();
             request
                 .context_id(String::from(context))
                 .file_path(String::from(path))
                 .send()
                 .await
-        })
+        };
+        self.ask(send, nothing::<types::DeleteContextFileResponse>)
     }
 }
 

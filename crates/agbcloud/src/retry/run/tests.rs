@@ -1,175 +1,207 @@
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-};
+//! Each way in which a try fails, in paused time.
 
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    Agb, ContextId, ErrorKind,
-    wire::{MockWire, RawResult, answer},
+    Agb, Attempt, Context, ContextId, ErrorKind, Operation, Response, RetryPolicy,
+    testing::{Script, Step},
 };
 
-/// What a service does on one try.
-#[derive(Clone, Copy)]
-enum Does {
-    Answers(&'static str),
-    Says(u16, &'static [(&'static str, &'static str)]),
-    HangsUp,
-    IsSilent,
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A client of a service that does these things one after the other, and waits as long as it ever would.
+fn client(steps: impl IntoIterator<Item = Step>) -> (Agb, Script) {
+    let script = Script::new(steps);
+    (Agb::on(script.clone()), script)
 }
 
-const GOOD: Does = Does::Answers(r#"{"success":true,"data":{"id":"SdkCtx-1"},"requestId":"good"}"#);
-const BUSY: Does = Does::Says(503, &[("x-request-id", "busy")]);
-const GONE: Does = Does::Answers(r#"{"success":false,"code":"InvalidContext.NotFound"}"#);
-
-/// A client of a service that does these things one after the other.
-fn client(script: &[Does]) -> (Agb, Arc<Mutex<VecDeque<Does>>>) {
-    let left = Arc::new(Mutex::new(script.iter().copied().collect::<VecDeque<_>>()));
-    let mut wire = MockWire::new();
-    let script = left.clone();
-    wire.expect_get_context()
-        .returning(move |_| play(script.lock().unwrap().pop_front().unwrap()));
-    let script = left.clone();
-    wire.expect_delete_context()
-        .returning(move |_| play(script.lock().unwrap().pop_front().unwrap()));
-    (Agb::on(wire), left)
+fn good() -> Step {
+    let data = json!({"id": "SdkCtx-1", "name": "one"});
+    Step::json(json!({"success": true, "data": data, "requestId": "good"}))
 }
 
-fn play<T: serde::de::DeserializeOwned + Send + 'static>(
-    does: Does,
-) -> crate::wire::Answer<'static, T> {
-    match does {
-        Does::Answers(body) => answer(serde_json::from_str(body).unwrap()),
-        Does::IsSilent => Box::pin(std::future::pending()),
-        Does::Says(status, headers) => Box::pin(async move {
-            let mut response = http::Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(*name, *value);
-            }
-            let response = response.body("<html>").unwrap();
-            RawResult::<T>::Err(agbcloud_api::Error::UnexpectedResponse(response.into()))
-        }),
-        Does::HangsUp => Box::pin(async {
-            // The one way to an error of reqwest without a network: a body that breaks.
-            let broken = std::io::Error::other("reset");
-            let stream = futures_util::stream::once(async { Err::<&str, _>(broken) });
-            let response = http::Response::new(reqwest::Body::wrap_stream(stream));
-            let error = reqwest::Response::from(response).bytes().await.unwrap_err();
-            RawResult::<T>::Err(agbcloud_api::Error::ResponseBodyError(error))
-        }),
-    }
+fn busy() -> Step {
+    Step::status(503).header("x-request-id", "busy")
+}
+
+fn gone() -> Step {
+    Step::failure(200, "InvalidContext.NotFound", "no such context")
 }
 
 fn id() -> ContextId {
     ContextId::new("SdkCtx-1").unwrap()
 }
 
+async fn get(agb: &Agb) -> Result<Response<Context>> {
+    agb.contexts().get(&id()).await
+}
+
+/// A failure as [`Error::attempts`] tells it.
+fn told(attempt: &Attempt) -> (ErrorKind, Option<u16>, Option<&str>, Option<u128>) {
+    (
+        attempt.kind,
+        attempt.status,
+        attempt.request_id.as_deref(),
+        attempt.wait.map(|wait| wait.as_millis()),
+    )
+}
+
 #[tokio::test(start_paused = true)]
 async fn passing_failures_are_tried_again_with_doubling_waits() {
     let start = Instant::now();
-    let (agb, left) = client(&[BUSY, Does::HangsUp, Does::Says(429, &[]), GOOD]);
-    let response = agb.contexts().get(&id()).await.unwrap();
+    let (agb, script) = client([busy(), Step::connection_reset(), Step::status(429), good()]);
+    let response = get(&agb).await.unwrap();
     assert_eq!(response.request_id(), Some("good"));
     assert_eq!(start.elapsed().as_millis(), 200 + 400 + 800);
-    assert!(left.lock().unwrap().is_empty());
+    assert_eq!(script.calls(), [Operation::GetContext; 4]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_error_tells_every_try_and_why_there_was_no_more() {
-    let (agb, _) = client(&[BUSY, BUSY, Does::HangsUp, BUSY, GOOD]);
-    let error = agb.contexts().get(&id()).await.unwrap_err();
+    let (agb, script) = client([busy(), busy(), Step::connection_reset(), busy(), good()]);
+    let error = get(&agb).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Attempts));
-    let tries: Vec<_> = error
-        .attempts()
-        .iter()
-        .map(|attempt| {
-            (
-                attempt.status,
-                attempt.request_id.as_deref(),
-                attempt.wait.map(|wait| wait.as_millis()),
-            )
-        })
-        .collect();
-    let busy = |wait| (Some(503), Some("busy"), wait);
+    let busy = |wait| (ErrorKind::Unavailable, Some(503), Some("busy"), wait);
     assert_eq!(
-        tries,
+        error.attempts().iter().map(told).collect::<Vec<_>>(),
         [
             busy(Some(200)),
             busy(Some(400)),
-            (None, None, Some(800)),
+            (ErrorKind::Connection, None, None, Some(800)),
             busy(None)
         ]
     );
-    assert!(
-        error
-            .to_string()
-            .ends_with("(HTTP 503, request busy, tried 4 times)"),
-        "{error}"
-    );
+    let end = "(HTTP 503, request busy, tried 4 times)";
+    assert!(error.to_string().ends_with(end), "{error}");
+    assert_eq!(script.steps_left(), 1);
 }
 
+/// What can go wrong on the way, and what is made of it: whether it is tried again, and what the attempt tells.
 #[tokio::test(start_paused = true)]
-async fn what_can_not_pass_is_not_tried_again() {
-    for does in [
-        GONE,
-        Does::Says(400, &[]),
-        Does::Says(401, &[]),
-        Does::Says(501, &[]),
-        Does::Answers(r#"{"success":false,"code":"InvalidParameter.Name"}"#),
+async fn every_failure_is_told_for_what_it_is() {
+    use ErrorKind::*;
+    let html = || {
+        Step::status(502)
+            .header("content-type", "text/html")
+            .body("<html>")
+    };
+    let doubled = Step::status(503)
+        .header("retry-after", "1")
+        .header("retry-after", "9")
+        .header("x-request-id", "first")
+        .header("x-request-id", "second");
+    let cut = Step::status(200)
+        .header("x-request-id", "half")
+        .body(r#"{"success":true"#)
+        .truncated();
+    let garbage = || Step::status(200).body("garbage");
+    let large = || Step::status(500).body("x".repeat(1 << 20));
+    for (step, again, kind, status, id) in [
+        (Step::connection_refused(), true, Connection, None, None),
+        (Step::connection_reset(), true, Connection, None, None),
+        (cut, true, Connection, Some(200), Some("half")),
+        (Step::status(408), true, Timeout, Some(408), None),
+        (Step::status(429), true, Throttled, Some(429), None),
+        (Step::status(500), true, Unavailable, Some(500), None),
+        (html(), true, Unavailable, Some(502), None),
+        (doubled, true, Unavailable, Some(503), Some("first")),
+        (Step::status(504), true, Unavailable, Some(504), None),
+        (large(), true, Unavailable, Some(500), None),
+        (
+            Step::failure(200, "Throttling.User", "slow down"),
+            true,
+            Throttled,
+            Some(200),
+            None,
+        ),
+        (
+            Step::failure(200, "ServiceUnavailable", ""),
+            true,
+            Unavailable,
+            Some(200),
+            None,
+        ),
+        (garbage(), false, InvalidResponse, Some(200), None),
+        (
+            Step::json(json!({"success": false})),
+            false,
+            Rejected,
+            Some(200),
+            None,
+        ),
+        (gone(), false, NotFound, Some(200), None),
+        (Step::status(302), false, InvalidResponse, Some(302), None),
+        (Step::status(400), false, Rejected, Some(400), None),
+        (Step::status(401), false, Unauthorized, Some(401), None),
+        (Step::status(501), false, Unavailable, Some(501), None),
     ] {
-        let (agb, left) = client(&[does, GOOD]);
-        let error = agb.contexts().get(&id()).await.unwrap_err();
-        assert_eq!(error.stopped_by(), Some(StoppedBy::NotRetryable), "{error}");
-        assert_eq!((error.attempts().len(), left.lock().unwrap().len()), (1, 1));
-    }
-}
+        let (agb, script) = client([step.clone(), good()]);
+        let result = get(&agb).await;
+        assert_eq!(result.is_ok(), again, "{step:?}");
+        assert_eq!(script.steps_left(), usize::from(!again), "{step:?}");
 
-#[tokio::test(start_paused = true)]
-async fn a_throttling_code_inside_a_good_answer_counts() {
-    let throttled = Does::Answers(r#"{"success":false,"code":"Throttling.User"}"#);
-    let (agb, _) = client(&[throttled, GOOD]);
-    assert!(agb.contexts().get(&id()).await.is_ok());
+        let never = Agb::builder().stub(Script::new([step.clone()]));
+        let alone = never.retry(RetryPolicy::never()).build().unwrap();
+        let error = get(&alone).await.unwrap_err();
+        let seen = told(&error.attempts()[0]);
+        assert_eq!(seen, (kind, status, id, None), "{step:?}");
+        assert!(error.body_start().unwrap_or_default().len() <= 1024);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_waited_for_but_never_past_the_deadline() {
     let start = Instant::now();
-    let (agb, _) = client(&[Does::Says(503, &[("retry-after", "7")]), GOOD]);
-    agb.contexts().get(&id()).await.unwrap();
-    assert_eq!(start.elapsed(), Duration::from_secs(7));
+    let (agb, _) = client([Step::status(503).header("retry-after", "7"), good()]);
+    get(&agb).await.unwrap();
+    assert_eq!(start.elapsed(), SECOND * 7);
 
     let start = Instant::now();
-    let (agb, left) = client(&[Does::Says(429, &[("retry-after", "3600")]), GOOD]);
-    let error = agb.contexts().get(&id()).await.unwrap_err();
+    let (agb, script) = client([Step::status(429).header("retry-after", "3600"), good()]);
+    let error = get(&agb).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Deadline));
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
-    assert_eq!(
-        (start.elapsed(), left.lock().unwrap().len()),
-        (Duration::ZERO, 1)
-    );
+    assert_eq!(error.retry_after(), Some(SECOND * 3600));
+    assert_eq!((start.elapsed(), script.steps_left()), (Duration::ZERO, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_service_ends_at_the_deadline() {
+async fn a_date_in_retry_after_is_read_too() {
     let start = Instant::now();
-    let (agb, _) = client(&[Does::IsSilent]);
-    let error = agb.contexts().get(&id()).await.unwrap_err();
+    let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let (agb, _) = client([Step::status(503).header("retry-after", past), good()]);
+    get(&agb).await.unwrap();
+    assert_eq!(start.elapsed().as_millis(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_ends_when_its_time_is_over_and_the_call_at_its_deadline() {
+    let start = Instant::now();
+    let late = Step::ok(json!({"id": "SdkCtx-1"})).after(SECOND * 70);
+    let (agb, _) = client([Step::silence(), late, Step::silence(), good()]);
+    let error = get(&agb).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.stopped_by()),
         (ErrorKind::Timeout, Some(StoppedBy::Deadline))
     );
-    assert_eq!(start.elapsed(), Duration::from_secs(180));
+    assert_eq!(start.elapsed(), SECOND * 180);
+    let waits: Vec<_> = error.attempts().iter().map(|one| told(one).3).collect();
+    assert_eq!(waits, [Some(200), Some(400), None]);
+
+    let patient = Agb::builder().timeout(SECOND * 100).jitter(|| 1.0);
+    let late = good().after(SECOND * 70);
+    let agb = patient.stub(Script::new([late])).build().unwrap();
+    assert!(get(&agb).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn clones_share_a_budget_that_runs_out() {
-    let (agb, _) = client(&[BUSY; 500]);
+    let script = Script::new([]).ever_after(busy());
+    let agb = Agb::on(script);
     let mut calls = 0;
     let stopped = loop {
-        let error = agb.clone().contexts().get(&id()).await.unwrap_err();
+        let error = get(&agb.clone()).await.unwrap_err();
         calls += 1;
         if error.stopped_by() != Some(StoppedBy::Attempts) {
             break error;
@@ -181,37 +213,31 @@ async fn clones_share_a_budget_that_runs_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_finds_nothing_left_on_a_retry_has_succeeded() {
-    for first in [BUSY, Does::HangsUp] {
-        let (agb, _) = client(&[first, GONE]);
+    for first in [busy(), Step::connection_reset(), Step::silence()] {
+        let (agb, _) = client([first, gone()]);
         agb.contexts().delete(&id()).await.unwrap();
     }
-    // Nothing was there before, as far as is known: a call that was throttled was not carried out.
-    for script in [&[GONE][..], &[Does::Says(429, &[]), GONE]] {
-        let (agb, _) = client(script);
+    // Nothing was there before, as far as is known: what was throttled or not even sent was not carried out.
+    for first in [
+        None,
+        Some(Step::status(429)),
+        Some(Step::connection_refused()),
+    ] {
+        let (agb, _) = client(first.into_iter().chain([gone()]));
         let error = agb.contexts().delete(&id()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
+    let (agb, _) = client([busy(), gone()]);
+    let error = agb.contexts().clear(&id()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "only deletions remove");
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_try_is_one_try() {
-    let mut wire = MockWire::new();
-    wire.expect_get_context()
-        .times(1)
-        .returning(|_| answer(json!({"success": false, "code": "ServiceUnavailable"})));
-    let agb = Agb::on(wire);
-    let policy = RetryPolicy::never();
-    let with = Retrying {
-        policy: &policy,
-        ..agb.retrying()
-    };
-    let error = run(with, |_| agb_once(&agb)).await.unwrap_err();
+    let builder = Agb::builder().retry(RetryPolicy::never());
+    let script = Script::new([busy(), good()]);
+    let agb = builder.stub(script.clone()).build().unwrap();
+    let error = get(&agb).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Attempts));
-}
-
-async fn agb_once(agb: &Agb) -> Result<()> {
-    match agb.0.wire.get_context(crate::wire::Lookup::Id(id())).await {
-        Ok(_) => Err(Error::new(ErrorKind::Unavailable, "scripted")),
-        Err(_) => Ok(()),
-    }
+    assert_eq!(script.steps_left(), 1);
 }

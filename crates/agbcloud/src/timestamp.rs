@@ -2,8 +2,6 @@
 
 use std::{fmt, time::SystemTime};
 
-use tokio::time::{Duration, Instant};
-
 /// A time as the service wrote it. The text is kept; it is read only when asked for, and leniently: its form
 /// is not promised.
 ///
@@ -40,15 +38,6 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The moment so much later; one that is too far off to be counted is as good as never.
-pub(crate) fn later(wait: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(wait).unwrap_or_else(|| now + NEVER)
-}
-
-/// Thirty years.
-const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-
 fn parse(text: &str) -> Option<jiff::Timestamp> {
     if let Ok(number) = text.parse::<i64>() {
         // No context is from before 1973, so a number of this size is not seconds.
@@ -76,6 +65,8 @@ fn parse(text: &str) -> Option<jiff::Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -97,11 +88,6 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_wait_is_too_long() {
-        assert!(later(Duration::MAX) > later(Duration::from_secs(3600)));
     }
 
     #[test]

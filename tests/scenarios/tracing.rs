@@ -1,0 +1,206 @@
+//! What a client tells to whoever traces: the names are OpenTelemetry's.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+};
+
+use agbcloud::{Agb, ContextId, RetryPolicy};
+use tracing::{
+    Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+};
+
+use crate::support::{KEY, ScriptedStore, World};
+
+/// The fields of a span, and the name of the span around it.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    name: &'static str,
+    within: Option<&'static str>,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Seen {
+    fn get(&self, field: &str) -> Option<&str> {
+        self.fields.get(field).map(String::as_str)
+    }
+}
+
+impl Visit for Seen {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+}
+
+/// Keeps every span of the SDK when it closes.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<Seen>>>);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        let mut seen = Seen {
+            name: span.name(),
+            within: span.parent().map(|parent| parent.name()),
+            ..Seen::default()
+        };
+        attributes.record(&mut seen);
+        span.extensions_mut().insert(seen);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        if let Some(seen) = span.extensions_mut().get_mut::<Seen>() {
+            values.record(seen);
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let span = context.span(&id).unwrap();
+        if span.metadata().target().starts_with("agbcloud::") {
+            let seen = span.extensions_mut().remove::<Seen>().unwrap();
+            self.0.lock().unwrap().push(seen);
+        }
+    }
+}
+
+/// The spans of the work, in the order in which they close.
+async fn spans_of(work: impl AsyncFnOnce()) -> Vec<Seen> {
+    let spans = Spans::default();
+    let guard =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    work().await;
+    drop(guard);
+    spans.0.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_call_is_an_operation_with_an_http_request_in_it() {
+    let world = World::new().await;
+    let (id, _) = world.files("one").await;
+    let mut answered = None;
+    let spans = spans_of(async || {
+        let context = world.agb.contexts().get(&id).await.unwrap();
+        answered = context.request_id().map(str::to_owned);
+    })
+    .await;
+
+    let [http, operation] = &spans[..] else {
+        panic!("{spans:#?}")
+    };
+    let (host, port) = world.server.url()["http://".len()..]
+        .split_once(':')
+        .unwrap();
+    let full = format!("{}/sdk/GetContext", world.server.url());
+    assert_eq!((http.name, http.within), ("http", Some("agb.operation")));
+    for (field, value) in [
+        ("otel.name", "GET /sdk/GetContext"),
+        ("otel.kind", "client"),
+        ("http.request.method", "GET"),
+        ("http.response.status_code", "200"),
+        ("url.template", "/sdk/GetContext"),
+        ("url.full", full.as_str()),
+        ("server.address", host),
+        ("server.port", port),
+        ("agb.request.id", answered.as_deref().unwrap()),
+    ] {
+        assert_eq!(http.get(field), Some(value), "{field}");
+    }
+    for absent in [
+        "error.type",
+        "otel.status_code",
+        "http.request.resend_count",
+    ] {
+        assert_eq!(http.get(absent), None, "{absent}");
+    }
+    assert_eq!(operation.get("otel.name"), Some("GetContext"));
+    assert_eq!(operation.get("agb.context.id"), Some(id.as_str()));
+    assert_eq!(operation.get("agb.request.id"), answered.as_deref());
+}
+
+#[tokio::test]
+async fn a_retry_is_counted_and_a_failure_has_a_type() {
+    let busy = "HTTP/1.1 503 Busy\r\nx-request-id: busy\r\ncontent-length: 0\r\n\r\n";
+    let service = ScriptedStore::new(&[busy, ""]).await;
+    let agb = Agb::builder()
+        .api_key(KEY)
+        .endpoint(service.url.split("/object").next().unwrap())
+        .retry(RetryPolicy::default().max_attempts(2).backoff(
+            std::time::Duration::from_millis(1),
+            std::time::Duration::from_millis(1),
+        ))
+        .build()
+        .unwrap();
+    let spans = spans_of(async || {
+        let id = ContextId::new("SdkCtx-1").unwrap();
+        agb.contexts().delete(&id).await.unwrap_err();
+    })
+    .await;
+
+    let [first, second, operation] = &spans[..] else {
+        panic!("{spans:#?}")
+    };
+    assert_eq!(first.get("http.request.resend_count"), None);
+    assert_eq!(first.get("http.response.status_code"), Some("503"));
+    assert_eq!(first.get("error.type"), Some("503"));
+    assert_eq!(first.get("agb.request.id"), Some("busy"));
+    assert_eq!(second.get("http.request.resend_count"), Some("1"));
+    assert_eq!(second.get("http.response.status_code"), None);
+    for span in [second, operation] {
+        assert_eq!(span.get("error.type"), Some("connection"));
+        assert_eq!(span.get("otel.status_code"), Some("ERROR"));
+    }
+    assert_eq!(operation.get("agb.operation"), Some("DeleteContext"));
+}
+
+#[tokio::test]
+async fn a_transfer_shows_where_it_went_and_no_signature() {
+    let world = World::new().await;
+    let (id, files) = world.files("one").await;
+    let spans = spans_of(async || {
+        files.upload("/a.txt", &b"hello"[..]).await.unwrap();
+        files.read("/a.txt").await.unwrap();
+    })
+    .await;
+
+    let names: Vec<_> = spans
+        .iter()
+        .filter_map(|span| span.get("otel.name"))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "POST /sdk/GetContextFileUploadUrl",
+            "GetContextFileUploadUrl",
+            "PUT",
+            "Upload",
+            "POST /sdk/GetContextFileDownloadUrl",
+            "GetContextFileDownloadUrl",
+            "GET",
+            "Download"
+        ]
+    );
+    for (at, operation) in [(2, "Upload"), (6, "Download")] {
+        let url = spans[at].get("url.full").unwrap();
+        assert!(
+            url.starts_with(&format!("{}/objects/", world.server.url())),
+            "{url}"
+        );
+        assert!(url.ends_with("?REDACTED"), "{url}");
+        assert_eq!(spans[at].get("http.response.status_code"), Some("200"));
+        assert_eq!(spans[at + 1].get("agb.operation"), Some(operation));
+        assert_eq!(spans[at + 1].get("agb.context.id"), Some(id.as_str()));
+    }
+}
