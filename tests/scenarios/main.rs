@@ -9,6 +9,7 @@ mod presigned;
 mod readme;
 mod restart;
 mod retries;
+mod scripted;
 mod secrets;
 mod settings;
 mod story;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use agbcloud::{Agb, ContextId, ErrorKind, Operation, RetryPolicy, StoppedBy};
 use serde_json::Value;
 
-use crate::support::{KEY, ScriptedStore, World};
+use crate::{
+    scripted::{ScriptedServer, Turn},
+    support::{KEY, World},
+};
 
 const GOOD: &str =
     r#"{"success":true,"data":{"id":"SdkCtx-1","name":"one"},"requestId":"good-one"}"#;
@@ -19,17 +22,21 @@ fn ok(body: &str) -> String {
 }
 
 /// A client that waits next to nothing between tries.
-async fn client(answers: &[&str]) -> (Agb, ScriptedStore) {
-    let service = ScriptedStore::new(answers).await;
-    let policy = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(1));
-    let endpoint = service.url.split("/object").next().unwrap();
-    let agb = Agb::builder()
+async fn client<T: Into<Turn>>(turns: impl IntoIterator<Item = T>) -> (Agb, ScriptedServer) {
+    let service = ScriptedServer::new(turns).await;
+    let agb = hurried(&service.endpoint);
+    (agb, service)
+}
+
+fn hurried(endpoint: &str) -> Agb {
+    let short = Duration::from_millis(1);
+    Agb::builder()
         .api_key(KEY)
         .endpoint(endpoint)
-        .retry(policy)
+        .timeout(Duration::from_secs(1))
+        .retry(RetryPolicy::default().backoff(short, short))
         .build()
-        .unwrap();
-    (agb, service)
+        .unwrap()
 }
 
 fn id() -> ContextId {
@@ -39,16 +46,22 @@ fn id() -> ContextId {
 #[tokio::test]
 async fn every_passing_failure_is_got_over() {
     for failure in [
-        "",
-        "nonsense\r\n\r\n",
-        "HTTP/1.1 200 OK\r\ncontent-length: 75\r\n\r\n{\"success\":true",
-        "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n",
-        "HTTP/1.1 429 Slow\r\ncontent-length: 0\r\n\r\n",
-        "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>",
-        "HTTP/1.1 504 Late\r\nx-request-id: a\r\nx-request-id: b\r\ncontent-length: 0\r\n\r\n",
-        &ok(r#"{"success":false,"code":"Throttling","data":""}"#),
+        Turn::ResetsAtOnce,
+        Turn::ResetsAfterwards,
+        Turn::IsSilent,
+        Turn::from(""),
+        "nonsense\r\n\r\n".into(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 75\r\n\r\n{\"success\":true".into(),
+        "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n".into(),
+        "HTTP/1.1 429 Slow\r\ncontent-length: 0\r\n\r\n".into(),
+        "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>"
+            .into(),
+        "HTTP/1.1 504 Late\r\nx-request-id: a\r\nx-request-id: b\r\ncontent-length: 0\r\n\r\n"
+            .into(),
+        Turn::from(&ok(r#"{"success":false,"code":"Throttling","data":""}"#)),
     ] {
-        let (agb, service) = client(&[failure, failure, &ok(GOOD)]).await;
+        let good = Turn::from(&ok(GOOD));
+        let (agb, service) = client([failure.clone(), failure.clone(), good]).await;
         let context = agb
             .contexts()
             .get(&id())
@@ -82,7 +95,7 @@ async fn what_will_fail_again_is_sent_once() {
             ErrorKind::InvalidResponse,
         ),
     ] {
-        let (agb, service) = client(&[failure, &ok(GOOD)]).await;
+        let (agb, service) = client([failure, &ok(GOOD)]).await;
         let error = agb.contexts().get(&id()).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.stopped_by()),
@@ -98,7 +111,7 @@ async fn a_megabyte_of_error_is_not_kept() {
     let body = "x".repeat(1 << 20);
     let head = format!("HTTP/1.1 400 Bad\r\ncontent-length: {}\r\n\r\n", body.len());
     let answer = format!("{head}{body}");
-    let (agb, _service) = client(&[&answer]).await;
+    let (agb, _service) = client([&answer]).await;
     let error = agb.contexts().get(&id()).await.unwrap_err();
     assert_eq!(error.body_start().map(str::len), Some(1024));
     assert!(error.to_string().len() < 1000);
@@ -109,19 +122,47 @@ async fn a_refused_connection_is_tried_as_often_as_allowed() {
     let world = World::new().await;
     let endpoint = world.server.url().to_owned();
     world.server.shutdown().await;
-    let policy = RetryPolicy::default().backoff(Duration::from_millis(1), Duration::from_millis(1));
-    let agb = Agb::builder()
-        .api_key(KEY)
-        .endpoint(endpoint)
-        .retry(policy)
-        .build()
-        .unwrap();
+    let agb = hurried(&endpoint);
     let error = agb.contexts().get(&id()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.stopped_by()),
         (ErrorKind::Connection, Some(StoppedBy::Attempts))
     );
     assert_eq!(error.attempts().len(), 4);
+}
+
+/// A client whose first call is carried out without an answer, and whose others reach the service as they are.
+async fn without_an_answer(world: &World) -> (Agb, ScriptedServer) {
+    let address = world.server.url()["http://".len()..].to_owned();
+    let rest = std::iter::repeat_n(Turn::PassesOn(address.clone()), 10);
+    client([Turn::CarriesOut(address)].into_iter().chain(rest)).await
+}
+
+#[tokio::test]
+async fn a_creation_whose_answer_was_lost_makes_one_context() {
+    let world = World::new().await;
+    let (agb, service) = without_an_answer(&world).await;
+    let made = agb.contexts().get_or_create("one").await.unwrap();
+    assert_eq!(service.requests().len(), 2);
+    let page = world.agb.contexts().list().send().await.unwrap();
+    assert_eq!((page.contexts.len(), &page.contexts[0].id), (1, &made.id));
+}
+
+#[tokio::test]
+async fn a_deletion_whose_answer_was_lost_has_succeeded() {
+    let world = World::new().await;
+    let (id, files) = world.files("one").await;
+    files.upload("/a", &b"x"[..]).await.unwrap();
+
+    let (agb, service) = without_an_answer(&world).await;
+    agb.contexts().files(&id).delete("/a").await.unwrap();
+    assert_eq!(service.requests().len(), 2);
+
+    let (agb, service) = without_an_answer(&world).await;
+    agb.contexts().delete(&id).await.unwrap();
+    assert_eq!(service.requests().len(), 2);
+    let error = world.agb.contexts().get(&id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[test]

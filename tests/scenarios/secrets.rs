@@ -9,7 +9,10 @@ use std::{
 use agbcloud::{Agb, ContextId, Error, PresignedUrl, RetryPolicy};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{KEY, ScriptedStore, World};
+use crate::{
+    scripted::ScriptedServer,
+    support::{KEY, World},
+};
 
 /// Everything that is logged at any level, kept.
 #[derive(Clone, Default)]
@@ -128,8 +131,8 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
             "HTTP/1.1 {status} Echo\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let service = ScriptedStore::new(&[&answer]).await;
-        let endpoint = service.url.split("/object").next().unwrap();
+        let service = ScriptedServer::new([&answer]).await;
+        let endpoint = &service.endpoint;
         let builder = Agb::builder()
             .api_key(KEY)
             .endpoint(endpoint)
@@ -167,8 +170,8 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
         "nonsense\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello",
     ] {
-        let store = ScriptedStore::new(&[answer, answer]).await;
-        let url = PresignedUrl::new(&store.url).unwrap();
+        let store = ScriptedServer::new([answer, answer]).await;
+        let url = PresignedUrl::new(store.url()).unwrap();
         errors.push(files.read("/a").via(url.clone()).await.unwrap_err());
         // An upload needs no body in the answer, so that the last of these is fine for it.
         errors.extend(files.upload("/a", &b"x"[..]).via(url).await.err());

@@ -8,7 +8,10 @@ use std::sync::{
 use agbcloud::{Agb, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{KEY, World, read_request};
+use crate::{
+    scripted::read_request,
+    support::{KEY, World},
+};
 
 #[tokio::test]
 async fn a_wrong_key_is_told_and_not_shown() {

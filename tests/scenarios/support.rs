@@ -1,14 +1,10 @@
 //! What the scenarios share: a service, clients of it, and a scripted object store.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use agbcloud::{Agb, ContextId, Files};
 use agbcloud_server::{ManualClock, Server, ServerBuilder};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
 
 pub(crate) const KEY: &str = "test-key-0123456789";
 
@@ -107,61 +103,5 @@ pub(crate) async fn call(
         status,
         headers,
         body,
-    }
-}
-
-/// An object store that answers each request with the next of some texts, closes, and keeps what it was sent.
-pub(crate) struct ScriptedStore {
-    pub(crate) url: String,
-    requests: Arc<Mutex<Vec<String>>>,
-}
-
-impl ScriptedStore {
-    pub(crate) async fn new(answers: &[&str]) -> Self {
-        let answers: Vec<String> = answers.iter().map(|answer| (*answer).to_owned()).collect();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!(
-            "http://{}/object?signature=secret-signature",
-            listener.local_addr().unwrap()
-        );
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let kept = requests.clone();
-        tokio::spawn(async move {
-            for answer in answers {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let request = read_request(&mut stream).await;
-                kept.lock().unwrap().push(request);
-                // A client that has what it wants may have hung up.
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let _ = stream.shutdown().await;
-            }
-        });
-        Self { url, requests }
-    }
-
-    /// The requests so far, head and body.
-    pub(crate) fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
-    }
-}
-
-/// Reads a request to the end of the body that its Content-Length tells.
-pub(crate) async fn read_request(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= length.map_or(0, |length| length.trim().parse().unwrap()) {
-                return String::from_utf8_lossy(&bytes).into_owned();
-            }
-        }
-        let mut buffer = [0; 4096];
-        match stream.read(&mut buffer).await {
-            Ok(read) if read > 0 => bytes.extend_from_slice(&buffer[..read]),
-            _ => return String::from_utf8_lossy(&bytes).into_owned(),
-        }
     }
 }

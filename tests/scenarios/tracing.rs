@@ -18,7 +18,10 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::support::{KEY, ScriptedStore, World};
+use crate::{
+    scripted::ScriptedServer,
+    support::{KEY, World},
+};
 
 /// The fields of a span, and the name of the span around it.
 #[derive(Debug, Clone, Default)]
@@ -133,10 +136,10 @@ async fn a_call_is_an_operation_with_an_http_request_in_it() {
 #[tokio::test]
 async fn a_retry_is_counted_and_a_failure_has_a_type() {
     let busy = "HTTP/1.1 503 Busy\r\nx-request-id: busy\r\ncontent-length: 0\r\n\r\n";
-    let service = ScriptedStore::new(&[busy, ""]).await;
+    let service = ScriptedServer::new([busy, ""]).await;
     let agb = Agb::builder()
         .api_key(KEY)
-        .endpoint(service.url.split("/object").next().unwrap())
+        .endpoint(&service.endpoint)
         .retry(RetryPolicy::default().max_attempts(2).backoff(
             std::time::Duration::from_millis(1),
             std::time::Duration::from_millis(1),

@@ -3,14 +3,17 @@
 
 use agbcloud::{DownloadTarget, Error, ErrorKind, Files, PresignedUrl, UploadSource};
 
-use crate::support::{KEY, ScriptedStore, World};
+use crate::{
+    scripted::ScriptedServer,
+    support::{KEY, World},
+};
 
 const MD5_OF_HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
 
-async fn download(files: &Files, store: &ScriptedStore) -> (Result<(), Error>, Option<Vec<u8>>) {
+async fn download(files: &Files, store: &ScriptedServer) -> (Result<(), Error>, Option<Vec<u8>>) {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("target");
-    let url = PresignedUrl::new(&store.url).unwrap();
+    let url = PresignedUrl::new(store.url()).unwrap();
     let result = files.download("/a", &target).via(url).await.map(|_| ());
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     let content = std::fs::read(&target).ok();
@@ -63,7 +66,7 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
         ("nonsense\r\n\r\n", Some(ErrorKind::Connection)),
         ("", Some(ErrorKind::Connection)),
     ] {
-        let store = ScriptedStore::new(&[answer]).await;
+        let store = ScriptedServer::new([answer]).await;
         let (result, content) = download(&files, &store).await;
         assert_eq!(
             result.as_ref().err().map(Error::kind),
@@ -91,7 +94,7 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
 async fn what_the_store_says_of_a_refusal_reaches_the_user() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
-    let store = ScriptedStore::new(&["HTTP/1.1 503 Busy\r\nretry-after: 7\r\n\r\n<Error><Code>SlowDown</Code>\
+    let store = ScriptedServer::new(["HTTP/1.1 503 Busy\r\nretry-after: 7\r\n\r\n<Error><Code>SlowDown</Code>\
         <Message>Please slow down</Message><RequestId>r-9</RequestId><SignatureProvided>secret-signature\
         </SignatureProvided></Error>"])
     .await;
@@ -108,8 +111,8 @@ async fn a_transfer_carries_a_length_and_neither_key_nor_content_type() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    let store = ScriptedStore::new(&[ok, ok, ok]).await;
-    let url = || PresignedUrl::new(&store.url).unwrap();
+    let store = ScriptedServer::new([ok, ok, ok]).await;
+    let url = || PresignedUrl::new(store.url()).unwrap();
     files.upload("/a", &b"hello"[..]).via(url()).await.unwrap();
     files.upload("/a", Vec::new()).via(url()).await.unwrap();
     files.read("/a").via(url()).await.unwrap();
@@ -149,10 +152,10 @@ async fn an_upload_that_the_store_got_wrong_is_an_error() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let wrong = "HTTP/1.1 200 OK\r\netag: \"00000000000000000000000000000000\"\r\ncontent-length: 0\r\n\r\n";
-    let store = ScriptedStore::new(&[wrong]).await;
+    let store = ScriptedServer::new([wrong]).await;
     let upload = files
         .upload("/a", &b"hello"[..])
-        .via(PresignedUrl::new(&store.url).unwrap());
+        .via(PresignedUrl::new(store.url()).unwrap());
     assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Corrupted);
 }
 
