@@ -1,0 +1,23 @@
+//! So many GetContext calls, one after the other, for a tool that counts instructions: see the README.
+//!
+//! `calls ENDPOINT COUNT`
+
+use std::error::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(endpoint), Some(count)) = (arguments.next(), arguments.next()) else {
+        return Err("calls ENDPOINT COUNT".into());
+    };
+    let agb = agbcloud::Agb::builder()
+        .api_key("bench-key")
+        .endpoint(endpoint)
+        .build()?;
+    let contexts = agb.contexts();
+    let id = contexts.get_or_create("bench").await?.id.clone();
+    for _ in 0..count.parse::<u32>()? {
+        assert_eq!(contexts.get(&id).await?.name, "bench");
+    }
+    Ok(())
+}
