@@ -15,4 +15,4 @@ mod settings;
 mod story;
 mod support;
 mod tracing;
-mod transfer_faults;
+mod transfers;

@@ -56,7 +56,8 @@ impl ScriptedServer {
                 let (stream, _) = listener.accept().await.unwrap();
                 silent.extend(take(turn, stream, &kept).await);
             }
-            // Connections that are kept silent stay open as long as the test runs.
+            // Who comes then is refused. Connections that are kept silent stay open as long as the test runs.
+            drop(listener);
             std::future::pending::<()>().await;
         });
         Self { endpoint, requests }

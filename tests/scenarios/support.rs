@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agbcloud::{Agb, ContextId, Files};
+use agbcloud::{Agb, ContextId, Files, RetryPolicy};
 use agbcloud_server::{ManualClock, Server, ServerBuilder};
 use serde_json::Value;
 
@@ -30,6 +30,14 @@ impl World {
         let server = settings(builder).start().await.unwrap();
         let agb = sdk(&server, KEY);
         Self { server, clock, agb }
+    }
+
+    /// The files of a new context, for a client that tries everything once.
+    pub(crate) async fn files_tried_once(&self, name: &str) -> Files {
+        let (id, _) = self.files(name).await;
+        let builder = Agb::builder().api_key(KEY).endpoint(self.server.url());
+        let once = builder.retry(RetryPolicy::never()).build().unwrap();
+        once.contexts().files(&id)
     }
 
     /// A new context and its files.

@@ -124,7 +124,7 @@ impl Shared {
     ) -> Result<Self> {
         Ok(Self {
             api,
-            store: Store::new(settings.time.clone())?,
+            store: Store::new(settings.time.clone(), settings.stall_timeout)?,
             time: settings.time,
             timeout,
             retry: settings.retry,

@@ -26,7 +26,7 @@ pub use clear::{
     DEFAULT_POLL_INTERVAL,
 };
 pub use client::Agb;
-pub use config::{AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_TIMEOUT};
+pub use config::{AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT};
 pub use context::{
     Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,
     LookupByName,

@@ -19,6 +19,9 @@ pub const DEFAULT_ENDPOINT: &str = "https://sdk-api.agb.cloud";
 /// How long one call may take when nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long no byte of a transfer may move when nothing else is said.
+pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Makes an [`Agb`]. Each setting is taken from the first of these that has it: this builder, the environment,
 /// a file `.env` in the working directory, the default.
 ///
@@ -44,6 +47,7 @@ pub struct AgbBuilder {
     api_key: Option<ApiKey>,
     endpoint: Option<String>,
     timeout: Option<Duration>,
+    stall_timeout: Option<Duration>,
     retry: RetryPolicy,
     pub(crate) time: Time,
     pub(crate) jitter: Jitter,
@@ -64,9 +68,16 @@ impl AgbBuilder {
     }
 
     /// How long one try of a call to the service may take, from connecting to the last byte of the answer; at least a
-    /// millisecond. Transfers of files have no such limit: they end when no byte moves for 30 seconds.
+    /// millisecond. Transfers of files have no such limit: see [`stall_timeout`](Self::stall_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long no byte of a transfer may move before the try counts as failed; [`DEFAULT_STALL_TIMEOUT`] if not said.
+    /// There is no limit on the time that a transfer takes in all.
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.stall_timeout = Some(timeout);
         self
     }
 
@@ -106,6 +117,7 @@ impl AgbBuilder {
             api_key: api_key.checked()?,
             endpoint: endpoint(given.as_deref().unwrap_or(DEFAULT_ENDPOINT))?,
             timeout,
+            stall_timeout: self.stall_timeout.unwrap_or(DEFAULT_STALL_TIMEOUT),
             retry: self.retry,
             time: self.time,
             jitter: self.jitter,
@@ -120,6 +132,7 @@ pub(crate) struct Settings {
     pub(crate) api_key: ApiKey,
     pub(crate) endpoint: Endpoint,
     pub(crate) timeout: Duration,
+    pub(crate) stall_timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) time: Time,
     pub(crate) jitter: Jitter,

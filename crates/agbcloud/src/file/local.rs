@@ -1,14 +1,45 @@
 //! The local side of a transfer: opening what is sent, and making what is fetched appear whole or not at all.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{Read, SeekFrom},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use tempfile::NamedTempFile;
-use tokio::{fs::File, io::AsyncWriteExt};
+use tokio::{
+    fs::File,
+    io::{AsyncSeekExt, AsyncWriteExt, BufWriter},
+};
 
+use super::{checksum::Sums, download::Sink};
 use crate::{Error, ErrorKind, Result};
 
-/// Opens a file to be sent and tells its length.
-pub(super) async fn open(path: &Path) -> Result<(File, u64)> {
+/// How the names of files begin and end that are being fetched.
+const PART_PREFIX: &str = ".agb-";
+const PART_SUFFIX: &str = ".part";
+
+/// Bytes that are written or read at a time.
+const BUFFER: usize = 256 * 1024;
+
+/// What tells whether a file was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Looks {
+    pub(super) length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Looks {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+        }
+    }
+}
+
+/// Opens a file to be sent.
+pub(super) async fn open(path: &Path) -> Result<(File, Looks)> {
     let file = File::open(path)
         .await
         .map_err(|error| cannot("read", path, error))?;
@@ -20,15 +51,15 @@ pub(super) async fn open(path: &Path) -> Result<(File, u64)> {
         let message = format!("{} is not a regular file", path.display());
         return Err(Error::new(ErrorKind::LocalFile, message));
     }
-    Ok((file, metadata.len()))
+    Ok((file, Looks::of(&metadata)))
 }
 
-/// A file that has another length after it was sent was written to meanwhile: what was sent may be a mix.
-pub(super) async fn still_has(path: &Path, length: u64) -> Result<()> {
+/// A file that looks otherwise after it was sent was written to meanwhile: what was sent may be a mix.
+pub(super) async fn is_unchanged(path: &Path, before: &Looks) -> Result<()> {
     let metadata = tokio::fs::metadata(path)
         .await
         .map_err(|error| cannot("read", path, error))?;
-    if metadata.len() == length {
+    if Looks::of(&metadata) == *before {
         return Ok(());
     }
     let message = format!(
@@ -38,9 +69,32 @@ pub(super) async fn still_has(path: &Path, length: u64) -> Result<()> {
     Err(Error::new(ErrorKind::LocalFile, message))
 }
 
+/// Lets local paths in their usual types be given for something.
+macro_rules! impl_from_paths {
+    ($name:ident, |$path:ident| $make:expr) => {
+        impl From<std::path::PathBuf> for $name {
+            fn from($path: std::path::PathBuf) -> Self {
+                $make
+            }
+        }
+
+        impl From<&std::path::PathBuf> for $name {
+            fn from(path: &std::path::PathBuf) -> Self {
+                path.clone().into()
+            }
+        }
+
+        impl From<&std::path::Path> for $name {
+            fn from(path: &std::path::Path) -> Self {
+                path.to_owned().into()
+            }
+        }
+    };
+}
+pub(super) use impl_from_paths;
+
 /// A file that is being fetched: written under another name beside its place, gone if dropped.
 pub(super) struct NewFile {
-    file: File,
     temporary: NamedTempFile,
     target: PathBuf,
     overwrite: bool,
@@ -60,17 +114,13 @@ impl NewFile {
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
             let mut builder = tempfile::Builder::new();
-            builder.prefix(".agb-").suffix(".part");
+            builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
             #[cfg(unix)]
             builder.permissions(permissions(&target));
             let temporary = builder
                 .tempfile_in(folder.unwrap_or(Path::new(".")))
                 .map_err(|error| cannot("write", &target, error))?;
-            let handle = temporary
-                .reopen()
-                .map_err(|error| cannot("write", &target, error))?;
             Ok(Self {
-                file: File::from_std(handle),
                 temporary,
                 target,
                 overwrite,
@@ -79,28 +129,51 @@ impl NewFile {
         .await
     }
 
-    pub(super) async fn write(&mut self, chunk: &[u8]) -> Result<()> {
-        self.file
-            .write_all(chunk)
-            .await
-            .map_err(|error| cannot("write", &self.target, error))
+    /// Takes what comes from this byte on.
+    pub(super) async fn part(&self, first: u64) -> Result<FilePart> {
+        let handle = self.temporary.reopen();
+        let handle = handle.map_err(|error| cannot("write", &self.target, error))?;
+        let mut part = FilePart {
+            file: BufWriter::with_capacity(BUFFER, File::from_std(handle)),
+            first,
+            target: self.target.clone(),
+        };
+        if first > 0 {
+            part.restart().await?;
+        }
+        Ok(part)
     }
 
-    /// Makes the file durable, then visible under its name.
-    pub(super) async fn publish(self) -> Result<()> {
+    /// Sums over all of it.
+    pub(super) async fn sums(&self, mut sums: Sums) -> Result<Sums> {
+        let handle = self.temporary.reopen();
+        let target = self.target.clone();
+        blocking(move || {
+            let failed = |error| cannot("read", &target, error);
+            let mut file = handle.map_err(failed)?;
+            let mut buffer = vec![0; BUFFER];
+            loop {
+                match file.read(&mut buffer).map_err(failed)? {
+                    0 => return Ok(sums),
+                    read => sums.add(&buffer[..read]),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Makes the file, of so many bytes, durable, then visible under its name.
+    pub(super) async fn publish(self, bytes: u64) -> Result<()> {
         let Self {
-            mut file,
             temporary,
             target,
             overwrite,
         } = self;
-        file.flush()
-            .await
-            .map_err(|error| cannot("write", &target, error))?;
-        file.sync_all()
-            .await
-            .map_err(|error| cannot("write", &target, error))?;
         blocking(move || {
+            let failed = |error| cannot("write", &target, error);
+            // An earlier try may have written more.
+            temporary.as_file().set_len(bytes).map_err(failed)?;
+            temporary.as_file().sync_all().map_err(failed)?;
             let persisted = if overwrite {
                 temporary.persist(&target)
             } else {
@@ -111,10 +184,36 @@ impl NewFile {
                 Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
                     Err(exists(&target))
                 }
-                Err(error) => Err(cannot("write", &target, error.error)),
+                Err(error) => Err(failed(error.error)),
             }
         })
         .await
+    }
+}
+
+/// A run of bytes of a new file.
+pub(super) struct FilePart {
+    file: BufWriter<File>,
+    first: u64,
+    target: PathBuf,
+}
+
+impl Sink for FilePart {
+    async fn take(&mut self, chunk: &[u8]) -> Result<()> {
+        let written = self.file.write_all(chunk).await;
+        written.map_err(|error| cannot("write", &self.target, error))
+    }
+
+    async fn restart(&mut self) -> Result<bool> {
+        // This writes what is buffered; it is written over then.
+        let sought = self.file.seek(SeekFrom::Start(self.first)).await;
+        sought.map_err(|error| cannot("write", &self.target, error))?;
+        Ok(true)
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        let flushed = self.file.flush().await;
+        flushed.map_err(|error| cannot("write", &self.target, error))
     }
 }
 
@@ -167,15 +266,19 @@ mod tests {
         let target = folder.path().join("a.txt");
         let names = || std::fs::read_dir(folder.path()).unwrap().count();
 
-        let mut dropped = NewFile::beside(target.clone(), false).await.unwrap();
-        dropped.write(b"half").await.unwrap();
+        let dropped = NewFile::beside(target.clone(), false).await.unwrap();
+        dropped.part(0).await.unwrap().take(b"half").await.unwrap();
         assert!(!target.exists());
         drop(dropped);
         assert_eq!(names(), 0);
 
-        let mut whole = NewFile::beside(target.clone(), false).await.unwrap();
-        whole.write(b"whole").await.unwrap();
-        whole.publish().await.unwrap();
+        let whole = NewFile::beside(target.clone(), false).await.unwrap();
+        for (first, text) in [(2, "ole"), (0, "wh")] {
+            let mut part = whole.part(first).await.unwrap();
+            part.take(text.as_bytes()).await.unwrap();
+            part.finish().await.unwrap();
+        }
+        whole.publish(5).await.unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
         assert_eq!(names(), 1);
     }
@@ -189,7 +292,7 @@ mod tests {
 
         let error = NewFile::beside(target.clone(), false).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Conflict);
-        let error = early.publish().await.unwrap_err();
+        let error = early.publish(0).await.unwrap_err();
         assert_eq!(
             error.kind(),
             ErrorKind::Conflict,
@@ -200,7 +303,7 @@ mod tests {
         NewFile::beside(target.clone(), true)
             .await
             .unwrap()
-            .publish()
+            .publish(0)
             .await
             .unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"");
@@ -216,7 +319,7 @@ mod tests {
         std::fs::write(&target, "old").unwrap();
         std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).unwrap();
         let file = NewFile::beside(target.clone(), true).await.unwrap();
-        file.publish().await.unwrap();
+        file.publish(0).await.unwrap();
         assert_eq!(
             target.metadata().unwrap().permissions().mode() & 0o777,
             0o600

@@ -1,6 +1,7 @@
 //! The files of a context.
 
-mod body;
+mod address;
+mod checksum;
 mod delete;
 mod download;
 mod list;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -37,46 +37,68 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// Counts bytes, and tells at most twenty times a second.
+/// Counts bytes, and tells at most twenty times a second. Parts of one transfer share it.
 pub(super) struct Meter {
     listener: Listener,
+    time: Time,
+    state: Mutex<State>,
+}
+
+struct State {
     progress: Progress,
     told: Option<Instant>,
-    time: Time,
 }
 
 impl Meter {
     pub(super) fn new(listener: Listener, total: Option<u64>, time: Time) -> Self {
+        let progress = Progress { bytes: 0, total };
         Self {
             listener,
-            progress: Progress { bytes: 0, total },
-            told: None,
             time,
+            state: Mutex::new(State {
+                progress,
+                told: None,
+            }),
         }
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.progress.bytes
+    /// How much it is has become known.
+    pub(super) fn set_total(&self, total: Option<u64>) {
+        self.state().progress.total = total;
     }
 
-    pub(super) fn moved(&mut self, bytes: usize) {
-        self.progress.bytes += bytes as u64;
+    /// What was moved has to be moved once more.
+    pub(super) fn lost(&self, bytes: u64) {
+        let mut state = self.state();
+        state.progress.bytes = state.progress.bytes.saturating_sub(bytes);
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.state().progress.bytes
+    }
+
+    pub(super) fn moved(&self, bytes: usize) {
+        let mut state = self.state();
+        state.progress.bytes += bytes as u64;
         let Some(listener) = &self.listener.0 else {
             return;
         };
         let now = self.time.now();
-        let last = self.progress.total == Some(self.progress.bytes);
-        if last || self.told.is_none_or(|told| now - told >= INTERVAL) {
-            self.told = Some(now);
-            listener(self.progress);
+        let last = state.progress.total == Some(state.progress.bytes);
+        if last || state.told.is_none_or(|told| now - told >= INTERVAL) {
+            state.told = Some(now);
+            // The lock is held, so that what is told only grows.
+            listener(state.progress);
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -84,7 +106,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let sink = told.clone();
         let listener = Listener::new(move |progress| sink.lock().unwrap().push(progress.bytes));
-        let mut meter = Meter::new(listener, Some(2000), Time::default());
+        let meter = Meter::new(listener, Some(2000), Time::default());
         for _ in 0..2000 {
             tokio::time::advance(Duration::from_millis(1)).await;
             meter.moved(1);

@@ -7,21 +7,21 @@ use std::{
 
 use crate::{Error, ErrorKind, Result, clock::Time};
 
-/// How long no byte may move.
-pub(super) const STALL: Duration = Duration::from_secs(30);
-
 /// When a byte last moved. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Pulse {
     last: Arc<Mutex<Instant>>,
     time: Time,
+    /// How long no byte may move.
+    longest: Duration,
 }
 
 impl Pulse {
-    pub(super) fn new(time: Time) -> Self {
+    pub(super) fn new(time: Time, longest: Duration) -> Self {
         Self {
             last: Arc::new(Mutex::new(time.now())),
             time,
+            longest,
         }
     }
 
@@ -51,18 +51,18 @@ impl Pulse {
             done = work => Ok(done),
             () = self.stopped() => Err(Error::new(
                 ErrorKind::Timeout,
-                format!("no byte moved for {} s: try again", STALL.as_secs()),
+                format!("no byte moved for {:.1} s: try again", self.longest.as_secs_f64()),
             )),
         }
     }
 
     async fn stopped(&self) {
         loop {
-            let until = self.last() + STALL;
-            if self.time.now() >= until {
-                return;
+            let still = self.time.since(self.last());
+            match self.longest.checked_sub(still) {
+                None | Some(Duration::ZERO) => return,
+                Some(left) => self.time.sleep(left).await,
             }
-            self.time.sleep_until(until).await;
         }
     }
 }
@@ -71,9 +71,11 @@ impl Pulse {
 mod tests {
     use super::*;
 
+    const STALL: Duration = Duration::from_secs(30);
+
     #[tokio::test(start_paused = true)]
     async fn slow_work_is_left_alone_and_stalled_work_is_ended() {
-        let pulse = Pulse::new(Time::default());
+        let pulse = Pulse::new(Time::default(), STALL);
         let slow = async {
             for _ in 0..10 {
                 tokio::time::sleep(STALL / 2).await;

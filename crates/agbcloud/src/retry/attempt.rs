@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ErrorKind;
+use crate::{Error, ErrorKind};
 
 /// One try of a call that failed in the end: see [`Error::attempts`](crate::Error::attempts).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,16 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    pub(crate) fn of(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            status: error.status(),
+            request_id: error.request_id().map(str::to_owned),
+            wait: None,
+            sent: error.was_sent(),
+        }
+    }
+
     /// Whether the call may have been carried out all the same.
     pub(crate) fn may_be_done(&self) -> bool {
         let unsure = matches!(

@@ -8,9 +8,11 @@ mod backoff;
 mod budget;
 mod policy;
 mod run;
+mod tries;
 
 pub use attempt::{Attempt, StoppedBy};
 pub(crate) use backoff::Jitter;
 pub(crate) use budget::Budget;
 pub use policy::RetryPolicy;
-pub(crate) use run::{Retrying, run};
+pub(crate) use run::{Retrying, is_retryable, run};
+pub(crate) use tries::Tries;

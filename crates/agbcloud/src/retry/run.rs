@@ -1,11 +1,12 @@
-//! The loop.
+//! The loop around one call.
 
 use std::time::{Duration, Instant};
 
-use super::{Attempt, Budget, Jitter, RetryPolicy, StoppedBy, backoff};
+use super::{Attempt, Budget, Jitter, RetryPolicy, Tries};
 use crate::{Error, ErrorKind, Result, clock::Time};
 
 /// What a client retries with.
+#[derive(Clone, Copy)]
 pub(crate) struct Retrying<'a> {
     pub(crate) policy: &'a RetryPolicy,
     pub(crate) budget: &'a Budget,
@@ -23,29 +24,19 @@ pub(crate) async fn run<T, F: Future<Output = Result<T>>>(
     forgive: impl Fn(&[Attempt], Error) -> Result<T>,
 ) -> Result<T> {
     let deadline = with.time.later(with.policy.deadline);
-    let mut attempts: Vec<Attempt> = Vec::new();
-    let mut taken = 0;
+    let mut tries = Tries::new(with, Some(deadline));
     loop {
-        let result = with.limited(deadline, once(&attempts)).await;
-        let error = match result.or_else(|error| forgive(&attempts, error)) {
+        let result = with.limited(deadline, once(tries.before())).await;
+        match result.or_else(|error| forgive(tries.before(), error)) {
             Ok(value) => {
-                with.budget.succeeded(taken);
+                tries.succeeded();
                 return Ok(value);
             }
-            Err(error) => error,
-        };
-        attempts.push(attempt(&error));
-        let tried = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-        let wait = backoff::wait(with.policy, tried, error.retry_after(), with.jitter);
-        match with.may_go_on(&error, tried, with.time.later(wait) < deadline) {
-            Ok(price) => taken += price,
-            Err(stop) => return Err(error.with_attempts(attempts, stop)),
+            Err(error) => {
+                let retryable = is_retryable(&error);
+                tries.failed(error, retryable).await?;
+            }
         }
-        tracing::debug!(tried, ?wait, %error, "trying again");
-        if let Some(last) = attempts.last_mut() {
-            last.wait = Some(wait);
-        }
-        with.time.sleep(wait).await;
     }
 }
 
@@ -66,33 +57,10 @@ impl Retrying<'_> {
             })
         })
     }
-
-    /// Whether to try once more, and what that takes from the budget.
-    fn may_go_on(&self, error: &Error, tried: u32, in_time: bool) -> Result<u32, StoppedBy> {
-        if !is_retryable(error) {
-            Err(StoppedBy::NotRetryable)
-        } else if tried >= self.policy.max_attempts {
-            Err(StoppedBy::Attempts)
-        } else if !in_time {
-            Err(StoppedBy::Deadline)
-        } else {
-            self.budget.take(error.kind()).ok_or(StoppedBy::Budget)
-        }
-    }
-}
-
-fn attempt(error: &Error) -> Attempt {
-    Attempt {
-        kind: error.kind(),
-        status: error.status(),
-        request_id: error.request_id().map(str::to_owned),
-        wait: None,
-        sent: error.was_sent(),
-    }
 }
 
 /// Whether the same call can succeed if it is sent once more.
-fn is_retryable(error: &Error) -> bool {
+pub(crate) fn is_retryable(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Throttled => true,
         // A failure inside a good answer is told by its code; of the other statuses these pass.

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    Agb, Attempt, Context, ContextId, ErrorKind, Operation, Response, RetryPolicy,
+    Agb, Attempt, Context, ContextId, ErrorKind, Operation, Response, RetryPolicy, StoppedBy,
     testing::{Script, Step},
 };
 

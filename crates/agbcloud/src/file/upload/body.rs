@@ -10,11 +10,14 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body::{Frame, SizeHint};
-use md5::{Digest, Md5};
 use tokio::io::{AsyncRead, AsyncReadExt, Take};
 use tokio_util::io::ReaderStream;
 
-use super::{progress::Meter, stall::Pulse};
+use crate::file::{
+    checksum::{Sums, Told},
+    progress::Meter,
+    stall::Pulse,
+};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 128 * 1024;
@@ -23,10 +26,10 @@ pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
 
 /// What the body has seen go by; shared with whoever waits for the answer.
 #[derive(Clone)]
-pub(super) struct Seen(Arc<Mutex<Sums>>);
+pub(super) struct Seen(Arc<Mutex<Account>>);
 
-struct Sums {
-    md5: Md5,
+struct Account {
+    sums: Sums,
     bytes: u64,
     /// The source ended early, or failed.
     fault: Option<io::Error>,
@@ -34,27 +37,27 @@ struct Sums {
 
 impl Seen {
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Sums {
-            md5: Md5::new(),
+        Self(Arc::new(Mutex::new(Account {
+            sums: Sums::all(),
             bytes: 0,
             fault: None,
         })))
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut Sums) -> T) -> T {
+    fn with<T>(&self, f: impl FnOnce(&mut Account) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn take_fault(&self) -> Option<io::Error> {
-        self.with(|sums| sums.fault.take())
+        self.with(|seen| seen.fault.take())
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.with(|sums| sums.bytes)
+        self.with(|seen| seen.bytes)
     }
 
-    pub(super) fn md5(&self) -> String {
-        hex(&self.with(|sums| sums.md5.clone().finalize()))
+    pub(super) fn agree_with(&self, told: &Told) -> bool {
+        self.with(|seen| told.agrees(&seen.sums))
     }
 }
 
@@ -89,15 +92,15 @@ impl SizedBody {
         } else {
             self.pulse.beat();
         }
-        self.seen.with(|sums| {
-            sums.md5.update(chunk);
-            sums.bytes += chunk.len() as u64;
+        self.seen.with(|seen| {
+            seen.sums.add(chunk);
+            seen.bytes += chunk.len() as u64;
         });
     }
 
     fn fail(&mut self, fault: io::Error) -> io::Error {
         let kind = fault.kind();
-        self.seen.with(|sums| sums.fault = Some(fault));
+        self.seen.with(|seen| seen.fault = Some(fault));
         io::Error::new(kind, "the source of the upload failed")
     }
 }
@@ -139,8 +142,4 @@ impl http_body::Body for SizedBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

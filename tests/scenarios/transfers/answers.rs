@@ -28,7 +28,7 @@ async fn download(files: &Files, store: &ScriptedServer) -> (Result<(), Error>, 
 #[tokio::test]
 async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
     let world = World::new().await;
-    let (_, files) = world.files("one").await;
+    let files = world.files_tried_once("one").await;
     for (answer, kind) in [
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello",
@@ -93,7 +93,7 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
 #[tokio::test]
 async fn what_the_store_says_of_a_refusal_reaches_the_user() {
     let world = World::new().await;
-    let (_, files) = world.files("one").await;
+    let files = world.files_tried_once("one").await;
     let store = ScriptedServer::new(["HTTP/1.1 503 Busy\r\nretry-after: 7\r\n\r\n<Error><Code>SlowDown</Code>\
         <Message>Please slow down</Message><RequestId>r-9</RequestId><SignatureProvided>secret-signature\
         </SignatureProvided></Error>"])
@@ -150,7 +150,7 @@ async fn a_transfer_carries_a_length_and_neither_key_nor_content_type() {
 #[tokio::test]
 async fn an_upload_that_the_store_got_wrong_is_an_error() {
     let world = World::new().await;
-    let (_, files) = world.files("one").await;
+    let files = world.files_tried_once("one").await;
     let wrong = "HTTP/1.1 200 OK\r\netag: \"00000000000000000000000000000000\"\r\ncontent-length: 0\r\n\r\n";
     let store = ScriptedServer::new([wrong]).await;
     let upload = files

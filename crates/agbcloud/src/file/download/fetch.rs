@@ -1,0 +1,328 @@
+//! Fetching a run of bytes of one object, over as many requests as it takes.
+
+use reqwest::{Response, StatusCode, header::HeaderMap};
+
+use super::{
+    span::{ContentRange, Span},
+    target::Sink,
+};
+use crate::{
+    Error, ErrorKind, Result,
+    error::request_id,
+    file::{
+        Files,
+        address::Address,
+        checksum::{Sums, Told},
+        progress::Meter,
+        store::{Ask, etag_of},
+    },
+    retry::Tries,
+};
+
+/// One state of an object, by which a break is gone on after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    /// A strong one, quoted.
+    pub(super) etag: String,
+}
+
+impl Version {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let etag = etag_of(headers).filter(|etag| !etag.starts_with("W/"));
+        etag.map(|etag| Self { etag })
+    }
+}
+
+/// An answer whose body is to be read.
+pub(super) struct Opened {
+    response: Response,
+    /// Bytes at its start that are not wanted: the store does not know ranges.
+    skip: u64,
+    pub(super) version: Option<Version>,
+    /// Bytes of the whole object.
+    pub(super) total: Option<u64>,
+    pub(super) told: Told,
+    /// It is a part of the object.
+    pub(super) partial: bool,
+}
+
+/// Why a try has ended.
+pub(super) struct Stopped {
+    pub(super) error: Error,
+    /// Whether to try again, where that does not follow from the error.
+    again: Option<bool>,
+    /// The object is not the one that it was.
+    pub(super) changed: bool,
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            again: None,
+            changed: false,
+        }
+    }
+}
+
+/// The bytes have come.
+pub(super) struct Fetched {
+    pub(super) bytes: u64,
+    pub(super) etag: Option<String>,
+    pub(super) request_id: Option<String>,
+    pub(super) sums: Sums,
+}
+
+pub(super) struct Fetch<'a, 'b> {
+    files: &'a Files,
+    address: &'a mut Address<'b>,
+    meter: &'a Meter,
+    span: Span,
+    /// The next byte that is wanted.
+    at: u64,
+    version: Option<Version>,
+    /// No other version will do.
+    pinned: bool,
+    told: Told,
+    sums: Sums,
+}
+
+impl<'a, 'b> Fetch<'a, 'b> {
+    pub(super) fn new(
+        files: &'a Files,
+        address: &'a mut Address<'b>,
+        span: Span,
+        meter: &'a Meter,
+    ) -> Self {
+        Self {
+            files,
+            address,
+            meter,
+            span,
+            at: span.first,
+            version: None,
+            pinned: false,
+            told: Told::default(),
+            sums: Told::default().sums(),
+        }
+    }
+
+    /// Takes this version of the object and no other.
+    pub(super) fn pinned(mut self, version: Version, told: &Told) -> Self {
+        self.version = Some(version);
+        self.pinned = true;
+        self.sums = told.crc64_alone().sums();
+        self
+    }
+
+    /// Fetches, from this answer on if it is there.
+    pub(super) async fn run(
+        mut self,
+        sink: &mut impl Sink,
+        mut first: Option<Opened>,
+    ) -> Result<Fetched, Stopped> {
+        let mut tries = Tries::new(self.files.agb.retrying(), None);
+        loop {
+            let before = self.at;
+            let result = self.attempt(sink, first.take()).await;
+            if self.at > before {
+                tries.achieved();
+                self.address.worked();
+            }
+            match result {
+                Ok(fetched) => {
+                    tries.succeeded();
+                    return Ok(fetched);
+                }
+                // A call that got no URL has had its tries.
+                Err(stopped) if stopped.error.stopped_by().is_some() => return Err(stopped),
+                Err(Stopped {
+                    error,
+                    again,
+                    changed,
+                }) => {
+                    let again = again.unwrap_or_else(|| self.address.may_help(&error));
+                    let last = tries.failed(error, again).await;
+                    last.map_err(|error| Stopped {
+                        error,
+                        again: None,
+                        changed,
+                    })?;
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        sink: &mut impl Sink,
+        first: Option<Opened>,
+    ) -> Result<Fetched, Stopped> {
+        let opened = match first {
+            Some(opened) => opened,
+            None => self.open(self.span, sink).await?,
+        };
+        if !self.pinned && self.at == self.span.first {
+            self.told = opened.told.clone();
+            self.sums = self.told.sums();
+            self.version = opened.version.clone().or(self.version.take());
+        }
+        let head = (
+            etag_of(opened.response.headers()),
+            request_id(opened.response.headers()),
+        );
+        if let Err(stopped) = self.read(opened, sink).await {
+            return Err(self.can_go_on(stopped, sink).await);
+        }
+        if !self.pinned && self.span == Span::WHOLE && !self.told.agrees(&self.sums) {
+            let message = "what arrived does not have the store's checksum: download it again";
+            let error = Error::new(ErrorKind::Corrupted, message).with_request_id(head.1);
+            return Err(self.start_over(error, sink).await);
+        }
+        sink.finish().await?;
+        Ok(Fetched {
+            bytes: self.at - self.span.first,
+            etag: head.0,
+            request_id: head.1,
+            sums: self.sums.clone(),
+        })
+    }
+
+    /// Asks for what is missing of a span.
+    pub(super) async fn open(
+        &mut self,
+        span: Span,
+        sink: &mut impl Sink,
+    ) -> Result<Opened, Stopped> {
+        let resumes = self.pinned || self.at > self.span.first;
+        let ask = Ask {
+            range: span.header(self.at),
+            if_match: self
+                .version
+                .as_ref()
+                .filter(|_| resumes)
+                .map(|version| version.etag.clone()),
+        };
+        let url = self.address.url().await?;
+        let pulse = self.files.store().pulse();
+        let answer = pulse.watch(self.files.store().get(&url, &ask)).await?;
+        let response = match answer {
+            Ok(response) => response,
+            Err(error) => return Err(self.refused(error, resumes, sink).await),
+        };
+        let partial = response.status() == StatusCode::PARTIAL_CONTENT;
+        let version = Version::of(response.headers());
+        if resumes && version.is_some() && version != self.version {
+            return Err(self.changed(sink).await);
+        }
+        let (skip, total) = self.place_of(&response, partial)?;
+        Ok(Opened {
+            skip,
+            version,
+            total,
+            told: Told::by(response.headers()),
+            partial,
+            response,
+        })
+    }
+
+    /// How much of the answer is not wanted, and how large the object is.
+    fn place_of(&self, response: &Response, partial: bool) -> Result<(u64, Option<u64>)> {
+        if !partial {
+            return Ok((self.at, response.content_length()));
+        }
+        let told = ContentRange::of(response.headers())?;
+        if told.first != self.at {
+            let message = "the store gave another part of the file than was asked for";
+            return Err(Error::new(ErrorKind::InvalidResponse, message));
+        }
+        Ok((0, told.total))
+    }
+
+    async fn refused(&mut self, error: Error, resumes: bool, sink: &mut impl Sink) -> Stopped {
+        match error.status() {
+            Some(412 | 416) if resumes => self.changed(sink).await,
+            _ => error.into(),
+        }
+    }
+
+    async fn read(&mut self, opened: Opened, sink: &mut impl Sink) -> Result<()> {
+        let Opened {
+            mut response,
+            mut skip,
+            total,
+            ..
+        } = opened;
+        let end = match (self.span.end, total) {
+            (Some(end), Some(total)) => Some(end.min(total)),
+            (end, total) => end.or(total),
+        };
+        if !self.pinned {
+            let length = end.map(|end| end.saturating_sub(self.span.first));
+            self.meter.set_total(length);
+        }
+        let pulse = self.files.store().pulse();
+        while end.is_none_or(|end| self.at < end) {
+            let chunk = pulse.watch(response.chunk()).await?;
+            let Some(mut chunk) = chunk.map_err(Error::from_transport)? else {
+                break;
+            };
+            pulse.beat();
+            let unwanted = skip.min(chunk.len() as u64);
+            skip -= unwanted;
+            drop(chunk.split_to(usize::try_from(unwanted).unwrap_or(usize::MAX)));
+            let room = end.map_or(u64::MAX, |end| end - self.at);
+            chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+            sink.take(&chunk).await?;
+            self.sums.add(&chunk);
+            self.at += chunk.len() as u64;
+            self.meter.moved(chunk.len());
+        }
+        match end {
+            Some(end) if self.at < end => Err(Error::broken_off()),
+            _ => Ok(()),
+        }
+    }
+
+    /// After a break: where the rest can't be asked for, it starts over.
+    async fn can_go_on(&mut self, error: Error, sink: &mut impl Sink) -> Stopped {
+        if self.version.is_some() || self.at == self.span.first {
+            error.into()
+        } else {
+            let again = self.address.may_help(&error);
+            let stopped = self.start_over(error, sink).await;
+            Stopped {
+                again: stopped.again.map(|can| can && again),
+                ..stopped
+            }
+        }
+    }
+
+    async fn changed(&mut self, sink: &mut impl Sink) -> Stopped {
+        let message = "the file changed while it was being fetched: download it again";
+        let error = Error::new(ErrorKind::Conflict, message);
+        Stopped {
+            changed: true,
+            ..self.start_over(error, sink).await
+        }
+    }
+
+    /// Forgets what has come, if the sink can.
+    async fn start_over(&mut self, error: Error, sink: &mut impl Sink) -> Stopped {
+        let again = match sink.restart().await {
+            Ok(restarted) => restarted && !self.pinned,
+            Err(error) => return error.into(),
+        };
+        if again {
+            let lost = self.at - self.span.first;
+            self.meter.lost(lost);
+            self.at = self.span.first;
+            self.version = None;
+        }
+        Stopped {
+            error,
+            again: Some(again),
+            changed: false,
+        }
+    }
+}

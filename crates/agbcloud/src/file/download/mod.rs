@@ -1,0 +1,241 @@
+//! Fetching one file.
+
+mod fetch;
+mod parts;
+mod span;
+mod target;
+
+use std::{future::IntoFuture, ops::RangeBounds};
+
+use bytes::Bytes;
+use futures_core::future::BoxFuture;
+
+pub use target::DownloadTarget;
+pub(super) use target::Sink;
+
+use fetch::{Fetch, Fetched};
+use span::Span;
+use target::{Memory, Target, ToWriter};
+
+use super::{
+    Files, PresignedUrl, Progress,
+    address::Address,
+    local::NewFile,
+    progress::{Listener, Meter},
+    store::failed,
+};
+use crate::{Operation, RemotePath, Result, trace};
+
+/// Bytes that [`Files::read`] takes at most when nothing else is said: 64 MiB.
+const READ_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A download that has not been sent: await it. From [`Files::download`].
+///
+/// When it breaks off it is gone on with where it was, if the store tells an ETag by which the file is known to be the
+/// same; else, and when the file changed meanwhile, it starts over. It gives up after as many tries in a row that bring
+/// nothing as calls have (see [`RetryPolicy`](crate::RetryPolicy), of which the deadline does not count here). A file of
+/// more than 16 MiB comes into a local file in parts, four at the same time.
+///
+/// Dropping it while it runs breaks it off and leaves nothing behind.
+#[derive(Debug)]
+#[must_use = "a download does nothing until it is awaited"]
+pub struct Download {
+    files: Files,
+    path: Result<RemotePath>,
+    target: DownloadTarget,
+    url: Option<PresignedUrl>,
+    overwrite: bool,
+    span: Result<Span>,
+    listener: Listener,
+}
+
+/// A download that is whole, and whose checksum is right where the store told one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Downloaded {
+    /// Bytes received.
+    pub bytes: u64,
+    /// The store's ETag, as it came: quoted.
+    pub etag: Option<String>,
+    /// Id of the store's answer.
+    pub request_id: Option<String>,
+}
+
+impl Download {
+    pub(super) fn new(files: Files, path: Result<RemotePath>, target: DownloadTarget) -> Self {
+        let listener = Listener::default();
+        Self {
+            files,
+            path,
+            target,
+            url: None,
+            overwrite: false,
+            span: Ok(Span::WHOLE),
+            listener,
+        }
+    }
+
+    /// Whether a local file that exists may be replaced; otherwise that is an error of kind
+    /// [`Conflict`](crate::ErrorKind::Conflict).
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Uses this presigned URL instead of asking for one.
+    pub fn via(mut self, url: PresignedUrl) -> Self {
+        self.url = Some(url);
+        self
+    }
+
+    /// Calls back as bytes move: at most twenty times a second, and at the end.
+    pub fn on_progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
+        self
+    }
+
+    /// Fetches these bytes of the file alone, counted from 0. What the file has less is left out; that it has none of
+    /// them is an error of kind [`Rejected`](crate::ErrorKind::Rejected). The length is checked; a checksum there is for
+    /// whole files only.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # let tail = folder.path().join("tail.txt");
+    /// files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// files.download("/data/a.txt", tail.as_path()).range(2..).await?;
+    /// assert_eq!(std::fs::read(&tail)?, b"llo");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
+        self.span = Span::asked(&bytes);
+        self
+    }
+
+    async fn run(self) -> Result<Downloaded> {
+        let (path, span, files) = (self.path?, self.span?, &self.files);
+        match self.target.0 {
+            Target::Path(local) => {
+                let file = NewFile::beside(local, self.overwrite).await?;
+                let done = if span == Span::WHOLE {
+                    parts::fetch(files, &path, self.url, self.listener, &file).await?
+                } else {
+                    let mut sink = file.part(0).await?;
+                    into(files, &path, self.url, span, self.listener, &mut sink).await?
+                };
+                file.publish(done.bytes).await?;
+                Ok(done)
+            }
+            Target::Writer(writer) => {
+                let mut sink = ToWriter::new(writer);
+                into(files, &path, self.url, span, self.listener, &mut sink).await
+            }
+        }
+    }
+}
+
+impl IntoFuture for Download {
+    type Output = Result<Downloaded>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let span = trace::operation(Operation::Download, Some(&self.files.context));
+            let work = async { self.run().await.map_err(failed(Operation::Download)) };
+            trace::told(Box::pin(work), span).await
+        })
+    }
+}
+
+/// A download into memory that has not been sent: await it. From [`Files::read`].
+#[derive(Debug)]
+#[must_use = "a download does nothing until it is awaited"]
+pub struct ReadFile {
+    files: Files,
+    path: Result<RemotePath>,
+    url: Option<PresignedUrl>,
+    span: Result<Span>,
+    limit: u64,
+}
+
+impl ReadFile {
+    pub(super) fn new(files: Files, path: Result<RemotePath>) -> Self {
+        Self {
+            files,
+            path,
+            url: None,
+            span: Ok(Span::WHOLE),
+            limit: READ_LIMIT,
+        }
+    }
+
+    /// Bytes that are taken at most, 64 MiB if not said; a larger file is an error of kind
+    /// [`Rejected`](crate::ErrorKind::Rejected).
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// Uses this presigned URL instead of asking for one.
+    pub fn via(mut self, url: PresignedUrl) -> Self {
+        self.url = Some(url);
+        self
+    }
+
+    /// Fetches these bytes of the file alone: see [`Download::range`].
+    pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
+        self.span = Span::asked(&bytes);
+        self
+    }
+
+    async fn run(self) -> Result<Bytes> {
+        let (path, span) = (self.path?, self.span?);
+        let mut memory = Memory::new(self.limit);
+        let silent = Listener::default();
+        into(&self.files, &path, self.url, span, silent, &mut memory).await?;
+        Ok(memory.into_bytes())
+    }
+}
+
+impl IntoFuture for ReadFile {
+    type Output = Result<Bytes>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let span = trace::operation(Operation::Download, Some(&self.files.context));
+            let work = async { self.run().await.map_err(failed(Operation::Download)) };
+            trace::told(Box::pin(work), span).await
+        })
+    }
+}
+
+/// Fetches over one connection after the other.
+async fn into(
+    files: &Files,
+    path: &RemotePath,
+    url: Option<PresignedUrl>,
+    span: Span,
+    listener: Listener,
+    sink: &mut impl Sink,
+) -> Result<Downloaded> {
+    let meter = Meter::new(listener, None, files.agb.time().clone());
+    let mut address = Address::new(files, path, Operation::Download, url);
+    let fetch = Fetch::new(files, &mut address, span, &meter);
+    let fetched = fetch.run(sink, None).await;
+    fetched.map(done).map_err(|stopped| stopped.error)
+}
+
+fn done(fetched: Fetched) -> Downloaded {
+    Downloaded {
+        bytes: fetched.bytes,
+        etag: fetched.etag,
+        request_id: fetched.request_id,
+    }
+}

@@ -1,0 +1,170 @@
+//! Sending one file.
+
+mod body;
+mod source;
+
+use std::future::IntoFuture;
+
+use futures_core::future::BoxFuture;
+
+pub use source::UploadSource;
+
+use body::{Seen, SizedBody};
+use source::Opened;
+
+use super::{
+    Files, PresignedUrl, Progress,
+    address::Address,
+    checksum::Told,
+    local,
+    progress::{Listener, Meter},
+    store::{etag_of, failed},
+};
+use crate::{
+    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, retry::Tries, trace,
+};
+
+/// An upload that has not been sent: await it. From [`Files::upload`].
+///
+/// It is tried again as calls are (see [`RetryPolicy`](crate::RetryPolicy), of which the deadline does not count here),
+/// with a new presigned URL where the one that it had expired or was refused. Each try sends the file from its start.
+///
+/// Dropping it while it runs breaks it off; the service then keeps what it had before.
+#[derive(Debug)]
+#[must_use = "an upload does nothing until it is awaited"]
+pub struct Upload {
+    files: Files,
+    path: Result<RemotePath>,
+    source: UploadSource,
+    url: Option<PresignedUrl>,
+    listener: Listener,
+}
+
+/// An upload that was acknowledged, and whose checksum is right where the store told one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Uploaded {
+    /// Bytes sent.
+    pub bytes: u64,
+    /// The store's ETag, as it came: quoted.
+    pub etag: Option<String>,
+    /// Id of the store's answer.
+    pub request_id: Option<String>,
+}
+
+impl Upload {
+    pub(super) fn new(files: Files, path: Result<RemotePath>, source: UploadSource) -> Self {
+        Self {
+            files,
+            path,
+            source,
+            url: None,
+            listener: Listener::default(),
+        }
+    }
+
+    /// Uses this presigned URL instead of asking for one.
+    pub fn via(mut self, url: PresignedUrl) -> Self {
+        self.url = Some(url);
+        self
+    }
+
+    /// Calls back as bytes move: at most twenty times a second, and at the end. When the upload is tried again it starts
+    /// from nothing.
+    pub fn on_progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
+        self
+    }
+
+    async fn run(self) -> Result<Uploaded> {
+        let Self {
+            files,
+            path,
+            mut source,
+            url,
+            listener,
+        } = self;
+        let path = path?;
+        source.check().await?;
+        let mut address = Address::new(&files, &path, Operation::Upload, url);
+        let mut tries = Tries::new(files.agb.retrying(), None);
+        loop {
+            let url = address.url().await?;
+            match send(&files, &url, source.open().await?, listener.clone()).await {
+                Ok(uploaded) => {
+                    tries.succeeded();
+                    return Ok(uploaded);
+                }
+                Err(error) => {
+                    let again = source.is_left() && address.may_help(&error);
+                    tries.failed(error, again).await?;
+                }
+            }
+        }
+    }
+}
+
+impl IntoFuture for Upload {
+    type Output = Result<Uploaded>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let span = trace::operation(Operation::Upload, Some(&self.files.context));
+            let work = async { self.run().await.map_err(failed(Operation::Upload)) };
+            trace::told(Box::pin(work), span).await
+        })
+    }
+}
+
+async fn send(
+    files: &Files,
+    url: &PresignedUrl,
+    mut source: Opened,
+    listener: Listener,
+) -> Result<Uploaded> {
+    let (path, length, time) = (source.take_path(), source.length, files.agb.time());
+    let pulse = files.store().pulse();
+    let meter = Meter::new(listener, Some(length), time.clone());
+    let (body, seen) = SizedBody::new(source.reader, length, meter, pulse.clone());
+    let put = files.store().put(url, length, reqwest::Body::wrap(body));
+    let response = match pulse.watch(put).await? {
+        Ok(response) => response,
+        Err(error) => return Err(blame(error, &seen)),
+    };
+    let headers = response.headers();
+    let id = request_id(headers);
+    verify(&seen, length, &Told::by(headers)).map_err(|error| error.with_request_id(id.clone()))?;
+    if let Some((path, before)) = path {
+        local::is_unchanged(&path, &before).await?;
+    }
+    Ok(Uploaded {
+        bytes: length,
+        etag: etag_of(headers),
+        request_id: id,
+    })
+}
+
+/// A request that failed because its source did is the source's error.
+fn blame(error: Error, seen: &Seen) -> Error {
+    match seen.take_fault() {
+        Some(fault) => {
+            Error::new(ErrorKind::LocalFile, "the source of the upload failed").with_source(fault)
+        }
+        None => error,
+    }
+}
+
+fn verify(seen: &Seen, length: u64, told: &Told) -> Result<()> {
+    let sent = seen.bytes();
+    if sent != length {
+        let message = format!("the store acknowledged the upload after {sent} of {length} bytes");
+        return Err(Error::new(ErrorKind::Corrupted, message));
+    }
+    if seen.agree_with(told) {
+        Ok(())
+    } else {
+        let message = "the store's checksum is not that of what was sent: upload it again";
+        Err(Error::new(ErrorKind::Corrupted, message))
+    }
+}

@@ -1,0 +1,5 @@
+//! Moving one file.
+
+mod answers;
+mod faults;
+mod store;

@@ -1,0 +1,290 @@
+//! An object store on real sockets that holds one object and fails as it is told to.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use md5::{Digest, Md5};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// What goes wrong with one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing.
+    None,
+    /// The connection is reset before the request is read.
+    ResetAtOnce,
+    /// The connection is reset when the request's head was read.
+    ResetAfterHead,
+    /// The connection closes in the middle of the body, sent or received.
+    Truncated,
+    /// As that, but nothing comes any more.
+    Stalled,
+    /// The answer says more bytes than the object has.
+    WrongLength,
+    /// The bytes that come, or the checksum of what was sent, are wrong.
+    WrongBytes,
+    /// The URL has expired.
+    Expired,
+    /// The object is another from now on.
+    Changed,
+    Unsatisfiable,
+    Throttled,
+    Unavailable,
+}
+
+pub(crate) const FAULTS: [Fault; 12] = [
+    Fault::None,
+    Fault::ResetAtOnce,
+    Fault::ResetAfterHead,
+    Fault::Truncated,
+    Fault::Stalled,
+    Fault::WrongLength,
+    Fault::WrongBytes,
+    Fault::Expired,
+    Fault::Changed,
+    Fault::Unsatisfiable,
+    Fault::Throttled,
+    Fault::Unavailable,
+];
+
+/// What the store tells and knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manners {
+    pub(crate) ranges: bool,
+    pub(crate) md5_etag: bool,
+    pub(crate) crc64: bool,
+    pub(crate) any_etag: bool,
+}
+
+pub(crate) struct Store {
+    state: Arc<Mutex<State>>,
+    pub(crate) endpoint: String,
+}
+
+struct State {
+    manners: Manners,
+    content: Vec<u8>,
+    /// What the object becomes when it changes.
+    next: Vec<u8>,
+    faults: VecDeque<Fault>,
+    heads: Vec<String>,
+    /// MD5 and CRC of the content.
+    sums: (String, u64),
+}
+
+impl State {
+    fn become_now(&mut self, content: Vec<u8>) {
+        let digest = Md5::digest(&content);
+        let mut crc64 = crc64fast::Digest::new();
+        crc64.write(&content);
+        let md5 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.sums = (md5, crc64.sum64());
+        self.content = content;
+    }
+}
+
+impl Store {
+    pub(crate) async fn new(
+        manners: Manners,
+        content: Vec<u8>,
+        next: Vec<u8>,
+        faults: impl IntoIterator<Item = Fault>,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let mut state = State {
+            manners,
+            content: Vec::new(),
+            next,
+            faults: faults.into_iter().collect(),
+            heads: Vec::new(),
+            sums: Default::default(),
+        };
+        state.become_now(content);
+        let state = Arc::new(Mutex::new(state));
+        let shared = state.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // What the other side makes of it is for the test to see.
+                tokio::spawn(serve(stream, shared.clone()));
+            }
+        });
+        Self { state, endpoint }
+    }
+
+    /// What the object is now.
+    pub(crate) fn content(&self) -> Vec<u8> {
+        self.state.lock().unwrap().content.clone()
+    }
+
+    /// The heads of the requests that were read, in lower case.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.state.lock().unwrap().heads.clone()
+    }
+
+    pub(crate) fn faults_left(&self) -> usize {
+        self.state.lock().unwrap().faults.len()
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
+    let fault = state.lock().unwrap().faults.pop_front();
+    let fault = fault.unwrap_or(Fault::None);
+    if fault == Fault::ResetAtOnce {
+        return stream.set_zero_linger().ok();
+    }
+    let (head, body) = read_head(&mut stream).await?;
+    state.lock().unwrap().heads.push(head.clone());
+    let answer = match fault {
+        Fault::ResetAfterHead => return stream.set_zero_linger().ok(),
+        Fault::Expired => refusal(403, "Request has expired"),
+        Fault::Unsatisfiable => refusal(416, ""),
+        Fault::Throttled => refusal(429, ""),
+        Fault::Unavailable => refusal(503, ""),
+        _ if head.starts_with("put") => put(&mut stream, &head, body, fault, &state).await?,
+        _ => get(&head, fault, &mut state.lock().unwrap()),
+    };
+    stream.write_all(&answer).await.ok()?;
+    if fault == Fault::Stalled {
+        std::future::pending::<()>().await;
+    }
+    stream.shutdown().await.ok()
+}
+
+fn refusal(status: u16, message: &str) -> Vec<u8> {
+    let body = format!("<Error><Code>No</Code><Message>{message}</Message></Error>");
+    let length = body.len();
+    format!("HTTP/1.1 {status} No\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let lines = &mut head.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+fn get(head: &str, fault: Fault, state: &mut State) -> Vec<u8> {
+    if fault == Fault::Changed {
+        state.become_now(state.next.clone());
+    }
+    let (content, manners) = (&state.content, state.manners);
+    if header(head, "if-match").is_some_and(|etag| Some(etag) != etag_of(state).as_deref()) {
+        return refusal(412, "");
+    }
+    let range = header(head, "range").filter(|_| manners.ranges);
+    let (first, end) = match range.map(|range| span(range, content.len())) {
+        Some(None) => return refusal(416, ""),
+        Some(Some(span)) => span,
+        None => (0, content.len()),
+    };
+    let mut body = content[first..end].to_vec();
+    let mut length = body.len();
+    match fault {
+        Fault::WrongLength => length += 7,
+        Fault::WrongBytes if !body.is_empty() => body[0] ^= 1,
+        Fault::Truncated | Fault::Stalled => body.truncate(body.len() / 2),
+        _ => {}
+    }
+    let mut answer = match range {
+        Some(_) => format!(
+            "HTTP/1.1 206 Part\r\ncontent-range: bytes {first}-{}/{}\r\n",
+            end - 1,
+            content.len()
+        ),
+        None => "HTTP/1.1 200 OK\r\n".to_owned(),
+    };
+    answer += &format!(
+        "connection: close\r\ncontent-length: {length}\r\n{}\r\n",
+        sums(state)
+    );
+    [answer.into_bytes(), body].concat()
+}
+
+/// `bytes=a-b` or `bytes=a-`, as a half-open span.
+fn span(range: &str, length: usize) -> Option<(usize, usize)> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let first: usize = first.parse().ok()?;
+    let end = last
+        .parse()
+        .map_or(length, |last: usize| length.min(last + 1));
+    (first < end).then_some((first, end))
+}
+
+/// Takes an object: the old one stays where the body does not come whole.
+async fn put(
+    stream: &mut TcpStream,
+    head: &str,
+    mut body: Vec<u8>,
+    fault: Fault,
+    state: &Mutex<State>,
+) -> Option<Vec<u8>> {
+    let length: usize = header(head, "content-length")?.parse().ok()?;
+    let wanted = match fault {
+        Fault::Truncated | Fault::Stalled => length / 2,
+        _ => length,
+    };
+    while body.len() < wanted {
+        let mut buffer = [0; 16 * 1024];
+        match stream.read(&mut buffer).await {
+            Ok(read) if read > 0 => body.extend_from_slice(&buffer[..read]),
+            _ => return None,
+        }
+    }
+    match fault {
+        Fault::Truncated => return None,
+        Fault::Stalled => std::future::pending().await,
+        _ => {}
+    }
+    let state = &mut *state.lock().unwrap();
+    state.become_now(body);
+    let sums = match fault {
+        Fault::WrongBytes => "etag: \"00000000000000000000000000000000\"\r\n".to_owned(),
+        _ => sums(state),
+    };
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n";
+    Some(format!("{head}{sums}\r\n").into_bytes())
+}
+
+fn etag_of(state: &State) -> Option<String> {
+    let md5 = &state.sums.0;
+    match state.manners {
+        Manners {
+            any_etag: false, ..
+        } => None,
+        Manners { md5_etag: true, .. } => Some(format!("\"{md5}\"")),
+        _ => Some(format!("\"{md5}-3\"")),
+    }
+}
+
+fn sums(state: &State) -> String {
+    let mut headers = String::new();
+    if let Some(etag) = etag_of(state) {
+        headers += &format!("etag: {etag}\r\n");
+    }
+    if state.manners.crc64 {
+        headers += &format!("x-oss-hash-crc64ecma: {}\r\n", state.sums.1);
+    }
+    headers
+}
+
+/// The head of a request in lower case, and what came with it of the body.
+async fn read_head(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let body = bytes.split_off(end + 4);
+            let head = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+            return Some((head, body));
+        }
+        let mut buffer = [0; 4096];
+        match stream.read(&mut buffer).await {
+            Ok(read) if read > 0 => bytes.extend_from_slice(&buffer[..read]),
+            _ => return None,
+        }
+    }
+}
