@@ -2,9 +2,11 @@
 //!
 //! `generate` writes the raw client crate from the specification; `check` fails when the two, the
 //! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
-//! Rust versions; `interop` lets the official Python SDK drive the service.
+//! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
+//! drive the service.
 
 mod cargo;
+mod ceiling;
 mod check;
 mod failure;
 mod generate;
@@ -40,6 +42,8 @@ enum Chore {
     Check,
     /// Fail if a dependency needs a newer Rust than the package that uses it declares
     Msrv,
+    /// Fail if `agbcloud` pulls in more crates, or fewer, than the root Cargo.toml declares
+    Ceiling,
     /// Drive `agb serve` with the official Python SDK
     Interop,
 }
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Chore::Generate => generate(&root),
         Chore::Check => check(&root),
         Chore::Msrv => msrv::run(&root),
+        Chore::Ceiling => ceiling::run(&root),
         Chore::Interop => interop::run(&root),
     };
     match done {
