@@ -19,7 +19,8 @@ impl AgbBuilder {
     /// let mut api = MockContextApi::new();
     /// api.expect_get_context().returning(|_| ok(context("SdkCtx-1", "my-project")));
     /// let agb = Agb::builder().stub(api).build()?;
-    /// assert_eq!(agb.contexts().get_by_name("my-project").await?.id, "SdkCtx-1");
+    /// let found = agb.contexts().get_by_name("my-project").await?;
+    /// assert_eq!(found.id.as_str(), "SdkCtx-1");
     /// # Ok(())
     /// # }
     /// ```
@@ -31,23 +32,28 @@ impl AgbBuilder {
     /// Takes time from this clock in place of tokio's. The time that an answer over HTTP may take is kept by the HTTP
     /// library, and so by tokio's clock all the same.
     ///
-    /// ```
-    /// use std::time::{Duration, Instant, SystemTime};
-    /// use agbcloud::{Agb, testing::{Answer, Clock, Script, Step, context}};
+    /// It is also what ends a try that gets no answer: on a clock on which every wait is over at once, every try that
+    /// does not answer at once has timed out.
     ///
-    /// /// A clock on which every wait is over at once.
-    /// struct Hurried;
+    /// ```
+    /// use std::{pin::Pin, time::{Duration, Instant, SystemTime}};
+    /// use agbcloud::{Agb, testing::{Clock, Script, Step}};
+    ///
+    /// /// A clock that runs a thousand times as fast as others, from the time that it holds.
+    /// struct Hurried(Instant);
     ///
     /// impl Clock for Hurried {
-    ///     fn now(&self) -> Instant { Instant::now() }
+    ///     fn now(&self) -> Instant { self.0 + self.0.elapsed() * 1000 }
     ///     fn system_time(&self) -> SystemTime { SystemTime::now() }
-    ///     fn sleep(&self, _: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(async {}) }
+    ///     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    ///         Box::pin(tokio::time::sleep(time / 1000))
+    ///     }
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), agbcloud::Error> {
     /// let script = Script::new([Step::status(503), Step::status(503), Step::ok(())]);
-    /// let agb = Agb::builder().stub(script).clock(Hurried).build()?;
+    /// let agb = Agb::builder().stub(script).clock(Hurried(Instant::now())).build()?;
     /// agb.contexts().delete(&"SdkCtx-1".try_into()?).await?;
     /// # Ok(())
     /// # }

@@ -36,7 +36,7 @@ use crate::{
 /// ]);
 /// let agb = Agb::builder().stub(script.clone()).build()?;
 /// let context = agb.contexts().get_by_name("my-project").await?;
-/// assert_eq!(context.id, "SdkCtx-1");
+/// assert_eq!(context.id.as_str(), "SdkCtx-1");
 /// assert_eq!(script.calls(), [Operation::GetContext; 3]);
 /// # Ok(())
 /// # }
