@@ -10,6 +10,8 @@ mod config;
 mod context;
 mod error;
 mod file;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod name;
 mod page;
 mod response;
