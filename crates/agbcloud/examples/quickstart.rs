@@ -1,14 +1,24 @@
-//! The example of the README: a context, a file in it, a listing, a clear.
+//! The program of the README: a context, a file in it, a listing, a clear. It starts a service for itself.
 //!
-//! Start a service first, `cargo run -p agb-cli -- serve`, and run this in the root of the repository with
-//! `AGB_API_KEY=any AGB_ENDPOINT=http://127.0.0.1:8780`.
+//! In the root of the repository: `cargo run -p agbcloud --example quickstart`
 
 use agbcloud::Agb;
 use std::path::Path;
 
 #[tokio::main]
-async fn main() -> agbcloud::Result<()> {
-    let agb = Agb::from_env()?; // AGB_API_KEY and AGB_ENDPOINT, from the environment or .env
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Never a service of the environment: its context of this name would be cleared.
+    let service = agbcloud_server::Server::builder().start().await?;
+    let agb = Agb::builder()
+        .api_key("any")
+        .endpoint(service.url())
+        .build()?;
+    quickstart(agb).await?;
+    service.shutdown().await;
+    Ok(())
+}
+
+async fn quickstart(agb: Agb) -> agbcloud::Result<()> {
     let contexts = agb.contexts();
     let context = contexts.get_or_create("my-project").await?;
 

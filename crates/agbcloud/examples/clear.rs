@@ -1,0 +1,81 @@
+//! Clears: watched, waited for in vain and then on, and taken up again by the id of the context alone.
+//!
+//! `cargo run -p agbcloud --example clear`
+
+use std::time::Duration;
+
+use agbcloud::{Agb, ContextId, ErrorKind};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Its clears take as long as they do where there is much to delete.
+    let service = agbcloud_server::Server::builder()
+        .clear_delay(Duration::from_millis(1500))
+        .start()
+        .await?;
+    let agb = Agb::builder()
+        .api_key("any")
+        .endpoint(service.url())
+        .build()?;
+    let context = agb.contexts().get_or_create("my-project").await?;
+    watched(&agb, &context.id).await?;
+    late(&agb, &context.id).await?;
+    resumed(&agb, &context.id).await?;
+    service.shutdown().await;
+    Ok(())
+}
+
+async fn watched(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
+    println!("a clear that is watched:");
+    let files = agb.contexts().files(id);
+    files.upload("/data/a.txt", &b"hello"[..]).await?;
+
+    let handle = agb.contexts().clear(id).start().await?;
+    let mut statuses = handle.statuses();
+    while let Some(status) = statuses.next().await {
+        let status = status?;
+        println!("  {} after {:.1?}", status.state, status.elapsed);
+    }
+    let left = files.list().send().await?;
+    println!("  {} entries are left", left.entries.len());
+    Ok(())
+}
+
+async fn late(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
+    println!("a clear that takes longer than it may:");
+    let clear = agb.contexts().clear(id).timeout(Duration::from_millis(400));
+    let Err(error) = clear.await else {
+        println!("  it was done in time after all");
+        return Ok(());
+    };
+    println!("  {error}");
+    let Some(late) = error.clear_timeout() else {
+        return Err(error);
+    };
+    // The clear goes on, and so can the waiting.
+    let patient = late.handle.clone().with_timeout(Duration::from_secs(60));
+    let cleared = patient.wait().await?;
+    println!("  waited on: done after {:.1?}", cleared.elapsed);
+    Ok(())
+}
+
+async fn resumed(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
+    println!("a clear that another process has started:");
+    agb.contexts().clear(id).start().await?;
+    let kept = id.to_string();
+
+    let id = ContextId::new(kept)?;
+    let files = agb.contexts().files(&id);
+    match files.upload("/data/a.txt", &b"hello"[..]).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => println!("  {error}"),
+        result => println!("  uploaded {} bytes", result?.bytes),
+    }
+    let handle = agb.contexts().resume_clear(&id);
+    println!("  now it is {}", handle.status().await?);
+    let cleared = handle.wait().await?;
+    println!(
+        "  done {:.1?} later, seen by {} looks",
+        cleared.elapsed, cleared.polls
+    );
+    Ok(())
+}

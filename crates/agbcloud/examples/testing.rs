@@ -1,0 +1,95 @@
+//! One function of a program, tested in three ways: with a mock, with a script in paused time, and with a service in
+//! the same process. In a program of yours, each is the body of a `#[tokio::test]`.
+//!
+//! `cargo run -p agbcloud --example testing --features test-util`
+
+use std::error::Error;
+
+use agbcloud::{
+    Agb, ErrorKind, Operation,
+    testing::{MockContextApi, Script, Step, context, fails, file, file_page, ok},
+};
+use serde_json::json;
+
+/// What is to be tested: bytes in the context of a name, 0 if there is none.
+async fn bytes_of(agb: &Agb, name: &str) -> agbcloud::Result<u64> {
+    let context = match agb.contexts().get_by_name(name).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        found => found?,
+    };
+    let mut tree = agb.contexts().files(&context.id).list().walk();
+    let mut bytes = 0;
+    while let Some(entry) = tree.next().await {
+        bytes += entry?.size.unwrap_or(0);
+    }
+    Ok(bytes)
+}
+
+/// For the logic: no answer is more than a line.
+async fn with_a_mock() -> Result<(), Box<dyn Error>> {
+    let mut api = MockContextApi::new();
+    api.expect_get_context()
+        .returning(|_| ok(context("SdkCtx-1", "my-project")));
+    api.expect_list_files()
+        .times(1)
+        .returning(|_| ok(file_page(vec![file("/a", 3), file("/b", 4)], 2)));
+    let agb = Agb::builder().stub(api).build()?;
+    assert_eq!(bytes_of(&agb, "my-project").await?, 7);
+
+    let mut api = MockContextApi::new();
+    api.expect_get_context()
+        .returning(|_| fails(ErrorKind::NotFound, "no such context"));
+    let agb = Agb::builder().stub(api).build()?;
+    assert_eq!(bytes_of(&agb, "my-project").await?, 0);
+    println!("mock: the sizes are added up, and a missing context has none");
+    Ok(())
+}
+
+/// For failures: what comes when, and what the retries make of it.
+#[allow(clippy::disallowed_methods)] // Measures paused time.
+async fn with_a_script() -> Result<(), Box<dyn Error>> {
+    let script = Script::new([
+        Step::connection_reset(),
+        Step::status(503).header("retry-after", "30"),
+        Step::ok(json!({"id": "SdkCtx-1", "name": "my-project"})),
+        Step::json(json!({"success": true, "data": [{"filePath": "/a", "size": 3}], "count": 1})),
+    ]);
+    let began = tokio::time::Instant::now();
+    let agb = Agb::builder().stub(script.clone()).build()?;
+    assert_eq!(bytes_of(&agb, "my-project").await?, 3);
+    let tries = script.calls();
+    let looks = tries.iter().filter(|call| **call == Operation::GetContext);
+    println!(
+        "script: found at try {}, {:.1?} of paused time later",
+        looks.count(),
+        began.elapsed()
+    );
+    Ok(())
+}
+
+/// For all else: the real wire, real files.
+async fn with_a_service() -> Result<(), Box<dyn Error>> {
+    let server = agbcloud_server::Server::builder().start().await?;
+    let agb = Agb::builder()
+        .api_key("any")
+        .endpoint(server.url())
+        .build()?;
+    let context = agb.contexts().get_or_create("my-project").await?;
+    let files = agb.contexts().files(&context.id);
+    files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
+    assert_eq!(bytes_of(&agb, "my-project").await?, 5);
+    println!("service: what was uploaded is found, at any depth");
+    server.shutdown().await;
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // What `#[tokio::test]` and `#[tokio::test(start_paused = true)]` do. Paused time and real sockets do not mix.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all();
+    runtime.build()?.block_on(with_a_mock())?;
+    runtime.build()?.block_on(with_a_service())?;
+    runtime.start_paused(true);
+    runtime.build()?.block_on(with_a_script())?;
+    Ok(())
+}

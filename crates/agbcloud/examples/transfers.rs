@@ -1,0 +1,83 @@
+//! Transfers: uploads of bytes, a file and a reader with progress, downloads, and a presigned URL.
+//!
+//! `cargo run -p agbcloud --example transfers`
+
+use std::path::Path;
+
+use agbcloud::{Agb, ErrorKind, Files, UploadSource};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let service = agbcloud_server::Server::builder().start().await?;
+    let agb = Agb::builder()
+        .api_key("any")
+        .endpoint(service.url())
+        .build()?;
+    let context = agb.contexts().get_or_create("my-project").await?;
+    let files = agb.contexts().files(&context.id);
+    let folder = tempfile::tempdir()?;
+
+    uploads(&files, folder.path()).await?;
+    downloads(&files, folder.path()).await?;
+    presigned(&files).await?;
+    service.shutdown().await;
+    Ok(())
+}
+
+async fn uploads(files: &Files, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let sent = files.upload("/data/bytes.txt", &b"hello"[..]).await?;
+    println!("sent {} bytes from memory", sent.bytes);
+
+    let local = folder.join("report.txt");
+    std::fs::write(&local, "a report\n".repeat(1000))?;
+    let sent = files.upload("/data/report.txt", &local).await?;
+    println!("sent {} bytes from a file", sent.bytes);
+
+    // Any AsyncRead whose length is known: here one that makes up its bytes.
+    let length = 16 * 1024 * 1024;
+    let source = UploadSource::reader(tokio::io::repeat(7), length);
+    let sent = files
+        .upload("/data/large", source)
+        .on_progress(|progress| {
+            if let Some(total) = progress.total {
+                println!("  {:3} %", 100 * progress.bytes / total);
+            }
+        })
+        .await?;
+    println!("sent {} bytes from a reader", sent.bytes);
+    Ok(())
+}
+
+async fn downloads(files: &Files, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let copy = folder.join("copy.txt");
+    let got = files.download("/data/report.txt", &copy).await?;
+    println!("got {} bytes into a file", got.bytes);
+
+    match files.download("/data/bytes.txt", &copy).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            println!("a local file that exists is left alone");
+        }
+        other => println!("got {} bytes over it", other?.bytes),
+    }
+    let got = files.download("/data/bytes.txt", &copy);
+    println!(
+        "got {} bytes over it, as asked for",
+        got.overwrite(true).await?.bytes
+    );
+
+    let text = files.read("/data/bytes.txt").await?;
+    println!("got {:?} into memory", String::from_utf8_lossy(&text));
+    if let Err(error) = files.read("/data/large").limit(1024).await {
+        println!("more than the limit: {error}");
+    }
+    Ok(())
+}
+
+async fn presigned(files: &Files) -> Result<(), Box<dyn std::error::Error>> {
+    let url = files.download_url("/data/bytes.txt").await?;
+    // Shown without its signature.
+    println!("for whoever has it: {}", *url);
+    let text = reqwest::get(url.as_str()).await?.text().await?;
+    println!("got {text:?} with another client and no key");
+    Ok(())
+}
