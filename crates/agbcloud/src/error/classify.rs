@@ -79,7 +79,11 @@ impl Error {
             status
         };
         let code = verdict.code.filter(|code| !code.is_empty() && code != "ok");
-        let kind = kind_of(effective, code.as_deref());
+        let kind = match effective {
+            // By its own status this would not pass either.
+            501 | 505.. if status == 200 => ErrorKind::Rejected,
+            _ => kind_of(effective, code.as_deref()),
+        };
         let mut error = Self::new(kind, shown(&verdict.message.unwrap_or_default(), key));
         error.0.status = Some(status);
         error.0.code = code.map(|code| {

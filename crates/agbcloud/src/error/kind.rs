@@ -28,7 +28,7 @@ pub enum ErrorKind {
     ///
     /// *What to do:* wait for [`retry_after`](crate::Error::retry_after), then try again.
     Throttled,
-    /// The service refused the call for another reason.
+    /// The service refused the call for another reason, or it asks for more than a limit of the SDK allows.
     ///
     /// *What to do:* the code and the message tell; the same call will be refused again.
     Rejected,
@@ -42,7 +42,7 @@ pub enum ErrorKind {
     /// been carried out.
     Connection,
     /// No answer in time: see [`AgbBuilder::timeout`](crate::AgbBuilder::timeout). For a transfer: no byte moved
-    /// for 30 seconds.
+    /// for as long as [`AgbBuilder::stall_timeout`](crate::AgbBuilder::stall_timeout) says.
     ///
     /// *What to do:* try again; a call that changes something may have been carried out.
     Timeout,
@@ -61,9 +61,10 @@ pub enum ErrorKind {
     /// tells how long and how often was looked and the last state; in another process, with
     /// [`Contexts::resume_clear`](crate::Contexts::resume_clear).
     ClearTimeout,
-    /// The object store refused the presigned URL: it expired, was altered, or is from before a clear.
+    /// The object store refused the presigned URL: it expired, was altered, or is from before a clear. A transfer that
+    /// asks for its URLs has tried another one.
     ///
-    /// *What to do:* get a new URL.
+    /// *What to do:* get a new URL where one was given; else look at the code and the clocks.
     UrlRejected,
     /// What arrived is not what was sent: length or checksum differ.
     ///

@@ -160,7 +160,8 @@ impl Error {
     }
 
     /// Whether the same call could succeed later: the connection failed, it took too long, or the service or
-    /// something in front of it was busy or broken.
+    /// something in front of it was busy or broken, which an answer that makes no sense is a sign of. What is worth a
+    /// try later is not always tried again at once: see [`RetryPolicy`](crate::RetryPolicy).
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind(),

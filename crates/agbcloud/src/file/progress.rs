@@ -92,6 +92,19 @@ impl Meter {
         }
     }
 
+    /// There is no more to come. Who has not heard of the last byte hears of it.
+    pub(super) fn finish(&self) {
+        let mut state = self.state();
+        let Some(listener) = &self.listener.0 else {
+            return;
+        };
+        let unknown = state.progress.total.is_none();
+        if unknown || state.told.is_none() {
+            state.progress.total = Some(state.progress.bytes);
+            listener(state.progress);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,6 +113,30 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_is_told_once_however_much_there_was() {
+        for (total, bytes) in [(Some(0), 0), (None, 0), (None, 3), (Some(3), 3)] {
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let sink = told.clone();
+            let listener = Listener::new(move |progress| sink.lock().unwrap().push(progress));
+            let meter = Meter::new(listener, total, Time::default());
+            if bytes > 0 {
+                meter.moved(bytes);
+            }
+            meter.finish();
+            let told = told.lock().unwrap();
+            let end = Progress {
+                bytes: bytes as u64,
+                total: Some(bytes as u64),
+            };
+            assert_eq!(
+                told.iter().filter(|one| **one == end).count(),
+                1,
+                "{told:?}"
+            );
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_told_at_most_twenty_times_a_second_and_at_the_end() {

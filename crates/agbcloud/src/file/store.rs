@@ -149,7 +149,7 @@ fn element(body: &str, name: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// The operation that a transfer failed in is what a user knows it by.
+/// A failure of a transfer, where it is not already one of the call for its URL.
 pub(super) fn failed(operation: Operation) -> impl Fn(Error) -> Error {
     move |error| error.with_operation(operation)
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// How often and how long a call is tried: see [`AgbBuilder::retry`](crate::AgbBuilder::retry).
 ///
 /// A call is tried again when the connection failed, no answer came in time, or the service or a gateway
-/// said 408, 429, 500, 502, 503, 504 or a throttling code inside a good answer. All operations of the service
+/// said 408, 429, 500, 502, 503, 504, or inside a good answer a code that begins with `Throttling`, `InternalError` or
+/// `ServiceUnavailable`. All operations of the service
 /// can be repeated without doing more than once; a deletion that finds nothing left on a retry has succeeded.
 ///
 /// Between tries is a random part of a time that doubles from 200 ms to 20 s (full jitter), and never less than the

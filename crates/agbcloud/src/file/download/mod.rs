@@ -229,7 +229,9 @@ async fn into(
     let mut address = Address::new(files, path, Operation::Download, url);
     let fetch = Fetch::new(files, &mut address, span, &meter);
     let fetched = fetch.run(sink, None).await;
-    fetched.map(done).map_err(|stopped| stopped.error)
+    let fetched = fetched.map_err(|stopped| stopped.error)?;
+    meter.finish();
+    Ok(done(fetched))
 }
 
 fn done(fetched: Fetched) -> Downloaded {

@@ -45,6 +45,7 @@ pub(super) async fn fetch(
         };
         match once.run(&mut address).await {
             Ok(downloaded) => {
+                meter.finish();
                 tries.succeeded();
                 return Ok(downloaded);
             }

@@ -66,13 +66,18 @@ pub(super) struct SizedBody {
     /// In a mutex that is never locked: a body must be `Sync`, which not every reader is.
     chunks: Mutex<ReaderStream<Take<Reader>>>,
     left: u64,
-    meter: Meter,
+    meter: Arc<Meter>,
     pulse: Pulse,
     seen: Seen,
 }
 
 impl SizedBody {
-    pub(super) fn new(reader: Reader, length: u64, meter: Meter, pulse: Pulse) -> (Self, Seen) {
+    pub(super) fn new(
+        reader: Reader,
+        length: u64,
+        meter: Arc<Meter>,
+        pulse: Pulse,
+    ) -> (Self, Seen) {
         let seen = Seen::new();
         let body = Self {
             chunks: Mutex::new(ReaderStream::with_capacity(reader.take(length), CHUNK)),

@@ -3,7 +3,7 @@
 mod body;
 mod source;
 
-use std::future::IntoFuture;
+use std::{future::IntoFuture, sync::Arc};
 
 use futures_core::future::BoxFuture;
 
@@ -125,8 +125,8 @@ async fn send(
 ) -> Result<Uploaded> {
     let (path, length, time) = (source.take_path(), source.length, files.agb.time());
     let pulse = files.store().pulse();
-    let meter = Meter::new(listener, Some(length), time.clone());
-    let (body, seen) = SizedBody::new(source.reader, length, meter, pulse.clone());
+    let meter = Arc::new(Meter::new(listener, Some(length), time.clone()));
+    let (body, seen) = SizedBody::new(source.reader, length, meter.clone(), pulse.clone());
     let put = files.store().put(url, length, reqwest::Body::wrap(body));
     let response = match pulse.watch(put).await? {
         Ok(response) => response,
@@ -138,6 +138,7 @@ async fn send(
     if let Some((path, before)) = path {
         local::is_unchanged(&path, &before).await?;
     }
+    meter.finish();
     Ok(Uploaded {
         bytes: length,
         etag: etag_of(headers),

@@ -131,6 +131,13 @@ async fn every_failure_is_told_for_what_it_is() {
             Some(200),
             None,
         ),
+        (
+            Step::json(json!({"success": false, "httpStatusCode": 501})),
+            false,
+            Rejected,
+            Some(200),
+            None,
+        ),
         (gone(), false, NotFound, Some(200), None),
         (Step::status(302), false, InvalidResponse, Some(302), None),
         (Step::status(400), false, Rejected, Some(400), None),
