@@ -16,3 +16,4 @@ mod story;
 mod support;
 mod tracing;
 mod transfers;
+mod trees;

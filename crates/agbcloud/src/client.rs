@@ -9,7 +9,7 @@ use crate::{
     clock::Time,
     config::{Endpoint, Settings},
     file::Store,
-    retry::{Budget, Jitter, Retrying},
+    retry::{Budget, Jitter, Retrying, Strain},
     wire::{ContextApi, RawWire},
 };
 
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     timeout: Option<Duration>,
     retry: RetryPolicy,
     budget: Budget,
+    strain: Strain,
     jitter: Jitter,
     endpoint: Endpoint,
 }
@@ -90,10 +91,15 @@ impl Agb {
         &self.0.time
     }
 
+    pub(crate) fn strain(&self) -> &Strain {
+        &self.0.strain
+    }
+
     pub(crate) fn retrying(&self) -> Retrying<'_> {
         let Shared {
             retry,
             budget,
+            strain,
             jitter,
             time,
             timeout,
@@ -102,6 +108,7 @@ impl Agb {
         Retrying {
             policy: retry,
             budget,
+            strain,
             jitter,
             time,
             timeout: *timeout,
@@ -129,6 +136,7 @@ impl Shared {
             timeout,
             retry: settings.retry,
             budget: Budget::default(),
+            strain: Strain::default(),
             jitter: settings.jitter,
             endpoint: settings.endpoint,
         })

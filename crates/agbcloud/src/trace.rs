@@ -8,7 +8,8 @@ use reqwest::Url;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
-    ContextId, Downloaded, Error, Operation, Response, Result, Uploaded, config::Endpoint,
+    ContextId, Downloaded, Error, Operation, Response, Result, SyncReport, Uploaded,
+    config::Endpoint,
 };
 
 /// The span of an operation with all its tries.
@@ -153,3 +154,13 @@ macro_rules! transferred {
 
 transferred!(Uploaded);
 transferred!(Downloaded);
+
+impl Outcome for SyncReport {
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        None
+    }
+}

@@ -174,6 +174,11 @@ impl Error {
     }
 }
 
+/// Says what was attempted, where the error does not say it yet.
+pub(crate) fn in_operation(operation: Operation) -> impl Fn(Error) -> Error {
+    move |error| error.with_operation(operation)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {

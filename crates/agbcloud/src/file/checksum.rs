@@ -27,6 +27,10 @@ impl Told {
         }
     }
 
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The sums that are needed to check it: one is enough, and the CRC costs less by far.
     pub(super) fn sums(&self) -> Sums {
         Sums {

@@ -19,6 +19,12 @@ use crate::{Error, ErrorKind, Result};
 const PART_PREFIX: &str = ".agb-";
 const PART_SUFFIX: &str = ".part";
 
+/// Whether a file is one that is being fetched, or was when the process ended.
+pub(super) fn is_part(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(PART_PREFIX) && name.ends_with(PART_SUFFIX))
+}
+
 /// Bytes that are written or read at a time.
 const BUFFER: usize = 256 * 1024;
 
@@ -145,25 +151,13 @@ impl NewFile {
     }
 
     /// Sums over all of it.
-    pub(super) async fn sums(&self, mut sums: Sums) -> Result<Sums> {
-        let handle = self.temporary.reopen();
-        let target = self.target.clone();
-        blocking(move || {
-            let failed = |error| cannot("read", &target, error);
-            let mut file = handle.map_err(failed)?;
-            let mut buffer = vec![0; BUFFER];
-            loop {
-                match file.read(&mut buffer).map_err(failed)? {
-                    0 => return Ok(sums),
-                    read => sums.add(&buffer[..read]),
-                }
-            }
-        })
-        .await
+    pub(super) async fn sums(&self, sums: Sums) -> Result<Sums> {
+        sums_of(self.temporary.path(), sums).await
     }
 
-    /// Makes the file, of so many bytes, durable, then visible under its name.
-    pub(super) async fn publish(self, bytes: u64) -> Result<()> {
+    /// Makes the file, of so many bytes, durable, then visible under its name. It gets this time as the one at which it
+    /// was written.
+    pub(super) async fn publish(self, bytes: u64, written: Option<SystemTime>) -> Result<()> {
         let Self {
             temporary,
             target,
@@ -173,6 +167,9 @@ impl NewFile {
             let failed = |error| cannot("write", &target, error);
             // An earlier try may have written more.
             temporary.as_file().set_len(bytes).map_err(failed)?;
+            if let Some(written) = written {
+                temporary.as_file().set_modified(written).map_err(failed)?;
+            }
             temporary.as_file().sync_all().map_err(failed)?;
             let persisted = if overwrite {
                 temporary.persist(&target)
@@ -189,6 +186,23 @@ impl NewFile {
         })
         .await
     }
+}
+
+/// Sums over the content of a file.
+pub(super) async fn sums_of(path: &Path, mut sums: Sums) -> Result<Sums> {
+    let path = path.to_owned();
+    blocking(move || {
+        let failed = |error| cannot("read", &path, error);
+        let mut file = std::fs::File::open(&path).map_err(failed)?;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match file.read(&mut buffer).map_err(failed)? {
+                0 => return Ok(sums),
+                read => sums.add(&buffer[..read]),
+            }
+        }
+    })
+    .await
 }
 
 /// A run of bytes of a new file.
@@ -227,7 +241,7 @@ fn permissions(target: &Path) -> std::fs::Permissions {
     old.unwrap_or_else(|_| std::fs::Permissions::from_mode(0o666))
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
@@ -240,7 +254,7 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+pub(super) fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
     Error::new(
         ErrorKind::LocalFile,
         format!("can't {what} {}: {error}", path.display()),
@@ -278,7 +292,7 @@ mod tests {
             part.take(text.as_bytes()).await.unwrap();
             part.finish().await.unwrap();
         }
-        whole.publish(5).await.unwrap();
+        whole.publish(5, None).await.unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
         assert_eq!(names(), 1);
     }
@@ -292,7 +306,7 @@ mod tests {
 
         let error = NewFile::beside(target.clone(), false).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Conflict);
-        let error = early.publish(0).await.unwrap_err();
+        let error = early.publish(0, None).await.unwrap_err();
         assert_eq!(
             error.kind(),
             ErrorKind::Conflict,
@@ -303,7 +317,7 @@ mod tests {
         NewFile::beside(target.clone(), true)
             .await
             .unwrap()
-            .publish(0)
+            .publish(0, None)
             .await
             .unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"");
@@ -319,7 +333,7 @@ mod tests {
         std::fs::write(&target, "old").unwrap();
         std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).unwrap();
         let file = NewFile::beside(target.clone(), true).await.unwrap();
-        file.publish(0).await.unwrap();
+        file.publish(0, None).await.unwrap();
         assert_eq!(
             target.metadata().unwrap().permissions().mode() & 0o777,
             0o600

@@ -11,9 +11,12 @@ mod progress;
 mod source;
 mod stall;
 mod store;
+mod tree;
 mod upload;
 mod url;
 mod walk;
+
+use std::path::PathBuf;
 
 pub use delete::DeleteFile;
 pub use download::{Download, DownloadTarget, Downloaded, ReadFile};
@@ -21,12 +24,17 @@ pub use list::{FileItems, FilePage, FilePages, ListFiles};
 pub use model::{FileEntry, FileKind};
 pub use progress::Progress;
 pub(crate) use store::Store;
+pub use tree::{
+    Change, Compare, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, FileFailure, FileOutcome,
+    PlannedChange, Symlinks, SyncDir, SyncPlan, SyncReport,
+};
 pub use upload::{Upload, UploadSource, Uploaded};
 pub use url::PresignedUrl;
 pub use walk::FileWalk;
 
 use crate::{
-    Agb, ContextId, Error, Operation, RemotePath, Response, Result, name::checked, wire::call,
+    Agb, ContextId, Error, FolderPath, Operation, RemotePath, Response, Result, name::checked,
+    wire::call,
 };
 
 /// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
@@ -243,6 +251,69 @@ impl Files {
             api.upload_url(self.context.clone(), path.clone())
         })
         .await
+    }
+
+    /// Makes a folder of the context like one of this machine: sends what differs. Await it, or look at the
+    /// [plan](SyncDir::plan) first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
+    /// let report = files.upload_dir(folder.path(), "/data").exclude("*.tmp").await?;
+    /// assert_eq!((report.transferred, report.unchanged), (1, 0));
+    /// let again = files.upload_dir(folder.path(), "/data").await?;
+    /// assert_eq!((again.transferred, again.unchanged), (0, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sync")]
+    pub fn upload_dir<P>(&self, local: impl Into<PathBuf>, remote: P) -> SyncDir
+    where
+        P: TryInto<FolderPath>,
+        P::Error: Into<Error>,
+    {
+        SyncDir::up(self.clone(), local.into(), checked(remote))
+    }
+
+    /// Makes a folder of this machine like one of the context: fetches what differs. The local folder is made if there
+    /// is none. Await it, or look at the [plan](SyncDir::plan) first.
+    ///
+    /// No remote path leads out of the local folder: one that would is a failure of its file, and so is one that lies
+    /// behind a link.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
+    /// let report = files.download_dir("/data", folder.path()).await?;
+    /// assert!(report.is_complete());
+    /// assert_eq!(std::fs::read(folder.path().join("deep/a.txt"))?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sync")]
+    pub fn download_dir<P>(&self, remote: P, local: impl Into<PathBuf>) -> SyncDir
+    where
+        P: TryInto<FolderPath>,
+        P::Error: Into<Error>,
+    {
+        SyncDir::down(self.clone(), checked(remote), local.into())
+    }
+
+    /// What the store tells of a file's content.
+    async fn told(&self, path: &RemotePath) -> Result<checksum::Told> {
+        download::told(self, path).await
     }
 
     fn store(&self) -> &Store {

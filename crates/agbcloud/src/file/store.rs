@@ -149,11 +149,6 @@ fn element(body: &str, name: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// A failure of a transfer, where it is not already one of the call for its URL.
-pub(super) fn failed(operation: Operation) -> impl Fn(Error) -> Error {
-    move |error| error.with_operation(operation)
-}
-
 pub(super) fn etag_of(headers: &HeaderMap) -> Option<String> {
     headers
         .get(reqwest::header::ETAG)?

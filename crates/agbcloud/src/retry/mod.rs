@@ -8,6 +8,7 @@ mod backoff;
 mod budget;
 mod policy;
 mod run;
+mod strain;
 mod tries;
 
 pub use attempt::{Attempt, StoppedBy};
@@ -15,4 +16,5 @@ pub(crate) use backoff::Jitter;
 pub(crate) use budget::Budget;
 pub use policy::RetryPolicy;
 pub(crate) use run::{Retrying, is_retryable, run};
+pub(crate) use strain::Strain;
 pub(crate) use tries::Tries;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Attempt, Budget, Jitter, RetryPolicy, Tries};
+use super::{Attempt, Budget, Jitter, RetryPolicy, Strain, Tries};
 use crate::{Error, ErrorKind, Result, clock::Time};
 
 /// What a client retries with.
@@ -10,6 +10,7 @@ use crate::{Error, ErrorKind, Result, clock::Time};
 pub(crate) struct Retrying<'a> {
     pub(crate) policy: &'a RetryPolicy,
     pub(crate) budget: &'a Budget,
+    pub(crate) strain: &'a Strain,
     pub(crate) jitter: &'a Jitter,
     pub(crate) time: &'a Time,
     /// How long one try may take; `None` where that is seen to elsewhere.

@@ -49,6 +49,7 @@ impl<'a> Tries<'a> {
     /// This failure, with all that was tried, if it is the last.
     pub(crate) async fn failed(&mut self, error: Error, retryable: bool) -> Result<()> {
         self.attempts.push(Attempt::of(&error));
+        self.with.strain.heard(error.kind());
         self.in_vain = self.in_vain.saturating_add(1);
         let Retrying {
             policy,

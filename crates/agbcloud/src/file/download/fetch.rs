@@ -7,7 +7,7 @@ use super::{
     target::Sink,
 };
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Operation, RemotePath, Result,
     error::request_id,
     file::{
         Files,
@@ -71,6 +71,28 @@ pub(super) struct Fetched {
     pub(super) etag: Option<String>,
     pub(super) request_id: Option<String>,
     pub(super) sums: Sums,
+}
+
+/// What the store tells of an object's content.
+pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<Told> {
+    let mut address = Address::new(files, path, Operation::Download, None);
+    let mut tries = Tries::new(files.agb.retrying(), None);
+    // The least that can be asked for: a URL for GET is not one for HEAD everywhere.
+    let ask = Ask {
+        range: Some("bytes=0-0".to_owned()),
+        if_match: None,
+    };
+    loop {
+        let url = address.url().await?;
+        let pulse = files.store().pulse();
+        match pulse.watch(files.store().get(&url, &ask)).await? {
+            Ok(response) => return Ok(Told::by(response.headers())),
+            Err(error) => {
+                let again = address.may_help(&error);
+                tries.failed(error, again).await?;
+            }
+        }
+    }
 }
 
 pub(super) struct Fetch<'a, 'b> {

@@ -5,13 +5,15 @@ mod parts;
 mod span;
 mod target;
 
-use std::{future::IntoFuture, ops::RangeBounds};
+use std::{future::IntoFuture, ops::RangeBounds, time::SystemTime};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
 pub use target::DownloadTarget;
 pub(super) use target::Sink;
+
+pub(super) use fetch::told;
 
 use fetch::{Fetch, Fetched};
 use span::Span;
@@ -22,9 +24,8 @@ use super::{
     address::Address,
     local::NewFile,
     progress::{Listener, Meter},
-    store::failed,
 };
-use crate::{Operation, RemotePath, Result, trace};
+use crate::{Operation, RemotePath, Result, error::in_operation, trace};
 
 /// Bytes that [`Files::read`] takes at most when nothing else is said: 64 MiB.
 const READ_LIMIT: u64 = 64 * 1024 * 1024;
@@ -46,6 +47,8 @@ pub struct Download {
     url: Option<PresignedUrl>,
     overwrite: bool,
     span: Result<Span>,
+    /// When the local file counts as written.
+    written: Option<SystemTime>,
     listener: Listener,
 }
 
@@ -71,6 +74,7 @@ impl Download {
             url: None,
             overwrite: false,
             span: Ok(Span::WHOLE),
+            written: None,
             listener,
         }
     }
@@ -79,6 +83,12 @@ impl Download {
     /// [`Conflict`](crate::ErrorKind::Conflict).
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
+        self
+    }
+
+    /// Gives the local file this time as the one at which it was written.
+    pub(super) fn written_at(mut self, time: Option<SystemTime>) -> Self {
+        self.written = time;
         self
     }
 
@@ -129,7 +139,7 @@ impl Download {
                     let mut sink = file.part(0).await?;
                     into(files, &path, self.url, span, self.listener, &mut sink).await?
                 };
-                file.publish(done.bytes).await?;
+                file.publish(done.bytes, self.written).await?;
                 Ok(done)
             }
             Target::Writer(writer) => {
@@ -147,7 +157,7 @@ impl IntoFuture for Download {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let span = trace::operation(Operation::Download, Some(&self.files.context));
-            let work = async { self.run().await.map_err(failed(Operation::Download)) };
+            let work = async { self.run().await.map_err(in_operation(Operation::Download)) };
             trace::told(Box::pin(work), span).await
         })
     }
@@ -210,7 +220,7 @@ impl IntoFuture for ReadFile {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let span = trace::operation(Operation::Download, Some(&self.files.context));
-            let work = async { self.run().await.map_err(failed(Operation::Download)) };
+            let work = async { self.run().await.map_err(in_operation(Operation::Download)) };
             trace::told(Box::pin(work), span).await
         })
     }

@@ -18,10 +18,13 @@ use super::{
     checksum::Told,
     local,
     progress::{Listener, Meter},
-    store::{etag_of, failed},
+    store::etag_of,
 };
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, retry::Tries, trace,
+    Error, ErrorKind, Operation, RemotePath, Result,
+    error::{in_operation, request_id},
+    retry::Tries,
+    trace,
 };
 
 /// An upload that has not been sent: await it. From [`Files::upload`].
@@ -111,7 +114,7 @@ impl IntoFuture for Upload {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let span = trace::operation(Operation::Upload, Some(&self.files.context));
-            let work = async { self.run().await.map_err(failed(Operation::Upload)) };
+            let work = async { self.run().await.map_err(in_operation(Operation::Upload)) };
             trace::told(Box::pin(work), span).await
         })
     }

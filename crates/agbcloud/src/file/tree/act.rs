@@ -1,0 +1,203 @@
+//! Doing what was planned.
+
+use std::{path::Path, sync::Arc};
+
+use tokio::task::{JoinError, JoinSet};
+
+use super::{
+    Change, FileFailure, FileOutcome, Listener, PlannedChange, Setup, SyncReport,
+    folders::Folders,
+    gate::{Gate, Pass},
+    names,
+    plan::Taker,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// Does what it is given, several at a time.
+pub(super) struct Actor {
+    work: Arc<Work>,
+    gate: Arc<Gate>,
+    listener: Listener,
+    tasks: JoinSet<(PlannedChange, Result<u64>)>,
+    report: SyncReport,
+}
+
+/// What every task needs.
+struct Work {
+    setup: Setup,
+    folders: Folders,
+}
+
+impl Actor {
+    pub(super) fn new(setup: &Setup, listener: Listener) -> Self {
+        let strain = setup.files.agb.strain().clone();
+        Self {
+            gate: Gate::new(setup.files_at_once, setup.bytes_at_once, strain),
+            work: Arc::new(Work {
+                folders: Folders::below(setup.local.clone()),
+                setup: setup.clone(),
+            }),
+            listener,
+            tasks: JoinSet::new(),
+            report: SyncReport::default(),
+        }
+    }
+
+    /// Waits for what is under way.
+    pub(super) async fn finish(mut self) -> Result<SyncReport> {
+        self.drain().await?;
+        Ok(self.report)
+    }
+
+    async fn drain(&mut self) -> Result<()> {
+        while let Some(done) = self.tasks.join_next().await {
+            self.record(done)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for room, and hears meanwhile of what is done.
+    async fn room(&mut self, bytes: u64) -> Result<Pass> {
+        let gate = self.gate.clone();
+        loop {
+            tokio::select! {
+                biased;
+                Some(done) = self.tasks.join_next() => self.record(done)?,
+                pass = gate.enter(bytes) => return Ok(pass),
+            }
+        }
+    }
+
+    /// Counts what is done.
+    ///
+    /// # Errors
+    ///
+    /// A failure that every other file would meet too.
+    fn record(&mut self, done: Result<(PlannedChange, Result<u64>), JoinError>) -> Result<()> {
+        let (planned, result) = match done {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return Ok(()),
+        };
+        self.listener.tell(&FileOutcome {
+            path: &planned.path,
+            change: Some(planned.change),
+            size: result.as_ref().ok().copied().or(planned.size),
+            error: result.as_ref().err(),
+        });
+        match result {
+            Ok(bytes) => self.count(planned.change, bytes),
+            Err(error) if is_for_all(&error) => return Err(error),
+            Err(error) => self.report.add_failure(FileFailure {
+                path: planned.path,
+                change: Some(planned.change),
+                error,
+            }),
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, change: Change, bytes: u64) {
+        match change {
+            Change::Upload | Change::Download => {
+                self.report.transferred += 1;
+                self.report.bytes += bytes;
+            }
+            Change::DeleteRemote | Change::DeleteLocal => self.report.deleted += 1,
+        }
+    }
+}
+
+impl Taker for Actor {
+    async fn change(&mut self, planned: PlannedChange) -> Result<()> {
+        if matches!(planned.change, Change::DeleteRemote | Change::DeleteLocal) {
+            // The last copies decide whether anything may be deleted.
+            if self.report.deleted == 0 {
+                self.drain().await?;
+            }
+            if self.report.failed > 0 {
+                self.report.deletions_held_back = true;
+                return Ok(());
+            }
+        }
+        let bytes = match planned.change {
+            Change::Upload | Change::Download => planned.size.unwrap_or(0),
+            _ => 0,
+        };
+        let pass = self.room(bytes).await?;
+        let work = self.work.clone();
+        self.tasks.spawn(async move {
+            let result = work.perform(&planned).await;
+            drop(pass);
+            (planned, result)
+        });
+        Ok(())
+    }
+
+    fn unchanged(&mut self) {
+        self.report.unchanged += 1;
+    }
+
+    fn skipped(&mut self) {
+        self.report.skipped += 1;
+    }
+
+    fn failed(&mut self, failure: FileFailure) {
+        self.listener.tell(&FileOutcome {
+            path: &failure.path,
+            change: failure.change,
+            size: None,
+            error: Some(&failure.error),
+        });
+        self.report.add_failure(failure);
+    }
+}
+
+impl Work {
+    /// Gives the bytes that were moved.
+    async fn perform(&self, planned: &PlannedChange) -> Result<u64> {
+        let Setup {
+            files,
+            local,
+            remote,
+            ..
+        } = &self.setup;
+        let there = || names::remote(remote, &planned.path);
+        let here = names::local(&planned.path)?;
+        match planned.change {
+            Change::Upload => {
+                let sent = files.upload(there()?, local.join(here)).await?;
+                Ok(sent.bytes)
+            }
+            Change::Download => {
+                self.folders
+                    .make(here.parent().unwrap_or(Path::new("")))
+                    .await?;
+                let fetch = files.download(there()?, local.join(here)).overwrite(true);
+                Ok(fetch.written_at(planned.modified).await?.bytes)
+            }
+            Change::DeleteRemote => {
+                files.delete(there()?).missing_ok(true).await?;
+                Ok(0)
+            }
+            Change::DeleteLocal => {
+                self.folders.delete(&here).await?;
+                Ok(0)
+            }
+        }
+    }
+}
+
+/// Whether every other file would fail in the same way.
+fn is_for_all(error: &Error) -> bool {
+    let context = || {
+        error
+            .code()
+            .is_some_and(|code| code.starts_with("InvalidContext"))
+    };
+    match error.kind() {
+        ErrorKind::Unauthorized | ErrorKind::Configuration => true,
+        ErrorKind::NotFound | ErrorKind::Conflict => context(),
+        _ => false,
+    }
+}

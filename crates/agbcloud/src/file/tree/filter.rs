@@ -1,0 +1,93 @@
+//! Which files of a tree take part.
+
+use std::path::Path;
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use crate::{Error, Result};
+
+/// Globs as in a `.gitignore`, on paths relative to the folder.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    /// `None` takes everything in.
+    include: Option<Gitignore>,
+    exclude: Gitignore,
+}
+
+impl Filter {
+    pub(super) fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+        Ok(Self {
+            include: match include {
+                [] => None,
+                globs => Some(matcher(globs)?),
+            },
+            exclude: matcher(exclude)?,
+        })
+    }
+
+    /// Whether a file takes part. What lies in an excluded folder does not.
+    pub(super) fn takes(&self, relative: &Path) -> bool {
+        let hit = |globs: &Gitignore| {
+            let matched = globs.matched_path_or_any_parents(relative, false);
+            matched.is_ignore()
+        };
+        !hit(&self.exclude) && self.include.as_ref().is_none_or(hit)
+    }
+
+    /// Whether a folder can be passed over with all that is in it.
+    pub(super) fn leaves_out(&self, folder: &Path) -> bool {
+        let matched = self.exclude.matched_path_or_any_parents(folder, true);
+        matched.is_ignore()
+    }
+}
+
+fn matcher(globs: &[String]) -> Result<Gitignore> {
+    let mut builder = GitignoreBuilder::new("");
+    for glob in globs {
+        builder.add_line(None, glob).map_err(refused)?;
+    }
+    builder.build().map_err(refused)
+}
+
+fn refused(error: ignore::Error) -> Error {
+    Error::invalid_argument(format!("a glob can't be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(include: &[&str], exclude: &[&str]) -> Filter {
+        let texts = |globs: &[&str]| globs.iter().map(|&glob| glob.into()).collect::<Vec<_>>();
+        Filter::new(&texts(include), &texts(exclude)).unwrap()
+    }
+
+    #[test]
+    fn globs_are_those_of_gitignore() {
+        let filter = filter(&["*.rs", "/docs/"], &["target/", "**/secret.rs"]);
+        for (path, taken) in [
+            ("a.rs", true),
+            ("deep/b.rs", true),
+            ("docs/guide.md", true),
+            ("other/docs/guide.md", false),
+            ("a.txt", false),
+            ("target/a.rs", false),
+            ("deep/target/a.rs", false),
+            ("deep/secret.rs", false),
+        ] {
+            assert_eq!(filter.takes(Path::new(path)), taken, "{path}");
+        }
+        assert!(filter.leaves_out(Path::new("deep/target")));
+        assert!(!filter.leaves_out(Path::new("deep")));
+    }
+
+    #[test]
+    fn without_globs_everything_takes_part() {
+        assert!(filter(&[], &[]).takes(Path::new("a/b")));
+    }
+
+    #[test]
+    fn a_glob_that_makes_no_sense_is_refused() {
+        assert!(Filter::new(&["{a".into()], &[]).is_err());
+    }
+}

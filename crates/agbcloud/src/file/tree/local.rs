@@ -1,0 +1,130 @@
+//! The files of a local folder, as they are found.
+
+use std::{
+    fs::Metadata,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ignore::{DirEntry, WalkBuilder};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::{Symlinks, filter::Filter, index::Facts};
+use crate::{Error, ErrorKind, file::local::is_part};
+
+/// Entries that are handed over at a time.
+const BATCH: usize = 256;
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Found {
+    File {
+        relative: PathBuf,
+        facts: Facts,
+    },
+    /// Something that is neither sent nor an error.
+    Skipped,
+    /// Something that should be sent and can't be looked at.
+    Failed {
+        relative: PathBuf,
+        error: Error,
+    },
+}
+
+/// What decides over what is found.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub(super) filter: Filter,
+    pub(super) symlinks: Symlinks,
+    pub(super) gitignore: bool,
+}
+
+/// Walks a folder on a thread of its own, which stops when nobody takes what it finds.
+pub(super) fn walk(root: &Path, rules: &Rules) -> Receiver<Vec<Found>> {
+    let (sender, receiver) = mpsc::channel(4);
+    let (root, rules) = (root.to_owned(), rules.clone());
+    tokio::task::spawn_blocking(move || find(&root, &rules, &sender));
+    receiver
+}
+
+fn find(root: &Path, rules: &Rules, sender: &Sender<Vec<Found>>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    for entry in walker(root, rules).build() {
+        let found = match entry {
+            Ok(entry) => look_at(root, &entry, rules),
+            Err(error) => Some(unreadable(root, error)),
+        };
+        batch.extend(found);
+        if batch.len() >= BATCH && sender.blocking_send(std::mem::take(&mut batch)).is_err() {
+            return;
+        }
+    }
+    let _ = sender.blocking_send(batch);
+}
+
+fn walker(root: &Path, rules: &Rules) -> WalkBuilder {
+    let mut walker = WalkBuilder::new(root);
+    walker
+        .standard_filters(false)
+        .follow_links(rules.symlinks == Symlinks::Follow);
+    if rules.gitignore {
+        walker
+            .git_ignore(true)
+            .git_exclude(true)
+            .ignore(true)
+            .require_git(false);
+    }
+    let (filter, top): (Arc<Filter>, PathBuf) = (Arc::new(rules.filter.clone()), root.to_owned());
+    walker.filter_entry(move |entry| {
+        let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        match entry.path().strip_prefix(&top) {
+            Ok(relative) if folder && !relative.as_os_str().is_empty() => {
+                !filter.leaves_out(relative)
+            }
+            _ => true,
+        }
+    });
+    walker
+}
+
+fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
+    let relative = entry.path().strip_prefix(root).ok()?;
+    let kind = entry.file_type()?;
+    if relative.as_os_str().is_empty() || kind.is_dir() || !rules.filter.takes(relative) {
+        return None;
+    }
+    let relative = relative.to_owned();
+    if kind.is_symlink() && rules.symlinks == Symlinks::Refuse {
+        let message = format!("{} is a symbolic link", relative.display());
+        let error = Error::new(ErrorKind::LocalFile, message);
+        return Some(Found::Failed { relative, error });
+    }
+    if !kind.is_file() || is_part(&relative) {
+        return Some(Found::Skipped);
+    }
+    Some(match entry.metadata() {
+        Ok(metadata) => Found::File {
+            relative,
+            facts: facts(&metadata),
+        },
+        Err(error) => unreadable(root, error),
+    })
+}
+
+pub(super) fn facts(metadata: &Metadata) -> Facts {
+    Facts {
+        size: Some(metadata.len()),
+        modified: metadata.modified().ok(),
+    }
+}
+
+fn unreadable(root: &Path, error: ignore::Error) -> Found {
+    let relative = match &error {
+        ignore::Error::WithPath { path, .. } => path.strip_prefix(root).ok(),
+        _ => None,
+    };
+    Found::Failed {
+        relative: relative.unwrap_or(Path::new("")).to_owned(),
+        error: Error::new(ErrorKind::LocalFile, error.to_string()).with_source(error),
+    }
+}

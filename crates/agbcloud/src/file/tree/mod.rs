@@ -1,0 +1,349 @@
+//! Many files: a folder of this machine and one of a context, made alike.
+
+mod act;
+mod filter;
+mod folders;
+mod gate;
+mod index;
+mod local;
+mod names;
+mod plan;
+mod planned;
+mod report;
+
+use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc};
+
+use futures_core::future::BoxFuture;
+
+pub use plan::PlannedChange;
+pub use planned::SyncPlan;
+pub use report::{Change, FileFailure, FileOutcome, SyncReport};
+
+use act::Actor;
+use filter::Filter;
+use local::Rules;
+
+use super::{FileWalk, Files};
+use crate::{Error, ErrorKind, FolderPath, Operation, Result, error::in_operation, trace};
+
+/// Files that move at the same time when nothing else is said.
+pub const DEFAULT_FILES_AT_ONCE: usize = 16;
+
+/// Bytes of the files that move at the same time when nothing else is said: 256 MiB.
+pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
+
+/// How two files are told to be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Compare {
+    /// The same size, and the copy is not older than the original. A file that was fetched gets the time of the remote
+    /// one. It costs nothing, and takes the clocks of both sides to agree to the time between a change and a transfer.
+    #[default]
+    SizeAndTime,
+    /// The same size and the same checksum: a request for each file of the same size, and the local one is read. Where
+    /// the store tells no checksum, files are never the same.
+    Checksum,
+}
+
+/// What is done with symbolic links among the local files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Symlinks {
+    /// They are left out, and counted.
+    #[default]
+    Skip,
+    /// What they lead to is taken in their place. One that leads in a circle is a failure.
+    Follow,
+    /// Each is a failure.
+    Refuse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+/// A folder of this machine and one of a context that are to be made alike: from
+/// [`Files::upload_dir`] and [`Files::download_dir`]. Await it, or look at the [`plan`](Self::plan) first.
+///
+/// Only what differs is moved, so that one that was stopped, in whatever way, finishes the rest when it is run again:
+/// every file appears whole or not at all. A file that fails does not stop the others; a failure that all others would
+/// meet too (a wrong key, a context that is gone) stops it.
+///
+/// Memory does not depend on the size of files, and on their number by some 100 bytes for each remote file of an upload
+/// (of either direction with [`delete`](Self::delete)).
+#[derive(Debug)]
+#[must_use = "nothing is done until it is awaited or planned"]
+pub struct SyncDir {
+    files: Files,
+    direction: Direction,
+    local: PathBuf,
+    remote: Result<FolderPath>,
+    compare: Compare,
+    delete: bool,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    gitignore: bool,
+    symlinks: Symlinks,
+    files_at_once: usize,
+    bytes_at_once: u64,
+    listener: Listener,
+}
+
+impl SyncDir {
+    pub(super) fn up(files: Files, local: PathBuf, remote: Result<FolderPath>) -> Self {
+        Self::new(files, Direction::Up, local, remote)
+    }
+
+    pub(super) fn down(files: Files, remote: Result<FolderPath>, local: PathBuf) -> Self {
+        Self::new(files, Direction::Down, local, remote)
+    }
+
+    fn new(files: Files, direction: Direction, local: PathBuf, remote: Result<FolderPath>) -> Self {
+        Self {
+            files,
+            direction,
+            local,
+            remote,
+            compare: Compare::default(),
+            delete: false,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            gitignore: false,
+            symlinks: Symlinks::default(),
+            files_at_once: DEFAULT_FILES_AT_ONCE,
+            bytes_at_once: DEFAULT_BYTES_AT_ONCE,
+            listener: Listener::default(),
+        }
+    }
+
+    /// How two files are told to be the same; by [size and time](Compare::SizeAndTime) if not said.
+    pub fn compare(mut self, how: Compare) -> Self {
+        self.compare = how;
+        self
+    }
+
+    /// Whether files are deleted that are on the side that is written to and not on the other; they are not if not said.
+    /// It is done last, and only if nothing failed before. What a glob leaves out is not deleted. Folders of this machine
+    /// stay, also when they are empty.
+    pub fn delete(mut self, extraneous: bool) -> Self {
+        self.delete = extraneous;
+        self
+    }
+
+    /// Takes just the files that match a glob of this kind: that of a `.gitignore`, on paths below the folder. Of several,
+    /// one must match.
+    pub fn include(mut self, glob: impl Into<String>) -> Self {
+        self.include.push(glob.into());
+        self
+    }
+
+    /// Leaves out what matches a glob of the same kind, whatever is [included](Self::include): `target/`, `*.tmp`.
+    pub fn exclude(mut self, glob: impl Into<String>) -> Self {
+        self.exclude.push(glob.into());
+        self
+    }
+
+    /// Whether local files are left out that the `.gitignore` and `.ignore` files among them name, and `.git` folders'
+    /// own lists; they are not if not said. The folder need not be a repository.
+    pub fn gitignore(mut self, respect: bool) -> Self {
+        self.gitignore = respect;
+        self
+    }
+
+    /// What is done with symbolic links among the local files; they are [left out](Symlinks::Skip) if not said.
+    pub fn symlinks(mut self, how: Symlinks) -> Self {
+        self.symlinks = how;
+        self
+    }
+
+    /// Files that move at the same time, at most; [`DEFAULT_FILES_AT_ONCE`] if not said, at least 1. They become fewer
+    /// while the service or the store says that it is asked too much.
+    pub fn files_at_once(mut self, files: usize) -> Self {
+        self.files_at_once = files;
+        self
+    }
+
+    /// Bytes of the files that move at the same time, at most; [`DEFAULT_BYTES_AT_ONCE`] if not said. A file that is
+    /// larger moves alone.
+    pub fn bytes_at_once(mut self, bytes: u64) -> Self {
+        self.bytes_at_once = bytes;
+        self
+    }
+
+    /// Calls this for each file that was moved, deleted, or failed, in the task that awaits: it should be quick.
+    pub fn on_file(mut self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
+        self.listener = Listener(Some(Arc::new(listener)));
+        self
+    }
+
+    /// Looks at both sides and does nothing yet. The plan holds each change: some 100 bytes and the path.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
+    /// let plan = files.upload_dir(folder.path(), "/data").delete(true).plan().await?;
+    /// for planned in plan.changes() {
+    ///     println!("{} {}", planned.change, planned.path);
+    /// }
+    /// println!("{} bytes", plan.bytes());
+    /// let report = plan.run().await?;
+    /// assert_eq!(report.transferred, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a glob or a remote folder that makes no sense,
+    /// [`LocalFile`](ErrorKind::LocalFile) if the local folder can't be read, and those of a listing.
+    pub async fn plan(self) -> Result<SyncPlan> {
+        let operation = self.operation();
+        let (setup, listener) = self.settle().map_err(in_operation(operation))?;
+        let mut plan = SyncPlan::new(setup.clone(), listener);
+        plan::plan(&setup, &mut plan)
+            .await
+            .map_err(in_operation(operation))?;
+        Ok(plan)
+    }
+
+    fn operation(&self) -> Operation {
+        match self.direction {
+            Direction::Up => Operation::Upload,
+            Direction::Down => Operation::Download,
+        }
+    }
+
+    fn settle(self) -> Result<(Setup, Listener)> {
+        let setup = Setup {
+            files: self.files,
+            direction: self.direction,
+            local: self.local,
+            remote: self.remote?,
+            compare: self.compare,
+            delete: self.delete,
+            rules: Rules {
+                filter: Filter::new(&self.include, &self.exclude)?,
+                symlinks: self.symlinks,
+                gitignore: self.gitignore,
+            },
+            files_at_once: self.files_at_once,
+            bytes_at_once: self.bytes_at_once,
+        };
+        Ok((setup, self.listener))
+    }
+
+    async fn run(self) -> Result<SyncReport> {
+        let (setup, listener) = self.settle()?;
+        let mut actor = Actor::new(&setup, listener);
+        plan::plan(&setup, &mut actor).await?;
+        actor.finish().await
+    }
+}
+
+impl IntoFuture for SyncDir {
+    type Output = Result<SyncReport>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    /// Plans and acts at the same time: a file moves as soon as it is known that it has to.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let operation = self.operation();
+            let span = trace::operation(operation, Some(&self.files.context));
+            let work = async { self.run().await.map_err(in_operation(operation)) };
+            trace::told(Box::pin(work), span).await
+        })
+    }
+}
+
+/// Settings that can be used.
+#[derive(Debug, Clone)]
+struct Setup {
+    files: Files,
+    direction: Direction,
+    local: PathBuf,
+    remote: FolderPath,
+    compare: Compare,
+    delete: bool,
+    rules: Rules,
+    files_at_once: usize,
+    bytes_at_once: u64,
+}
+
+impl Setup {
+    fn walk(&self) -> FileWalk {
+        let listing = self.files.list().under(self.remote.clone());
+        listing
+            .page_size(crate::MAX_PAGE_SIZE)
+            .prefetch(true)
+            .walk()
+    }
+
+    async fn check_local_folder(&self) -> Result<()> {
+        let cannot = |error| super::local::cannot("read", &self.local, error);
+        let metadata = tokio::fs::metadata(&self.local).await.map_err(cannot)?;
+        if metadata.is_dir() {
+            return Ok(());
+        }
+        let message = format!("{} is not a folder", self.local.display());
+        Err(Error::new(ErrorKind::LocalFile, message))
+    }
+
+    /// Whether there is a local file of this name, taking part or not.
+    async fn is_local(&self, relative: &str) -> bool {
+        match names::local(relative) {
+            Ok(path) => tokio::fs::symlink_metadata(self.local.join(path))
+                .await
+                .is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Whether the local folder takes names for the same that differ in case alone.
+    async fn folds_case(&self) -> Result<bool> {
+        let root = self.local.clone();
+        super::local::blocking(move || {
+            let cannot = |error| super::local::cannot("write", &root, error);
+            std::fs::create_dir_all(&root).map_err(cannot)?;
+            let probe = tempfile::Builder::new()
+                .prefix(".agb-case")
+                .tempfile_in(&root);
+            let probe = probe.map_err(cannot)?;
+            let name = probe
+                .path()
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            let other = root.join(name.replace(".agb-case", ".AGB-CASE"));
+            Ok(other.exists())
+        })
+        .await
+    }
+}
+
+type Tell = dyn Fn(&FileOutcome<'_>) + Send + Sync;
+
+/// Whom to tell.
+#[derive(Clone, Default)]
+struct Listener(Option<Arc<Tell>>);
+
+impl Listener {
+    fn tell(&self, outcome: &FileOutcome<'_>) {
+        if let Some(listener) = &self.0 {
+            listener(outcome);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Listener" } else { "None" })
+    }
+}

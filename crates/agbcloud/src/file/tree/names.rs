@@ -1,0 +1,148 @@
+//! From the path of a remote file to that of a local one and back, without ever leaving the folder.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::{Error, ErrorKind, FolderPath, RemotePath, Result};
+
+/// The path of a remote file below its folder; `None` if it is not below.
+pub(super) fn below<'a>(root: &FolderPath, path: &'a str) -> Option<&'a str> {
+    let rest = match root.as_str() {
+        "/" => path.strip_prefix('/')?,
+        root => path.strip_prefix(root)?.strip_prefix('/')?,
+    };
+    Some(rest).filter(|rest| !rest.is_empty())
+}
+
+/// The remote file of a path below a folder, with `/` between its segments.
+pub(super) fn remote(root: &FolderPath, relative: &str) -> Result<RemotePath> {
+    match root.as_str() {
+        "/" => RemotePath::new(format!("/{relative}")),
+        root => RemotePath::new(format!("{root}/{relative}")),
+    }
+}
+
+/// The path below the folder of a local file, with `/` between its segments.
+pub(super) fn relative(local: &Path) -> Result<String> {
+    let segments = local.components().map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    let segments: Option<Vec<&str>> = segments.collect();
+    segments.map(|segments| segments.join("/")).ok_or_else(|| {
+        let message = format!("{} is not UTF-8: it has no remote name", local.display());
+        Error::invalid_argument(message)
+    })
+}
+
+/// The local file of a remote one, relative to the folder that it goes to.
+pub(super) fn local(relative: &str) -> Result<PathBuf> {
+    local_on(relative, cfg!(windows))
+}
+
+fn local_on(relative: &str, windows: bool) -> Result<PathBuf> {
+    let mut path = PathBuf::new();
+    for segment in relative.split('/') {
+        let refused = match segment {
+            "" | "." | ".." => Some("has a segment that is no name"),
+            name if name.contains('\0') => Some("holds a NUL"),
+            name if windows => no_windows_name(name),
+            _ => None,
+        };
+        if let Some(why) = refused {
+            let message = format!("{relative:?} can't be a local file: it {why}");
+            return Err(Error::new(ErrorKind::LocalFile, message));
+        }
+        path.push(segment);
+    }
+    Ok(path)
+}
+
+/// What Windows would take for something else than a file of that name.
+fn no_windows_name(name: &str) -> Option<&'static str> {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let device = |prefix: &str| {
+        stem.len() > 3
+            && stem.is_char_boundary(3)
+            && stem[..3].eq_ignore_ascii_case(prefix)
+            && matches!(
+                &stem[3..],
+                "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³"
+            )
+    };
+    let reserved = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+    if name.contains(['<', '>', ':', '"', '|', '?', '*', '\\'])
+        || name.chars().any(char::is_control)
+    {
+        Some("holds a character that Windows does not allow")
+    } else if name.ends_with(['.', ' ']) {
+        Some("ends with a dot or a space, which Windows drops")
+    } else if reserved.iter().any(|name| stem.eq_ignore_ascii_case(name))
+        || device("COM")
+        || device("LPT")
+    {
+        Some("is a device on Windows")
+    } else {
+        None
+    }
+}
+
+/// What names that a folder can't tell apart have in common, where its file system ignores case.
+pub(super) fn folded(relative: &str) -> String {
+    relative.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn no_remote_path_leads_out_of_the_folder() {
+        for bad in ["..", "a/../b", "a//b", "/etc/passwd", ".", "a/", "", "a\0b"] {
+            assert!(local_on(bad, false).is_err(), "{bad:?}");
+        }
+        for bad in [
+            "C:", "C:/x", "a\\b", "\\\\host", "NUL", "nul.txt", "a/Con", "com1", "LPT9.log", "a.",
+            "a ", "a?", "x/aux .c", "COM¹",
+        ] {
+            assert!(local_on(bad, true).is_err(), "{bad:?}");
+        }
+        for good in ["console", "com0", "a.b", "nulls/x", "common", "é"] {
+            assert!(local_on(good, true).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_below_its_folder_or_not() {
+        let root = FolderPath::new("/data").unwrap();
+        assert_eq!(below(&root, "/data/a/b"), Some("a/b"));
+        assert_eq!(below(&root, "/database"), None);
+        assert_eq!(below(&root, "/data"), None);
+        assert_eq!(below(&FolderPath::root(), "/a"), Some("a"));
+    }
+
+    proptest! {
+        /// Spaces, `%`, `+`, `#`, `?`, emoji: byte for byte, both ways.
+        #[test]
+        fn names_survive_both_ways(segments in prop::collection::vec("[^/\\\\\\p{Cc}]{1,20}", 1..6)) {
+            prop_assume!(segments.iter().all(|s| s != "." && s != ".."));
+            let text = segments.join("/");
+            let path = local_on(&text, false).unwrap();
+            prop_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
+            prop_assert_eq!(relative(&path).unwrap(), text.clone());
+            if text.len() < 1000 {
+                let root = FolderPath::new("/data").unwrap();
+                let remote = remote(&root, &text).unwrap();
+                prop_assert_eq!(below(&root, remote.as_str()), Some(text.as_str()));
+            }
+        }
+
+        #[test]
+        fn whatever_is_accepted_stays_inside(text in ".{0,30}", windows: bool) {
+            if let Ok(path) = local_on(&text, windows) {
+                prop_assert!(path.components().all(|part| matches!(part, Component::Normal(_))));
+            }
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! What has to be done: found by looking at both sides.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use futures_util::{StreamExt, stream};
+
+use super::{
+    Change, Compare, Direction, FileFailure, Setup,
+    index::{Facts, Index},
+    local::{self, Found},
+    names,
+};
+use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::checksum::Told};
+
+/// Files that are compared at the same time.
+const AT_ONCE: usize = 16;
+
+/// Remote entries that are held against the local folder at a time.
+const BATCH: usize = 256;
+
+/// One thing that has to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedChange {
+    /// Path of the file below the folders, with `/` between the segments.
+    pub path: String,
+    /// What is done with it.
+    pub change: Change,
+    /// Bytes that it has, where that is known.
+    pub size: Option<u64>,
+    /// When the remote file was last written, for the local one that is made of it.
+    pub(super) modified: Option<SystemTime>,
+}
+
+/// Who takes what is found, one after the other. Deletions come last.
+pub(super) trait Taker: Send {
+    fn change(&mut self, change: PlannedChange) -> impl Future<Output = Result<()>> + Send;
+    fn unchanged(&mut self);
+    fn skipped(&mut self);
+    fn failed(&mut self, failure: FileFailure);
+}
+
+/// What was made out about one file.
+enum Decision {
+    Change(PlannedChange),
+    Unchanged,
+    Skipped,
+    Failed(FileFailure),
+}
+
+impl Decision {
+    fn failed(path: impl Into<String>, change: Option<Change>, error: Error) -> Self {
+        Self::Failed(FileFailure {
+            path: path.into(),
+            change,
+            error,
+        })
+    }
+
+    async fn give(self, taker: &mut impl Taker) -> Result<()> {
+        match self {
+            Self::Change(change) => taker.change(change).await?,
+            Self::Unchanged => taker.unchanged(),
+            Self::Skipped => taker.skipped(),
+            Self::Failed(failure) => taker.failed(failure),
+        }
+        Ok(())
+    }
+}
+
+/// Looks at both sides and tells what has to be done.
+pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
+    match setup.direction {
+        Direction::Up => up(setup, taker).await,
+        Direction::Down => down(setup, taker).await,
+    }
+}
+
+async fn up(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
+    setup.check_local_folder().await?;
+    let mut index = Index::new();
+    let mut remote = setup.walk();
+    while let Some(entry) = remote.next().await {
+        let entry = entry?;
+        if let Some(relative) =
+            names::below(&setup.remote, &entry.path).filter(|_| !entry.is_folder())
+        {
+            index.insert(relative, facts(&entry));
+        }
+    }
+    let mut found = local::walk(&setup.local, &setup.rules);
+    let mut seen = Index::new();
+    while let Some(batch) = found.recv().await {
+        let decisions = batch.into_iter().map(|found| send(setup, &index, found));
+        let mut decisions = stream::iter(decisions).buffered(AT_ONCE);
+        while let Some((relative, decision)) = decisions.next().await {
+            if let Some(relative) = relative.filter(|_| setup.delete) {
+                seen.insert(&relative, NOTHING);
+            }
+            decision.give(taker).await?;
+        }
+    }
+    if setup.delete {
+        delete_remote(setup, &seen, taker).await?;
+    }
+    Ok(())
+}
+
+const NOTHING: Facts = Facts {
+    size: None,
+    modified: None,
+};
+
+/// Whether a local file has to be sent.
+async fn send(setup: &Setup, index: &Index, found: Found) -> (Option<String>, Decision) {
+    let (path, here) = match found {
+        Found::Skipped => return (None, Decision::Skipped),
+        Found::Failed { relative, error } => {
+            let path = relative.to_string_lossy().into_owned();
+            return (None, Decision::failed(path, None, error));
+        }
+        Found::File { relative, facts } => (relative, facts),
+    };
+    let named = names::relative(&path)
+        .and_then(|relative| Ok((names::remote(&setup.remote, &relative)?, relative)));
+    let (remote, relative) = match named {
+        Ok(named) => named,
+        Err(error) => {
+            let path = path.to_string_lossy().into_owned();
+            return (None, Decision::failed(path, Some(Change::Upload), error));
+        }
+    };
+    let same = match index.get(&relative) {
+        Some(there) => {
+            setup
+                .is_same(&setup.local.join(&path), &remote, here, there)
+                .await
+        }
+        None => Ok(false),
+    };
+    let decision = match same {
+        Ok(true) => Decision::Unchanged,
+        Ok(false) => Decision::Change(PlannedChange {
+            path: relative.clone(),
+            change: Change::Upload,
+            size: here.size,
+            modified: None,
+        }),
+        Err(error) => Decision::failed(relative.clone(), Some(Change::Upload), error),
+    };
+    (Some(relative), decision)
+}
+
+/// What is in the context and not on this machine. The listing is a fresh one: it is what is there now that counts.
+async fn delete_remote(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> Result<()> {
+    let mut remote = setup.walk();
+    while let Some(entry) = remote.next().await {
+        let entry = entry?;
+        let Some(relative) = names::below(&setup.remote, &entry.path) else {
+            continue;
+        };
+        let taken = !entry.is_folder() && setup.rules.filter.takes(Path::new(relative));
+        if !taken || seen.get(relative).is_some() || setup.is_local(relative).await {
+            continue;
+        }
+        taker
+            .change(PlannedChange {
+                path: relative.to_owned(),
+                change: Change::DeleteRemote,
+                size: entry.size,
+                modified: None,
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+async fn down(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
+    let mut seen = Index::new();
+    let mut folded = setup.folds_case().await?.then(HashSet::new);
+    let mut remote = setup.walk();
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(entry) = remote.next().await {
+        let entry = entry?;
+        if entry.is_folder() {
+            continue;
+        }
+        match receivable(setup, &entry, folded.as_mut()) {
+            Ok(Some(file)) => {
+                if setup.delete {
+                    seen.insert(&file.relative, NOTHING);
+                }
+                batch.push(file);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let failed = Decision::failed(entry.path, Some(Change::Download), error);
+                failed.give(taker).await?;
+            }
+        }
+        if batch.len() >= BATCH {
+            receive_all(setup, std::mem::take(&mut batch), taker).await?;
+        }
+    }
+    receive_all(setup, batch, taker).await?;
+    if setup.delete {
+        delete_local(setup, &seen, taker).await?;
+    }
+    Ok(())
+}
+
+/// A remote file that has a place on this machine.
+struct Receivable {
+    relative: String,
+    local: PathBuf,
+    remote: RemotePath,
+    there: Facts,
+}
+
+/// Where a remote file goes to; `None` if it does not take part.
+fn receivable(
+    setup: &Setup,
+    entry: &FileEntry,
+    folded: Option<&mut HashSet<String>>,
+) -> Result<Option<Receivable>> {
+    let remote = RemotePath::new(entry.path.as_str())?;
+    let Some(relative) = names::below(&setup.remote, remote.as_str()) else {
+        return Err(Error::new(
+            ErrorKind::InvalidResponse,
+            "the service listed a file that is not in the folder",
+        ));
+    };
+    if !setup.rules.filter.takes(Path::new(relative)) {
+        return Ok(None);
+    }
+    let local = names::local(relative)?;
+    if let Some(names) = folded
+        && !names.insert(names::folded(relative))
+    {
+        let message = "this machine can't tell its name from that of another file";
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
+    Ok(Some(Receivable {
+        relative: relative.to_owned(),
+        local: setup.local.join(local),
+        there: facts(entry),
+        remote,
+    }))
+}
+
+async fn receive_all(setup: &Setup, files: Vec<Receivable>, taker: &mut impl Taker) -> Result<()> {
+    let decisions = files.into_iter().map(|file| receive(setup, file));
+    let mut decisions = stream::iter(decisions).buffered(AT_ONCE);
+    while let Some(decision) = decisions.next().await {
+        decision.give(taker).await?;
+    }
+    Ok(())
+}
+
+/// Whether a remote file has to be fetched.
+async fn receive(setup: &Setup, file: Receivable) -> Decision {
+    let same = match tokio::fs::symlink_metadata(&file.local).await {
+        Ok(metadata) if metadata.is_file() => {
+            let here = local::facts(&metadata);
+            setup
+                .is_same(&file.local, &file.remote, here, file.there)
+                .await
+        }
+        // Whatever else is there: a link is replaced, a folder is an error when it comes to it.
+        _ => Ok(false),
+    };
+    match same {
+        Ok(true) => Decision::Unchanged,
+        Ok(false) => Decision::Change(PlannedChange {
+            path: file.relative,
+            change: Change::Download,
+            size: file.there.size,
+            modified: file.there.modified,
+        }),
+        Err(error) => Decision::failed(file.relative, Some(Change::Download), error),
+    }
+}
+
+/// What is on this machine and not in the context.
+async fn delete_local(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> Result<()> {
+    let mut found = local::walk(&setup.local, &setup.rules);
+    while let Some(batch) = found.recv().await {
+        for found in batch {
+            let Found::File { relative, facts } = found else {
+                continue;
+            };
+            let Ok(path) = names::relative(&relative) else {
+                continue;
+            };
+            if seen.get(&path).is_none() {
+                taker
+                    .change(PlannedChange {
+                        path,
+                        change: Change::DeleteLocal,
+                        size: facts.size,
+                        modified: None,
+                    })
+                    .await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn facts(entry: &FileEntry) -> Facts {
+    let modified = entry.modified_at.as_ref();
+    Facts {
+        size: entry.size,
+        modified: modified.and_then(crate::Timestamp::to_system_time),
+    }
+}
+
+impl Setup {
+    /// Whether both sides have the same content, as far as the way of comparing shows.
+    async fn is_same(
+        &self,
+        local: &Path,
+        remote: &RemotePath,
+        here: Facts,
+        there: Facts,
+    ) -> Result<bool> {
+        if here.size != there.size || here.size.is_none() {
+            return Ok(false);
+        }
+        match self.compare {
+            Compare::SizeAndTime => Ok(self.is_not_older(here.modified, there.modified)),
+            Compare::Checksum => {
+                let told = self.files.told(remote).await?;
+                self.has_sums(local, &told).await
+            }
+        }
+    }
+
+    /// Whether the copy was made after the original was last written: a file that was fetched has the time of the
+    /// remote one, and one that was sent became a remote one later than it was written.
+    fn is_not_older(&self, here: Option<SystemTime>, there: Option<SystemTime>) -> bool {
+        match (here, there, self.direction) {
+            (Some(here), Some(there), Direction::Up) => there >= here,
+            (Some(here), Some(there), Direction::Down) => here >= there,
+            _ => false,
+        }
+    }
+
+    async fn has_sums(&self, local: &Path, told: &Told) -> Result<bool> {
+        if told.is_nothing() {
+            return Ok(false);
+        }
+        let sums = crate::file::local::sums_of(local, told.sums()).await?;
+        Ok(told.agrees(&sums))
+    }
+}

@@ -1,0 +1,106 @@
+//! A plan that can be looked at before it is run.
+
+use super::{
+    Change, FileFailure, Listener, PlannedChange, Setup, SyncReport, act::Actor, plan::Taker,
+};
+use crate::Result;
+
+/// What a synchronisation would do: from [`SyncDir::plan`](crate::SyncDir::plan). Nothing is done until it is
+/// [run](Self::run), and then just this.
+#[derive(Debug)]
+#[must_use = "a plan does nothing until it is run"]
+pub struct SyncPlan {
+    setup: Setup,
+    listener: Listener,
+    changes: Vec<PlannedChange>,
+    unchanged: u64,
+    skipped: u64,
+    failures: Vec<FileFailure>,
+}
+
+impl SyncPlan {
+    pub(super) fn new(setup: Setup, listener: Listener) -> Self {
+        Self {
+            setup,
+            listener,
+            changes: Vec::new(),
+            unchanged: 0,
+            skipped: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// What would be done, deletions last.
+    pub fn changes(&self) -> &[PlannedChange] {
+        &self.changes
+    }
+
+    /// Bytes that would be moved, as far as their number is known.
+    pub fn bytes(&self) -> u64 {
+        let moved = self
+            .changes
+            .iter()
+            .filter(|planned| matches!(planned.change, Change::Upload | Change::Download));
+        moved.filter_map(|planned| planned.size).sum()
+    }
+
+    /// How many files this would be done with.
+    pub fn count(&self, change: Change) -> usize {
+        let same = self
+            .changes
+            .iter()
+            .filter(|planned| planned.change == change);
+        same.count()
+    }
+
+    /// Files that are the same on both sides.
+    pub fn unchanged(&self) -> u64 {
+        self.unchanged
+    }
+
+    /// Files that can't be dealt with: see [`SyncReport::failures`].
+    pub fn failures(&self) -> &[FileFailure] {
+        &self.failures
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// A failure that all files would meet. What fails for one file is in the report.
+    pub async fn run(self) -> Result<SyncReport> {
+        let mut actor = Actor::new(&self.setup, self.listener);
+        for _ in 0..self.unchanged {
+            actor.unchanged();
+        }
+        for _ in 0..self.skipped {
+            actor.skipped();
+        }
+        for failure in self.failures {
+            actor.failed(failure);
+        }
+        for change in self.changes {
+            actor.change(change).await?;
+        }
+        actor.finish().await
+    }
+}
+
+impl Taker for SyncPlan {
+    async fn change(&mut self, change: PlannedChange) -> Result<()> {
+        self.changes.push(change);
+        Ok(())
+    }
+
+    fn unchanged(&mut self) {
+        self.unchanged += 1;
+    }
+
+    fn skipped(&mut self) {
+        self.skipped += 1;
+    }
+
+    fn failed(&mut self, failure: FileFailure) {
+        self.failures.push(failure);
+    }
+}

@@ -1,0 +1,95 @@
+//! What came of it.
+
+use std::fmt;
+
+use crate::Error;
+
+/// Failures that a report keeps. All are counted and told to the listener.
+const KEPT: usize = 1000;
+
+/// What is done with one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Change {
+    /// It is sent.
+    Upload,
+    /// It is fetched.
+    Download,
+    /// It is deleted in the context.
+    DeleteRemote,
+    /// It is deleted on this machine.
+    DeleteLocal,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Upload => "upload",
+            Self::Download => "download",
+            Self::DeleteRemote => "delete remote",
+            Self::DeleteLocal => "delete local",
+        })
+    }
+}
+
+/// One file that was dealt with: what [`SyncDir::on_file`](crate::SyncDir::on_file) is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileOutcome<'a> {
+    /// Its path below the folders, with `/` between the segments.
+    pub path: &'a str,
+    /// What was to be done with it; `None` for one that could not even be looked at.
+    pub change: Option<Change>,
+    /// Bytes that it has, where that is known.
+    pub size: Option<u64>,
+    /// Why it was not done.
+    pub error: Option<&'a Error>,
+}
+
+/// A file that could not be dealt with.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileFailure {
+    /// Its path below the folders.
+    pub path: String,
+    /// What was to be done with it.
+    pub change: Option<Change>,
+    /// Why it was not done.
+    pub error: Error,
+}
+
+/// What came of a synchronisation.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct SyncReport {
+    /// Files that were sent or fetched.
+    pub transferred: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files that were the same on both sides.
+    pub unchanged: u64,
+    /// Files that were deleted.
+    pub deleted: u64,
+    /// What was left out because it is no regular file: symbolic links, sockets and the like.
+    pub skipped: u64,
+    /// Files that could not be dealt with.
+    pub failed: u64,
+    /// The first thousand of them.
+    pub failures: Vec<FileFailure>,
+    /// Extraneous files were left where they are, since something had failed.
+    pub deletions_held_back: bool,
+}
+
+impl SyncReport {
+    /// Whether nothing failed.
+    pub fn is_complete(&self) -> bool {
+        self.failed == 0 && !self.deletions_held_back
+    }
+
+    pub(super) fn add_failure(&mut self, failure: FileFailure) {
+        self.failed += 1;
+        if self.failures.len() < KEPT {
+            self.failures.push(failure);
+        }
+    }
+}

@@ -1,0 +1,469 @@
+//! Whole folders, both ways, against the real service.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use agbcloud::{Change, Compare, ErrorKind, Files, Symlinks, SyncReport};
+use proptest::prelude::*;
+
+use crate::support::World;
+
+type Tree = BTreeMap<String, Vec<u8>>;
+
+/// What is in a local folder, by path.
+fn tree(root: &Path) -> Tree {
+    let mut found = Tree::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+                found.insert(name.to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn write(root: &Path, files: &[(&str, &str)]) {
+    for (path, content) in files {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+}
+
+/// A service whose clock is behind no file that the test writes.
+async fn world() -> World {
+    let world = World::new().await;
+    world.clock.advance(Duration::from_secs(3600));
+    world
+}
+
+/// What is below a folder of the context, by path.
+async fn remote(files: &Files, root: &str) -> Vec<String> {
+    let mut walk = files.list().under(root).walk();
+    let mut found = Vec::new();
+    while let Some(entry) = walk.next().await {
+        let entry = entry.unwrap();
+        if !entry.is_folder() {
+            found.push(entry.path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn counts(report: &SyncReport) -> (u64, u64, u64, u64) {
+    (
+        report.transferred,
+        report.unchanged,
+        report.deleted,
+        report.failed,
+    )
+}
+
+#[tokio::test]
+async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(
+        here.path(),
+        &[("a.txt", "a"), ("deep/er/b.txt", "bb"), ("empty", "")],
+    );
+
+    let report = files.upload_dir(here.path(), "/data").await.unwrap();
+    assert_eq!((counts(&report), report.bytes), ((3, 0, 0, 0), 3));
+    assert!(report.is_complete());
+    let report = files.upload_dir(here.path(), "/data").await.unwrap();
+    assert_eq!(counts(&report), (0, 3, 0, 0));
+
+    let local = there.path().join("made");
+    let report = files.download_dir("/data", &local).await.unwrap();
+    assert_eq!((counts(&report), report.bytes), ((3, 0, 0, 0), 3));
+    assert_eq!(tree(&local), tree(here.path()));
+    let report = files.download_dir("/data", &local).await.unwrap();
+    assert_eq!(counts(&report), (0, 3, 0, 0));
+    // What was fetched needs not to be sent back.
+    let report = files.upload_dir(&local, "/data").await.unwrap();
+    assert_eq!(counts(&report), (0, 3, 0, 0));
+
+    write(here.path(), &[("a.txt", "changed")]);
+    let report = files.upload_dir(here.path(), "/data").await.unwrap();
+    assert_eq!(counts(&report), (1, 2, 0, 0));
+    let report = files.download_dir("/data", &local).await.unwrap();
+    assert_eq!(counts(&report), (1, 2, 0, 0));
+    assert_eq!(tree(&local), tree(here.path()));
+}
+
+#[tokio::test]
+async fn the_plan_is_what_is_done() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    files.upload("/data/old.txt", &b"old"[..]).await.unwrap();
+    files.upload("/data/a.txt", &b"was"[..]).await.unwrap();
+    files.upload("/elsewhere", &b"stays"[..]).await.unwrap();
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a.txt", "is now"), ("new.txt", "new")]);
+
+    let plan = files
+        .upload_dir(here.path(), "/data")
+        .delete(true)
+        .plan()
+        .await
+        .unwrap();
+    let mut changes: Vec<_> = plan
+        .changes()
+        .iter()
+        .map(|planned| (planned.change, planned.path.as_str(), planned.size))
+        .collect();
+    assert_eq!(
+        changes.pop(),
+        Some((Change::DeleteRemote, "old.txt", Some(3)))
+    );
+    changes.sort_by_key(|(_, path, _)| *path);
+    assert_eq!(
+        changes,
+        [
+            (Change::Upload, "a.txt", Some(6)),
+            (Change::Upload, "new.txt", Some(3))
+        ]
+    );
+    assert_eq!((plan.bytes(), plan.count(Change::Upload)), (9, 2));
+    assert_eq!(
+        remote(&files, "/").await,
+        ["/data/a.txt", "/data/old.txt", "/elsewhere"]
+    );
+
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let report = plan.run().await.unwrap();
+    assert_eq!(counts(&report), (2, 0, 1, 0));
+    assert_eq!(
+        remote(&files, "/").await,
+        ["/data/a.txt", "/data/new.txt", "/elsewhere"]
+    );
+
+    write(here.path(), &[("more.txt", "x")]);
+    let sink = told.clone();
+    let listened = files.upload_dir(here.path(), "/data").on_file(move |file| {
+        let line = format!("{:?} {} {:?}", file.change, file.path, file.size);
+        sink.lock().unwrap().push(line);
+    });
+    listened.await.unwrap();
+    assert_eq!(*told.lock().unwrap(), ["Some(Upload) more.txt Some(1)"]);
+}
+
+#[tokio::test]
+async fn extraneous_files_go_last_and_only_when_all_went_well() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    for path in ["/a.txt", "/b/c.txt", "/keep.log"] {
+        files.upload(path, &b"x"[..]).await.unwrap();
+    }
+    let here = tempfile::tempdir().unwrap();
+    write(
+        here.path(),
+        &[("old.txt", "old"), ("keep.log", "mine"), ("a.txt", "x")],
+    );
+    // A folder stands where a file should be.
+    std::fs::create_dir_all(here.path().join("b/c.txt")).unwrap();
+
+    let sync = || {
+        files
+            .download_dir("/", here.path())
+            .delete(true)
+            .exclude("*.log")
+    };
+    let report = sync().await.unwrap();
+    assert_eq!(
+        (report.failed, report.deleted, report.deletions_held_back),
+        (1, 0, true)
+    );
+    assert_eq!(report.failures[0].path, "b/c.txt");
+    assert_eq!(report.failures[0].error.kind(), ErrorKind::LocalFile);
+    assert!(!report.is_complete());
+
+    std::fs::remove_dir(here.path().join("b/c.txt")).unwrap();
+    let report = sync().await.unwrap();
+    assert_eq!((report.failed, report.deleted), (0, 1));
+    let left: Vec<_> = tree(here.path()).into_iter().collect();
+    let expected = [("a.txt", "x"), ("b/c.txt", "x"), ("keep.log", "mine")];
+    let expected = expected.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+    assert_eq!(left, expected);
+}
+
+#[tokio::test]
+async fn a_checksum_tells_what_size_and_time_do_not() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a", "one"), ("b", "same"), ("empty", "")]);
+    files.upload_dir(here.path(), "/").await.unwrap();
+    // Another content of the same size that looks old.
+    std::fs::write(here.path().join("a"), "two").unwrap();
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for name in ["a", "b", "empty"] {
+        let file = std::fs::File::options()
+            .write(true)
+            .open(here.path().join(name))
+            .unwrap();
+        file.set_modified(old).unwrap();
+    }
+    let report = files.upload_dir(here.path(), "/").await.unwrap();
+    assert_eq!(counts(&report), (0, 3, 0, 0));
+    let report = files
+        .upload_dir(here.path(), "/")
+        .compare(Compare::Checksum)
+        .await
+        .unwrap();
+    assert_eq!(report.transferred, 1);
+    assert_eq!(files.read("/a").await.unwrap(), b"two"[..]);
+    let report = files
+        .download_dir("/", here.path())
+        .compare(Compare::Checksum)
+        .await
+        .unwrap();
+    assert_eq!(report.transferred, 0, "{report:?}");
+}
+
+#[tokio::test]
+async fn globs_and_gitignore_choose() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    write(
+        here.path(),
+        &[
+            (".gitignore", "*.log\n/build/\n"),
+            ("a.rs", "a"),
+            ("a.log", "log"),
+            ("build/out", "out"),
+            ("src/b.rs", "b"),
+            ("src/.hidden", "h"),
+        ],
+    );
+    files.upload_dir(here.path(), "/all").await.unwrap();
+    assert_eq!(remote(&files, "/all").await.len(), 6, "hidden ones too");
+    files
+        .upload_dir(here.path(), "/git")
+        .gitignore(true)
+        .await
+        .unwrap();
+    assert_eq!(
+        remote(&files, "/git").await,
+        [
+            "/git/.gitignore",
+            "/git/a.rs",
+            "/git/src/.hidden",
+            "/git/src/b.rs"
+        ]
+    );
+    let globs = files
+        .upload_dir(here.path(), "/rs")
+        .include("*.rs")
+        .exclude("src/");
+    globs.await.unwrap();
+    assert_eq!(remote(&files, "/rs").await, ["/rs/a.rs"]);
+
+    let there = tempfile::tempdir().unwrap();
+    files
+        .download_dir("/all", there.path())
+        .include("src/")
+        .await
+        .unwrap();
+    assert_eq!(
+        tree(there.path()).into_keys().collect::<Vec<_>>(),
+        ["src/.hidden", "src/b.rs"]
+    );
+    let error = files
+        .upload_dir(here.path(), "/rs")
+        .include("{a")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_are_left_out_followed_or_refused_and_never_written_through() {
+    use std::os::unix::fs::symlink;
+
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let (here, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(here.path(), &[("a", "a")]);
+    write(outside.path(), &[("b", "b")]);
+    symlink(outside.path(), here.path().join("link")).unwrap();
+    symlink(outside.path().join("b"), here.path().join("file-link")).unwrap();
+
+    let up = |to: &str| files.upload_dir(here.path(), to);
+    let report = up("/skip").await.unwrap();
+    assert_eq!((report.transferred, report.skipped), (1, 2));
+    let report = up("/follow").symlinks(Symlinks::Follow).await.unwrap();
+    assert_eq!(report.transferred, 3);
+    assert_eq!(
+        remote(&files, "/follow").await,
+        ["/follow/a", "/follow/file-link", "/follow/link/b"]
+    );
+    let report = up("/refuse").symlinks(Symlinks::Refuse).await.unwrap();
+    assert_eq!((report.transferred, report.failed), (1, 2));
+
+    // Down again: what lies behind a link on this machine is not written, a link in the file's own place is replaced.
+    files
+        .upload("/follow/link/evil", &b"evil"[..])
+        .await
+        .unwrap();
+    files
+        .upload("/follow/file-link", &b"new"[..])
+        .await
+        .unwrap();
+    let report = files.download_dir("/follow", here.path()).await.unwrap();
+    assert_eq!(report.failed, 2, "{report:?}");
+    assert_eq!(
+        tree(outside.path()),
+        Tree::from([("b".to_owned(), b"b".to_vec())])
+    );
+    assert_eq!(
+        std::fs::read(here.path().join("file-link")).unwrap(),
+        b"new"
+    );
+    assert!(!here.path().join("file-link").is_symlink());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn one_file_that_fails_does_not_stop_the_others() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    write(
+        here.path(),
+        &[("good", "1"), ("bad\\name", "2"), ("other", "3")],
+    );
+    let odd = here.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+    std::fs::write(odd, "4").unwrap();
+    let report = files.upload_dir(here.path(), "/").await.unwrap();
+    assert_eq!(counts(&report), (2, 0, 0, 2));
+    assert!(
+        report
+            .failures
+            .iter()
+            .all(|one| one.error.kind() == ErrorKind::InvalidArgument)
+    );
+    assert_eq!(remote(&files, "/").await, ["/good", "/other"]);
+}
+
+#[tokio::test]
+async fn what_all_would_meet_stops_it() {
+    let world = world().await;
+    let (id, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    for number in 0..200 {
+        write(here.path(), &[(&format!("{number}"), "x")]);
+    }
+    let plan = files.upload_dir(here.path(), "/").plan().await.unwrap();
+    world.agb.contexts().delete(&id).await.unwrap();
+    let error = plan.run().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+
+    let nowhere = here.path().join("nowhere");
+    let error = files.upload_dir(&nowhere, "/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LocalFile);
+    let error = files.upload_dir(here.path(), "relative").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[tokio::test]
+async fn one_that_was_broken_off_finishes_the_rest() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    for number in 0..100 {
+        write(
+            here.path(),
+            &[(
+                &format!("{}/{number}", number % 7),
+                &"x".repeat(number * 100),
+            )],
+        );
+    }
+    for after in [1, 5, 20, 60] {
+        let wait = tokio::time::sleep(Duration::from_millis(after));
+        let sync = files.upload_dir(here.path(), "/data");
+        tokio::select! {
+            report = async { sync.await } => drop(report.unwrap()),
+            () = wait => {}
+        }
+    }
+    let report = files.upload_dir(here.path(), "/data").await.unwrap();
+    assert_eq!(report.transferred + report.unchanged, 100);
+
+    let there = tempfile::tempdir().unwrap();
+    for after in [1, 5, 20, 60] {
+        let wait = tokio::time::sleep(Duration::from_millis(after));
+        let sync = files.download_dir("/data", there.path());
+        tokio::select! {
+            report = async { sync.await } => drop(report.unwrap()),
+            () = wait => {}
+        }
+    }
+    files.download_dir("/data", there.path()).await.unwrap();
+    assert_eq!(
+        tree(there.path()),
+        tree(here.path()),
+        "and nothing is left behind"
+    );
+}
+
+/// Names that files can have on both sides.
+fn names() -> impl Strategy<Value = Vec<String>> {
+    let segment = prop_oneof![
+        "[ -.0-\\[\\]-~]{1,12}",
+        "[^/\\\\\\p{Cc}]{1,12}",
+        Just("50%+#?&=😀 é.txt".to_owned()),
+        Just("x".repeat(200)),
+    ];
+    let path = prop::collection::vec(segment, 1..5).prop_map(|segments| segments.join("/"));
+    prop::collection::vec(path, 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn every_name_survives_both_ways(names in names(), compare: bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            for (number, name) in names.iter().enumerate() {
+                let path = here.path().join(name);
+                let unusable = name.split('/').any(|segment| segment == "." || segment == "..");
+                // One name may be a folder of another: the first counts.
+                if !unusable && std::fs::create_dir_all(path.parent().unwrap()).is_ok() {
+                    let _ = std::fs::write(path, number.to_string());
+                }
+            }
+            let world = world().await;
+            let (_, files) = world.files("one").await;
+            let how = if compare { Compare::Checksum } else { Compare::SizeAndTime };
+            let report = files.upload_dir(here.path(), "/data").compare(how).await.unwrap();
+            prop_assert_eq!(report.failed, 0, "{:?}", report.failures);
+            let report = files.download_dir("/data", there.path()).compare(how).await.unwrap();
+            prop_assert_eq!(report.failed, 0, "{:?}", report.failures);
+            prop_assert_eq!(tree(there.path()), tree(here.path()));
+            let report = files.upload_dir(there.path(), "/data").delete(true).await.unwrap();
+            prop_assert_eq!((report.transferred, report.deleted), (0, 0));
+            Ok(())
+        })?;
+    }
+}
