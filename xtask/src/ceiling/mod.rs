@@ -65,7 +65,7 @@ fn report(package: &str, row: &Row, count: usize) -> String {
 
 /// What to do about a count, if anything.
 fn mend(declared: &Declared, row: &Row, count: usize) -> Option<String> {
-    let (label, limit) = (row.label(), declared.limit);
+    let (label, limit) = (row.label(), row.limit.unwrap_or(declared.limit));
     let command = tree::command(&declared.package, &row.features);
     if count > limit {
         return Some(format!(
@@ -185,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn a_row_may_have_a_limit_of_its_own() {
+        let workspace = Workspace::new(3, 4, 3);
+        let manifest = workspace.0.path().join("Cargo.toml");
+        let old = std::fs::read_to_string(manifest).unwrap();
+        for (limit, holds) in [(3, false), (4, true)] {
+            let new = old.replace("crates = 4", &format!("crates = 4, limit = {limit}"));
+            workspace.write("Cargo.toml", &new);
+            assert_eq!(run(workspace.0.path()).is_ok(), holds);
+        }
+    }
+
+    #[test]
     fn a_feature_without_a_row_fails() {
         let workspace = Workspace::new(3, 4, 9);
         let manifest = workspace.0.path().join("sdk/Cargo.toml");
@@ -201,6 +213,7 @@ mod tests {
     #[test]
     fn the_report_tells_both_numbers() {
         let row = |crates| Row {
+            limit: None,
             features: Vec::new(),
             crates,
         };
