@@ -4,6 +4,7 @@
 //! * [Pages](crate::guide::pages): listing contexts and files, stopping and going on, walking a tree.
 //! * [Clear](crate::guide::clear): emptying a context, waiting for it or not, taking it up again.
 //! * [Transfers](crate::guide::transfers): upload, download, progress, presigned URLs.
+//! * [Folders](crate::guide::folders): many files, both ways: planned, compared, chosen by globs.
 //! * [Errors](crate::guide::errors): the one error type, and what to do about each kind.
 //! * [Retries](crate::guide::retries): what is tried again, how long, and how to set it.
 //! * [Tracing](crate::guide::tracing): the spans and events that the SDK emits.
@@ -20,6 +21,9 @@ pub mod clear {}
 
 #[doc = include_str!("errors.md")]
 pub mod errors {}
+
+#[doc = include_str!("folders.md")]
+pub mod folders {}
 
 #[doc = include_str!("from_python.md")]
 pub mod from_python {}
