@@ -37,7 +37,8 @@ pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
 #[non_exhaustive]
 pub enum Compare {
     /// The same size, and the copy is not older than the original. A file that was fetched gets the time of the remote
-    /// one. It costs nothing, and takes the clocks of both sides to agree to the time between a change and a transfer.
+    /// one. It costs nothing, and takes the clocks of both sides to agree. A change that leaves the size and comes within
+    /// the unit of time (a second, as a rule) in which the file was sent is not seen.
     #[default]
     SizeAndTime,
     /// The same size and the same checksum: a request for each file of the same size, and the local one is read. Where

@@ -89,7 +89,7 @@ async fn up(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
         if let Some(relative) =
             names::below(&setup.remote, &entry.path).filter(|_| !entry.is_folder())
         {
-            index.insert(relative, facts(&entry));
+            index.insert(relative, facts_of_copy(&entry));
         }
     }
     let mut found = local::walk(&setup.local, &setup.rules);
@@ -316,6 +316,15 @@ fn facts(entry: &FileEntry) -> Facts {
     Facts {
         size: entry.size,
         modified: modified.and_then(crate::Timestamp::to_system_time),
+    }
+}
+
+/// The facts of a file that a local one is held against: at the latest then it was made of it.
+fn facts_of_copy(entry: &FileEntry) -> Facts {
+    let modified = entry.modified_at.as_ref();
+    Facts {
+        modified: modified.and_then(crate::Timestamp::latest),
+        ..facts(entry)
     }
 }
 
