@@ -2,6 +2,8 @@
 // Tests take tokio's time, paused.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod clear;
 mod client;
 #[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]

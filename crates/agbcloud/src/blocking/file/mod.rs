@@ -1,0 +1,214 @@
+//! The files of a context.
+
+mod delete;
+mod download;
+mod list;
+mod read;
+mod upload;
+
+pub use delete::DeleteFile;
+pub use download::{Download, DownloadTarget};
+pub use list::{FileItems, FilePages, FileWalk, ListFiles};
+pub use read::ReadFile;
+pub use upload::{Upload, UploadSource};
+
+use super::Driver;
+use crate::{ContextId, Error, PresignedUrl, RemotePath, Response, Result};
+
+/// The files of one context: [`agbcloud::Files`](crate::Files) whose calls block. Cheap to clone.
+/// From [`Contexts::files`](super::Contexts::files).
+#[derive(Debug, Clone)]
+pub struct Files {
+    inner: crate::Files,
+    driver: Driver,
+}
+
+impl Files {
+    pub(super) fn new(inner: crate::Files, driver: Driver) -> Self {
+        Self { inner, driver }
+    }
+
+    /// The context that these files are in.
+    pub fn context_id(&self) -> &ContextId {
+        self.inner.context_id()
+    }
+
+    /// Lists a folder, page by page or entry by entry; the root if no other is said.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// for entry in files.list().under("/data").by_item() {
+    ///     let entry = entry?;
+    ///     println!("{} {:?}", entry.path, entry.size);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "list_files")]
+    #[doc(alias = "DescribeContextFiles")]
+    pub fn list(&self) -> ListFiles {
+        ListFiles::new(self.inner.list(), self.driver.clone())
+    }
+
+    /// Sends a file, through a presigned URL that is asked for.
+    ///
+    /// The source is a local path, bytes, or a reader of known length: see [`UploadSource`]. It is streamed;
+    /// nothing of it is kept. Readers of the file see the old content or the new, whole.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let uploaded = files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// assert_eq!(uploaded.bytes, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn upload<P, S>(&self, path: P, source: S) -> Upload
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+        S: Into<UploadSource>,
+    {
+        Upload::new(
+            self.inner.upload(path, source.into().0),
+            self.driver.clone(),
+        )
+    }
+
+    /// Fetches a file, through a presigned URL that is asked for.
+    ///
+    /// The target is a local path or a writer: see [`DownloadTarget`]. A local file appears when all of it is
+    /// there and verified; until then, and after a failure, the target is untouched.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # let copy = folder.path().join("copy.txt");
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// files.download("/data/a.txt", copy.as_path()).send()?;
+    /// assert_eq!(std::fs::read(&copy)?, b"hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn download<P, T>(&self, path: P, target: T) -> Download
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+        T: Into<DownloadTarget>,
+    {
+        Download::new(
+            self.inner.download(path, target.into().0),
+            self.driver.clone(),
+        )
+    }
+
+    /// Fetches a small file into memory.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/notes.txt", &b"hello"[..]).send()?;
+    /// assert_eq!(files.read("/notes.txt").send()?, b"hello"[..]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read<P>(&self, path: P) -> ReadFile
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        ReadFile::new(self.inner.read(path), self.driver.clone())
+    }
+
+    /// Deletes a file; [send](DeleteFile::send) it, or allow the file to be [missing](DeleteFile::missing_ok)
+    /// before.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// files.delete("/data/a.txt").send()?;
+    /// files.delete("/data/a.txt").missing_ok(true).send()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "delete_file")]
+    #[doc(alias = "DeleteContextFile")]
+    pub fn delete<P>(&self, path: P) -> DeleteFile
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        DeleteFile::new(self.inner.delete(path), self.driver.clone())
+    }
+
+    /// Asks for a URL by which anyone can read the file until it expires.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// let url = files.download_url("/data/a.txt")?;
+    /// println!("good until {:?}: {}", url.expires_at(), url.as_str());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path breaks the rules of [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context or file, and those of any call.
+    #[doc(alias = "get_file_download_url")]
+    #[doc(alias = "GetContextFileDownloadUrl")]
+    pub fn download_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        self.driver.run(self.inner.download_url(path))?
+    }
+
+    /// Asks for a URL by which anyone can write the file until it expires: a PUT with `Content-Length` and
+    /// without `Content-Type`.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// let url = files.upload_url("/data/a.txt")?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).via(url.into_inner()).send()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path breaks the rules of [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context,
+    /// [`Conflict`](crate::ErrorKind::Conflict) while it is being cleared, and those of any call.
+    #[doc(alias = "get_file_upload_url")]
+    #[doc(alias = "GetContextFileUploadUrl")]
+    pub fn upload_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        self.driver.run(self.inner.upload_url(path))?
+    }
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("guide.md")]
+
+mod clear;
+mod client;
+mod config;
+mod context;
+mod driver;
+mod file;
+mod iter;
+mod offload;
+
+pub use clear::{Clear, ClearHandle, ClearStatuses};
+pub use client::Agb;
+pub use config::AgbBuilder;
+pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
+pub use file::{
+    DeleteFile, Download, DownloadTarget, FileItems, FilePages, FileWalk, Files, ListFiles,
+    ReadFile, Upload, UploadSource,
+};
+pub use iter::Iter;
+
+use driver::Driver;

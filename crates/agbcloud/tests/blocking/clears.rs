@@ -1,0 +1,119 @@
+//! Clears: waited for, started, taken up again.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use agbcloud::{ContextState, ErrorKind};
+
+use crate::support::World;
+
+const SOON: Duration = Duration::from_millis(20);
+
+/// A service whose clears last long enough to be seen.
+fn slow() -> World {
+    World::with(|builder| builder.clear_delay(Duration::from_secs(1)))
+}
+
+#[test]
+fn a_clear_is_waited_for_and_its_looks_are_told_on_this_thread() {
+    let world = slow();
+    let files = world.files();
+    files.upload("/a", &b"hello"[..]).send().unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = told.clone();
+    let clear = world.agb.contexts().clear(files.context_id());
+    let cleared = clear
+        .poll_interval(SOON)
+        .on_status(move |status| {
+            let known = (thread::current().id(), status.state.clone());
+            sink.lock().unwrap().push(known);
+        })
+        .send()
+        .unwrap();
+    let told = told.lock().unwrap();
+    assert_eq!(told.len(), cleared.polls as usize);
+    assert!(
+        told.iter()
+            .all(|(thread, _)| *thread == thread::current().id())
+    );
+    assert_eq!(told.first().unwrap().1, ContextState::Clearing);
+    assert_eq!(told.last().unwrap().1, ContextState::Available);
+    assert_eq!(files.list().send().unwrap().total_count, Some(0));
+}
+
+#[test]
+fn a_started_clear_is_looked_at_and_waited_for() {
+    let world = slow();
+    let context = world.context("one");
+    let contexts = world.agb.contexts();
+    let started = contexts
+        .clear(&context.id)
+        .poll_interval(SOON)
+        .start()
+        .unwrap();
+    assert!(started.request_id().is_some());
+    let handle = started.into_inner();
+    assert_eq!(handle.context_id(), &context.id);
+    assert_eq!(*handle.status().unwrap(), ContextState::Clearing);
+
+    let mut statuses = handle.statuses();
+    let shown: Vec<_> = statuses
+        .by_ref()
+        .map(|status| status.unwrap().state)
+        .collect();
+    let (last, before) = shown.split_last().unwrap();
+    assert_eq!(*last, ContextState::Available);
+    assert!(!before.is_empty() && before.iter().all(|state| *state == ContextState::Clearing));
+    assert!(statuses.next().is_none());
+
+    let resumed = contexts.resume_clear(&context.id).with_poll_interval(SOON);
+    assert!(resumed.wait().unwrap().polls >= 1);
+}
+
+#[test]
+fn a_clear_that_is_late_is_taken_up_and_waited_on() {
+    let world = slow();
+    let context = world.context("one");
+    let contexts = world.agb.contexts();
+    let clear = contexts.clear(&context.id).poll_interval(SOON);
+    let error = clear.timeout(Duration::from_millis(50)).send().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ClearTimeout);
+    let late = error.clear_timeout().unwrap();
+    assert_eq!(late.last_state, Some(ContextState::Clearing));
+
+    let still = contexts.take_up(late).wait().unwrap_err();
+    assert_eq!(
+        still.kind(),
+        ErrorKind::ClearTimeout,
+        "its timeout is as before"
+    );
+    let cleared = contexts
+        .take_up(late)
+        .with_timeout(Duration::from_secs(60))
+        .wait();
+    assert!(cleared.unwrap().elapsed > still.clear_timeout().unwrap().elapsed);
+}
+
+#[test]
+fn a_clear_of_nothing_is_an_error() {
+    let world = World::new();
+    let contexts = world.agb.contexts();
+    let none = agbcloud::ContextId::new("SdkCtx-none").unwrap();
+    for error in [
+        contexts.clear(&none).send().unwrap_err(),
+        contexts.clear(&none).start().unwrap_err(),
+        contexts.resume_clear(&none).status().unwrap_err(),
+        contexts.resume_clear(&none).wait().unwrap_err(),
+        contexts
+            .resume_clear(&none)
+            .statuses()
+            .next()
+            .unwrap()
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    }
+}

@@ -1,0 +1,211 @@
+//! Inside a tokio runtime: a clear error from everything that blocks, no panic and no standstill.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use agbcloud::{
+    ContextId, Error, ErrorKind, Result,
+    blocking::{Agb, Contexts, UploadSource},
+};
+use agbcloud_server::Server;
+use tokio::{runtime::Runtime, task::spawn_blocking};
+
+use crate::support::{World, client, ends};
+
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// A client that nothing listens to, made where that is allowed.
+fn outside() -> Agb {
+    thread::spawn(|| client(NOWHERE)).join().unwrap()
+}
+
+/// The error of an iterator, which must be its end.
+fn only<T>(mut iterator: impl Iterator<Item = Result<T>>) -> Option<Error> {
+    let error = iterator.next()?.err();
+    assert!(iterator.next().is_none());
+    error
+}
+
+fn errors(agb: &Agb) -> Vec<Option<Error>> {
+    let (contexts, id) = (agb.contexts(), ContextId::new("c-1").unwrap());
+    let (files, handle) = (contexts.files(&id), contexts.resume_clear(&id));
+    vec![
+        Agb::builder().api_key("k").endpoint(NOWHERE).build().err(),
+        Agb::from_env().err(),
+        contexts.get(&id).err(),
+        contexts.get_by_name("a").send().err(),
+        contexts.get_or_create("a").send().err(),
+        contexts.rename(&id, "a").err(),
+        contexts.delete(&id).err(),
+        contexts.list().send().err(),
+        only(contexts.list().by_page()),
+        only(contexts.list().prefetch(true).by_item()),
+        contexts.clear(&id).send().err(),
+        contexts.clear(&id).start().err(),
+        handle.status().err(),
+        handle.wait().err(),
+        only(handle.statuses()),
+        files.list().send().err(),
+        only(files.list().by_page()),
+        only(files.list().by_item()),
+        only(files.list().walk()),
+        files.upload("/a", &b"a"[..]).send().err(),
+        files
+            .upload("/a", UploadSource::reader(io::empty(), 0))
+            .send()
+            .err(),
+        files.download("/a", Path::new("/nowhere")).send().err(),
+        files.read("/a").send().err(),
+        files.delete("/a").send().err(),
+        files.upload_url("/a").err(),
+        files.download_url("/a").err(),
+    ]
+}
+
+fn assert_refused(agb: &Agb) {
+    for (number, error) in errors(agb).into_iter().enumerate() {
+        let error = error.unwrap_or_else(|| panic!("call {number} was not refused"));
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Configuration,
+            "call {number}: {error}"
+        );
+        let text = error.to_string();
+        assert!(
+            text.contains("inside a tokio runtime"),
+            "call {number}: {text}"
+        );
+        assert!(
+            text.contains("agbcloud::Agb and await it"),
+            "call {number}: {text}"
+        );
+        assert!(text.contains("thread of its own"), "call {number}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn everything_is_refused_in_a_runtime_of_one_thread() {
+    assert_refused(&outside());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_refused_in_a_runtime_of_many_threads() {
+    assert_refused(&outside());
+    tokio::spawn(async { assert_refused(&outside()) })
+        .await
+        .unwrap();
+    tokio::task::block_in_place(|| assert_refused(&outside()));
+}
+
+#[tokio::test]
+async fn everything_is_refused_in_spawn_blocking() {
+    spawn_blocking(|| assert_refused(&outside())).await.unwrap();
+}
+
+#[test]
+fn everything_is_refused_on_a_thread_that_has_entered_a_runtime() {
+    let runtime = Runtime::new().unwrap();
+    let agb = client(NOWHERE);
+    let entered = runtime.enter();
+    assert_refused(&agb);
+    drop(entered);
+    let error = agb.contexts().list().send().unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Connection,
+        "outside again it is sent"
+    );
+}
+
+async fn a_thread_of_its_own_can_call() {
+    let server = Server::builder().start().await.unwrap();
+    let endpoint = server.url().to_owned();
+    let (done, name) = tokio::sync::oneshot::channel();
+    thread::spawn(move || {
+        let contexts = client(&endpoint).contexts();
+        let made = contexts.get_or_create("one").send().unwrap();
+        done.send(contexts.get(&made.id).unwrap().into_inner().name)
+            .unwrap();
+    });
+    assert_eq!(name.await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_thread_of_its_own_can_call_beside_a_runtime_of_one_thread() {
+    a_thread_of_its_own_can_call().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thread_of_its_own_can_call_beside_a_runtime_of_many_threads() {
+    a_thread_of_its_own_can_call().await;
+}
+
+/// A client with a connection and a page that is being fetched.
+fn used(endpoint: &str) -> (Agb, impl Iterator + use<>) {
+    let agb = client(endpoint);
+    let mut items = agb.contexts().list().page_size(1).prefetch(true).by_item();
+    items.next().unwrap().unwrap();
+    (agb, items)
+}
+
+#[test]
+fn the_last_clone_can_be_dropped_in_any_runtime() {
+    let world = World::new();
+    world.context("one");
+    world.context("two");
+    let one = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let many = Runtime::new().unwrap();
+    for runtime in [&one, &many] {
+        let endpoint = world.agb.endpoint();
+        let client = used(endpoint);
+        runtime.block_on(async { drop(client) });
+        let client = used(endpoint);
+        let dropped = runtime.block_on(async { spawn_blocking(|| drop(client)).await });
+        dropped.unwrap();
+    }
+}
+
+#[test]
+fn a_call_in_a_callback_or_a_reader_is_refused() {
+    let world = World::new();
+    let context = world.context("one");
+    let contexts = world.agb.contexts();
+    let (told, inner) = (Arc::new(Mutex::new(None)), contexts.clone());
+    let sink = told.clone();
+    contexts
+        .clear(&context.id)
+        .poll_interval(std::time::Duration::from_millis(20))
+        .on_status(move |_| *sink.lock().unwrap() = inner.list().send().err())
+        .send()
+        .unwrap();
+    let error = told.lock().unwrap().take().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+
+    let reader = UploadSource::reader(Calling(contexts.clone()), 5);
+    let upload = contexts.files(&context.id).upload("/a", reader);
+    let error = ends(move || upload.send()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LocalFile);
+    assert!(
+        format!("{error:?}").contains("inside a tokio runtime"),
+        "{error:?}"
+    );
+}
+
+/// A reader that wants to ask the service for what it gives.
+struct Calling(Contexts);
+
+impl Read for Calling {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self
+            .0
+            .list()
+            .send()
+            .map_or_else(io::Error::other, |_| io::ErrorKind::Other.into()))
+    }
+}

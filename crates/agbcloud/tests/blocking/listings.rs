@@ -1,0 +1,167 @@
+//! Listings as iterators.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    iter::FusedIterator,
+    net::TcpListener,
+    sync::mpsc,
+    time::Duration,
+};
+
+use agbcloud::{Error, ErrorKind, Result, blocking::Iter};
+
+use crate::support::{World, client, ends};
+
+/// Five contexts.
+fn five() -> World {
+    let world = World::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        world.context(name);
+    }
+    world
+}
+
+fn names(contexts: impl IntoIterator<Item = Result<agbcloud::Context>>) -> Vec<String> {
+    let names = contexts.into_iter().map(|context| Ok(context?.name));
+    names.collect::<Result<_>>().unwrap()
+}
+
+#[test]
+fn contexts_come_in_pages_and_one_by_one() {
+    let world = five();
+    let list = || world.agb.contexts().list().page_size(2);
+    let page = list().send().unwrap();
+    assert_eq!((page.contexts.len(), page.total_count), (2, Some(5)));
+    let rest = list().start_at(page.next_token.clone().unwrap());
+    assert_eq!(names(rest.by_item()), ["c", "d", "e"]);
+
+    for ahead in [false, true] {
+        let list = || list().prefetch(ahead);
+        let pages: Result<Vec<_>> = list().by_page().collect();
+        let sizes: Vec<_> = pages
+            .unwrap()
+            .iter()
+            .map(|page| page.contexts.len())
+            .collect();
+        assert_eq!(sizes, [2, 2, 1]);
+        assert_eq!(names(list().by_item()), ["a", "b", "c", "d", "e"]);
+    }
+}
+
+#[test]
+fn a_listing_of_contexts_goes_on_where_it_was_left() {
+    let world = five();
+    let list = || world.agb.contexts().list().page_size(2);
+    let mut items = list().by_item();
+    assert_eq!(names(items.by_ref().take(3)), ["a", "b", "c"]);
+    let place = items.continuation().unwrap();
+    assert_eq!(names(list().start_at(place).by_item()), ["d", "e"]);
+    assert_eq!(names(&mut items), ["d", "e"]);
+    assert_eq!(items.continuation(), None);
+
+    let mut pages = list().by_page();
+    assert_eq!(
+        names(pages.next().unwrap().unwrap().contexts.into_iter().map(Ok)),
+        ["a", "b"]
+    );
+    let place = pages.continuation().unwrap();
+    assert_eq!(names(list().start_at(place).by_item()), ["c", "d", "e"]);
+}
+
+#[test]
+fn files_come_in_pages_one_by_one_and_as_a_tree() {
+    let world = World::new();
+    let files = world.files();
+    for path in ["/x/1", "/x/2", "/x/3", "/y/deep/4"] {
+        files.upload(path, path.as_bytes().to_vec()).send().unwrap();
+    }
+    let paths = |entries: &mut dyn Iterator<Item = Result<agbcloud::FileEntry>>| {
+        entries
+            .map(|entry| Ok(entry?.path))
+            .collect::<Result<Vec<_>>>()
+            .unwrap()
+    };
+    for ahead in [false, true] {
+        let list = || files.list().under("/x").page_size(2).prefetch(ahead);
+        let page = list().start_at_page(2).send().unwrap();
+        assert_eq!((page.entries.len(), page.total_count), (1, Some(3)));
+        let all = paths(&mut list().by_item());
+        assert_eq!(all, ["/x/1", "/x/2", "/x/3"]);
+
+        let mut pages = list().by_page();
+        assert_eq!(pages.next().unwrap().unwrap().entries.len(), 2);
+        let place = pages.continuation().unwrap();
+        assert_eq!(paths(&mut list().start_at(place).by_item()), all[2..]);
+
+        let mut items = list().by_item();
+        items.next().unwrap().unwrap();
+        let place = items.continuation().unwrap();
+        assert_eq!(paths(&mut list().start_at(place).by_item()), all[1..]);
+
+        let tree = paths(&mut files.list().page_size(2).prefetch(ahead).walk());
+        let whole = ["/x", "/y", "/x/1", "/x/2", "/x/3", "/y/deep", "/y/deep/4"];
+        assert_eq!(tree, whole);
+    }
+}
+
+#[test]
+fn an_iterator_gives_an_error_once_and_nothing_more() {
+    fn once<S, T>(mut iterator: Iter<S>)
+    where
+        Iter<S>: FusedIterator<Item = Result<T>>,
+    {
+        let error = iterator.next().unwrap().err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(iterator.next().is_none());
+        assert!(iterator.next().is_none());
+    }
+
+    let world = World::new();
+    let (contexts, files) = (world.agb.contexts(), world.files());
+    once(contexts.list().page_size(0).by_page());
+    once(contexts.list().page_size(0).by_item());
+    once(files.list().page_size(0).by_page());
+    once(files.list().page_size(0).by_item());
+    once(files.list().page_size(0).walk());
+}
+
+#[test]
+fn the_page_ahead_is_fetched_between_two_calls() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let agb = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let (asked, requests) = mpsc::channel();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let head = BufReader::new(&stream).lines().map(|line| line.unwrap());
+            let head: Vec<String> = head.take_while(|line| !line.is_empty()).collect();
+            asked.send(head[0].clone()).unwrap();
+            let body = format!(
+                r#"{{"code":"ok","success":true,"data":[{{"id":"c-{number}","name":"n","state":"available"}}],"nextToken":"t{number}"}}"#
+            );
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let request = || requests.recv_timeout(Duration::from_secs(60)).unwrap();
+
+    let mut items = agb.contexts().list().prefetch(true).by_item();
+    let first = ends(move || {
+        (
+            items
+                .next()
+                .unwrap()
+                .map_err(|error: Error| error.to_string()),
+            items,
+        )
+    });
+    assert_eq!(first.0.unwrap().id.as_str(), "c-0");
+    assert!(!request().contains("nextToken"));
+    assert!(
+        request().contains("nextToken=t0"),
+        "nobody has asked for a second item"
+    );
+}

@@ -1,0 +1,146 @@
+//! Each operation does what its async twin does.
+
+use agbcloud::ErrorKind;
+
+use crate::support::World;
+
+#[test]
+fn contexts_are_made_found_renamed_and_deleted() {
+    let world = World::new();
+    let contexts = world.agb.contexts();
+    let missing = contexts.get_by_name("one").send().unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+
+    let made = contexts.get_or_create("one").send().unwrap();
+    assert!(made.request_id().is_some());
+    assert_eq!(*contexts.get_or_create("one").send().unwrap(), *made);
+    assert_eq!(contexts.get_by_name("one").send().unwrap().id, made.id);
+    assert_eq!(contexts.get(&made.id).unwrap().name, "one");
+    let elsewhere = contexts.get_or_create("one").region("cn-shanghai").send();
+    assert_ne!(elsewhere.unwrap().id, made.id);
+
+    world.context("two");
+    let taken = contexts.rename(&made.id, "two").unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Conflict);
+    assert!(
+        contexts
+            .rename(&made.id, "three")
+            .unwrap()
+            .request_id()
+            .is_some()
+    );
+    assert_eq!(contexts.get(&made.id).unwrap().name, "three");
+
+    contexts.delete(&made.id).unwrap();
+    assert_eq!(
+        contexts.get(&made.id).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        contexts.delete(&made.id).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn files_are_sent_fetched_read_and_deleted() {
+    let world = World::new();
+    let files = world.files();
+    let folder = tempfile::tempdir().unwrap();
+    let (here, copy) = (folder.path().join("here"), folder.path().join("copy"));
+    std::fs::write(&here, "from a path").unwrap();
+
+    assert_eq!(files.upload("/a", here.as_path()).send().unwrap().bytes, 11);
+    let fetched = files.download("/a", &copy).send().unwrap();
+    assert_eq!(
+        (fetched.bytes, std::fs::read(&copy).unwrap()),
+        (11, b"from a path".to_vec())
+    );
+    assert_eq!(files.upload("/a", &b"bytes"[..]).send().unwrap().bytes, 5);
+    let exists = files.download("/a", &copy).send().unwrap_err();
+    assert_eq!(exists.kind(), ErrorKind::Conflict);
+    files.download("/a", &copy).overwrite(true).send().unwrap();
+    assert_eq!(std::fs::read(&copy).unwrap(), b"bytes");
+
+    assert_eq!(files.read("/a").send().unwrap(), b"bytes"[..]);
+    assert_eq!(
+        files.read("/a").limit(4).send().unwrap_err().kind(),
+        ErrorKind::Rejected
+    );
+
+    files.delete("/a").send().unwrap();
+    assert_eq!(
+        files.delete("/a").send().unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    files.delete("/a").missing_ok(true).send().unwrap();
+    assert_eq!(
+        files.read("/a").send().unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn presigned_urls_stand_in_for_the_calls_that_get_them() {
+    let world = World::new();
+    let files = world.files();
+    let put = files.upload_url("/a").unwrap().into_inner();
+    files
+        .upload("/elsewhere", vec![7; 9])
+        .via(put)
+        .send()
+        .unwrap();
+
+    let get = files.download_url("/a").unwrap();
+    assert!(get.expires_at().is_some());
+    let get = get.into_inner();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy");
+    assert_eq!(
+        files.read("/none").via(get.clone()).send().unwrap(),
+        vec![7; 9]
+    );
+    files.download("/none", &copy).via(get).send().unwrap();
+    assert_eq!(std::fs::read(&copy).unwrap(), vec![7; 9]);
+    assert_eq!(
+        files.download_url("/none").unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn a_wrong_value_is_refused_when_it_is_sent() {
+    let world = World::new();
+    let (contexts, files) = (world.agb.contexts(), world.files());
+    let id = files.context_id().clone();
+    for error in [
+        contexts.get_or_create("").send().unwrap_err(),
+        contexts.get_or_create("a").region("").send().unwrap_err(),
+        contexts.rename(&id, "").unwrap_err(),
+        files.upload("relative", &b"a"[..]).send().unwrap_err(),
+        files.read("relative").send().unwrap_err(),
+        files.delete("relative").send().unwrap_err(),
+        files.upload_url("relative").unwrap_err(),
+        files.download_url("relative").unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    }
+}
+
+#[test]
+fn settings_reach_the_client_and_the_key_no_debug() {
+    let builder = agbcloud::blocking::Agb::builder()
+        .api_key("secret-key")
+        .endpoint("127.0.0.1:1")
+        .timeout(std::time::Duration::from_secs(1))
+        .retry(agbcloud::RetryPolicy::default().max_attempts(2));
+    let agb = builder.clone().build().unwrap();
+    assert_eq!(agb.endpoint(), "https://127.0.0.1:1");
+    let text = format!("{builder:?} {agb:?} {:?}", agb.contexts());
+    assert!(!text.contains("secret-key"), "{text}");
+    let error = agb.contexts().get_by_name("a").send().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.attempts().len()),
+        (ErrorKind::Connection, 2)
+    );
+}

@@ -1,0 +1,64 @@
+//! What the tests share: a service, and a client of it.
+
+use std::{sync::mpsc, time::Duration};
+
+use agbcloud::{
+    Context,
+    blocking::{Agb, Files},
+};
+use agbcloud_server::{Server, ServerBuilder};
+use tokio::runtime::Runtime;
+
+/// A service in memory, and a blocking client of it.
+pub(crate) struct World {
+    pub(crate) agb: Agb,
+    /// Before its runtime, so that it is dropped before it.
+    _server: Server,
+    _runtime: Runtime,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    /// A service with further settings.
+    pub(crate) fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let server = runtime
+            .block_on(settings(Server::builder()).start())
+            .unwrap();
+        Self {
+            agb: client(server.url()),
+            _server: server,
+            _runtime: runtime,
+        }
+    }
+
+    pub(crate) fn context(&self, name: &str) -> Context {
+        let context = self.agb.contexts().get_or_create(name).send();
+        context.unwrap().into_inner()
+    }
+
+    /// The files of a new context.
+    pub(crate) fn files(&self) -> Files {
+        self.agb.contexts().files(&self.context("files").id)
+    }
+}
+
+/// A client of the service at this address.
+pub(crate) fn client(endpoint: &str) -> Agb {
+    Agb::builder()
+        .api_key("test-key")
+        .endpoint(endpoint)
+        .build()
+        .unwrap()
+}
+
+/// What the work gives, which must end: it is done on another thread, so that a test of it can fail.
+pub(crate) fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    // Nothing comes if the work has panicked or hangs.
+    result.recv_timeout(Duration::from_secs(60)).unwrap()
+}

@@ -1,0 +1,206 @@
+//! Readers and writers of std, good and bad.
+
+use std::{
+    error::Error as _,
+    io::{self, Cursor, Read, Write},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use agbcloud::{
+    Error, ErrorKind, Result, Uploaded,
+    blocking::{DownloadTarget, Files, UploadSource},
+};
+
+use crate::support::{World, ends};
+
+/// Some chunks, and a part of one.
+const LENGTH: usize = 1_000_000;
+
+fn send(files: &Files, reader: impl Read + Send + 'static, length: u64) -> Result<Uploaded> {
+    let upload = files.upload("/a", UploadSource::reader(reader, length));
+    ends(move || upload.send())
+}
+
+/// The error of std that the error of this crate came from.
+fn cause(error: &Error) -> &io::Error {
+    assert_eq!(error.kind(), ErrorKind::LocalFile, "{error:?}");
+    error.source().unwrap().downcast_ref().unwrap()
+}
+
+fn pattern() -> Vec<u8> {
+    (0..LENGTH).map(|number| (number % 251) as u8).collect()
+}
+
+#[test]
+fn a_reader_is_sent_and_a_writer_gets_it() {
+    let world = World::new();
+    let files = world.files();
+    let sent = send(&files, Cursor::new(pattern()), LENGTH as u64).unwrap();
+    assert_eq!(sent.bytes, LENGTH as u64);
+    let (writer, got) = Writer::new(Fault::None);
+    let fetched = files.download("/a", writer).send().unwrap();
+    assert_eq!(fetched.bytes, LENGTH as u64);
+    assert!(*got.lock().unwrap() == pattern());
+}
+
+#[test]
+fn a_reader_with_more_is_read_to_its_length_and_no_further() {
+    let world = World::new();
+    let files = world.files();
+    let (taken, rest) = mpsc::channel();
+    struct Counted(mpsc::Sender<usize>);
+    impl Read for Counted {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer.fill(7);
+            self.0.send(buffer.len()).unwrap();
+            Ok(buffer.len())
+        }
+    }
+    send(&files, Counted(taken), 300_000).unwrap();
+    assert_eq!(rest.iter().sum::<usize>(), 300_000);
+    assert!(files.read("/a").send().unwrap() == vec![7; 300_000]);
+}
+
+#[test]
+fn a_reader_that_ends_early_or_fails_or_panics_changes_nothing() {
+    struct Panics;
+    impl Read for Panics {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("on purpose")
+        }
+    }
+    struct Fails;
+    impl Read for Fails {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "no, said the disk",
+            ))
+        }
+    }
+
+    let world = World::new();
+    let files = world.files();
+    files.upload("/a", &b"old"[..]).send().unwrap();
+    let start = || Cursor::new(pattern());
+    let all = 2 * LENGTH as u64;
+
+    let early = send(&files, start(), all).unwrap_err();
+    assert_eq!(cause(&early).kind(), io::ErrorKind::UnexpectedEof);
+    let failed = send(&files, start().chain(Fails), all).unwrap_err();
+    assert_eq!(cause(&failed).kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(cause(&failed).to_string(), "no, said the disk");
+    let panicked = send(&files, start().chain(Panics), all).unwrap_err();
+    assert!(
+        cause(&panicked).to_string().contains("panic"),
+        "{panicked:?}"
+    );
+    let panicked = send(&files, Panics, all).unwrap_err();
+    assert!(
+        cause(&panicked).to_string().contains("panic"),
+        "{panicked:?}"
+    );
+
+    assert_eq!(files.read("/a").send().unwrap(), b"old"[..]);
+}
+
+#[test]
+fn a_writer_that_fails_or_panics_is_the_cause_of_the_error() {
+    let world = World::new();
+    let files = world.files();
+    files.upload("/a", pattern()).send().unwrap();
+    for (fault, text) in [
+        (Fault::Late, "disk full"),
+        (Fault::Flush, "disk full"),
+        (Fault::Panic, "panic"),
+    ] {
+        let (writer, got) = Writer::new(fault);
+        let download = files.download("/a", writer);
+        let error = ends(move || download.send()).unwrap_err();
+        assert!(cause(&error).to_string().contains(text), "{error:?}");
+        let got = got.lock().unwrap_or_else(|poison| poison.into_inner());
+        assert!(pattern().starts_with(&got));
+    }
+    assert_eq!(files.read("/a").send().unwrap().len(), LENGTH);
+}
+
+#[test]
+fn progress_of_a_download_is_told_here_and_of_an_upload_on_the_clients_thread() {
+    let world = World::new();
+    let files = world.files();
+    let (told, threads) = mpsc::channel();
+    let tell = move |progress: agbcloud::Progress| {
+        let thread = thread::current();
+        let known = (
+            progress.bytes,
+            thread.id(),
+            thread.name().map(str::to_owned),
+        );
+        told.send(known).unwrap();
+    };
+    files
+        .upload("/a", pattern())
+        .on_progress(tell.clone())
+        .send()
+        .unwrap();
+    let (bytes, _, name) = threads.try_iter().last().unwrap();
+    assert_eq!((bytes, name.as_deref()), (LENGTH as u64, Some("agbcloud")));
+
+    let (writer, _) = Writer::new(Fault::None);
+    files
+        .download("/a", writer)
+        .on_progress(tell)
+        .send()
+        .unwrap();
+    let (bytes, thread, _) = threads.try_iter().last().unwrap();
+    assert_eq!((bytes, thread), (LENGTH as u64, thread::current().id()));
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    None,
+    /// After the first chunks.
+    Late,
+    Flush,
+    Panic,
+}
+
+/// Keeps what is written once it is flushed, until its fault comes.
+struct Writer {
+    buffer: Vec<u8>,
+    flushed: Arc<Mutex<Vec<u8>>>,
+    fault: Fault,
+}
+
+impl Writer {
+    #[expect(clippy::new_ret_no_self, reason = "the target is what is wanted")]
+    fn new(fault: Fault) -> (DownloadTarget, Arc<Mutex<Vec<u8>>>) {
+        let flushed = Arc::new(Mutex::new(Vec::new()));
+        let writer = Self {
+            buffer: Vec::new(),
+            flushed: flushed.clone(),
+            fault,
+        };
+        (DownloadTarget::writer(writer), flushed)
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(self.fault != Fault::Panic, "on purpose");
+        if self.fault == Fault::Late && self.buffer.len() > LENGTH / 2 {
+            return Err(io::Error::other("disk full"));
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.fault == Fault::Flush {
+            return Err(io::Error::other("disk full"));
+        }
+        self.flushed.lock().unwrap().append(&mut self.buffer);
+        Ok(())
+    }
+}
