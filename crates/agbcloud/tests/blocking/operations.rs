@@ -136,6 +136,8 @@ fn settings_reach_the_client_and_the_key_no_debug() {
         .retry(agbcloud::RetryPolicy::default().max_attempts(2));
     let agb = builder.clone().build().unwrap();
     assert_eq!(agb.endpoint(), "https://127.0.0.1:1");
+    let no_time = builder.clone().timeout(std::time::Duration::ZERO).build();
+    assert_eq!(no_time.unwrap_err().kind(), ErrorKind::Configuration);
     let text = format!("{builder:?} {agb:?} {:?}", agb.contexts());
     assert!(!text.contains("secret-key"), "{text}");
     let error = agb.contexts().get_by_name("a").send().unwrap_err();
