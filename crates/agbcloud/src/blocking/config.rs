@@ -37,6 +37,11 @@ impl AgbBuilder {
         Self(self.0.timeout(timeout))
     }
 
+    /// How long no byte of a transfer may move: see [`AgbBuilder::stall_timeout`](crate::AgbBuilder::stall_timeout).
+    pub fn stall_timeout(self, timeout: Duration) -> Self {
+        Self(self.0.stall_timeout(timeout))
+    }
+
     /// How often and how long a call is tried: see [`AgbBuilder::retry`](crate::AgbBuilder::retry).
     pub fn retry(self, policy: RetryPolicy) -> Self {
         Self(self.0.retry(policy))
@@ -51,5 +56,12 @@ impl AgbBuilder {
     pub fn build(self) -> Result<Agb> {
         let driver = Driver::start()?;
         Ok(Agb::new(self.0.build()?, driver))
+    }
+}
+
+impl From<crate::AgbBuilder> for AgbBuilder {
+    /// With all that was set, what a test can set with the feature `test-util` included.
+    fn from(builder: crate::AgbBuilder) -> Self {
+        Self(builder)
     }
 }

@@ -15,7 +15,7 @@ pub use config::AgbBuilder;
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use file::{
     DeleteFile, Download, DownloadTarget, FileItems, FilePages, FileWalk, Files, ListFiles,
-    ReadFile, Upload, UploadSource,
+    ReadFile, SyncDir, SyncPlan, Upload, UploadSource,
 };
 pub use iter::Iter;
 

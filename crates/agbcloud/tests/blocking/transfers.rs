@@ -204,3 +204,29 @@ impl Write for Writer {
         Ok(())
     }
 }
+
+#[test]
+fn a_folder_goes_up_and_comes_down() {
+    let world = World::new();
+    let files = world.files();
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    std::fs::create_dir_all(here.join("deep")).unwrap();
+    for (name, text) in [("a.txt", "one"), ("deep/b.txt", "two"), ("c.tmp", "three")] {
+        std::fs::write(here.join(name), text).unwrap();
+    }
+    let plan = files
+        .upload_dir(&here, "/data")
+        .exclude("*.tmp")
+        .plan()
+        .unwrap();
+    assert_eq!((plan.changes().len(), plan.bytes()), (2, 6));
+    assert_eq!(plan.run().unwrap().transferred, 2);
+    let fetched = files.download_dir("/data", &there).send().unwrap();
+    assert_eq!((fetched.transferred, fetched.failed), (2, 0));
+    assert_eq!(std::fs::read(there.join("deep/b.txt")).unwrap(), b"two");
+    assert_eq!(
+        files.read("/data/a.txt").range(1..).send().unwrap(),
+        b"ne"[..]
+    );
+}

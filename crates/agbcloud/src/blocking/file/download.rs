@@ -1,6 +1,6 @@
 //! Fetching one file.
 
-use std::io::Write;
+use std::{io::Write, ops::RangeBounds};
 
 use crate::{
     Downloaded, PresignedUrl, Progress, Result,
@@ -58,6 +58,12 @@ impl Download {
     /// Whether a local file that exists may be replaced: see [`Download::overwrite`](crate::Download::overwrite).
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.inner = self.inner.overwrite(overwrite);
+        self
+    }
+
+    /// Fetches these bytes of the file alone: see [`Download::range`](crate::Download::range).
+    pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
+        self.inner = self.inner.range(bytes);
         self
     }
 

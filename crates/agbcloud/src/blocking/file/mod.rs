@@ -4,16 +4,20 @@ mod delete;
 mod download;
 mod list;
 mod read;
+mod sync;
 mod upload;
 
 pub use delete::DeleteFile;
 pub use download::{Download, DownloadTarget};
 pub use list::{FileItems, FilePages, FileWalk, ListFiles};
 pub use read::ReadFile;
+pub use sync::{SyncDir, SyncPlan};
 pub use upload::{Upload, UploadSource};
 
 use super::Driver;
-use crate::{ContextId, Error, PresignedUrl, RemotePath, Response, Result};
+use std::path::PathBuf;
+
+use crate::{ContextId, Error, FolderPath, PresignedUrl, RemotePath, Response, Result};
 
 /// The files of one context: [`agbcloud::Files`](crate::Files) whose calls block. Cheap to clone.
 /// From [`Contexts::files`](super::Contexts::files).
@@ -153,6 +157,54 @@ impl Files {
         P::Error: Into<Error>,
     {
         DeleteFile::new(self.inner.delete(path), self.driver.clone())
+    }
+
+    /// Makes a folder of the context like one of this machine: see [`Files::upload_dir`](crate::Files::upload_dir).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
+    /// let plan = files.upload_dir(folder.path(), "/data").plan()?;
+    /// println!("{} changes", plan.changes().len());
+    /// let report = plan.run()?;
+    /// assert_eq!(report.transferred, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "sync")]
+    pub fn upload_dir<P>(&self, local: impl Into<PathBuf>, remote: P) -> SyncDir
+    where
+        P: TryInto<FolderPath>,
+        P::Error: Into<Error>,
+    {
+        SyncDir::new(self.inner.upload_dir(local, remote), self.driver.clone())
+    }
+
+    /// Makes a folder of this machine like one of the context: see [`Files::download_dir`](crate::Files::download_dir).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// let report = files.download_dir("/data", folder.path()).send()?;
+    /// assert!(report.is_complete());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "sync")]
+    pub fn download_dir<P>(&self, remote: P, local: impl Into<PathBuf>) -> SyncDir
+    where
+        P: TryInto<FolderPath>,
+        P::Error: Into<Error>,
+    {
+        SyncDir::new(self.inner.download_dir(remote, local), self.driver.clone())
     }
 
     /// Asks for a URL by which anyone can read the file until it expires.

@@ -1,5 +1,7 @@
 //! Fetching one small file into memory.
 
+use std::ops::RangeBounds;
+
 use bytes::Bytes;
 
 use crate::{PresignedUrl, Result, blocking::Driver};
@@ -20,6 +22,12 @@ impl ReadFile {
     /// Bytes that are taken at most: see [`ReadFile::limit`](crate::ReadFile::limit).
     pub fn limit(mut self, bytes: u64) -> Self {
         self.inner = self.inner.limit(bytes);
+        self
+    }
+
+    /// Fetches these bytes of the file alone: see [`ReadFile::range`](crate::ReadFile::range).
+    pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
+        self.inner = self.inner.range(bytes);
         self
     }
 

@@ -1,0 +1,121 @@
+//! Whole folders.
+
+use crate::{Compare, FileOutcome, Result, Symlinks, SyncReport, blocking::Driver};
+
+/// A folder of this machine and one of a context that are to be made alike: [`agbcloud::SyncDir`](crate::SyncDir), sent or
+/// [planned](Self::plan). From [`Files::upload_dir`](super::Files::upload_dir) and
+/// [`Files::download_dir`](super::Files::download_dir).
+#[derive(Debug)]
+#[must_use = "nothing is done until it is sent or planned"]
+pub struct SyncDir {
+    inner: crate::SyncDir,
+    driver: Driver,
+}
+
+impl SyncDir {
+    pub(super) fn new(inner: crate::SyncDir, driver: Driver) -> Self {
+        Self { inner, driver }
+    }
+
+    /// How two files are told to be the same: see [`SyncDir::compare`](crate::SyncDir::compare).
+    pub fn compare(self, how: Compare) -> Self {
+        self.with(|inner| inner.compare(how))
+    }
+
+    /// Whether extraneous files are deleted: see [`SyncDir::delete`](crate::SyncDir::delete).
+    pub fn delete(self, extraneous: bool) -> Self {
+        self.with(|inner| inner.delete(extraneous))
+    }
+
+    /// Takes just the files that match: see [`SyncDir::include`](crate::SyncDir::include).
+    pub fn include(self, glob: impl Into<String>) -> Self {
+        self.with(|inner| inner.include(glob))
+    }
+
+    /// Leaves out what matches: see [`SyncDir::exclude`](crate::SyncDir::exclude).
+    pub fn exclude(self, glob: impl Into<String>) -> Self {
+        self.with(|inner| inner.exclude(glob))
+    }
+
+    /// Whether ignore files are heeded: see [`SyncDir::gitignore`](crate::SyncDir::gitignore).
+    pub fn gitignore(self, respect: bool) -> Self {
+        self.with(|inner| inner.gitignore(respect))
+    }
+
+    /// What is done with symbolic links: see [`SyncDir::symlinks`](crate::SyncDir::symlinks).
+    pub fn symlinks(self, how: Symlinks) -> Self {
+        self.with(|inner| inner.symlinks(how))
+    }
+
+    /// Files that move at the same time: see [`SyncDir::files_at_once`](crate::SyncDir::files_at_once).
+    pub fn files_at_once(self, files: usize) -> Self {
+        self.with(|inner| inner.files_at_once(files))
+    }
+
+    /// Bytes of them: see [`SyncDir::bytes_at_once`](crate::SyncDir::bytes_at_once).
+    pub fn bytes_at_once(self, bytes: u64) -> Self {
+        self.with(|inner| inner.bytes_at_once(bytes))
+    }
+
+    /// Calls this for each file that was moved, deleted, or failed, on the thread that waits.
+    pub fn on_file(self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.on_file(listener))
+    }
+
+    /// Looks at both sides and does nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SyncDir::plan`](crate::SyncDir::plan).
+    pub fn plan(self) -> Result<SyncPlan> {
+        let plan = self.driver.run(self.inner.plan())??;
+        Ok(SyncPlan {
+            inner: plan,
+            driver: self.driver,
+        })
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SyncDir::plan`](crate::SyncDir::plan), and a failure that all files would meet. What fails for one file
+    /// is in the report.
+    pub fn send(self) -> Result<SyncReport> {
+        self.driver.run(self.inner)?
+    }
+
+    fn with(self, change: impl FnOnce(crate::SyncDir) -> crate::SyncDir) -> Self {
+        Self {
+            inner: change(self.inner),
+            driver: self.driver,
+        }
+    }
+}
+
+/// What a synchronisation would do: [`agbcloud::SyncPlan`](crate::SyncPlan), which is what this derefs to.
+#[derive(Debug)]
+#[must_use = "a plan does nothing until it is run"]
+pub struct SyncPlan {
+    inner: crate::SyncPlan,
+    driver: Driver,
+}
+
+impl SyncPlan {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SyncPlan::run`](crate::SyncPlan::run).
+    pub fn run(self) -> Result<SyncReport> {
+        self.driver.run(self.inner.run())?
+    }
+}
+
+impl std::ops::Deref for SyncPlan {
+    type Target = crate::SyncPlan;
+
+    fn deref(&self) -> &crate::SyncPlan {
+        &self.inner
+    }
+}
