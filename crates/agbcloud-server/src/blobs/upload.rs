@@ -21,6 +21,7 @@ pub(crate) struct Upload {
     key: String,
     md5: Md5,
     sha256: Sha256,
+    crc64: crc64fast::Digest,
     size: u64,
     pending: BytesMut,
     /// Begun with the first part that is full: what fits into one part is written in one go.
@@ -34,6 +35,7 @@ impl Upload {
             key,
             md5: Md5::new(),
             sha256: Sha256::new(),
+            crc64: crc64fast::Digest::new(),
             size: 0,
             pending: BytesMut::new(),
             parts: None,
@@ -49,6 +51,7 @@ impl Upload {
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
         self.md5.update(&bytes);
         self.sha256.update(&bytes);
+        self.crc64.write(&bytes);
         self.size += bytes.len() as u64;
         while self.pending.len() + bytes.len() > PART {
             let fits = bytes.split_to(PART - self.pending.len());
@@ -87,6 +90,7 @@ impl Upload {
         Ok(NewFile {
             size: self.size,
             etag: hex(&self.md5.finalize()),
+            crc64: self.crc64.sum64(),
             sha256: hex(&self.sha256.finalize()),
             blob: self.key,
         })

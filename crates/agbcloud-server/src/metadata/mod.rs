@@ -93,6 +93,8 @@ pub(crate) struct File {
     pub(crate) size: u64,
     /// MD5 of the content in hexadecimal.
     pub(crate) etag: String,
+    /// CRC-64/XZ of the content; a file of an older store has none.
+    pub(crate) crc64: Option<u64>,
     /// Key of the blob that has the bytes.
     pub(crate) blob: String,
     pub(crate) modified: Micros,
@@ -132,6 +134,7 @@ pub(crate) struct NewFile {
     pub(crate) blob: String,
     pub(crate) size: u64,
     pub(crate) etag: String,
+    pub(crate) crc64: u64,
     pub(crate) sha256: String,
 }
 

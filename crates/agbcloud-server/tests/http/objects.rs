@@ -95,6 +95,45 @@ async fn a_download_is_inert_and_complete() {
     }
 }
 
+/// The CRC-64 that an answer tells.
+fn crc64(response: &reqwest::Response) -> Option<&str> {
+    response
+        .headers()
+        .get("x-oss-hash-crc64ecma")?
+        .to_str()
+        .ok()
+}
+
+#[tokio::test]
+async fn every_answer_tells_the_crc_of_the_whole_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, client) = start_in(folder.path()).await;
+    let id = client.create("c").await;
+    let url = client.upload_url(&id, "/f").await;
+    // The check value of this CRC, and that of nothing.
+    for (content, crc) in [("", "0"), ("123456789", "11051210869376104954")] {
+        let put = client.http.put(&url).body(content).send().await.unwrap();
+        assert_eq!(crc64(&put), Some(crc));
+        let url = client.download_url(&id, "/f").await;
+        for (method, range) in [
+            (Method::GET, "bytes=0-"),
+            (Method::HEAD, "bytes=0-"),
+            (Method::GET, "bytes=2-4"),
+        ] {
+            let get = client.http.request(method, &url).header("range", range);
+            let get = get.send().await.unwrap();
+            assert_eq!(crc64(&get), (get.status() != 416).then_some(crc));
+        }
+        let get = client.http.get(&url).send().await.unwrap();
+        assert_eq!(crc64(&get), Some(crc));
+    }
+    server.shutdown().await;
+    let (_server, client) = start_in(folder.path()).await;
+    let url = client.download_url(&id, "/f").await;
+    let get = client.http.get(&url).send().await.unwrap();
+    assert_eq!(crc64(&get), Some("11051210869376104954"));
+}
+
 #[tokio::test]
 async fn ranges() {
     let folder = tempfile::tempdir().unwrap();

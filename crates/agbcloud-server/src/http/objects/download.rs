@@ -10,6 +10,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use super::CRC64;
 use crate::blobs::BlobError;
 use crate::http::App;
 use crate::http::conditions::{self, Download};
@@ -104,11 +105,13 @@ async fn answer(
 
 /// What names the version of a file, also in an answer without its bytes.
 fn identity(file: &File) -> Vec<(HeaderName, String)> {
-    vec![
+    let crc64 = file.crc64.map(|crc64| (CRC64, crc64.to_string()));
+    let lines = [
         (ETAG, format!("\"{}\"", file.etag)),
         (LAST_MODIFIED, file.modified.http_date()),
         (CACHE_CONTROL, "private, no-store".to_owned()),
-    ]
+    ];
+    lines.into_iter().chain(crc64).collect()
 }
 
 fn response(status: StatusCode, body: Body, lines: &[(HeaderName, String)]) -> Response {

@@ -8,10 +8,14 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::response::Response;
 use http::Method;
+use http::header::HeaderName;
 
 use super::xml::ObjectFailure;
 use super::{App, body, router};
 use crate::metadata::FileKey;
+
+/// The CRC-64 of a whole object, in decimal, by the name that Alibaba's OSS gives it.
+const CRC64: HeaderName = HeaderName::from_static("x-oss-hash-crc64ecma");
 
 /// Does what the URL allows. It is verified before anything else of the request is looked at.
 pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {

@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use super::CRC64;
 use crate::blobs::Upload;
 use crate::http::body::{self, Broken};
 use crate::http::xml::ObjectFailure;
@@ -44,13 +45,16 @@ pub(super) async fn put(
         return Err(failure);
     }
     // A task of its own: a client that goes away now must not stop it halfway.
-    let etag = tokio::spawn(publish(app, key, upload, conditions))
+    let sums = tokio::spawn(publish(app, key, upload, conditions))
         .await
         .map_err(|_| ObjectFailure::unavailable())??;
     let mut response = Response::new(Body::empty());
-    if let Ok(etag) = HeaderValue::from_str(&format!("\"{etag}\"")) {
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", sums.etag)) {
         response.headers_mut().insert(ETAG, etag);
     }
+    response
+        .headers_mut()
+        .insert(CRC64, HeaderValue::from(sums.crc64));
     Ok(response)
 }
 
@@ -131,15 +135,25 @@ async fn receive(
     }
 }
 
-/// Makes the bytes durable and then the file; returns its ETag.
+/// What an uploader can hold against what it sent.
+struct Sums {
+    etag: String,
+    crc64: u64,
+}
+
+/// Makes the bytes durable and then the file.
 async fn publish(
     app: Arc<App>,
     key: FileKey,
     upload: Upload,
     conditions: Conditions,
-) -> Result<String, ObjectFailure> {
+) -> Result<Sums, ObjectFailure> {
     let file = upload.finish().await?;
-    let (blob, etag) = (file.blob.clone(), file.etag.clone());
+    let blob = file.blob.clone();
+    let sums = Sums {
+        etag: file.etag.clone(),
+        crc64: file.crc64,
+    };
     match app
         .metadata
         .put_file(&key, file, conditions, app.now())
@@ -149,7 +163,7 @@ async fn publish(
             if replaced {
                 app.wake.wake();
             }
-            Ok(etag)
+            Ok(sums)
         }
         Err(error) => {
             // Only where it is certain that no row names the blob. A commit that failed may still turn out to

@@ -69,7 +69,7 @@ pub(super) fn file(db: &Connection, key: &FileKey) -> Result<File> {
 
 fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<File>> {
     let mut query = db.prepare_cached(
-        "SELECT size, etag, blob, modified FROM entries
+        "SELECT size, etag, blob, modified, crc64 FROM entries
          WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0",
     )?;
     let found = query
@@ -79,6 +79,7 @@ fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<File>> {
                 etag: row.get(1)?,
                 blob: row.get(2)?,
                 modified: Micros(row.get(3)?),
+                crc64: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
             })
         })
         .optional()?;
@@ -108,7 +109,7 @@ pub(super) fn put(
         Some(before) => {
             bury(db, &before.blob)?;
             db.prepare_cached(
-                "UPDATE entries SET size = ?4, etag = ?5, sha256 = ?6, blob = ?7, modified = ?8
+                "UPDATE entries SET size = ?4, etag = ?5, sha256 = ?6, blob = ?7, modified = ?8, crc64 = ?9
                  WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0",
             )?
             .execute(params![
@@ -119,13 +120,15 @@ pub(super) fn put(
                 new.etag,
                 new.sha256,
                 new.blob,
-                now.0
+                now.0,
+                new.crc64.cast_signed()
             ])?;
         }
         None => {
             db.prepare_cached(
-                "INSERT INTO entries (tree, parent, name, folder, id, created, modified, size, etag, sha256, blob)
-                 VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO entries (tree, parent, name, folder, id, created, modified, size, etag, sha256, blob,
+                                      crc64)
+                 VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 tree,
@@ -136,7 +139,8 @@ pub(super) fn put(
                 size,
                 new.etag,
                 new.sha256,
-                new.blob
+                new.blob,
+                new.crc64.cast_signed()
             ])?;
             count_child(db, tree, parent, now)?;
         }

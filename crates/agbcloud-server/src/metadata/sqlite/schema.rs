@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::signing::Secret;
 
 /// The version of the schema that this binary writes. A store of a later one is refused.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// The steps from each version to the next. Never edited once released: a new version is a new step.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// A *tree* is all the files of one generation of a context. Clearing or deleting a context is leaving its
 /// tree (`doomed`), which a worker then takes apart row by row; so neither depends on how much it holds.
@@ -72,6 +72,9 @@ CREATE TABLE dead_blobs (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// The CRC-64 of the content, its bits taken for those of a signed number. Files of before have none.
+const VERSION_2: &str = "ALTER TABLE entries ADD COLUMN crc64 INTEGER;";
+
 /// Why a database can't be used.
 #[derive(Debug)]
 pub(crate) enum Unusable {
@@ -129,6 +132,30 @@ mod tests {
         let mut db = Connection::open_in_memory().unwrap();
         assert_eq!(prepare(&mut db, Secret([1; 32])).unwrap().0, [1; 32]);
         assert_eq!(prepare(&mut db, Secret([2; 32])).unwrap().0, [1; 32]);
+    }
+
+    #[test]
+    fn an_older_store_keeps_its_files() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.execute_batch(VERSION_1).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        db.execute_batch(
+            "INSERT INTO trees (pk, context) VALUES (1, 1);
+             INSERT INTO entries (tree, parent, name, folder, id, created, modified, etag)
+             VALUES (1, '/', 'a.txt', 0, 'file-1', 0, 0, 'abc');",
+        )
+        .unwrap();
+        prepare(&mut db, Secret([1; 32])).unwrap();
+        let row: (String, Option<i64>) = db
+            .query_row("SELECT etag, crc64 FROM entries", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(row, ("abc".to_owned(), None));
+        let version: i64 = db
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, VERSION);
     }
 
     #[test]
