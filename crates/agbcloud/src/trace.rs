@@ -4,12 +4,13 @@
 //! query string of a URL is in neither: that of a presigned one is a secret.
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use reqwest::Url;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     ContextId, Downloaded, Error, Operation, Response, Result, SyncReport, Uploaded,
-    config::Endpoint,
+    config::Endpoint, error::in_operation,
 };
 
 /// The span of an operation with all its tries.
@@ -84,6 +85,21 @@ pub(crate) async fn told<T: Outcome>(
         });
     }
     result
+}
+
+/// A transfer as a future: in its span, and its failures with its name.
+pub(crate) fn transfer<T: Outcome>(
+    operation: Operation,
+    context: ContextId,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> BoxFuture<'static, Result<T>> {
+    // In a box of its own: it is large, and moved once more.
+    let work = Box::pin(work);
+    Box::pin(async move {
+        let span = self::operation(operation, Some(&context));
+        let named = async { work.await.map_err(in_operation(operation)) };
+        told(named, span).await
+    })
 }
 
 fn succeeded(span: &Span, outcome: &impl Outcome) {

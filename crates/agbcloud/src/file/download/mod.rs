@@ -25,7 +25,7 @@ use super::{
     local::NewFile,
     progress::{Listener, Meter},
 };
-use crate::{Operation, RemotePath, Result, error::in_operation, trace};
+use crate::{Operation, RemotePath, Result, trace};
 
 /// Bytes that [`Files::read`] takes at most when nothing else is said: 64 MiB.
 const READ_LIMIT: u64 = 64 * 1024 * 1024;
@@ -155,11 +155,8 @@ impl IntoFuture for Download {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let span = trace::operation(Operation::Download, Some(&self.files.context));
-            let work = async { self.run().await.map_err(in_operation(Operation::Download)) };
-            trace::told(Box::pin(work), span).await
-        })
+        let context = self.files.context.clone();
+        trace::transfer(Operation::Download, context, self.run())
     }
 }
 
@@ -218,11 +215,8 @@ impl IntoFuture for ReadFile {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let span = trace::operation(Operation::Download, Some(&self.files.context));
-            let work = async { self.run().await.map_err(in_operation(Operation::Download)) };
-            trace::told(Box::pin(work), span).await
-        })
+        let context = self.files.context.clone();
+        trace::transfer(Operation::Download, context, self.run())
     }
 }
 

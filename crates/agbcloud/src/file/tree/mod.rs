@@ -255,12 +255,8 @@ impl IntoFuture for SyncDir {
 
     /// Plans and acts at the same time: a file moves as soon as it is known that it has to.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let operation = self.operation();
-            let span = trace::operation(operation, Some(&self.files.context));
-            let work = async { self.run().await.map_err(in_operation(operation)) };
-            trace::told(Box::pin(work), span).await
-        })
+        let (operation, context) = (self.operation(), self.files.context.clone());
+        trace::transfer(operation, context, self.run())
     }
 }
 

@@ -21,10 +21,7 @@ use super::{
     store::etag_of,
 };
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result,
-    error::{in_operation, request_id},
-    retry::Tries,
-    trace,
+    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, retry::Tries, trace,
 };
 
 /// An upload that has not been sent: await it. From [`Files::upload`].
@@ -112,11 +109,8 @@ impl IntoFuture for Upload {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let span = trace::operation(Operation::Upload, Some(&self.files.context));
-            let work = async { self.run().await.map_err(in_operation(Operation::Upload)) };
-            trace::told(Box::pin(work), span).await
-        })
+        let context = self.files.context.clone();
+        trace::transfer(Operation::Upload, context, self.run())
     }
 }
 
