@@ -97,6 +97,18 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
     let report = files.upload_dir(&local, "/data").await.unwrap();
     assert_eq!(counts(&report), (0, 3, 0, 0));
 
+    // A local change is undone, though it is newer and leaves the size.
+    write(&local, &[("a.txt", "A")]);
+    let edited = std::fs::File::options()
+        .write(true)
+        .open(local.join("a.txt"))
+        .unwrap();
+    edited
+        .set_modified(SystemTime::now() + Duration::from_secs(7200))
+        .unwrap();
+    let report = files.download_dir("/data", &local).await.unwrap();
+    assert_eq!(counts(&report), (1, 2, 0, 0));
+
     write(here.path(), &[("a.txt", "changed")]);
     let report = files.upload_dir(here.path(), "/data").await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
@@ -244,6 +256,8 @@ async fn globs_and_gitignore_choose() {
         here.path(),
         &[
             (".gitignore", "*.log\n/build/\n"),
+            (".git/config", "git"),
+            ("deep/.git", "gitdir: elsewhere"),
             ("a.rs", "a"),
             ("a.log", "log"),
             ("build/out", "out"),
@@ -252,7 +266,7 @@ async fn globs_and_gitignore_choose() {
         ],
     );
     files.upload_dir(here.path(), "/all").await.unwrap();
-    assert_eq!(remote(&files, "/all").await.len(), 6, "hidden ones too");
+    assert_eq!(remote(&files, "/all").await.len(), 8, "hidden ones too");
     files
         .upload_dir(here.path(), "/git")
         .gitignore(true)

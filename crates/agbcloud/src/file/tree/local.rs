@@ -74,12 +74,16 @@ fn walker(root: &Path, rules: &Rules) -> WalkBuilder {
             .ignore(true)
             .require_git(false);
     }
-    let (filter, top): (Arc<Filter>, PathBuf) = (Arc::new(rules.filter.clone()), root.to_owned());
+    let (rules, top) = (Arc::new(rules.clone()), root.to_owned());
     walker.filter_entry(move |entry| {
+        // A folder, or in a submodule a file: git never lists it.
+        if rules.gitignore && entry.file_name() == ".git" {
+            return false;
+        }
         let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         match entry.path().strip_prefix(&top) {
             Ok(relative) if folder && !relative.as_os_str().is_empty() => {
-                !filter.leaves_out(relative)
+                !rules.filter.leaves_out(relative)
             }
             _ => true,
         }

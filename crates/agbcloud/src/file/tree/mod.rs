@@ -36,8 +36,9 @@ pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compare {
-    /// The same size, and the copy is not older than the original. A file that was fetched gets the time of the remote
-    /// one. It costs nothing, and takes the clocks of both sides to agree. A change that leaves the size and comes within
+    /// The same size, and times that fit: a file that was sent is not older than the local one, and a file that was
+    /// fetched has the time of the remote one, which it was given (to 2 s, the unit of the coarsest file system). A local
+    /// file that was changed is fetched again, whichever is newer. It costs nothing, and takes the clocks of both sides to agree. A change that leaves the size and comes within
     /// the unit of time (a second, as a rule) in which the file was sent is not seen.
     #[default]
     SizeAndTime,
@@ -147,7 +148,7 @@ impl SyncDir {
     }
 
     /// Whether local files are left out that the `.gitignore` and `.ignore` files among them name, and `.git` folders'
-    /// own lists; they are not if not said. The folder need not be a repository.
+    /// own lists, and `.git` itself; they are not if not said. The folder need not be a repository.
     pub fn gitignore(mut self, respect: bool) -> Self {
         self.gitignore = respect;
         self

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::{StreamExt, stream};
@@ -21,6 +21,9 @@ const AT_ONCE: usize = 16;
 
 /// Remote entries that are held against the local folder at a time.
 const BATCH: usize = 256;
+
+/// File systems keep times to units of this at worst: FAT.
+const COARSEST: Duration = Duration::from_secs(2);
 
 /// One thing that has to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -341,7 +344,7 @@ impl Setup {
             return Ok(false);
         }
         match self.compare {
-            Compare::SizeAndTime => Ok(self.is_not_older(here.modified, there.modified)),
+            Compare::SizeAndTime => Ok(self.fits(here.modified, there.modified)),
             Compare::Checksum => {
                 let told = self.files.told(remote).await?;
                 self.has_sums(local, &told).await
@@ -349,12 +352,15 @@ impl Setup {
         }
     }
 
-    /// Whether the copy was made after the original was last written: a file that was fetched has the time of the
-    /// remote one, and one that was sent became a remote one later than it was written.
-    fn is_not_older(&self, here: Option<SystemTime>, there: Option<SystemTime>) -> bool {
+    /// Whether the times are those of a copy: a file that was sent became a remote one later than it was written, and one
+    /// that was fetched was given the time of the remote one.
+    fn fits(&self, here: Option<SystemTime>, there: Option<SystemTime>) -> bool {
         match (here, there, self.direction) {
             (Some(here), Some(there), Direction::Up) => there >= here,
-            (Some(here), Some(there), Direction::Down) => here >= there,
+            (Some(here), Some(there), Direction::Down) => {
+                let apart = here.duration_since(there).or(there.duration_since(here));
+                apart.is_ok_and(|apart| apart < COARSEST)
+            }
             _ => false,
         }
     }
