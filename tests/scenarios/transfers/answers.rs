@@ -227,3 +227,49 @@ async fn a_writer_gets_the_bytes_and_a_limit_holds() {
     );
     assert!(files.read("/a").limit(300_000).await.is_ok());
 }
+
+/// Writes to the file as soon as some of it has been sent.
+async fn upload_while(
+    files: &Files,
+    length: usize,
+    write: fn(&std::fs::File),
+) -> Result<(), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("source");
+    std::fs::write(&path, vec![1; length]).unwrap();
+    let writer = std::fs::File::options().append(true).open(&path).unwrap();
+    let upload = files.upload("/a", &path).on_progress(move |progress| {
+        if progress.bytes < length as u64 {
+            write(&writer);
+        }
+    });
+    upload.await.map(drop)
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_sent_is_an_error() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    files.upload("/a", &b"old"[..]).await.unwrap();
+    let large = 8 * 1024 * 1024;
+    let cut = upload_while(&files, large, |file| file.set_len(10).unwrap());
+    assert_eq!(cut.await.unwrap_err().kind(), ErrorKind::LocalFile);
+    assert_eq!(files.read("/a").await.unwrap(), b"old"[..]);
+
+    let grown = upload_while(&files, large, |mut file| {
+        std::io::Write::write_all(&mut file, b"more").unwrap();
+    });
+    let error = grown.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LocalFile);
+    assert!(
+        error.message().contains("changed while it was sent"),
+        "{error}"
+    );
+
+    let touched = upload_while(&files, large, |file| {
+        let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
+        file.set_modified(later).unwrap();
+    });
+    assert!(touched.await.is_err());
+    upload_while(&files, large, |_| {}).await.unwrap();
+}
