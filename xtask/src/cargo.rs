@@ -1,7 +1,9 @@
 //! Calling cargo from a program that cargo itself has started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use serde_json::Value;
 
 /// How many lines of a failed build are shown.
 const SHOWN: usize = 8;
@@ -29,6 +31,27 @@ pub(crate) fn output(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, String>
     }
     let why = first_errors(&String::from_utf8_lossy(&stderr));
     Err(format!("`cargo {shown}` failed:\n{why}"))
+}
+
+/// Builds what these arguments name and gives the path of the program of this name.
+pub(crate) fn built(root: &Path, program: &str, what: &[&str]) -> Result<PathBuf, String> {
+    let start = ["build", "--quiet", "--locked"];
+    let end = ["--message-format", "json-render-diagnostics"];
+    let messages = output(root, &[&start[..], what, &end].concat())?;
+    let path = executable(program, &String::from_utf8_lossy(&messages));
+    path.ok_or_else(|| format!("cargo tells no path of {program}"))
+}
+
+fn executable(program: &str, messages: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| {
+            message
+                .pointer("/target/name")
+                .is_some_and(|name| name == program)
+        })
+        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
 }
 
 /// From the first line that is an error on.
@@ -74,5 +97,13 @@ mod tests {
             failed
                 .starts_with("`cargo metadata --format-version 1` failed:\nerror: could not find")
         );
+    }
+
+    #[test]
+    fn the_path_of_the_program_is_read_from_the_messages_of_cargo() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"agb"},"executable":"/t/agb"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable("agb", messages), Some(PathBuf::from("/t/agb")));
     }
 }

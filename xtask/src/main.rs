@@ -3,7 +3,7 @@
 //! `generate` writes the raw client crate from the specification; `check` fails when the two, the
 //! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
 //! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
-//! drive the service.
+//! drive the service, `transfers` measures what moves files side by side.
 
 mod cargo;
 mod ceiling;
@@ -15,6 +15,7 @@ mod msrv;
 #[cfg(test)]
 mod scratch;
 mod spec;
+mod transfers;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +47,13 @@ enum Chore {
     Ceiling,
     /// Drive `agb serve` with the official Python SDK
     Interop,
+    /// Measure transfers by the SDK, curl, a bare loop and the official Python SDK side by side
+    #[command(disable_help_flag = true)]
+    Transfers {
+        /// For benches/transfers.py, which explains them with --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -57,6 +65,7 @@ fn main() -> ExitCode {
         Chore::Msrv => msrv::run(&root),
         Chore::Ceiling => ceiling::run(&root),
         Chore::Interop => interop::run(&root),
+        Chore::Transfers { arguments } => transfers::run(&root, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,8 +2,8 @@
 //!
 //! Everything is thrown away afterwards: the Python environment, the data folder, the service.
 
-mod python;
-mod service;
+pub(crate) mod python;
+pub(crate) mod service;
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use self::service::Service;
 use crate::failure::Failure;
 
 const SCRIPT: &str = "tests/python/official_sdk.py";
-const REQUIREMENTS: &str = "tests/python/requirements.txt";
+pub(crate) const REQUIREMENTS: &str = "tests/python/requirements.txt";
 
 /// Two tenants.
 const KEYS: [&str; 2] = ["interop-key-one", "interop-key-two"];
@@ -30,7 +30,7 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let environment =
         Environment::install(&scratch.path().join("python"), &root.join(REQUIREMENTS))?;
     println!("interop: building and starting agb serve");
-    let service = Service::start(root, &scratch.path().join("data"), &KEYS)?;
+    let service = Service::start(root, &[], &scratch.path().join("data"), &KEYS)?;
     println!("interop: running {SCRIPT} against {}", service.endpoint());
     let passed = environment.run(&root.join(SCRIPT), |command| {
         command

@@ -8,12 +8,12 @@ use crate::failure::Failure;
 const PYTHON: &str = "python3";
 
 /// An environment with the requirements installed.
-pub(super) struct Environment {
+pub(crate) struct Environment {
     interpreter: PathBuf,
 }
 
 impl Environment {
-    pub(super) fn install(folder: &Path, requirements: &Path) -> Result<Self, Failure> {
+    pub(crate) fn install(folder: &Path, requirements: &Path) -> Result<Self, Failure> {
         has_venv()?;
         let made = Command::new(PYTHON)
             .args(["-m", "venv"])
@@ -41,13 +41,13 @@ impl Environment {
         done(
             installed,
             "installing the official Python SDK",
-            "check the connection to PyPI (pip reads PIP_INDEX_URL), then run `cargo xtask interop` again",
+            "check the connection to PyPI (pip reads PIP_INDEX_URL), then try again",
         )?;
         Ok(environment)
     }
 
     /// Runs a script and shows what it prints; whether it was content.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         script: &Path,
         prepare: impl FnOnce(&mut Command),
@@ -58,7 +58,7 @@ impl Environment {
         let status = command.status();
         status.map(|status| status.success()).map_err(|error| {
             let problem = format!("can't run {}: {error}", self.interpreter.display());
-            Failure::new(problem, "run `cargo xtask interop` again")
+            Failure::new(problem, "try again")
         })
     }
 }

@@ -8,8 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::cargo;
 use crate::failure::Failure;
 
@@ -18,14 +16,20 @@ const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
 
 /// The running service. Dropping it stops it.
-pub(super) struct Service {
+pub(crate) struct Service {
     process: Child,
     endpoint: String,
 }
 
 impl Service {
-    pub(super) fn start(root: &Path, data: &Path, keys: &[&str]) -> Result<Self, Failure> {
-        let mut command = Command::new(build(root)?);
+    /// Builds it with these arguments of cargo and starts it.
+    pub(crate) fn start(
+        root: &Path,
+        how: &[&str],
+        data: &Path,
+        keys: &[&str],
+    ) -> Result<Self, Failure> {
+        let mut command = Command::new(build(root, how)?);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data);
@@ -45,12 +49,12 @@ impl Service {
         Ok(service)
     }
 
-    pub(super) fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
     /// Asks it to end, and insists after a while.
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         drop(self);
     }
 
@@ -76,7 +80,7 @@ impl Drop for Service {
             std::thread::sleep(Duration::from_millis(20));
         }
         if asked {
-            eprintln!("interop: agb serve did not stop on SIGTERM within {STOP:?}");
+            eprintln!("agb serve did not stop on SIGTERM within {STOP:?}");
         }
         // Where it can't be killed it has ended meanwhile.
         let _ = self.process.kill();
@@ -85,36 +89,9 @@ impl Drop for Service {
 }
 
 /// Builds the command line and gives the path of the program.
-fn build(root: &Path) -> Result<PathBuf, Failure> {
-    let output = cargo::output(
-        root,
-        &[
-            "build",
-            "--quiet",
-            "--locked",
-            "--package",
-            "agb-cli",
-            "--bin",
-            "agb",
-            "--message-format",
-            "json-render-diagnostics",
-        ],
-    );
-    let output = output.map_err(failure)?;
-    let path = executable(&String::from_utf8_lossy(&output));
-    path.ok_or_else(|| failure("cargo tells no path of agb".to_owned()))
-}
-
-fn executable(messages: &str) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| {
-            message
-                .pointer("/target/name")
-                .is_some_and(|name| name == "agb")
-        })
-        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+fn build(root: &Path, how: &[&str]) -> Result<PathBuf, Failure> {
+    let what = ["--package", "agb-cli", "--bin", "agb"];
+    cargo::built(root, "agb", &[&what[..], how].concat()).map_err(failure)
 }
 
 /// The lines of the service, read on a thread of their own so that waiting for one can end, and so that the
@@ -172,13 +149,5 @@ mod tests {
     fn a_service_that_ends_early_is_an_error() {
         let failed = ready(&lines(&b"no\n"[..])).unwrap_err().to_string();
         assert!(failed.contains("it ended before"), "{failed}");
-    }
-
-    #[test]
-    fn the_path_of_the_program_is_read_from_the_messages_of_cargo() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
-{"reason":"compiler-artifact","target":{"name":"agb"},"executable":"/t/agb"}
-{"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/agb")));
     }
 }

@@ -1,0 +1,72 @@
+//! One transfer, by the SDK or by the bare loop, for a program that compares whole commands: see the README.
+//!
+//! `transfer ENDPOINT JOB FROM [TO]`, with the API key in `AGB_API_KEY`. Of the context `bench`:
+//!
+//! * `up FILE REMOTE`, `down REMOTE FILE`: the SDK moves one file;
+//! * `up-dir DIR REMOTE`, `down-dir REMOTE DIR`: the SDK moves a folder;
+//! * `bare-up DIR REMOTE`, `bare-down REMOTE DIR`: the bare loop moves a folder;
+//! * `up-url REMOTE`, `down-url REMOTE`: prints a presigned URL.
+
+use std::{path::Path, time::Instant};
+
+use agbcloud::{Agb, Files};
+use agbcloud_benches::{Bare, Failure, peak_kib};
+
+#[tokio::main]
+#[allow(clippy::disallowed_methods)] // It is for measuring.
+async fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let [endpoint, job, from, to @ ..] = &arguments[..] else {
+        return Err("transfer ENDPOINT JOB FROM [TO]".into());
+    };
+    let to = to.first().copied().unwrap_or_default();
+    let agb = Agb::builder().endpoint(*endpoint).build()?;
+    let contexts = agb.contexts();
+    let id = contexts.get_or_create("bench").await?.id.clone();
+    let files = contexts.files(&id);
+    match *job {
+        "up-url" => println!("{}", files.upload_url(*from).await?.as_str()),
+        "down-url" => println!("{}", files.download_url(*from).await?.as_str()),
+        job => {
+            let began = Instant::now();
+            let moved = match job {
+                "bare-up" | "bare-down" => {
+                    let key = std::env::var("AGB_API_KEY")?;
+                    bare(&Bare::new(endpoint, &key, id.as_str())?, job, from, to).await?
+                }
+                job => sdk(&files, job, from, to).await?,
+            };
+            let (seconds, peak) = (began.elapsed().as_secs_f64(), peak_kib().unwrap_or(0));
+            println!("{job}: {moved} files, {seconds:.3} s, {peak} KiB");
+        }
+    }
+    Ok(())
+}
+
+async fn sdk(files: &Files, job: &str, from: &str, to: &str) -> Result<usize, Failure> {
+    let report = match job {
+        "up" => {
+            files.upload(to, Path::new(from)).await?;
+            return Ok(1);
+        }
+        "down" => {
+            files.download(from, Path::new(to)).await?;
+            return Ok(1);
+        }
+        "up-dir" => files.upload_dir(from, to).await?,
+        "down-dir" => files.download_dir(from, to).await?,
+        _ => return Err("no such job".into()),
+    };
+    if let Some(failure) = report.failures.into_iter().next() {
+        return Err(failure.error.into());
+    }
+    Ok(report.transferred.try_into()?)
+}
+
+async fn bare(bare: &Bare, job: &str, from: &str, to: &str) -> Result<usize, Failure> {
+    match job {
+        "bare-up" => bare.up(Path::new(from), to).await,
+        _ => bare.down(from, Path::new(to)).await,
+    }
+}
