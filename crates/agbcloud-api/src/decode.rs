@@ -43,9 +43,10 @@ pub enum BodyFault {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
+/// use agbcloud_api::{decode, types::ClearContextResponse};
+///
 /// let response = http::Response::new(r#"{"success": true}"#);
-/// let answer: agbcloud_api::types::ClearContextResponse =
-///     agbcloud_api::decode::<_, ()>(response.into()).await.unwrap().into_inner();
+/// let answer = decode::<ClearContextResponse, ()>(response.into()).await.unwrap();
 /// assert_eq!(answer.success, Some(true));
 /// # }
 /// ```
