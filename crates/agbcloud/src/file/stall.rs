@@ -48,6 +48,7 @@ impl Pulse {
     /// Runs the work until it ends, or until nothing has moved for too long.
     pub(super) async fn watch<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         tokio::select! {
+            biased;
             done = work => Ok(done),
             () = self.stopped() => Err(Error::new(
                 ErrorKind::Timeout,

@@ -22,7 +22,7 @@ use target::{Memory, Target, ToWriter};
 use super::{
     Files, PresignedUrl, Progress,
     address::Address,
-    local::NewFile,
+    local::{NewFile, Written},
     progress::{Listener, Meter},
 };
 use crate::{Operation, RemotePath, Result, trace};
@@ -49,6 +49,8 @@ pub struct Download {
     span: Result<Span>,
     /// When the local file counts as written.
     written: Option<SystemTime>,
+    /// The place of the local file has been looked at.
+    looked: bool,
     listener: Listener,
 }
 
@@ -75,6 +77,7 @@ impl Download {
             overwrite: false,
             span: Ok(Span::WHOLE),
             written: None,
+            looked: false,
             listener,
         }
     }
@@ -86,9 +89,10 @@ impl Download {
         self
     }
 
-    /// Gives the local file this time as the one at which it was written.
-    pub(super) fn written_at(mut self, time: Option<SystemTime>) -> Self {
-        self.written = time;
+    /// Replaces a local file at which the caller has looked, and gives the new one this time as the one at which it was
+    /// written.
+    pub(super) fn planned(mut self, written: Option<SystemTime>) -> Self {
+        (self.overwrite, self.looked, self.written) = (true, true, written);
         self
     }
 
@@ -129,24 +133,61 @@ impl Download {
     }
 
     async fn run(self) -> Result<Downloaded> {
+        let Unpublished { done, file } = self.fetch().await?;
+        if let Some(file) = file {
+            file.publish().await?;
+        }
+        Ok(done)
+    }
+
+    /// Fetches, and leaves it to the caller to publish the file with others.
+    pub(super) async fn unpublished(self) -> Result<Unpublished> {
+        let context = self.files.context.clone();
+        trace::transfer(Operation::Download, context, self.fetch()).await
+    }
+
+    async fn fetch(self) -> Result<Unpublished> {
         let (path, span, files) = (self.path?, self.span?, &self.files);
         match self.target.0 {
             Target::Path(local) => {
-                let file = NewFile::beside(local, self.overwrite).await?;
+                let file = NewFile::at(local, self.overwrite);
+                if !self.looked {
+                    file.check().await?;
+                }
                 let done = if span == Span::WHOLE {
                     parts::fetch(files, &path, self.url, self.listener, &file).await?
                 } else {
-                    let mut sink = file.part(0).await?;
+                    let mut sink = file.part(0);
                     into(files, &path, self.url, span, self.listener, &mut sink).await?
                 };
-                file.publish(done.bytes, self.written).await?;
-                Ok(done)
+                let file = file.written(done.bytes, self.written).await?;
+                Ok(Unpublished {
+                    done,
+                    file: Some(file),
+                })
             }
             Target::Writer(writer) => {
                 let mut sink = ToWriter::new(writer);
-                into(files, &path, self.url, span, self.listener, &mut sink).await
+                let done = into(files, &path, self.url, span, self.listener, &mut sink).await?;
+                Ok(Unpublished { done, file: None })
             }
         }
+    }
+}
+
+/// What was fetched, and the local file that it is in but not yet under its name.
+pub(super) struct Unpublished {
+    pub(super) done: Downloaded,
+    pub(super) file: Option<Written>,
+}
+
+impl trace::Outcome for Unpublished {
+    fn status(&self) -> Option<u16> {
+        self.done.status()
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        trace::Outcome::request_id(&self.done)
     }
 }
 

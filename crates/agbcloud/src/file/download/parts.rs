@@ -69,7 +69,7 @@ struct Once<'a> {
 impl Once<'_> {
     async fn run(&self, address: &mut Address<'_>) -> Result<Downloaded, Stopped> {
         let mut whole = Fetch::new(self.files, address, Span::WHOLE, self.meter);
-        let mut sink = self.file.part(0).await?;
+        let mut sink = self.file.part(0);
         let start = Span {
             first: 0,
             end: Some(PART),
@@ -129,7 +129,7 @@ impl Once<'_> {
         opened: Option<Opened>,
     ) -> Result<Fetched, Stopped> {
         let fetch = Fetch::new(self.files, &mut address, span, self.meter);
-        let mut sink = self.file.part(span.first).await?;
+        let mut sink = self.file.part(span.first);
         fetch
             .pinned(version.clone(), told)
             .run(&mut sink, opened)

@@ -11,7 +11,7 @@ use super::{
     names,
     plan::Taker,
 };
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, file::local::Group};
 
 /// Does what it is given, several at a time.
 pub(super) struct Actor {
@@ -26,6 +26,7 @@ pub(super) struct Actor {
 struct Work {
     setup: Setup,
     folders: Folders,
+    group: Arc<Group>,
 }
 
 impl Actor {
@@ -35,6 +36,7 @@ impl Actor {
             gate: Gate::new(setup.files_at_once, setup.bytes_at_once, strain),
             work: Arc::new(Work {
                 folders: Folders::below(setup.local.clone()),
+                group: Group::new(setup.files.agb.time().clone()),
                 setup: setup.clone(),
             }),
             listener,
@@ -127,8 +129,7 @@ impl Taker for Actor {
         let pass = self.room(bytes).await?;
         let work = self.work.clone();
         self.tasks.spawn(async move {
-            let result = work.perform(&planned).await;
-            drop(pass);
+            let result = work.perform(&planned, pass).await;
             (planned, result)
         });
         Ok(())
@@ -155,7 +156,7 @@ impl Taker for Actor {
 
 impl Work {
     /// Gives the bytes that were moved.
-    async fn perform(&self, planned: &PlannedChange) -> Result<u64> {
+    async fn perform(&self, planned: &PlannedChange, pass: Pass) -> Result<u64> {
         let Setup {
             files,
             local,
@@ -173,8 +174,16 @@ impl Work {
                 self.folders
                     .make(here.parent().unwrap_or(Path::new("")))
                     .await?;
-                let fetch = files.download(there()?, local.join(here)).overwrite(true);
-                Ok(fetch.written_at(planned.modified).await?.bytes)
+                let fetch = files.download(there()?, local.join(here));
+                let fetched = fetch.planned(planned.modified).unpublished().await?;
+                if let Some(file) = fetched.file {
+                    let room = self.group.room().await;
+                    // It takes nothing of the network any more.
+                    drop(pass);
+                    self.group.publish(file).await?;
+                    drop(room);
+                }
+                Ok(fetched.done.bytes)
             }
             Change::DeleteRemote => {
                 files.delete(there()?).missing_ok(true).await?;

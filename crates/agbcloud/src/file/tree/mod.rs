@@ -5,6 +5,7 @@ mod filter;
 mod folders;
 mod gate;
 mod index;
+mod listing;
 mod local;
 mod names;
 mod plan;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    fs::Metadata,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -11,16 +12,17 @@ use futures_util::{StreamExt, stream};
 use super::{
     Change, Compare, Direction, FileFailure, Setup,
     index::{Facts, Index},
+    listing::Listing,
     local::{self, Found},
     names,
 };
-use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::checksum::Told};
+use crate::{
+    Error, ErrorKind, FileEntry, RemotePath, Result,
+    file::{checksum::Told, local::blocking},
+};
 
 /// Files that are compared at the same time.
 const AT_ONCE: usize = 16;
-
-/// Remote entries that are held against the local folder at a time.
-const BATCH: usize = 256;
 
 /// File systems keep times to units of this at worst: FAT.
 const COARSEST: Duration = Duration::from_secs(2);
@@ -185,31 +187,30 @@ async fn delete_remote(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> R
 async fn down(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
     let mut seen = Index::new();
     let mut folded = setup.folds_case().await?.then(HashSet::new);
-    let mut remote = setup.walk();
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(entry) = remote.next().await {
-        let entry = entry?;
-        if entry.is_folder() {
-            continue;
+    let mut remote = Listing::of(setup.walk());
+    loop {
+        let entries = remote.next().await?;
+        if entries.is_empty() {
+            break;
         }
-        match receivable(setup, &entry, folded.as_mut()) {
-            Ok(Some(file)) => {
-                if setup.delete {
-                    seen.insert(&file.relative, NOTHING);
+        let mut batch = Vec::with_capacity(entries.len());
+        for entry in entries.into_iter().filter(|entry| !entry.is_folder()) {
+            match receivable(setup, &entry, folded.as_mut()) {
+                Ok(Some(file)) => {
+                    if setup.delete {
+                        seen.insert(&file.relative, NOTHING);
+                    }
+                    batch.push(file);
                 }
-                batch.push(file);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                let failed = Decision::failed(entry.path, Some(Change::Download), error);
-                failed.give(taker).await?;
+                Ok(None) => {}
+                Err(error) => {
+                    let failed = Decision::failed(entry.path, Some(Change::Download), error);
+                    failed.give(taker).await?;
+                }
             }
         }
-        if batch.len() >= BATCH {
-            receive_all(setup, std::mem::take(&mut batch), taker).await?;
-        }
+        receive_all(setup, batch, taker).await?;
     }
-    receive_all(setup, batch, taker).await?;
     if setup.delete {
         delete_local(setup, &seen, taker).await?;
     }
@@ -256,7 +257,8 @@ fn receivable(
 }
 
 async fn receive_all(setup: &Setup, files: Vec<Receivable>, taker: &mut impl Taker) -> Result<()> {
-    let decisions = files.into_iter().map(|file| receive(setup, file));
+    let decisions = looked_at(files).await?.into_iter();
+    let decisions = decisions.map(|(file, here)| receive(setup, file, here));
     let mut decisions = stream::iter(decisions).buffered(AT_ONCE);
     while let Some(decision) = decisions.next().await {
         decision.give(taker).await?;
@@ -264,17 +266,26 @@ async fn receive_all(setup: &Setup, files: Vec<Receivable>, taker: &mut impl Tak
     Ok(())
 }
 
+/// With what each is replacing, if that is a file. Whatever else is there: a link is replaced, a folder is an error when
+/// it comes to it.
+async fn looked_at(files: Vec<Receivable>) -> Result<Vec<(Receivable, Option<Facts>)>> {
+    let look = |file: Receivable| {
+        let metadata = file.local.symlink_metadata().ok();
+        let here = metadata.filter(Metadata::is_file);
+        (file, here.as_ref().map(local::facts))
+    };
+    blocking(move || Ok(files.into_iter().map(look).collect())).await
+}
+
 /// Whether a remote file has to be fetched.
-async fn receive(setup: &Setup, file: Receivable) -> Decision {
-    let same = match tokio::fs::symlink_metadata(&file.local).await {
-        Ok(metadata) if metadata.is_file() => {
-            let here = local::facts(&metadata);
+async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decision {
+    let same = match here {
+        Some(here) => {
             setup
                 .is_same(&file.local, &file.remote, here, file.there)
                 .await
         }
-        // Whatever else is there: a link is replaced, a folder is an error when it comes to it.
-        _ => Ok(false),
+        None => Ok(false),
     };
     match same {
         Ok(true) => Decision::Unchanged,

@@ -24,6 +24,32 @@ const CHUNK: usize = 128 * 1024;
 
 pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
 
+/// What is sent, piece by piece.
+pub(super) enum Chunks {
+    Whole(Bytes),
+    /// In a mutex that is never locked: a body must be `Sync`, which not every reader is.
+    Read(Mutex<ReaderStream<Take<Reader>>>),
+}
+
+impl Chunks {
+    /// No more than `length` bytes of a reader.
+    pub(super) fn of(reader: Reader, length: u64) -> Self {
+        let reader = ReaderStream::with_capacity(reader.take(length), CHUNK);
+        Self::Read(Mutex::new(reader))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match self {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(CHUNK.min(bytes.len()))))),
+            Self::Read(reader) => {
+                let reader = reader.get_mut().unwrap_or_else(PoisonError::into_inner);
+                Pin::new(reader).poll_next(cx)
+            }
+        }
+    }
+}
+
 /// What the body has seen go by; shared with whoever waits for the answer.
 #[derive(Clone)]
 pub(super) struct Seen(Arc<Mutex<Account>>);
@@ -63,8 +89,7 @@ impl Seen {
 
 /// A body of exactly `length` bytes. A source with less fails the request instead of ending it early.
 pub(super) struct SizedBody {
-    /// In a mutex that is never locked: a body must be `Sync`, which not every reader is.
-    chunks: Mutex<ReaderStream<Take<Reader>>>,
+    chunks: Chunks,
     left: u64,
     meter: Arc<Meter>,
     pulse: Pulse,
@@ -73,14 +98,14 @@ pub(super) struct SizedBody {
 
 impl SizedBody {
     pub(super) fn new(
-        reader: Reader,
+        chunks: Chunks,
         length: u64,
         meter: Arc<Meter>,
         pulse: Pulse,
     ) -> (Self, Seen) {
         let seen = Seen::new();
         let body = Self {
-            chunks: Mutex::new(ReaderStream::with_capacity(reader.take(length), CHUNK)),
+            chunks,
             left: length,
             meter,
             pulse,
@@ -121,11 +146,7 @@ impl http_body::Body for SizedBody {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let chunks = self
-            .chunks
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        Poll::Ready(match ready!(Pin::new(chunks).poll_next(cx)) {
+        Poll::Ready(match ready!(self.chunks.poll_next(cx)) {
             Some(Ok(chunk)) => {
                 self.accept(&chunk);
                 Some(Ok(Frame::data(chunk)))

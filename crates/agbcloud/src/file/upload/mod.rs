@@ -117,13 +117,13 @@ impl IntoFuture for Upload {
 async fn send(
     files: &Files,
     url: &PresignedUrl,
-    mut source: Opened,
+    source: Opened,
     listener: Listener,
 ) -> Result<Uploaded> {
-    let (path, length, time) = (source.take_path(), source.length, files.agb.time());
+    let (length, time) = (source.length, files.agb.time());
     let pulse = files.store().pulse();
     let meter = Arc::new(Meter::new(listener, Some(length), time.clone()));
-    let (body, seen) = SizedBody::new(source.reader, length, meter.clone(), pulse.clone());
+    let (body, seen) = SizedBody::new(source.chunks, length, meter.clone(), pulse.clone());
     let put = files.store().put(url, length, reqwest::Body::wrap(body));
     let response = match pulse.watch(put).await? {
         Ok(response) => response,
@@ -132,7 +132,7 @@ async fn send(
     let headers = response.headers();
     let id = request_id(headers);
     verify(&seen, length, &Told::by(headers)).map_err(|error| error.with_request_id(id.clone()))?;
-    if let Some((path, before)) = path {
+    if let Some((path, before)) = source.path {
         local::is_unchanged(&path, &before).await?;
     }
     meter.finish();

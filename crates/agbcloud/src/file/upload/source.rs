@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
-use super::body::Reader;
+use super::body::{Chunks, Reader};
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{self, Looks, impl_from_paths},
+    file::local::{self, Content, Looks, impl_from_paths},
 };
 
 /// Where the bytes of an upload come from: a local path, bytes, or a reader of known length.
@@ -18,7 +18,8 @@ use crate::{
 pub struct UploadSource(Source);
 
 enum Source {
-    Path(PathBuf),
+    /// Opened if it was looked at and has not been sent since.
+    Path(PathBuf, Option<Content>),
     Bytes(Bytes),
     /// With its length; `None` once it was sent.
     Reader(Option<(Reader, u64)>),
@@ -37,33 +38,30 @@ impl UploadSource {
 
     /// Checks what can be checked before anything is asked for.
     pub(super) async fn check(&mut self) -> Result<()> {
-        match &mut self.0 {
-            Source::Path(path) => local::open(path).await.map(|_| ()),
-            _ => Ok(()),
+        if let Source::Path(path, opened) = &mut self.0 {
+            *opened = Some(local::open(path).await?);
         }
+        Ok(())
     }
 
     pub(super) async fn open(&mut self) -> Result<Opened> {
         match &mut self.0 {
-            Source::Path(path) => {
-                let (file, looks) = local::open(path).await?;
-                Ok(Opened {
-                    reader: Box::pin(file),
-                    length: looks.length,
-                    path: Some((path.clone(), looks)),
+            Source::Path(path, opened) => {
+                let content = match opened.take() {
+                    Some(content) => content,
+                    None => local::open(path).await?,
+                };
+                Ok(match content {
+                    Content::Whole(bytes) => Opened::whole(bytes),
+                    Content::Open(file, looks) => Opened {
+                        path: Some((path.clone(), looks.clone())),
+                        ..Opened::reader(Box::pin(file), looks.length)
+                    },
                 })
             }
-            Source::Bytes(bytes) => Ok(Opened {
-                length: bytes.len() as u64,
-                reader: Box::pin(std::io::Cursor::new(bytes.clone())),
-                path: None,
-            }),
+            Source::Bytes(bytes) => Ok(Opened::whole(bytes.clone())),
             Source::Reader(reader) => match reader.take() {
-                Some((reader, length)) => Ok(Opened {
-                    reader,
-                    length,
-                    path: None,
-                }),
+                Some((reader, length)) => Ok(Opened::reader(reader, length)),
                 None => Err(Error::new(
                     ErrorKind::LocalFile,
                     "the reader has been read: give a new one",
@@ -75,22 +73,34 @@ impl UploadSource {
 
 /// A source that is about to be sent.
 pub(super) struct Opened {
-    pub(super) reader: Reader,
+    pub(super) chunks: Chunks,
     pub(super) length: u64,
-    path: Option<(PathBuf, Looks)>,
+    /// What is needed to see afterwards whether it was left alone.
+    pub(super) path: Option<(PathBuf, Looks)>,
 }
 
 impl Opened {
-    /// What is needed to see afterwards whether it was left alone.
-    pub(super) fn take_path(&mut self) -> Option<(PathBuf, Looks)> {
-        self.path.take()
+    fn whole(bytes: Bytes) -> Self {
+        Self {
+            length: bytes.len() as u64,
+            chunks: Chunks::Whole(bytes),
+            path: None,
+        }
+    }
+
+    fn reader(reader: Reader, length: u64) -> Self {
+        Self {
+            chunks: Chunks::of(reader, length),
+            length,
+            path: None,
+        }
     }
 }
 
 impl std::fmt::Debug for UploadSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Source::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Source::Path(path, _) => f.debug_tuple("Path").field(path).finish(),
             Source::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Source::Reader(Some((_, length))) => write!(f, "Reader({length})"),
             Source::Reader(None) => f.write_str("Reader"),
@@ -98,7 +108,7 @@ impl std::fmt::Debug for UploadSource {
     }
 }
 
-impl_from_paths!(UploadSource, |path| Self(Source::Path(path)));
+impl_from_paths!(UploadSource, |path| Self(Source::Path(path, None)));
 
 impl From<Bytes> for UploadSource {
     fn from(bytes: Bytes) -> Self {

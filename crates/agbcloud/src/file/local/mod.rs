@@ -1,0 +1,89 @@
+//! The local side of a transfer: opening what is sent, and making what is fetched appear whole or not at all.
+
+mod group;
+mod new_file;
+mod sent;
+
+use std::{io::Read, path::Path};
+
+pub(super) use group::Group;
+pub(super) use new_file::{NewFile, Written};
+pub(super) use sent::{Content, Looks, is_unchanged, open};
+
+use super::checksum::Sums;
+use crate::{Error, ErrorKind, Result};
+
+/// How the names of files begin and end that are being fetched.
+const PART_PREFIX: &str = ".agb-";
+const PART_SUFFIX: &str = ".part";
+
+/// Whether a file is one that is being fetched, or was when the process ended.
+pub(super) fn is_part(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(PART_PREFIX) && name.ends_with(PART_SUFFIX))
+}
+
+/// Bytes that are written or read at a time. A file that is not larger is in memory as a whole.
+const BUFFER: usize = 256 * 1024;
+
+/// Lets local paths in their usual types be given for something.
+macro_rules! impl_from_paths {
+    ($name:ident, |$path:ident| $make:expr) => {
+        impl From<std::path::PathBuf> for $name {
+            fn from($path: std::path::PathBuf) -> Self {
+                $make
+            }
+        }
+
+        impl From<&std::path::PathBuf> for $name {
+            fn from(path: &std::path::PathBuf) -> Self {
+                path.clone().into()
+            }
+        }
+
+        impl From<&std::path::Path> for $name {
+            fn from(path: &std::path::Path) -> Self {
+                path.to_owned().into()
+            }
+        }
+    };
+}
+pub(super) use impl_from_paths;
+
+/// Sums over the content of a file.
+pub(super) async fn sums_of(path: &Path, mut sums: Sums) -> Result<Sums> {
+    let path = path.to_owned();
+    blocking(move || {
+        let failed = |error| cannot("read", &path, error);
+        let mut file = std::fs::File::open(&path).map_err(failed)?;
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match file.read(&mut buffer).map_err(failed)? {
+                0 => return Ok(sums),
+                read => sums.add(&buffer[..read]),
+            }
+        }
+    })
+    .await
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::new(
+            ErrorKind::LocalFile,
+            "the local file could not be worked on",
+        )
+        .with_source(error)),
+    }
+}
+
+pub(super) fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::new(
+        ErrorKind::LocalFile,
+        format!("can't {what} {}: {error}", path.display()),
+    )
+    .with_source(error)
+}

@@ -1,0 +1,403 @@
+//! Files that are fetched.
+
+use std::{
+    io::{self, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use tempfile::{NamedTempFile, TempPath};
+use tokio::{
+    fs::File,
+    io::{AsyncSeekExt, AsyncWriteExt},
+    sync::OnceCell,
+};
+
+use super::{BUFFER, PART_PREFIX, PART_SUFFIX, blocking, cannot, sums_of};
+use crate::{
+    Error, ErrorKind, Result,
+    file::{checksum::Sums, download::Sink},
+};
+
+/// A file that is being fetched: written under another name beside its place, gone if dropped.
+pub(in crate::file) struct NewFile {
+    place: Arc<Place>,
+    /// Made for what does not fit into memory.
+    temporary: OnceCell<NamedTempFile>,
+    /// All there is, if it is small.
+    small: Mutex<Option<Vec<u8>>>,
+}
+
+struct Place {
+    target: PathBuf,
+    overwrite: bool,
+}
+
+impl NewFile {
+    pub(in crate::file) fn at(target: PathBuf, overwrite: bool) -> Self {
+        Self {
+            place: Arc::new(Place { target, overwrite }),
+            temporary: OnceCell::new(),
+            small: Mutex::new(None),
+        }
+    }
+
+    /// Looks whether it can be there, before it is fetched for nothing.
+    pub(in crate::file) async fn check(&self) -> Result<()> {
+        let place = self.place.clone();
+        blocking(move || place.check()).await
+    }
+
+    /// Takes what comes from this byte on.
+    pub(in crate::file) fn part(&self, first: u64) -> FilePart<'_> {
+        FilePart {
+            new: self,
+            first,
+            pending: Vec::new(),
+            file: None,
+        }
+    }
+
+    /// Sums over all of it, if it is in a file.
+    pub(in crate::file) async fn sums(&self, sums: Sums) -> Result<Sums> {
+        sums_of(self.temporary().await?.path(), sums).await
+    }
+
+    async fn temporary(&self) -> Result<&NamedTempFile> {
+        let make = || {
+            let place = self.place.clone();
+            blocking(move || place.temporary())
+        };
+        self.temporary.get_or_try_init(make).await
+    }
+
+    fn small(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.small.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, of so many bytes. It gets this time as the one at which it was written.
+    pub(in crate::file) async fn written(
+        self,
+        bytes: u64,
+        time: Option<SystemTime>,
+    ) -> Result<Written> {
+        blocking(move || self.write(bytes, time)).await
+    }
+
+    fn write(self, bytes: u64, time: Option<SystemTime>) -> Result<Written> {
+        let Self {
+            place,
+            temporary,
+            small,
+        } = self;
+        let temporary = temporary.into_inner();
+        let temporary = temporary.map_or_else(|| place.temporary(), Ok)?;
+        let small = small.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error| cannot("write", &place.target, error);
+        let mut file = temporary.as_file();
+        if let Some(small) = small {
+            file.write_all(&small).map_err(failed)?;
+        }
+        // An earlier try may have written more.
+        file.set_len(bytes).map_err(failed)?;
+        if let Some(time) = time {
+            file.set_modified(time).map_err(failed)?;
+        }
+        Ok(Written {
+            temporary: temporary.into_temp_path(),
+            place,
+        })
+    }
+}
+
+/// A file that has its content and its time, and neither is durable nor under its name.
+pub(in crate::file) struct Written {
+    place: Arc<Place>,
+    temporary: TempPath,
+}
+
+impl Written {
+    /// Makes it durable, then visible under its name.
+    pub(in crate::file) async fn publish(self) -> Result<()> {
+        blocking(move || {
+            self.sync().map_err(|error| self.failed(error))?;
+            self.appear()
+        })
+        .await
+    }
+
+    /// Makes it durable. Blocks.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        // Some systems sync only what is open for writing.
+        let file = std::fs::File::options().write(true).open(&self.temporary)?;
+        file.sync_all()
+    }
+
+    /// Puts it where it belongs. Blocks.
+    pub(super) fn appear(self) -> Result<()> {
+        self.place.publish(self.temporary)
+    }
+
+    pub(super) fn failed(&self, error: io::Error) -> Error {
+        cannot("write", &self.place.target, error)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn folder(&self) -> &Path {
+        let folder = self.temporary.parent();
+        folder.unwrap_or(Path::new("."))
+    }
+}
+
+impl Place {
+    fn check(&self) -> Result<()> {
+        let target = &self.target;
+        if target.is_dir() {
+            let message = format!("{} is a folder: name the file in it", target.display());
+            return Err(Error::new(ErrorKind::LocalFile, message));
+        }
+        if !self.overwrite && target.symlink_metadata().is_ok() {
+            return Err(self.exists());
+        }
+        Ok(())
+    }
+
+    fn temporary(&self) -> Result<NamedTempFile> {
+        let folder = self.target.parent();
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
+        #[cfg(unix)]
+        builder.permissions(permissions(&self.target));
+        builder
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .map_err(|error| cannot("write", &self.target, error))
+    }
+
+    fn publish(&self, temporary: TempPath) -> Result<()> {
+        let persisted = if self.overwrite {
+            temporary.persist(&self.target)
+        } else {
+            temporary.persist_noclobber(&self.target)
+        };
+        match persisted {
+            Ok(_) => Ok(()),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(self.exists()),
+            Err(error) => Err(cannot("write", &self.target, error.error)),
+        }
+    }
+
+    fn exists(&self) -> Error {
+        let message = format!(
+            "{} exists: allow overwriting, or choose another name",
+            self.target.display()
+        );
+        Error::new(ErrorKind::Conflict, message)
+    }
+}
+
+/// A run of bytes of a new file.
+pub(in crate::file) struct FilePart<'a> {
+    new: &'a NewFile,
+    first: u64,
+    pending: Vec<u8>,
+    /// Once there was more than is held in memory.
+    file: Option<File>,
+}
+
+impl FilePart<'_> {
+    fn failed(&self, error: io::Error) -> Error {
+        cannot("write", &self.new.place.target, error)
+    }
+
+    /// The file, at where this part goes on.
+    async fn file(&mut self) -> Result<File> {
+        if let Some(file) = self.file.take() {
+            return Ok(file);
+        }
+        self.new.small().take();
+        let handle = self.new.temporary().await?.reopen();
+        let mut file = File::from_std(handle.map_err(|error| self.failed(error))?);
+        if self.first > 0 {
+            let sought = file.seek(SeekFrom::Start(self.first)).await;
+            sought.map_err(|error| self.failed(error))?;
+        }
+        Ok(file)
+    }
+
+    /// Writes what is held in memory.
+    async fn write(&mut self) -> Result<()> {
+        let mut file = self.file().await?;
+        let written = file.write_all(&self.pending).await;
+        self.file = Some(file);
+        self.pending.clear();
+        written.map_err(|error| self.failed(error))
+    }
+}
+
+impl Sink for FilePart<'_> {
+    async fn take(&mut self, chunk: &[u8]) -> Result<()> {
+        if self.pending.len() + chunk.len() > BUFFER {
+            self.write().await?;
+        }
+        self.pending.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    async fn restart(&mut self) -> Result<bool> {
+        self.pending.clear();
+        if let Some(file) = &mut self.file {
+            let sought = file.seek(SeekFrom::Start(self.first)).await;
+            sought.map_err(|error| self.failed(error))?;
+        }
+        Ok(true)
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        if self.first == 0 && self.file.is_none() {
+            *self.new.small() = Some(std::mem::take(&mut self.pending));
+            return Ok(());
+        }
+        self.write().await?;
+        match &mut self.file {
+            Some(file) => {
+                let flushed = file.flush().await;
+                flushed.map_err(|error| self.failed(error))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Permissions of what is fetched: those of the file that it replaces, or else those of any new file, which the
+/// process's mask cuts.
+#[cfg(unix)]
+fn permissions(target: &Path) -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+
+    let old = target.metadata().map(|metadata| metadata.permissions());
+    old.unwrap_or_else(|_| std::fs::Permissions::from_mode(0o666))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn write(file: &NewFile, parts: &[(u64, &[u8])]) {
+        for (first, bytes) in parts {
+            let mut part = file.part(*first);
+            part.take(bytes).await.unwrap();
+            part.finish().await.unwrap();
+        }
+    }
+
+    async fn publish(file: NewFile, bytes: u64) -> Result<()> {
+        file.written(bytes, None).await?.publish().await
+    }
+
+    #[tokio::test]
+    async fn a_new_file_appears_when_published_and_leaves_nothing_when_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        let names = || std::fs::read_dir(folder.path()).unwrap().count();
+        let large = vec![7; BUFFER + 1];
+
+        for content in [&b"half"[..], &large] {
+            let dropped = NewFile::at(target.clone(), false);
+            write(&dropped, &[(0, content)]).await;
+            assert!(!target.exists());
+            drop(dropped);
+            assert_eq!(names(), 0);
+        }
+
+        let whole = NewFile::at(target.clone(), false);
+        write(&whole, &[(2, b"ole"), (0, b"wh")]).await;
+        publish(whole, 5).await.unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
+        assert_eq!(names(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_a_try_has_left_is_no_part_of_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        let (large, larger) = (vec![1; 3 * BUFFER], vec![2; BUFFER + 7]);
+        for (tries, last) in [
+            (vec![&large[..], b"short"], &b"short"[..]),
+            (vec![b"short", &large], &large),
+            (vec![&large, &larger], &larger),
+            (vec![&large, b""], b""),
+        ] {
+            let file = NewFile::at(target.clone(), true);
+            for content in tries {
+                write(&file, &[(0, content)]).await;
+            }
+            publish(file, last.len() as u64).await.unwrap();
+            assert!(std::fs::read(&target).unwrap() == last);
+        }
+        let file = NewFile::at(target.clone(), true);
+        let mut part = file.part(0);
+        part.take(&large).await.unwrap();
+        assert!(part.restart().await.unwrap());
+        part.take(b"again").await.unwrap();
+        part.finish().await.unwrap();
+        publish(file, 5).await.unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"again");
+    }
+
+    #[tokio::test]
+    async fn an_existing_file_is_replaced_only_when_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        let early = NewFile::at(target.clone(), false);
+        early.check().await.unwrap();
+        write(&early, &[(0, b"")]).await;
+        std::fs::write(&target, "old").unwrap();
+
+        let error = NewFile::at(target.clone(), false).check().await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Conflict);
+        let error = publish(early, 0).await.unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Conflict,
+            "one that came meanwhile counts too"
+        );
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
+
+        let told = NewFile::at(target.clone(), true);
+        told.check().await.unwrap();
+        write(&told, &[(0, b"new")]).await;
+        publish(told, 3).await.unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        for overwrite in [false, true] {
+            let file = NewFile::at(folder.path().to_owned(), overwrite);
+            let error = file.check().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::LocalFile);
+            write(&file, &[(0, b"x")]).await;
+            assert!(publish(file, 1).await.is_err());
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_replaces_a_private_file_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        std::fs::write(&target, "old").unwrap();
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let file = NewFile::at(target.clone(), true);
+        publish(file, 0).await.unwrap();
+        assert_eq!(
+            target.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+}

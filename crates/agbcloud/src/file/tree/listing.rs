@@ -1,0 +1,61 @@
+//! What is in the context, listed while what was listed is worked on.
+
+use tokio::{
+    sync::mpsc::{self, Receiver, Sender},
+    task::JoinHandle,
+};
+use tracing::Instrument;
+
+use crate::{Error, ErrorKind, FileEntry, FileWalk, Result};
+
+/// Entries that may wait to be worked on, and that are worked on at a time.
+const AHEAD: usize = 256;
+
+/// Everything below a folder. The listing ends when this is dropped.
+pub(super) struct Listing {
+    entries: Receiver<Result<FileEntry>>,
+    task: JoinHandle<()>,
+}
+
+impl Listing {
+    pub(super) fn of(walk: FileWalk) -> Self {
+        let (sender, entries) = mpsc::channel(AHEAD);
+        let task = tokio::spawn(list(walk, sender).in_current_span());
+        Self { entries, task }
+    }
+
+    /// What has been listed by now; waits for the first, and is empty at the end.
+    pub(super) async fn next(&mut self) -> Result<Vec<FileEntry>> {
+        let mut batch = Vec::new();
+        if self.entries.recv_many(&mut batch, AHEAD).await == 0 {
+            // Only a listing that has got to its end shows what there is not.
+            match (&mut self.task).await {
+                Ok(()) => {}
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => {
+                    let message = "the runtime that was listing the folder has shut down";
+                    return Err(Error::new(ErrorKind::Connection, message));
+                }
+            }
+        }
+        batch.into_iter().collect()
+    }
+}
+
+async fn list(mut walk: FileWalk, sender: Sender<Result<FileEntry>>) {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = sender.closed() => return,
+            next = walk.next() => next,
+        };
+        match next {
+            Some(entry) => {
+                if sender.send(entry).await.is_err() {
+                    return;
+                }
+            }
+            None => return,
+        }
+    }
+}
