@@ -14,7 +14,6 @@ import contextlib
 import filecmp
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -169,12 +168,11 @@ def compare(options, folder):
         target.unlink()
 
     def check_many(_, target):
+        # It stays: for minutes after many files were deleted, ext4 is slow to make new ones.
         same_folder(many, target)
-        shutil.rmtree(target)
 
     def new_folder():
-        fetched.mkdir()
-        return fetched
+        return pathlib.Path(tempfile.mkdtemp(dir=folder))
 
     for number in range(options.rounds):
         print(f"round {number + 1}", flush=True)

@@ -1,7 +1,7 @@
 //! What is at the other end, kept small.
 
 use std::{
-    collections::{HashMap, hash_map::RandomState},
+    collections::{HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher,
     time::{Duration, SystemTime},
 };
@@ -52,14 +52,38 @@ impl Index {
         [self.keys[0].hash_one(path), self.keys[1].hash_one(path)]
     }
 
-    /// Keeps the facts; whether the path is new.
-    pub(super) fn insert(&mut self, path: &str, facts: Facts) -> bool {
+    /// Keeps the facts, in place of those that it had of the path.
+    pub(super) fn insert(&mut self, path: &str, facts: Facts) {
         let key = self.key(path);
-        self.facts.insert(key, packed(facts)).is_none()
+        self.facts.insert(key, packed(facts));
     }
 
     pub(super) fn get(&self, path: &str) -> Option<Facts> {
         self.facts.get(&self.key(path)).copied().map(unpacked)
+    }
+}
+
+/// Paths that were met: what is not among them may be deleted. Of each a hash of 64 bits is kept, since where two paths
+/// have it in common, a file stays that could have gone.
+pub(super) struct Seen {
+    key: RandomState,
+    paths: HashSet<u64>,
+}
+
+impl Seen {
+    pub(super) fn new() -> Self {
+        Self {
+            key: RandomState::new(),
+            paths: HashSet::new(),
+        }
+    }
+
+    pub(super) fn insert(&mut self, path: &str) {
+        self.paths.insert(self.key.hash_one(path));
+    }
+
+    pub(super) fn contains(&self, path: &str) -> bool {
+        self.paths.contains(&self.key.hash_one(path))
     }
 }
 
@@ -77,10 +101,17 @@ mod tests {
             ("a/b", Some(0), Some(SystemTime::UNIX_EPOCH)),
         ] {
             let facts = Facts { size, modified };
-            assert!(index.insert(path, facts));
-            assert!(!index.insert(path, facts));
+            index.insert(path, facts);
             assert_eq!(index.get(path), Some(facts), "{path}");
         }
         assert_eq!(index.get("c"), None);
+    }
+
+    #[test]
+    fn what_was_met_is_known() {
+        let mut seen = Seen::new();
+        seen.insert("a/b");
+        assert!(seen.contains("a/b"));
+        assert!(!seen.contains("a") && !seen.contains("b"));
     }
 }

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Change, Compare, Direction, FileFailure, Setup,
-    index::{Facts, Index},
+    index::{Facts, Index, Seen},
     listing::Listing,
     local::{self, Found},
     names,
@@ -98,13 +98,13 @@ async fn up(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
         }
     }
     let mut found = local::walk(&setup.local, &setup.rules);
-    let mut seen = Index::new();
+    let mut seen = Seen::new();
     while let Some(batch) = found.recv().await {
         let decisions = batch.into_iter().map(|found| send(setup, &index, found));
         let mut decisions = stream::iter(decisions).buffered(AT_ONCE);
         while let Some((relative, decision)) = decisions.next().await {
             if let Some(relative) = relative.filter(|_| setup.delete) {
-                seen.insert(&relative, NOTHING);
+                seen.insert(&relative);
             }
             decision.give(taker).await?;
         }
@@ -114,11 +114,6 @@ async fn up(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
     }
     Ok(())
 }
-
-const NOTHING: Facts = Facts {
-    size: None,
-    modified: None,
-};
 
 /// Whether a local file has to be sent.
 async fn send(setup: &Setup, index: &Index, found: Found) -> (Option<String>, Decision) {
@@ -161,7 +156,7 @@ async fn send(setup: &Setup, index: &Index, found: Found) -> (Option<String>, De
 }
 
 /// What is in the context and not on this machine. The listing is a fresh one: it is what is there now that counts.
-async fn delete_remote(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> Result<()> {
+async fn delete_remote(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Result<()> {
     let mut remote = setup.walk();
     while let Some(entry) = remote.next().await {
         let entry = entry?;
@@ -169,7 +164,7 @@ async fn delete_remote(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> R
             continue;
         };
         let taken = !entry.is_folder() && setup.rules.filter.takes(Path::new(relative));
-        if !taken || seen.get(relative).is_some() || setup.is_local(relative).await {
+        if !taken || seen.contains(relative) || setup.is_local(relative).await {
             continue;
         }
         taker
@@ -185,7 +180,7 @@ async fn delete_remote(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> R
 }
 
 async fn down(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
-    let mut seen = Index::new();
+    let mut seen = Seen::new();
     let mut folded = setup.folds_case().await?.then(HashSet::new);
     let mut remote = Listing::of(setup.walk());
     loop {
@@ -198,7 +193,7 @@ async fn down(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
             match receivable(setup, &entry, folded.as_mut()) {
                 Ok(Some(file)) => {
                     if setup.delete {
-                        seen.insert(&file.relative, NOTHING);
+                        seen.insert(&file.relative);
                     }
                     batch.push(file);
                 }
@@ -300,7 +295,7 @@ async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decisi
 }
 
 /// What is on this machine and not in the context.
-async fn delete_local(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> Result<()> {
+async fn delete_local(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Result<()> {
     let mut found = local::walk(&setup.local, &setup.rules);
     while let Some(batch) = found.recv().await {
         for found in batch {
@@ -310,7 +305,7 @@ async fn delete_local(setup: &Setup, seen: &Index, taker: &mut impl Taker) -> Re
             let Ok(path) = names::relative(&relative) else {
                 continue;
             };
-            if seen.get(&path).is_none() {
+            if !seen.contains(&path) {
                 taker
                     .change(PlannedChange {
                         path,
