@@ -39,8 +39,9 @@ pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
 pub enum Compare {
     /// The same size, and times that fit: a file that was sent is not older than the local one, and a file that was
     /// fetched has the time of the remote one, which it was given (to 2 s, the unit of the coarsest file system). A local
-    /// file that was changed is fetched again, whichever is newer. It costs nothing, and takes the clocks of both sides to agree. A change that leaves the size and comes within
-    /// the unit of time (a second, as a rule) in which the file was sent is not seen.
+    /// file that was changed is fetched again, whichever is newer. It costs nothing, and takes the clocks of both sides
+    /// to agree. A change that leaves the size and comes within the unit of time (a second, as a rule) in which the file
+    /// was sent is not seen.
     #[default]
     SizeAndTime,
     /// The same size and the same checksum: a request for each file of the same size, and the local one is read. Where
@@ -74,8 +75,8 @@ enum Direction {
 /// every file appears whole or not at all. A file that fails does not stop the others; a failure that all others would
 /// meet too (a wrong key, a context that is gone) stops it.
 ///
-/// Memory does not depend on the size of files, and on their number by some 100 bytes for each remote file of an upload
-/// (of either direction with [`delete`](Self::delete)).
+/// Memory does not depend on the size of files, and on their number by some 100 bytes for each remote file of an upload,
+/// and by some 40 for each file with [`delete`](Self::delete).
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited or planned"]
 pub struct SyncDir {
