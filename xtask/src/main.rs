@@ -14,7 +14,6 @@ mod interop;
 mod msrv;
 #[cfg(test)]
 mod scratch;
-mod spec;
 mod transfers;
 
 use std::path::{Path, PathBuf};
@@ -98,7 +97,7 @@ fn check(root: &Path) -> Result<(), Failure> {
     if findings.is_empty() {
         println!(
             "the generated code, its schemas, the examples and the routes agree with {}",
-            spec::SPEC
+            agbcloud_spec::SPEC
         );
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::finding::{Finding, Kind};
 use crate::generate::header::{self, Provenance, Stamp};
 use crate::generate::{self, FILES, GenerateError, GeneratedFile, OUTPUT, settings};
-use crate::spec::{SPEC, Spec};
+use agbcloud_spec::{SPEC, Spec};
 
 const GENERATE: &str = "run `cargo xtask generate`";
 

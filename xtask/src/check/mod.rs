@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub(crate) use finding::{Finding, summary};
 
-use crate::spec::Spec;
+use agbcloud_spec::Spec;
 
 /// Everything that is wrong.
 pub(crate) fn run(root: &Path) -> Vec<Finding> {

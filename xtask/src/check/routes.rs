@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::finding::{Finding, Kind};
 use crate::cargo;
-use crate::spec::{SPEC, Spec, SpecError};
+use agbcloud_spec::{SPEC, Spec, SpecError};
 
 const EXAMPLE: &str = "crates/agbcloud-server/examples/operations.rs";
 

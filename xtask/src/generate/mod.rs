@@ -12,7 +12,7 @@ mod unpanicked;
 
 use std::path::Path;
 
-use crate::spec::{Spec, SpecError};
+use agbcloud_spec::{Spec, SpecError};
 
 /// Folder of the generated files, below the root of the repository.
 pub(crate) const OUTPUT: &str = "crates/agbcloud-api/src/generated";

@@ -11,7 +11,7 @@
 
 use serde_json::Value;
 
-use crate::spec::{Spec, SpecError};
+use agbcloud_spec::{Spec, SpecError};
 
 pub(super) fn reduce(spec: &Spec) -> Result<Value, SpecError> {
     let mut document = spec.document.clone();

@@ -7,7 +7,7 @@ use progenitor::{GenerationSettings, Generator, InterfaceStyle, TagStyle, TypeIm
 use sha2::{Digest, Sha256};
 
 use super::header::Provenance;
-use crate::spec::Spec;
+use agbcloud_spec::Spec;
 
 /// What decides the output besides the specification: these packages, at the versions of `Cargo.lock`.
 const GENERATORS: [&str; 3] = ["progenitor-impl", "typify-impl", "prettyplease"];

@@ -9,6 +9,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
+use crate::schema;
+
 pub(crate) const KEY: &str = "akm-test";
 
 /// One caller of one server.
@@ -107,6 +109,7 @@ impl Client {
             .send(self.request(&method, &target).bearer_auth(&self.key))
             .await;
         answer.check_envelope();
+        schema::check(operation, answer.status.as_u16(), &answer.body);
         answer
     }
 

@@ -26,6 +26,8 @@ mod races;
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tenants;
 #[cfg(test)]
 mod urls;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::spec::{Operation, SPEC, Spec};
+use agbcloud_spec::{Operation, SPEC, Spec};
 
 /// One link to one example.
 #[derive(Debug)]

@@ -1,12 +1,11 @@
 //! The example answers against the specification.
 //!
 //! The specification links every example by `externalValue`. Each link must lead to a file, each file must be
-//! linked, and what the file holds must be an answer that the service could give: see [`strict`] for its form
+//! linked, and what the file holds must be an answer that the service could give: see [`Strict`] for its form
 //! and [`envelope`] for what it says.
 
 mod envelope;
 mod links;
-mod strict;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,9 +13,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use self::links::Link;
-use self::strict::Strict;
 use super::finding::{Finding, Kind};
-use crate::spec::{SPEC, Spec};
+use agbcloud_spec::{SPEC, Spec, Strict};
 
 /// Where the examples are, below the root of the repository.
 const FOLDER: &str = "spec/examples";
@@ -24,7 +22,7 @@ const FOLDER: &str = "spec/examples";
 pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut complain = |file: &str, problem: String| findings.push(finding(file, problem));
-    for problem in strict::problems(spec) {
+    for problem in agbcloud_spec::problems(spec) {
         complain(SPEC, problem);
     }
     let links = links::all(spec, &mut complain);

@@ -125,7 +125,7 @@ fn the_example_of_no_operation_is_checked_too() {
 fn an_example_under_another_range_or_key_is_found() {
     let scratch = Scratch::new();
     scratch.edit(
-        crate::spec::SPEC,
+        agbcloud_spec::SPEC,
         "externalValue: examples/any/500-InternalError.json",
         "externalValue: examples/any/429-Throttling.json",
     );
@@ -166,7 +166,7 @@ fn what_is_not_json_is_found() {
 fn a_link_out_of_the_folder_is_found() {
     let scratch = Scratch::new();
     scratch.edit(
-        crate::spec::SPEC,
+        agbcloud_spec::SPEC,
         "examples/any/500-InternalError.json",
         "../Cargo.lock",
     );
@@ -178,13 +178,13 @@ fn a_link_out_of_the_folder_is_found() {
 fn a_range_without_an_example_is_found() {
     let scratch = Scratch::new();
     scratch.edit(
-        crate::spec::SPEC,
+        agbcloud_spec::SPEC,
         "              examples:\n                InternalError: {externalValue: examples/any/500-InternalError.json}\n                ServiceUnavailable: {externalValue: examples/any/503-ServiceUnavailable.json}\n",
         "",
     );
     assert_found(
         &scratch,
-        crate::spec::SPEC,
+        agbcloud_spec::SPEC,
         "ListContexts 5XX has no example",
     );
 }
@@ -192,11 +192,11 @@ fn a_range_without_an_example_is_found() {
 #[test]
 fn an_operation_without_one_of_the_outcomes_is_found() {
     let scratch = Scratch::new();
-    scratch.edit(crate::spec::SPEC, "        '5XX':", "        '4YY':");
+    scratch.edit(agbcloud_spec::SPEC, "        '5XX':", "        '4YY':");
     let found = found(&scratch);
     let problem = "ListContexts has no answer of the range 5XX".to_owned();
     assert!(
-        found.contains(&(crate::spec::SPEC.to_owned(), problem)),
+        found.contains(&(agbcloud_spec::SPEC.to_owned(), problem)),
         "{found:?}"
     );
 }

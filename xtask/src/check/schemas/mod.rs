@@ -15,7 +15,7 @@ use self::shape::{Outline, Property};
 use super::finding::{Finding, Kind};
 use crate::cargo;
 use crate::generate::OUTPUT;
-use crate::spec::{SPEC, Spec};
+use agbcloud_spec::{SPEC, Spec};
 
 const EXAMPLE: &str = "crates/agbcloud-api/examples/json_schemas.rs";
 

@@ -1,6 +1,6 @@
-//! The form of an example: the specification's schemas as JSON schemas, and stricter than clients are.
+//! The form of an answer: the specification's schemas as JSON schemas, and stricter than clients are.
 //!
-//! Answers are read leniently; an example is what agbcloud-server sends. So here a field that the schema
+//! Clients read answers leniently; an example is what agbcloud-server sends. So here a field that the schema
 //! does not list is refused, and what `x-always` lists must be there and not be null.
 //!
 //! An object that is put together by `allOf` of several parts is not known here: each part would refuse the
@@ -12,24 +12,26 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
-use crate::spec::Spec;
+use crate::Spec;
 
 /// The validators, made when first asked for.
-pub(super) struct Strict<'a> {
+#[derive(Debug)]
+pub struct Strict<'a> {
     spec: &'a Spec,
     made: HashMap<String, Result<Validator, String>>,
 }
 
 impl<'a> Strict<'a> {
-    pub(super) fn new(spec: &'a Spec) -> Self {
+    /// None yet.
+    pub fn new(spec: &'a Spec) -> Self {
         Self {
             spec,
             made: HashMap::new(),
         }
     }
 
-    /// How the example differs from the schema.
-    pub(super) fn problems(&mut self, schema: &Value, example: &Value) -> Vec<String> {
+    /// How an answer, or an example of one, differs from the schema.
+    pub fn problems(&mut self, schema: &Value, answer: &Value) -> Vec<String> {
         let made = self
             .made
             .entry(schema.to_string())
@@ -37,7 +39,7 @@ impl<'a> Strict<'a> {
         match made {
             Ok(validator) => {
                 let mut problems: Vec<String> = validator
-                    .iter_errors(example)
+                    .iter_errors(answer)
                     .flat_map(|error| told(&error))
                     .collect();
                 problems.dedup();
@@ -59,7 +61,7 @@ fn validator(spec: &Spec, schema: &Value) -> Result<Validator, String> {
 }
 
 /// Mistakes in the schemas that would make every example fail in a way that is hard to read.
-pub(super) fn problems(spec: &Spec) -> Vec<String> {
+pub fn problems(spec: &Spec) -> Vec<String> {
     let mut found = Vec::new();
     for (name, schema) in spec.schemas() {
         for always in always(schema) {

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Where the specification lives, below the root of the repository.
-pub(crate) const SPEC: &str = "spec/context-api.yaml";
+pub const SPEC: &str = "spec/context-api.yaml";
 
 /// Why the specification can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SpecError {
+pub enum SpecError {
     /// The file can't be read.
     #[error("can't read {}: {source}", path.display())]
     Read {
@@ -28,34 +28,50 @@ pub(crate) enum SpecError {
 
 /// The specification: its bytes as they are on disk, and what they say.
 #[derive(Debug, Clone)]
-pub(crate) struct Spec {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) document: Value,
+pub struct Spec {
+    /// Its file, byte for byte.
+    pub bytes: Vec<u8>,
+    /// What stands in it.
+    pub document: Value,
 }
 
 /// One operation of the specification.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Operation<'a> {
-    pub(crate) id: &'a str,
-    pub(crate) method: &'a str,
-    pub(crate) path: &'a str,
-    pub(crate) definition: &'a Value,
+pub struct Operation<'a> {
+    /// Its name.
+    pub id: &'a str,
+    /// The HTTP method, in small letters.
+    pub method: &'a str,
+    /// The path that it is at.
+    pub path: &'a str,
+    /// All that is said of it.
+    pub definition: &'a Value,
 }
 
 impl Spec {
-    pub(crate) fn load(root: &Path) -> Result<Self, SpecError> {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there, or is no YAML.
+    pub fn load(root: &Path) -> Result<Self, SpecError> {
         let path = root.join(SPEC);
         let bytes = std::fs::read(&path).map_err(|source| SpecError::Read { path, source })?;
         Self::parse(bytes)
     }
 
-    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, SpecError> {
+    /// From the bytes of its file.
+    ///
+    /// # Errors
+    ///
+    /// If they are no YAML.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, SpecError> {
         let document = serde_norway::from_slice(&bytes)?;
         Ok(Self { bytes, document })
     }
 
     /// A document that stands in no file.
-    pub(crate) fn from_document(document: Value) -> Self {
+    pub fn from_document(document: Value) -> Self {
         Self {
             bytes: Vec::new(),
             document,
@@ -63,7 +79,11 @@ impl Spec {
     }
 
     /// Follows `$ref` until something stands there itself.
-    pub(crate) fn resolve<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, SpecError> {
+    ///
+    /// # Errors
+    ///
+    /// If one leads nowhere, or in a circle.
+    pub fn resolve<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, SpecError> {
         // A chain longer than this is a circle.
         for _ in 0..16 {
             let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
@@ -78,7 +98,11 @@ impl Spec {
     }
 
     /// Finds the first `$ref`, at any depth, that leads nowhere or in a circle.
-    pub(crate) fn check_references(&self) -> Result<(), SpecError> {
+    ///
+    /// # Errors
+    ///
+    /// That one.
+    pub fn check_references(&self) -> Result<(), SpecError> {
         let mut open = vec![&self.document];
         while let Some(value) = open.pop() {
             match value {
@@ -94,7 +118,7 @@ impl Spec {
     }
 
     /// Every operation, in the order of the document.
-    pub(crate) fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+    pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         let paths = self.document.get("paths").and_then(Value::as_object);
         paths.into_iter().flatten().flat_map(|(path, item)| {
             let methods = item.as_object().into_iter().flatten();
@@ -110,8 +134,20 @@ impl Spec {
         })
     }
 
+    /// The schema of the JSON that an operation answers with under this status; `None` where nothing is said of it.
+    pub fn answer(&self, operation: &str, status: u16) -> Option<&Value> {
+        let operation = self.operations().find(|known| known.id == operation)?;
+        let exact = status.to_string();
+        let class = format!("{}XX", status / 100);
+        let response = [exact, class]
+            .iter()
+            .find_map(|wanted| operation.responses().find(|(status, _)| status == wanted));
+        let response = self.resolve(response?.1).ok()?;
+        response.pointer("/content/application~1json/schema")
+    }
+
     /// The component schemas by name.
-    pub(crate) fn schemas(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub fn schemas(&self) -> impl Iterator<Item = (&str, &Value)> {
         let schemas = self
             .document
             .pointer("/components/schemas")
@@ -125,7 +161,7 @@ impl Spec {
 
 impl<'a> Operation<'a> {
     /// Its answers by status: `200`, `4XX`.
-    pub(crate) fn responses(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    pub fn responses(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let responses = self.definition.get("responses").and_then(Value::as_object);
         responses
             .into_iter()
@@ -134,7 +170,11 @@ impl<'a> Operation<'a> {
     }
 
     /// The names of its query parameters, sorted.
-    pub(crate) fn query(&self, spec: &'a Spec) -> Result<Vec<&'a str>, SpecError> {
+    ///
+    /// # Errors
+    ///
+    /// If a `$ref` among them leads nowhere.
+    pub fn query(&self, spec: &'a Spec) -> Result<Vec<&'a str>, SpecError> {
         let parameters = self.definition.get("parameters").and_then(Value::as_array);
         let mut names = Vec::new();
         for parameter in parameters.into_iter().flatten() {

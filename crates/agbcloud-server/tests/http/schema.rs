@@ -1,0 +1,43 @@
+//! Every answer that a test gets is held against the specification.
+
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use agbcloud_spec::{Spec, Strict};
+use serde_json::Value;
+
+static SPEC: LazyLock<Spec> = LazyLock::new(|| {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    Spec::load(Path::new(root)).unwrap()
+});
+static STRICT: LazyLock<Mutex<Strict<'static>>> = LazyLock::new(|| Mutex::new(Strict::new(&SPEC)));
+
+/// Panics if the answer is not one that the specification allows, field by field.
+pub(crate) fn check(operation: &str, status: u16, body: &Value) {
+    let problems = problems(operation, status, body);
+    assert!(
+        problems.is_empty(),
+        "{operation} answered {status} with what is not in the specification: {problems:#?}\n{body:#}"
+    );
+}
+
+fn problems(operation: &str, status: u16, body: &Value) -> Vec<String> {
+    let Some(schema) = SPEC.answer(operation, status) else {
+        return vec!["it has no such answer".to_owned()];
+    };
+    let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
+    strict.problems(schema, body)
+}
+
+#[test]
+fn an_answer_that_is_not_in_the_specification_is_found() {
+    let body = serde_json::json!({
+        "requestId": "r", "success": true, "code": "ok", "message": "", "httpStatusCode": 200,
+    });
+    assert_eq!(problems("ClearContext", 200, &body), Vec::<String>::new());
+    let mut more = body.clone();
+    more["more"] = 1.into();
+    assert!(!problems("ClearContext", 200, &more).is_empty());
+    assert!(!problems("GetContext", 200, &body).is_empty(), "no data");
+    assert!(!problems("ClearContext", 302, &body).is_empty());
+}
