@@ -37,6 +37,9 @@ mod clear;
 mod clock;
 mod connections;
 mod error;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod metadata;
 mod names;

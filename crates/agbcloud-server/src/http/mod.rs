@@ -18,6 +18,8 @@ use std::time::Duration;
 
 pub(crate) use self::auth::is_key;
 pub use self::operations::{Operation, operations};
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::range::check as check_range;
 pub(crate) use self::router::router;
 use crate::blobs::Blobs;
 use crate::clear::Wake;

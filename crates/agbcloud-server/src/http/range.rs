@@ -31,6 +31,14 @@ pub(super) fn parse(value: &str, size: u64) -> Asked {
     }
 }
 
+/// Whatever is asked for, what is given lies in the file.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn check(value: &str, size: u64) {
+    if let Asked::Part(range) = parse(value, size) {
+        assert!(range.start < range.end && range.end <= size);
+    }
+}
+
 fn part(range: Range<u64>, size: u64) -> Asked {
     if range.start < size {
         Asked::Part(range)

@@ -1,0 +1,141 @@
+//! What has to hold for whatever comes from outside: driven by the targets in `fuzz/`, and by their seeds in tests.
+
+// For the targets alone, which are named as these are; a panic is what they look for.
+#![allow(missing_docs, clippy::missing_panics_doc, clippy::unwrap_used)]
+
+use http::Method;
+
+use crate::clock::Micros;
+use crate::http::check_range;
+use crate::metadata::Position;
+use crate::names::{FilePath, FolderPath};
+use crate::signing::url::Grant;
+use crate::signing::{Secret, Signer};
+
+const SECRET: Secret = Secret([7; 32]);
+const NOW: Micros = Micros(1_000_000_000);
+
+/// A path that is taken is one that leads where it says, in one spelling.
+pub fn path(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let folder = FolderPath::parse(text);
+    let Some(path) = FilePath::parse(text) else {
+        let bare = text.strip_suffix('/').unwrap_or(text);
+        assert!(folder.is_none() || bare.is_empty() || FilePath::parse(bare).is_some());
+        return;
+    };
+    assert_eq!(path.as_str(), text);
+    assert_eq!(path.parent().join(path.name()), text);
+    assert_eq!(folder.unwrap().as_str(), text);
+    assert!(text.len() <= 1024 && text.starts_with('/'));
+    assert!(!text.contains('\\') && !text.chars().any(char::is_control));
+    assert!(
+        !text[1..]
+            .split('/')
+            .any(|segment| ["", ".", ".."].contains(&segment))
+    );
+}
+
+/// Only what was signed is allowed, and only as it was signed.
+pub fn url(data: &[u8]) {
+    let signer = Signer::new(&SECRET);
+    let grant = Grant {
+        tenant: signer.tenant("key"),
+        context: "SdkCtx-abcdefghij0123456789".to_owned(),
+        generation: 1,
+        path: FilePath::parse("/a b/ü#1").unwrap(),
+        expires: NOW.seconds() + 60,
+    };
+    let signed = signer.sign(&Method::PUT, &grant);
+    let altered = altered(&signed, data);
+    let verified = signer.verify(&Method::PUT, &altered, NOW);
+    assert_eq!(verified.is_ok(), altered == signed, "{altered}");
+    assert!(signer.verify(&Method::GET, &altered, NOW).is_err());
+    // Nobody hits on 256 bits.
+    let made_up = String::from_utf8_lossy(data);
+    assert!(signer.verify(&Method::GET, &made_up, NOW).is_err());
+}
+
+/// A part lies in the file.
+pub fn range(data: &[u8]) {
+    let Some((size, value)) = data.split_first_chunk::<8>() else {
+        return;
+    };
+    if let Ok(value) = std::str::from_utf8(value) {
+        check_range(value, u64::from_le_bytes(*size));
+    }
+}
+
+/// Only a token that was issued is one, to the tenant that it was issued to.
+pub fn token(data: &[u8]) {
+    let signer = Signer::new(&SECRET);
+    let (mine, other) = (signer.tenant("mine"), signer.tenant("other"));
+    let position = Position {
+        create_time: Micros(1_748_520_000_000_000),
+        id: "SdkCtx-abcdefghij0123456789".to_owned(),
+    };
+    let issued = signer.page_token(&mine, &position);
+    let altered = altered(&issued, data);
+    let read = signer.position(&mine, &altered);
+    assert_eq!(read, (altered == issued).then_some(position), "{altered}");
+    assert_eq!(signer.position(&other, &altered), None);
+    assert_eq!(signer.position(&mine, &String::from_utf8_lossy(data)), None);
+}
+
+/// The text with a run of it replaced: where and how long say the first bytes, by what the others.
+fn altered(text: &str, data: &[u8]) -> String {
+    let [start, length, rest @ ..] = data else {
+        return text.to_owned();
+    };
+    let start = usize::from(*start) * text.len() / 256;
+    let end = text.len().min(start + usize::from(*length));
+    let between = String::from_utf8_lossy(rest);
+    format!("{}{between}{}", &text[..start], &text[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    type Target = (&'static str, fn(&[u8]));
+
+    const TARGETS: [Target; 4] = [
+        ("path", super::path),
+        ("url", super::url),
+        ("range", super::range),
+        ("token", super::token),
+    ];
+
+    #[test]
+    fn it_holds_for_every_seed() {
+        for (name, holds) in TARGETS {
+            let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+            let seeds = std::fs::read_dir(seeds.join(name)).unwrap();
+            let seeds: Vec<_> = seeds.map(|seed| seed.unwrap().path()).collect();
+            assert!(seeds.len() > 3, "{name}");
+            for seed in seeds {
+                holds(&std::fs::read(seed).unwrap());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_for_whatever_comes(data in prop::collection::vec(any::<u8>(), 0..64)) {
+            for (_, holds) in TARGETS {
+                holds(&data);
+            }
+        }
+
+        #[test]
+        fn it_holds_for_what_looks_right(text in "[/.%a-z0-9=&?-]{0,40}") {
+            for (_, holds) in TARGETS {
+                holds(text.as_bytes());
+            }
+        }
+    }
+}
