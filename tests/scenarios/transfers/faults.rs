@@ -21,6 +21,7 @@ const ALL: Manners = Manners {
     md5_etag: true,
     crc64: false,
     any_etag: true,
+    length: true,
 };
 
 /// The files of a context whose every URL is one of this store. Counts the URLs that were asked for.
@@ -198,16 +199,42 @@ async fn a_range_comes_from_stores_that_know_ranges_and_from_others() {
             assert!(tail == whole[99_990..]);
         }
     }
+    for ranges in [true, false] {
+        let store = Store::new(Manners { ranges, ..ALL }, whole.clone(), Vec::new(), []).await;
+        let (files, _) = files(&store);
+        let error = files.read("/a").range(100_000..).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        assert_eq!(error.status(), ranges.then_some(416));
+    }
     let store = Store::new(ALL, whole, Vec::new(), []).await;
     let (files, _) = files(&store);
-    let error = files.read("/a").range(100_000..).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.status()),
-        (ErrorKind::Rejected, Some(416))
-    );
     #[expect(clippy::reversed_empty_ranges)]
     let error = files.read("/a").range(9..3).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_tell_how_large_a_file_is_serves_what_can_be_served() {
+    let whole = content(100_000);
+    for ranges in [true, false] {
+        let manners = Manners {
+            ranges,
+            length: false,
+            ..ALL
+        };
+        let store = Store::new(manners, whole.clone(), Vec::new(), []).await;
+        let (files, _) = files(&store);
+        download(&files, &[&whole]).await.unwrap();
+        let part = files.read("/a").range(30_000..40_000).await.unwrap();
+        assert!(part == whole[30_000..40_000]);
+        match files.read("/a").range(99_990..200_000).await {
+            Ok(tail) => assert!(!ranges && tail == whole[99_990..]),
+            // There may be more.
+            Err(error) => assert!(ranges && error.kind() == ErrorKind::InvalidResponse),
+        }
+        let error = files.read("/a").range(100_000..).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+    }
 }
 
 #[tokio::test]
@@ -263,6 +290,8 @@ fn manners() -> impl Strategy<Value = Manners> {
         md5_etag,
         crc64,
         any_etag,
+        // Without it a break looks like the end.
+        length: true,
     })
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Manners {
     pub(crate) md5_etag: bool,
     pub(crate) crc64: bool,
     pub(crate) any_etag: bool,
+    /// How large the object is.
+    pub(crate) length: bool,
 }
 
 pub(crate) struct Store {
@@ -194,14 +196,17 @@ fn get(head: &str, fault: Fault, state: &mut State) -> Vec<u8> {
         Some(_) => format!(
             "HTTP/1.1 206 Part\r\ncontent-range: bytes {first}-{}/{}\r\n",
             end - 1,
-            content.len()
+            match manners.length {
+                true => content.len().to_string(),
+                false => "*".to_owned(),
+            }
         ),
         None => "HTTP/1.1 200 OK\r\n".to_owned(),
     };
-    answer += &format!(
-        "connection: close\r\ncontent-length: {length}\r\n{}\r\n",
-        sums(state)
-    );
+    if manners.length || range.is_some() {
+        answer += &format!("content-length: {length}\r\n");
+    }
+    answer += &format!("connection: close\r\n{}\r\n", sums(state));
     [answer.into_bytes(), body].concat()
 }
 

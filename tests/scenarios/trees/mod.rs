@@ -11,7 +11,12 @@ use std::{
 };
 
 use crate::support::World;
-use agbcloud::{Change, Compare, ErrorKind, Files, Symlinks, SyncReport};
+use agbcloud::{
+    Agb, Change, Compare, ContextId, ErrorKind, Files, Symlinks, SyncReport,
+    testing::{Script, Step},
+};
+use agbcloud_server::ManualClock;
+use serde_json::{Value, json};
 
 type Tree = BTreeMap<String, Vec<u8>>;
 
@@ -237,14 +242,70 @@ async fn a_checksum_tells_what_size_and_time_do_not() {
         .compare(Compare::Checksum)
         .await
         .unwrap();
-    assert_eq!(report.transferred, 1);
+    assert_eq!(counts(&report), (1, 2, 0, 0), "{report:?}");
     assert_eq!(files.read("/a").await.unwrap(), b"two"[..]);
     let report = files
         .download_dir("/", here.path())
         .compare(Compare::Checksum)
         .await
         .unwrap();
-    assert_eq!(report.transferred, 0, "{report:?}");
+    assert_eq!(counts(&report), (0, 3, 0, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn old_files_are_fetched_while_what_is_abandoned_is_swept() {
+    let world = World::with(|server| server.clock(Arc::new(ManualClock::new(long_ago())))).await;
+    let (_, files) = world.files("one").await;
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let names: Vec<String> = (0..300)
+        .map(|n| format!("{}{n}", ["", "d/", "d/e/"][n % 3]))
+        .collect();
+    let sent: Vec<_> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    write(here.path(), &sent);
+    files.upload_dir(here.path(), "/").await.unwrap();
+    write(there.path(), &[("d/old", "x")]);
+    for _ in 0..3 {
+        let report = files.download_dir("/", there.path()).await.unwrap();
+        assert_eq!(counts(&report), (300, 0, 0, 0), "{report:?}");
+        assert_eq!(tree(there.path()).len(), 301);
+        let fetched = there.path().join("d/e/2").metadata().unwrap();
+        assert_eq!(fetched.modified().unwrap(), long_ago());
+        for name in &names {
+            std::fs::remove_file(there.path().join(name)).unwrap();
+        }
+    }
+}
+
+fn long_ago() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)
+}
+
+/// Listings of services lag behind.
+#[tokio::test]
+async fn a_local_file_is_deleted_only_after_a_second_look() {
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a", "a"), ("new", "new"), ("gone", "gone")]);
+    let entry = |path: &str| json!({"filePath": path, "fileType": "file", "size": 1});
+    let listing =
+        |entries: &[Value]| json!({"success": true, "data": entries, "count": entries.len()});
+    let steps = [
+        listing(&[entry("/a")]),
+        listing(&[entry("/a"), entry("/new")]),
+    ];
+    let script = Script::new(steps.map(Step::json));
+    let agb = Agb::builder().stub(script).build().unwrap();
+    let files = agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap());
+    let plan = files.download_dir("/", here.path()).delete(true).plan();
+    let plan = plan.await.unwrap();
+    let deleted: Vec<_> = plan
+        .changes()
+        .iter()
+        .map(|change| (change.change, &*change.path))
+        .collect();
+    assert_eq!(
+        deleted,
+        [(Change::Download, "a"), (Change::DeleteLocal, "gone")]
+    );
 }
 
 #[tokio::test]

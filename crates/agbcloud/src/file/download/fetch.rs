@@ -1,5 +1,7 @@
 //! Fetching a run of bytes of one object, over as many requests as it takes.
 
+use std::convert::identity;
+
 use reqwest::{Response, StatusCode, header::HeaderMap};
 
 use super::{
@@ -41,9 +43,24 @@ pub(super) struct Opened {
     pub(super) version: Option<Version>,
     /// Bytes of the whole object.
     pub(super) total: Option<u64>,
+    /// Where a part of the object ends, if this is one.
+    end: Option<u64>,
     pub(super) told: Told,
     /// It is a part of the object.
     pub(super) partial: bool,
+}
+
+/// Where an answer's bytes belong.
+struct Place {
+    skip: u64,
+    total: Option<u64>,
+    end: Option<u64>,
+}
+
+/// What a store that knows ranges would answer with 416.
+fn nothing_there() -> Error {
+    let message = "the file has none of the bytes that were asked for";
+    Error::new(ErrorKind::Rejected, message)
 }
 
 /// Why a try has ended.
@@ -85,7 +102,8 @@ pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<To
     loop {
         let url = address.url().await?;
         let pulse = files.store().pulse();
-        match pulse.watch(files.store().get(&url, &ask)).await? {
+        let answer = pulse.watch(files.store().get(&url, &ask)).await;
+        match answer.and_then(identity) {
             Ok(response) => return Ok(Told::by(response.headers())),
             Err(error) => {
                 let again = address.may_help(&error);
@@ -227,8 +245,8 @@ impl<'a, 'b> Fetch<'a, 'b> {
         };
         let url = self.address.url().await?;
         let pulse = self.files.store().pulse();
-        let answer = pulse.watch(self.files.store().get(&url, &ask)).await?;
-        let response = match answer {
+        let answer = pulse.watch(self.files.store().get(&url, &ask)).await;
+        let response = match answer.and_then(identity) {
             Ok(response) => response,
             Err(error) => return Err(self.refused(error, resumes, sink).await),
         };
@@ -237,28 +255,40 @@ impl<'a, 'b> Fetch<'a, 'b> {
         if resumes && version.is_some() && version != self.version {
             return Err(self.changed(sink).await);
         }
-        let (skip, total) = self.place_of(&response, partial)?;
+        let place = self.place_of(&response, partial)?;
         Ok(Opened {
-            skip,
+            skip: place.skip,
             version,
-            total,
+            total: place.total,
+            end: place.end,
             told: Told::by(response.headers()),
             partial,
             response,
         })
     }
 
-    /// How much of the answer is not wanted, and how large the object is.
-    fn place_of(&self, response: &Response, partial: bool) -> Result<(u64, Option<u64>)> {
+    fn place_of(&self, response: &Response, partial: bool) -> Result<Place> {
         if !partial {
-            return Ok((self.at, response.content_length()));
+            let total = response.content_length();
+            if total.is_some_and(|total| total <= self.span.first && self.span.first > 0) {
+                return Err(nothing_there());
+            }
+            return Ok(Place {
+                skip: self.at,
+                total,
+                end: None,
+            });
         }
         let told = ContentRange::of(response.headers())?;
         if told.first != self.at {
             let message = "the store gave another part of the file than was asked for";
             return Err(Error::new(ErrorKind::InvalidResponse, message));
         }
-        Ok((0, told.total))
+        Ok(Place {
+            skip: 0,
+            total: told.total,
+            end: told.last.checked_add(1),
+        })
     }
 
     async fn refused(&mut self, error: Error, resumes: bool, sink: &mut impl Sink) -> Stopped {
@@ -273,12 +303,17 @@ impl<'a, 'b> Fetch<'a, 'b> {
             mut response,
             mut skip,
             total,
+            end: part_end,
             ..
         } = opened;
         let end = match (self.span.end, total) {
             (Some(end), Some(total)) => Some(end.min(total)),
             (end, total) => end.or(total),
         };
+        if part_end.is_some() && total.is_none() && part_end != end {
+            let message = "the store gave a part of the file without saying how large it is";
+            return Err(Error::new(ErrorKind::InvalidResponse, message));
+        }
         if !self.pinned {
             let length = end.map(|end| end.saturating_sub(self.span.first));
             self.meter.set_total(length);
@@ -296,12 +331,18 @@ impl<'a, 'b> Fetch<'a, 'b> {
             let room = end.map_or(u64::MAX, |end| end - self.at);
             chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
             sink.take(&chunk).await?;
+            // It may have taken its time.
+            pulse.beat();
             self.sums.add(&chunk);
             self.at += chunk.len() as u64;
             self.meter.moved(chunk.len());
         }
         match end {
-            Some(end) if self.at < end => Err(Error::broken_off()),
+            Some(end) if self.at < end && (total.is_some() || part_end.is_some()) => {
+                Err(Error::broken_off())
+            }
+            // The whole file came, without its length.
+            _ if self.at == self.span.first && self.span.first > 0 => Err(nothing_there()),
             _ => Ok(()),
         }
     }

@@ -150,12 +150,12 @@ impl Download {
         let (path, span, files) = (self.path?, self.span?, &self.files);
         match self.target.0 {
             Target::Path(local) => {
-                let file = NewFile::at(local, self.overwrite);
+                let mut file = NewFile::at(local, self.overwrite);
                 if !self.looked {
                     file.check().await?;
                 }
                 let done = if span == Span::WHOLE {
-                    parts::fetch(files, &path, self.url, self.listener, &file).await?
+                    parts::fetch(files, &path, self.url, self.listener, &mut file).await?
                 } else {
                     let mut sink = file.part(0);
                     into(files, &path, self.url, span, self.listener, &mut sink).await?

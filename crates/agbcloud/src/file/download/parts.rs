@@ -31,7 +31,7 @@ pub(super) async fn fetch(
     path: &RemotePath,
     url: Option<PresignedUrl>,
     listener: Listener,
-    file: &NewFile,
+    file: &mut NewFile,
 ) -> Result<Downloaded> {
     let mut tries = Tries::new(files.agb.retrying(), None);
     let mut address = Address::new(files, path, Operation::Download, url);
@@ -40,7 +40,7 @@ pub(super) async fn fetch(
         let meter = Meter::new(listener.clone(), None, time);
         let once = Once {
             files,
-            file,
+            file: &*file,
             meter: &meter,
         };
         match once.run(&mut address).await {
@@ -54,6 +54,7 @@ pub(super) async fn fetch(
             Err(stopped) => {
                 let again = stopped.changed || address.may_help(&stopped.error);
                 tries.failed(stopped.error, again).await?;
+                file.renew();
             }
         }
     }
@@ -145,6 +146,7 @@ impl Once<'_> {
                     Some(joined(sum, part.sums.crc64()?, part.bytes))
                 })
                 .is_none_or(|ours| ours == crc64),
+            None if told.is_nothing() => true,
             None => told.agrees(&self.file.sums(told.sums()).await?),
         };
         if agrees {

@@ -53,6 +53,7 @@ impl Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ContentRange {
     pub(super) first: u64,
+    pub(super) last: u64,
     /// Bytes of the whole object.
     pub(super) total: Option<u64>,
 }
@@ -62,9 +63,10 @@ impl ContentRange {
         let told = headers.get(CONTENT_RANGE).and_then(|value| {
             let range = value.to_str().ok()?.trim().strip_prefix("bytes ")?;
             let (span, total) = range.split_once('/')?;
-            let (first, _) = span.split_once('-')?;
+            let (first, last) = span.split_once('-')?;
             Some(Self {
                 first: first.trim().parse().ok()?,
+                last: last.trim().parse().ok()?,
                 total: total.trim().parse().ok(),
             })
         });
@@ -101,9 +103,9 @@ mod tests {
             )]))
         };
         let told = of("bytes 5-9/20").unwrap();
-        assert_eq!((told.first, told.total), (5, Some(20)));
+        assert_eq!((told.first, told.last, told.total), (5, 9, Some(20)));
         assert_eq!(of("bytes 5-9/*").unwrap().total, None);
-        for odd in ["items 5-9/20", "bytes */20", "bytes x-9/20"] {
+        for odd in ["items 5-9/20", "bytes */20", "bytes x-9/20", "bytes 5-/20"] {
             assert!(of(odd).is_err(), "{odd}");
         }
         assert!(ContentRange::of(&HeaderMap::new()).is_err());

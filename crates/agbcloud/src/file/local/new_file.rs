@@ -64,6 +64,15 @@ impl NewFile {
         sums_of(self.temporary().await?.path(), sums).await
     }
 
+    /// Forgets what it has. A write that is still under way does not reach what comes next.
+    pub(in crate::file) fn renew(&mut self) {
+        *self = Self {
+            place: self.place.clone(),
+            temporary: OnceCell::new(),
+            small: Mutex::new(None),
+        };
+    }
+
     async fn temporary(&self) -> Result<&NamedTempFile> {
         let make = || {
             let place = self.place.clone();
@@ -129,9 +138,10 @@ impl Written {
 
     /// Makes it durable. Blocks.
     pub(super) fn sync(&self) -> io::Result<()> {
-        // Some systems sync only what is open for writing.
-        let file = std::fs::File::options().write(true).open(&self.temporary)?;
-        file.sync_all()
+        // Windows syncs only what is open for writing.
+        let mut options = std::fs::File::options();
+        options.read(true).write(cfg!(windows));
+        options.open(&self.temporary)?.sync_all()
     }
 
     /// Puts it where it belongs. Blocks.
@@ -169,13 +179,18 @@ impl Place {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
         #[cfg(unix)]
-        builder.permissions(permissions(&self.target));
+        builder.permissions(while_written(&self.target));
         builder
             .tempfile_in(folder.unwrap_or(Path::new(".")))
             .map_err(|error| cannot("write", &self.target, error))
     }
 
     fn publish(&self, temporary: TempPath) -> Result<()> {
+        #[cfg(unix)]
+        if let Ok(old) = self.target.metadata() {
+            let kept = std::fs::set_permissions(&temporary, old.permissions());
+            kept.map_err(|error| cannot("write", &self.target, error))?;
+        }
         let persisted = if self.overwrite {
             temporary.persist(&self.target)
         } else {
@@ -270,14 +285,16 @@ impl Sink for FilePart<'_> {
     }
 }
 
-/// Permissions of what is fetched: those of the file that it replaces, or else those of any new file, which the
-/// process's mask cuts.
+/// Permissions of what is being fetched: those of any new file, which the process's mask cuts; but nobody may read it
+/// who may not read what it replaces.
 #[cfg(unix)]
-fn permissions(target: &Path) -> std::fs::Permissions {
+fn while_written(target: &Path) -> std::fs::Permissions {
     use std::os::unix::fs::PermissionsExt;
 
-    let old = target.metadata().map(|metadata| metadata.permissions());
-    old.unwrap_or_else(|_| std::fs::Permissions::from_mode(0o666))
+    let old = target
+        .metadata()
+        .map_or(0o666, |old| old.permissions().mode());
+    std::fs::Permissions::from_mode(0o600 | old & 0o666)
 }
 
 #[cfg(test)]
@@ -386,18 +403,26 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn what_replaces_a_private_file_is_private() {
+    async fn what_replaces_a_file_has_its_permissions() {
         use std::os::unix::fs::PermissionsExt;
 
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.txt");
-        std::fs::write(&target, "old").unwrap();
-        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let file = NewFile::at(target.clone(), true);
-        publish(file, 0).await.unwrap();
-        assert_eq!(
-            target.metadata().unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        for permissions in [0o600, 0o444, 0o664, 0o755, 0o400] {
+            let _ = std::fs::remove_file(&target);
+            std::fs::write(&target, "old").unwrap();
+            let set = std::fs::Permissions::from_mode(permissions);
+            std::fs::set_permissions(&target, set).unwrap();
+            for length in [3, BUFFER + 1] {
+                let file = NewFile::at(target.clone(), true);
+                write(&file, &[(0, &vec![7; length])]).await;
+                let written = file.written(length as u64, None).await.unwrap();
+                let shown = mode(&written.temporary) & !0o600;
+                assert_eq!(shown & !permissions, 0, "{permissions:o}");
+                written.publish().await.unwrap();
+                assert_eq!(mode(&target), permissions);
+            }
+        }
     }
 }

@@ -31,35 +31,62 @@ impl Looks {
 /// What a file has.
 pub(in crate::file) enum Content {
     /// All of it: it is small.
-    Whole(Bytes),
+    Whole(Bytes, Looks),
     Open(tokio::fs::File, Looks),
 }
 
-/// Opens a file to be sent.
-pub(in crate::file) async fn open(path: &Path) -> Result<Content> {
+/// Opens a file to be sent; a link to one only if it is to be followed.
+pub(in crate::file) async fn open(path: &Path, follow: bool) -> Result<Content> {
     let path = path.to_owned();
     blocking(move || {
         let failed = |error| cannot("read", &path, error);
-        // Before it is opened: opening a pipe waits for whoever writes into it.
-        let metadata = std::fs::metadata(&path).map_err(failed)?;
+        let mut file = open_now(&path, follow).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
             let message = format!("{} is not a regular file", path.display());
             return Err(Error::new(ErrorKind::LocalFile, message));
         }
-        let mut file = File::open(&path).map_err(failed)?;
-        let looks = Looks::of(&file.metadata().map_err(failed)?);
+        let looks = Looks::of(&metadata);
         if looks.length > BUFFER as u64 {
             return Ok(Content::Open(file.into(), looks));
         }
         let whole = read(&mut file, looks.length).map_err(failed)?;
         let after = Looks::of(&file.metadata().map_err(failed)?);
         if after == looks && whole.len() as u64 == looks.length {
-            Ok(Content::Whole(whole.into()))
+            Ok(Content::Whole(whole.into(), looks))
         } else {
             Err(changed(&path))
         }
     })
     .await
+}
+
+/// Opens without waiting: a pipe would wait for whoever writes into it.
+#[cfg(unix)]
+fn open_now(path: &Path, follow: bool) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+
+    let flags = match follow {
+        true => OFlags::NONBLOCK,
+        false => OFlags::NONBLOCK | OFlags::NOFOLLOW,
+    };
+    let flags = flags.bits().cast_signed();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_now(path: &Path, follow: bool) -> io::Result<File> {
+    let metadata = match follow {
+        true => path.metadata()?,
+        false => path.symlink_metadata()?,
+    };
+    if metadata.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
 }
 
 /// Reads to the end, but not much further than it is thought to be.
@@ -69,11 +96,10 @@ fn read(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A file that looks otherwise after it was sent was written to meanwhile: what was sent may be a mix.
-pub(in crate::file) async fn is_unchanged(path: &Path, before: &Looks) -> Result<()> {
-    let metadata = tokio::fs::metadata(path)
-        .await
-        .map_err(|error| cannot("read", path, error))?;
+/// A file that looks otherwise than before was written to meanwhile: what was sent may be a mix. Blocks, as long as
+/// looking at a file takes.
+pub(in crate::file) fn is_unchanged(path: &Path, before: &Looks) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| cannot("read", path, error))?;
     if Looks::of(&metadata) == *before {
         Ok(())
     } else {
@@ -99,8 +125,8 @@ mod tests {
         let path = folder.path().join("file");
         for length in [0, 1, BUFFER, BUFFER + 1] {
             std::fs::write(&path, vec![7; length]).unwrap();
-            match open(&path).await.unwrap() {
-                Content::Whole(content) => {
+            match open(&path, true).await.unwrap() {
+                Content::Whole(content, _) => {
                     assert!(length <= BUFFER);
                     assert_eq!(content, vec![7; length]);
                 }
@@ -115,10 +141,22 @@ mod tests {
     async fn only_a_regular_file_is_sent() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
-            open(folder.path()).await.err().unwrap().kind(),
+            open(folder.path(), true).await.err().unwrap().kind(),
             ErrorKind::LocalFile
         );
-        assert!(open(&folder.path().join("none")).await.is_err());
+        assert!(open(&folder.path().join("none"), true).await.is_err());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_is_followed_only_when_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(open(&link, true).await.is_ok());
+        assert!(open(&link, false).await.is_err());
+        assert!(open(&file, false).await.is_ok());
     }
 
     /// It would wait for a writer for ever.
@@ -130,7 +168,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
         assert_eq!(
-            open(&pipe).await.err().unwrap().kind(),
+            open(&pipe, true).await.err().unwrap().kind(),
             ErrorKind::LocalFile
         );
     }

@@ -5,13 +5,13 @@ use std::{path::Path, sync::Arc};
 use tokio::task::{JoinError, JoinSet};
 
 use super::{
-    Change, FileFailure, FileOutcome, Listener, PlannedChange, Setup, SyncReport,
+    Change, FileFailure, FileOutcome, Listener, PlannedChange, Setup, Symlinks, SyncReport,
     folders::Folders,
     gate::{Gate, Pass},
     names,
     plan::Taker,
 };
-use crate::{Error, ErrorKind, Result, file::local::Group};
+use crate::{Error, ErrorKind, Result, UploadSource, file::local::Group};
 
 /// Does what it is given, several at a time.
 pub(super) struct Actor {
@@ -25,7 +25,7 @@ pub(super) struct Actor {
 /// What every task needs.
 struct Work {
     setup: Setup,
-    folders: Folders,
+    folders: Arc<Folders>,
     group: Arc<Group>,
 }
 
@@ -35,7 +35,7 @@ impl Actor {
         Self {
             gate: Gate::new(setup.files_at_once, setup.bytes_at_once, strain),
             work: Arc::new(Work {
-                folders: Folders::below(setup.local.clone()),
+                folders: Arc::new(Folders::below(setup.local.clone())),
                 group: Group::new(setup.files.agb.time().clone()),
                 setup: setup.clone(),
             }),
@@ -43,6 +43,11 @@ impl Actor {
             tasks: JoinSet::new(),
             report: SyncReport::default(),
         }
+    }
+
+    /// Counts failures of which nothing more is known.
+    pub(super) fn failed_before(&mut self, files: u64) {
+        self.report.failed += files;
     }
 
     /// Waits for what is under way.
@@ -167,8 +172,13 @@ impl Work {
         let here = names::local(&planned.path)?;
         match planned.change {
             Change::Upload => {
-                let sent = files.upload(there()?, local.join(here)).await?;
-                Ok(sent.bytes)
+                let local = local.join(here);
+                let source = match self.setup.rules.symlinks {
+                    Symlinks::Follow => local.into(),
+                    // Who puts a link there after the look must not have what it leads to sent.
+                    _ => UploadSource::no_link(local),
+                };
+                Ok(files.upload(there()?, source).await?.bytes)
             }
             Change::Download => {
                 self.folders

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +13,7 @@ use crate::{
     file::local::{blocking, cannot, is_part},
 };
 
-/// A file that was being fetched and has not been written to for so long belongs to a process that is no more.
+/// A file that was being fetched and has not been touched for so long belongs to a process that is no more.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Folders below one, each made and looked at once.
@@ -31,27 +31,38 @@ impl Folders {
     }
 
     /// Makes a folder with those above it. A link in the way is refused: it leads who knows where.
-    pub(super) async fn make(&self, relative: &Path) -> Result<()> {
+    pub(super) async fn make(self: &Arc<Self>, relative: &Path) -> Result<()> {
         if self.knows(relative) {
             return Ok(());
         }
-        let (root, wanted) = (self.root.clone(), relative.to_owned());
-        blocking(move || {
-            std::fs::create_dir_all(&root).map_err(|error| cannot("make", &root, error))?;
-            let mut folder = root;
-            sweep(&folder);
-            for segment in wanted.components() {
-                folder.push(segment);
+        let (folders, wanted) = (self.clone(), relative.to_owned());
+        blocking(move || folders.make_all(&wanted)).await
+    }
+
+    fn make_all(&self, wanted: &Path) -> Result<()> {
+        let root = &self.root;
+        if !self.knows(Path::new("")) {
+            std::fs::create_dir_all(root).map_err(|error| cannot("make", root, error))?;
+            sweep(root);
+            self.learn(Path::new(""));
+        }
+        let mut relative = PathBuf::new();
+        for segment in wanted.components() {
+            relative.push(segment);
+            if !self.knows(&relative) {
+                let folder = root.join(&relative);
                 if !make_one(&folder)? {
                     sweep(&folder);
                 }
+                self.learn(&relative);
             }
-            Ok(())
-        })
-        .await?;
+        }
+        Ok(())
+    }
+
+    fn learn(&self, relative: &Path) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(relative.to_owned());
-        Ok(())
     }
 
     fn knows(&self, relative: &Path) -> bool {
@@ -114,13 +125,28 @@ fn in_the_way(path: &Path) -> Error {
 fn sweep(folder: &Path) {
     let now = SystemTime::now();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = |modified: SystemTime| now.duration_since(modified).unwrap_or_default();
+        let age = |touched: SystemTime| now.duration_since(touched).unwrap_or_default();
         let abandoned = || {
-            let modified = entry.metadata().and_then(|metadata| metadata.modified());
-            modified.is_ok_and(|modified| age(modified) > ABANDONED)
+            let metadata = entry.metadata().ok();
+            let touched = metadata.as_ref().and_then(touched);
+            touched.is_some_and(|touched| age(touched) > ABANDONED)
         };
         if is_part(&entry.path()) && abandoned() {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// When a file was last touched: not when it counts as written, which is the time of the remote file.
+#[cfg(unix)]
+fn touched(metadata: &std::fs::Metadata) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+
+    let seconds = u64::try_from(metadata.ctime()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(not(unix))]
+fn touched(metadata: &std::fs::Metadata) -> Option<SystemTime> {
+    metadata.created().ok()
 }

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::names;
+
 /// What is known of a file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -17,8 +19,22 @@ pub(super) struct Facts {
 /// facts take as many, so that a million files take some 70 MB; that two of them have both hashes in common is not to be
 /// expected.
 pub(super) struct Index {
-    keys: [RandomState; 2],
+    keys: Keys,
     facts: HashMap<[u64; 2], Packed>,
+}
+
+/// What nobody knows who makes up names.
+struct Keys([RandomState; 2]);
+
+impl Keys {
+    fn new() -> Self {
+        Self([RandomState::new(), RandomState::new()])
+    }
+
+    fn hash(&self, path: &str) -> [u64; 2] {
+        let Self([one, other]) = self;
+        [one.hash_one(path), other.hash_one(path)]
+    }
 }
 
 /// The size, and the nanoseconds since 1970, each with a number that stands for what is not known.
@@ -43,47 +59,54 @@ fn unpacked((size, nanos): Packed) -> Facts {
 impl Index {
     pub(super) fn new() -> Self {
         Self {
-            keys: [RandomState::new(), RandomState::new()],
+            keys: Keys::new(),
             facts: HashMap::new(),
         }
     }
 
-    fn key(&self, path: &str) -> [u64; 2] {
-        [self.keys[0].hash_one(path), self.keys[1].hash_one(path)]
-    }
-
     /// Keeps the facts, in place of those that it had of the path.
     pub(super) fn insert(&mut self, path: &str, facts: Facts) {
-        let key = self.key(path);
+        let key = self.keys.hash(path);
         self.facts.insert(key, packed(facts));
     }
 
     pub(super) fn get(&self, path: &str) -> Option<Facts> {
-        self.facts.get(&self.key(path)).copied().map(unpacked)
+        self.facts.get(&self.keys.hash(path)).copied().map(unpacked)
     }
 }
 
-/// Paths that were met: what is not among them may be deleted. Of each a hash of 64 bits is kept, since where two paths
-/// have it in common, a file stays that could have gone.
+/// Paths that were met. Of each a hash is kept, as in an [`Index`].
 pub(super) struct Seen {
-    key: RandomState,
-    paths: HashSet<u64>,
+    keys: Keys,
+    /// Where the local folder ignores case, so does this.
+    folds: bool,
+    paths: HashSet<[u64; 2]>,
 }
 
 impl Seen {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(folds: bool) -> Self {
         Self {
-            key: RandomState::new(),
+            keys: Keys::new(),
+            folds,
             paths: HashSet::new(),
         }
     }
 
-    pub(super) fn insert(&mut self, path: &str) {
-        self.paths.insert(self.key.hash_one(path));
+    /// Whether it had not been met.
+    pub(super) fn insert(&mut self, path: &str) -> bool {
+        let hash = self.hash(path);
+        self.paths.insert(hash)
     }
 
     pub(super) fn contains(&self, path: &str) -> bool {
-        self.paths.contains(&self.key.hash_one(path))
+        self.paths.contains(&self.hash(path))
+    }
+
+    fn hash(&self, path: &str) -> [u64; 2] {
+        match self.folds {
+            true => self.keys.hash(&names::folded(path)),
+            false => self.keys.hash(path),
+        }
     }
 }
 
@@ -109,9 +132,12 @@ mod tests {
 
     #[test]
     fn what_was_met_is_known() {
-        let mut seen = Seen::new();
-        seen.insert("a/b");
-        assert!(seen.contains("a/b"));
-        assert!(!seen.contains("a") && !seen.contains("b"));
+        for folds in [false, true] {
+            let mut seen = Seen::new(folds);
+            assert!(seen.insert("a/b"));
+            assert!(!seen.insert("a/b"));
+            assert!(!seen.contains("a") && !seen.contains("b"));
+            assert_eq!(seen.contains("A/b"), folds);
+        }
     }
 }

@@ -307,24 +307,10 @@ impl Setup {
     }
 
     /// Whether the local folder takes names for the same that differ in case alone.
-    async fn folds_case(&self) -> Result<bool> {
+    async fn folds_case(&self) -> bool {
         let root = self.local.clone();
-        super::local::blocking(move || {
-            let cannot = |error| super::local::cannot("write", &root, error);
-            std::fs::create_dir_all(&root).map_err(cannot)?;
-            let probe = tempfile::Builder::new()
-                .prefix(".agb-case")
-                .tempfile_in(&root);
-            let probe = probe.map_err(cannot)?;
-            let name = probe
-                .path()
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy();
-            let other = root.join(name.replace(".agb-case", ".AGB-CASE"));
-            Ok(other.exists())
-        })
-        .await
+        let looked = super::local::blocking(move || Ok(names::folds_case(&root)));
+        looked.await.unwrap_or(false)
     }
 }
 

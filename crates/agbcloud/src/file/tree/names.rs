@@ -91,6 +91,29 @@ pub(super) fn folded(relative: &str) -> String {
     relative.to_lowercase()
 }
 
+/// Whether a folder takes names for the same that differ in case alone: as the folder above takes its own name, or the
+/// one above that, where one is not there or has no letters. Writes nothing. Blocks.
+pub(super) fn folds_case(folder: &Path) -> bool {
+    let Ok(folder) = std::path::absolute(folder) else {
+        return false;
+    };
+    let mut known = folder
+        .ancestors()
+        .filter_map(|above| Some((above.canonicalize().ok()?, swapped(above)?)));
+    known.next().is_some_and(|(itself, swapped)| {
+        let other = swapped.canonicalize();
+        other.is_ok_and(|other| other == itself)
+    })
+}
+
+/// A path that differs from this in the case of its last name.
+fn swapped(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let (upper, lower) = (name.to_uppercase(), name.to_lowercase());
+    let other = if upper == name { lower } else { upper };
+    (other != name).then(|| path.with_file_name(other))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -111,6 +134,21 @@ mod tests {
         for good in ["console", "com0", "a.b", "nulls/x", "common", "é"] {
             assert!(local_on(good, true).is_ok(), "{good:?}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn linux_tells_cases_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["docs", "docs/123", "none/at/all"] {
+            let folder = folder.path().join(name);
+            assert!(!folds_case(&folder));
+            let _ = std::fs::create_dir(folder);
+        }
+        // A link of the other case is what such a system would show.
+        std::os::unix::fs::symlink("docs", folder.path().join("DOCS")).unwrap();
+        assert!(folds_case(&folder.path().join("docs")));
+        assert!(folds_case(&folder.path().join("docs/123")));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What has to be done: found by looking at both sides.
 
 use std::{
-    collections::HashSet,
     fs::Metadata,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -98,11 +97,12 @@ async fn up(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
         }
     }
     let mut found = local::walk(&setup.local, &setup.rules);
-    let mut seen = Seen::new();
+    let mut seen = Seen::new(false);
     while let Some(batch) = found.recv().await {
         let decisions = batch.into_iter().map(|found| send(setup, &index, found));
-        let mut decisions = stream::iter(decisions).buffered(AT_ONCE);
-        while let Some((relative, decision)) = decisions.next().await {
+        // All of them first: a request that nobody looks at while others are moved would seem to stall.
+        let decisions: Vec<_> = stream::iter(decisions).buffered(AT_ONCE).collect().await;
+        for (relative, decision) in decisions {
             if let Some(relative) = relative.filter(|_| setup.delete) {
                 seen.insert(&relative);
             }
@@ -180,8 +180,9 @@ async fn delete_remote(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Re
 }
 
 async fn down(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
-    let mut seen = Seen::new();
-    let mut folded = setup.folds_case().await?.then(HashSet::new);
+    let folds = setup.folds_case().await;
+    let mut seen = Seen::new(folds);
+    let keeps = setup.delete || folds;
     let mut remote = Listing::of(setup.walk());
     loop {
         let entries = remote.next().await?;
@@ -190,13 +191,13 @@ async fn down(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
         }
         let mut batch = Vec::with_capacity(entries.len());
         for entry in entries.into_iter().filter(|entry| !entry.is_folder()) {
-            match receivable(setup, &entry, folded.as_mut()) {
-                Ok(Some(file)) => {
-                    if setup.delete {
-                        seen.insert(&file.relative);
-                    }
-                    batch.push(file);
+            match receivable(setup, &entry) {
+                Ok(Some(file)) if keeps && !seen.insert(&file.relative) && folds => {
+                    let failed = Some(Change::Download);
+                    let failed = Decision::failed(entry.path, failed, same_name());
+                    failed.give(taker).await?;
                 }
+                Ok(Some(file)) => batch.push(file),
                 Ok(None) => {}
                 Err(error) => {
                     let failed = Decision::failed(entry.path, Some(Change::Download), error);
@@ -207,7 +208,7 @@ async fn down(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
         receive_all(setup, batch, taker).await?;
     }
     if setup.delete {
-        delete_local(setup, &seen, taker).await?;
+        delete_local(setup, seen, taker).await?;
     }
     Ok(())
 }
@@ -221,11 +222,7 @@ struct Receivable {
 }
 
 /// Where a remote file goes to; `None` if it does not take part.
-fn receivable(
-    setup: &Setup,
-    entry: &FileEntry,
-    folded: Option<&mut HashSet<String>>,
-) -> Result<Option<Receivable>> {
+fn receivable(setup: &Setup, entry: &FileEntry) -> Result<Option<Receivable>> {
     let remote = RemotePath::new(entry.path.as_str())?;
     let Some(relative) = names::below(&setup.remote, remote.as_str()) else {
         return Err(Error::new(
@@ -237,12 +234,6 @@ fn receivable(
         return Ok(None);
     }
     let local = names::local(relative)?;
-    if let Some(names) = folded
-        && !names.insert(names::folded(relative))
-    {
-        let message = "this machine can't tell its name from that of another file";
-        return Err(Error::new(ErrorKind::Conflict, message));
-    }
     Ok(Some(Receivable {
         relative: relative.to_owned(),
         local: setup.local.join(local),
@@ -251,11 +242,16 @@ fn receivable(
     }))
 }
 
+fn same_name() -> Error {
+    let message = "this machine can't tell its name from that of another file";
+    Error::new(ErrorKind::Conflict, message)
+}
+
 async fn receive_all(setup: &Setup, files: Vec<Receivable>, taker: &mut impl Taker) -> Result<()> {
     let decisions = looked_at(files).await?.into_iter();
     let decisions = decisions.map(|(file, here)| receive(setup, file, here));
-    let mut decisions = stream::iter(decisions).buffered(AT_ONCE);
-    while let Some(decision) = decisions.next().await {
+    let decisions: Vec<_> = stream::iter(decisions).buffered(AT_ONCE).collect().await;
+    for decision in decisions {
         decision.give(taker).await?;
     }
     Ok(())
@@ -294,8 +290,10 @@ async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decisi
     }
 }
 
-/// What is on this machine and not in the context.
-async fn delete_local(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Result<()> {
+/// What is on this machine and not in the context: not in a second listing either, since the first may have been stale,
+/// or have passed over a file when another before it was deleted.
+async fn delete_local(setup: &Setup, mut seen: Seen, taker: &mut impl Taker) -> Result<()> {
+    let mut again = false;
     let mut found = local::walk(&setup.local, &setup.rules);
     while let Some(batch) = found.recv().await {
         for found in batch {
@@ -305,6 +303,10 @@ async fn delete_local(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Res
             let Ok(path) = names::relative(&relative) else {
                 continue;
             };
+            if !again && !seen.contains(&path) {
+                look_again(setup, &mut seen).await?;
+                again = true;
+            }
             if !seen.contains(&path) {
                 taker
                     .change(PlannedChange {
@@ -315,6 +317,17 @@ async fn delete_local(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Res
                     })
                     .await?;
             }
+        }
+    }
+    Ok(())
+}
+
+async fn look_again(setup: &Setup, seen: &mut Seen) -> Result<()> {
+    let mut remote = setup.walk();
+    while let Some(entry) = remote.next().await {
+        let entry = entry?;
+        if let Some(relative) = names::below(&setup.remote, &entry.path) {
+            seen.insert(relative);
         }
     }
     Ok(())
@@ -351,10 +364,14 @@ impl Setup {
         }
         match self.compare {
             Compare::SizeAndTime => Ok(self.fits(here.modified, there.modified)),
-            Compare::Checksum => {
-                let told = self.files.told(remote).await?;
-                self.has_sums(local, &told).await
-            }
+            // There is nothing to ask for.
+            Compare::Checksum if here.size == Some(0) => Ok(true),
+            Compare::Checksum => match self.files.told(remote).await {
+                Ok(told) => self.has_sums(local, &told).await,
+                // Listed, and gone since.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(error),
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Change, FileFailure, Listener, PlannedChange, Setup, SyncReport, act::Actor, plan::Taker,
+    report::KEPT,
 };
 use crate::Result;
 
@@ -15,6 +16,7 @@ pub struct SyncPlan {
     changes: Vec<PlannedChange>,
     unchanged: u64,
     skipped: u64,
+    failed: u64,
     failures: Vec<FileFailure>,
 }
 
@@ -26,6 +28,7 @@ impl SyncPlan {
             changes: Vec::new(),
             unchanged: 0,
             skipped: 0,
+            failed: 0,
             failures: Vec::new(),
         }
     }
@@ -58,7 +61,12 @@ impl SyncPlan {
         self.unchanged
     }
 
-    /// Files that can't be dealt with: see [`SyncReport::failures`].
+    /// How many files can't be dealt with.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// The first thousand of the files that can't be dealt with.
     pub fn failures(&self) -> &[FileFailure] {
         &self.failures
     }
@@ -76,6 +84,7 @@ impl SyncPlan {
         for _ in 0..self.skipped {
             actor.skipped();
         }
+        actor.failed_before(self.failed - self.failures.len() as u64);
         for failure in self.failures {
             actor.failed(failure);
         }
@@ -101,6 +110,9 @@ impl Taker for SyncPlan {
     }
 
     fn failed(&mut self, failure: FileFailure) {
-        self.failures.push(failure);
+        self.failed += 1;
+        if self.failures.len() < KEPT {
+            self.failures.push(failure);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::Error;
 
 /// Failures that a report keeps. All are counted and told to the listener.
-const KEPT: usize = 1000;
+pub(super) const KEPT: usize = 1000;
 
 /// What is done with one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

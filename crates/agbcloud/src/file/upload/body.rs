@@ -13,10 +13,14 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt, Take};
 use tokio_util::io::ReaderStream;
 
-use crate::file::{
-    checksum::{Sums, Told},
-    progress::Meter,
-    stall::Pulse,
+use super::source::{Opened, Origin};
+use crate::{
+    Error, ErrorKind, Result,
+    file::{
+        checksum::{Sums, Told},
+        progress::Meter,
+        stall::Pulse,
+    },
 };
 
 /// Bytes that are read at a time.
@@ -57,8 +61,8 @@ pub(super) struct Seen(Arc<Mutex<Account>>);
 struct Account {
     sums: Sums,
     bytes: u64,
-    /// The source ended early, or failed.
-    fault: Option<io::Error>,
+    /// The source ended early, failed, or changed.
+    fault: Option<Error>,
 }
 
 impl Seen {
@@ -74,7 +78,7 @@ impl Seen {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn take_fault(&self) -> Option<io::Error> {
+    pub(super) fn take_fault(&self) -> Option<Error> {
         self.with(|seen| seen.fault.take())
     }
 
@@ -91,22 +95,20 @@ impl Seen {
 pub(super) struct SizedBody {
     chunks: Chunks,
     left: u64,
+    /// The file must look as before when all of it was read.
+    origin: Option<Origin>,
     meter: Arc<Meter>,
     pulse: Pulse,
     seen: Seen,
 }
 
 impl SizedBody {
-    pub(super) fn new(
-        chunks: Chunks,
-        length: u64,
-        meter: Arc<Meter>,
-        pulse: Pulse,
-    ) -> (Self, Seen) {
+    pub(super) fn new(source: Opened, meter: Arc<Meter>, pulse: Pulse) -> (Self, Seen) {
         let seen = Seen::new();
         let body = Self {
-            chunks,
-            left: length,
+            chunks: source.chunks,
+            left: source.length,
+            origin: source.origin,
             meter,
             pulse,
             seen: seen.clone(),
@@ -114,8 +116,13 @@ impl SizedBody {
         (body, seen)
     }
 
-    fn accept(&mut self, chunk: &Bytes) {
-        self.left = self.left.saturating_sub(chunk.len() as u64);
+    fn accept(&mut self, chunk: &Bytes) -> Result<()> {
+        let left = self.left.saturating_sub(chunk.len() as u64);
+        if let Some(origin) = self.origin.as_ref().filter(|_| left == 0) {
+            // Before the last bytes go out: without them the store makes no file of what it has.
+            origin.is_unchanged()?;
+        }
+        self.left = left;
         self.meter.moved(chunk.len());
         if self.left == 0 {
             self.pulse.sent(self.meter.bytes());
@@ -126,12 +133,13 @@ impl SizedBody {
             seen.sums.add(chunk);
             seen.bytes += chunk.len() as u64;
         });
+        Ok(())
     }
 
-    fn fail(&mut self, fault: io::Error) -> io::Error {
-        let kind = fault.kind();
+    /// Breaks the request off.
+    fn fail(&mut self, fault: Error) -> io::Error {
         self.seen.with(|seen| seen.fault = Some(fault));
-        io::Error::new(kind, "the source of the upload failed")
+        io::Error::other("the source of the upload failed")
     }
 }
 
@@ -147,16 +155,15 @@ impl http_body::Body for SizedBody {
             return Poll::Ready(None);
         }
         Poll::Ready(match ready!(self.chunks.poll_next(cx)) {
-            Some(Ok(chunk)) => {
-                self.accept(&chunk);
-                Some(Ok(Frame::data(chunk)))
-            }
-            Some(Err(error)) => Some(Err(self.fail(error))),
+            Some(Ok(chunk)) => match self.accept(&chunk) {
+                Ok(()) => Some(Ok(Frame::data(chunk))),
+                Err(error) => Some(Err(self.fail(error))),
+            },
+            Some(Err(error)) => Some(Err(self.fail(failed(error)))),
             None => {
                 let early = format!("the source ended {} bytes before its length", self.left);
-                Some(Err(
-                    self.fail(io::Error::new(io::ErrorKind::UnexpectedEof, early))
-                ))
+                let early = io::Error::new(io::ErrorKind::UnexpectedEof, early);
+                Some(Err(self.fail(failed(early))))
             }
         })
     }
@@ -168,4 +175,8 @@ impl http_body::Body for SizedBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
     }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::new(ErrorKind::LocalFile, "the source of the upload failed").with_source(error)
 }

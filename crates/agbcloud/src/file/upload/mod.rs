@@ -16,7 +16,6 @@ use super::{
     Files, PresignedUrl, Progress,
     address::Address,
     checksum::Told,
-    local,
     progress::{Listener, Meter},
     store::etag_of,
 };
@@ -123,34 +122,25 @@ async fn send(
     let (length, time) = (source.length, files.agb.time());
     let pulse = files.store().pulse();
     let meter = Arc::new(Meter::new(listener, Some(length), time.clone()));
-    let (body, seen) = SizedBody::new(source.chunks, length, meter.clone(), pulse.clone());
+    let origin = source.origin.clone();
+    let (body, seen) = SizedBody::new(source, meter.clone(), pulse.clone());
     let put = files.store().put(url, length, reqwest::Body::wrap(body));
     let response = match pulse.watch(put).await? {
         Ok(response) => response,
-        Err(error) => return Err(blame(error, &seen)),
+        // A request that failed because its source did is the source's failure.
+        Err(error) => return Err(seen.take_fault().unwrap_or(error)),
     };
     let headers = response.headers();
     let id = request_id(headers);
     verify(&seen, length, &Told::by(headers)).map_err(|error| error.with_request_id(id.clone()))?;
-    if let Some((path, before)) = source.path {
-        local::is_unchanged(&path, &before).await?;
-    }
+    // Between the last look and the store's answer it counts as older than what was stored.
+    origin.map_or(Ok(()), |origin| origin.is_unchanged())?;
     meter.finish();
     Ok(Uploaded {
         bytes: length,
         etag: etag_of(headers),
         request_id: id,
     })
-}
-
-/// A request that failed because its source did is the source's error.
-fn blame(error: Error, seen: &Seen) -> Error {
-    match seen.take_fault() {
-        Some(fault) => {
-            Error::new(ErrorKind::LocalFile, "the source of the upload failed").with_source(fault)
-        }
-        None => error,
-    }
 }
 
 fn verify(seen: &Seen, length: u64, told: &Told) -> Result<()> {

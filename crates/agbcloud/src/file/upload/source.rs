@@ -15,7 +15,20 @@ use crate::{
 ///
 /// An upload that fails in passing is tried again from the start of a path or of bytes. A reader can be read once, and
 /// so is sent once.
-pub struct UploadSource(Source);
+pub struct UploadSource {
+    source: Source,
+    /// Whether a path may be that of a symbolic link.
+    follow: bool,
+}
+
+impl From<Source> for UploadSource {
+    fn from(source: Source) -> Self {
+        Self {
+            source,
+            follow: true,
+        }
+    }
+}
 
 enum Source {
     /// Opened if it was looked at and has not been sent since.
@@ -28,35 +41,49 @@ enum Source {
 impl UploadSource {
     /// A reader that gives `length` bytes. One that gives fewer fails the upload; more are not read.
     pub fn reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
-        Self(Source::Reader(Some((Box::pin(reader), length))))
+        Source::Reader(Some((Box::pin(reader), length))).into()
+    }
+
+    /// A file that is no symbolic link now and must be none when it is opened.
+    pub(in crate::file) fn no_link(path: PathBuf) -> Self {
+        Self {
+            follow: false,
+            ..path.into()
+        }
     }
 
     /// Whether it can be sent once more.
     pub(super) fn is_left(&self) -> bool {
-        !matches!(self.0, Source::Reader(None))
+        !matches!(self.source, Source::Reader(None))
     }
 
     /// Checks what can be checked before anything is asked for.
     pub(super) async fn check(&mut self) -> Result<()> {
-        if let Source::Path(path, opened) = &mut self.0 {
-            *opened = Some(local::open(path).await?);
+        if let Source::Path(path, opened) = &mut self.source {
+            *opened = Some(local::open(path, self.follow).await?);
         }
         Ok(())
     }
 
     pub(super) async fn open(&mut self) -> Result<Opened> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Path(path, opened) => {
                 let content = match opened.take() {
                     Some(content) => content,
-                    None => local::open(path).await?,
+                    None => local::open(path, self.follow).await?,
                 };
-                Ok(match content {
-                    Content::Whole(bytes) => Opened::whole(bytes),
-                    Content::Open(file, looks) => Opened {
-                        path: Some((path.clone(), looks.clone())),
-                        ..Opened::reader(Box::pin(file), looks.length)
-                    },
+                let (opened, looks) = match content {
+                    Content::Whole(bytes, looks) => (Opened::whole(bytes), looks),
+                    Content::Open(file, looks) => {
+                        (Opened::reader(Box::pin(file), looks.length), looks)
+                    }
+                };
+                Ok(Opened {
+                    origin: Some(Origin {
+                        path: path.clone(),
+                        looks,
+                    }),
+                    ..opened
                 })
             }
             Source::Bytes(bytes) => Ok(Opened::whole(bytes.clone())),
@@ -75,8 +102,21 @@ impl UploadSource {
 pub(super) struct Opened {
     pub(super) chunks: Chunks,
     pub(super) length: u64,
-    /// What is needed to see afterwards whether it was left alone.
-    pub(super) path: Option<(PathBuf, Looks)>,
+    pub(super) origin: Option<Origin>,
+}
+
+/// The file that is sent, and what it looked like before.
+#[derive(Clone)]
+pub(super) struct Origin {
+    path: PathBuf,
+    looks: Looks,
+}
+
+impl Origin {
+    /// Whether it has been left alone; an error if not. Blocks as long as looking at a file takes.
+    pub(super) fn is_unchanged(&self) -> Result<()> {
+        local::is_unchanged(&self.path, &self.looks)
+    }
 }
 
 impl Opened {
@@ -84,7 +124,7 @@ impl Opened {
         Self {
             length: bytes.len() as u64,
             chunks: Chunks::Whole(bytes),
-            path: None,
+            origin: None,
         }
     }
 
@@ -92,14 +132,14 @@ impl Opened {
         Self {
             chunks: Chunks::of(reader, length),
             length,
-            path: None,
+            origin: None,
         }
     }
 }
 
 impl std::fmt::Debug for UploadSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
+        match &self.source {
             Source::Path(path, _) => f.debug_tuple("Path").field(path).finish(),
             Source::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Source::Reader(Some((_, length))) => write!(f, "Reader({length})"),
@@ -108,22 +148,22 @@ impl std::fmt::Debug for UploadSource {
     }
 }
 
-impl_from_paths!(UploadSource, |path| Self(Source::Path(path, None)));
+impl_from_paths!(UploadSource, |path| Source::Path(path, None).into());
 
 impl From<Bytes> for UploadSource {
     fn from(bytes: Bytes) -> Self {
-        Self(Source::Bytes(bytes))
+        Source::Bytes(bytes).into()
     }
 }
 
 impl From<Vec<u8>> for UploadSource {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Source::Bytes(bytes.into()))
+        Source::Bytes(bytes.into()).into()
     }
 }
 
 impl From<&'static [u8]> for UploadSource {
     fn from(bytes: &'static [u8]) -> Self {
-        Self(Source::Bytes(Bytes::from_static(bytes)))
+        Source::Bytes(Bytes::from_static(bytes)).into()
     }
 }
