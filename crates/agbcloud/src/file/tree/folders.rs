@@ -120,10 +120,13 @@ fn in_the_way(path: &Path) -> Error {
     Error::new(ErrorKind::LocalFile, message)
 }
 
-/// Deletes what processes have left that ended in the middle of a download. What can't be deleted does no harm.
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.
 fn sweep(folder: &Path) {
-    let now = SystemTime::now();
+    sweep_at(folder, SystemTime::now());
+}
+
+/// Deletes what processes have left that ended in the middle of a download. What can't be deleted does no harm.
+fn sweep_at(folder: &Path, now: SystemTime) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = |touched: SystemTime| now.duration_since(touched).unwrap_or_default();
         let abandoned = || {
@@ -149,4 +152,26 @@ fn touched(metadata: &std::fs::Metadata) -> Option<SystemTime> {
 #[cfg(not(unix))]
 fn touched(metadata: &std::fs::Metadata) -> Option<SystemTime> {
     metadata.created().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // As above.
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_has_touched_for_long_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let [part, other] = [".agb-1.part", "other"].map(|name| folder.path().join(name));
+        for path in [&part, &other] {
+            let file = std::fs::File::create(path).unwrap();
+            // As one that was fetched and waits for its name.
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        }
+        let now = SystemTime::now();
+        sweep_at(folder.path(), now + ABANDONED / 2);
+        assert!(part.exists());
+        sweep_at(folder.path(), now + ABANDONED * 2);
+        assert!(!part.exists() && other.exists());
+    }
 }
