@@ -20,7 +20,7 @@
 //! With a [`data_dir`](ServerBuilder::data_dir) everything stays:
 //!
 //! - An upload that was acknowledged is on disk, and stays there if the power fails: its bytes are synced
-//!   before the transaction that publishes them, and that transaction before the answer.
+//!   before the transaction that publishes them, or with it if they are few, and that transaction before the answer.
 //! - An upload is seen whole or not at all, and a download that is under way goes on with the old bytes.
 //! - Presigned URLs and page tokens go on working after a restart, and a clear goes on where it stopped.
 //!
@@ -46,6 +46,7 @@ mod names;
 mod random;
 mod server;
 mod signing;
+mod sums;
 
 pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};

@@ -185,7 +185,7 @@ mod tests {
         for chunk in chunks {
             upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
         }
-        upload.finish().await.unwrap().blob
+        upload.finish().await.unwrap()
     }
 
     async fn fetch(blobs: &Blobs, blob: &str, range: Range<u64>) -> Vec<u8> {

@@ -134,7 +134,6 @@ mod tests {
             size: 1,
             etag: "abc".to_owned(),
             crc64: None,
-            blob: String::new(),
             modified: Micros(1_748_520_000_500_000),
         }
     }

@@ -1,4 +1,5 @@
 //! What the service knows: contexts, files, and what is still to be collected. The only truth about which files exist.
+//! The content of small files is here too: a file of its own would cost several waits for the disk.
 //!
 //! Handlers see [`Metadata`] alone, so that another database is another implementation of it. Every method
 //! that a caller's key can reach takes the tenant; what belongs to another tenant does not exist.
@@ -8,11 +9,16 @@ pub(crate) mod sqlite;
 use std::fmt;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
 use crate::random::NoRandom;
 use crate::signing::Tenant;
+use crate::sums::Sums;
+
+/// A content of at most so many bytes is kept here; a larger one is a blob.
+pub(crate) const SMALL: u64 = 32 * 1024;
 
 /// Why the store did not do something. Nothing was changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +93,7 @@ pub(crate) struct ContextPage {
     pub(crate) total: i64,
 }
 
-/// A file, as the transfer of its bytes needs it.
+/// A file, all but its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct File {
     pub(crate) size: u64,
@@ -95,9 +101,16 @@ pub(crate) struct File {
     pub(crate) etag: String,
     /// CRC-64/XZ of the content; a file of an older store has none.
     pub(crate) crc64: Option<u64>,
-    /// Key of the blob that has the bytes.
-    pub(crate) blob: String,
     pub(crate) modified: Micros,
+}
+
+/// The bytes of a file, or where they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// At most [`SMALL`] bytes.
+    Small(Bytes),
+    /// Key of the blob that has them.
+    Blob(String),
 }
 
 /// A file or a folder in a listing.
@@ -128,14 +141,11 @@ pub(crate) struct FileKey {
     pub(crate) path: FilePath,
 }
 
-/// The bytes of an upload, stored and durable, waiting to be published.
+/// An upload that waits to be published. A blob is durable already; a small content becomes so with its row.
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
-    pub(crate) blob: String,
-    pub(crate) size: u64,
-    pub(crate) etag: String,
-    pub(crate) crc64: u64,
-    pub(crate) sha256: String,
+    pub(crate) sums: Sums,
+    pub(crate) content: Content,
 }
 
 /// A set of entity tags in a condition.
@@ -227,6 +237,8 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<FilePage>;
     async fn file(&self, key: &FileKey) -> Result<File>;
+    /// A file with its content, of one moment.
+    async fn open_file(&self, key: &FileKey) -> Result<(File, Content)>;
     /// Publishes an upload: readers see the file before or the file after, whole. Returns whether there was one before.
     async fn put_file(
         &self,

@@ -1,11 +1,13 @@
 //! Clearing a context: at once for everyone who looks, in the background for the disk.
 
+use std::path::Path;
 use std::time::Duration;
 
 use agbcloud_server::Server;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::client::{Client, start_in, start_with, xml_code};
-use crate::objects::{blobs, wait_for};
+use crate::objects::{blobs, large, wait_for};
 
 async fn slow() -> (Server, Client) {
     start_with(Server::builder().clear_delay(Duration::from_millis(300))).await
@@ -89,25 +91,43 @@ async fn nothing_is_left_on_the_disk() {
     );
     for id in [&cleared, &deleted, &kept] {
         for number in 0..20 {
-            client
-                .upload(id, &format!("/d{}/{number}", number % 3), "x")
-                .await;
+            let path = format!("/d{}/{number}", number % 3);
+            client.upload(id, &path, large(b'x')).await;
+            client.upload(id, &format!("{path}-small"), "x").await;
         }
     }
     assert_eq!(blobs(folder.path()), 60);
+    assert_eq!(contents(folder.path()), 60);
     client.ok("ClearContext", &[("id", &cleared)]).await;
     client.ok("DeleteContext", &[("id", &deleted)]).await;
     client.wait_available(&cleared).await;
     wait_for(|| blobs(folder.path()) == 20).await;
+    wait_for(|| contents(folder.path()) == 20).await;
     client
         .ok(
             "DeleteContextFile",
             &[("contextId", &kept), ("filePath", "/d0/0")],
         )
         .await;
-    client.upload(&kept, "/d0/3", "overwritten").await;
+    client.upload(&kept, "/d0/3", large(b'y')).await;
     wait_for(|| blobs(folder.path()) == 19).await;
-    assert_eq!(client.download(&kept, "/d0/3").await, b"overwritten");
+    assert_eq!(client.download(&kept, "/d0/3").await, large(b'y'));
+    client
+        .ok(
+            "DeleteContextFile",
+            &[("contextId", &kept), ("filePath", "/d0/0-small")],
+        )
+        .await;
+    client.upload(&kept, "/d0/3-small", "overwritten").await;
+    assert_eq!(contents(folder.path()), 19);
+}
+
+/// How many small contents are in the database.
+fn contents(folder: &Path) -> i64 {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = Connection::open_with_flags(folder.join("agb.sqlite3"), flags).unwrap();
+    db.query_row("SELECT count(*) FROM contents", [], |row| row.get(0))
+        .unwrap()
 }
 
 #[tokio::test]
@@ -120,7 +140,7 @@ async fn a_clear_goes_on_after_a_restart_in_the_middle() {
     };
     let (server, client) = start_with(long()).await;
     let id = client.create("c").await;
-    client.upload(&id, "/a", "x").await;
+    client.upload(&id, "/a", large(b'x')).await;
     client.ok("ClearContext", &[("id", &id)]).await;
     drop(server);
     let (server, client) = start_with(long()).await;

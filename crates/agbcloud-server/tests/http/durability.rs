@@ -3,7 +3,7 @@
 use agbcloud_server::{Server, StartError};
 
 use crate::client::{Client, KEY, start_in};
-use crate::objects::{blobs, wait_for};
+use crate::objects::{blobs, large, wait_for};
 use crate::raw;
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_newer_store_and_a_broken_one_are_refused() {
             error,
             StartError::NewerSchema {
                 found: 99,
-                known: 2
+                known: 3
             }
         ),
         "{error}"
@@ -129,7 +129,7 @@ async fn what_a_killed_process_left_is_swept_up() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
-    client.upload(&id, "/kept", "kept").await;
+    client.upload(&id, "/kept", large(b'k')).await;
     server.shutdown().await;
     let orphans = [
         "blobs/00/0123456789ab-00",
@@ -142,7 +142,7 @@ async fn what_a_killed_process_left_is_swept_up() {
     assert_eq!(blobs(folder.path()), 4);
     let (_server, client) = start_in(folder.path()).await;
     wait_for(|| blobs(folder.path()) == 1).await;
-    assert_eq!(client.download(&id, "/kept").await, b"kept");
+    assert_eq!(client.download(&id, "/kept").await, large(b'k'));
 }
 
 #[tokio::test]
@@ -158,6 +158,7 @@ async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
     let client = Client::new(server.url(), key);
     let id = client.create("c").await;
     client.upload(&id, "/path-of-the-file", "x").await;
+    client.upload(&id, "/path-of-the-file-2", large(b'x')).await;
     server.shutdown().await;
     assert!(
         !folder.path().join("agb.sqlite3-wal").exists(),

@@ -28,6 +28,8 @@ mod raw;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod small;
+#[cfg(test)]
 mod tenants;
 #[cfg(test)]
 mod urls;

@@ -1,5 +1,7 @@
 //! GET and HEAD: a file or a part of it, inert in a browser.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
@@ -16,7 +18,7 @@ use crate::http::App;
 use crate::http::conditions::{self, Download};
 use crate::http::range::{self, Asked};
 use crate::http::xml::ObjectFailure;
-use crate::metadata::{File, FileKey};
+use crate::metadata::{Content, File, FileKey};
 
 /// How often a file may be replaced between finding it and opening it.
 const ATTEMPTS: usize = 16;
@@ -27,8 +29,14 @@ pub(super) async fn get(
     request: &Parts,
 ) -> Result<Response, ObjectFailure> {
     for _ in 0..ATTEMPTS {
-        let file = app.metadata.file(key).await?;
-        match answer(app, key, &file, request).await {
+        // Who asks for the head alone does not need the content.
+        let (file, content) = if request.method == Method::HEAD {
+            (app.metadata.file(key).await?, None)
+        } else {
+            let (file, content) = app.metadata.open_file(key).await?;
+            (file, Some(content))
+        };
+        match answer(app, key, &file, content, request).await {
             // The file was replaced a moment ago, and the worker was quick: there is a newer one.
             Err(Trouble::Replaced) => {}
             Err(Trouble::Failure(failure)) => return Err(failure),
@@ -54,6 +62,7 @@ async fn answer(
     app: &App,
     key: &FileKey,
     file: &File,
+    content: Option<Content>,
     request: &Parts,
 ) -> Result<Response, Trouble> {
     let headers = &request.headers;
@@ -91,16 +100,31 @@ async fn answer(
             format!("bytes {}-{}/{}", part.start, part.end - 1, file.size),
         ));
     }
-    let body = if request.method == Method::HEAD || part.is_empty() {
-        Body::empty()
-    } else {
-        match app.blobs.read(&file.blob, part).await {
-            Ok(chunks) => Body::from_stream(chunks),
-            Err(BlobError::Missing) => return Err(Trouble::Replaced),
-            Err(error) => return Err(ObjectFailure::from(error).into()),
-        }
+    let body = match content {
+        Some(content) if !part.is_empty() => body(app, content, part).await?,
+        _ => Body::empty(),
     };
     Ok(response(status, body, &lines))
+}
+
+async fn body(app: &App, content: Content, part: Range<u64>) -> Result<Body, Trouble> {
+    match content {
+        Content::Small(bytes) => {
+            let within = |at: u64| usize::try_from(at).ok().filter(|at| *at <= bytes.len());
+            match (within(part.start), within(part.end)) {
+                (Some(start), Some(end)) => Ok(Body::from(bytes.slice(start..end))),
+                _ => {
+                    tracing::error!("the content of a small file is shorter than it");
+                    Err(ObjectFailure::internal().into())
+                }
+            }
+        }
+        Content::Blob(blob) => match app.blobs.read(&blob, part).await {
+            Ok(chunks) => Ok(Body::from_stream(chunks)),
+            Err(BlobError::Missing) => Err(Trouble::Replaced),
+            Err(error) => Err(ObjectFailure::from(error).into()),
+        },
+    }
 }
 
 /// What names the version of a file, also in an answer without its bytes.

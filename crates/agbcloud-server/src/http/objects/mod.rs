@@ -1,6 +1,7 @@
 //! The object leg: the bytes of files, through presigned URLs.
 
 mod download;
+mod incoming;
 mod upload;
 
 use std::sync::Arc;

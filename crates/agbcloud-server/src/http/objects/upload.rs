@@ -1,4 +1,5 @@
-//! PUT: bytes first, made durable, then one transaction that publishes them.
+//! PUT: the bytes of a large file first, made durable, then one transaction that publishes them. Those of a small
+//! file are part of that transaction.
 
 use std::sync::Arc;
 
@@ -13,12 +14,13 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 use super::CRC64;
-use crate::blobs::Upload;
+use super::incoming::Incoming;
 use crate::http::body::{self, Broken};
 use crate::http::xml::ObjectFailure;
 use crate::http::{App, conditions};
-use crate::metadata::{Conditions, FileKey, StoreError};
+use crate::metadata::{Conditions, Content, FileKey, StoreError};
 use crate::signing::same;
+use crate::sums::Sums;
 
 pub(super) async fn put(
     app: Arc<App>,
@@ -39,7 +41,7 @@ pub(super) async fn put(
         return Err(ObjectFailure::precondition());
     }
 
-    let mut upload = app.blobs.upload()?;
+    let mut upload = Incoming::begin(&app.blobs, length)?;
     if let Err(failure) = receive(&app, &mut upload, body, length, digest).await {
         upload.abort().await;
         return Err(failure);
@@ -111,7 +113,7 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, ObjectFailure> {
 /// Takes the body in, and checks that it is what was announced.
 async fn receive(
     app: &App,
-    upload: &mut Upload,
+    upload: &mut Incoming,
     body: &mut Body,
     length: u64,
     digest: Option<[u8; 16]>,
@@ -124,6 +126,10 @@ async fn receive(
                 Broken::Idle => ObjectFailure::timeout(),
             })?
     {
+        // Hyper ends a body where its length does; what is gathered in memory does not rest on that alone.
+        if upload.size() + bytes.len() as u64 > length {
+            return Err(ObjectFailure::incomplete());
+        }
         upload.write(bytes).await?;
     }
     if upload.size() != length {
@@ -135,25 +141,19 @@ async fn receive(
     }
 }
 
-/// What an uploader can hold against what it sent.
-struct Sums {
-    etag: String,
-    crc64: u64,
-}
-
-/// Makes the bytes durable and then the file.
+/// Makes the bytes durable and then the file. What is returned an uploader can hold against what it sent.
 async fn publish(
     app: Arc<App>,
     key: FileKey,
-    upload: Upload,
+    upload: Incoming,
     conditions: Conditions,
 ) -> Result<Sums, ObjectFailure> {
     let file = upload.finish().await?;
-    let blob = file.blob.clone();
-    let sums = Sums {
-        etag: file.etag.clone(),
-        crc64: file.crc64,
+    let blob = match &file.content {
+        Content::Small(_) => None,
+        Content::Blob(blob) => Some(blob.clone()),
     };
+    let sums = file.sums.clone();
     match app
         .metadata
         .put_file(&key, file, conditions, app.now())
@@ -169,6 +169,7 @@ async fn publish(
             // Only where it is certain that no row names the blob. A commit that failed may still turn out to
             // be on disk; then the next start decides.
             if matches!(error, StoreError::Stale | StoreError::Precondition)
+                && let Some(blob) = blob
                 && let Err(error) = app.blobs.delete(&blob).await
             {
                 tracing::warn!(%error, "a refused upload left its bytes behind; the next start removes them");

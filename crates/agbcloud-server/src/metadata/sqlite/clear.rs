@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::files::bury;
+use super::content::{self, Kept};
 use crate::metadata::{Clear, Result};
 
 /// So many rows of a tree go in one transaction: few enough that uploads in between do not wait long.
@@ -17,16 +17,16 @@ pub(super) fn collect(db: &Connection) -> Result<bool> {
         .query_map([TREES], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;
     for tree in &trees {
-        let blobs = db
+        let taken = db
             .prepare_cached(
                 "DELETE FROM entries WHERE tree = ?1 AND (parent, name, folder) IN
                      (SELECT parent, name, folder FROM entries WHERE tree = ?1 LIMIT ?2)
-                 RETURNING blob",
+                 RETURNING blob, small",
             )?
-            .query_map(params![tree, BATCH], |row| row.get(0))?
-            .collect::<rusqlite::Result<Vec<Option<String>>>>()?;
-        for blob in blobs.iter().flatten() {
-            bury(db, blob)?;
+            .query_map(params![tree, BATCH], |row| Kept::of(row, 0))?
+            .collect::<rusqlite::Result<Vec<Kept>>>()?;
+        for kept in taken {
+            content::release(db, kept)?;
         }
         let left = db
             .prepare_cached("SELECT 1 FROM entries WHERE tree = ?1 LIMIT 1")?

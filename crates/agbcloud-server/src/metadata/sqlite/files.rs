@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::content::{self, Kept};
 use super::contexts::place;
 use crate::clock::Micros;
 use crate::metadata::{
-    Conditions, Entry, File, FileKey, FilePage, NewFile, Result, State, StoreError,
+    Conditions, Content, Entry, File, FileKey, FilePage, NewFile, Result, State, StoreError,
 };
 use crate::names::{FilePath, FolderPath};
 use crate::random::alphanumeric;
@@ -64,23 +65,30 @@ fn signed_tree(db: &Connection, key: &FileKey) -> Result<(i64, State)> {
 
 pub(super) fn file(db: &Connection, key: &FileKey) -> Result<File> {
     let (tree, _) = signed_tree(db, key)?;
-    find(db, tree, &key.path)?.ok_or(StoreError::NoFile)
+    let (file, _) = find(db, tree, &key.path)?.ok_or(StoreError::NoFile)?;
+    Ok(file)
 }
 
-fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<File>> {
+pub(super) fn open(db: &Connection, key: &FileKey) -> Result<(File, Content)> {
+    let (tree, _) = signed_tree(db, key)?;
+    let (file, kept) = find(db, tree, &key.path)?.ok_or(StoreError::NoFile)?;
+    Ok((file, content::read(db, kept)?))
+}
+
+fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<(File, Kept)>> {
     let mut query = db.prepare_cached(
-        "SELECT size, etag, blob, modified, crc64 FROM entries
+        "SELECT size, etag, modified, crc64, blob, small FROM entries
          WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0",
     )?;
     let found = query
         .query_row(params![tree, path.parent().as_str(), path.name()], |row| {
-            Ok(File {
+            let file = File {
                 size: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
                 etag: row.get(1)?,
-                blob: row.get(2)?,
-                modified: Micros(row.get(3)?),
-                crc64: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-            })
+                modified: Micros(row.get(2)?),
+                crc64: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
+            };
+            Ok((file, Kept::of(row, 4)?))
         })
         .optional()?;
     Ok(found)
@@ -98,18 +106,22 @@ pub(super) fn put(
         return Err(StoreError::Stale);
     }
     let before = find(db, tree, &key.path)?;
-    if !conditions.hold(before.as_ref().map(|file| file.etag.as_str())) {
+    if !conditions.hold(before.as_ref().map(|(file, _)| file.etag.as_str())) {
         return Err(StoreError::Precondition);
     }
-    let size = i64::try_from(new.size)
+    let sums = &new.sums;
+    let size = i64::try_from(sums.size)
         .map_err(|_| StoreError::Failed("the file is too large".to_owned()))?;
     let (parent, name) = (key.path.parent(), key.path.name());
     let replaced = before.is_some();
-    match before {
-        Some(before) => {
-            bury(db, &before.blob)?;
+    if let Some((_, kept)) = before {
+        content::release(db, kept)?;
+    }
+    let kept = content::keep(db, &new.content)?;
+    match replaced {
+        true => {
             db.prepare_cached(
-                "UPDATE entries SET size = ?4, etag = ?5, sha256 = ?6, blob = ?7, modified = ?8, crc64 = ?9
+                "UPDATE entries SET size = ?4, etag = ?5, sha256 = ?6, blob = ?7, modified = ?8, crc64 = ?9, small = ?10
                  WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0",
             )?
             .execute(params![
@@ -117,18 +129,19 @@ pub(super) fn put(
                 parent.as_str(),
                 name,
                 size,
-                new.etag,
-                new.sha256,
-                new.blob,
+                sums.etag,
+                sums.sha256,
+                kept.blob,
                 now.0,
-                new.crc64.cast_signed()
+                sums.crc64.cast_signed(),
+                kept.small
             ])?;
         }
-        None => {
+        false => {
             db.prepare_cached(
                 "INSERT INTO entries (tree, parent, name, folder, id, created, modified, size, etag, sha256, blob,
-                                      crc64)
-                 VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                      crc64, small)
+                 VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
                 tree,
@@ -137,10 +150,11 @@ pub(super) fn put(
                 format!("file-{}", alphanumeric(20)?),
                 now.0,
                 size,
-                new.etag,
-                new.sha256,
-                new.blob,
-                new.crc64.cast_signed()
+                sums.etag,
+                sums.sha256,
+                kept.blob,
+                sums.crc64.cast_signed(),
+                kept.small
             ])?;
             count_child(db, tree, parent, now)?;
         }
@@ -158,27 +172,20 @@ pub(super) fn delete(
 ) -> Result<()> {
     let tree = place(db, tenant, context)?.tree;
     let parent = path.parent();
-    let blob: String = db
+    let kept = db
         .prepare_cached(
-            "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0 RETURNING blob",
+            "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0 RETURNING blob, small",
         )?
-        .query_row(params![tree, parent.as_str(), path.name()], |row| row.get(0))
+        .query_row(params![tree, parent.as_str(), path.name()], |row| Kept::of(row, 0))
         .optional()?
         .ok_or(StoreError::NoFile)?;
-    bury(db, &blob)?;
+    content::release(db, kept)?;
     discount_child(db, tree, parent, now)?;
     touch(db, tenant, context, now)
 }
 
 fn touch(db: &Connection, tenant: &Tenant, context: &str, now: Micros) -> Result<()> {
     super::contexts::touch(db, tenant, context, now)
-}
-
-/// Hands a blob that nothing names any more to the worker.
-pub(super) fn bury(db: &Connection, blob: &str) -> Result<()> {
-    db.prepare_cached("INSERT INTO dead_blobs (blob) VALUES (?1)")?
-        .execute([blob])?;
-    Ok(())
 }
 
 /// Notes a new child of a folder; a folder that had none comes into being, in its own parent too, up to the root.

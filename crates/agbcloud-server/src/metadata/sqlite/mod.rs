@@ -1,6 +1,7 @@
 //! [`Metadata`] in SQLite: one thread writes, a few read, none of them is a thread of the async runtime.
 
 mod clear;
+mod content;
 mod contexts;
 mod files;
 mod readers;
@@ -21,8 +22,8 @@ use tokio::sync::oneshot;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Clear, Conditions, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile, Position,
-    Result, StoreError,
+    Clear, Conditions, Content, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile,
+    Position, Result, StoreError,
 };
 use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
@@ -31,6 +32,8 @@ use crate::signing::{Secret, Tenant};
 pub(crate) use self::schema::{Unusable, VERSION};
 
 const READERS: usize = 4;
+/// Bytes that the write-ahead log keeps between bursts.
+const LOG_KEPT: i64 = 16 * 1024 * 1024;
 /// How long a statement waits for a lock of another connection. Only a checkpoint or a copy of the file holds one.
 const BUSY: Duration = Duration::from_secs(10);
 /// How long closing waits for the threads. They have nothing to do but what was queued.
@@ -148,6 +151,8 @@ fn open_file(path: &Path) -> rusqlite::Result<Connection> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     // Not NORMAL, which may lose the last commits with the power: an acknowledged write stays.
     db.pragma_update(None, "synchronous", "FULL")?;
+    // What a burst of small files has made of the log is given back once it is in the database.
+    db.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
     Ok(db)
 }
 
@@ -301,6 +306,11 @@ impl Metadata for Sqlite {
     async fn file(&self, key: &FileKey) -> Result<File> {
         let key = key.clone();
         self.read(move |db| files::file(db, &key)).await
+    }
+
+    async fn open_file(&self, key: &FileKey) -> Result<(File, Content)> {
+        let key = key.clone();
+        self.read(move |db| files::open(db, &key)).await
     }
 
     async fn put_file(

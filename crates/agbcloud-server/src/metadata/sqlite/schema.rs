@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::signing::Secret;
 
 /// The version of the schema that this binary writes. A store of a later one is refused.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// The steps from each version to the next. Never edited once released: a new version is a new step.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// A *tree* is all the files of one generation of a context. Clearing or deleting a context is leaving its
 /// tree (`doomed`), which a worker then takes apart row by row; so neither depends on how much it holds.
@@ -74,6 +74,16 @@ CREATE TABLE dead_blobs (
 
 /// The CRC-64 of the content, its bits taken for those of a signed number. Files of before have none.
 const VERSION_2: &str = "ALTER TABLE entries ADD COLUMN crc64 INTEGER;";
+
+/// The content of small files: a file has either a blob or one of these. In a table of its own, so that the rows of
+/// listings stay small.
+const VERSION_3: &str = "
+CREATE TABLE contents (
+    pk    INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+ALTER TABLE entries ADD COLUMN small INTEGER;
+";
 
 /// Why a database can't be used.
 #[derive(Debug)]

@@ -1,0 +1,111 @@
+//! Small files are in the database, large ones are blobs, and nobody who asks for them can tell.
+
+use rusqlite::Connection;
+
+use crate::client::{start, start_in};
+use crate::objects::{blobs, large, wait_for};
+
+/// Up to here a content is in the database.
+const SMALL: usize = 32 * 1024;
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at % 251) as u8).collect()
+}
+
+#[tokio::test]
+async fn a_file_looks_the_same_wherever_its_content_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for (_server, client) in [start().await, start_in(folder.path()).await] {
+        let id = client.create("c").await;
+        for length in [0, 1, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL] {
+            let bytes = pattern(length);
+            let put = client.upload_url(&id, "/f").await;
+            let stored = client.put(&put, bytes.clone()).await;
+            assert_eq!(stored.status(), 200);
+            let get = client.download_url(&id, "/f").await;
+            let whole = client.http.get(&get).send().await.unwrap();
+            let head = client.http.head(&get).send().await.unwrap();
+            for name in ["etag", "x-oss-hash-crc64ecma"] {
+                assert_eq!(whole.headers()[name], stored.headers()[name], "{name}");
+                assert_eq!(head.headers()[name], stored.headers()[name], "{name}");
+            }
+            for answer in [&whole, &head] {
+                assert_eq!(answer.status(), 200);
+                assert_eq!(answer.headers()["content-length"], length.to_string());
+            }
+            assert!(whole.bytes().await.unwrap() == bytes, "{length}");
+            assert!(head.bytes().await.unwrap().is_empty());
+            let part = client.http.get(&get).header("range", "bytes=-7");
+            let part = part.send().await.unwrap();
+            if length == 0 {
+                assert_eq!(part.status(), 416);
+            } else {
+                assert_eq!(part.status(), 206);
+                let end = &bytes[length.saturating_sub(7)..];
+                assert_eq!(part.bytes().await.unwrap(), end, "{length}");
+            }
+            assert_eq!(client.list(&id, "/").await.0[0].2, length as i64);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_large_file_touches_the_folder_of_blobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(folder.path()).await;
+    let id = client.create("c").await;
+    let (blobs, away) = (folder.path().join("blobs"), folder.path().join("away"));
+    std::fs::rename(&blobs, &away).unwrap();
+    // Something that nothing can be written into.
+    std::fs::write(&blobs, b"").unwrap();
+    client.upload(&id, "/small", pattern(SMALL)).await;
+    let url = client.upload_url(&id, "/large").await;
+    assert_eq!(client.put(&url, pattern(SMALL + 1)).await.status(), 500);
+    assert_eq!(client.download(&id, "/small").await, pattern(SMALL));
+    std::fs::remove_file(&blobs).unwrap();
+    std::fs::rename(&away, &blobs).unwrap();
+    assert_eq!(client.put(&url, pattern(SMALL + 1)).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_file_can_grow_large_and_small_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(folder.path()).await;
+    let id = client.create("c").await;
+    for _ in 0..2 {
+        client.upload(&id, "/f", "small").await;
+        wait_for(|| blobs(folder.path()) == 0).await;
+        assert_eq!(client.download(&id, "/f").await, b"small");
+        client.upload(&id, "/f", large(1)).await;
+        assert_eq!(client.download(&id, "/f").await, large(1));
+        assert_eq!(blobs(folder.path()), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_from_before_small_files_opens_and_keeps_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, client) = start_in(folder.path()).await;
+    let id = client.create("c").await;
+    client.upload(&id, "/large", large(1)).await;
+    server.shutdown().await;
+    // What version 3 has added, taken away again.
+    let db = Connection::open(folder.path().join("agb.sqlite3")).unwrap();
+    db.execute_batch(
+        "ALTER TABLE entries DROP COLUMN small;
+         DROP TABLE contents;
+         PRAGMA user_version = 2;",
+    )
+    .unwrap();
+    drop(db);
+    for start in 0..2 {
+        let (server, client) = start_in(folder.path()).await;
+        assert_eq!(client.download(&id, "/large").await, large(1));
+        client
+            .upload(&id, &format!("/small-{start}"), "small")
+            .await;
+        assert_eq!(client.download(&id, "/small-0").await, b"small");
+        assert_eq!(client.list(&id, "/").await.1, 2 + start);
+        server.shutdown().await;
+    }
+}
