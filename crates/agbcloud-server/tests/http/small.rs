@@ -94,6 +94,7 @@ async fn a_store_from_before_small_files_opens_and_keeps_its_files() {
     db.execute_batch(
         "ALTER TABLE entries DROP COLUMN small;
          DROP TABLE contents;
+         DROP TABLE marks;
          PRAGMA user_version = 2;",
     )
     .unwrap();

@@ -28,11 +28,19 @@ pub(super) fn collect(db: &Connection) -> Result<bool> {
         for kept in taken {
             content::release(db, kept)?;
         }
+        // Far fewer than entries, so they are gone long before those.
+        db.prepare_cached(
+            "DELETE FROM marks WHERE tree = ?1 AND (parent, level, name, folder) IN
+                 (SELECT parent, level, name, folder FROM marks WHERE tree = ?1 LIMIT ?2)",
+        )?
+        .execute(params![tree, BATCH])?;
         let left = db
             .prepare_cached("SELECT 1 FROM entries WHERE tree = ?1 LIMIT 1")?
             .query_row([tree], |_| Ok(()))
             .optional()?;
         if left.is_none() {
+            db.prepare_cached("DELETE FROM marks WHERE tree = ?1")?
+                .execute([tree])?;
             db.prepare_cached("DELETE FROM trees WHERE pk = ?1 AND doomed = 1")?
                 .execute([tree])?;
         }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::content::{self, Kept};
 use super::contexts::place;
+use super::marks::{self, Key};
 use crate::clock::Micros;
 use crate::metadata::{
     Conditions, Content, Entry, File, FileKey, FilePage, NewFile, Result, State, StoreError,
@@ -35,12 +36,15 @@ pub(super) fn list(
             count,
         });
     }
+    let path = folder.as_str();
+    let (start, skip) = marks::seek(db, marks::Place { tree, path }, offset)?;
     let mut query = db.prepare_cached(
         "SELECT id, name, folder, size, created, modified FROM entries
-         WHERE tree = ?1 AND parent = ?2 ORDER BY name, folder LIMIT ?3 OFFSET ?4",
+         WHERE tree = ?1 AND parent = ?2 AND (name, folder) >= (?3, ?4) ORDER BY name, folder LIMIT ?5 OFFSET ?6",
     )?;
+    let parameters = params![tree, path, start.name, start.folder, limit, skip];
     let entries = query
-        .query_map(params![tree, folder.as_str(), limit, offset], |row| {
+        .query_map(parameters, |row| {
             Ok(Entry {
                 id: row.get(0)?,
                 name: row.get(1)?,
@@ -156,7 +160,7 @@ pub(super) fn put(
                 sums.crc64.cast_signed(),
                 kept.small
             ])?;
-            count_child(db, tree, parent, now)?;
+            count_child(db, tree, parent, name, now)?;
         }
     }
     touch(db, &key.tenant, &key.context, now)?;
@@ -180,7 +184,7 @@ pub(super) fn delete(
         .optional()?
         .ok_or(StoreError::NoFile)?;
     content::release(db, kept)?;
-    discount_child(db, tree, parent, now)?;
+    discount_child(db, tree, parent, path.name(), now)?;
     touch(db, tenant, context, now)
 }
 
@@ -188,19 +192,27 @@ fn touch(db: &Connection, tenant: &Tenant, context: &str, now: Micros) -> Result
     super::contexts::touch(db, tenant, context, now)
 }
 
-/// Notes a new child of a folder; a folder that had none comes into being, in its own parent too, up to the root.
-fn count_child(db: &Connection, tree: i64, folder: FolderPath, now: Micros) -> Result<()> {
-    let mut next = Some(folder);
-    while let Some(folder) = next {
+/// Notes a new file in a folder; a folder that had nothing comes into being, in its own parent too, up to the root.
+fn count_child(
+    db: &Connection,
+    tree: i64,
+    folder: FolderPath,
+    child: &str,
+    now: Micros,
+) -> Result<()> {
+    let mut next = Some((folder, file_key(child)));
+    while let Some((folder, child)) = next {
         let (parent, name) = folder.place();
-        let counted = db
+        let count = db
             .prepare_cached(
                 "UPDATE entries SET child_count = child_count + 1, modified = ?4
-                 WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
+                 WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1 RETURNING child_count",
             )?
-            .execute(params![tree, parent, name, now.0])?;
-        if counted > 0 {
-            return Ok(());
+            .query_row(params![tree, parent, name, now.0], |row| row.get(0))
+            .optional()?;
+        let path = folder.as_str();
+        if let Some(count) = count {
+            return marks::added(db, marks::Place { tree, path }, &child, count);
         }
         db.prepare_cached(
             "INSERT INTO entries (tree, parent, name, folder, id, created, modified, child_count)
@@ -213,15 +225,21 @@ fn count_child(db: &Connection, tree: i64, folder: FolderPath, now: Micros) -> R
             format!("folder-{}", alphanumeric(20)?),
             now.0
         ])?;
-        next = folder.parent();
+        next = folder.parent().map(|above| (above, folder_key(name)));
     }
     Ok(())
 }
 
-/// Notes that a child of a folder went; a folder goes with its last child, in its own parent too, but the root stays.
-fn discount_child(db: &Connection, tree: i64, folder: FolderPath, now: Micros) -> Result<()> {
-    let mut next = Some(folder);
-    while let Some(folder) = next {
+/// Notes that a file of a folder went; a folder goes with its last child, in its own parent too, but the root stays.
+fn discount_child(
+    db: &Connection,
+    tree: i64,
+    folder: FolderPath,
+    child: &str,
+    now: Micros,
+) -> Result<()> {
+    let mut next = Some((folder, file_key(child)));
+    while let Some((folder, child)) = next {
         let (parent, name) = folder.place();
         let left: i64 = db
             .prepare_cached(
@@ -229,6 +247,8 @@ fn discount_child(db: &Connection, tree: i64, folder: FolderPath, now: Micros) -
                  WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1 RETURNING child_count",
             )?
             .query_row(params![tree, parent, name, now.0], |row| row.get(0))?;
+        let path = folder.as_str();
+        marks::removed(db, marks::Place { tree, path }, &child, left)?;
         if left > 0 || folder.is_root() {
             return Ok(());
         }
@@ -236,7 +256,21 @@ fn discount_child(db: &Connection, tree: i64, folder: FolderPath, now: Micros) -
             "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
         )?
         .execute(params![tree, parent, name])?;
-        next = folder.parent();
+        next = folder.parent().map(|above| (above, folder_key(name)));
     }
     Ok(())
+}
+
+fn file_key(name: &str) -> Key {
+    Key {
+        name: name.to_owned(),
+        folder: false,
+    }
+}
+
+fn folder_key(name: &str) -> Key {
+    Key {
+        name: name.to_owned(),
+        folder: true,
+    }
 }

@@ -4,6 +4,7 @@ mod clear;
 mod content;
 mod contexts;
 mod files;
+mod marks;
 mod readers;
 mod schema;
 mod writer;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::marks;
 use crate::signing::Secret;
 
 /// The version of the schema that this binary writes. A store of a later one is refused.
@@ -76,14 +77,26 @@ CREATE TABLE dead_blobs (
 const VERSION_2: &str = "ALTER TABLE entries ADD COLUMN crc64 INTEGER;";
 
 /// The content of small files: a file has either a blob or one of these. In a table of its own, so that the rows of
-/// listings stay small.
+/// listings stay small. And the marks of large folders: see `marks.rs`.
 const VERSION_3: &str = "
 CREATE TABLE contents (
     pk    INTEGER PRIMARY KEY,
     bytes BLOB NOT NULL
 ) STRICT;
 ALTER TABLE entries ADD COLUMN small INTEGER;
+
+CREATE TABLE marks (
+    tree    INTEGER NOT NULL REFERENCES trees (pk),
+    parent  TEXT NOT NULL,
+    level   INTEGER NOT NULL,
+    name    TEXT NOT NULL,
+    folder  INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    PRIMARY KEY (tree, parent, level, name, folder)
+) STRICT, WITHOUT ROWID;
 ";
+/// Since this version large folders have marks.
+const MARKED: i64 = 3;
 
 /// Why a database can't be used.
 #[derive(Debug)]
@@ -108,6 +121,9 @@ pub(crate) fn prepare(db: &mut Connection, new_secret: Secret) -> Result<Secret,
     };
     for migration in &MIGRATIONS[done..] {
         transaction.execute_batch(migration)?;
+    }
+    if found < MARKED {
+        marks::build(&transaction, None).map_err(|error| Unusable::Failed(error.to_string()))?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     let stored: Option<Vec<u8>> = transaction
