@@ -138,8 +138,8 @@ async fn the_plan_is_what_is_done() {
         .plan()
         .await
         .unwrap();
-    let mut changes: Vec<_> = plan
-        .changes()
+    let planned: Vec<_> = plan.changes().collect();
+    let mut changes: Vec<_> = planned
         .iter()
         .map(|planned| (planned.change, planned.path.as_str(), planned.size))
         .collect();
@@ -299,12 +299,14 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
     let plan = plan.await.unwrap();
     let deleted: Vec<_> = plan
         .changes()
-        .iter()
-        .map(|change| (change.change, &*change.path))
+        .map(|change| (change.change, change.path))
         .collect();
     assert_eq!(
         deleted,
-        [(Change::Download, "a"), (Change::DeleteLocal, "gone")]
+        [
+            (Change::Download, "a".to_owned()),
+            (Change::DeleteLocal, "gone".to_owned())
+        ]
     );
 }
 

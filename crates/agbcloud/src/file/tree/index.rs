@@ -19,28 +19,14 @@ pub(super) struct Facts {
 /// facts take as many, so that a million files take some 70 MB; that two of them have both hashes in common is not to be
 /// expected.
 pub(super) struct Index {
-    keys: Keys,
+    keys: [RandomState; 2],
     facts: HashMap<[u64; 2], Packed>,
 }
 
-/// What nobody knows who makes up names.
-struct Keys([RandomState; 2]);
-
-impl Keys {
-    fn new() -> Self {
-        Self([RandomState::new(), RandomState::new()])
-    }
-
-    fn hash(&self, path: &str) -> [u64; 2] {
-        let Self([one, other]) = self;
-        [one.hash_one(path), other.hash_one(path)]
-    }
-}
-
 /// The size, and the nanoseconds since 1970, each with a number that stands for what is not known.
-type Packed = (u64, i64);
+pub(super) type Packed = (u64, i64);
 
-fn packed(facts: Facts) -> Packed {
+pub(super) fn packed(facts: Facts) -> Packed {
     let since = facts
         .modified
         .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
@@ -48,7 +34,7 @@ fn packed(facts: Facts) -> Packed {
     (facts.size.unwrap_or(u64::MAX), nanos.unwrap_or(i64::MIN))
 }
 
-fn unpacked((size, nanos): Packed) -> Facts {
+pub(super) fn unpacked((size, nanos): Packed) -> Facts {
     let since = u64::try_from(nanos).ok().map(Duration::from_nanos);
     Facts {
         size: Some(size).filter(|size| *size != u64::MAX),
@@ -59,34 +45,39 @@ fn unpacked((size, nanos): Packed) -> Facts {
 impl Index {
     pub(super) fn new() -> Self {
         Self {
-            keys: Keys::new(),
+            keys: [RandomState::new(), RandomState::new()],
             facts: HashMap::new(),
         }
     }
 
+    fn key(&self, path: &str) -> [u64; 2] {
+        [self.keys[0].hash_one(path), self.keys[1].hash_one(path)]
+    }
+
     /// Keeps the facts, in place of those that it had of the path.
     pub(super) fn insert(&mut self, path: &str, facts: Facts) {
-        let key = self.keys.hash(path);
+        let key = self.key(path);
         self.facts.insert(key, packed(facts));
     }
 
     pub(super) fn get(&self, path: &str) -> Option<Facts> {
-        self.facts.get(&self.keys.hash(path)).copied().map(unpacked)
+        self.facts.get(&self.key(path)).copied().map(unpacked)
     }
 }
 
-/// Paths that were met. Of each a hash is kept, as in an [`Index`].
+/// Paths that were met. Of each a hash of 64 bits is kept: that two of a million have it in common happens once in forty
+/// million times, and then a file is not deleted, or not fetched and told.
 pub(super) struct Seen {
-    keys: Keys,
+    key: RandomState,
     /// Where the local folder ignores case, so does this.
     folds: bool,
-    paths: HashSet<[u64; 2]>,
+    paths: HashSet<u64>,
 }
 
 impl Seen {
     pub(super) fn new(folds: bool) -> Self {
         Self {
-            keys: Keys::new(),
+            key: RandomState::new(),
             folds,
             paths: HashSet::new(),
         }
@@ -102,10 +93,10 @@ impl Seen {
         self.paths.contains(&self.hash(path))
     }
 
-    fn hash(&self, path: &str) -> [u64; 2] {
+    fn hash(&self, path: &str) -> u64 {
         match self.folds {
-            true => self.keys.hash(&names::folded(path)),
-            false => self.keys.hash(path),
+            true => self.key.hash_one(names::folded(path)),
+            false => self.key.hash_one(path),
         }
     }
 }

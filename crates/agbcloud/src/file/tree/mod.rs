@@ -1,6 +1,7 @@
 //! Many files: a folder of this machine and one of a context, made alike.
 
 mod act;
+mod changes;
 mod filter;
 mod folders;
 mod gate;
@@ -182,7 +183,7 @@ impl SyncDir {
         self
     }
 
-    /// Looks at both sides and does nothing yet. The plan holds each change: some 100 bytes and the path.
+    /// Looks at both sides and does nothing yet. The plan holds each change: its path and 24 bytes.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

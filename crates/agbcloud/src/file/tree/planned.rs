@@ -1,8 +1,8 @@
 //! A plan that can be looked at before it is run.
 
 use super::{
-    Change, FileFailure, Listener, PlannedChange, Setup, SyncReport, act::Actor, plan::Taker,
-    report::KEPT,
+    Change, FileFailure, Listener, PlannedChange, Setup, SyncReport, act::Actor, changes::Changes,
+    plan::Taker, report::KEPT,
 };
 use crate::Result;
 
@@ -13,7 +13,7 @@ use crate::Result;
 pub struct SyncPlan {
     setup: Setup,
     listener: Listener,
-    changes: Vec<PlannedChange>,
+    changes: Changes,
     unchanged: u64,
     skipped: u64,
     failed: u64,
@@ -25,7 +25,7 @@ impl SyncPlan {
         Self {
             setup,
             listener,
-            changes: Vec::new(),
+            changes: Changes::default(),
             unchanged: 0,
             skipped: 0,
             failed: 0,
@@ -34,26 +34,23 @@ impl SyncPlan {
     }
 
     /// What would be done, deletions last.
-    pub fn changes(&self) -> &[PlannedChange] {
-        &self.changes
+    pub fn changes(&self) -> impl ExactSizeIterator<Item = PlannedChange> + '_ {
+        self.changes.iter()
     }
 
     /// Bytes that would be moved, as far as their number is known.
     pub fn bytes(&self) -> u64 {
         let moved = self
             .changes
-            .iter()
-            .filter(|planned| matches!(planned.change, Change::Upload | Change::Download));
-        moved.filter_map(|planned| planned.size).sum()
+            .sizes()
+            .filter(|(change, _)| matches!(change, Change::Upload | Change::Download));
+        moved.filter_map(|(_, size)| size).sum()
     }
 
     /// How many files this would be done with.
     pub fn count(&self, change: Change) -> usize {
-        let same = self
-            .changes
-            .iter()
-            .filter(|planned| planned.change == change);
-        same.count()
+        let sizes = self.changes.sizes();
+        sizes.filter(|(planned, _)| *planned == change).count()
     }
 
     /// Files that are the same on both sides.
@@ -88,7 +85,7 @@ impl SyncPlan {
         for failure in self.failures {
             actor.failed(failure);
         }
-        for change in self.changes {
+        for change in self.changes.iter() {
             actor.change(change).await?;
         }
         actor.finish().await
@@ -97,7 +94,7 @@ impl SyncPlan {
 
 impl Taker for SyncPlan {
     async fn change(&mut self, change: PlannedChange) -> Result<()> {
-        self.changes.push(change);
+        self.changes.push(&change);
         Ok(())
     }
 
