@@ -87,6 +87,10 @@ async fn what_will_fail_again_is_sent_once() {
             ErrorKind::Rejected,
         ),
         (
+            "HTTP/1.1 200 OK\r\ncontent-length: 18\r\n\r\n{\"error\":\"log in\"}",
+            ErrorKind::InvalidResponse,
+        ),
+        (
             "HTTP/1.1 501 No\r\ncontent-length: 0\r\n\r\n",
             ErrorKind::Unavailable,
         ),
@@ -190,4 +194,21 @@ fn the_specification_and_the_sdk_agree_on_what_can_be_repeated() {
     ];
     let known = known.map(|operation| (operation.as_str(), operation.is_idempotent()));
     assert_eq!(BTreeMap::from(known), specified);
+}
+
+/// What is between can lose its way to the service.
+#[tokio::test]
+async fn a_gateways_404_is_no_deletion() {
+    let lost = "HTTP/1.1 404 Not Found\r\ncontent-length: 6\r\n\r\n<html>";
+    let unknown = r#"{"success":false,"code":"InvalidAction.NotFound"}"#;
+    let unknown = format!(
+        "HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{unknown}",
+        unknown.len()
+    );
+    for answer in [lost, &unknown] {
+        let turns = [Turn::ResetsAfterwards, answer.into()];
+        let (agb, _service) = client(turns).await;
+        let error = agb.contexts().delete(&id()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    }
 }

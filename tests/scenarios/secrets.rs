@@ -65,6 +65,8 @@ async fn no_failure_tells_a_key_or_a_signature() {
         KEY.to_owned(),
         "wrong-key-42".to_owned(),
         "secret-signature".to_owned(),
+        "very+secret/one".to_owned(),
+        "very%2Bsecret%2Fone".to_owned(),
     ];
     secrets.push(url.as_str().rsplit('=').next().unwrap().to_owned());
 
@@ -159,7 +161,13 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
             .await
             .unwrap_err(),
     ];
-    let body = "<Error><Code>No</Code><Message>no</Message><SignatureProvided>secret-signature</SignatureProvided></Error>";
+    // A store that repeats what it was asked, in every field.
+    let query = "Expires=1&amp;Signature=very%2Bsecret%2Fone";
+    let body = format!(
+        "<Error><Code>No.very+secret/one</Code><Message>GET /object?{query} has expired (very+secret/one)</Message>\
+         <RequestId>r very%2Bsecret%2Fone</RequestId>\
+         <SignatureProvided>secret-signature</SignatureProvided></Error>"
+    );
     let refusal = format!(
         "HTTP/1.1 403 No\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -171,7 +179,11 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
         "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello",
     ] {
         let store = ScriptedServer::new([answer, answer]).await;
-        let url = PresignedUrl::new(store.url()).unwrap();
+        let url = format!(
+            "{}/object?Expires=1&Signature=very%2Bsecret%2Fone",
+            store.endpoint
+        );
+        let url = PresignedUrl::new(url).unwrap();
         errors.push(files.read("/a").via(url.clone()).await.unwrap_err());
         // An upload needs no body in the answer, so that the last of these is fine for it.
         errors.extend(files.upload("/a", &b"x"[..]).via(url).await.err());

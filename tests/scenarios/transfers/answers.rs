@@ -1,7 +1,7 @@
 //! Transfers against a store that fails in every way: the right bytes or a typed error, and the local target
 //! whole or untouched.
 
-use agbcloud::{DownloadTarget, Error, ErrorKind, Files, PresignedUrl, UploadSource};
+use agbcloud::{DownloadTarget, Error, ErrorKind, Files, PresignedUrl, StoppedBy, UploadSource};
 
 use crate::{
     scripted::ScriptedServer,
@@ -104,6 +104,20 @@ async fn what_the_store_says_of_a_refusal_reaches_the_user() {
         "Download failed: SlowDown: Please slow down (HTTP 503, request r-9)"
     );
     assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn nobody_sleeps_as_long_as_a_store_likes() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    for seconds in ["86400", "99999999999999999999999"] {
+        let busy =
+            format!("HTTP/1.1 503 Busy\r\nretry-after: {seconds}\r\ncontent-length: 0\r\n\r\n");
+        let store = ScriptedServer::new([&busy]).await;
+        let error = download(&files, &store).await.0.unwrap_err();
+        assert_eq!(error.stopped_by(), Some(StoppedBy::Deadline));
+        assert!(error.retry_after() >= Some(std::time::Duration::from_secs(86400)));
+    }
 }
 
 #[tokio::test]

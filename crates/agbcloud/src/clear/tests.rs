@@ -86,6 +86,42 @@ async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
     assert!(start.elapsed() >= Duration::from_secs(5), "{resumed:?}");
 }
 
+/// A service that is asked in vain, or takes its time.
+fn slow(look: Duration) -> Agb {
+    let mut wire = MockContextApi::new();
+    wire.expect_clear_context().returning(|_| ok(()));
+    wire.expect_get_context().returning(move |_| {
+        Box::pin(async move {
+            sleep(look).await;
+            state("available").await
+        })
+    });
+    Agb::on(wire)
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_that_stall_do_not_hold_up_the_end() {
+    for (timeout, interval, end) in [(3, 60, 5), (60, 2, 62), (3, 0, 4)] {
+        let start = Instant::now();
+        let agb = slow(Duration::MAX);
+        let clear = agb.contexts().clear(&id());
+        let clear = clear.timeout(Duration::from_secs(timeout));
+        let error = clear.poll_interval(Duration::from_secs(interval)).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::ClearTimeout);
+        assert_eq!(start.elapsed(), Duration::from_secs(end));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_look_has_time_to_be_answered_whatever_the_interval() {
+    let agb = slow(Duration::from_millis(900));
+    let clear = agb
+        .contexts()
+        .clear(&id())
+        .timeout(Duration::from_millis(500));
+    clear.poll_interval(Duration::ZERO).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_look_that_fails_in_passing_is_repeated() {
     let mut wire = MockContextApi::new();

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::{ContextState, Error, ErrorKind, Operation, Response, Result, clock::Time};
 
+/// How long the look at the deadline may take: as long as the poll interval, within these limits.
+const GRACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+
 /// The waiting for one clear: what the looks so far have shown, and when to look again.
 pub(super) struct Watch {
     handle: ClearHandle,
@@ -82,10 +85,12 @@ impl Watch {
         status
     }
 
-    /// One call, that must answer by the deadline or, if that is close or past, within a poll interval.
+    /// One call, that must answer by the deadline; the one at the deadline gets some time of its own.
     async fn ask(&self) -> Result<Response<ContextState>> {
-        let left = self.deadline.saturating_duration_since(self.time().now());
-        let longest = left.max(self.handle.patience.poll_interval);
+        let longest = match self.over {
+            true => self.handle.patience.poll_interval.clamp(GRACE[0], GRACE[1]),
+            false => self.deadline.saturating_duration_since(self.time().now()),
+        };
         let answer = self.time().within(longest, self.handle.status()).await;
         answer.unwrap_or_else(|| {
             let message = "the look got no answer in time";

@@ -168,6 +168,7 @@ impl ListContexts {
             page_size: self.page_size,
             place,
             seen: HashSet::new(),
+            request_id: None,
         }
     }
 }
@@ -240,6 +241,8 @@ struct ContextSource {
     place: Result<ContextPlace>,
     /// Hashes of the tokens that were used, so that a service that repeats one can't make an endless loop.
     seen: HashSet<u64>,
+    /// Of the page that came last.
+    request_id: Option<String>,
 }
 
 impl ContextSource {
@@ -249,12 +252,13 @@ impl ContextSource {
         loop {
             self.check_new(place.token.as_deref())?;
             let page = fetch(&self.agb, self.page_size, place.token.take()).await?;
-            let had = place.had.min(page.contexts.len());
+            self.request_id = page.request_id().map(str::to_owned);
+            let came = page.contexts.len();
             let page = page.map(|mut page| {
-                page.contexts.drain(..had);
+                place.had.take_from(&mut page.contexts, Self::key);
                 page
             });
-            place.had -= had;
+            let had = came - page.contexts.len();
             place.token.clone_from(&page.next_token);
             if place.token.is_none() {
                 return Ok((page, None));
@@ -272,7 +276,9 @@ impl ContextSource {
             return Ok(());
         }
         let message = "the service gave a page token that it had given before";
-        Err(Error::new(ErrorKind::RepeatedToken, message).with_operation(Operation::ListContexts))
+        Err(Error::new(ErrorKind::RepeatedToken, message)
+            .with_operation(Operation::ListContexts)
+            .with_request_id(self.request_id.clone()))
     }
 }
 
@@ -289,6 +295,10 @@ impl Source for ContextSource {
 
     fn items(page: ContextPage) -> Vec<Context> {
         page.contexts
+    }
+
+    fn key(context: &Context) -> &str {
+        context.id.as_str()
     }
 
     fn place(&self) -> Option<Continuation> {
@@ -396,7 +406,9 @@ mod tests {
             } else {
                 "a"
             };
-            answer(json!({"success": true, "data": contexts(0..1), "nextToken": next}))
+            answer(json!({
+                "success": true, "data": contexts(0..1), "nextToken": next, "requestId": "r-1",
+            }))
         });
         let mut pages = Agb::on(wire).contexts().list().by_page();
         for _ in 0..3 {
@@ -404,6 +416,7 @@ mod tests {
         }
         let error = pages.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RepeatedToken);
+        assert_eq!(error.request_id(), Some("r-1"), "of the page that had it");
         assert!(pages.next().await.is_none());
     }
 

@@ -42,6 +42,11 @@ pub(crate) struct StoreRefusal {
 }
 
 impl Verdict {
+    /// Whether nothing is said at all.
+    pub(crate) fn is_none(&self) -> bool {
+        self.success.is_none() && self.code.is_none() && self.message.is_none()
+    }
+
     /// What an envelope says, read field by field: one of an unexpected type does not hide the others. `None`
     /// for what is no envelope.
     fn read(body: &[u8]) -> Option<Self> {
@@ -87,7 +92,7 @@ impl Error {
         let mut error = Self::new(kind, shown(&verdict.message.unwrap_or_default(), key));
         error.0.status = Some(status);
         error.0.code = code.map(|code| {
-            if is_name(&code) && code != key {
+            if is_name(&code) && redact(&code, key) == code {
                 code
             } else {
                 shown(&code, key)
@@ -166,13 +171,15 @@ impl Error {
         status: u16,
         headers: &HeaderMap,
         refusal: StoreRefusal,
+        secrets: &[String],
         now: SystemTime,
     ) -> Self {
-        let mut error = Self::new(kind, snippet(&refusal.message.unwrap_or_default()));
+        let told = |text: Option<String>| filled(&without(text?, secrets));
+        let mut error = Self::new(kind, told(refusal.message).unwrap_or_default());
         error.0.status = Some(status);
-        error.0.code = refusal.code.as_deref().and_then(filled);
-        let id = refusal.request_id.as_deref().and_then(filled);
-        error.0.request_id = id.or_else(|| request_id(headers));
+        error.0.code = told(refusal.code);
+        let id = told(refusal.request_id);
+        error.0.request_id = id.or_else(|| told(request_id(headers)));
         error.0.retry_after = retry_after(headers, now);
         error
     }
@@ -297,6 +304,14 @@ fn shown(text: &str, key: &str) -> String {
     snippet(&redact(text, key))
 }
 
+/// Takes out what must not be shown.
+fn without(mut text: String, secrets: &[String]) -> String {
+    for secret in secrets {
+        text = text.replace(secret, "***");
+    }
+    text
+}
+
 /// A code as services make them: nothing in it needs to be taken out or cut.
 fn is_name(code: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -321,10 +336,12 @@ fn filled(text: &str) -> Option<String> {
 /// `Retry-After` in either of its forms: seconds, or an HTTP date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // What can't be counted is very long too.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .relaxed_weekday(true)
         .parse_timestamp(value)
         .ok()?;
     SystemTime::from(date)
@@ -387,6 +404,9 @@ mod tests {
         let html = format!("{}secret-key-1", "x".repeat(BODY_START - 5)).leak();
         let error = Error::from_raw(answer(400, html), reading("secret-key-1")).await;
         assert!(!error.body_start().unwrap().contains("secr"));
+        let code = r#"{"success":false,"code":"InvalidApiKey.secret-key-1"}"#;
+        let error = Error::from_raw(answer(401, code), reading("secret-key-1")).await;
+        assert_eq!(error.code(), Some("InvalidApiKey.***"));
         let code = r#"{"success":false,"code":"InvalidContext.NotFound"}"#;
         let error = Error::from_raw(answer(404, code), reading("Invalid")).await;
         assert_eq!(error.code(), Some("InvalidContext.NotFound"));
@@ -431,6 +451,13 @@ mod tests {
             Some(Duration::from_secs(12))
         );
         assert_eq!(retry_after(&headers(&[("retry-after", "soon")]), now), None);
+        let endless = headers(&[("retry-after", "99999999999999999999999")]);
+        assert_eq!(
+            retry_after(&endless, now),
+            Some(Duration::from_secs(u64::MAX))
+        );
+        let wrong_day = headers(&[("retry-after", "Mon, 06 Nov 1994 08:49:37 GMT")]);
+        assert_eq!(retry_after(&wrong_day, now), Some(Duration::from_secs(7)));
     }
 
     #[test]

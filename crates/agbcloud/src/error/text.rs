@@ -28,17 +28,30 @@ pub(crate) fn snippet(text: &str) -> String {
     shown
 }
 
-/// Keys shorter than this are not looked for: `a` stands in every word, and is no secret either.
-const SHORTEST_KEY: usize = 8;
+/// Keys of so many characters are looked for everywhere,
+const LONG_KEY: usize = 8;
+
+/// shorter ones of so many as words of their own: `key` stands in other words. Still shorter ones are no secrets.
+const SHORTEST_KEY: usize = 4;
 
 /// Takes the API key out of a text from outside, in case a gateway echoed the request. It must be done before
 /// the text is cut, since part of a key would not be found.
 pub(crate) fn redact<'a>(text: &'a str, key: &str) -> Cow<'a, str> {
     if key.len() < SHORTEST_KEY || !text.contains(key) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.replace(key, "***"))
+        return Cow::Borrowed(text);
     }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(key) {
+        shown.push_str(before);
+        let in_a_word =
+            shown.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric);
+        let taken_out = key.len() >= LONG_KEY || !in_a_word;
+        shown.push_str(if taken_out { "***" } else { key });
+        rest = after;
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -60,5 +73,12 @@ mod tests {
             "key *** and ***"
         );
         assert_eq!(redact("Invalid.NotFound", "a"), "Invalid.NotFound");
+        assert_eq!(redact("Invalid.NotFound", "Found"), "Invalid.NotFound");
+        assert_eq!(
+            redact("Bearer fobar, foobar", "fobar"),
+            "Bearer ***, foobar"
+        );
+        assert_eq!(redact("fobar", "fobar"), "***");
+        assert_eq!(redact("xkey-0001x", "key-0001"), "x***x");
     }
 }

@@ -4,7 +4,7 @@ use super::{FileEntry, FileWalk, source::FileSource};
 use crate::{
     Agb, ContextId, Continuation, Error, FolderPath, Operation, Response, Result,
     name::checked,
-    page::{FilePlace, Items, Pages, named_stream, page_size},
+    page::{FilePlace, Had, Items, Pages, named_stream, page_size},
 };
 
 /// A listing that has not been sent. From [`Files::list`](crate::Files::list). Order: as the service gives it.
@@ -249,7 +249,8 @@ impl ListFiles {
                 page,
                 page_size: asked,
                 before: u64::from(page.saturating_sub(1)) * u64::from(asked),
-                had: 0,
+                assumed: page > 1,
+                had: Had::default(),
             },
         };
         if place.page == 0 {

@@ -23,7 +23,7 @@ impl FileSource {
 
     /// The next page, without those of its entries that the caller has had.
     pub(super) async fn next_page(self) -> Result<(Response<FilePage>, Option<Self>)> {
-        let place = self.place?;
+        let mut place = self.place?;
         let query = FileQuery {
             context: place.context.clone(),
             folder: place.folder.clone(),
@@ -31,10 +31,9 @@ impl FileSource {
             page_size: place.page_size,
         };
         let mut before = place.before;
-        let page = fetch(&self.agb, query, before).await?.map(|mut page| {
+        let page = fetch(&self.agb, query, &place).await?.map(|mut page| {
             before = before.saturating_add(page.entries.len() as u64);
-            // A folder that shrank meanwhile can have less here than was had.
-            page.entries.drain(..place.had.min(page.entries.len()));
+            place.had.take_from(&mut page.entries, Self::key);
             page
         });
         let next = page.next_page.map(|number| Self {
@@ -42,7 +41,6 @@ impl FileSource {
             place: Ok(FilePlace {
                 page: number,
                 before,
-                had: 0,
                 ..place
             }),
         });
@@ -65,18 +63,25 @@ impl Source for FileSource {
         page.entries
     }
 
+    fn key(entry: &FileEntry) -> &str {
+        match entry.path.as_str() {
+            "" => &entry.name,
+            path => path,
+        }
+    }
+
     fn place(&self) -> Option<Continuation> {
         self.place.as_ref().ok().cloned().map(Continuation::from)
     }
 }
 
-async fn fetch(agb: &Agb, query: FileQuery, before: u64) -> Result<Response<FilePage>> {
-    let (number, size) = (query.page, query.page_size);
+async fn fetch(agb: &Agb, query: FileQuery, place: &FilePlace) -> Result<Response<FilePage>> {
+    let number = query.page;
     let what = (Operation::DescribeContextFiles, &query.context);
     let response = call(agb, what, |api| api.list_files(query.clone())).await?;
     let request_id = response.request_id().map(str::to_owned);
     Ok(response.map(|page| {
-        let more = has_more(page.entries.len(), size, before, page.total_count);
+        let more = has_more(page.entries.len(), place, page.total_count);
         FilePage {
             next_page: if more { number.checked_add(1) } else { None },
             page_number: number,
@@ -112,9 +117,14 @@ impl FromEnvelope for FilePage {
 
 /// Whether there is a page after this one. The count tells; an empty page is always the last, so that a folder that
 /// shrinks meanwhile ends. Without a count, a page that is not full is the last.
-fn has_more(entries: usize, size: u32, before: u64, total: Option<u64>) -> bool {
+fn has_more(entries: usize, place: &FilePlace, total: Option<u64>) -> bool {
     match total {
-        Some(total) => entries > 0 && before.saturating_add(entries as u64) < total,
-        None => entries >= size as usize,
+        None => entries >= place.page_size as usize,
+        Some(_) if entries == 0 => false,
+        Some(total) => {
+            let so_far = place.before.saturating_add(entries as u64);
+            // Where the service gives fewer on a page than were asked for, more than there are seem to have come.
+            so_far < total || (place.assumed && so_far > total)
+        }
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// Bytes of an error's XML that are read.
 const ERROR_LIMIT: usize = 16 * 1024;
 
+/// Values of a presigned URL's query that are shorter than this are no signatures.
+const SHORTEST_SECRET: usize = 8;
+
 /// What of an object is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Ask {
@@ -66,30 +69,30 @@ impl Store {
     ) -> Result<Response> {
         let url = parsed(url)?;
         let span = trace::presigned(Operation::Upload, &url);
-        let request = self.client.put(url);
+        let request = self.client.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
-        trace::told(self.send(request), span).await
+        trace::told(self.send(request, &url), span).await
     }
 
     pub(super) async fn get(&self, url: &PresignedUrl, ask: &Ask) -> Result<Response> {
         let url = parsed(url)?;
         let span = trace::presigned(Operation::Download, &url);
-        let mut request = self.client.get(url);
+        let mut request = self.client.get(url.clone());
         if let Some(range) = &ask.range {
             request = request.header(RANGE, range);
         }
         if let Some(etag) = &ask.if_match {
             request = request.header(IF_MATCH, etag);
         }
-        trace::told(self.send(request), span).await
+        trace::told(self.send(request, &url), span).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response> {
+    async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response> {
         let response = request.send().await.map_err(Error::from_transport)?;
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(refusal(response, &self.time).await)
+            Err(refusal(response, &secrets(url), &self.time).await)
         }
     }
 }
@@ -98,7 +101,22 @@ fn parsed(url: &PresignedUrl) -> Result<Url> {
     Url::parse(url.as_str()).map_err(|_| Error::invalid_argument("the presigned URL is no URL"))
 }
 
-async fn refusal(mut response: Response, time: &Time) -> Error {
+/// What of a presigned URL must not be shown, longest first: its query and the values in it, as they are written and as
+/// they are meant.
+fn secrets(url: &Url) -> Vec<String> {
+    let query = url.query().unwrap_or_default();
+    let written = query
+        .split('&')
+        .filter_map(|pair| Some(pair.split_once('=')?.1.to_owned()));
+    let meant = url.query_pairs().map(|(_, value)| value.into_owned());
+    let whole = std::iter::once(query.to_owned());
+    let mut secrets: Vec<String> = whole.chain(written).chain(meant).collect();
+    secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+async fn refusal(mut response: Response, secrets: &[String], time: &Time) -> Error {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         body.extend_from_slice(&chunk[..chunk.len().min(ERROR_LIMIT - body.len())]);
@@ -119,6 +137,7 @@ async fn refusal(mut response: Response, time: &Time) -> Error {
         response.status().as_u16(),
         response.headers(),
         refusal,
+        secrets,
         time.system_time(),
     )
 }

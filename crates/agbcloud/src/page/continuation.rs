@@ -2,15 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::had::Had;
 use crate::{ContextId, Error, FolderPath, Result};
 
 /// Where a listing that was broken off goes on, in this process or another: keep it in any format of serde.
 ///
 /// From `continuation()` of the streams of pages and of items; for `start_at` of the same kind of listing. It
-/// names the page that comes next and how many of its items the caller has had, so it never passes over an item
-/// that the caller has not had. That count is of the page as it was: if the listing changes before it is
-/// taken up again, what moved within that one page, and within numbered pages behind it, can come twice or be
-/// passed over, as it can between any two pages.
+/// names the page that comes next and those of its items that the caller has had, so it never passes over an item of it
+/// that the caller has not had, whatever was deleted or made meanwhile. What moves from one numbered page to
+/// another can come twice or be passed over, as it can between any two pages. For each item that was had of the page it
+/// takes some 20 characters.
 ///
 /// A listing of contexts can also go on at the bare text of a page token, which turns into this.
 ///
@@ -50,7 +51,8 @@ pub(crate) struct ContextPlace {
     /// `None` is the start.
     pub(crate) token: Option<String>,
     /// Items behind the token that the caller has had.
-    pub(crate) had: usize,
+    #[serde(default, skip_serializing_if = "Had::is_empty")]
+    pub(crate) had: Had,
 }
 
 /// A place in a listing of files. A page's number says something only with the page size.
@@ -62,18 +64,22 @@ pub(crate) struct FilePlace {
     pub(crate) page_size: u32,
     /// Items on the pages before, counted as they came: a service may give fewer on a page than were asked for.
     pub(crate) before: u64,
+    /// That is the number that was asked for: what came is not known.
+    #[serde(default)]
+    pub(crate) assumed: bool,
     /// Items of the page that the caller has had.
-    pub(crate) had: usize,
+    #[serde(default, skip_serializing_if = "Had::is_empty")]
+    pub(crate) had: Had,
 }
 
 impl Continuation {
-    /// The place as many items further on, in the same page.
-    pub(crate) fn after(mut self, items: usize) -> Self {
+    /// The place behind these items of the same page.
+    pub(crate) fn after(mut self, items: &Had) -> Self {
         let had = match &mut self.0 {
             Place::Contexts(place) => &mut place.had,
             Place::Files(place) => &mut place.had,
         };
-        *had = had.saturating_add(items);
+        had.join(items);
         self
     }
 
@@ -117,7 +123,11 @@ impl From<FilePlace> for Continuation {
 impl From<String> for Continuation {
     fn from(token: String) -> Self {
         let token = Some(token).filter(|token| !token.is_empty());
-        ContextPlace { token, had: 0 }.into()
+        let place = ContextPlace {
+            token,
+            ..ContextPlace::default()
+        };
+        place.into()
     }
 }
 

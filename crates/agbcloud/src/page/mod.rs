@@ -3,6 +3,7 @@
 
 mod ahead;
 mod continuation;
+mod had;
 #[cfg(test)]
 mod properties;
 mod stream;
@@ -11,6 +12,7 @@ use crate::{Error, Result};
 
 pub use continuation::Continuation;
 pub(crate) use continuation::{ContextPlace, FilePlace};
+pub(crate) use had::Had;
 pub(crate) use stream::{Items, Pages, Source};
 
 /// Items in one page when nothing else is said.

@@ -316,3 +316,91 @@ async fn the_empty_token_is_the_start() {
         assert_eq!(page.unwrap().contexts.len(), expected);
     }
 }
+
+/// A page of what is left of ten contexts or files, from the token or the page number on.
+fn survivors(gone: &[usize]) -> MockContextApi {
+    let left: Vec<usize> = (0..10).filter(|n| !gone.contains(n)).collect();
+    let (contexts, files) = (left.clone(), left);
+    let mut wire = MockContextApi::new();
+    wire.expect_list_contexts().returning(move |query| {
+        let from: usize = query.token.map_or(0, |token| token.parse().unwrap());
+        let mut rest = contexts.iter().filter(|n| **n >= from);
+        let page: Vec<_> = rest.by_ref().take(query.page_size as usize).collect();
+        let data: Vec<Value> = page
+            .iter()
+            .map(|n| json!({"id": format!("SdkCtx-{n}"), "name": format!("n{n}")}))
+            .collect();
+        let next = rest.next().map(ToString::to_string);
+        answer(json!({"success": true, "data": data, "nextToken": next}))
+    });
+    wire.expect_list_files().returning(move |query| {
+        let size = query.page_size as usize;
+        let page = files.chunks(size).nth(query.page as usize - 1);
+        let data: Vec<Value> = page
+            .unwrap_or_default()
+            .iter()
+            .map(|n| json!({"filePath": format!("/n{n}"), "fileType": "file"}))
+            .collect();
+        answer(json!({"success": true, "data": data, "count": files.len()}))
+    });
+    wire
+}
+
+proptest! {
+    /// Whoever lists and deletes as he goes misses nothing of the page that he was in.
+    #[test]
+    fn nothing_is_passed_over_when_items_vanish_before_it_is_taken_up_again(
+        had in 1_usize..10, gone in prop::collection::btree_set(0_usize..10, 0..10), again in 1_u32..11,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let gone: Vec<usize> = gone.into_iter().collect();
+        let unseen = (had..10).filter(|n| !gone.contains(n));
+        let unseen: Vec<String> = unseen.map(|n| format!("n{n}")).collect();
+        let (before, after) = (Agb::on(survivors(&[])), Agb::on(survivors(&gone)));
+        runtime.block_on(async {
+            let mut items = before.contexts().list().page_size(10).by_item();
+            let mut entries = files(&before).list().page_size(10).by_item();
+            for _ in 0..had {
+                items.next().await.unwrap().unwrap();
+                entries.next().await.unwrap().unwrap();
+            }
+            let place = items.continuation().unwrap();
+            let mut rest = after.contexts().list().page_size(again).start_at(place).by_item();
+            let mut names = Vec::new();
+            while let Some(context) = rest.next().await {
+                names.push(context.unwrap().name);
+            }
+            prop_assert_eq!(&names, &unseen);
+
+            let place = entries.continuation().unwrap();
+            let mut rest = files(&after).list().start_at(place).by_item();
+            let mut paths = Vec::new();
+            while let Some(entry) = rest.next().await {
+                paths.push(entry.unwrap().path[1..].to_owned());
+            }
+            prop_assert_eq!(&paths, &unseen);
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn pages_that_are_smaller_than_asked_are_all_found_one_by_one() {
+    let mut wire = MockContextApi::new();
+    wire.expect_list_files().returning(|query| {
+        let start = (query.page as usize - 1) * 10;
+        let data: Vec<Value> = (start..25.min(start + 10))
+            .map(|n| json!({"filePath": format!("/n{n}"), "fileType": "file"}))
+            .collect();
+        answer(json!({"success": true, "data": data, "count": 25}))
+    });
+    let agb = Agb::on(wire);
+    let (mut next, mut found) = (Some(1), 0);
+    while let Some(page) = next {
+        let listing = files(&agb).list().page_size(100).start_at_page(page);
+        let page = listing.send().await.unwrap();
+        found += page.entries.len();
+        next = page.next_page;
+    }
+    assert_eq!(found, 25);
+}

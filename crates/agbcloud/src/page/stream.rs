@@ -7,7 +7,7 @@ use std::{
 
 use futures_core::{FusedStream, Stream, future::BoxFuture};
 
-use super::{Continuation, ahead};
+use super::{Continuation, ahead, had::Had};
 use crate::Result;
 
 /// Where pages come from. It keeps its own place: each fetch gives the page at it and moves on.
@@ -19,6 +19,9 @@ pub(crate) trait Source: Send + Sized + 'static {
     fn fetch(self) -> BoxFuture<'static, Result<(Self::Page, Option<Self>)>>;
 
     fn items(page: Self::Page) -> Vec<Self::Item>;
+
+    /// What an item is known by.
+    fn key(item: &Self::Item) -> &str;
 
     /// Where the next fetch starts; `None` if that would be refused before it is sent.
     fn place(&self) -> Option<Continuation>;
@@ -107,7 +110,7 @@ pub(crate) struct Items<S: Source> {
     /// Where the page started.
     start: Option<Continuation>,
     /// Items of the page that have been delivered.
-    had: usize,
+    had: Had,
 }
 
 impl<S: Source> Items<S> {
@@ -116,7 +119,7 @@ impl<S: Source> Items<S> {
             pages: Pages::new(source, prefetch),
             page: Vec::new().into_iter(),
             start: None,
-            had: 0,
+            had: Had::default(),
         }
     }
 
@@ -124,7 +127,7 @@ impl<S: Source> Items<S> {
         if self.page.len() == 0 {
             return self.pages.continuation();
         }
-        self.start.clone().map(|start| start.after(self.had))
+        self.start.clone().map(|start| start.after(&self.had))
     }
 }
 
@@ -136,7 +139,7 @@ impl<S: Source> Stream for Items<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(item) = self.page.next() {
-                self.had += 1;
+                self.had.add(S::key(&item));
                 return Poll::Ready(Some(Ok(item)));
             }
             let start = self.pages.continuation();
@@ -144,7 +147,7 @@ impl<S: Source> Stream for Items<S> {
                 Some(Ok(page)) => {
                     self.page = S::items(page).into_iter();
                     self.start = start;
-                    self.had = 0;
+                    self.had = Had::default();
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
@@ -212,6 +215,10 @@ mod tests {
 
         fn items(page: Vec<usize>) -> Vec<usize> {
             page
+        }
+
+        fn key(_: &usize) -> &str {
+            ""
         }
 
         fn place(&self) -> Option<Continuation> {
@@ -301,6 +308,10 @@ mod tests {
 
         fn items(page: Vec<usize>) -> Vec<usize> {
             page
+        }
+
+        fn key(_: &usize) -> &str {
+            ""
         }
 
         fn place(&self) -> Option<Continuation> {

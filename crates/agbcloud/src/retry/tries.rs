@@ -58,7 +58,11 @@ impl<'a> Tries<'a> {
             ..
         } = self.with;
         let wait = backoff::wait(policy, self.in_vain, error.retry_after(), jitter);
-        let in_time = self.deadline.is_none_or(|end| time.later(wait) < end);
+        // A transfer has no deadline, but does not sleep longer than a call would.
+        let in_time = match self.deadline {
+            Some(end) => time.later(wait) < end,
+            None => wait <= policy.deadline,
+        };
         match self.may_go_on(&error, retryable, in_time) {
             Ok(price) => self.taken += price,
             Err(stop) => {

@@ -75,14 +75,19 @@ async fn run<T>(
 
 /// Whether what was to be removed is not there.
 fn is_gone(operation: Operation, error: &Error) -> bool {
-    let file = operation == Operation::DeleteContextFile;
-    error.kind() == ErrorKind::NotFound && (!file || is_missing_file(error))
+    match operation {
+        Operation::DeleteContextFile => is_missing_file(error),
+        _ => is_missing(error, "InvalidContext"),
+    }
 }
 
 /// Whether the file is missing, and not its context.
 pub(crate) fn is_missing_file(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound
-        && error
-            .code()
-            .is_some_and(|code| code.starts_with("InvalidFile"))
+    is_missing(error, "InvalidFile")
+}
+
+/// By its code: a gateway that does not know the way says 404 too.
+fn is_missing(error: &Error, what: &str) -> bool {
+    let code = || error.code().is_some_and(|code| code.starts_with(what));
+    error.kind() == ErrorKind::NotFound && code()
 }

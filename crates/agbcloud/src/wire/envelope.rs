@@ -4,7 +4,7 @@ use agbcloud_api::{ResponseValue, types};
 
 use crate::{
     PresignedUrl, Response, Result,
-    error::{Error, Reading, Verdict, request_id},
+    error::{Error, ErrorKind, Reading, Verdict, request_id},
 };
 
 /// What the raw client gives.
@@ -75,8 +75,15 @@ pub(crate) async fn judge<E: Envelope, T>(
         Err(error) => return Err(Error::from_raw(error, reading).await),
     };
     let verdict = response.verdict();
+    let status = response.status().as_u16();
+    if verdict.is_none() {
+        let message = "the answer says neither that the call succeeded nor why it failed: is the endpoint that of the \
+                       service?";
+        return Err(Error::new(ErrorKind::InvalidResponse, message)
+            .with_status(status)
+            .with_request_id(request_id(response.headers())));
+    }
     if verdict.success != Some(true) {
-        let status = response.status().as_u16();
         return Err(Error::from_verdict(
             status,
             response.headers(),
@@ -88,5 +95,6 @@ pub(crate) async fn judge<E: Envelope, T>(
         .request_id
         .filter(|id| !id.is_empty())
         .or_else(|| request_id(response.headers()));
-    Response::new(response.into_inner(), id).try_map(|envelope| read(envelope, reading))
+    Response::new(response.into_inner(), id)
+        .try_map(|envelope| read(envelope, reading).map_err(|error| error.with_status(status)))
 }

@@ -133,7 +133,8 @@ impl Download {
     }
 
     async fn run(self) -> Result<Downloaded> {
-        let Unpublished { done, file } = self.fetch().await?;
+        // In a box: it is large.
+        let Unpublished { done, file } = Box::pin(self.fetch()).await?;
         if let Some(file) = file {
             file.publish().await?;
         }
