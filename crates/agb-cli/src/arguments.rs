@@ -50,6 +50,17 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "URL", env = "AGB_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
 
+    /// Limits, as NAME=VALUE,…: connections, tenant-requests, head-bytes, head-time, idle-time, body-bytes,
+    /// object-bytes, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
+    #[arg(
+        long,
+        value_name = "NAME=VALUE,…",
+        env = "AGB_LIMITS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) limits: String,
+
     /// What to log on stderr: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", env = "AGB_LOG", default_value = "warn")]
     pub(crate) log: tracing_subscriber::filter::LevelFilter,

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
 };
 
-use agbcloud_server::{Server, StartError};
+use agbcloud_server::{Limits, Server, StartError};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{arguments::ServeArguments, exit::Failure, say, stop::Stop};
@@ -21,7 +21,10 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
             "presigned URLs will start with this address, which only this machine understands: give --public-url",
         );
     }
+    let limits = limits(&arguments.limits)?;
+    allow_open_files(limits.connections);
     let mut builder = Server::builder()
+        .limits(limits)
         .data_dir(&arguments.data_dir)
         .listen(address);
     if let Some(url) = arguments.public_url {
@@ -63,6 +66,49 @@ fn announce(url: &str) -> Result<(), Failure> {
         .and_then(|()| stdout.flush())
         .map_err(|error| Failure::other("can't write to stdout", error))
 }
+
+fn limits(text: &str) -> Result<Limits, Failure> {
+    let mut limits = Limits::default();
+    for limit in text.split(',').filter(|limit| !limit.trim().is_empty()) {
+        let (name, value) = limit.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "--limits {limit}: give NAME=VALUE, like connections=100"
+            ))
+        })?;
+        limits
+            .set(name.trim(), value.trim())
+            .map_err(|error| Failure::usage(format!("--limits: {error}")))?;
+    }
+    Ok(limits)
+}
+
+/// Each connection may have a file open: raises the limit of open files as far as it may be raised, and says so
+/// where that is not far enough.
+#[cfg(unix)]
+fn allow_open_files(connections: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    // The database, its readers and the listeners have some open as well.
+    let wanted = 2 * connections as u64 + 64;
+    let mut limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
+    if enough(limit.current) {
+        return;
+    }
+    limit.current = limit
+        .maximum
+        .map(|maximum| maximum.min(wanted))
+        .or(Some(wanted));
+    let raised = setrlimit(Resource::Nofile, limit).is_ok();
+    if !raised || !enough(limit.current) {
+        say::note(format_args!(
+            "{connections} connections may need {wanted} open files, and this process may not have as many: raise its limit (ulimit -n), or lower connections in --limits"
+        ));
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_open_files(_: usize) {}
 
 fn address(text: &str) -> Result<SocketAddr, Failure> {
     let unusable = || {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::clock::{Clock, SystemClock};
 use crate::error::StartError;
 use crate::http::is_key;
+use crate::limits::Limits;
 use crate::server::Server;
 
 /// Login regions that are known unless others are given; the first is the default.
@@ -40,10 +41,9 @@ pub struct ServerBuilder {
     pub(crate) public_url: Option<String>,
     pub(crate) url_ttl: Duration,
     pub(crate) regions: Vec<String>,
-    pub(crate) max_object_size: u64,
+    pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clear_delay: Duration,
-    pub(crate) body_idle: Duration,
 }
 
 impl ServerBuilder {
@@ -55,10 +55,9 @@ impl ServerBuilder {
             public_url: None,
             url_ttl: Duration::from_secs(3600),
             regions: REGIONS.map(str::to_owned).to_vec(),
-            max_object_size: 5 * 1024 * 1024 * 1024,
+            limits: Limits::default(),
             clock: Arc::new(SystemClock),
             clear_delay: Duration::ZERO,
-            body_idle: Duration::from_secs(60),
         }
     }
 
@@ -107,9 +106,15 @@ impl ServerBuilder {
         self
     }
 
-    /// The largest file, in bytes. The default is 5 GiB.
+    /// What it takes on at once, and how long it waits for a client.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The largest file, in bytes. The default is 5 GiB. The same as [`Limits::object_bytes`].
     pub fn max_object_size(mut self, bytes: u64) -> Self {
-        self.max_object_size = bytes;
+        self.limits.object_bytes = bytes;
         self
     }
 
@@ -123,13 +128,6 @@ impl ServerBuilder {
     pub fn clear_delay(mut self, delay: Duration) -> Self {
         // Longer than a year is no test, and would be more than the clock can count.
         self.clear_delay = delay.min(Duration::from_secs(365 * 24 * 3600));
-        self
-    }
-
-    /// How long a body may stand still.
-    #[cfg(test)]
-    pub(crate) fn body_idle(mut self, idle: Duration) -> Self {
-        self.body_idle = idle;
         self
     }
 
@@ -148,6 +146,7 @@ impl ServerBuilder {
         if !self.api_keys.iter().all(|key| is_key(key)) {
             return Err(StartError::InvalidApiKey);
         }
+        self.limits.check()?;
         if !(Duration::from_secs(1)..=MAX_TTL).contains(&self.url_ttl) {
             return Err(StartError::InvalidUrlTtl { ttl: self.url_ttl });
         }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::limits::InvalidLimit;
+
 /// Why [`ServerBuilder::start`](crate::ServerBuilder::start) did not start a server. The message says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -81,6 +83,9 @@ pub enum StartError {
         /// The life asked for.
         ttl: Duration,
     },
+    /// A limit that no server could live within.
+    #[error(transparent)]
+    InvalidLimit(#[from] InvalidLimit),
     /// A login region without a name, or no region at all.
     #[error("give at least one login region, each of 1 to 64 visible ASCII characters")]
     InvalidRegion,

@@ -41,6 +41,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod limits;
 mod metadata;
 mod names;
 mod random;
@@ -52,6 +53,7 @@ pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::error::StartError;
 pub use self::http::{Operation, operations};
+pub use self::limits::{InvalidLimit, Limits};
 pub use self::server::Server;
 
 /// Compiles the README's example.

@@ -16,7 +16,7 @@ use crate::builder::ServerBuilder;
 use crate::clear::{Wake, Worker};
 use crate::connections;
 use crate::error::StartError;
-use crate::http::{App, router};
+use crate::http::{App, Load, router};
 use crate::metadata::Metadata;
 use crate::metadata::sqlite::{Sqlite, Unusable, VERSION};
 use crate::random;
@@ -54,7 +54,8 @@ impl Server {
         self.local_addr
     }
 
-    /// Stops it: no new connections, requests under way get up to ten seconds to end, and everything is closed.
+    /// Stops it: no new connections, requests under way get [some time](crate::Limits::drain_time) to end, and
+    /// everything is closed.
     pub async fn shutdown(mut self) {
         let _ = self.stop.send(true);
         let _ = (&mut self.connections).await;
@@ -103,8 +104,8 @@ impl Server {
             regions: settings.regions,
             public_url,
             url_ttl: settings.url_ttl,
-            max_object_size: settings.max_object_size,
-            body_idle: settings.body_idle,
+            load: Load::new(settings.limits.tenant_requests),
+            limits: settings.limits.clone(),
             wake,
         };
         let (stop, stopping) = watch::channel(false);
@@ -114,6 +115,7 @@ impl Server {
             connections: tokio::spawn(connections::serve(
                 listener,
                 router(Arc::new(app)),
+                settings.limits,
                 stopping,
             )),
             worker: tokio::spawn(worker.run()),

@@ -2,6 +2,9 @@
 #![cfg(feature = "serve")]
 
 mod demo;
+// As test code it may unwrap; clippy tells it by this.
+#[cfg(test)]
+mod load;
 mod serve;
 // As test code it may unwrap; clippy tells it by this.
 #[cfg(test)]

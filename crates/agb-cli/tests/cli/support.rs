@@ -74,9 +74,19 @@ impl Serve {
         Self { child, stderr, url }
     }
 
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal and waits for the end; gives the exit status and what was said on stderr.
-    pub(crate) fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+    pub(crate) fn stop(self, signal: &str) -> (ExitStatus, String) {
         self::signal(signal, self.child.id());
+        self.ended()
+    }
+
+    /// Waits for the end; gives the exit status and what was said on stderr.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         let mut said = String::new();
         self.stderr.read_to_string(&mut said).unwrap();

@@ -12,9 +12,8 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use super::envelope::Failure;
+use crate::limits::Limits;
 
-/// What a control call may bring along: it says everything in its query string.
-const MAX_CONTROL_BODY: usize = 64 * 1024;
 /// How much of a refused body is still taken, so that its sender comes to read the answer.
 const MAX_DRAIN: usize = 16 * 1024 * 1024;
 const MAX_DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -52,24 +51,29 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads the body of a control call, which has to be nothing or JSON.
+/// Reads the body of a control call, which has to be nothing or JSON: it says everything in its query string.
 pub(super) async fn control(
     headers: &HeaderMap,
     mut body: Body,
-    idle: Duration,
+    limits: &Limits,
 ) -> Result<(), Failure> {
-    if content_length(headers).is_some_and(|length| length > MAX_CONTROL_BODY as u64) {
+    let max = limits.body_bytes;
+    if content_length(headers).is_some_and(|length| length > max as u64) {
         drain(headers, body);
-        return Err(Failure::body_too_large());
+        return Err(Failure::body_too_large(max));
     }
     let mut json = Vec::new();
-    while let Some(piece) = next(&mut body, idle).await.map_err(|broken| match broken {
-        Broken::Cut => Failure::unfinished_body(),
-        Broken::Idle => Failure::slow_body(),
-    })? {
-        if json.len() + piece.len() > MAX_CONTROL_BODY {
+    while let Some(piece) =
+        next(&mut body, limits.idle_time)
+            .await
+            .map_err(|broken| match broken {
+                Broken::Cut => Failure::unfinished_body(),
+                Broken::Idle => Failure::slow_body(),
+            })?
+    {
+        if json.len() + piece.len() > max {
             drain(headers, body);
-            return Err(Failure::body_too_large());
+            return Err(Failure::body_too_large(max));
         }
         json.extend_from_slice(&piece);
     }

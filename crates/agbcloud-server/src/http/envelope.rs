@@ -74,12 +74,25 @@ impl Failure {
         )
     }
 
-    pub(super) fn body_too_large() -> Self {
+    pub(super) fn body_too_large(max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestTooLarge",
-            "the body of a control call is at most 65536 bytes: send parameters in the query string and files to a presigned URL",
+            format!(
+                "the body of a control call is at most {max} bytes: send parameters in the query string and files to a presigned URL"
+            ),
         )
+    }
+
+    pub(super) fn throttled() -> Self {
+        Self {
+            header: Some((http::header::RETRY_AFTER, "1")),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Throttling",
+                "too many requests with this key are under way: wait for the seconds in Retry-After, then try again",
+            )
+        }
     }
 
     pub(super) fn unauthorized() -> Self {

@@ -6,6 +6,8 @@ mod conditions;
 mod contexts;
 mod envelope;
 mod files;
+mod held;
+mod load;
 mod objects;
 mod operations;
 mod params;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::auth::is_key;
+pub(crate) use self::load::Load;
 pub use self::operations::{Operation, operations};
 #[cfg(any(fuzzing, test))]
 pub(crate) use self::range::check as check_range;
@@ -24,6 +27,7 @@ pub(crate) use self::router::router;
 use crate::blobs::Blobs;
 use crate::clear::Wake;
 use crate::clock::{Clock, Micros};
+use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::signing::{Signer, Tenant};
 
@@ -40,9 +44,8 @@ pub(crate) struct App {
     /// What presigned URLs begin with, without a slash at the end.
     pub(crate) public_url: String,
     pub(crate) url_ttl: Duration,
-    pub(crate) max_object_size: u64,
-    /// How long a body may not move.
-    pub(crate) body_idle: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) load: Arc<Load>,
     pub(crate) wake: Wake,
 }
 

@@ -9,12 +9,12 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::envelope::Failure;
 use super::operations::{Call, Operation, operations};
 use super::params::Params;
-use super::{App, RequestId, auth, body, objects};
+use super::{App, RequestId, auth, body, held, objects};
 use crate::random;
 use crate::signing::{Tenant, url};
 
@@ -41,6 +41,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             any(move |request| objects::transfer(transfers, request)),
         )
         .fallback(unknown)
+        .layer(middleware::from_fn_with_state(app, sized))
         .layer(middleware::from_fn(answer))
 }
 
@@ -63,6 +64,25 @@ async fn answer(mut request: Request, next: Next) -> Response {
     response
 }
 
+/// Refuses a head that is too large. The connection stops reading at about that size and refuses what is much larger
+/// by itself, so this answers as bare as it does.
+async fn sized(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let headers = request.headers().iter();
+    let size = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
+        .sum::<usize>()
+        + request
+            .uri()
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
+    if size > app.limits.head_bytes {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return response;
+    }
+    next.run(request).await
+}
+
 fn operation_of(path: &str) -> &'static str {
     if path.starts_with(url::PREFIX) {
         return "object";
@@ -76,8 +96,11 @@ fn operation_of(path: &str) -> &'static str {
 async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     match auth::tenant(&app, request.headers()) {
         Ok(tenant) => {
+            let Some(place) = app.load.enter(&tenant) else {
+                return refuse(request, Failure::throttled());
+            };
             request.extensions_mut().insert(tenant);
-            next.run(request).await
+            held::hold(next.run(request).await, place)
         }
         Err(failure) => refuse(request, failure),
     }
@@ -125,7 +148,7 @@ async fn run(
         .cloned()
         .ok_or_else(Failure::unauthorized)?;
     if parts.method != Method::GET {
-        body::control(&parts.headers, body, app.body_idle).await?;
+        body::control(&parts.headers, body, &app.limits).await?;
     }
     let params = Params::parse(operation, parts.uri.query().unwrap_or_default())?;
     (operation.run)(Call {

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONTENT_RANGE, CONTENT_TYPE};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::blobs::BlobError;
@@ -43,6 +43,7 @@ impl ObjectFailure {
         precondition: PRECONDITION_FAILED, "PreconditionFailed", "The file is not as If-Match or If-None-Match demands: look at it again";
         invalid_condition: BAD_REQUEST, "InvalidArgument", "If-Match and If-None-Match take `*` or quoted entity tags";
         not_implemented: NOT_IMPLEMENTED, "NotImplemented", "A header asks for something that this service does not do: send the bytes of the whole file as they are";
+        slow_down: SERVICE_UNAVAILABLE, "SlowDown", "Too many requests of this tenant are under way: wait for the seconds in Retry-After, then try again";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
         unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is about to stop: try again";
     }
@@ -67,6 +68,11 @@ impl ObjectFailure {
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if let Some(size) = self.size
             && let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}"))
         {

@@ -18,6 +18,8 @@ mod files;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod properties;

@@ -12,7 +12,7 @@ use http::Method;
 use http::header::HeaderName;
 
 use super::xml::ObjectFailure;
-use super::{App, body, router};
+use super::{App, body, held, router};
 use crate::metadata::FileKey;
 
 /// The CRC-64 of a whole object, in decimal, by the name that Alibaba's OSS gives it.
@@ -30,8 +30,13 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
         request.method().clone(),
     );
     let (parts, mut body) = request.into_parts();
+    let place = grant
+        .as_ref()
+        .ok()
+        .map(|grant| app.load.enter(&grant.tenant));
     let outcome = match grant {
         Err(refusal) => Err(refusal.into()),
+        Ok(_) if matches!(place, Some(None)) => Err(ObjectFailure::slow_down()),
         Ok(grant) => {
             let key = FileKey {
                 tenant: grant.tenant,
@@ -47,8 +52,9 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
             }
         }
     };
-    outcome.unwrap_or_else(|failure| {
+    let response = outcome.unwrap_or_else(|failure| {
         body::drain(&parts.headers, body);
         failure.into_response(&id)
-    })
+    });
+    held::hold(response, place)
 }

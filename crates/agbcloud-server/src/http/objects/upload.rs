@@ -28,7 +28,7 @@ pub(super) async fn put(
     headers: &HeaderMap,
     body: &mut Body,
 ) -> Result<Response, ObjectFailure> {
-    let length = check_headers(headers, app.max_object_size)?;
+    let length = check_headers(headers, app.limits.object_bytes)?;
     let digest = content_md5(headers)?;
     let conditions = conditions::of_upload(headers)?;
     // Before the bytes come: whoever can't succeed learns it now. What counts is the check in the transaction.
@@ -118,13 +118,12 @@ async fn receive(
     length: u64,
     digest: Option<[u8; 16]>,
 ) -> Result<(), ObjectFailure> {
-    while let Some(bytes) =
-        body::next(body, app.body_idle)
-            .await
-            .map_err(|broken| match broken {
-                Broken::Cut => ObjectFailure::incomplete(),
-                Broken::Idle => ObjectFailure::timeout(),
-            })?
+    while let Some(bytes) = body::next(body, app.limits.idle_time)
+        .await
+        .map_err(|broken| match broken {
+            Broken::Cut => ObjectFailure::incomplete(),
+            Broken::Idle => ObjectFailure::timeout(),
+        })?
     {
         // Hyper ends a body where its length does; what is gathered in memory does not rest on that alone.
         if upload.size() + bytes.len() as u64 > length {
@@ -186,7 +185,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    use crate::Server;
+    use crate::{Limits, Server};
 
     async fn send(server: &Server, request: &str) -> String {
         let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
@@ -199,9 +198,11 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_stands_still_is_given_up() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Server::builder()
-            .data_dir(folder.path())
-            .body_idle(Duration::from_millis(100));
+        let limits = Limits {
+            idle_time: Duration::from_millis(100),
+            ..Limits::default()
+        };
+        let settings = Server::builder().data_dir(folder.path()).limits(limits);
         let server = settings.start().await.unwrap();
         let sdk = async |call: &str| {
             let head = "host: x\r\nauthorization: Bearer k\r\ncontent-length: 0\r\n\r\n";

@@ -1,0 +1,236 @@
+//! Too many, too slow, too large, and what is no HTTP: nobody else suffers from it.
+
+use std::time::Duration;
+
+use agbcloud_server::{InvalidLimit, Limits, Server, StartError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client::{Client, start, start_with, xml_code};
+use crate::raw;
+
+/// Longer than anything here takes, and short of the test's own end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn start_within(set: impl FnOnce(&mut Limits)) -> (Server, Client) {
+    let mut limits = Limits::default();
+    set(&mut limits);
+    start_with(Server::builder().limits(limits)).await
+}
+
+/// What comes until the server closes.
+async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    // A reset is an end as well.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all))
+        .await
+        .expect("the server closes");
+    all
+}
+
+const CALL: &[u8] = b"GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n\r\n";
+
+#[tokio::test]
+async fn beyond_the_limit_a_connection_waits_until_another_ends() {
+    let (server, _) = start_within(|limits| limits.connections = 2).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        stream.write_all(CALL).await.unwrap();
+        assert_eq!(raw::read(&mut stream).await.0, 200);
+        held.push(stream);
+    }
+    let mut waiting = TcpStream::connect(server.local_addr()).await.unwrap();
+    waiting.write_all(CALL).await.unwrap();
+    let mut byte = [0];
+    let silence = tokio::time::timeout(Duration::from_millis(300), waiting.peek(&mut byte)).await;
+    assert!(silence.is_err(), "it is not its turn");
+    held.pop();
+    assert_eq!(raw::read(&mut waiting).await.0, 200);
+}
+
+#[tokio::test]
+async fn heads_that_do_not_end_hold_no_connection() {
+    let (server, client) = start_within(|limits| {
+        limits.connections = 3;
+        limits.head_time = Duration::from_millis(300);
+    })
+    .await;
+    let mut slow = Vec::new();
+    for begun in [&b""[..], b"GET", b"GET /sdk/ListContexts HTTP/1.1\r\nx-"] {
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        stream.write_all(begun).await.unwrap();
+        slow.push(stream);
+    }
+    // Each byte comes soon after the one before; it is the whole that takes too long.
+    let mut dripping = slow.pop().unwrap();
+    let dripped = async {
+        while dripping.write_all(b"a").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dripped)
+        .await
+        .expect("the server closes");
+    for mut stream in slow {
+        until_closed(&mut stream).await;
+    }
+    client.create("c").await;
+}
+
+#[tokio::test]
+async fn a_download_that_nobody_takes_is_cut_and_gives_its_place_back() {
+    const SIZE: usize = 64 * 1024 * 1024;
+    let (server, client) = start_within(|limits| {
+        limits.idle_time = Duration::from_millis(500);
+        limits.tenant_requests = 1;
+    })
+    .await;
+    let id = client.create("c").await;
+    client.upload(&id, "/f", vec![7; SIZE]).await;
+    let url = client.download_url(&id, "/f").await;
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let head = format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", raw::target(&url));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // It has begun, and is the one request that the tenant may have.
+    stream.peek(&mut [0]).await.unwrap();
+    client.fails("ListContexts", &[], 429, "Throttling").await;
+    let freed = async {
+        while client.call("ListContexts", "").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, freed)
+        .await
+        .expect("the server gives up on it");
+    let taken = until_closed(&mut stream).await.len();
+    assert!(taken < SIZE, "{taken}");
+    // Who takes what it gets has all of it.
+    assert_eq!(client.download(&id, "/f").await.len(), SIZE);
+}
+
+#[tokio::test]
+async fn a_tenant_has_so_many_requests_under_way_and_others_have_theirs() {
+    let (server, client) = start_within(|limits| limits.tenant_requests = 1).await;
+    let id = client.create("c").await;
+    let (one, two) = (
+        client.upload_url(&id, "/one").await,
+        client.upload_url(&id, "/two").await,
+    );
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n",
+        raw::target(&one)
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut leave = [0; 25];
+    stream.read_exact(&mut leave).await.unwrap();
+
+    let refused = client.call("ListContexts", "").await;
+    refused.assert_failure(429, "Throttling", "one is under way");
+    assert_eq!(refused.headers["retry-after"], "1");
+    let refused = client.put(&two, "x").await;
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(xml_code(refused).await, (503, "SlowDown".to_owned()));
+    client.with_key("another").create("c").await;
+
+    stream.write_all(b"hello").await.unwrap();
+    assert_eq!(raw::read(&mut stream).await.0, 200);
+    assert_eq!(client.download(&id, "/one").await, b"hello");
+    assert_eq!(client.put(&two, "x").await.status(), 200);
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_a_400_and_hurts_nobody() {
+    let (server, client) = start().await;
+    for bytes in [
+        &b"\r\n\r\nnonsense\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"GET /sdk/ListContexts HTTP/9.9\r\n\r\n",
+        b"GET /sdk/ListContexts HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /sdk/ListContexts HTTP/1.1\r\nx: a\0b\r\n\r\n",
+        b"GET /sdk/ListContexts HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /sdk/ClearContext HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        &[0xff; 300],
+    ] {
+        let (status, text) = raw::exchange(&server, bytes).await;
+        assert_eq!(status, 400, "{:?}: {text}", String::from_utf8_lossy(bytes));
+    }
+    // Who speaks HTTP/2 at once is not answered in HTTP/1.
+    let (status, text) = raw::exchange(&server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert_eq!((status, &*text), (0, ""));
+    client.create("c").await;
+}
+
+#[tokio::test]
+async fn heads_over_the_limit_are_refused_and_those_below_are_not() {
+    let (server, client) = start().await;
+    let with_header = |size: usize| {
+        format!(
+            "GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nx: {}\r\n\r\n",
+            "a".repeat(size)
+        )
+    };
+    assert_eq!(
+        raw::exchange(&server, with_header(60_000).as_bytes())
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        raw::exchange(&server, with_header(70_000).as_bytes())
+            .await
+            .0,
+        431
+    );
+    let many = format!(
+        "GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\n{}\r\n",
+        "x: a\r\n".repeat(200)
+    );
+    assert_eq!(raw::exchange(&server, many.as_bytes()).await.0, 431);
+    let target = format!(
+        "GET /sdk/{} HTTP/1.1\r\nhost: x\r\n\r\n",
+        "a".repeat(66_000)
+    );
+    let (status, _) = raw::exchange(&server, target.as_bytes()).await;
+    assert!([414, 431].contains(&status), "{status}");
+    client.create("c").await;
+}
+
+#[tokio::test]
+async fn sizes_are_limited_as_asked() {
+    let (_server, client) = start_within(|limits| {
+        limits.object_bytes = 10;
+        limits.body_bytes = 2;
+    })
+    .await;
+    let id = client.create("c").await;
+    client.upload(&id, "/f", vec![0; 10]).await;
+    let url = client.upload_url(&id, "/f").await;
+    let refused = client.put(&url, vec![0; 11]).await;
+    assert_eq!(xml_code(refused).await, (413, "EntityTooLarge".to_owned()));
+    let target = format!("/sdk/ClearContext?id={id}");
+    let call = client
+        .request(&reqwest::Method::POST, &target)
+        .bearer_auth(&client.key);
+    let answer = client.send(call.body("{ }")).await;
+    answer.assert_failure(413, "RequestTooLarge", "three bytes");
+}
+
+#[tokio::test]
+async fn limits_that_nobody_could_live_within_are_refused() {
+    let mut limits = Limits::default();
+    limits.connections = 0;
+    let error = Server::builder().limits(limits).start().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StartError::InvalidLimit(InvalidLimit::Value {
+                name: "connections",
+                ..
+            })
+        ),
+        "{error}"
+    );
+}
