@@ -38,6 +38,7 @@ pub struct ServerBuilder {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: SocketAddr,
     pub(crate) api_keys: Vec<String>,
+    pub(crate) key_file: Option<PathBuf>,
     pub(crate) public_url: Option<String>,
     pub(crate) url_ttl: Duration,
     pub(crate) regions: Vec<String>,
@@ -52,6 +53,7 @@ impl ServerBuilder {
             data_dir: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             api_keys: Vec::new(),
+            key_file: None,
             public_url: None,
             url_ttl: Duration::from_secs(3600),
             regions: REGIONS.map(str::to_owned).to_vec(),
@@ -84,6 +86,14 @@ impl ServerBuilder {
     /// Without any, every non-empty key is allowed, and the server listens on loopback addresses only.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_keys.push(key.into());
+        self
+    }
+
+    /// Allows the API keys of a [`KeyFile`](crate::KeyFile), beside those given by [`api_key`](Self::api_key); its
+    /// signing keys sign presigned URLs. The file may change while the server runs: what was written before a request
+    /// came counts for it. One that can't be read any more leaves in force what it said before.
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key_file = Some(path.into());
         self
     }
 
@@ -138,7 +148,8 @@ impl ServerBuilder {
     }
 
     fn check(&self) -> Result<(), StartError> {
-        if self.api_keys.is_empty() && !self.listen.ip().is_loopback() {
+        let open = self.api_keys.is_empty() && self.key_file.is_none();
+        if open && !self.listen.ip().is_loopback() {
             return Err(StartError::KeysRequired {
                 address: self.listen,
             });
@@ -168,6 +179,7 @@ impl fmt::Debug for ServerBuilder {
             .field("data_dir", &self.data_dir)
             .field("listen", &self.listen)
             .field("api_keys", &self.api_keys.len())
+            .field("key_file", &self.key_file)
             .field("public_url", &self.public_url)
             .field("url_ttl", &self.url_ttl)
             .finish_non_exhaustive()

@@ -31,7 +31,7 @@ pub enum StartError {
     },
     /// Without API keys everyone who can reach the server could use it.
     #[error(
-        "{address} can be reached from other machines: give at least one API key, or listen on a loopback address such as 127.0.0.1"
+        "{address} can be reached from other machines: give at least one API key or a key file, or listen on a loopback address such as 127.0.0.1"
     )]
     KeysRequired {
         /// The address asked for.
@@ -40,6 +40,12 @@ pub enum StartError {
     /// An API key that no client could send.
     #[error("an API key has to be of one or more visible ASCII characters without spaces")]
     InvalidApiKey,
+    /// The key file is not there, or not one.
+    #[error("{reason}")]
+    KeyFile {
+        /// What is wrong with it.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Another server, perhaps of another process, works on the folder.
     #[error("the data folder {} is in use by another server: stop that server, or give another folder", path.display())]
     FolderInUse {

@@ -41,6 +41,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod keys;
 mod limits;
 mod metadata;
 mod names;
@@ -48,11 +49,13 @@ mod random;
 mod server;
 mod signing;
 mod sums;
+mod watched;
 
 pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::error::StartError;
 pub use self::http::{Operation, operations};
+pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
 pub use self::server::Server;
 

@@ -17,6 +17,7 @@ use crate::clear::{Wake, Worker};
 use crate::connections;
 use crate::error::StartError;
 use crate::http::{App, Load, router};
+use crate::keys::Keys;
 use crate::metadata::Metadata;
 use crate::metadata::sqlite::{Sqlite, Unusable, VERSION};
 use crate::random;
@@ -76,12 +77,9 @@ impl Server {
         })?;
         let url = format!("http://{local_addr}");
         let (metadata, blobs, secret) = open(settings.data_dir).await?;
-        let signer = Signer::new(&secret);
-        let tenants = settings
-            .api_keys
-            .iter()
-            .map(|key| signer.tenant(key))
-            .collect::<Vec<_>>();
+        let signer = Arc::new(Signer::new(&secret));
+        let keys = Keys::new(&signer, &settings.api_keys, settings.key_file)
+            .map_err(|reason| StartError::KeyFile { reason })?;
         let public_url = settings
             .public_url
             .as_deref()
@@ -99,7 +97,7 @@ impl Server {
             metadata: metadata.clone(),
             blobs,
             signer,
-            tenants: (!tenants.is_empty()).then_some(tenants),
+            keys,
             clock: settings.clock,
             regions: settings.regions,
             public_url,

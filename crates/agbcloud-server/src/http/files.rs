@@ -94,7 +94,7 @@ fn signed_url(call: &Call, method: &Method, context: &Context, path: FilePath) -
     let url = format!(
         "{}{}",
         call.app.public_url,
-        call.app.signer.sign(method, &grant)
+        call.app.keys.ring().sign(method, &grant)
     );
     FileUrl {
         url: Some(url.into()),

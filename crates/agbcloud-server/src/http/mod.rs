@@ -27,17 +27,18 @@ pub(crate) use self::router::router;
 use crate::blobs::Blobs;
 use crate::clear::Wake;
 use crate::clock::{Clock, Micros};
+use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metadata::Metadata;
-use crate::signing::{Signer, Tenant};
+use crate::signing::Signer;
 
 /// What all requests share.
 pub(crate) struct App {
     pub(crate) metadata: Arc<dyn Metadata>,
     pub(crate) blobs: Blobs,
-    pub(crate) signer: Signer,
-    /// Who may call; without a list, whoever has a key.
-    pub(crate) tenants: Option<Vec<Tenant>>,
+    pub(crate) signer: Arc<Signer>,
+    /// Who may call, and what URLs are signed with.
+    pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
     /// The known login regions; the first is the default.
     pub(crate) regions: Vec<String>,

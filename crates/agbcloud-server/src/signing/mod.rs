@@ -1,5 +1,6 @@
 //! Everything that hangs on the secret of the store: tenants, presigned URLs, page tokens.
 
+mod ring;
 pub(crate) mod token;
 pub(crate) mod url;
 
@@ -10,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+pub(crate) use self::ring::Ring;
 use crate::random::hex;
 
 /// The secret that is made on the first start and stays in the store: what it signed stays good over a restart.
@@ -42,26 +44,32 @@ impl From<&str> for Tenant {
 pub(crate) struct Signer {
     tenants: Key,
     tokens: Key,
-    urls: Key,
-    /// Which key signed a URL, for the day when there are two.
-    url_key_id: String,
+    root: Key,
 }
 
 impl Signer {
     pub(crate) fn new(secret: &Secret) -> Self {
         let root = Key(secret.0);
-        let derive = |purpose: &str| Key(root.mac(&[purpose.as_bytes()]));
+        let derive = |purpose: &[u8]| Key(root.mac(&[purpose]));
         Self {
-            tenants: derive("agb tenant v1"),
-            tokens: derive("agb page token v1"),
-            urls: derive("agb url v1"),
-            url_key_id: hex(&root.mac(&[b"agb url key id v1"])[..4]),
+            tenants: derive(b"agb tenant v1"),
+            tokens: derive(b"agb page token v1"),
+            root,
         }
     }
 
     /// The tenant of an API key.
     pub(crate) fn tenant(&self, api_key: &str) -> Tenant {
-        Tenant(hex(&self.tenants.mac(&[api_key.as_bytes()])[..16]).into())
+        self.tenant_of(&[api_key.as_bytes()])
+    }
+
+    /// The tenant of this name. No API key is the same tenant: none has a line break in it.
+    pub(crate) fn named_tenant(&self, name: &str) -> Tenant {
+        self.tenant_of(&[b"name\n", name.as_bytes()])
+    }
+
+    fn tenant_of(&self, parts: &[&[u8]]) -> Tenant {
+        Tenant(hex(&self.tenants.mac(parts)[..16]).into())
     }
 }
 
@@ -114,6 +122,8 @@ mod tests {
         let tenant = signer.tenant("akm-one");
         assert_eq!(tenant, signer.tenant("akm-one"));
         assert_ne!(tenant, signer.tenant("akm-two"));
+        assert_ne!(tenant, signer.named_tenant("akm-one"));
+        assert_eq!(signer.named_tenant("a"), signer.named_tenant("a"));
         assert_ne!(tenant, Signer::new(&Secret([2; 32])).tenant("akm-one"));
         assert_eq!(tenant.as_str().len(), 32);
         assert_eq!(

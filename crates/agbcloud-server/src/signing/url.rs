@@ -12,12 +12,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
-use super::{Signer, Tenant, same};
+use super::{Key, Ring, Tenant, same};
 use crate::clock::Micros;
 use crate::names::FilePath;
 
 /// Where the object leg begins.
 pub(crate) const PREFIX: &str = "/objects/v1/";
+const KEY: &str = "&key=";
 const SIGNATURE: &str = "&signature=";
 
 /// What a presigned URL allows.
@@ -40,7 +41,7 @@ pub(crate) enum Refusal {
     Expired,
 }
 
-impl Signer {
+impl Ring {
     /// The signed request target for a method: path and query.
     pub(crate) fn sign(&self, method: &Method, grant: &Grant) -> String {
         let mut target = format!(
@@ -50,9 +51,9 @@ impl Signer {
             grant.tenant.as_str(),
             grant.generation,
             grant.expires,
-            self.url_key_id,
+            self.current().id,
         );
-        let signature = self.signature(method, &target);
+        let signature = signature(&self.current().key, method, &target);
         target.push_str(SIGNATURE);
         target.push_str(&signature);
         target
@@ -72,11 +73,11 @@ impl Signer {
             method
         };
         let (signed, signature) = target.rsplit_once(SIGNATURE).ok_or(Refusal::Signature)?;
+        let (_, id) = signed.rsplit_once(KEY).ok_or(Refusal::Signature)?;
+        let key = self.find(id, now).ok_or(Refusal::Signature)?;
         // The texts are compared, not the bytes: base64 has more than one text for some bytes.
-        if !same(
-            signature.as_bytes(),
-            self.signature(method, signed).as_bytes(),
-        ) {
+        let expected = self::signature(key, method, signed);
+        if !same(signature.as_bytes(), expected.as_bytes()) {
             return Err(Refusal::Signature);
         }
         let grant = parse(signed).ok_or(Refusal::Signature)?;
@@ -86,19 +87,19 @@ impl Signer {
             Ok(grant)
         }
     }
-
-    fn signature(&self, method: &Method, target: &str) -> String {
-        let mac = self.urls.mac(&[
-            b"AGB1-HMAC-SHA256\n",
-            method.as_str().as_bytes(),
-            b"\n",
-            target.as_bytes(),
-        ]);
-        URL_SAFE_NO_PAD.encode(mac)
-    }
 }
 
-/// Takes a target apart that [`Signer::sign`] has put together.
+fn signature(key: &Key, method: &Method, target: &str) -> String {
+    let mac = key.mac(&[
+        b"AGB1-HMAC-SHA256\n",
+        method.as_str().as_bytes(),
+        b"\n",
+        target.as_bytes(),
+    ]);
+    URL_SAFE_NO_PAD.encode(mac)
+}
+
+/// Takes a target apart that [`Ring::sign`] has put together.
 fn parse(signed: &str) -> Option<Grant> {
     let (path, query) = signed.strip_prefix(PREFIX)?.split_once('?')?;
     let (context, path) = path.split_once('/')?;
@@ -118,15 +119,15 @@ fn parse(signed: &str) -> Option<Grant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signing::Secret;
+    use crate::signing::{Secret, Signer};
 
-    fn signer() -> Signer {
-        Signer::new(&Secret([3; 32]))
+    fn ring() -> Ring {
+        Signer::new(&Secret([3; 32])).ring()
     }
 
     fn grant() -> Grant {
         Grant {
-            tenant: signer().tenant("key"),
+            tenant: Tenant::from("0123456789abcdef"),
             context: "SdkCtx-abcdefghij0123456789".to_owned(),
             generation: 2,
             path: FilePath::parse("/a b/../ü#1".replace("/..", "/%2e%2e").as_str()).unwrap(),
@@ -139,11 +140,11 @@ mod tests {
 
     #[test]
     fn what_was_granted_comes_back_until_it_expires() {
-        let target = signer().sign(&Method::GET, &grant());
-        assert_eq!(signer().verify(&Method::GET, &target, BEFORE), Ok(grant()));
-        assert_eq!(signer().verify(&Method::HEAD, &target, BEFORE), Ok(grant()));
+        let target = ring().sign(&Method::GET, &grant());
+        assert_eq!(ring().verify(&Method::GET, &target, BEFORE), Ok(grant()));
+        assert_eq!(ring().verify(&Method::HEAD, &target, BEFORE), Ok(grant()));
         assert_eq!(
-            signer().verify(&Method::GET, &target, AT_EXPIRY),
+            ring().verify(&Method::GET, &target, AT_EXPIRY),
             Err(Refusal::Expired)
         );
         assert!(
@@ -156,8 +157,8 @@ mod tests {
 
     #[test]
     fn no_other_method_key_or_tampering_passes() {
-        let target = signer().sign(&Method::PUT, &grant());
-        assert_eq!(signer().verify(&Method::PUT, &target, BEFORE), Ok(grant()));
+        let target = ring().sign(&Method::PUT, &grant());
+        assert_eq!(ring().verify(&Method::PUT, &target, BEFORE), Ok(grant()));
         for method in [
             Method::GET,
             Method::HEAD,
@@ -166,12 +167,12 @@ mod tests {
             Method::OPTIONS,
         ] {
             assert_eq!(
-                signer().verify(&method, &target, BEFORE),
+                ring().verify(&method, &target, BEFORE),
                 Err(Refusal::Signature),
                 "{method}"
             );
         }
-        let other = Signer::new(&Secret([4; 32]));
+        let other = Signer::new(&Secret([4; 32])).ring();
         assert_eq!(
             other.verify(&Method::PUT, &target, BEFORE),
             Err(Refusal::Signature)
@@ -193,7 +194,7 @@ mod tests {
             String::new(),
         ] {
             assert_eq!(
-                signer().verify(&Method::PUT, &altered, BEFORE),
+                ring().verify(&Method::PUT, &altered, BEFORE),
                 Err(Refusal::Signature),
                 "{altered}"
             );
@@ -202,14 +203,14 @@ mod tests {
 
     #[test]
     fn every_single_character_counts() {
-        let target = signer().sign(&Method::GET, &grant());
+        let target = ring().sign(&Method::GET, &grant());
         for at in 0..target.len() {
             for replacement in ["", "A", "0", "%", "aa"] {
                 let mut altered = target.clone();
                 altered.replace_range(at..=at, replacement);
                 if altered != target {
                     assert!(
-                        signer().verify(&Method::GET, &altered, BEFORE).is_err(),
+                        ring().verify(&Method::GET, &altered, BEFORE).is_err(),
                         "{altered}"
                     );
                 }

@@ -16,6 +16,8 @@ mod durability;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod load;

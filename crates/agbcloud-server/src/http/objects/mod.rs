@@ -26,7 +26,7 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
         .path_and_query()
         .map_or("", |target| target.as_str());
     let (grant, method) = (
-        app.signer.verify(request.method(), target, app.now()),
+        app.keys.ring().verify(request.method(), target, app.now()),
         request.method().clone(),
     );
     let (parts, mut body) = request.into_parts();

@@ -1,0 +1,170 @@
+//! Keys and signing keys in a file that changes while the server runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use agbcloud_server::{Clock, KeyFile, ManualClock, NewKey, Server, StartError};
+use tempfile::TempDir;
+
+use crate::client::{Client, start_with, xml_code};
+
+const NOW: SystemTime = UNIX_EPOCH;
+
+fn add(path: &Path, tenant: &str) -> NewKey {
+    KeyFile::edit(path, |keys| keys.add(tenant, NOW)).unwrap()
+}
+
+fn revoke(path: &Path, key: &NewKey) {
+    KeyFile::edit(path, |keys| keys.revoke(key.id())).unwrap();
+}
+
+fn key_file() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    (folder, path)
+}
+
+async fn status(client: &Client) -> u16 {
+    client.call("ListContexts", "").await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_tenant_keeps_its_contexts_while_its_keys_come_and_go() {
+    let (_folder, path) = key_file();
+    let first = add(&path, "team-a");
+    let other = add(&path, "team-b");
+    let (_server, client) = start_with(Server::builder().key_file(&path)).await;
+    let with = |key: &NewKey| client.with_key(key.secret());
+    let id = with(&first).create("kept").await;
+    assert_eq!(status(&with(&other)).await, 200);
+    with(&other)
+        .fails("GetContext", &[("id", &id)], 404, "InvalidContext.NotFound")
+        .await;
+
+    let second = add(&path, "team-a");
+    assert_eq!(with(&second).state(&id).await, "available");
+    assert_eq!(with(&first).state(&id).await, "available");
+    revoke(&path, &first);
+    assert_eq!(status(&with(&first)).await, 401);
+    assert_eq!(with(&second).state(&id).await, "available");
+    revoke(&path, &second);
+    assert_eq!(status(&with(&second)).await, 401);
+    let third = add(&path, "team-a");
+    assert_eq!(with(&third).state(&id).await, "available");
+    // A name is no key, and neither is what stands in the file.
+    for wrong in ["team-a", third.id()] {
+        assert_eq!(status(&client.with_key(wrong)).await, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_keys_lets_nobody_in() {
+    let (_folder, path) = key_file();
+    let key = add(&path, "team-a");
+    revoke(&path, &key);
+    let builder = Server::builder()
+        .key_file(&path)
+        .listen("0.0.0.0:0".parse().unwrap());
+    let server = builder.start().await.unwrap();
+    let url = format!("http://127.0.0.1:{}", server.local_addr().port());
+    let client = Client::new(&url, "any-key");
+    assert_eq!(status(&client).await, 401);
+    let key = add(&path, "team-a");
+    assert_eq!(status(&client.with_key(key.secret())).await, 200);
+}
+
+#[tokio::test]
+async fn keys_of_the_file_stand_beside_those_that_were_given() {
+    let (_folder, path) = key_file();
+    let key = add(&path, "akm-given");
+    let builder = Server::builder().key_file(&path).api_key("akm-given");
+    let (_server, client) = start_with(builder).await;
+    let given = client.with_key("akm-given");
+    let id = given.create("mine").await;
+    // A tenant that is named like a key is not the tenant of that key.
+    let named = client.with_key(key.secret());
+    named
+        .fails("GetContext", &[("id", &id)], 404, "InvalidContext.NotFound")
+        .await;
+    assert_eq!(status(&client.with_key("another")).await, 401);
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_leaves_in_force_what_it_said() {
+    let (_folder, path) = key_file();
+    let key = add(&path, "team-a");
+    let (_server, client) = start_with(Server::builder().key_file(&path)).await;
+    let client = client.with_key(key.secret());
+    let good = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "not a key file").unwrap();
+    assert_eq!(status(&client).await, 200);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(status(&client).await, 200);
+    std::fs::write(&path, good).unwrap();
+    revoke(&path, &key);
+    assert_eq!(status(&client).await, 401);
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_without_the_file_that_it_was_given() {
+    let (_folder, path) = key_file();
+    let missing = Server::builder().key_file(&path).start().await.unwrap_err();
+    assert!(matches!(missing, StartError::KeyFile { .. }), "{missing}");
+    std::fs::write(&path, "akm-secret").unwrap();
+    let broken = Server::builder().key_file(&path).start().await.unwrap_err();
+    assert!(broken.to_string().contains("line 1"), "{broken}");
+    assert!(!broken.to_string().contains("akm-secret"), "{broken}");
+}
+
+#[tokio::test]
+async fn urls_of_the_signing_key_before_are_good_until_it_is_retired() {
+    let (folder, path) = key_file();
+    let clock = ManualClock::starting_now();
+    let key = add(&path, "team-a");
+    let builder = || {
+        Server::builder()
+            .key_file(&path)
+            .data_dir(folder.path().join("data"))
+            .clock(Arc::new(clock.clone()))
+    };
+    let (server, client) = start_with(builder()).await;
+    let client = client.with_key(key.secret());
+    let id = client.create("c").await;
+    client.upload(&id, "/f", "x").await;
+    let rotate = || {
+        let overlap = Duration::from_secs(600);
+        KeyFile::edit(&path, |keys| keys.rotate_signing(overlap, clock.now())).unwrap();
+    };
+    let fetch = async |client: &Client, url: &str| {
+        let port = client.url.rsplit(':').next().unwrap();
+        let target = crate::raw::target(url);
+        let url = format!("http://127.0.0.1:{port}{target}");
+        client.http.get(url).send().await.unwrap()
+    };
+    let mut urls = vec![client.download_url(&id, "/f").await];
+    for _ in 0..2 {
+        rotate();
+        urls.push(client.download_url(&id, "/f").await);
+    }
+    let signers: Vec<_> = urls
+        .iter()
+        .map(|url| url.split("&key=").nth(1).unwrap().split('&').next())
+        .collect();
+    assert!(signers[0] != signers[1] && signers[1] != signers[2]);
+    for url in &urls {
+        assert_eq!(fetch(&client, url).await.status(), 200, "{url}");
+    }
+    clock.advance(Duration::from_secs(601));
+    let refused = (403, "SignatureDoesNotMatch".to_owned());
+    for old in &urls[..2] {
+        assert_eq!(xml_code(fetch(&client, old).await).await, refused);
+    }
+    assert_eq!(fetch(&client, &urls[2]).await.status(), 200);
+
+    // It is the same after a restart.
+    server.shutdown().await;
+    let (_server, again) = start_with(builder()).await;
+    assert_eq!(fetch(&again, &urls[2]).await.status(), 200);
+    assert_eq!(xml_code(fetch(&again, &urls[0]).await).await, refused);
+}
