@@ -40,6 +40,9 @@ pub struct ServerBuilder {
     pub(crate) api_keys: Vec<String>,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) public_url: Option<String>,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     pub(crate) url_ttl: Duration,
     pub(crate) regions: Vec<String>,
     pub(crate) limits: Limits,
@@ -55,6 +58,9 @@ impl ServerBuilder {
             api_keys: Vec::new(),
             key_file: None,
             public_url: None,
+            metrics_listen: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             url_ttl: Duration::from_secs(3600),
             regions: REGIONS.map(str::to_owned).to_vec(),
             limits: Limits::default(),
@@ -94,6 +100,21 @@ impl ServerBuilder {
     /// came counts for it. One that can't be read any more leaves in force what it said before.
     pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.key_file = Some(path.into());
+        self
+    }
+
+    /// Speaks TLS alone, by a chain of certificates and its private key, both in PEM. They may be replaced while the
+    /// server runs: each connection is taken in by what is there when it comes.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Where those who watch may ask, in plain HTTP and without a key: `/metrics` for Prometheus, `/health` (the process
+    /// is up) and `/ready` (the store answers). Nothing secret is told, and no tenant named. Not by default.
+    pub fn metrics_listen(mut self, address: SocketAddr) -> Self {
+        self.metrics_listen = Some(address);
         self
     }
 

@@ -46,6 +46,12 @@ pub enum StartError {
         /// What is wrong with it.
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The certificate and its key can't be used.
+    #[error("TLS: {reason}")]
+    Tls {
+        /// What is wrong with them.
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Another server, perhaps of another process, works on the folder.
     #[error("the data folder {} is in use by another server: stop that server, or give another folder", path.display())]
     FolderInUse {

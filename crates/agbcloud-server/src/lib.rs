@@ -44,6 +44,7 @@ mod http;
 mod keys;
 mod limits;
 mod metadata;
+mod metrics;
 mod names;
 mod random;
 mod server;

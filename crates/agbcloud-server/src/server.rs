@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -14,12 +15,16 @@ use tokio::task::JoinHandle;
 use crate::blobs::{Blobs, make_private_folder, sync_folder};
 use crate::builder::ServerBuilder;
 use crate::clear::{Wake, Worker};
-use crate::connections;
+use crate::connections::Connections;
+#[cfg(feature = "tls")]
+use crate::connections::Tls;
 use crate::error::StartError;
 use crate::http::{App, Load, router};
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::metadata::sqlite::{Sqlite, Unusable, VERSION};
+use crate::metrics::{self, Metrics, Traffic};
 use crate::random;
 use crate::signing::{Secret, Signer};
 
@@ -35,7 +40,9 @@ pub struct Server {
     local_addr: SocketAddr,
     metadata: Arc<dyn Metadata>,
     stop: watch::Sender<bool>,
+    metrics_addr: Option<SocketAddr>,
     connections: JoinHandle<()>,
+    watchers: Option<JoinHandle<()>>,
     worker: JoinHandle<()>,
 }
 
@@ -55,11 +62,20 @@ impl Server {
         self.local_addr
     }
 
+    /// The address where `/metrics`, `/health` and `/ready` are, if it was
+    /// [asked for](ServerBuilder::metrics_listen).
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
+    }
+
     /// Stops it: no new connections, requests under way get [some time](crate::Limits::drain_time) to end, and
     /// everything is closed.
     pub async fn shutdown(mut self) {
         let _ = self.stop.send(true);
         let _ = (&mut self.connections).await;
+        if let Some(watchers) = &mut self.watchers {
+            let _ = watchers.await;
+        }
         self.worker.abort();
         let _ = (&mut self.worker).await;
         self.metadata.close();
@@ -75,7 +91,24 @@ impl Server {
             address: settings.listen,
             source,
         })?;
-        let url = format!("http://{local_addr}");
+        #[cfg(feature = "tls")]
+        let tls = settings
+            .tls
+            .map(|(certificate, key)| Tls::new(certificate, key).map(Arc::new))
+            .transpose()
+            .map_err(|reason| StartError::Tls { reason })?;
+        #[cfg(feature = "tls")]
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "http";
+        let url = format!("{scheme}://{local_addr}");
+        let watched = match settings.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let metrics_addr = watched
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok());
         let (metadata, blobs, secret) = open(settings.data_dir).await?;
         let signer = Arc::new(Signer::new(&secret));
         let keys = Keys::new(&signer, &settings.api_keys, settings.key_file)
@@ -93,6 +126,7 @@ impl Server {
             wake: wake.clone(),
             delay: settings.clear_delay,
         };
+        let metrics = Metrics::new();
         let app = App {
             metadata: metadata.clone(),
             blobs,
@@ -104,21 +138,38 @@ impl Server {
             url_ttl: settings.url_ttl,
             load: Load::new(settings.limits.tenant_requests),
             limits: settings.limits.clone(),
+            metrics: metrics.clone(),
             wake,
         };
         let (stop, stopping) = watch::channel(false);
+        let connections = Connections {
+            router: router(Arc::new(app)),
+            limits: settings.limits,
+            traffic: metrics.traffic(),
+            #[cfg(feature = "tls")]
+            tls,
+            stop: stopping,
+        };
+        let watchers = watched.map(|listener| {
+            let watchers = Connections {
+                router: metrics::router(metrics, metadata.clone()),
+                limits: watchers(),
+                traffic: Traffic::default(),
+                #[cfg(feature = "tls")]
+                tls: None,
+                stop: connections.stop.clone(),
+            };
+            tokio::spawn(watchers.serve(listener))
+        });
         let server = Self {
             metadata,
             stop,
-            connections: tokio::spawn(connections::serve(
-                listener,
-                router(Arc::new(app)),
-                settings.limits,
-                stopping,
-            )),
+            connections: tokio::spawn(connections.serve(listener)),
+            watchers,
             worker: tokio::spawn(worker.run()),
             url,
             local_addr,
+            metrics_addr,
         };
         tracing::info!(url = server.url, "started");
         Ok(server)
@@ -129,6 +180,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.connections.abort();
+        if let Some(watchers) = &self.watchers {
+            watchers.abort();
+        }
         self.worker.abort();
         // The threads of the database end what is queued, a matter of milliseconds, and do not need the
         // runtime; so the folder is free for the next server when this returns.
@@ -142,6 +196,17 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("url", &self.url)
             .finish_non_exhaustive()
+    }
+}
+
+/// Those who watch are few, and ask short questions.
+fn watchers() -> Limits {
+    Limits {
+        connections: 64,
+        head_time: Duration::from_secs(10),
+        idle_time: Duration::from_secs(10),
+        drain_time: Duration::from_secs(1),
+        ..Limits::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A stream that gives up on a reader who stands still.
+//! A stream that gives up on a reader who stands still, and counts what passes.
 
 use std::io;
 use std::pin::Pin;
@@ -8,21 +8,31 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::metrics::Traffic;
+
 /// Fails a write that the other side takes nothing of for a while. Reads wait for as long as they are asked to:
 /// what a reader waits for is known further up.
 pub(super) struct Patient<S> {
     stream: S,
     idle: Duration,
+    traffic: Traffic,
     /// Since when nothing was taken; none while the other side takes what it gets.
     standing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, idle: Duration) -> Self {
+    pub(super) fn new(stream: S, idle: Duration, traffic: Traffic) -> Self {
         Self {
             stream,
             idle,
+            traffic,
             standing: None,
+        }
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(written)) = written {
+            self.traffic.sent(*written);
         }
     }
 
@@ -52,7 +62,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.traffic.received(buffer.filled().len() - before);
+        outcome
     }
 }
 
@@ -63,6 +76,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(&outcome);
         self.watch(context, outcome)
     }
 
@@ -72,6 +86,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.count(&outcome);
         self.watch(context, outcome)
     }
 
@@ -105,7 +120,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stands_still_is_given_up() {
         let (near, _far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, IDLE);
+        let mut patient = Patient::new(near, IDLE, Traffic::default());
         patient.write_all(b"full").await.unwrap();
         let error = patient.write_all(b"more").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -114,7 +129,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_is_waited_for_as_long_as_it_moves() {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, IDLE);
+        let mut patient = Patient::new(near, IDLE, Traffic::default());
         let reading = tokio::spawn(async move {
             let mut taken = Vec::new();
             for _ in 0..40 {

@@ -30,6 +30,7 @@ use crate::clock::{Clock, Micros};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metadata::Metadata;
+use crate::metrics::Metrics;
 use crate::signing::Signer;
 
 /// What all requests share.
@@ -47,6 +48,7 @@ pub(crate) struct App {
     pub(crate) url_ttl: Duration,
     pub(crate) limits: Limits,
     pub(crate) load: Arc<Load>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) wake: Wake,
 }
 

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,8 +16,13 @@ use super::envelope::Failure;
 use super::operations::{Call, Operation, operations};
 use super::params::Params;
 use super::{App, RequestId, auth, body, held, objects};
+use crate::metrics::Metrics;
 use crate::random;
 use crate::signing::{Tenant, url};
+
+/// What the object leg is called in logs, metrics and faults: HEAD is a download without its bytes.
+const UPLOAD: &str = "upload";
+const DOWNLOAD: &str = "download";
 
 /// The whole service.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -41,16 +47,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             any(move |request| objects::transfer(transfers, request)),
         )
         .fallback(unknown)
-        .layer(middleware::from_fn_with_state(app, sized))
-        .layer(middleware::from_fn(answer))
+        .layer(middleware::from_fn_with_state(app.clone(), sized))
+        .layer(middleware::from_fn_with_state(app.metrics.clone(), answer))
 }
 
 /// Gives every request its id and every answer one, whatever happens in between, and writes the log.
-async fn answer(mut request: Request, next: Next) -> Response {
+async fn answer(State(metrics): State<Arc<Metrics>>, mut request: Request, next: Next) -> Response {
+    #[allow(clippy::disallowed_methods)] // How long something takes is no time of day.
+    let began = Instant::now();
     let id = random::request_id();
     let method = request.method().clone();
     // The path alone: the query string of a presigned URL is a secret, and names of operations are all that helps.
-    let operation = operation_of(request.uri().path());
+    let operation = operation_of(&method, request.uri().path());
     request.extensions_mut().insert(RequestId(id.clone()));
     let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = handled.unwrap_or_else(|_| {
@@ -60,6 +68,7 @@ async fn answer(mut request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    metrics.answered(operation, response.status(), began.elapsed());
     tracing::info!(operation, %method, status = response.status().as_u16(), request_id = id, "request");
     response
 }
@@ -83,9 +92,13 @@ async fn sized(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     next.run(request).await
 }
 
-fn operation_of(path: &str) -> &'static str {
+fn operation_of(method: &Method, path: &str) -> &'static str {
     if path.starts_with(url::PREFIX) {
-        return "object";
+        return if method == Method::PUT {
+            UPLOAD
+        } else {
+            DOWNLOAD
+        };
     }
     operations()
         .iter()
@@ -175,7 +188,7 @@ mod tests {
         }
         let router = Router::new()
             .route("/bug", any(bug))
-            .layer(middleware::from_fn(answer));
+            .layer(middleware::from_fn_with_state(Metrics::new(), answer));
         let request = Request::builder().uri("/bug").body(Body::empty()).unwrap();
         let response = TowerToHyperService::new(router)
             .call(request)
@@ -198,8 +211,10 @@ mod tests {
 
     #[test]
     fn the_log_names_operations_and_never_a_path_of_a_user() {
-        assert_eq!(operation_of("/sdk/GetContext"), "GetContext");
-        assert_eq!(operation_of("/objects/v1/a/b"), "object");
-        assert_eq!(operation_of("/sdk/secret"), "unknown");
+        let named = |path| operation_of(&Method::GET, path);
+        assert_eq!(named("/sdk/GetContext"), "GetContext");
+        assert_eq!(named("/objects/v1/a/b"), "download");
+        assert_eq!(operation_of(&Method::PUT, "/objects/v1/a/b"), "upload");
+        assert_eq!(named("/sdk/secret"), "unknown");
     }
 }

@@ -22,6 +22,8 @@ mod lifecycle;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod properties;
@@ -35,5 +37,8 @@ mod schema;
 mod small;
 #[cfg(test)]
 mod tenants;
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(test)]
 mod urls;

@@ -1,0 +1,63 @@
+//! TLS by certificate and key files, which may be replaced while the server runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::server::TlsStream;
+
+use crate::watched::{Unreadable, Watched};
+
+/// Takes connections in by the certificate that is there now.
+pub(crate) struct Tls(Watched<Arc<ServerConfig>>);
+
+impl Tls {
+    /// Reads a chain of certificates and its key, both in PEM. A certificate that is replaced while its key is not yet
+    /// leaves the pair before it in force.
+    pub(crate) fn new(certificate: PathBuf, key: PathBuf) -> Result<Self, Unreadable> {
+        let files = vec![certificate.clone(), key.clone()];
+        Watched::new(files, move || config(&certificate, &key)).map(Self)
+    }
+
+    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<TlsStream<S>> {
+        let config = self.0.current();
+        TlsAcceptor::from(Arc::clone(&*config)).accept(stream).await
+    }
+}
+
+fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Unreadable> {
+    let read = |file: &Path| {
+        fs::read(file).map_err(|error| format!("can't read {}: {error}", file.display()))
+    };
+    let pem = read(certificate)?;
+    let chain = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|chain| !chain.is_empty())
+        .ok_or_else(|| format!("{} has no certificate in PEM", certificate.display()))?;
+    let secret = PrivateKeyDer::from_pem_slice(&read(key)?)
+        .map_err(|_| format!("{} has no private key in PEM", key.display()))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(|error| {
+            format!(
+                "the certificate in {} and the key in {} can't be used together: {error}",
+                certificate.display(),
+                key.display()
+            )
+        })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,68 @@
+//! The listener for those who watch: `/metrics`, `/health` and `/ready`.
+
+#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use tokio::time::timeout;
+
+use super::Metrics;
+use crate::metadata::Metadata;
+use crate::signing::Tenant;
+
+/// How long the store may take to answer. Whoever asks has patience for a few seconds.
+const READY: Duration = Duration::from_secs(2);
+/// Blobs are counted up to here: whether there are more is not worth a longer look.
+const MAX_BACKLOG: u32 = 1000;
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the listener answers.
+pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>) -> Router {
+    let store = metadata.clone();
+    Router::new()
+        .route("/health", get(async || "the process is up\n"))
+        .route("/ready", get(move || ready(store)))
+        .route("/metrics", get(move || text(metrics, metadata)))
+}
+
+/// Whether the store answers. Nothing is ever stored for this tenant.
+async fn ready(store: Arc<dyn Metadata>) -> Response {
+    let nobody = Tenant::from("");
+    match timeout(READY, store.context_by_id(&nobody, "")).await {
+        Ok(Ok(_)) => "the store answers\n".into_response(),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the store does not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, "the store fails\n").into_response()
+        }
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store does not answer in time\n",
+        )
+            .into_response(),
+    }
+}
+
+async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
+    // Written by hand, because it is asked for and not counted.
+    let backlog = timeout(READY, store.dead_blobs(MAX_BACKLOG)).await;
+    let backlog = backlog.ok().and_then(Result::ok).map(|blobs| {
+        format!(
+            "# HELP agb_collection_backlog Blobs that nothing names any more and that are not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {}\n",
+            blobs.len()
+        )
+    });
+    match metrics.text() {
+        Ok(text) => (
+            [(CONTENT_TYPE, OPEN_METRICS)],
+            backlog.unwrap_or_default() + &text,
+        )
+            .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

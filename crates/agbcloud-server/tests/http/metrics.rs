@@ -1,0 +1,93 @@
+//! What those who watch are told.
+
+use agbcloud_server::Server;
+
+use crate::client::{Client, start, start_with};
+
+async fn watched() -> (Server, Client, String) {
+    let builder = Server::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
+    let (server, client) = start_with(builder).await;
+    let url = format!("http://{}", server.metrics_addr().unwrap());
+    (server, client, url)
+}
+
+/// The value of one line, found by how it starts.
+fn value(text: &str, start: &str) -> u64 {
+    let line = text.lines().find(|line| line.starts_with(start));
+    let line = line.unwrap_or_else(|| panic!("no {start} in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn requests_bytes_and_connections_are_counted() {
+    let (_server, client, url) = watched().await;
+    let id = client.create("c").await;
+    client.upload(&id, "/secret-path", vec![7; 100_000]).await;
+    client.download(&id, "/secret-path").await;
+    client
+        .fails(
+            "GetContext",
+            &[("id", "no")],
+            404,
+            "InvalidContext.NotFound",
+        )
+        .await;
+    let response = client.http.get(format!("{url}/metrics")).send().await;
+    let response = response.unwrap();
+    let kind = response.headers()["content-type"].to_str().unwrap();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    let text = response.text().await.unwrap();
+    for (labels, count) in [
+        (r#"operation="GetContext",status="2xx""#, 1),
+        (r#"operation="GetContext",status="4xx""#, 1),
+        (r#"operation="upload",status="2xx""#, 1),
+        (r#"operation="download",status="2xx""#, 1),
+    ] {
+        let line = format!("agb_requests_total{{{labels}}}");
+        assert_eq!(value(&text, &line), count, "{text}");
+    }
+    let durations = r#"agb_request_duration_seconds_count{operation="GetContext"}"#;
+    assert_eq!(value(&text, durations), 2);
+    assert!(value(&text, "agb_received_bytes_total") > 100_000);
+    assert!(value(&text, "agb_sent_bytes_total") > 100_000);
+    assert!(value(&text, "agb_connections ") >= 1);
+    value(&text, "agb_collection_backlog ");
+    assert!(text.ends_with("# EOF\n"));
+    // Neither what is whose, nor where.
+    for secret in [&id, "secret-path", &client.key, "signature"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn health_and_readiness_are_told_there_and_nowhere_else() {
+    let (_server, client, url) = watched().await;
+    let get = async |url: String| client.http.get(url).send().await.unwrap().status();
+    for path in ["/health", "/ready", "/metrics"] {
+        assert_eq!(get(format!("{url}{path}")).await, 200, "{path}");
+        assert_eq!(get(format!("{}{path}", client.url)).await, 404, "{path}");
+    }
+    for path in ["/", "/sdk/ListContexts", "/objects/v1/a/b"] {
+        assert_eq!(get(format!("{url}{path}")).await, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_watches_who_did_not_ask_to() {
+    let (server, _) = start().await;
+    assert_eq!(server.metrics_addr(), None);
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_both_listeners() {
+    let (server, client, url) = watched().await;
+    server.shutdown().await;
+    assert!(
+        client
+            .http
+            .get(format!("{url}/health"))
+            .send()
+            .await
+            .is_err()
+    );
+}

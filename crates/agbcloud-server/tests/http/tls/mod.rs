@@ -1,0 +1,133 @@
+//! TLS, with certificates that are for these tests alone and good for a hundred years.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agbcloud_server::{Server, StartError};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::raw;
+
+fn material(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/http/tls")
+        .join(name)
+}
+
+/// Puts a certificate and its key into the folder, as whoever renews them does.
+fn install(folder: &Path, name: &str) {
+    for part in ["certificate.pem", "key.pem"] {
+        let new = folder.join("new");
+        fs::copy(material(&format!("{name}-{part}")), &new).unwrap();
+        fs::rename(new, folder.join(part)).unwrap();
+    }
+}
+
+/// What the server answers a client that trusts this certificate alone; nothing if it does not get that far.
+async fn call(server: &Server, trusted: &str, request: &str) -> Option<String> {
+    let pem = fs::read(material(&format!("{trusted}-certificate.pem"))).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(&pem).unwrap())
+        .unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = connector.connect(name, stream).await.ok()?;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    // Without a farewell in TLS this is an error after the last byte.
+    let _ = stream.read_to_string(&mut answer).await;
+    Some(answer)
+}
+
+const LIST: &str = "GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nconnection: close\r\n\r\n";
+
+async fn start(folder: &Path) -> Result<Server, StartError> {
+    let tls = Server::builder().tls(folder.join("certificate.pem"), folder.join("key.pem"));
+    tls.start().await
+}
+
+#[tokio::test]
+async fn calls_and_urls_are_https_and_plain_http_is_not_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "one");
+    let server = start(folder.path()).await.unwrap();
+    assert!(server.url().starts_with("https://127.0.0.1:"));
+    let head = "HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let create = format!("GET /sdk/GetContext?name=c&allowCreate=true {head}");
+    let made = call(&server, "one", &create).await.unwrap();
+    assert!(made.starts_with("HTTP/1.1 200"), "{made}");
+    let id = made.split("\"id\":\"").nth(1).unwrap();
+    let id = id.split('"').next().unwrap();
+    let sign = format!("POST /sdk/GetContextFileUploadUrl?contextId={id}&filePath=/f {head}");
+    let signed = call(&server, "one", &sign).await.unwrap();
+    let url = format!("\"url\":\"{}/objects/v1/", server.url());
+    assert!(signed.contains(&url), "{signed}");
+    // In the clear: refused by TLS, and not answered by HTTP.
+    let (status, text) = raw::exchange(&server, LIST.as_bytes()).await;
+    assert!(status == 0 && !text.contains("HTTP"), "{text}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "one");
+    let server = start(folder.path()).await.unwrap();
+    assert!(call(&server, "one", LIST).await.is_some());
+    assert!(call(&server, "two", LIST).await.is_none());
+    install(folder.path(), "two");
+    assert!(call(&server, "two", LIST).await.is_some());
+    assert!(call(&server, "one", LIST).await.is_none());
+    // Half of a pair, or nothing at all, changes nothing.
+    fs::copy(
+        material("one-certificate.pem"),
+        folder.path().join("certificate.pem"),
+    )
+    .unwrap();
+    assert!(call(&server, "two", LIST).await.is_some());
+    fs::remove_file(folder.path().join("key.pem")).unwrap();
+    assert!(call(&server, "two", LIST).await.is_some());
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_without_a_pair_that_fits() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = folder.path().join("certificate.pem");
+    let told = async || {
+        let error = start(folder.path()).await.unwrap_err();
+        assert!(matches!(error, StartError::Tls { .. }), "{error}");
+        error.to_string()
+    };
+    assert!(told().await.contains("certificate.pem"));
+    install(folder.path(), "one");
+    fs::copy(material("two-certificate.pem"), &certificate).unwrap();
+    assert!(told().await.contains("can't be used together"));
+    fs::write(&certificate, "no PEM").unwrap();
+    assert!(told().await.contains("no certificate"));
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_end_holds_up_neither_others_nor_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "one");
+    let server = start(folder.path()).await.unwrap();
+    let mut silent = TcpStream::connect(server.local_addr()).await.unwrap();
+    assert!(call(&server, "one", LIST).await.is_some());
+    server.shutdown().await;
+    let mut rest = Vec::new();
+    let _ = silent.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+}
