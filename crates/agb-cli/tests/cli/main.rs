@@ -2,10 +2,11 @@
 #![cfg(feature = "serve")]
 
 mod demo;
-// As test code it may unwrap; clippy tells it by this.
+// As test code these may unwrap; clippy tells it by this.
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod operators;
 mod serve;
-// As test code it may unwrap; clippy tells it by this.
 #[cfg(test)]
 mod support;

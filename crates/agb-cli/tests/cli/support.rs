@@ -16,6 +16,15 @@ pub(crate) fn agb() -> Command {
         "AGB_TIMEOUT_MS",
         "AGB_LISTEN",
         "AGB_DATA_DIR",
+        "AGB_PUBLIC_URL",
+        "AGB_KEYS",
+        "AGB_TLS_CERT",
+        "AGB_TLS_KEY",
+        "AGB_METRICS_LISTEN",
+        "AGB_LIMITS",
+        "AGB_LOG",
+        "AGB_LOG_FORMAT",
+        "AGB_CONFIG",
     ] {
         command.env_remove(name);
     }

@@ -1,0 +1,187 @@
+//! `agb serve`: the service in the foreground.
+
+mod keys;
+mod open_files;
+mod settings;
+
+use std::{
+    fmt::Display,
+    io::Write,
+    net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+};
+
+use agbcloud_server::{Limits, Server, ServerBuilder, StartError};
+use clap::{Args, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::{exit::Failure, say, stop::Stop};
+use keys::KeysArguments;
+use settings::{ConfigFile, LogFormat, Settings};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(flatten)]
+    file: ConfigFile,
+
+    #[command(subcommand)]
+    command: Option<ServeCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ServeCommand {
+    /// Make, list and revoke the API keys of a key file, and change what signs URLs
+    Keys(KeysArguments),
+}
+
+pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    match arguments.command {
+        Some(ServeCommand::Keys(arguments)) => keys::run(arguments),
+        None => serve(arguments.settings.over(&arguments.file)?).await,
+    }
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    // Asked for before the service is ready, so that no signal after the line on stdout is lost.
+    let stop = Stop::new()?;
+    let notes = Notes::start(
+        settings.log.unwrap_or(LevelFilter::WARN),
+        settings.log_format.unwrap_or_default(),
+    );
+    let data_dir = settings
+        .data_dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("agb-data"));
+    let open = settings.api_keys.is_empty() && settings.keys.is_none();
+    let builder = builder(settings, &notes)?.data_dir(&data_dir);
+    let server = builder.start().await.map_err(refused)?;
+    notes.say(format_args!("data in {}", data_dir.display()));
+    if let Some(address) = server.metrics_addr() {
+        notes.say(format_args!("metrics on http://{address}/metrics"));
+    }
+    if open {
+        notes.say("no --api-key and no --keys given: every non-empty key is accepted, each with contexts of its own");
+    }
+    announce(server.url())?;
+    stop.wait().await;
+    notes.say("stopping");
+    // A second signal does not wait for what is under way.
+    tokio::select! {
+        () = server.shutdown() => Ok(()),
+        () = stop.wait() => Err(Failure::interrupted()),
+    }
+}
+
+fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> {
+    let listen = address(
+        "listen",
+        settings.listen.as_deref().unwrap_or("127.0.0.1:8780"),
+    )?;
+    if listen.ip().is_unspecified() && settings.public_url.is_none() {
+        notes.say(
+            "presigned URLs will start with this address, which only this machine understands: give --public-url",
+        );
+    }
+    let limits = limits(settings.limits.as_deref().unwrap_or_default())?;
+    if let Err(few) = open_files::allow(limits.connections) {
+        notes.say(few);
+    }
+    let mut builder = Server::builder().listen(listen).limits(limits);
+    if let Some(url) = settings.public_url {
+        builder = builder.public_url(url);
+    }
+    for key in settings.api_keys {
+        builder = builder.api_key(key);
+    }
+    if let Some(path) = settings.keys {
+        builder = builder.key_file(path);
+    }
+    if let Some(text) = settings.metrics_listen {
+        builder = builder.metrics_listen(address("metrics-listen", &text)?);
+    }
+    match (settings.tls_cert, settings.tls_key) {
+        (Some(certificate), Some(key)) => Ok(builder.tls(certificate, key)),
+        (None, None) => Ok(builder),
+        _ => Err(Failure::usage(
+            "TLS takes both --tls-cert and --tls-key: give the other one as well",
+        )),
+    }
+}
+
+/// What the service has to tell, on stderr: stdout is for the one line.
+struct Notes {
+    format: LogFormat,
+}
+
+impl Notes {
+    fn start(level: LevelFilter, format: LogFormat) -> Self {
+        let log = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::stderr)
+            .with_ansi(false);
+        match format {
+            LogFormat::Text => log.init(),
+            LogFormat::Json => log.json().flatten_event(true).init(),
+        }
+        Self { format }
+    }
+
+    /// Says it as it is, or as an event of the log where a program reads that.
+    fn say(&self, text: impl Display) {
+        match self.format {
+            LogFormat::Text => say::note(text),
+            LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+}
+
+/// The one line on stdout: whoever started the program waits for it.
+fn announce(url: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "listening on {url}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::other("can't write to stdout", error))
+}
+
+fn limits(text: &str) -> Result<Limits, Failure> {
+    let mut limits = Limits::default();
+    for limit in text.split(',').filter(|limit| !limit.trim().is_empty()) {
+        let (name, value) = limit.split_once('=').ok_or_else(|| {
+            Failure::usage(format!(
+                "--limits {limit}: give NAME=VALUE, like connections=100"
+            ))
+        })?;
+        limits
+            .set(name.trim(), value.trim())
+            .map_err(|error| Failure::usage(format!("--limits: {error}")))?;
+    }
+    Ok(limits)
+}
+
+fn address(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
+    let unusable = || {
+        Failure::usage(format!(
+            "--{flag} {text}: give an address and a port, like 127.0.0.1:8780"
+        ))
+    };
+    text.to_socket_addrs()
+        .map_err(|_| unusable())?
+        .next()
+        .ok_or_else(unusable)
+}
+
+fn refused(error: StartError) -> Failure {
+    match error {
+        StartError::KeysRequired { .. }
+        | StartError::InvalidApiKey
+        | StartError::InvalidPublicUrl => Failure::usage(error.to_string()),
+        error => match std::error::Error::source(&error) {
+            Some(source) => Failure::new(format!("{error}: {source}")),
+            None => Failure::new(error.to_string()),
+        },
+    }
+}

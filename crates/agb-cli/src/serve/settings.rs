@@ -1,0 +1,266 @@
+//! How the service is to be: by a flag, else by the environment, else by the config file, else by default.
+
+use std::{fmt, fs, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Deserializer};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::exit::Failure;
+
+/// All settings. Each name of a flag is also a name in the config file.
+#[derive(Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8780]
+    #[arg(long, value_name = "ADDRESS", env = "AGB_LISTEN")]
+    pub(crate) listen: Option<String>,
+
+    /// Folder that holds the data; it is made if it does not exist [default: agb-data]
+    #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// URL by which clients reach the service, where that is not the address it listens on: presigned URLs
+    /// start with it
+    #[arg(long, value_name = "URL", env = "AGB_PUBLIC_URL")]
+    pub(crate) public_url: Option<String>,
+
+    /// API key that is accepted; give it again for more. Each key has contexts of its own.
+    /// Without any key or key file, every key is accepted, and only this machine can connect
+    #[arg(long = "api-key", value_name = "KEY", value_parser = api_key)]
+    #[serde(rename = "api-key", deserialize_with = "one_or_many")]
+    pub(crate) api_keys: Vec<String>,
+
+    /// Key file, as `agb serve keys` writes it; changes count at once
+    #[arg(long, value_name = "FILE", env = "AGB_KEYS")]
+    pub(crate) keys: Option<PathBuf>,
+
+    /// Chain of certificates in PEM, for TLS; read again when it changes
+    #[arg(long, value_name = "FILE", env = "AGB_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// Private key in PEM of the certificate
+    #[arg(long, value_name = "FILE", env = "AGB_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Address and port of /metrics (Prometheus), /health and /ready, in plain HTTP and without a key
+    #[arg(long, value_name = "ADDRESS", env = "AGB_METRICS_LISTEN")]
+    pub(crate) metrics_listen: Option<String>,
+
+    /// Limits, as NAME=VALUE,…: connections, tenant-requests, head-bytes, head-time, idle-time, body-bytes,
+    /// object-bytes, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
+    #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
+    pub(crate) limits: Option<String>,
+
+    /// What to log on stderr: off, error, warn, info, debug or trace [default: warn]
+    #[arg(long, value_name = "LEVEL", env = "AGB_LOG")]
+    #[serde(deserialize_with = "level")]
+    pub(crate) log: Option<LevelFilter>,
+
+    /// How to log: lines for people, or an object a line [default: text]
+    #[arg(long, value_name = "FORMAT", env = "AGB_LOG_FORMAT", value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// Where the config file is.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConfigFile {
+    /// Config file in TOML, with the names of the flags: listen = "127.0.0.1:8780". Flags and the environment
+    /// go before it
+    #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Fills up what was not given with what stands in the file, if there is one.
+    pub(crate) fn over(self, file: &ConfigFile) -> Result<Self, Failure> {
+        let Some(path) = &file.config else {
+            return Ok(self);
+        };
+        let unusable = |why: &dyn fmt::Display| {
+            Failure::usage(format!("the config file {}: {why}", path.display()))
+        };
+        let text = fs::read_to_string(path).map_err(|error| unusable(&error))?;
+        let file = toml::from_str::<Self>(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| {
+                1 + text.as_bytes()[..span.start.min(text.len())]
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count()
+            });
+            // The message alone: the error would show the line, and a key may stand there.
+            unusable(&format_args!("line {line}: {}", error.message()))
+        })?;
+        Ok(self.or(file))
+    }
+
+    fn or(self, below: Self) -> Self {
+        Self {
+            listen: self.listen.or(below.listen),
+            data_dir: self.data_dir.or(below.data_dir),
+            public_url: self.public_url.or(below.public_url),
+            api_keys: filled(self.api_keys, below.api_keys),
+            keys: self.keys.or(below.keys),
+            tls_cert: self.tls_cert.or(below.tls_cert),
+            tls_key: self.tls_key.or(below.tls_key),
+            metrics_listen: self.metrics_listen.or(below.metrics_listen),
+            limits: self.limits.or(below.limits),
+            log: self.log.or(below.log),
+            log_format: self.log_format.or(below.log_format),
+        }
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("listen", &self.listen)
+            .field("data_dir", &self.data_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+fn filled(given: Vec<String>, below: Vec<String>) -> Vec<String> {
+    if given.is_empty() { below } else { given }
+}
+
+fn api_key(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a key is visible ASCII without spaces".to_owned())
+    }
+}
+
+/// One text or a list of them. No message quotes what was there instead.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "give one text, or a list of texts")]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(from)? {
+        OneOrMany::One(one) => vec![one],
+        OneOrMany::Many(many) => many,
+    })
+}
+
+fn level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LevelFilter>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse()
+        .map(Some)
+        .map_err(|_| serde::de::Error::custom("give off, error, warn, info, debug or trace"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// A value that each setting takes.
+    fn value(name: &str) -> &'static str {
+        match name {
+            "log" => "debug",
+            "log-format" => "json",
+            _ => "given",
+        }
+    }
+
+    fn names() -> Vec<String> {
+        let command = crate::arguments::Arguments::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let longs = serve
+            .get_arguments()
+            .filter_map(|argument| argument.get_long());
+        longs
+            .filter(|name| !["config", "help"].contains(name))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn file(text: &str) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agb.toml");
+        fs::write(&path, text).unwrap();
+        let config = Some(path);
+        Settings::default()
+            .over(&ConfigFile { config })
+            .map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn the_config_file_has_the_names_of_the_flags() {
+        assert!(names().len() > 10);
+        for name in names() {
+            file(&format!("{name} = \"{}\"", value(&name)))
+                .unwrap_or_else(|error| panic!("{error}"));
+        }
+        let all = names()
+            .iter()
+            .map(|name| format!("{name} = \"{}\"\n", value(name)))
+            .collect::<String>();
+        let settings = file(&all).unwrap();
+        assert_eq!(settings.api_keys, ["given"]);
+        assert_eq!(settings.log_format, Some(LogFormat::Json));
+        assert_eq!(settings.limits.as_deref(), Some("given"));
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_and_a_key_is_not() {
+        let error = file("listen = \"127.0.0.1:1\"\nlisten-on = \"x\"")
+            .err()
+            .unwrap();
+        assert!(
+            error.contains("line 2") && error.contains("`listen-on`"),
+            "{error}"
+        );
+        for text in [
+            "api-key = { secret = 1 }",
+            "api-key = [\"secret\", 1]",
+            "api-key = \"secret",
+            "log = \"secret\"",
+        ] {
+            let error = file(text).err().unwrap();
+            assert!(
+                error.contains("line 1") && !error.contains("secret"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_given_goes_before_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agb.toml");
+        fs::write(
+            &path,
+            "listen = \"file\"\nlimits = \"file\"\napi-key = [\"a\", \"b\"]",
+        )
+        .unwrap();
+        let given = Settings {
+            listen: Some("flag".to_owned()),
+            ..Settings::default()
+        };
+        let settings = given.over(&ConfigFile { config: Some(path) }).unwrap();
+        assert_eq!(settings.listen.as_deref(), Some("flag"));
+        assert_eq!(settings.limits.as_deref(), Some("file"));
+        assert_eq!(settings.api_keys, ["a", "b"]);
+        let more = Settings {
+            api_keys: vec!["c".to_owned()],
+            ..Settings::default()
+        };
+        assert_eq!(more.or(settings).api_keys, ["c"]);
+    }
+}

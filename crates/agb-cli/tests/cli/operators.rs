@@ -1,0 +1,190 @@
+//! `agb serve` for those who run it: key files, TLS, metrics, logs, config files.
+
+use std::{fs, path::Path, process::Output};
+
+use agbcloud::ErrorKind;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{Serve, agb, contexts};
+
+fn keys(file: &Path, arguments: &[&str]) -> Output {
+    let mut command = agb();
+    command.args(["serve", "keys"]).args(arguments);
+    command.arg("--keys").arg(file).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Makes a key; gives the key and its id.
+fn add(file: &Path, tenant: &str) -> (String, String) {
+    let output = keys(file, &["add", tenant]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let key = text(&output.stdout).trim_end().to_owned();
+    let said = text(&output.stderr);
+    let id = said.trim_end().rsplit(' ').next().unwrap().to_owned();
+    assert!(!said.contains(&key), "{said}");
+    (key, id)
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_revoked_while_the_service_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    let (first, first_id) = add(&file, "team-a");
+    let data = folder.path().join("data");
+    let serve = Serve::start(&data, &["--keys", file.to_str().unwrap()]);
+    let made = contexts(&serve.url, &first)
+        .get_or_create("one")
+        .await
+        .unwrap()
+        .into_inner();
+    let (second, second_id) = add(&file, "team-a");
+    let listed = text(&keys(&file, &["list"]).stdout);
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    for id in [&first_id, &second_id] {
+        assert!(listed.contains(id.as_str()), "{listed}");
+    }
+    assert!(!listed.contains(&first) && !listed.contains(&second));
+    assert!(keys(&file, &["revoke", &first_id]).status.success());
+    assert_eq!(keys(&file, &["revoke", &first_id]).status.code(), Some(2));
+    let error = contexts(&serve.url, &first)
+        .get(&made.id)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    contexts(&serve.url, &second).get(&made.id).await.unwrap();
+
+    let files = contexts(&serve.url, &second).files(&made.id);
+    files.upload("/a", vec![1; 10]).await.unwrap();
+    let before = files.download_url("/a").await.unwrap();
+    let rotated = keys(&file, &["rotate-signing", "--overlap", "0"]);
+    assert!(rotated.status.success(), "{}", text(&rotated.stderr));
+    let after = files.download_url("/a").await.unwrap();
+    assert_eq!(get(&serve.url, target(before.as_str())).await, 403);
+    assert_eq!(get(&serve.url, target(after.as_str())).await, 200);
+
+    let (status, said) = serve.stop("TERM");
+    assert!(status.success(), "{said}");
+    for secret in [&first, &second] {
+        assert!(!said.contains(secret.as_str()), "{said}");
+    }
+}
+
+fn target(url: &str) -> &str {
+    &url[url.find("/objects/").unwrap()..]
+}
+
+/// The status of a GET.
+async fn get(url: &str, target: &str) -> u16 {
+    let (status, _) = fetch(url, target).await;
+    status
+}
+
+async fn fetch(url: &str, target: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap())
+        .await
+        .unwrap();
+    let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    (answer[9..12].parse().unwrap(), answer)
+}
+
+#[test]
+fn wrong_keys_commands_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    assert_eq!(keys(&file, &["list"]).status.code(), Some(1));
+    assert_eq!(keys(&file, &["add", "a b"]).status.code(), Some(2));
+    assert!(!file.exists());
+    let nowhere = agb().args(["serve", "keys", "list"]).output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(text(&nowhere.stderr).contains("--keys FILE"));
+}
+
+#[tokio::test]
+async fn a_config_file_says_what_flags_and_the_environment_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("agb.toml");
+    fs::write(
+        &config,
+        "listen = \"127.0.0.1:1\"\nmetrics-listen = \"127.0.0.1:0\"\nlimits = \"object-bytes=5\"\napi-key = [\"key-1\"]\n",
+    )
+    .unwrap();
+    // The flag for `listen` is the one that counts: port 1 could not be had.
+    let serve = Serve::start(
+        &folder.path().join("data"),
+        &["--config", config.to_str().unwrap()],
+    );
+    let there = contexts(&serve.url, "key-1");
+    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    there.files(&id).upload("/a", vec![0; 5]).await.unwrap();
+    let error = there.files(&id).upload("/b", vec![0; 6]).await.unwrap_err();
+    assert_eq!(error.code(), Some("EntityTooLarge"));
+    let (status, said) = serve.stop("TERM");
+    assert!(status.success(), "{said}");
+    assert!(said.contains("metrics on http://127.0.0.1:"), "{said}");
+
+    fs::write(&config, "listen = \"127.0.0.1:0\"\nno-such-name = 1\n").unwrap();
+    let output = agb()
+        .args(["serve", "--config"])
+        .arg(&config)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("`no-such-name`") && said.contains("line 2"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_log_is_json_if_a_program_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(folder.path(), &["--log-format", "json", "--log", "info"]);
+    contexts(&serve.url, "any-key")
+        .get_or_create("one")
+        .await
+        .unwrap();
+    let (_, said) = serve.stop("TERM");
+    assert!(said.lines().count() > 3, "{said}");
+    for line in said.lines() {
+        let object = line.starts_with("{\"timestamp\":") && line.ends_with('}');
+        assert!(object, "{line}");
+    }
+    assert!(said.contains("\"operation\":\"GetContext\""), "{said}");
+}
+
+#[test]
+fn half_of_a_tls_pair_and_limits_that_are_none_are_wrong_usage() {
+    for (arguments, told) in [
+        (&["--tls-cert", "c.pem"][..], "--tls-key"),
+        (&["--tls-key", "k.pem"], "--tls-cert"),
+        (&["--limits", "connections"], "NAME=VALUE"),
+        (&["--limits", "conections=1"], "`conections`"),
+        (&["--limits", "connections=0"], "connections"),
+        (&["--metrics-listen", "nonsense"], "--metrics-listen"),
+        (&["--log-format", "xml"], "json"),
+        (&["--config", "no-such-file.toml"], "no-such-file.toml"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = agb()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+}
