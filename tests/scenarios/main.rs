@@ -12,6 +12,7 @@ mod retries;
 mod scripted;
 mod secrets;
 mod settings;
+mod simulated;
 mod story;
 mod support;
 mod tracing;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::StartError;
+use crate::faults::Fault;
 use crate::http::is_key;
 use crate::limits::Limits;
 use crate::server::Server;
@@ -48,6 +49,7 @@ pub struct ServerBuilder {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clear_delay: Duration,
+    pub(crate) faults: Vec<Fault>,
 }
 
 impl ServerBuilder {
@@ -66,6 +68,7 @@ impl ServerBuilder {
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
             clear_delay: Duration::ZERO,
+            faults: Vec::new(),
         }
     }
 
@@ -162,6 +165,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Lets something go wrong, for clients under test; give more for more. Each fault is decided by itself, in the
+    /// order in which they were given. With any, the server listens on loopback addresses only.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
     /// Starts the server. When this returns, it answers.
     pub async fn start(self) -> Result<Server, StartError> {
         self.check()?;
@@ -172,6 +182,11 @@ impl ServerBuilder {
         let open = self.api_keys.is_empty() && self.key_file.is_none();
         if open && !self.listen.ip().is_loopback() {
             return Err(StartError::KeysRequired {
+                address: self.listen,
+            });
+        }
+        if !self.faults.is_empty() && !self.listen.ip().is_loopback() {
+            return Err(StartError::FaultsBeyondLoopback {
                 address: self.listen,
             });
         }

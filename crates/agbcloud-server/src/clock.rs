@@ -78,6 +78,18 @@ impl Micros {
         Self(micros)
     }
 
+    /// So much later.
+    pub(crate) fn after(self, time: Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// So much earlier.
+    pub(crate) fn before(self, time: Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     pub(crate) fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }

@@ -37,6 +37,14 @@ pub enum StartError {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// Whoever asked for failures should be the only one to meet them.
+    #[error(
+        "{address} can be reached from other machines: faults are for clients under test, so listen on a loopback address such as 127.0.0.1"
+    )]
+    FaultsBeyondLoopback {
+        /// The address asked for.
+        address: SocketAddr,
+    },
     /// An API key that no client could send.
     #[error("an API key has to be of one or more visible ASCII characters without spaces")]
     InvalidApiKey,

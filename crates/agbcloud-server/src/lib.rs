@@ -40,6 +40,7 @@ mod error;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod faults;
 mod http;
 mod keys;
 mod limits;
@@ -55,6 +56,7 @@ mod watched;
 pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::error::StartError;
+pub use self::faults::{Fault, InvalidFault};
 pub use self::http::{Operation, operations};
 pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};

@@ -19,6 +19,7 @@ use crate::connections::Connections;
 #[cfg(feature = "tls")]
 use crate::connections::Tls;
 use crate::error::StartError;
+use crate::faults::Faults;
 use crate::http::{App, Load, router};
 use crate::keys::Keys;
 use crate::limits::Limits;
@@ -139,6 +140,7 @@ impl Server {
             load: Load::new(settings.limits.tenant_requests),
             limits: settings.limits.clone(),
             metrics: metrics.clone(),
+            faults: Faults::new(settings.faults),
             wake,
         };
         let (stop, stopping) = watch::channel(false);

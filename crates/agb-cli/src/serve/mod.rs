@@ -57,6 +57,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .clone()
         .unwrap_or_else(|| PathBuf::from("agb-data"));
     let open = settings.api_keys.is_empty() && settings.keys.is_none();
+    let faulty = !settings.faults.is_empty();
     let builder = builder(settings, &notes)?.data_dir(&data_dir);
     let server = builder.start().await.map_err(refused)?;
     notes.say(format_args!("data in {}", data_dir.display()));
@@ -65,6 +66,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     if open {
         notes.say("no --api-key and no --keys given: every non-empty key is accepted, each with contexts of its own");
+    }
+    if faulty {
+        notes.say("it fails as it was asked to: --fault");
     }
     announce(server.url())?;
     stop.wait().await;
@@ -91,6 +95,12 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
         notes.say(few);
     }
     let mut builder = Server::builder().listen(listen).limits(limits);
+    for fault in settings.faults {
+        let fault = fault
+            .parse()
+            .map_err(|error| Failure::usage(format!("--fault: {error}")))?;
+        builder = builder.fault(fault);
+    }
     if let Some(url) = settings.public_url {
         builder = builder.public_url(url);
     }
@@ -177,6 +187,7 @@ fn address(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
 fn refused(error: StartError) -> Failure {
     match error {
         StartError::KeysRequired { .. }
+        | StartError::FaultsBeyondLoopback { .. }
         | StartError::InvalidApiKey
         | StartError::InvalidPublicUrl => Failure::usage(error.to_string()),
         error => match std::error::Error::source(&error) {

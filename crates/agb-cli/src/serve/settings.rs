@@ -52,6 +52,13 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
 
+    /// Let something go wrong, for clients under test; give it again for more: latency=TIME, status=429, status=503,
+    /// html, cut=BYTES, expired-urls, lag=TIME, slow-clear=TIME, stuck-clear, repeat-token; each with
+    /// ,op=NAME,rate=0.5,seed=1,times=2,retry-after=1. On this machine alone
+    #[arg(long = "fault", visible_alias = "simulate", value_name = "SPEC")]
+    #[serde(rename = "fault", alias = "simulate", deserialize_with = "one_or_many")]
+    pub(crate) faults: Vec<String>,
+
     /// What to log on stderr: off, error, warn, info, debug or trace [default: warn]
     #[arg(long, value_name = "LEVEL", env = "AGB_LOG")]
     #[serde(deserialize_with = "level")]
@@ -114,6 +121,7 @@ impl Settings {
             tls_key: self.tls_key.or(below.tls_key),
             metrics_listen: self.metrics_listen.or(below.metrics_listen),
             limits: self.limits.or(below.limits),
+            faults: filled(self.faults, below.faults),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
         }

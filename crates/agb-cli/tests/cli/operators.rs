@@ -173,18 +173,37 @@ fn half_of_a_tls_pair_and_limits_that_are_none_are_wrong_usage() {
         (&["--limits", "conections=1"], "`conections`"),
         (&["--limits", "connections=0"], "connections"),
         (&["--metrics-listen", "nonsense"], "--metrics-listen"),
+        (&["--fault", "colour=red"], "`colour=red`"),
+        (&["--simulate", "lag"], "lag=TIME"),
+        (
+            &["--fault", "html", "--listen", "0.0.0.0:0", "--api-key", "k"],
+            "under test",
+        ),
         (&["--log-format", "xml"], "json"),
         (&["--config", "no-such-file.toml"], "no-such-file.toml"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let output = agb()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--data-dir"])
             .arg(folder.path())
             .args(arguments)
+            .env("AGB_LISTEN", "127.0.0.1:0")
             .output()
             .unwrap();
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn faults_are_asked_for_by_either_name() {
+    for (flag, fault) in [("--fault", "html,times=1"), ("--simulate", "html,times=1")] {
+        let folder = tempfile::tempdir().unwrap();
+        let serve = Serve::start(folder.path(), &[flag, fault]);
+        assert_eq!(get(&serve.url, "/sdk/ListContexts").await, 502);
+        assert_eq!(get(&serve.url, "/sdk/ListContexts").await, 401);
+        let (_, said) = serve.stop("TERM");
+        assert!(said.contains("fails as it was asked to"), "{said}");
     }
 }

@@ -5,6 +5,7 @@ use axum::response::Response;
 
 use super::envelope::{Failure, done};
 use super::operations::Call;
+use crate::faults::Kind;
 use crate::metadata::{Context, Position};
 
 pub(super) async fn list(call: Call) -> Result<Response, Failure> {
@@ -26,6 +27,13 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
         .metadata
         .list_contexts(&call.tenant, after, limit)
         .await?;
+    // A page token that came before is what clients have to notice, not to follow.
+    let repeated = call
+        .params
+        .next_token()
+        .filter(|_| call.app.faults.strikes("ListContexts", Kind::RepeatToken))
+        .map(str::to_owned);
+    let listed_until = call.app.listed_until("ListContexts");
     let next_token = page.contexts.last().filter(|_| page.more).map(|last| {
         let position = Position {
             create_time: last.create_time,
@@ -33,13 +41,21 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
         };
         call.app.signer.page_token(&call.tenant, &position)
     });
+    let found = page.contexts.len();
+    let contexts: Vec<_> = page
+        .contexts
+        .into_iter()
+        .filter(|context| context.create_time <= listed_until)
+        .map(|context| on_the_wire(&call, context))
+        .collect();
+    let total = page.total - i64::try_from(found - contexts.len()).unwrap_or(0);
     Ok(done!(
         call,
         ListContextsResponse,
-        data: Some(ContextListData::Array(page.contexts.into_iter().map(on_the_wire).collect())),
-        next_token: next_token,
+        data: Some(ContextListData::Array(contexts)),
+        next_token: repeated.or(next_token),
         max_results: i32::try_from(limit).ok(),
-        total_count: Some(page.total),
+        total_count: Some(total),
     ))
 }
 
@@ -74,7 +90,7 @@ pub(super) async fn get(call: Call) -> Result<Response, Failure> {
         },
     };
     let context = found.ok_or_else(Failure::no_context)?;
-    Ok(done!(call, GetContextResponse, data: Some(on_the_wire(context))))
+    Ok(done!(call, GetContextResponse, data: Some(on_the_wire(&call, context))))
 }
 
 pub(super) async fn modify(call: Call) -> Result<Response, Failure> {
@@ -96,19 +112,22 @@ pub(super) async fn delete(call: Call) -> Result<Response, Failure> {
 }
 
 pub(super) async fn clear(call: Call) -> Result<Response, Failure> {
+    let (id, now) = (call.params.id("id")?, call.app.now());
     call.app
         .metadata
-        .clear_context(&call.tenant, call.params.id("id")?, call.app.now())
+        .clear_context(&call.tenant, id, now)
         .await?;
+    call.app.faults.cleared(&call.tenant, id, now);
     call.app.wake.wake();
     Ok(done!(call, ClearContextResponse))
 }
 
-fn on_the_wire(context: Context) -> agbcloud_api::types::Context {
+fn on_the_wire(call: &Call, context: Context) -> agbcloud_api::types::Context {
+    let state = call.app.state(&call.tenant, &context);
     agbcloud_api::types::Context {
         id: Some(context.id),
         name: Some(context.name),
-        state: Some(context.state.as_str().to_owned()),
+        state: Some(state.as_str().to_owned()),
         create_time: Some(context.create_time.rfc3339()),
         last_used_time: Some(context.last_used.rfc3339()),
         os_type: None,

@@ -150,7 +150,7 @@ impl Failure {
         )
     }
 
-    fn unavailable() -> Self {
+    pub(super) fn unavailable() -> Self {
         Self {
             header: Some((http::header::RETRY_AFTER, "1")),
             ..Self::new(

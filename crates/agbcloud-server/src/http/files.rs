@@ -24,22 +24,26 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
         .metadata
         .list_files(&call.tenant, id, &folder, offset, size)
         .await?;
-    let entries = page
+    let listed_until = call.app.listed_until("DescribeContextFiles");
+    let found = page.entries.len();
+    let entries: Vec<_> = page
         .entries
         .into_iter()
+        .filter(|entry| entry.created <= listed_until)
         .map(|entry| on_the_wire(&folder, entry))
         .collect();
+    let count = page.count - i64::try_from(found - entries.len()).unwrap_or(0);
     Ok(done!(
         call,
         DescribeContextFilesResponse,
         data: Some(FileListData::Array(entries)),
-        count: Some(page.count),
+        count: Some(count),
     ))
 }
 
 pub(super) async fn upload_url(call: Call) -> Result<Response, Failure> {
     let (context, path) = context_and_path(&call).await?;
-    if context.state == State::Clearing {
+    if call.app.state(&call.tenant, &context) == State::Clearing {
         return Err(Failure::clearing());
     }
     let url = signed_url(&call, &Method::PUT, &context, path);

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod conditions;
 mod contexts;
+mod disturb;
 mod envelope;
 mod files;
 mod held;
@@ -23,15 +24,16 @@ pub(crate) use self::load::Load;
 pub use self::operations::{Operation, operations};
 #[cfg(any(fuzzing, test))]
 pub(crate) use self::range::check as check_range;
-pub(crate) use self::router::router;
+pub(crate) use self::router::{DOWNLOAD, UPLOAD, router};
 use crate::blobs::Blobs;
 use crate::clear::Wake;
 use crate::clock::{Clock, Micros};
+use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::limits::Limits;
-use crate::metadata::Metadata;
+use crate::metadata::{Context, Metadata, State};
 use crate::metrics::Metrics;
-use crate::signing::Signer;
+use crate::signing::{Signer, Tenant};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -49,12 +51,30 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) load: Arc<Load>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) faults: Faults,
     pub(crate) wake: Wake,
 }
 
 impl App {
     fn now(&self) -> Micros {
         Micros::of(self.clock.now())
+    }
+
+    /// What a context is doing, as callers are told.
+    fn state(&self, tenant: &Tenant, context: &Context) -> State {
+        if self.faults.clears(tenant, &context.id, self.now()) {
+            State::Clearing
+        } else {
+            context.state
+        }
+    }
+
+    /// The time since which nothing is in a listing yet; the end of all times, where it does not lag behind.
+    fn listed_until(&self, operation: &str) -> Micros {
+        match self.faults.lag(operation) {
+            Some(lag) => self.now().before(lag),
+            None => Micros(i64::MAX),
+        }
     }
 }
 

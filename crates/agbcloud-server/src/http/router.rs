@@ -12,6 +12,7 @@ use axum::routing::any;
 use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
 
+use super::disturb::disturb;
 use super::envelope::Failure;
 use super::operations::{Call, Operation, operations};
 use super::params::Params;
@@ -21,8 +22,8 @@ use crate::random;
 use crate::signing::{Tenant, url};
 
 /// What the object leg is called in logs, metrics and faults: HEAD is a download without its bytes.
-const UPLOAD: &str = "upload";
-const DOWNLOAD: &str = "download";
+pub(crate) const UPLOAD: &str = "upload";
+pub(crate) const DOWNLOAD: &str = "download";
 
 /// The whole service.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -47,6 +48,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             any(move |request| objects::transfer(transfers, request)),
         )
         .fallback(unknown)
+        .layer(middleware::from_fn_with_state(app.clone(), disturb))
         .layer(middleware::from_fn_with_state(app.clone(), sized))
         .layer(middleware::from_fn_with_state(app.metrics.clone(), answer))
 }
@@ -92,7 +94,7 @@ async fn sized(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     next.run(request).await
 }
 
-fn operation_of(method: &Method, path: &str) -> &'static str {
+pub(super) fn operation_of(method: &Method, path: &str) -> &'static str {
     if path.starts_with(url::PREFIX) {
         return if method == Method::PUT {
             UPLOAD

@@ -13,6 +13,7 @@ use http::header::HeaderName;
 
 use super::xml::ObjectFailure;
 use super::{App, body, held, router};
+use crate::faults::Kind;
 use crate::metadata::FileKey;
 
 /// The CRC-64 of a whole object, in decimal, by the name that Alibaba's OSS gives it.
@@ -29,6 +30,7 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
         app.keys.ring().verify(request.method(), target, app.now()),
         request.method().clone(),
     );
+    let operation = router::operation_of(&method, request.uri().path());
     let (parts, mut body) = request.into_parts();
     let place = grant
         .as_ref()
@@ -36,6 +38,7 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
         .map(|grant| app.load.enter(&grant.tenant));
     let outcome = match grant {
         Err(refusal) => Err(refusal.into()),
+        Ok(_) if app.faults.strikes(operation, Kind::ExpiredUrls) => Err(ObjectFailure::expired()),
         Ok(_) if matches!(place, Some(None)) => Err(ObjectFailure::slow_down()),
         Ok(grant) => {
             let key = FileKey {
