@@ -4,6 +4,8 @@
 
 // As test code these may unwrap; clippy tells it by the attribute.
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod clear;
@@ -15,6 +17,8 @@ mod contexts;
 mod durability;
 #[cfg(test)]
 mod files;
+#[cfg(test)]
+mod interference;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]

@@ -1,0 +1,246 @@
+//! What lets someone in, and what does not: each refusal beside the same request that is let in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agbcloud_server::{ManualClock, Server};
+use reqwest::Method;
+
+use crate::client::{Client, start, start_at, start_with};
+use crate::raw;
+
+/// A URL to read a file by and one to write it, each with its method.
+async fn signed(client: &Client) -> [(Method, String); 2] {
+    let id = client.create("c").await;
+    let put = client.upload_url(&id, "/dir/f").await;
+    // Whatever name the URL has for the server, the server is here.
+    let here = format!("{}{}", client.url, raw::target(&put));
+    assert_eq!(client.put(&here, "x").await.status(), 200);
+    let get = client.download_url(&id, "/dir/f").await;
+    [(Method::GET, get), (Method::PUT, put)]
+}
+
+/// Sends the target as it is written, with these header lines.
+async fn send(server: &Server, method: &str, target: &str, lines: &str) -> (u16, String) {
+    let body = if method == "PUT" { "x" } else { "" };
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\n{lines}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    raw::exchange(server, request.as_bytes()).await
+}
+
+const HOST: &str = "host: x\r\n";
+
+async fn assert_good(server: &Server, method: &Method, target: &str) {
+    let (status, text) = send(server, method.as_str(), target, HOST).await;
+    assert_eq!(status, 200, "{text}");
+}
+
+async fn assert_bad(server: &Server, method: &str, target: &str) {
+    let (status, text) = send(server, method, target, HOST).await;
+    assert!(
+        status == 403 && text.contains("<Code>SignatureDoesNotMatch</Code>"),
+        "{method} {target}: {text}"
+    );
+}
+
+#[tokio::test]
+async fn every_parameter_of_a_url_counts_once_in_its_place_with_its_value() {
+    let (server, client) = start().await;
+    for (method, url) in signed(&client).await {
+        let target = raw::target(&url);
+        assert_good(&server, &method, target).await;
+        let (path, query) = target.split_once('?').unwrap();
+        let parameters: Vec<&str> = query.split('&').collect();
+        let names: Vec<_> = parameters
+            .iter()
+            .map(|parameter| parameter.split('=').next().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "method",
+                "tenant",
+                "generation",
+                "expires",
+                "key",
+                "signature"
+            ]
+        );
+        let mut altered: Vec<Vec<String>> = Vec::new();
+        let with = |at: usize, instead: &[String]| {
+            let mut all: Vec<String> = parameters.iter().map(|one| (*one).to_owned()).collect();
+            all.splice(at..=at, instead.iter().cloned());
+            all
+        };
+        for (at, parameter) in parameters.iter().enumerate() {
+            let (name, value) = parameter.split_once('=').unwrap();
+            let other = match name {
+                "method" if value == "GET" => "PUT".to_owned(),
+                "method" => "GET".to_owned(),
+                "generation" | "expires" => (value.parse::<i64>().unwrap() + 1).to_string(),
+                _ => value.chars().rev().collect(),
+            };
+            let one = |text: String| vec![text];
+            let good = (*parameter).to_owned();
+            altered.extend([
+                // Altered.
+                with(at, &one(format!("{name}={other}"))),
+                with(at, &one(format!("{name}={value}0"))),
+                with(at, &one(format!("{name}="))),
+                with(at, &one(format!("{}={value}", name.to_uppercase()))),
+                with(
+                    at,
+                    &one(format!(
+                        "{name}=%{:02x}{}",
+                        value.as_bytes()[0],
+                        &value[1..]
+                    )),
+                ),
+                // Dropped.
+                with(at, &[]),
+                // Doubled, with the same value and with another, before and after.
+                with(at, &[good.clone(), good.clone()]),
+                with(at, &[good.clone(), format!("{name}={other}")]),
+                with(at, &[format!("{name}={other}"), good]),
+            ]);
+            // Reordered.
+            let mut swapped = with(at, &one((*parameter).to_owned()));
+            swapped.swap(at, (at + 1) % parameters.len());
+            altered.push(swapped);
+        }
+        let mut added = with(0, &[parameters[0].to_owned()]);
+        added.push("x=y".to_owned());
+        altered.push(added);
+        assert_eq!(altered.len(), 61);
+        for parameters in altered {
+            let target = format!("{path}?{}", parameters.join("&"));
+            assert_bad(&server, method.as_str(), &target).await;
+        }
+        assert_bad(&server, method.as_str(), path).await;
+        assert_good(&server, &method, target).await;
+    }
+}
+
+#[tokio::test]
+async fn a_url_is_for_its_method_however_that_is_said() {
+    let (server, client) = start().await;
+    for (method, url) in signed(&client).await {
+        let target = raw::target(&url);
+        assert_good(&server, &method, target).await;
+        let other = if method == Method::GET { "PUT" } else { "GET" };
+        for wrong in [
+            other, "POST", "DELETE", "PATCH", "OPTIONS", "get", "put", "X",
+        ] {
+            assert_bad(&server, wrong, target).await;
+        }
+        let pretended = format!("{HOST}x-http-method-override: {method}\r\n");
+        let (status, text) = send(&server, other, target, &pretended).await;
+        assert_eq!(status, 403, "{text}");
+        assert_good(&server, &method, target).await;
+    }
+}
+
+#[tokio::test]
+async fn a_url_is_good_to_its_last_second_by_the_clock_of_the_server() {
+    let clock = ManualClock::starting_now();
+    let (server, client) = start_at(&clock).await;
+    let urls = signed(&client).await;
+    clock.advance(Duration::from_secs(3598));
+    for (method, url) in &urls {
+        assert_good(&server, method, raw::target(url)).await;
+    }
+    clock.advance(Duration::from_secs(2));
+    for (method, url) in &urls {
+        let (status, text) = send(&server, method.as_str(), raw::target(url), HOST).await;
+        assert_eq!(status, 403);
+        assert!(text.contains("Request has expired"), "{text}");
+        // What the client says of the time counts for nothing.
+        let dated = format!("{HOST}date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
+        let (status, _) = send(&server, method.as_str(), raw::target(url), &dated).await;
+        assert_eq!(status, 403);
+    }
+}
+
+#[tokio::test]
+async fn the_host_of_a_request_opens_nothing_and_closes_nothing_and_is_not_repeated() {
+    let settings = Server::builder().public_url("https://agb.example.com");
+    let (server, client) = start_with(settings).await;
+    for (method, url) in signed(&client).await {
+        let target = raw::target(&url);
+        for lines in [
+            "host: evil.example\r\n",
+            "host: agb.example.com\r\nx-forwarded-host: evil.example\r\n",
+            "host: x\r\nx-forwarded-proto: gopher\r\nforwarded: host=evil.example\r\n",
+            "host: x\r\nx-original-url: /sdk/ListContexts\r\nx-rewrite-url: /sdk/ListContexts\r\n",
+        ] {
+            let (status, text) = send(&server, method.as_str(), target, lines).await;
+            assert_eq!(status, 200, "{text}");
+            let altered = target.replace("&key=", "&key=0");
+            let (status, text) = send(&server, method.as_str(), &altered, lines).await;
+            assert_eq!(status, 403, "{text}");
+            assert!(!text.contains("evil.example"), "{text}");
+        }
+    }
+    let authorized = "host: evil.example\r\nx-forwarded-host: evil.example\r\nauthorization: Bearer akm-test\r\n";
+    let id = client.create("c").await;
+    let target = format!("/sdk/GetContextFileDownloadUrl?contextId={id}&filePath=/dir/f");
+    let (status, text) = send(&server, "POST", &target, authorized).await;
+    assert_eq!(status, 200, "{text}");
+    assert!(
+        text.contains("\"https://agb.example.com/objects/v1/") && !text.contains("evil"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_token_is_good_for_its_tenant_on_its_store() {
+    let builder = || Server::builder().clock(Arc::new(ManualClock::starting_now()));
+    let (_server, mine) = start_with(builder()).await;
+    let (_elsewhere, stranger) = start_with(builder()).await;
+    let other = mine.with_key("other-key");
+    let mut tokens = Vec::new();
+    for client in [&mine, &other, &stranger] {
+        client.create("a").await;
+        client.create("b").await;
+        let page = client.ok("ListContexts", &[("maxResults", "1")]).await;
+        tokens.push(page["nextToken"].as_str().unwrap().to_owned());
+    }
+    for (owner, client) in [&mine, &other, &stranger].into_iter().enumerate() {
+        for (whose, token) in tokens.iter().enumerate() {
+            let params = [("nextToken", token.as_str())];
+            if whose == owner {
+                let rest = client.ok("ListContexts", &params).await;
+                assert_eq!(rest["data"].as_array().unwrap().len(), 1);
+            } else {
+                client
+                    .fails("ListContexts", &params, 400, "InvalidParameter.NextToken")
+                    .await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_are_compared_whole_and_in_their_case() {
+    let settings = Server::builder().api_key("akm-One").api_key("akm-Two");
+    let (_server, client) = start_with(settings).await;
+    for key in ["akm-One", "akm-Two"] {
+        let good = client.with_key(key);
+        good.ok("ListContexts", &[]).await;
+        for wrong in [
+            key.to_lowercase(),
+            key.to_uppercase(),
+            key[..key.len() - 1].to_owned(),
+            format!("{key}x"),
+            format!("{key},{key}"),
+            key.chars().rev().collect(),
+        ] {
+            good.with_key(&wrong)
+                .fails("ListContexts", &[], 401, "Unauthorized")
+                .await;
+        }
+        good.ok("ListContexts", &[]).await;
+    }
+}
