@@ -3,7 +3,7 @@
 //! `generate` writes the raw client crate from the specification; `check` fails when the two, the
 //! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
 //! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
-//! drive the service, `transfers` measures what moves files side by side.
+//! drive the service and `schemathesis` requests made from the specification, `transfers` measures what moves files side by side.
 
 mod cargo;
 mod ceiling;
@@ -12,6 +12,7 @@ mod failure;
 mod generate;
 mod interop;
 mod msrv;
+mod schemathesis;
 #[cfg(test)]
 mod scratch;
 mod transfers;
@@ -46,6 +47,15 @@ enum Chore {
     Ceiling,
     /// Drive `agb serve` with the official Python SDK
     Interop,
+    /// Drive `agb serve` with requests made from the specification, and fail on any 5xx
+    Schemathesis {
+        /// Which requests are made
+        #[arg(long, default_value_t = 1)]
+        seed: u32,
+        /// How many for each operation; more take longer
+        #[arg(long, default_value_t = 100)]
+        examples: u32,
+    },
     /// Measure transfers by the SDK, curl, a bare loop and the official Python SDK side by side
     #[command(disable_help_flag = true)]
     Transfers {
@@ -64,6 +74,7 @@ fn main() -> ExitCode {
         Chore::Msrv => msrv::run(&root),
         Chore::Ceiling => ceiling::run(&root),
         Chore::Interop => interop::run(&root),
+        Chore::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
         Chore::Transfers { arguments } => transfers::run(&root, &arguments),
     };
     match done {

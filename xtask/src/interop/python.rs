@@ -40,10 +40,15 @@ impl Environment {
             .output();
         done(
             installed,
-            "installing the official Python SDK",
+            &format!("installing {}", requirements.display()),
             "check the connection to PyPI (pip reads PIP_INDEX_URL), then try again",
         )?;
         Ok(environment)
+    }
+
+    /// A program that came with the requirements; it is a script as well.
+    pub(crate) fn script(&self, name: &str) -> PathBuf {
+        self.interpreter.with_file_name(name)
     }
 
     /// Runs a script and shows what it prints; whether it was content.
