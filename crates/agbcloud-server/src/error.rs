@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::InvalidLimit;
+use crate::metadata::sqlite::{Unusable, VERSION};
 
 /// Why [`ServerBuilder::start`](crate::ServerBuilder::start) did not start a server. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -112,4 +113,16 @@ pub enum StartError {
     /// The operating system gives no random bytes.
     #[error("the operating system gave no random bytes to make secrets from")]
     NoRandom,
+}
+
+impl From<Unusable> for StartError {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Newer(found) => Self::NewerSchema {
+                found,
+                known: VERSION,
+            },
+            Unusable::Failed(reason) => Self::Database { reason },
+        }
+    }
 }

@@ -37,10 +37,11 @@ mod clear;
 mod clock;
 mod connections;
 mod error;
+mod faults;
+mod fsck;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
 pub mod fuzzing;
-mod faults;
 mod http;
 mod keys;
 mod limits;
@@ -57,6 +58,7 @@ pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
+pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, fsck};
 pub use self::http::{Operation, operations};
 pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};

@@ -24,13 +24,13 @@ use crate::http::{App, Load, router};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metadata::Metadata;
-use crate::metadata::sqlite::{Sqlite, Unusable, VERSION};
+use crate::metadata::sqlite::Sqlite;
 use crate::metrics::{self, Metrics, Traffic};
 use crate::random;
 use crate::signing::{Secret, Signer};
 
 /// The database in the data folder. What other files SQLite puts beside it has the same permissions.
-const DATABASE: &str = "agb.sqlite3";
+pub(crate) const DATABASE: &str = "agb.sqlite3";
 
 /// A running service.
 ///
@@ -223,16 +223,9 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Secret), StartError> {
     let new_secret = Secret(random::bytes().map_err(|_| StartError::NoRandom)?);
-    let unusable = |unusable| match unusable {
-        Unusable::Newer(found) => StartError::NewerSchema {
-            found,
-            known: VERSION,
-        },
-        Unusable::Failed(reason) => StartError::Database { reason },
-    };
     let Some(folder) = data_dir else {
         let blobs = Blobs::memory().map_err(|_| StartError::NoRandom)?;
-        let (metadata, secret) = Sqlite::memory(new_secret).await.map_err(unusable)?;
+        let (metadata, secret) = Sqlite::memory(new_secret).await.map_err(StartError::from)?;
         return Ok((Arc::new(metadata), blobs, secret));
     };
     let (lock, folder) = {
@@ -248,7 +241,7 @@ async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Se
     // The database first: a store of a newer version is refused before anything is touched.
     let (metadata, secret) = Sqlite::open(folder.join(DATABASE), lock, new_secret)
         .await
-        .map_err(unusable)?;
+        .map_err(StartError::from)?;
     let path = folder.clone();
     let blobs = blocking(&folder, move || {
         let blobs = Blobs::folder(&path.join("blobs"))?;
@@ -262,7 +255,7 @@ async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Se
 }
 
 /// Makes the folder, and takes its lock; none if another server has it.
-fn own(folder: &Path) -> io::Result<Option<File>> {
+pub(crate) fn own(folder: &Path) -> io::Result<Option<File>> {
     make_private_folder(folder)?;
     let lock = private_file(&folder.join("lock"))?;
     match lock.try_lock() {

@@ -1,5 +1,6 @@
 //! `agb serve`: the service in the foreground.
 
+mod fsck;
 mod keys;
 mod open_files;
 mod settings;
@@ -16,6 +17,7 @@ use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{exit::Failure, say, stop::Stop};
+use fsck::FsckArguments;
 use keys::KeysArguments;
 use settings::{ConfigFile, LogFormat, Settings};
 
@@ -36,11 +38,18 @@ pub(crate) struct ServeArguments {
 enum ServeCommand {
     /// Make, list and revoke the API keys of a key file, and change what signs URLs
     Keys(KeysArguments),
+    /// Check a data folder that no service uses
+    ///
+    /// Rows are held against contents, contents against their checksums, counts against what is there. Prints what it
+    /// finds, a line each. Exit code 0 if nothing is damaged, or nothing any more; 1 if something is, or the folder
+    /// can't be checked. What a killed service leaves unfinished is told and is no damage: the next start removes it.
+    Fsck(FsckArguments),
 }
 
 pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     match arguments.command {
         Some(ServeCommand::Keys(arguments)) => keys::run(arguments),
+        Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments).await,
         None => serve(arguments.settings.over(&arguments.file)?).await,
     }
 }

@@ -1,8 +1,10 @@
 //! The real binary, as a user runs it.
 #![cfg(feature = "serve")]
 
-mod demo;
 // As test code these may unwrap; clippy tells it by this.
+mod demo;
+#[cfg(test)]
+mod fsck;
 #[cfg(test)]
 mod load;
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(super) fn prepare(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn spread() -> impl Iterator<Item = String> {
+pub(crate) fn spread() -> impl Iterator<Item = String> {
     (0..=255).map(|byte: u8| format!("{byte:02x}"))
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn sweep(folder: &Path, run: &str, metadata: &dyn Metadata) -> 
     Ok(removed)
 }
 
-fn names(folder: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
     fs::read_dir(folder)?
         .filter_map(|entry| {
             entry
@@ -148,7 +148,7 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
         .collect()
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

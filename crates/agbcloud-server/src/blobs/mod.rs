@@ -3,7 +3,7 @@
 //! A blob is written once and never changed. It counts only when a row names it, so what is written and not
 //! named (a broken upload, a crash) is refuse, and [`Blobs::sweep`] takes it away.
 
-mod local;
+pub(crate) mod local;
 mod upload;
 
 use std::fmt;

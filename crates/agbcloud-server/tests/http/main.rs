@@ -18,6 +18,8 @@ mod durability;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod fsck;
+#[cfg(test)]
 mod interference;
 #[cfg(test)]
 mod keys;

@@ -162,13 +162,12 @@ pub(super) fn build(db: &Connection, place: Option<Place<'_>>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the marks of a folder are right, or it needs none and has none.
-#[cfg(test)]
-pub(super) fn are_right(db: &Connection, place: Place<'_>) -> Result<bool> {
+/// Whether the marks of a folder with so many entries are right, or it needs none and has none.
+pub(super) fn are_right(db: &Connection, place: Place<'_>, count: i64) -> Result<bool> {
     let blocks = all(db, place, Level::Blocks)?;
     let groups = all(db, place, Level::Groups)?;
     if blocks.is_empty() && groups.is_empty() {
-        return Ok(true);
+        return Ok(count <= FEW);
     }
     let begins = |marks: &[Mark]| marks.first().is_some_and(|mark| mark.key == Key::default());
     let within = groups
@@ -182,7 +181,6 @@ pub(super) fn are_right(db: &Connection, place: Place<'_>) -> Result<bool> {
 }
 
 /// Whether each mark has the entries up to the next. One walk over the folder.
-#[cfg(test)]
 fn counted(db: &Connection, place: Place<'_>, marks: &[Mark]) -> Result<bool> {
     let mut query = db.prepare_cached(
         "SELECT name, folder FROM entries WHERE tree = ?1 AND parent = ?2 ORDER BY name, folder",
@@ -203,7 +201,6 @@ fn counted(db: &Connection, place: Place<'_>, marks: &[Mark]) -> Result<bool> {
     Ok(marks.iter().map(|mark| mark.entries).eq(counts))
 }
 
-#[cfg(test)]
 fn all(db: &Connection, place: Place<'_>, level: Level) -> Result<Vec<Mark>> {
     let mut query = db.prepare_cached(
         "SELECT name, folder, entries FROM marks WHERE tree = ?1 AND parent = ?2 AND level = ?3

@@ -1,5 +1,6 @@
 //! [`Metadata`] in SQLite: one thread writes, a few read, none of them is a thread of the async runtime.
 
+pub(crate) mod check;
 mod clear;
 mod content;
 mod contexts;

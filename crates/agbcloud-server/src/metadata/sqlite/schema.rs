@@ -1,6 +1,6 @@
 //! The tables, and how an older store becomes this one.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::marks;
 use crate::signing::Secret;
@@ -111,9 +111,8 @@ impl From<rusqlite::Error> for Unusable {
     }
 }
 
-/// Brings the store to [`VERSION`] in one transaction, and returns its secret.
-pub(crate) fn prepare(db: &mut Connection, new_secret: Secret) -> Result<Secret, Unusable> {
-    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+/// Brings the store to [`VERSION`], in the transaction that is open.
+pub(crate) fn migrate(transaction: &Transaction<'_>) -> Result<(), Unusable> {
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = match usize::try_from(found) {
         Ok(done) if done <= MIGRATIONS.len() => done,
@@ -123,9 +122,16 @@ pub(crate) fn prepare(db: &mut Connection, new_secret: Secret) -> Result<Secret,
         transaction.execute_batch(migration)?;
     }
     if found < MARKED {
-        marks::build(&transaction, None).map_err(|error| Unusable::Failed(error.to_string()))?;
+        marks::build(transaction, None).map_err(|error| Unusable::Failed(error.to_string()))?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(())
+}
+
+/// Brings the store to [`VERSION`] in one transaction, and returns its secret.
+pub(crate) fn prepare(db: &mut Connection, new_secret: Secret) -> Result<Secret, Unusable> {
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    migrate(&transaction)?;
     let stored: Option<Vec<u8>> = transaction
         .query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| {
             row.get(0)

@@ -1,0 +1,79 @@
+//! `agb serve fsck`: checks a data folder that no service uses.
+
+use std::path::PathBuf;
+
+use agbcloud_server::{FsckMode, FsckReport, StartError, fsck};
+use clap::Args;
+
+use crate::{exit::Failure, say};
+
+#[derive(Debug, Args)]
+pub(super) struct FsckArguments {
+    /// Folder that holds the data
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "AGB_DATA_DIR",
+        default_value = "agb-data"
+    )]
+    data_dir: PathBuf,
+
+    /// Repair counts and folders, and remove what nothing names. Files whose content is damaged are left as they are
+    #[arg(long)]
+    repair: bool,
+
+    /// Print one line of JSON instead
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: FsckArguments) -> Result<(), Failure> {
+    let (folder, mode) = (
+        arguments.data_dir,
+        match arguments.repair {
+            true => FsckMode::Repair,
+            false => FsckMode::Check,
+        },
+    );
+    let report = tokio::task::spawn_blocking(move || fsck(folder, mode))
+        .await
+        .map_err(|error| Failure::other("the check broke off", error))?
+        .map_err(refused)?;
+    if arguments.json {
+        say::line(report.to_json());
+    } else {
+        tell(&report);
+    }
+    if report.is_damaged() {
+        let unmended = report.findings.iter().filter(|found| !found.repaired);
+        Err(Failure::new(format!(
+            "{} findings are not repaired",
+            unmended.count()
+        )))
+    } else {
+        Ok(())
+    }
+}
+
+fn tell(report: &FsckReport) {
+    for finding in &report.findings {
+        say::line(finding);
+    }
+    say::line(format_args!(
+        "{} contexts, {} files, {} bytes: {}",
+        report.contexts,
+        report.files,
+        report.bytes,
+        match report.findings.len() {
+            0 => "clean".to_owned(),
+            found => format!("{found} findings"),
+        }
+    ));
+}
+
+fn refused(error: StartError) -> Failure {
+    match std::error::Error::source(&error) {
+        Some(source) => Failure::new(format!("{error}: {source}")),
+        None => Failure::new(error.to_string()),
+    }
+}

@@ -1,0 +1,85 @@
+//! The content of each file, read again and held against what its row says.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use super::{Finding, FindingKind, FsckReport};
+use crate::metadata::Content;
+use crate::metadata::sqlite::check::{Rows, StoredFile, Trouble};
+use crate::sums::{Hasher, Sums};
+
+/// One read of the disk.
+const READ: usize = 256 * 1024;
+
+pub(super) fn check(rows: &Rows<'_>, blobs: &Path, report: &mut FsckReport) -> Result<(), Trouble> {
+    let mut buffer = vec![0; READ];
+    rows.each_file(|file| {
+        report.files += 1;
+        let problem = match &file.content {
+            None => Some((
+                FindingKind::MissingContent,
+                "its content is not there".to_owned(),
+            )),
+            Some(Content::Small(bytes)) => {
+                let mut hasher = Hasher::new();
+                hasher.update(bytes);
+                compare(file, &hasher.finish(), report)
+            }
+            Some(Content::Blob(blob)) => match sums(&blobs.join(blob), &mut buffer) {
+                Ok(sums) => compare(file, &sums, report),
+                Err(error) if error.kind() == ErrorKind::NotFound => Some((
+                    FindingKind::MissingContent,
+                    format!("its content, blob {blob}, is not there"),
+                )),
+                Err(error) => Some((
+                    FindingKind::DamagedContent,
+                    format!("its content, blob {blob}, can't be read: {error}"),
+                )),
+            },
+        };
+        if let Some((kind, detail)) = problem {
+            let finding = Finding::new(kind, detail);
+            report
+                .findings
+                .push(finding.at(Some(file.context.clone()), file.path.clone()));
+        }
+    })
+}
+
+fn compare(
+    file: &StoredFile,
+    found: &Sums,
+    report: &mut FsckReport,
+) -> Option<(FindingKind, String)> {
+    report.bytes += found.size;
+    let wrong = if found.size != file.size {
+        format!("it has {} bytes instead of {}", found.size, file.size)
+    } else if file
+        .sha256
+        .as_ref()
+        .is_some_and(|sha256| *sha256 != found.sha256)
+    {
+        "its content has another SHA-256".to_owned()
+    } else if found.etag != file.etag {
+        "its content has another MD5".to_owned()
+    } else if file.crc64.is_some_and(|crc64| crc64 != found.crc64) {
+        "its content has another CRC-64".to_owned()
+    } else {
+        return None;
+    };
+    Some((FindingKind::DamagedContent, wrong))
+}
+
+fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Sums> {
+    let mut file = File::open(path)?;
+    let mut hasher = Hasher::new();
+    loop {
+        match file.read(buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The statements of a check: what the rows say about each other, and the repair of what can be told from the rest.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::schema::{self, Unusable};
+use super::{BUSY, clear, content, marks};
+use crate::fsck::{Finding, FindingKind, FsckReport};
+use crate::metadata::{Content, StoreError};
+use crate::names::FolderPath;
+use crate::random::alphanumeric;
+
+/// The path of a folder, from its row.
+const PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' THEN '/' || f.name
+     ELSE f.parent || '/' || f.name END";
+/// How deep folders can be in each other, and so how often a repair can make another one needed.
+const MAX_DEPTH: usize = 600;
+
+/// Why a check did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    Store(StoreError),
+    Io(io::Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A database that is to be checked. Its folder belongs to the caller.
+pub(crate) struct Check {
+    db: Connection,
+}
+
+impl Check {
+    pub(crate) fn open(path: &Path) -> Result<Self, Unusable> {
+        let db = Connection::open(path)?;
+        db.busy_timeout(BUSY)?;
+        db.pragma_update(None, "synchronous", "FULL")?;
+        Ok(Self { db })
+    }
+
+    /// Looks at one state of the store, of this version whatever it was; what is changed stays only in a repair.
+    pub(crate) fn run<T>(
+        &mut self,
+        repair: bool,
+        look: impl FnOnce(&Rows<'_>) -> Result<T, Trouble>,
+    ) -> Result<T, Unusable> {
+        let transaction = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        schema::migrate(&transaction)?;
+        let rows = Rows {
+            db: transaction,
+            repair,
+        };
+        let result = look(&rows).map_err(|trouble| {
+            Unusable::Failed(match trouble {
+                Trouble::Store(error) => error.to_string(),
+                Trouble::Io(error) => error.to_string(),
+            })
+        })?;
+        if repair {
+            rows.db.commit()?;
+        } else {
+            rows.db.rollback()?;
+        }
+        Ok(result)
+    }
+}
+
+/// A file as its row has it.
+pub(crate) struct StoredFile {
+    pub(crate) context: String,
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) sha256: Option<String>,
+    pub(crate) crc64: Option<u64>,
+    /// None if the row names none, or one that the database does not have.
+    pub(crate) content: Option<Content>,
+}
+
+/// The rows of one state of the store.
+pub(crate) struct Rows<'a> {
+    db: Transaction<'a>,
+    repair: bool,
+}
+
+impl Rows<'_> {
+    /// What the database finds about itself.
+    pub(crate) fn database(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        let damage = |detail| Finding::new(FindingKind::Database, detail);
+        let mut check = self.db.prepare("PRAGMA integrity_check(20)")?;
+        for line in check.query_map([], |row| row.get::<_, String>(0))? {
+            let line = line?;
+            if line != "ok" {
+                report.findings.push(damage(line));
+            }
+        }
+        let mut check = self.db.prepare("PRAGMA foreign_key_check")?;
+        for table in check.query_map([], |row| row.get::<_, String>(0))? {
+            let detail = format!("a row of {} belongs to nothing", table?);
+            report.findings.push(damage(detail));
+        }
+        Ok(())
+    }
+
+    /// Contexts and the trees of their files belong together.
+    pub(crate) fn trees(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        let lost: i64 = self.db.query_row(
+            "SELECT count(*) FROM trees WHERE doomed = 0 AND pk NOT IN (SELECT tree FROM contexts)",
+            [],
+            |row| row.get(0),
+        )?;
+        if lost > 0 {
+            let detail = format!("{lost} trees of files belong to no context");
+            report
+                .findings
+                .push(Finding::new(FindingKind::LostTree, detail));
+        }
+        let mut bad = self.db.prepare(
+            "SELECT id FROM contexts WHERE tree NOT IN (SELECT pk FROM trees WHERE doomed = 0)
+             OR NOT EXISTS (SELECT 1 FROM entries WHERE tree = contexts.tree AND parent = '' AND name = '')",
+        )?;
+        for id in bad.query_map([], |row| row.get(0))? {
+            let finding = Finding::new(FindingKind::LostTree, "it has no place for files");
+            report.findings.push(Finding {
+                context: Some(id?),
+                ..finding
+            });
+        }
+        Ok(())
+    }
+
+    /// Tenants know how many contexts they have.
+    pub(crate) fn contexts(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        let contexts: i64 = self
+            .db
+            .query_row("SELECT count(*) FROM contexts", [], |row| row.get(0))?;
+        report.contexts = u64::try_from(contexts).unwrap_or(0);
+        let mut wrong = self.db.prepare(
+            "SELECT tenant, sum(told), sum(found) FROM (
+                 SELECT tenant, contexts AS told, 0 AS found FROM tenants
+                 UNION ALL SELECT tenant, 0, count(*) FROM contexts GROUP BY tenant)
+             GROUP BY tenant HAVING sum(told) <> sum(found)",
+        )?;
+        let wrong = wrong
+            .query_map([], |row| {
+                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
+            })?
+            .collect::<rusqlite::Result<Vec<(String, i64, i64)>>>()?;
+        for (tenant, told, found) in wrong {
+            if self.repair {
+                self.db.execute(
+                    "INSERT INTO tenants (tenant, contexts) VALUES (?1, ?2)
+                     ON CONFLICT (tenant) DO UPDATE SET contexts = excluded.contexts",
+                    params![tenant, found],
+                )?;
+            }
+            let detail = format!("a tenant has {found} contexts, and is told to have {told}");
+            let finding = Finding::new(FindingKind::WrongContextCount, detail);
+            report.findings.push(finding.repaired(self.repair));
+        }
+        Ok(())
+    }
+
+    /// Folders are there when something is in them, and know how much.
+    pub(crate) fn folders(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        for _ in 0..MAX_DEPTH {
+            let before = report.findings.len();
+            self.missing_folders(report)?;
+            self.folder_counts(report)?;
+            // A folder that came or went changes the one that it is in.
+            if !self.repair || report.findings.len() == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn missing_folders(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        let mut used = self.db.prepare(
+            "SELECT contexts.id, entries.tree, parent, count(*) FROM entries
+             JOIN contexts ON contexts.tree = entries.tree
+             WHERE parent <> '' GROUP BY entries.tree, parent",
+        )?;
+        let mut exists = self.db.prepare(
+            "SELECT EXISTS (SELECT 1 FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1)",
+        )?;
+        let mut missing = Vec::new();
+        let mut rows = used.query([])?;
+        while let Some(row) = rows.next()? {
+            let path: String = row.get(2)?;
+            let Some(folder) = FolderPath::parse(&path) else {
+                let finding = Finding::new(FindingKind::LostTree, "this is no path of a folder");
+                report.findings.push(finding.at(row.get(0)?, path));
+                continue;
+            };
+            let tree: i64 = row.get(1)?;
+            let (parent, name) = folder.place();
+            if !exists.query_row(params![tree, parent, name], |row| row.get(0))? {
+                missing.push((row.get(0)?, tree, folder, row.get::<_, i64>(3)?));
+            }
+        }
+        for (context, tree, folder, count) in missing {
+            if self.repair {
+                let (parent, name) = folder.place();
+                let id = format!("folder-{}", alphanumeric(20).map_err(StoreError::from)?);
+                self.db.execute(
+                    "INSERT INTO entries (tree, parent, name, folder, id, created, modified, child_count)
+                     SELECT ?1, ?2, ?3, 1, ?4, min(created), max(modified), ?5
+                     FROM entries WHERE tree = ?1 AND parent = ?6",
+                    params![tree, parent, name, id, count, folder.as_str()],
+                )?;
+            }
+            let finding = Finding::new(FindingKind::MissingFolder, "the folder is not listed");
+            report
+                .findings
+                .push(finding.at(context, folder.as_str()).repaired(self.repair));
+        }
+        Ok(())
+    }
+
+    fn folder_counts(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        let mut wrong = self.db.prepare(&format!(
+            "SELECT contexts.id, f.tree, f.parent, f.name, {PATH}, child_count,
+                    (SELECT count(*) FROM entries c WHERE c.tree = f.tree AND c.parent = {PATH}) AS found
+             FROM entries f JOIN contexts ON contexts.tree = f.tree
+             WHERE folder = 1 AND (child_count <> found OR (found = 0 AND f.parent <> ''))"
+        ))?;
+        let wrong = wrong
+            .query_map([], |row| {
+                Ok((
+                    (row.get(0)?, row.get(4)?),
+                    (row.get(1)?, row.get(2)?, row.get(3)?),
+                    (row.get(5)?, row.get(6)?),
+                ))
+            })?
+            .collect::<rusqlite::Result<Vec<WrongCount>>>()?;
+        for ((context, path), (tree, parent, name), (told, found)) in wrong {
+            let empty = found == 0 && !parent.is_empty();
+            let place = params![tree, parent, name];
+            if self.repair && empty {
+                self.db.execute(
+                    "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
+                    place,
+                )?;
+            } else if self.repair {
+                self.db.execute(
+                    "UPDATE entries SET child_count = ?4
+                     WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
+                    params![tree, parent, name, found],
+                )?;
+            }
+            let finding = if empty {
+                Finding::new(FindingKind::EmptyFolder, "the folder has no entries")
+            } else {
+                let detail = format!("the folder has {found} entries, and is told to have {told}");
+                Finding::new(FindingKind::WrongChildCount, detail)
+            };
+            report
+                .findings
+                .push(finding.at(context, path).repaired(self.repair));
+        }
+        Ok(())
+    }
+
+    /// The marks of large folders.
+    pub(crate) fn pages(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        let mut folders = self.db.prepare(&format!(
+            "SELECT contexts.id, f.tree, {PATH} AS path,
+                    (SELECT count(*) FROM entries c WHERE c.tree = f.tree AND c.parent = {PATH}) AS found
+             FROM entries f JOIN contexts ON contexts.tree = f.tree
+             WHERE folder = 1 AND (found > ?1 OR EXISTS
+                 (SELECT 1 FROM marks WHERE marks.tree = f.tree AND marks.parent = {PATH}))"
+        ))?;
+        let folders = folders
+            .query_map([marks::BLOCK], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<Vec<(Option<String>, i64, String, i64)>>>()?;
+        for (context, tree, path, count) in folders {
+            let place = marks::Place { tree, path: &path };
+            if marks::are_right(&self.db, place, count)? {
+                continue;
+            }
+            if self.repair {
+                marks::forget(&self.db, place)?;
+                marks::build(&self.db, Some(place))?;
+            }
+            let finding = Finding::new(FindingKind::WrongPages, "the index of its pages is wrong");
+            report
+                .findings
+                .push(finding.at(context, path).repaired(self.repair));
+        }
+        Ok(())
+    }
+
+    /// Contents and files belong together, one to one.
+    pub(crate) fn contents(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        let mut orphans = self.db.prepare(
+            "SELECT pk, length(bytes) FROM contents
+             WHERE pk NOT IN (SELECT small FROM entries WHERE small IS NOT NULL)",
+        )?;
+        let orphans = orphans
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+        for (pk, bytes) in orphans {
+            if self.repair {
+                let kept = content::Kept {
+                    blob: None,
+                    small: Some(pk),
+                };
+                content::release(&self.db, kept)?;
+            }
+            let detail = format!("no file names a content of {bytes} bytes in the database");
+            let finding = Finding::new(FindingKind::OrphanContent, detail);
+            report.findings.push(finding.repaired(self.repair));
+        }
+        let mut shared = self.db.prepare(
+            "SELECT count(*) FROM entries WHERE small IS NOT NULL GROUP BY small HAVING count(*) > 1",
+        )?;
+        for files in shared.query_map([], |row| row.get::<_, i64>(0))? {
+            let detail = format!("{} files name one content", files?);
+            report
+                .findings
+                .push(Finding::new(FindingKind::SharedContent, detail));
+        }
+        let mut doomed = self.db.prepare(
+            "SELECT contexts.id, parent, entries.name, blob FROM entries JOIN contexts ON contexts.tree = entries.tree
+             WHERE blob IN (SELECT blob FROM dead_blobs)",
+        )?;
+        let doomed = doomed
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<Vec<(Option<String>, String, String, String)>>>()?;
+        for (context, parent, name, blob) in doomed {
+            if self.repair {
+                clear::forget_blobs(&self.db, &[blob])?;
+            }
+            let finding = Finding::new(
+                FindingKind::DoomedContent,
+                "its content was about to be deleted",
+            );
+            report.findings.push(
+                finding
+                    .at(context, join(&parent, &name))
+                    .repaired(self.repair),
+            );
+        }
+        Ok(())
+    }
+
+    /// Every file of every context, in no memory but that of one.
+    pub(crate) fn each_file(&self, mut look: impl FnMut(&StoredFile)) -> Result<(), Trouble> {
+        let mut files = self.db.prepare(
+            "SELECT contexts.id, parent, entries.name, size, etag, sha256, crc64, blob, bytes
+             FROM entries JOIN contexts ON contexts.tree = entries.tree
+             LEFT JOIN contents ON contents.pk = small WHERE folder = 0",
+        )?;
+        let mut rows = files.query([])?;
+        while let Some(row) = rows.next()? {
+            let blob: Option<String> = row.get(7)?;
+            let small: Option<Vec<u8>> = row.get(8)?;
+            look(&StoredFile {
+                context: row.get(0)?,
+                path: join(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?),
+                size: u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0),
+                etag: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+                sha256: row.get(5)?,
+                crc64: row.get::<_, Option<i64>>(6)?.map(i64::cast_unsigned),
+                content: match (small, blob) {
+                    (Some(bytes), _) => Some(Content::Small(Bytes::from(bytes))),
+                    (None, blob) => blob.map(Content::Blob),
+                },
+            });
+        }
+        Ok(())
+    }
+
+    /// Those of the blobs that no row names.
+    pub(crate) fn unknown_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>, Trouble> {
+        Ok(clear::unknown_blobs(&self.db, blobs)?)
+    }
+}
+
+/// Context and path; tree, parent and name; the count that is told and the one that is found.
+type WrongCount = ((Option<String>, String), (i64, String, String), (i64, i64));
+
+fn join(parent: &str, name: &str) -> String {
+    format!("{}/{name}", parent.trim_end_matches('/'))
+}

@@ -1,0 +1,281 @@
+//! `fsck`: what is damaged is found and told, what can be mended is mended, and nothing that may be of use is deleted.
+
+use std::path::{Path, PathBuf};
+
+use agbcloud_server::{FindingKind, FsckMode, FsckReport, StartError, fsck};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::client::start_in;
+use crate::objects::{blobs, large};
+
+/// A folder with files of both sorts, which no server uses.
+struct Store {
+    folder: TempDir,
+    context: String,
+}
+
+impl Store {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, client) = start_in(folder.path()).await;
+        let context = client.create("c").await;
+        client.upload(&context, "/small", "small").await;
+        client.upload(&context, "/a/b/small", "other").await;
+        client.upload(&context, "/a/large", large(b'l')).await;
+        client.create("empty").await;
+        server.shutdown().await;
+        Self { folder, context }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn sql(&self, sql: &str) {
+        let db = Connection::open(self.path().join("agb.sqlite3")).unwrap();
+        db.execute_batch(sql).unwrap();
+    }
+
+    fn blob(&self) -> PathBuf {
+        let parts = std::fs::read_dir(self.path().join("blobs")).unwrap();
+        let mut blobs = parts.flat_map(|part| std::fs::read_dir(part.unwrap().path()).unwrap());
+        blobs.next().unwrap().unwrap().path()
+    }
+
+    fn check(&self, mode: FsckMode) -> FsckReport {
+        fsck(self.path(), mode).unwrap()
+    }
+
+    /// Kinds and paths of what is found.
+    fn found(&self, mode: FsckMode) -> Vec<(FindingKind, String)> {
+        let found = self.check(mode).findings;
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|finding| (finding.kind, finding.path.unwrap_or_default()))
+            .collect();
+        found.sort_by_key(|(kind, path)| (format!("{kind:?}"), path.clone()));
+        found
+    }
+
+    /// All of it is still there and as it was.
+    async fn assert_whole(&self) {
+        let (server, client) = start_in(self.path()).await;
+        let id = &self.context;
+        assert_eq!(client.download(id, "/small").await, b"small");
+        assert_eq!(client.download(id, "/a/b/small").await, b"other");
+        assert_eq!(client.download(id, "/a/large").await, large(b'l'));
+        for (folder, count) in [("/", 2), ("/a", 2), ("/a/b", 1)] {
+            let (entries, told) = client.list(id, folder).await;
+            assert_eq!((entries.len() as i64, told), (count, count), "{folder}");
+        }
+        assert_eq!(client.ok("ListContexts", &[]).await["totalCount"], 2);
+        server.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_good_folder_is_clean() {
+    let store = Store::new().await;
+    for mode in [FsckMode::Check, FsckMode::Repair] {
+        let report = store.check(mode);
+        assert!(report.is_clean() && !report.is_damaged(), "{report:?}");
+        assert_eq!((report.contexts, report.files), (2, 3));
+        assert_eq!(report.bytes, 5 + 5 + 40_000);
+    }
+    store.assert_whole().await;
+}
+
+#[tokio::test]
+async fn what_can_be_told_from_the_rest_is_repaired() {
+    let cases: [(&str, FindingKind, &str); 8] = [
+        ("UPDATE entries SET child_count = 7 WHERE name = 'a'", FindingKind::WrongChildCount, "/a"),
+        ("UPDATE entries SET child_count = 0 WHERE parent = ''", FindingKind::WrongChildCount, "/"),
+        ("DELETE FROM entries WHERE name = 'b'", FindingKind::MissingFolder, "/a/b"),
+        (
+            "INSERT INTO entries (tree, parent, name, folder, id, created, modified)
+             SELECT tree, '/a', 'nothing', 1, 'folder-x', 0, 0 FROM entries WHERE name = 'small' AND parent = '/'",
+            FindingKind::EmptyFolder,
+            "/a/nothing",
+        ),
+        ("UPDATE tenants SET contexts = 5", FindingKind::WrongContextCount, ""),
+        ("INSERT INTO contents (bytes) VALUES (x'00')", FindingKind::OrphanContent, ""),
+        (
+            "INSERT INTO dead_blobs SELECT blob FROM entries WHERE blob IS NOT NULL",
+            FindingKind::DoomedContent,
+            "/a/large",
+        ),
+        (
+            "INSERT INTO marks SELECT tree, '/a', 1, '', 0, 9 FROM entries WHERE name = 'large'",
+            FindingKind::WrongPages,
+            "/a",
+        ),
+    ];
+    for (damage, kind, path) in cases {
+        let store = Store::new().await;
+        store.sql(damage);
+        let expected = (kind, path.to_owned());
+        for mode in [FsckMode::Check, FsckMode::Check, FsckMode::Repair] {
+            let found = store.found(mode);
+            assert!(found.contains(&expected), "{damage}: {found:?}");
+        }
+        let report = store.check(FsckMode::Check);
+        assert!(report.is_clean(), "{damage}: {report:?}");
+        store.assert_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn leftovers_are_no_damage_and_a_repair_removes_them() {
+    let store = Store::new().await;
+    for orphan in ["blobs/00/0123456789ab-00", "blobs/7f/0123456789ab-11#1"] {
+        std::fs::write(store.path().join(orphan), b"half").unwrap();
+    }
+    let report = store.check(FsckMode::Check);
+    assert!(!report.is_clean() && !report.is_damaged(), "{report:?}");
+    assert_eq!(report.findings.len(), 2);
+    assert_eq!(blobs(store.path()), 3);
+    assert!(!store.check(FsckMode::Repair).is_damaged());
+    assert_eq!(blobs(store.path()), 1);
+    assert!(store.check(FsckMode::Check).is_clean());
+    store.assert_whole().await;
+}
+
+#[tokio::test]
+async fn damaged_content_is_told_and_never_deleted() {
+    type Damage = fn(&Store);
+    let cases: [(Damage, FindingKind, &str); 8] = [
+        (
+            |store| std::fs::remove_file(store.blob()).unwrap(),
+            FindingKind::MissingContent,
+            "/a/large",
+        ),
+        (
+            |store| std::fs::write(store.blob(), large(b'x')).unwrap(),
+            FindingKind::DamagedContent,
+            "/a/large",
+        ),
+        (
+            |store| std::fs::write(store.blob(), b"short").unwrap(),
+            FindingKind::DamagedContent,
+            "/a/large",
+        ),
+        (
+            |store| {
+                store.sql("UPDATE contents SET bytes = x'41' WHERE bytes = CAST('small' AS BLOB)")
+            },
+            FindingKind::DamagedContent,
+            "/small",
+        ),
+        (
+            |store| store.sql("DELETE FROM contents WHERE bytes = CAST('small' AS BLOB)"),
+            FindingKind::MissingContent,
+            "/small",
+        ),
+        (
+            |store| store.sql("UPDATE entries SET sha256 = 'x' WHERE name = 'large'"),
+            FindingKind::DamagedContent,
+            "/a/large",
+        ),
+        (
+            |store| store.sql("UPDATE entries SET etag = 'x' WHERE name = 'large'"),
+            FindingKind::DamagedContent,
+            "/a/large",
+        ),
+        (
+            |store| store.sql("UPDATE entries SET crc64 = 1 WHERE parent = '/' AND name = 'small'"),
+            FindingKind::DamagedContent,
+            "/small",
+        ),
+    ];
+    for (number, (damage, kind, path)) in cases.into_iter().enumerate() {
+        let store = Store::new().await;
+        damage(&store);
+        let expected = vec![(kind, path.to_owned())];
+        for mode in [FsckMode::Check, FsckMode::Repair, FsckMode::Check] {
+            assert_eq!(store.found(mode), expected, "case {number}");
+            assert!(store.check(mode).is_damaged());
+        }
+        let (_server, client) = start_in(store.path()).await;
+        assert_eq!(client.list(&store.context, "/").await.1, 2);
+        assert_eq!(client.list(&store.context, "/a").await.1, 2);
+    }
+}
+
+#[tokio::test]
+async fn lost_rows_and_a_torn_database_are_told() {
+    let store = Store::new().await;
+    store.sql("UPDATE entries SET small = (SELECT min(pk) FROM contents) WHERE small IS NOT NULL");
+    let found = store.found(FsckMode::Repair);
+    assert!(
+        found.contains(&(FindingKind::SharedContent, String::new())),
+        "{found:?}"
+    );
+
+    let store = Store::new().await;
+    store.sql("PRAGMA foreign_keys = 0; UPDATE contexts SET tree = 99 WHERE name = 'c'");
+    let found = store.found(FsckMode::Repair);
+    for kind in [FindingKind::LostTree, FindingKind::Database] {
+        assert!(found.contains(&(kind, String::new())), "{found:?}");
+    }
+
+    let store = Store::new().await;
+    let database = store.path().join("agb.sqlite3");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xa5);
+    std::fs::write(&database, bytes).unwrap();
+    match fsck(store.path(), FsckMode::Repair) {
+        Ok(report) => assert!(report.is_damaged(), "{report:?}"),
+        Err(error) => assert!(matches!(error, StartError::Database { .. }), "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_folder_in_use_a_newer_one_and_no_folder_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    for nothing in [folder.path(), &missing] {
+        let error = fsck(nothing, FsckMode::Repair).unwrap_err();
+        assert!(matches!(error, StartError::Folder { .. }), "{error}");
+    }
+    assert!(!missing.exists());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    let store = Store::new().await;
+    let (server, _) = start_in(store.path()).await;
+    let error = fsck(store.path(), FsckMode::Check).unwrap_err();
+    assert!(matches!(error, StartError::FolderInUse { .. }), "{error}");
+    server.shutdown().await;
+    store.check(FsckMode::Check);
+    store.sql("PRAGMA user_version = 99");
+    let error = fsck(store.path(), FsckMode::Repair).unwrap_err();
+    assert!(
+        matches!(error, StartError::NewerSchema { found: 99, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_older_store_is_checked_and_only_a_repair_brings_it_up_to_date() {
+    let store = Store::new().await;
+    let version = || -> i64 {
+        let db = Connection::open(store.path().join("agb.sqlite3")).unwrap();
+        db.pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap()
+    };
+    let (server, client) = start_in(store.path()).await;
+    for path in ["/small", "/a/b/small"] {
+        let file = [("contextId", &*store.context), ("filePath", path)];
+        client.ok("DeleteContextFile", &file).await;
+    }
+    server.shutdown().await;
+    store.sql(
+        "ALTER TABLE entries DROP COLUMN small; DROP TABLE contents; DROP TABLE marks;
+         PRAGMA user_version = 2",
+    );
+    assert!(store.check(FsckMode::Check).is_clean());
+    assert_eq!(version(), 2);
+    assert!(store.check(FsckMode::Repair).is_clean());
+    assert_eq!(version(), 3);
+}
