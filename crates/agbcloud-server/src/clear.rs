@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::blobs::Blobs;
+use crate::crash;
 use crate::metadata::{Clear, Metadata, StoreError};
 
 /// Blobs that are deleted before rows get their turn again.
@@ -74,11 +75,15 @@ impl Worker {
     /// One batch of everything. A clear ends when its rows are gone; blobs may still be on their way out.
     async fn round(&self, seen: &mut HashMap<Clear, Instant>) -> Result<Next, StoreError> {
         let mut more = self.metadata.collect_files().await?;
+        if more {
+            crash::point("collect-after-rows");
+        }
         let dead = self.metadata.dead_blobs(BLOBS).await?;
         if !dead.is_empty() {
             more = true;
             let deleted = self.blobs.delete_all(&dead).await;
             deleted.map_err(|error| StoreError::Failed(error.to_string()))?;
+            crash::point("collect-before-forgetting");
             self.metadata.forget_blobs(dead).await?;
         }
         let finished = self.metadata.finished_clears().await?;
@@ -87,6 +92,7 @@ impl Worker {
         for clear in finished {
             let due = *seen.entry(clear.clone()).or_insert_with(Instant::now) + self.delay;
             if due <= Instant::now() {
+                crash::point("collect-before-finish");
                 self.metadata.finish_clear(&clear).await?;
             } else {
                 next = Some(next.map_or(due, |next: Instant| next.min(due)));

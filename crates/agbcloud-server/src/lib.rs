@@ -36,6 +36,11 @@ mod builder;
 mod clear;
 mod clock;
 mod connections;
+#[cfg(feature = "crash-points")]
+#[doc(hidden)]
+pub mod crash;
+#[cfg(not(feature = "crash-points"))]
+mod crash;
 mod error;
 mod faults;
 mod fsck;

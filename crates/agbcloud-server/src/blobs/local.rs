@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
 use super::Chunks;
+use crate::crash;
 use crate::metadata::Metadata;
 
 /// One read of the disk. The object store's own stream takes 8 KiB, a change of threads for each.
@@ -101,7 +102,14 @@ pub(super) fn read(file: File, range: Range<u64>) -> Chunks {
 /// Deletes blobs in one go.
 pub(super) async fn delete_all(folder: &Path, blobs: &[String]) -> io::Result<()> {
     let paths: Vec<_> = blobs.iter().map(|blob| folder.join(blob)).collect();
-    blocking(move || paths.iter().try_for_each(|path| remove(path))).await
+    blocking(move || {
+        paths.iter().try_for_each(|path| {
+            remove(path)?;
+            crash::point("collect-between-blobs");
+            Ok(())
+        })
+    })
+    .await
 }
 
 /// Removes the blobs of other runs that no row names, and all that they left unfinished.

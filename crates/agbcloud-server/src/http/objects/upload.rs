@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::CRC64;
 use super::incoming::Incoming;
+use crate::crash;
 use crate::http::body::{self, Broken};
 use crate::http::xml::ObjectFailure;
 use crate::http::{App, conditions};
@@ -41,6 +42,7 @@ pub(super) async fn put(
         return Err(ObjectFailure::precondition());
     }
 
+    crash::point("upload-before-first-byte");
     let mut upload = Incoming::begin(&app.blobs, length)?;
     if let Err(failure) = receive(&app, &mut upload, body, length, digest).await {
         upload.abort().await;
@@ -147,7 +149,9 @@ async fn publish(
     upload: Incoming,
     conditions: Conditions,
 ) -> Result<Sums, ObjectFailure> {
+    crash::point("upload-before-blob");
     let file = upload.finish().await?;
+    crash::point("upload-after-blob");
     let blob = match &file.content {
         Content::Small(_) => None,
         Content::Blob(blob) => Some(blob.clone()),
@@ -159,6 +163,7 @@ async fn publish(
         .await
     {
         Ok(replaced) => {
+            crash::point("upload-after-publish");
             if replaced {
                 app.wake.wake();
             }

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::Micros;
+use crate::crash;
 use crate::metadata::{Context, ContextPage, Position, Result, State, StoreError};
 use crate::random::alphanumeric;
 use crate::signing::Tenant;
@@ -119,6 +120,7 @@ pub(super) fn create(
          ON CONFLICT (tenant) DO UPDATE SET contexts = contexts + 1",
     )?
     .execute([tenant.as_str()])?;
+    crash::point("create-after-row");
     Ok(new)
 }
 
@@ -165,6 +167,7 @@ pub(super) fn rename(
             }
             _ => error.into(),
         })?;
+    crash::point("rename-after-row");
     if changed == 0 {
         Err(StoreError::NoContext)
     } else {
@@ -180,6 +183,7 @@ pub(super) fn delete(db: &Connection, tenant: &Tenant, id: &str) -> Result<()> {
         .execute([place.tree])?;
     db.prepare_cached("UPDATE tenants SET contexts = contexts - 1 WHERE tenant = ?1")?
         .execute([tenant.as_str()])?;
+    crash::point("delete-context-after-row");
     Ok(())
 }
 
@@ -196,8 +200,10 @@ pub(super) fn clear(db: &Connection, tenant: &Tenant, id: &str, now: Micros) -> 
          WHERE pk = ?1 AND tenant = ?2",
     )?
     .execute(params![place.pk, tenant.as_str(), tree, now.0])?;
+    crash::point("clear-before-doom");
     db.prepare_cached("UPDATE trees SET doomed = 1 WHERE pk = ?1")?
         .execute([place.tree])?;
+    crash::point("clear-after-row");
     Ok(())
 }
 

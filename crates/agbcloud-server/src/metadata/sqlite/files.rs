@@ -6,6 +6,7 @@ use super::content::{self, Kept};
 use super::contexts::place;
 use super::marks::{self, Key};
 use crate::clock::Micros;
+use crate::crash;
 use crate::metadata::{
     Conditions, Content, Entry, File, FileKey, FilePage, NewFile, Result, State, StoreError,
 };
@@ -121,6 +122,7 @@ pub(super) fn put(
     if let Some((_, kept)) = before {
         content::release(db, kept)?;
     }
+    crash::point("put-before-row");
     let kept = content::keep(db, &new.content)?;
     match replaced {
         true => {
@@ -160,10 +162,12 @@ pub(super) fn put(
                 sums.crc64.cast_signed(),
                 kept.small
             ])?;
+            crash::point("put-before-count");
             count_child(db, tree, parent, name, now)?;
         }
     }
     touch(db, &key.tenant, &key.context, now)?;
+    crash::point("put-after-row");
     Ok(replaced)
 }
 
@@ -184,8 +188,11 @@ pub(super) fn delete(
         .optional()?
         .ok_or(StoreError::NoFile)?;
     content::release(db, kept)?;
+    crash::point("delete-before-count");
     discount_child(db, tree, parent, path.name(), now)?;
-    touch(db, tenant, context, now)
+    touch(db, tenant, context, now)?;
+    crash::point("delete-after-row");
+    Ok(())
 }
 
 fn touch(db: &Connection, tenant: &Tenant, context: &str, now: Micros) -> Result<()> {

@@ -1,0 +1,359 @@
+//! The process ends at a named instant: afterwards there is what was before or what was to be, never a mixture, and
+//! once the collection has run, nothing besides.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use agbcloud_server::{FsckMode, Server, crash, fsck};
+use tokio::sync::RwLock;
+
+use crate::client::{Client, KEY, start_in};
+use crate::{blobs, large, wait_for};
+
+/// A process that is just being made has, for a moment, all that its maker has open, the lock of a folder too. So
+/// none is made while a folder is in use here.
+static FORKS: RwLock<()> = RwLock::const_new(());
+
+const FOLDER: &str = "AGB_TEST_CRASH_FOLDER";
+
+/// The service of the tests below, in a process of its own: without their environment it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_that_crashes() {
+    let Ok(folder) = std::env::var(FOLDER) else {
+        return;
+    };
+    let server = Server::builder().data_dir(folder).start().await.unwrap();
+    println!("\nready {}", server.url());
+    let arm = || {
+        for line in std::io::stdin().lines() {
+            crash::arm(&line.unwrap());
+            println!("\narmed");
+        }
+    };
+    tokio::task::spawn_blocking(arm).await.unwrap();
+}
+
+/// That process.
+struct Service {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    client: Client,
+}
+
+impl Service {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["points::the_service_that_crashes", "--exact", "--nocapture"])
+            .env(FOLDER, folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let url = line(&mut output, "ready ");
+        let client = Client::new(&url, KEY);
+        Self {
+            child,
+            input,
+            output,
+            client,
+        }
+    }
+
+    fn arm(&mut self, point: &str) {
+        writeln!(self.input, "{point}").unwrap();
+        line(&mut self.output, "armed");
+    }
+
+    /// Waits for the crash.
+    fn crashed(mut self, what: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(!status.success(), "{what}: it ended without a crash");
+                return;
+            }
+            if Instant::now() > deadline {
+                self.child.kill().unwrap();
+                self.child.wait().unwrap();
+                panic!("{what}: the point is never reached");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn line(output: &mut impl BufRead, start: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert!(output.read_line(&mut line).unwrap() > 0, "it ended");
+        if let Some(rest) = line.trim_end().strip_prefix(start) {
+            return rest.to_owned();
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Operation {
+    PutSmall,
+    PutLarge,
+    GrowSmall,
+    ShrinkLarge,
+    DeleteSmall,
+    DeleteLarge,
+    Create,
+    Rename,
+    Clear,
+    DeleteContext,
+}
+
+use Operation::*;
+
+const PUTS: [Operation; 4] = [PutSmall, PutLarge, GrowSmall, ShrinkLarge];
+const COMMITS: [Operation; 10] = [
+    PutSmall,
+    PutLarge,
+    GrowSmall,
+    ShrinkLarge,
+    DeleteSmall,
+    DeleteLarge,
+    Create,
+    Rename,
+    Clear,
+    DeleteContext,
+];
+
+/// What is there after a crash.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Left {
+    Old,
+    New,
+}
+
+/// What comes by a point, and what a crash there leaves.
+fn provoked_by(point: &str) -> (&'static [Operation], Left) {
+    match point {
+        "upload-before-first-byte" | "upload-before-blob" | "upload-after-blob" => {
+            (&PUTS, Left::Old)
+        }
+        "put-before-row" | "put-after-row" => (&PUTS, Left::Old),
+        "put-before-count" => (&[PutSmall, PutLarge], Left::Old),
+        "upload-after-publish" => (&PUTS, Left::New),
+        "delete-before-count" | "delete-after-row" => (&[DeleteSmall, DeleteLarge], Left::Old),
+        "create-after-row" => (&[Create], Left::Old),
+        "rename-after-row" => (&[Rename], Left::Old),
+        "clear-before-doom" | "clear-after-row" => (&[Clear], Left::Old),
+        "delete-context-after-row" => (&[DeleteContext], Left::Old),
+        "commit-before" => (&COMMITS, Left::Old),
+        "commit-after" => (&COMMITS, Left::New),
+        "collect-after-rows" => (&[Clear, DeleteContext], Left::New),
+        "collect-between-blobs" | "collect-before-forgetting" => {
+            (&[ShrinkLarge, DeleteLarge, Clear, DeleteContext], Left::New)
+        }
+        "collect-before-finish" => (&[Clear], Left::New),
+        other => panic!("the point {other} is not tested"),
+    }
+}
+
+/// Contexts by name, and their files by path.
+type World = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
+
+async fn fill(client: &Client) {
+    for name in ["c", "kept"] {
+        let id = client.create(name).await;
+        client.upload(&id, "/small", "old").await;
+        client.upload(&id, "/a/large", large(b'o')).await;
+        client.upload(&id, "/a/second", large(b's')).await;
+    }
+}
+
+async fn world(client: &Client) -> World {
+    let contexts = client.ok("ListContexts", &[("maxResults", "100")]).await;
+    let mut world = World::new();
+    for context in contexts["data"].as_array().unwrap() {
+        let id = context["id"].as_str().unwrap();
+        let mut files = BTreeMap::new();
+        let mut folders = vec!["/".to_owned()];
+        while let Some(folder) = folders.pop() {
+            let (entries, count) = client.list(id, &folder).await;
+            assert_eq!(entries.len() as i64, count);
+            for (path, kind, size) in entries {
+                if kind == "folder" {
+                    folders.push(path);
+                    continue;
+                }
+                let bytes = client.download(id, &path).await;
+                assert_eq!(bytes.len() as i64, size);
+                files.insert(path, bytes);
+            }
+        }
+        world.insert(context["name"].as_str().unwrap().to_owned(), files);
+    }
+    world
+}
+
+impl Operation {
+    /// What it does to the world.
+    fn apply(self, world: &mut World) {
+        let mut files = world.remove("c").unwrap();
+        match self {
+            PutSmall => drop(files.insert("/new/f".into(), b"new".to_vec())),
+            PutLarge => drop(files.insert("/new/f".into(), large(b'n'))),
+            GrowSmall => drop(files.insert("/small".into(), large(b'n'))),
+            ShrinkLarge => drop(files.insert("/a/large".into(), b"new".to_vec())),
+            DeleteSmall => drop(files.remove("/small")),
+            DeleteLarge => drop(files.remove("/a/large")),
+            Clear => files.clear(),
+            Create => drop(world.insert("new".into(), BTreeMap::new())),
+            Rename => {
+                world.insert("renamed".into(), files);
+                return;
+            }
+            DeleteContext => return,
+        }
+        world.insert("c".into(), files);
+    }
+
+    /// What has to be asked for before it can be tried.
+    async fn url(self, client: &Client, id: &str) -> String {
+        match self {
+            PutSmall | PutLarge => client.upload_url(id, "/new/f").await,
+            GrowSmall => client.upload_url(id, "/small").await,
+            ShrinkLarge => client.upload_url(id, "/a/large").await,
+            _ => String::new(),
+        }
+    }
+
+    /// Tries it. Whether there is an answer does not matter.
+    async fn attempt(self, client: &Client, id: &str, url: &str) {
+        let request = match self {
+            PutSmall | ShrinkLarge => client.http.put(url).body("new"),
+            PutLarge | GrowSmall => client.http.put(url).body(large(b'n')),
+            _ => {
+                let (method, call) = match self {
+                    DeleteSmall => (
+                        "POST",
+                        format!("DeleteContextFile?contextId={id}&filePath=/small"),
+                    ),
+                    DeleteLarge => (
+                        "POST",
+                        format!("DeleteContextFile?contextId={id}&filePath=/a/large"),
+                    ),
+                    Create => ("GET", "GetContext?name=new&allowCreate=true".to_owned()),
+                    Rename => ("POST", format!("ModifyContext?id={id}&name=renamed")),
+                    Clear => ("POST", format!("ClearContext?id={id}")),
+                    _ => ("POST", format!("DeleteContext?id={id}")),
+                };
+                let request = client.request(&method.parse().unwrap(), &format!("/sdk/{call}"));
+                request.bearer_auth(&client.key)
+            }
+        };
+        drop(request.send().await);
+    }
+}
+
+async fn crash_at(point: &str, operation: Operation, left: Left) {
+    let what = format!("{operation:?} at {point}");
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = {
+        let _alone = FORKS.write().await;
+        Service::start(folder.path())
+    };
+    fill(&service.client).await;
+    let mut expected = world(&service.client).await;
+    let id = service.client.create("c").await;
+    let url = operation.url(&service.client, &id).await;
+    service.arm(point);
+    operation.attempt(&service.client, &id, &url).await;
+    service.crashed(&what);
+    let _nobody_forks = FORKS.read().await;
+
+    if left == Left::New {
+        operation.apply(&mut expected);
+    }
+    let damaged = fsck(folder.path(), FsckMode::Check).unwrap();
+    assert!(!damaged.is_damaged(), "{what}: {damaged:?}");
+    let (server, client) = start_in(folder.path()).await;
+    let found = world(&client).await;
+    assert!(found == expected, "{what}");
+    let contents = expected.values().flat_map(BTreeMap::values);
+    let kept = contents.filter(|bytes| bytes.len() > 32 * 1024).count();
+    wait_for(|| blobs(folder.path()) == kept).await;
+    for name in expected.keys() {
+        client.wait_available(&client.create(name).await).await;
+    }
+    // What is tried again succeeds.
+    let (id, again) = (client.create("again").await, large(b'a'));
+    client.upload(&id, "/f", again.clone()).await;
+    assert_eq!(client.download(&id, "/f").await, again);
+    server.shutdown().await;
+    let report = fsck(folder.path(), FsckMode::Check).unwrap();
+    assert!(report.is_clean(), "{what}: {report:?}");
+}
+
+/// One test for each group of points, so that they run beside each other.
+async fn crash_at_all(start: &str) {
+    let points: Vec<_> = crash::POINTS
+        .iter()
+        .filter(|point| point.starts_with(start))
+        .collect();
+    assert!(!points.is_empty());
+    for point in points {
+        let (operations, left) = provoked_by(point);
+        for operation in operations {
+            crash_at(point, *operation, left).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crash_while_bytes_come_in_leaves_the_old_or_the_new_file() {
+    crash_at_all("upload-").await;
+}
+
+#[tokio::test]
+async fn a_crash_while_a_file_is_written_leaves_the_old_one() {
+    crash_at_all("put-").await;
+}
+
+#[tokio::test]
+async fn a_crash_while_something_is_deleted_or_cleared_leaves_all_of_it() {
+    crash_at_all("delete-").await;
+    crash_at_all("clear-").await;
+}
+
+#[tokio::test]
+async fn a_crash_while_a_context_is_made_or_renamed_leaves_what_was() {
+    crash_at_all("create-").await;
+    crash_at_all("rename-").await;
+}
+
+#[tokio::test]
+async fn a_crash_around_a_commit_leaves_what_was_before_it_or_what_it_did() {
+    crash_at_all("commit-").await;
+}
+
+#[tokio::test]
+async fn a_crash_between_the_steps_of_the_collection_leaves_nothing_behind() {
+    crash_at_all("collect-").await;
+}
+
+#[test]
+fn every_point_belongs_to_a_test() {
+    let groups = [
+        "upload-", "put-", "delete-", "clear-", "create-", "rename-", "commit-", "collect-",
+    ];
+    for point in crash::POINTS {
+        assert!(
+            groups.iter().any(|group| point.starts_with(group)),
+            "{point}"
+        );
+        provoked_by(point);
+    }
+}
