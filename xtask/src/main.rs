@@ -3,11 +3,13 @@
 //! `generate` writes the raw client crate from the specification; `check` fails when the two, the
 //! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
 //! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
-//! drive the service and `schemathesis` requests made from the specification, `transfers` measures what moves files side by side.
+//! drive the service and `schemathesis` requests made from the specification, `crash` kills it under writers,
+//! `transfers` measures what moves files side by side.
 
 mod cargo;
 mod ceiling;
 mod check;
+mod crash;
 mod failure;
 mod generate;
 mod interop;
@@ -56,6 +58,15 @@ enum Chore {
         #[arg(long, default_value_t = 100)]
         examples: u32,
     },
+    /// Kill `agb serve` at random instants under writers, and verify every byte that was acknowledged
+    Crash {
+        /// How often
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+        /// Make the changes of an earlier run
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Measure transfers by the SDK, curl, a bare loop and the official Python SDK side by side
     #[command(disable_help_flag = true)]
     Transfers {
@@ -75,6 +86,7 @@ fn main() -> ExitCode {
         Chore::Ceiling => ceiling::run(&root),
         Chore::Interop => interop::run(&root),
         Chore::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
+        Chore::Crash { rounds, seed } => crash::run(&root, rounds, seed),
         Chore::Transfers { arguments } => transfers::run(&root, &arguments),
     };
     match done {

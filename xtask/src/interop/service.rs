@@ -29,14 +29,28 @@ impl Service {
         data: &Path,
         keys: &[&str],
     ) -> Result<Self, Failure> {
-        let mut command = Command::new(build(root, how)?);
+        Self::launch(&build(root, how)?, data, keys, Stdio::inherit())
+    }
+
+    /// Starts a program that was built; `log` takes what it says on stderr.
+    pub(crate) fn launch(
+        program: &Path,
+        data: &Path,
+        keys: &[&str],
+        log: Stdio,
+    ) -> Result<Self, Failure> {
+        let mut command = Command::new(program);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data);
         for key in keys {
             command.args(["--api-key", key]);
         }
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let spawned = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn();
         let process = spawned.map_err(|error| failure(format!("can't run agb: {error}")))?;
         // From here on the process is stopped whatever happens.
         let mut service = Self {
@@ -56,6 +70,13 @@ impl Service {
     /// Asks it to end, and insists after a while.
     pub(crate) fn stop(self) {
         drop(self);
+    }
+
+    /// Ends it at this instant, by SIGKILL.
+    pub(crate) fn kill(mut self) {
+        // Where it can't be killed it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     fn has_ended(&mut self) -> bool {
@@ -89,7 +110,7 @@ impl Drop for Service {
 }
 
 /// Builds the command line and gives the path of the program.
-fn build(root: &Path, how: &[&str]) -> Result<PathBuf, Failure> {
+pub(crate) fn build(root: &Path, how: &[&str]) -> Result<PathBuf, Failure> {
     let what = ["--package", "agb-cli", "--bin", "agb"];
     cargo::built(root, "agb", &[&what[..], how].concat()).map_err(failure)
 }
