@@ -6,6 +6,9 @@ mod demo;
 #[cfg(test)]
 mod fsck;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod fsync;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod operators;

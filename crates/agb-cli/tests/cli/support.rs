@@ -63,7 +63,12 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it on a free port and waits for its line.
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = agb()
+        Self::start_by(agb(), folder, arguments)
+    }
+
+    /// Starts it by a command that ends in the program.
+    pub(crate) fn start_by(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
             .args(arguments)

@@ -1,0 +1,201 @@
+//! The order in which things are made durable, from a trace of the system calls: a kill does not show it, since what
+//! was written survives the process in any order.
+
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::support::{Serve, agb, contexts};
+
+/// A system call: where in the trace it began and ended, and what it was.
+#[derive(Debug, Clone)]
+struct Call {
+    began: usize,
+    ended: usize,
+    text: String,
+}
+
+impl Call {
+    fn is(&self, names: &[&str]) -> bool {
+        names
+            .iter()
+            .any(|name| self.text.starts_with(&format!("{name}(")))
+    }
+
+    /// The file that its descriptor stands for ends in this, or so does the last path that it names.
+    fn on(&self, end: &str) -> bool {
+        self.text.contains(&format!("{end}>")) || self.text.contains(&format!("{end}\""))
+    }
+}
+
+/// The calls of a trace by `strace -f`. One that was interrupted by those of other threads has two lines.
+fn calls(trace: &str) -> Vec<Call> {
+    let mut calls: Vec<Call> = Vec::new();
+    let mut open: Vec<(String, usize)> = Vec::new();
+    for (number, line) in trace.lines().enumerate() {
+        let Some((thread, text)) = line.split_once(' ') else {
+            continue;
+        };
+        let (thread, text) = (thread.to_owned(), text.trim_start());
+        if text.starts_with("<... ") {
+            if let Some(at) = open.iter().position(|(waiting, _)| *waiting == thread) {
+                let (_, call) = open.remove(at);
+                calls[call].ended = number;
+            }
+            continue;
+        }
+        if text.ends_with("<unfinished ...>") {
+            open.push((thread, calls.len()));
+        }
+        calls.push(Call {
+            began: number,
+            ended: number,
+            text: text.to_owned(),
+        });
+    }
+    calls
+}
+
+/// Whether `strace` can be used here; says so aloud where not.
+fn can_trace() -> bool {
+    let tried = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "true"])
+        .stderr(Stdio::null())
+        .status();
+    let can = tried.is_ok_and(|status| status.success());
+    if !can {
+        // Not by `eprintln!`, which the test harness would keep for itself.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nSKIPPED: the order of fsync, rename and commit was not checked: strace is missing or not allowed to \
+             trace. Install it: `apt-get install strace`"
+        );
+    }
+    can
+}
+
+/// Uploads a file of so many bytes to a service that is traced, and gives the calls from then on.
+async fn trace_upload(folder: &Path, arguments: &[&str], bytes: usize) -> Vec<Call> {
+    let trace = folder.join("trace");
+    let agb = agb();
+    let mut traced = Command::new("strace");
+    // -D: the process that is waited for and gets the signals is the service itself.
+    traced.args(["-D", "-f", "-y", "-s", "300", "-e"]);
+    traced.arg("trace=fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,write,writev,pwrite64,sendto,sendmsg");
+    traced.arg("-o").arg(&trace).arg(agb.get_program());
+    for (name, _) in agb.get_envs() {
+        traced.env_remove(name);
+    }
+    let serve = Serve::start_by(traced, &folder.join("data"), arguments);
+    let there = contexts(&serve.url, "any-key");
+    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let files = there.files(&id);
+    files.upload("/f", vec![1; bytes]).await.unwrap();
+    let (status, said) = serve.stop("TERM");
+    assert!(status.success(), "{said}");
+    // The tracer has the service's stderr too, which was read to its end: so it has ended.
+    let text = std::fs::read_to_string(&trace).unwrap();
+    assert!(text.contains("+++ exited with"), "the trace has no end");
+    since_upload_began(calls(&text))
+}
+
+/// Leaves out what was before the answer that gave the URL.
+fn since_upload_began(calls: Vec<Call>) -> Vec<Call> {
+    let before = calls
+        .iter()
+        .rposition(|call| answers(call) && call.text.contains("expireTime"));
+    let before = before.expect("no answer with a URL");
+    calls.into_iter().skip(before + 1).collect()
+}
+
+fn answers(call: &Call) -> bool {
+    call.is(&["write", "writev", "sendto", "sendmsg"]) && call.text.contains("HTTP/1.1 200")
+}
+
+/// The answer to the upload: none other has an ETag.
+fn answer(calls: &[Call]) -> &Call {
+    let found = calls
+        .iter()
+        .find(|call| answers(call) && call.text.contains("etag"));
+    found.expect("no answer to the upload")
+}
+
+/// The last sync of the write-ahead log before the upload is answered.
+fn commit<'a>(calls: &'a [Call], answer: &Call) -> Option<&'a Call> {
+    calls.iter().rfind(|call| {
+        call.is(&["fsync", "fdatasync"]) && call.on("agb.sqlite3-wal") && call.ended < answer.began
+    })
+}
+
+#[tokio::test]
+async fn a_large_upload_is_durable_step_by_step_before_it_is_answered() {
+    if !can_trace() {
+        return;
+    }
+    // Written in one go, and in parts.
+    for bytes in [100_000, 3_000_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let calls = trace_upload(folder.path(), &[], bytes).await;
+        let answer = answer(&calls);
+        let rename = calls
+            .iter()
+            .find(|call| {
+                call.is(&["rename", "renameat", "renameat2", "link", "linkat"])
+                    && call.text.contains("/blobs/")
+            })
+            .expect("no blob was given its name");
+        let content = calls
+            .iter()
+            .find(|call| call.is(&["fsync", "fdatasync"]) && call.text.contains("#"))
+            .expect("no content was synced");
+        assert!(content.ended < rename.began, "{content:?} {rename:?}");
+        let mut written = calls.iter().filter(|call| {
+            call.is(&["write", "pwrite64"])
+                && call.text.contains("/blobs/")
+                && call.text.contains("#")
+        });
+        let last_written = written.next_back().expect("no content was written");
+        assert!(
+            last_written.ended < content.began,
+            "{last_written:?} {content:?}"
+        );
+        let folder_synced = calls
+            .iter()
+            .find(|call| {
+                call.is(&["fsync", "fdatasync"])
+                    && call.text.contains("/blobs/")
+                    && !call.text.contains("#")
+                    && call.began > rename.ended
+            })
+            .expect("the folder of the blob was not synced");
+        let logged = calls
+            .iter()
+            .find(|call| call.is(&["write", "pwrite64"]) && call.on("agb.sqlite3-wal"))
+            .expect("nothing was written to the log");
+        assert!(
+            folder_synced.ended < logged.began,
+            "{folder_synced:?} {logged:?}"
+        );
+        let commit = commit(&calls, answer).expect("the commit was not synced before the answer");
+        assert!(logged.ended < commit.began, "{logged:?} {commit:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_upload_costs_one_sync_before_it_is_answered() {
+    if !can_trace() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let calls = trace_upload(folder.path(), &[], 4096).await;
+    let answer = answer(&calls);
+    commit(&calls, answer).expect("the commit was not synced before the answer");
+    let before = calls.iter().filter(|call| call.began < answer.began);
+    let synced: Vec<_> = before
+        .filter(|call| call.is(&["fsync", "fdatasync"]))
+        .collect();
+    assert_eq!(synced.len(), 1, "{synced:?}");
+    assert!(!calls.iter().any(|call| call.text.contains("/blobs/")));
+}
