@@ -66,6 +66,9 @@ enum Chore {
         /// Make the changes of an earlier run
         #[arg(long)]
         seed: Option<u64>,
+        /// The mode of the service: strict or relaxed
+        #[arg(long, default_value = "strict")]
+        durability: String,
     },
     /// Measure transfers by the SDK, curl, a bare loop and the official Python SDK side by side
     #[command(disable_help_flag = true)]
@@ -86,7 +89,11 @@ fn main() -> ExitCode {
         Chore::Ceiling => ceiling::run(&root),
         Chore::Interop => interop::run(&root),
         Chore::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
-        Chore::Crash { rounds, seed } => crash::run(&root, rounds, seed),
+        Chore::Crash {
+            rounds,
+            seed,
+            durability,
+        } => crash::run(&root, rounds, seed, &durability),
         Chore::Transfers { arguments } => transfers::run(&root, &arguments),
     };
     match done {

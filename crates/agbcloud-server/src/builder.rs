@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::durability::Durability;
 use crate::error::StartError;
 use crate::faults::Fault;
 use crate::http::is_key;
@@ -37,6 +38,7 @@ const MAX_TTL: Duration = Duration::from_secs(604_800);
 #[derive(Clone)]
 pub struct ServerBuilder {
     pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) durability: Durability,
     pub(crate) listen: SocketAddr,
     pub(crate) api_keys: Vec<String>,
     pub(crate) key_file: Option<PathBuf>,
@@ -56,6 +58,7 @@ impl ServerBuilder {
     pub(crate) fn new() -> Self {
         Self {
             data_dir: None,
+            durability: Durability::Strict,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             api_keys: Vec::new(),
             key_file: None,
@@ -81,6 +84,12 @@ impl ServerBuilder {
     /// Keeps nothing: all is gone with the server. This is the default.
     pub fn memory(mut self) -> Self {
         self.data_dir = None;
+        self
+    }
+
+    /// What an acknowledged write survives. The default is [`Durability::Strict`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 
@@ -213,6 +222,7 @@ impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerBuilder")
             .field("data_dir", &self.data_dir)
+            .field("durability", &self.durability)
             .field("listen", &self.listen)
             .field("api_keys", &self.api_keys.len())
             .field("key_file", &self.key_file)

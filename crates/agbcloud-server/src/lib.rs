@@ -41,6 +41,7 @@ mod connections;
 pub mod crash;
 #[cfg(not(feature = "crash-points"))]
 mod crash;
+mod durability;
 mod error;
 mod faults;
 mod fsck;
@@ -61,6 +62,7 @@ mod watched;
 
 pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
+pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
 pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, fsck};

@@ -18,6 +18,7 @@ use crate::clear::{Wake, Worker};
 use crate::connections::Connections;
 #[cfg(feature = "tls")]
 use crate::connections::Tls;
+use crate::durability::Durability;
 use crate::error::StartError;
 use crate::faults::Faults;
 use crate::http::{App, Load, router};
@@ -110,7 +111,7 @@ impl Server {
         let metrics_addr = watched
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
-        let (metadata, blobs, secret) = open(settings.data_dir).await?;
+        let (metadata, blobs, secret) = open(settings.data_dir, settings.durability).await?;
         let signer = Arc::new(Signer::new(&secret));
         let keys = Keys::new(&signer, &settings.api_keys, settings.key_file)
             .map_err(|reason| StartError::KeyFile { reason })?;
@@ -221,9 +222,12 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         })
 }
 
-async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Secret), StartError> {
+async fn open(
+    data_dir: Option<PathBuf>,
+    durability: Durability,
+) -> Result<(Arc<dyn Metadata>, Blobs, Secret), StartError> {
     let new_secret = Secret(random::bytes().map_err(|_| StartError::NoRandom)?);
-    let Some(folder) = data_dir else {
+    let Some(folder) = data_dir.filter(|_| durability != Durability::Memory) else {
         let blobs = Blobs::memory().map_err(|_| StartError::NoRandom)?;
         let (metadata, secret) = Sqlite::memory(new_secret).await.map_err(StartError::from)?;
         return Ok((Arc::new(metadata), blobs, secret));
@@ -239,12 +243,12 @@ async fn open(data_dir: Option<PathBuf>) -> Result<(Arc<dyn Metadata>, Blobs, Se
         path: folder.clone(),
     })?;
     // The database first: a store of a newer version is refused before anything is touched.
-    let (metadata, secret) = Sqlite::open(folder.join(DATABASE), lock, new_secret)
+    let (metadata, secret) = Sqlite::open(folder.join(DATABASE), durability, lock, new_secret)
         .await
         .map_err(StartError::from)?;
     let path = folder.clone();
     let blobs = blocking(&folder, move || {
-        let blobs = Blobs::folder(&path.join("blobs"))?;
+        let blobs = Blobs::folder(&path.join("blobs"), durability)?;
         // The names of the database and of the folder of blobs, after both were made.
         sync_folder(&path)?;
         path.parent().map_or(Ok(()), sync_folder)?;

@@ -29,23 +29,22 @@ impl Service {
         data: &Path,
         keys: &[&str],
     ) -> Result<Self, Failure> {
-        Self::launch(&build(root, how)?, data, keys, Stdio::inherit())
+        let keys: Vec<&str> = keys.iter().flat_map(|key| ["--api-key", key]).collect();
+        Self::launch(&build(root, how)?, data, &keys, Stdio::inherit())
     }
 
-    /// Starts a program that was built; `log` takes what it says on stderr.
+    /// Starts a program that was built, with more arguments; `log` takes what it says on stderr.
     pub(crate) fn launch(
         program: &Path,
         data: &Path,
-        keys: &[&str],
+        arguments: &[&str],
         log: Stdio,
     ) -> Result<Self, Failure> {
         let mut command = Command::new(program);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data);
-        for key in keys {
-            command.args(["--api-key", key]);
-        }
+            .arg(data)
+            .args(arguments);
         let spawned = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -19,7 +19,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::{exit::Failure, say, stop::Stop};
 use fsck::FsckArguments;
 use keys::KeysArguments;
-use settings::{ConfigFile, LogFormat, Settings};
+use settings::{ConfigFile, Durability, LogFormat, Settings};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -67,9 +67,15 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .unwrap_or_else(|| PathBuf::from("agb-data"));
     let open = settings.api_keys.is_empty() && settings.keys.is_none();
     let faulty = !settings.faults.is_empty();
-    let builder = builder(settings, &notes)?.data_dir(&data_dir);
+    let durability = settings.durability.unwrap_or_default();
+    let builder = builder(settings, &notes)?
+        .data_dir(&data_dir)
+        .durability(durability.into());
     let server = builder.start().await.map_err(refused)?;
-    notes.say(format_args!("data in {}", data_dir.display()));
+    match durability {
+        Durability::Memory => notes.say("data in memory: it ends with this process"),
+        _ => notes.say(format_args!("data in {}", data_dir.display())),
+    }
     if let Some(address) = server.metrics_addr() {
         notes.say(format_args!("metrics on http://{address}/metrics"));
     }

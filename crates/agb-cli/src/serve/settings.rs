@@ -20,6 +20,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
+    /// What an acknowledged write survives: strict a power failure, relaxed the end of the process but not of the
+    /// machine, memory nothing (the data folder is not used) [default: strict]
+    #[arg(long, value_name = "MODE", env = "AGB_DURABILITY", value_enum)]
+    pub(crate) durability: Option<Durability>,
+
     /// URL by which clients reach the service, where that is not the address it listens on: presigned URLs
     /// start with it
     #[arg(long, value_name = "URL", env = "AGB_PUBLIC_URL")]
@@ -69,6 +74,26 @@ pub(crate) struct Settings {
     pub(crate) log_format: Option<LogFormat>,
 }
 
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Durability {
+    #[default]
+    Strict,
+    Relaxed,
+    Memory,
+}
+
+impl From<Durability> for agbcloud_server::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Strict => Self::Strict,
+            Durability::Relaxed => Self::Relaxed,
+            Durability::Memory => Self::Memory,
+        }
+    }
+}
+
 /// How to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -114,6 +139,7 @@ impl Settings {
         Self {
             listen: self.listen.or(below.listen),
             data_dir: self.data_dir.or(below.data_dir),
+            durability: self.durability.or(below.durability),
             public_url: self.public_url.or(below.public_url),
             api_keys: filled(self.api_keys, below.api_keys),
             keys: self.keys.or(below.keys),

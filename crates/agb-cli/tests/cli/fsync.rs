@@ -184,6 +184,24 @@ async fn a_large_upload_is_durable_step_by_step_before_it_is_answered() {
 }
 
 #[tokio::test]
+async fn relaxed_waits_for_no_disk() {
+    if !can_trace() {
+        return;
+    }
+    for bytes in [4096, 100_000, 3_000_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let calls = trace_upload(folder.path(), &["--durability", "relaxed"], bytes).await;
+        let answer = answer(&calls);
+        let synced = calls
+            .iter()
+            .find(|call| call.is(&["fsync", "fdatasync"]) && call.began < answer.began);
+        assert!(synced.is_none(), "{synced:?}");
+        let mut logged = calls.iter().filter(|call| call.on("agb.sqlite3-wal"));
+        assert!(logged.any(|call| call.is(&["write", "pwrite64"]) && call.ended < answer.began));
+    }
+}
+
+#[tokio::test]
 async fn a_small_upload_costs_one_sync_before_it_is_answered() {
     if !can_trace() {
         return;

@@ -72,6 +72,22 @@ async fn what_was_acknowledged_survives_a_kill() {
 }
 
 #[tokio::test]
+async fn in_memory_it_touches_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let serve = Serve::start(&data, &["--durability", "memory"]);
+    let there = contexts(&serve.url, "any-key");
+    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    for size in [10, 100_000] {
+        there.files(&id).upload("/f", vec![1; size]).await.unwrap();
+        assert_eq!(there.files(&id).read("/f").await.unwrap(), vec![1; size]);
+    }
+    assert!(!data.exists());
+    let (status, said) = serve.stop("TERM");
+    assert!(status.success() && said.contains("in memory"), "{said}");
+}
+
+#[tokio::test]
 async fn without_keys_every_key_is_a_tenant_and_it_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &[]);
@@ -125,6 +141,7 @@ fn wrong_usage_is_exit_code_2() {
         &["serve", "--api-key", ""],
         &["serve", "--api-key", "a b"],
         &["serve", "--no-such-flag"],
+        &["serve", "--durability", "some"],
         &["no-such-command"],
         &[],
     ] {

@@ -25,6 +25,7 @@ pub(crate) fn agb() -> Command {
         "AGB_LOG",
         "AGB_LOG_FORMAT",
         "AGB_CONFIG",
+        "AGB_DURABILITY",
     ] {
         command.env_remove(name);
     }

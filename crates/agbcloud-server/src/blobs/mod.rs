@@ -21,6 +21,7 @@ use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectSt
 
 pub(crate) use self::local::{make_private_folder, sync_folder};
 pub(crate) use self::upload::Upload;
+use crate::durability::Durability;
 use crate::metadata::Metadata;
 use crate::random::{self, NoRandom, hex};
 
@@ -70,14 +71,14 @@ impl Blobs {
         })
     }
 
-    /// Blobs as files in a folder, durable when they are written. Blocks.
-    pub(crate) fn folder(folder: &Path) -> io::Result<Self> {
+    /// Blobs as files in a folder, on the disk when they are written if that is asked for. Blocks.
+    pub(crate) fn folder(folder: &Path, durability: Durability) -> io::Result<Self> {
         local::prepare(folder)?;
         // Syncs a new file and, after the rename, the folder that it lies in; the folders themselves were
         // made and synced by `prepare`. Deletions are not synced: a blob that comes back is swept up.
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(io::Error::other)?
-            .with_fsync(true);
+            .with_fsync(durability == Durability::Strict);
         Ok(Self {
             store: Arc::new(store),
             folder: Some(folder.to_owned()),
@@ -203,7 +204,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let blobs = [
             Blobs::memory().unwrap(),
-            Blobs::folder(&folder.path().join("blobs")).unwrap(),
+            Blobs::folder(&folder.path().join("blobs"), Durability::Strict).unwrap(),
         ];
         (folder, blobs)
     }
@@ -217,7 +218,7 @@ mod tests {
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).unwrap();
         let blobs = folder.path().join("blobs");
-        Blobs::folder(&blobs).unwrap();
+        Blobs::folder(&blobs, Durability::Strict).unwrap();
         assert_eq!(
             blobs.metadata().unwrap().permissions().mode() & 0o777,
             0o700
@@ -288,7 +289,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("blobs");
         let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
-        let before = Blobs::folder(&path).unwrap();
+        let before = Blobs::folder(&path, Durability::Strict).unwrap();
         let orphan = store(&before, &[b"orphan"]).await;
         // What a killed process leaves of an upload: the staging file of the object store.
         std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
@@ -298,7 +299,7 @@ mod tests {
             0,
             "its own run is in the making"
         );
-        let now = Blobs::folder(&path).unwrap();
+        let now = Blobs::folder(&path, Durability::Strict).unwrap();
         let fresh = store(&now, &[b"fresh"]).await;
         assert_eq!(now.sweep(&metadata).await.unwrap(), 2);
         assert_eq!(fetch(&now, &fresh, 0..5).await, b"fresh");

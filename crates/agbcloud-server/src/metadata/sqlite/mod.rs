@@ -28,6 +28,7 @@ use super::{
     Position, Result, StoreError,
 };
 use crate::clock::Micros;
+use crate::durability::Durability;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::{Secret, Tenant};
 
@@ -67,6 +68,7 @@ impl Sqlite {
     /// Opens the store in the file, which belongs to whoever holds the lock, and returns its secret.
     pub(crate) async fn open(
         path: PathBuf,
+        durability: Durability,
         lock: LockFile,
         secret: Secret,
     ) -> Result<(Self, Secret), Unusable> {
@@ -74,7 +76,7 @@ impl Sqlite {
         let (alive, closed) = alive(Some(lock));
         let (last_reader, readers_gone) = mpsc::channel();
         let (writer, secret) = start_writer(secret, alive.clone(), readers_gone, move || {
-            open_file(&path)
+            open_file(&path, durability)
         })
         .await?;
         let (readers, queue) = readers::channel(READERS);
@@ -147,12 +149,20 @@ fn alive(lock: Option<LockFile>) -> (Arc<Alive>, mpsc::Receiver<()>) {
     )
 }
 
-fn open_file(path: &Path) -> rusqlite::Result<Connection> {
+fn open_file(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
-    // Not NORMAL, which may lose the last commits with the power: an acknowledged write stays.
-    db.pragma_update(None, "synchronous", "FULL")?;
+    // NORMAL may lose the last commits with the power, but never a part of one: the log is synced before it is moved
+    // into the database, and not at each commit.
+    let synchronous = match durability {
+        Durability::Strict => "FULL",
+        Durability::Relaxed | Durability::Memory => "NORMAL",
+    };
+    db.pragma_update(None, "synchronous", synchronous)?;
+    // On macOS a plain fsync stops at the disk's cache. Elsewhere these say nothing.
+    db.pragma_update(None, "fullfsync", true)?;
+    db.pragma_update(None, "checkpoint_fullfsync", true)?;
     // What a burst of small files has made of the log is given back once it is in the database.
     db.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
     Ok(db)
