@@ -99,6 +99,22 @@ pub(super) fn read(file: File, range: Range<u64>) -> Chunks {
     .boxed()
 }
 
+/// Removes what the object store has staged for a key. What can't be removed now the next start removes.
+pub(super) async fn remove_staged(folder: &Path, key: &str) {
+    let Some((part, name)) = key.split_once('/') else {
+        return;
+    };
+    let (path, staged) = (folder.join(part), format!("{name}#"));
+    let removed = blocking(move || {
+        let names = names(&path)?.into_iter();
+        let mut staged = names.filter(|name| name.starts_with(&staged));
+        staged.try_for_each(|name| remove(&path.join(name)))
+    });
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, "an upload that failed left a file behind; the next start removes it");
+    }
+}
+
 /// Deletes blobs in one go.
 pub(super) async fn delete_all(folder: &Path, blobs: &[String]) -> io::Result<()> {
     let paths: Vec<_> = blobs.iter().map(|blob| folder.join(blob)).collect();

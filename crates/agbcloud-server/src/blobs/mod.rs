@@ -7,7 +7,7 @@ pub(crate) mod local;
 mod upload;
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +31,9 @@ pub(crate) enum BlobError {
     /// There is no blob with this key: it was replaced since, or it was lost.
     #[error("there is no such blob")]
     Missing,
+    /// The disk has no room for the bytes.
+    #[error("the disk is full")]
+    Full,
     #[error(transparent)]
     NoRandom(#[from] NoRandom),
     #[error("the blob store failed: {0}")]
@@ -43,9 +46,24 @@ impl From<object_store::Error> for BlobError {
     fn from(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::Missing,
+            error if is_full(&error) => Self::Full,
             error => Self::Failed(error),
         }
     }
+}
+
+/// Whether a full disk, or a used up quota, is behind an error.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>()
+            && matches!(io.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// A stream of a blob's bytes.
@@ -99,7 +117,11 @@ impl Blobs {
 
     /// Begins a new blob.
     pub(crate) fn upload(&self) -> Result<Upload, NoRandom> {
-        Ok(Upload::new(self.store.clone(), self.new_key()?))
+        Ok(Upload::new(
+            self.store.clone(),
+            self.folder.clone(),
+            self.new_key()?,
+        ))
     }
 
     /// The bytes of a range of a blob, which must lie within it and not be empty.

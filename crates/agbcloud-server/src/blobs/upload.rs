@@ -1,12 +1,13 @@
 //! One blob on its way in: constant memory, durable when it is finished.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use object_store::path::Path as Key;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 
-use super::BlobError;
+use super::{BlobError, local};
 
 /// What is gathered before it is written, and so the memory of one upload.
 const PART: usize = 1024 * 1024;
@@ -14,6 +15,8 @@ const PART: usize = 1024 * 1024;
 /// A blob that is being written. Dropped before it is finished, it leaves nothing.
 pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
+    /// The folder, if the blobs are files.
+    folder: Option<PathBuf>,
     key: String,
     pending: BytesMut,
     /// Begun with the first part that is full: what fits into one part is written in one go.
@@ -21,9 +24,10 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, key: String) -> Self {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, folder: Option<PathBuf>, key: String) -> Self {
         Self {
             store,
+            folder,
             key,
             pending: BytesMut::new(),
             parts: None,
@@ -61,7 +65,13 @@ impl Upload {
         match &mut self.parts {
             Some(parts) => {
                 parts.put_part(rest).await?;
-                parts.complete().await?;
+                if let Err(error) = parts.complete().await {
+                    // The object store forgets the staging file before it knows that it could be synced and renamed.
+                    if let Some(folder) = &self.folder {
+                        local::remove_staged(folder, &self.key).await;
+                    }
+                    return Err(error.into());
+                }
             }
             None => {
                 self.store.put(&Key::from(self.key.as_str()), rest).await?;

@@ -196,6 +196,14 @@ impl From<StoreError> for Failure {
                 "another context has this name: choose another name, or rename or delete that context first",
             ),
             StoreError::Closed => Self::unavailable(),
+            StoreError::Full => {
+                tracing::error!("the disk is full");
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "InsufficientStorage",
+                    "the service has no room left; nothing was changed: delete files or contexts, or try again later",
+                )
+            }
             StoreError::Precondition | StoreError::Failed(_) => {
                 tracing::error!(%error, "a control call failed");
                 Self::internal()

@@ -45,6 +45,7 @@ impl ObjectFailure {
         not_implemented: NOT_IMPLEMENTED, "NotImplemented", "A header asks for something that this service does not do: send the bytes of the whole file as they are";
         slow_down: SERVICE_UNAVAILABLE, "SlowDown", "Too many requests of this tenant are under way: wait for the seconds in Retry-After, then try again";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
+        full: INSUFFICIENT_STORAGE, "InsufficientStorage", "The service has no room for the file; nothing was changed: delete files, or try again later";
         unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is about to stop: try again";
     }
 
@@ -98,6 +99,10 @@ impl From<StoreError> for ObjectFailure {
             StoreError::NoFile => Self::no_such_key(),
             StoreError::Precondition => Self::precondition(),
             StoreError::Closed => Self::unavailable(),
+            StoreError::Full => {
+                tracing::error!("the disk is full");
+                Self::full()
+            }
             StoreError::NameTaken | StoreError::Failed(_) => {
                 tracing::error!(%error, "a transfer failed");
                 Self::internal()
@@ -109,7 +114,10 @@ impl From<StoreError> for ObjectFailure {
 impl From<BlobError> for ObjectFailure {
     fn from(error: BlobError) -> Self {
         tracing::error!(%error, "a transfer failed");
-        Self::internal()
+        match error {
+            BlobError::Full => Self::full(),
+            _ => Self::internal(),
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub(crate) enum StoreError {
     Stale,
     #[error("the file is not as the caller demands")]
     Precondition,
+    /// The disk has no room for the change.
+    #[error("the disk is full")]
+    Full,
     #[error("the store is closed")]
     Closed,
     #[error("the store failed: {0}")]

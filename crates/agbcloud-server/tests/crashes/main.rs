@@ -1,4 +1,4 @@
-//! The service in a process of its own that comes to a sudden end.
+//! The service where the ground gives way: its process ends, or its disk is full.
 
 #![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
 
@@ -7,8 +7,16 @@
 #[path = "../http/client.rs"]
 #[allow(dead_code)] // It has more than is needed here.
 mod client;
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod full_disk;
 #[cfg(test)]
 mod points;
+
+/// A process that is just being made has, for a moment, all that its maker has open, the lock of a folder too. So
+/// none is made while a folder is in use here.
+#[cfg(test)]
+static FORKS: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 /// How many files there are in the folder of blobs.
 #[cfg(test)]

@@ -8,14 +8,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use agbcloud_server::{FsckMode, Server, crash, fsck};
-use tokio::sync::RwLock;
 
 use crate::client::{Client, KEY, start_in};
-use crate::{blobs, large, wait_for};
-
-/// A process that is just being made has, for a moment, all that its maker has open, the lock of a folder too. So
-/// none is made while a folder is in use here.
-static FORKS: RwLock<()> = RwLock::const_new(());
+use crate::{FORKS, blobs, large, wait_for};
 
 const FOLDER: &str = "AGB_TEST_CRASH_FOLDER";
 

@@ -22,6 +22,8 @@ mod fsck;
 #[cfg(test)]
 mod interference;
 #[cfg(test)]
+mod interleavings;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod lifecycle;

@@ -415,13 +415,14 @@ async fn an_upload_that_is_abandoned_midway_leaves_no_file_and_no_blob() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
-    client.upload(&id, "/kept", large(b'k')).await;
+    client.upload(&id, "/kept", self::large(b'k')).await;
     let before = blobs(folder.path());
-    for sent in [0, 10, 3_000_000] {
+    let large = 5_000_000;
+    for (announced, sent) in [(100, 10), (large, 0), (large, 10), (large, 3_000_000)] {
         let url = client.upload_url(&id, "/f").await;
         let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
         let head = format!(
-            "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n",
+            "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: {announced}\r\n\r\n",
             raw::target(&url)
         );
         stream.write_all(head.as_bytes()).await.unwrap();

@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -44,7 +45,12 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error.to_string())
+        match error.sqlite_error() {
+            Some(cause) if cause.code == ErrorCode::DiskFull => Self::Full,
+            // The index of the log could not grow.
+            Some(cause) if cause.extended_code == SQLITE_IOERR_SHMSIZE => Self::Full,
+            _ => Self::Failed(error.to_string()),
+        }
     }
 }
 

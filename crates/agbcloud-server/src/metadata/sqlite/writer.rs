@@ -18,8 +18,8 @@ const MAX_GROUP: usize = 256;
 
 /// Tells the caller how it went, once the commit has succeeded or failed.
 type Reply = Box<dyn FnOnce(Result<()>) + Send>;
-/// Does its work in the open transaction, or takes note that there is none.
-type Job = Box<dyn FnOnce(Result<&Connection>) -> Reply + Send>;
+/// Does its work in the open transaction, or takes note that there is none. Also tells why it failed.
+type Job = Box<dyn FnOnce(Result<&Connection>) -> (Reply, Option<StoreError>) + Send>;
 
 enum Message {
     Job(Job),
@@ -50,10 +50,12 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |db| {
             let result = db.and_then(|db| in_savepoint(db, work));
-            Box::new(move |committed| {
+            let failed = result.as_ref().err().cloned();
+            let reply: Reply = Box::new(move |committed| {
                 // The caller may have gone; what it wanted is done nevertheless.
                 let _ = answer.send(committed.and(result));
-            })
+            });
+            (reply, failed)
         });
         self.jobs
             .send(Message::Job(job))
@@ -100,7 +102,7 @@ fn commit(db: &Connection, group: Vec<Job>) {
     if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
         let error = StoreError::from(error);
         for job in group {
-            job(Err(error.clone()))(Ok(()));
+            job(Err(error.clone())).0(Ok(()));
         }
         return;
     }
@@ -108,15 +110,15 @@ fn commit(db: &Connection, group: Vec<Job>) {
     let mut replies = Vec::with_capacity(group.len());
     let mut lost = None;
     for job in group {
-        replies.push(match &lost {
+        let (reply, failed) = match &lost {
             None => job(Ok(db)),
             Some(error) => job(Err(StoreError::clone(error))),
-        });
+        };
+        replies.push(reply);
         // A full or broken disk makes SQLite roll everything back, the jobs before this one as well.
         if lost.is_none() && db.is_autocommit() {
-            lost = Some(StoreError::Failed(
-                "the transaction was rolled back".to_owned(),
-            ));
+            let unknown = || StoreError::Failed("the transaction was rolled back".to_owned());
+            lost = Some(failed.unwrap_or_else(unknown));
         }
     }
     let committed = match lost {
@@ -148,6 +150,10 @@ fn in_savepoint<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>)
     let result = catch_unwind(AssertUnwindSafe(|| work(db)))
         .unwrap_or_else(|_| Err(StoreError::Failed("a job panicked".to_owned())));
     if result.is_err() {
+        if db.is_autocommit() {
+            // All is rolled back already; why is what the caller has to know.
+            return result;
+        }
         db.execute_batch("ROLLBACK TO job")?;
     }
     db.execute_batch("RELEASE job")?;

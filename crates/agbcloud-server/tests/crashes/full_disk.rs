@@ -1,0 +1,147 @@
+//! A disk that is full: writes are refused by a code of their own, reads go on, and room makes all well again.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use agbcloud_server::{FsckMode, fsck};
+
+use crate::client::{Client, start_in, xml_code};
+use crate::{FORKS, blobs, large, wait_for};
+
+/// A file system of its own, of 8 MiB in memory.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// None, and said so aloud, where nothing can be mounted.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        // Not by `eprintln!`, which the test harness would keep for itself.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nSKIPPED: a full disk was not tried: this user can't mount a small file system. Run the test as root"
+        );
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+
+    /// Takes all the room that there is.
+    fn fill(&self) {
+        let mut filler = File::options()
+            .create(true)
+            .append(true)
+            .open(self.filler())
+            .unwrap();
+        for size in [64 * 1024, 1] {
+            while filler.write_all(&vec![1; size]).is_ok() {}
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Nothing is lost if it stays: the folder can't be removed then.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+/// Uploads until there is no room; the answer then.
+async fn fill_with_files(client: &Client, id: &str, bytes: &[u8]) -> (u16, String) {
+    for number in 0..5000 {
+        let url = client
+            .upload_url(id, &format!("/fill/{}/{number}", bytes.len()))
+            .await;
+        let response = client.put(&url, bytes.to_vec()).await;
+        if response.status() != 200 {
+            return xml_code(response).await;
+        }
+    }
+    panic!("there is always room");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_nothing_else() {
+    let disk = {
+        let _alone = FORKS.write().await;
+        let Some(disk) = Disk::mount() else { return };
+        disk
+    };
+    {
+        let _nobody_forks = FORKS.read().await;
+        check(&disk).await;
+    }
+    let _alone = FORKS.write().await;
+    drop(disk);
+}
+
+async fn check(disk: &Disk) {
+    let data = disk.path().join("data");
+    let (server, client) = start_in(&data).await;
+    let id = client.create("c").await;
+    client.upload(&id, "/small", "small").await;
+    client.upload(&id, "/large", large(b'l')).await;
+    client.upload(&id, "/second", large(b's')).await;
+    disk.fill();
+    let full = (507, "InsufficientStorage".to_owned());
+    let before = blobs(&data);
+    // Each takes another way to the disk: into the database, in one go, in parts.
+    for size in [32 * 1024, 40_000, 3_000_000] {
+        assert_eq!(
+            fill_with_files(&client, &id, &vec![1; size]).await,
+            full,
+            "{size}"
+        );
+        wait_for(|| blobs(&data) == before).await;
+    }
+    let mut created = 0;
+    let refused = loop {
+        created += 1;
+        let call = format!("name=n{created}&allowCreate=true");
+        let answer = client.call("GetContext", &call).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        assert!(created < 50_000, "there is always room");
+    };
+    refused.assert_failure(507, "InsufficientStorage", "a context");
+
+    assert_eq!(client.download(&id, "/small").await, b"small");
+    assert_eq!(client.download(&id, "/large").await, large(b'l'));
+    assert!(client.list(&id, "/").await.1 >= 3);
+    assert_eq!(client.state(&id).await, "available");
+
+    std::fs::remove_file(disk.filler()).unwrap();
+    for path in ["/new-small", "/small"] {
+        client.upload(&id, path, "new").await;
+        assert_eq!(client.download(&id, path).await, b"new");
+    }
+    client.upload(&id, "/large", large(b'n')).await;
+    assert_eq!(client.download(&id, "/large").await, large(b'n'));
+    server.shutdown().await;
+    let report = fsck(&data, FsckMode::Check).unwrap();
+    assert!(!report.is_damaged(), "{report:?}");
+    let (server, client) = start_in(&data).await;
+    assert_eq!(client.download(&id, "/large").await, large(b'n'));
+    client.ok("ClearContext", &[("id", &id)]).await;
+    client.wait_available(&id).await;
+    wait_for(|| blobs(&data) == 0).await;
+    server.shutdown().await;
+    let report = fsck(&data, FsckMode::Check).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+}

@@ -1,0 +1,322 @@
+//! Uploads, listings, clears, deletions, restarts and old URLs in any order: after each step the service is what a
+//! simple model says. The clock is set.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agbcloud_server::{FsckMode, ManualClock, Server, fsck};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use tokio::runtime::Runtime;
+
+use crate::client::{Client, query, start_with, xml_code};
+use crate::objects::{blobs, wait_for};
+use crate::raw;
+
+const CONTEXTS: [&str; 2] = ["c", "d"];
+const PATHS: [&str; 4] = ["/a", "/b", "/x/a", "/x/y/a"];
+/// In the database, and a blob.
+const SIZES: [usize; 3] = [0, 100, 40_000];
+const TTL: u64 = 3600;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put(usize, usize, usize, u8),
+    DeleteFile(usize, usize),
+    Clear(usize),
+    DeleteContext(usize),
+    /// Asks for a URL, to be used some time.
+    Sign(usize, usize, bool),
+    /// Uses an old URL.
+    Use(prop::sample::Index, u8),
+    Advance(u64),
+    /// Gracefully or not; afterwards clears come to their end, or do not.
+    Restart(bool, bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (context, path) = (0..CONTEXTS.len(), 0..PATHS.len());
+    let file = (context.clone(), path);
+    prop_oneof![
+        6 => (file.clone(), 0..SIZES.len(), any::<u8>())
+            .prop_map(|((context, path), size, byte)| Step::Put(context, path, size, byte)),
+        3 => file.clone().prop_map(|(context, path)| Step::DeleteFile(context, path)),
+        2 => context.clone().prop_map(Step::Clear),
+        1 => context.prop_map(Step::DeleteContext),
+        4 => (file, any::<bool>()).prop_map(|((context, path), put)| Step::Sign(context, path, put)),
+        6 => (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(which, byte)| Step::Use(which, byte)),
+        1 => (1..TTL).prop_map(Step::Advance),
+        2 => any::<(bool, bool)>().prop_map(|(graceful, end)| Step::Restart(graceful, end)),
+    ]
+}
+
+#[derive(Debug, Clone)]
+struct Context {
+    id: String,
+    /// Counts clears, and contexts of the same name too: a URL is good for one.
+    life: u32,
+    clearing: bool,
+    files: BTreeMap<&'static str, Vec<u8>>,
+}
+
+struct Url {
+    url: String,
+    put: bool,
+    context: usize,
+    life: u32,
+    path: &'static str,
+    signed: u64,
+}
+
+struct Model<'a> {
+    folder: &'a Path,
+    clock: ManualClock,
+    /// Seconds since the beginning.
+    now: u64,
+    server: Option<Server>,
+    client: Client,
+    contexts: Vec<Context>,
+    urls: Vec<Url>,
+    lives: u32,
+}
+
+/// Starts a server on the folder whose clears do not end, or end at once.
+async fn start(folder: &Path, clock: &ManualClock, end: bool) -> (Server, Client) {
+    let delay = if end { 0 } else { 3600 };
+    let builder = Server::builder()
+        .data_dir(folder)
+        .clock(Arc::new(clock.clone()))
+        .url_ttl(Duration::from_secs(TTL))
+        .clear_delay(Duration::from_secs(delay));
+    start_with(builder).await
+}
+
+impl<'a> Model<'a> {
+    async fn new(folder: &'a Path) -> Self {
+        let clock = ManualClock::starting_now();
+        let (server, client) = start(folder, &clock, false).await;
+        let mut model = Self {
+            folder,
+            clock,
+            now: 0,
+            server: Some(server),
+            client,
+            contexts: Vec::new(),
+            urls: Vec::new(),
+            lives: 0,
+        };
+        for name in CONTEXTS {
+            let context = model.create(name).await;
+            model.contexts.push(context);
+        }
+        model
+    }
+
+    async fn create(&mut self, name: &str) -> Context {
+        self.lives += 1;
+        Context {
+            id: self.client.create(name).await,
+            life: self.lives,
+            clearing: false,
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// Where the URL is now: after a restart the port is another one.
+    fn here(&self, url: &str) -> String {
+        format!("{}{}", self.client.url, raw::target(url))
+    }
+
+    async fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Put(context, path, size, byte) => {
+                let bytes = vec![byte; SIZES[size]];
+                if let Some(url) = self.sign(context, path, true).await {
+                    assert_eq!(self.client.put(&url, bytes.clone()).await.status(), 200);
+                    self.contexts[context].files.insert(PATHS[path], bytes);
+                }
+            }
+            Step::DeleteFile(context, path) => {
+                let context = &mut self.contexts[context];
+                let file = [("contextId", &*context.id), ("filePath", PATHS[path])];
+                let answer = self.client.call("DeleteContextFile", &query(&file)).await;
+                match context.files.remove(PATHS[path]) {
+                    Some(_) => assert_eq!(answer.status, 200),
+                    None => answer.assert_failure(404, "InvalidFile.NotFound", "a deletion"),
+                }
+            }
+            Step::Clear(context) => {
+                let id = self.contexts[context].id.clone();
+                self.client.ok("ClearContext", &[("id", &id)]).await;
+                if !self.contexts[context].clearing {
+                    self.lives += 1;
+                    self.contexts[context].life = self.lives;
+                    self.contexts[context].clearing = true;
+                    self.contexts[context].files.clear();
+                }
+            }
+            Step::DeleteContext(context) => {
+                let id = self.contexts[context].id.clone();
+                self.client.ok("DeleteContext", &[("id", &id)]).await;
+                let gone = [("id", &*id)];
+                self.client
+                    .fails("GetContext", &gone, 404, "InvalidContext.NotFound")
+                    .await;
+                self.contexts[context] = self.create(CONTEXTS[context]).await;
+                assert_ne!(self.contexts[context].id, id);
+            }
+            Step::Sign(context, path, put) => {
+                if let Some(url) = self.sign(context, path, put).await {
+                    self.urls.push(Url {
+                        url,
+                        put,
+                        context,
+                        life: self.contexts[context].life,
+                        path: PATHS[path],
+                        signed: self.now,
+                    });
+                }
+            }
+            Step::Use(which, byte) => {
+                if !self.urls.is_empty() {
+                    self.use_url(which.index(self.urls.len()), byte).await;
+                }
+            }
+            Step::Advance(seconds) => {
+                self.clock.advance(Duration::from_secs(seconds));
+                self.now += seconds;
+            }
+            Step::Restart(graceful, end) => self.restart(graceful, end).await,
+        }
+        self.check().await;
+    }
+
+    /// A URL, where one is given.
+    async fn sign(&self, context: usize, path: usize, put: bool) -> Option<String> {
+        let (context, path) = (&self.contexts[context], PATHS[path]);
+        let file = [("contextId", &*context.id), ("filePath", path)];
+        let (call, expected) = match put {
+            true if context.clearing => {
+                ("GetContextFileUploadUrl", (409, "InvalidContext.Clearing"))
+            }
+            true => ("GetContextFileUploadUrl", (200, "ok")),
+            false if context.files.contains_key(path) => ("GetContextFileDownloadUrl", (200, "ok")),
+            false => ("GetContextFileDownloadUrl", (404, "InvalidFile.NotFound")),
+        };
+        let answer = self.client.call(call, &query(&file)).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), expected);
+        answer.body["data"]["url"].as_str().map(str::to_owned)
+    }
+
+    async fn use_url(&mut self, which: usize, byte: u8) {
+        let url = &self.urls[which];
+        let here = self.here(&url.url);
+        let context = &mut self.contexts[url.context];
+        let good = url.life == context.life && self.now <= url.signed + TTL;
+        let bytes = vec![byte; 200];
+        let response = if url.put {
+            self.client.put(&here, bytes.clone()).await
+        } else {
+            self.client.http.get(&here).send().await.unwrap()
+        };
+        if !good {
+            let refused = (403, "AccessDenied".to_owned());
+            assert_eq!(xml_code(response).await, refused);
+        } else if url.put {
+            assert_eq!(response.status(), 200);
+            context.files.insert(url.path, bytes);
+        } else if let Some(content) = context.files.get(url.path) {
+            assert_eq!(response.status(), 200);
+            assert_eq!(response.bytes().await.unwrap(), *content);
+        } else {
+            assert_eq!(xml_code(response).await, (404, "NoSuchKey".to_owned()));
+        }
+    }
+
+    async fn restart(&mut self, graceful: bool, end: bool) {
+        match self.server.take() {
+            Some(server) if graceful => server.shutdown().await,
+            server => drop(server),
+        }
+        let (server, client) = start(self.folder, &self.clock, end).await;
+        (self.server, self.client) = (Some(server), client);
+        if end {
+            for context in &mut self.contexts {
+                self.client.wait_available(&context.id).await;
+                context.clearing = false;
+            }
+            // Whatever the steps after this one clear stays so again.
+            Box::pin(self.restart(graceful, false)).await;
+        }
+    }
+
+    async fn check(&self) {
+        for context in &self.contexts {
+            let state = self.client.state(&context.id).await;
+            let expected = if context.clearing {
+                "clearing"
+            } else {
+                "available"
+            };
+            assert_eq!(state, expected);
+            let mut found = Vec::new();
+            for folder in ["/", "/x", "/x/y"] {
+                let (entries, count) = self.client.list(&context.id, folder).await;
+                assert_eq!(entries.len() as i64, count);
+                let files = entries.into_iter().filter(|(_, kind, _)| kind == "file");
+                found.extend(files.map(|(path, _, size)| (path, size as usize)));
+            }
+            found.sort();
+            let files = context.files.iter();
+            let expected: Vec<_> = files
+                .map(|(path, bytes)| ((*path).to_owned(), bytes.len()))
+                .collect();
+            assert_eq!(found, expected);
+        }
+    }
+
+    /// Everything comes back, and once all is collected there is nothing else.
+    async fn end(mut self) {
+        self.restart(true, true).await;
+        self.check().await;
+        let mut large = 0;
+        for context in &self.contexts {
+            for (path, bytes) in &context.files {
+                assert_eq!(self.client.download(&context.id, path).await, *bytes);
+                large += usize::from(bytes.len() > 32 * 1024);
+            }
+        }
+        wait_for(|| blobs(self.folder) == large).await;
+        if let Some(server) = self.server.take() {
+            server.shutdown().await;
+        }
+        let report = fsck(self.folder, FsckMode::Check).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+#[test]
+fn any_order_of_uploads_clears_deletions_and_restarts_is_what_a_model_says() {
+    let runtime = Runtime::new().unwrap();
+    let config = ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    };
+    TestRunner::new(config)
+        .run(&prop::collection::vec(step(), 1..40), |steps| {
+            let folder = tempfile::tempdir().unwrap();
+            runtime.block_on(async {
+                let mut model = Model::new(folder.path()).await;
+                for step in &steps {
+                    model.step(step).await;
+                }
+                model.end().await;
+            });
+            Ok(())
+        })
+        .unwrap();
+}
