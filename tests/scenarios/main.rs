@@ -5,6 +5,7 @@
 mod bad_input;
 mod documented_codes;
 mod pages;
+mod pages_of_docs;
 mod presigned;
 mod readme;
 mod restart;

@@ -25,8 +25,34 @@
 //! - Presigned URLs and page tokens go on working after a restart, and a clear goes on where it stopped.
 //!
 //! Each API key is a tenant of its own; what belongs to another does not exist. Without
-//! [`api_key`](ServerBuilder::api_key) any non-empty key will do, and the server listens on loopback addresses
-//! only. Tests set the time with a [`ManualClock`].
+//! [`api_key`](ServerBuilder::api_key) and [`key_file`](ServerBuilder::key_file) any non-empty key will do, and the
+//! server listens on loopback addresses only.
+//!
+//! For tests of programs that use contexts: any number of servers run in one process and share nothing. Time is set
+//! with a [`ManualClock`], a [`Fault`] makes requests fail in the same way in every run, and [`Limits`] make limits
+//! small enough to be met:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use agbcloud_server::{Limits, ManualClock, Server};
+//!
+//! let clock = ManualClock::starting_now();
+//! let mut limits = Limits::default();
+//! limits.object_bytes = 1000;
+//! let server = Server::builder()
+//!     .clock(Arc::new(clock.clone()))
+//!     .limits(limits)
+//!     .fault("status=503,op=upload,times=1".parse()?)
+//!     .start()
+//!     .await?;
+//! // … upload, which fails once; ask for a URL, and let it expire:
+//! clock.advance(Duration::from_secs(3601));
+//! # Ok(())
+//! # }
+//! ```
 
 // Tests wait for real work.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]

@@ -252,6 +252,14 @@ mod tests {
     }
 
     #[test]
+    fn the_page_on_running_it_has_every_flag() {
+        let page = include_str!("../../../../docs/running.md");
+        for name in names() {
+            assert!(page.contains(&format!("| `--{name}`")), "{name}");
+        }
+    }
+
+    #[test]
     fn an_unknown_name_is_told_and_a_key_is_not() {
         let error = file("listen = \"127.0.0.1:1\"\nlisten-on = \"x\"")
             .err()

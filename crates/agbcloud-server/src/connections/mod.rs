@@ -6,7 +6,6 @@ mod patient;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +95,7 @@ impl Connections {
             let mut stop = self.stop.clone();
             let handshake = timeout(self.limits.head_time, tls.accept(stream));
             let stream = tokio::select! {
-                accepted = handshake => accepted.map_err(|_| io::ErrorKind::TimedOut.into()).flatten()?,
+                accepted = handshake => accepted.map_err(std::io::Error::from).flatten()?,
                 // Nothing was asked yet.
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
             };

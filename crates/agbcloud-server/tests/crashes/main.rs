@@ -12,6 +12,9 @@ mod client;
 mod full_disk;
 #[cfg(test)]
 mod points;
+#[cfg(test)]
+#[path = "../http/schema.rs"]
+mod schema;
 
 /// A process that is just being made has, for a moment, all that its maker has open, the lock of a folder too. So
 /// none is made while a folder is in use here.

@@ -60,6 +60,35 @@ async fn requests_bytes_and_connections_are_counted() {
 }
 
 #[tokio::test]
+async fn the_page_on_running_it_has_every_metric_and_no_other() {
+    let (_server, client, url) = watched().await;
+    client.create("c").await;
+    let response = client.http.get(format!("{url}/metrics")).send().await;
+    let text = response.unwrap().text().await.unwrap();
+    let page = include_str!("../../../../docs/running.md");
+    let shown = |line: &str| -> Vec<String> {
+        let cell = line.split('|').nth(1).unwrap();
+        let names = cell.split('`').skip(1).step_by(2);
+        names
+            .map(|name| name.trim_end_matches("_total").to_owned())
+            .collect()
+    };
+    let mut documented: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| `agb_"))
+        .flat_map(shown)
+        .collect();
+    let mut told: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    documented.sort();
+    told.sort();
+    assert_eq!(documented, told);
+}
+
+#[tokio::test]
 async fn health_and_readiness_are_told_there_and_nowhere_else() {
     let (_server, client, url) = watched().await;
     let get = async |url: String| client.http.get(url).send().await.unwrap().status();
