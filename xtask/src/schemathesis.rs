@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::failure::Failure;
 use crate::interop::{python::Environment, service::Service};
-use crate::spec::SPEC;
+use agbcloud_spec::SPEC;
 
 const REQUIREMENTS: &str = "tests/python/schemathesis.txt";
 const KEY: &str = "schemathesis-key";
