@@ -243,6 +243,8 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     /// A file with its content, of one moment.
     async fn open_file(&self, key: &FileKey) -> Result<(File, Content)>;
     /// Publishes an upload: readers see the file before or the file after, whole. Returns whether there was one before.
+    ///
+    /// After [`StoreError::Full`] it is certain that it was not published.
     async fn put_file(
         &self,
         key: &FileKey,
@@ -271,6 +273,9 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn finished_clears(&self) -> Result<Vec<Clear>>;
     /// Makes a cleared context available.
     async fn finish_clear(&self, clear: &Clear) -> Result<()>;
+
+    /// Whether there is room for more: a large upload asks before it takes room beside the store.
+    async fn check_room(&self) -> Result<()>;
 
     /// Ends the store: what was sent before is done, what comes after fails. Does not wait.
     fn close(&self);

@@ -97,6 +97,7 @@ async fn check(disk: &Disk) {
     client.upload(&id, "/small", "small").await;
     client.upload(&id, "/large", large(b'l')).await;
     client.upload(&id, "/second", large(b's')).await;
+    client.create("other").await;
     disk.fill();
     let full = (507, "InsufficientStorage".to_owned());
     let before = blobs(&data);
@@ -125,6 +126,20 @@ async fn check(disk: &Disk) {
     assert_eq!(client.download(&id, "/large").await, large(b'l'));
     assert!(client.list(&id, "/").await.1 >= 3);
     assert_eq!(client.state(&id).await, "available");
+
+    // To delete is a way to make room: it works also where there is none.
+    let second = [("contextId", &*id), ("filePath", "/second")];
+    client.ok("DeleteContextFile", &second).await;
+    wait_for(|| blobs(&data) == before - 1).await;
+    let other = client.create("other").await;
+    client.ok("ClearContext", &[("id", &other)]).await;
+    client.wait_available(&other).await;
+    let url = client.upload_url(&id, "/again").await;
+    assert_eq!(
+        xml_code(client.put(&url, "x").await).await,
+        full,
+        "not before there is more room"
+    );
 
     std::fs::remove_file(disk.filler()).unwrap();
     for path in ["/new-small", "/small"] {

@@ -19,7 +19,7 @@ use crate::crash;
 use crate::http::body::{self, Broken};
 use crate::http::xml::ObjectFailure;
 use crate::http::{App, conditions};
-use crate::metadata::{Conditions, Content, FileKey, StoreError};
+use crate::metadata::{Conditions, Content, FileKey, SMALL, StoreError};
 use crate::signing::same;
 use crate::sums::Sums;
 
@@ -42,6 +42,9 @@ pub(super) async fn put(
         return Err(ObjectFailure::precondition());
     }
 
+    if length > SMALL {
+        app.metadata.check_room().await?;
+    }
     crash::point("upload-before-first-byte");
     let mut upload = Incoming::begin(&app.blobs, length)?;
     if let Err(failure) = receive(&app, &mut upload, body, length, digest).await {
@@ -172,8 +175,10 @@ async fn publish(
         Err(error) => {
             // Only where it is certain that no row names the blob. A commit that failed may still turn out to
             // be on disk; then the next start decides.
-            if matches!(error, StoreError::Stale | StoreError::Precondition)
-                && let Some(blob) = blob
+            if matches!(
+                error,
+                StoreError::Stale | StoreError::Precondition | StoreError::Full
+            ) && let Some(blob) = blob
                 && let Err(error) = app.blobs.delete(&blob).await
             {
                 tracing::warn!(%error, "a refused upload left its bytes behind; the next start removes them");

@@ -7,12 +7,14 @@ mod contexts;
 mod files;
 mod marks;
 mod readers;
+mod reserve;
 mod schema;
 mod writer;
 
 use std::fmt;
 use std::fs::File as LockFile;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use self::readers::Readers;
+use self::reserve::Reserve;
 use self::writer::Writer;
 use super::{
     Clear, Conditions, Content, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile,
@@ -57,6 +60,8 @@ impl From<rusqlite::Error> for StoreError {
 /// The store in one SQLite database.
 pub(crate) struct Sqlite {
     writer: Writer,
+    /// The room for deletions was given up.
+    low: Arc<AtomicBool>,
     /// None in memory: such a database has one connection, and the writer reads as well.
     readers: Option<Readers>,
     /// Hangs up when the last thread has closed its connection.
@@ -81,8 +86,11 @@ impl Sqlite {
         let reading = path.clone();
         let (alive, closed) = alive(Some(lock));
         let (last_reader, readers_gone) = mpsc::channel();
+        let reserve = path.with_file_name("reserve");
+        let low = Arc::new(AtomicBool::new(false));
+        let tells = low.clone();
         let (writer, secret) = start_writer(secret, alive.clone(), readers_gone, move || {
-            open_file(&path, durability)
+            Ok((open_file(&path, durability)?, Reserve::open(reserve, tells)))
         })
         .await?;
         let (readers, queue) = readers::channel(READERS);
@@ -105,6 +113,7 @@ impl Sqlite {
         Ok((
             Self {
                 writer,
+                low,
                 readers: Some(readers),
                 closed: Mutex::new(closed),
             },
@@ -119,12 +128,13 @@ impl Sqlite {
         let (writer, secret) = start_writer(secret, alive, readers_gone, || {
             let db = Connection::open_in_memory()?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
-            Ok(db)
+            Ok((db, Reserve::none()))
         })
         .await?;
         Ok((
             Self {
                 writer,
+                low: Arc::default(),
                 readers: None,
                 closed: Mutex::new(closed),
             },
@@ -139,7 +149,7 @@ impl Sqlite {
     {
         match &self.readers {
             Some(readers) => readers.run(work).await,
-            None => self.writer.run(work).await,
+            None => self.writer.read(work).await,
         }
     }
 }
@@ -178,21 +188,23 @@ async fn start_writer(
     secret: Secret,
     alive: Arc<Alive>,
     readers_gone: mpsc::Receiver<()>,
-    open: impl FnOnce() -> rusqlite::Result<Connection> + Send + 'static,
+    open: impl FnOnce() -> rusqlite::Result<(Connection, Reserve)> + Send + 'static,
 ) -> Result<(Writer, Secret), Unusable> {
     let (writer, queue) = writer::channel();
     let (opened, result) = oneshot::channel();
     spawn("agb-write", move || {
-        let prepared = open().map_err(Unusable::from).and_then(|mut db| {
-            db.pragma_update(None, "foreign_keys", true)?;
-            db.set_prepared_statement_cache_capacity(64);
-            let secret = schema::prepare(&mut db, secret)?;
-            Ok((db, secret))
-        });
+        let prepared = open()
+            .map_err(Unusable::from)
+            .and_then(|(mut db, reserve)| {
+                db.pragma_update(None, "foreign_keys", true)?;
+                db.set_prepared_statement_cache_capacity(64);
+                let secret = schema::prepare(&mut db, secret)?;
+                Ok((db, reserve, secret))
+            });
         match prepared {
-            Ok((db, secret)) => {
+            Ok((db, reserve, secret)) => {
                 if opened.send(Ok(secret)).is_ok() {
-                    queue.run(&db);
+                    queue.run(&db, reserve);
                     // The last connection that closes moves the log into the database, which a reader can't.
                     let _ = readers_gone.recv_timeout(CLOSE);
                 }
@@ -259,7 +271,7 @@ impl Metadata for Sqlite {
     ) -> Result<Context> {
         let (tenant, region, name) = (tenant.clone(), region.to_owned(), name.to_owned());
         self.writer
-            .run(move |db| contexts::create(db, &tenant, &region, &name, now))
+            .grow(move |db| contexts::create(db, &tenant, &region, &name, now))
             .await
     }
 
@@ -272,7 +284,7 @@ impl Metadata for Sqlite {
     ) -> Result<()> {
         let (tenant, id, name) = (tenant.clone(), id.to_owned(), name.to_owned());
         self.writer
-            .run(move |db| contexts::rename(db, &tenant, &id, &name, now))
+            .grow(move |db| contexts::rename(db, &tenant, &id, &name, now))
             .await
     }
 
@@ -304,7 +316,7 @@ impl Metadata for Sqlite {
     async fn touch_context(&self, tenant: &Tenant, id: &str, now: Micros) -> Result<()> {
         let (tenant, id) = (tenant.clone(), id.to_owned());
         self.writer
-            .run(move |db| contexts::touch(db, &tenant, &id, now))
+            .grow(move |db| contexts::touch(db, &tenant, &id, now))
             .await
     }
 
@@ -340,7 +352,7 @@ impl Metadata for Sqlite {
     ) -> Result<bool> {
         let key = key.clone();
         self.writer
-            .run(move |db| files::put(db, &key, &file, &conditions, now))
+            .grow(move |db| files::put(db, &key, &file, &conditions, now))
             .await
     }
 
@@ -382,6 +394,14 @@ impl Metadata for Sqlite {
     async fn finish_clear(&self, clear: &Clear) -> Result<()> {
         let clear = clear.clone();
         self.writer.run(move |db| clear::finish(db, &clear)).await
+    }
+
+    async fn check_room(&self) -> Result<()> {
+        if self.low.load(Ordering::Relaxed) {
+            // Whatever makes the store larger tries for room first, also this nothing.
+            self.writer.grow(|_| Ok(())).await?;
+        }
+        Ok(())
     }
 
     fn close(&self) {

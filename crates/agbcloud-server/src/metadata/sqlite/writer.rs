@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use super::reserve::Reserve;
 use crate::crash;
 use crate::metadata::{Result, StoreError};
 
@@ -22,7 +23,8 @@ type Reply = Box<dyn FnOnce(Result<()>) + Send>;
 type Job = Box<dyn FnOnce(Result<&Connection>) -> (Reply, Option<StoreError>) + Send>;
 
 enum Message {
-    Job(Job),
+    /// Whether it takes room on the disk, and what it is.
+    Job(bool, Job),
     Stop,
 }
 
@@ -41,8 +43,38 @@ pub(super) fn channel() -> (Writer, Queue) {
 }
 
 impl Writer {
-    /// Runs `work` in a transaction and returns when it is durable.
+    /// Runs `work`, which makes the store larger, in a transaction and returns when it is durable.
+    pub(super) async fn grow<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.send(true, work).await
+    }
+
+    /// Runs `work`, which does not make the store larger, in a transaction and returns when it is durable. If the disk
+    /// is full it is tried again, in the room that is kept for it.
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T> + Clone + Send + 'static,
+    {
+        match self.send(false, work.clone()).await {
+            Err(StoreError::Full) => self.send(false, work).await,
+            done => done,
+        }
+    }
+
+    /// Runs `work`, which only reads, where there is nobody else to do it.
+    pub(super) async fn read<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        self.send(false, work).await
+    }
+
+    async fn send<T, W>(&self, grows: bool, work: W) -> Result<T>
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -58,7 +90,7 @@ impl Writer {
             (reply, failed)
         });
         self.jobs
-            .send(Message::Job(job))
+            .send(Message::Job(grows, job))
             .map_err(|_| StoreError::Closed)?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
@@ -71,13 +103,13 @@ impl Writer {
 
 impl Queue {
     /// Works until it is told to stop, or nobody can send any more.
-    pub(super) fn run(mut self, db: &Connection) {
+    pub(super) fn run(mut self, db: &Connection, mut reserve: Reserve) {
         while let Some(first) = self.0.blocking_recv() {
             let mut group = Vec::new();
             let mut next = Some(first);
             let stop = loop {
                 match next {
-                    Some(Message::Job(job)) => group.push(job),
+                    Some(Message::Job(grows, job)) => group.push((grows, job)),
                     Some(Message::Stop) => break true,
                     None => break false,
                 }
@@ -87,7 +119,7 @@ impl Queue {
                     None
                 };
             };
-            commit(db, group);
+            commit(db, &mut reserve, group);
             if stop {
                 return;
             }
@@ -95,22 +127,24 @@ impl Queue {
     }
 }
 
-fn commit(db: &Connection, group: Vec<Job>) {
+fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
     if group.is_empty() {
         return;
     }
     if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
         let error = StoreError::from(error);
-        for job in group {
+        for (_, job) in group {
             job(Err(error.clone())).0(Ok(()));
         }
         return;
     }
+    let may_grow = !group.iter().any(|(grows, _)| *grows) || reserve.is_held();
     let changes_before = db.total_changes();
     let mut replies = Vec::with_capacity(group.len());
     let mut lost = None;
-    for job in group {
+    for (grows, job) in group {
         let (reply, failed) = match &lost {
+            None if grows && !may_grow => job(Err(StoreError::Full)),
             None => job(Ok(db)),
             Some(error) => job(Err(StoreError::clone(error))),
         };
@@ -138,6 +172,9 @@ fn commit(db: &Connection, group: Vec<Job>) {
     };
     if committed.is_err() && !db.is_autocommit() {
         let _ = db.execute_batch("ROLLBACK");
+    }
+    if committed == Err(StoreError::Full) {
+        reserve.give_up();
     }
     for reply in replies {
         reply(committed.clone());
@@ -180,7 +217,7 @@ mod tests {
         let (writer, queue) = channel();
         let counted = commits.clone();
         let jobs = futures_util::future::join_all((0..10).map(|value| {
-            writer.run(move |db| {
+            writer.grow(move |db| {
                 insert(db, value)?;
                 match value {
                     3 => Err(StoreError::NoFile),
@@ -194,7 +231,7 @@ mod tests {
             tokio::task::yield_now().await;
             writer.stop();
             std::thread::spawn(move || {
-                queue.run(&db);
+                queue.run(&db, Reserve::none());
                 counted.fetch_add(1, Ordering::SeqCst);
                 let left: i64 = db
                     .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
