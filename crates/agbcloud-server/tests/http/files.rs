@@ -1,6 +1,9 @@
 //! Listings of folders.
 
-use crate::client::{Client, start};
+use agbcloud_server::{FsckMode, fsck};
+use futures_util::future::join_all;
+
+use crate::client::{Client, start, start_in};
 
 async fn page(
     client: &Client,
@@ -169,4 +172,66 @@ async fn an_entry_keeps_its_id_and_create_time_when_it_is_overwritten() {
     );
     assert_ne!(before["gmtModified"], after["gmtModified"]);
     assert_eq!(after["size"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_of_a_large_folder_are_those_of_one_listing_while_it_grows_and_shrinks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, client) = start_in(folder.path()).await;
+    let id = client.create("c").await;
+    let mut names = std::collections::BTreeSet::new();
+    // In no order, and over the size from which a folder counts itself.
+    let batches: Vec<Vec<u32>> = (0..13)
+        .map(|batch| {
+            (0..100)
+                .map(|n| (batch * 100 + n) * 7919 % 10_007)
+                .collect()
+        })
+        .collect();
+    for batch in &batches {
+        let uploads = batch.iter().map(|n| {
+            let path = format!("/d/{n:05}");
+            let (client, id) = (&client, &id);
+            async move { client.upload(id, &path, "x").await }
+        });
+        join_all(uploads).await;
+        names.extend(batch.iter().map(|n| format!("{n:05}")));
+    }
+    for (number, batch) in batches.iter().enumerate().take(4) {
+        let all: Vec<_> = names.iter().cloned().collect();
+        for (size, pages) in [(1000, 1..3), (97, 1..20), (1, 1021..1026)] {
+            for page_number in pages {
+                let (found, count) = page(
+                    &client,
+                    &id,
+                    "/d",
+                    &page_number.to_string(),
+                    &size.to_string(),
+                )
+                .await;
+                let naive = all.iter().skip((page_number - 1) * size).take(size);
+                assert!(
+                    found.iter().eq(naive),
+                    "page {page_number} of {size}, {number}"
+                );
+                assert_eq!(count, all.len() as i64);
+            }
+        }
+        let deletions = batch.iter().map(|n| {
+            let file = [
+                ("contextId", id.clone()),
+                ("filePath", format!("/d/{n:05}")),
+            ];
+            let client = &client;
+            async move {
+                let file = [(file[0].0, &*file[0].1), (file[1].0, &*file[1].1)];
+                client.ok("DeleteContextFile", &file).await;
+            }
+        });
+        join_all(deletions).await;
+        names.retain(|name| !batch.iter().any(|n| *name == format!("{n:05}")));
+    }
+    server.shutdown().await;
+    let report = fsck(folder.path(), FsckMode::Check).unwrap();
+    assert!(report.is_clean(), "{report:?}");
 }
