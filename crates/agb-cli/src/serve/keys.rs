@@ -14,8 +14,9 @@ pub(crate) struct KeysArguments {
     #[arg(long, value_name = "FILE", env = "AGB_KEYS", global = true)]
     keys: Option<PathBuf>,
 
-    #[command(flatten)]
-    file: ConfigFile,
+    /// Config file that names the key file
+    #[arg(long, value_name = "FILE", env = "AGB_CONFIG", global = true)]
+    config: Option<PathBuf>,
 
     #[command(subcommand)]
     command: KeysCommand,
@@ -50,7 +51,10 @@ pub(crate) fn run(arguments: KeysArguments) -> Result<(), Failure> {
         keys: arguments.keys,
         ..Settings::default()
     };
-    let path = given.over(&arguments.file)?.keys.ok_or_else(|| {
+    let file = ConfigFile {
+        config: arguments.config,
+    };
+    let path = given.over(&file)?.keys.ok_or_else(|| {
         Failure::usage("which key file? Give --keys FILE, AGB_KEYS, or `keys` in a config file")
     })?;
     let now = SystemClock.now();

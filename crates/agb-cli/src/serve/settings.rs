@@ -252,6 +252,16 @@ mod tests {
     }
 
     #[test]
+    fn the_help_has_every_limit() {
+        let command = crate::arguments::Arguments::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let help = serve.clone().render_long_help().to_string();
+        for name in agbcloud_server::Limits::NAMES {
+            assert!(help.contains(name), "{name}");
+        }
+    }
+
+    #[test]
     fn the_page_on_running_it_has_every_flag() {
         let page = include_str!("../../../../docs/running.md");
         for name in names() {

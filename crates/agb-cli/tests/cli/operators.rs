@@ -98,6 +98,29 @@ async fn fetch(url: &str, target: &str) -> (u16, String) {
 }
 
 #[test]
+fn the_key_file_is_named_by_the_environment_or_the_config_file_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, config) = (folder.path().join("keys"), folder.path().join("agb.toml"));
+    fs::write(&config, format!("keys = {:?}\n", file.to_str().unwrap())).unwrap();
+    add(&file, "team-a");
+    let by_environment = agb()
+        .args(["serve", "keys", "list"])
+        .env("AGB_KEYS", &file)
+        .env("AGB_LISTEN", "127.0.0.1:0")
+        .output()
+        .unwrap();
+    let by_config = agb()
+        .args(["serve", "keys", "list", "--config"])
+        .arg(&config)
+        .output()
+        .unwrap();
+    for output in [by_environment, by_config] {
+        let listed = text(&output.stdout);
+        assert!(listed.contains("team-a"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn wrong_keys_commands_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys");

@@ -75,6 +75,11 @@ async fn heads_that_do_not_end_hold_no_connection() {
     for mut stream in slow {
         until_closed(&mut stream).await;
     }
+    // Nor do those who have asked something and then ask nothing more.
+    let mut idle = TcpStream::connect(server.local_addr()).await.unwrap();
+    idle.write_all(CALL).await.unwrap();
+    let answer = until_closed(&mut idle).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
     client.create("c").await;
 }
 
