@@ -207,6 +207,7 @@ mod tests {
     fn value(name: &str) -> &'static str {
         match name {
             "log" => "debug",
+            "durability" => "relaxed",
             "log-format" => "json",
             _ => "given",
         }
