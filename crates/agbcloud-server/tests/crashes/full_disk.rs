@@ -141,6 +141,14 @@ async fn check(disk: &Disk) {
         "not before there is more room"
     );
 
+    // Also a start finds its way.
+    server.shutdown().await;
+    disk.fill();
+    let (server, client) = start_in(&data).await;
+    assert_eq!(client.download(&id, "/large").await, large(b'l'));
+    let url = client.upload_url(&id, "/again").await;
+    assert_eq!(xml_code(client.put(&url, "x").await).await, full);
+
     std::fs::remove_file(disk.filler()).unwrap();
     for path in ["/new-small", "/small"] {
         client.upload(&id, path, "new").await;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{FsckMode, ManualClock, Server, fsck};
+use agbcloud_server::{Durability, FsckMode, ManualClock, Server, fsck};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::runtime::Runtime;
@@ -71,7 +71,7 @@ struct Url {
 }
 
 struct Model<'a> {
-    folder: &'a Path,
+    store: Store<'a>,
     clock: ManualClock,
     /// Seconds since the beginning.
     now: u64,
@@ -82,11 +82,23 @@ struct Model<'a> {
     lives: u32,
 }
 
-/// Starts a server on the folder whose clears do not end, or end at once.
-async fn start(folder: &Path, clock: &ManualClock, end: bool) -> (Server, Client) {
+/// What is kept, and where.
+#[derive(Clone, Copy)]
+struct Store<'a> {
+    /// None in memory: there is no restart then.
+    folder: Option<&'a Path>,
+    durability: Durability,
+}
+
+/// Starts a server whose clears do not end, or end at once.
+async fn start(store: Store<'_>, clock: &ManualClock, end: bool) -> (Server, Client) {
     let delay = if end { 0 } else { 3600 };
-    let builder = Server::builder()
-        .data_dir(folder)
+    let builder = match store.folder {
+        Some(folder) => Server::builder().data_dir(folder),
+        None => Server::builder(),
+    };
+    let builder = builder
+        .durability(store.durability)
         .clock(Arc::new(clock.clone()))
         .url_ttl(Duration::from_secs(TTL))
         .clear_delay(Duration::from_secs(delay));
@@ -94,11 +106,11 @@ async fn start(folder: &Path, clock: &ManualClock, end: bool) -> (Server, Client
 }
 
 impl<'a> Model<'a> {
-    async fn new(folder: &'a Path) -> Self {
+    async fn new(store: Store<'a>) -> Self {
         let clock = ManualClock::starting_now();
-        let (server, client) = start(folder, &clock, false).await;
+        let (server, client) = start(store, &clock, false).await;
         let mut model = Self {
-            folder,
+            store,
             clock,
             now: 0,
             server: Some(server),
@@ -236,11 +248,14 @@ impl<'a> Model<'a> {
     }
 
     async fn restart(&mut self, graceful: bool, end: bool) {
+        if self.store.folder.is_none() {
+            return;
+        }
         match self.server.take() {
             Some(server) if graceful => server.shutdown().await,
             server => drop(server),
         }
-        let (server, client) = start(self.folder, &self.clock, end).await;
+        let (server, client) = start(self.store, &self.clock, end).await;
         (self.server, self.client) = (Some(server), client);
         if end {
             for context in &mut self.contexts {
@@ -288,20 +303,37 @@ impl<'a> Model<'a> {
                 large += usize::from(bytes.len() > 32 * 1024);
             }
         }
-        wait_for(|| blobs(self.folder) == large).await;
+        let Some(folder) = self.store.folder else {
+            return;
+        };
+        wait_for(|| blobs(folder) == large).await;
         if let Some(server) = self.server.take() {
             server.shutdown().await;
         }
-        let report = fsck(self.folder, FsckMode::Check).unwrap();
+        let report = fsck(folder, FsckMode::Check).unwrap();
         assert!(report.is_clean(), "{report:?}");
     }
 }
 
 #[test]
 fn any_order_of_uploads_clears_deletions_and_restarts_is_what_a_model_says() {
+    run(Durability::Strict);
+}
+
+#[test]
+fn that_holds_without_a_wait_for_the_disk_too() {
+    run(Durability::Relaxed);
+}
+
+#[test]
+fn that_holds_in_memory_too() {
+    run(Durability::Memory);
+}
+
+fn run(durability: Durability) {
     let runtime = Runtime::new().unwrap();
     let config = ProptestConfig {
-        cases: 24,
+        cases: 16,
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()
@@ -310,7 +342,11 @@ fn any_order_of_uploads_clears_deletions_and_restarts_is_what_a_model_says() {
         .run(&prop::collection::vec(step(), 1..40), |steps| {
             let folder = tempfile::tempdir().unwrap();
             runtime.block_on(async {
-                let mut model = Model::new(folder.path()).await;
+                let store = Store {
+                    folder: (durability != Durability::Memory).then(|| folder.path()),
+                    durability,
+                };
+                let mut model = Model::new(store).await;
                 for step in &steps {
                     model.step(step).await;
                 }

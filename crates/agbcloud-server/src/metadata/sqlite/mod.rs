@@ -89,8 +89,17 @@ impl Sqlite {
         let reserve = path.with_file_name("reserve");
         let low = Arc::new(AtomicBool::new(false));
         let tells = low.clone();
-        let (writer, secret) = start_writer(secret, alive.clone(), readers_gone, move || {
-            Ok((open_file(&path, durability)?, Reserve::open(reserve, tells)))
+        let kept = reserve.clone();
+        let opening = Opening {
+            secret,
+            alive: alive.clone(),
+            readers_gone,
+            reserve: Box::new(move || Reserve::open(reserve, tells)),
+        };
+        let (writer, secret) = start_writer(opening, move || {
+            // A store on a full disk opens too, in the room that is kept for deletions until then.
+            Reserve::release(&kept);
+            open_file(&path, durability)
         })
         .await?;
         let (readers, queue) = readers::channel(READERS);
@@ -125,10 +134,16 @@ impl Sqlite {
     pub(crate) async fn memory(secret: Secret) -> Result<(Self, Secret), Unusable> {
         let (alive, closed) = alive(None);
         let (_, readers_gone) = mpsc::channel();
-        let (writer, secret) = start_writer(secret, alive, readers_gone, || {
+        let opening = Opening {
+            secret,
+            alive,
+            readers_gone,
+            reserve: Box::new(Reserve::none),
+        };
+        let (writer, secret) = start_writer(opening, || {
             let db = Connection::open_in_memory()?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
-            Ok((db, Reserve::none()))
+            Ok(db)
         })
         .await?;
         Ok((
@@ -184,27 +199,39 @@ fn open_file(path: &Path, durability: Durability) -> rusqlite::Result<Connection
     Ok(db)
 }
 
-async fn start_writer(
+/// What the writing thread needs.
+struct Opening {
+    /// That of a new store.
     secret: Secret,
     alive: Arc<Alive>,
     readers_gone: mpsc::Receiver<()>,
-    open: impl FnOnce() -> rusqlite::Result<(Connection, Reserve)> + Send + 'static,
+    /// Called when the store is of this version.
+    reserve: Box<dyn FnOnce() -> Reserve + Send>,
+}
+
+async fn start_writer(
+    opening: Opening,
+    open: impl FnOnce() -> rusqlite::Result<Connection> + Send + 'static,
 ) -> Result<(Writer, Secret), Unusable> {
+    let Opening {
+        secret,
+        alive,
+        readers_gone,
+        reserve,
+    } = opening;
     let (writer, queue) = writer::channel();
     let (opened, result) = oneshot::channel();
     spawn("agb-write", move || {
-        let prepared = open()
-            .map_err(Unusable::from)
-            .and_then(|(mut db, reserve)| {
-                db.pragma_update(None, "foreign_keys", true)?;
-                db.set_prepared_statement_cache_capacity(64);
-                let secret = schema::prepare(&mut db, secret)?;
-                Ok((db, reserve, secret))
-            });
+        let prepared = open().map_err(Unusable::from).and_then(|mut db| {
+            db.pragma_update(None, "foreign_keys", true)?;
+            db.set_prepared_statement_cache_capacity(64);
+            let secret = schema::prepare(&mut db, secret)?;
+            Ok((db, secret))
+        });
         match prepared {
-            Ok((db, reserve, secret)) => {
+            Ok((db, secret)) => {
                 if opened.send(Ok(secret)).is_ok() {
-                    queue.run(&db, reserve);
+                    queue.run(&db, reserve());
                     // The last connection that closes moves the log into the database, which a reader can't.
                     let _ = readers_gone.recv_timeout(CLOSE);
                 }

@@ -1,17 +1,20 @@
 //! Room on the disk that is kept for deletions: to delete takes a little room in the database's log, and whoever
 //! deletes to make room on a full disk must not fail for want of it.
 //!
-//! The room is a file. When the disk is full the file goes, so that deletions can go on, and what would take room is
+//! The room is a file. When the disk is full nearly all of it goes, so that deletions can go on, and what would take room is
 //! refused until there is enough to have the file again and as much besides.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// In bytes. The first that fits when the store is opened: a log is moved into the database before it has four MiB.
 const SIZES: [u64; 3] = [8 * 1024 * 1024, 2 * 1024 * 1024, 512 * 1024];
+
+/// What stays of it, in bytes, so that the store can be opened on a full disk: that takes room for the log and its index.
+const OPENING: u64 = 128 * 1024;
 
 pub(super) struct Reserve {
     /// None where there is no disk, or no way to keep room on it.
@@ -31,6 +34,12 @@ impl Reserve {
             held: false,
             low: Arc::default(),
         }
+    }
+
+    /// Gives all the room back, before the store is opened.
+    pub(super) fn release(path: &Path) {
+        // There is none in a new store.
+        let _ = fs::remove_file(path);
     }
 
     /// Keeps room by a file of this name, and tells in `low` when it was given up.
@@ -58,8 +67,11 @@ impl Reserve {
     /// Leaves the room to deletions.
     pub(super) fn give_up(&mut self) {
         if let Some(path) = &self.path {
-            // Where it can't be removed there is nothing to be done about it either.
-            let _ = fs::remove_file(path);
+            // Where it can't be shortened there is nothing to be done about it either.
+            let _ = File::options()
+                .write(true)
+                .open(path)
+                .and_then(|file| file.set_len(OPENING.min(self.size)));
             self.held = false;
             self.low.store(true, Ordering::Relaxed);
         }

@@ -124,7 +124,10 @@ pub(crate) fn migrate(transaction: &Transaction<'_>) -> Result<(), Unusable> {
     if found < MARKED {
         marks::build(transaction, None).map_err(|error| Unusable::Failed(error.to_string()))?;
     }
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    // A store that is up to date is not written to: it may be on a disk that is full.
+    if found != VERSION {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
     Ok(())
 }
 
