@@ -103,10 +103,17 @@ async fn run(sync: SyncDir, plan: bool) -> Result<String, Failure> {
         return Ok(format!("{moved} moved, {same} the same, {deleted} deleted"));
     }
     let plan = sync.plan().await?;
-    let [down, gone] = [Change::Download, Change::DeleteRemote].map(|change| plan.count(change));
+    let count = |changes: [Change; 2]| {
+        changes
+            .map(|change| plan.count(change))
+            .into_iter()
+            .sum::<usize>()
+    };
+    let moved = count([Change::Upload, Change::Download]);
+    let gone = count([Change::DeleteLocal, Change::DeleteRemote]);
     let same = plan.unchanged();
     Ok(format!(
-        "{down} to fetch, {same} the same, {gone} to delete"
+        "{moved} to move, {same} the same, {gone} to delete"
     ))
 }
 

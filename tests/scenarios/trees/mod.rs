@@ -1,6 +1,7 @@
 //! Whole folders, both ways, against the real service.
 
 mod killed;
+mod listings;
 mod names;
 
 use std::{
@@ -11,12 +12,8 @@ use std::{
 };
 
 use crate::support::World;
-use agbcloud::{
-    Agb, Change, Compare, ContextId, ErrorKind, Files, Symlinks, SyncReport,
-    testing::{Script, Step},
-};
+use agbcloud::{Change, Compare, ErrorKind, Files, Symlinks, SyncReport};
 use agbcloud_server::ManualClock;
-use serde_json::{Value, json};
 
 type Tree = BTreeMap<String, Vec<u8>>;
 
@@ -281,35 +278,6 @@ fn long_ago() -> SystemTime {
 }
 
 /// Listings of services lag behind.
-#[tokio::test]
-async fn a_local_file_is_deleted_only_after_a_second_look() {
-    let here = tempfile::tempdir().unwrap();
-    write(here.path(), &[("a", "a"), ("new", "new"), ("gone", "gone")]);
-    let entry = |path: &str| json!({"filePath": path, "fileType": "file", "size": 1});
-    let listing =
-        |entries: &[Value]| json!({"success": true, "data": entries, "count": entries.len()});
-    let steps = [
-        listing(&[entry("/a")]),
-        listing(&[entry("/a"), entry("/new")]),
-    ];
-    let script = Script::new(steps.map(Step::json));
-    let agb = Agb::builder().stub(script).build().unwrap();
-    let files = agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap());
-    let plan = files.download_dir("/", here.path()).delete(true).plan();
-    let plan = plan.await.unwrap();
-    let deleted: Vec<_> = plan
-        .changes()
-        .map(|change| (change.change, change.path))
-        .collect();
-    assert_eq!(
-        deleted,
-        [
-            (Change::Download, "a".to_owned()),
-            (Change::DeleteLocal, "gone".to_owned())
-        ]
-    );
-}
-
 #[tokio::test]
 async fn globs_and_gitignore_choose() {
     let world = world().await;

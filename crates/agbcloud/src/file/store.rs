@@ -67,16 +67,16 @@ impl Store {
         length: u64,
         body: reqwest::Body,
     ) -> Result<Response> {
-        let url = parsed(url)?;
-        let span = trace::presigned(Operation::Upload, &url);
+        let url = url.parsed();
+        let span = trace::presigned(Operation::Upload, url);
         let request = self.client.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
-        trace::told(self.send(request, &url), span).await
+        trace::told(self.send(request, url), span).await
     }
 
     pub(super) async fn get(&self, url: &PresignedUrl, ask: &Ask) -> Result<Response> {
-        let url = parsed(url)?;
-        let span = trace::presigned(Operation::Download, &url);
+        let url = url.parsed();
+        let span = trace::presigned(Operation::Download, url);
         let mut request = self.client.get(url.clone());
         if let Some(range) = &ask.range {
             request = request.header(RANGE, range);
@@ -84,7 +84,7 @@ impl Store {
         if let Some(etag) = &ask.if_match {
             request = request.header(IF_MATCH, etag);
         }
-        trace::told(self.send(request, &url), span).await
+        trace::told(self.send(request, url), span).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response> {
@@ -95,10 +95,6 @@ impl Store {
             Err(refusal(response, &secrets(url), &self.time).await)
         }
     }
-}
-
-fn parsed(url: &PresignedUrl) -> Result<Url> {
-    Url::parse(url.as_str()).map_err(|_| Error::invalid_argument("the presigned URL is no URL"))
 }
 
 /// What of a presigned URL must not be shown, longest first: its query and the values in it, as they are written and as

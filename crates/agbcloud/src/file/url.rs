@@ -20,7 +20,9 @@ use crate::{Error, ErrorKind, Result, error::Reading, wire::FromEnvelope};
 #[derive(Clone, PartialEq, Eq)]
 #[doc(alias = "FileUrlResult")]
 pub struct PresignedUrl {
+    /// As it came: a signature may be of its very letters.
     url: SignedUrl,
+    parsed: Url,
     expires_at: Option<SystemTime>,
 }
 
@@ -32,12 +34,9 @@ impl PresignedUrl {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if it is no http or https URL.
     pub fn new(url: impl Into<String>) -> Result<Self> {
         let url = url.into();
-        if !is_http(&url) {
-            return Err(Error::invalid_argument(
-                "a presigned URL must be an http or https URL",
-            ));
-        }
+        let invalid = || Error::invalid_argument("a presigned URL must be an http or https URL");
         Ok(Self {
+            parsed: http(&url).ok_or_else(invalid)?,
             url: SignedUrl::from(url),
             expires_at: None,
         })
@@ -47,16 +46,21 @@ impl PresignedUrl {
         let invalid = |message| Error::new(ErrorKind::InvalidResponse, message);
         let answer = answer.ok_or_else(|| invalid("the answer holds no URL"))?;
         let url = answer.url.unwrap_or_default();
-        if !is_http(url.as_str()) {
-            return Err(invalid("the answer holds no http or https URL"));
-        }
-        let expires_at = answer.expire_time.and_then(|time| expiry(&time, now));
-        Ok(Self { url, expires_at })
+        let parsed = http(url.as_str());
+        Ok(Self {
+            parsed: parsed.ok_or_else(|| invalid("the answer holds no http or https URL"))?,
+            url,
+            expires_at: answer.expire_time.and_then(|time| expiry(&time, now)),
+        })
     }
 
     /// The whole URL, signature included: treat it like a password.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
+    }
+
+    pub(super) fn parsed(&self) -> &Url {
+        &self.parsed
     }
 
     /// When it expires, by this machine's clock; `None` if that is not known.
@@ -88,8 +92,9 @@ impl fmt::Debug for PresignedUrl {
     }
 }
 
-fn is_http(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+fn http(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
 /// The unit of `expireTime` is not documented; its size tells. Below 10^9 it is seconds from now, below 10^11

@@ -22,7 +22,7 @@ use target::{Memory, Target, ToWriter};
 use super::{
     Files, PresignedUrl, Progress,
     address::Address,
-    local::{NewFile, Written},
+    local::{Before, NewFile, Written},
     progress::{Listener, Meter},
 };
 use crate::{Operation, RemotePath, Result, trace};
@@ -49,8 +49,7 @@ pub struct Download {
     span: Result<Span>,
     /// When the local file counts as written.
     written: Option<SystemTime>,
-    /// The place of the local file has been looked at.
-    looked: bool,
+    before: Before,
     listener: Listener,
 }
 
@@ -77,7 +76,7 @@ impl Download {
             overwrite: false,
             span: Ok(Span::WHOLE),
             written: None,
-            looked: false,
+            before: Before::Unseen,
             listener,
         }
     }
@@ -89,10 +88,10 @@ impl Download {
         self
     }
 
-    /// Replaces a local file at which the caller has looked, and gives the new one this time as the one at which it was
-    /// written.
-    pub(super) fn planned(mut self, written: Option<SystemTime>) -> Self {
-        (self.overwrite, self.looked, self.written) = (true, true, written);
+    /// Replaces a local file, at whose place the caller has looked, and gives the new one this time as the one at which it
+    /// was written.
+    pub(super) fn planned(mut self, before: Before, written: Option<SystemTime>) -> Self {
+        (self.overwrite, self.before, self.written) = (true, before, written);
         self
     }
 
@@ -151,8 +150,8 @@ impl Download {
         let (path, span, files) = (self.path?, self.span?, &self.files);
         match self.target.0 {
             Target::Path(local) => {
-                let mut file = NewFile::at(local, self.overwrite);
-                if !self.looked {
+                let mut file = NewFile::at(local, self.overwrite, self.before);
+                if self.before == Before::Unseen {
                     file.check().await?;
                 }
                 let done = if span == Span::WHOLE {

@@ -4,57 +4,91 @@
 //! costs hardly more than one of a file.
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::Written;
+use super::{Laid, Written};
 use crate::{Error, ErrorKind, Result, clock::Time};
 
-/// Files that may wait.
-const ROOM: usize = 512;
+/// KiB that files may take in memory while they wait.
+const ROOM: usize = 16 * 1024;
 
-/// How long the first waits for others.
-const GATHERING: Duration = Duration::from_millis(20);
+/// KiB that each takes at least.
+const EACH: usize = 4;
+
+/// KiB of files that wait for no others: a group is being published while others gather.
+const ENOUGH: usize = ROOM / 4;
+
+/// How long fewer than that wait for others, at least and at most. It is an eighth of the time for which there is the group:
+/// the more are published together, the less each costs.
+const GATHERING: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(250);
 
 /// Publishes files together that are written at the same time.
 pub(in crate::file) struct Group {
     time: Time,
+    began: Instant,
     room: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
+    /// Tells the one that gathers that it is enough.
+    enough: Notify,
+}
+
+/// A file, and whom to tell.
+struct Waits<T> {
+    file: T,
+    tell: oneshot::Sender<Result<()>>,
 }
 
 #[derive(Default)]
 struct Waiting {
-    files: Vec<(Written, oneshot::Sender<Result<()>>)>,
+    files: Vec<Waits<Written>>,
+    kib: usize,
     /// Somebody is at it, and will look for more.
     led: bool,
+    /// No others are expected.
+    closed: bool,
+}
+
+impl Waiting {
+    fn are_enough(&self) -> bool {
+        self.closed || self.kib >= ENOUGH
+    }
 }
 
 impl Group {
     pub(in crate::file) fn new(time: Time) -> Arc<Self> {
         Arc::new(Self {
+            began: time.now(),
             time,
             room: Arc::new(Semaphore::new(ROOM)),
             waiting: Mutex::default(),
+            enough: Notify::new(),
         })
     }
 
-    /// Waits until one more file may wait; `None` never comes.
-    pub(in crate::file) async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        self.room.clone().acquire_owned().await.ok()
+    /// Waits until this file may wait too; `None` never comes.
+    pub(in crate::file) async fn room(&self, file: &Written) -> Option<OwnedSemaphorePermit> {
+        let takes = kib(file).min(ROOM).try_into().unwrap_or(u32::MAX);
+        self.room.clone().acquire_many_owned(takes).await.ok()
     }
 
     /// Makes a file durable, then visible under its name.
     pub(in crate::file) async fn publish(self: &Arc<Self>, file: Written) -> Result<()> {
         let (tell, told) = oneshot::channel();
-        let leads = {
+        let (leads, enough) = {
             let mut waiting = self.waiting();
-            waiting.files.push((file, tell));
-            !std::mem::replace(&mut waiting.led, true)
+            waiting.kib += kib(&file);
+            waiting.files.push(Waits { file, tell });
+            let led = std::mem::replace(&mut waiting.led, true);
+            (!led, waiting.are_enough())
         };
+        if enough {
+            self.enough.notify_one();
+        }
         if leads {
             // Not awaited: it goes on for the others when this one is dropped.
             tokio::spawn(self.clone().lead());
@@ -68,13 +102,20 @@ impl Group {
         told.await.map_err(ended)?
     }
 
+    /// Expects no more files than those under way: nobody waits for others any longer.
+    pub(in crate::file) fn close(&self) {
+        self.waiting().closed = true;
+        self.enough.notify_one();
+    }
+
     /// Publishes until nobody waits.
     async fn lead(self: Arc<Self>) {
         loop {
-            self.time.sleep(GATHERING).await;
+            self.gather().await;
             let files = {
                 let mut waiting = self.waiting();
                 waiting.led = !waiting.files.is_empty();
+                waiting.kib = 0;
                 std::mem::take(&mut waiting.files)
             };
             if files.is_empty() {
@@ -85,22 +126,50 @@ impl Group {
         }
     }
 
+    async fn gather(&self) {
+        let wait = (self.time.since(self.began) / 8).clamp(*GATHERING.start(), *GATHERING.end());
+        let enough = async {
+            while !self.waiting().are_enough() {
+                self.enough.notified().await;
+            }
+        };
+        tokio::select! {
+            () = enough => {}
+            () = self.time.sleep(wait) => {}
+        }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn publish(files: Vec<(Written, oneshot::Sender<Result<()>>)>) {
-    let together = sync_together(files.iter().map(|(file, _)| file));
-    for (file, tell) in files {
+fn kib(file: &Written) -> usize {
+    file.held().div_ceil(1024) + EACH
+}
+
+fn publish(files: Vec<Waits<Written>>) {
+    let mut laid = Vec::with_capacity(files.len());
+    for Waits { file, tell } in files {
+        match file.lay() {
+            Ok(file) => laid.push(Waits { file, tell }),
+            Err(error) => say(tell, Err(error)),
+        }
+    }
+    let together = sync_together(laid.iter().map(|waits| &waits.file));
+    for Waits { file, tell } in laid {
         let synced = if together { Ok(()) } else { file.sync() };
         let published = match synced {
             Ok(()) => file.appear(),
             Err(error) => Err(file.failed(error)),
         };
-        // Who does not listen was dropped.
-        let _ = tell.send(published);
+        say(tell, published);
     }
+}
+
+fn say(tell: oneshot::Sender<Result<()>>, published: Result<()>) {
+    // Who does not listen was dropped.
+    let _ = tell.send(published);
 }
 
 /// So many files are worth a sync of everything that is on their file system.
@@ -111,11 +180,11 @@ const MANY: usize = 8;
 ///
 /// Since Linux 5.8 this tells of what could not be written.
 #[cfg(target_os = "linux")]
-fn sync_together<'a>(files: impl ExactSizeIterator<Item = &'a Written>) -> bool {
+fn sync_together<'a>(files: impl ExactSizeIterator<Item = &'a Laid>) -> bool {
     use std::{collections::BTreeMap, io, os::unix::fs::MetadataExt, path::Path};
 
-    fn of_each_file_system<'a>(files: impl Iterator<Item = &'a Written>) -> io::Result<()> {
-        let mut folders: Vec<&Path> = files.map(Written::folder).collect();
+    fn of_each_file_system<'a>(files: impl Iterator<Item = &'a Laid>) -> io::Result<()> {
+        let mut folders: Vec<&Path> = files.map(Laid::folder).collect();
         folders.dedup();
         let mut systems = BTreeMap::new();
         for folder in folders {
@@ -130,7 +199,7 @@ fn sync_together<'a>(files: impl ExactSizeIterator<Item = &'a Written>) -> bool 
 }
 
 #[cfg(not(target_os = "linux"))]
-fn sync_together<'a>(_: impl ExactSizeIterator<Item = &'a Written>) -> bool {
+fn sync_together<'a>(_: impl ExactSizeIterator<Item = &'a Laid>) -> bool {
     false
 }
 
@@ -139,10 +208,13 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::file::{download::Sink, local::NewFile};
+    use crate::file::{
+        download::Sink,
+        local::{Before, NewFile},
+    };
 
     async fn written(path: std::path::PathBuf, content: &[u8]) -> Written {
-        let file = NewFile::at(path, true);
+        let file = NewFile::at(path, true, Before::Nothing);
         let mut part = file.part(0);
         part.take(content).await.unwrap();
         part.finish().await.unwrap();
@@ -189,5 +261,28 @@ mod tests {
         assert!(group.publish(dropped).now_or_never().is_none());
         let next = written(folder.path().join("b"), b"b").await;
         group.publish(next).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_waits_for_others_but_not_when_they_are_enough_or_there_are_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let group = Group::new(Time::default());
+        let waited = async |files: usize, bytes: usize| {
+            let began = group.time.now();
+            let mut all = Vec::new();
+            for n in 0..files {
+                all.push(written(folder.path().join(n.to_string()), &vec![7; bytes]).await);
+            }
+            let published = all.into_iter().map(|file| group.publish(file));
+            for published in join_all(published).await {
+                published.unwrap();
+            }
+            group.time.since(began)
+        };
+        assert!(waited(1, 1).await >= *GATHERING.start());
+        let many = ENOUGH.div_ceil(EACH + 200);
+        assert_eq!(waited(many, 200 * 1024).await, Duration::ZERO);
+        group.close();
+        assert_eq!(waited(1, 1).await, Duration::ZERO);
     }
 }

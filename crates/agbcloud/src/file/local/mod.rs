@@ -7,7 +7,8 @@ mod sent;
 use std::{io::Read, path::Path};
 
 pub(super) use group::Group;
-pub(super) use new_file::{NewFile, Written};
+use new_file::Laid;
+pub(super) use new_file::{Before, NewFile, Written};
 pub(super) use sent::{Content, Looks, is_unchanged, open};
 
 use super::checksum::Sums;

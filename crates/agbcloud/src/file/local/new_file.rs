@@ -23,7 +23,7 @@ use crate::{
 /// A file that is being fetched: written under another name beside its place, gone if dropped.
 pub(in crate::file) struct NewFile {
     place: Arc<Place>,
-    /// Made for what does not fit into memory.
+    /// Made for what is not small.
     temporary: OnceCell<NamedTempFile>,
     /// All there is, if it is small.
     small: Mutex<Option<Vec<u8>>>,
@@ -32,12 +32,26 @@ pub(in crate::file) struct NewFile {
 struct Place {
     target: PathBuf,
     overwrite: bool,
+    before: Before,
+}
+
+/// What was at the place of a new file when it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::file) enum Before {
+    Unseen,
+    Nothing,
+    Something,
 }
 
 impl NewFile {
-    pub(in crate::file) fn at(target: PathBuf, overwrite: bool) -> Self {
+    pub(in crate::file) fn at(target: PathBuf, overwrite: bool, before: Before) -> Self {
+        let place = Place {
+            target,
+            overwrite,
+            before,
+        };
         Self {
-            place: Arc::new(Place { target, overwrite }),
+            place: Arc::new(place),
             temporary: OnceCell::new(),
             small: Mutex::new(None),
         }
@@ -91,51 +105,74 @@ impl NewFile {
         bytes: u64,
         time: Option<SystemTime>,
     ) -> Result<Written> {
-        blocking(move || self.write(bytes, time)).await
-    }
-
-    fn write(self, bytes: u64, time: Option<SystemTime>) -> Result<Written> {
         let Self {
             place,
             temporary,
             small,
         } = self;
-        let temporary = temporary.into_inner();
-        let temporary = temporary.map_or_else(|| place.temporary(), Ok)?;
         let small = small.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let failed = |error| cannot("write", &place.target, error);
-        let mut file = temporary.as_file();
-        if let Some(small) = small {
-            file.write_all(&small).map_err(failed)?;
+        match temporary.into_inner() {
+            None => Ok(Written {
+                place,
+                content: Content::Memory(small.unwrap_or_default(), time),
+            }),
+            Some(temporary) => {
+                let write = move || place.finish(temporary, small, bytes, time);
+                blocking(write).await
+            }
         }
-        // An earlier try may have written more.
-        file.set_len(bytes).map_err(failed)?;
-        if let Some(time) = time {
-            file.set_modified(time).map_err(failed)?;
-        }
-        Ok(Written {
-            temporary: temporary.into_temp_path(),
-            place,
-        })
     }
 }
 
 /// A file that has its content and its time, and neither is durable nor under its name.
 pub(in crate::file) struct Written {
     place: Arc<Place>,
-    temporary: TempPath,
+    content: Content,
+}
+
+enum Content {
+    /// All of it, and the time that it gets.
+    Memory(Vec<u8>, Option<SystemTime>),
+    File(TempPath),
 }
 
 impl Written {
     /// Makes it durable, then visible under its name.
     pub(in crate::file) async fn publish(self) -> Result<()> {
         blocking(move || {
-            self.sync().map_err(|error| self.failed(error))?;
-            self.appear()
+            let laid = self.lay()?;
+            laid.sync().map_err(|error| laid.failed(error))?;
+            laid.appear()
         })
         .await
     }
 
+    /// Bytes that it takes of memory.
+    pub(super) fn held(&self) -> usize {
+        match &self.content {
+            Content::Memory(content, _) => content.len(),
+            Content::File(_) => 0,
+        }
+    }
+
+    /// Puts it into a file under another name. Blocks.
+    pub(super) fn lay(self) -> Result<Laid> {
+        let Self { place, content } = self;
+        let temporary = match content {
+            Content::File(temporary) => temporary,
+            Content::Memory(content, time) => place.write(&content, time)?,
+        };
+        Ok(Laid { place, temporary })
+    }
+}
+
+/// A file under another name than its own.
+pub(super) struct Laid {
+    place: Arc<Place>,
+    temporary: TempPath,
+}
+
+impl Laid {
     /// Makes it durable. Blocks.
     pub(super) fn sync(&self) -> io::Result<()> {
         // Windows syncs only what is open for writing.
@@ -150,7 +187,7 @@ impl Written {
     }
 
     pub(super) fn failed(&self, error: io::Error) -> Error {
-        cannot("write", &self.place.target, error)
+        self.place.failed(error)
     }
 
     #[cfg(target_os = "linux")]
@@ -179,28 +216,82 @@ impl Place {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
         #[cfg(unix)]
-        builder.permissions(while_written(&self.target));
+        builder.permissions(self.permissions_while_written());
         builder
             .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(|error| cannot("write", &self.target, error))
+            .map_err(|error| self.failed(error))
+    }
+
+    /// A file with this content, beside the place.
+    fn write(&self, content: &[u8], time: Option<SystemTime>) -> Result<TempPath> {
+        let temporary = self.temporary()?;
+        let written = temporary.as_file().write_all(content);
+        let timed = written.and_then(|()| set_time(temporary.as_file(), time));
+        timed.map_err(|error| self.failed(error))?;
+        Ok(temporary.into_temp_path())
+    }
+
+    /// Brings a file to its end that tries have written to.
+    fn finish(
+        self: Arc<Self>,
+        temporary: NamedTempFile,
+        small: Option<Vec<u8>>,
+        bytes: u64,
+        time: Option<SystemTime>,
+    ) -> Result<Written> {
+        let mut file = temporary.as_file();
+        let written = small.map_or(Ok(()), |small| file.write_all(&small));
+        // An earlier try may have written more.
+        let cut = written.and_then(|()| file.set_len(bytes));
+        let timed = cut.and_then(|()| set_time(file, time));
+        timed.map_err(|error| self.failed(error))?;
+        Ok(Written {
+            content: Content::File(temporary.into_temp_path()),
+            place: self,
+        })
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        cannot("write", &self.target, error)
     }
 
     fn publish(&self, temporary: TempPath) -> Result<()> {
+        if self.overwrite && self.before != Before::Nothing {
+            return self.replace(temporary);
+        }
+        match temporary.persist_noclobber(&self.target) {
+            Ok(()) => Ok(()),
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(self.failed(error.error))
+            }
+            // It came after the look.
+            Err(error) if self.overwrite => self.replace(error.path),
+            Err(_) => Err(self.exists()),
+        }
+    }
+
+    /// Puts it in the place of what is there, with the permissions of that.
+    fn replace(&self, temporary: TempPath) -> Result<()> {
         #[cfg(unix)]
         if let Ok(old) = self.target.metadata() {
             let kept = std::fs::set_permissions(&temporary, old.permissions());
-            kept.map_err(|error| cannot("write", &self.target, error))?;
+            kept.map_err(|error| self.failed(error))?;
         }
-        let persisted = if self.overwrite {
-            temporary.persist(&self.target)
-        } else {
-            temporary.persist_noclobber(&self.target)
+        let persisted = temporary.persist(&self.target);
+        persisted.map_err(|error| self.failed(error.error))
+    }
+
+    /// Those of any new file, which the process's mask cuts; but nobody may read it who may not read what it replaces.
+    #[cfg(unix)]
+    fn permissions_while_written(&self) -> std::fs::Permissions {
+        use std::os::unix::fs::PermissionsExt;
+
+        let old = match self.before {
+            Before::Nothing => None,
+            _ => self.target.metadata().ok(),
         };
-        match persisted {
-            Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(self.exists()),
-            Err(error) => Err(cannot("write", &self.target, error.error)),
-        }
+        let old = old.map_or(0o666, |old| old.permissions().mode());
+        std::fs::Permissions::from_mode(0o600 | old & 0o666)
     }
 
     fn exists(&self) -> Error {
@@ -223,7 +314,7 @@ pub(in crate::file) struct FilePart<'a> {
 
 impl FilePart<'_> {
     fn failed(&self, error: io::Error) -> Error {
-        cannot("write", &self.new.place.target, error)
+        self.new.place.failed(error)
     }
 
     /// The file, at where this part goes on.
@@ -285,16 +376,8 @@ impl Sink for FilePart<'_> {
     }
 }
 
-/// Permissions of what is being fetched: those of any new file, which the process's mask cuts; but nobody may read it
-/// who may not read what it replaces.
-#[cfg(unix)]
-fn while_written(target: &Path) -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-
-    let old = target
-        .metadata()
-        .map_or(0o666, |old| old.permissions().mode());
-    std::fs::Permissions::from_mode(0o600 | old & 0o666)
+fn set_time(file: &std::fs::File, time: Option<SystemTime>) -> io::Result<()> {
+    time.map_or(Ok(()), |time| file.set_modified(time))
 }
 
 #[cfg(test)]
@@ -321,14 +404,14 @@ mod tests {
         let large = vec![7; BUFFER + 1];
 
         for content in [&b"half"[..], &large] {
-            let dropped = NewFile::at(target.clone(), false);
+            let dropped = NewFile::at(target.clone(), false, Before::Unseen);
             write(&dropped, &[(0, content)]).await;
             assert!(!target.exists());
             drop(dropped);
             assert_eq!(names(), 0);
         }
 
-        let whole = NewFile::at(target.clone(), false);
+        let whole = NewFile::at(target.clone(), false, Before::Unseen);
         write(&whole, &[(2, b"ole"), (0, b"wh")]).await;
         publish(whole, 5).await.unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
@@ -346,14 +429,14 @@ mod tests {
             (vec![&large, &larger], &larger),
             (vec![&large, b""], b""),
         ] {
-            let file = NewFile::at(target.clone(), true);
+            let file = NewFile::at(target.clone(), true, Before::Unseen);
             for content in tries {
                 write(&file, &[(0, content)]).await;
             }
             publish(file, last.len() as u64).await.unwrap();
             assert!(std::fs::read(&target).unwrap() == last);
         }
-        let file = NewFile::at(target.clone(), true);
+        let file = NewFile::at(target.clone(), true, Before::Unseen);
         let mut part = file.part(0);
         part.take(&large).await.unwrap();
         assert!(part.restart().await.unwrap());
@@ -367,12 +450,14 @@ mod tests {
     async fn an_existing_file_is_replaced_only_when_told() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("a.txt");
-        let early = NewFile::at(target.clone(), false);
+        let early = NewFile::at(target.clone(), false, Before::Unseen);
         early.check().await.unwrap();
         write(&early, &[(0, b"")]).await;
         std::fs::write(&target, "old").unwrap();
 
-        let error = NewFile::at(target.clone(), false).check().await;
+        let error = NewFile::at(target.clone(), false, Before::Unseen)
+            .check()
+            .await;
         assert_eq!(error.unwrap_err().kind(), ErrorKind::Conflict);
         let error = publish(early, 0).await.unwrap_err();
         assert_eq!(
@@ -382,7 +467,7 @@ mod tests {
         );
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
 
-        let told = NewFile::at(target.clone(), true);
+        let told = NewFile::at(target.clone(), true, Before::Unseen);
         told.check().await.unwrap();
         write(&told, &[(0, b"new")]).await;
         publish(told, 3).await.unwrap();
@@ -393,7 +478,7 @@ mod tests {
     async fn a_folder_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         for overwrite in [false, true] {
-            let file = NewFile::at(folder.path().to_owned(), overwrite);
+            let file = NewFile::at(folder.path().to_owned(), overwrite, Before::Unseen);
             let error = file.check().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::LocalFile);
             write(&file, &[(0, b"x")]).await;
@@ -415,12 +500,17 @@ mod tests {
             let set = std::fs::Permissions::from_mode(permissions);
             std::fs::set_permissions(&target, set).unwrap();
             for length in [3, BUFFER + 1] {
-                let file = NewFile::at(target.clone(), true);
+                let file = NewFile::at(target.clone(), true, Before::Unseen);
                 write(&file, &[(0, &vec![7; length])]).await;
-                let written = file.written(length as u64, None).await.unwrap();
-                let shown = mode(&written.temporary) & !0o600;
+                let laid = file
+                    .written(length as u64, None)
+                    .await
+                    .unwrap()
+                    .lay()
+                    .unwrap();
+                let shown = mode(&laid.temporary) & !0o600;
                 assert_eq!(shown & !permissions, 0, "{permissions:o}");
-                written.publish().await.unwrap();
+                laid.appear().unwrap();
                 assert_eq!(mode(&target), permissions);
             }
         }

@@ -11,7 +11,10 @@ use super::{
     names,
     plan::Taker,
 };
-use crate::{Error, ErrorKind, Result, UploadSource, file::local::Group};
+use crate::{
+    Error, ErrorKind, Result, UploadSource,
+    file::local::{Before, Group},
+};
 
 /// Does what it is given, several at a time.
 pub(super) struct Actor {
@@ -57,6 +60,7 @@ impl Actor {
     }
 
     async fn drain(&mut self) -> Result<()> {
+        self.work.group.close();
         while let Some(done) = self.tasks.join_next().await {
             self.record(done)?;
         }
@@ -185,9 +189,14 @@ impl Work {
                     .make(here.parent().unwrap_or(Path::new("")))
                     .await?;
                 let fetch = files.download(there()?, local.join(here));
-                let fetched = fetch.planned(planned.modified).unpublished().await?;
+                let before = match planned.replaces {
+                    true => Before::Something,
+                    false => Before::Nothing,
+                };
+                let fetch = fetch.planned(before, planned.modified);
+                let fetched = fetch.unpublished().await?;
                 if let Some(file) = fetched.file {
-                    let room = self.group.room().await;
+                    let room = self.group.room(&file).await;
                     // It takes nothing of the network any more.
                     drop(pass);
                     self.group.publish(file).await?;

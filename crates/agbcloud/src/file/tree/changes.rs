@@ -5,34 +5,46 @@ use super::{
     index::{Facts, Packed, packed, unpacked},
 };
 
-/// Changes in their order. Each takes 24 bytes and its path.
+/// Changes in their order. Each takes 24 bytes, and what its path has not in common with the one before: files that
+/// follow each other are neighbours, as a rule.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// One behind the other.
-    paths: String,
+    /// The ends of the paths, one behind the other.
+    ends: String,
     entries: Vec<Entry>,
+    /// The latest path.
+    latest: String,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
     facts: Packed,
-    /// Bytes of the path.
-    path: u32,
+    /// Bytes at the start of the path that it has in common with the one before.
+    shared: u16,
+    /// Bytes after these.
+    rest: u32,
     change: Change,
+    replaces: bool,
 }
 
 impl Changes {
     pub(super) fn push(&mut self, planned: &PlannedChange) {
-        self.paths.push_str(&planned.path);
+        let shared = in_common(&self.latest, &planned.path);
+        let rest = &planned.path[shared.into()..];
+        self.ends.push_str(rest);
         self.entries.push(Entry {
             facts: packed(Facts {
                 size: planned.size,
                 modified: planned.modified,
             }),
-            // The longest path that a service takes has 1024 bytes.
-            path: u32::try_from(planned.path.len()).unwrap_or(u32::MAX),
+            shared,
+            // No system has paths that are longer.
+            rest: u32::try_from(rest.len()).unwrap_or(u32::MAX),
             change: planned.change,
+            replaces: planned.replaces,
         });
+        self.latest.truncate(shared.into());
+        self.latest.push_str(rest);
     }
 
     /// What is done with each, and its bytes.
@@ -42,19 +54,31 @@ impl Changes {
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = PlannedChange> {
-        let mut rest = self.paths.as_str();
+        let mut ends = self.ends.as_str();
+        let mut path = String::new();
         self.entries.iter().map(move |entry| {
-            let path;
-            (path, rest) = rest.split_at(entry.path as usize);
+            let rest;
+            (rest, ends) = ends.split_at(entry.rest as usize);
+            path.truncate(entry.shared.into());
+            path.push_str(rest);
             let Facts { size, modified } = unpacked(entry.facts);
             PlannedChange {
-                path: path.to_owned(),
+                path: path.clone(),
                 change: entry.change,
                 size,
+                replaces: entry.replaces,
                 modified,
             }
         })
     }
+}
+
+/// Bytes at the start of both, whole characters: at most as many as are counted.
+fn in_common(one: &str, other: &str) -> u16 {
+    let same = one.bytes().zip(other.bytes()).take(u16::MAX.into());
+    let same = same.take_while(|(a, b)| a == b).count();
+    let whole = (0..=same).rev().find(|&end| other.is_char_boundary(end));
+    whole.and_then(|end| end.try_into().ok()).unwrap_or(0)
 }
 
 impl std::fmt::Debug for Changes {
@@ -69,25 +93,62 @@ mod tests {
 
     use super::*;
 
+    fn changed(path: &str, change: Change) -> PlannedChange {
+        PlannedChange {
+            path: path.to_owned(),
+            change,
+            size: None,
+            replaces: false,
+            modified: None,
+        }
+    }
+
     #[test]
     fn they_come_back_as_they_were() {
         let then = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 5);
         let given = [
-            ("a/ü", Change::Upload, Some(0), None),
-            ("b", Change::DeleteLocal, None, Some(then)),
-            ("", Change::Download, Some(u64::MAX - 1), Some(then)),
+            PlannedChange {
+                size: Some(0),
+                replaces: true,
+                ..changed("a/ü", Change::Upload)
+            },
+            PlannedChange {
+                modified: Some(then),
+                ..changed("a/ý", Change::DeleteLocal)
+            },
+            PlannedChange {
+                size: Some(u64::MAX - 1),
+                ..changed("", Change::Download)
+            },
         ];
-        let given = given.map(|(path, change, size, modified)| PlannedChange {
-            path: path.to_owned(),
-            change,
-            size,
-            modified,
-        });
         let mut changes = Changes::default();
         for planned in &given {
             changes.push(planned);
         }
         assert_eq!(changes.iter().len(), 3);
         assert!(changes.iter().eq(given));
+    }
+
+    #[test]
+    fn neighbours_take_little() {
+        assert_eq!(size_of::<Entry>(), 24);
+        let mut changes = Changes::default();
+        for n in 1000..2000 {
+            let path = format!("a/folder/whose/name/is/long/{n}");
+            changes.push(&changed(&path, Change::Upload));
+        }
+        assert!(changes.ends.len() < 2000, "{}", changes.ends.len());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_path_comes_back(paths in proptest::collection::vec("[aäå€😀/]{0,6}", 0..20), long in 0..2_usize) {
+            let mut changes = Changes::default();
+            let paths: Vec<String> = paths.into_iter().map(|path| "x".repeat(long * 70_000) + &path).collect();
+            for path in &paths {
+                changes.push(&changed(path, Change::Upload));
+            }
+            proptest::prop_assert!(changes.iter().map(|change| change.path).eq(paths));
+        }
     }
 }

@@ -60,8 +60,10 @@ impl Index {
         self.facts.insert(key, packed(facts));
     }
 
-    pub(super) fn get(&self, path: &str) -> Option<Facts> {
-        self.facts.get(&self.key(path)).copied().map(unpacked)
+    /// Gives the facts, and keeps them no longer.
+    pub(super) fn take(&mut self, path: &str) -> Option<Facts> {
+        let key = self.key(path);
+        self.facts.remove(&key).map(unpacked)
     }
 }
 
@@ -116,9 +118,10 @@ mod tests {
         ] {
             let facts = Facts { size, modified };
             index.insert(path, facts);
-            assert_eq!(index.get(path), Some(facts), "{path}");
+            assert_eq!(index.take(path), Some(facts), "{path}");
+            assert_eq!(index.take(path), None);
         }
-        assert_eq!(index.get("c"), None);
+        assert_eq!(index.take("c"), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod act;
 mod changes;
+mod down;
 mod filter;
 mod folders;
 mod gate;
@@ -12,6 +13,7 @@ mod names;
 mod plan;
 mod planned;
 mod report;
+mod up;
 
 use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc};
 
@@ -76,8 +78,11 @@ enum Direction {
 /// every file appears whole or not at all. A file that fails does not stop the others; a failure that all others would
 /// meet too (a wrong key, a context that is gone) stops it.
 ///
-/// Memory does not depend on the size of files, and on their number by some 100 bytes for each remote file of an upload,
-/// and by some 40 for each file with [`delete`](Self::delete).
+/// What changed moves while the context is still being listed; a file that is not there yet moves when the listing has ended,
+/// since only then that is known.
+///
+/// Memory does not depend on the size of files, and on their number by some 70 bytes for each remote file of an upload that
+/// has not come up among the local ones, and by some 20 for each file with [`delete`](Self::delete).
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited or planned"]
 pub struct SyncDir {
@@ -183,7 +188,8 @@ impl SyncDir {
         self
     }
 
-    /// Looks at both sides and does nothing yet. The plan holds each change: its path and 24 bytes.
+    /// Looks at both sides and does nothing yet. The plan holds each change: 24 bytes, and what its path
+    /// has not in common with the one before.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,0 +1,180 @@
+//! What has to be fetched, and what is deleted here.
+
+use std::{
+    fs::Metadata,
+    io,
+    path::{Path, PathBuf},
+};
+
+use futures_util::{StreamExt, stream};
+
+use super::{
+    Change, Setup,
+    index::{Facts, Seen},
+    listing::Listing,
+    local::{self, Found},
+    names,
+    plan::{AT_ONCE, Decision, PlannedChange, Taker, facts},
+};
+use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::local::blocking};
+
+pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
+    let folds = setup.folds_case().await;
+    let mut seen = Seen::new(folds);
+    let keeps = setup.delete || folds;
+    let mut remote = Listing::of(setup.walk());
+    loop {
+        let entries = remote.next().await?;
+        if entries.is_empty() {
+            break;
+        }
+        let mut batch = Vec::with_capacity(entries.len());
+        for entry in entries.into_iter().filter(|entry| !entry.is_folder()) {
+            match receivable(setup, &entry) {
+                Ok(Some(file)) if keeps && !seen.insert(&file.relative) && folds => {
+                    let failed = Some(Change::Download);
+                    let failed = Decision::failed(entry.path, failed, same_name());
+                    failed.give(taker).await?;
+                }
+                Ok(Some(file)) => batch.push(file),
+                Ok(None) => {}
+                Err(error) => {
+                    let failed = Decision::failed(entry.path, Some(Change::Download), error);
+                    failed.give(taker).await?;
+                }
+            }
+        }
+        receive_all(setup, batch, taker).await?;
+    }
+    if setup.delete {
+        delete_local(setup, seen, taker).await?;
+    }
+    Ok(())
+}
+
+/// A remote file that has a place on this machine.
+struct Receivable {
+    relative: String,
+    local: PathBuf,
+    remote: RemotePath,
+    there: Facts,
+    /// There is something in its place, a file or not.
+    replaces: bool,
+}
+
+/// Where a remote file goes to; `None` if it does not take part.
+fn receivable(setup: &Setup, entry: &FileEntry) -> Result<Option<Receivable>> {
+    let remote = RemotePath::new(entry.path.as_str())?;
+    let Some(relative) = names::below(&setup.remote, remote.as_str()) else {
+        return Err(Error::new(
+            ErrorKind::InvalidResponse,
+            "the service listed a file that is not in the folder",
+        ));
+    };
+    if !setup.rules.filter.takes(Path::new(relative)) {
+        return Ok(None);
+    }
+    let local = names::local(relative)?;
+    Ok(Some(Receivable {
+        relative: relative.to_owned(),
+        local: setup.local.join(local),
+        there: facts(entry),
+        replaces: false,
+        remote,
+    }))
+}
+
+fn same_name() -> Error {
+    let message = "this machine can't tell its name from that of another file";
+    Error::new(ErrorKind::Conflict, message)
+}
+
+async fn receive_all(setup: &Setup, files: Vec<Receivable>, taker: &mut impl Taker) -> Result<()> {
+    let decisions = looked_at(files).await?.into_iter();
+    let decisions = decisions.map(|(file, here)| receive(setup, file, here));
+    let decisions: Vec<_> = stream::iter(decisions).buffered(AT_ONCE).collect().await;
+    for decision in decisions {
+        decision.give(taker).await?;
+    }
+    Ok(())
+}
+
+/// With what each is replacing, if that is a file. Whatever else is there: a link is replaced, a folder is an error when
+/// it comes to it.
+async fn looked_at(files: Vec<Receivable>) -> Result<Vec<(Receivable, Option<Facts>)>> {
+    let look = |mut file: Receivable| {
+        let metadata = file.local.symlink_metadata();
+        let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        file.replaces = !metadata.as_ref().is_err_and(missing);
+        let here = metadata.ok().filter(Metadata::is_file);
+        (file, here.as_ref().map(local::facts))
+    };
+    blocking(move || Ok(files.into_iter().map(look).collect())).await
+}
+
+/// Whether a remote file has to be fetched.
+async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decision {
+    let same = match here {
+        Some(here) => {
+            setup
+                .is_same(&file.local, &file.remote, here, file.there)
+                .await
+        }
+        None => Ok(false),
+    };
+    match same {
+        Ok(true) => Decision::Unchanged,
+        Ok(false) => Decision::Change(PlannedChange {
+            path: file.relative,
+            change: Change::Download,
+            size: file.there.size,
+            replaces: file.replaces,
+            modified: file.there.modified,
+        }),
+        Err(error) => Decision::failed(file.relative, Some(Change::Download), error),
+    }
+}
+
+/// What is on this machine and not in the context: not in a second listing either, since the first may have been stale,
+/// or have passed over a file when another before it was deleted.
+async fn delete_local(setup: &Setup, mut seen: Seen, taker: &mut impl Taker) -> Result<()> {
+    let mut again = false;
+    let mut found = local::walk(&setup.local, &setup.rules);
+    while let Some(batch) = found.recv().await {
+        for found in batch {
+            let Found::File { relative, facts } = found else {
+                continue;
+            };
+            let Ok(path) = names::relative(&relative) else {
+                continue;
+            };
+            if !again && !seen.contains(&path) {
+                look_again(setup, &mut seen).await?;
+                again = true;
+            }
+            if !seen.contains(&path) {
+                taker
+                    .change(PlannedChange {
+                        path,
+                        change: Change::DeleteLocal,
+                        size: facts.size,
+                        replaces: false,
+                        modified: None,
+                    })
+                    .await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn look_again(setup: &Setup, seen: &mut Seen) -> Result<()> {
+    let mut remote = setup.walk();
+    while let Some(entry) = remote.next().await {
+        let entry = entry?;
+        if let Some(relative) = names::below(&setup.remote, &entry.path) {
+            seen.insert(relative);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! What has to be sent, and what is deleted there.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use futures_util::{StreamExt, stream};
+
+use super::{
+    Change, Setup,
+    index::{Facts, Index, Seen},
+    listing::Listing,
+    local::{self, Found},
+    names,
+    plan::{AT_ONCE, Decision, PlannedChange, Taker, facts},
+};
+use crate::{FileEntry, RemotePath, Result};
+
+/// Local files that may wait for the listing to come to them.
+const WAITING: usize = 16 * 1024;
+
+pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
+    setup.check_local_folder().await?;
+    let mut seen = Seen::new(false);
+    send_all(setup, &mut seen, taker).await?;
+    if setup.delete {
+        delete_remote(setup, &seen, taker).await?;
+    }
+    Ok(())
+}
+
+/// Lists the context and goes through the folder at the same time: what was met on both sides is decided at once, and what
+/// is on this side alone when the listing has ended.
+async fn send_all(setup: &Setup, seen: &mut Seen, taker: &mut impl Taker) -> Result<()> {
+    let mut listing = Listing::of(setup.walk());
+    let mut found = local::walk(&setup.local, &setup.rules);
+    let mut both = Both::new();
+    loop {
+        let mut decisions = Vec::new();
+        let met = tokio::select! {
+            entries = listing.next(), if both.wants_remote() => both.list(setup, &entries?),
+            batch = found.recv(), if both.wants_local() => {
+                let (locals, others) = named_all(setup, batch.unwrap_or_else(|| both.end()));
+                decisions = others;
+                both.find(locals, setup.delete.then_some(&mut *seen))
+            }
+            else => return Ok(()),
+        };
+        let met = met.into_iter().map(|met| decide(setup, met));
+        // All of them first: a request that nobody looks at while others are moved would seem to stall.
+        decisions.extend(
+            stream::iter(met)
+                .buffered(AT_ONCE)
+                .collect::<Vec<_>>()
+                .await,
+        );
+        for decision in decisions {
+            decision.give(taker).await?;
+        }
+    }
+}
+
+/// A local file that can be sent.
+struct Sendable {
+    relative: String,
+    local: PathBuf,
+    remote: RemotePath,
+    here: Facts,
+}
+
+/// A local file by the name that it has there.
+fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
+    let (path, here) = match found {
+        Found::Skipped => return Err(Decision::Skipped),
+        Found::Failed { relative, error } => {
+            return Err(Decision::failed(relative.to_string_lossy(), None, error));
+        }
+        Found::File { relative, facts } => (relative, facts),
+    };
+    let named = names::relative(&path)
+        .and_then(|relative| Ok((names::remote(&setup.remote, &relative)?, relative)));
+    match named {
+        Ok((remote, relative)) => Ok(Sendable {
+            relative,
+            local: setup.local.join(path),
+            remote,
+            here,
+        }),
+        Err(error) => {
+            let path = path.to_string_lossy();
+            Err(Decision::failed(path, Some(Change::Upload), error))
+        }
+    }
+}
+
+/// The local files that can be sent, and what is to be said of the others.
+fn named_all(setup: &Setup, found: Vec<Found>) -> (Vec<Sendable>, Vec<Decision>) {
+    let (mut locals, mut others) = (Vec::new(), Vec::new());
+    for found in found {
+        match named(setup, found) {
+            Ok(local) => locals.push(local),
+            Err(decision) => others.push(decision),
+        }
+    }
+    (locals, others)
+}
+
+/// What was met on one side and not yet on the other.
+struct Both {
+    there: Index,
+    /// In the order of their names, in which they are sent at last.
+    waiting: BTreeMap<String, Sendable>,
+    heard: bool,
+    listed: bool,
+    walked: bool,
+}
+
+type Met = (Sendable, Option<Facts>);
+
+impl Both {
+    fn new() -> Self {
+        Self {
+            there: Index::new(),
+            waiting: BTreeMap::new(),
+            heard: false,
+            listed: false,
+            walked: false,
+        }
+    }
+
+    /// Whether it matters what else is listed. That it can be listed at all does.
+    fn wants_remote(&self) -> bool {
+        let settled = self.heard && self.walked && self.waiting.is_empty();
+        !self.listed && !settled
+    }
+
+    fn wants_local(&self) -> bool {
+        !self.walked && (self.listed || self.waiting.len() < WAITING)
+    }
+
+    /// Expects no more local files.
+    fn end(&mut self) -> Vec<Found> {
+        self.walked = true;
+        Vec::new()
+    }
+
+    /// Takes what was listed, nothing at the end, and gives what can be decided now.
+    fn list(&mut self, setup: &Setup, entries: &[FileEntry]) -> Vec<Met> {
+        self.heard = true;
+        if entries.is_empty() {
+            self.listed = true;
+            let alone = std::mem::take(&mut self.waiting);
+            return alone.into_values().map(|local| (local, None)).collect();
+        }
+        let mut met = Vec::new();
+        for entry in entries.iter().filter(|entry| !entry.is_folder()) {
+            let Some(relative) = names::below(&setup.remote, &entry.path) else {
+                continue;
+            };
+            let there = facts_of_copy(entry);
+            match self.waiting.remove(relative) {
+                Some(local) => met.push((local, Some(there))),
+                None if !self.walked => self.there.insert(relative, there),
+                None => {}
+            }
+        }
+        met
+    }
+
+    /// Takes local files, and gives those back that can be decided now.
+    fn find(&mut self, locals: Vec<Sendable>, mut seen: Option<&mut Seen>) -> Vec<Met> {
+        let mut met = Vec::new();
+        for local in locals {
+            if let Some(seen) = &mut seen {
+                seen.insert(&local.relative);
+            }
+            match self.there.take(&local.relative) {
+                None if !self.listed => {
+                    self.waiting.insert(local.relative.clone(), local);
+                }
+                there => met.push((local, there)),
+            }
+        }
+        met
+    }
+}
+
+/// Whether a local file has to be sent.
+async fn decide(setup: &Setup, (file, there): Met) -> Decision {
+    let same = match there {
+        Some(there) => {
+            setup
+                .is_same(&file.local, &file.remote, file.here, there)
+                .await
+        }
+        None => Ok(false),
+    };
+    match same {
+        Ok(true) => Decision::Unchanged,
+        Ok(false) => Decision::Change(PlannedChange {
+            path: file.relative,
+            change: Change::Upload,
+            size: file.here.size,
+            replaces: there.is_some(),
+            modified: None,
+        }),
+        Err(error) => Decision::failed(file.relative, Some(Change::Upload), error),
+    }
+}
+
+/// What is in the context and not on this machine. The listing is a fresh one: it is what is there now that counts.
+async fn delete_remote(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Result<()> {
+    let mut remote = setup.walk();
+    while let Some(entry) = remote.next().await {
+        let entry = entry?;
+        let Some(relative) = names::below(&setup.remote, &entry.path) else {
+            continue;
+        };
+        let taken = !entry.is_folder() && setup.rules.filter.takes(Path::new(relative));
+        if !taken || seen.contains(relative) || setup.is_local(relative).await {
+            continue;
+        }
+        taker
+            .change(PlannedChange {
+                path: relative.to_owned(),
+                change: Change::DeleteRemote,
+                size: entry.size,
+                replaces: false,
+                modified: None,
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// The facts of a file that a local one is held against: at the latest then it was made of it.
+fn facts_of_copy(entry: &FileEntry) -> Facts {
+    let modified = entry.modified_at.as_ref();
+    Facts {
+        modified: modified.and_then(crate::Timestamp::latest),
+        ..facts(entry)
+    }
+}

@@ -1,0 +1,130 @@
+//! When a listing counts: with a service that lists what the test says, when the test says it.
+
+use std::sync::Arc;
+
+use agbcloud::{
+    Agb, Change, ContextId, FilePage, Files, PresignedUrl, RemotePath,
+    testing::{Answer, ContextApi, FileQuery, Script, Step},
+};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::write;
+
+fn files(api: impl ContextApi + 'static) -> Files {
+    let agb = Agb::builder().stub(api).build().unwrap();
+    agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap())
+}
+
+fn entry(path: &str) -> Value {
+    json!({"filePath": path, "fileType": "file", "size": 1})
+}
+
+/// A page of so many entries in all.
+fn page(entries: &[Value], count: usize) -> Value {
+    json!({"success": true, "data": entries, "count": count})
+}
+
+#[tokio::test]
+async fn a_local_file_is_deleted_only_after_a_second_look() {
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a", "a"), ("new", "new"), ("gone", "gone")]);
+    let steps = [
+        page(&[entry("/a")], 1),
+        page(&[entry("/a"), entry("/new")], 2),
+    ];
+    let script = Script::new(steps.map(Step::json));
+    let files = files(script);
+    let plan = files.download_dir("/", here.path()).delete(true).plan();
+    let plan = plan.await.unwrap();
+    let deleted: Vec<_> = plan
+        .changes()
+        .map(|change| (change.change, change.path))
+        .collect();
+    assert_eq!(
+        deleted,
+        [
+            (Change::Download, "a".to_owned()),
+            (Change::DeleteLocal, "gone".to_owned())
+        ]
+    );
+}
+
+/// Lists the second of two files only when it was asked for a URL of the first, which it does not have.
+struct Hesitant(Arc<Notify>);
+
+impl Hesitant {
+    fn url(&self) -> Script {
+        self.0.notify_one();
+        Script::new([Step::status(404)])
+    }
+}
+
+impl ContextApi for Hesitant {
+    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+        let asked = self.0.clone();
+        Box::pin(async move {
+            let path = ["/a", "/b"][query.page as usize - 1];
+            if query.page == 2 {
+                asked.notified().await;
+            }
+            let step = Step::json(page(&[entry(path)], 2));
+            Script::new([step]).list_files(query).await
+        })
+    }
+
+    fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+        self.url().upload_url(context, path)
+    }
+
+    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+        self.url().download_url(context, path)
+    }
+}
+
+#[tokio::test]
+async fn what_differs_moves_while_the_rest_is_listed() {
+    let here = tempfile::tempdir().unwrap();
+    write(
+        here.path(),
+        &[("a", "another length"), ("b", "another length")],
+    );
+    let hesitant = || files(Hesitant(Arc::default()));
+    for work in [
+        hesitant().upload_dir(here.path(), "/"),
+        hesitant().download_dir("/", here.path()),
+    ] {
+        let report = work.await.unwrap();
+        assert_eq!((report.failed, report.transferred), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_is_sent_when_the_listing_has_not_shown_it() {
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a", "1"), ("deep/new", "2"), ("new", "2")]);
+    let script = Script::new([Step::json(page(&[entry("/a")], 1))]);
+    let plan = files(script).upload_dir(here.path(), "/").plan().await;
+    let mut changes: Vec<_> = plan
+        .unwrap()
+        .changes()
+        .map(|change| (change.path, change.replaces))
+        .collect();
+    changes.sort();
+    let expected = [("a", true), ("deep/new", false), ("new", false)];
+    assert_eq!(
+        changes,
+        expected.map(|(path, replaces)| (path.to_owned(), replaces))
+    );
+}
+
+#[tokio::test]
+async fn a_folder_without_files_does_not_hide_that_there_is_no_context() {
+    let here = tempfile::tempdir().unwrap();
+    let refused = json!({"success": false, "code": "InvalidContext.NotFound", "message": "gone"});
+    for _ in 0..20 {
+        let script = Script::new([Step::json(refused.clone())]);
+        let error = files(script).upload_dir(here.path(), "/").await;
+        assert_eq!(error.unwrap_err().kind(), agbcloud::ErrorKind::NotFound);
+    }
+}
