@@ -37,10 +37,10 @@ pub use context::{
 };
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use file::{
-    Change, Compare, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteFile, Download,
-    DownloadTarget, Downloaded, FileEntry, FileFailure, FileItems, FileKind, FileOutcome, FilePage,
-    FilePages, FileWalk, Files, ListFiles, PlannedChange, PresignedUrl, Progress, ReadFile,
-    Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
+    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteFile,
+    DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry, FileFailure, FileItems, FileKind,
+    FileOutcome, FilePage, FilePages, FileWalk, Files, ListFiles, PlannedChange, PresignedUrl,
+    Progress, ReadFile, Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
 };
 pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
 pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};

@@ -3,6 +3,7 @@
 mod killed;
 mod listings;
 mod names;
+mod state;
 
 use std::{
     collections::BTreeMap,

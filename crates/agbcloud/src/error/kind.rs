@@ -75,6 +75,11 @@ pub enum ErrorKind {
     ///
     /// *What to do:* the source of the error is the system's own.
     LocalFile,
+    /// A synchronisation would delete more than [its limit](crate::SyncDir::delete_limit) allows; nothing was done.
+    ///
+    /// *What to do:* look at the plan. If it is meant, raise the limit; else the wrong folder was named, or a source is not
+    /// there.
+    SafetyLimit,
 }
 
 impl ErrorKind {
@@ -97,6 +102,7 @@ impl ErrorKind {
             Self::UrlRejected => "url_rejected",
             Self::Corrupted => "corrupted",
             Self::LocalFile => "local_file",
+            Self::SafetyLimit => "safety_limit",
         }
     }
 
@@ -119,6 +125,7 @@ impl ErrorKind {
             Self::UrlRejected => "the presigned URL was refused",
             Self::Corrupted => "what arrived is not what was sent",
             Self::LocalFile => "the local file can't be read or written",
+            Self::SafetyLimit => "more would be deleted than is allowed",
         }
     }
 }

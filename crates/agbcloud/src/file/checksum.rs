@@ -11,47 +11,48 @@ pub(super) struct Told {
     /// In hexadecimal.
     md5: Option<String>,
     crc64: Option<u64>,
+    etag: Option<String>,
 }
 
 impl Told {
     /// The ETag, if it is the MD5 of the content: quoted or not, 32 hexadecimal digits, not `…-N` of many parts; and
     /// what Alibaba's OSS sends beside it.
     pub(super) fn by(headers: &HeaderMap) -> Self {
-        let tag = etag_of(headers).map(|tag| tag.trim_matches('"').to_ascii_lowercase());
+        let etag = etag_of(headers);
+        let tag = etag.as_deref();
+        let tag = tag.map(|tag| tag.trim_matches('"').to_ascii_lowercase());
         let is_md5 =
             |tag: &String| tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
         let crc64 = headers.get("x-oss-hash-crc64ecma");
         Self {
             md5: tag.filter(is_md5),
             crc64: crc64.and_then(|crc| crc.to_str().ok()?.trim().parse().ok()),
+            etag,
         }
     }
 
     pub(super) fn is_nothing(&self) -> bool {
-        *self == Self::default()
+        self.md5.is_none() && self.crc64.is_none()
     }
 
-    /// The sums that are needed to check it: one is enough, and the CRC costs less by far.
+    /// The ETag as it came.
+    pub(super) fn etag(&self) -> Option<&str> {
+        self.etag.as_deref()
+    }
+
+    /// The sums that are needed to check it. One is enough, and the CRC costs next to nothing.
     pub(super) fn sums(&self) -> Sums {
         Sums {
             md5: (self.md5.is_some() && self.crc64.is_none()).then(Md5::new),
-            crc64: self.crc64.is_some().then(crc64fast::Digest::new),
+            ..Sums::crc64_alone()
         }
     }
 
     /// Whether nothing that was told speaks against these sums.
     pub(super) fn agrees(&self, sums: &Sums) -> bool {
         let md5 = sums.md5().zip(self.md5.clone());
-        let crc64 = sums.crc64().zip(self.crc64);
-        md5.is_none_or(|(ours, told)| ours == told) && crc64.is_none_or(|(ours, told)| ours == told)
-    }
-
-    /// Without the sum that can't be put together from those of parts.
-    pub(super) fn crc64_alone(&self) -> Self {
-        Self {
-            md5: None,
-            crc64: self.crc64,
-        }
+        md5.is_none_or(|(ours, told)| ours == told)
+            && self.crc64.is_none_or(|told| sums.crc64() == told)
     }
 
     /// The CRC, where it was told.
@@ -64,15 +65,23 @@ impl Told {
 #[derive(Clone)]
 pub(super) struct Sums {
     md5: Option<Md5>,
-    crc64: Option<crc64fast::Digest>,
+    crc64: crc64fast::Digest,
 }
 
 impl Sums {
+    /// The one that can be put together from those of parts.
+    pub(super) fn crc64_alone() -> Self {
+        Self {
+            md5: None,
+            crc64: crc64fast::Digest::new(),
+        }
+    }
+
     /// All that a store may tell.
     pub(super) fn all() -> Self {
         Self {
             md5: Some(Md5::new()),
-            crc64: Some(crc64fast::Digest::new()),
+            ..Self::crc64_alone()
         }
     }
 
@@ -80,9 +89,7 @@ impl Sums {
         if let Some(md5) = &mut self.md5 {
             md5.update(bytes);
         }
-        if let Some(crc64) = &mut self.crc64 {
-            crc64.write(bytes);
-        }
+        self.crc64.write(bytes);
     }
 
     fn md5(&self) -> Option<String> {
@@ -90,8 +97,8 @@ impl Sums {
         Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    pub(super) fn crc64(&self) -> Option<u64> {
-        self.crc64.as_ref().map(crc64fast::Digest::sum64)
+    pub(super) fn crc64(&self) -> u64 {
+        self.crc64.sum64()
     }
 }
 

@@ -25,8 +25,8 @@ pub use model::{FileEntry, FileKind};
 pub use progress::Progress;
 pub(crate) use store::Store;
 pub use tree::{
-    Change, Compare, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, FileFailure, FileOutcome,
-    PlannedChange, Symlinks, SyncDir, SyncPlan, SyncReport,
+    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteLimit,
+    FileFailure, FileOutcome, PlannedChange, Symlinks, SyncDir, SyncPlan, SyncReport,
 };
 pub use upload::{Upload, UploadSource, Uploaded};
 pub use url::PresignedUrl;

@@ -1,6 +1,10 @@
 //! Whole folders.
 
-use crate::{Compare, FileOutcome, Result, Symlinks, SyncReport, blocking::Driver};
+use std::path::PathBuf;
+
+use crate::{
+    Compare, Conflict, DeleteLimit, FileOutcome, Result, Symlinks, SyncReport, blocking::Driver,
+};
 
 /// A folder of this machine and one of a context that are to be made alike: [`agbcloud::SyncDir`](crate::SyncDir), sent or
 /// [planned](Self::plan). From [`Files::upload_dir`](super::Files::upload_dir) and
@@ -25,6 +29,21 @@ impl SyncDir {
     /// Whether extraneous files are deleted: see [`SyncDir::delete`](crate::SyncDir::delete).
     pub fn delete(self, extraneous: bool) -> Self {
         self.with(|inner| inner.delete(extraneous))
+    }
+
+    /// How many may be: see [`SyncDir::delete_limit`](crate::SyncDir::delete_limit).
+    pub fn delete_limit(self, limit: DeleteLimit) -> Self {
+        self.with(|inner| inner.delete_limit(limit))
+    }
+
+    /// Where it is remembered what was moved: see [`SyncDir::state`](crate::SyncDir::state).
+    pub fn state(self, file: impl Into<PathBuf>) -> Self {
+        self.with(|inner| inner.state(file))
+    }
+
+    /// What is done with changes on both sides: see [`SyncDir::on_conflict`](crate::SyncDir::on_conflict).
+    pub fn on_conflict(self, how: Conflict) -> Self {
+        self.with(|inner| inner.on_conflict(how))
     }
 
     /// Takes just the files that match: see [`SyncDir::include`](crate::SyncDir::include).

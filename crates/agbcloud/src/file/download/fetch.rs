@@ -143,15 +143,14 @@ impl<'a, 'b> Fetch<'a, 'b> {
             version: None,
             pinned: false,
             told: Told::default(),
-            sums: Told::default().sums(),
+            sums: Sums::crc64_alone(),
         }
     }
 
     /// Takes this version of the object and no other.
-    pub(super) fn pinned(mut self, version: Version, told: &Told) -> Self {
+    pub(super) fn pinned(mut self, version: Version) -> Self {
         self.version = Some(version);
         self.pinned = true;
-        self.sums = told.crc64_alone().sums();
         self
     }
 

@@ -59,6 +59,8 @@ pub struct Download {
 pub struct Downloaded {
     /// Bytes received.
     pub bytes: u64,
+    /// Their CRC-64 (ECMA-182, as in `x-oss-hash-crc64ecma`).
+    pub crc64: u64,
     /// The store's ETag, as it came: quoted.
     pub etag: Option<String>,
     /// Id of the store's answer.
@@ -176,7 +178,7 @@ impl Download {
 }
 
 /// What was fetched, and the local file that it is in but not yet under its name.
-pub(super) struct Unpublished {
+pub(in crate::file) struct Unpublished {
     pub(super) done: Downloaded,
     pub(super) file: Option<Written>,
 }
@@ -282,6 +284,7 @@ async fn into(
 fn done(fetched: Fetched) -> Downloaded {
     Downloaded {
         bytes: fetched.bytes,
+        crc64: fetched.sums.crc64(),
         etag: fetched.etag,
         request_id: fetched.request_id,
     }

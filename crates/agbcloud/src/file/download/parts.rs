@@ -102,20 +102,23 @@ impl Once<'_> {
         let told = opened.told.clone();
         let mut first = Some(opened);
         let parts = spans(total).map(|span| (span, first.take()));
-        let parts =
-            parts.map(|(span, opened)| self.part(address.clone(), span, &version, &told, opened));
+        let parts = parts.map(|(span, opened)| self.part(address.clone(), span, &version, opened));
         let fetched: Vec<Fetched> = stream::iter(parts)
             .buffered(AT_ONCE)
             .try_collect()
             .await
             .map_err(anew)?;
-        self.check(&told, &fetched).await?;
+        let crc64 = fetched
+            .iter()
+            .fold(0, |sum, part| joined(sum, part.sums.crc64(), part.bytes));
+        self.check(&told, crc64).await?;
         let (etag, request_id) = fetched
             .into_iter()
             .next()
             .map_or((None, None), |part| (part.etag, part.request_id));
         Ok(Downloaded {
             bytes: total,
+            crc64,
             etag,
             request_id,
         })
@@ -126,26 +129,17 @@ impl Once<'_> {
         mut address: Address<'_>,
         span: Span,
         version: &Version,
-        told: &Told,
         opened: Option<Opened>,
     ) -> Result<Fetched, Stopped> {
         let fetch = Fetch::new(self.files, &mut address, span, self.meter);
         let mut sink = self.file.part(span.first);
-        fetch
-            .pinned(version.clone(), told)
-            .run(&mut sink, opened)
-            .await
+        fetch.pinned(version.clone()).run(&mut sink, opened).await
     }
 
     /// Holds the whole against what the store told of it.
-    async fn check(&self, told: &Told, parts: &[Fetched]) -> Result<()> {
+    async fn check(&self, told: &Told, ours: u64) -> Result<()> {
         let agrees = match told.crc64() {
-            Some(crc64) => parts
-                .iter()
-                .try_fold(0, |sum, part| {
-                    Some(joined(sum, part.sums.crc64()?, part.bytes))
-                })
-                .is_none_or(|ours| ours == crc64),
+            Some(crc64) => ours == crc64,
             None if told.is_nothing() => true,
             None => told.agrees(&self.file.sums(told.sums()).await?),
         };

@@ -1,6 +1,9 @@
 //! Doing what was planned.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -12,8 +15,11 @@ use super::{
     plan::Taker,
 };
 use crate::{
-    Error, ErrorKind, Result, UploadSource,
-    file::local::{Before, Group},
+    Error, ErrorKind, RemotePath, Result, UploadSource,
+    file::{
+        download::Unpublished,
+        local::{Before, Group},
+    },
 };
 
 /// Does what it is given, several at a time.
@@ -175,44 +181,73 @@ impl Work {
         let there = || names::remote(remote, &planned.path);
         let here = names::local(&planned.path)?;
         match planned.change {
-            Change::Upload => {
-                let local = local.join(here);
-                let source = match self.setup.rules.symlinks {
-                    Symlinks::Follow => local.into(),
-                    // Who puts a link there after the look must not have what it leads to sent.
-                    _ => UploadSource::no_link(local),
-                };
-                Ok(files.upload(there()?, source).await?.bytes)
-            }
-            Change::Download => {
-                self.folders
-                    .make(here.parent().unwrap_or(Path::new("")))
-                    .await?;
-                let fetch = files.download(there()?, local.join(here));
-                let before = match planned.replaces {
-                    true => Before::Something,
-                    false => Before::Nothing,
-                };
-                let fetch = fetch.planned(before, planned.modified);
-                let fetched = fetch.unpublished().await?;
-                if let Some(file) = fetched.file {
-                    let room = self.group.room(&file).await;
-                    // It takes nothing of the network any more.
-                    drop(pass);
-                    self.group.publish(file).await?;
-                    drop(room);
-                }
-                Ok(fetched.done.bytes)
-            }
+            Change::Upload => self.upload(planned, local.join(here), there()?).await,
+            Change::Download => self.download(planned, &here, there()?, pass).await,
             Change::DeleteRemote => {
                 files.delete(there()?).missing_ok(true).await?;
+                self.setup.remember(&there()?, None)?;
                 Ok(0)
             }
             Change::DeleteLocal => {
                 self.folders.delete(&here).await?;
+                // What has no remote name was never remembered.
+                there().map_or(Ok(()), |there| self.setup.remember(&there, None))?;
                 Ok(0)
             }
         }
+    }
+
+    async fn upload(
+        &self,
+        planned: &PlannedChange,
+        here: PathBuf,
+        there: RemotePath,
+    ) -> Result<u64> {
+        if planned.keeps_both {
+            self.setup.keep_remote(&planned.path).await?;
+        }
+        let source = match self.setup.rules.symlinks {
+            Symlinks::Follow => here.into(),
+            // Who puts a link there after the look must not have what it leads to sent.
+            _ => UploadSource::no_link(here),
+        };
+        let sent = self.setup.files.upload(there.clone(), source).await?;
+        let content = (sent.crc64, sent.etag.as_deref());
+        let setup = &self.setup;
+        setup.remember_moved(&there, sent.bytes, content, planned.modified)?;
+        Ok(sent.bytes)
+    }
+
+    async fn download(
+        &self,
+        planned: &PlannedChange,
+        here: &Path,
+        there: RemotePath,
+        pass: Pass,
+    ) -> Result<u64> {
+        let setup = &self.setup;
+        let folder = here.parent().unwrap_or(Path::new(""));
+        self.folders.make(folder).await?;
+        if planned.keeps_both {
+            setup.keep_local(&planned.path).await?;
+        }
+        let before = match planned.replaces {
+            true => Before::Something,
+            false => Before::Nothing,
+        };
+        let fetch = setup.files.download(there.clone(), setup.local.join(here));
+        let fetch = fetch.planned(before, planned.modified).unpublished();
+        let Unpublished { done, file } = fetch.await?;
+        if let Some(file) = file {
+            let room = self.group.room(&file).await;
+            // It takes nothing of the network any more.
+            drop(pass);
+            self.group.publish(file).await?;
+            drop(room);
+        }
+        let content = (done.crc64, done.etag.as_deref());
+        setup.remember_moved(&there, done.bytes, content, planned.modified)?;
+        Ok(done.bytes)
     }
 }
 

@@ -24,7 +24,15 @@ struct Entry {
     /// Bytes after these.
     rest: u32,
     change: Change,
-    replaces: bool,
+    place: Place,
+}
+
+/// What happens to what is in the place of a file.
+#[derive(Clone, Copy)]
+enum Place {
+    Empty,
+    Replaced,
+    Kept,
 }
 
 impl Changes {
@@ -41,7 +49,11 @@ impl Changes {
             // No system has paths that are longer.
             rest: u32::try_from(rest.len()).unwrap_or(u32::MAX),
             change: planned.change,
-            replaces: planned.replaces,
+            place: match planned {
+                planned if planned.keeps_both => Place::Kept,
+                planned if planned.replaces => Place::Replaced,
+                _ => Place::Empty,
+            },
         });
         self.latest.truncate(shared.into());
         self.latest.push_str(rest);
@@ -66,7 +78,8 @@ impl Changes {
                 path: path.clone(),
                 change: entry.change,
                 size,
-                replaces: entry.replaces,
+                replaces: !matches!(entry.place, Place::Empty),
+                keeps_both: matches!(entry.place, Place::Kept),
                 modified,
             }
         })
@@ -94,13 +107,7 @@ mod tests {
     use super::*;
 
     fn changed(path: &str, change: Change) -> PlannedChange {
-        PlannedChange {
-            path: path.to_owned(),
-            change,
-            size: None,
-            replaces: false,
-            modified: None,
-        }
+        PlannedChange::deletion(path, change, None)
     }
 
     #[test]
@@ -114,6 +121,8 @@ mod tests {
             },
             PlannedChange {
                 modified: Some(then),
+                replaces: true,
+                keeps_both: true,
                 ..changed("a/ý", Change::DeleteLocal)
             },
             PlannedChange {

@@ -10,11 +10,12 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Change, Setup,
+    compare::{Pair, Verdict, facts},
     index::{Facts, Seen},
     listing::Listing,
     local::{self, Found},
     names,
-    plan::{AT_ONCE, Decision, PlannedChange, Taker, facts},
+    plan::{AT_ONCE, Decision, PlannedChange, Taker},
 };
 use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::local::blocking};
 
@@ -114,24 +115,29 @@ async fn looked_at(files: Vec<Receivable>) -> Result<Vec<(Receivable, Option<Fac
 
 /// Whether a remote file has to be fetched.
 async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decision {
-    let same = match here {
+    let verdict = match here {
         Some(here) => {
-            setup
-                .is_same(&file.local, &file.remote, here, file.there)
-                .await
+            let pair = Pair {
+                local: &file.local,
+                remote: &file.remote,
+                here,
+                there: file.there,
+            };
+            setup.verdict(&pair).await
         }
-        None => Ok(false),
+        None => Ok(Verdict::Differs),
     };
-    match same {
-        Ok(true) => Decision::Unchanged,
-        Ok(false) => Decision::Change(PlannedChange {
-            path: file.relative,
-            change: Change::Download,
-            size: file.there.size,
-            replaces: file.replaces,
-            modified: file.there.modified,
-        }),
-        Err(error) => Decision::failed(file.relative, Some(Change::Download), error),
+    let planned = PlannedChange {
+        path: file.relative,
+        change: Change::Download,
+        size: file.there.size,
+        replaces: file.replaces,
+        keeps_both: false,
+        modified: file.there.modified,
+    };
+    match verdict {
+        Ok(verdict) => setup.decision(verdict, planned),
+        Err(error) => Decision::failed(planned.path, Some(Change::Download), error),
     }
 }
 
@@ -152,17 +158,19 @@ async fn delete_local(setup: &Setup, mut seen: Seen, taker: &mut impl Taker) -> 
                 look_again(setup, &mut seen).await?;
                 again = true;
             }
-            if !seen.contains(&path) {
-                taker
-                    .change(PlannedChange {
-                        path,
-                        change: Change::DeleteLocal,
-                        size: facts.size,
-                        replaces: false,
-                        modified: None,
-                    })
-                    .await?;
+            if seen.contains(&path) || names::is_kept(&path) {
+                continue;
             }
+            let remote = names::remote(&setup.remote, &path).ok();
+            let changed = match remote.and_then(|remote| setup.known(&remote)) {
+                Some(known) => {
+                    let local = setup.local.join(&relative);
+                    setup.local_changed(&local, facts, &known).await?
+                }
+                None => false,
+            };
+            let planned = PlannedChange::deletion(&path, Change::DeleteLocal, facts.size);
+            setup.deletion(changed, planned).give(taker).await?;
         }
     }
     Ok(())

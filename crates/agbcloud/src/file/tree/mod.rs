@@ -2,23 +2,30 @@
 
 mod act;
 mod changes;
+mod compare;
+mod conflict;
 mod down;
 mod filter;
 mod folders;
 mod gate;
 mod index;
+mod limit;
 mod listing;
 mod local;
 mod names;
 mod plan;
 mod planned;
 mod report;
+mod state;
 mod up;
 
 use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc};
 
 use futures_core::future::BoxFuture;
 
+pub use compare::Compare;
+pub use conflict::Conflict;
+pub use limit::DeleteLimit;
 pub use plan::PlannedChange;
 pub use planned::SyncPlan;
 pub use report::{Change, FileFailure, FileOutcome, SyncReport};
@@ -26,6 +33,7 @@ pub use report::{Change, FileFailure, FileOutcome, SyncReport};
 use act::Actor;
 use filter::Filter;
 use local::Rules;
+use state::State;
 
 use super::{FileWalk, Files};
 use crate::{Error, ErrorKind, FolderPath, Operation, Result, error::in_operation, trace};
@@ -35,22 +43,6 @@ pub const DEFAULT_FILES_AT_ONCE: usize = 16;
 
 /// Bytes of the files that move at the same time when nothing else is said: 256 MiB.
 pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
-
-/// How two files are told to be the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Compare {
-    /// The same size, and times that fit: a file that was sent is not older than the local one, and a file that was
-    /// fetched has the time of the remote one, which it was given (to 2 s, the unit of the coarsest file system). A local
-    /// file that was changed is fetched again, whichever is newer. It costs nothing, and takes the clocks of both sides
-    /// to agree. A change that leaves the size and comes within the unit of time (a second, as a rule) in which the file
-    /// was sent is not seen.
-    #[default]
-    SizeAndTime,
-    /// The same size and the same checksum: a request for each file of the same size, and the local one is read. Where
-    /// the store tells no checksum, files are never the same.
-    Checksum,
-}
 
 /// What is done with symbolic links among the local files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -92,6 +84,9 @@ pub struct SyncDir {
     remote: Result<FolderPath>,
     compare: Compare,
     delete: bool,
+    delete_limit: Option<DeleteLimit>,
+    state: Option<PathBuf>,
+    on_conflict: Conflict,
     include: Vec<String>,
     exclude: Vec<String>,
     gitignore: bool,
@@ -118,6 +113,9 @@ impl SyncDir {
             remote,
             compare: Compare::default(),
             delete: false,
+            delete_limit: None,
+            state: None,
+            on_conflict: Conflict::default(),
             include: Vec::new(),
             exclude: Vec::new(),
             gitignore: false,
@@ -139,6 +137,33 @@ impl SyncDir {
     /// stay, also when they are empty.
     pub fn delete(mut self, extraneous: bool) -> Self {
         self.delete = extraneous;
+        self
+    }
+
+    /// Refuses, before anything is done, to [delete](Self::delete) more than this, and to delete all there is for an empty
+    /// source; there is no limit if not said. With one everything is planned before anything moves.
+    pub fn delete_limit(mut self, limit: DeleteLimit) -> Self {
+        self.delete_limit = Some(limit);
+        self
+    }
+
+    /// Remembers in this file what was moved: 64 bytes for each file, no content and no names. With it
+    ///
+    /// * a file that has the old size and content and another time is the same: after a fresh checkout nothing moves;
+    /// * a file that was changed on the side that is written to, since it was last moved here, is a
+    ///   [conflict](Self::on_conflict) and not simply replaced.
+    ///
+    /// It is made if it does not exist, with the folders above it, and is for one context and one local folder, both
+    /// directions. A process that is killed loses nothing of it. It takes 64 bytes of memory for each file.
+    pub fn state(mut self, file: impl Into<PathBuf>) -> Self {
+        self.state = Some(file.into());
+        self
+    }
+
+    /// What is done with a file that was changed on the side that is written to; it is a [failure](Conflict::Fail) if not
+    /// said. Without [`state`](Self::state) nobody knows.
+    pub fn on_conflict(mut self, how: Conflict) -> Self {
+        self.on_conflict = how;
         self
     }
 
@@ -214,14 +239,19 @@ impl SyncDir {
     /// # Errors
     ///
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a glob or a remote folder that makes no sense,
-    /// [`LocalFile`](ErrorKind::LocalFile) if the local folder can't be read, and those of a listing.
+    /// [`LocalFile`](ErrorKind::LocalFile) if the local folder or the state can't be read,
+    /// [`SafetyLimit`](ErrorKind::SafetyLimit) if too much would be deleted, and those of a listing.
     pub async fn plan(self) -> Result<SyncPlan> {
         let operation = self.operation();
-        let (setup, listener) = self.settle().map_err(in_operation(operation))?;
+        self.planned().await.map_err(in_operation(operation))
+    }
+
+    async fn planned(self) -> Result<SyncPlan> {
+        let limit = self.delete_limit;
+        let (setup, listener) = self.settle().await?;
         let mut plan = SyncPlan::new(setup.clone(), listener);
-        plan::plan(&setup, &mut plan)
-            .await
-            .map_err(in_operation(operation))?;
+        plan::plan(&setup, &mut plan).await?;
+        limit.map_or(Ok(()), |limit| plan.hold_to(limit))?;
         Ok(plan)
     }
 
@@ -232,7 +262,15 @@ impl SyncDir {
         }
     }
 
-    fn settle(self) -> Result<(Setup, Listener)> {
+    async fn settle(self) -> Result<(Setup, Listener)> {
+        let (path, context) = (self.state, self.files.context.clone());
+        let state = match path {
+            Some(path) => {
+                let open = move || State::open(&path, &context);
+                Some(Arc::new(super::local::blocking(open).await?))
+            }
+            None => None,
+        };
         let setup = Setup {
             files: self.files,
             direction: self.direction,
@@ -240,6 +278,8 @@ impl SyncDir {
             remote: self.remote?,
             compare: self.compare,
             delete: self.delete,
+            state,
+            on_conflict: self.on_conflict,
             rules: Rules {
                 filter: Filter::new(&self.include, &self.exclude)?,
                 symlinks: self.symlinks,
@@ -252,7 +292,10 @@ impl SyncDir {
     }
 
     async fn run(self) -> Result<SyncReport> {
-        let (setup, listener) = self.settle()?;
+        if self.delete && self.delete_limit.is_some() {
+            return self.planned().await?.run().await;
+        }
+        let (setup, listener) = self.settle().await?;
         let mut actor = Actor::new(&setup, listener);
         plan::plan(&setup, &mut actor).await?;
         actor.finish().await
@@ -279,6 +322,8 @@ struct Setup {
     remote: FolderPath,
     compare: Compare,
     delete: bool,
+    state: Option<Arc<State>>,
+    on_conflict: Conflict,
     rules: Rules,
     files_at_once: usize,
     bytes_at_once: u64,

@@ -1,6 +1,9 @@
 //! From the path of a remote file to that of a local one and back, without ever leaving the folder.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    time::SystemTime,
+};
 
 use crate::{Error, ErrorKind, FolderPath, RemotePath, Result};
 
@@ -55,6 +58,35 @@ fn local_on(relative: &str, windows: bool) -> Result<PathBuf> {
         path.push(segment);
     }
     Ok(path)
+}
+
+/// What the name of a file begins with that was kept beside the one that has its name now.
+const KEPT: &str = ".conflict-";
+
+/// The name under which a file stays beside the one that takes its own: with the time before the ending.
+pub(super) fn kept(relative: &str, now: SystemTime) -> String {
+    let now = jiff::Timestamp::try_from(now).unwrap_or_default();
+    let now = now.strftime("%Y%m%dT%H%M%SZ");
+    let name = relative.rfind('/').map_or(0, |slash| slash + 1);
+    // A dot at the start makes no ending.
+    let dot = relative[name..].rfind('.').filter(|dot| *dot > 0);
+    let (stem, ending) = relative.split_at(dot.map_or(relative.len(), |dot| name + dot));
+    format!("{stem}{KEPT}{now}{ending}")
+}
+
+/// Whether a file stays beside another: see [`kept`].
+pub(super) fn is_kept(relative: &str) -> bool {
+    let name = relative.rsplit('/').next().unwrap_or_default();
+    let Some((_, rest)) = name.rsplit_once(KEPT) else {
+        return false;
+    };
+    let form = "00000000T000000Z";
+    let fits = |(byte, form)| match form {
+        b'0' => u8::is_ascii_digit(&byte),
+        form => byte == form,
+    };
+    let whole = rest.len() == form.len() || rest.as_bytes().get(form.len()) == Some(&b'.');
+    whole && rest.bytes().zip(form.bytes()).all(fits)
 }
 
 /// What Windows would take for something else than a file of that name.
@@ -119,6 +151,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_kept_is_known_by_its_name() {
+        let then = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_748_521_200);
+        for (name, expected) in [
+            ("notes.txt", "notes.conflict-20250529T122000Z.txt"),
+            ("a.b/notes", "a.b/notes.conflict-20250529T122000Z"),
+            ("a/.env", "a/.env.conflict-20250529T122000Z"),
+            ("ü.tar.gz", "ü.tar.conflict-20250529T122000Z.gz"),
+        ] {
+            let kept = kept(name, then);
+            assert_eq!(kept, expected);
+            assert!(is_kept(&kept) && !is_kept(name));
+        }
+        for name in [
+            "a.conflict-20250529T122000Zb",
+            "a.conflict-2025x529T122000Z",
+            "a.conflict-2025",
+            "a.conflict-20250529T122000Z.txt/b",
+        ] {
+            assert!(!is_kept(name), "{name}");
+        }
+    }
 
     #[test]
     fn no_remote_path_leads_out_of_the_folder() {

@@ -9,11 +9,12 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Change, Setup,
+    compare::{Pair, Verdict, facts},
     index::{Facts, Index, Seen},
     listing::Listing,
     local::{self, Found},
     names,
-    plan::{AT_ONCE, Decision, PlannedChange, Taker, facts},
+    plan::{AT_ONCE, Decision, PlannedChange, Taker},
 };
 use crate::{FileEntry, RemotePath, Result};
 
@@ -188,24 +189,29 @@ impl Both {
 
 /// Whether a local file has to be sent.
 async fn decide(setup: &Setup, (file, there): Met) -> Decision {
-    let same = match there {
+    let verdict = match there {
         Some(there) => {
-            setup
-                .is_same(&file.local, &file.remote, file.here, there)
-                .await
+            let pair = Pair {
+                local: &file.local,
+                remote: &file.remote,
+                here: file.here,
+                there,
+            };
+            setup.verdict(&pair).await
         }
-        None => Ok(false),
+        None => Ok(Verdict::Differs),
     };
-    match same {
-        Ok(true) => Decision::Unchanged,
-        Ok(false) => Decision::Change(PlannedChange {
-            path: file.relative,
-            change: Change::Upload,
-            size: file.here.size,
-            replaces: there.is_some(),
-            modified: None,
-        }),
-        Err(error) => Decision::failed(file.relative, Some(Change::Upload), error),
+    let planned = PlannedChange {
+        path: file.relative,
+        change: Change::Upload,
+        size: file.here.size,
+        replaces: there.is_some(),
+        keeps_both: false,
+        modified: file.here.modified,
+    };
+    match verdict {
+        Ok(verdict) => setup.decision(verdict, planned),
+        Err(error) => Decision::failed(planned.path, Some(Change::Upload), error),
     }
 }
 
@@ -218,18 +224,20 @@ async fn delete_remote(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Re
             continue;
         };
         let taken = !entry.is_folder() && setup.rules.filter.takes(Path::new(relative));
-        if !taken || seen.contains(relative) || setup.is_local(relative).await {
+        if !taken || seen.contains(relative) || names::is_kept(relative) {
             continue;
         }
-        taker
-            .change(PlannedChange {
-                path: relative.to_owned(),
-                change: Change::DeleteRemote,
-                size: entry.size,
-                replaces: false,
-                modified: None,
-            })
-            .await?;
+        if setup.is_local(relative).await {
+            continue;
+        }
+        let known = names::remote(&setup.remote, relative).ok();
+        let known = known.and_then(|path| Some((setup.known(&path)?, path)));
+        let changed = match known {
+            Some((known, path)) => setup.remote_changed(&path, facts(&entry), &known).await?,
+            None => false,
+        };
+        let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
+        setup.deletion(changed, planned).give(taker).await?;
     }
     Ok(())
 }

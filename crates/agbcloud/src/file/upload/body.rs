@@ -86,6 +86,10 @@ impl Seen {
         self.with(|seen| seen.bytes)
     }
 
+    pub(super) fn crc64(&self) -> u64 {
+        self.with(|seen| seen.sums.crc64())
+    }
+
     pub(super) fn agree_with(&self, told: &Told) -> bool {
         self.with(|seen| told.agrees(&seen.sums))
     }

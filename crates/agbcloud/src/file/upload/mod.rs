@@ -45,6 +45,8 @@ pub struct Upload {
 pub struct Uploaded {
     /// Bytes sent.
     pub bytes: u64,
+    /// Their CRC-64 (ECMA-182, as in `x-oss-hash-crc64ecma`).
+    pub crc64: u64,
     /// The store's ETag, as it came: quoted.
     pub etag: Option<String>,
     /// Id of the store's answer.
@@ -138,6 +140,7 @@ async fn send(
     meter.finish();
     Ok(Uploaded {
         bytes: length,
+        crc64: seen.crc64(),
         etag: etag_of(headers),
         request_id: id,
     })

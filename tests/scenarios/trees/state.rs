@@ -1,0 +1,242 @@
+//! What was moved before is remembered: nothing moves for a new time alone, and no change of the other side is lost.
+
+use std::path::Path;
+
+use agbcloud::{Conflict, DeleteLimit, ErrorKind, Files, SyncDir, SyncReport};
+
+use super::{remote, tree, world, write};
+
+/// Both sides, alike and remembered: `a.txt` and `deep/b`.
+struct Pair {
+    world: crate::support::World,
+    files: Files,
+    here: tempfile::TempDir,
+    state: tempfile::TempDir,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let world = world().await;
+        let (_, files) = world.files("one").await;
+        let pair = Self {
+            world,
+            files,
+            here: tempfile::tempdir().unwrap(),
+            state: tempfile::tempdir().unwrap(),
+        };
+        write(pair.here.path(), &[("a.txt", "first"), ("deep/b", "b")]);
+        let report = pair.up().await.unwrap();
+        assert_eq!(report.transferred, 2);
+        // The same for the other direction.
+        assert_eq!(pair.down().await.unwrap().failed, 0);
+        pair
+    }
+
+    fn up(&self) -> SyncDir {
+        let sync = self.files.upload_dir(self.here.path(), "/data");
+        sync.state(self.state.path().join("state"))
+    }
+
+    fn down(&self) -> SyncDir {
+        let sync = self.files.download_dir("/data", self.here.path());
+        sync.state(self.state.path().join("state"))
+    }
+
+    /// Somebody else writes a file there.
+    async fn write_there(&self, path: &str, content: &str) {
+        self.world.clock.advance(std::time::Duration::from_secs(60));
+        let content = content.as_bytes().to_vec();
+        self.files.upload(path, content).await.unwrap();
+    }
+
+    async fn there(&self, path: &str) -> String {
+        let content = self.files.read(path).await.unwrap();
+        String::from_utf8(content.to_vec()).unwrap()
+    }
+
+    fn here(&self, path: &str) -> String {
+        std::fs::read_to_string(self.here.path().join(path)).unwrap()
+    }
+}
+
+/// Every file gets another time, as by a fresh checkout.
+fn touch(root: &Path) {
+    for path in tree(root).keys() {
+        let file = std::fs::File::options().append(true).open(root.join(path));
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(86_400);
+        file.unwrap().set_modified(later).unwrap();
+    }
+}
+
+fn conflict(report: &SyncReport) {
+    assert_eq!(report.failed, 1);
+    assert_eq!(report.failures[0].error.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_fresh_checkout_moves_nothing_either_way() {
+    let pair = Pair::new().await;
+    for work in [Pair::up, Pair::down] {
+        touch(pair.here.path());
+        for _ in 0..2 {
+            let report = work(&pair).await.unwrap();
+            assert_eq!((report.transferred, report.unchanged), (0, 2));
+        }
+    }
+    touch(pair.here.path());
+    let forgetful = pair.files.upload_dir(pair.here.path(), "/data");
+    assert_eq!(forgetful.await.unwrap().transferred, 2);
+}
+
+#[tokio::test]
+async fn a_new_content_moves_though_its_size_is_the_old_one() {
+    let pair = Pair::new().await;
+    write(pair.here.path(), &[("a.txt", "other")]);
+    touch(pair.here.path());
+    assert_eq!(pair.up().await.unwrap().transferred, 1);
+    assert_eq!(pair.there("/data/a.txt").await, "other");
+    pair.write_there("/data/a.txt", "third").await;
+    assert_eq!(pair.down().await.unwrap().transferred, 1);
+    assert_eq!(pair.here("a.txt"), "third");
+}
+
+#[tokio::test]
+async fn a_change_there_is_not_overwritten_unless_told() {
+    for how in [
+        Conflict::Fail,
+        Conflict::Skip,
+        Conflict::Overwrite,
+        Conflict::KeepBoth,
+    ] {
+        let pair = Pair::new().await;
+        write(pair.here.path(), &[("a.txt", "mine, longer")]);
+        pair.write_there("/data/a.txt", "theirs").await;
+        let report = pair.up().on_conflict(how).delete(true).await.unwrap();
+        let (there, names) = (
+            pair.there("/data/a.txt").await,
+            remote(&pair.files, "/data").await,
+        );
+        match how {
+            Conflict::Fail => {
+                conflict(&report);
+                assert_eq!((there.as_str(), names.len()), ("theirs", 2));
+            }
+            Conflict::Skip => {
+                assert_eq!((report.skipped, there.as_str()), (1, "theirs"));
+            }
+            Conflict::KeepBoth => {
+                assert_eq!((report.failed, there.as_str()), (0, "mine, longer"));
+                let kept = names
+                    .iter()
+                    .find(|name| name.contains(".conflict-"))
+                    .unwrap();
+                assert_eq!(pair.there(kept).await, "theirs");
+                let again = pair.up().delete(true).await.unwrap();
+                assert_eq!((again.transferred, again.deleted), (0, 0));
+            }
+            _ => assert_eq!((report.transferred, there.as_str()), (1, "mine, longer")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_here_is_not_overwritten_unless_told() {
+    for how in [
+        Conflict::Fail,
+        Conflict::Skip,
+        Conflict::Overwrite,
+        Conflict::KeepBoth,
+    ] {
+        let pair = Pair::new().await;
+        write(pair.here.path(), &[("a.txt", "mine, longer")]);
+        pair.write_there("/data/a.txt", "theirs").await;
+        let report = pair.down().on_conflict(how).delete(true).await.unwrap();
+        let (here, names) = (pair.here("a.txt"), tree(pair.here.path()));
+        match how {
+            Conflict::Fail => {
+                conflict(&report);
+                assert_eq!((here.as_str(), names.len()), ("mine, longer", 2));
+            }
+            Conflict::Skip => {
+                assert_eq!((report.skipped, here.as_str()), (1, "mine, longer"));
+            }
+            Conflict::KeepBoth => {
+                assert_eq!((report.failed, here.as_str()), (0, "theirs"));
+                let kept = names
+                    .keys()
+                    .find(|name| name.contains(".conflict-"))
+                    .unwrap();
+                assert_eq!(pair.here(kept), "mine, longer");
+                let again = pair.down().delete(true).await.unwrap();
+                assert_eq!((again.transferred, again.deleted), (0, 0));
+            }
+            _ => assert_eq!((report.transferred, here.as_str()), (1, "theirs")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_change_on_both_sides_is_no_conflict() {
+    let pair = Pair::new().await;
+    write(pair.here.path(), &[("a.txt", "agreed")]);
+    pair.write_there("/data/a.txt", "agreed").await;
+    touch(pair.here.path());
+    for work in [Pair::up, Pair::down] {
+        let report = work(&pair).await.unwrap();
+        assert_eq!(
+            (report.failed, report.transferred, report.unchanged),
+            (0, 0, 2)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_is_not_deleted_for_the_lack_of_the_other() {
+    let pair = Pair::new().await;
+    std::fs::remove_file(pair.here.path().join("a.txt")).unwrap();
+    pair.write_there("/data/a.txt", "still needed").await;
+    conflict(&pair.up().delete(true).await.unwrap());
+    let skipped = pair.up().delete(true).on_conflict(Conflict::Skip);
+    assert_eq!(skipped.await.unwrap().deleted, 0);
+    let told = pair.up().delete(true).on_conflict(Conflict::Overwrite);
+    assert_eq!(told.await.unwrap().deleted, 1);
+
+    let pair = Pair::new().await;
+    pair.files.delete("/data/a.txt").await.unwrap();
+    write(pair.here.path(), &[("a.txt", "still needed")]);
+    conflict(&pair.down().delete(true).await.unwrap());
+    assert_eq!(pair.here("a.txt"), "still needed");
+    let told = pair.down().delete(true).on_conflict(Conflict::Overwrite);
+    assert_eq!(told.await.unwrap().deleted, 1);
+}
+
+#[tokio::test]
+async fn more_than_the_limit_is_not_deleted() {
+    let pair = Pair::new().await;
+    for n in 0..8 {
+        pair.write_there(&format!("/data/{n}"), "x").await;
+    }
+    let refused = |limit| pair.up().delete(true).delete_limit(limit);
+    for limit in [
+        DeleteLimit::default(),
+        DeleteLimit::files(7),
+        DeleteLimit::percent(79),
+    ] {
+        let error = refused(limit).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SafetyLimit, "{limit}");
+        assert_eq!(
+            refused(limit).plan().await.unwrap_err().kind(),
+            ErrorKind::SafetyLimit
+        );
+    }
+    assert_eq!(remote(&pair.files, "/data").await.len(), 10);
+    let allowed = refused(DeleteLimit::percent(80)).await.unwrap();
+    assert_eq!((allowed.deleted, allowed.unchanged), (8, 2));
+
+    let nothing = tempfile::tempdir().unwrap();
+    let empty = || pair.files.upload_dir(nothing.path(), "/data").delete(true);
+    let error = empty().delete_limit(DeleteLimit::files(100)).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::SafetyLimit);
+    let all = empty().delete_limit(DeleteLimit::percent(100)).await;
+    assert_eq!(all.unwrap().deleted, 2);
+}
