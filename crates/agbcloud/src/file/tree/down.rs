@@ -15,11 +15,11 @@ use super::{
     listing::Listing,
     local::{self, Found},
     names,
-    plan::{AT_ONCE, Decision, PlannedChange, Taker},
+    plan::{AT_ONCE, Decision, Decisions, PlannedChange},
 };
 use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::local::blocking};
 
-pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
+pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
     let folds = setup.folds_case().await;
     let mut seen = Seen::new(folds);
     let keeps = setup.delete || folds;
@@ -30,25 +30,26 @@ pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
             break;
         }
         let mut batch = Vec::with_capacity(entries.len());
+        let mut decisions = Vec::new();
         for entry in entries.into_iter().filter(|entry| !entry.is_folder()) {
             match receivable(setup, &entry) {
                 Ok(Some(file)) if keeps && !seen.insert(&file.relative) && folds => {
                     let failed = Some(Change::Download);
-                    let failed = Decision::failed(entry.path, failed, same_name());
-                    failed.give(taker).await?;
+                    decisions.push(Decision::failed(entry.path, failed, same_name()));
                 }
                 Ok(Some(file)) => batch.push(file),
                 Ok(None) => {}
                 Err(error) => {
-                    let failed = Decision::failed(entry.path, Some(Change::Download), error);
-                    failed.give(taker).await?;
+                    let failed = Some(Change::Download);
+                    decisions.push(Decision::failed(entry.path, failed, error));
                 }
             }
         }
-        receive_all(setup, batch, taker).await?;
+        decisions.extend(receive_all(setup, batch).await?);
+        decided.give(decisions).await?;
     }
     if setup.delete {
-        delete_local(setup, seen, taker).await?;
+        delete_local(setup, seen, decided).await?;
     }
     Ok(())
 }
@@ -90,14 +91,10 @@ fn same_name() -> Error {
     Error::new(ErrorKind::Conflict, message)
 }
 
-async fn receive_all(setup: &Setup, files: Vec<Receivable>, taker: &mut impl Taker) -> Result<()> {
-    let decisions = looked_at(files).await?.into_iter();
-    let decisions = decisions.map(|(file, here)| receive(setup, file, here));
-    let decisions: Vec<_> = stream::iter(decisions).buffered(AT_ONCE).collect().await;
-    for decision in decisions {
-        decision.give(taker).await?;
-    }
-    Ok(())
+async fn receive_all(setup: &Setup, files: Vec<Receivable>) -> Result<Vec<Decision>> {
+    let looked = looked_at(files).await?.into_iter();
+    let decisions = looked.map(|(file, here)| receive(setup, file, here));
+    Ok(stream::iter(decisions).buffered(AT_ONCE).collect().await)
 }
 
 /// With what each is replacing, if that is a file. Whatever else is there: a link is replaced, a folder is an error when
@@ -143,7 +140,7 @@ async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decisi
 
 /// What is on this machine and not in the context: not in a second listing either, since the first may have been stale,
 /// or have passed over a file when another before it was deleted.
-async fn delete_local(setup: &Setup, mut seen: Seen, taker: &mut impl Taker) -> Result<()> {
+async fn delete_local(setup: &Setup, mut seen: Seen, decided: &Decisions) -> Result<()> {
     let mut again = false;
     let mut found = local::walk(&setup.local, &setup.rules);
     while let Some(batch) = found.recv().await {
@@ -170,7 +167,8 @@ async fn delete_local(setup: &Setup, mut seen: Seen, taker: &mut impl Taker) -> 
                 None => false,
             };
             let planned = PlannedChange::deletion(&path, Change::DeleteLocal, facts.size);
-            setup.deletion(changed, planned).give(taker).await?;
+            let deletion = setup.deletion(changed, planned);
+            decided.give(vec![deletion]).await?;
         }
     }
     Ok(())

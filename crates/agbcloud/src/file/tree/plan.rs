@@ -2,8 +2,17 @@
 
 use std::time::SystemTime;
 
+use tokio::{
+    sync::mpsc::{self, Sender},
+    task::JoinSet,
+};
+use tracing::Instrument;
+
 use super::{Change, Direction, FileFailure, Setup, down, up};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
+
+/// Batches of decisions that may wait to be taken.
+const AHEAD: usize = 1;
 
 /// Files that are compared at the same time.
 pub(super) const AT_ONCE: usize = 16;
@@ -64,7 +73,7 @@ impl Decision {
         })
     }
 
-    pub(super) async fn give(self, taker: &mut impl Taker) -> Result<()> {
+    async fn give(self, taker: &mut impl Taker) -> Result<()> {
         match self {
             Self::Change(change) => taker.change(change).await?,
             Self::Unchanged => taker.unchanged(),
@@ -75,10 +84,40 @@ impl Decision {
     }
 }
 
-/// Looks at both sides and tells what has to be done.
+/// Looks at both sides and tells what has to be done. It looks a little ahead of what is done, so that nothing waits for it.
 pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
-    match setup.direction {
-        Direction::Up => up::plan(setup, taker).await,
-        Direction::Down => down::plan(setup, taker).await,
+    let (sender, mut decided) = mpsc::channel(AHEAD);
+    let mut planning = JoinSet::new();
+    planning.spawn(look(setup.clone(), Decisions(sender)).in_current_span());
+    while let Some(decisions) = decided.recv().await {
+        for decision in decisions {
+            decision.give(taker).await?;
+        }
     }
+    match planning.join_next().await {
+        Some(Ok(result)) => result,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => Err(ended()),
+    }
+}
+
+async fn look(setup: Setup, decisions: Decisions) -> Result<()> {
+    match setup.direction {
+        Direction::Up => up::plan(&setup, &decisions).await,
+        Direction::Down => down::plan(&setup, &decisions).await,
+    }
+}
+
+/// Decisions on their way to who takes them.
+pub(super) struct Decisions(Sender<Vec<Decision>>);
+
+impl Decisions {
+    pub(super) async fn give(&self, decisions: Vec<Decision>) -> Result<()> {
+        self.0.send(decisions).await.map_err(|_| ended())
+    }
+}
+
+fn ended() -> Error {
+    let message = "the runtime that was comparing the folders has shut down";
+    Error::new(ErrorKind::Connection, message)
 }

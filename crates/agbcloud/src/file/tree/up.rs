@@ -14,26 +14,26 @@ use super::{
     listing::Listing,
     local::{self, Found},
     names,
-    plan::{AT_ONCE, Decision, PlannedChange, Taker},
+    plan::{AT_ONCE, Decision, Decisions, PlannedChange},
 };
 use crate::{FileEntry, RemotePath, Result};
 
 /// Local files that may wait for the listing to come to them.
 const WAITING: usize = 16 * 1024;
 
-pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
+pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
     setup.check_local_folder().await?;
     let mut seen = Seen::new(false);
-    send_all(setup, &mut seen, taker).await?;
+    send_all(setup, &mut seen, decided).await?;
     if setup.delete {
-        delete_remote(setup, &seen, taker).await?;
+        delete_remote(setup, &seen, decided).await?;
     }
     Ok(())
 }
 
 /// Lists the context and goes through the folder at the same time: what was met on both sides is decided at once, and what
 /// is on this side alone when the listing has ended.
-async fn send_all(setup: &Setup, seen: &mut Seen, taker: &mut impl Taker) -> Result<()> {
+async fn send_all(setup: &Setup, seen: &mut Seen, decided: &Decisions) -> Result<()> {
     let mut listing = Listing::of(setup.walk());
     let mut found = local::walk(&setup.local, &setup.rules);
     let mut both = Both::new();
@@ -49,16 +49,13 @@ async fn send_all(setup: &Setup, seen: &mut Seen, taker: &mut impl Taker) -> Res
             else => return Ok(()),
         };
         let met = met.into_iter().map(|met| decide(setup, met));
-        // All of them first: a request that nobody looks at while others are moved would seem to stall.
         decisions.extend(
             stream::iter(met)
                 .buffered(AT_ONCE)
                 .collect::<Vec<_>>()
                 .await,
         );
-        for decision in decisions {
-            decision.give(taker).await?;
-        }
+        decided.give(decisions).await?;
     }
 }
 
@@ -216,7 +213,7 @@ async fn decide(setup: &Setup, (file, there): Met) -> Decision {
 }
 
 /// What is in the context and not on this machine. The listing is a fresh one: it is what is there now that counts.
-async fn delete_remote(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Result<()> {
+async fn delete_remote(setup: &Setup, seen: &Seen, decided: &Decisions) -> Result<()> {
     let mut remote = setup.walk();
     while let Some(entry) = remote.next().await {
         let entry = entry?;
@@ -237,7 +234,7 @@ async fn delete_remote(setup: &Setup, seen: &Seen, taker: &mut impl Taker) -> Re
             None => false,
         };
         let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
-        setup.deletion(changed, planned).give(taker).await?;
+        decided.give(vec![setup.deletion(changed, planned)]).await?;
     }
     Ok(())
 }
