@@ -4,6 +4,7 @@
 //!
 //! * `up FILE REMOTE`, `down REMOTE FILE`: the SDK moves one file;
 //! * `up-dir DIR REMOTE`, `down-dir REMOTE DIR`: the SDK moves a folder;
+//! * `fast-down`, `fast-down-dir`: the same without making it durable;
 //! * `bare-up DIR REMOTE`, `bare-down REMOTE DIR`: the bare loop moves a folder;
 //! * `up-url REMOTE`, `down-url REMOTE`: prints a presigned URL.
 
@@ -50,12 +51,14 @@ async fn sdk(files: &Files, job: &str, from: &str, to: &str) -> Result<usize, Fa
             files.upload(to, Path::new(from)).await?;
             return Ok(1);
         }
-        "down" => {
-            files.download(from, Path::new(to)).await?;
+        "down" | "fast-down" => {
+            let download = files.download(from, Path::new(to));
+            download.durable(job == "down").await?;
             return Ok(1);
         }
         "up-dir" => files.upload_dir(from, to).await?,
         "down-dir" => files.download_dir(from, to).await?,
+        "fast-down-dir" => files.download_dir(from, to).durable(false).await?,
         _ => return Err("no such job".into()),
     };
     if let Some(failure) = report.failures.into_iter().next() {

@@ -61,6 +61,12 @@ impl Download {
         self
     }
 
+    /// Whether a local file is synced to the disk: see [`Download::durable`](crate::Download::durable).
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.inner = self.inner.durable(durable);
+        self
+    }
+
     /// Fetches these bytes of the file alone: see [`Download::range`](crate::Download::range).
     pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
         self.inner = self.inner.range(bytes);

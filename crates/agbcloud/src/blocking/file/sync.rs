@@ -66,6 +66,11 @@ impl SyncDir {
         self.with(|inner| inner.symlinks(how))
     }
 
+    /// Whether fetched files are synced to the disk: see [`Download::durable`](crate::Download::durable).
+    pub fn durable(self, durable: bool) -> Self {
+        self.with(|inner| inner.durable(durable))
+    }
+
     /// Files that move at the same time: see [`SyncDir::files_at_once`](crate::SyncDir::files_at_once).
     pub fn files_at_once(self, files: usize) -> Self {
         self.with(|inner| inner.files_at_once(files))

@@ -46,6 +46,7 @@ pub struct Download {
     target: DownloadTarget,
     url: Option<PresignedUrl>,
     overwrite: bool,
+    durable: bool,
     span: Result<Span>,
     /// When the local file counts as written.
     written: Option<SystemTime>,
@@ -76,6 +77,7 @@ impl Download {
             target,
             url: None,
             overwrite: false,
+            durable: true,
             span: Ok(Span::WHOLE),
             written: None,
             before: Before::Unseen,
@@ -87,6 +89,13 @@ impl Download {
     /// [`Conflict`](crate::ErrorKind::Conflict).
     pub fn overwrite(mut self, overwrite: bool) -> Self {
         self.overwrite = overwrite;
+        self
+    }
+
+    /// Whether a local file is synced to the disk before it appears under its name, as it is if not said. Without that it is
+    /// whole after the end of the process, but a power failure within the next half minute or so may leave an empty one.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
         self
     }
 
@@ -134,10 +143,11 @@ impl Download {
     }
 
     async fn run(self) -> Result<Downloaded> {
+        let durable = self.durable;
         // In a box: it is large.
         let Unpublished { done, file } = Box::pin(self.fetch()).await?;
         if let Some(file) = file {
-            file.publish().await?;
+            file.publish(durable).await?;
         }
         Ok(done)
     }

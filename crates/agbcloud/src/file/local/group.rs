@@ -30,6 +30,7 @@ const GATHERING: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration
 /// Publishes files together that are written at the same time.
 pub(in crate::file) struct Group {
     time: Time,
+    durable: bool,
     began: Instant,
     room: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
@@ -60,10 +61,11 @@ impl Waiting {
 }
 
 impl Group {
-    pub(in crate::file) fn new(time: Time) -> Arc<Self> {
+    pub(in crate::file) fn new(time: Time, durable: bool) -> Arc<Self> {
         Arc::new(Self {
             began: time.now(),
             time,
+            durable,
             room: Arc::new(Semaphore::new(ROOM)),
             waiting: Mutex::default(),
             enough: Notify::new(),
@@ -76,7 +78,7 @@ impl Group {
         self.room.clone().acquire_many_owned(takes).await.ok()
     }
 
-    /// Makes a file durable, then visible under its name.
+    /// Makes a file durable, if that is asked for, then visible under its name.
     pub(in crate::file) async fn publish(self: &Arc<Self>, file: Written) -> Result<()> {
         let (tell, told) = oneshot::channel();
         let (leads, enough) = {
@@ -122,7 +124,8 @@ impl Group {
                 return;
             }
             // What is lost in a panic of it is told to those who wait.
-            let _ = tokio::task::spawn_blocking(move || publish(files)).await;
+            let durable = self.durable;
+            let _ = tokio::task::spawn_blocking(move || publish(files, durable)).await;
         }
     }
 
@@ -148,7 +151,7 @@ fn kib(file: &Written) -> usize {
     file.held().div_ceil(1024) + EACH
 }
 
-fn publish(files: Vec<Waits<Written>>) {
+fn publish(files: Vec<Waits<Written>>, durable: bool) {
     let mut laid = Vec::with_capacity(files.len());
     for Waits { file, tell } in files {
         match file.lay() {
@@ -156,9 +159,9 @@ fn publish(files: Vec<Waits<Written>>) {
             Err(error) => say(tell, Err(error)),
         }
     }
-    let together = sync_together(laid.iter().map(|waits| &waits.file));
+    let done = !durable || sync_together(laid.iter().map(|waits| &waits.file));
     for Waits { file, tell } in laid {
-        let synced = if together { Ok(()) } else { file.sync() };
+        let synced = if done { Ok(()) } else { file.sync() };
         let published = match synced {
             Ok(()) => file.appear(),
             Err(error) => Err(file.failed(error)),
@@ -226,8 +229,8 @@ mod tests {
     async fn all_that_wait_are_published_and_one_that_fails_fails_alone() {
         let folder = tempfile::tempdir().unwrap();
         let blocked = folder.path().join("13");
-        let group = Group::new(Time::default());
-        for count in [1, 3, 40] {
+        for (count, durable) in [(1, true), (3, false), (40, true), (40, false)] {
+            let group = Group::new(Time::default(), durable);
             let mut files = Vec::new();
             for n in 0..count {
                 let path = folder.path().join(n.to_string());
@@ -256,7 +259,7 @@ mod tests {
         use futures_util::FutureExt;
 
         let folder = tempfile::tempdir().unwrap();
-        let group = Group::new(Time::default());
+        let group = Group::new(Time::default(), true);
         let dropped = written(folder.path().join("a"), b"a").await;
         assert!(group.publish(dropped).now_or_never().is_none());
         let next = written(folder.path().join("b"), b"b").await;
@@ -266,7 +269,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_file_waits_for_others_but_not_when_they_are_enough_or_there_are_no_more() {
         let folder = tempfile::tempdir().unwrap();
-        let group = Group::new(Time::default());
+        let group = Group::new(Time::default(), true);
         let waited = async |files: usize, bytes: usize| {
             let began = group.time.now();
             let mut all = Vec::new();

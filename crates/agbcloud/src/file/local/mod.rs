@@ -3,13 +3,15 @@
 mod group;
 mod new_file;
 mod sent;
+mod written;
 
 use std::{io::Read, path::Path};
 
 pub(super) use group::Group;
-use new_file::Laid;
-pub(super) use new_file::{Before, NewFile, Written};
+pub(super) use new_file::NewFile;
 pub(super) use sent::{Content, Looks, is_unchanged, open};
+use written::Laid;
+pub(super) use written::{Before, Written};
 
 use super::checksum::Sums;
 use crate::{Error, ErrorKind, Result};

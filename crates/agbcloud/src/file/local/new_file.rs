@@ -1,22 +1,25 @@
 //! Files that are fetched.
 
 use std::{
-    io::{self, SeekFrom, Write},
-    path::{Path, PathBuf},
+    io::{self, SeekFrom},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::NamedTempFile;
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
     sync::OnceCell,
 };
 
-use super::{BUFFER, PART_PREFIX, PART_SUFFIX, blocking, cannot, sums_of};
+use super::{
+    BUFFER, blocking, sums_of,
+    written::{Before, Place, Written},
+};
 use crate::{
-    Error, ErrorKind, Result,
+    Error, Result,
     file::{checksum::Sums, download::Sink},
 };
 
@@ -27,20 +30,6 @@ pub(in crate::file) struct NewFile {
     temporary: OnceCell<NamedTempFile>,
     /// All there is, if it is small.
     small: Mutex<Option<Vec<u8>>>,
-}
-
-struct Place {
-    target: PathBuf,
-    overwrite: bool,
-    before: Before,
-}
-
-/// What was at the place of a new file when it was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::file) enum Before {
-    Unseen,
-    Nothing,
-    Something,
 }
 
 impl NewFile {
@@ -112,194 +101,12 @@ impl NewFile {
         } = self;
         let small = small.into_inner().unwrap_or_else(PoisonError::into_inner);
         match temporary.into_inner() {
-            None => Ok(Written {
-                place,
-                content: Content::Memory(small.unwrap_or_default(), time),
-            }),
+            None => Ok(Written::small(place, small.unwrap_or_default(), time)),
             Some(temporary) => {
                 let write = move || place.finish(temporary, small, bytes, time);
                 blocking(write).await
             }
         }
-    }
-}
-
-/// A file that has its content and its time, and neither is durable nor under its name.
-pub(in crate::file) struct Written {
-    place: Arc<Place>,
-    content: Content,
-}
-
-enum Content {
-    /// All of it, and the time that it gets.
-    Memory(Vec<u8>, Option<SystemTime>),
-    File(TempPath),
-}
-
-impl Written {
-    /// Makes it durable, then visible under its name.
-    pub(in crate::file) async fn publish(self) -> Result<()> {
-        blocking(move || {
-            let laid = self.lay()?;
-            laid.sync().map_err(|error| laid.failed(error))?;
-            laid.appear()
-        })
-        .await
-    }
-
-    /// Bytes that it takes of memory.
-    pub(super) fn held(&self) -> usize {
-        match &self.content {
-            Content::Memory(content, _) => content.len(),
-            Content::File(_) => 0,
-        }
-    }
-
-    /// Puts it into a file under another name. Blocks.
-    pub(super) fn lay(self) -> Result<Laid> {
-        let Self { place, content } = self;
-        let temporary = match content {
-            Content::File(temporary) => temporary,
-            Content::Memory(content, time) => place.write(&content, time)?,
-        };
-        Ok(Laid { place, temporary })
-    }
-}
-
-/// A file under another name than its own.
-pub(super) struct Laid {
-    place: Arc<Place>,
-    temporary: TempPath,
-}
-
-impl Laid {
-    /// Makes it durable. Blocks.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        // Windows syncs only what is open for writing.
-        let mut options = std::fs::File::options();
-        options.read(true).write(cfg!(windows));
-        options.open(&self.temporary)?.sync_all()
-    }
-
-    /// Puts it where it belongs. Blocks.
-    pub(super) fn appear(self) -> Result<()> {
-        self.place.publish(self.temporary)
-    }
-
-    pub(super) fn failed(&self, error: io::Error) -> Error {
-        self.place.failed(error)
-    }
-
-    #[cfg(target_os = "linux")]
-    pub(super) fn folder(&self) -> &Path {
-        let folder = self.temporary.parent();
-        folder.unwrap_or(Path::new("."))
-    }
-}
-
-impl Place {
-    fn check(&self) -> Result<()> {
-        let target = &self.target;
-        if target.is_dir() {
-            let message = format!("{} is a folder: name the file in it", target.display());
-            return Err(Error::new(ErrorKind::LocalFile, message));
-        }
-        if !self.overwrite && target.symlink_metadata().is_ok() {
-            return Err(self.exists());
-        }
-        Ok(())
-    }
-
-    fn temporary(&self) -> Result<NamedTempFile> {
-        let folder = self.target.parent();
-        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
-        #[cfg(unix)]
-        builder.permissions(self.permissions_while_written());
-        builder
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
-            .map_err(|error| self.failed(error))
-    }
-
-    /// A file with this content, beside the place.
-    fn write(&self, content: &[u8], time: Option<SystemTime>) -> Result<TempPath> {
-        let temporary = self.temporary()?;
-        let written = temporary.as_file().write_all(content);
-        let timed = written.and_then(|()| set_time(temporary.as_file(), time));
-        timed.map_err(|error| self.failed(error))?;
-        Ok(temporary.into_temp_path())
-    }
-
-    /// Brings a file to its end that tries have written to.
-    fn finish(
-        self: Arc<Self>,
-        temporary: NamedTempFile,
-        small: Option<Vec<u8>>,
-        bytes: u64,
-        time: Option<SystemTime>,
-    ) -> Result<Written> {
-        let mut file = temporary.as_file();
-        let written = small.map_or(Ok(()), |small| file.write_all(&small));
-        // An earlier try may have written more.
-        let cut = written.and_then(|()| file.set_len(bytes));
-        let timed = cut.and_then(|()| set_time(file, time));
-        timed.map_err(|error| self.failed(error))?;
-        Ok(Written {
-            content: Content::File(temporary.into_temp_path()),
-            place: self,
-        })
-    }
-
-    fn failed(&self, error: io::Error) -> Error {
-        cannot("write", &self.target, error)
-    }
-
-    fn publish(&self, temporary: TempPath) -> Result<()> {
-        if self.overwrite && self.before != Before::Nothing {
-            return self.replace(temporary);
-        }
-        match temporary.persist_noclobber(&self.target) {
-            Ok(()) => Ok(()),
-            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(self.failed(error.error))
-            }
-            // It came after the look.
-            Err(error) if self.overwrite => self.replace(error.path),
-            Err(_) => Err(self.exists()),
-        }
-    }
-
-    /// Puts it in the place of what is there, with the permissions of that.
-    fn replace(&self, temporary: TempPath) -> Result<()> {
-        #[cfg(unix)]
-        if let Ok(old) = self.target.metadata() {
-            let kept = std::fs::set_permissions(&temporary, old.permissions());
-            kept.map_err(|error| self.failed(error))?;
-        }
-        let persisted = temporary.persist(&self.target);
-        persisted.map_err(|error| self.failed(error.error))
-    }
-
-    /// Those of any new file, which the process's mask cuts; but nobody may read it who may not read what it replaces.
-    #[cfg(unix)]
-    fn permissions_while_written(&self) -> std::fs::Permissions {
-        use std::os::unix::fs::PermissionsExt;
-
-        let old = match self.before {
-            Before::Nothing => None,
-            _ => self.target.metadata().ok(),
-        };
-        let old = old.map_or(0o666, |old| old.permissions().mode());
-        std::fs::Permissions::from_mode(0o600 | old & 0o666)
-    }
-
-    fn exists(&self) -> Error {
-        let message = format!(
-            "{} exists: allow overwriting, or choose another name",
-            self.target.display()
-        );
-        Error::new(ErrorKind::Conflict, message)
     }
 }
 
@@ -376,13 +183,12 @@ impl Sink for FilePart<'_> {
     }
 }
 
-fn set_time(file: &std::fs::File, time: Option<SystemTime>) -> io::Result<()> {
-    time.map_or(Ok(()), |time| file.set_modified(time))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::ErrorKind;
 
     async fn write(file: &NewFile, parts: &[(u64, &[u8])]) {
         for (first, bytes) in parts {
@@ -393,7 +199,7 @@ mod tests {
     }
 
     async fn publish(file: NewFile, bytes: u64) -> Result<()> {
-        file.written(bytes, None).await?.publish().await
+        file.written(bytes, None).await?.publish(true).await
     }
 
     #[tokio::test]

@@ -45,7 +45,7 @@ impl Actor {
             gate: Gate::new(setup.files_at_once, setup.bytes_at_once, strain),
             work: Arc::new(Work {
                 folders: Arc::new(Folders::below(setup.local.clone())),
-                group: Group::new(setup.files.agb.time().clone()),
+                group: Group::new(setup.files.agb.time().clone(), setup.durable),
                 setup: setup.clone(),
             }),
             listener,

@@ -35,6 +35,8 @@ use filter::Filter;
 use local::Rules;
 use state::State;
 
+#[cfg(doc)]
+use super::Download;
 use super::{FileWalk, Files};
 use crate::{Error, ErrorKind, FolderPath, Operation, Result, error::in_operation, trace};
 
@@ -91,6 +93,7 @@ pub struct SyncDir {
     exclude: Vec<String>,
     gitignore: bool,
     symlinks: Symlinks,
+    durable: bool,
     files_at_once: usize,
     bytes_at_once: u64,
     listener: Listener,
@@ -120,6 +123,7 @@ impl SyncDir {
             exclude: Vec::new(),
             gitignore: false,
             symlinks: Symlinks::default(),
+            durable: true,
             files_at_once: DEFAULT_FILES_AT_ONCE,
             bytes_at_once: DEFAULT_BYTES_AT_ONCE,
             listener: Listener::default(),
@@ -190,6 +194,12 @@ impl SyncDir {
     /// What is done with symbolic links among the local files; they are [left out](Symlinks::Skip) if not said.
     pub fn symlinks(mut self, how: Symlinks) -> Self {
         self.symlinks = how;
+        self
+    }
+
+    /// Whether files that are fetched are synced to the disk before they appear: see [`Download::durable`].
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
         self
     }
 
@@ -285,6 +295,7 @@ impl SyncDir {
                 symlinks: self.symlinks,
                 gitignore: self.gitignore,
             },
+            durable: self.durable,
             files_at_once: self.files_at_once,
             bytes_at_once: self.bytes_at_once,
         };
@@ -325,6 +336,7 @@ struct Setup {
     state: Option<Arc<State>>,
     on_conflict: Conflict,
     rules: Rules,
+    durable: bool,
     files_at_once: usize,
     bytes_at_once: u64,
 }

@@ -1,0 +1,221 @@
+//! What was fetched, on its way to its place.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use super::{PART_PREFIX, PART_SUFFIX, blocking, cannot};
+use crate::{Error, ErrorKind, Result};
+
+/// Where a new file belongs.
+pub(super) struct Place {
+    pub(super) target: PathBuf,
+    pub(super) overwrite: bool,
+    pub(super) before: Before,
+}
+
+/// What was at the place of a new file when it was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::file) enum Before {
+    Unseen,
+    Nothing,
+    Something,
+}
+
+/// A file that has its content and its time, and neither is durable nor under its name.
+pub(in crate::file) struct Written {
+    place: Arc<Place>,
+    content: Content,
+}
+
+enum Content {
+    /// All of it, and the time that it gets.
+    Memory(Vec<u8>, Option<SystemTime>),
+    File(TempPath),
+}
+
+impl Written {
+    /// Small content, that gets this time.
+    pub(super) fn small(place: Arc<Place>, content: Vec<u8>, time: Option<SystemTime>) -> Self {
+        Self {
+            place,
+            content: Content::Memory(content, time),
+        }
+    }
+
+    /// Makes it durable, if that is asked for, then visible under its name.
+    pub(in crate::file) async fn publish(self, durable: bool) -> Result<()> {
+        blocking(move || {
+            let laid = self.lay()?;
+            if durable {
+                laid.sync().map_err(|error| laid.failed(error))?;
+            }
+            laid.appear()
+        })
+        .await
+    }
+
+    /// Bytes that it takes of memory.
+    pub(super) fn held(&self) -> usize {
+        match &self.content {
+            Content::Memory(content, _) => content.len(),
+            Content::File(_) => 0,
+        }
+    }
+
+    /// Puts it into a file under another name. Blocks.
+    pub(super) fn lay(self) -> Result<Laid> {
+        let Self { place, content } = self;
+        let temporary = match content {
+            Content::File(temporary) => temporary,
+            Content::Memory(content, time) => place.write(&content, time)?,
+        };
+        Ok(Laid { place, temporary })
+    }
+}
+
+/// A file under another name than its own.
+pub(super) struct Laid {
+    place: Arc<Place>,
+    pub(super) temporary: TempPath,
+}
+
+impl Laid {
+    /// Makes it durable. Blocks.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        // Windows syncs only what is open for writing.
+        let mut options = std::fs::File::options();
+        options.read(true).write(cfg!(windows));
+        options.open(&self.temporary)?.sync_all()
+    }
+
+    /// Puts it where it belongs. Blocks.
+    pub(super) fn appear(self) -> Result<()> {
+        self.place.publish(self.temporary)
+    }
+
+    pub(super) fn failed(&self, error: io::Error) -> Error {
+        self.place.failed(error)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn folder(&self) -> &Path {
+        let folder = self.temporary.parent();
+        folder.unwrap_or(Path::new("."))
+    }
+}
+
+impl Place {
+    pub(super) fn check(&self) -> Result<()> {
+        let target = &self.target;
+        if target.is_dir() {
+            let message = format!("{} is a folder: name the file in it", target.display());
+            return Err(Error::new(ErrorKind::LocalFile, message));
+        }
+        if !self.overwrite && target.symlink_metadata().is_ok() {
+            return Err(self.exists());
+        }
+        Ok(())
+    }
+
+    pub(super) fn temporary(&self) -> Result<NamedTempFile> {
+        let folder = self.target.parent();
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
+        #[cfg(unix)]
+        builder.permissions(self.permissions_while_written());
+        builder
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .map_err(|error| self.failed(error))
+    }
+
+    /// A file with this content, beside the place.
+    fn write(&self, content: &[u8], time: Option<SystemTime>) -> Result<TempPath> {
+        let temporary = self.temporary()?;
+        let written = temporary.as_file().write_all(content);
+        let timed = written.and_then(|()| set_time(temporary.as_file(), time));
+        timed.map_err(|error| self.failed(error))?;
+        Ok(temporary.into_temp_path())
+    }
+
+    /// Brings a file to its end that tries have written to.
+    pub(super) fn finish(
+        self: Arc<Self>,
+        temporary: NamedTempFile,
+        small: Option<Vec<u8>>,
+        bytes: u64,
+        time: Option<SystemTime>,
+    ) -> Result<Written> {
+        let mut file = temporary.as_file();
+        let written = small.map_or(Ok(()), |small| file.write_all(&small));
+        // An earlier try may have written more.
+        let cut = written.and_then(|()| file.set_len(bytes));
+        let timed = cut.and_then(|()| set_time(file, time));
+        timed.map_err(|error| self.failed(error))?;
+        Ok(Written {
+            content: Content::File(temporary.into_temp_path()),
+            place: self,
+        })
+    }
+
+    pub(super) fn failed(&self, error: io::Error) -> Error {
+        cannot("write", &self.target, error)
+    }
+
+    fn publish(&self, temporary: TempPath) -> Result<()> {
+        if self.overwrite && self.before != Before::Nothing {
+            return self.replace(temporary);
+        }
+        match temporary.persist_noclobber(&self.target) {
+            Ok(()) => Ok(()),
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(self.failed(error.error))
+            }
+            // It came after the look.
+            Err(error) if self.overwrite => self.replace(error.path),
+            Err(_) => Err(self.exists()),
+        }
+    }
+
+    /// Puts it in the place of what is there, with the permissions of that.
+    fn replace(&self, temporary: TempPath) -> Result<()> {
+        #[cfg(unix)]
+        if let Ok(old) = self.target.metadata() {
+            let kept = std::fs::set_permissions(&temporary, old.permissions());
+            kept.map_err(|error| self.failed(error))?;
+        }
+        let persisted = temporary.persist(&self.target);
+        persisted.map_err(|error| self.failed(error.error))
+    }
+
+    /// Those of any new file, which the process's mask cuts; but nobody may read it who may not read what it replaces.
+    #[cfg(unix)]
+    fn permissions_while_written(&self) -> std::fs::Permissions {
+        use std::os::unix::fs::PermissionsExt;
+
+        let old = match self.before {
+            Before::Nothing => None,
+            _ => self.target.metadata().ok(),
+        };
+        let old = old.map_or(0o666, |old| old.permissions().mode());
+        std::fs::Permissions::from_mode(0o600 | old & 0o666)
+    }
+
+    fn exists(&self) -> Error {
+        let message = format!(
+            "{} exists: allow overwriting, or choose another name",
+            self.target.display()
+        );
+        Error::new(ErrorKind::Conflict, message)
+    }
+}
+
+fn set_time(file: &std::fs::File, time: Option<SystemTime>) -> io::Result<()> {
+    time.map_or(Ok(()), |time| file.set_modified(time))
+}
