@@ -40,6 +40,9 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a file; 5 GiB. Beyond it 413 with the code `EntityTooLarge`.
     pub object_bytes: u64,
+    /// Files of a context; 10,000,000. One more is refused once its bytes have come: 409 with the code `TooManyFiles`.
+    /// What there is stays, and can be replaced.
+    pub context_files: u64,
     /// How long requests under way get to end when the server is shut down; 10 s.
     pub drain_time: Duration,
 }
@@ -54,6 +57,7 @@ impl Default for Limits {
             idle_time: Duration::from_secs(60),
             body_bytes: 64 * 1024,
             object_bytes: 5 * 1024 * 1024 * 1024,
+            context_files: 10_000_000,
             drain_time: Duration::from_secs(10),
         }
     }
@@ -83,6 +87,7 @@ pub enum InvalidLimit {
 }
 
 const COUNT: &str = "a whole number from 1 to 1000000";
+const FILES: &str = "a whole number from 1";
 const BYTES: &str = "bytes, as a whole number with or without k, m or g (of 1024 each)";
 const HEAD: &str = "bytes from 8k to 1m";
 const TIME: &str =
@@ -90,7 +95,7 @@ const TIME: &str =
 
 impl Limits {
     /// The names that [`set`](Self::set) knows: those of the fields, with hyphens.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "connections",
         "tenant-requests",
         "head-bytes",
@@ -98,6 +103,7 @@ impl Limits {
         "idle-time",
         "body-bytes",
         "object-bytes",
+        "context-files",
         "drain-time",
     ];
 
@@ -123,6 +129,9 @@ impl Limits {
             "idle-time" => new.idle_time = time()?,
             "body-bytes" => new.body_bytes = small()?,
             "object-bytes" => new.object_bytes = size()?,
+            "context-files" => {
+                new.context_files = value.parse().map_err(|_| invalid(FILES))?;
+            }
             _ => new.drain_time = time()?,
         }
         new.check()?;
@@ -144,6 +153,7 @@ impl Limits {
             "tenant-requests",
             COUNT,
         )?;
+        value(self.context_files > 0, "context-files", FILES)?;
         let heads = MIN_HEAD..=1024 * 1024;
         value(heads.contains(&self.head_bytes), "head-bytes", HEAD)?;
         value(times.contains(&self.head_time), "head-time", TIME)?;
@@ -217,6 +227,7 @@ mod tests {
             ("connections", "-1"),
             ("connections", "many"),
             ("tenant-requests", "0"),
+            ("context-files", "0"),
             ("head-bytes", "1k"),
             ("head-bytes", "2g"),
             ("head-time", "0"),

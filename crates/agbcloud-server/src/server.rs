@@ -112,6 +112,12 @@ impl Server {
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
         let (metadata, blobs, secret) = open(settings.data_dir, settings.durability).await?;
+        metadata
+            .limit_files(settings.limits.context_files)
+            .await
+            .map_err(|error| StartError::Database {
+                reason: error.to_string(),
+            })?;
         let signer = Arc::new(Signer::new(&secret));
         let keys = Keys::new(&signer, &settings.api_keys, settings.key_file)
             .map_err(|reason| StartError::KeyFile { reason })?;

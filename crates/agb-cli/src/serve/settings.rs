@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) metrics_listen: Option<String>,
 
     /// Limits, as NAME=VALUE,…: connections, tenant-requests, head-bytes, head-time, idle-time, body-bytes,
-    /// object-bytes, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
+    /// object-bytes, context-files, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
 

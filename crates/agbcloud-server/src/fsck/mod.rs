@@ -57,6 +57,7 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
         rows.database(&mut report)?;
         rows.trees(&mut report)?;
         rows.contexts(&mut report)?;
+        rows.file_counts(&mut report)?;
         rows.folders(&mut report)?;
         rows.pages(&mut report)?;
         rows.contents(&mut report)?;

@@ -82,6 +82,8 @@ pub enum FindingKind {
     WrongPages,
     /// A tenant whose number of contexts is wrong. Repaired by counting.
     WrongContextCount,
+    /// A context whose number of files is wrong. Repaired by counting.
+    WrongFileCount,
     /// Files that belong to no context, or a context without a place for files. Not repaired.
     LostTree,
     /// The database says that it is damaged itself. Not repaired: restore it from a backup.

@@ -204,7 +204,7 @@ impl From<StoreError> for Failure {
                     "the service has no room left; nothing was changed: delete files or contexts, or try again later",
                 )
             }
-            StoreError::Precondition | StoreError::Failed(_) => {
+            StoreError::Precondition | StoreError::TooManyFiles | StoreError::Failed(_) => {
                 tracing::error!(%error, "a control call failed");
                 Self::internal()
             }

@@ -41,6 +41,7 @@ impl ObjectFailure {
         incomplete: BAD_REQUEST, "IncompleteBody", "The body ended before its Content-Length: upload it again";
         timeout: REQUEST_TIMEOUT, "RequestTimeout", "The body did not arrive in time: upload it again";
         precondition: PRECONDITION_FAILED, "PreconditionFailed", "The file is not as If-Match or If-None-Match demands: look at it again";
+        too_many_files: CONFLICT, "TooManyFiles", "The context has as many files as it may have: delete some, or use another context";
         invalid_condition: BAD_REQUEST, "InvalidArgument", "If-Match and If-None-Match take `*` or quoted entity tags";
         not_implemented: NOT_IMPLEMENTED, "NotImplemented", "A header asks for something that this service does not do: send the bytes of the whole file as they are";
         slow_down: SERVICE_UNAVAILABLE, "SlowDown", "Too many requests of this tenant are under way: wait for the seconds in Retry-After, then try again";
@@ -98,6 +99,7 @@ impl From<StoreError> for ObjectFailure {
             StoreError::Stale | StoreError::NoContext => Self::void(),
             StoreError::NoFile => Self::no_such_key(),
             StoreError::Precondition => Self::precondition(),
+            StoreError::TooManyFiles => Self::too_many_files(),
             StoreError::Closed => Self::unavailable(),
             StoreError::Full => {
                 tracing::error!("the disk is full");

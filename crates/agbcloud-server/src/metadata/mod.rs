@@ -37,6 +37,9 @@ pub(crate) enum StoreError {
     /// The disk has no room for the change.
     #[error("the disk is full")]
     Full,
+    /// The context has as many files as it may have.
+    #[error("there are too many files")]
+    TooManyFiles,
     #[error("the store is closed")]
     Closed,
     #[error("the store failed: {0}")]
@@ -276,6 +279,9 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
 
     /// Whether there is room for more: a large upload asks before it takes room beside the store.
     async fn check_room(&self) -> Result<()>;
+
+    /// How many files a context may have from now on.
+    async fn limit_files(&self, max: u64) -> Result<()>;
 
     /// Ends the store: what was sent before is done, what comes after fails. Does not wait.
     fn close(&self);

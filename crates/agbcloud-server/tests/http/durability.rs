@@ -104,7 +104,7 @@ async fn a_newer_store_and_a_broken_one_are_refused() {
             error,
             StartError::NewerSchema {
                 found: 99,
-                known: 3
+                known: 4
             }
         ),
         "{error}"

@@ -88,7 +88,7 @@ async fn a_good_folder_is_clean() {
 
 #[tokio::test]
 async fn what_can_be_told_from_the_rest_is_repaired() {
-    let cases: [(&str, FindingKind, &str); 8] = [
+    let cases: [(&str, FindingKind, &str); 10] = [
         ("UPDATE entries SET child_count = 7 WHERE name = 'a'", FindingKind::WrongChildCount, "/a"),
         ("UPDATE entries SET child_count = 0 WHERE parent = ''", FindingKind::WrongChildCount, "/"),
         ("DELETE FROM entries WHERE name = 'b'", FindingKind::MissingFolder, "/a/b"),
@@ -99,6 +99,8 @@ async fn what_can_be_told_from_the_rest_is_repaired() {
             "/a/nothing",
         ),
         ("UPDATE tenants SET contexts = 5", FindingKind::WrongContextCount, ""),
+        ("UPDATE file_counts SET files = 9 WHERE files > 0", FindingKind::WrongFileCount, ""),
+        ("DELETE FROM file_counts", FindingKind::WrongFileCount, ""),
         ("INSERT INTO contents (bytes) VALUES (x'00')", FindingKind::OrphanContent, ""),
         (
             "INSERT INTO dead_blobs SELECT blob FROM entries WHERE blob IS NOT NULL",

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, start, start_with, xml_code};
+use crate::objects::{blobs, large};
 use crate::raw;
 
 /// Longer than anything here takes, and short of the test's own end.
@@ -221,6 +222,55 @@ async fn sizes_are_limited_as_asked() {
         .bearer_auth(&client.key);
     let answer = client.send(call.body("{ }")).await;
     answer.assert_failure(413, "RequestTooLarge", "three bytes");
+}
+
+#[tokio::test]
+async fn a_context_has_so_many_files_and_can_replace_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |files| {
+        let mut limits = Limits::default();
+        limits.context_files = files;
+        start_with(Server::builder().data_dir(folder.path()).limits(limits)).await
+    };
+    let (server, client) = start(2).await;
+    let (id, other) = (client.create("c").await, client.create("other").await);
+    let put = async |client: &Client, id: &str, path: &str| {
+        let url = client.upload_url(id, path).await;
+        let response = client.put(&url, "x").await;
+        match response.status().as_u16() {
+            200 => String::new(),
+            409 => xml_code(response).await.1,
+            status => panic!("{status}"),
+        }
+    };
+    let refused = "TooManyFiles";
+    for path in ["/a", "/d/b", "/a"] {
+        assert_eq!(put(&client, &id, path).await, "", "{path}");
+    }
+    assert_eq!(put(&client, &id, "/new/c").await, refused);
+    assert_eq!(put(&client, &id, "/d/c").await, refused);
+    let url = client.upload_url(&id, "/large").await;
+    assert_eq!(client.put(&url, large(b'l')).await.status(), 409);
+    assert_eq!(blobs(folder.path()), 0, "nor the bytes of a large file");
+    assert_eq!(client.list(&id, "/").await.1, 2, "no folder was left");
+    assert_eq!(client.list(&id, "/d").await.1, 1);
+    assert_eq!(put(&client, &other, "/c").await, "");
+    // What goes makes room.
+    let params = [("contextId", id.as_str()), ("filePath", "/a")];
+    client.ok("DeleteContextFile", &params).await;
+    assert_eq!(put(&client, &id, "/c").await, "");
+    assert_eq!(put(&client, &id, "/a").await, refused);
+    client.ok("ClearContext", &[("id", &id)]).await;
+    client.wait_available(&id).await;
+    for path in ["/a", "/b"] {
+        assert_eq!(put(&client, &id, path).await, "", "{path}");
+    }
+    server.shutdown().await;
+    // A lower limit takes nothing away.
+    let (_server, client) = start(1).await;
+    assert_eq!(client.list(&id, "/").await.1, 2);
+    assert_eq!(put(&client, &id, "/a").await, "");
+    assert_eq!(put(&client, &id, "/c").await, refused);
 }
 
 #[tokio::test]

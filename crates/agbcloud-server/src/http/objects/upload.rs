@@ -177,7 +177,10 @@ async fn publish(
             // be on disk; then the next start decides.
             if matches!(
                 error,
-                StoreError::Stale | StoreError::Precondition | StoreError::Full
+                StoreError::Stale
+                    | StoreError::Precondition
+                    | StoreError::TooManyFiles
+                    | StoreError::Full
             ) && let Some(blob) = blob
                 && let Err(error) = app.blobs.delete(&blob).await
             {

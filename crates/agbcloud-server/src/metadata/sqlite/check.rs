@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::schema::{self, Unusable};
-use super::{BUSY, clear, content, marks};
+use super::{BUSY, clear, content, marks, quota};
 use crate::fsck::{Finding, FindingKind, FsckReport};
 use crate::metadata::{Content, StoreError};
 use crate::names::FolderPath;
@@ -172,6 +172,23 @@ impl Rows<'_> {
             let detail = format!("a tenant has {found} contexts, and is told to have {told}");
             let finding = Finding::new(FindingKind::WrongContextCount, detail);
             report.findings.push(finding.repaired(self.repair));
+        }
+        Ok(())
+    }
+
+    /// Contexts know how many files they have.
+    pub(crate) fn file_counts(&self, report: &mut FsckReport) -> Result<(), Trouble> {
+        for wrong in quota::wrong(&self.db)? {
+            if self.repair {
+                quota::correct(&self.db, &wrong)?;
+            }
+            let (found, told) = (wrong.found, wrong.told);
+            let detail = format!("the context has {found} files, and is told to have {told}");
+            let finding = Finding::new(FindingKind::WrongFileCount, detail);
+            report.findings.push(Finding {
+                context: Some(wrong.context),
+                ..finding.repaired(self.repair)
+            });
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod content;
 mod contexts;
 mod files;
 mod marks;
+mod quota;
 mod readers;
 mod reserve;
 mod schema;
@@ -52,7 +53,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(cause) if cause.code == ErrorCode::DiskFull => Self::Full,
             // The index of the log could not grow.
             Some(cause) if cause.extended_code == SQLITE_IOERR_SHMSIZE => Self::Full,
-            _ => Self::Failed(error.to_string()),
+            _ => quota::refused(&error).unwrap_or_else(|| Self::Failed(error.to_string())),
         }
     }
 }
@@ -429,6 +430,10 @@ impl Metadata for Sqlite {
             self.writer.grow(|_| Ok(())).await?;
         }
         Ok(())
+    }
+
+    async fn limit_files(&self, max: u64) -> Result<()> {
+        self.writer.run(move |db| quota::limit(db, max)).await
     }
 
     fn close(&self) {

@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::marks;
+use super::{marks, quota};
 use crate::signing::Secret;
 
 /// The version of the schema that this binary writes. A store of a later one is refused.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// The steps from each version to the next. Never edited once released: a new version is a new step.
-const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, quota::TABLE];
 
 /// A *tree* is all the files of one generation of a context. Clearing or deleting a context is leaving its
 /// tree (`doomed`), which a worker then takes apart row by row; so neither depends on how much it holds.
@@ -161,6 +161,7 @@ pub(crate) fn prepare(db: &mut Connection, new_secret: Secret) -> Result<Secret,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata::StoreError;
 
     #[test]
     fn the_secret_of_the_first_start_stays() {
@@ -187,10 +188,62 @@ mod tests {
             })
             .unwrap();
         assert_eq!(row, ("abc".to_owned(), None));
+        let counted: (i64, i64) = db
+            .query_row("SELECT tree, files FROM file_counts", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(counted, (1, 1));
         let version: i64 = db
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .unwrap();
         assert_eq!(version, VERSION);
+    }
+
+    #[test]
+    fn the_files_of_a_store_of_version_3_are_counted() {
+        let mut db = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..3] {
+            db.execute_batch(migration).unwrap();
+        }
+        db.pragma_update(None, "user_version", 3).unwrap();
+        db.execute_batch(
+            "INSERT INTO trees (pk, context) VALUES (1, 1), (2, 2), (3, 3);
+             INSERT INTO entries (tree, parent, name, folder, id, created, modified)
+             VALUES (1, '', '', 1, 'folder-1', 0, 0), (1, '/', 'a', 0, 'file-1', 0, 0), (1, '/', 'b', 1, 'folder-2', 0, 0),
+                    (1, '/b', 'c', 0, 'file-2', 0, 0), (2, '/', 'a', 0, 'file-3', 0, 0), (3, '', '', 1, 'folder-3', 0, 0);",
+        )
+        .unwrap();
+        prepare(&mut db, Secret([1; 32])).unwrap();
+        let counts = |db: &Connection| {
+            let mut query = db
+                .prepare("SELECT tree, files FROM file_counts ORDER BY tree")
+                .unwrap();
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+            rows.unwrap()
+                .collect::<rusqlite::Result<Vec<(i64, i64)>>>()
+                .unwrap()
+        };
+        assert_eq!(counts(&db), [(1, 2), (2, 1)]);
+        // From here on they are kept.
+        quota::limit(&db, 2).unwrap();
+        let add = |tree: i64, name: &str| {
+            db.execute(
+                "INSERT INTO entries (tree, parent, name, folder, id, created, modified) VALUES (?1, '/', ?2, 0, ?2, 0, 0)",
+                (tree, name),
+            )
+        };
+        let error = add(1, "d").unwrap_err();
+        assert!(
+            matches!(quota::refused(&error), Some(StoreError::TooManyFiles)),
+            "{error}"
+        );
+        for tree in [2, 3] {
+            add(tree, "d").unwrap();
+        }
+        db.execute_batch("DELETE FROM entries WHERE tree = 1; DELETE FROM trees WHERE pk = 1")
+            .unwrap();
+        assert_eq!(counts(&db), [(2, 2), (3, 1)]);
     }
 
     #[test]
