@@ -66,3 +66,33 @@ async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::sqlite::Sqlite;
+    use crate::signing::Secret;
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_is_not_ready() {
+        let (store, _) = Sqlite::memory(Secret([1; 32])).await.unwrap();
+        let store: Arc<dyn Metadata> = Arc::new(store);
+        assert_eq!(ready(store.clone()).await.status(), StatusCode::OK);
+        store.close();
+        assert_eq!(
+            ready(store.clone()).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        // What was counted can still be had, without what only the store knows.
+        let metrics = text(Metrics::new(), store).await;
+        assert_eq!(metrics.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(metrics.into_body(), 1_000_000)
+            .await
+            .unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            body.contains("agb_connections 0") && !body.contains("backlog"),
+            "{body}"
+        );
+    }
+}

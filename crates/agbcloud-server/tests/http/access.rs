@@ -223,6 +223,31 @@ async fn a_page_token_is_good_for_its_tenant_on_its_store() {
 }
 
 #[tokio::test]
+async fn no_page_of_another_origin_can_read_an_answer() {
+    let (_server, client) = start().await;
+    let [(_, get), (_, put)] = signed(&client).await;
+    let list = format!("{}/sdk/ListContexts", client.url);
+    for url in [&list, &get, &put] {
+        for method in [Method::GET, Method::PUT, Method::OPTIONS] {
+            let request = client
+                .http
+                .request(method.clone(), url)
+                .bearer_auth(&client.key)
+                .header("origin", "https://evil.example")
+                .header("access-control-request-method", "GET")
+                .header("access-control-request-headers", "authorization");
+            let response = request.body("x").send().await.unwrap();
+            // The same request is good where it is one: what is missing is the leave to read the answer.
+            let is_good = (url == &list || url == &get) && method == Method::GET
+                || url == &put && method == Method::PUT;
+            assert_eq!(response.status() == 200, is_good, "{method} {url}");
+            let mut names = response.headers().keys();
+            assert!(names.all(|name| !name.as_str().starts_with("access-control")));
+        }
+    }
+}
+
+#[tokio::test]
 async fn keys_are_compared_whole_and_in_their_case() {
     let settings = Server::builder().api_key("akm-One").api_key("akm-Two");
     let (_server, client) = start_with(settings).await;
