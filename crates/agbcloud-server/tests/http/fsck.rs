@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::client::start_in;
 use crate::objects::{blobs, large};
+use crate::small::BACK_TO_2;
 
 /// A folder with files of both sorts, which no server uses.
 struct Store {
@@ -272,12 +273,9 @@ async fn an_older_store_is_checked_and_only_a_repair_brings_it_up_to_date() {
         client.ok("DeleteContextFile", &file).await;
     }
     server.shutdown().await;
-    store.sql(
-        "ALTER TABLE entries DROP COLUMN small; DROP TABLE contents; DROP TABLE marks;
-         PRAGMA user_version = 2",
-    );
+    store.sql(BACK_TO_2);
     assert!(store.check(FsckMode::Check).is_clean());
     assert_eq!(version(), 2);
     assert!(store.check(FsckMode::Repair).is_clean());
-    assert_eq!(version(), 3);
+    assert_eq!(version(), 4);
 }

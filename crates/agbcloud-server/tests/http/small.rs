@@ -12,6 +12,13 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 
+/// What the versions 4 and 3 of the schema have added, taken away again.
+pub(crate) const BACK_TO_2: &str = "
+    DROP TRIGGER file_refused; DROP TRIGGER file_counted; DROP TRIGGER file_gone; DROP TRIGGER tree_gone;
+    DROP TABLE file_counts;
+    ALTER TABLE entries DROP COLUMN small; DROP TABLE contents; DROP TABLE marks;
+    PRAGMA user_version = 2";
+
 #[tokio::test]
 async fn a_file_looks_the_same_wherever_its_content_is() {
     let folder = tempfile::tempdir().unwrap();
@@ -89,15 +96,8 @@ async fn a_store_from_before_small_files_opens_and_keeps_its_files() {
     let id = client.create("c").await;
     client.upload(&id, "/large", large(1)).await;
     server.shutdown().await;
-    // What version 3 has added, taken away again.
     let db = Connection::open(folder.path().join("agb.sqlite3")).unwrap();
-    db.execute_batch(
-        "ALTER TABLE entries DROP COLUMN small;
-         DROP TABLE contents;
-         DROP TABLE marks;
-         PRAGMA user_version = 2;",
-    )
-    .unwrap();
+    db.execute_batch(BACK_TO_2).unwrap();
     drop(db);
     for start in 0..2 {
         let (server, client) = start_in(folder.path()).await;
