@@ -3,9 +3,10 @@
 //! `generate` writes the raw client crate from the specification; `check` fails when the two, the
 //! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
 //! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
-//! drive the service and `schemathesis` requests made from the specification, `crash` kills it under writers,
-//! `transfers` measures what moves files side by side.
+//! drive the service and `schemathesis` requests made from the specification, `browser` opens hostile files in
+//! Chromium, `crash` kills the service under writers, `transfers` measures what moves files side by side.
 
+mod browser;
 mod cargo;
 mod ceiling;
 mod check;
@@ -58,6 +59,8 @@ enum Chore {
         #[arg(long, default_value_t = 100)]
         examples: u32,
     },
+    /// Open files with scripts that `agb serve` serves in headless Chromium, and fail if one did anything
+    Browser,
     /// Kill `agb serve` at random instants under writers, and verify every byte that was acknowledged
     Crash {
         /// How often
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Chore::Ceiling => ceiling::run(&root),
         Chore::Interop => interop::run(&root),
         Chore::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
+        Chore::Browser => browser::run(&root),
         Chore::Crash {
             rounds,
             seed,

@@ -4,7 +4,7 @@
 //! After each kill the service is started again, every byte that was acknowledged is compared, and `agb serve fsck`
 //! looks at the folder. What was asked for and not answered may have happened or not, but whole.
 
-mod http;
+pub(crate) mod http;
 mod writer;
 
 use std::path::Path;
