@@ -80,6 +80,7 @@ mod limits;
 mod metadata;
 mod metrics;
 mod names;
+mod pace;
 mod random;
 mod server;
 mod signing;

@@ -36,6 +36,9 @@ pub struct Limits {
     /// How long a body may stand still, on its way in or out; 60 s. An upload is answered 408 `RequestTimeout`; a
     /// client that does not take its download is cut off.
     pub idle_time: Duration,
+    /// Bytes a second that a body has to make, on its way in or out, on average over each [`idle_time`](Self::idle_time)
+    /// that is spent waiting for the client; 512. Beneath it the same happens as to one that stands still. 0 is no limit.
+    pub least_rate: u64,
     /// Bytes of the body of a control call; 65536. Beyond it 413 with the code `RequestTooLarge`.
     pub body_bytes: usize,
     /// Bytes of a file; 5 GiB. Beyond it 413 with the code `EntityTooLarge`.
@@ -55,6 +58,7 @@ impl Default for Limits {
             head_bytes: 64 * 1024,
             head_time: Duration::from_secs(30),
             idle_time: Duration::from_secs(60),
+            least_rate: 512,
             body_bytes: 64 * 1024,
             object_bytes: 5 * 1024 * 1024 * 1024,
             context_files: 10_000_000,
@@ -95,12 +99,13 @@ const TIME: &str =
 
 impl Limits {
     /// The names that [`set`](Self::set) knows: those of the fields, with hyphens.
-    pub const NAMES: [&str; 9] = [
+    pub const NAMES: [&str; 10] = [
         "connections",
         "tenant-requests",
         "head-bytes",
         "head-time",
         "idle-time",
+        "least-rate",
         "body-bytes",
         "object-bytes",
         "context-files",
@@ -127,6 +132,7 @@ impl Limits {
             "head-bytes" => new.head_bytes = small()?,
             "head-time" => new.head_time = time()?,
             "idle-time" => new.idle_time = time()?,
+            "least-rate" => new.least_rate = size()?,
             "body-bytes" => new.body_bytes = small()?,
             "object-bytes" => new.object_bytes = size()?,
             "context-files" => {
@@ -235,6 +241,7 @@ mod tests {
             ("idle-time", ""),
             ("object-bytes", "99999999999999g"),
             ("object-bytes", "1.5g"),
+            ("least-rate", "-1"),
             ("drain-time", "99999999999h"),
         ] {
             let error = limits.set(name, value).unwrap_err().to_string();

@@ -52,8 +52,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS", env = "AGB_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<String>,
 
-    /// Limits, as NAME=VALUE,…: connections, tenant-requests, head-bytes, head-time, idle-time, body-bytes,
-    /// object-bytes, context-files, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
+    /// Limits, as NAME=VALUE,…: connections, tenant-requests, head-bytes, head-time, idle-time, least-rate,
+    /// body-bytes, object-bytes, context-files, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
 

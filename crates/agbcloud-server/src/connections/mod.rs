@@ -25,6 +25,7 @@ use self::patient::Patient;
 pub(crate) use self::tls::Tls;
 use crate::limits::Limits;
 use crate::metrics::Traffic;
+use crate::pace::Pace;
 
 /// After a failure to accept, such as too many open files, there is no point in trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -89,7 +90,8 @@ impl Connections {
     async fn connection(self, stream: TcpStream, watcher: Watcher) -> Result<(), Broken> {
         // Answers are small: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let stream = Patient::new(stream, self.limits.idle_time, self.traffic.clone());
+        let pace = Pace::new(self.limits.idle_time, self.limits.least_rate);
+        let stream = Patient::new(stream, pace, self.traffic.clone());
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let mut stop = self.stop.clone();

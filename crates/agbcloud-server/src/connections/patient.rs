@@ -1,4 +1,6 @@
-//! A stream that gives up on a reader who stands still, and counts what passes.
+//! A stream that gives up on a reader who stands still or is too slow, and counts what passes.
+
+#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
 
 use std::io;
 use std::pin::Pin;
@@ -6,34 +8,48 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::metrics::Traffic;
+use crate::pace::Pace;
 
-/// Fails a write that the other side takes nothing of for a while. Reads wait for as long as they are asked to:
+/// Fails a write that the other side takes nothing of for a while, or less than its pace. Reads wait for as long as they are asked to:
 /// what a reader waits for is known further up.
 pub(super) struct Patient<S> {
     stream: S,
-    idle: Duration,
+    pace: Pace,
     traffic: Traffic,
     /// Since when nothing was taken; none while the other side takes what it gets.
     standing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, idle: Duration, traffic: Traffic) -> Self {
+    pub(super) fn new(stream: S, pace: Pace, traffic: Traffic) -> Self {
         Self {
             stream,
-            idle,
+            pace,
             traffic,
             standing: None,
         }
     }
 
-    fn count(&self, written: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(written)) = written {
-            self.traffic.sent(*written);
+    /// Counts what a write came to, and fails if that was too little for the time it took.
+    fn count(&mut self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let Poll::Ready(Ok(written)) = outcome else {
+            return outcome;
+        };
+        self.traffic.sent(written);
+        let waited = self.standing.as_ref().map_or(Duration::ZERO, |standing| {
+            let since = standing.deadline() - self.pace.window();
+            Instant::now().saturating_duration_since(since)
+        });
+        if self.pace.moved(written, waited) {
+            return outcome;
         }
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the other side takes too little",
+        )))
     }
 
     /// Passes on what a write came to, unless it has waited for too long.
@@ -46,7 +62,7 @@ impl<S> Patient<S> {
             self.standing = None;
             return outcome;
         }
-        let idle = self.idle;
+        let idle = self.pace.window();
         let standing = self.standing.get_or_insert_with(|| Box::pin(sleep(idle)));
         ready!(standing.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(
@@ -76,7 +92,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.count(&outcome);
+        let outcome = self.count(outcome);
         self.watch(context, outcome)
     }
 
@@ -86,7 +102,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.count(&outcome);
+        let outcome = self.count(outcome);
         self.watch(context, outcome)
     }
 
@@ -120,25 +136,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stands_still_is_given_up() {
         let (near, _far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, IDLE, Traffic::default());
+        let mut patient = Patient::new(near, Pace::new(IDLE, 0), Traffic::default());
         patient.write_all(b"full").await.unwrap();
         let error = patient.write_all(b"more").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_reader_is_waited_for_as_long_as_it_moves() {
+    /// Writes to a reader who takes a byte a minute less a second, as it may.
+    async fn to_a_slow_reader(rate: u64) -> io::Result<()> {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, IDLE, Traffic::default());
+        let mut patient = Patient::new(near, Pace::new(IDLE, rate), Traffic::default());
         let reading = tokio::spawn(async move {
             let mut taken = Vec::new();
-            for _ in 0..40 {
+            while taken.len() < 40 {
                 tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
                 taken.push(far.read_u8().await.unwrap());
             }
             taken
         });
-        patient.write_all(&[7; 40]).await.unwrap();
+        patient.write_all(&[7; 40]).await?;
         assert_eq!(reading.await.unwrap(), [7; 40]);
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_waited_for_as_long_as_it_keeps_its_pace() {
+        to_a_slow_reader(0).await.unwrap();
+        let error = to_a_slow_reader(1).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::envelope::Failure;
 use crate::limits::Limits;
+use crate::pace::Pace;
 
 /// How much of a refused body is still taken, so that its sender comes to read the answer.
 const MAX_DRAIN: usize = 16 * 1024 * 1024;
@@ -23,22 +24,30 @@ const MAX_DRAIN_TIME: Duration = Duration::from_secs(5);
 pub(super) enum Broken {
     /// The sender went away, or what it sent was not HTTP.
     Cut,
-    /// Nothing came for too long.
-    Idle,
+    /// Nothing came for too long, or too little.
+    Slow,
 }
 
-/// The next piece of the body, which must not let itself be waited for longer than `idle`.
-pub(super) async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Broken> {
+/// The pace that a body has to keep.
+pub(super) fn pace(limits: &Limits) -> Pace {
+    Pace::new(limits.idle_time, limits.least_rate)
+}
+
+/// The next piece of the body.
+pub(super) async fn next(body: &mut Body, pace: &mut Pace) -> Result<Option<Bytes>, Broken> {
     loop {
-        match timeout(idle, body.frame()).await {
-            Err(_) => return Err(Broken::Idle),
+        let start = Instant::now();
+        match timeout(pace.window(), body.frame()).await {
+            Err(_) => return Err(Broken::Slow),
             Ok(None) => return Ok(None),
             Ok(Some(Err(_))) => return Err(Broken::Cut),
             Ok(Some(Ok(frame))) => {
                 // Anything else is trailers, which say nothing here.
-                if let Ok(data) = frame.into_data()
-                    && !data.is_empty()
-                {
+                let data = frame.into_data().unwrap_or_default();
+                if !pace.moved(data.len(), start.elapsed()) {
+                    return Err(Broken::Slow);
+                }
+                if !data.is_empty() {
                     return Ok(Some(data));
                 }
             }
@@ -62,14 +71,13 @@ pub(super) async fn control(
         drain(headers, body);
         return Err(Failure::body_too_large(max));
     }
-    let mut json = Vec::new();
-    while let Some(piece) =
-        next(&mut body, limits.idle_time)
-            .await
-            .map_err(|broken| match broken {
-                Broken::Cut => Failure::unfinished_body(),
-                Broken::Idle => Failure::slow_body(),
-            })?
+    let (mut json, mut pace) = (Vec::new(), pace(limits));
+    while let Some(piece) = next(&mut body, &mut pace)
+        .await
+        .map_err(|broken| match broken {
+            Broken::Cut => Failure::unfinished_body(),
+            Broken::Slow => Failure::slow_body(),
+        })?
     {
         if json.len() + piece.len() > max {
             drain(headers, body);
@@ -93,12 +101,48 @@ pub(super) fn drain(headers: &HeaderMap, mut body: Body) {
         return;
     }
     tokio::spawn(timeout(MAX_DRAIN_TIME, async move {
-        let mut drained = 0;
-        while let Ok(Some(piece)) = next(&mut body, MAX_DRAIN_TIME).await {
+        let (mut drained, mut pace) = (0, Pace::new(MAX_DRAIN_TIME, 0));
+        while let Ok(Some(piece)) = next(&mut body, &mut pace).await {
             drained += piece.len();
             if drained > MAX_DRAIN {
                 break;
             }
         }
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// A byte a second, so many times.
+    fn dripping(bytes: usize) -> Body {
+        Body::from_stream(futures_util::stream::unfold(bytes, async |left| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let left = left.checked_sub(1)?;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), left))
+        }))
+    }
+
+    async fn taken(least_rate: u64) -> Result<usize, Broken> {
+        let limits = Limits {
+            least_rate,
+            ..Limits::default()
+        };
+        let (mut body, mut pace) = (dripping(1000), pace(&limits));
+        let mut taken = 0;
+        while let Some(piece) = next(&mut body, &mut pace).await? {
+            taken += piece.len();
+        }
+        Ok(taken)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_given_up_beneath_the_least_rate() {
+        assert_eq!(taken(0).await, Ok(1000));
+        assert_eq!(taken(1).await, Ok(1000));
+        assert_eq!(taken(2).await, Err(Broken::Slow));
+    }
 }

@@ -116,6 +116,40 @@ async fn a_download_that_nobody_takes_is_cut_and_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn an_upload_that_drips_is_refused() {
+    let drip = async |least_rate| {
+        let (server, client) = start_within(|limits| {
+            limits.idle_time = Duration::from_millis(500);
+            limits.least_rate = least_rate;
+        })
+        .await;
+        let id = client.create("c").await;
+        let url = client.upload_url(&id, "/f").await;
+        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+        let target = raw::target(&url);
+        let head = format!("PUT {target} HTTP/1.1\r\nhost: x\r\ncontent-length: 40\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (mut answer, mut writing) = stream.split();
+        let dripped = async {
+            for _ in 0..40 {
+                // Once it is refused nobody need take it.
+                let _ = writing.write_all(b"x").await;
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        let mut status = [0; 12];
+        let (_, read) = tokio::join!(dripped, answer.read_exact(&mut status));
+        read.unwrap();
+        (
+            String::from_utf8_lossy(&status).into_owned(),
+            client.list(&id, "/").await.1,
+        )
+    };
+    assert_eq!(drip(0).await, ("HTTP/1.1 200".to_owned(), 1));
+    assert_eq!(drip(1000).await, ("HTTP/1.1 408".to_owned(), 0));
+}
+
+#[tokio::test]
 async fn a_tenant_has_so_many_requests_under_way_and_others_have_theirs() {
     let (server, client) = start_within(|limits| limits.tenant_requests = 1).await;
     let id = client.create("c").await;

@@ -123,11 +123,12 @@ async fn receive(
     length: u64,
     digest: Option<[u8; 16]>,
 ) -> Result<(), ObjectFailure> {
-    while let Some(bytes) = body::next(body, app.limits.idle_time)
+    let mut pace = body::pace(&app.limits);
+    while let Some(bytes) = body::next(body, &mut pace)
         .await
         .map_err(|broken| match broken {
             Broken::Cut => ObjectFailure::incomplete(),
-            Broken::Idle => ObjectFailure::timeout(),
+            Broken::Slow => ObjectFailure::timeout(),
         })?
     {
         // Hyper ends a body where its length does; what is gathered in memory does not rest on that alone.
