@@ -10,6 +10,7 @@ mod presigned;
 mod readme;
 mod restart;
 mod retries;
+mod schema;
 mod scripted;
 mod secrets;
 mod settings;

@@ -6,6 +6,8 @@ use agbcloud::{Agb, ContextId, Files, RetryPolicy};
 use agbcloud_server::{ManualClock, Server, ServerBuilder};
 use serde_json::Value;
 
+use crate::schema;
+
 pub(crate) const KEY: &str = "test-key-0123456789";
 
 /// A service in memory, and the SDK with a key of it.
@@ -107,6 +109,7 @@ pub(crate) async fn call(
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
+    schema::check(method, path_and_query, status, &body);
     Answer {
         status,
         headers,
