@@ -4,7 +4,8 @@
 //! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
 //! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
 //! drive the service and `schemathesis` requests made from the specification, `browser` opens hostile files in
-//! Chromium, `crash` kills the service under writers, `transfers` measures what moves files side by side.
+//! Chromium, `crash` kills the service under writers, `scale` measures calls to one that holds much and `transfers` what moves
+//! files, side by side.
 
 mod browser;
 mod cargo;
@@ -15,6 +16,7 @@ mod failure;
 mod generate;
 mod interop;
 mod msrv;
+mod scale;
 mod schemathesis;
 #[cfg(test)]
 mod scratch;
@@ -73,6 +75,16 @@ enum Chore {
         #[arg(long, default_value = "strict")]
         durability: String,
     },
+    /// Measure calls to an `agb serve` that holds much against one that holds next to nothing
+    Scale {
+        #[arg(long, default_value_t = 100_000)]
+        contexts: usize,
+        /// In one of them
+        #[arg(long, default_value_t = 1_000_000)]
+        files: usize,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// Measure transfers by the SDK, curl, a bare loop and the official Python SDK side by side
     #[command(disable_help_flag = true)]
     Transfers {
@@ -98,6 +110,11 @@ fn main() -> ExitCode {
             seed,
             durability,
         } => crash::run(&root, rounds, seed, &durability),
+        Chore::Scale {
+            contexts,
+            files,
+            rounds,
+        } => scale::run(&root, contexts, files, rounds),
         Chore::Transfers { arguments } => transfers::run(&root, &arguments),
     };
     match done {

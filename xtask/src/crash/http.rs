@@ -37,9 +37,14 @@ impl Connection {
 
     /// A control call; gives its status and the whole envelope.
     pub(crate) fn call(&mut self, method: &str, target: &str) -> io::Result<(u16, Value)> {
-        let answer = self.send(method, &format!("/sdk/{target}"), true, &[])?;
+        let answer = self.ask(method, target)?;
         let envelope = serde_json::from_slice(&answer.body).map_err(io::Error::other)?;
         Ok((answer.status, envelope))
+    }
+
+    /// A control call; gives its answer as it came.
+    pub(crate) fn ask(&mut self, method: &str, target: &str) -> io::Result<Answer> {
+        self.send(method, &format!("/sdk/{target}"), true, &[])
     }
 
     /// A transfer by a presigned URL.

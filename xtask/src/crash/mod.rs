@@ -100,7 +100,7 @@ pub(crate) fn crash(
 /// Lets all writers work, and kills the service under their hands.
 fn write_until_killed(
     writers: &mut [Writer],
-    service: Service,
+    mut service: Service,
     instant: Duration,
 ) -> Result<(), String> {
     let endpoint = service.endpoint().to_owned();

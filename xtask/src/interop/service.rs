@@ -71,8 +71,13 @@ impl Service {
         drop(self);
     }
 
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it at this instant, by SIGKILL.
-    pub(crate) fn kill(mut self) {
+    pub(crate) fn kill(&mut self) {
         // Where it can't be killed it has ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
