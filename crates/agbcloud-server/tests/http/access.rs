@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agbcloud_server::{ManualClock, Server};
 use reqwest::Method;
+use tokio::io::AsyncWriteExt;
 
 use crate::client::{Client, start, start_at, start_with};
 use crate::raw;
@@ -161,6 +162,22 @@ async fn a_url_is_good_to_its_last_second_by_the_clock_of_the_server() {
         let (status, _) = send(&server, method.as_str(), raw::target(url), &dated).await;
         assert_eq!(status, 403);
     }
+}
+
+#[tokio::test]
+async fn a_transfer_that_has_begun_is_not_cut_when_its_url_expires() {
+    let clock = ManualClock::starting_now();
+    let (server, client) = start_at(&clock).await;
+    let id = client.create("c").await;
+    let url = client.upload_url(&id, "/f").await;
+    let mut stream = raw::begin_upload(server.local_addr(), &url, 5).await;
+    stream.write_all(b"he").await.unwrap();
+    clock.advance(Duration::from_secs(3600));
+    assert_eq!(client.put(&url, "other").await.status(), 403);
+    stream.write_all(b"llo").await.unwrap();
+    let (status, text) = raw::read(&mut stream).await;
+    assert_eq!(status, 200, "{text}");
+    assert_eq!(client.download(&id, "/f").await, b"hello");
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use agbcloud_server::{Server, StartError};
+use agbcloud_server::{Limits, Server, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{Client, start};
+use crate::client::{Client, start, start_in, start_with};
 use crate::raw;
 
 #[tokio::test]
@@ -73,16 +73,7 @@ async fn a_shutdown_lets_a_request_end() {
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
     let address = server.local_addr();
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n",
-        raw::target(&url)
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // The leave to go on shows that the server has taken the request up.
-    let mut leave = [0; 25];
-    stream.read_exact(&mut leave).await.unwrap();
-    assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
+    let mut stream = raw::begin_upload(address, &url, 5).await;
     stream.write_all(b"he").await.unwrap();
     let stopping = tokio::spawn(server.shutdown());
     let closed = async { while TcpStream::connect(address).await.is_ok() {} };
@@ -96,6 +87,28 @@ async fn a_shutdown_lets_a_request_end() {
         .await
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_cuts_what_does_not_end_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut limits = Limits::default();
+    limits.drain_time = Duration::from_millis(100);
+    let builder = Server::builder().data_dir(folder.path()).limits(limits);
+    let (server, client) = start_with(builder).await;
+    let id = client.create("c").await;
+    let url = client.upload_url(&id, "/f").await;
+    let mut stream = raw::begin_upload(server.local_addr(), &url, 5).await;
+    stream.write_all(b"he").await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), server.shutdown())
+        .await
+        .expect("it waits for nobody for ever");
+    // Reset or closed, but not answered.
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert_eq!(answer, b"");
+    let (_server, client) = start_in(folder.path()).await;
+    assert_eq!(client.list(&id, "/").await, (vec![], 0));
 }
 
 #[tokio::test]

@@ -157,14 +157,7 @@ async fn a_tenant_has_so_many_requests_under_way_and_others_have_theirs() {
         client.upload_url(&id, "/one").await,
         client.upload_url(&id, "/two").await,
     );
-    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
-    let head = format!(
-        "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n",
-        raw::target(&one)
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    let mut leave = [0; 25];
-    stream.read_exact(&mut leave).await.unwrap();
+    let mut stream = raw::begin_upload(server.local_addr(), &one, 5).await;
 
     let refused = client.call("ListContexts", "").await;
     refused.assert_failure(429, "Throttling", "one is under way");

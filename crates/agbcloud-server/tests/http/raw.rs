@@ -1,5 +1,6 @@
 //! Requests that no client library would send, written to the socket byte by byte.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use agbcloud_server::Server;
@@ -12,6 +13,20 @@ pub(crate) async fn exchange(server: &Server, request: &[u8]) -> (u16, String) {
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(request).await;
     read(&mut stream).await
+}
+
+/// Begins an upload, and returns once the server has taken it up; the body is still to be sent.
+pub(crate) async fn begin_upload(server: SocketAddr, url: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let target = target(url);
+    let head = format!(
+        "PUT {target} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut leave = [0; 25];
+    stream.read_exact(&mut leave).await.unwrap();
+    assert_eq!(&leave, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
 }
 
 pub(crate) async fn read(stream: &mut TcpStream) -> (u16, String) {
