@@ -79,6 +79,9 @@ fn measure(
     round: usize,
     table: &mut Table,
 ) -> Result<(), Failure> {
+    for side in [&mut *small, &mut *large] {
+        side.reconnect().map_err(broken)?;
+    }
     for job in Job::ALL {
         let mut times = [Vec::new(), Vec::new()];
         for call in 0..CALLS {

@@ -117,10 +117,18 @@ impl Side {
         let main = self.main.clone();
         self.in_parallel(files, |connection, n| put(connection, &main, &file(n)))?;
         for round in 0..rounds {
+            self.reconnect()?;
             let id = create(&mut self.connection, &to_clear(round))?;
             self.in_parallel(cleared, |connection, n| put(connection, &id, &file(n)))?;
         }
+        self.reconnect()?;
         self.middle = self.token_after(contexts / 2)?;
+        Ok(())
+    }
+
+    /// The service has closed a connection that nobody used for half a minute.
+    pub(super) fn reconnect(&mut self) -> io::Result<()> {
+        self.connection = Connection::open(self.service.endpoint(), KEY)?;
         Ok(())
     }
 
@@ -220,6 +228,7 @@ impl Side {
 
     /// Clears the context of this round: how long it takes until the answer, and until it is available again.
     pub(super) fn clear(&mut self, round: usize) -> io::Result<(Duration, Duration)> {
+        self.reconnect()?;
         let id = create(&mut self.connection, &to_clear(round))?;
         let start = Instant::now();
         let (status, answer) = self
@@ -246,7 +255,7 @@ impl Side {
         let start = Instant::now();
         self.service = launch(&self.program, &self.folder)?;
         let took = start.elapsed();
-        self.connection = Connection::open(self.service.endpoint(), KEY).map_err(super::broken)?;
+        self.reconnect().map_err(super::broken)?;
         Ok(took)
     }
 
