@@ -4,8 +4,8 @@
 //! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
 //! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
 //! drive the service and `schemathesis` requests made from the specification, `browser` opens hostile files in
-//! Chromium, `crash` kills the service under writers, `scale` measures calls to one that holds much and `transfers` what moves
-//! files, side by side.
+//! Chromium, `crash` kills the service under writers, `scale` measures calls to one that holds much and
+//! `transfers` what moves files, side by side.
 
 mod browser;
 mod cargo;

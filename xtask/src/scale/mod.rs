@@ -47,8 +47,7 @@ pub(crate) fn run(
         files,
         cleared: files.div_ceil(10),
     };
-    let mut sides = Vec::new();
-    for (name, size) in [("small", SMALL), ("large", large)] {
+    let filled = |name, size: Size| {
         let start = Instant::now();
         let mut side = Side::start(&program, &scratch.path().join(name), size)?;
         side.fill(rounds).map_err(broken)?;
@@ -59,14 +58,13 @@ pub(crate) fn run(
             size.cleared,
             start.elapsed().as_secs_f64()
         );
-        sides.push(side);
-    }
-    let [small, large] = &mut sides[..] else {
-        unreachable!("two were made")
+        Ok::<_, Failure>(side)
     };
+    let mut small = filled("small", SMALL)?;
+    let mut large = filled("large", large)?;
     let mut table = Table::default();
     for round in 0..rounds {
-        measure(small, large, round, &mut table)?;
+        measure(&mut small, &mut large, round, &mut table)?;
     }
     print!("{table}");
     Ok(())
