@@ -46,6 +46,8 @@ pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct AgbBuilder {
     api_key: Option<ApiKey>,
     endpoint: Option<String>,
+    fallback_api_key: Option<ApiKey>,
+    fallback_endpoint: Option<String>,
     timeout: Option<Duration>,
     stall_timeout: Option<Duration>,
     retry: RetryPolicy,
@@ -64,6 +66,20 @@ impl AgbBuilder {
     /// The service's base URL. Without a scheme it means `https://`.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// The API key where neither code nor environment nor `.env` has one: a profile of a program's own, say.
+    ///
+    /// It is not used with an endpoint of a `.env` file: whoever can put a file into the working directory would be sent it.
+    pub fn fallback_api_key(mut self, key: impl Into<String>) -> Self {
+        self.fallback_api_key = Some(ApiKey::new(key.into()));
+        self
+    }
+
+    /// The endpoint where neither code nor environment nor `.env` names one, before [`DEFAULT_ENDPOINT`].
+    pub fn fallback_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.fallback_endpoint = Some(endpoint.into());
         self
     }
 
@@ -101,9 +117,21 @@ impl AgbBuilder {
         let api_key = match self.api_key {
             Some(key) => key,
             None if self.stub.is_some() => ApiKey::new("stub".to_owned()),
-            None => ApiKey::new(sources.find("AGB_API_KEY").ok_or_else(|| no_key(sources))?),
+            None => match (sources.find("AGB_API_KEY"), self.fallback_api_key) {
+                (Some(key), _) => ApiKey::new(key),
+                (None, Some(_))
+                    if self.endpoint.is_none() && sources.is_of_dotenv("AGB_ENDPOINT") =>
+                {
+                    return Err(wrong(
+                        "the endpoint is that of a .env file, and the API key is not: set both in one place",
+                    ));
+                }
+                (None, Some(key)) => key,
+                (None, None) => return Err(no_key(sources)),
+            },
         };
         let given = self.endpoint.or_else(|| sources.find("AGB_ENDPOINT"));
+        let given = given.or(self.fallback_endpoint);
         let timeout = match self.timeout {
             Some(timeout) => timeout,
             None => sources
@@ -169,6 +197,24 @@ mod tests {
 
     fn settle(builder: AgbBuilder, process: &[(&str, &str)], dotenv: &str) -> Result<Settings> {
         builder.settle(&Sources::given(process, dotenv))
+    }
+
+    #[test]
+    fn a_fallback_comes_after_dotenv_and_its_key_does_not_go_where_a_dotenv_says() {
+        let builder = || {
+            let builder = AgbBuilder::default().fallback_api_key("from-profile");
+            builder.fallback_endpoint("profile.example")
+        };
+        let settled = settle(builder(), &[], "").unwrap();
+        assert_eq!(settled.endpoint.url, "https://profile.example");
+        let both = "AGB_API_KEY=from-file\nAGB_ENDPOINT=file.example\n";
+        let settled = settle(builder(), &[], both).unwrap();
+        assert_eq!(settled.endpoint.url, "https://file.example");
+        let trap = "AGB_ENDPOINT=file.example\n";
+        let error = settle(builder(), &[], trap).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(settle(builder().endpoint("code.example"), &[], trap).is_ok());
+        assert!(settle(builder(), &[("AGB_ENDPOINT", "env.example")], trap).is_ok());
     }
 
     #[test]

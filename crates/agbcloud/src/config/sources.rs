@@ -10,6 +10,11 @@ pub(super) struct Sources {
     damaged_line: Option<usize>,
 }
 
+fn filled(values: &HashMap<String, String>, name: &str) -> Option<String> {
+    let value = values.get(name)?;
+    Some(value.clone()).filter(|value| !value.trim().is_empty())
+}
+
 const NAMES: [&str; 3] = ["AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS"];
 
 impl Sources {
@@ -29,13 +34,12 @@ impl Sources {
 
     /// The first filled value of a setting.
     pub(super) fn find(&self, name: &str) -> Option<String> {
-        let filled = |values: &HashMap<String, String>| {
-            values
-                .get(name)
-                .filter(|value| !value.trim().is_empty())
-                .cloned()
-        };
-        filled(&self.process).or_else(|| filled(&self.dotenv))
+        filled(&self.process, name).or_else(|| filled(&self.dotenv, name))
+    }
+
+    /// Whether a setting is found in `.env`.
+    pub(super) fn is_of_dotenv(&self, name: &str) -> bool {
+        filled(&self.process, name).is_none() && filled(&self.dotenv, name).is_some()
     }
 
     /// Number of the first line of `.env` that is no setting. Its text is not told: a key could be in it.
