@@ -2,16 +2,59 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::{
+    CatArguments, CompletionArguments, ContextCommand, DiffArguments, DoctorArguments, DuArguments,
+    GetArguments, LsArguments, ManArguments, PutArguments, RmArguments, StatArguments,
+    SyncArguments, TreeArguments, UrlCommand, With,
+};
+
 /// AGB Cloud contexts: named, persistent storage for AI-agent sandboxes.
+///
+/// Files are addressed as NAME:/path, where NAME is the name or the id of a context.
 #[derive(Debug, Parser)]
-#[command(name = "agb", version, max_term_width = 100)]
+#[command(name = "agb", version, max_term_width = 100, after_help = EXIT)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+const EXIT: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 some files failed, 6 conflict,
+7 service unavailable, 8 timed out, 9 stopped by a safety limit, 10 differences, 130 interrupted.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make, list, rename, clear and delete contexts
+    #[command(visible_alias = "ctx", subcommand)]
+    Context(ContextCommand),
+    /// List files
+    Ls(With<LsArguments>),
+    /// Show folders and files as a tree
+    Tree(With<TreeArguments>),
+    /// Sum up the sizes of what is in a folder
+    Du(With<DuArguments>),
+    /// Write files to stdout
+    Cat(With<CatArguments>),
+    /// Show one file or folder
+    Stat(With<StatArguments>),
+    /// Fetch a file or folder
+    Get(With<GetArguments>),
+    /// Send a file or folder
+    Put(With<PutArguments>),
+    /// Delete files
+    Rm(With<RmArguments>),
+    /// Make a folder like another: one of this machine, one of a context
+    ///
+    /// What differs by size or time moves. What was moved is remembered, so that files with new times and old contents (after
+    /// a fresh checkout) do not move, and what was changed in DST since is a conflict and not lost.
+    Sync(With<SyncArguments>),
+    /// Show what sync would do; ends with 10 if that is anything
+    Diff(With<DiffArguments>),
+    /// Print presigned URLs
+    #[command(subcommand)]
+    Url(UrlCommand),
+    /// Look for what is wrong with settings, network, clock and key
+    Doctor(With<DoctorArguments>),
     /// Run a context service on this machine
     ///
     /// Prints `listening on http://…` when it is ready. Ctrl-C or SIGTERM ends it: no new connection is taken,
@@ -22,6 +65,12 @@ pub(crate) enum Command {
     ///
     /// Without an endpoint it starts a service of its own on a free port, in a temporary folder.
     Demo(DemoArguments),
+    /// Print what makes a shell complete commands and names: source <(agb completion bash)
+    Completion(CompletionArguments),
+    /// Print the manual, or write its pages into a folder
+    Man(ManArguments),
+    /// Print the schema of what --json prints
+    Schema,
 }
 
 #[derive(Debug, Args)]

@@ -2,27 +2,74 @@
 
 use std::{error::Error, fmt, process::ExitCode};
 
+use agbcloud::ErrorKind;
+
 use crate::say;
+
+/// Why a command has not done what it was asked for. The numbers are the exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Code {
+    Done = 0,
+    Other = 1,
+    Usage = 2,
+    NotFound = 3,
+    NotAllowed = 4,
+    Partial = 5,
+    Conflict = 6,
+    Unavailable = 7,
+    TimedOut = 8,
+    SafetyLimit = 9,
+    Differs = 10,
+    Interrupted = 130,
+}
+
+impl Code {
+    pub(crate) fn of(error: &agbcloud::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Configuration | ErrorKind::InvalidArgument => Self::Usage,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unauthorized | ErrorKind::UrlRejected => Self::NotAllowed,
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Connection => {
+                Self::Unavailable
+            }
+            ErrorKind::Timeout | ErrorKind::ClearTimeout => Self::TimedOut,
+            ErrorKind::SafetyLimit => Self::SafetyLimit,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: u8,
+    code: Code,
     message: String,
+    hint: Option<String>,
+    request_id: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
+    /// Nothing is to be said.
+    silent: bool,
 }
 
 impl Failure {
-    /// Exit code 1.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn of(code: Code, message: impl Into<String>) -> Self {
         Self {
-            code: 1,
+            code,
             message: message.into(),
+            hint: None,
+            request_id: None,
             source: None,
+            silent: false,
         }
     }
 
-    /// Exit code 1, with a cause.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::of(Code::Other, message)
+    }
+
+    /// With a cause.
     pub(crate) fn other(
         message: impl Into<String>,
         source: impl Error + Send + Sync + 'static,
@@ -33,21 +80,28 @@ impl Failure {
         }
     }
 
-    /// Exit code 2: what was typed can't be done.
-    #[cfg(feature = "serve")]
+    /// What was typed can't be done.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::of(Code::Usage, message)
+    }
+
+    /// Ctrl-C or another signal.
+    pub(crate) fn interrupted() -> Self {
+        Self::of(Code::Interrupted, "interrupted")
+    }
+
+    /// Ends with a code, and with nothing more than has been said.
+    pub(crate) fn silent(code: Code) -> Self {
         Self {
-            code: 2,
-            ..Self::new(message)
+            silent: true,
+            ..Self::of(code, "")
         }
     }
 
-    /// Exit code 130: Ctrl-C or another signal.
-    pub(crate) fn interrupted() -> Self {
-        Self {
-            code: 130,
-            ..Self::new("interrupted")
-        }
+    /// What to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 }
 
@@ -65,13 +119,60 @@ impl Error for Failure {
 
 impl From<agbcloud::Error> for Failure {
     fn from(error: agbcloud::Error) -> Self {
+        let code = Code::of(&error);
         let message = error.to_string();
-        match error.source() {
+        let said = error.request_id().filter(|id| !message.contains(*id));
+        let (request_id, hint) = (said.map(str::to_owned), hint(&error));
+        let failure = match error.source() {
             // The SDK's message is the first line; its causes follow.
             Some(_) => Self::other(message, Causes(error)),
             None => Self::new(message),
+        };
+        Self {
+            code,
+            hint,
+            request_id,
+            ..failure
         }
     }
+}
+
+/// Adds what was being done to an error of the SDK.
+pub(crate) trait Doing<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T> Doing<T> for agbcloud::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|error| {
+            let failure = Failure::from(error);
+            Failure {
+                message: format!("can't {}: {}", what(), failure.message),
+                ..failure
+            }
+        })
+    }
+}
+
+/// What to type next.
+fn hint(error: &agbcloud::Error) -> Option<String> {
+    let hint = match error.kind() {
+        ErrorKind::Configuration if error.message().starts_with("no API key") => {
+            "export AGB_API_KEY=…, or write it into a profile: agb doctor tells where"
+        }
+        ErrorKind::Unauthorized => {
+            "agb doctor tells where the key comes from, and whether the endpoint is the right one"
+        }
+        ErrorKind::Connection | ErrorKind::InvalidResponse => "agb doctor looks for what is wrong",
+        ErrorKind::ClearTimeout => "the clear goes on: agb context wait goes on waiting",
+        ErrorKind::UrlRejected => "is the clock right? agb doctor tells",
+        ErrorKind::SafetyLimit => "look with --dry-run; if it is meant, raise --max-delete",
+        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => {
+            "try again in a while"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// An SDK error whose own line has been told.
@@ -95,11 +196,20 @@ impl Error for Causes {
 
 /// Says what went wrong and gives the exit code.
 pub(crate) fn report(failure: &Failure) -> ExitCode {
-    say::note(format_args!("error: {failure}"));
+    if failure.silent {
+        return ExitCode::from(failure.code as u8);
+    }
+    say::error(failure);
     let mut cause = failure.source();
     while let Some(error) = cause {
         say::note(format_args!("  because: {error}"));
         cause = error.source();
     }
-    ExitCode::from(failure.code)
+    if let Some(id) = &failure.request_id {
+        say::note(format_args!("  request id: {id}"));
+    }
+    if let Some(hint) = &failure.hint {
+        say::note(format_args!("  hint: {hint}"));
+    }
+    ExitCode::from(failure.code as u8)
 }

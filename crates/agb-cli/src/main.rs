@@ -1,33 +1,73 @@
 //! `agb`: the command line for AGB Cloud contexts. It parses, calls and shows; the work is the SDK's.
 
+mod address;
 mod arguments;
+mod clock;
+mod commands;
 mod demo;
 mod exit;
+mod output;
+mod progress;
 mod say;
 #[cfg(feature = "serve")]
 mod serve;
+mod settings;
 mod stop;
 
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
+use exit::Failure;
 
 fn main() -> ExitCode {
+    commands::complete();
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return exit::report(&exit::Failure::other("can't start", error)),
-    };
-    let outcome = runtime.block_on(async {
-        match arguments.command {
-            #[cfg(feature = "serve")]
-            Command::Serve(arguments) => serve::run(*arguments).await,
-            Command::Demo(arguments) => demo::run(arguments).await,
-        }
-    });
-    match outcome {
+    match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => exit::report(&failure),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let mut runtime = match &command {
+        #[cfg(feature = "serve")]
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Demo(_) => tokio::runtime::Builder::new_multi_thread(),
+        // One thread starts sooner, and is enough for what waits for a network.
+        Command::Context(_) | Command::Ls(_) | Command::Stat(_) | Command::Url(_) => {
+            tokio::runtime::Builder::new_current_thread()
+        }
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::other("can't start", error))?;
+    let outcome = runtime.block_on(Box::pin(perform(command)));
+    // A thread that reads a terminal's stdin would be waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn perform(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Context(command) => command.run().await,
+        Command::Ls(with) => with.run().await,
+        Command::Tree(with) => with.run().await,
+        Command::Du(with) => with.run().await,
+        Command::Cat(with) => with.run().await,
+        Command::Stat(with) => with.run().await,
+        Command::Get(with) => with.run().await,
+        Command::Put(with) => with.run().await,
+        Command::Rm(with) => with.run().await,
+        Command::Sync(with) => with.run().await,
+        Command::Diff(with) => with.run().await,
+        Command::Url(command) => command.run().await,
+        Command::Doctor(with) => with.run().await,
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(*arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Completion(arguments) => commands::completion(&arguments),
+        Command::Man(arguments) => commands::man(&arguments),
+        Command::Schema => commands::schema(),
     }
 }

@@ -3,12 +3,21 @@
 
 use std::{fmt::Display, io::Write};
 
+use anstyle::{AnsiColor, Style};
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
 /// A line on stdout.
 pub(crate) fn line(text: impl Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = writeln!(anstream::stdout().lock(), "{text}");
 }
 
 /// A line on stderr.
 pub(crate) fn note(text: impl Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// What went wrong.
+pub(crate) fn error(text: impl Display) {
+    note(format_args!("{BAD}error:{BAD:#} {text}"));
 }

@@ -1,13 +1,18 @@
 //! The client: the settings, the connections, and the way to everything else.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::{
     AgbBuilder, Contexts, Error, ErrorKind, Result, RetryPolicy,
     clock::Time,
     config::{Endpoint, Settings},
+    error::date,
     file::Store,
     retry::{Budget, Jitter, Retrying, Strain},
     wire::{ContextApi, RawWire},
@@ -75,6 +80,30 @@ impl Agb {
         &self.0.endpoint.url
     }
 
+    /// Asks the endpoint for anything, once and without the API key: what can be told of it when calls fail.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let probe = agb.probe().await?;
+    /// println!("it answers with HTTP {}; its clock says {:?}", probe.status, probe.date);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Connection`](crate::ErrorKind::Connection) or [`Timeout`](crate::ErrorKind::Timeout) if nothing answers.
+    pub async fn probe(&self) -> Result<Probe> {
+        let answer = self.0.store.probe(self.endpoint()).await?;
+        Ok(Probe {
+            status: answer.status().as_u16(),
+            date: date(answer.headers(), &DATE),
+        })
+    }
+
     pub(crate) fn new(mut settings: Settings) -> Result<Self> {
         let shared = match settings.stub.take() {
             Some(stub) => Shared::new(stub.0, Some(settings.timeout), settings)?,
@@ -123,6 +152,16 @@ impl Agb {
     }
 }
 
+/// What an endpoint has answered: see [`Agb::probe`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Probe {
+    /// The HTTP status. Any shows that something is there.
+    pub status: u16,
+    /// What its clock says, to the second, where it tells that.
+    pub date: Option<SystemTime>,
+}
+
 impl Shared {
     fn new(
         api: Arc<dyn ContextApi>,
@@ -131,7 +170,7 @@ impl Shared {
     ) -> Result<Self> {
         Ok(Self {
             api,
-            store: Store::new(settings.time.clone(), settings.stall_timeout)?,
+            store: Store::new(settings.time.clone(), settings.stall_timeout),
             time: settings.time,
             timeout,
             retry: settings.retry,

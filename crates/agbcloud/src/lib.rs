@@ -29,7 +29,7 @@ pub use clear::{
     Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
     DEFAULT_POLL_INTERVAL,
 };
-pub use client::Agb;
+pub use client::{Agb, Probe};
 pub use config::{AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT};
 pub use context::{
     Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use agbcloud_api::BodyFault;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
 use super::{Error, ErrorKind, redact, snippet};
@@ -340,14 +340,17 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
         // What can't be counted is very long too.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
+    let wait = date(headers, &RETRY_AFTER)?.duration_since(now);
+    Some(wait.unwrap_or_default())
+}
+
+/// A header that is an HTTP date.
+pub(crate) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    let value = headers.get(name)?.to_str().ok()?.trim();
     let date = jiff::fmt::rfc2822::DateTimeParser::new()
         .relaxed_weekday(true)
-        .parse_timestamp(value)
-        .ok()?;
-    SystemTime::from(date)
-        .duration_since(now)
-        .ok()
-        .or(Some(Duration::ZERO))
+        .parse_timestamp(value);
+    date.ok().map(SystemTime::from)
 }
 
 #[cfg(test)]

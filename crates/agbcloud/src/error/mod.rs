@@ -7,7 +7,7 @@ mod text;
 
 use std::{fmt, time::Duration};
 
-pub(crate) use classify::{Reading, StoreRefusal, Verdict, request_id};
+pub(crate) use classify::{Reading, StoreRefusal, Verdict, date, request_id};
 pub use kind::ErrorKind;
 pub use operation::Operation;
 

@@ -1,6 +1,6 @@
 //! The client of presigned URLs: no credentials, no redirects, and errors that show no signature.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use reqwest::{
     Response, StatusCode, Url,
@@ -33,25 +33,39 @@ pub(super) struct Ask {
 
 /// Sends to presigned URLs.
 pub(crate) struct Store {
-    client: reqwest::Client,
+    /// Made when it is first used: reading the system's certificates takes longer than a call.
+    client: OnceLock<reqwest::Client>,
     time: Time,
     stall: Duration,
 }
 
 impl Store {
-    pub(crate) fn new(time: Time, stall: Duration) -> Result<Self> {
-        reqwest::Client::builder()
+    pub(crate) fn new(time: Time, stall: Duration) -> Self {
+        Self {
+            client: OnceLock::new(),
+            time,
+            stall,
+        }
+    }
+
+    fn client(&self) -> Result<&reqwest::Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = reqwest::Client::builder()
             .user_agent(AGENT)
             .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map(|client| Self {
-                client,
-                time,
-                stall,
-            })
-            .map_err(client_error)
+            .map_err(client_error)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    /// Asks for something, whatever the answer is.
+    pub(crate) async fn probe(&self, url: &str) -> Result<Response> {
+        let answer = self.pulse().watch(self.client()?.get(url).send()).await?;
+        answer.map_err(Error::from_transport)
     }
 
     /// Watches one request.
@@ -69,7 +83,7 @@ impl Store {
     ) -> Result<Response> {
         let url = url.parsed();
         let span = trace::presigned(Operation::Upload, url);
-        let request = self.client.put(url.clone());
+        let request = self.client()?.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
         trace::told(self.send(request, url), span).await
     }
@@ -77,7 +91,7 @@ impl Store {
     pub(super) async fn get(&self, url: &PresignedUrl, ask: &Ask) -> Result<Response> {
         let url = url.parsed();
         let span = trace::presigned(Operation::Download, url);
-        let mut request = self.client.get(url.clone());
+        let mut request = self.client()?.get(url.clone());
         if let Some(range) = &ask.range {
             request = request.header(RANGE, range);
         }

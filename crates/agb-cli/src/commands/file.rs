@@ -1,0 +1,208 @@
+//! `agb cat`, `agb stat` and `agb rm`: files of a context.
+
+use agbcloud::{DownloadTarget, FileEntry, Files, FolderPath};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use super::{Run, Session, ask, complete, context::is_missing, find};
+use crate::{
+    address::Remote,
+    exit::{Code, Doing, Failure},
+    output::{
+        self, Reader,
+        schema::{DoneRow, EntryRow},
+    },
+    say,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct CatArguments {
+    /// Files: NAME:/path
+    #[arg(value_name = "NAME:/PATH", required = true, add = ArgValueCompleter::new(complete::addresses))]
+    addresses: Vec<Remote>,
+}
+
+impl Run for CatArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let agb = session.connect()?;
+        for address in &self.addresses {
+            let files = find::files(&agb, address).await?;
+            to_stdout(&files, address).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes a file to stdout. A reader that has had enough ends the command, and that is no failure.
+pub(super) async fn to_stdout(files: &Files, address: &Remote) -> Result<(), Failure> {
+    let target = DownloadTarget::writer(tokio::io::stdout());
+    let written = files.download(address.path.as_str(), target).await;
+    match written {
+        Err(error) if is_broken_pipe(&error) => Err(Failure::silent(Code::Done)),
+        written => written.map(|_| ()).doing(|| format!("read {address}")),
+    }
+}
+
+fn is_broken_pipe(error: &agbcloud::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatArguments {
+    /// File or folder: NAME:/path
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(complete::addresses))]
+    address: Remote,
+}
+
+impl Run for StatArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let files = find::files(&session.connect()?, &self.address).await?;
+        let entry = entry(&files, &self.address).await?;
+        output::show(&session.look, &EntryRow::from(entry))
+    }
+}
+
+/// The entry of a file or folder: its folder is listed, since nothing else tells of one alone.
+pub(super) async fn entry(files: &Files, address: &Remote) -> Result<FileEntry, Failure> {
+    let path = address.bare();
+    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    let folder = FolderPath::new(if folder.is_empty() { "/" } else { folder })?;
+    let mut listed = files.list().under(folder).prefetch(true).by_item();
+    while let Some(entry) = listed.next().await {
+        let entry = entry.doing(|| format!("look for {address}"))?;
+        if entry.path.trim_end_matches('/') == path {
+            return Ok(entry);
+        }
+    }
+    let failure = Failure::of(Code::NotFound, format!("there is no {address}"));
+    let parent = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
+    Err(failure.hint(format!("agb ls '{}'", address.at(&format!("{parent}/")))))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RmArguments {
+    /// Files, or with -r folders: NAME:/path
+    #[arg(value_name = "NAME:/PATH", required = true, add = ArgValueCompleter::new(complete::addresses))]
+    addresses: Vec<Remote>,
+    /// Delete folders with all that is in them
+    #[arg(long, short)]
+    recursive: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// What is not there is no failure
+    #[arg(long, short)]
+    force: bool,
+}
+
+impl Run for RmArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let agb = session.connect()?;
+        if self.recursive {
+            let shown: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+            let what = format!("this deletes {} with all that is in it", shown.join(", "));
+            ask::before(&what, None, self.yes)?;
+        }
+        let mut failed = 0;
+        for address in &self.addresses {
+            let files = find::files(&agb, address).await?;
+            if self.recursive {
+                failed += self.delete_below(session, &files, address).await?;
+            } else {
+                self.delete(session, &files, address).await?;
+            }
+        }
+        match failed {
+            0 => Ok(()),
+            failed => Err(Failure::of(
+                Code::Partial,
+                format!("{failed} files are left"),
+            )),
+        }
+    }
+}
+
+impl RmArguments {
+    async fn delete(
+        &self,
+        session: &Session,
+        files: &Files,
+        address: &Remote,
+    ) -> Result<(), Failure> {
+        if address.is_folder() {
+            let failure = Failure::usage(format!("{address} is a folder"));
+            return Err(failure.hint(format!("agb rm -r '{address}'")));
+        }
+        let deleted = files
+            .delete(address.path.as_str())
+            .missing_ok(self.force)
+            .await;
+        if deleted.as_ref().is_err_and(is_missing) && has_anything(files, address).await {
+            let failure = Failure::usage(format!("{address} is a folder"));
+            return Err(failure.hint(format!("agb rm -r '{address}'")));
+        }
+        deleted.doing(|| format!("delete {address}"))?;
+        told(session, address)
+    }
+
+    /// Deletes a file of this name, and all that is below it. Gives how many could not be.
+    async fn delete_below(
+        &self,
+        session: &Session,
+        files: &Files,
+        address: &Remote,
+    ) -> Result<u64, Failure> {
+        let mut walk = files.list().under(address.bare()).prefetch(true).walk();
+        let mut paths = Vec::new();
+        while let Some(entry) = walk.next().await {
+            let entry = entry.doing(|| format!("list {address}"))?;
+            if !entry.is_folder() {
+                paths.push(entry.path);
+            }
+        }
+        if paths.is_empty() && address.bare() != "/" {
+            let deleted = files.delete(address.bare()).missing_ok(self.force).await;
+            deleted.doing(|| format!("delete {address}"))?;
+            return told(session, address).map(|()| 0);
+        }
+        let mut failed = 0;
+        for path in paths {
+            let address = address.at(&path);
+            match files.delete(path.as_str()).missing_ok(true).await {
+                Ok(_) => told(session, &address)?,
+                Err(error) if Code::of(&error) == Code::NotAllowed => {
+                    return Err(error).doing(|| format!("delete {address}"));
+                }
+                Err(error) => {
+                    failed += 1;
+                    say::note(format_args!("can't delete {address}: {error}"));
+                }
+            }
+        }
+        Ok(failed)
+    }
+}
+
+async fn has_anything(files: &Files, address: &Remote) -> bool {
+    let mut listed = files.list().under(address.bare()).page_size(1).by_item();
+    matches!(listed.next().await, Some(Ok(_)))
+}
+
+fn told(session: &Session, address: &Remote) -> Result<(), Failure> {
+    let row = DoneRow {
+        name: address.to_string(),
+        done: "deleted",
+    };
+    match session.look.reader() {
+        Reader::Terse => Ok(()),
+        _ => output::done(&session.look, &row, &format!("{address} is deleted")),
+    }
+}

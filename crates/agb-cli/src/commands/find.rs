@@ -1,0 +1,91 @@
+//! The context that is named.
+
+use agbcloud::{Agb, Context, ContextId, ErrorKind, Files};
+
+use crate::{
+    address::Remote,
+    exit::{Code, Doing, Failure},
+    say,
+};
+
+/// How the ids of the service begin.
+const ID: &str = "SdkCtx-";
+
+/// Names that are proposed where there is none of the name that was typed.
+const PROPOSED: usize = 5;
+
+/// The context of this id, or else of this name.
+pub(super) async fn context(agb: &Agb, name: &str) -> Result<Context, Failure> {
+    let contexts = agb.contexts();
+    let looking = || format!("look for the context {name:?}");
+    // One call is enough for what does not look like the other; an id wins.
+    let by_id = async || match ContextId::new(name) {
+        Ok(id) => Some(contexts.get(&id).await),
+        Err(_) => None,
+    };
+    let looks_like_id = name.starts_with(ID);
+    if looks_like_id {
+        match by_id().await {
+            Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).doing(looking);
+            }
+            Some(Ok(context)) => {
+                say_if_named_too(agb, &context, name).await;
+                return Ok(context.into_inner());
+            }
+            _ => {}
+        }
+    }
+    match contexts.get_by_name(name).await {
+        Ok(context) => return Ok(context.into_inner()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).doing(looking),
+    }
+    if !looks_like_id && let Some(Ok(context)) = by_id().await {
+        return Ok(context.into_inner());
+    }
+    let failure = Failure::of(Code::NotFound, format!("there is no context {name:?}"));
+    Err(failure.hint(proposal(agb, name).await))
+}
+
+/// The files of a context that is named.
+pub(super) async fn files(agb: &Agb, remote: &Remote) -> Result<Files, Failure> {
+    let context = context(agb, &remote.context).await?;
+    Ok(agb.contexts().files(&context.id))
+}
+
+async fn say_if_named_too(agb: &Agb, context: &Context, name: &str) {
+    if let Ok(other) = agb.contexts().get_by_name(name).await
+        && other.id != context.id
+    {
+        say::note(format_args!(
+            "note: {name} is the id of {:?} and the name of {}; the id was taken",
+            context.name, other.id
+        ));
+    }
+}
+
+async fn proposal(agb: &Agb, name: &str) -> String {
+    let wanted = name.to_lowercase();
+    let mut listed = agb
+        .contexts()
+        .list()
+        .page_size(agbcloud::MAX_PAGE_SIZE)
+        .by_item();
+    let mut alike = Vec::new();
+    while let Some(Ok(context)) = listed.next().await {
+        let there = context.name.to_lowercase();
+        if there.contains(&wanted) || wanted.contains(&there) {
+            alike.push(context.name);
+        }
+        if alike.len() == PROPOSED {
+            break;
+        }
+    }
+    match alike.is_empty() {
+        true => format!(
+            "agb context list shows those that there are; agb context create '{name}' makes it"
+        ),
+        false => format!("there are {}", alike.join(", ")),
+    }
+}

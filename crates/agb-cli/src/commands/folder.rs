@@ -1,0 +1,155 @@
+//! Doing what a plan says, with progress, and telling what came of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use agbcloud::{Change, SyncDir, SyncPlan, SyncReport};
+
+use super::Session;
+use crate::{
+    exit::{Code, Failure},
+    output::{self, Reader, bytes, schema::MovedRow},
+    progress::{Moving, Waiting},
+    say,
+    stop::Stop,
+};
+
+/// Files that are named of those that failed for the same reason.
+const NAMED: usize = 3;
+
+/// Looks at both sides.
+pub(super) async fn planned(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
+    let waiting = Waiting::begin(&session.look, "comparing".to_owned());
+    let plan = until_stopped(async { Ok(sync.plan().await?) }).await;
+    waiting.end();
+    plan
+}
+
+/// Does it, and tells what came of it.
+pub(super) async fn run(
+    session: &Session,
+    what: &'static str,
+    sync: SyncDir,
+) -> Result<(), Failure> {
+    // Counted first, so that it can be told how far it has come.
+    let told = Arc::new(OnceLock::<Moving>::new());
+    let listener = told.clone();
+    let sync = sync.on_file(move |outcome| {
+        if let Some(moving) = listener.get() {
+            moving.file(outcome.size.unwrap_or(0));
+        }
+    });
+    let plan = planned(session, sync).await?;
+    let files = plan.changes().len() as u64;
+    let moving = Moving::begin(&session.look, what, files, plan.bytes());
+    let moving = told.get_or_init(|| moving);
+    let report = until_stopped(async { Ok(plan.run().await?) }).await;
+    moving.end();
+    ended(session, &report?)
+}
+
+fn ended(session: &Session, report: &SyncReport) -> Result<(), Failure> {
+    match session.look.reader() {
+        Reader::Program => output::done(&session.look, &MovedRow::from(report), "")?,
+        Reader::Terse => {}
+        Reader::Person | Reader::Script => say::note(summary(report)),
+    }
+    tell_failures(report);
+    if report.failed > 0 {
+        let only_conflicts = report.failures.len() as u64 == report.failed
+            && report
+                .failures
+                .iter()
+                .all(|failure| Code::of(&failure.error) == Code::Conflict);
+        let held = if report.deletions_held_back {
+            "; nothing was deleted"
+        } else {
+            ""
+        };
+        let code = if only_conflicts {
+            Code::Conflict
+        } else {
+            Code::Partial
+        };
+        let failure = Failure::of(code, format!("{} files failed{held}", report.failed));
+        return Err(match only_conflicts {
+            true => failure.hint("--conflict overwrite, skip or keep-both decides"),
+            false => failure.hint("run it again: what is done is not done twice"),
+        });
+    }
+    Ok(())
+}
+
+fn summary(report: &SyncReport) -> String {
+    let mut parts = vec![format!(
+        "{} moved ({})",
+        report.transferred,
+        bytes(Some(report.bytes))
+    )];
+    for (count, what) in [
+        (report.unchanged, "the same"),
+        (report.deleted, "deleted"),
+        (report.skipped, "left out"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// One cause is told once, with the first of the files that it has hit.
+fn tell_failures(report: &SyncReport) {
+    let mut causes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for failure in &report.failures {
+        // Ids differ from file to file: they are those of the calls.
+        let cause = format!(
+            "{}: {}",
+            failure.error.kind().as_str(),
+            failure.error.message()
+        );
+        causes.entry(cause).or_default().push(&failure.path);
+    }
+    for (cause, paths) in causes {
+        let more = paths.len().saturating_sub(NAMED);
+        let named = paths[..paths.len().min(NAMED)].join(", ");
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        say::error(format_args!("{cause}: {named}{more}"));
+    }
+    if report.failed > report.failures.len() as u64 {
+        say::note(format_args!(
+            "  those are the first {}",
+            report.failures.len()
+        ));
+    }
+}
+
+/// Works until Ctrl-C. What is in the middle of something then leaves nothing half-done; a second one does not wait for that.
+pub(super) async fn until_stopped<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let stop = Stop::new()?;
+    let mut work = Box::pin(work);
+    tokio::select! {
+        result = &mut work => result,
+        () = stop.wait() => {
+            tokio::spawn(async move {
+                stop.wait().await;
+                std::process::exit(Code::Interrupted as i32);
+            });
+            drop(work);
+            Err(Failure::interrupted().hint("the same command goes on with the rest"))
+        }
+    }
+}
+
+/// How many of the changes are of this kind.
+pub(super) fn count(plan: &SyncPlan, changes: [Change; 2]) -> usize {
+    changes.map(|change| plan.count(change)).iter().sum()
+}

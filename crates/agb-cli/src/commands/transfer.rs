@@ -1,0 +1,165 @@
+//! `agb get` and `agb put`.
+
+use std::path::{Path, PathBuf};
+
+use agbcloud::{Files, UploadSource};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use super::{Run, Session, complete, file, find, folder};
+use crate::{
+    address::Remote,
+    exit::{Doing, Failure},
+    output::{self, bytes, schema::MovedRow},
+    progress::Moving,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArguments {
+    /// File, or with -r folder: NAME:/path
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(complete::addresses))]
+    from: Remote,
+    /// Where to: a file, an existing folder, or - for stdout
+    #[arg(value_name = "LOCAL", default_value = ".")]
+    to: PathBuf,
+    /// Fetch a folder with all that is in it
+    #[arg(long, short)]
+    recursive: bool,
+    /// Replace a local file
+    #[arg(long, short)]
+    force: bool,
+    /// Leave it to the system when files are on the disk: faster, and a power failure may leave empty ones
+    #[arg(long)]
+    no_fsync: bool,
+}
+
+impl Run for GetArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let files = find::files(&session.connect()?, &self.from).await?;
+        if self.to == Path::new("-") {
+            return file::to_stdout(&files, &self.from).await;
+        }
+        if self.recursive {
+            let sync = files.download_dir(self.from.bare(), &self.to);
+            return folder::run(session, "get", sync.durable(!self.no_fsync)).await;
+        }
+        if self.from.is_folder() {
+            let failure = Failure::usage(format!("{} is a folder", self.from));
+            return Err(failure.hint(format!("agb get -r '{}'", self.from)));
+        }
+        let to = match self.to.is_dir() {
+            true => self.to.join(self.from.file_name()),
+            false => self.to.clone(),
+        };
+        let moving = Moving::begin(&session.look, "get", 1, 0);
+        let told = moving.clone();
+        let download = files
+            .download(self.from.path.as_str(), &to)
+            .overwrite(self.force)
+            .durable(!self.no_fsync)
+            .on_progress(move |progress| told.at(progress));
+        let fetch = async { download.await.doing(|| format!("get {}", self.from)) };
+        let fetched = folder::until_stopped(fetch).await;
+        moving.end();
+        let fetched = fetched.map_err(|failure| match to.exists() && !self.force {
+            true => failure.hint("--force replaces it"),
+            false => failure,
+        })?;
+        one(session, fetched.bytes, &to.display().to_string())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PutArguments {
+    /// File, or with -r folder, of this machine; - is stdin
+    #[arg(value_name = "LOCAL")]
+    from: PathBuf,
+    /// Where to: NAME:/path; one that ends with a slash is a folder
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(complete::addresses))]
+    to: Remote,
+    /// Send a folder with all that is in it
+    #[arg(long, short)]
+    recursive: bool,
+    /// Do not replace a file that is there
+    #[arg(long)]
+    no_clobber: bool,
+}
+
+impl Run for PutArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let files = find::files(&session.connect()?, &self.to).await?;
+        if self.recursive {
+            return folder::run(session, "put", files.upload_dir(&self.from, self.to.bare())).await;
+        }
+        let stdin = self.from == Path::new("-");
+        if self.from.is_dir() {
+            let failure = Failure::usage(format!("{} is a folder", self.from.display()));
+            return Err(failure.hint(format!(
+                "agb put -r '{}' '{}'",
+                self.from.display(),
+                self.to
+            )));
+        }
+        let to = self.target()?;
+        if self.no_clobber && file::entry(&files, &to).await.is_ok() {
+            let message = format!("{to} is there already");
+            return Err(Failure::of(crate::exit::Code::Conflict, message));
+        }
+        let spooled = if stdin { Some(spool()?) } else { None };
+        let source = spooled.as_deref().unwrap_or(&self.from);
+        send(session, &files, source.into(), &to).await
+    }
+}
+
+impl PutArguments {
+    /// The file that is written.
+    fn target(&self) -> Result<Remote, Failure> {
+        if !self.to.is_folder() {
+            return Ok(self.to.clone());
+        }
+        let name = self.from.file_name().and_then(|name| name.to_str());
+        match name.filter(|_| self.from != Path::new("-")) {
+            Some(name) => Ok(self.to.join(name)),
+            None => Err(Failure::usage(format!("name the file: {}NAME", self.to))),
+        }
+    }
+}
+
+async fn send(
+    session: &Session,
+    files: &Files,
+    source: UploadSource,
+    to: &Remote,
+) -> Result<(), Failure> {
+    let moving = Moving::begin(&session.look, "put", 1, 0);
+    let told = moving.clone();
+    let upload = files
+        .upload(to.path.as_str(), source)
+        .on_progress(move |progress| told.at(progress));
+    let send = async { upload.await.doing(|| format!("put {to}")) };
+    let sent = folder::until_stopped(send).await;
+    moving.end();
+    one(session, sent?.bytes, &to.to_string())
+}
+
+/// All of stdin in a file: an upload has to know its length before it begins.
+fn spool() -> Result<tempfile::TempPath, Failure> {
+    let spooled = tempfile::NamedTempFile::new().and_then(|mut file| {
+        std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
+        Ok(file.into_temp_path())
+    });
+    spooled.map_err(|error| Failure::other("can't keep what comes from stdin", error))
+}
+
+fn one(session: &Session, moved: u64, to: &str) -> Result<(), Failure> {
+    let row = MovedRow {
+        transferred: 1,
+        bytes: moved,
+        ..MovedRow::default()
+    };
+    output::done(
+        &session.look,
+        &row,
+        &format!("{to}: {}", bytes(Some(moved))),
+    )
+}

@@ -1,0 +1,112 @@
+//! What is shown of what was found: columns for people, tabs for scripts, JSON for programs, names alone.
+
+mod human;
+mod rows;
+pub(crate) mod schema;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::{Args, ValueEnum};
+
+pub(crate) use human::{ago, bytes, duration, moment};
+pub(crate) use rows::{Row, Rows};
+
+use crate::exit::{Code, Failure};
+
+/// How it is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Look {
+    /// Print JSON: one document, or a line for each item of a listing. `agb schema` describes it
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+    /// Print names or ids alone, and no progress
+    #[arg(long, short)]
+    quiet: bool,
+    /// When to use colours: auto means on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Who reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Person,
+    Script,
+    Program,
+    /// A script that wants names alone.
+    Terse,
+}
+
+impl Look {
+    /// Settles colours for the whole process.
+    pub(crate) fn settle(&self) {
+        let choice = match self.color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+
+    pub(crate) fn reader(&self) -> Reader {
+        match self {
+            Self { json: true, .. } => Reader::Program,
+            Self { quiet: true, .. } => Reader::Terse,
+            _ if io::stdout().is_terminal() => Reader::Person,
+            _ => Reader::Script,
+        }
+    }
+
+    /// Whether it is told how far something has come.
+    pub(crate) fn tells_progress(&self) -> bool {
+        !self.quiet
+    }
+}
+
+/// Writes to stdout. A reader that has had enough (`agb ls … | head`) ends the command, and that is no failure.
+pub(crate) fn write(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    let written = stdout.write_all(text.as_bytes());
+    written.and_then(|()| stdout.flush()).map_err(unwritten)
+}
+
+pub(crate) fn unwritten(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::silent(Code::Done);
+    }
+    Failure::other("can't write to stdout", error)
+}
+
+/// One thing, shown as lines of names and values.
+pub(crate) fn show<R: Row>(look: &Look, row: &R) -> Result<(), Failure> {
+    write(&match look.reader() {
+        Reader::Program => rows::json(row)?,
+        Reader::Terse => format!("{}\n", row.name()),
+        Reader::Script => format!("{}\n", rows::plain(row)),
+        Reader::Person => table::card(R::HEAD, &row.pretty()),
+    })
+}
+
+/// A document that has no other form than JSON, or a sentence for people.
+pub(crate) fn done(
+    look: &Look,
+    document: &impl serde::Serialize,
+    said: &str,
+) -> Result<(), Failure> {
+    match look.reader() {
+        Reader::Program => write(&rows::json(document)?),
+        Reader::Terse => Ok(()),
+        Reader::Script | Reader::Person => {
+            crate::say::note(said);
+            Ok(())
+        }
+    }
+}

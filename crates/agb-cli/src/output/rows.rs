@@ -1,0 +1,124 @@
+//! Listings, shown as they come.
+
+use futures_util::{Stream, StreamExt};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Look, Reader,
+    table::{self, Columns},
+    write,
+};
+use crate::exit::Failure;
+
+/// Items that are shown at a time, if so many are there.
+const AT_ONCE: usize = 256;
+
+/// One line of a listing.
+pub(crate) trait Row: Serialize + JsonSchema {
+    /// Names of the columns.
+    const HEAD: &'static [&'static str];
+
+    /// Values for scripts, one for each column.
+    fn plain(&self) -> Vec<String>;
+
+    /// Values for people.
+    fn pretty(&self) -> Vec<String> {
+        self.plain()
+    }
+
+    /// What `--quiet` leaves of it.
+    fn name(&self) -> String;
+}
+
+/// A listing that is being shown.
+pub(crate) struct Rows {
+    reader: Reader,
+    columns: Columns,
+    began: bool,
+}
+
+impl Rows {
+    pub(crate) fn new(look: &Look) -> Self {
+        Self {
+            reader: look.reader(),
+            columns: Columns::default(),
+            began: false,
+        }
+    }
+
+    /// Shows items as they come: the first page at once, and no more than a page is in memory.
+    pub(crate) async fn show<R: Row>(
+        mut self,
+        items: impl Stream<Item = Result<R, Failure>>,
+    ) -> Result<u64, Failure> {
+        let mut chunks = std::pin::pin!(items.ready_chunks(AT_ONCE));
+        let mut count = 0;
+        while let Some(chunk) = chunks.next().await {
+            let mut rows = Vec::with_capacity(chunk.len());
+            let mut failed = None;
+            for item in chunk {
+                match item {
+                    Ok(row) => rows.push(row),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            count += rows.len() as u64;
+            self.write(&rows)?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        Ok(count)
+    }
+
+    pub(crate) fn write<R: Row>(&mut self, rows: &[R]) -> Result<(), Failure> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let text = match self.reader {
+            Reader::Program => rows.iter().map(json).collect::<Result<String, _>>()?,
+            Reader::Terse => rows.iter().map(|row| format!("{}\n", row.name())).collect(),
+            Reader::Script => rows.iter().map(|row| format!("{}\n", plain(row))).collect(),
+            Reader::Person => self.columns_of(rows),
+        };
+        write(&text)
+    }
+
+    fn columns_of<R: Row>(&mut self, rows: &[R]) -> String {
+        let cells: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| {
+                row.pretty()
+                    .iter()
+                    .map(|cell| table::harmless(cell))
+                    .collect()
+            })
+            .collect();
+        let mut text = String::new();
+        if !std::mem::replace(&mut self.began, true) {
+            self.columns
+                .fit(&[R::HEAD.iter().map(|name| (*name).to_owned()).collect()]);
+            self.columns.fit(&cells);
+            text = self.columns.head(R::HEAD);
+        }
+        text + &self.columns.lines(&cells, anstyle::Style::new())
+    }
+}
+
+/// Values with tabs between them, of which none has one inside.
+pub(super) fn plain(row: &impl Row) -> String {
+    let cells: Vec<String> = row
+        .plain()
+        .iter()
+        .map(|cell| table::harmless(cell))
+        .collect();
+    cells.join("\t")
+}
+
+/// A line of JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string(value);
+    let text = text.map_err(|error| Failure::other("can't write it as JSON", error))?;
+    Ok(text + "\n")
+}

@@ -1,0 +1,93 @@
+//! Columns on a terminal.
+
+use anstyle::Style;
+use unicode_width::UnicodeWidthStr;
+
+const HEAD: Style = Style::new().bold();
+const NAME: Style = Style::new().dimmed();
+
+/// What a terminal would take for a command, or for the end of a line, is shown and not sent.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars()
+        .flat_map(|char| match char {
+            char if char.is_control() => char.escape_default().collect::<Vec<_>>(),
+            char => vec![char],
+        })
+        .collect()
+}
+
+/// Columns whose widths grow with what comes.
+#[derive(Default)]
+pub(super) struct Columns {
+    widths: Vec<usize>,
+}
+
+impl Columns {
+    /// Lines of these rows, below each other with all that came before.
+    pub(super) fn lines(&mut self, rows: &[Vec<String>], style: Style) -> String {
+        for row in rows {
+            self.widths.resize(self.widths.len().max(row.len()), 0);
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        rows.iter().map(|row| self.line(row, style)).collect()
+    }
+
+    /// Makes room for these without showing them.
+    pub(super) fn fit(&mut self, rows: &[Vec<String>]) {
+        let _ = self.lines(rows, Style::new());
+    }
+
+    fn line(&self, row: &[String], style: Style) -> String {
+        let last = row.len().saturating_sub(1);
+        let cells = row.iter().zip(&self.widths).enumerate();
+        let line: String = cells
+            .map(|(at, (cell, width))| match at {
+                at if at == last => cell.clone(),
+                _ => format!("{cell}{}  ", " ".repeat(width - cell.width())),
+            })
+            .collect();
+        format!("{style}{}{style:#}\n", line.trim_end())
+    }
+
+    pub(super) fn head(&self, names: &[&str]) -> String {
+        let names: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+        self.line(&names, HEAD)
+    }
+}
+
+/// One thing: a line for each of its values.
+pub(super) fn card(names: &[&str], values: &[String]) -> String {
+    let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    let lines = names.iter().zip(values);
+    lines
+        .map(|(name, value)| {
+            let room = " ".repeat(widest - name.width());
+            format!("{NAME}{name}:{NAME:#}{room} {}\n", harmless(value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other_whatever_the_width_of_a_letter() {
+        let mut columns = Columns::default();
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        columns.fit(&[row(["name", "state", "made"])]);
+        let rows = [
+            row(["日本", "clearing", "now"]),
+            row(["a", "available", ""]),
+        ];
+        let lines = columns.lines(&rows, Style::new());
+        assert_eq!(lines, "日本  clearing   now\na     available\n");
+    }
+
+    #[test]
+    fn a_name_commands_no_terminal() {
+        assert_eq!(harmless("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+    }
+}

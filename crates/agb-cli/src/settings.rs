@@ -1,0 +1,167 @@
+//! Where the service is and by which key it is called: flags, then the environment, then `.env`, then a profile.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use agbcloud::{Agb, AgbBuilder};
+use clap::Args;
+use etcetera::{BaseStrategy, choose_base_strategy};
+use serde::Deserialize;
+
+use crate::exit::{Code, Failure};
+
+/// Which service, and how it is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Connection {
+    /// Service to use; else AGB_ENDPOINT, from the environment or .env, or that of the profile
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Profile to take the endpoint and the key from where nothing else says them
+    #[arg(long, value_name = "NAME", env = "AGB_PROFILE")]
+    pub(crate) profile: Option<String>,
+    /// Read the API key from the first line of stdin
+    #[arg(long)]
+    pub(crate) api_key_stdin: bool,
+}
+
+/// The profile of this name is used when none is named.
+const DEFAULT_PROFILE: &str = "default";
+
+/// `config.toml`: a table for each profile.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Profiles(BTreeMap<String, Profile>);
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Profile {
+    endpoint: Option<String>,
+    api_key: Option<String>,
+}
+
+impl Connection {
+    pub(crate) fn connect(&self) -> Result<Agb, Failure> {
+        Ok(self.builder()?.build()?)
+    }
+
+    pub(crate) fn builder(&self) -> Result<AgbBuilder, Failure> {
+        let mut builder = Agb::builder();
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        if self.api_key_stdin {
+            builder = builder.api_key(key_of_stdin()?);
+        }
+        let profile = self.settled_profile()?;
+        if let Some(endpoint) = profile.endpoint {
+            builder = builder.fallback_endpoint(endpoint);
+        }
+        if let Some(key) = profile.api_key {
+            builder = builder.fallback_api_key(key);
+        }
+        Ok(builder)
+    }
+
+    /// The profile, empty where none was asked for and there is none.
+    fn settled_profile(&self) -> Result<Profile, Failure> {
+        let path = config_file()?;
+        let name = self.profile.as_deref();
+        let mut profiles = match read(&path)? {
+            Some(profiles) => profiles.0,
+            None if name.is_none() => return Ok(Profile::default()),
+            None => {
+                let message = format!("there are no profiles: {} does not exist", path.display());
+                return Err(Failure::usage(message));
+            }
+        };
+        match (profiles.remove(name.unwrap_or(DEFAULT_PROFILE)), name) {
+            (Some(profile), _) => Ok(profile),
+            (None, None) => Ok(Profile::default()),
+            (None, Some(name)) => {
+                let known: Vec<_> = profiles.into_keys().collect();
+                let message = format!("there is no profile {name:?} in {}", path.display());
+                Err(Failure::usage(message).hint(format!("there are: {}", known.join(", "))))
+            }
+        }
+    }
+}
+
+/// Where profiles are kept.
+pub(crate) fn config_file() -> Result<PathBuf, Failure> {
+    Ok(folders()?.config_dir().join("agb").join("config.toml"))
+}
+
+/// Where it is remembered what was synchronised.
+pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
+    let folders = folders()?;
+    let state = folders.state_dir().unwrap_or_else(|| folders.data_dir());
+    Ok(state.join("agb").join("sync"))
+}
+
+fn folders() -> Result<impl BaseStrategy, Failure> {
+    choose_base_strategy().map_err(|error| Failure::other("there is no home folder", error))
+}
+
+fn read(path: &Path) -> Result<Option<Profiles>, Failure> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::other(
+                format!("can't read {}", path.display()),
+                error,
+            ));
+        }
+    };
+    refuse_if_others_can_read(path)?;
+    // The cause quotes the line, in which a key may stand.
+    let profiles = toml::from_str(&text).map_err(|error| {
+        let line = error
+            .span()
+            .map_or(1, |span| text[..span.start].lines().count().max(1));
+        Failure::usage(format!(
+            "line {line} of {} is no profile's: {}",
+            path.display(),
+            error.message()
+        ))
+        .hint("a profile is a table with endpoint = \"https://…\" and api_key = \"…\"")
+    })?;
+    Ok(Some(profiles))
+}
+
+#[cfg(unix)]
+fn refuse_if_others_can_read(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let metadata = path
+        .metadata()
+        .map_err(|error| Failure::other(format!("can't look at {}", path.display()), error))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "others can read {} (mode {mode:03o}), in which there are keys",
+        path.display()
+    );
+    Err(Failure::of(Code::NotAllowed, message).hint(format!("chmod 600 '{}'", path.display())))
+}
+
+#[cfg(not(unix))]
+fn refuse_if_others_can_read(_: &Path) -> Result<(), Failure> {
+    Ok(())
+}
+
+fn key_of_stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().take(64 * 1024).read_to_string(&mut text);
+    read.map_err(|error| Failure::other("can't read the API key from stdin", error))?;
+    let key = text.lines().next().unwrap_or_default().trim();
+    match key {
+        "" => Err(Failure::usage("there is no API key on stdin")),
+        key => Ok(key.to_owned()),
+    }
+}
