@@ -117,17 +117,13 @@ fn read(path: &Path) -> Result<Option<Profiles>, Failure> {
         }
     };
     refuse_if_others_can_read(path)?;
-    // The cause quotes the line, in which a key may stand.
+    // What the parser says may quote a key.
     let profiles = toml::from_str(&text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start].lines().count().max(1));
-        Failure::usage(format!(
-            "line {line} of {} is no profile's: {}",
-            path.display(),
-            error.message()
-        ))
-        .hint("a profile is a table with endpoint = \"https://…\" and api_key = \"…\"")
+        let before = error.span().map_or("", |span| &text[..span.start]);
+        let line = before.matches('\n').count() + 1;
+        let message = format!("line {line} of {} is none of a profile", path.display());
+        Failure::usage(message)
+            .hint("a profile is a table with endpoint = \"https://…\" and api_key = \"…\"")
     })?;
     Ok(Some(profiles))
 }

@@ -71,6 +71,8 @@ impl Sink for ToWriter {
     }
 
     async fn finish(&mut self) -> Result<()> {
+        // Tokio's stdout writes what it holds when it is flushed, and not when it is shut down.
+        self.writer.flush().await.map_err(cannot_write)?;
         self.writer.shutdown().await.map_err(cannot_write)
     }
 }
@@ -116,5 +118,51 @@ impl Sink for Memory {
 
     async fn finish(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        sync::{Arc, Mutex},
+        task::{Context, Poll},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_writer_is_flushed_and_shut_down_at_the_end() {
+        let writer = Noting(Arc::default());
+        let told = writer.0.clone();
+        let mut sink = ToWriter::new(Box::pin(writer));
+        sink.take(b"abc").await.unwrap();
+        sink.finish().await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["write", "flush", "shutdown"]);
+    }
+
+    /// Notes what is asked of it.
+    struct Noting(Arc<Mutex<Vec<&'static str>>>);
+
+    impl tokio::io::AsyncWrite for Noting {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.lock().unwrap().push("write");
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.0.lock().unwrap().push("flush");
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.0.lock().unwrap().push("shutdown");
+            Poll::Ready(Ok(()))
+        }
     }
 }
