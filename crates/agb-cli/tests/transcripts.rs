@@ -7,21 +7,12 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-const KEY: &str = "transcripts-key";
-
 struct Serve(Child, String);
 
 impl Serve {
     fn start(folder: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_agb"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--api-key",
-                KEY,
-                "--data-dir",
-            ])
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -51,14 +42,16 @@ fn the_documentation_shows_what_is_printed() {
     let scratch = tempfile::tempdir().unwrap();
     let serve = Serve::start(&scratch.path().join("data"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let cases = trycmd::TestCases::new();
-    cases
-        .env("AGB_ENDPOINT", serve.1.as_str())
-        .env("AGB_API_KEY", KEY)
-        .case(root.join("docs/cli.md"))
-        .case(root.join("README.md"));
-    for folder in ["XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
-        cases.env(folder, scratch.path().join(folder).display().to_string());
+    // Each with a key, and so with contexts, of its own.
+    for page in ["docs/cli.md", "README.md"] {
+        let cases = trycmd::TestCases::new();
+        cases
+            .env("AGB_ENDPOINT", serve.1.as_str())
+            .env("AGB_API_KEY", format!("key-of-{page}"))
+            .case(root.join(page));
+        for folder in ["XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+            cases.env(folder, scratch.path().join(folder).display().to_string());
+        }
+        cases.run();
     }
-    cases.run();
 }
