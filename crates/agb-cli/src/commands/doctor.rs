@@ -27,6 +27,7 @@ impl Run for DoctorArguments {
         let mut checks = Checks {
             rows: Rows::new(&session.look),
             wrong: 0,
+            worst: Code::Other,
         };
         checks.tell(profile(), "profile", None)?;
         let built = session.connection.builder().and_then(|builder| {
@@ -68,6 +69,8 @@ impl Run for DoctorArguments {
 struct Checks {
     rows: Rows,
     wrong: usize,
+    /// The exit code of the first that is wrong.
+    worst: Code,
 }
 
 impl Checks {
@@ -78,6 +81,14 @@ impl Checks {
         hint: Option<&str>,
     ) -> Result<(), Failure> {
         let good = found.is_ok();
+        if !good && self.wrong == 0 {
+            self.worst = match check {
+                "settings" => Code::Usage,
+                "reach" => Code::Unavailable,
+                "access" => Code::NotAllowed,
+                _ => Code::Other,
+            };
+        }
         self.wrong += usize::from(!good);
         let (Ok(found) | Err(found)) = found;
         self.rows.write(&[CheckRow {
@@ -91,10 +102,11 @@ impl Checks {
     fn end(&self, session: &Session) -> Result<(), Failure> {
         match self.wrong {
             0 => Ok(()),
-            _ if session.look.reader() == Reader::Program => Err(Failure::silent(Code::Other)),
-            wrong => Err(Failure::new(format!(
-                "{wrong} of these are not as they should be"
-            ))),
+            _ if session.look.reader() == Reader::Program => Err(Failure::silent(self.worst)),
+            wrong => {
+                let message = format!("{wrong} of these are not as they should be");
+                Err(Failure::of(self.worst, message))
+            }
         }
     }
 }

@@ -2,6 +2,9 @@
 #![cfg(feature = "serve")]
 
 // As test code these may unwrap; clippy tells it by this.
+#[cfg(test)]
+#[cfg(unix)]
+mod commands;
 mod demo;
 #[cfg(test)]
 mod fsck;

@@ -14,6 +14,7 @@ pub(crate) fn agb() -> Command {
         "AGB_API_KEY",
         "AGB_ENDPOINT",
         "AGB_TIMEOUT_MS",
+        "AGB_PROFILE",
         "AGB_LISTEN",
         "AGB_DATA_DIR",
         "AGB_PUBLIC_URL",
