@@ -78,6 +78,7 @@ impl Waiting {
         let told = state.clone();
         let line = move || told.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let shown = Shown::new(None, Duration::from_millis(100), line);
+        shown.bar.set_style(ProgressStyle::default_spinner());
         shown.bar.set_message(what.clone());
         Self(Some(Arc::new(Waited { what, state, shown })))
     }

@@ -202,11 +202,21 @@ impl Run for DiffArguments {
     }
 }
 
+/// So many changes are named in the order of their paths, deletions last; more in that in which they were found.
+const SORTED: usize = 10_000;
+
 /// Names what would be done, and gives how much that is.
 async fn show(session: &Session, sync: SyncDir) -> Result<usize, Failure> {
     let plan = folder::planned(session, sync).await?;
-    let rows = plan.changes().map(|planned| Ok(ChangeRow::from(planned)));
-    Rows::new(&session.look).show(stream::iter(rows)).await?;
+    let rows = plan.changes().map(ChangeRow::from);
+    let shown = Rows::new(&session.look);
+    if plan.changes().len() <= SORTED {
+        let mut rows: Vec<ChangeRow> = rows.collect();
+        rows.sort_by(|a, b| (a.deletes(), &a.path).cmp(&(b.deletes(), &b.path)));
+        shown.show(stream::iter(rows.into_iter().map(Ok))).await?;
+    } else {
+        shown.show(stream::iter(rows.map(Ok))).await?;
+    }
     for failure in plan.failures() {
         say::error(format_args!("{}: {}", failure.path, failure.error));
     }

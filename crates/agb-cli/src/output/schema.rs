@@ -208,7 +208,13 @@ impl From<PlannedChange> for ChangeRow {
     }
 }
 
-pub(crate) fn word(change: Change) -> &'static str {
+impl ChangeRow {
+    pub(crate) fn deletes(&self) -> bool {
+        self.change.starts_with("delete")
+    }
+}
+
+fn word(change: Change) -> &'static str {
     match change {
         Change::Upload => "upload",
         Change::Download => "download",

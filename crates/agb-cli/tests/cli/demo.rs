@@ -77,7 +77,7 @@ fn the_demo_runs_against_a_named_service_and_cleans_up_there() {
 }
 
 #[test]
-fn a_service_that_is_not_there_or_a_key_that_is_missing_is_exit_code_1() {
+fn a_service_that_is_not_there_and_a_key_that_is_missing_are_told_apart() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -92,13 +92,13 @@ fn a_service_that_is_not_there_or_a_key_that_is_missing_is_exit_code_1() {
         }
         command.output().unwrap()
     };
-    for (key, part) in [
-        (None, "AGB_API_KEY"),
-        (Some("secret-key-1"), "can't connect"),
+    for (key, code, part) in [
+        (None, 2, "AGB_API_KEY"),
+        (Some("secret-key-1"), 7, "can't connect"),
     ] {
         let output = demo(key);
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains(part), "{said}");
         assert!(!said.contains("secret-key-1"), "{said}");
     }

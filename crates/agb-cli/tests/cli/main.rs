@@ -18,3 +18,9 @@ mod operators;
 mod serve;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod terminal;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod transcripts;

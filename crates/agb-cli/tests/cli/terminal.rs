@@ -1,0 +1,153 @@
+//! What somebody at a terminal sees and is asked.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    process::{Command, Stdio},
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use super::support::{Serve, agb};
+
+struct World {
+    scratch: tempfile::TempDir,
+    serve: Serve,
+}
+
+impl World {
+    fn new() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let serve = Serve::start(&scratch.path().join("data"), &[]);
+        Self { scratch, serve }
+    }
+
+    /// Runs it on a terminal, where this is typed: all that it shows, and the exit code.
+    fn at_terminal(&self, arguments: &[&str], typed: &str) -> (String, i32) {
+        self.at_terminal_with(arguments, typed, |_| ())
+    }
+
+    fn at_terminal_with(
+        &self,
+        arguments: &[&str],
+        typed: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> (String, i32) {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap();
+        let other = File::options()
+            .read(true)
+            .write(true)
+            .open(name.to_str().unwrap())
+            .unwrap();
+        let end = |file: &File| Stdio::from(file.try_clone().unwrap());
+        let mut command = agb();
+        command
+            .args(arguments)
+            .current_dir(self.scratch.path())
+            .env("AGB_ENDPOINT", &self.serve.url)
+            .env("AGB_API_KEY", "terminal-key")
+            .env("XDG_CONFIG_HOME", self.scratch.path())
+            .env("XDG_STATE_HOME", self.scratch.path())
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .stdin(end(&other))
+            .stdout(end(&other))
+            .stderr(end(&other));
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
+        drop((command, other));
+        let mut terminal = File::from(terminal);
+        terminal.write_all(typed.as_bytes()).unwrap();
+        let mut shown = Vec::new();
+        let mut buffer = [0; 4096];
+        // It ends with an error when nobody has the other end any more.
+        while let Ok(read @ 1..) = terminal.read(&mut buffer) {
+            shown.extend_from_slice(&buffer[..read]);
+        }
+        let code = child.wait().unwrap().code().unwrap();
+        (String::from_utf8(shown).unwrap(), code)
+    }
+}
+
+#[test]
+fn a_table_has_a_heading_columns_and_times_that_people_say() {
+    let world = World::new();
+    world.at_terminal(&["context", "create", "short"], "");
+    world.at_terminal(&["context", "create", "a-much-longer-name"], "");
+    let (shown, code) = world.at_terminal(&["context", "list"], "");
+    assert_eq!(code, 0);
+    assert!(shown.contains("\u{1b}[1mNAME"), "{shown:?}");
+    assert!(
+        shown.contains("just now") || shown.contains("second"),
+        "{shown:?}"
+    );
+    let column = |name: &str| {
+        let line = shown.lines().find(|line| line.starts_with(name)).unwrap();
+        line.find("SdkCtx-").unwrap()
+    };
+    assert_eq!(column("short"), column("a-much-longer-name"), "{shown}");
+    for plain in [
+        world.at_terminal_with(&["context", "list"], "", |command| {
+            command.env("NO_COLOR", "1");
+        }),
+        world.at_terminal_with(&["context", "list"], "", |command| {
+            command.env("TERM", "dumb");
+        }),
+        world.at_terminal(&["context", "list", "--color", "never"], ""),
+    ] {
+        assert!(
+            plain.0.contains("NAME") && !plain.0.contains('\u{1b}'),
+            "{plain:?}"
+        );
+    }
+    let (shown, _) = world.at_terminal(&["context", "get", "short"], "");
+    assert!(shown.contains("last used:"), "{shown:?}");
+}
+
+#[test]
+fn nothing_is_deleted_before_the_name_was_typed() {
+    let world = World::new();
+    world.at_terminal(&["context", "create", "precious"], "");
+    for typed in ["\n", "y\n", "preciou\n"] {
+        let (shown, code) = world.at_terminal(&["context", "delete", "precious"], typed);
+        assert_eq!(code, 1, "{shown}");
+        assert!(shown.contains("nothing was done"), "{shown}");
+    }
+    let (shown, code) = world.at_terminal(&["context", "clear", "precious"], "no\n");
+    assert_eq!(code, 1, "{shown}");
+    let (_, code) = world.at_terminal(&["context", "get", "precious"], "");
+    assert_eq!(code, 0);
+    let (shown, code) = world.at_terminal(&["context", "delete", "precious"], "precious\n");
+    assert_eq!(code, 0, "{shown}");
+    let (_, code) = world.at_terminal(&["context", "get", "precious"], "");
+    assert_eq!(code, 3);
+}
+
+#[test]
+fn folders_are_asked_about_and_progress_is_shown() {
+    let world = World::new();
+    world.at_terminal(&["context", "create", "one"], "");
+    let folder = world.scratch.path().join("many");
+    std::fs::create_dir(&folder).unwrap();
+    for n in 0..50 {
+        std::fs::write(folder.join(n.to_string()), vec![7; 10_000]).unwrap();
+    }
+    let (shown, code) = world.at_terminal(&["put", "-r", "many", "one:/many"], "");
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("put ") && shown.contains("/50"), "{shown:?}");
+    assert!(shown.contains("50 moved"), "{shown:?}");
+    let (shown, _) = world.at_terminal(&["put", "-q", "-r", "many", "one:/quiet"], "");
+    assert_eq!(shown, "", "nobody asked for progress");
+    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/many"], "n\n");
+    assert_eq!(code, 1, "{shown}");
+    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/many"], "y\n");
+    assert_eq!(code, 0, "{shown}");
+    let (shown, _) = world.at_terminal(&["context", "clear", "one"], "one\n");
+    assert!(
+        shown.contains("clearing one") && shown.contains("one is empty"),
+        "{shown:?}"
+    );
+}

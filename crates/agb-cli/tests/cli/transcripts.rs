@@ -1,0 +1,24 @@
+//! What the documentation shows is what the program prints.
+
+use std::path::Path;
+
+use super::support::Serve;
+
+#[test]
+fn the_documentation_shows_what_is_printed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let serve = Serve::start(&scratch.path().join("data"), &[]);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // Each with a key, and so with contexts, of its own.
+    for page in ["docs/cli.md", "README.md"] {
+        let cases = trycmd::TestCases::new();
+        cases
+            .env("AGB_ENDPOINT", &serve.url)
+            .env("AGB_API_KEY", format!("key-of-{page}"))
+            .case(root.join(page));
+        for folder in ["XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
+            cases.env(folder, scratch.path().join(folder).display().to_string());
+        }
+        cases.run();
+    }
+}
