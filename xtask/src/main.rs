@@ -5,12 +5,13 @@
 //! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
 //! drive the service and `schemathesis` requests made from the specification, `browser` opens hostile files in
 //! Chromium, `crash` kills the service under writers, `scale` measures calls to one that holds much and
-//! `transfers` what moves files, side by side.
+//! `transfers` and `startup` what moves files and what lists contexts, side by side.
 
 mod browser;
 mod cargo;
 mod ceiling;
 mod check;
+mod comparison;
 mod crash;
 mod failure;
 mod generate;
@@ -20,7 +21,6 @@ mod scale;
 mod schemathesis;
 #[cfg(test)]
 mod scratch;
-mod transfers;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,6 +85,13 @@ enum Chore {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// Measure what it takes to start and list contexts, by agb and by the official Python SDK
+    #[command(disable_help_flag = true)]
+    Startup {
+        /// For benches/startup.py, which explains them with --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measure transfers by the SDK, curl, a bare loop and the official Python SDK side by side
     #[command(disable_help_flag = true)]
     Transfers {
@@ -115,7 +122,8 @@ fn main() -> ExitCode {
             files,
             rounds,
         } => scale::run(&root, contexts, files, rounds),
-        Chore::Transfers { arguments } => transfers::run(&root, &arguments),
+        Chore::Startup { arguments } => comparison::STARTUP.run(&root, &arguments),
+        Chore::Transfers { arguments } => comparison::TRANSFERS.run(&root, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -215,15 +215,28 @@ fn control_client(settings: &Settings) -> Result<reqwest::Client> {
         (AUTHORIZATION, settings.api_key.authorization()?),
         (USER_AGENT, HeaderValue::from_static(AGENT)),
     ]);
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .default_headers(headers)
         .timeout(settings.timeout)
         .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)
         // A redirected call would carry the key to a place that nobody named.
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(client_error)
+        .redirect(reqwest::redirect::Policy::none());
+    // Reading the system's certificates takes longer than a call. Without TLS they are not looked at.
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let builder = match settings.endpoint.url.starts_with("http://") && !has_proxy() {
+        true => builder.tls_certs_only([]),
+        false => builder,
+    };
+    builder.build().map_err(client_error)
+}
+
+/// Whether there may be a proxy, which may be spoken to by TLS.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn has_proxy() -> bool {
+    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 pub(crate) fn client_error(error: reqwest::Error) -> Error {
