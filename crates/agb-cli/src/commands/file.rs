@@ -3,6 +3,7 @@
 use agbcloud::{DownloadTarget, FileEntry, Files, FolderPath};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use futures_util::{StreamExt, stream};
 
 use super::{Run, Session, ask, complete, context::is_missing, find};
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
     },
     say,
 };
+
+/// Files that are deleted at the same time.
+const AT_ONCE: usize = 16;
 
 #[derive(Debug, Args)]
 pub(crate) struct CatArguments {
@@ -173,10 +177,14 @@ impl RmArguments {
             deleted.doing(|| format!("delete {address}"))?;
             return told(session, address).map(|()| 0);
         }
+        let deletions = paths.into_iter().map(|path| async move {
+            let deleted = files.delete(path.as_str()).missing_ok(true).await;
+            (address.at(&path), deleted)
+        });
+        let mut deletions = stream::iter(deletions).buffer_unordered(AT_ONCE);
         let mut failed = 0;
-        for path in paths {
-            let address = address.at(&path);
-            match files.delete(path.as_str()).missing_ok(true).await {
+        while let Some((address, deleted)) = deletions.next().await {
+            match deleted {
                 Ok(_) => told(session, &address)?,
                 Err(error) if Code::of(&error) == Code::NotAllowed => {
                     return Err(error).doing(|| format!("delete {address}"));

@@ -19,6 +19,12 @@ use crate::{
 /// Files that are named of those that failed for the same reason.
 const NAMED: usize = 3;
 
+/// Whether files may be replaced.
+pub(super) enum Replace {
+    Yes,
+    No { hint: &'static str },
+}
+
 /// Looks at both sides.
 pub(super) async fn planned(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
     let waiting = Waiting::begin(&session.look, "comparing".to_owned());
@@ -27,11 +33,12 @@ pub(super) async fn planned(session: &Session, sync: SyncDir) -> Result<SyncPlan
     plan
 }
 
-/// Does it, and tells what came of it.
+/// Does it, and tells what came of it. Where nothing may be replaced, that is found out before anything is done.
 pub(super) async fn run(
     session: &Session,
     what: &'static str,
     sync: SyncDir,
+    replace: Replace,
 ) -> Result<(), Failure> {
     // Counted first, so that it can be told how far it has come.
     let told = Arc::new(OnceLock::<Moving>::new());
@@ -42,6 +49,13 @@ pub(super) async fn run(
         }
     });
     let plan = planned(session, sync).await?;
+    if let Replace::No { hint } = replace {
+        let replaced = plan.changes().filter(|change| change.replaces).count();
+        if replaced > 0 {
+            let message = format!("{replaced} files would be replaced, and nothing was done");
+            return Err(Failure::of(Code::Conflict, message).hint(hint));
+        }
+    }
     let files = plan.changes().len() as u64;
     let moving = Moving::begin(&session.look, what, files, plan.bytes());
     let moving = told.get_or_init(|| moving);

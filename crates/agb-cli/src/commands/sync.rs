@@ -8,7 +8,10 @@ use clap_complete::ArgValueCompleter;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
 
-use super::{Run, Session, complete, find, folder};
+use super::{
+    Run, Session, complete, find,
+    folder::{self, Replace},
+};
 use crate::{
     address::{Address, Remote},
     exit::{Code, Failure},
@@ -182,7 +185,7 @@ impl Run for SyncArguments {
         if self.dry_run {
             return show(session, sync).await.map(|_| ());
         }
-        folder::run(session, "sync", sync).await
+        folder::run(session, "sync", sync, Replace::Yes).await
     }
 }
 

@@ -6,7 +6,10 @@ use agbcloud::{Files, UploadSource};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{Run, Session, complete, file, find, folder};
+use super::{
+    Run, Session, complete, file, find,
+    folder::{self, Replace},
+};
 use crate::{
     address::Remote,
     exit::{Doing, Failure},
@@ -25,7 +28,7 @@ pub(crate) struct GetArguments {
     /// Fetch a folder with all that is in it
     #[arg(long, short)]
     recursive: bool,
-    /// Replace a local file
+    /// Replace local files
     #[arg(long, short)]
     force: bool,
     /// Leave it to the system when files are on the disk: faster, and a power failure may leave empty ones
@@ -41,7 +44,13 @@ impl Run for GetArguments {
         }
         if self.recursive {
             let sync = files.download_dir(self.from.bare(), &self.to);
-            return folder::run(session, "get", sync.durable(!self.no_fsync)).await;
+            let replace = match self.force {
+                true => Replace::Yes,
+                false => Replace::No {
+                    hint: "--force replaces them; agb diff shows which",
+                },
+            };
+            return folder::run(session, "get", sync.durable(!self.no_fsync), replace).await;
         }
         if self.from.is_folder() {
             let failure = Failure::usage(format!("{} is a folder", self.from));
@@ -80,7 +89,7 @@ pub(crate) struct PutArguments {
     /// Send a folder with all that is in it
     #[arg(long, short)]
     recursive: bool,
-    /// Do not replace a file that is there
+    /// Do not replace files that are there
     #[arg(long)]
     no_clobber: bool,
 }
@@ -89,7 +98,14 @@ impl Run for PutArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let files = find::files(&session.connect()?, &self.to).await?;
         if self.recursive {
-            return folder::run(session, "put", files.upload_dir(&self.from, self.to.bare())).await;
+            let replace = match self.no_clobber {
+                false => Replace::Yes,
+                true => Replace::No {
+                    hint: "without --no-clobber they are replaced; agb diff shows which",
+                },
+            };
+            let sync = files.upload_dir(&self.from, self.to.bare());
+            return folder::run(session, "put", sync, replace).await;
         }
         let stdin = self.from == Path::new("-");
         if self.from.is_dir() {

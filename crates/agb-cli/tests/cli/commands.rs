@@ -141,7 +141,7 @@ fn one_file_that_fails_does_not_stop_the_others_and_gives_five() {
     // A folder is in the way of one of the files.
     world.print(&["put", "-r", "project", "one:/"]);
     std::fs::create_dir_all(world.path("copy/a.txt")).unwrap();
-    let (code, said) = world.fail(&["get", "-r", "one:/", "copy"]);
+    let (code, said) = world.fail(&["get", "-r", "--force", "one:/", "copy"]);
     assert_eq!(code, 5, "{said}");
     assert!(
         said.contains("a.txt") && said.contains("1 files failed"),
@@ -150,6 +150,54 @@ fn one_file_that_fails_does_not_stop_the_others_and_gives_five() {
     assert_eq!(
         std::fs::read_to_string(world.path("copy/src/b")).unwrap(),
         "bb"
+    );
+}
+
+#[test]
+fn one_cause_is_told_once_however_many_files_it_hits() {
+    let world = World::with(&["--fault", "expired-urls,op=upload"]);
+    world.print(&["context", "create", "one"]);
+    for n in 0..40 {
+        std::fs::write(world.path(&format!("project/{n}")), "x").unwrap();
+    }
+    let (code, said) = world.fail(&["put", "-r", "project", "one:/p"]);
+    assert_eq!(code, 5, "{said}");
+    assert_eq!(said.matches("url_rejected").count(), 1, "{said}");
+    assert!(
+        said.contains("and 39 more") && said.contains("42 files failed"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_clear_that_does_not_end_tells_where_it_is_and_gives_eight() {
+    let world = World::with(&["--fault", "stuck-clear"]);
+    world.print(&["context", "create", "one"]);
+    let (code, said) = world.fail(&["context", "clear", "--yes", "--timeout", "6", "one"]);
+    assert_eq!(code, 8, "{said}");
+    assert!(
+        said.contains("clearing one: clearing"),
+        "a line every few seconds: {said}"
+    );
+    assert!(said.contains("agb context wait"), "{said}");
+}
+
+#[test]
+fn files_of_a_folder_are_replaced_only_when_told() {
+    let world = World::new();
+    world.print(&["context", "create", "one"]);
+    world.print(&["put", "-r", "project", "one:/p"]);
+    world.print(&["get", "-r", "one:/p", "copy"]);
+    world.print(&["get", "-r", "one:/p", "copy"]);
+    std::fs::write(world.path("copy/a.txt"), "changed here").unwrap();
+    let (code, said) = world.fail(&["get", "-r", "one:/p", "copy"]);
+    assert_eq!(code, 6, "{said}");
+    let (code, _) = world.fail(&["put", "-r", "--no-clobber", "copy", "one:/p"]);
+    assert_eq!(code, 6);
+    world.print(&["get", "-r", "--force", "one:/p", "copy"]);
+    assert_eq!(
+        std::fs::read_to_string(world.path("copy/a.txt")).unwrap(),
+        "hello"
     );
 }
 
@@ -463,5 +511,12 @@ fn the_manual_has_a_page_for_each_command() {
         let page = std::fs::read_to_string(world.path(&format!("pages/agb-{name}.1"))).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{name}");
         assert!(world.run(&[name, "--help"]).status.success(), "{name}");
+    }
+    for command in ["list", "get", "create", "rename", "delete", "clear", "wait"] {
+        assert!(
+            world
+                .print(&["context", command, "--help"])
+                .contains("--json")
+        );
     }
 }
