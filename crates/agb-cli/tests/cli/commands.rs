@@ -3,70 +3,15 @@
 use std::{
     io::{Read, Write},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::Stdio,
 };
 
 use serde_json::Value;
 
-use super::support::{Serve, agb, signal};
-
-const KEY: &str = "a-key-that-nobody-may-see";
-
-struct World {
-    scratch: tempfile::TempDir,
-    serve: Serve,
-}
-
-impl World {
-    fn new() -> Self {
-        Self::with(&[])
-    }
-
-    fn with(arguments: &[&str]) -> Self {
-        let scratch = tempfile::tempdir().unwrap();
-        let serve = Serve::start(&scratch.path().join("data"), arguments);
-        std::fs::create_dir_all(scratch.path().join("project/src")).unwrap();
-        for (path, content) in [("project/a.txt", "hello"), ("project/src/b", "bb")] {
-            std::fs::write(scratch.path().join(path), content).unwrap();
-        }
-        Self { scratch, serve }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = agb();
-        command
-            .args(arguments)
-            .current_dir(self.scratch.path())
-            .env("AGB_ENDPOINT", &self.serve.url)
-            .env("AGB_API_KEY", KEY)
-            .env("XDG_CONFIG_HOME", self.scratch.path().join("config"))
-            .env("XDG_STATE_HOME", self.scratch.path().join("state"))
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// What is printed by a command that ends well.
-    fn print(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Exit code and messages.
-    fn fail(&self, arguments: &[&str]) -> (i32, String) {
-        let output = self.run(arguments);
-        let said = String::from_utf8(output.stderr).unwrap();
-        (output.status.code().unwrap(), said)
-    }
-
-    fn path(&self, path: &str) -> std::path::PathBuf {
-        self.scratch.path().join(path)
-    }
-}
+use super::{
+    support::signal,
+    world::{KEY, World},
+};
 
 #[test]
 fn every_failure_has_its_exit_code_and_says_what_to_do() {
@@ -254,61 +199,6 @@ fn what_a_dry_run_names_is_what_a_run_does() {
 }
 
 #[test]
-fn json_is_as_the_schema_says() {
-    let world = World::new();
-    let schema: Value = serde_json::from_str(&world.print(&["schema"])).unwrap();
-    assert_eq!(schema["version"], 1);
-    let holds = |command: &str, arguments: &[&str], lines: usize| {
-        let entry = &schema["commands"][command];
-        let mut of = entry["schema"].clone();
-        of["$defs"] = schema["$defs"].clone();
-        let validator = jsonschema::validator_for(&of).unwrap();
-        let output = world.run(&[arguments, &["--json"]].concat());
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(text.lines().count(), lines, "{command}: {text}");
-        assert!(lines == 1 || entry["lines"] == true, "{command}");
-        for line in text.lines() {
-            let value: Value = serde_json::from_str(line).unwrap();
-            validator
-                .validate(&value)
-                .unwrap_or_else(|error| panic!("{command}: {error}"));
-            // The schema is not so wide that everything fits.
-            assert!(!validator.is_valid(&Value::Array(Vec::new())), "{command}");
-        }
-    };
-    holds("context create", &["context", "create", "one"], 1);
-    holds("context list", &["context", "list"], 1);
-    holds("context get", &["context", "get", "one"], 1);
-    holds("put", &["put", "-r", "project", "one:/p"], 1);
-    holds("ls", &["ls", "-R", "one:/"], 4);
-    holds("tree", &["tree", "one:/"], 4);
-    holds("du", &["du", "one:/p"], 3);
-    holds("stat", &["stat", "one:/p/a.txt"], 1);
-    holds("get", &["get", "one:/p/a.txt", "copy.txt"], 1);
-    holds("url get", &["url", "get", "one:/p/a.txt"], 1);
-    holds("url put", &["url", "put", "one:/p/a.txt"], 1);
-    holds("diff", &["diff", "project", "one:/q"], 2);
-    holds("sync --dry-run", &["sync", "-n", "project", "one:/q"], 2);
-    holds("sync", &["sync", "project", "one:/q"], 1);
-    holds("rm", &["rm", "-r", "--yes", "one:/q"], 2);
-    holds("doctor", &["doctor"], 5);
-    holds("context rename", &["context", "rename", "one", "two"], 1);
-    holds(
-        "context clear",
-        &["context", "clear", "--yes", "--no-wait", "two"],
-        1,
-    );
-    holds("context wait", &["context", "wait", "two"], 1);
-    holds("context delete", &["context", "delete", "--yes", "two"], 1);
-    let commands = schema["commands"].as_object().unwrap();
-    assert_eq!(
-        commands.len(),
-        20,
-        "every command that prints JSON is tried above"
-    );
-}
-
-#[test]
 fn no_output_holds_the_key_and_only_url_holds_a_signature() {
     let world = World::new();
     let run = |arguments: &[&str]| {
@@ -461,62 +351,4 @@ fn ctrl_c_leaves_no_broken_file_and_says_how_to_go_on() {
     let left = std::fs::read_dir(world.path("copy")).unwrap().flatten();
     let left: Vec<_> = left.filter(|entry| entry.path().is_file()).collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-#[test]
-fn a_shell_completes_names_of_contexts() {
-    let world = World::new();
-    for name in ["my-project", "my-notes", "other"] {
-        world.print(&["context", "create", name]);
-    }
-    assert!(world.print(&["completion", "bash"]).contains("COMPLETE"));
-    let complete = |words: &[&str]| {
-        let mut command = world.command(&[&["--"], words].concat());
-        let last = (words.len() - 1).to_string();
-        let completed = command
-            .env("COMPLETE", "bash")
-            .env("_CLAP_COMPLETE_INDEX", last)
-            .env("_CLAP_IFS", "\n")
-            .output()
-            .unwrap();
-        let text = String::from_utf8(completed.stdout).unwrap();
-        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(
-        complete(&["agb", "ls", "my"]),
-        ["my-notes:/", "my-project:/"]
-    );
-    assert_eq!(complete(&["agb", "context", "get", "o"]), ["other"]);
-}
-
-#[test]
-fn the_manual_has_a_page_for_each_command() {
-    let world = World::new();
-    world.print(&["man", "pages"]);
-    let help = world.print(&["--help"]);
-    let commands = help
-        .split("Commands:\n")
-        .nth(1)
-        .unwrap()
-        .split("\n\n")
-        .next()
-        .unwrap();
-    for line in commands.lines() {
-        let name = line.split_whitespace().next().unwrap();
-        if name == "help" {
-            continue;
-        }
-        let page = std::fs::read_to_string(world.path(&format!("pages/agb-{name}.1"))).unwrap();
-        assert!(page.contains(".SH SYNOPSIS"), "{name}");
-        assert!(world.run(&[name, "--help"]).status.success(), "{name}");
-    }
-    for command in ["list", "get", "create", "rename", "delete", "clear", "wait"] {
-        assert!(
-            world
-                .print(&["context", command, "--help"])
-                .contains("--json")
-        );
-    }
 }

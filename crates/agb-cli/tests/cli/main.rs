@@ -12,6 +12,8 @@ mod fsck;
 #[cfg(target_os = "linux")]
 mod fsync;
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod operators;
@@ -24,3 +26,5 @@ mod terminal;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod transcripts;
+#[cfg(test)]
+mod world;

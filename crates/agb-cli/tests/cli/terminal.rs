@@ -8,20 +8,9 @@ use std::{
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use super::support::{Serve, agb};
-
-struct World {
-    scratch: tempfile::TempDir,
-    serve: Serve,
-}
+use super::world::World;
 
 impl World {
-    fn new() -> Self {
-        let scratch = tempfile::tempdir().unwrap();
-        let serve = Serve::start(&scratch.path().join("data"), &[]);
-        Self { scratch, serve }
-    }
-
     /// Runs it on a terminal, where this is typed: all that it shows, and the exit code.
     fn at_terminal(&self, arguments: &[&str], typed: &str) -> (String, i32) {
         self.at_terminal_with(arguments, typed, |_| ())
@@ -43,14 +32,8 @@ impl World {
             .open(name.to_str().unwrap())
             .unwrap();
         let end = |file: &File| Stdio::from(file.try_clone().unwrap());
-        let mut command = agb();
+        let mut command = self.command(arguments);
         command
-            .args(arguments)
-            .current_dir(self.scratch.path())
-            .env("AGB_ENDPOINT", &self.serve.url)
-            .env("AGB_API_KEY", "terminal-key")
-            .env("XDG_CONFIG_HOME", self.scratch.path())
-            .env("XDG_STATE_HOME", self.scratch.path())
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
             .stdin(end(&other))

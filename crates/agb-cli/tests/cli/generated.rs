@@ -1,0 +1,118 @@
+//! What is made of the arguments and the output themselves.
+
+use serde_json::Value;
+
+use super::world::World;
+
+#[test]
+fn json_is_as_the_schema_says() {
+    let world = World::new();
+    let schema: Value = serde_json::from_str(&world.print(&["schema"])).unwrap();
+    assert_eq!(schema["version"], 1);
+    let holds = |command: &str, arguments: &[&str], lines: usize| {
+        let entry = &schema["commands"][command];
+        let mut of = entry["schema"].clone();
+        of["$defs"] = schema["$defs"].clone();
+        let validator = jsonschema::validator_for(&of).unwrap();
+        let output = world.run(&[arguments, &["--json"]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().count(), lines, "{command}: {text}");
+        assert!(lines == 1 || entry["lines"] == true, "{command}");
+        for line in text.lines() {
+            let value: Value = serde_json::from_str(line).unwrap();
+            validator
+                .validate(&value)
+                .unwrap_or_else(|error| panic!("{command}: {error}"));
+            // The schema is not so wide that everything fits.
+            assert!(!validator.is_valid(&Value::Array(Vec::new())), "{command}");
+        }
+    };
+    holds("context create", &["context", "create", "one"], 1);
+    holds("context list", &["context", "list"], 1);
+    holds("context get", &["context", "get", "one"], 1);
+    holds("put", &["put", "-r", "project", "one:/p"], 1);
+    holds("ls", &["ls", "-R", "one:/"], 4);
+    holds("tree", &["tree", "one:/"], 4);
+    holds("du", &["du", "one:/p"], 3);
+    holds("stat", &["stat", "one:/p/a.txt"], 1);
+    holds("get", &["get", "one:/p/a.txt", "copy.txt"], 1);
+    holds("url get", &["url", "get", "one:/p/a.txt"], 1);
+    holds("url put", &["url", "put", "one:/p/a.txt"], 1);
+    holds("diff", &["diff", "project", "one:/q"], 2);
+    holds("sync --dry-run", &["sync", "-n", "project", "one:/q"], 2);
+    holds("sync", &["sync", "project", "one:/q"], 1);
+    holds("rm", &["rm", "-r", "--yes", "one:/q"], 2);
+    holds("doctor", &["doctor"], 5);
+    holds("context rename", &["context", "rename", "one", "two"], 1);
+    holds(
+        "context clear",
+        &["context", "clear", "--yes", "--no-wait", "two"],
+        1,
+    );
+    holds("context wait", &["context", "wait", "two"], 1);
+    holds("context delete", &["context", "delete", "--yes", "two"], 1);
+    let commands = schema["commands"].as_object().unwrap();
+    assert_eq!(
+        commands.len(),
+        20,
+        "every command that prints JSON is tried above"
+    );
+}
+
+#[test]
+fn a_shell_completes_names_of_contexts() {
+    let world = World::new();
+    for name in ["my-project", "my-notes", "other"] {
+        world.print(&["context", "create", name]);
+    }
+    assert!(world.print(&["completion", "bash"]).contains("COMPLETE"));
+    let complete = |words: &[&str]| {
+        let mut command = world.command(&[&["--"], words].concat());
+        let last = (words.len() - 1).to_string();
+        let completed = command
+            .env("COMPLETE", "bash")
+            .env("_CLAP_COMPLETE_INDEX", last)
+            .env("_CLAP_IFS", "\n")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(completed.stdout).unwrap();
+        let mut names: Vec<String> = text.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(
+        complete(&["agb", "ls", "my"]),
+        ["my-notes:/", "my-project:/"]
+    );
+    assert_eq!(complete(&["agb", "context", "get", "o"]), ["other"]);
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let world = World::new();
+    world.print(&["man", "pages"]);
+    let help = world.print(&["--help"]);
+    let commands = help
+        .split("Commands:\n")
+        .nth(1)
+        .unwrap()
+        .split("\n\n")
+        .next()
+        .unwrap();
+    for line in commands.lines() {
+        let name = line.split_whitespace().next().unwrap();
+        if name == "help" {
+            continue;
+        }
+        let page = std::fs::read_to_string(world.path(&format!("pages/agb-{name}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{name}");
+        assert!(world.run(&[name, "--help"]).status.success(), "{name}");
+    }
+    for command in ["list", "get", "create", "rename", "delete", "clear", "wait"] {
+        assert!(
+            world
+                .print(&["context", command, "--help"])
+                .contains("--json")
+        );
+    }
+}
