@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{Agb, Change, Compare, Conflict, Context, DeleteLimit, Symlinks, SyncDir};
+use agbcloud::{Agb, Change, Compare, Conflict, Context, DeleteLimit, Symlinks, SyncDir, SyncPlan};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use futures_util::stream;
@@ -181,10 +181,12 @@ fn limit(text: &str) -> Result<DeleteLimit, String> {
 impl Run for SyncArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let sync = self.sides.sync(&session.connect()?).await?;
-        let sync = sync.delete_limit(self.max_delete.unwrap_or_default());
+        let limit = self.max_delete.unwrap_or_default();
         if self.dry_run {
-            return show(session, sync).await.map(|_| ());
+            // What is too much is named too, before it is refused.
+            return Ok(show(session, sync).await?.hold_to(limit)?);
         }
+        let sync = sync.delete_limit(limit);
         folder::run(session, "sync", sync, Replace::Yes).await
     }
 }
@@ -198,7 +200,7 @@ pub(crate) struct DiffArguments {
 impl Run for DiffArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let sync = self.sides.sync(&session.connect()?).await?;
-        match show(session, sync).await? {
+        match show(session, sync).await?.changes().len() {
             0 => Ok(()),
             _ => Err(Failure::silent(Code::Differs)),
         }
@@ -208,8 +210,8 @@ impl Run for DiffArguments {
 /// So many changes are named in the order of their paths, deletions last; more in that in which they were found.
 const SORTED: usize = 10_000;
 
-/// Names what would be done, and gives how much that is.
-async fn show(session: &Session, sync: SyncDir) -> Result<usize, Failure> {
+/// Names what would be done.
+async fn show(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
     let plan = folder::planned(session, sync).await?;
     let rows = plan.changes().map(ChangeRow::from);
     let shown = Rows::new(&session.look);
@@ -233,7 +235,7 @@ async fn show(session: &Session, sync: SyncDir) -> Result<usize, Failure> {
         ));
     }
     match plan.failed() {
-        0 => Ok(plan.changes().len()),
+        0 => Ok(plan),
         failed => Err(Failure::of(
             Code::Partial,
             format!("{failed} files can't be dealt with"),

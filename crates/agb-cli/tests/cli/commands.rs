@@ -196,6 +196,10 @@ fn what_a_dry_run_names_is_what_a_run_does() {
     assert_eq!(done["deleted"], of("delete-remote"));
     assert_eq!((of("upload"), of("delete-remote")), (2, 1));
     assert_eq!(world.print(&["diff", "project", "one:/p", "-q"]), "");
+    // What is too much is named before it is refused.
+    let output = world.run(&["sync", "-n", "--delete", "project/src", "one:/p"]);
+    assert_eq!(output.status.code(), Some(9));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("delete-remote"));
 }
 
 #[test]

@@ -53,8 +53,13 @@ impl fmt::Display for DeleteLimit {
 }
 
 impl SyncPlan {
-    /// Refuses what deletes more than the limit.
-    pub(super) fn hold_to(&self, limit: DeleteLimit) -> Result<()> {
+    /// Refuses what deletes more than the limit, as a synchronisation with that
+    /// [`delete_limit`](crate::SyncDir::delete_limit) does; for a plan that was to be looked at first.
+    ///
+    /// # Errors
+    ///
+    /// [`SafetyLimit`](ErrorKind::SafetyLimit).
+    pub fn hold_to(&self, limit: DeleteLimit) -> Result<()> {
         let count = |change| self.count(change) as u64;
         let deleted = count(Change::DeleteLocal) + count(Change::DeleteRemote);
         let sent = count(Change::Upload) + count(Change::Download);
