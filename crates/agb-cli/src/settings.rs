@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     io::Read,
+    ops::Deref,
     path::{Path, PathBuf},
 };
 
-use agbcloud::{Agb, AgbBuilder};
+use agbcloud::{Agb, AgbBuilder, LookupByName};
 use clap::Args;
 use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::Deserialize;
@@ -22,6 +23,9 @@ pub(crate) struct Connection {
     /// Profile to take the endpoint and the key from where nothing else says them
     #[arg(long, value_name = "NAME", env = "AGB_PROFILE")]
     pub(crate) profile: Option<String>,
+    /// Region in which names of contexts are looked up; an id needs none
+    #[arg(long, value_name = "REGION", env = "AGB_REGION")]
+    pub(crate) region: Option<String>,
     /// Read the API key from the first line of stdin
     #[arg(long)]
     pub(crate) api_key_stdin: bool,
@@ -42,9 +46,45 @@ struct Profile {
     api_key: Option<String>,
 }
 
+/// The service, and the region in which it is asked for names.
+pub(crate) struct Service {
+    agb: Agb,
+    region: Option<String>,
+}
+
+impl Service {
+    /// The context of this name.
+    pub(crate) fn named(&self, name: &str) -> LookupByName {
+        self.in_region(self.agb.contexts().get_by_name(name))
+    }
+
+    /// The context of this name, made if there is none.
+    pub(crate) fn made(&self, name: &str) -> LookupByName {
+        self.in_region(self.agb.contexts().get_or_create(name))
+    }
+
+    fn in_region(&self, lookup: LookupByName) -> LookupByName {
+        match &self.region {
+            Some(region) => lookup.region(region.as_str()),
+            None => lookup,
+        }
+    }
+}
+
+impl Deref for Service {
+    type Target = Agb;
+
+    fn deref(&self) -> &Agb {
+        &self.agb
+    }
+}
+
 impl Connection {
-    pub(crate) fn connect(&self) -> Result<Agb, Failure> {
-        Ok(self.builder()?.build()?)
+    pub(crate) fn connect(&self) -> Result<Service, Failure> {
+        Ok(Service {
+            agb: self.builder()?.build()?,
+            region: self.region.clone(),
+        })
     }
 
     pub(crate) fn builder(&self) -> Result<AgbBuilder, Failure> {

@@ -92,7 +92,7 @@ pub(crate) struct CreateArguments {
 impl Run for CreateArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let agb = session.connect()?;
-        let made = agb.contexts().get_or_create(self.name.as_str()).await;
+        let made = agb.made(&self.name).await;
         let made = made.doing(|| format!("make the context {:?}", self.name))?;
         output::show(&session.look, &ContextRow::from(made.into_inner()))
     }

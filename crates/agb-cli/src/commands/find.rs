@@ -1,11 +1,12 @@
 //! The context that is named.
 
-use agbcloud::{Agb, Context, ContextId, ErrorKind, Files};
+use agbcloud::{Context, ContextId, ErrorKind, Files};
 
 use crate::{
     address::Remote,
     exit::{Code, Doing, Failure},
     say,
+    settings::Service,
 };
 
 /// How the ids of the service begin.
@@ -15,7 +16,7 @@ const ID: &str = "SdkCtx-";
 const PROPOSED: usize = 5;
 
 /// The context of this id, or else of this name.
-pub(super) async fn context(agb: &Agb, name: &str) -> Result<Context, Failure> {
+pub(super) async fn context(agb: &Service, name: &str) -> Result<Context, Failure> {
     let contexts = agb.contexts();
     let looking = || format!("look for the context {name:?}");
     // One call is enough for what does not look like the other; an id wins.
@@ -36,7 +37,7 @@ pub(super) async fn context(agb: &Agb, name: &str) -> Result<Context, Failure> {
             _ => {}
         }
     }
-    match contexts.get_by_name(name).await {
+    match agb.named(name).await {
         Ok(context) => return Ok(context.into_inner()),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error).doing(looking),
@@ -49,13 +50,13 @@ pub(super) async fn context(agb: &Agb, name: &str) -> Result<Context, Failure> {
 }
 
 /// The files of a context that is named.
-pub(super) async fn files(agb: &Agb, remote: &Remote) -> Result<Files, Failure> {
+pub(super) async fn files(agb: &Service, remote: &Remote) -> Result<Files, Failure> {
     let context = context(agb, &remote.context).await?;
     Ok(agb.contexts().files(&context.id))
 }
 
-async fn say_if_named_too(agb: &Agb, context: &Context, name: &str) {
-    if let Ok(other) = agb.contexts().get_by_name(name).await
+async fn say_if_named_too(agb: &Service, context: &Context, name: &str) {
+    if let Ok(other) = agb.named(name).await
         && other.id != context.id
     {
         say::note(format_args!(
@@ -65,7 +66,7 @@ async fn say_if_named_too(agb: &Agb, context: &Context, name: &str) {
     }
 }
 
-async fn proposal(agb: &Agb, name: &str) -> String {
+async fn proposal(agb: &Service, name: &str) -> String {
     let wanted = name.to_lowercase();
     let mut listed = agb
         .contexts()
@@ -75,7 +76,10 @@ async fn proposal(agb: &Agb, name: &str) -> String {
     let mut alike = Vec::new();
     while let Some(Ok(context)) = listed.next().await {
         let there = context.name.to_lowercase();
-        if there.contains(&wanted) || wanted.contains(&there) {
+        if there == wanted {
+            // Of another region, where there is one of the name too.
+            alike.push(format!("{} ({})", context.name, context.id));
+        } else if there.contains(&wanted) || wanted.contains(&there) {
             alike.push(context.name);
         }
         if alike.len() == PROPOSED {

@@ -25,7 +25,11 @@ pub(crate) use sync::{DiffArguments, SyncArguments};
 pub(crate) use transfer::{GetArguments, PutArguments};
 pub(crate) use url::UrlCommand;
 
-use crate::{exit::Failure, output::Look, settings::Connection};
+use crate::{
+    exit::Failure,
+    output::Look,
+    settings::{Connection, Service},
+};
 
 /// What a command takes, beside what every command that speaks with a service takes.
 #[derive(Debug, Args)]
@@ -47,7 +51,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn connect(&self) -> Result<agbcloud::Agb, Failure> {
+    pub(crate) fn connect(&self) -> Result<Service, Failure> {
         self.connection.connect()
     }
 }

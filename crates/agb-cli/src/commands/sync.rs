@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{Agb, Change, Compare, Conflict, Context, DeleteLimit, Symlinks, SyncDir, SyncPlan};
+use agbcloud::{Change, Compare, Conflict, Context, DeleteLimit, Symlinks, SyncDir, SyncPlan};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use futures_util::stream;
@@ -16,7 +16,8 @@ use crate::{
     address::{Address, Remote},
     exit::{Code, Failure},
     output::{Rows, schema::ChangeRow},
-    say, settings,
+    say,
+    settings::{self, Service},
 };
 
 /// Two folders, and what counts as the same.
@@ -88,7 +89,7 @@ impl Sides {
         }
     }
 
-    async fn sync(&self, agb: &Agb) -> Result<SyncDir, Failure> {
+    async fn sync(&self, agb: &Service) -> Result<SyncDir, Failure> {
         let direction = self.direction()?;
         let (Direction::Up(local, remote) | Direction::Down(remote, local)) = direction;
         let context = find::context(agb, &remote.context).await?;
@@ -136,7 +137,7 @@ enum Direction<'a> {
 }
 
 /// One file for a service, a context and a folder of this machine.
-fn state_file(agb: &Agb, context: &Context, local: &Path) -> Result<PathBuf, Failure> {
+fn state_file(agb: &Service, context: &Context, local: &Path) -> Result<PathBuf, Failure> {
     let local = std::path::absolute(local)
         .map_err(|error| Failure::other(format!("can't find {}", local.display()), error))?;
     let mut digest = Sha256::new();

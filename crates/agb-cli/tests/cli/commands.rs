@@ -99,6 +99,37 @@ fn one_file_that_fails_does_not_stop_the_others_and_gives_five() {
 }
 
 #[test]
+fn a_name_means_one_context_of_a_region_and_an_id_any() {
+    let world = World::new();
+    world.print(&["context", "create", "twin"]);
+    let other = world.print(&[
+        "context",
+        "create",
+        "twin",
+        "--region",
+        "cn-shanghai",
+        "--json",
+    ]);
+    let other: Value = serde_json::from_str(&other).unwrap();
+    let id = other["id"].as_str().unwrap();
+    assert_eq!(world.print(&["context", "list"]).lines().count(), 2);
+    assert!(!world.print(&["context", "get", "twin"]).contains(id));
+    assert!(
+        world
+            .print(&["context", "get", "twin", "--region", "cn-shanghai"])
+            .contains(id)
+    );
+    assert!(world.print(&["context", "get", id]).contains(id));
+    let (code, said) = world.fail(&["context", "get", "twin", "--region", "cn-beijing"]);
+    assert_eq!(code, 3);
+    assert_eq!(
+        said.matches("twin (SdkCtx-").count(),
+        2,
+        "the candidates: {said}"
+    );
+}
+
+#[test]
 fn one_cause_is_told_once_however_many_files_it_hits() {
     let world = World::with(&["--fault", "expired-urls,op=upload"]);
     world.print(&["context", "create", "one"]);

@@ -15,6 +15,7 @@ pub(crate) fn agb() -> Command {
         "AGB_ENDPOINT",
         "AGB_TIMEOUT_MS",
         "AGB_PROFILE",
+        "AGB_REGION",
         "AGB_LISTEN",
         "AGB_DATA_DIR",
         "AGB_PUBLIC_URL",

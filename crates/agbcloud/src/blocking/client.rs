@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{AgbBuilder, Contexts, Driver};
-use crate::Result;
+use crate::{Probe, Result};
 
 /// A client of the AGB Cloud Context API whose calls block. Inside is an [`agbcloud::Agb`](crate::Agb) and one
 /// thread, named `agbcloud`.
@@ -58,6 +58,15 @@ impl Agb {
     /// The base URL that calls go to.
     pub fn endpoint(&self) -> &str {
         self.inner.endpoint()
+    }
+
+    /// Asks the endpoint for anything, without the API key: see [`Agb::probe`](crate::Agb::probe).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Agb::probe`](crate::Agb::probe).
+    pub fn probe(&self) -> Result<Probe> {
+        self.driver.run(self.inner.probe())?
     }
 }
 

@@ -32,6 +32,17 @@ impl AgbBuilder {
         Self(self.0.endpoint(endpoint))
     }
 
+    /// The API key where nothing else names one: see [`AgbBuilder::fallback_api_key`](crate::AgbBuilder::fallback_api_key).
+    pub fn fallback_api_key(self, key: impl Into<String>) -> Self {
+        Self(self.0.fallback_api_key(key))
+    }
+
+    /// The endpoint where nothing else names one: see
+    /// [`AgbBuilder::fallback_endpoint`](crate::AgbBuilder::fallback_endpoint).
+    pub fn fallback_endpoint(self, endpoint: impl Into<String>) -> Self {
+        Self(self.0.fallback_endpoint(endpoint))
+    }
+
     /// How long one try of a call may take: see [`AgbBuilder::timeout`](crate::AgbBuilder::timeout).
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))
