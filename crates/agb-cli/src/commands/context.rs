@@ -11,10 +11,11 @@ use super::{Run, Session, With, ask, complete, find};
 use crate::{
     exit::{Doing, Failure},
     output::{
-        self, Rows, duration,
+        self, Reader, Rows, duration,
         schema::{ContextRow, DoneRow},
     },
     progress::Waiting,
+    say,
     stop::Stop,
 };
 
@@ -64,7 +65,10 @@ impl Run for ListArguments {
                 .map(ContextRow::from)
                 .doing(|| "list the contexts".to_owned())
         });
-        Rows::new(&session.look).show(rows).await?;
+        let count = Rows::new(&session.look).show(rows).await?;
+        if count == 0 && session.look.reader() == Reader::Person {
+            say::note("there are no contexts yet: agb context create NAME makes one");
+        }
         Ok(())
     }
 }

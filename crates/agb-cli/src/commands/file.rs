@@ -91,6 +91,19 @@ pub(super) async fn entry(files: &Files, address: &Remote) -> Result<FileEntry, 
     Err(failure.hint(format!("agb ls '{}'", address.at(&format!("{parent}/")))))
 }
 
+/// That a folder is there, which a listing does not tell: one that does not exist is listed as empty.
+pub(super) async fn check_folder(files: &Files, address: &Remote) -> Result<(), Failure> {
+    if address.bare() == "/" || has_anything(files, address).await {
+        return Ok(());
+    }
+    match entry(files, address).await? {
+        entry if entry.is_folder() => Ok(()),
+        _ => Err(Failure::usage(format!(
+            "{address} is a file, and no folder"
+        ))),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RmArguments {
     /// Files, or with -r folders: NAME:/path

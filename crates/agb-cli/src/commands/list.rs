@@ -95,6 +95,7 @@ impl Run for TreeArguments {
             Rows::new(&session.look).show(entries).await?;
             return Ok(());
         }
+        file::check_folder(&files, &self.address).await?;
         output::write(&format!("{}\n", self.address))?;
         let mut counts = (0_u64, 0_u64);
         // What is still to be shown, the next one last: an entry with the lines to its left.
@@ -182,6 +183,7 @@ pub(crate) struct DuArguments {
 impl Run for DuArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let files = find::files(&session.connect()?, &self.address).await?;
+        file::check_folder(&files, &self.address).await?;
         let top = self.address.bare().trim_end_matches('/').to_owned();
         let mut walk = files
             .list()

@@ -9,7 +9,7 @@ use futures_util::stream;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Run, Session, complete, find,
+    Run, Session, complete, file, find,
     folder::{self, Replace},
 };
 use crate::{
@@ -96,7 +96,10 @@ impl Sides {
         let files = agb.contexts().files(&context.id);
         let mut sync = match direction {
             Direction::Up(..) => files.upload_dir(local, remote.bare()),
-            Direction::Down(..) => files.download_dir(remote.bare(), local),
+            Direction::Down(..) => {
+                file::check_folder(&files, remote).await?;
+                files.download_dir(remote.bare(), local)
+            }
         };
         sync = sync
             .delete(self.delete)

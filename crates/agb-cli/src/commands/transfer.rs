@@ -43,6 +43,7 @@ impl Run for GetArguments {
             return file::to_stdout(&files, &self.from).await;
         }
         if self.recursive {
+            file::check_folder(&files, &self.from).await?;
             let sync = files.download_dir(self.from.bare(), &self.to);
             let replace = match self.force {
                 true => Replace::Yes,
