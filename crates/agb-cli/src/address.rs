@@ -140,12 +140,12 @@ mod tests {
     #[test]
     fn contexts_and_local_paths_are_told_apart() {
         for (text, context, path) in [
-            ("work:/a/b", "work", "/a/b"),
-            ("work:", "work", "/"),
-            ("agb://work/a:b", "work", "/a:b"),
-            ("agb://work", "work", "/"),
+            ("notes:/a/b", "notes", "/a/b"),
+            ("notes:", "notes", "/"),
+            ("agb://notes/a:b", "notes", "/a:b"),
+            ("agb://notes", "notes", "/"),
             ("c:/a", "c", "/a"),
-            ("my work:/ü x", "my work", "/ü x"),
+            ("my notes:/ü x", "my notes", "/ü x"),
         ] {
             let expected = Remote {
                 context: context.to_owned(),
@@ -156,7 +156,7 @@ mod tests {
         for text in ["a/b", "./a:b", "/a:/b", "C:\\a", "-", "."] {
             assert_eq!(parsed(text), Address::Local(PathBuf::from(text)), "{text}");
         }
-        for text in ["work:a", ":/a", "agb:///a"] {
+        for text in ["notes:a", ":/a", "agb:///a"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
         assert!("a/b".parse::<Remote>().unwrap_err().ends_with("NAME:/a/b"));
