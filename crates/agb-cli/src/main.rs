@@ -22,6 +22,7 @@ use exit::Failure;
 
 fn main() -> ExitCode {
     commands::complete();
+    output::settle_colors();
     let arguments = Arguments::parse();
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,14 +12,18 @@ use std::{
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::AbortHandle;
 
-use crate::{clock, output::Look, say};
+use crate::{
+    clock,
+    output::{self, Look},
+    say,
+};
 
 /// How often a line is written where there is no terminal.
 const LINE: Duration = Duration::from_secs(5);
 
 /// Whether what moves can be seen.
 fn is_screen() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    std::io::stderr().is_terminal() && !output::is_dumb()
 }
 
 /// Where it is shown: a bar, or lines every few seconds.

@@ -23,7 +23,7 @@ pub(crate) struct Look {
     /// Print names or ids alone, and no progress
     #[arg(long, short)]
     quiet: bool,
-    /// When to use colours: auto means on a terminal, unless NO_COLOR is set
+    /// When to use colours: auto means on a terminal, unless NO_COLOR is set or TERM is dumb
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
     color: Color,
 }
@@ -48,12 +48,11 @@ pub(crate) enum Reader {
 impl Look {
     /// Settles colours for the whole process.
     pub(crate) fn settle(&self) {
-        let choice = match self.color {
-            Color::Auto => anstream::ColorChoice::Auto,
-            Color::Always => anstream::ColorChoice::Always,
-            Color::Never => anstream::ColorChoice::Never,
-        };
-        choice.write_global();
+        match self.color {
+            Color::Auto => settle_colors(),
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
     }
 
     pub(crate) fn reader(&self) -> Reader {
@@ -69,6 +68,19 @@ impl Look {
     pub(crate) fn tells_progress(&self) -> bool {
         !self.quiet
     }
+}
+
+/// What holds before it is known what was asked, so that help and usage errors keep to it too. anstream colours a
+/// dumb terminal where `CI` is set.
+pub(crate) fn settle_colors() {
+    if is_dumb() {
+        anstream::ColorChoice::Never.write_global();
+    }
+}
+
+/// Whether the terminal says that it can do no more than print.
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Writes to stdout. A reader that has had enough (`agb ls … | head`) ends the command, and that is no failure.

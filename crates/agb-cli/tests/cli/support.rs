@@ -28,6 +28,10 @@ pub(crate) fn agb() -> Command {
         "AGB_LOG_FORMAT",
         "AGB_CONFIG",
         "AGB_DURABILITY",
+        "CI",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "NO_COLOR",
     ] {
         command.env_remove(name);
     }

@@ -35,7 +35,6 @@ impl World {
         let mut command = self.command(arguments);
         command
             .env("TERM", "xterm-256color")
-            .env_remove("NO_COLOR")
             .stdin(end(&other))
             .stdout(end(&other))
             .stderr(end(&other));
@@ -79,6 +78,9 @@ fn a_table_has_a_heading_columns_and_times_that_people_say() {
         world.at_terminal_with(&["context", "list"], "", |command| {
             command.env("TERM", "dumb");
         }),
+        world.at_terminal_with(&["context", "list"], "", |command| {
+            command.env("TERM", "dumb").env("CI", "true");
+        }),
         world.at_terminal(&["context", "list", "--color", "never"], ""),
     ] {
         assert!(
@@ -86,6 +88,13 @@ fn a_table_has_a_heading_columns_and_times_that_people_say() {
             "{plain:?}"
         );
     }
+    let (help, _) = world.at_terminal_with(&["--help"], "", |command| {
+        command.env("TERM", "dumb").env("CI", "true");
+    });
+    assert!(
+        help.contains("Usage:") && !help.contains('\u{1b}'),
+        "{help:?}"
+    );
     let (shown, _) = world.at_terminal(&["context", "get", "short"], "");
     assert!(shown.contains("last used:"), "{shown:?}");
 }
