@@ -37,7 +37,7 @@ pub use context::{
 };
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use file::{
-    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteFile,
+    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteDir, DeleteFile,
     DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry, FileFailure, FileItems, FileKind,
     FileOutcome, FilePage, FilePages, FileWalk, Files, ListFiles, PlannedChange, PresignedUrl,
     Progress, ReadFile, Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,

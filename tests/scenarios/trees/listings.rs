@@ -11,17 +11,17 @@ use tokio::sync::Notify;
 
 use super::write;
 
-fn files(api: impl ContextApi + 'static) -> Files {
+pub(super) fn files(api: impl ContextApi + 'static) -> Files {
     let agb = Agb::builder().stub(api).build().unwrap();
     agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap())
 }
 
-fn entry(path: &str) -> Value {
+pub(super) fn entry(path: &str) -> Value {
     json!({"filePath": path, "fileType": "file", "size": 1})
 }
 
 /// A page of so many entries in all.
-fn page(entries: &[Value], count: usize) -> Value {
+pub(super) fn page(entries: &[Value], count: usize) -> Value {
     json!({"success": true, "data": entries, "count": count})
 }
 

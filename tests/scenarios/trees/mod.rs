@@ -1,5 +1,6 @@
 //! Whole folders, both ways, against the real service.
 
+mod deletions;
 mod killed;
 mod listings;
 mod names;

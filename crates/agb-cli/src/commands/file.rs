@@ -3,21 +3,16 @@
 use agbcloud::{DownloadTarget, FileEntry, Files, FolderPath};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use futures_util::{StreamExt, stream};
 
-use super::{Run, Session, ask, complete, context::is_missing, find};
+use super::{Run, Session, ask, complete, context::is_missing, find, folder};
 use crate::{
     address::Remote,
     exit::{Code, Doing, Failure},
     output::{
-        self, Reader,
+        self, Look, Reader,
         schema::{DoneRow, EntryRow},
     },
-    say,
 };
-
-/// Files that are deleted at the same time.
-const AT_ONCE: usize = 16;
 
 #[derive(Debug, Args)]
 pub(crate) struct CatArguments {
@@ -167,7 +162,7 @@ impl RmArguments {
             return Err(failure.hint(format!("agb rm -r '{address}'")));
         }
         deleted.doing(|| format!("delete {address}"))?;
-        told(session, address)
+        told(&session.look, address)
     }
 
     /// Deletes a file of this name, and all that is below it. Gives how many could not be.
@@ -177,38 +172,17 @@ impl RmArguments {
         files: &Files,
         address: &Remote,
     ) -> Result<u64, Failure> {
-        let mut walk = files.list().under(address.bare()).prefetch(true).walk();
-        let mut paths = Vec::new();
-        while let Some(entry) = walk.next().await {
-            let entry = entry.doing(|| format!("list {address}"))?;
-            if !entry.is_folder() {
-                paths.push(entry.path);
-            }
-        }
-        if paths.is_empty() && address.bare() != "/" {
-            let deleted = files.delete(address.bare()).missing_ok(self.force).await;
+        let report = folder::delete(session, files, address).await?;
+        if address.bare() != "/" {
+            let nothing = report.deleted + report.failed == 0;
+            let missing_ok = self.force || !nothing;
+            let deleted = files.delete(address.bare()).missing_ok(missing_ok).await;
             deleted.doing(|| format!("delete {address}"))?;
-            return told(session, address).map(|()| 0);
-        }
-        let deletions = paths.into_iter().map(|path| async move {
-            let deleted = files.delete(path.as_str()).missing_ok(true).await;
-            (address.at(&path), deleted)
-        });
-        let mut deletions = stream::iter(deletions).buffer_unordered(AT_ONCE);
-        let mut failed = 0;
-        while let Some((address, deleted)) = deletions.next().await {
-            match deleted {
-                Ok(_) => told(session, &address)?,
-                Err(error) if Code::of(&error) == Code::NotAllowed => {
-                    return Err(error).doing(|| format!("delete {address}"));
-                }
-                Err(error) => {
-                    failed += 1;
-                    say::note(format_args!("can't delete {address}: {error}"));
-                }
+            if nothing {
+                told(&session.look, address)?;
             }
         }
-        Ok(failed)
+        Ok(report.failed)
     }
 }
 
@@ -217,13 +191,13 @@ async fn has_anything(files: &Files, address: &Remote) -> bool {
     matches!(listed.next().await, Some(Ok(_)))
 }
 
-fn told(session: &Session, address: &Remote) -> Result<(), Failure> {
+pub(super) fn told(look: &Look, address: &Remote) -> Result<(), Failure> {
     let row = DoneRow {
         name: address.to_string(),
         done: "deleted",
     };
-    match session.look.reader() {
+    match look.reader() {
         Reader::Terse => Ok(()),
-        _ => output::done(&session.look, &row, &format!("{address} is deleted")),
+        _ => output::done(look, &row, &format!("{address} is deleted")),
     }
 }

@@ -5,11 +5,12 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use agbcloud::{Change, SyncDir, SyncPlan, SyncReport};
+use agbcloud::{Change, Files, SyncDir, SyncPlan, SyncReport};
 
-use super::Session;
+use super::{Session, file};
 use crate::{
-    exit::{Code, Failure},
+    address::Remote,
+    exit::{Code, Doing, Failure},
     output::{self, Reader, bytes, schema::MovedRow},
     progress::{Moving, Waiting},
     say,
@@ -62,6 +63,30 @@ pub(super) async fn run(
     let report = until_stopped(async { Ok(plan.run().await?) }).await;
     moving.end();
     ended(session, &report?)
+}
+
+/// Deletes all that is in a folder, and tells each.
+pub(super) async fn delete(
+    session: &Session,
+    files: &Files,
+    address: &Remote,
+) -> Result<SyncReport, Failure> {
+    let unwritten = Arc::new(OnceLock::new());
+    let (failed, look, folder) = (unwritten.clone(), session.look.clone(), address.clone());
+    let deletion = files.delete_dir(address.bare()).on_file(move |outcome| {
+        if outcome.error.is_none() && failed.get().is_none() {
+            let told = file::told(&look, &folder.join(outcome.path));
+            let _ = told.map_err(|failure| failed.set(failure));
+        }
+    });
+    let deletion = async { deletion.await.doing(|| format!("delete {address}")) };
+    let report = until_stopped(deletion).await?;
+    tell_failures(&report);
+    // What was asked for is done all the same.
+    match Arc::into_inner(unwritten).and_then(OnceLock::into_inner) {
+        Some(failure) if report.failed == 0 => Err(failure),
+        _ => Ok(report),
+    }
 }
 
 fn ended(session: &Session, report: &SyncReport) -> Result<(), Failure> {

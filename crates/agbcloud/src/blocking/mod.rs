@@ -14,8 +14,8 @@ pub use client::Agb;
 pub use config::AgbBuilder;
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use file::{
-    DeleteFile, Download, DownloadTarget, FileItems, FilePages, FileWalk, Files, ListFiles,
-    ReadFile, SyncDir, SyncPlan, Upload, UploadSource,
+    DeleteDir, DeleteFile, Download, DownloadTarget, FileItems, FilePages, FileWalk, Files,
+    ListFiles, ReadFile, SyncDir, SyncPlan, Upload, UploadSource,
 };
 pub use iter::Iter;
 

@@ -25,8 +25,8 @@ pub use model::{FileEntry, FileKind};
 pub use progress::Progress;
 pub(crate) use store::Store;
 pub use tree::{
-    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteLimit,
-    FileFailure, FileOutcome, PlannedChange, Symlinks, SyncDir, SyncPlan, SyncReport,
+    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteDir,
+    DeleteLimit, FileFailure, FileOutcome, PlannedChange, Symlinks, SyncDir, SyncPlan, SyncReport,
 };
 pub use upload::{Upload, UploadSource, Uploaded};
 pub use url::PresignedUrl;
@@ -309,6 +309,31 @@ impl Files {
         P::Error: Into<Error>,
     {
         SyncDir::down(self.clone(), checked(remote), local.into())
+    }
+
+    /// Deletes a folder of the context with all that is in it. Await it, or look at the [plan](DeleteDir::plan) first.
+    /// [`Contexts::clear`](crate::Contexts::clear) empties a whole context, in the background.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
+    /// let report = files.delete_dir("/data").await?;
+    /// assert!(report.is_complete());
+    /// assert_eq!(report.deleted, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete_dir<P>(&self, folder: P) -> DeleteDir
+    where
+        P: TryInto<FolderPath>,
+        P::Error: Into<Error>,
+    {
+        DeleteDir::new(self.clone(), checked(folder))
     }
 
     /// What the store tells of a file's content.

@@ -229,4 +229,7 @@ fn a_folder_goes_up_and_comes_down() {
         files.read("/data/a.txt").range(1..).send().unwrap(),
         b"ne"[..]
     );
+    let plan = files.delete_dir("/data").exclude("b.*").plan().unwrap();
+    assert_eq!(plan.run().unwrap().deleted, 1);
+    assert_eq!(files.delete_dir("/").send().unwrap().deleted, 1);
 }

@@ -1,6 +1,7 @@
 //! The files of a context.
 
 mod delete;
+mod delete_dir;
 mod download;
 mod list;
 mod read;
@@ -8,6 +9,7 @@ mod sync;
 mod upload;
 
 pub use delete::DeleteFile;
+pub use delete_dir::DeleteDir;
 pub use download::{Download, DownloadTarget};
 pub use list::{FileItems, FilePages, FileWalk, ListFiles};
 pub use read::ReadFile;
@@ -205,6 +207,27 @@ impl Files {
         P::Error: Into<Error>,
     {
         SyncDir::new(self.inner.download_dir(remote, local), self.driver.clone())
+    }
+
+    /// Deletes a folder of the context with all that is in it: see [`Files::delete_dir`](crate::Files::delete_dir).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).send()?;
+    /// let report = files.delete_dir("/data").send()?;
+    /// assert_eq!(report.deleted, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delete_dir<P>(&self, folder: P) -> DeleteDir
+    where
+        P: TryInto<FolderPath>,
+        P::Error: Into<Error>,
+    {
+        DeleteDir::new(self.inner.delete_dir(folder), self.driver.clone())
     }
 
     /// Asks for a URL by which anyone can read the file until it expires.

@@ -93,10 +93,7 @@ impl SyncDir {
     /// Those of [`SyncDir::plan`](crate::SyncDir::plan).
     pub fn plan(self) -> Result<SyncPlan> {
         let plan = self.driver.run(self.inner.plan())??;
-        Ok(SyncPlan {
-            inner: plan,
-            driver: self.driver,
-        })
+        Ok(SyncPlan::new(plan, self.driver))
     }
 
     /// Does it.
@@ -126,6 +123,10 @@ pub struct SyncPlan {
 }
 
 impl SyncPlan {
+    pub(super) fn new(inner: crate::SyncPlan, driver: Driver) -> Self {
+        Self { inner, driver }
+    }
+
     /// Does it.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub(super) struct Actor {
     listener: Listener,
     tasks: JoinSet<(PlannedChange, Result<u64>)>,
     report: SyncReport,
+    /// Whether files may be deleted: decided when the first is to be.
+    deletes: Option<bool>,
 }
 
 /// What every task needs.
@@ -51,6 +53,7 @@ impl Actor {
             listener,
             tasks: JoinSet::new(),
             report: SyncReport::default(),
+            deletes: None,
         }
     }
 
@@ -63,6 +66,15 @@ impl Actor {
     pub(super) async fn finish(mut self) -> Result<SyncReport> {
         self.drain().await?;
         Ok(self.report)
+    }
+
+    /// Whether all that was to be copied before was. A deletion that fails holds back no other.
+    async fn may_delete(&mut self) -> Result<bool> {
+        if let Some(deletes) = self.deletes {
+            return Ok(deletes);
+        }
+        self.drain().await?;
+        Ok(*self.deletes.insert(self.report.failed == 0))
     }
 
     async fn drain(&mut self) -> Result<()> {
@@ -127,15 +139,10 @@ impl Actor {
 
 impl Taker for Actor {
     async fn change(&mut self, planned: PlannedChange) -> Result<()> {
-        if matches!(planned.change, Change::DeleteRemote | Change::DeleteLocal) {
-            // The last copies decide whether anything may be deleted.
-            if self.report.deleted == 0 {
-                self.drain().await?;
-            }
-            if self.report.failed > 0 {
-                self.report.deletions_held_back = true;
-                return Ok(());
-            }
+        let deletes = matches!(planned.change, Change::DeleteRemote | Change::DeleteLocal);
+        if deletes && !self.may_delete().await? {
+            self.report.deletions_held_back = true;
+            return Ok(());
         }
         let bytes = match planned.change {
             Change::Upload | Change::Download => planned.size.unwrap_or(0),
@@ -179,17 +186,17 @@ impl Work {
             ..
         } = &self.setup;
         let there = || names::remote(remote, &planned.path);
-        let here = names::local(&planned.path)?;
+        let here = || names::local(&planned.path);
         match planned.change {
-            Change::Upload => self.upload(planned, local.join(here), there()?).await,
-            Change::Download => self.download(planned, &here, there()?, pass).await,
+            Change::Upload => self.upload(planned, local.join(here()?), there()?).await,
+            Change::Download => self.download(planned, &here()?, there()?, pass).await,
             Change::DeleteRemote => {
                 files.delete(there()?).missing_ok(true).await?;
                 self.setup.remember(&there()?, None)?;
                 Ok(0)
             }
             Change::DeleteLocal => {
-                self.folders.delete(&here).await?;
+                self.folders.delete(&here()?).await?;
                 // What has no remote name was never remembered.
                 there().map_or(Ok(()), |there| self.setup.remember(&there, None))?;
                 Ok(0)

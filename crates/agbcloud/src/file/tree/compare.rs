@@ -107,7 +107,9 @@ impl Setup {
 
     async fn target_changed(&self, pair: &Pair<'_>, known: &Known) -> Result<bool> {
         match self.direction {
-            Direction::Up => self.remote_changed(pair.remote, pair.there, known).await,
+            Direction::Up | Direction::Away => {
+                self.remote_changed(pair.remote, pair.there, known).await
+            }
             Direction::Down => self.local_changed(pair.local, pair.here, known).await,
         }
     }
@@ -174,7 +176,7 @@ impl Setup {
     ) -> Result<()> {
         let there = match self.direction {
             // Nobody has told the time that the remote one got.
-            Direction::Up => None,
+            Direction::Up | Direction::Away => None,
             Direction::Down => modified,
         };
         let known = Known {

@@ -4,6 +4,7 @@ mod act;
 mod changes;
 mod compare;
 mod conflict;
+mod delete;
 mod down;
 mod filter;
 mod folders;
@@ -25,6 +26,7 @@ use futures_core::future::BoxFuture;
 
 pub use compare::Compare;
 pub use conflict::Conflict;
+pub use delete::DeleteDir;
 pub use limit::DeleteLimit;
 pub use plan::PlannedChange;
 pub use planned::SyncPlan;
@@ -63,6 +65,8 @@ pub enum Symlinks {
 enum Direction {
     Up,
     Down,
+    /// There is no local folder: what is in the context is deleted.
+    Away,
 }
 
 /// A folder of this machine and one of a context that are to be made alike: from
@@ -269,6 +273,7 @@ impl SyncDir {
         match self.direction {
             Direction::Up => Operation::Upload,
             Direction::Down => Operation::Download,
+            Direction::Away => Operation::DeleteContextFile,
         }
     }
 

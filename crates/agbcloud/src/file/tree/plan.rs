@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use super::{Change, Direction, FileFailure, Setup, down, up};
+use super::{Change, Direction, FileFailure, Setup, delete, down, up};
 use crate::{Error, ErrorKind, Result};
 
 /// Batches of decisions that may wait to be taken.
@@ -105,6 +105,7 @@ async fn look(setup: Setup, decisions: Decisions) -> Result<()> {
     match setup.direction {
         Direction::Up => up::plan(&setup, &decisions).await,
         Direction::Down => down::plan(&setup, &decisions).await,
+        Direction::Away => delete::plan(&setup, &decisions).await,
     }
 }
 

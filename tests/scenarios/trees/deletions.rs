@@ -1,0 +1,105 @@
+//! Folders of a context that are deleted.
+
+use std::sync::{Arc, Mutex};
+
+use agbcloud::{
+    Change, ContextId, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
+    testing::{Answer, ContextApi, FileQuery, Script, Step},
+};
+use serde_json::json;
+
+use super::{
+    counts,
+    listings::{entry, files, page},
+    remote, world, write,
+};
+
+#[tokio::test]
+async fn all_of_a_folder_goes_and_nothing_else() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    // Two pages, of a folder that gets shorter.
+    let many = MAX_PAGE_SIZE + 1;
+    for number in 0..many {
+        write(here.path(), &[(&format!("{number}"), "x")]);
+    }
+    files.upload_dir(here.path(), "/data").await.unwrap();
+    for path in ["/data/keep/é 1%.log", "/data2/a", "/datum"] {
+        files.upload(path, &b"x"[..]).await.unwrap();
+    }
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = told.clone();
+    let deletion = files
+        .delete_dir("/data")
+        .exclude("*.log")
+        .on_file(move |file| {
+            assert_eq!(file.change, Some(Change::DeleteRemote));
+            listener.lock().unwrap().push(file.path.to_owned());
+        });
+    let plan = deletion.plan().await.unwrap();
+    assert_eq!(plan.changes().len(), many as usize);
+    assert!(told.lock().unwrap().is_empty());
+    let report = plan.run().await.unwrap();
+    assert_eq!(counts(&report), (0, 0, u64::from(many), 0));
+    assert_eq!(told.lock().unwrap().len(), many as usize);
+    let left = ["/data/keep/é 1%.log", "/data2/a", "/datum"];
+    assert_eq!(remote(&files, "/").await, left);
+
+    let report = files.delete_dir("/nowhere").await.unwrap();
+    assert_eq!(counts(&report), (0, 0, 0, 0));
+    let report = files.delete_dir("/").await.unwrap();
+    assert_eq!((report.deleted, report.is_complete()), (3, true));
+}
+
+/// Has three files, and does not delete the first.
+struct Unwilling(&'static str);
+
+impl ContextApi for Unwilling {
+    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+        let entries = ["/a", "/b", "/c"].map(entry);
+        Script::new([Step::json(page(&entries, 3))]).list_files(query)
+    }
+
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+        let answer = match path.as_str() {
+            "/a" => json!({"success": false, "code": self.0, "message": "no"}),
+            _ => json!({"success": true}),
+        };
+        Script::new([Step::json(answer)]).delete_file(context, path)
+    }
+}
+
+#[tokio::test]
+async fn one_that_stays_holds_back_no_other() {
+    let nothing = tempfile::tempdir().unwrap();
+    let unwilling = || files(Unwilling("FileNotAllowed"));
+    for report in [
+        unwilling().delete_dir("/").await,
+        unwilling()
+            .delete_dir("/")
+            .plan()
+            .await
+            .unwrap()
+            .run()
+            .await,
+        unwilling()
+            .upload_dir(nothing.path(), "/")
+            .delete(true)
+            .files_at_once(1)
+            .await,
+    ] {
+        let report = report.unwrap();
+        assert_eq!(counts(&report), (0, 0, 2, 1));
+        assert_eq!(report.failures[0].path, "a");
+        assert!(!report.deletions_held_back);
+    }
+}
+
+#[tokio::test]
+async fn a_context_that_is_gone_stops_it() {
+    let error = files(Unwilling("InvalidContext.NotFound")).delete_dir("/");
+    assert_eq!(error.await.unwrap_err().kind(), ErrorKind::NotFound);
+    let error = files(Script::new([])).delete_dir("no/slash").await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
