@@ -24,6 +24,8 @@ pub(crate) fn output(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, String>
         stderr,
     } = command(root)
         .args(arguments)
+        // What it says is read here.
+        .env("CARGO_TERM_COLOR", "never")
         .output()
         .map_err(|error| format!("can't run `cargo {shown}`: {error}"))?;
     if status.success() {

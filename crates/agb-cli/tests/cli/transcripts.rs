@@ -15,6 +15,7 @@ fn the_documentation_shows_what_is_printed() {
         cases
             .env("AGB_ENDPOINT", &serve.url)
             .env("AGB_API_KEY", format!("key-of-{page}"))
+            .env("NO_COLOR", "1")
             .case(root.join(page));
         for folder in ["XDG_CONFIG_HOME", "XDG_STATE_HOME"] {
             cases.env(folder, scratch.path().join(folder).display().to_string());
