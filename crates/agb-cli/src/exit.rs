@@ -120,7 +120,8 @@ impl Error for Failure {
 impl From<agbcloud::Error> for Failure {
     fn from(error: agbcloud::Error) -> Self {
         let code = Code::of(&error);
-        let message = error.to_string();
+        // What a program can call is nothing that can be typed.
+        let message = error.to_string().replace(", or call api_key(…)", "");
         let said = error.request_id().filter(|id| !message.contains(*id));
         let (request_id, hint) = (said.map(str::to_owned), hint(&error));
         let failure = match error.source() {
@@ -205,11 +206,20 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
         say::note(format_args!("  because: {error}"));
         cause = error.source();
     }
-    if let Some(id) = &failure.request_id {
+    tell(failure.request_id.as_deref(), failure.hint.as_deref());
+    ExitCode::from(failure.code as u8)
+}
+
+/// What there is to say of an error beside its message.
+pub(crate) fn more(error: &agbcloud::Error) {
+    tell(error.request_id(), hint(error).as_deref());
+}
+
+fn tell(request_id: Option<&str>, hint: Option<&str>) {
+    if let Some(id) = request_id {
         say::note(format_args!("  request id: {id}"));
     }
-    if let Some(hint) = &failure.hint {
+    if let Some(hint) = hint {
         say::note(format_args!("  hint: {hint}"));
     }
-    ExitCode::from(failure.code as u8)
 }

@@ -38,6 +38,9 @@ pub(super) async fn to_stdout(files: &Files, address: &Remote) -> Result<(), Fai
     let written = files.download(address.path.as_str(), target).await;
     match written {
         Err(error) if is_broken_pipe(&error) => Err(Failure::silent(Code::Done)),
+        Err(error) if is_missing(&error) && has_anything(files, address).await => {
+            Err(is_folder(address, "ls"))
+        }
         written => written.map(|_| ()).doing(|| format!("read {address}")),
     }
 }
@@ -136,7 +139,7 @@ impl Run for RmArguments {
             0 => Ok(()),
             failed => Err(Failure::of(
                 Code::Partial,
-                format!("{failed} files are left"),
+                format!("{} not deleted", output::counted(failed, "file")),
             )),
         }
     }
@@ -150,16 +153,14 @@ impl RmArguments {
         address: &Remote,
     ) -> Result<(), Failure> {
         if address.is_folder() {
-            let failure = Failure::usage(format!("{address} is a folder"));
-            return Err(failure.hint(format!("agb rm -r '{address}'")));
+            return Err(is_folder(address, "rm -r"));
         }
         let deleted = files
             .delete(address.path.as_str())
             .missing_ok(self.force)
             .await;
         if deleted.as_ref().is_err_and(is_missing) && has_anything(files, address).await {
-            let failure = Failure::usage(format!("{address} is a folder"));
-            return Err(failure.hint(format!("agb rm -r '{address}'")));
+            return Err(is_folder(address, "rm -r"));
         }
         deleted.doing(|| format!("delete {address}"))?;
         told(&session.look, address)
@@ -186,7 +187,13 @@ impl RmArguments {
     }
 }
 
-async fn has_anything(files: &Files, address: &Remote) -> bool {
+/// A folder where a file was meant, and the command that is for folders.
+pub(super) fn is_folder(address: &Remote, command: &str) -> Failure {
+    let failure = Failure::usage(format!("{address} is a folder"));
+    failure.hint(format!("agb {command} '{address}'"))
+}
+
+pub(super) async fn has_anything(files: &Files, address: &Remote) -> bool {
     let mut listed = files.list().under(address.bare()).page_size(1).by_item();
     matches!(listed.next().await, Some(Ok(_)))
 }

@@ -5,13 +5,13 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use agbcloud::{Change, Files, SyncDir, SyncPlan, SyncReport};
+use agbcloud::{Change, FileFailure, Files, SyncDir, SyncPlan, SyncReport};
 
 use super::{Session, file};
 use crate::{
     address::Remote,
-    exit::{Code, Doing, Failure},
-    output::{self, Reader, bytes, schema::MovedRow},
+    exit::{self, Code, Doing, Failure},
+    output::{self, Reader, bytes, counted, schema::MovedRow},
     progress::{Moving, Waiting},
     say,
     stop::Stop,
@@ -53,7 +53,10 @@ pub(super) async fn run(
     if let Replace::No { hint } = replace {
         let replaced = plan.changes().filter(|change| change.replaces).count();
         if replaced > 0 {
-            let message = format!("{replaced} files would be replaced, and nothing was done");
+            let message = format!(
+                "{} would be replaced, and nothing was done",
+                counted(replaced as u64, "file")
+            );
             return Err(Failure::of(Code::Conflict, message).hint(hint));
         }
     }
@@ -112,7 +115,10 @@ fn ended(session: &Session, report: &SyncReport) -> Result<(), Failure> {
         } else {
             Code::Partial
         };
-        let failure = Failure::of(code, format!("{} files failed{held}", report.failed));
+        let failure = Failure::of(
+            code,
+            format!("{} failed{held}", counted(report.failed, "file")),
+        );
         return Err(match only_conflicts {
             true => failure.hint("--conflict overwrite, skip or keep-both decides"),
             false => failure.hint("run it again: what is done is not done twice"),
@@ -141,31 +147,44 @@ fn summary(report: &SyncReport) -> String {
 
 /// One cause is told once, with the first of the files that it has hit.
 fn tell_failures(report: &SyncReport) {
-    let mut causes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut causes: BTreeMap<String, Vec<&FileFailure>> = BTreeMap::new();
     for failure in &report.failures {
-        // Ids differ from file to file: they are those of the calls.
-        let cause = format!(
-            "{}: {}",
-            failure.error.kind().as_str(),
-            failure.error.message()
-        );
-        causes.entry(cause).or_default().push(&failure.path);
+        let hit = causes.entry(cause(&failure.error)).or_default();
+        hit.push(failure);
     }
-    for (cause, paths) in causes {
-        let more = paths.len().saturating_sub(NAMED);
-        let named = paths[..paths.len().min(NAMED)].join(", ");
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        say::error(format_args!("{cause}: {named}{more}"));
+    for (cause, hit) in &causes {
+        match hit[..] {
+            [one] => say::error(format_args!("{}: {}", one.path, one.error.message())),
+            _ => say::error(format_args!("{cause}: {}", named(hit))),
+        }
+        exit::more(&hit[0].error);
     }
     if report.failed > report.failures.len() as u64 {
         say::note(format_args!(
             "  those are the first {}",
             report.failures.len()
         ));
+    }
+}
+
+/// What one error has in common with another: neither the file nor the call.
+fn cause(error: &agbcloud::Error) -> String {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return io.to_string();
+        }
+        source = cause.source();
+    }
+    error.message().to_owned()
+}
+
+fn named(hit: &[&FileFailure]) -> String {
+    let names: Vec<&str> = hit.iter().map(|failure| failure.path.as_str()).collect();
+    let (named, more) = names.split_at(names.len().min(NAMED));
+    match more.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }
 

@@ -127,7 +127,11 @@ impl Run for TreeArguments {
                 open.extend(branches(&files, &self.address, &path, &left).await?);
             }
         }
-        output::write(&format!("{} folders, {} files\n", counts.0, counts.1))
+        let (folders, files) = (
+            output::counted(counts.0, "folder"),
+            output::counted(counts.1, "file"),
+        );
+        output::write(&format!("{folders}, {files}\n"))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     address::{Address, Remote},
     exit::{Code, Failure},
-    output::{Rows, schema::ChangeRow},
+    output::{self, Rows, schema::ChangeRow},
     say,
     settings::{self, Service},
 };
@@ -234,7 +234,7 @@ async fn show(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
     if session.look.tells_progress() {
         say::note(format_args!(
             "{moved} to move ({}), {deleted} to delete, {} the same",
-            crate::output::bytes(Some(plan.bytes())),
+            output::bytes(Some(plan.bytes())),
             plan.unchanged()
         ));
     }
@@ -242,7 +242,7 @@ async fn show(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
         0 => Ok(plan),
         failed => Err(Failure::of(
             Code::Partial,
-            format!("{failed} files can't be dealt with"),
+            format!("{} can't be dealt with", output::counted(failed, "file")),
         )),
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use agbcloud::{Files, UploadSource};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use tokio::io::AsyncWriteExt;
 
 use super::{
     Run, Session, complete, file, find,
@@ -54,8 +55,7 @@ impl Run for GetArguments {
             return folder::run(session, "get", sync.durable(!self.no_fsync), replace).await;
         }
         if self.from.is_folder() {
-            let failure = Failure::usage(format!("{} is a folder", self.from));
-            return Err(failure.hint(format!("agb get -r '{}'", self.from)));
+            return Err(file::is_folder(&self.from, "get -r"));
         }
         let to = match self.to.is_dir() {
             true => self.to.join(self.from.file_name()),
@@ -71,11 +71,23 @@ impl Run for GetArguments {
         let fetch = async { download.await.doing(|| format!("get {}", self.from)) };
         let fetched = folder::until_stopped(fetch).await;
         moving.end();
-        let fetched = fetched.map_err(|failure| match to.exists() && !self.force {
+        match fetched {
+            Ok(fetched) => one(session, fetched.bytes, &to.display().to_string()),
+            Err(failure) => Err(self.explained(&files, &to, failure).await),
+        }
+    }
+}
+
+impl GetArguments {
+    /// A failure that is due to what is at either end, as what it is.
+    async fn explained(&self, files: &Files, to: &Path, failure: Failure) -> Failure {
+        if file::has_anything(files, &self.from).await {
+            return file::is_folder(&self.from, "get -r");
+        }
+        match to.is_file() && !self.force {
             true => failure.hint("--force replaces it"),
             false => failure,
-        })?;
-        one(session, fetched.bytes, &to.display().to_string())
+        }
     }
 }
 
@@ -122,7 +134,13 @@ impl Run for PutArguments {
             let message = format!("{to} is there already");
             return Err(Failure::of(crate::exit::Code::Conflict, message));
         }
-        let spooled = if stdin { Some(spool()?) } else { None };
+        let spooled = match stdin {
+            true if session.connection.api_key_stdin => {
+                return Err(Failure::usage("stdin can't be the file and the API key"));
+            }
+            true => Some(folder::until_stopped(spool()).await?),
+            false => None,
+        };
         let source = spooled.as_deref().unwrap_or(&self.from);
         send(session, &files, source.into(), &to).await
     }
@@ -160,11 +178,15 @@ async fn send(
 }
 
 /// All of stdin in a file: an upload has to know its length before it begins.
-fn spool() -> Result<tempfile::TempPath, Failure> {
-    let spooled = tempfile::NamedTempFile::new().and_then(|mut file| {
-        std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
-        Ok(file.into_temp_path())
-    });
+async fn spool() -> Result<tempfile::TempPath, Failure> {
+    let spooled = async {
+        let (file, path) = tempfile::NamedTempFile::new()?.into_parts();
+        let mut file = tokio::fs::File::from_std(file);
+        tokio::io::copy(&mut tokio::io::stdin(), &mut file).await?;
+        file.flush().await?;
+        Ok(path)
+    };
+    let spooled: std::io::Result<_> = spooled.await;
     spooled.map_err(|error| Failure::other("can't keep what comes from stdin", error))
 }
 

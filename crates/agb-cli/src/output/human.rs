@@ -47,8 +47,13 @@ fn rough(time: Duration) -> Option<String> {
         2_592_000..31_536_000 => (seconds / 2_592_000, "month"),
         _ => (seconds / 31_536_000, "year"),
     };
+    Some(counted(count, unit))
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    Some(format!("{count} {unit}{plural}"))
+    format!("{count} {one}{plural}")
 }
 
 /// `1.2 s`, `3 min 20 s`.

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use human::{ago, bytes, duration, moment};
+pub(crate) use human::{ago, bytes, counted, duration, moment};
 pub(crate) use rows::{Row, Rows};
 
 use crate::exit::{Code, Failure};
