@@ -1,6 +1,6 @@
 //! `agb cat`, `agb stat` and `agb rm`: files of a context.
 
-use agbcloud::{DownloadTarget, FileEntry, Files, FolderPath};
+use agbcloud::{DownloadTarget, FileEntry, Files};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -72,21 +72,23 @@ impl Run for StatArguments {
     }
 }
 
-/// The entry of a file or folder: its folder is listed, since nothing else tells of one alone.
+/// The entry of a file or folder.
 pub(super) async fn entry(files: &Files, address: &Remote) -> Result<FileEntry, Failure> {
-    let path = address.bare();
-    let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
-    let folder = FolderPath::new(if folder.is_empty() { "/" } else { folder })?;
-    let mut listed = files.list().under(folder).prefetch(true).by_item();
-    while let Some(entry) = listed.next().await {
-        let entry = entry.doing(|| format!("look for {address}"))?;
-        if entry.path.trim_end_matches('/') == path {
-            return Ok(entry);
-        }
+    if address.bare() == "/" {
+        let failure = Failure::usage(format!("{address} is a whole context"));
+        return Err(failure.hint(format!("agb context get '{}'", address.context)));
     }
-    let failure = Failure::of(Code::NotFound, format!("there is no {address}"));
-    let parent = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
-    Err(failure.hint(format!("agb ls '{}'", address.at(&format!("{parent}/")))))
+    match files.stat(address.bare()).await {
+        Err(error) if is_missing(&error) => {
+            let folder = address
+                .bare()
+                .rsplit_once('/')
+                .map_or("", |(folder, _)| folder);
+            let failure = Failure::of(Code::NotFound, format!("there is no {address}"));
+            Err(failure.hint(format!("agb ls '{}'", address.at(&format!("{folder}/")))))
+        }
+        entry => entry.doing(|| format!("look for {address}")),
+    }
 }
 
 /// That a folder is there, which a listing does not tell: one that does not exist is listed as empty.

@@ -8,12 +8,14 @@ use clap_complete::ArgValueCompleter;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    Run, Session, complete, file, find,
+    Run, Session, complete,
+    context::is_missing,
+    file, find,
     folder::{self, Replace},
 };
 use crate::{
     address::Remote,
-    exit::{Doing, Failure},
+    exit::{Code, Doing, Failure},
     output::{self, bytes, schema::MovedRow},
     progress::Moving,
 };
@@ -130,9 +132,8 @@ impl Run for PutArguments {
             )));
         }
         let to = self.target()?;
-        if self.no_clobber && file::entry(&files, &to).await.is_ok() {
-            let message = format!("{to} is there already");
-            return Err(Failure::of(crate::exit::Code::Conflict, message));
+        if self.no_clobber {
+            check_free(&files, &to).await?;
         }
         let spooled = match stdin {
             true if session.connection.api_key_stdin => {
@@ -157,6 +158,18 @@ impl PutArguments {
             Some(name) => Ok(self.to.join(name)),
             None => Err(Failure::usage(format!("name the file: {}NAME", self.to))),
         }
+    }
+}
+
+/// That there is nothing of the name, as far as it can be told before.
+async fn check_free(files: &Files, to: &Remote) -> Result<(), Failure> {
+    match files.stat(to.bare()).await {
+        Ok(_) => {
+            let message = format!("{to} is there already");
+            Err(Failure::of(Code::Conflict, message))
+        }
+        Err(error) if is_missing(&error) => Ok(()),
+        Err(error) => Err(error).doing(|| format!("look for {to}")),
     }
 }
 

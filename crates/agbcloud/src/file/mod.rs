@@ -10,6 +10,7 @@ mod model;
 mod progress;
 mod source;
 mod stall;
+mod stat;
 mod store;
 mod tree;
 mod upload;

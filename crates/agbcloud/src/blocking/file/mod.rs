@@ -19,7 +19,7 @@ pub use upload::{Upload, UploadSource};
 use super::Driver;
 use std::path::PathBuf;
 
-use crate::{ContextId, Error, FolderPath, PresignedUrl, RemotePath, Response, Result};
+use crate::{ContextId, Error, FileEntry, FolderPath, PresignedUrl, RemotePath, Response, Result};
 
 /// The files of one context: [`agbcloud::Files`](crate::Files) whose calls block. Cheap to clone.
 /// From [`Contexts::files`](super::Contexts::files).
@@ -207,6 +207,32 @@ impl Files {
         P::Error: Into<Error>,
     {
         SyncDir::new(self.inner.download_dir(remote, local), self.driver.clone())
+    }
+
+    /// The entry of a file or a folder: see [`Files::stat`](crate::Files::stat).
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
+    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").send()?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// assert_eq!(files.stat("/data/a.txt")?.size, Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::stat`](crate::Files::stat).
+    pub fn stat<P>(&self, path: P) -> Result<FileEntry>
+    where
+        P: TryInto<RemotePath>,
+        P::Error: Into<Error>,
+    {
+        let path = crate::name::checked(path);
+        let inner = self.inner.clone();
+        self.driver.run(async move { inner.stat(path?).await })?
     }
 
     /// Deletes a folder of the context with all that is in it: see [`Files::delete_dir`](crate::Files::delete_dir).
