@@ -14,7 +14,7 @@ mod serve;
 mod settings;
 mod stop;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -30,7 +30,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// How long what is under way may take to tidy up when a command has ended early: it ends at once where there is nothing.
+const TIDYING: Duration = Duration::from_secs(10);
+
 fn run(command: Command) -> Result<(), Failure> {
+    #[cfg(feature = "serve")]
+    let serves = matches!(command, Command::Serve(_));
+    #[cfg(not(feature = "serve"))]
+    let serves = false;
     let mut runtime = match &command {
         #[cfg(feature = "serve")]
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
@@ -44,8 +51,8 @@ fn run(command: Command) -> Result<(), Failure> {
     let runtime = runtime.enable_all().build();
     let runtime = runtime.map_err(|error| Failure::other("can't start", error))?;
     let outcome = runtime.block_on(Box::pin(perform(command)));
-    // A thread that reads a terminal's stdin would be waited for.
-    runtime.shutdown_background();
+    // Files that were being fetched take their parts away. A service has shut down by itself, unless it was not waited for.
+    runtime.shutdown_timeout(if serves { Duration::ZERO } else { TIDYING });
     outcome
 }
 

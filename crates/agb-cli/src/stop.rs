@@ -1,6 +1,6 @@
 //! The signals that end a command in good order.
 
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 
 /// Ctrl-C, SIGTERM or, where a terminal goes away, SIGHUP.
 pub(crate) struct Stop {
@@ -13,6 +13,23 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
+    /// Ends the process at the next signal, whatever it is doing.
+    pub(crate) fn at_once() {
+        // With a runtime of its own: that of the command may be shutting down.
+        std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                if let Ok(again) = Self::new() {
+                    again.wait().await;
+                    std::process::exit(Code::Interrupted as i32);
+                }
+            });
+        });
+    }
+
     #[cfg(unix)]
     pub(crate) fn new() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};

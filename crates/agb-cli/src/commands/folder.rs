@@ -197,10 +197,7 @@ pub(super) async fn until_stopped<T>(
     tokio::select! {
         result = &mut work => result,
         () = stop.wait() => {
-            tokio::spawn(async move {
-                stop.wait().await;
-                std::process::exit(Code::Interrupted as i32);
-            });
+            Stop::at_once();
             drop(work);
             Err(Failure::interrupted().hint("the same command goes on with the rest"))
         }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use agbcloud::{Files, UploadSource};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
-use tokio::io::AsyncWriteExt;
 
 use super::{
     Run, Session, complete,
@@ -193,10 +192,14 @@ async fn send(
 /// All of stdin in a file: an upload has to know its length before it begins.
 async fn spool() -> Result<tempfile::TempPath, Failure> {
     let spooled = async {
-        let (file, path) = tempfile::NamedTempFile::new()?.into_parts();
-        let mut file = tokio::fs::File::from_std(file);
-        tokio::io::copy(&mut tokio::io::stdin(), &mut file).await?;
-        file.flush().await?;
+        let (mut file, path) = tempfile::NamedTempFile::new()?.into_parts();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        // A thread of its own: nothing waits for one that reads a terminal when the command is interrupted.
+        std::thread::spawn(move || {
+            let copied = std::io::copy(&mut std::io::stdin().lock(), &mut file);
+            let _ = tell.send(copied);
+        });
+        told.await.map_err(std::io::Error::other)??;
         Ok(path)
     };
     let spooled: std::io::Result<_> = spooled.await;

@@ -411,3 +411,53 @@ fn ctrl_c_leaves_no_broken_file_and_says_how_to_go_on() {
     let left: Vec<_> = left.filter(|entry| entry.path().is_file()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn ctrl_c_in_the_middle_of_many_files_leaves_nothing_half_fetched() {
+    // Each answer is cut, so that it takes many and lasts until the signal has come.
+    let world = World::with(&["--fault", "cut=300000,op=download,times=200"]);
+    world.print(&["context", "create", "one"]);
+    let large = vec![7; 2 << 20];
+    for n in 0..20 {
+        std::fs::write(world.path(&format!("project/{n}")), &large).unwrap();
+    }
+    world.print(&["put", "-r", "project", "one:/p"]);
+    let files = || {
+        let entries = std::fs::read_dir(world.path("copy")).into_iter().flatten();
+        entries.flatten().filter(|entry| entry.path().is_file())
+    };
+    let mut command = world.command(&["sync", "one:/p", "copy"]);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while files().count() == 0 {
+        std::thread::yield_now();
+    }
+    signal("INT", child.id());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    for file in files() {
+        let name = file.file_name().into_string().unwrap();
+        assert!(!name.ends_with(".part"), "{name}");
+        let whole = std::fs::read(world.path(&format!("project/{name}"))).unwrap();
+        assert!(std::fs::read(file.path()).unwrap() == whole, "{name}");
+    }
+    world.print(&["sync", "one:/p", "copy"]);
+    assert_eq!(files().count(), 21);
+}
+
+#[test]
+fn ctrl_c_takes_away_what_was_kept_of_stdin() {
+    let world = World::new();
+    world.print(&["context", "create", "one"]);
+    std::fs::create_dir(world.path("tmp")).unwrap();
+    let kept = || std::fs::read_dir(world.path("tmp")).unwrap().count();
+    let mut command = world.command(&["put", "-", "one:/in"]);
+    let command = command.env("TMPDIR", world.path("tmp"));
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let _open = child.stdin.take();
+    while kept() == 0 {
+        std::thread::yield_now();
+    }
+    signal("INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(kept(), 0);
+}
