@@ -1,9 +1,6 @@
 //! Times as the service writes them.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, time::SystemTime};
 
 /// A time as the service wrote it. The text is kept; it is read only when asked for, and leniently: its form
 /// is not promised.
@@ -32,21 +29,6 @@ impl Timestamp {
     /// UTC), or Unix time in seconds or milliseconds.
     pub fn to_system_time(&self) -> Option<SystemTime> {
         parse(self.0.trim()).map(SystemTime::from)
-    }
-}
-
-impl Timestamp {
-    /// The last moment that is written like this: a time to the second is any within that second.
-    pub(crate) fn latest(&self) -> Option<SystemTime> {
-        let text = self.0.trim();
-        let digits = match text.split_once(['.', ',']) {
-            Some((_, rest)) => rest.bytes().take_while(u8::is_ascii_digit).count(),
-            None if text.len() >= 12 && text.bytes().all(|byte| byte.is_ascii_digit()) => 3,
-            None => 0,
-        };
-        let unit = 10_u64.pow(9 - u32::try_from(digits.min(9)).unwrap_or(9));
-        let within = Duration::from_nanos(unit.saturating_sub(1));
-        self.to_system_time()?.checked_add(within)
     }
 }
 
@@ -83,23 +65,9 @@ fn parse(text: &str) -> Option<jiff::Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn a_time_is_as_long_as_its_unit() {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_748_520_000);
-        for (text, within) in [
-            ("2025-05-29T12:00:00Z", 999_999_999),
-            ("2025-05-29T12:00:00.000Z", 999_999),
-            ("2025-05-29T12:00:00.000000000Z", 0),
-            ("1748520000", 999_999_999),
-            ("1748520000000", 999_999),
-        ] {
-            let latest = Timestamp(text.into()).latest();
-            assert_eq!(latest, Some(start + Duration::from_nanos(within)), "{text}");
-        }
-        assert_eq!(Timestamp("soon".into()).latest(), None);
-    }
+    use super::*;
 
     #[test]
     fn every_form_that_was_seen_is_read() {

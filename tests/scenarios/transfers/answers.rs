@@ -288,3 +288,53 @@ async fn a_file_that_changes_while_it_is_sent_is_an_error() {
     assert_eq!(left, b"old"[..], "no mix has replaced it");
     upload_while(&files, large, |_| {}).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_goes_on_after_a_break_is_of_the_same_object_or_starts_over() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let old = "a".repeat(1000);
+    let cut = format!(
+        "HTTP/1.1 200 OK\r\netag: \"one\"\r\ncontent-length: 1000\r\n\r\n{}",
+        &old[..600]
+    );
+    let new = "b".repeat(500);
+    let whole = format!("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{new}");
+    // One that says nothing of its version, and one that says the same of another size.
+    let rest = |etag: &str, total: u32| {
+        format!(
+            "HTTP/1.1 206 Part\r\n{etag}content-range: bytes 600-{}/{total}\r\ncontent-length: {}\r\n\r\n{}",
+            total - 1,
+            total - 600,
+            "b".repeat(total as usize - 600)
+        )
+    };
+    for another in [
+        whole.clone(),
+        rest("", 1000),
+        rest("etag: \"one\"\r\n", 1005),
+    ] {
+        let store = ScriptedServer::new([&cut, &another, &whole]).await;
+        let (result, content) = download(&files, &store).await;
+        result.unwrap();
+        assert_eq!(content.unwrap(), new.as_bytes(), "{another}");
+    }
+    let store = ScriptedServer::new([&cut, &rest("etag: \"one\"\r\n", 1000)]).await;
+    let (result, content) = download(&files, &store).await;
+    result.unwrap();
+    assert_eq!(content.unwrap().len(), 1000);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_ranges_is_asked_without() {
+    let world = World::new().await;
+    let files = world.files_tried_once("one").await;
+    for refusal in ["400 Bad Request", "416 No", "501 Not Implemented"] {
+        let refusal = format!("HTTP/1.1 {refusal}\r\ncontent-length: 0\r\n\r\n");
+        let whole = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_owned();
+        let store = ScriptedServer::new([&refusal, &whole]).await;
+        let (result, content) = download(&files, &store).await;
+        result.unwrap();
+        assert_eq!(content.unwrap(), b"hello");
+    }
+}

@@ -1,6 +1,9 @@
 //! Folders of a context that are deleted.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
 
 use agbcloud::{
     Change, ContextId, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
@@ -102,4 +105,44 @@ async fn a_context_that_is_gone_stops_it() {
     assert_eq!(error.await.unwrap_err().kind(), ErrorKind::NotFound);
     let error = files(Script::new([])).delete_dir("no/slash").await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_name_that_can_not_be_one_is_told_and_harms_nothing() {
+    let here = tempfile::tempdir().unwrap();
+    let listed = || {
+        let pages = page(&[entry("///b"), entry("/c//d")], 2);
+        files(Script::new([Step::json(pages.clone()), Step::json(pages)]))
+    };
+    let report = listed().delete_dir("/").exclude("*.tmp").await.unwrap();
+    assert_eq!(counts(&report), (0, 0, 0, 2));
+    let up = listed().upload_dir(here.path(), "/").exclude("*.tmp");
+    let report = up.delete(true).await.unwrap();
+    assert_eq!((report.skipped, report.deleted, report.failed), (2, 0, 0));
+}
+
+/// Has three files, and has had enough for a while.
+#[derive(Default)]
+struct Busy(AtomicU32);
+
+impl ContextApi for Busy {
+    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+        let entries = ["/a", "/b", "/c"].map(entry);
+        Script::new([Step::json(page(&entries, 3))]).list_files(query)
+    }
+
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+        let step = match self.0.fetch_add(1, Ordering::Relaxed) {
+            // More than the tries of three calls.
+            0..15 => Step::failure(429, "TooManyRequests", "slowly"),
+            _ => Step::json(json!({"success": true})),
+        };
+        Script::new([step]).delete_file(context, path)
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_much_waits_and_does_not_fail() {
+    let report = files(Busy::default()).delete_dir("/").await.unwrap();
+    assert_eq!(counts(&report), (0, 0, 3, 0));
 }

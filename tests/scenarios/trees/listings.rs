@@ -29,11 +29,12 @@ pub(super) fn page(entries: &[Value], count: usize) -> Value {
 async fn a_local_file_is_deleted_only_after_a_second_look() {
     let here = tempfile::tempdir().unwrap();
     write(here.path(), &[("a", "a"), ("new", "new"), ("gone", "gone")]);
-    let steps = [
+    let pages = [
         page(&[entry("/a")], 1),
         page(&[entry("/a"), entry("/new")], 2),
     ];
-    let script = Script::new(steps.map(Step::json));
+    let gone = Step::failure(404, "InvalidFile.NotFound", "no such file");
+    let script = Script::new(pages.map(Step::json).into_iter().chain([gone]));
     let files = files(script);
     let plan = files.download_dir("/", here.path()).delete(true).plan();
     let plan = plan.await.unwrap();
@@ -127,4 +128,21 @@ async fn a_folder_without_files_does_not_hide_that_there_is_no_context() {
         let error = files(script).upload_dir(here.path(), "/").await;
         assert_eq!(error.unwrap_err().kind(), agbcloud::ErrorKind::NotFound);
     }
+}
+
+#[tokio::test]
+async fn a_local_file_that_no_listing_shows_yet_is_not_deleted() {
+    let lag = "lag=60s,op=DescribeContextFiles".parse().unwrap();
+    let world = crate::support::World::with(|builder| builder.fault(lag)).await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("sent", "x"), ("never", "x")]);
+    files
+        .upload("/sent", here.path().join("sent"))
+        .await
+        .unwrap();
+    let report = files.download_dir("/", here.path()).delete(true).await;
+    let report = report.unwrap();
+    assert_eq!((report.deleted, report.skipped, report.failed), (1, 1, 0));
+    assert!(here.path().join("sent").exists());
 }

@@ -240,3 +240,79 @@ async fn more_than_the_limit_is_not_deleted() {
     let all = empty().delete_limit(DeleteLimit::percent(100)).await;
     assert_eq!(all.unwrap().deleted, 2);
 }
+
+/// A file is written, and gets a time long ago: as by `cp -p`.
+fn write_old(root: &Path, path: &str, content: &str) {
+    write(root, &[(path, content)]);
+    let file = std::fs::File::options().append(true).open(root.join(path));
+    let then = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    file.unwrap().set_modified(then).unwrap();
+}
+
+#[tokio::test]
+async fn a_change_that_leaves_the_size_is_seen_on_either_side() {
+    let pair = Pair::new().await;
+    assert_eq!(pair.up().await.unwrap().unchanged, 2);
+    // An older file takes the place of a newer one.
+    write_old(pair.here.path(), "a.txt", "older");
+    assert_eq!(pair.up().await.unwrap().transferred, 1);
+    assert_eq!(pair.there("/data/a.txt").await, "older");
+    // Only they have changed it.
+    pair.write_there("/data/a.txt", "THEIR").await;
+    conflict(&pair.up().await.unwrap());
+    // Both have.
+    write(pair.here.path(), &[("a.txt", "MINE!")]);
+    conflict(&pair.up().await.unwrap());
+    assert_eq!(pair.there("/data/a.txt").await, "THEIR");
+    conflict(&pair.down().await.unwrap());
+    assert_eq!(pair.here("a.txt"), "MINE!");
+}
+
+#[tokio::test]
+async fn an_empty_file_is_known_like_any_other() {
+    let pair = Pair::new().await;
+    write(pair.here.path(), &[("empty", "")]);
+    assert_eq!(pair.up().await.unwrap().transferred, 1);
+    touch(pair.here.path());
+    let report = pair.up().await.unwrap();
+    assert_eq!((report.failed, report.unchanged), (0, 3));
+    std::fs::remove_file(pair.here.path().join("empty")).unwrap();
+    let report = pair.up().delete(true).await.unwrap();
+    assert_eq!((report.failed, report.deleted), (0, 1));
+}
+
+/// Later than the look at the clock that files have.
+async fn later() {
+    tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+}
+
+#[tokio::test]
+async fn what_changes_after_the_look_is_neither_replaced_nor_deleted() {
+    let pair = Pair::new().await;
+    write(pair.here.path(), &[("extra", "old"), ("left", "old")]);
+    pair.write_there("/data/a.txt", "theirs").await;
+    pair.write_there("/data/new", "theirs").await;
+    let plan = pair.down().delete(true).plan().await.unwrap();
+    later().await;
+    let mine = [("a.txt", "mine"), ("new", "mine"), ("extra", "mine")];
+    write(pair.here.path(), &mine);
+    let report = plan.run().await.unwrap();
+    assert_eq!((report.transferred, report.failed), (0, 2));
+    assert!(report.deletions_held_back);
+    for (path, content) in mine {
+        assert_eq!(pair.here(path), content);
+    }
+    for failure in &report.failures {
+        assert_eq!(failure.error.kind(), ErrorKind::Conflict);
+    }
+
+    let fresh = tempfile::tempdir().unwrap();
+    write(fresh.path(), &[("extra", "old"), ("left", "old")]);
+    let down = pair.files.download_dir("/data", fresh.path());
+    let plan = down.exclude("a.txt").delete(true).plan().await.unwrap();
+    later().await;
+    write(fresh.path(), &[("extra", "mine")]);
+    let report = plan.run().await.unwrap();
+    assert_eq!((report.deleted, report.failed), (1, 1));
+    assert!(fresh.path().join("extra").exists());
+}

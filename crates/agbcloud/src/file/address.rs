@@ -71,7 +71,12 @@ impl<'a> Address<'a> {
                 !self.given && self.refused < 2
             }
             ErrorKind::Corrupted => true,
-            _ => retry::is_retryable(error),
+            _ => {
+                if error.status().is_some() {
+                    self.worked();
+                }
+                retry::is_retryable(error)
+            }
         }
     }
 }

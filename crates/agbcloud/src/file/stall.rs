@@ -7,6 +7,12 @@ use std::{
 
 use crate::{Error, ErrorKind, Result, clock::Time};
 
+/// Bytes that the system holds of a connection, at most: what Linux lets a socket's buffer grow to.
+const HELD: u64 = 4 * 1024 * 1024;
+
+/// Bytes a second of a line that is slow and no more than that.
+const SLOW: u64 = 128 * 1024;
+
 /// When a byte last moved. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Pulse {
@@ -30,11 +36,12 @@ impl Pulse {
         self.set(self.time.now());
     }
 
-    /// All bytes are out: the store gets time to make them durable, a second for each 16 MiB, before its silence
-    /// counts as a stall.
+    /// All bytes are given away. Before silence counts as a stall, the system gets time to send what it holds, as much as it
+    /// may be and as slow as a line may be; and the store to make all of it durable, a second for each 16 MiB.
     pub(super) fn sent(&self, bytes: u64) {
+        let on_the_way = Duration::from_secs(bytes.min(HELD) / SLOW);
         let durable = Duration::from_secs(bytes / (16 * 1024 * 1024));
-        self.set(self.time.later(durable));
+        self.set(self.time.later(on_the_way + durable));
     }
 
     fn set(&self, moment: Instant) {
@@ -92,6 +99,6 @@ mod tests {
         let start = tokio::time::Instant::now();
         pulse.sent(64 * 1024 * 1024);
         assert!(pulse.watch(std::future::pending::<()>()).await.is_err());
-        assert_eq!(start.elapsed(), STALL + Duration::from_secs(4));
+        assert_eq!(start.elapsed(), STALL + Duration::from_secs(32 + 4));
     }
 }

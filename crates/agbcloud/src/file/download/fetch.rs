@@ -26,12 +26,22 @@ use crate::{
 pub(super) struct Version {
     /// A strong one, quoted.
     pub(super) etag: String,
+    /// Bytes of the whole object.
+    total: Option<u64>,
 }
 
 impl Version {
-    fn of(headers: &HeaderMap) -> Option<Self> {
+    fn of(headers: &HeaderMap, total: Option<u64>) -> Option<Self> {
         let etag = etag_of(headers).filter(|etag| !etag.starts_with("W/"));
-        etag.map(|etag| Self { etag })
+        etag.map(|etag| Self { etag, total })
+    }
+
+    /// Whether an answer is of this version: one that does not say so is not.
+    fn is_of(&self, answer: Option<&Self>) -> bool {
+        answer.is_some_and(|answer| {
+            let totals = self.total.zip(answer.total);
+            self.etag == answer.etag && totals.is_none_or(|(ours, theirs)| ours == theirs)
+        })
     }
 }
 
@@ -95,7 +105,7 @@ pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<To
     let mut address = Address::new(files, path, Operation::Download, None);
     let mut tries = Tries::new(files.agb.retrying(), None);
     // The least that can be asked for: a URL for GET is not one for HEAD everywhere.
-    let ask = Ask {
+    let mut ask = Ask {
         range: Some("bytes=0-0".to_owned()),
         if_match: None,
     };
@@ -105,12 +115,19 @@ pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<To
         let answer = pulse.watch(files.store().get(&url, &ask)).await;
         match answer.and_then(identity) {
             Ok(response) => return Ok(Told::by(response.headers())),
+            // An empty file has no first byte; all of it is not more.
+            Err(error) if ask.range.is_some() && takes_no_range(&error) => ask.range = None,
             Err(error) => {
                 let again = address.may_help(&error);
                 tries.failed(error, again).await?;
             }
         }
     }
+}
+
+/// Whether the store may answer if no range is asked for.
+pub(super) fn takes_no_range(error: &Error) -> bool {
+    matches!(error.status(), Some(400 | 416 | 501))
 }
 
 pub(super) struct Fetch<'a, 'b> {
@@ -120,6 +137,8 @@ pub(super) struct Fetch<'a, 'b> {
     span: Span,
     /// The next byte that is wanted.
     at: u64,
+    /// How far the best try has come: what is fetched once more is no progress.
+    furthest: u64,
     version: Option<Version>,
     /// No other version will do.
     pinned: bool,
@@ -140,6 +159,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
             meter,
             span,
             at: span.first,
+            furthest: span.first,
             version: None,
             pinned: false,
             told: Told::default(),
@@ -162,11 +182,10 @@ impl<'a, 'b> Fetch<'a, 'b> {
     ) -> Result<Fetched, Stopped> {
         let mut tries = Tries::new(self.files.agb.retrying(), None);
         loop {
-            let before = self.at;
             let result = self.attempt(sink, first.take()).await;
-            if self.at > before {
+            if self.at > self.furthest {
+                self.furthest = self.at;
                 tries.achieved();
-                self.address.worked();
             }
             match result {
                 Ok(fetched) => {
@@ -249,12 +268,14 @@ impl<'a, 'b> Fetch<'a, 'b> {
             Ok(response) => response,
             Err(error) => return Err(self.refused(error, resumes, sink).await),
         };
+        self.address.worked();
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
-        let version = Version::of(response.headers());
-        if resumes && version.is_some() && version != self.version {
+        let place = self.place_of(&response, partial)?;
+        let version = Version::of(response.headers(), place.total);
+        let another = |ours: &Version| !ours.is_of(version.as_ref());
+        if resumes && self.version.as_ref().is_some_and(another) {
             return Err(self.changed(sink).await);
         }
-        let place = self.place_of(&response, partial)?;
         Ok(Opened {
             skip: place.skip,
             version,
@@ -337,7 +358,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
             self.meter.moved(chunk.len());
         }
         match end {
-            Some(end) if self.at < end && (total.is_some() || part_end.is_some()) => {
+            Some(end) if self.at != end && (total.is_some() || part_end.is_some()) => {
                 Err(Error::broken_off())
             }
             // The whole file came, without its length.

@@ -4,7 +4,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Downloaded, done,
-    fetch::{Fetch, Fetched, Opened, Stopped, Version},
+    fetch::{Fetch, Fetched, Opened, Stopped, Version, takes_no_range},
     span::Span,
 };
 use crate::{
@@ -77,7 +77,7 @@ impl Once<'_> {
         };
         let opened = match whole.open(start, &mut sink).await {
             // An empty file has no start, and a store may know no ranges.
-            Err(stopped) if stopped.error.status() == Some(416) => None,
+            Err(stopped) if takes_no_range(&stopped.error) => None,
             opened => Some(opened?),
         };
         let first = match opened {

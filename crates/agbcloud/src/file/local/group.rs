@@ -217,7 +217,7 @@ mod tests {
     };
 
     async fn written(path: std::path::PathBuf, content: &[u8]) -> Written {
-        let file = NewFile::at(path, true, Before::Nothing);
+        let file = NewFile::at(path, true, Before::Unseen);
         let mut part = file.part(0);
         part.take(content).await.unwrap();
         part.finish().await.unwrap();

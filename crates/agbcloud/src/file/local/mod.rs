@@ -11,7 +11,7 @@ pub(super) use group::Group;
 pub(super) use new_file::NewFile;
 pub(super) use sent::{Content, Looks, is_unchanged, open};
 use written::Laid;
-pub(super) use written::{Before, Written};
+pub(super) use written::{Before, Written, touched};
 
 use super::checksum::Sums;
 use crate::{Error, ErrorKind, Result};

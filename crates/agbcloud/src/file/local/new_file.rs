@@ -321,4 +321,31 @@ mod tests {
             }
         }
     }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_is_no_file_stays_and_no_content_runs_with_the_rights_of_another() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("program");
+        std::fs::write(&target, "old").unwrap();
+        let set = std::fs::Permissions::from_mode(0o4755);
+        std::fs::set_permissions(&target, set).unwrap();
+        let file = NewFile::at(target.clone(), true, Before::Unseen);
+        write(&file, &[(0, b"new")]).await;
+        publish(file, 3).await.unwrap();
+        assert_eq!(
+            target.metadata().unwrap().permissions().mode() & 0o7777,
+            0o755
+        );
+
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let file = NewFile::at(socket.clone(), true, Before::Unseen);
+        assert_eq!(file.check().await.unwrap_err().kind(), ErrorKind::LocalFile);
+        write(&file, &[(0, b"new")]).await;
+        assert!(publish(file, 3).await.is_err());
+        assert!(!socket.metadata().unwrap().is_file());
+    }
 }

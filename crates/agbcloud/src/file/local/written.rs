@@ -1,6 +1,7 @@
 //! What was fetched, on its way to its place.
 
 use std::{
+    fs::Metadata,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,7 +25,8 @@ pub(super) struct Place {
 pub(in crate::file) enum Before {
     Unseen,
     Nothing,
-    Something,
+    /// A file, which is not to be replaced if it was touched after this time.
+    Seen(SystemTime),
 }
 
 /// A file that has its content and its time, and neither is durable nor under its name.
@@ -117,10 +119,20 @@ impl Place {
             let message = format!("{} is a folder: name the file in it", target.display());
             return Err(Error::new(ErrorKind::LocalFile, message));
         }
-        if !self.overwrite && target.symlink_metadata().is_ok() {
-            return Err(self.exists());
+        match target.symlink_metadata() {
+            Ok(_) if !self.overwrite => Err(self.exists()),
+            Ok(old) => self.check_kind(&old),
+            Err(_) => Ok(()),
         }
-        Ok(())
+    }
+
+    /// A link is replaced, and not what it leads to. A device or a pipe is not: nobody means that.
+    fn check_kind(&self, old: &Metadata) -> Result<()> {
+        if old.is_file() || old.is_symlink() || old.is_dir() {
+            return Ok(());
+        }
+        let message = format!("{} is not a regular file", self.target.display());
+        Err(Error::new(ErrorKind::LocalFile, message))
     }
 
     pub(super) fn temporary(&self) -> Result<NamedTempFile> {
@@ -177,17 +189,27 @@ impl Place {
             Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(self.failed(error.error))
             }
-            // It came after the look.
-            Err(error) if self.overwrite => self.replace(error.path),
+            // It came after the look, and nobody has asked for that to be replaced.
             Err(_) => Err(self.exists()),
         }
     }
 
     /// Puts it in the place of what is there, with the permissions of that.
     fn replace(&self, temporary: TempPath) -> Result<()> {
+        let old = self.target.symlink_metadata().ok();
+        if let Some(old) = &old {
+            self.check_kind(old)?;
+            if matches!(self.before, Before::Seen(looked) if touched(old) > Some(looked)) {
+                let message = format!(
+                    "{} was changed meanwhile: look again",
+                    self.target.display()
+                );
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+        }
         #[cfg(unix)]
-        if let Ok(old) = self.target.metadata() {
-            let kept = std::fs::set_permissions(&temporary, old.permissions());
+        if let Some(old) = old.filter(Metadata::is_file) {
+            let kept = keep_access(&temporary, &old);
             kept.map_err(|error| self.failed(error))?;
         }
         let persisted = temporary.persist(&self.target);
@@ -214,6 +236,35 @@ impl Place {
         );
         Error::new(ErrorKind::Conflict, message)
     }
+}
+
+/// When a file was last touched in any way, where the system keeps that; else when it was written.
+#[cfg(unix)]
+pub(in crate::file) fn touched(metadata: &Metadata) -> Option<SystemTime> {
+    use std::{os::unix::fs::MetadataExt, time::Duration};
+
+    let seconds = u64::try_from(metadata.ctime()).ok()?;
+    let nanos = u32::try_from(metadata.ctime_nsec()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
+}
+
+#[cfg(not(unix))]
+pub(in crate::file) fn touched(metadata: &Metadata) -> Option<SystemTime> {
+    metadata.modified().ok()
+}
+
+/// Gives a file the permissions of the one that it replaces, and where that is allowed its owner. It does not get what
+/// would run its content with somebody's rights.
+#[cfg(unix)]
+fn keep_access(temporary: &Path, old: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let new = temporary.metadata()?;
+    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
+        let _ = std::os::unix::fs::chown(temporary, Some(old.uid()), Some(old.gid()));
+    }
+    let mode = old.permissions().mode() & 0o777;
+    std::fs::set_permissions(temporary, std::fs::Permissions::from_mode(mode))
 }
 
 fn set_time(file: &std::fs::File, time: Option<SystemTime>) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::task::{JoinError, JoinSet};
@@ -21,6 +22,15 @@ use crate::{
         local::{Before, Group},
     },
 };
+
+/// How often a file waits for its turn again that the service or the store did not want to have yet.
+const THROTTLED: u32 = 10;
+
+/// How long it waits where nobody has said how long.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// How often a file is sent that changes while it is.
+const SENT_AGAIN: u32 = 3;
 
 /// Does what it is given, several at a time.
 pub(super) struct Actor {
@@ -149,9 +159,9 @@ impl Taker for Actor {
             _ => 0,
         };
         let pass = self.room(bytes).await?;
-        let work = self.work.clone();
+        let (work, gate) = (self.work.clone(), self.gate.clone());
         self.tasks.spawn(async move {
-            let result = work.perform(&planned, pass).await;
+            let result = work.persist(&planned, pass, (&gate, bytes)).await;
             (planned, result)
         });
         Ok(())
@@ -177,6 +187,27 @@ impl Taker for Actor {
 }
 
 impl Work {
+    /// Does it. What is too much for the other side waits until there is less at a time, which the gate sees to.
+    async fn persist(
+        &self,
+        planned: &PlannedChange,
+        mut pass: Pass,
+        (gate, bytes): (&Arc<Gate>, u64),
+    ) -> Result<u64> {
+        let mut waits = THROTTLED;
+        loop {
+            match self.perform(planned, pass).await {
+                Err(error) if error.kind() == ErrorKind::Throttled && waits > 0 => {
+                    waits -= 1;
+                    let wait = error.retry_after().unwrap_or(BREATH);
+                    self.setup.files.agb.time().sleep(wait).await;
+                    pass = gate.enter(bytes).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// Gives the bytes that were moved.
     async fn perform(&self, planned: &PlannedChange, pass: Pass) -> Result<u64> {
         let Setup {
@@ -196,7 +227,7 @@ impl Work {
                 Ok(0)
             }
             Change::DeleteLocal => {
-                self.folders.delete(&here()?).await?;
+                self.folders.delete(&here()?, self.setup.looked_at).await?;
                 // What has no remote name was never remembered.
                 there().map_or(Ok(()), |there| self.setup.remember(&there, None))?;
                 Ok(0)
@@ -213,16 +244,36 @@ impl Work {
         if planned.keeps_both {
             self.setup.keep_remote(&planned.path).await?;
         }
-        let source = match self.setup.rules.symlinks {
-            Symlinks::Follow => here.into(),
-            // Who puts a link there after the look must not have what it leads to sent.
-            _ => UploadSource::no_link(here),
-        };
-        let sent = self.setup.files.upload(there.clone(), source).await?;
-        let content = (sent.crc64, sent.etag.as_deref());
         let setup = &self.setup;
-        setup.remember_moved(&there, sent.bytes, content, planned.modified)?;
-        Ok(sent.bytes)
+        let mut looks = planned.facts();
+        let mut left = SENT_AGAIN;
+        loop {
+            left -= 1;
+            let source = match setup.rules.symlinks {
+                Symlinks::Follow => here.clone().into(),
+                // Who puts a link there after the look must not have what it leads to sent.
+                _ => UploadSource::no_link(here.clone()),
+            };
+            let error = match setup.files.upload(there.clone(), source).await {
+                Ok(sent) => {
+                    let content = (sent.crc64, sent.etag.as_deref());
+                    setup.remember_moved(&there, sent.bytes, content, looks.modified)?;
+                    return Ok(sent.bytes);
+                }
+                Err(error) => error,
+            };
+            let now = super::local::look(&here).await;
+            // The store may have taken what the file was before it changed, and would then count as newer than it is.
+            let changed = now.is_some_and(|now| now != looks);
+            if error.kind() != ErrorKind::LocalFile || !changed {
+                return Err(error);
+            }
+            if left == 0 {
+                setup.remember_broken(&there, looks)?;
+                return Err(error);
+            }
+            looks = now.unwrap_or(looks);
+        }
     }
 
     async fn download(
@@ -239,7 +290,9 @@ impl Work {
             setup.keep_local(&planned.path).await?;
         }
         let before = match planned.replaces {
-            true => Before::Something,
+            // To keep it has touched it.
+            true if planned.keeps_both => Before::Unseen,
+            true => Before::Seen(setup.looked_at),
             false => Before::Nothing,
         };
         let fetch = setup.files.download(there.clone(), setup.local.join(here));

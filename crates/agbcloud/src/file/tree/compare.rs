@@ -18,15 +18,14 @@ use crate::{
     },
 };
 
-/// File systems keep times to units of this at worst: FAT.
-const COARSEST: Duration = Duration::from_secs(2);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// How two files are told to be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compare {
     /// The same size, and times that fit: a file that was sent is not older than the local one, and a file that was
-    /// fetched has the time of the remote one, which it was given (to 2 s, the unit of the coarsest file system). A local
+    /// fetched has the time of the remote one, which it was given (to a second where the file system keeps no more). A local
     /// file that was changed is fetched again, whichever is newer. It costs nothing, and takes the clocks of both sides
     /// to agree. A change that leaves the size and comes within the unit of time (a second, as a rule) in which the file
     /// was sent is not seen. Where the times do not fit, what is [remembered](crate::SyncDir::state) of the content decides.
@@ -56,26 +55,50 @@ pub(super) enum Verdict {
 
 impl Setup {
     pub(super) async fn verdict(&self, pair: &Pair<'_>) -> Result<Verdict> {
+        let known = self.known(pair.remote);
+        if self.compare == Compare::SizeAndTime
+            && let Some(known) = known
+        {
+            return self.since(pair, &known).await;
+        }
         if self.is_same(pair).await? {
             return Ok(Verdict::Same);
         }
-        let Some(known) = self.known(pair.remote) else {
-            return Ok(Verdict::Differs);
+        match known {
+            Some(known) if self.target_changed(pair, &known).await? => self.both(pair).await,
+            _ => Ok(Verdict::Differs),
+        }
+    }
+
+    /// What has become of a file since the last time, which says more than how the two sides look beside each other.
+    async fn since(&self, pair: &Pair<'_>, known: &Known) -> Result<Verdict> {
+        if self.target_changed(pair, known).await? {
+            return self.both(pair).await;
+        }
+        let source_changed = match self.direction {
+            Direction::Down => self.remote_changed(pair.remote, pair.there, known).await?,
+            Direction::Up | Direction::Away => {
+                self.local_changed(pair.local, pair.here, known).await?
+            }
         };
-        if self.compare == Compare::SizeAndTime && self.is_as_known(pair, &known).await? {
-            let now = Known {
-                here: pair.here,
-                there: pair.there,
-                ..known
-            };
-            self.remember(pair.remote, Some(now))?;
-            return Ok(Verdict::Same);
-        }
-        if !self.target_changed(pair, &known).await? {
+        if source_changed {
             return Ok(Verdict::Differs);
         }
-        // Who has made both sides alike by other means has no conflict.
-        let (local, etag) = match self.files.told(pair.remote).await {
+        let now = Known {
+            here: pair.here,
+            there: pair.there,
+            ..*known
+        };
+        if now != *known {
+            self.remember(pair.remote, Some(now))?;
+        }
+        Ok(Verdict::Same)
+    }
+
+    /// What follows where the one that would be replaced was changed: who has made both sides alike by other means has no
+    /// conflict.
+    async fn both(&self, pair: &Pair<'_>) -> Result<Verdict> {
+        let (sums, etag) = match self.files.told(pair.remote).await {
             Ok(told) => (
                 sums_if_same(pair.local, &told).await?,
                 etag_number(told.etag()),
@@ -83,7 +106,7 @@ impl Setup {
             Err(error) if error.kind() == ErrorKind::NotFound => (None, 0),
             Err(error) => return Err(error),
         };
-        let Some(sums) = local else {
+        let Some(sums) = sums.filter(|_| pair.here.size == pair.there.size) else {
             return Ok(Verdict::Conflict);
         };
         let now = Known {
@@ -94,15 +117,6 @@ impl Setup {
         };
         self.remember(pair.remote, Some(now))?;
         Ok(Verdict::Same)
-    }
-
-    /// Whether neither side has changed since the last time, though their times do not fit.
-    async fn is_as_known(&self, pair: &Pair<'_>, known: &Known) -> Result<bool> {
-        let sizes = [pair.here, pair.there, known.here].map(|facts| facts.size);
-        Ok(sizes[0] == sizes[1]
-            && sizes[1] == sizes[2]
-            && !self.local_changed(pair.local, pair.here, known).await?
-            && !self.remote_changed(pair.remote, pair.there, known).await?)
     }
 
     async fn target_changed(&self, pair: &Pair<'_>, known: &Known) -> Result<bool> {
@@ -138,10 +152,10 @@ impl Setup {
         there: Facts,
         known: &Known,
     ) -> Result<bool> {
-        if there.size.is_some() && there.size != known.there.size {
+        if there.size.is_some() && there.size != known.here.size {
             return Ok(true);
         }
-        if there.modified.is_some() && there.modified == known.there.modified {
+        if there.modified.is_some_and(|time| known.fits(time)) {
             return Ok(false);
         }
         Ok(match self.files.told(remote).await {
@@ -176,14 +190,28 @@ impl Setup {
     ) -> Result<()> {
         let there = match self.direction {
             // Nobody has told the time that the remote one got.
-            Direction::Up | Direction::Away => None,
-            Direction::Down => modified,
+            Direction::Up | Direction::Away => state::sent(self.files.agb.time().system_time()),
+            Direction::Down => state::facts(bytes, modified),
         };
         let known = Known {
             crc64,
             etag: etag_number(etag),
             here: state::facts(bytes, modified),
-            there: state::facts(bytes, there),
+            there,
+        };
+        self.remember(remote, Some(known))
+    }
+
+    /// Remembers that a remote file may have anything: the next time the local one counts as changed.
+    pub(super) fn remember_broken(&self, remote: &RemotePath, here: Facts) -> Result<()> {
+        let known = Known {
+            crc64: 0,
+            etag: 0,
+            here: Facts {
+                modified: None,
+                ..here
+            },
+            there: state::sent(self.files.agb.time().system_time()),
         };
         self.remember(remote, Some(known))
     }
@@ -211,13 +239,26 @@ impl Setup {
     /// that was fetched was given the time of the remote one.
     fn fits(&self, here: Option<SystemTime>, there: Option<SystemTime>) -> bool {
         match (here, there, self.direction) {
-            (Some(here), Some(there), Direction::Up) => there >= here,
+            (Some(here), Some(there), Direction::Up) => {
+                // A time of the service may be cut to seconds.
+                there + SECOND > here
+            }
             (Some(here), Some(there), Direction::Down) => {
-                let apart = here.duration_since(there).or(there.duration_since(here));
-                apart.is_ok_and(|apart| apart < COARSEST)
+                let cut = there.duration_since(here);
+                cut.is_ok_and(|cut| cut < unit_of(here))
             }
             _ => false,
         }
+    }
+}
+
+/// How far apart two times are, at most, that a file system can't tell from this one: it keeps seconds or, if there is more,
+/// units of 100 ns at worst. FAT has two seconds; to take that for granted everywhere would hide changes.
+fn unit_of(time: SystemTime) -> Duration {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    match since.is_ok_and(|since| since.subsec_nanos() == 0) {
+        true => SECOND,
+        false => Duration::from_nanos(100),
     }
 }
 

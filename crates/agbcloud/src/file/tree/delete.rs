@@ -8,7 +8,7 @@ use super::{
     Change, Direction, FileOutcome, Files, Setup, SyncDir, SyncPlan, SyncReport, names,
     plan::{Decision, Decisions, PlannedChange},
 };
-use crate::{FolderPath, Result, trace};
+use crate::{FolderPath, RemotePath, Result, trace};
 
 /// Files of a folder of a context that are to be deleted: from [`Files::delete_dir`]. Await it, or look at the
 /// [`plan`](Self::plan) first.
@@ -78,10 +78,18 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
         let Some(relative) = names::below(&setup.remote, &entry.path) else {
             continue;
         };
-        if !entry.is_folder() && setup.rules.filter.takes(Path::new(relative)) {
-            let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
-            decided.give(vec![Decision::Change(planned)]).await?;
+        if entry.is_folder() {
+            continue;
         }
+        let decision = match RemotePath::new(entry.path.as_str()) {
+            Ok(_) if !setup.rules.filter.takes(Path::new(relative)) => continue,
+            Ok(_) => {
+                let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
+                Decision::Change(planned)
+            }
+            Err(error) => Decision::failed(relative, Some(Change::DeleteRemote), error),
+        };
+        decided.give(vec![decision]).await?;
     }
     Ok(())
 }

@@ -139,11 +139,13 @@ async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decisi
 }
 
 /// What is on this machine and not in the context: not in a second listing either, since the first may have been stale,
-/// or have passed over a file when another before it was deleted.
+/// or have passed over a file when another before it was deleted; and not when the file itself is asked for, since both may
+/// lag behind an upload.
 async fn delete_local(setup: &Setup, mut seen: Seen, decided: &Decisions) -> Result<()> {
     let mut again = false;
     let mut found = local::walk(&setup.local, &setup.rules);
     while let Some(batch) = found.recv().await {
+        let mut extraneous = Vec::new();
         for found in batch {
             let Found::File { relative, facts } = found else {
                 continue;
@@ -155,29 +157,69 @@ async fn delete_local(setup: &Setup, mut seen: Seen, decided: &Decisions) -> Res
                 look_again(setup, &mut seen).await?;
                 again = true;
             }
-            if seen.contains(&path) || names::is_kept(&path) {
-                continue;
+            if !seen.contains(&path) && !names::is_kept(&path) {
+                extraneous.push((path, facts));
             }
-            let remote = names::remote(&setup.remote, &path).ok();
-            let changed = match remote.and_then(|remote| setup.known(&remote)) {
-                Some(known) => {
-                    let local = setup.local.join(&relative);
-                    setup.local_changed(&local, facts, &known).await?
-                }
-                None => false,
-            };
-            let planned = PlannedChange::deletion(&path, Change::DeleteLocal, facts.size);
-            let deletion = setup.deletion(changed, planned);
-            decided.give(vec![deletion]).await?;
         }
+        let decisions = extraneous
+            .into_iter()
+            .map(|(path, facts)| delete(setup, path, facts));
+        let decisions = stream::iter(decisions).buffered(AT_ONCE).collect().await;
+        decided.give(decisions).await?;
     }
     Ok(())
+}
+
+async fn delete(setup: &Setup, path: String, facts: Facts) -> Decision {
+    let planned = PlannedChange::deletion(&path, Change::DeleteLocal, facts.size);
+    match deletable(setup, &path, facts).await {
+        Ok(Deletable::Yes { changed }) => setup.deletion(changed, planned),
+        Ok(Deletable::IsThere) => Decision::Skipped,
+        Err(error) => Decision::failed(path, Some(Change::DeleteLocal), error),
+    }
+}
+
+/// Whether a local file that no listing shows may be deleted.
+enum Deletable {
+    Yes {
+        changed: bool,
+    },
+    /// The listings are behind the times.
+    IsThere,
+}
+
+async fn deletable(setup: &Setup, path: &str, facts: Facts) -> Result<Deletable> {
+    let Ok(remote) = names::remote(&setup.remote, path) else {
+        return Ok(Deletable::Yes { changed: false });
+    };
+    match setup.files.told(&remote).await {
+        Ok(_) => return Ok(Deletable::IsThere),
+        Err(error) if is_gone(&error) => {}
+        Err(error) => return Err(error),
+    }
+    let changed = match setup.known(&remote) {
+        Some(known) => {
+            let local = setup.local.join(names::local(path)?);
+            setup.local_changed(&local, facts, &known).await?
+        }
+        None => false,
+    };
+    Ok(Deletable::Yes { changed })
+}
+
+/// Whether it is the file that is not there, and not the context.
+fn is_gone(error: &Error) -> bool {
+    let of_context = |code: &str| code.starts_with("InvalidContext");
+    error.kind() == ErrorKind::NotFound && !error.code().is_some_and(of_context)
 }
 
 async fn look_again(setup: &Setup, seen: &mut Seen) -> Result<()> {
     let mut remote = setup.walk();
     while let Some(entry) = remote.next().await {
         let entry = entry?;
+        if entry.is_folder() {
+            continue;
+        }
         if let Some(relative) = names::below(&setup.remote, &entry.path) {
             seen.insert(relative);
         }

@@ -27,6 +27,10 @@ impl Filter {
 
     /// Whether a file takes part. What lies in an excluded folder does not.
     pub(super) fn takes(&self, relative: &Path) -> bool {
+        // The matcher has no answer for it but a panic.
+        if relative.has_root() {
+            return false;
+        }
         let hit = |globs: &Gitignore| {
             let matched = globs.matched_path_or_any_parents(relative, false);
             matched.is_ignore()

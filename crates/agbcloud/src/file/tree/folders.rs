@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{blocking, cannot, is_part},
+    file::local::{blocking, cannot, is_part, touched},
 };
 
 /// A file that was being fetched and has not been touched for so long belongs to a process that is no more.
@@ -70,8 +70,8 @@ impl Folders {
         known.contains(relative)
     }
 
-    /// Deletes a file, if no link leads to it.
-    pub(super) async fn delete(&self, relative: &Path) -> Result<()> {
+    /// Deletes a file, if no link leads to it and nobody has touched it since it was looked at.
+    pub(super) async fn delete(&self, relative: &Path, looked_at: SystemTime) -> Result<()> {
         let (root, relative) = (self.root.clone(), relative.to_owned());
         blocking(move || {
             let mut folder = root;
@@ -82,6 +82,11 @@ impl Folders {
                 }
             }
             let file = folder.join(relative.file_name().unwrap_or_default());
+            let now = file.symlink_metadata().ok();
+            if now.as_ref().and_then(touched) > Some(looked_at) {
+                let message = format!("{} was changed meanwhile: look again", file.display());
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     Err(cannot("delete", &file, error))
@@ -138,20 +143,6 @@ fn sweep_at(folder: &Path, now: SystemTime) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
-}
-
-/// When a file was last touched: not when it counts as written, which is the time of the remote file.
-#[cfg(unix)]
-fn touched(metadata: &std::fs::Metadata) -> Option<SystemTime> {
-    use std::os::unix::fs::MetadataExt;
-
-    let seconds = u64::try_from(metadata.ctime()).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-#[cfg(not(unix))]
-fn touched(metadata: &std::fs::Metadata) -> Option<SystemTime> {
-    metadata.created().ok()
 }
 
 #[cfg(test)]

@@ -115,6 +115,12 @@ fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
     })
 }
 
+/// What a file looks like now; `None` if that can't be told.
+pub(super) async fn look(path: &Path) -> Option<Facts> {
+    let metadata = tokio::fs::metadata(path).await.ok()?;
+    Some(facts(&metadata))
+}
+
 pub(super) fn facts(metadata: &Metadata) -> Facts {
     Facts {
         size: Some(metadata.len()),

@@ -20,7 +20,7 @@ mod report;
 mod state;
 mod up;
 
-use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc};
+use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc, time::SystemTime};
 
 use futures_core::future::BoxFuture;
 
@@ -303,6 +303,7 @@ impl SyncDir {
             durable: self.durable,
             files_at_once: self.files_at_once,
             bytes_at_once: self.bytes_at_once,
+            looked_at: machine_time(),
         };
         Ok((setup, self.listener))
     }
@@ -344,6 +345,8 @@ struct Setup {
     durable: bool,
     files_at_once: usize,
     bytes_at_once: u64,
+    /// What was touched later, by the clock of the files, was not seen.
+    looked_at: SystemTime,
 }
 
 impl Setup {
@@ -381,6 +384,11 @@ impl Setup {
         let looked = super::local::blocking(move || Ok(names::folds_case(&root)));
         looked.await.unwrap_or(false)
     }
+}
+
+#[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.
+fn machine_time() -> SystemTime {
+    SystemTime::now()
 }
 
 type Tell = dyn Fn(&FileOutcome<'_>) + Send + Sync;

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use super::{Change, Direction, FileFailure, Setup, delete, down, up};
+use super::{Change, Direction, FileFailure, Setup, delete, down, index::Facts, up};
 use crate::{Error, ErrorKind, Result};
 
 /// Batches of decisions that may wait to be taken.
@@ -36,6 +36,13 @@ pub struct PlannedChange {
 }
 
 impl PlannedChange {
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            size: self.size,
+            modified: self.modified,
+        }
+    }
+
     pub(super) fn deletion(path: &str, change: Change, size: Option<u64>) -> Self {
         Self {
             path: path.to_owned(),

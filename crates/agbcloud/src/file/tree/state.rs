@@ -1,11 +1,15 @@
 //! What was synchronised the last time, remembered in a local file.
 
 use std::{
+    collections::{
+        HashMap,
+        hash_map::Entry::{Occupied, Vacant},
+    },
     fs::File,
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader, Read as _, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use md5::{Digest, Md5};
@@ -19,6 +23,9 @@ const MAGIC: &[u8; 8] = b"AGBSYNC1";
 
 /// Bytes of an entry: its key, and six numbers, little-endian.
 const ENTRY: usize = 16 + 6 * 8;
+
+/// How far the clock of the service may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(1);
 
 /// Entries that are superseded before the file is written anew.
 const STALE: usize = 4096;
@@ -35,7 +42,7 @@ pub(super) struct Known {
     pub(super) etag: u64,
     /// Its size, and when the local one was written.
     pub(super) here: Facts,
-    /// Its size, and when the remote one was written, where that is known.
+    /// Its size, and when the remote one was written, where that is known. Without a size it was [sent] from here.
     pub(super) there: Facts,
 }
 
@@ -52,17 +59,16 @@ impl State {
     /// Reads what there is; without a file it is nothing. Blocks.
     pub(super) fn open(path: &Path, context: &ContextId) -> Result<Self> {
         let failed = |error| cannot("use", path, error);
-        let entries = match File::open(path) {
+        let read = match File::open(path) {
             Ok(file) => read(file).map_err(failed)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
         };
-        let Some(entries) = entries.or_else(|| is_new(path).then(Vec::new)) else {
+        let Some(read) = read.or_else(|| is_new(path).then(Read::default)) else {
             let message = format!("{} is not the state of a synchronisation", path.display());
             return Err(Error::new(ErrorKind::LocalFile, message));
         };
-        let all = entries.len();
-        let entries = latest(entries);
+        let Read { entries, all } = read;
         let file = match all - entries.len() {
             0 if !entries.is_empty() => append_to(path, all),
             0..STALE if all > 0 => append_to(path, all),
@@ -115,8 +121,17 @@ fn is_new(path: &Path) -> bool {
     !path.exists() || path.metadata().is_ok_and(|metadata| metadata.len() == 0)
 }
 
+/// What is in a file.
+#[derive(Default)]
+struct Read {
+    /// The last entry of each key, in the order of keys.
+    entries: Vec<[u8; ENTRY]>,
+    /// How many there are with those that were superseded.
+    all: usize,
+}
+
 /// The entries, an incomplete one at the end left out; `None` if it is no such file.
-fn read(file: File) -> io::Result<Option<Vec<[u8; ENTRY]>>> {
+fn read(file: File) -> io::Result<Option<Read>> {
     let length = file.metadata()?.len().saturating_sub(MAGIC.len() as u64) / ENTRY as u64;
     let mut reader = BufReader::new(file);
     let mut magic = [0; MAGIC.len()];
@@ -127,22 +142,29 @@ fn read(file: File) -> io::Result<Option<Vec<[u8; ENTRY]>>> {
     if magic != *MAGIC {
         return Ok(None);
     }
-    let mut entries = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    let mut entries: Vec<[u8; ENTRY]> = Vec::new();
+    let mut places: HashMap<Key, u32> = HashMap::new();
     for _ in 0..length {
         let mut entry = [0; ENTRY];
         reader.read_exact(&mut entry)?;
-        entries.push(entry);
+        let mut key = Key::default();
+        key.copy_from_slice(&entry[..16]);
+        let next = u32::try_from(entries.len()).map_err(io::Error::other)?;
+        match places.entry(key) {
+            Vacant(place) => {
+                place.insert(next);
+                entries.push(entry);
+            }
+            Occupied(place) => entries[*place.get() as usize] = entry,
+        }
     }
-    Ok(Some(entries))
-}
-
-/// The last entry of each key.
-fn latest(mut entries: Vec<[u8; ENTRY]>) -> Vec<[u8; ENTRY]> {
-    entries.reverse();
-    // Stable: the one that was written last is the first of its key.
-    entries.sort_by(|a, b| a[..16].cmp(&b[..16]));
-    entries.dedup_by(|later, first| later[..16] == first[..16]);
-    entries
+    drop(places);
+    entries.sort_unstable_by(|a, b| a[..16].cmp(&b[..16]));
+    entries.shrink_to_fit();
+    Ok(Some(Read {
+        entries,
+        all: usize::try_from(length).map_err(io::Error::other)?,
+    }))
 }
 
 /// Cuts off what was written in part.
@@ -210,6 +232,28 @@ fn number(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(number)
 }
 
+impl Known {
+    /// Whether a remote file of this time is the one that is remembered.
+    pub(super) fn fits(&self, time: SystemTime) -> bool {
+        match self.there {
+            // It was there when it was acknowledged: one of a later time is another.
+            Facts {
+                size: None,
+                modified: Some(acknowledged),
+            } => time <= acknowledged + SKEW,
+            there => there.modified == Some(time),
+        }
+    }
+}
+
+/// A remote file that was sent, and acknowledged at this time: its own time is not known.
+pub(super) fn sent(acknowledged: SystemTime) -> Facts {
+    Facts {
+        size: None,
+        modified: Some(acknowledged),
+    }
+}
+
 /// A time that is remembered as it can be: to the nanosecond, since 1970.
 pub(super) fn facts(size: u64, modified: Option<SystemTime>) -> Facts {
     Facts {
@@ -220,8 +264,6 @@ pub(super) fn facts(size: u64, modified: Option<SystemTime>) -> Facts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn known(number: u64) -> Known {

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Change, Setup,
+    changes::Changes,
     compare::{Pair, Verdict, facts},
     index::{Facts, Index, Seen},
     listing::Listing,
@@ -156,7 +157,7 @@ impl Both {
             let Some(relative) = names::below(&setup.remote, &entry.path) else {
                 continue;
             };
-            let there = facts_of_copy(entry);
+            let there = facts(entry);
             match self.waiting.remove(relative) {
                 Some(local) => met.push((local, Some(there))),
                 None if !self.walked => self.there.insert(relative, there),
@@ -212,38 +213,49 @@ async fn decide(setup: &Setup, (file, there): Met) -> Decision {
     }
 }
 
-/// What is in the context and not on this machine. The listing is a fresh one: it is what is there now that counts.
+/// What is in the context and not on this machine. The listing is a fresh one: it is what is there now that counts. It is
+/// listed to the end before the first is deleted, since numbered pages move when a folder gets shorter.
 async fn delete_remote(setup: &Setup, seen: &Seen, decided: &Decisions) -> Result<()> {
+    let mut deletions = Changes::default();
     let mut remote = setup.walk();
     while let Some(entry) = remote.next().await {
         let entry = entry?;
-        let Some(relative) = names::below(&setup.remote, &entry.path) else {
-            continue;
-        };
-        let taken = !entry.is_folder() && setup.rules.filter.takes(Path::new(relative));
-        if !taken || seen.contains(relative) || names::is_kept(relative) {
-            continue;
+        match extraneous(setup, seen, &entry).await {
+            None => {}
+            Some(Decision::Change(planned)) => deletions.push(&planned),
+            Some(other) => decided.give(vec![other]).await?,
         }
-        if setup.is_local(relative).await {
-            continue;
-        }
-        let known = names::remote(&setup.remote, relative).ok();
-        let known = known.and_then(|path| Some((setup.known(&path)?, path)));
-        let changed = match known {
-            Some((known, path)) => setup.remote_changed(&path, facts(&entry), &known).await?,
-            None => false,
-        };
-        let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
-        decided.give(vec![setup.deletion(changed, planned)]).await?;
+    }
+    for planned in deletions.iter() {
+        decided.give(vec![Decision::Change(planned)]).await?;
     }
     Ok(())
 }
 
-/// The facts of a file that a local one is held against: at the latest then it was made of it.
-fn facts_of_copy(entry: &FileEntry) -> Facts {
-    let modified = entry.modified_at.as_ref();
-    Facts {
-        modified: modified.and_then(crate::Timestamp::latest),
-        ..facts(entry)
+/// What follows for a remote file that may be on this machine.
+async fn extraneous(setup: &Setup, seen: &Seen, entry: &FileEntry) -> Option<Decision> {
+    if entry.is_folder() {
+        return None;
     }
+    let Ok(path) = RemotePath::new(entry.path.as_str()) else {
+        // No file of this machine can be meant by it, and it can't be named to the service.
+        return Some(Decision::Skipped);
+    };
+    let relative = names::below(&setup.remote, path.as_str())?;
+    let taken = setup.rules.filter.takes(Path::new(relative));
+    if !taken || seen.contains(relative) || names::is_kept(relative) {
+        return None;
+    }
+    if setup.is_local(relative).await {
+        return None;
+    }
+    let changed = match setup.known(&path) {
+        Some(known) => setup.remote_changed(&path, facts(entry), &known).await,
+        None => Ok(false),
+    };
+    let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
+    Some(match changed {
+        Ok(changed) => setup.deletion(changed, planned),
+        Err(error) => Decision::failed(relative, Some(Change::DeleteRemote), error),
+    })
 }
