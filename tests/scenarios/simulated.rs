@@ -234,3 +234,31 @@ fn what_the_page_on_faults_shows_can_be_asked_for() {
     // Nine kinds, one of them three times, and five options.
     assert_eq!(found, 16);
 }
+
+#[tokio::test]
+async fn a_cut_answer_has_its_head_and_so_many_bytes() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    for size in [1_000, 200_000, 3_000_000] {
+        let world = world(&["cut=100,op=download"]).await;
+        let files = world.files("one").await.1;
+        files.upload("/a", vec![b'x'; size]).await.unwrap();
+        let url = files.download_url("/a").await.unwrap();
+        let target = url.as_str().strip_prefix(world.server.url()).unwrap();
+        let address = world.server.local_addr();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut came = Vec::new();
+        // It ends with a reset or with nothing more.
+        let _ = stream.read_to_end(&mut came).await;
+        let came = String::from_utf8(came).unwrap();
+        let (head, body) = came.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(
+            head.to_lowercase()
+                .contains(&format!("content-length: {size}"))
+        );
+        assert_eq!(body.len(), 100, "of {size}");
+    }
+}

@@ -17,6 +17,8 @@ use crate::metadata::{Clear, Metadata, StoreError};
 
 /// Blobs that are deleted before rows get their turn again.
 const BLOBS: u32 = 500;
+/// What could not be deleted is tried again after this.
+const STUCK: Duration = Duration::from_secs(10);
 /// After a failure, such as a full disk, it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -78,14 +80,6 @@ impl Worker {
         if more {
             crash::point("collect-after-rows");
         }
-        let dead = self.metadata.dead_blobs(BLOBS).await?;
-        if !dead.is_empty() {
-            more = true;
-            let deleted = self.blobs.delete_all(&dead).await;
-            deleted.map_err(|error| StoreError::Failed(error.to_string()))?;
-            crash::point("collect-before-forgetting");
-            self.metadata.forget_blobs(dead).await?;
-        }
         let finished = self.metadata.finished_clears().await?;
         seen.retain(|clear, _| finished.contains(clear));
         let mut next = None;
@@ -97,6 +91,20 @@ impl Worker {
             } else {
                 next = Some(next.map_or(due, |next: Instant| next.min(due)));
             }
+        }
+        // After the clears: content that can't be deleted holds up nobody.
+        let dead = self.metadata.dead_blobs(BLOBS).await?;
+        if !dead.is_empty() {
+            let outcome = self.blobs.delete_all(dead).await;
+            let deleted = outcome.map_err(|error| StoreError::Failed(error.to_string()))?;
+            if let Some(error) = deleted.failed {
+                tracing::error!(%error, "content that no file has any more can't be deleted; it is tried again");
+                let again = Instant::now() + STUCK;
+                next = Some(next.map_or(again, |next: Instant| next.min(again)));
+            }
+            more |= !deleted.blobs.is_empty();
+            crash::point("collect-before-forgetting");
+            self.metadata.forget_blobs(deleted.blobs).await?;
         }
         Ok(match next {
             _ if more => Next::More,

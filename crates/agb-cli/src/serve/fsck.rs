@@ -5,18 +5,21 @@ use std::path::PathBuf;
 use agbcloud_server::{FsckMode, FsckReport, StartError, fsck};
 use clap::Args;
 
+use super::{
+    DATA_DIR,
+    settings::{ConfigFile, Settings},
+};
 use crate::{exit::Failure, say};
 
 #[derive(Debug, Args)]
 pub(super) struct FsckArguments {
-    /// Folder that holds the data
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "AGB_DATA_DIR",
-        default_value = "agb-data"
-    )]
-    data_dir: PathBuf,
+    /// Folder that holds the data [default: agb-data]
+    #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Config file that names the folder
+    #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
+    config: Option<PathBuf>,
 
     /// Repair counts and folders, and remove what nothing names. Files whose content is damaged are left as they are
     #[arg(long)]
@@ -28,13 +31,19 @@ pub(super) struct FsckArguments {
 }
 
 pub(super) async fn run(arguments: FsckArguments) -> Result<(), Failure> {
-    let (folder, mode) = (
-        arguments.data_dir,
-        match arguments.repair {
-            true => FsckMode::Repair,
-            false => FsckMode::Check,
-        },
-    );
+    let given = Settings {
+        data_dir: arguments.data_dir,
+        ..Settings::default()
+    };
+    let file = ConfigFile {
+        config: arguments.config,
+    };
+    let folder = given.over(&file)?.data_dir;
+    let folder = folder.unwrap_or_else(|| PathBuf::from(DATA_DIR));
+    let mode = match arguments.repair {
+        true => FsckMode::Repair,
+        false => FsckMode::Check,
+    };
     let report = tokio::task::spawn_blocking(move || fsck(folder, mode))
         .await
         .map_err(|error| Failure::other("the check broke off", error))?

@@ -54,6 +54,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     }
 }
 
+/// Where the data is if nothing else is said.
+const DATA_DIR: &str = "agb-data";
+
 async fn serve(settings: Settings) -> Result<(), Failure> {
     // Asked for before the service is ready, so that no signal after the line on stdout is lost.
     let stop = Stop::new()?;
@@ -64,7 +67,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let data_dir = settings
         .data_dir
         .clone()
-        .unwrap_or_else(|| PathBuf::from("agb-data"));
+        .unwrap_or_else(|| PathBuf::from(DATA_DIR));
     let open = settings.api_keys.is_empty() && settings.keys.is_none();
     let faulty = !settings.faults.is_empty();
     let durability = settings.durability.unwrap_or_default();
@@ -80,10 +83,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         notes.say(format_args!("metrics on http://{address}/metrics"));
     }
     if open {
-        notes.say("no --api-key and no --keys given: every non-empty key is accepted, each with contexts of its own");
+        notes.warn("no --api-key and no --keys given: every non-empty key is accepted, each with contexts of its own");
     }
     if faulty {
-        notes.say("it fails as it was asked to: --fault");
+        notes.warn("it fails as it was asked to: --fault");
     }
     announce(server.url())?;
     stop.wait().await;
@@ -160,6 +163,14 @@ impl Notes {
         match self.format {
             LogFormat::Text => say::note(text),
             LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+
+    /// Says what whoever runs the service should know.
+    fn warn(&self, text: impl Display) {
+        match self.format {
+            LogFormat::Text => say::note(text),
+            LogFormat::Json => tracing::warn!("{text}"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
-use super::Chunks;
+use super::{BlobError, Chunks, Deleted};
 use crate::crash;
 use crate::metadata::Metadata;
 
@@ -115,15 +115,19 @@ pub(super) async fn remove_staged(folder: &Path, key: &str) {
     }
 }
 
-/// Deletes blobs in one go.
-pub(super) async fn delete_all(folder: &Path, blobs: &[String]) -> io::Result<()> {
-    let paths: Vec<_> = blobs.iter().map(|blob| folder.join(blob)).collect();
+/// Deletes blobs in one go. One that can't be deleted stops no other.
+pub(super) async fn delete_all(folder: &Path, blobs: Vec<String>) -> io::Result<Deleted> {
+    let folder = folder.to_owned();
     blocking(move || {
-        paths.iter().try_for_each(|path| {
-            remove(path)?;
+        let mut outcome = Deleted::default();
+        for blob in blobs {
+            match remove(&folder.join(&blob)) {
+                Ok(()) => outcome.blobs.push(blob),
+                Err(error) => outcome.failed = Some(BlobError::from(error)),
+            }
             crash::point("collect-between-blobs");
-            Ok(())
-        })
+        }
+        Ok(outcome)
     })
     .await
 }

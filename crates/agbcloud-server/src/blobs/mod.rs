@@ -25,6 +25,15 @@ use crate::durability::Durability;
 use crate::metadata::Metadata;
 use crate::random::{self, NoRandom, hex};
 
+/// What came of deleting many blobs.
+#[derive(Debug, Default)]
+pub(crate) struct Deleted {
+    /// Those that are gone.
+    pub(crate) blobs: Vec<String>,
+    /// Why another is not.
+    pub(crate) failed: Option<BlobError>,
+}
+
 /// Why bytes could not be stored or fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BlobError {
@@ -153,16 +162,20 @@ impl Blobs {
         }
     }
 
-    /// Deletes many blobs.
-    pub(crate) async fn delete_all(&self, blobs: &[String]) -> Result<(), BlobError> {
+    /// Deletes many blobs. One that can't be deleted stops no other.
+    pub(crate) async fn delete_all(&self, blobs: Vec<String>) -> Result<Deleted, BlobError> {
         match &self.folder {
             // The object store would change threads for each of them, which costs more than the deletion.
             Some(folder) => Ok(local::delete_all(folder, blobs).await?),
             None => {
+                let mut outcome = Deleted::default();
                 for blob in blobs {
-                    self.delete(blob).await?;
+                    match self.delete(&blob).await {
+                        Ok(()) => outcome.blobs.push(blob),
+                        Err(error) => outcome.failed = Some(error),
+                    }
                 }
-                Ok(())
+                Ok(outcome)
             }
         }
     }

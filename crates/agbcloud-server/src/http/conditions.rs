@@ -80,12 +80,12 @@ enum Weak {
 
 fn tags(headers: &HeaderMap, name: HeaderName, weak: Weak) -> Result<Option<Tags>, ObjectFailure> {
     let mut all: Option<Vec<String>> = None;
-    for value in headers.get_all(name) {
+    for value in headers.get_all(&name) {
         let value = value
             .to_str()
             .map_err(|_| ObjectFailure::invalid_condition())?
             .trim();
-        if value == "*" {
+        if value == "*" && headers.get_all(&name).iter().count() == 1 {
             return Ok(Some(Tags::Any));
         }
         let known = all.get_or_insert_default();
@@ -102,9 +102,11 @@ fn tags(headers: &HeaderMap, name: HeaderName, weak: Weak) -> Result<Option<Tags
                 Some(rest) => rest
                     .strip_suffix('"')
                     .ok_or_else(ObjectFailure::invalid_condition)?,
-                None => quoted,
+                None if is_ours(quoted) => quoted,
+                None => return Err(ObjectFailure::invalid_condition()),
             };
-            if bare.contains('"') {
+            // A star among others or in quotes is meant for any file, and would match none.
+            if bare.contains('"') || bare == "*" {
                 return Err(ObjectFailure::invalid_condition());
             }
             if !is_weak || weak == Weak::Counts {
@@ -112,7 +114,25 @@ fn tags(headers: &HeaderMap, name: HeaderName, weak: Weak) -> Result<Option<Tags
             }
         }
     }
-    Ok(all.map(Tags::These))
+    match all {
+        // A condition that names nothing would be none at all.
+        Some(known) if known.is_empty() && !any_weak(headers, &name) => {
+            Err(ObjectFailure::invalid_condition())
+        }
+        all => Ok(all.map(Tags::These)),
+    }
+}
+
+/// Whether it is written like the tags that are given out.
+fn is_ours(tag: &str) -> bool {
+    tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn any_weak(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let values = headers.get_all(name);
+    values
+        .iter()
+        .any(|value| value.as_bytes().windows(2).any(|at| at == b"W/"))
 }
 
 /// A date, if it can be read; RFC 9110 has an unreadable one ignored.
@@ -202,5 +222,33 @@ mod tests {
                 "{other}"
             );
         }
+    }
+
+    #[test]
+    fn a_condition_that_can_not_be_meant_like_this_is_refused_and_not_ignored() {
+        let refused = |value: &'static str| of_upload(&headers(&[(IF_NONE_MATCH, value)])).is_err();
+        for odd in [
+            "*, \"x\"",
+            "",
+            " ",
+            ",",
+            "W/*",
+            "**",
+            "\"*\"",
+            "bogus garbage",
+            "abc",
+        ] {
+            assert!(refused(odd), "{odd:?}");
+        }
+        for good in [
+            "*",
+            "\"abc\"",
+            "W/\"abc\"",
+            "0123456789abcdef0123456789ABCDEF",
+        ] {
+            assert!(!refused(good), "{good:?}");
+        }
+        let twice = headers(&[(IF_NONE_MATCH, "*"), (IF_NONE_MATCH, "\"x\"")]);
+        assert!(of_upload(&twice).is_err());
     }
 }

@@ -5,7 +5,8 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
@@ -15,13 +16,16 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::envelope::Failure;
 use super::router::{operation_of, request_id};
 use super::xml::ObjectFailure;
 use super::{App, DOWNLOAD, UPLOAD, body};
 use crate::faults::{Fault, Kind};
+
+/// How long the head and what is left of a body get before the connection breaks.
+const FLUSH: Duration = Duration::from_millis(20);
 
 /// Lets a request through, late, not at all or not whole.
 pub(super) async fn disturb(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -47,7 +51,7 @@ pub(super) async fn disturb(State(app): State<Arc<App>>, request: Request, next:
     let cut = app.faults.strike(operation, cut);
     let response = next.run(request).await;
     match cut.into_iter().map(|(bytes, _)| bytes).min() {
-        Some(left) => response.map(|body| Body::new(Cut { body, left })),
+        Some(left) => response.map(|body| Body::new(Cut::after(left, body))),
         None => response,
     }
 }
@@ -95,6 +99,18 @@ fn page() -> Response {
 struct Cut {
     body: Body,
     left: u64,
+    /// What came before is on its way meanwhile: a break at once would take it along.
+    flushing: Option<Pin<Box<Sleep>>>,
+}
+
+impl Cut {
+    fn after(left: u64, body: Body) -> Self {
+        Self {
+            body,
+            left,
+            flushing: None,
+        }
+    }
 }
 
 impl HttpBody for Cut {
@@ -106,6 +122,8 @@ impl HttpBody for Cut {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if self.left == 0 {
+            let flushing = self.flushing.get_or_insert_with(|| Box::pin(sleep(FLUSH)));
+            ready!(flushing.as_mut().poll(context));
             return Poll::Ready(Some(Err(axum::Error::new(io::Error::other("a fault")))));
         }
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);

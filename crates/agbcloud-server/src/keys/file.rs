@@ -200,6 +200,10 @@ impl KeyFile {
             created: whole_seconds(now),
             retires: whole_seconds(now + overlap.min(LONGEST_URL)),
         };
+        // Who ends the key before at once means all before it.
+        for earlier in &mut self.signing {
+            earlier.retires = earlier.retires.min(entry.retires);
+        }
         // What is over is over: the key that is already retired needs no successor to say so, except the last one.
         let now = whole_seconds(now);
         let over = self
@@ -431,5 +435,25 @@ mod tests {
             keys.rotate_signing(day, NOW + day * number).unwrap();
         }
         assert!(keys.signing.len() <= 3, "{}", keys.signing.len());
+    }
+
+    #[test]
+    fn who_ends_the_key_before_at_once_ends_all_before_it() {
+        let mut keys = KeyFile::default();
+        let week = Duration::from_secs(7 * 24 * 3600);
+        let ends = |keys: &KeyFile| -> Vec<i64> { keys.signing().map(|(_, _, end)| end).collect() };
+        let at = |time| whole_seconds(time).timestamp();
+        keys.rotate_signing(week, NOW).unwrap();
+        assert_eq!(ends(&keys), [at(NOW + week)]);
+        keys.rotate_signing(Duration::ZERO, NOW).unwrap();
+        assert_eq!(ends(&keys), [at(NOW), at(NOW)]);
+        // The key that signs now is good for as long as it is said.
+        keys.rotate_signing(week, NOW).unwrap();
+        assert_eq!(ends(&keys).last(), Some(&at(NOW + week)));
+        assert!(
+            ends(&keys)[..ends(&keys).len() - 1]
+                .iter()
+                .all(|end| *end <= at(NOW))
+        );
     }
 }

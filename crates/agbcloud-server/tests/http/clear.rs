@@ -152,3 +152,26 @@ async fn a_clear_goes_on_after_a_restart_in_the_middle() {
     wait_for(|| blobs(folder.path()) == 0).await;
     client.upload(&id, "/a", "again").await;
 }
+
+#[tokio::test]
+async fn content_that_can_not_be_deleted_holds_up_no_clear_and_no_other_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(folder.path()).await;
+    let id = client.create("stuck").await;
+    client.upload(&id, "/stuck", large(1)).await;
+    let parts = std::fs::read_dir(folder.path().join("blobs")).unwrap();
+    let mut files = parts.flat_map(|part| std::fs::read_dir(part.unwrap().path()).unwrap());
+    let stuck = files.next().unwrap().unwrap().path();
+    std::fs::remove_file(&stuck).unwrap();
+    std::fs::create_dir_all(stuck.join("in the way")).unwrap();
+    for n in 0..5 {
+        client.upload(&id, &format!("/{n}"), large(2)).await;
+    }
+    client.ok("ClearContext", &[("id", &id)]).await;
+    client.wait_available(&id).await;
+    let other = client.create("other").await;
+    client.upload(&other, "/a", large(3)).await;
+    client.ok("ClearContext", &[("id", &other)]).await;
+    client.wait_available(&other).await;
+    wait_for(|| blobs(folder.path()) == 1).await;
+}

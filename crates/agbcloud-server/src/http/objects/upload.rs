@@ -75,6 +75,7 @@ fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectFailure> {
         "x-amz-copy-source",
         "x-oss-copy-source",
         "x-amz-decoded-content-length",
+        "x-oss-forbid-overwrite",
     ];
     let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| {
         !value.as_bytes().is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity")
