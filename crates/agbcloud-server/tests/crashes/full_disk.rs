@@ -10,15 +10,15 @@ use agbcloud_server::{FsckMode, fsck};
 use crate::client::{Client, start_in, xml_code};
 use crate::{FORKS, blobs, large, wait_for};
 
-/// A file system of its own, of 8 MiB in memory.
+/// A file system of its own, of some MiB in memory.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
     /// None, and said so aloud, where nothing can be mounted.
-    fn mount() -> Option<Self> {
+    fn mount(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
             .arg(folder.path())
             .stderr(Stdio::null())
             .status();
@@ -75,11 +75,13 @@ async fn fill_with_files(client: &Client, id: &str, bytes: &[u8]) -> (u16, Strin
     panic!("there is always room");
 }
 
-#[tokio::test]
-async fn a_full_disk_refuses_writes_and_nothing_else() {
+/// Does a check on a disk of that size.
+async fn with_disk(megabytes: u32, check: impl AsyncFn(&Disk)) {
     let disk = {
         let _alone = FORKS.write().await;
-        let Some(disk) = Disk::mount() else { return };
+        let Some(disk) = Disk::mount(megabytes) else {
+            return;
+        };
         disk
     };
     {
@@ -88,6 +90,58 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
     }
     let _alone = FORKS.write().await;
     drop(disk);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_nothing_else() {
+    with_disk(8, check).await;
+}
+
+#[tokio::test]
+async fn whoever_deletes_can_write_again_without_a_restart_on_a_disk_of_any_size() {
+    for megabytes in [8, 10, 12, 16, 17, 24, 32] {
+        with_disk(megabytes, async |disk| refill(disk, megabytes).await).await;
+    }
+}
+
+/// Fills the disk and makes room, more than once and with files of each sort.
+async fn refill(disk: &Disk, megabytes: u32) {
+    let (server, client) = start_in(&disk.path().join("data")).await;
+    let keep = client.create("keep").await;
+    client.upload(&keep, "/small", "small").await;
+    for (round, size) in [30_000, 40_000, 30_000, 1_000_000].into_iter().enumerate() {
+        let id = client.create(&format!("c{round}")).await;
+        assert_eq!(fill_with_files(&client, &id, &vec![1; size]).await.0, 507);
+        if round == 0 {
+            // Not only a whole context: a part of the files does as well.
+            for number in 0..60 {
+                let path = format!("/fill/{size}/{number}");
+                let file = [("contextId", &*id), ("filePath", &*path)];
+                client.ok("DeleteContextFile", &file).await;
+            }
+            wait_writable(&client, &id, &format!("{megabytes} MiB, a part")).await;
+            assert_eq!(fill_with_files(&client, &id, &vec![1; size]).await.0, 507);
+        }
+        client.ok("ClearContext", &[("id", &id)]).await;
+        client.wait_available(&id).await;
+        wait_writable(&client, &id, &format!("{megabytes} MiB, files of {size}")).await;
+        assert_eq!(client.download(&keep, "/small").await, b"small");
+    }
+    server.shutdown().await;
+    let report = fsck(disk.path().join("data"), FsckMode::Check).unwrap();
+    assert!(!report.is_damaged(), "{report:?}");
+}
+
+/// Waits until a small file is taken: the worker may still be about to delete what makes room for it.
+async fn wait_writable(client: &Client, id: &str, what: &str) {
+    for _ in 0..100 {
+        let url = client.upload_url(id, "/again").await;
+        if client.put(&url, "again").await.status() == 200 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{what}: a small file is still refused");
 }
 
 async fn check(disk: &Disk) {

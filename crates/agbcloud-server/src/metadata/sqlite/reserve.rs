@@ -2,7 +2,8 @@
 //! deletes to make room on a full disk must not fail for want of it.
 //!
 //! The room is a file. When the disk is full nearly all of it goes, so that deletions can go on, and what would take room is
-//! refused until there is enough to have the file again and as much besides.
+//! refused until there is enough to have the file again and a little besides. Pages that are free in the database count
+//! as room: what is deleted from it comes back to it, and not to the disk. So a smaller file has to do then.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -10,15 +11,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// In bytes. The first that fits when the store is opened: a log is moved into the database before it has four MiB.
+/// In bytes. The first that fits twice when the store is opened, so that what is kept is no more than what is left to
+/// use: a log is moved into the database before it has four MiB.
 const SIZES: [u64; 3] = [8 * 1024 * 1024, 2 * 1024 * 1024, 512 * 1024];
 
 /// What stays of it, in bytes, so that the store can be opened on a full disk: that takes room for the log and its index.
 const OPENING: u64 = 128 * 1024;
 
+/// What has to be free besides, in bytes, before the room is kept again: else the next write would be the last.
+const MARGIN: u64 = 256 * 1024;
+
 pub(super) struct Reserve {
     /// None where there is no disk, or no way to keep room on it.
     path: Option<PathBuf>,
+    /// The size that it is to have; for the time being it can be a smaller one.
     size: u64,
     held: bool,
     /// Tells others whether it is not held.
@@ -52,16 +58,30 @@ impl Reserve {
         };
         for size in SIZES {
             reserve.size = size;
-            if reserve.allocate(size) {
+            if reserve.allocate(2 * size, size) {
                 break;
             }
         }
         reserve
     }
 
-    /// Whether what takes room may be done: the room for deletions is kept, or can be kept again.
-    pub(super) fn is_held(&mut self) -> bool {
-        self.path.is_none() || self.held || self.allocate(2 * self.size)
+    /// Whether what takes room may be done without a further look.
+    pub(super) fn is_held(&self) -> bool {
+        self.path.is_none() || self.held
+    }
+
+    /// Whether what takes room may be done: the room for deletions is kept, or can be kept again, when so many bytes are
+    /// free in the database.
+    pub(super) fn hold(&mut self, spare: impl FnOnce() -> u64) -> bool {
+        if self.is_held() {
+            return true;
+        }
+        let needed = (self.size + MARGIN).saturating_sub(spare());
+        let largest = self.size;
+        SIZES
+            .into_iter()
+            .filter(|size| *size <= largest)
+            .any(|size| self.allocate(needed.max(size + MARGIN), size))
     }
 
     /// Leaves the room to deletions.
@@ -77,8 +97,8 @@ impl Reserve {
         }
     }
 
-    /// Tries whether there is this much room, and keeps no more of it than is needed.
-    fn allocate(&mut self, room: u64) -> bool {
+    /// Tries whether there is this much room, and keeps no more of it than this size.
+    fn allocate(&mut self, room: u64, size: u64) -> bool {
         let Some(path) = &self.path else {
             return true;
         };
@@ -89,7 +109,7 @@ impl Reserve {
             .open(path)
             .and_then(|file| {
                 keep(&file, room)?;
-                file.set_len(self.size)
+                file.set_len(size)
             });
         match kept {
             Ok(()) => {

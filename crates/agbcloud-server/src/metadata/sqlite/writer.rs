@@ -5,11 +5,13 @@
 //! answered before the commit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use super::BUSY;
 use super::reserve::Reserve;
 use crate::crash;
 use crate::metadata::{Result, StoreError};
@@ -131,6 +133,10 @@ fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
     if group.is_empty() {
         return;
     }
+    let grows = group.iter().any(|(grows, _)| *grows);
+    if grows && !reserve.is_held() {
+        give_back_log(db);
+    }
     if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
         let error = StoreError::from(error);
         for (_, job) in group {
@@ -138,7 +144,7 @@ fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
         }
         return;
     }
-    let may_grow = !group.iter().any(|(grows, _)| *grows) || reserve.is_held();
+    let may_grow = !grows || reserve.hold(|| free_bytes(db).unwrap_or(0));
     let changes_before = db.total_changes();
     let mut replies = Vec::with_capacity(group.len());
     let mut lost = None;
@@ -179,6 +185,23 @@ fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
     for reply in replies {
         reply(committed.clone());
     }
+}
+
+/// Moves the log into the database and gives its room back to the disk, unless someone reads just now: what was deleted
+/// stands in it, and it would keep that room for itself.
+fn give_back_log(db: &Connection) {
+    // On a disk that is still full it does not come to its end, and all stays as it is.
+    let _ = db
+        .busy_timeout(Duration::ZERO)
+        .and_then(|()| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    let _ = db.busy_timeout(BUSY);
+}
+
+/// Bytes of the database's file that nothing is in.
+fn free_bytes(db: &Connection) -> rusqlite::Result<u64> {
+    let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let bytes = number("freelist_count")?.saturating_mul(number("page_size")?);
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
 fn in_savepoint<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
