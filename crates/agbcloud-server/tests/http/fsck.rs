@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::client::start_in;
-use crate::objects::{blobs, large};
+use crate::objects::{blobs, large, wait_for};
 use crate::small::BACK_TO_2;
 
 /// A folder with files of both sorts, which no server uses.
@@ -126,6 +126,20 @@ async fn what_can_be_told_from_the_rest_is_repaired() {
         assert!(report.is_clean(), "{damage}: {report:?}");
         store.assert_whole().await;
     }
+}
+
+#[tokio::test]
+async fn a_start_does_not_delete_what_a_file_names() {
+    let store = Store::new().await;
+    store.sql("INSERT INTO dead_blobs SELECT blob FROM entries WHERE blob IS NOT NULL");
+    store.sql("INSERT INTO dead_blobs VALUES ('00/0123456789ab-00')");
+    std::fs::write(store.path().join("blobs/00/0123456789ab-00"), b"dead").unwrap();
+    let (server, _) = start_in(store.path()).await;
+    wait_for(|| blobs(store.path()) == 1).await;
+    server.shutdown().await;
+    let doomed = (FindingKind::DoomedContent, "/a/large".to_owned());
+    assert_eq!(store.found(FsckMode::Repair), [doomed]);
+    store.assert_whole().await;
 }
 
 #[tokio::test]

@@ -366,7 +366,7 @@ impl Rows<'_> {
             .collect::<rusqlite::Result<Vec<(Option<String>, String, String, String)>>>()?;
         for (context, parent, name, blob) in doomed {
             if self.repair {
-                clear::forget_blobs(&self.db, &[blob])?;
+                clear::spare_blob(&self.db, &blob)?;
             }
             let finding = Finding::new(
                 FindingKind::DoomedContent,

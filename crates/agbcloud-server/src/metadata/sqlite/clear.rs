@@ -48,17 +48,30 @@ pub(super) fn collect(db: &Connection) -> Result<bool> {
     Ok(!trees.is_empty())
 }
 
+/// Some dead blobs. One that a file names after all is none, whatever the rows say: its bytes can't be had again.
 pub(super) fn dead_blobs(db: &Connection, limit: u32) -> Result<Vec<String>> {
-    let mut query = db.prepare_cached("SELECT blob FROM dead_blobs LIMIT ?1")?;
+    let mut query = db.prepare_cached(
+        "SELECT blob FROM dead_blobs
+         WHERE NOT EXISTS (SELECT 1 FROM entries WHERE entries.blob = dead_blobs.blob) LIMIT ?1",
+    )?;
     let blobs = query.query_map([limit], |row| row.get(0))?;
     Ok(blobs.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Forgets dead blobs that are deleted. Not one that a file names: a check is to tell of it.
 pub(super) fn forget_blobs(db: &Connection, blobs: &[String]) -> Result<()> {
-    let mut forget = db.prepare_cached("DELETE FROM dead_blobs WHERE blob = ?1")?;
+    let mut forget = db.prepare_cached(
+        "DELETE FROM dead_blobs WHERE blob = ?1 AND NOT EXISTS (SELECT 1 FROM entries WHERE blob = ?1)",
+    )?;
     for blob in blobs {
         forget.execute([blob])?;
     }
+    Ok(())
+}
+
+/// Lets a blob live.
+pub(super) fn spare_blob(db: &Connection, blob: &str) -> Result<()> {
+    db.execute("DELETE FROM dead_blobs WHERE blob = ?1", [blob])?;
     Ok(())
 }
 
@@ -95,4 +108,36 @@ pub(super) fn finish(db: &Connection, clear: &Clear) -> Result<()> {
     )?
     .execute([clear.context, clear.generation])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::sqlite::schema;
+    use crate::signing::Secret;
+
+    #[test]
+    fn a_blob_that_a_file_names_is_not_dead() {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut db, Secret([1; 32])).unwrap();
+        db.execute_batch(
+            "INSERT INTO trees (pk, context) VALUES (1, 1);
+             INSERT INTO entries (tree, parent, name, folder, id, created, modified, blob)
+             VALUES (1, '/', 'a', 0, 'file-1', 0, 0, 'live');
+             INSERT INTO dead_blobs VALUES ('dead'), ('live');",
+        )
+        .unwrap();
+        assert_eq!(dead_blobs(&db, 10).unwrap(), ["dead"]);
+        forget_blobs(&db, &["dead".to_owned(), "live".to_owned()]).unwrap();
+        assert!(dead_blobs(&db, 10).unwrap().is_empty());
+        db.execute_batch("DELETE FROM entries").unwrap();
+        let kept = Kept {
+            blob: Some("live".to_owned()),
+            small: None,
+        };
+        content::release(&db, kept).unwrap();
+        assert_eq!(dead_blobs(&db, 10).unwrap(), ["live"]);
+        spare_blob(&db, "live").unwrap();
+        assert!(dead_blobs(&db, 10).unwrap().is_empty());
+    }
 }

@@ -58,7 +58,8 @@ pub(super) fn release(db: &Connection, kept: Kept) -> Result<()> {
             .execute([small])?;
     }
     if let Some(blob) = kept.blob {
-        db.prepare_cached("INSERT INTO dead_blobs (blob) VALUES (?1)")?
+        // It is there already if the store is damaged so that it was taken for dead before.
+        db.prepare_cached("INSERT OR IGNORE INTO dead_blobs (blob) VALUES (?1)")?
             .execute([blob])?;
     }
     Ok(())
