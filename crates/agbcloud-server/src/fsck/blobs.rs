@@ -23,22 +23,22 @@ pub(super) fn orphans(rows: &Rows<'_>, blobs: &Path) -> Result<Vec<String>, Trou
     Ok(orphans)
 }
 
-/// Tells of the orphans, and deletes them if it is to repair.
+/// Tells of the orphans, and deletes them if that is asked for.
 pub(super) fn report(
     blobs: &Path,
     orphans: Vec<String>,
-    repair: bool,
+    delete: bool,
     report: &mut FsckReport,
 ) -> io::Result<()> {
     for orphan in orphans {
-        if repair {
+        if delete {
             local::remove(&blobs.join(&orphan))?;
         }
         let finding = Finding::new(
             FindingKind::OrphanBlob,
             format!("no file names the blob {orphan}"),
         );
-        report.findings.push(finding.repaired(repair));
+        report.findings.push(finding.repaired(delete));
     }
     Ok(())
 }

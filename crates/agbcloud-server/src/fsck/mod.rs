@@ -19,7 +19,8 @@ pub enum FsckMode {
     /// Only looks.
     Check,
     /// Repairs what can be repaired without loss: see [`FindingKind`]. A file whose content is damaged is told and
-    /// left as it is.
+    /// left as it is, and as long as there is any damage that can't be repaired nothing is deleted that no file names:
+    /// it may be what is missing elsewhere.
     Repair,
 }
 
@@ -53,7 +54,7 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
     let mut report = FsckReport::default();
     let blob_folder = folder.join("blobs");
     let mut check = Check::open(&folder.join(DATABASE))?;
-    let orphans = check.run(repair, |rows| {
+    let (delete, orphans) = check.run(repair, |rows| {
         rows.database(&mut report)?;
         rows.trees(&mut report)?;
         rows.contexts(&mut report)?;
@@ -62,10 +63,13 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
         rows.pages(&mut report)?;
         rows.contents(&mut report)?;
         contents::check(rows, &blob_folder, &mut report)?;
-        blobs::orphans(rows, &blob_folder)
+        // What no file names may be just what is missing elsewhere, while rows are damaged or lost.
+        let delete = repair && !report.is_damaged();
+        rows.orphan_contents(delete, &mut report)?;
+        Ok((delete, blobs::orphans(rows, &blob_folder)?))
     })?;
     // After the commit: until then a row might have come to name one.
-    blobs::report(&blob_folder, orphans, repair, &mut report).map_err(unusable)?;
+    blobs::report(&blob_folder, orphans, delete, &mut report).map_err(unusable)?;
     Ok(report)
 }
 

@@ -66,9 +66,10 @@ pub enum FindingKind {
     DamagedContent,
     /// Two files that name one content. Not repaired.
     SharedContent,
-    /// A blob that no file names: an upload that did not come to its end. Repaired by deletion, as by a start.
+    /// A blob that no file names: an upload that did not come to its end. Repaired by deletion, as by a start, if
+    /// nothing else is damaged.
     OrphanBlob,
-    /// A content in the database that no file names. Repaired by deletion.
+    /// A content in the database that no file names. Repaired by deletion, if nothing else is damaged.
     OrphanContent,
     /// A blob that is about to be deleted although a file names it. Repaired: it stays.
     DoomedContent,
@@ -86,7 +87,8 @@ pub enum FindingKind {
     WrongFileCount,
     /// Files that belong to no context, or a context without a place for files. Not repaired.
     LostTree,
-    /// The database says that it is damaged itself. Not repaired: restore it from a backup.
+    /// The database says that it is damaged itself. Indexes are made anew; all else is not repaired: restore it from a
+    /// backup.
     Database,
 }
 

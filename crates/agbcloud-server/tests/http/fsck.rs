@@ -129,6 +129,55 @@ async fn what_can_be_told_from_the_rest_is_repaired() {
 }
 
 #[tokio::test]
+async fn nothing_is_deleted_that_no_file_names_while_there_is_other_damage() {
+    let damages = [
+        "PRAGMA foreign_keys = 0; DELETE FROM entries WHERE blob IS NOT NULL; UPDATE contexts SET tree = 99 WHERE name = 'c'",
+        "PRAGMA foreign_keys = 0; DELETE FROM contexts WHERE name = 'c'",
+        "PRAGMA foreign_keys = 0; UPDATE contexts SET tree = 99 WHERE name = 'c'",
+        "UPDATE entries SET small = 99 WHERE parent = '/' AND name = 'small'",
+        "UPDATE entries SET blob = '00/0123456789ab-99' WHERE blob IS NOT NULL",
+        "UPDATE entries SET small = (SELECT min(pk) FROM contents) WHERE small IS NOT NULL",
+    ];
+    for damage in damages {
+        let store = Store::new().await;
+        store.sql(damage);
+        store.sql("INSERT INTO contents (bytes) VALUES (x'00')");
+        std::fs::write(store.path().join("blobs/00/0123456789ab-00"), b"half").unwrap();
+        let report = store.check(FsckMode::Repair);
+        assert!(report.is_damaged(), "{damage}: {report:?}");
+        assert_eq!(blobs(store.path()), 2, "{damage}");
+        let db = Connection::open(store.path().join("agb.sqlite3")).unwrap();
+        let contents: i64 = db
+            .query_row("SELECT count(*) FROM contents", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(contents, 3, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_made_anew_before_anything_is_taken_for_a_leftover() {
+    let store = Store::new().await;
+    // The index of blobs is that of another column from here on, and so names no blob.
+    let index = |columns: &str| {
+        store.sql(&format!(
+            "PRAGMA writable_schema = 1;
+             UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX entries_blob ON entries ({columns}' WHERE name = 'entries_blob'"
+        ));
+    };
+    index("blob) WHERE blob = ''none''");
+    store.sql("REINDEX");
+    index("blob) WHERE blob IS NOT NULL");
+    let report = store.check(FsckMode::Check);
+    assert!(report.is_damaged(), "{report:?}");
+    let report = store.check(FsckMode::Repair);
+    assert!(!report.is_damaged() && !report.is_clean(), "{report:?}");
+    assert_eq!(blobs(store.path()), 1);
+    let report = store.check(FsckMode::Check);
+    assert!(report.is_clean(), "{report:?}");
+    store.assert_whole().await;
+}
+
+#[tokio::test]
 async fn a_start_does_not_delete_what_a_file_names() {
     let store = Store::new().await;
     store.sql("INSERT INTO dead_blobs SELECT blob FROM entries WHERE blob IS NOT NULL");

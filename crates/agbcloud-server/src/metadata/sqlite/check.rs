@@ -102,19 +102,46 @@ impl Rows<'_> {
     /// What the database finds about itself.
     pub(crate) fn database(&self, report: &mut FsckReport) -> Result<(), Trouble> {
         let damage = |detail| Finding::new(FindingKind::Database, detail);
-        let mut check = self.db.prepare("PRAGMA integrity_check(20)")?;
-        for line in check.query_map([], |row| row.get::<_, String>(0))? {
-            let line = line?;
-            if line != "ok" {
-                report.findings.push(damage(line));
-            }
+        let found = self.integrity()?;
+        let mut left = found.clone();
+        if self.repair && !found.is_empty() && self.reindex() {
+            left = self.integrity()?;
         }
+        // Of what is told now some was not among the first lines before.
+        let mended = found.iter().filter(|line| !left.contains(line)).cloned();
+        report
+            .findings
+            .extend(mended.map(|line| damage(line).repaired(true)));
+        report.findings.extend(left.into_iter().map(damage));
         let mut check = self.db.prepare("PRAGMA foreign_key_check")?;
         for table in check.query_map([], |row| row.get::<_, String>(0))? {
             let detail = format!("a row of {} belongs to nothing", table?);
             report.findings.push(damage(detail));
         }
         Ok(())
+    }
+
+    /// The first lines of what the database has to complain of.
+    fn integrity(&self) -> Result<Vec<String>, Trouble> {
+        let mut check = self.db.prepare("PRAGMA integrity_check(20)")?;
+        let lines = check.query_map([], |row| row.get::<_, String>(0))?;
+        let mut lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
+        lines.retain(|line| line != "ok");
+        Ok(lines)
+    }
+
+    /// Makes the indexes anew from the rows. False if the damage does not let it.
+    fn reindex(&self) -> bool {
+        let done = self
+            .db
+            .execute_batch("SAVEPOINT reindex; REINDEX; RELEASE reindex");
+        if let Err(error) = &done {
+            tracing::warn!(%error, "the indexes can't be made anew");
+            let _ = self
+                .db
+                .execute_batch("ROLLBACK TO reindex; RELEASE reindex");
+        }
+        done.is_ok()
     }
 
     /// Contexts and the trees of their files belong together.
@@ -325,27 +352,8 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Contents and files belong together, one to one.
+    /// Contents belong to one file each, and none of them is about to be deleted.
     pub(crate) fn contents(&self, report: &mut FsckReport) -> Result<(), Trouble> {
-        let mut orphans = self.db.prepare(
-            "SELECT pk, length(bytes) FROM contents
-             WHERE pk NOT IN (SELECT small FROM entries WHERE small IS NOT NULL)",
-        )?;
-        let orphans = orphans
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
-        for (pk, bytes) in orphans {
-            if self.repair {
-                let kept = content::Kept {
-                    blob: None,
-                    small: Some(pk),
-                };
-                content::release(&self.db, kept)?;
-            }
-            let detail = format!("no file names a content of {bytes} bytes in the database");
-            let finding = Finding::new(FindingKind::OrphanContent, detail);
-            report.findings.push(finding.repaired(self.repair));
-        }
         let mut shared = self.db.prepare(
             "SELECT count(*) FROM entries WHERE small IS NOT NULL GROUP BY small HAVING count(*) > 1",
         )?;
@@ -377,6 +385,34 @@ impl Rows<'_> {
                     .at(context, join(&parent, &name))
                     .repaired(self.repair),
             );
+        }
+        Ok(())
+    }
+
+    /// Contents that no file names. They are deleted only if that is asked for.
+    pub(crate) fn orphan_contents(
+        &self,
+        delete: bool,
+        report: &mut FsckReport,
+    ) -> Result<(), Trouble> {
+        let mut orphans = self.db.prepare(
+            "SELECT pk, length(bytes) FROM contents
+             WHERE pk NOT IN (SELECT small FROM entries WHERE small IS NOT NULL)",
+        )?;
+        let orphans = orphans
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+        for (pk, bytes) in orphans {
+            if delete {
+                let kept = content::Kept {
+                    blob: None,
+                    small: Some(pk),
+                };
+                content::release(&self.db, kept)?;
+            }
+            let detail = format!("no file names a content of {bytes} bytes in the database");
+            let finding = Finding::new(FindingKind::OrphanContent, detail);
+            report.findings.push(finding.repaired(delete));
         }
         Ok(())
     }
