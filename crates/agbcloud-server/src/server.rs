@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::blobs::{Blobs, make_private_folder, sync_folder};
+use crate::blobs::{BLOBS, Blobs, make_private_folder, sync_folder};
 use crate::builder::ServerBuilder;
 use crate::clear::{Wake, Worker};
 use crate::connections::Connections;
@@ -254,7 +254,7 @@ async fn open(
         .map_err(StartError::from)?;
     let path = folder.clone();
     let blobs = blocking(&folder, move || {
-        let blobs = Blobs::folder(&path.join("blobs"), durability)?;
+        let blobs = Blobs::folder(&path.join(BLOBS), durability)?;
         // The names of the database and of the folder of blobs, after both were made.
         sync_folder(&path)?;
         path.parent().map_or(Ok(()), sync_folder)?;

@@ -34,6 +34,9 @@ pub(crate) struct Deleted {
     pub(crate) failed: Option<BlobError>,
 }
 
+/// The folder of blobs in the data folder.
+pub(crate) const BLOBS: &str = "blobs";
+
 /// Why bytes could not be stored or fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BlobError {

@@ -9,8 +9,10 @@ use std::io;
 use std::path::Path;
 
 pub use self::report::{Finding, FindingKind, FsckReport};
+use crate::blobs::BLOBS;
 use crate::error::StartError;
 use crate::metadata::sqlite::check::Check;
+use crate::metadata::sqlite::{Unusable, has_blobs};
 use crate::server::{DATABASE, own};
 
 /// Whether a check changes anything.
@@ -32,7 +34,7 @@ pub enum FsckMode {
 /// # Errors
 ///
 /// Those of a start: [`StartError::FolderInUse`], [`StartError::NewerSchema`], [`StartError::Database`] where the
-/// database can't be read at all, and [`StartError::Folder`], also where there is no database in the folder.
+/// database can't be read at all or is missing although there are contents of files, and [`StartError::Folder`], also where there is no database in the folder.
 pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, StartError> {
     let folder = folder.as_ref();
     let unusable = |source| StartError::Folder {
@@ -40,6 +42,9 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
         source,
     };
     if !folder.join(DATABASE).is_file() {
+        if has_blobs(&folder.join(BLOBS)) {
+            return Err(Unusable::lost().into());
+        }
         let nothing = format!("there is no {DATABASE} in it");
         return Err(unusable(io::Error::new(io::ErrorKind::NotFound, nothing)));
     }
@@ -52,8 +57,8 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
         })?;
     let repair = mode == FsckMode::Repair;
     let mut report = FsckReport::default();
-    let blob_folder = folder.join("blobs");
-    let mut check = Check::open(&folder.join(DATABASE))?;
+    let blob_folder = folder.join(BLOBS);
+    let mut check = Check::open(&folder.join(DATABASE), &blob_folder)?;
     let (delete, orphans) = check.run(repair, |rows| {
         rows.database(&mut report)?;
         rows.trees(&mut report)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud_server::{FindingKind, FsckMode, FsckReport, StartError, fsck};
+use agbcloud_server::{FindingKind, FsckMode, FsckReport, Server, StartError, fsck};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -295,6 +295,59 @@ async fn lost_rows_and_a_torn_database_are_told() {
         Ok(report) => assert!(report.is_damaged(), "{report:?}"),
         Err(error) => assert!(matches!(error, StartError::Database { .. }), "{error}"),
     }
+}
+
+#[tokio::test]
+async fn a_database_that_was_lost_is_told_and_no_start_makes_a_new_one_over_its_files() {
+    type Loss = fn(&Path);
+    let losses: [Loss; 3] = [
+        |database| std::fs::remove_file(database).unwrap(),
+        |database| std::fs::write(database, b"").unwrap(),
+        |database| {
+            std::fs::remove_file(database).unwrap();
+            let db = Connection::open(database).unwrap();
+            db.execute_batch("VACUUM").unwrap();
+        },
+    ];
+    for (number, lose) in losses.into_iter().enumerate() {
+        let store = Store::new().await;
+        let database = store.path().join("agb.sqlite3");
+        let backup = std::fs::read(&database).unwrap();
+        lose(&database);
+        for mode in [FsckMode::Check, FsckMode::Repair] {
+            let error = fsck(store.path(), mode).unwrap_err();
+            assert!(
+                matches!(&error, StartError::Database { reason } if reason.contains("lost")),
+                "{number}: {error}"
+            );
+        }
+        // More than once: the first must not make what the second takes for a store.
+        for _ in 0..2 {
+            let start = Server::builder().data_dir(store.path()).start().await;
+            let error = start.unwrap_err();
+            assert!(
+                matches!(&error, StartError::Database { reason } if reason.contains("blobs")),
+                "{number}: {error}"
+            );
+        }
+        assert_eq!(blobs(store.path()), 1);
+        for beside in ["agb.sqlite3-wal", "agb.sqlite3-shm"] {
+            let _ = std::fs::remove_file(store.path().join(beside));
+        }
+        std::fs::write(&database, backup).unwrap();
+        store.assert_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn an_empty_database_without_files_is_a_new_store() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("agb.sqlite3"), b"").unwrap();
+    std::fs::create_dir_all(folder.path().join("blobs/00")).unwrap();
+    assert!(fsck(folder.path(), FsckMode::Check).unwrap().is_clean());
+    let (server, client) = start_in(folder.path()).await;
+    client.create("c").await;
+    server.shutdown().await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The statements of a check: what the rows say about each other, and the repair of what can be told from the rest.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -41,14 +41,19 @@ impl From<StoreError> for Trouble {
 /// A database that is to be checked. Its folder belongs to the caller.
 pub(crate) struct Check {
     db: Connection,
+    /// The folder of blobs.
+    blobs: PathBuf,
 }
 
 impl Check {
-    pub(crate) fn open(path: &Path) -> Result<Self, Unusable> {
+    pub(crate) fn open(path: &Path, blobs: &Path) -> Result<Self, Unusable> {
         let db = Connection::open(path)?;
         db.busy_timeout(BUSY)?;
         db.pragma_update(None, "synchronous", "FULL")?;
-        Ok(Self { db })
+        Ok(Self {
+            db,
+            blobs: blobs.to_owned(),
+        })
     }
 
     /// Looks at one state of the store, of this version whatever it was; what is changed stays only in a repair.
@@ -60,7 +65,7 @@ impl Check {
         let transaction = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        schema::migrate(&transaction)?;
+        schema::migrate(&transaction, Some(&self.blobs))?;
         let rows = Rows {
             db: transaction,
             repair,

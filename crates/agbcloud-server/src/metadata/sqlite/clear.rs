@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_blob_that_a_file_names_is_not_dead() {
         let mut db = Connection::open_in_memory().unwrap();
-        schema::prepare(&mut db, Secret([1; 32])).unwrap();
+        schema::prepare(&mut db, None, Secret([1; 32])).unwrap();
         db.execute_batch(
             "INSERT INTO trees (pk, context) VALUES (1, 1);
              INSERT INTO entries (tree, parent, name, folder, id, created, modified, blob)

@@ -32,12 +32,13 @@ use super::{
     Clear, Conditions, Content, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile,
     Position, Result, StoreError,
 };
+use crate::blobs::BLOBS;
 use crate::clock::Micros;
 use crate::durability::Durability;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::{Secret, Tenant};
 
-pub(crate) use self::schema::{Unusable, VERSION};
+pub(crate) use self::schema::{Unusable, VERSION, has_blobs};
 
 const READERS: usize = 4;
 /// Bytes that the write-ahead log keeps between bursts.
@@ -93,6 +94,7 @@ impl Sqlite {
         let kept = reserve.clone();
         let opening = Opening {
             secret,
+            blobs: Some(path.with_file_name(BLOBS)),
             alive: alive.clone(),
             readers_gone,
             reserve: Box::new(move || Reserve::open(reserve, tells)),
@@ -137,6 +139,7 @@ impl Sqlite {
         let (_, readers_gone) = mpsc::channel();
         let opening = Opening {
             secret,
+            blobs: None,
             alive,
             readers_gone,
             reserve: Box::new(Reserve::none),
@@ -204,6 +207,8 @@ fn open_file(path: &Path, durability: Durability) -> rusqlite::Result<Connection
 struct Opening {
     /// That of a new store.
     secret: Secret,
+    /// The folder of blobs, if they are files.
+    blobs: Option<PathBuf>,
     alive: Arc<Alive>,
     readers_gone: mpsc::Receiver<()>,
     /// Called when the store is of this version.
@@ -216,6 +221,7 @@ async fn start_writer(
 ) -> Result<(Writer, Secret), Unusable> {
     let Opening {
         secret,
+        blobs,
         alive,
         readers_gone,
         reserve,
@@ -226,7 +232,7 @@ async fn start_writer(
         let prepared = open().map_err(Unusable::from).and_then(|mut db| {
             db.pragma_update(None, "foreign_keys", true)?;
             db.set_prepared_statement_cache_capacity(64);
-            let secret = schema::prepare(&mut db, secret)?;
+            let secret = schema::prepare(&mut db, blobs.as_deref(), secret)?;
             Ok((db, secret))
         });
         match prepared {

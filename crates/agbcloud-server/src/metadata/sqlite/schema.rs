@@ -1,8 +1,12 @@
 //! The tables, and how an older store becomes this one.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{marks, quota};
+use crate::blobs::local;
 use crate::signing::Secret;
 
 /// The version of the schema that this binary writes. A store of a later one is refused.
@@ -111,9 +115,34 @@ impl From<rusqlite::Error> for Unusable {
     }
 }
 
-/// Brings the store to [`VERSION`], in the transaction that is open.
-pub(crate) fn migrate(transaction: &Transaction<'_>) -> Result<(), Unusable> {
+impl Unusable {
+    /// There is no database, or nothing in it, but there are the contents of files. A new store in its place would take
+    /// all of them for leftovers.
+    pub(crate) fn lost() -> Self {
+        Self::Failed(
+            "it is missing or empty although there are contents of files in the folder \"blobs\" beside it, so it was \
+             lost. To begin anew without those files, move that folder away"
+                .to_owned(),
+        )
+    }
+}
+
+/// Whether there is anything in the folder of blobs, or it can't be told.
+pub(crate) fn has_blobs(folder: &Path) -> bool {
+    // Those that the object store has not finished count too: what they belong to may be in the making of a restore.
+    local::spread().any(|part| match local::names(&folder.join(part)) {
+        Ok(names) => !names.is_empty(),
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    })
+}
+
+/// Brings the store to [`VERSION`], in the transaction that is open. An empty database is a new store only if there are
+/// no blobs.
+pub(crate) fn migrate(transaction: &Transaction<'_>, blobs: Option<&Path>) -> Result<(), Unusable> {
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found <= VERSION && is_empty(transaction)? && blobs.is_some_and(has_blobs) {
+        return Err(Unusable::lost());
+    }
     let done = match usize::try_from(found) {
         Ok(done) if done <= MIGRATIONS.len() => done,
         _ => return Err(Unusable::Newer(found)),
@@ -131,10 +160,19 @@ pub(crate) fn migrate(transaction: &Transaction<'_>) -> Result<(), Unusable> {
     Ok(())
 }
 
-/// Brings the store to [`VERSION`] in one transaction, and returns its secret.
-pub(crate) fn prepare(db: &mut Connection, new_secret: Secret) -> Result<Secret, Unusable> {
+fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
+    let tables = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+    db.query_row(tables, [], |row| row.get(0))
+}
+
+/// Brings the store, with blobs in the folder if there is one, to [`VERSION`] in one transaction, and returns its secret.
+pub(crate) fn prepare(
+    db: &mut Connection,
+    blobs: Option<&Path>,
+    new_secret: Secret,
+) -> Result<Secret, Unusable> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    migrate(&transaction)?;
+    migrate(&transaction, blobs)?;
     let stored: Option<Vec<u8>> = transaction
         .query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| {
             row.get(0)
@@ -166,8 +204,8 @@ mod tests {
     #[test]
     fn the_secret_of_the_first_start_stays() {
         let mut db = Connection::open_in_memory().unwrap();
-        assert_eq!(prepare(&mut db, Secret([1; 32])).unwrap().0, [1; 32]);
-        assert_eq!(prepare(&mut db, Secret([2; 32])).unwrap().0, [1; 32]);
+        assert_eq!(prepare(&mut db, None, Secret([1; 32])).unwrap().0, [1; 32]);
+        assert_eq!(prepare(&mut db, None, Secret([2; 32])).unwrap().0, [1; 32]);
     }
 
     #[test]
@@ -181,7 +219,7 @@ mod tests {
              VALUES (1, '/', 'a.txt', 0, 'file-1', 0, 0, 'abc');",
         )
         .unwrap();
-        prepare(&mut db, Secret([1; 32])).unwrap();
+        prepare(&mut db, None, Secret([1; 32])).unwrap();
         let row: (String, Option<i64>) = db
             .query_row("SELECT etag, crc64 FROM entries", [], |row| {
                 Ok((row.get(0)?, row.get(1)?))
@@ -214,7 +252,7 @@ mod tests {
                     (1, '/b', 'c', 0, 'file-2', 0, 0), (2, '/', 'a', 0, 'file-3', 0, 0), (3, '', '', 1, 'folder-3', 0, 0);",
         )
         .unwrap();
-        prepare(&mut db, Secret([1; 32])).unwrap();
+        prepare(&mut db, None, Secret([1; 32])).unwrap();
         let counts = |db: &Connection| {
             let mut query = db
                 .prepare("SELECT tree, files FROM file_counts ORDER BY tree")
@@ -251,7 +289,7 @@ mod tests {
         let mut db = Connection::open_in_memory().unwrap();
         db.pragma_update(None, "user_version", VERSION + 1).unwrap();
         assert!(
-            matches!(prepare(&mut db, Secret([1; 32])), Err(Unusable::Newer(found)) if found == VERSION + 1)
+            matches!(prepare(&mut db, None, Secret([1; 32])), Err(Unusable::Newer(found)) if found == VERSION + 1)
         );
         let tables: i64 = db
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
