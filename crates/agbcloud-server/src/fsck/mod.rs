@@ -61,6 +61,7 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
     let mut check = Check::open(&folder.join(DATABASE), &blob_folder)?;
     let (delete, orphans) = check.run(repair, |rows| {
         rows.database(&mut report)?;
+        rows.secret(&mut report);
         rows.trees(&mut report)?;
         rows.contexts(&mut report)?;
         rows.file_counts(&mut report)?;

@@ -340,6 +340,31 @@ async fn a_database_that_was_lost_is_told_and_no_start_makes_a_new_one_over_its_
 }
 
 #[tokio::test]
+async fn a_lost_secret_is_told_and_no_start_makes_another() {
+    let damages = [
+        "DELETE FROM meta WHERE name = 'secret'",
+        "UPDATE meta SET value = x'00' WHERE name = 'secret'",
+    ];
+    for damage in damages {
+        let store = Store::new().await;
+        store.sql("CREATE TABLE backup AS SELECT * FROM meta");
+        store.sql(damage);
+        for mode in [FsckMode::Check, FsckMode::Repair] {
+            let found = store.found(mode);
+            assert_eq!(found, [(FindingKind::Database, String::new())], "{damage}");
+        }
+        let start = Server::builder().data_dir(store.path()).start().await;
+        let error = start.unwrap_err();
+        assert!(
+            matches!(&error, StartError::Database { reason } if reason.contains("secret")),
+            "{error}"
+        );
+        store.sql("INSERT OR REPLACE INTO meta SELECT * FROM backup; DROP TABLE backup");
+        store.assert_whole().await;
+    }
+}
+
+#[tokio::test]
 async fn an_empty_database_without_files_is_a_new_store() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("agb.sqlite3"), b"").unwrap();

@@ -126,6 +126,14 @@ impl Rows<'_> {
         Ok(())
     }
 
+    /// A start refuses a store that has lost its secret.
+    pub(crate) fn secret(&self, report: &mut FsckReport) {
+        if let Err(Unusable::Failed(detail)) = schema::stored_secret(&self.db) {
+            let finding = Finding::new(FindingKind::Database, detail);
+            report.findings.push(finding);
+        }
+    }
+
     /// The first lines of what the database has to complain of.
     fn integrity(&self) -> Result<Vec<String>, Trouble> {
         let mut check = self.db.prepare("PRAGMA integrity_check(20)")?;

@@ -173,17 +173,8 @@ pub(crate) fn prepare(
 ) -> Result<Secret, Unusable> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     migrate(&transaction, blobs)?;
-    let stored: Option<Vec<u8>> = transaction
-        .query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let secret = match stored {
-        Some(bytes) => Secret(
-            bytes
-                .try_into()
-                .map_err(|_| Unusable::Failed("its secret does not have 32 bytes".to_owned()))?,
-        ),
+    let secret = match stored_secret(&transaction)? {
+        Some(secret) => secret,
         None => {
             transaction.execute(
                 "INSERT INTO meta (name, value) VALUES ('secret', ?1)",
@@ -196,6 +187,28 @@ pub(crate) fn prepare(
     Ok(secret)
 }
 
+/// The secret of the store; none only where nothing can have been signed with one.
+pub(crate) fn stored_secret(db: &Connection) -> Result<Option<Secret>, Unusable> {
+    let stored: Option<Vec<u8>> = db
+        .query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let Some(bytes) = stored else {
+        let used = "SELECT EXISTS (SELECT 1 FROM contexts)";
+        return match db.query_row(used, [], |row| row.get(0))? {
+            true => Err(Unusable::Failed(
+                "it has contexts, but its secret is missing".to_owned(),
+            )),
+            false => Ok(None),
+        };
+    };
+    let secret = bytes
+        .try_into()
+        .map_err(|_| Unusable::Failed("its secret does not have 32 bytes".to_owned()))?;
+    Ok(Some(Secret(secret)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +219,26 @@ mod tests {
         let mut db = Connection::open_in_memory().unwrap();
         assert_eq!(prepare(&mut db, None, Secret([1; 32])).unwrap().0, [1; 32]);
         assert_eq!(prepare(&mut db, None, Secret([2; 32])).unwrap().0, [1; 32]);
+    }
+
+    #[test]
+    fn a_lost_secret_is_made_anew_only_where_nothing_is_signed_with_it() {
+        let mut db = Connection::open_in_memory().unwrap();
+        prepare(&mut db, None, Secret([1; 32])).unwrap();
+        db.execute_batch("DELETE FROM meta").unwrap();
+        assert_eq!(prepare(&mut db, None, Secret([2; 32])).unwrap().0, [2; 32]);
+        db.execute_batch(
+            "DELETE FROM meta;
+             INSERT INTO trees (pk, context) VALUES (1, 1);
+             INSERT INTO contexts VALUES (1, 'id', 'tenant', 'region', 'name', 'available', 1, 1, 0, 0);",
+        )
+        .unwrap();
+        let refused = prepare(&mut db, None, Secret([3; 32]));
+        assert!(matches!(refused, Err(Unusable::Failed(reason)) if reason.contains("secret")));
+        let stored: i64 = db
+            .query_row("SELECT count(*) FROM meta", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(stored, 0);
     }
 
     #[test]
