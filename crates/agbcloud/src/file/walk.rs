@@ -16,7 +16,8 @@ use crate::{
 };
 
 named_stream! {
-    /// Everything below a folder, without the folder itself. From [`ListFiles::walk`]; any error ends it.
+    /// Everything below a folder, without the folder itself. From [`ListFiles::walk`]; any error ends it, and the one
+    /// that a folder has a name by which it can't be listed comes when all others were.
     ///
     /// It is right whether a listing shows the entries of its folder alone or those below them too. A folder is
     /// listed if the listing that named it showed nothing in it; what lies in it was told already otherwise.
@@ -46,6 +47,7 @@ impl FileWalk {
         Self(Walk {
             template: listing.of(FolderPath::root()),
             pending: Vec::new(),
+            unlistable: None,
             open: Some(Open::new(&folder, listing.into_pages(ahead))),
         })
     }
@@ -57,12 +59,15 @@ struct Walk {
     /// Folders still to be listed, the next one last: going down first keeps it short.
     pending: Vec<FolderPath>,
     open: Option<Open>,
+    /// What is to be said at the end.
+    unlistable: Option<Error>,
 }
 
 impl Walk {
     fn end_with(&mut self, error: Error) -> Poll<Option<Result<FileEntry>>> {
         self.pending.clear();
         self.open = None;
+        self.unlistable = None;
         Poll::Ready(Some(Err(error)))
     }
 }
@@ -74,7 +79,7 @@ impl Stream for Walk {
         loop {
             let Some(open) = &mut self.open else {
                 let Some(folder) = self.pending.pop() else {
-                    return Poll::Ready(None);
+                    return Poll::Ready(self.unlistable.take().map(Err));
                 };
                 let listing = self.template.of(folder.clone());
                 let ahead = listing.fetches_ahead();
@@ -87,13 +92,17 @@ impl Stream for Walk {
             match ready!(Pin::new(&mut open.pages).poll_next(cx)) {
                 Some(Ok(page)) => open.turn_to(page.entries),
                 Some(Err(error)) => return self.end_with(error),
-                None => match open.unlisted() {
-                    Ok(folders) => {
-                        self.pending.extend(folders.into_iter().rev());
-                        self.open = None;
+                None => {
+                    let Unlisted {
+                        folders,
+                        unlistable,
+                    } = open.unlisted();
+                    self.pending.extend(folders.into_iter().rev());
+                    self.open = None;
+                    if self.unlistable.is_none() {
+                        self.unlistable = unlistable;
                     }
-                    Err(error) => return self.end_with(error),
-                },
+                }
             }
         }
     }
@@ -101,7 +110,7 @@ impl Stream for Walk {
 
 impl FusedStream for Walk {
     fn is_terminated(&self) -> bool {
-        self.open.is_none() && self.pending.is_empty()
+        self.open.is_none() && self.pending.is_empty() && self.unlistable.is_none()
     }
 }
 
@@ -190,14 +199,27 @@ impl Open {
         !self.files[1].contains(&path) && self.files[0].insert(path)
     }
 
-    /// The folders that were named and nothing in them shown.
-    fn unlisted(&mut self) -> Result<Vec<FolderPath>> {
-        let folders = std::mem::take(&mut self.folders).into_iter();
-        folders
-            .filter(|(_, shown)| shown.itself && !shown.content)
-            .map(|(path, _)| FolderPath::new(path).map_err(unlistable))
-            .collect()
+    fn unlisted(&mut self) -> Unlisted {
+        let mut unlisted = Unlisted::default();
+        for (path, shown) in std::mem::take(&mut self.folders) {
+            if !shown.itself || shown.content {
+                continue;
+            }
+            match FolderPath::new(path) {
+                Ok(folder) => unlisted.folders.push(folder),
+                Err(error) => unlisted.unlistable = Some(unlistable(error)),
+            }
+        }
+        unlisted
     }
+}
+
+/// The folders that were named and nothing in them shown.
+#[derive(Default)]
+struct Unlisted {
+    folders: Vec<FolderPath>,
+    /// One of them has no name that can be asked for.
+    unlistable: Option<Error>,
 }
 
 fn unlistable(error: Error) -> Error {
@@ -221,6 +243,32 @@ mod tests {
         Agb, ContextId,
         wire::{MockContextApi, answer},
     };
+
+    #[tokio::test]
+    async fn a_folder_that_can_not_be_listed_is_told_when_all_others_were() {
+        let mut api = MockContextApi::new();
+        api.expect_list_files().times(2).returning(|query| {
+            let entries = match query.folder.as_str() {
+                "/" => vec![
+                    json!({"filePath": "/a\\b", "fileType": "folder"}),
+                    json!({"filePath": "/good", "fileType": "folder"}),
+                ],
+                _ => vec![json!({"filePath": "/good/file", "fileType": "file"})],
+            };
+            let count = entries.len();
+            answer(json!({"success": true, "data": entries, "count": count}))
+        });
+        let agb = Agb::builder().stub(api).build().unwrap();
+        let files = agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap());
+        let mut walk = files.list().walk();
+        for path in ["/a\\b", "/good", "/good/file"] {
+            assert_eq!(walk.next().await.unwrap().unwrap().path, path);
+        }
+        assert!(!walk.is_terminated());
+        let error = walk.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+        assert!(walk.is_terminated() && walk.next().await.is_none());
+    }
 
     /// How a service lists; what the real one does is not known.
     #[derive(Debug, Clone)]
