@@ -7,45 +7,95 @@ use crate::metadata::{Clear, Result};
 
 /// So many rows of a tree go in one transaction: few enough that uploads in between do not wait long.
 const BATCH: u32 = 500;
-/// So many trees get their turn in one transaction, so that a small clear does not wait for a large one.
-const TREES: u32 = 8;
+/// So many trees of contexts that are being cleared get their turn in one transaction, so that a small clear does not
+/// wait for a large one.
+const CLEARING: u32 = 4;
+/// So many other trees do: those of deleted contexts, for which nobody waits. Most are small.
+const OTHERS: u32 = 100;
+/// So many rows of all of them go in one transaction.
+const ROUND: usize = 4000;
 
 /// Takes one batch out of some doomed trees, and the trees that are empty then. False if there was nothing.
 pub(super) fn collect(db: &Connection) -> Result<bool> {
-    let trees = db
-        .prepare_cached("SELECT pk FROM trees WHERE doomed = 1 ORDER BY random() LIMIT ?1")?
-        .query_map([TREES], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    let trees = next_trees(db)?;
+    let mut taken = 0;
     for tree in &trees {
-        let taken = db
-            .prepare_cached(
-                "DELETE FROM entries WHERE tree = ?1 AND (parent, name, folder) IN
-                     (SELECT parent, name, folder FROM entries WHERE tree = ?1 LIMIT ?2)
-                 RETURNING blob, small",
-            )?
-            .query_map(params![tree, BATCH], |row| Kept::of(row, 0))?
-            .collect::<rusqlite::Result<Vec<Kept>>>()?;
-        for kept in taken {
-            content::release(db, kept)?;
-        }
-        // Far fewer than entries, so they are gone long before those.
-        db.prepare_cached(
-            "DELETE FROM marks WHERE tree = ?1 AND (parent, level, name, folder) IN
-                 (SELECT parent, level, name, folder FROM marks WHERE tree = ?1 LIMIT ?2)",
-        )?
-        .execute(params![tree, BATCH])?;
-        let left = db
-            .prepare_cached("SELECT 1 FROM entries WHERE tree = ?1 LIMIT 1")?
-            .query_row([tree], |_| Ok(()))
-            .optional()?;
-        if left.is_none() {
-            db.prepare_cached("DELETE FROM marks WHERE tree = ?1")?
-                .execute([tree])?;
-            db.prepare_cached("DELETE FROM trees WHERE pk = ?1 AND doomed = 1")?
-                .execute([tree])?;
+        taken += take(db, *tree)?;
+        if taken >= ROUND {
+            break;
         }
     }
     Ok(!trees.is_empty())
+}
+
+/// Trees that have their turn, none for long before another: what it costs to choose them does not grow with how many there
+/// are.
+fn next_trees(db: &Connection) -> Result<Vec<i64>> {
+    let mut trees = db
+        .prepare_cached(
+            "SELECT trees.pk FROM contexts JOIN trees ON trees.context = contexts.pk
+             WHERE contexts.state = 'clearing' AND trees.doomed = 1 ORDER BY random() LIMIT ?1",
+        )?
+        .query_map([CLEARING], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    let start: Option<i64> = db
+        .prepare_cached(
+            "SELECT abs(random() % (context + 1)) FROM trees WHERE doomed = 1
+             ORDER BY context DESC LIMIT 1",
+        )?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    // Up from somewhere, then from the start.
+    for from in start.into_iter().chain([0]) {
+        let others = db
+            .prepare_cached(
+                "SELECT pk FROM trees WHERE doomed = 1 AND context >= ?1 ORDER BY context LIMIT ?2",
+            )?
+            .query_map(params![from, OTHERS], |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<i64>>>()?;
+        for tree in others {
+            if !trees.contains(&tree) {
+                trees.push(tree);
+            }
+        }
+        if trees.len() >= OTHERS as usize {
+            break;
+        }
+    }
+    Ok(trees)
+}
+
+/// Takes rows out of a tree, and the tree itself when it is empty. Gives their number.
+fn take(db: &Connection, tree: i64) -> Result<usize> {
+    let taken = db
+        .prepare_cached(
+            "DELETE FROM entries WHERE tree = ?1 AND (parent, name, folder) IN
+                 (SELECT parent, name, folder FROM entries WHERE tree = ?1 LIMIT ?2)
+             RETURNING blob, small",
+        )?
+        .query_map(params![tree, BATCH], |row| Kept::of(row, 0))?
+        .collect::<rusqlite::Result<Vec<Kept>>>()?;
+    let count = taken.len();
+    for kept in taken {
+        content::release(db, kept)?;
+    }
+    // Far fewer than entries, so they are gone long before those.
+    db.prepare_cached(
+        "DELETE FROM marks WHERE tree = ?1 AND (parent, level, name, folder) IN
+             (SELECT parent, level, name, folder FROM marks WHERE tree = ?1 LIMIT ?2)",
+    )?
+    .execute(params![tree, BATCH])?;
+    let left = db
+        .prepare_cached("SELECT 1 FROM entries WHERE tree = ?1 LIMIT 1")?
+        .query_row([tree], |_| Ok(()))
+        .optional()?;
+    if left.is_none() {
+        db.prepare_cached("DELETE FROM marks WHERE tree = ?1")?
+            .execute([tree])?;
+        db.prepare_cached("DELETE FROM trees WHERE pk = ?1 AND doomed = 1")?
+            .execute([tree])?;
+    }
+    Ok(count)
 }
 
 /// Some dead blobs. One that a file names after all is none, whatever the rows say: its bytes can't be had again.
@@ -139,5 +189,27 @@ mod tests {
         assert_eq!(dead_blobs(&db, 10).unwrap(), ["live"]);
         spare_blob(&db, "live").unwrap();
         assert!(dead_blobs(&db, 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_clear_has_its_turn_however_much_others_have_deleted() {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut db, None, Secret([1; 32])).unwrap();
+        db.execute_batch(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)
+             INSERT INTO trees (context, doomed) SELECT n + 10, 1 FROM n;",
+        )
+        .unwrap();
+        let count = || -> i64 {
+            let mut trees = db.prepare("SELECT count(*) FROM trees").unwrap();
+            trees.query_row([], |row| row.get(0)).unwrap()
+        };
+        let mut rounds = 0;
+        while count() > 0 {
+            assert!(collect(&db).unwrap());
+            rounds += 1;
+        }
+        assert!(rounds <= 100, "{rounds}");
+        assert!(!collect(&db).unwrap());
     }
 }
