@@ -1,12 +1,14 @@
 //! `fsck`: what is damaged is found and told, what can be mended is mended, and nothing that may be of use is deleted.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use agbcloud_server::{FindingKind, FsckMode, FsckReport, Server, StartError, fsck};
+use agbcloud_server::{FindingKind, FsckMode, FsckReport, ManualClock, Server, StartError, fsck};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::client::start_in;
+use crate::client::{start_in, start_with};
 use crate::objects::{blobs, large, wait_for};
 use crate::small::BACK_TO_2;
 
@@ -36,6 +38,18 @@ impl Store {
     fn sql(&self, sql: &str) {
         let db = Connection::open(self.path().join("agb.sqlite3")).unwrap();
         db.execute_batch(sql).unwrap();
+    }
+
+    /// The index of blobs has none of them any more.
+    fn lose_index(&self) {
+        for (rows, then) in [("blob = ''none''", "REINDEX"), ("blob IS NOT NULL", "")] {
+            self.sql(&format!(
+                "PRAGMA writable_schema = 1;
+                 UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX entries_blob ON entries (blob) WHERE {rows}'
+                 WHERE name = 'entries_blob'"
+            ));
+            self.sql(then);
+        }
     }
 
     fn blob(&self) -> PathBuf {
@@ -157,16 +171,7 @@ async fn nothing_is_deleted_that_no_file_names_while_there_is_other_damage() {
 #[tokio::test]
 async fn a_damaged_index_is_made_anew_before_anything_is_taken_for_a_leftover() {
     let store = Store::new().await;
-    // The index of blobs is that of another column from here on, and so names no blob.
-    let index = |columns: &str| {
-        store.sql(&format!(
-            "PRAGMA writable_schema = 1;
-             UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX entries_blob ON entries ({columns}' WHERE name = 'entries_blob'"
-        ));
-    };
-    index("blob) WHERE blob = ''none''");
-    store.sql("REINDEX");
-    index("blob) WHERE blob IS NOT NULL");
+    store.lose_index();
     let report = store.check(FsckMode::Check);
     assert!(report.is_damaged(), "{report:?}");
     let report = store.check(FsckMode::Repair);
@@ -188,6 +193,25 @@ async fn a_start_does_not_delete_what_a_file_names() {
     server.shutdown().await;
     let doomed = (FindingKind::DoomedContent, "/a/large".to_owned());
     assert_eq!(store.found(FsckMode::Repair), [doomed]);
+    store.assert_whole().await;
+}
+
+#[tokio::test]
+async fn a_start_does_not_trust_an_index_that_says_what_no_file_names() {
+    let store = Store::new().await;
+    store.lose_index();
+    std::fs::write(store.path().join("blobs/00/0123456789ab-00"), b"half").unwrap();
+    let clock = ManualClock::starting_now();
+    clock.advance(Duration::from_secs(3700));
+    let later = Server::builder()
+        .data_dir(store.path())
+        .clock(Arc::new(clock));
+    let (server, client) = start_with(later).await;
+    wait_for(|| blobs(store.path()) == 1).await;
+    let content = client.download(&store.context, "/a/large").await;
+    assert_eq!(content, large(b'l'));
+    server.shutdown().await;
+    store.check(FsckMode::Repair);
     store.assert_whole().await;
 }
 

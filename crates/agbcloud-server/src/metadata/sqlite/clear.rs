@@ -1,5 +1,7 @@
 //! The statements of the collection: what is to be done is what rows there are, so a restart just goes on.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::content::{self, Kept};
@@ -135,7 +137,25 @@ pub(super) fn unknown_blobs(db: &Connection, blobs: Vec<String>) -> Result<Vec<S
             unknown.push(blob);
         }
     }
+    if !unknown.is_empty() {
+        retain_unnamed(db, &mut unknown)?;
+    }
     Ok(unknown)
+}
+
+/// Looks at all rows themselves, for what is unknown is deleted: an index that is damaged may not have them, and where
+/// rows can't be read this fails.
+fn retain_unnamed(db: &Connection, blobs: &mut Vec<String>) -> Result<()> {
+    let mut left: HashSet<String> = blobs.drain(..).collect();
+    let mut named = db.prepare_cached("SELECT blob FROM entries NOT INDEXED")?;
+    let mut rows = named.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(blob) = row.get::<_, Option<String>>(0)? {
+            left.remove(&blob);
+        }
+    }
+    blobs.extend(left);
+    Ok(())
 }
 
 pub(super) fn finished(db: &Connection) -> Result<Vec<Clear>> {
