@@ -51,6 +51,50 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
     );
 }
 
+/// Lists one file, and answers so to who asks for another.
+struct InFront(Step);
+
+impl ContextApi for InFront {
+    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+        Script::new([Step::json(page(&[entry("/a")], 1))]).list_files(query)
+    }
+
+    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+        Script::new([self.0.clone()]).download_url(context, path)
+    }
+}
+
+#[tokio::test]
+async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone() {
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a", "1"), ("gone", "gone")]);
+    for (step, deletions) in [
+        (Step::status(404), 0),
+        (Step::status(404).body("<html>no such page"), 0),
+        (
+            Step::failure(404, "InvalidContext.NotFound", "no such context"),
+            0,
+        ),
+        (
+            Step::failure(404, "InvalidAction.NotFound", "no such operation"),
+            0,
+        ),
+        (Step::failure(403, "Forbidden", "no"), 0),
+        (
+            Step::failure(404, "InvalidFile.NotFound", "no such file"),
+            1,
+        ),
+    ] {
+        let download = files(InFront(step.clone())).download_dir("/", here.path());
+        let plan = download.delete(true).plan().await.unwrap();
+        let deleted = plan
+            .changes()
+            .filter(|change| change.change == Change::DeleteLocal);
+        assert_eq!(deleted.count(), deletions, "{step:?}");
+        assert_eq!(plan.failures().len(), 1 - deletions, "{step:?}");
+    }
+}
+
 /// Lists the second of two files only when it was asked for a URL of the first, which it does not have.
 struct Hesitant(Arc<Notify>);
 

@@ -42,6 +42,11 @@ pub(crate) struct StoreRefusal {
 }
 
 impl Verdict {
+    /// Whether it is something in front of the service that speaks: an envelope says whether it succeeded, or has a code.
+    fn is_foreign(&self) -> bool {
+        self.success.is_none() && self.code.is_none()
+    }
+
     /// Whether nothing is said at all.
     pub(crate) fn is_none(&self) -> bool {
         self.success.is_none() && self.code.is_none() && self.message.is_none()
@@ -83,14 +88,17 @@ impl Error {
         } else {
             status
         };
+        let foreign = verdict.is_foreign();
         let code = verdict.code.filter(|code| !code.is_empty() && code != "ok");
         let kind = match effective {
             // By its own status this would not pass either.
             501 | 505.. if status == 200 => ErrorKind::Rejected,
+            _ if foreign => foreign_kind(effective),
             _ => kind_of(effective, code.as_deref()),
         };
         let mut error = Self::new(kind, shown(&verdict.message.unwrap_or_default(), key));
         error.0.status = Some(status);
+        error.0.foreign = foreign;
         error.0.code = code.map(|code| {
             if is_name(&code) && redact(&code, key) == code {
                 code
@@ -149,13 +157,14 @@ impl Error {
             Some(BodyFault::Broken(error)) if error.is_timeout() => ErrorKind::Timeout,
             Some(BodyFault::Broken(_)) => ErrorKind::Connection,
             _ if status < 400 => ErrorKind::InvalidResponse,
-            _ => kind_of(status, None),
+            _ => foreign_kind(status),
         };
         let text = String::from_utf8_lossy(body);
         let mut text = redact(&text, key).into_owned();
         text.truncate(boundary_below(&text, BODY_START));
         let mut error = Self::new(kind, describe(headers, &text, fault.as_ref(), key));
         error.0.status = Some(status);
+        error.0.foreign = true;
         error.0.request_id = redacted_request_id(headers, key);
         error.0.retry_after = retry_after(headers, now);
         error.0.body_start = Some(text).filter(|text| !text.is_empty());
@@ -287,6 +296,15 @@ fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
         ErrorKind::Unavailable
     } else {
         ErrorKind::Rejected
+    }
+}
+
+/// What an answer is that is not of the service. A gateway that knows no way to it says not-found too: that is no
+/// word on whether there is what was asked for.
+fn foreign_kind(status: u16) -> ErrorKind {
+    match kind_of(status, None) {
+        ErrorKind::NotFound => ErrorKind::InvalidResponse,
+        kind => kind,
     }
 }
 
@@ -428,6 +446,29 @@ mod tests {
         let error = Error::from_raw(answer(200, "[]"), reading("k")).await;
         assert_eq!(error.kind(), ErrorKind::InvalidResponse);
         assert_eq!(error.body_start(), Some("[]"));
+    }
+
+    #[tokio::test]
+    async fn a_gateways_not_found_says_nothing_of_what_was_asked_for() {
+        for body in [
+            "<html>nothing here",
+            "",
+            r#"{"error":"Not Found"}"#,
+            r#"{"message":"no route"}"#,
+        ] {
+            let error = Error::from_raw(answer(404, body), reading("k")).await;
+            assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{body}");
+            assert_eq!(error.status(), Some(404));
+            assert!(error.is_foreign());
+        }
+        for body in [r#"{"success":false}"#, r#"{"code":"InvalidFile.NotFound"}"#] {
+            let error = Error::from_raw(answer(404, body), reading("k")).await;
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{body}");
+            assert!(!error.is_foreign());
+        }
+        let error = Error::from_raw(answer(403, "<html>"), reading("k")).await;
+        assert_eq!(error.kind(), ErrorKind::Unauthorized);
+        assert!(error.is_foreign());
     }
 
     #[tokio::test]

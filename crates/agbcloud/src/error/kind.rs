@@ -46,7 +46,8 @@ pub enum ErrorKind {
     ///
     /// *What to do:* try again; a call that changes something may have been carried out.
     Timeout,
-    /// A good status, but not the answer that it should be.
+    /// Not the answer that it should be: a good status with something else in it, or a not-found without the service's
+    /// JSON, which tells of no context and no file, only that something else than the service has answered.
     ///
     /// *What to do:* check that the endpoint is an AGB service and no proxy's page;
     /// [`body_start`](crate::Error::body_start) shows what came.

@@ -51,6 +51,8 @@ struct Inner {
     body_start: Option<String>,
     /// The connection was not even made.
     unsent: bool,
+    /// The answer is of something in front of the service.
+    foreign: bool,
     attempts: Vec<Attempt>,
     stopped_by: Option<StoppedBy>,
     clear_timeout: Option<ClearTimedOut>,
@@ -102,6 +104,17 @@ impl Error {
     pub(crate) fn with_clear_timeout(mut self, late: ClearTimedOut) -> Self {
         self.0.clear_timeout = Some(late);
         self
+    }
+
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Whether something in front of the service has answered, and not the service.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.0.foreign
     }
 
     pub(crate) fn was_sent(&self) -> bool {

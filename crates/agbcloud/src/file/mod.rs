@@ -338,7 +338,7 @@ impl Files {
     }
 
     /// What the store tells of a file's content.
-    async fn told(&self, path: &RemotePath) -> Result<checksum::Told> {
+    async fn told(&self, path: &RemotePath) -> Result<Option<checksum::Told>> {
         download::told(self, path).await
     }
 

@@ -49,6 +49,10 @@ impl<'a> Tries<'a> {
     /// This failure, with all that was tried, if it is the last.
     pub(crate) async fn failed(&mut self, error: Error, retryable: bool) -> Result<()> {
         self.attempts.push(Attempt::of(&error));
+        if !retryable && error.status().is_some() {
+            // A service that refuses what is wrong is in no trouble.
+            self.succeeded();
+        }
         self.with.strain.heard(error.kind());
         self.in_vain = self.in_vain.saturating_add(1);
         let Retrying {

@@ -18,6 +18,13 @@ pub fn fails<T>(kind: ErrorKind, message: &str) -> Answer<T> {
     Box::pin(async { Err(error) })
 }
 
+/// A failure with one of the service's codes, at once: the SDK looks at `InvalidFile.NotFound` and the like where not
+/// to find something has a meaning.
+pub fn fails_with_code<T>(kind: ErrorKind, code: &str, message: &str) -> Answer<T> {
+    let error = Error::new(kind, message).with_code(code);
+    Box::pin(async { Err(error) })
+}
+
 /// A context that is available. Its other fields can be set.
 ///
 /// # Panics

@@ -100,8 +100,23 @@ pub(super) struct Fetched {
     pub(super) sums: Sums,
 }
 
-/// What the store tells of an object's content.
-pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<Told> {
+/// What the store tells of an object's content; `None` if it is sure that there is none. No other failure is taken for
+/// that, not even a 404: what stands in front of the service or the store says so too.
+pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<Option<Told>> {
+    match asked(files, path).await {
+        Ok(told) => Ok(Some(told)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// By the service's code or the store's.
+fn is_gone(error: &Error) -> bool {
+    let of_file = |code: &str| code.starts_with("InvalidFile") || code == "NoSuchKey";
+    error.kind() == ErrorKind::NotFound && error.code().is_some_and(of_file)
+}
+
+async fn asked(files: &Files, path: &RemotePath) -> Result<Told> {
     let mut address = Address::new(files, path, Operation::Download, None);
     let mut tries = Tries::new(files.agb.retrying(), None);
     // The least that can be asked for: a URL for GET is not one for HEAD everywhere.
@@ -114,7 +129,10 @@ pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<To
         let pulse = files.store().pulse();
         let answer = pulse.watch(files.store().get(&url, &ask)).await;
         match answer.and_then(identity) {
-            Ok(response) => return Ok(Told::by(response.headers())),
+            Ok(response) => {
+                tries.succeeded();
+                return Ok(Told::by(response.headers()));
+            }
             // An empty file has no first byte; all of it is not more.
             Err(error) if ask.range.is_some() && takes_no_range(&error) => ask.range = None,
             Err(error) => {

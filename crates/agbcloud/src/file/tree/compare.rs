@@ -11,7 +11,7 @@ use super::{
     state::{self, Known, etag_number},
 };
 use crate::{
-    ErrorKind, FileEntry, RemotePath, Result,
+    FileEntry, RemotePath, Result,
     file::{
         checksum::{Sums, Told},
         local::sums_of,
@@ -98,13 +98,12 @@ impl Setup {
     /// What follows where the one that would be replaced was changed: who has made both sides alike by other means has no
     /// conflict.
     async fn both(&self, pair: &Pair<'_>) -> Result<Verdict> {
-        let (sums, etag) = match self.files.told(pair.remote).await {
-            Ok(told) => (
+        let (sums, etag) = match self.files.told(pair.remote).await? {
+            Some(told) => (
                 sums_if_same(pair.local, &told).await?,
                 etag_number(told.etag()),
             ),
-            Err(error) if error.kind() == ErrorKind::NotFound => (None, 0),
-            Err(error) => return Err(error),
+            None => (None, 0),
         };
         let Some(sums) = sums.filter(|_| pair.here.size == pair.there.size) else {
             return Ok(Verdict::Conflict);
@@ -158,14 +157,13 @@ impl Setup {
         if there.modified.is_some_and(|time| known.fits(time)) {
             return Ok(false);
         }
-        Ok(match self.files.told(remote).await {
-            Ok(told) => match told.crc64() {
+        Ok(match self.files.told(remote).await? {
+            Some(told) => match told.crc64() {
                 Some(crc64) => crc64 != known.crc64,
                 None => known.etag != 0 && etag_number(told.etag()) != known.etag,
             },
             // Listed, and gone since: there is nothing that could be lost.
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
+            None => false,
         })
     }
 
@@ -226,11 +224,10 @@ impl Setup {
             Compare::SizeAndTime => Ok(self.fits(here.modified, there.modified)),
             // There is nothing to ask for.
             Compare::Checksum if here.size == Some(0) => Ok(true),
-            Compare::Checksum => match self.files.told(pair.remote).await {
-                Ok(told) => Ok(sums_if_same(pair.local, &told).await?.is_some()),
+            Compare::Checksum => match self.files.told(pair.remote).await? {
+                Some(told) => Ok(sums_if_same(pair.local, &told).await?.is_some()),
                 // Listed, and gone since.
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(error),
+                None => Ok(false),
             },
         }
     }

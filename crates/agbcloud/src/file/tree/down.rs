@@ -192,10 +192,8 @@ async fn deletable(setup: &Setup, path: &str, facts: Facts) -> Result<Deletable>
     let Ok(remote) = names::remote(&setup.remote, path) else {
         return Ok(Deletable::Yes { changed: false });
     };
-    match setup.files.told(&remote).await {
-        Ok(_) => return Ok(Deletable::IsThere),
-        Err(error) if is_gone(&error) => {}
-        Err(error) => return Err(error),
+    if setup.files.told(&remote).await?.is_some() {
+        return Ok(Deletable::IsThere);
     }
     let changed = match setup.known(&remote) {
         Some(known) => {
@@ -205,12 +203,6 @@ async fn deletable(setup: &Setup, path: &str, facts: Facts) -> Result<Deletable>
         None => false,
     };
     Ok(Deletable::Yes { changed })
-}
-
-/// Whether it is the file that is not there, and not the context.
-fn is_gone(error: &Error) -> bool {
-    let of_context = |code: &str| code.starts_with("InvalidContext");
-    error.kind() == ErrorKind::NotFound && !error.code().is_some_and(of_context)
 }
 
 async fn look_again(setup: &Setup, seen: &mut Seen) -> Result<()> {
