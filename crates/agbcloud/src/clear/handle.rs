@@ -100,8 +100,9 @@ impl ClearHandle {
 
     /// Waits until the context is `available` again. That counts only once `clearing` has been seen or a full
     /// poll interval has passed, since before a clear the state is `available` too. The interval is counted from
-    /// the start of the clear; if that was elsewhere, from this call. A look that fails for a passing reason is
-    /// repeated; any other state is waited out.
+    /// the start of the clear; if that was elsewhere, from this call. Where the timeout is shorter, `available` at its end
+    /// counts, if it is 1 s or more. A look that fails for a passing reason, or is answered by something else than the
+    /// service, is repeated; any other state is waited out.
     ///
     /// Dropping the future ends the looking, not the clear.
     ///
@@ -126,7 +127,12 @@ impl ClearHandle {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted meanwhile,
     /// [`Unauthorized`](crate::ErrorKind::Unauthorized) and the like at once.
     pub async fn wait(&self) -> Result<Cleared> {
-        let mut watch = Watch::new(self.clone());
+        let timeout = self.patience.timeout;
+        self.wait_until(self.agb.time().later(timeout)).await
+    }
+
+    pub(super) async fn wait_until(&self, deadline: Instant) -> Result<Cleared> {
+        let mut watch = Watch::new(self.clone(), deadline);
         loop {
             let status = watch.next().await?;
             if watch.is_done() {
@@ -159,6 +165,7 @@ impl ClearHandle {
     /// # }
     /// ```
     pub fn statuses(&self) -> ClearStatuses {
-        ClearStatuses::new(Watch::new(self.clone()))
+        let deadline = self.agb.time().later(self.patience.timeout);
+        ClearStatuses::new(Watch::new(self.clone(), deadline))
     }
 }

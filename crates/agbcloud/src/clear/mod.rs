@@ -22,13 +22,19 @@ pub use timed_out::ClearTimedOut;
 
 use status::Listener;
 
-use crate::{Agb, ContextId, Operation, Response, Result, wire::call};
+use crate::{
+    Agb, ContextId, Operation, Response, Result,
+    wire::{Call, call},
+};
 
 /// How long a clear is waited for when nothing else is said.
 pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest time between two looks at a clear when nothing else is said.
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The start of a clear is given so much time at least, whatever the timeout: what is not started can't be waited for.
+const START: Duration = Duration::from_secs(1);
 
 /// How a clear is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +88,9 @@ impl Clear {
         }
     }
 
-    /// How long to wait at most once the clear was started, in real time, the calls included;
-    /// [`DEFAULT_CLEAR_TIMEOUT`] if not said. The last look begins when the time is up and is given one poll
-    /// interval to answer.
+    /// How long it may take when it is awaited, in real time, the start and all calls included; when it is
+    /// [started](Self::start), how long the handle waits. [`DEFAULT_CLEAR_TIMEOUT`] if not said. The last look begins when
+    /// the time is up and is given one poll interval to answer, from 1 s to 2 s; a start is given 1 s at least.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.patience.timeout = timeout;
         self
@@ -139,14 +145,24 @@ impl Clear {
     /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context, and those of any call.
     #[doc(alias = "clear_async")]
     pub async fn start(self) -> Result<Response<ClearHandle>> {
+        self.start_within(None).await
+    }
+
+    async fn start_within(self, limit: Option<Duration>) -> Result<Response<ClearHandle>> {
         let id = self.id.clone();
-        let what = (Operation::ClearContext, &id);
+        let what = Call {
+            limit,
+            ..Call::from((Operation::ClearContext, &id))
+        };
         let response = call(&self.agb, what, |api| api.clear_context(id.clone())).await?;
         Ok(response.map(|_| ClearHandle::started(self.agb, self.id, self.patience, self.listener)))
     }
 
     async fn run(self) -> Result<Cleared> {
-        self.start().await?.wait().await
+        let timeout = self.patience.timeout;
+        let deadline = self.agb.time().later(timeout);
+        let started = self.start_within(Some(timeout.max(START))).await?;
+        started.wait_until(deadline).await
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::{
     Context, ContextState, Error, ErrorKind,
-    testing::{Answer, MockContextApi, context, ok},
+    testing::{Answer, MockContextApi, Script, Step, context, ok},
     wire::answer,
 };
 
@@ -277,12 +277,68 @@ async fn a_resumed_clear_comes_to_its_end_in_short_waits() {
     let contexts = Agb::on(wire).contexts();
     let handle = contexts.resume_clear(&id());
     let error = handle
-        .with_timeout(Duration::from_millis(1500))
+        .with_timeout(Duration::from_millis(900))
         .wait()
         .await
         .unwrap_err();
     let cleared = error.clear_timeout().unwrap().handle.wait().await.unwrap();
-    assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL);
+    assert_eq!(cleared.elapsed, Duration::from_millis(1800));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clear_too_fast_to_be_seen_is_known_at_a_deadline_before_the_poll_interval() {
+    for (timeout, interval) in [(1500, 2000), (1000, 60_000), (30_000, 60_000)] {
+        let (wire, _) = looks(vec![State("available")]);
+        let clear = Agb::on(wire).contexts().clear(&id());
+        let clear = clear.poll_interval(Duration::from_millis(interval));
+        let timeout = Duration::from_millis(timeout);
+        let cleared = clear.timeout(timeout).await.unwrap();
+        assert_eq!(cleared.elapsed, timeout);
+    }
+    let (wire, _) = looks(vec![State("available")]);
+    let clear = Agb::on(wire).contexts().clear(&id());
+    let error = clear.timeout(Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ClearTimeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_start_and_its_retries_are_within_the_timeout() {
+    for (timeout, end) in [(7.0, 7.0), (0.0, 1.0)] {
+        let began = Instant::now();
+        let script = Script::new([Step::status(503)]).ever_after(Step::silence());
+        let clear = Agb::on(script).contexts().clear(&id());
+        let timeout = Duration::from_secs_f64(timeout);
+        let error = clear.timeout(timeout).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "it may not have begun");
+        assert_eq!(error.attempts().len(), 2);
+        assert_eq!(began.elapsed(), Duration::from_secs_f64(end));
+    }
+    let mut wire = MockContextApi::new();
+    wire.expect_clear_context().returning(|_| {
+        Box::pin(async {
+            sleep(Duration::from_secs(4)).await;
+            ok(()).await
+        })
+    });
+    wire.expect_get_context().returning(|_| state("clearing"));
+    let began = Instant::now();
+    let clear = Agb::on(wire).contexts().clear(&id());
+    let error = clear.timeout(Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ClearTimeout);
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_in_front_of_the_service_does_not_end_the_waiting() {
+    let html = |status| Step::status(status).body("<html>no");
+    let state = |state: &str| Step::ok(json!({"id": "SdkCtx-1", "state": state}));
+    let steps = [400, 401, 403, 404, 405].map(html);
+    let steps = [Step::ok(json!(null)), state("clearing")]
+        .into_iter()
+        .chain(steps)
+        .chain([state("available")]);
+    let cleared = Agb::on(Script::new(steps)).contexts().clear(&id());
+    assert_eq!(cleared.await.unwrap().polls, 7);
 }
 
 #[tokio::test(start_paused = true)]

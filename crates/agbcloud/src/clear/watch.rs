@@ -12,6 +12,10 @@ use crate::{ContextState, Error, ErrorKind, Operation, Response, Result, clock::
 /// How long the look at the deadline may take: as long as the poll interval, within these limits.
 const GRACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
+/// So much time must have passed before `available` counts though `clearing` was never seen, also where the timeout is
+/// shorter than the poll interval.
+const TELLING: Duration = Duration::from_secs(1);
+
 /// The waiting for one clear: what the looks so far have shown, and when to look again.
 pub(super) struct Watch {
     handle: ClearHandle,
@@ -29,13 +33,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(handle: ClearHandle) -> Self {
-        let time = handle.agb.time();
-        let now = time.now();
+    pub(super) fn new(handle: ClearHandle, deadline: Instant) -> Self {
+        let now = handle.agb.time().now();
         let origin = handle.origin.unwrap_or(Origin::at(now));
         Self {
             began: origin.began,
-            deadline: time.later(handle.patience.timeout),
+            deadline,
             next_look: origin.began + first_wait(handle.patience.poll_interval),
             polls: 0,
             seen_clearing: origin.seen_clearing,
@@ -63,7 +66,8 @@ impl Watch {
             self.time().sleep_until(moment).await;
             match self.look().await {
                 Ok(status) => return Ok(status),
-                Err(error) if !error.is_transient() => {
+                // What stands in front of the service can't end the waiting for it.
+                Err(error) if !error.is_transient() && !error.is_foreign() => {
                     return Err(error.with_operation(Operation::ClearContext));
                 }
                 Err(error) => self.failure = Some(error),
@@ -130,19 +134,25 @@ impl Watch {
 
     /// From when on `available` counts though `clearing` was never seen.
     fn telling_from(&self) -> Instant {
-        self.began
-            .checked_add(self.handle.patience.poll_interval)
-            .unwrap_or_else(|| self.time().later(Duration::MAX))
+        let after = |wait| {
+            let moment = self.began.checked_add(wait);
+            moment.unwrap_or_else(|| self.time().later(Duration::MAX))
+        };
+        let last_look = self.deadline.max(after(TELLING));
+        after(self.handle.patience.poll_interval).min(last_look)
     }
 
     fn too_late(&mut self) -> Error {
         let late = self.timed_out();
-        let last = late
-            .last_state
-            .as_ref()
-            .map_or("unknown".to_owned(), ContextState::to_string);
+        let last = match &late.last_state {
+            None => "state unknown".to_owned(),
+            Some(ContextState::Available) => {
+                "available, which it may not have begun to change".to_owned()
+            }
+            Some(state) => format!("last state {state}"),
+        };
         let message = format!(
-            "not done after {:.1} s and {} looks, last state {last}; it goes on: wait on with the handle in \
+            "not known to be done after {:.1} s and {} looks, {last}; it goes on: wait on with the handle in \
              clear_timeout(), or with resume_clear",
             late.elapsed.as_secs_f64(),
             late.polls,

@@ -85,6 +85,7 @@ impl IntoFuture for LookupByName {
 pub(crate) async fn run(agb: &Agb, lookup: ContextLookup) -> Result<Response<Context>> {
     let what = Call {
         operation: Operation::GetContext,
+        limit: None,
         context: match &lookup {
             ContextLookup::Id(id) => Some(id),
             ContextLookup::Name { .. } => None,

@@ -68,4 +68,10 @@ impl RetryPolicy {
         self.deadline = deadline;
         self
     }
+
+    /// The same with no more time than this.
+    pub(crate) fn within(self, limit: Duration) -> Self {
+        let deadline = self.deadline.min(limit);
+        self.deadline(deadline)
+    }
 }

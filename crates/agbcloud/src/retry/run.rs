@@ -41,7 +41,11 @@ pub(crate) async fn run<T, F: Future<Output = Result<T>>>(
     }
 }
 
-impl Retrying<'_> {
+impl<'a> Retrying<'a> {
+    pub(crate) fn with(self, policy: &'a RetryPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
     /// One try, that ends when its own time or that of the whole call is over.
     async fn limited<T>(
         &self,

@@ -1,5 +1,7 @@
 //! One call: as many tries as the client's policy allows, told to whoever traces.
 
+use std::time::Duration;
+
 use super::{Answer, ContextApi};
 use crate::{Agb, Attempt, ContextId, Error, ErrorKind, Operation, Response, Result, retry, trace};
 
@@ -8,6 +10,8 @@ use crate::{Agb, Attempt, ContextId, Error, ErrorKind, Operation, Response, Resu
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
     pub(crate) context: Option<&'a ContextId>,
+    /// How long it may take with all its tries, where that is less than the client's policy says.
+    pub(crate) limit: Option<Duration>,
 }
 
 impl From<Operation> for Call<'_> {
@@ -15,6 +19,7 @@ impl From<Operation> for Call<'_> {
         Self {
             operation,
             context: None,
+            limit: None,
         }
     }
 }
@@ -24,6 +29,7 @@ impl<'a> From<(Operation, &'a ContextId)> for Call<'a> {
         Self {
             operation,
             context: Some(context),
+            limit: None,
         }
     }
 }
@@ -61,13 +67,22 @@ async fn run<T>(
     send: impl Fn(&dyn ContextApi) -> Answer<T>,
     forgive: impl Fn(&[Attempt], Error) -> Result<Response<T>>,
 ) -> Result<Response<T>> {
-    let Call { operation, context } = what;
+    let Call {
+        operation,
+        context,
+        limit,
+    } = what;
+    let policy = limit.map(|limit| agb.retrying().policy.clone().within(limit));
     let once = |before: &[Attempt]| {
         let span = trace::call(operation, agb.endpoint_parts(), before.len());
         trace::told(send(&*agb.0.api), span)
     };
     let tries = async {
-        let result = retry::run(agb.retrying(), once, forgive).await;
+        let with = match &policy {
+            Some(policy) => agb.retrying().with(policy),
+            None => agb.retrying(),
+        };
+        let result = retry::run(with, once, forgive).await;
         result.map_err(|error| error.with_operation(operation))
     };
     trace::told(tries, trace::operation(operation, context)).await
@@ -77,17 +92,20 @@ async fn run<T>(
 fn is_gone(operation: Operation, error: &Error) -> bool {
     match operation {
         Operation::DeleteContextFile => is_missing_file(error),
-        _ => is_missing(error, "InvalidContext"),
+        _ => is_missing(error),
     }
 }
 
 /// Whether the file is missing, and not its context.
 pub(crate) fn is_missing_file(error: &Error) -> bool {
-    is_missing(error, "InvalidFile")
+    is_missing(error) && !has_code(error, "InvalidContext")
 }
 
-/// By its code: a gateway that does not know the way says 404 too.
-fn is_missing(error: &Error, what: &str) -> bool {
-    let code = || error.code().is_some_and(|code| code.starts_with(what));
-    error.kind() == ErrorKind::NotFound && code()
+/// The codes of a service that is not ours are not known, but for the one that says that it has no such operation.
+fn is_missing(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound && !has_code(error, "InvalidAction")
+}
+
+fn has_code(error: &Error, start: &str) -> bool {
+    error.code().is_some_and(|code| code.starts_with(start))
 }
