@@ -11,7 +11,7 @@ use futures_core::future::BoxFuture;
 use crate::{
     Agb, Context, Continuation, Error, ErrorKind, Operation, Response, Result,
     error::Reading,
-    page::{ContextPlace, Items, Pages, Source, named_stream, page_size},
+    page::{ContextPlace, Items, Pages, Source, listed, named_stream, page_size},
     wire::{ContextQuery, FromEnvelope, call},
 };
 
@@ -333,7 +333,8 @@ impl FromEnvelope for ContextPage {
         let (contexts, inner) = match envelope.data {
             Some(ContextListData::Array(contexts)) => (contexts, None),
             Some(ContextListData::ContextListObject(mut object)) => {
-                (object.items.take().unwrap_or_default(), Some(object))
+                let total = object.total_count.or(envelope.total_count);
+                (listed(object.items.take(), total)?, Some(object))
             }
             None => (Vec::new(), None),
         };
@@ -341,10 +342,7 @@ impl FromEnvelope for ContextPage {
         let contexts = contexts.into_iter().map(Context::from_wire);
         Ok(Self {
             contexts: contexts.collect::<Result<_>>()?,
-            next_token: envelope
-                .next_token
-                .or(inner.next_token)
-                .filter(|token| !token.is_empty()),
+            next_token: filled(envelope.next_token).or(filled(inner.next_token)),
             max_results: envelope
                 .max_results
                 .or(inner.max_results)
@@ -356,6 +354,10 @@ impl FromEnvelope for ContextPage {
             request_id: None,
         })
     }
+}
+
+fn filled(token: Option<String>) -> Option<String> {
+    token.filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]
@@ -395,6 +397,31 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(names, (0..31).map(|n| format!("n{n}")).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_token_inside_data_counts_beside_an_empty_one() {
+        let mut wire = MockContextApi::new();
+        wire.expect_list_contexts().times(2).returning(|query| {
+            let (data, next) = match query.token {
+                None => (contexts(0..1), json!("1")),
+                Some(_) => (contexts(1..2), json!("")),
+            };
+            let data = json!({"items": data, "nextToken": next});
+            answer(json!({"success": true, "data": data, "nextToken": ""}))
+        });
+        let listing = Agb::on(wire).contexts().list().by_item();
+        assert_eq!(listing.try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_page_without_its_items_is_no_empty_page() {
+        let mut wire = MockContextApi::new();
+        let body = json!({"success": true, "data": {"totalCount": 3}});
+        wire.expect_list_contexts()
+            .returning(move |_| answer(body.clone()));
+        let error = Agb::on(wire).contexts().list().send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     }
 
     #[tokio::test]

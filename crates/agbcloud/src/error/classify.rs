@@ -362,13 +362,17 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wait.unwrap_or_default())
 }
 
-/// A header that is an HTTP date.
+/// A header that is an HTTP date, in one of the three forms that there are.
 pub(crate) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     let value = headers.get(name)?.to_str().ok()?.trim();
     let date = jiff::fmt::rfc2822::DateTimeParser::new()
         .relaxed_weekday(true)
         .parse_timestamp(value);
-    date.ok().map(SystemTime::from)
+    match date {
+        Ok(date) => Some(SystemTime::from(date)),
+        // The forms of RFC 850 and of asctime.
+        Err(_) => httpdate::parse_http_date(value).ok(),
+    }
 }
 
 #[cfg(test)]
@@ -495,6 +499,10 @@ mod tests {
             Some(Duration::from_secs(12))
         );
         assert_eq!(retry_after(&headers(&[("retry-after", "soon")]), now), None);
+        for obsolete in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            let date = headers(&[("retry-after", obsolete)]);
+            assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)));
+        }
         let endless = headers(&[("retry-after", "99999999999999999999999")]);
         assert_eq!(
             retry_after(&endless, now),

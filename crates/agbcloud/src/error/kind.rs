@@ -52,7 +52,8 @@ pub enum ErrorKind {
     /// *What to do:* check that the endpoint is an AGB service and no proxy's page;
     /// [`body_start`](crate::Error::body_start) shows what came.
     InvalidResponse,
-    /// The service gave a page token that it had given before: going on would loop forever.
+    /// The service gave a page token that it had given before, or one page of a folder twice where others must follow:
+    /// going on would loop forever or lose entries.
     ///
     /// *What to do:* the pages before it are good; report the request id.
     RepeatedToken,

@@ -5,9 +5,9 @@ use futures_core::future::BoxFuture;
 
 use super::{FileEntry, FilePage};
 use crate::{
-    Agb, Continuation, Operation, Response, Result,
+    Agb, Continuation, Error, ErrorKind, Operation, Response, Result,
     error::Reading,
-    page::{FilePlace, Source},
+    page::{FilePlace, Mark, Source, listed},
     wire::{FileQuery, FromEnvelope, call},
 };
 
@@ -24,28 +24,94 @@ impl FileSource {
     /// The next page, without those of its entries that the caller has had.
     pub(super) async fn next_page(self) -> Result<(Response<FilePage>, Option<Self>)> {
         let mut place = self.place?;
-        let query = FileQuery {
-            context: place.context.clone(),
-            folder: place.folder.clone(),
-            page: place.page,
-            page_size: place.page_size,
+        let what = (Operation::DescribeContextFiles, &place.context);
+        let answer = call(&self.agb, what, |api| api.list_files(query(&place))).await?;
+        let request_id = answer.request_id().map(str::to_owned);
+        let mark = Mark::of(answer.entries.iter().map(Self::key), answer.total_count);
+        let repeated = mark.is_some() && mark == place.last;
+        let next = match repeated {
+            true => behind_repetition(&place, answer.total_count).map_err(|error| {
+                error
+                    .with_operation(what.0)
+                    .with_request_id(request_id.clone())
+            })?,
+            false => behind(&place, answer.entries.len() as u64, answer.total_count),
         };
-        let mut before = place.before;
-        let page = fetch(&self.agb, query, &place).await?.map(|mut page| {
-            before = before.saturating_add(page.entries.len() as u64);
-            place.had.take_from(&mut page.entries, Self::key);
-            page
+        let page = answer.map(|mut page| {
+            match repeated {
+                true => page.entries.clear(),
+                false => place.had.take_from(&mut page.entries, Self::key),
+            }
+            FilePage {
+                page_number: place.page,
+                next_page: next.as_ref().map(|next| next.page),
+                request_id,
+                ..page
+            }
         });
-        let next = page.next_page.map(|number| Self {
+        let next = next.map(|next| Self {
             agb: self.agb,
             place: Ok(FilePlace {
-                page: number,
-                before,
-                ..place
+                last: mark,
+                had: place.had,
+                ..next
             }),
         });
         Ok((page, next))
     }
+}
+
+fn query(place: &FilePlace) -> FileQuery {
+    FileQuery {
+        context: place.context.clone(),
+        folder: place.folder.clone(),
+        page: place.page,
+        page_size: place.page_size,
+    }
+}
+
+/// Where a listing goes on behind a page of so many entries. The count tells whether it does; an empty page is always the
+/// last, so that a folder that shrinks meanwhile ends. Without a count, the last page is one that is smaller than another
+/// before it, since a service may give fewer on a page than were asked for.
+fn behind(place: &FilePlace, entries: u64, total: Option<u64>) -> Option<FilePlace> {
+    let (before, assumed) = before(place, entries);
+    let before = before.saturating_add(entries);
+    let more = match total {
+        _ if entries == 0 => false,
+        None => entries >= place.largest,
+        Some(total) => before < total,
+    };
+    let page = place.page.checked_add(1).filter(|_| more)?;
+    Some(FilePlace {
+        page,
+        before,
+        assumed,
+        largest: place.largest.max(entries),
+        ..place.clone()
+    })
+}
+
+/// Entries on the pages before, and whether that is no more than a lower bound. Where a listing starts at a later page that
+/// is not full, it is either the last one or shows that the service gives fewer on a page than were asked for.
+fn before(place: &FilePlace, entries: u64) -> (u64, bool) {
+    if !place.assumed || place.largest > 0 {
+        (place.before, place.assumed)
+    } else if entries >= u64::from(place.page_size) {
+        (place.before, false)
+    } else {
+        let pages = u64::from(place.page.saturating_sub(1));
+        (pages.saturating_mul(entries), true)
+    }
+}
+
+/// Behind a page that is the one before once more: a service may give the last page for every number that is too high.
+fn behind_repetition(place: &FilePlace, total: Option<u64>) -> Result<Option<FilePlace>> {
+    if place.assumed || total.is_none_or(|total| place.before >= total) {
+        return Ok(None);
+    }
+    let message =
+        "the service gave the page before once more, though by its count there are other entries";
+    Err(Error::new(ErrorKind::RepeatedToken, message))
 }
 
 impl Source for FileSource {
@@ -75,22 +141,6 @@ impl Source for FileSource {
     }
 }
 
-async fn fetch(agb: &Agb, query: FileQuery, place: &FilePlace) -> Result<Response<FilePage>> {
-    let number = query.page;
-    let what = (Operation::DescribeContextFiles, &query.context);
-    let response = call(agb, what, |api| api.list_files(query.clone())).await?;
-    let request_id = response.request_id().map(str::to_owned);
-    Ok(response.map(|page| {
-        let more = has_more(page.entries.len(), place, page.total_count);
-        FilePage {
-            next_page: if more { number.checked_add(1) } else { None },
-            page_number: number,
-            request_id,
-            ..page
-        }
-    }))
-}
-
 impl FromEnvelope for FilePage {
     type Envelope = DescribeContextFilesResponse;
 
@@ -100,7 +150,8 @@ impl FromEnvelope for FilePage {
         let (entries, inner) = match envelope.data {
             Some(FileListData::Array(entries)) => (entries, None),
             Some(FileListData::FileListObject(object)) => {
-                (object.items.unwrap_or_default(), object.count)
+                let count = object.count;
+                (listed(object.items, count.or(envelope.count))?, count)
             }
             None => (Vec::new(), None),
         };
@@ -112,19 +163,5 @@ impl FromEnvelope for FilePage {
             total_count: count.and_then(|count| u64::try_from(count).ok()),
             request_id: None,
         })
-    }
-}
-
-/// Whether there is a page after this one. The count tells; an empty page is always the last, so that a folder that
-/// shrinks meanwhile ends. Without a count, a page that is not full is the last.
-fn has_more(entries: usize, place: &FilePlace, total: Option<u64>) -> bool {
-    match total {
-        None => entries >= place.page_size as usize,
-        Some(_) if entries == 0 => false,
-        Some(total) => {
-            let so_far = place.before.saturating_add(entries as u64);
-            // Where the service gives fewer on a page than were asked for, more than there are seem to have come.
-            so_far < total || (place.assumed && so_far > total)
-        }
     }
 }

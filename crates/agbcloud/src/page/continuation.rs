@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::had::Had;
+use super::had::{Had, Mark};
 use crate::{ContextId, Error, FolderPath, Result};
 
 /// Where a listing that was broken off goes on, in this process or another: keep it in any format of serde.
@@ -11,7 +11,7 @@ use crate::{ContextId, Error, FolderPath, Result};
 /// names the page that comes next and those of its items that the caller has had, so it never passes over an item of it
 /// that the caller has not had, whatever was deleted or made meanwhile. What moves from one numbered page to
 /// another can come twice or be passed over, as it can between any two pages. For each item that was had of the page it
-/// takes some 20 characters.
+/// takes 16 characters.
 ///
 /// A listing of contexts can also go on at the bare text of a page token, which turns into this.
 ///
@@ -51,7 +51,7 @@ pub(crate) struct ContextPlace {
     /// `None` is the start.
     pub(crate) token: Option<String>,
     /// Items behind the token that the caller has had.
-    #[serde(default, skip_serializing_if = "Had::is_empty")]
+    #[serde(default)]
     pub(crate) had: Had,
 }
 
@@ -67,8 +67,14 @@ pub(crate) struct FilePlace {
     /// That is the number that was asked for: what came is not known.
     #[serde(default)]
     pub(crate) assumed: bool,
+    /// Items of the largest page before.
+    #[serde(default)]
+    pub(crate) largest: u64,
+    /// What was on the page before.
+    #[serde(default)]
+    pub(crate) last: Option<Mark>,
     /// Items of the page that the caller has had.
-    #[serde(default, skip_serializing_if = "Had::is_empty")]
+    #[serde(default)]
     pub(crate) had: Had,
 }
 

@@ -8,11 +8,11 @@ mod had;
 mod properties;
 mod stream;
 
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 pub use continuation::Continuation;
 pub(crate) use continuation::{ContextPlace, FilePlace};
-pub(crate) use had::Had;
+pub(crate) use had::{Had, Mark};
 pub(crate) use stream::{Items, Pages, Source};
 
 /// Items in one page when nothing else is said.
@@ -20,6 +20,18 @@ pub const DEFAULT_PAGE_SIZE: u32 = 100;
 
 /// Items in one page at most; the service takes a larger number for this one.
 pub const MAX_PAGE_SIZE: u32 = 1000;
+
+/// The items of a page that comes as an object: without them, it is empty only if it says that there are none.
+pub(crate) fn listed<T>(items: Option<Vec<T>>, total: Option<i64>) -> Result<Vec<T>> {
+    match items {
+        Some(items) => Ok(items),
+        None if total == Some(0) => Ok(Vec::new()),
+        None => Err(Error::new(
+            ErrorKind::InvalidResponse,
+            "the page has no items: is this the answer of an AGB service?",
+        )),
+    }
+}
 
 /// The page size to ask for.
 pub(crate) fn page_size(asked: Option<u32>) -> Result<u32> {

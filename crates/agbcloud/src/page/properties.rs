@@ -75,16 +75,17 @@ fn contexts(total: usize, cap: usize, faults: Faults) -> MockContextApi {
     wire
 }
 
-/// A folder of files `/n0`, `/n1` …; without the count, the last page is the one that is not full.
-fn folder(total: usize, count: bool, faults: Faults) -> MockContextApi {
+/// A folder of files `/n0`, `/n1` …; fewer in a page than asked if the service caps it.
+fn folder(total: usize, cap: usize, count: bool, faults: Faults) -> MockContextApi {
     let calls = AtomicUsize::new(0);
     let mut wire = MockContextApi::new();
     wire.expect_list_files().returning(move |query| {
         if faults.contains(&calls.fetch_add(1, Ordering::SeqCst)) {
             return answer(refusal());
         }
-        let start = ((query.page - 1) * query.page_size) as usize;
-        let page: Range<usize> = start.min(total)..total.min(start + query.page_size as usize);
+        let size = cap.min(query.page_size as usize);
+        let start = (query.page as usize - 1) * size;
+        let page: Range<usize> = start.min(total)..total.min(start + size);
         let data: Vec<Value> = page
             .map(|n| json!({"filePath": format!("/n{n}")}))
             .collect();
@@ -219,10 +220,10 @@ proptest! {
 
     #[test]
     fn files_come_once_and_in_order_wherever_the_listing_breaks_off(
-        total in 0_usize..60, count: bool, legs in legs(),
+        total in 0_usize..60, cap in 1_usize..9, count: bool, legs in legs(),
         faults in prop::collection::btree_set(0_usize..30, 0..8),
     ) {
-        check(folder(total, count, faults), list_files, &legs, total);
+        check(folder(total, cap, count, faults), list_files, &legs, total);
     }
 }
 
@@ -260,7 +261,7 @@ async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on()
 #[tokio::test]
 async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
     let agb = Agb::on({
-        let mut wire = folder(5, true, Faults::new());
+        let mut wire = folder(5, 9, true, Faults::new());
         wire.expect_list_contexts().never();
         wire
     });
@@ -295,14 +296,31 @@ async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_continuation_can_be_kept_in_a_format_that_names_no_fields() {
+    let agb = Agb::on(contexts(9, 9, Faults::new()));
+    let mut contexts = agb.contexts().list().page_size(4).by_item();
+    let agb = Agb::on(folder(9, 9, true, Faults::new()));
+    let mut entries = files(&agb).list().page_size(4).by_item();
+    for taken in 1..9 {
+        contexts.next().await.unwrap().unwrap();
+        entries.next().await.unwrap().unwrap();
+        for place in [contexts.continuation(), entries.continuation()] {
+            let kept = postcard::to_allocvec(&place).unwrap();
+            let back: Option<Continuation> = postcard::from_bytes(&kept).unwrap();
+            assert_eq!(back, place, "after {taken}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_has_shrunk_meanwhile_ends_too() {
-    let agb = Agb::on(folder(5, true, Faults::new()));
+    let agb = Agb::on(folder(5, 9, true, Faults::new()));
     let mut entries = files(&agb).list().page_size(5).by_item();
     for _ in 0..4 {
         entries.next().await.unwrap().unwrap();
     }
     let place = entries.continuation().unwrap();
-    let shrunk = Agb::on(folder(2, true, Faults::new()));
+    let shrunk = Agb::on(folder(2, 9, true, Faults::new()));
     let mut rest = files(&shrunk).list().start_at(place).by_item();
     assert!(rest.next().await.is_none());
 }
