@@ -5,6 +5,7 @@ mod decode;
 mod generated;
 #[cfg(feature = "client")]
 mod hooks;
+mod lenient;
 mod signed_url;
 
 #[cfg(feature = "client")]

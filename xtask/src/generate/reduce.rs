@@ -7,6 +7,7 @@
 //!   an `Option` reads null as absent. Only arrays keep it, since an optional array is no `Option` otherwise.
 //! * A query parameter with a default becomes optional without one, so that what the caller does not say is
 //!   not sent.
+//! * An id and a page token of any length are taken: what a service gave goes back to it as it came.
 //! * Examples and extensions go: they carry nothing for code.
 
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub(super) fn reduce(spec: &Spec) -> Result<Value, SpecError> {
         components.remove("examples");
         components.remove("requestBodies");
     }
+    unbound(&mut document);
     soften(&mut document);
     Ok(document)
 }
@@ -45,6 +47,25 @@ fn operations_mut(
         .filter_map(Value::as_object_mut)
         .flat_map(|item| item.values_mut())
         .filter_map(Value::as_object_mut)
+}
+
+/// What a caller has from the service and gives back.
+const GIVEN: [&str; 3] = ["id", "contextId", "nextToken"];
+
+/// Drops, at any depth, the limit on the length of a parameter that the service gave.
+fn unbound(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(unbound),
+        Value::Object(fields) => {
+            let name = fields.get("name").and_then(Value::as_str);
+            if fields.contains_key("in") && name.is_some_and(|name| GIVEN.contains(&name)) {
+                let schema = fields.get_mut("schema").and_then(Value::as_object_mut);
+                schema.map(|schema| schema.remove("maxLength"));
+            }
+            fields.values_mut().for_each(unbound);
+        }
+        _ => {}
+    }
 }
 
 /// Drops, at any depth, what says nothing to the generator.

@@ -62,7 +62,10 @@ impl Verdict {
             _ => None,
         };
         Some(Self {
-            success: envelope.get("success").and_then(Value::as_bool),
+            success: match envelope.get("success") {
+                Some(Value::Bool(truth)) => Some(*truth),
+                _ => text("success").and_then(|truth| truth.to_ascii_lowercase().parse().ok()),
+            },
             code: text("code"),
             message: text("message"),
             request_id: text("requestId"),

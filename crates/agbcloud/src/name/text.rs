@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::checked_text;
 use crate::{Error, Result};
 
-/// The id of a context, `SdkCtx-…`, as the service gave it: 1 to 128 characters, not blank, no control
-/// characters.
+/// The id of a context, `SdkCtx-…`, as the service gave it: 1 to 1024 characters, not blank, no control
+/// characters. (Ids of today have up to 128.)
 ///
 /// ```
 /// use agbcloud::ContextId;
@@ -50,7 +50,7 @@ pub struct RegionId(String);
 checked_text!(RegionId, check_region);
 
 fn check_id(text: String) -> Result<String> {
-    check("context id", text, 128)
+    check("context id", text, 1024)
 }
 
 fn check_name(text: String) -> Result<String> {
@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn ids_and_regions_keep_to_their_limits() {
-        assert!(ContextId::new("x".repeat(128)).is_ok());
-        assert!(ContextId::new("x".repeat(129)).is_err());
+        assert!(ContextId::new("x".repeat(1024)).is_ok());
+        assert!(ContextId::new("x".repeat(1025)).is_err());
         for bad in ["", "CN", "a b", "a\n", &"x".repeat(65)] {
             assert!(RegionId::new(bad).is_err(), "{bad:?}");
         }

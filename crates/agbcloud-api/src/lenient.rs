@@ -1,0 +1,123 @@
+//! Reading the fields of answers: what is meant counts, not the type that it was written with. Services of several makes
+//! write ids, times and counts as texts or as numbers.
+
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::Value;
+
+/// A text, that may be written as a number or a truth value.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Bool(truth) => Ok(Some(truth.to_string())),
+        other => Err(unexpected("a text", &other)),
+    }
+}
+
+/// A whole number, that may be written as a text or with a fraction of nothing. The empty text is none.
+pub(crate) fn integer<'de, D, N>(deserializer: D) -> Result<Option<N>, D::Error>
+where
+    D: Deserializer<'de>,
+    N: TryFrom<i64>,
+{
+    let value = Value::deserialize(deserializer)?;
+    let number = match &value {
+        Value::Null => return Ok(None),
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
+        _ => None,
+    };
+    let fits = number.and_then(|number| N::try_from(number).ok());
+    fits.map(Some)
+        .ok_or_else(|| unexpected("a whole number", &value))
+}
+
+/// A truth value, that may be written as a text or as 0 or 1.
+pub(crate) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let truth = match &value {
+        Value::Null => return Ok(None),
+        Value::Bool(truth) => Some(*truth),
+        Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
+        Value::Number(number) => match number.as_i64() {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        },
+        _ => None,
+    };
+    truth
+        .map(Some)
+        .ok_or_else(|| unexpected("a truth value", &value))
+}
+
+/// A number without a fraction, small enough to be exact.
+fn whole(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation)] // Whole, and within what an i64 can be.
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}
+
+/// Says what kind of value was met, and not the value: it could be a URL with a signature.
+fn unexpected<E: Error>(expected: &str, value: &Value) -> E {
+    let met = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    E::custom(format!("{met} where {expected} was expected"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::types::{Context, DescribeContextFilesResponse, FileListData};
+
+    #[test]
+    fn what_is_meant_counts() {
+        let body = json!({
+            "success": "true", "httpStatusCode": "200", "count": "2", "requestId": 7, "code": 0,
+            "data": [
+                {"filePath": "/a", "size": "12", "gmtCreate": 1_767_225_600_000_i64},
+                {"filePath": "/b", "size": 1.0, "fileName": null},
+            ],
+        });
+        let read: DescribeContextFilesResponse = serde_json::from_value(body).unwrap();
+        assert_eq!(
+            (read.success, read.http_status_code),
+            (Some(true), Some(200))
+        );
+        assert_eq!(
+            (read.count, read.request_id.as_deref()),
+            (Some(2), Some("7"))
+        );
+        let Some(FileListData::Array(files)) = read.data else {
+            panic!("the data is an array");
+        };
+        let sizes: Vec<_> = files.iter().map(|file| file.size).collect();
+        assert_eq!(sizes, [Some(12), Some(1)]);
+        assert_eq!(files[0].gmt_create.as_deref(), Some("1767225600000"));
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_refused_without_being_shown() {
+        for body in [json!({"id": {"secret": 1}}), json!({"id": ["secret"]})] {
+            let error = serde_json::from_value::<Context>(body).unwrap_err();
+            assert!(!error.to_string().contains("secret"), "{error}");
+            assert!(error.to_string().contains("a text was expected"), "{error}");
+        }
+        for count in [json!("many"), json!(1.5), json!(1e300), json!([])] {
+            let body = json!({"count": count});
+            assert!(serde_json::from_value::<DescribeContextFilesResponse>(body).is_err());
+        }
+        let none: DescribeContextFilesResponse =
+            serde_json::from_value(json!({"count": ""})).unwrap();
+        assert_eq!(none.count, None);
+    }
+}
