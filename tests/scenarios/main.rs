@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod documented_codes;
+mod lenient;
 mod pages;
 mod pages_of_docs;
 mod presigned;

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 /// A presigned URL: whoever has it can read or write one file until it expires.
 ///
-/// `Debug` and `Display` leave the query string out, since the signature is in it; [`as_str`](Self::as_str)
+/// `Debug` and `Display` leave the query string out, since the signature is in it, and a user with a password; [`as_str`](Self::as_str)
 /// gives the whole.
 ///
 /// ```
 /// let url = agbcloud_api::SignedUrl::from("https://example.com/a?signature=secret".to_owned());
 /// assert_eq!(url.to_string(), "https://example.com/a?…");
 /// assert_eq!(url.as_str(), "https://example.com/a?signature=secret");
+/// let url = agbcloud_api::SignedUrl::from("https://me:secret@example.com/a@b".to_owned());
+/// assert_eq!(url.to_string(), "https://…@example.com/a@b");
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
@@ -46,9 +48,19 @@ impl std::str::FromStr for SignedUrl {
 
 impl fmt::Display for SignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.split_once(['?', '#']) {
-            Some((shown, _)) => write!(f, "{shown}?…"),
-            None => f.write_str(&self.0),
+        let (shown, query) = match self.0.split_once(['?', '#']) {
+            Some((shown, _)) => (shown, "?…"),
+            None => (self.0.as_str(), ""),
+        };
+        let (scheme, rest) = match shown.split_once("://") {
+            Some((scheme, rest)) => (scheme, rest),
+            None => ("", shown),
+        };
+        let separator = if scheme.is_empty() { "" } else { "://" };
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        match host.rsplit_once('@') {
+            Some((_, host)) => write!(f, "{scheme}{separator}…@{host}{path}{query}"),
+            None => write!(f, "{shown}{query}"),
         }
     }
 }

@@ -17,12 +17,20 @@ pub(crate) struct Endpoint {
 /// Checks an endpoint.
 pub(super) fn endpoint(given: &str) -> Result<Endpoint> {
     let given = given.trim();
+    let example = "give a URL like https://sdk-api.agb.cloud or http://127.0.0.1:8780";
+    // What browsers would mend is more likely to be a mistake here.
+    let one_slash = ["http:", "https:"].iter().any(|scheme| {
+        let rest = given.strip_prefix(scheme);
+        rest.is_some_and(|rest| !rest.starts_with("//"))
+    });
+    if one_slash || given.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+        return Err(wrong(format!("the endpoint is no URL: {example}")));
+    }
     let with_scheme = if given.contains("://") {
         given.to_owned()
     } else {
         format!("https://{given}")
     };
-    let example = "give a URL like https://sdk-api.agb.cloud or http://127.0.0.1:8780";
     let url = Url::parse(&with_scheme)
         .map_err(|_| wrong(format!("the endpoint is no URL: {example}")))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -75,6 +83,11 @@ mod tests {
             "https://a?x=1",
             "https://a#b",
             "a b",
+            "http:/a.example",
+            "https:a.example",
+            "http://a\n.example",
+            "mailto:a@a.example",
+            "http:\\\\a.example",
         ] {
             assert!(endpoint(bad).is_err(), "{bad:?}");
         }

@@ -3,8 +3,11 @@
 mod api_key;
 mod endpoint;
 mod sources;
+pub(crate) mod tls;
 
 use std::time::Duration;
+
+use agbcloud_api::SignedUrl;
 
 pub(crate) use api_key::ApiKey;
 pub(crate) use endpoint::Endpoint;
@@ -23,7 +26,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes an [`Agb`]. Each setting is taken from the first of these that has it: this builder, the environment,
-/// a file `.env` in the working directory, the default.
+/// a file `.env` in the working directory, the default. A `.env` is taken at its word: `$` has no meaning in it. It can name
+/// an endpoint that an API key of the environment is sent to, so work only in folders of people whom you trust with the
+/// key, or say the endpoint in code or in the environment.
 ///
 /// | setting | environment and `.env` | default |
 /// | --- | --- | --- |
@@ -45,9 +50,10 @@ pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct AgbBuilder {
     api_key: Option<ApiKey>,
-    endpoint: Option<String>,
+    // Shown without a password that somebody may have put into it.
+    endpoint: Option<SignedUrl>,
     fallback_api_key: Option<ApiKey>,
-    fallback_endpoint: Option<String>,
+    fallback_endpoint: Option<SignedUrl>,
     timeout: Option<Duration>,
     stall_timeout: Option<Duration>,
     retry: RetryPolicy,
@@ -65,7 +71,7 @@ impl AgbBuilder {
 
     /// The service's base URL. Without a scheme it means `https://`.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoint = Some(endpoint.into());
+        self.endpoint = Some(SignedUrl::from(endpoint.into()));
         self
     }
 
@@ -79,7 +85,7 @@ impl AgbBuilder {
 
     /// The endpoint where neither code nor environment nor `.env` names one, before [`DEFAULT_ENDPOINT`].
     pub fn fallback_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.fallback_endpoint = Some(endpoint.into());
+        self.fallback_endpoint = Some(SignedUrl::from(endpoint.into()));
         self
     }
 
@@ -130,8 +136,13 @@ impl AgbBuilder {
                 (None, None) => return Err(no_key(sources)),
             },
         };
-        let given = self.endpoint.or_else(|| sources.find("AGB_ENDPOINT"));
-        let given = given.or(self.fallback_endpoint);
+        let in_code = self.endpoint.map(SignedUrl::into_string);
+        let given = in_code.or_else(|| sources.find("AGB_ENDPOINT"));
+        let given = given.or(self.fallback_endpoint.map(SignedUrl::into_string));
+        let endpoint = endpoint(given.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
+        if self.stub.is_none() {
+            tls::check(&endpoint.url)?;
+        }
         let timeout = match self.timeout {
             Some(timeout) => timeout,
             None => sources
@@ -143,7 +154,7 @@ impl AgbBuilder {
         }
         Ok(Settings {
             api_key: api_key.checked()?,
-            endpoint: endpoint(given.as_deref().unwrap_or(DEFAULT_ENDPOINT))?,
+            endpoint,
             timeout,
             stall_timeout: self.stall_timeout.unwrap_or(DEFAULT_STALL_TIMEOUT),
             retry: self.retry,
@@ -191,7 +202,7 @@ fn milliseconds(text: &str) -> Result<Duration> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "rustls", feature = "native-tls")))]
 mod tests {
     use super::*;
 
@@ -272,6 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn a_dotenv_is_taken_at_its_word() {
+        for (written, key) in [
+            ("ab$cd#ef", "ab$cd#ef"),
+            ("ab${HOME}", "ab${HOME}"),
+            ("\"ab$HOME$\"", "ab$HOME$"),
+            ("'ab$HOME' # mine", "ab$HOME"),
+            ("ab\\$HOME", "ab$HOME"),
+        ] {
+            let dotenv = format!("\u{feff}AGB_API_KEY={written}\n");
+            let settings = settle(AgbBuilder::default(), &[], &dotenv).unwrap();
+            assert_eq!(settings.api_key.expose(), key);
+        }
+        let trap = "AGB_API_KEY=k\nAGB_ENDPOINT=http://a.example/${PATH}\n";
+        let settled = settle(AgbBuilder::default(), &[], trap);
+        assert!(settled.is_err() || settled.unwrap().endpoint.url.contains("PATH"));
+    }
+
+    #[test]
     fn an_empty_variable_counts_as_not_set() {
         let settings = settle(
             AgbBuilder::default(),
@@ -314,6 +343,7 @@ mod tests {
     #[test]
     fn nothing_prints_the_key() {
         let builder = AgbBuilder::default().api_key("secret-1");
+        let builder = builder.endpoint("https://me:secret-1@a.example?k=secret-1");
         assert!(!format!("{builder:?}").contains("secret-1"));
     }
 }

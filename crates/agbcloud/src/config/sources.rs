@@ -17,6 +17,14 @@ fn filled(values: &HashMap<String, String>, name: &str) -> Option<String> {
 
 const NAMES: [&str; 3] = ["AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS"];
 
+/// What stands for a dollar sign while a file is read: with one, dotenvy would put other variables of the environment
+/// into the value, and so into a request to whatever endpoint the file names. A key can have one too.
+fn stand_in(text: &str) -> &'static str {
+    let unused = |mark: &&&str| !text.contains(**mark);
+    let marks = ["\u{e000}", "\u{e001}", "\u{e002}", "\u{e003}"];
+    marks.iter().find(unused).unwrap_or(&"\u{f8ff}")
+}
+
 impl Sources {
     /// This process's environment, and `.env` in its working directory if there is one.
     pub(super) fn of_process() -> Self {
@@ -26,8 +34,8 @@ impl Sources {
                 sources.process.insert(name.to_owned(), value);
             }
         }
-        if let Ok(text) = std::fs::read_to_string(Path::new(".env")) {
-            sources.read_dotenv(&text);
+        if let Ok(text) = std::fs::read(Path::new(".env")) {
+            sources.read_dotenv(&String::from_utf8_lossy(&text));
         }
         sources
     }
@@ -48,13 +56,17 @@ impl Sources {
     }
 
     fn read_dotenv(&mut self, text: &str) {
-        for pair in dotenvy::from_read_iter(text.as_bytes()) {
+        let text = text.trim_start_matches('\u{feff}');
+        let dollar = stand_in(text);
+        let inert = text.replace("\\$", dollar).replace('$', dollar);
+        for pair in dotenvy::from_read_iter(inert.as_bytes()) {
             match pair {
                 Ok((name, value)) => {
+                    let value = value.replace(dollar, "$");
                     self.dotenv.entry(name).or_insert(value);
                 }
                 Err(dotenvy::Error::LineParse(line, _)) => {
-                    let number = text
+                    let number = inert
                         .lines()
                         .position(|candidate| line.contains(candidate.trim()));
                     self.damaged_line

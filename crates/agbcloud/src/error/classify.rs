@@ -6,7 +6,7 @@ use agbcloud_api::BodyFault;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
-use super::{Error, ErrorKind, redact, snippet};
+use super::{Error, ErrorKind, redact, snippet, take_out};
 
 /// Bytes of a body that an error keeps.
 const BODY_START: usize = 1024;
@@ -328,7 +328,7 @@ fn shown(text: &str, key: &str) -> String {
 /// Takes out what must not be shown.
 fn without(mut text: String, secrets: &[String]) -> String {
     for secret in secrets {
-        text = text.replace(secret, "***");
+        text = take_out(&text, secret, false).into_owned();
     }
     text
 }

@@ -1,6 +1,7 @@
 //! The one error type of the SDK.
 
 mod classify;
+mod escape;
 mod kind;
 mod operation;
 mod text;
@@ -12,7 +13,7 @@ pub use kind::ErrorKind;
 pub use operation::Operation;
 
 use crate::{Attempt, ClearTimedOut, StoppedBy};
-pub(crate) use text::{redact, snippet};
+pub(crate) use text::{redact, snippet, take_out};
 
 /// What every fallible function of this crate gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

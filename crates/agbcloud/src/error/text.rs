@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::escape;
+
 /// Characters of an answer that a message shows at most.
 const SHOWN: usize = 300;
 
@@ -37,21 +39,45 @@ const SHORTEST_KEY: usize = 4;
 /// Takes the API key out of a text from outside, in case a gateway echoed the request. It must be done before
 /// the text is cut, since part of a key would not be found.
 pub(crate) fn redact<'a>(text: &'a str, key: &str) -> Cow<'a, str> {
-    if key.len() < SHORTEST_KEY || !text.contains(key) {
+    if key.len() < SHORTEST_KEY {
         return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(key) {
-        shown.push_str(before);
-        let in_a_word =
-            shown.ends_with(char::is_alphanumeric) || after.starts_with(char::is_alphanumeric);
-        let taken_out = key.len() >= LONG_KEY || !in_a_word;
-        shown.push_str(if taken_out { "***" } else { key });
-        rest = after;
+    take_out(text, key, key.len() < LONG_KEY)
+}
+
+/// Takes a secret out of a text, however its characters are escaped there. One that must be a word of its own is left
+/// where it is a part of another.
+pub(crate) fn take_out<'a>(text: &'a str, secret: &str, own_word: bool) -> Cow<'a, str> {
+    let mut shown = String::new();
+    let mut kept = 0;
+    let mut at = 0;
+    while let Some(length) = next_match(text, secret, &mut at) {
+        let end = at + length;
+        let in_a_word = text[..at].ends_with(char::is_alphanumeric)
+            || text[end..].starts_with(char::is_alphanumeric);
+        if !(own_word && in_a_word) {
+            shown.push_str(&text[kept..at]);
+            shown.push_str("***");
+            kept = end;
+        }
+        at = end;
     }
-    shown.push_str(rest);
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(&text[kept..]);
     Cow::Owned(shown)
+}
+
+/// Moves on to where the secret is next met, and tells how long it is there.
+fn next_match(text: &str, secret: &str, at: &mut usize) -> Option<usize> {
+    loop {
+        let rest = text.get(*at..)?;
+        if let Some(length) = escape::matched(rest, secret) {
+            return Some(length);
+        }
+        *at += rest.chars().next()?.len_utf8();
+    }
 }
 
 #[cfg(test)]
@@ -80,5 +106,27 @@ mod tests {
         );
         assert_eq!(redact("fobar", "fobar"), "***");
         assert_eq!(redact("xkey-0001x", "key-0001"), "x***x");
+        assert_eq!(redact("key-000key-0001", "key-0001"), "key-000***");
+    }
+
+    #[test]
+    fn a_key_is_taken_out_however_it_is_escaped() {
+        let key = "k+/=\"<&1";
+        for echoed in [
+            key,
+            r#"k+\/=\"<&1"#,
+            r"k\u002b\u002F=\u0022\u003C\u00261",
+            "k%2B%2f%3D%22%3C%261",
+            "%6b%2B/=%22%3C%26%31",
+            "k+/=&quot;&lt;&amp;1",
+            "k&#43;&#x2F;&#061;&#34;&lt;&#x0026;1",
+        ] {
+            assert_eq!(redact(&format!("é{echoed}é"), key), "é***é", "{echoed}");
+        }
+        assert_eq!(redact("is ab%25cd", "ab%25cd"), "is ***");
+        assert_eq!(redact("is ab%2525cd", "ab%25cd"), "is ***");
+        for other in ["k%2C/=", "k&#44;", r"k\u002", "k%2", "k&", r"k\"] {
+            assert_eq!(redact(other, key), other);
+        }
     }
 }

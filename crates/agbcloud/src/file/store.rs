@@ -12,6 +12,7 @@ use crate::{
     Error, ErrorKind, Operation, Result,
     client::{AGENT, CONNECT, IDLE, client_error},
     clock::Time,
+    config::tls,
     error::StoreRefusal,
     trace,
 };
@@ -102,6 +103,7 @@ impl Store {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response> {
+        tls::check(url.as_str())?;
         let response = request.send().await.map_err(Error::from_transport)?;
         if response.status().is_success() {
             Ok(response)
