@@ -36,6 +36,8 @@ impl ObjectFailure {
         no_such_key: NOT_FOUND, "NoSuchKey", "There is no such file: it was deleted since, or never uploaded";
         missing_length: LENGTH_REQUIRED, "MissingContentLength", "Send the header Content-Length: a chunked upload is not accepted";
         too_large: PAYLOAD_TOO_LARGE, "EntityTooLarge", "The file is larger than this service accepts";
+        headers_too_large: REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeadersTooLarge", "The headers are more or longer than this service accepts: send the URL with no headers but those that are needed";
+        uri_too_long: URI_TOO_LONG, "RequestUriTooLong", "The URL is longer than this service accepts: use it unchanged";
         invalid_digest: BAD_REQUEST, "InvalidDigest", "Content-MD5 has to be the base64 of 16 bytes";
         bad_digest: BAD_REQUEST, "BadDigest", "The content does not have the MD5 of the header Content-MD5: upload it again";
         incomplete: BAD_REQUEST, "IncompleteBody", "The body ended before its Content-Length: upload it again";
