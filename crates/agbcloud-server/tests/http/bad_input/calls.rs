@@ -216,3 +216,32 @@ async fn malformed_http() {
     }
     client.create("still alive").await;
 }
+
+#[tokio::test]
+async fn no_length_is_too_large_to_be_refused() {
+    let (server, client) = start().await;
+    let id = client.create("c").await;
+    let url = client.upload_url(&id, "/f").await;
+    let upload = format!("PUT {} HTTP/1.1\r\nhost: x\r\n", raw::target(&url));
+    let call = format!(
+        "POST /sdk/ClearContext?id={id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n",
+        client.key
+    );
+    for (head, code) in [(upload, "EntityTooLarge"), (call, "RequestTooLarge")] {
+        // The parser has uses of its own for the last two numbers, and says nothing but the status of what it refuses.
+        for (length, status) in [
+            (i64::MAX as u128, 413),
+            (u128::from(u64::MAX) - 2, 413),
+            (u128::from(u64::MAX) - 1, 431),
+            (u128::from(u64::MAX), 431),
+            (u128::from(u64::MAX) + 1, 400),
+        ] {
+            let request = format!("{head}content-length: {length}\r\n\r\n");
+            let (found, text) = raw::exchange(&server, request.as_bytes()).await;
+            assert_eq!(found, status, "{length}: {text}");
+            assert_eq!(text.contains(code), status == 413, "{length}: {text}");
+        }
+    }
+    assert_eq!(client.list(&id, "/").await.1, 0);
+    assert_eq!(client.state(&id).await, "available");
+}
