@@ -143,9 +143,7 @@ async fn run(
         .get::<Tenant>()
         .cloned()
         .ok_or_else(Failure::unauthorized)?;
-    if parts.method != Method::GET {
-        body::control(&parts.headers, body, &app.limits).await?;
-    }
+    body::control(&parts.headers, body, &app.limits).await?;
     let params = Params::parse(operation, parts.uri.query().unwrap_or_default())?;
     (operation.run)(Call {
         app,

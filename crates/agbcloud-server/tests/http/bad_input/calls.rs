@@ -155,6 +155,8 @@ async fn bodies() {
         b"{".to_vec(),
         b"{} x".to_vec(),
         b"\xff".to_vec(),
+        b"\"\xff\"".to_vec(),
+        b"{\"a\": \"\xed\xa0\x80\"}".to_vec(),
         b"a=b".to_vec(),
         b" ".to_vec(),
         b"[".repeat(60_000),
@@ -188,6 +190,36 @@ async fn bodies() {
         "POST {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: 9999999999\r\n\r\n"
     );
     assert_eq!(raw::exchange(&server, head.as_bytes()).await.0, 413);
+}
+
+#[tokio::test]
+async fn a_body_is_held_to_the_same_whatever_the_method() {
+    let (server, client) = start().await;
+    let send = async |method: Method, body: Vec<u8>| {
+        let request = client.request(&method, "/sdk/ListContexts");
+        client
+            .send(request.bearer_auth(&client.key).body(body))
+            .await
+    };
+    for good in [&b""[..], b"{}"] {
+        assert_eq!(send(Method::GET, good.to_vec()).await.status, 200);
+    }
+    for bad in [&b"{"[..], b"\"\xff\""] {
+        let answer = send(Method::GET, bad.to_vec()).await;
+        answer.assert_failure(400, "InvalidParameter.Body", "not JSON");
+    }
+    let large = send(Method::GET, vec![b' '; 64 * 1024 + 1]).await;
+    large.assert_failure(413, "RequestTooLarge", "one byte too many");
+    let other = send(Method::DELETE, vec![b' '; 64 * 1024 + 1]).await;
+    other.assert_failure(405, "InvalidMethod", "no such method");
+    // Whatever is announced, the refusal does not wait for it.
+    for (method, status) in [("GET", 413), ("HEAD", 405), ("DELETE", 405)] {
+        let head = format!(
+            "{method} /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: 9999999999\r\n\r\n"
+        );
+        let (found, text) = raw::exchange(&server, head.as_bytes()).await;
+        assert_eq!(found, status, "{method}: {text}");
+    }
 }
 
 #[tokio::test]
