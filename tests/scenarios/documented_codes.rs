@@ -117,9 +117,8 @@ async fn the_service_gives_exactly_the_failures_that_are_documented() {
             let good = format!("id={id}&contextId={id}&filePath=/none");
             let other = if method == "get" { "POST" } else { "GET" };
             calls.push((other.to_owned(), good.clone(), String::new()));
-            if method == "post" {
-                calls.push(("POST".to_owned(), good.clone(), "{".to_owned()));
-                calls.push(("POST".to_owned(), good.clone(), "x".repeat(70_000)));
+            for body in ["{".to_owned(), "x".repeat(70_000)] {
+                calls.push((method.to_uppercase(), good.clone(), body));
             }
             for (method, query, body) in calls {
                 let target = format!("{path}?{query}");

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// The head of a request has to have room for the longest path, percent-encoded.
 const MIN_HEAD: usize = 8 * 1024;
+/// Header lines of a request.
+pub(crate) const HEADERS: usize = 100;
 /// Longer than a year is no limit, and would be more than the clock can count.
 const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -28,7 +30,9 @@ pub struct Limits {
     /// Requests of one tenant that are under way at once, downloads until their last byte is sent; 1024. One more is
     /// refused: 429 with the code `Throttling`, on presigned URLs 503 with `SlowDown`, both with `Retry-After`.
     pub tenant_requests: usize,
-    /// Bytes of a request line with its headers; 65536. Beyond it a bare 431, for a target over 65534 bytes 414.
+    /// Bytes of a request line with its headers, of which there are at most 100; 65536. Beyond it 431 with the code
+    /// `RequestHeadersTooLarge`, or 414 with `RequestUriTooLong` where the target takes more than half of that. Without a
+    /// code, where it is no longer read: from twice as many bytes or over 500 headers on, for a target over 65534 bytes.
     pub head_bytes: usize,
     /// How long a request line with its headers may take altogether, and how long a connection may be idle; 30 s.
     /// Then the connection is closed. With TLS the handshake may take as long.

@@ -54,6 +54,16 @@ impl Hasher {
         self.md5.clone().finalize().into()
     }
 
+    /// SHA-256 of the bytes so far.
+    pub(crate) fn sha256_so_far(&self) -> [u8; 32] {
+        self.sha256.clone().finalize().into()
+    }
+
+    /// CRC-64/XZ of the bytes so far.
+    pub(crate) fn crc64_so_far(&self) -> u64 {
+        self.crc64.sum64()
+    }
+
     pub(crate) fn finish(self) -> Sums {
         Sums {
             size: self.size,

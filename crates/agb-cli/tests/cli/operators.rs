@@ -62,8 +62,18 @@ async fn keys_are_made_listed_and_revoked_while_the_service_runs() {
     let files = contexts(&serve.url, &second).files(&made.id);
     files.upload("/a", vec![1; 10]).await.unwrap();
     let before = files.download_url("/a").await.unwrap();
-    let rotated = keys(&file, &["rotate-signing", "--overlap", "0"]);
-    assert!(rotated.status.success(), "{}", text(&rotated.stderr));
+    let rotate = |overlap: &[&str]| {
+        let rotated = keys(&file, &[&["rotate-signing"], overlap].concat());
+        assert!(rotated.status.success(), "{}", text(&rotated.stderr));
+    };
+    for overlap in [&[][..], &["--overlap", "3600"]] {
+        rotate(overlap);
+        let between = files.download_url("/a").await.unwrap();
+        for url in [&before, &between] {
+            assert_eq!(get(&serve.url, target(url.as_str())).await, 200);
+        }
+    }
+    rotate(&["--overlap", "0"]);
     let after = files.download_url("/a").await.unwrap();
     assert_eq!(get(&serve.url, target(before.as_str())).await, 403);
     assert_eq!(get(&serve.url, target(after.as_str())).await, 200);

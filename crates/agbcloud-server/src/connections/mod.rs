@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use self::patient::Patient;
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::Tls;
-use crate::limits::Limits;
+use crate::limits::{HEADERS, Limits};
 use crate::metrics::Traffic;
 use crate::pace::Pace;
 
@@ -112,9 +112,12 @@ impl Connections {
         watcher: Watcher,
     ) -> Result<(), Broken> {
         let mut http = http1::Builder::new();
+        // More than the limits, so that what is over them comes as far as to be told so. A buffer that nobody fills does
+        // not grow.
         http.timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_time)
-            .max_buf_size(self.limits.head_bytes);
+            .max_buf_size(2 * self.limits.head_bytes)
+            .max_headers(5 * HEADERS);
         let service = TowerToHyperService::new(self.router);
         let connection = http.serve_connection(TokioIo::new(stream), service);
         Ok(watcher.watch(connection).await?)

@@ -75,7 +75,7 @@ pub enum FindingKind {
     DoomedContent,
     /// A folder that does not tell how many entries it has. Repaired by counting.
     WrongChildCount,
-    /// A folder with entries that is not listed itself. Repaired.
+    /// A folder with entries that is not listed itself, or the root folder of a context. Repaired.
     MissingFolder,
     /// A folder without entries. Repaired by deletion.
     EmptyFolder,
@@ -85,7 +85,8 @@ pub enum FindingKind {
     WrongContextCount,
     /// A context whose number of files is wrong. Repaired by counting.
     WrongFileCount,
-    /// Files that belong to no context, or a context without a place for files. Not repaired.
+    /// Files that belong to no context, or to no folder that there could be, or a context without a place for files. Not
+    /// repaired. Of one place it is one finding, however many files are there.
     LostTree,
     /// The database says that it is damaged itself. Indexes are made anew; all else is not repaired: restore it from a
     /// backup.

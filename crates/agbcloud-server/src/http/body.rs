@@ -85,12 +85,17 @@ pub(super) async fn control(
         }
         json.extend_from_slice(&piece);
     }
-    let good = json.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(&json).is_ok();
-    if good {
+    if json.is_empty() || is_json(&json) {
         Ok(())
     } else {
         Err(Failure::bad_body())
     }
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    // As text: what is skipped in bytes is not looked at, and a string of them need be no UTF-8.
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
 }
 
 /// Takes in the rest of a body that is refused, within limits and behind the answer. To close the connection

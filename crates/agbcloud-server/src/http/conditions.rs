@@ -4,11 +4,20 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::{
-    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
 };
 
 use super::xml::ObjectFailure;
 use crate::metadata::{Conditions, File, Tags};
+
+/// Refuses headers that can have one value and come twice. To take one of them would be to ignore the other.
+pub(super) fn once(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), ObjectFailure> {
+    let twice = |name| headers.get_all(name).iter().count() > 1;
+    if names.iter().any(twice) {
+        return Err(ObjectFailure::repeated_header());
+    }
+    Ok(())
+}
 
 /// `If-Match` and `If-None-Match` of an upload. What can't be read is refused: an ignored condition overwrites.
 pub(super) fn of_upload(headers: &HeaderMap) -> Result<Conditions, ObjectFailure> {
@@ -27,6 +36,11 @@ pub(super) enum Download {
 
 /// Evaluates the conditions of a download in the order of RFC 9110.
 pub(super) fn of_download(headers: &HeaderMap, file: &File) -> Result<Download, ObjectFailure> {
+    // Those with tags are lists, which may be on many lines.
+    once(
+        headers,
+        &[RANGE, IF_RANGE, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE],
+    )?;
     let if_match = tags(headers, IF_MATCH, Weak::NeverMatches)?;
     if if_match.is_some() {
         if !(Conditions {
@@ -199,6 +213,22 @@ mod tests {
             (vec![(IF_UNMODIFIED_SINCE, at)], Some(Download::Send)),
             (vec![(IF_MODIFIED_SINCE, "yesterday")], Some(Download::Send)),
             (vec![(IF_MATCH, "\"abc")], None),
+            (
+                vec![(IF_MATCH, "\"x\""), (IF_MATCH, "\"abc\"")],
+                Some(Download::Send),
+            ),
+            (
+                vec![(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"abc\"")],
+                Some(Download::NotModified),
+            ),
+            (vec![(IF_MATCH, "*"), (IF_MATCH, "*")], None),
+            (vec![(IF_MODIFIED_SINCE, at), (IF_MODIFIED_SINCE, at)], None),
+            (
+                vec![(IF_UNMODIFIED_SINCE, at), (IF_UNMODIFIED_SINCE, before)],
+                None,
+            ),
+            (vec![(RANGE, "bytes=0-0"), (RANGE, "bytes=0-0")], None),
+            (vec![(IF_RANGE, "\"abc\""), (IF_RANGE, "\"x\"")], None),
         ] {
             assert_eq!(
                 of_download(&headers(&pairs), &file()).ok(),

@@ -84,6 +84,26 @@ impl Failure {
         )
     }
 
+    pub(super) fn headers_too_large(bytes: usize, lines: usize) -> Self {
+        Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "RequestHeadersTooLarge",
+            format!(
+                "a request line with its headers is at most {bytes} bytes and {lines} headers: send fewer or shorter headers"
+            ),
+        )
+    }
+
+    pub(super) fn uri_too_long(bytes: usize) -> Self {
+        Self::new(
+            StatusCode::URI_TOO_LONG,
+            "RequestUriTooLong",
+            format!(
+                "a request line with its headers is at most {bytes} bytes: send shorter parameters"
+            ),
+        )
+    }
+
     pub(super) fn throttled() -> Self {
         Self {
             header: Some((http::header::RETRY_AFTER, "1")),

@@ -7,6 +7,7 @@ mod contexts;
 mod disturb;
 mod envelope;
 mod files;
+mod head;
 mod held;
 mod load;
 mod objects;

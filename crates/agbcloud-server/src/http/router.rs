@@ -10,13 +10,13 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::any;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method};
 
 use super::disturb::disturb;
 use super::envelope::Failure;
 use super::operations::{Call, Operation, operations};
 use super::params::Params;
-use super::{App, RequestId, auth, body, held, objects};
+use super::{App, RequestId, auth, body, head, held, objects};
 use crate::metrics::Metrics;
 use crate::random;
 use crate::signing::{Tenant, url};
@@ -49,7 +49,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(app.clone(), disturb))
-        .layer(middleware::from_fn_with_state(app.clone(), sized))
+        .layer(middleware::from_fn_with_state(app.clone(), head::sized))
         .layer(middleware::from_fn_with_state(app.metrics.clone(), answer))
 }
 
@@ -73,25 +73,6 @@ async fn answer(State(metrics): State<Arc<Metrics>>, mut request: Request, next:
     metrics.answered(operation, response.status(), began.elapsed());
     tracing::info!(operation, %method, status = response.status().as_u16(), request_id = id, "request");
     response
-}
-
-/// Refuses a head that is too large. The connection stops reading at about that size and refuses what is much larger
-/// by itself, so this answers as bare as it does.
-async fn sized(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let headers = request.headers().iter();
-    let size = headers
-        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
-        .sum::<usize>()
-        + request
-            .uri()
-            .path_and_query()
-            .map_or(0, |target| target.as_str().len());
-    if size > app.limits.head_bytes {
-        let mut response = Response::default();
-        *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return response;
-    }
-    next.run(request).await
 }
 
 pub(super) fn operation_of(method: &Method, path: &str) -> &'static str {
@@ -162,9 +143,7 @@ async fn run(
         .get::<Tenant>()
         .cloned()
         .ok_or_else(Failure::unauthorized)?;
-    if parts.method != Method::GET {
-        body::control(&parts.headers, body, &app.limits).await?;
-    }
+    body::control(&parts.headers, body, &app.limits).await?;
     let params = Params::parse(operation, parts.uri.query().unwrap_or_default())?;
     (operation.run)(Call {
         app,

@@ -36,8 +36,13 @@ impl ObjectFailure {
         no_such_key: NOT_FOUND, "NoSuchKey", "There is no such file: it was deleted since, or never uploaded";
         missing_length: LENGTH_REQUIRED, "MissingContentLength", "Send the header Content-Length: a chunked upload is not accepted";
         too_large: PAYLOAD_TOO_LARGE, "EntityTooLarge", "The file is larger than this service accepts";
-        invalid_digest: BAD_REQUEST, "InvalidDigest", "Content-MD5 has to be the base64 of 16 bytes";
-        bad_digest: BAD_REQUEST, "BadDigest", "The content does not have the MD5 of the header Content-MD5: upload it again";
+        headers_too_large: REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestHeadersTooLarge", "The headers are more or longer than this service accepts: send the URL with no headers but those that are needed";
+        uri_too_long: URI_TOO_LONG, "RequestUriTooLong", "The URL is longer than this service accepts: use it unchanged";
+        invalid_digest: BAD_REQUEST, "InvalidDigest", "A checksum in a header is malformed: Content-MD5 and x-amz-checksum-sha256 are base64, x-amz-content-sha256 hexadecimal, x-oss-hash-crc64ecma decimal";
+        bad_digest: BAD_REQUEST, "BadDigest", "The content does not have the checksum that a header gives: upload it again";
+        content_sha256: BAD_REQUEST, "XAmzContentSHA256Mismatch", "The content does not have the SHA-256 of the header x-amz-content-sha256: upload it again";
+        other_checksum: NOT_IMPLEMENTED, "NotImplemented", "The headers name a checksum that this service does not compute: send Content-MD5, x-amz-checksum-sha256 or none";
+        repeated_header: BAD_REQUEST, "InvalidArgument", "A header that can have one value was sent twice: send it once";
         incomplete: BAD_REQUEST, "IncompleteBody", "The body ended before its Content-Length: upload it again";
         timeout: REQUEST_TIMEOUT, "RequestTimeout", "The body did not arrive in time: upload it again";
         precondition: PRECONDITION_FAILED, "PreconditionFailed", "The file is not as If-Match or If-None-Match demands: look at it again";
@@ -57,6 +62,11 @@ impl ObjectFailure {
             message: "The range begins after the end of the file",
             size: Some(size),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn code(&self) -> &'static str {
+        self.code
     }
 
     pub(super) fn into_response(self, request_id: &str) -> Response {

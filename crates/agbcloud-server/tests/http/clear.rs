@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use agbcloud_server::Server;
 use rusqlite::{Connection, OpenFlags};
+use tokio::io::AsyncWriteExt;
 
 use crate::client::{Client, start_in, start_with, xml_code};
 use crate::objects::{blobs, large, wait_for};
+use crate::raw;
 
 async fn slow() -> (Server, Client) {
     start_with(Server::builder().clear_delay(Duration::from_millis(300))).await
@@ -120,6 +122,39 @@ async fn nothing_is_left_on_the_disk() {
         .await;
     client.upload(&kept, "/d0/3-small", "overwritten").await;
     assert_eq!(contents(folder.path()), 19);
+}
+
+#[tokio::test]
+async fn an_upload_under_way_keeps_its_bytes_whatever_is_collected_meanwhile() {
+    const PIECE: usize = 1_500_000;
+    let folder = tempfile::tempdir().unwrap();
+    let (server, client) = start_in(folder.path()).await;
+    let (kept, cleared) = (client.create("a").await, client.create("b").await);
+    for number in 0..10 {
+        client
+            .upload(&cleared, &format!("/{number}"), large(b'x'))
+            .await;
+    }
+    client.upload(&kept, "/f", large(b'x')).await;
+    client.upload(&kept, "/g", large(b'x')).await;
+    let url = client.upload_url(&kept, "/f").await;
+    let mut upload = raw::begin_upload(server.local_addr(), &url, 2 * PIECE).await;
+    upload.write_all(&[b'n'; PIECE]).await.unwrap();
+    wait_for(|| blobs(folder.path()) == 13).await;
+    // Everything that starts a collection: no row names the content that comes in.
+    client.ok("ClearContext", &[("id", &cleared)]).await;
+    client.upload(&kept, "/g", large(b'y')).await;
+    let file = [("contextId", &*kept), ("filePath", "/f")];
+    client.ok("DeleteContextFile", &file).await;
+    client.wait_available(&cleared).await;
+    wait_for(|| blobs(folder.path()) == 2).await;
+    upload.write_all(&[b'n'; PIECE]).await.unwrap();
+    assert_eq!(raw::read(&mut upload).await.0, 200);
+    client.upload(&kept, "/g", large(b'z')).await;
+    wait_for(|| blobs(folder.path()) == 2).await;
+    assert!(client.download(&kept, "/f").await == vec![b'n'; 2 * PIECE]);
+    assert_eq!(client.download(&kept, "/g").await, large(b'z'));
+    server.shutdown().await;
 }
 
 /// How many small contents are in the database.

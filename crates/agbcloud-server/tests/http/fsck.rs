@@ -143,6 +143,52 @@ async fn what_can_be_told_from_the_rest_is_repaired() {
 }
 
 #[tokio::test]
+async fn entries_in_what_is_no_folder_are_told_once_with_their_number() {
+    for (parent, count) in [("/a//b", 3), ("/a/", 1), ("nowhere", 2), ("/a/../b", 601)] {
+        let store = Store::new().await;
+        store.sql(&format!(
+            "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+             INSERT INTO entries (tree, parent, name, folder, id, created, modified)
+             SELECT tree, '{parent}', 'x' || n, 0, 'file-x' || n, 0, 0
+             FROM entries, n WHERE name = 'small' AND parent = '/'"
+        ));
+        for mode in [FsckMode::Check, FsckMode::Repair, FsckMode::Repair] {
+            let mut found = store.check(mode).findings;
+            found.retain(|finding| finding.kind == FindingKind::LostTree);
+            let [finding] = &*found else {
+                panic!("{parent}: {found:?}");
+            };
+            assert_eq!(finding.path.as_deref(), Some(parent));
+            let told = format!("{count} entries");
+            assert!(
+                finding.detail.contains(&told) && !finding.repaired,
+                "{finding:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_root_folder_that_is_missing_is_made_anew_in_one_repair() {
+    let store = Store::new().await;
+    store.sql("DELETE FROM entries WHERE parent = ''");
+    let root = || (FindingKind::MissingFolder, "/".to_owned());
+    for mode in [FsckMode::Check, FsckMode::Repair] {
+        assert_eq!(store.found(mode), [root(), root()]);
+    }
+    let report = store.check(FsckMode::Repair);
+    assert!(report.is_clean(), "{report:?}");
+    store.assert_whole().await;
+    // The one without files takes them again.
+    let (server, client) = start_in(store.path()).await;
+    let empty = client.create("empty").await;
+    client.upload(&empty, "/f", "new").await;
+    assert_eq!(client.list(&empty, "/").await.1, 1);
+    server.shutdown().await;
+    assert!(store.check(FsckMode::Check).is_clean());
+}
+
+#[tokio::test]
 async fn nothing_is_deleted_that_no_file_names_while_there_is_other_damage() {
     let damages = [
         "PRAGMA foreign_keys = 0; DELETE FROM entries WHERE blob IS NOT NULL; UPDATE contexts SET tree = 99 WHERE name = 'c'",

@@ -197,37 +197,45 @@ async fn what_is_no_request_is_a_400_and_hurts_nobody() {
 }
 
 #[tokio::test]
-async fn heads_over_the_limit_are_refused_and_those_below_are_not() {
+async fn heads_over_the_limit_are_refused_with_a_code_and_those_below_are_not() {
     let (server, client) = start().await;
-    let with_header = |size: usize| {
-        format!(
-            "GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nx: {}\r\n\r\n",
-            "a".repeat(size)
-        )
+    let send = async |target: String, headers: String| {
+        let head =
+            format!("GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n{headers}\r\n");
+        raw::exchange(&server, head.as_bytes()).await
     };
-    assert_eq!(
-        raw::exchange(&server, with_header(60_000).as_bytes())
-            .await
-            .0,
-        200
-    );
-    assert_eq!(
-        raw::exchange(&server, with_header(70_000).as_bytes())
-            .await
-            .0,
-        431
-    );
-    let many = format!(
-        "GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\n{}\r\n",
-        "x: a\r\n".repeat(200)
-    );
-    assert_eq!(raw::exchange(&server, many.as_bytes()).await.0, 431);
-    let target = format!(
-        "GET /sdk/{} HTTP/1.1\r\nhost: x\r\n\r\n",
-        "a".repeat(66_000)
-    );
-    let (status, _) = raw::exchange(&server, target.as_bytes()).await;
-    assert!([414, 431].contains(&status), "{status}");
+    let long = |size: usize| format!("x: {}\r\n", "a".repeat(size));
+    let many = |count: usize| "x: a\r\n".repeat(count);
+    let target = |start: &str, size: usize| format!("{start}{}", "a".repeat(size));
+    let control = || "/sdk/ListContexts".to_owned();
+    assert_eq!(send(control(), long(60_000)).await.0, 200);
+    assert_eq!(send(control(), many(98)).await.0, 200);
+    let (headers, uri) = ((431, "RequestHeadersTooLarge"), (414, "RequestUriTooLong"));
+    for (start, rest, (status, code)) in [
+        ("", long(70_000), headers),
+        ("", many(200), headers),
+        ("a", long(30_000), uri),
+    ] {
+        let size = 40_000 * start.len();
+        for (target, code) in [
+            (
+                target("/sdk/ListContexts?", size),
+                format!("\"code\":\"{code}\""),
+            ),
+            (target("/objects/v1/", size), format!("<Code>{code}</Code>")),
+        ] {
+            let (found, text) = send(target, rest.clone()).await;
+            assert_eq!(found, status, "{text}");
+            assert!(text.contains(&code), "{text}");
+            let (_, after) = text.split_once("x-request-id: ").unwrap();
+            let id = after.split_once("\r\n").unwrap().0;
+            assert!(!id.is_empty() && after.matches(id).count() == 2, "{text}");
+        }
+    }
+    // The parser itself gives up here, and says no more than the status.
+    assert_eq!(send(control(), long(200_000)).await.0, 431);
+    assert_eq!(send(control(), many(600)).await.0, 431);
+    assert_eq!(send(target("/sdk/", 66_000), String::new()).await.0, 414);
     client.create("c").await;
 }
 

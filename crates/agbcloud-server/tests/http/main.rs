@@ -8,6 +8,8 @@ mod access;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod checksums;
+#[cfg(test)]
 mod clear;
 #[cfg(test)]
 mod client;

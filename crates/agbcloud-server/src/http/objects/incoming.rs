@@ -50,9 +50,9 @@ impl Incoming {
         self.hasher.size()
     }
 
-    /// MD5 of the bytes so far.
-    pub(super) fn md5_so_far(&self) -> [u8; 16] {
-        self.hasher.md5_so_far()
+    /// The sums of the bytes so far.
+    pub(super) fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
     /// Makes a large content durable. It must not be cancelled: whoever drops this may leave a blob until the

@@ -1,5 +1,6 @@
 //! The object leg: the bytes of files, through presigned URLs.
 
+mod digests;
 mod download;
 mod incoming;
 mod upload;

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONTENT_ENCODING, CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_RANGE, IF_UNMODIFIED_SINCE,
     TRANSFER_ENCODING,
@@ -14,13 +12,13 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 use super::CRC64;
+use super::digests::Digests;
 use super::incoming::Incoming;
 use crate::crash;
 use crate::http::body::{self, Broken};
 use crate::http::xml::ObjectFailure;
 use crate::http::{App, conditions};
 use crate::metadata::{Conditions, Content, FileKey, SMALL, StoreError};
-use crate::signing::same;
 use crate::sums::Sums;
 
 pub(super) async fn put(
@@ -30,7 +28,7 @@ pub(super) async fn put(
     body: &mut Body,
 ) -> Result<Response, ObjectFailure> {
     let length = check_headers(headers, app.limits.object_bytes)?;
-    let digest = content_md5(headers)?;
+    let digests = Digests::of(headers)?;
     let conditions = conditions::of_upload(headers)?;
     // Before the bytes come: whoever can't succeed learns it now. What counts is the check in the transaction.
     let etag = match app.metadata.file(&key).await {
@@ -47,7 +45,7 @@ pub(super) async fn put(
     }
     crash::point("upload-before-first-byte");
     let mut upload = Incoming::begin(&app.blobs, length)?;
-    if let Err(failure) = receive(&app, &mut upload, body, length, digest).await {
+    if let Err(failure) = receive(&app, &mut upload, body, length, &digests).await {
         upload.abort().await;
         return Err(failure);
     }
@@ -80,11 +78,7 @@ fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectFailure> {
     let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| {
         !value.as_bytes().is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity")
     });
-    let streamed = headers
-        .get("x-amz-content-sha256")
-        .is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
     if encoded
-        || streamed
         || changes_meaning
             .iter()
             .any(|name| headers.contains_key(*name))
@@ -103,26 +97,13 @@ fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectFailure> {
     }
 }
 
-fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, ObjectFailure> {
-    let Some(value) = headers.get("content-md5") else {
-        return Ok(None);
-    };
-    let digest = STANDARD
-        .decode(value.as_bytes())
-        .map_err(|_| ObjectFailure::invalid_digest())?;
-    digest
-        .try_into()
-        .map(Some)
-        .map_err(|_| ObjectFailure::invalid_digest())
-}
-
 /// Takes the body in, and checks that it is what was announced.
 async fn receive(
     app: &App,
     upload: &mut Incoming,
     body: &mut Body,
     length: u64,
-    digest: Option<[u8; 16]>,
+    digests: &Digests,
 ) -> Result<(), ObjectFailure> {
     let mut pace = body::pace(&app.limits);
     while let Some(bytes) = body::next(body, &mut pace)
@@ -141,10 +122,7 @@ async fn receive(
     if upload.size() != length {
         return Err(ObjectFailure::incomplete());
     }
-    match digest {
-        Some(digest) if !same(&digest, &upload.md5_so_far()) => Err(ObjectFailure::bad_digest()),
-        _ => Ok(()),
-    }
+    digests.check(upload.hasher())
 }
 
 /// Makes the bytes durable and then the file. What is returned an uploader can hold against what it sent.

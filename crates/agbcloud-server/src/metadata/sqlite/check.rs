@@ -1,5 +1,7 @@
 //! The statements of a check: what the rows say about each other, and the repair of what can be told from the rest.
 
+mod folders;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,14 +12,10 @@ use super::schema::{self, Unusable};
 use super::{BUSY, clear, content, marks, quota};
 use crate::fsck::{Finding, FindingKind, FsckReport};
 use crate::metadata::{Content, StoreError};
-use crate::names::FolderPath;
-use crate::random::alphanumeric;
 
 /// The path of a folder, from its row.
 const PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' THEN '/' || f.name
      ELSE f.parent || '/' || f.name END";
-/// How deep folders can be in each other, and so how often a repair can make another one needed.
-const MAX_DEPTH: usize = 600;
 
 /// Why a check did not come to its end.
 #[derive(Debug)]
@@ -171,8 +169,7 @@ impl Rows<'_> {
                 .push(Finding::new(FindingKind::LostTree, detail));
         }
         let mut bad = self.db.prepare(
-            "SELECT id FROM contexts WHERE tree NOT IN (SELECT pk FROM trees WHERE doomed = 0)
-             OR NOT EXISTS (SELECT 1 FROM entries WHERE tree = contexts.tree AND parent = '' AND name = '')",
+            "SELECT id FROM contexts WHERE tree NOT IN (SELECT pk FROM trees WHERE doomed = 0)",
         )?;
         for id in bad.query_map([], |row| row.get(0))? {
             let finding = Finding::new(FindingKind::LostTree, "it has no place for files");
@@ -229,107 +226,6 @@ impl Rows<'_> {
                 context: Some(wrong.context),
                 ..finding.repaired(self.repair)
             });
-        }
-        Ok(())
-    }
-
-    /// Folders are there when something is in them, and know how much.
-    pub(crate) fn folders(&self, report: &mut FsckReport) -> Result<(), Trouble> {
-        for _ in 0..MAX_DEPTH {
-            let before = report.findings.len();
-            self.missing_folders(report)?;
-            self.folder_counts(report)?;
-            // A folder that came or went changes the one that it is in.
-            if !self.repair || report.findings.len() == before {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn missing_folders(&self, report: &mut FsckReport) -> Result<(), Trouble> {
-        let mut used = self.db.prepare(
-            "SELECT contexts.id, entries.tree, parent, count(*) FROM entries
-             JOIN contexts ON contexts.tree = entries.tree
-             WHERE parent <> '' GROUP BY entries.tree, parent",
-        )?;
-        let mut exists = self.db.prepare(
-            "SELECT EXISTS (SELECT 1 FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1)",
-        )?;
-        let mut missing = Vec::new();
-        let mut rows = used.query([])?;
-        while let Some(row) = rows.next()? {
-            let path: String = row.get(2)?;
-            let Some(folder) = FolderPath::parse(&path) else {
-                let finding = Finding::new(FindingKind::LostTree, "this is no path of a folder");
-                report.findings.push(finding.at(row.get(0)?, path));
-                continue;
-            };
-            let tree: i64 = row.get(1)?;
-            let (parent, name) = folder.place();
-            if !exists.query_row(params![tree, parent, name], |row| row.get(0))? {
-                missing.push((row.get(0)?, tree, folder, row.get::<_, i64>(3)?));
-            }
-        }
-        for (context, tree, folder, count) in missing {
-            if self.repair {
-                let (parent, name) = folder.place();
-                let id = format!("folder-{}", alphanumeric(20).map_err(StoreError::from)?);
-                self.db.execute(
-                    "INSERT INTO entries (tree, parent, name, folder, id, created, modified, child_count)
-                     SELECT ?1, ?2, ?3, 1, ?4, min(created), max(modified), ?5
-                     FROM entries WHERE tree = ?1 AND parent = ?6",
-                    params![tree, parent, name, id, count, folder.as_str()],
-                )?;
-            }
-            let finding = Finding::new(FindingKind::MissingFolder, "the folder is not listed");
-            report
-                .findings
-                .push(finding.at(context, folder.as_str()).repaired(self.repair));
-        }
-        Ok(())
-    }
-
-    fn folder_counts(&self, report: &mut FsckReport) -> Result<(), Trouble> {
-        let mut wrong = self.db.prepare(&format!(
-            "SELECT contexts.id, f.tree, f.parent, f.name, {PATH}, child_count,
-                    (SELECT count(*) FROM entries c WHERE c.tree = f.tree AND c.parent = {PATH}) AS found
-             FROM entries f JOIN contexts ON contexts.tree = f.tree
-             WHERE folder = 1 AND (child_count <> found OR (found = 0 AND f.parent <> ''))"
-        ))?;
-        let wrong = wrong
-            .query_map([], |row| {
-                Ok((
-                    (row.get(0)?, row.get(4)?),
-                    (row.get(1)?, row.get(2)?, row.get(3)?),
-                    (row.get(5)?, row.get(6)?),
-                ))
-            })?
-            .collect::<rusqlite::Result<Vec<WrongCount>>>()?;
-        for ((context, path), (tree, parent, name), (told, found)) in wrong {
-            let empty = found == 0 && !parent.is_empty();
-            let place = params![tree, parent, name];
-            if self.repair && empty {
-                self.db.execute(
-                    "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
-                    place,
-                )?;
-            } else if self.repair {
-                self.db.execute(
-                    "UPDATE entries SET child_count = ?4
-                     WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
-                    params![tree, parent, name, found],
-                )?;
-            }
-            let finding = if empty {
-                Finding::new(FindingKind::EmptyFolder, "the folder has no entries")
-            } else {
-                let detail = format!("the folder has {found} entries, and is told to have {told}");
-                Finding::new(FindingKind::WrongChildCount, detail)
-            };
-            report
-                .findings
-                .push(finding.at(context, path).repaired(self.repair));
         }
         Ok(())
     }
@@ -462,9 +358,6 @@ impl Rows<'_> {
         Ok(clear::unknown_blobs(&self.db, blobs)?)
     }
 }
-
-/// Context and path; tree, parent and name; the count that is told and the one that is found.
-type WrongCount = ((Option<String>, String), (i64, String, String), (i64, i64));
 
 fn join(parent: &str, name: &str) -> String {
     format!("{}/{name}", parent.trim_end_matches('/'))

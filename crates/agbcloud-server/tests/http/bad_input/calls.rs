@@ -155,6 +155,8 @@ async fn bodies() {
         b"{".to_vec(),
         b"{} x".to_vec(),
         b"\xff".to_vec(),
+        b"\"\xff\"".to_vec(),
+        b"{\"a\": \"\xed\xa0\x80\"}".to_vec(),
         b"a=b".to_vec(),
         b" ".to_vec(),
         b"[".repeat(60_000),
@@ -191,6 +193,36 @@ async fn bodies() {
 }
 
 #[tokio::test]
+async fn a_body_is_held_to_the_same_whatever_the_method() {
+    let (server, client) = start().await;
+    let send = async |method: Method, body: Vec<u8>| {
+        let request = client.request(&method, "/sdk/ListContexts");
+        client
+            .send(request.bearer_auth(&client.key).body(body))
+            .await
+    };
+    for good in [&b""[..], b"{}"] {
+        assert_eq!(send(Method::GET, good.to_vec()).await.status, 200);
+    }
+    for bad in [&b"{"[..], b"\"\xff\""] {
+        let answer = send(Method::GET, bad.to_vec()).await;
+        answer.assert_failure(400, "InvalidParameter.Body", "not JSON");
+    }
+    let large = send(Method::GET, vec![b' '; 64 * 1024 + 1]).await;
+    large.assert_failure(413, "RequestTooLarge", "one byte too many");
+    let other = send(Method::DELETE, vec![b' '; 64 * 1024 + 1]).await;
+    other.assert_failure(405, "InvalidMethod", "no such method");
+    // Whatever is announced, the refusal does not wait for it.
+    for (method, status) in [("GET", 413), ("HEAD", 405), ("DELETE", 405)] {
+        let head = format!(
+            "{method} /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: 9999999999\r\n\r\n"
+        );
+        let (found, text) = raw::exchange(&server, head.as_bytes()).await;
+        assert_eq!(found, status, "{method}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn malformed_http() {
     let (server, client) = start().await;
     for request in [
@@ -215,4 +247,33 @@ async fn malformed_http() {
         assert!((400..500).contains(&status), "{}: {text}", &request[..40]);
     }
     client.create("still alive").await;
+}
+
+#[tokio::test]
+async fn no_length_is_too_large_to_be_refused() {
+    let (server, client) = start().await;
+    let id = client.create("c").await;
+    let url = client.upload_url(&id, "/f").await;
+    let upload = format!("PUT {} HTTP/1.1\r\nhost: x\r\n", raw::target(&url));
+    let call = format!(
+        "POST /sdk/ClearContext?id={id} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n",
+        client.key
+    );
+    for (head, code) in [(upload, "EntityTooLarge"), (call, "RequestTooLarge")] {
+        // The parser has uses of its own for the last two numbers, and says nothing but the status of what it refuses.
+        for (length, status) in [
+            (i64::MAX as u128, 413),
+            (u128::from(u64::MAX) - 2, 413),
+            (u128::from(u64::MAX) - 1, 431),
+            (u128::from(u64::MAX), 431),
+            (u128::from(u64::MAX) + 1, 400),
+        ] {
+            let request = format!("{head}content-length: {length}\r\n\r\n");
+            let (found, text) = raw::exchange(&server, request.as_bytes()).await;
+            assert_eq!(found, status, "{length}: {text}");
+            assert_eq!(text.contains(code), status == 413, "{length}: {text}");
+        }
+    }
+    assert_eq!(client.list(&id, "/").await.1, 0);
+    assert_eq!(client.state(&id).await, "available");
 }
