@@ -354,7 +354,7 @@ async fn bodies_are_small_and_json_or_absent() {
 fn the_sdk_refuses_before_the_wire_what_it_can_know() {
     let refused: Vec<Error> = vec![
         ContextId::new("").unwrap_err(),
-        ContextId::new("x".repeat(129)).unwrap_err(),
+        ContextId::new("x".repeat(1025)).unwrap_err(),
         ContextName::new("  ").unwrap_err(),
         ContextName::new("x".repeat(256)).unwrap_err(),
         ContextName::new("a\u{1}").unwrap_err(),

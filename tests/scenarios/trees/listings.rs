@@ -28,7 +28,10 @@ pub(super) fn page(entries: &[Value], count: usize) -> Value {
 #[tokio::test]
 async fn a_local_file_is_deleted_only_after_a_second_look() {
     let here = tempfile::tempdir().unwrap();
-    write(here.path(), &[("a", "a"), ("new", "new"), ("gone", "gone")]);
+    write(
+        here.path(),
+        &[("a", "another length"), ("new", "new"), ("gone", "gone")],
+    );
     let pages = [
         page(&[entry("/a")], 1),
         page(&[entry("/a"), entry("/new")], 2),
@@ -67,7 +70,7 @@ impl ContextApi for InFront {
 #[tokio::test]
 async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone() {
     let here = tempfile::tempdir().unwrap();
-    write(here.path(), &[("a", "1"), ("gone", "gone")]);
+    write(here.path(), &[("a", "another length"), ("gone", "gone")]);
     for (step, deletions) in [
         (Step::status(404), 0),
         (Step::status(404).body("<html>no such page"), 0),
@@ -147,7 +150,10 @@ async fn what_differs_moves_while_the_rest_is_listed() {
 #[tokio::test]
 async fn a_new_file_is_sent_when_the_listing_has_not_shown_it() {
     let here = tempfile::tempdir().unwrap();
-    write(here.path(), &[("a", "1"), ("deep/new", "2"), ("new", "2")]);
+    write(
+        here.path(),
+        &[("a", "another length"), ("deep/new", "2"), ("new", "2")],
+    );
     let script = Script::new([Step::json(page(&[entry("/a")], 1))]);
     let plan = files(script).upload_dir(here.path(), "/").plan().await;
     let mut changes: Vec<_> = plan

@@ -374,7 +374,8 @@ async fn links_are_left_out_followed_or_refused_and_never_written_through() {
         .await
         .unwrap();
     let report = files.download_dir("/follow", here.path()).await.unwrap();
-    assert_eq!(report.failed, 2, "{report:?}");
+    // The other one behind it is the same.
+    assert_eq!(report.failed, 1, "{report:?}");
     assert_eq!(
         tree(outside.path()),
         Tree::from([("b".to_owned(), b"b".to_vec())])

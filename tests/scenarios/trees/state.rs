@@ -85,7 +85,30 @@ async fn a_fresh_checkout_moves_nothing_either_way() {
     }
     touch(pair.here.path());
     let forgetful = pair.files.upload_dir(pair.here.path(), "/data");
-    assert_eq!(forgetful.await.unwrap().transferred, 2);
+    let report = forgetful.await.unwrap();
+    assert_eq!((report.transferred, report.unchanged), (0, 2));
+}
+
+/// A file that is copied with its time, or moved, is older than what was sent of the one before.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_older_file_in_the_place_of_one_that_was_sent_is_sent_without_a_state_too() {
+    // With the clock of this machine on both sides.
+    let world = crate::support::World::new().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a.txt", "first")]);
+    let upload = || files.upload_dir(here.path(), "/data");
+    assert_eq!(upload().await.unwrap().transferred, 1);
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    write(here.path(), &[("a.txt", "other")]);
+    let path = here.path().join("a.txt");
+    let file = std::fs::File::options().append(true).open(path).unwrap();
+    let earlier = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    file.set_modified(earlier).unwrap();
+    assert_eq!(upload().await.unwrap().transferred, 1);
+    assert_eq!(files.read("/data/a.txt").await.unwrap(), "other");
+    assert_eq!(upload().await.unwrap().transferred, 0);
 }
 
 #[tokio::test]

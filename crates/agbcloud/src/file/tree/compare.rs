@@ -24,11 +24,11 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compare {
-    /// The same size, and times that fit: a file that was sent is not older than the local one, and a file that was
-    /// fetched has the time of the remote one, which it was given (to a second where the file system keeps no more). A local
-    /// file that was changed is fetched again, whichever is newer. It costs nothing, and takes the clocks of both sides
-    /// to agree. A change that leaves the size and comes within the unit of time (a second, as a rule) in which the file
-    /// was sent is not seen. Where the times do not fit, what is [remembered](crate::SyncDir::state) of the content decides.
+    /// The same size, and times that fit: a remote file that was sent is not older than the local one was touched, and a
+    /// file that was fetched has the time of the remote one, which it was given (to a second where the file system keeps no
+    /// more). It costs nothing, and takes the clocks of both sides to agree. A change that leaves the size and comes within
+    /// the unit of time (a second, as a rule) in which the file was sent is not seen. Where the times do not fit, what is
+    /// [remembered](crate::SyncDir::state) of the content decides, or else the [checksum](Self::Checksum).
     #[default]
     SizeAndTime,
     /// The same size and the same checksum: a request for each file of the same size, and the local one is read. Where
@@ -41,6 +41,8 @@ pub(super) struct Pair<'a> {
     pub(super) local: &'a Path,
     pub(super) remote: &'a RemotePath,
     pub(super) here: Facts,
+    /// When the local file was last touched in any way, where that counts and is known.
+    pub(super) touched: Option<SystemTime>,
     pub(super) there: Facts,
 }
 
@@ -221,24 +223,40 @@ impl Setup {
             return Ok(false);
         }
         match self.compare {
-            Compare::SizeAndTime => Ok(self.fits(here.modified, there.modified)),
+            Compare::SizeAndTime if self.fits(pair) => Ok(true),
             // There is nothing to ask for.
-            Compare::Checksum if here.size == Some(0) => Ok(true),
-            Compare::Checksum => match self.files.told(pair.remote).await? {
-                Some(told) => Ok(sums_if_same(pair.local, &told).await?.is_some()),
-                // Listed, and gone since.
-                None => Ok(false),
-            },
+            _ if here.size == Some(0) => Ok(true),
+            _ => self.has_same_content(pair).await,
         }
+    }
+
+    async fn has_same_content(&self, pair: &Pair<'_>) -> Result<bool> {
+        let Some(told) = self.files.told(pair.remote).await? else {
+            // Listed, and gone since.
+            return Ok(false);
+        };
+        let Some(sums) = sums_if_same(pair.local, &told).await? else {
+            return Ok(false);
+        };
+        let now = Known {
+            crc64: sums.crc64(),
+            etag: etag_number(told.etag()),
+            here: pair.here,
+            there: pair.there,
+        };
+        self.remember(pair.remote, Some(now))?;
+        Ok(true)
     }
 
     /// Whether the times are those of a copy: a file that was sent became a remote one later than it was written, and one
     /// that was fetched was given the time of the remote one.
-    fn fits(&self, here: Option<SystemTime>, there: Option<SystemTime>) -> bool {
-        match (here, there, self.direction) {
+    fn fits(&self, pair: &Pair<'_>) -> bool {
+        match (pair.here.modified, pair.there.modified, self.direction) {
             (Some(here), Some(there), Direction::Up) => {
-                // A time of the service may be cut to seconds.
-                there + SECOND > here
+                // Another file that was put in its place may have an older time. A time of the service may be cut to
+                // seconds.
+                let touched = pair.touched.map_or(here, |touched| touched.max(here));
+                there + SECOND > touched
             }
             (Some(here), Some(there), Direction::Down) => {
                 let cut = there.duration_since(here);

@@ -118,6 +118,7 @@ async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decisi
                 local: &file.local,
                 remote: &file.remote,
                 here,
+                touched: None,
                 there: file.there,
             };
             setup.verdict(&pair).await
@@ -147,7 +148,10 @@ async fn delete_local(setup: &Setup, mut seen: Seen, decided: &Decisions) -> Res
     while let Some(batch) = found.recv().await {
         let mut extraneous = Vec::new();
         for found in batch {
-            let Found::File { relative, facts } = found else {
+            let Found::File {
+                relative, facts, ..
+            } = found
+            else {
                 continue;
             };
             let Ok(path) = names::relative(&relative) else {

@@ -4,13 +4,17 @@ use std::{
     fs::Metadata,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use ignore::{DirEntry, WalkBuilder};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{Symlinks, filter::Filter, index::Facts};
-use crate::{Error, ErrorKind, file::local::is_part};
+use crate::{
+    Error, ErrorKind,
+    file::local::{is_part, touched},
+};
 
 /// Entries that are handed over at a time.
 const BATCH: usize = 256;
@@ -21,14 +25,13 @@ pub(super) enum Found {
     File {
         relative: PathBuf,
         facts: Facts,
+        /// When it was last touched in any way.
+        touched: Option<SystemTime>,
     },
     /// Something that is neither sent nor an error.
     Skipped,
     /// Something that should be sent and can't be looked at.
-    Failed {
-        relative: PathBuf,
-        error: Error,
-    },
+    Failed { relative: PathBuf, error: Error },
 }
 
 /// What decides over what is found.
@@ -110,6 +113,7 @@ fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
         Ok(metadata) => Found::File {
             relative,
             facts: facts(&metadata),
+            touched: touched(&metadata),
         },
         Err(error) => unreadable(root, error),
     })

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use futures_util::{StreamExt, stream};
@@ -66,16 +67,21 @@ struct Sendable {
     local: PathBuf,
     remote: RemotePath,
     here: Facts,
+    touched: Option<SystemTime>,
 }
 
 /// A local file by the name that it has there.
 fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
-    let (path, here) = match found {
+    let (path, here, touched) = match found {
         Found::Skipped => return Err(Decision::Skipped),
         Found::Failed { relative, error } => {
             return Err(Decision::failed(relative.to_string_lossy(), None, error));
         }
-        Found::File { relative, facts } => (relative, facts),
+        Found::File {
+            relative,
+            facts,
+            touched,
+        } => (relative, facts, touched),
     };
     let named = names::relative(&path)
         .and_then(|relative| Ok((names::remote(&setup.remote, &relative)?, relative)));
@@ -85,6 +91,7 @@ fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
             local: setup.local.join(path),
             remote,
             here,
+            touched,
         }),
         Err(error) => {
             let path = path.to_string_lossy();
@@ -193,6 +200,7 @@ async fn decide(setup: &Setup, (file, there): Met) -> Decision {
                 local: &file.local,
                 remote: &file.remote,
                 here: file.here,
+                touched: file.touched,
                 there,
             };
             setup.verdict(&pair).await
