@@ -4,6 +4,7 @@ mod deletions;
 mod killed;
 mod listings;
 mod names;
+mod progress;
 mod state;
 
 use std::{

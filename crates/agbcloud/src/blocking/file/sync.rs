@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    Compare, Conflict, DeleteLimit, FileOutcome, Result, Symlinks, SyncReport, blocking::Driver,
+    Compare, Conflict, DeleteLimit, FileOutcome, Progress, Result, Symlinks, SyncReport,
+    blocking::Driver,
 };
 
 /// A folder of this machine and one of a context that are to be made alike: [`agbcloud::SyncDir`](crate::SyncDir), sent or
@@ -84,6 +85,12 @@ impl SyncDir {
     /// Calls this for each file that was moved, deleted, or failed, on the thread that waits.
     pub fn on_file(self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.on_file(listener))
+    }
+
+    /// Calls this as the bytes of files move, on threads of the runtime: see
+    /// [`SyncDir::on_progress`](crate::SyncDir::on_progress).
+    pub fn on_progress(self, listener: impl Fn(&str, Progress) + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.on_progress(listener))
     }
 
     /// Looks at both sides and does nothing yet.

@@ -46,6 +46,7 @@ pub(super) struct Actor {
 /// What every task needs.
 struct Work {
     setup: Setup,
+    listener: Listener,
     folders: Arc<Folders>,
     group: Arc<Group>,
 }
@@ -59,6 +60,7 @@ impl Actor {
                 folders: Arc::new(Folders::below(setup.local.clone())),
                 group: Group::new(setup.files.agb.time().clone(), setup.durable),
                 setup: setup.clone(),
+                listener: listener.clone(),
             }),
             listener,
             tasks: JoinSet::new(),
@@ -254,7 +256,11 @@ impl Work {
                 // Who puts a link there after the look must not have what it leads to sent.
                 _ => UploadSource::no_link(here.clone()),
             };
-            let error = match setup.files.upload(there.clone(), source).await {
+            let mut upload = setup.files.upload(there.clone(), source);
+            if let Some(listener) = self.listener.of_file(&planned.path) {
+                upload = upload.on_progress(listener);
+            }
+            let error = match upload.await {
                 Ok(sent) => {
                     let content = (sent.crc64, sent.etag.as_deref());
                     setup.remember_moved(&there, sent.bytes, content, looks.modified)?;
@@ -295,7 +301,10 @@ impl Work {
             true => Before::Seen(setup.looked_at),
             false => Before::Nothing,
         };
-        let fetch = setup.files.download(there.clone(), setup.local.join(here));
+        let mut fetch = setup.files.download(there.clone(), setup.local.join(here));
+        if let Some(listener) = self.listener.of_file(&planned.path) {
+            fetch = fetch.on_progress(listener);
+        }
         let fetch = fetch.planned(before, planned.modified).unpublished();
         let Unpublished { done, file } = fetch.await?;
         if let Some(file) = file {

@@ -48,9 +48,44 @@ impl Filter {
 fn matcher(globs: &[String]) -> Result<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
     for glob in globs {
+        check(glob)?;
         builder.add_line(None, glob).map_err(refused)?;
     }
     builder.build().map_err(refused)
+}
+
+/// Git takes what makes no sense for a name that no file has, which would be no help here.
+fn check(glob: &str) -> Result<()> {
+    let message = match glob.trim() {
+        "" => "a glob must not be empty".to_owned(),
+        _ if has_open_class(glob) => {
+            format!(
+                "a glob can't be read: {glob:?} has a [ without its ], write \\[ for the character"
+            )
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::invalid_argument(message))
+}
+
+fn has_open_class(glob: &str) -> bool {
+    let mut rest = glob.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => drop(rest.next()),
+            '[' => {
+                let class = rest.as_str().trim_start_matches(['!', '^']);
+                // A bracket that comes first is one of the class.
+                let first = class.chars().next().map_or(0, char::len_utf8);
+                let Some(end) = class[first..].find(']') else {
+                    return true;
+                };
+                rest = class[first + end + 1..].chars();
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 fn refused(error: ignore::Error) -> Error {
@@ -92,6 +127,12 @@ mod tests {
 
     #[test]
     fn a_glob_that_makes_no_sense_is_refused() {
-        assert!(Filter::new(&["{a".into()], &[]).is_err());
+        for bad in ["{a", "[", "[!]", "a[]b", "", " ", "a/[b/c"] {
+            assert!(Filter::new(&[bad.into()], &[]).is_err(), "{bad:?}");
+            assert!(Filter::new(&[], &[bad.into()]).is_err(), "{bad:?}");
+        }
+        for good in ["[a-c]", "[]]", "[!]a]", r"\[", "a]", "[ab][cd]"] {
+            assert!(Filter::new(&[good.into()], &[]).is_ok(), "{good:?}");
+        }
     }
 }

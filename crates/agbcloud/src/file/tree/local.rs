@@ -102,8 +102,7 @@ fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
     }
     let relative = relative.to_owned();
     if kind.is_symlink() && rules.symlinks == Symlinks::Refuse {
-        let message = format!("{} is a symbolic link", relative.display());
-        let error = Error::new(ErrorKind::LocalFile, message);
+        let error = Error::new(ErrorKind::LocalFile, "it is a symbolic link");
         return Some(Found::Failed { relative, error });
     }
     if !kind.is_file() || is_part(&relative) {
@@ -132,11 +131,19 @@ pub(super) fn facts(metadata: &Metadata) -> Facts {
     }
 }
 
-fn unreadable(root: &Path, error: ignore::Error) -> Found {
-    let relative = match &error {
-        ignore::Error::WithPath { path, .. } => path.strip_prefix(root).ok(),
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::Loop { child, .. } => Some(child),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            path_of(err)
+        }
         _ => None,
-    };
+    }
+}
+
+fn unreadable(root: &Path, error: ignore::Error) -> Found {
+    let relative = path_of(&error).and_then(|path| path.strip_prefix(root).ok());
     Found::Failed {
         relative: relative.unwrap_or(Path::new("")).to_owned(),
         error: Error::new(ErrorKind::LocalFile, error.to_string()).with_source(error),

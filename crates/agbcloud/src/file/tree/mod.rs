@@ -11,6 +11,7 @@ mod folders;
 mod gate;
 mod index;
 mod limit;
+mod listener;
 mod listing;
 mod local;
 mod names;
@@ -20,7 +21,7 @@ mod report;
 mod state;
 mod up;
 
-use std::{fmt, future::IntoFuture, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{future::IntoFuture, path::PathBuf, sync::Arc, time::SystemTime};
 
 use futures_core::future::BoxFuture;
 
@@ -34,13 +35,16 @@ pub use report::{Change, FileFailure, FileOutcome, SyncReport};
 
 use act::Actor;
 use filter::Filter;
+use listener::Listener;
 use local::Rules;
 use state::State;
 
 #[cfg(doc)]
 use super::Download;
 use super::{FileWalk, Files};
-use crate::{Error, ErrorKind, FolderPath, Operation, Result, error::in_operation, trace};
+use crate::{
+    Error, ErrorKind, FolderPath, Operation, Progress, Result, error::in_operation, trace,
+};
 
 /// Files that move at the same time when nothing else is said.
 pub const DEFAULT_FILES_AT_ONCE: usize = 16;
@@ -223,7 +227,32 @@ impl SyncDir {
 
     /// Calls this for each file that was moved, deleted, or failed, in the task that awaits: it should be quick.
     pub fn on_file(mut self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
-        self.listener = Listener(Some(Arc::new(listener)));
+        self.listener.hear_files(listener);
+        self
+    }
+
+    /// Calls this with the path of a file and how far it has come, in the tasks that move files: for each at most twenty
+    /// times a second, and at its end. One that is tried again starts from nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
+    /// let upload = files.upload_dir(folder.path(), "/data");
+    /// upload.on_progress(|path, moved| println!("{path}: {} of {:?}", moved.bytes, moved.total)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_progress(
+        mut self,
+        listener: impl Fn(&str, Progress) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener.hear_bytes(listener);
         self
     }
 
@@ -389,24 +418,4 @@ impl Setup {
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.
 fn machine_time() -> SystemTime {
     SystemTime::now()
-}
-
-type Tell = dyn Fn(&FileOutcome<'_>) + Send + Sync;
-
-/// Whom to tell.
-#[derive(Clone, Default)]
-struct Listener(Option<Arc<Tell>>);
-
-impl Listener {
-    fn tell(&self, outcome: &FileOutcome<'_>) {
-        if let Some(listener) = &self.0 {
-            listener(outcome);
-        }
-    }
-}
-
-impl fmt::Debug for Listener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Listener" } else { "None" })
-    }
 }
