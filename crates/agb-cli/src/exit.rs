@@ -80,6 +80,23 @@ impl Failure {
         }
     }
 
+    /// An error of the SDK, with what was being done.
+    pub(crate) fn while_doing(error: agbcloud::Error, what: &str) -> Self {
+        let failure = Self::from(error);
+        Self {
+            message: format!("can't {what}: {}", failure.message),
+            ..failure
+        }
+    }
+
+    /// An error of the SDK in words of its own.
+    pub(crate) fn about(error: &agbcloud::Error, message: impl Into<String>) -> Self {
+        Self {
+            request_id: error.request_id().map(str::to_owned),
+            ..Self::of(Code::of(error), message)
+        }
+    }
+
     /// What was typed can't be done.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::of(Code::Usage, message)
@@ -96,6 +113,11 @@ impl Failure {
             silent: true,
             ..Self::of(code, "")
         }
+    }
+
+    /// Whether it ends with this code.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.code == code
     }
 
     /// What to do about it.
@@ -120,8 +142,7 @@ impl Error for Failure {
 impl From<agbcloud::Error> for Failure {
     fn from(error: agbcloud::Error) -> Self {
         let code = Code::of(&error);
-        // What a program can call is nothing that can be typed.
-        let message = error.to_string().replace(", or call api_key(…)", "");
+        let message = message(&error);
         let said = error.request_id().filter(|id| !message.contains(*id));
         let (request_id, hint) = (said.map(str::to_owned), hint(&error));
         let failure = match error.source() {
@@ -145,14 +166,38 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for agbcloud::Result<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
-        self.map_err(|error| {
-            let failure = Failure::from(error);
-            Failure {
-                message: format!("can't {}: {}", what(), failure.message),
-                ..failure
-            }
-        })
+        self.map_err(|error| Failure::while_doing(error, &what()))
     }
+}
+
+/// What the SDK says, without what only a program could do about it.
+pub(crate) fn message(error: &agbcloud::Error) -> String {
+    let told = error.message();
+    let (told, _) = told.split_once("; it goes on").unwrap_or((told, ""));
+    let told = told
+        .replace(", or call api_key(…)", "")
+        .replace(": allow overwriting, or choose another name", "");
+    let told = plain(error.code().unwrap_or_default()).map_or(told, str::to_owned);
+    match error.kind() {
+        // Nothing was called: what was attempted says no more than the message does.
+        ErrorKind::Configuration
+        | ErrorKind::InvalidArgument
+        | ErrorKind::LocalFile
+        | ErrorKind::SafetyLimit
+        | ErrorKind::ClearTimeout => told,
+        ErrorKind::Conflict if error.code().is_none() => told,
+        _ => error.to_string().replace(error.message(), &told),
+    }
+}
+
+/// What a code of the service means, where its own words are for programs.
+fn plain(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "InvalidContext.NotFound" => "there is no such context",
+        "InvalidContext.Clearing" => "the context is being cleared",
+        code if code.starts_with("Unauthorized") => "the service does not accept the API key",
+        _ => return None,
+    })
 }
 
 /// What to type next.
@@ -165,7 +210,16 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
             "agb doctor tells where the key comes from, and whether the endpoint is the right one"
         }
         ErrorKind::Connection | ErrorKind::InvalidResponse => "agb doctor looks for what is wrong",
-        ErrorKind::ClearTimeout => "the clear goes on: agb context wait goes on waiting",
+        ErrorKind::ClearTimeout => "the clear goes on: agb context wait NAME goes on waiting",
+        ErrorKind::SafetyLimit if error.message().starts_with("there is not one file") => {
+            "is it the right folder? --max-delete 100% deletes all the same"
+        }
+        ErrorKind::Conflict if error.code() == Some("InvalidContext.Clearing") => {
+            "agb context wait NAME waits until that is over"
+        }
+        ErrorKind::NotFound if error.code() == Some("InvalidContext.NotFound") => {
+            "agb context list shows which there are"
+        }
         ErrorKind::UrlRejected => "is the clock right? agb doctor tells",
         ErrorKind::SafetyLimit => "look with --dry-run; if it is meant, raise --max-delete",
         ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => {
@@ -197,8 +251,14 @@ impl Error for Causes {
 
 /// Says what went wrong and gives the exit code.
 pub(crate) fn report(failure: &Failure) -> ExitCode {
+    tell_failure(failure);
+    ExitCode::from(failure.code as u8)
+}
+
+/// Says what went wrong.
+pub(crate) fn tell_failure(failure: &Failure) {
     if failure.silent {
-        return ExitCode::from(failure.code as u8);
+        return;
     }
     say::error(failure);
     let mut cause = failure.source();
@@ -207,7 +267,6 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
         cause = error.source();
     }
     tell(failure.request_id.as_deref(), failure.hint.as_deref());
-    ExitCode::from(failure.code as u8)
 }
 
 /// What there is to say of an error beside its message.

@@ -1,9 +1,10 @@
 //! How far something has come: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
+    collections::HashMap,
     io::IsTerminal,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -114,7 +115,10 @@ struct Moved {
 struct Counts {
     what: &'static str,
     files: AtomicU64,
+    failed: AtomicU64,
     all_files: u64,
+    /// What has come of the files that are under way.
+    under_way: Mutex<HashMap<String, u64>>,
     bytes: AtomicU64,
     all_bytes: AtomicU64,
 }
@@ -128,7 +132,9 @@ impl Moving {
         let counts = Arc::new(Counts {
             what,
             files: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             all_files: files,
+            under_way: Mutex::default(),
             bytes: AtomicU64::new(0),
             all_bytes: AtomicU64::new(bytes),
         });
@@ -154,12 +160,29 @@ impl Moving {
         }
     }
 
-    /// Another file is over.
-    pub(crate) fn file(&self, bytes: u64) {
+    /// One of many files has come so far.
+    pub(crate) fn part(&self, path: &str, bytes: u64) {
         if let Some(Moved { counts, shown }) = self.0.as_deref() {
-            counts.files.fetch_add(1, Ordering::Relaxed);
-            let bytes = counts.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            shown.bar.set_position(bytes);
+            counts.under_way().insert(path.to_owned(), bytes);
+            shown.bar.set_position(counts.moved());
+        }
+    }
+
+    /// Another of many files is over. One that failed has moved nothing, and nothing of it is left to be moved.
+    pub(crate) fn file(&self, path: &str, bytes: u64, failed: bool) {
+        if let Some(Moved { counts, shown }) = self.0.as_deref() {
+            counts.under_way().remove(path);
+            if failed {
+                counts.failed.fetch_add(1, Ordering::Relaxed);
+                let all = &counts.all_bytes;
+                let less = |all: u64| Some(all.saturating_sub(bytes));
+                let _ = all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+                shown.bar.set_length(all.load(Ordering::Relaxed));
+            } else {
+                counts.files.fetch_add(1, Ordering::Relaxed);
+                counts.bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            shown.bar.set_position(counts.moved());
             shown.bar.set_message(counts.title());
         }
     }
@@ -172,17 +195,31 @@ impl Moving {
 }
 
 impl Counts {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moved(&self) -> u64 {
+        let parts: u64 = self.under_way().values().sum();
+        self.bytes.load(Ordering::Relaxed) + parts
+    }
+
     fn title(&self) -> String {
-        match self.all_files {
+        let done = match self.all_files {
             0 | 1 => self.what.to_owned(),
             all => format!("{} {}/{all}", self.what, self.files.load(Ordering::Relaxed)),
+        };
+        match self.failed.load(Ordering::Relaxed) {
+            0 => done,
+            failed => format!("{done}, {failed} failed"),
         }
     }
 
     fn line(&self) -> String {
-        let [bytes, all] =
-            [&self.bytes, &self.all_bytes].map(|number| number.load(Ordering::Relaxed));
-        let all = match all {
+        let bytes = self.moved();
+        let all = match self.all_bytes.load(Ordering::Relaxed) {
             0 => String::new(),
             all => format!(" of {}", BinaryBytes(all)),
         };

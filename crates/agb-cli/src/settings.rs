@@ -5,9 +5,10 @@ use std::{
     io::Read,
     ops::Deref,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use agbcloud::{Agb, AgbBuilder, LookupByName};
+use agbcloud::{Agb, AgbBuilder, LookupByName, RetryPolicy};
 use clap::Args;
 use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::Deserialize;
@@ -29,6 +30,18 @@ pub(crate) struct Connection {
     /// Read the API key from the first line of stdin
     #[arg(long)]
     pub(crate) api_key_stdin: bool,
+    /// Give up a call after so many seconds, retries included; 180 if not said. One try gets AGB_TIMEOUT_MS milliseconds, or 60000. Transfers have no limit while bytes move
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) call_timeout: Option<Duration>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || "a number of seconds, from 0.001".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(timeout) if timeout >= Duration::from_millis(1) => Ok(timeout),
+        _ => Err(wrong()),
+    }
 }
 
 /// The profile of this name is used when none is named.
@@ -91,6 +104,9 @@ impl Connection {
         let mut builder = Agb::builder();
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint(endpoint);
+        }
+        if let Some(timeout) = self.call_timeout {
+            builder = builder.retry(RetryPolicy::default().deadline(timeout));
         }
         if self.api_key_stdin {
             builder = builder.api_key(key_of_stdin()?);

@@ -1,5 +1,7 @@
 //! `agb cat`, `agb stat` and `agb rm`: files of a context.
 
+use std::path::Path;
+
 use agbcloud::{DownloadTarget, FileEntry, Files};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -7,7 +9,7 @@ use clap_complete::ArgValueCompleter;
 use super::{Run, Session, ask, complete, context::is_missing, find, folder};
 use crate::{
     address::Remote,
-    exit::{Code, Doing, Failure},
+    exit::{self, Code, Doing, Failure},
     output::{
         self, Look, Reader,
         schema::{DoneRow, EntryRow},
@@ -24,11 +26,61 @@ pub(crate) struct CatArguments {
 impl Run for CatArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let agb = session.connect()?;
+        let mut failures = Failures::new(self.addresses.len());
         for address in &self.addresses {
-            let files = find::files(&agb, address).await?;
-            to_stdout(&files, address).await?;
+            let written = async {
+                let files = find::files(&agb, address).await?;
+                to_stdout(&files, address).await
+            };
+            failures.take(written.await)?;
         }
-        Ok(())
+        failures.end()
+    }
+}
+
+/// What failed of several that were named. One that fails does not stop the others, unless they would fail too.
+struct Failures {
+    of: usize,
+    failed: usize,
+}
+
+impl Failures {
+    fn new(of: usize) -> Self {
+        Self { of, failed: 0 }
+    }
+
+    fn take(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
+        let for_one = [Code::NotFound, Code::Usage, Code::Conflict, Code::Partial];
+        match result {
+            Err(failure) if self.of > 1 && for_one.iter().any(|code| failure.is(*code)) => {
+                exit::tell_failure(&failure);
+                self.failed += 1;
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        match self.failed {
+            0 => Ok(()),
+            failed => Err(Failure::of(
+                Code::Partial,
+                format!("{failed} of {} failed", self.of),
+            )),
+        }
+    }
+}
+
+/// A path of this machine that can't be read.
+pub(super) fn no_such(local: &Path, error: &std::io::Error) -> Failure {
+    let local = local.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::of(
+            Code::NotFound,
+            format!("there is no {local} on this machine"),
+        ),
+        _ => Failure::new(format!("can't look at {local}: {error}")),
     }
 }
 
@@ -41,6 +93,7 @@ pub(super) async fn to_stdout(files: &Files, address: &Remote) -> Result<(), Fai
         Err(error) if is_missing(&error) && has_anything(files, address).await => {
             Err(is_folder(address, "ls"))
         }
+        Err(error) if is_missing_file(&error) => Err(missing(address, &error)),
         written => written.map(|_| ()).doing(|| format!("read {address}")),
     }
 }
@@ -79,16 +132,22 @@ pub(super) async fn entry(files: &Files, address: &Remote) -> Result<FileEntry, 
         return Err(failure.hint(format!("agb context get '{}'", address.context)));
     }
     match files.stat(address.bare()).await {
-        Err(error) if is_missing(&error) => {
-            let folder = address
-                .bare()
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
-            let failure = Failure::of(Code::NotFound, format!("there is no {address}"));
-            Err(failure.hint(format!("agb ls '{}'", address.at(&format!("{folder}/")))))
-        }
+        Err(error) if is_missing_file(&error) => Err(missing(address, &error)),
         entry => entry.doing(|| format!("look for {address}")),
     }
+}
+
+/// Whether it is the file that is not there, and not its context.
+pub(super) fn is_missing_file(error: &agbcloud::Error) -> bool {
+    let of_context = |code: &str| code.starts_with("InvalidContext");
+    is_missing(error) && !error.code().is_some_and(of_context)
+}
+
+/// There is neither a file nor a folder of this name.
+pub(super) fn missing(address: &Remote, error: &agbcloud::Error) -> Failure {
+    let (folder, _) = address.bare().rsplit_once('/').unwrap_or_default();
+    let failure = Failure::about(error, format!("there is no {address}"));
+    failure.hint(format!("agb ls '{}'", address.at(&format!("{folder}/"))))
 }
 
 /// That a folder is there, which a listing does not tell: one that does not exist is listed as empty.
@@ -123,31 +182,38 @@ pub(crate) struct RmArguments {
 impl Run for RmArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let agb = session.connect()?;
-        if self.recursive {
-            let shown: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
-            let what = format!("this deletes {} with all that is in it", shown.join(", "));
-            ask::before(&what, None, self.yes)?;
-        }
-        let mut failed = 0;
+        let mut failures = Failures::new(self.addresses.len());
+        let mut found = Vec::new();
         for address in &self.addresses {
-            let files = find::files(&agb, address).await?;
-            if self.recursive {
-                failed += self.delete_below(session, &files, address).await?;
-            } else {
-                self.delete(session, &files, address).await?;
+            match find::files(&agb, address).await {
+                Ok(files) => found.push((files, address)),
+                Err(failure) => failures.take(Err(failure))?,
             }
         }
-        match failed {
-            0 => Ok(()),
-            failed => Err(Failure::of(
-                Code::Partial,
-                format!("{} not deleted", output::counted(failed, "file")),
-            )),
+        if self.recursive && !found.is_empty() {
+            self.ask(&found)?;
         }
+        for (files, address) in &found {
+            let deleted = match self.recursive {
+                true => self.delete_below(session, files, address).await,
+                false => self.delete(session, files, address).await,
+            };
+            failures.take(deleted)?;
+        }
+        failures.end()
     }
 }
 
 impl RmArguments {
+    /// For a whole context its name has to be typed, as for a clear.
+    fn ask(&self, found: &[(Files, &Remote)]) -> Result<(), Failure> {
+        let shown: Vec<String> = found.iter().map(|(_, at)| at.to_string()).collect();
+        let what = format!("this deletes {} with all that is in it", shown.join(", "));
+        let whole = found.iter().find(|(_, at)| at.bare() == "/");
+        let word = whole.map(|(_, at)| at.context.as_str());
+        ask::before(&what, word, self.yes)
+    }
+
     async fn delete(
         &self,
         session: &Session,
@@ -157,35 +223,52 @@ impl RmArguments {
         if address.is_folder() {
             return Err(is_folder(address, "rm -r"));
         }
-        let deleted = files
-            .delete(address.path.as_str())
-            .missing_ok(self.force)
-            .await;
-        if deleted.as_ref().is_err_and(is_missing) && has_anything(files, address).await {
-            return Err(is_folder(address, "rm -r"));
+        match files.delete(address.path.as_str()).await {
+            Err(error) if is_missing_file(&error) => {
+                if has_anything(files, address).await {
+                    return Err(is_folder(address, "rm -r"));
+                }
+                match self.force {
+                    true => Ok(()),
+                    false => Err(missing(address, &error)),
+                }
+            }
+            deleted => {
+                deleted.doing(|| format!("delete {address}"))?;
+                told(&session.look, address)
+            }
         }
-        deleted.doing(|| format!("delete {address}"))?;
-        told(&session.look, address)
     }
 
-    /// Deletes a file of this name, and all that is below it. Gives how many could not be.
+    /// Deletes a file of this name, and all that is below it.
     async fn delete_below(
         &self,
         session: &Session,
         files: &Files,
         address: &Remote,
-    ) -> Result<u64, Failure> {
+    ) -> Result<(), Failure> {
         let report = folder::delete(session, files, address).await?;
         if address.bare() != "/" {
             let nothing = report.deleted + report.failed == 0;
-            let missing_ok = self.force || !nothing;
-            let deleted = files.delete(address.bare()).missing_ok(missing_ok).await;
-            deleted.doing(|| format!("delete {address}"))?;
-            if nothing {
-                told(&session.look, address)?;
+            match files.delete(address.bare()).await {
+                Err(error) if is_missing_file(&error) => {
+                    if nothing && !self.force {
+                        return Err(missing(address, &error));
+                    }
+                }
+                deleted => {
+                    deleted.doing(|| format!("delete {address}"))?;
+                    told(&session.look, address)?;
+                }
             }
         }
-        Ok(report.failed)
+        match report.failed {
+            0 => Ok(()),
+            failed => Err(Failure::of(
+                Code::Partial,
+                format!("{} not deleted", output::counted(failed, "file")),
+            )),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ const NAMED: usize = 3;
 /// Whether files may be replaced.
 pub(super) enum Replace {
     Yes,
-    No { hint: &'static str },
+    No { hint: String },
 }
 
 /// Looks at both sides.
@@ -46,26 +46,41 @@ pub(super) async fn run(
     let listener = told.clone();
     let sync = sync.on_file(move |outcome| {
         if let Some(moving) = listener.get() {
-            moving.file(outcome.size.unwrap_or(0));
+            let (bytes, failed) = (outcome.size.unwrap_or(0), outcome.error.is_some());
+            moving.file(outcome.path, bytes, failed);
+        }
+    });
+    let listener = told.clone();
+    let sync = sync.on_progress(move |path, progress| {
+        if let Some(moving) = listener.get() {
+            moving.part(path, progress.bytes);
         }
     });
     let plan = planned(session, sync).await?;
     if let Replace::No { hint } = replace {
-        let replaced = plan.changes().filter(|change| change.replaces).count();
-        if replaced > 0 {
-            let message = format!(
-                "{} would be replaced, and nothing was done",
-                counted(replaced as u64, "file")
-            );
-            return Err(Failure::of(Code::Conflict, message).hint(hint));
-        }
+        refuse_to_replace(&plan, hint)?;
     }
     let files = plan.changes().len() as u64;
     let moving = Moving::begin(&session.look, what, files, plan.bytes());
     let moving = told.get_or_init(|| moving);
     let report = until_stopped(async { Ok(plan.run().await?) }).await;
     moving.end();
-    ended(session, &report?)
+    ended(session, what, &report?)
+}
+
+fn refuse_to_replace(plan: &SyncPlan, hint: String) -> Result<(), Failure> {
+    let replaced = || plan.changes().filter(|change| change.replaces);
+    let count = replaced().count();
+    if count == 0 {
+        return Ok(());
+    }
+    let first: Vec<_> = replaced().take(NAMED).map(|change| change.path).collect();
+    let message = format!(
+        "{} would be replaced, and nothing was done: {}",
+        counted(count as u64, "file"),
+        named(&first, count)
+    );
+    Err(Failure::of(Code::Conflict, message).hint(hint))
 }
 
 /// Deletes all that is in a folder, and tells each.
@@ -84,7 +99,7 @@ pub(super) async fn delete(
     });
     let deletion = async { deletion.await.doing(|| format!("delete {address}")) };
     let report = until_stopped(deletion).await?;
-    tell_failures(&report);
+    tell_failures(&report.failures, report.failed);
     // What was asked for is done all the same.
     match Arc::into_inner(unwritten).and_then(OnceLock::into_inner) {
         Some(failure) if report.failed == 0 => Err(failure),
@@ -92,39 +107,41 @@ pub(super) async fn delete(
     }
 }
 
-fn ended(session: &Session, report: &SyncReport) -> Result<(), Failure> {
+fn ended(session: &Session, what: &str, report: &SyncReport) -> Result<(), Failure> {
     match session.look.reader() {
         Reader::Program => output::done(&session.look, &MovedRow::from(report), "")?,
         Reader::Terse => {}
         Reader::Person | Reader::Script => say::note(summary(report)),
     }
-    tell_failures(report);
+    tell_failures(&report.failures, report.failed);
     if report.failed > 0 {
-        let only_conflicts = report.failures.len() as u64 == report.failed
-            && report
-                .failures
-                .iter()
-                .all(|failure| Code::of(&failure.error) == Code::Conflict);
+        let code = code_of(&report.failures, report.failed);
         let held = if report.deletions_held_back {
             "; nothing was deleted"
         } else {
             ""
         };
-        let code = if only_conflicts {
-            Code::Conflict
-        } else {
-            Code::Partial
-        };
         let failure = Failure::of(
             code,
             format!("{} failed{held}", counted(report.failed, "file")),
         );
-        return Err(match only_conflicts {
-            true => failure.hint("--conflict overwrite, skip or keep-both decides"),
-            false => failure.hint("run it again: what is done is not done twice"),
-        });
+        return Err(failure.hint(match (code, what) {
+            (Code::Conflict, "sync") => "--conflict overwrite, skip or keep-both decides",
+            (Code::Conflict, _) => "move away what is in the place of another",
+            _ => "run it again: what is done is not done twice",
+        }));
     }
     Ok(())
+}
+
+/// How a command ends of which so many files failed.
+pub(super) fn code_of(failures: &[FileFailure], failed: u64) -> Code {
+    let all = failures.len() as u64 == failed;
+    let mut codes = failures.iter().map(|failure| Code::of(&failure.error));
+    match all && codes.all(|code| code == Code::Conflict) {
+        true => Code::Conflict,
+        false => Code::Partial,
+    }
 }
 
 fn summary(report: &SyncReport) -> String {
@@ -146,24 +163,24 @@ fn summary(report: &SyncReport) -> String {
 }
 
 /// One cause is told once, with the first of the files that it has hit.
-fn tell_failures(report: &SyncReport) {
+pub(super) fn tell_failures(failures: &[FileFailure], failed: u64) {
     let mut causes: BTreeMap<String, Vec<&FileFailure>> = BTreeMap::new();
-    for failure in &report.failures {
+    for failure in failures {
         let hit = causes.entry(cause(&failure.error)).or_default();
         hit.push(failure);
     }
     for (cause, hit) in &causes {
         match hit[..] {
-            [one] => say::error(format_args!("{}: {}", one.path, one.error.message())),
-            _ => say::error(format_args!("{cause}: {}", named(hit))),
+            [one] => say::error(format_args!("{}: {}", one.path, exit::message(&one.error))),
+            _ => {
+                let names: Vec<_> = hit.iter().map(|failure| failure.path.as_str()).collect();
+                say::error(format_args!("{cause}: {}", named(&names, names.len())));
+            }
         }
         exit::more(&hit[0].error);
     }
-    if report.failed > report.failures.len() as u64 {
-        say::note(format_args!(
-            "  those are the first {}",
-            report.failures.len()
-        ));
+    if failed > failures.len() as u64 {
+        say::note(format_args!("  those are the first {}", failures.len()));
     }
 }
 
@@ -179,18 +196,33 @@ fn cause(error: &agbcloud::Error) -> String {
     error.message().to_owned()
 }
 
-fn named(hit: &[&FileFailure]) -> String {
-    let names: Vec<&str> = hit.iter().map(|failure| failure.path.as_str()).collect();
-    let (named, more) = names.split_at(names.len().min(NAMED));
-    match more.len() {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
+/// The first few names of so many.
+fn named(names: &[impl AsRef<str>], count: usize) -> String {
+    let first: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
+    match count - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 
-/// Works until Ctrl-C. What is in the middle of something then leaves nothing half-done; a second one does not wait for that.
+/// Works on many files until Ctrl-C. What is in the middle of something then leaves nothing half-done; a second one does
+/// not wait for that.
 pub(super) async fn until_stopped<T>(
     work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    unless_stopped(work, "the same command goes on with the rest").await
+}
+
+/// The same for one file.
+pub(super) async fn one_until_stopped<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    unless_stopped(work, "nothing was replaced; the same command starts anew").await
+}
+
+async fn unless_stopped<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    hint: &str,
 ) -> Result<T, Failure> {
     let stop = Stop::new()?;
     let mut work = Box::pin(work);
@@ -199,7 +231,7 @@ pub(super) async fn until_stopped<T>(
         () = stop.wait() => {
             Stop::at_once();
             drop(work);
-            Err(Failure::interrupted().hint("the same command goes on with the rest"))
+            Err(Failure::interrupted().hint(hint))
         }
     }
 }

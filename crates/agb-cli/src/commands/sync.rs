@@ -92,6 +92,9 @@ impl Sides {
     async fn sync(&self, agb: &Service) -> Result<SyncDir, Failure> {
         let direction = self.direction()?;
         let (Direction::Up(local, remote) | Direction::Down(remote, local)) = direction;
+        if let Direction::Up(local, _) = direction {
+            check_is_folder(local)?;
+        }
         let context = find::context(agb, &remote.context).await?;
         let files = agb.contexts().files(&context.id);
         let mut sync = match direction {
@@ -130,6 +133,15 @@ impl Sides {
             sync = sync.state(state_file(agb, &context, local)?);
         }
         Ok(sync)
+    }
+}
+
+/// That a folder that is to be read is one.
+pub(super) fn check_is_folder(local: &Path) -> Result<(), Failure> {
+    match local.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(Failure::usage(format!("{} is no folder", local.display()))),
+        Err(error) => Err(file::no_such(local, &error)),
     }
 }
 
@@ -204,7 +216,14 @@ pub(crate) struct DiffArguments {
 impl Run for DiffArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let sync = self.sides.sync(&session.connect()?).await?;
-        match show(session, sync).await?.changes().len() {
+        let plan = show(session, sync).await?;
+        if let Err(refused) = plan.hold_to(DeleteLimit::default()) {
+            say::note(format_args!(
+                "agb sync would refuse this: {}",
+                refused.message()
+            ));
+        }
+        match plan.changes().len() {
             0 => Ok(()),
             _ => Err(Failure::silent(Code::Differs)),
         }
@@ -226,9 +245,7 @@ async fn show(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
     } else {
         shown.show(stream::iter(rows.map(Ok))).await?;
     }
-    for failure in plan.failures() {
-        say::error(format_args!("{}: {}", failure.path, failure.error));
-    }
+    folder::tell_failures(plan.failures(), plan.failed());
     let moved = folder::count(&plan, [Change::Upload, Change::Download]);
     let deleted = folder::count(&plan, [Change::DeleteRemote, Change::DeleteLocal]);
     if session.look.tells_progress() {
@@ -241,7 +258,7 @@ async fn show(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
     match plan.failed() {
         0 => Ok(plan),
         failed => Err(Failure::of(
-            Code::Partial,
+            folder::code_of(plan.failures(), failed),
             format!("{} can't be dealt with", output::counted(failed, "file")),
         )),
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{Files, UploadSource};
+use agbcloud::{DownloadTarget, ErrorKind, Files, UploadSource};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -11,9 +11,10 @@ use super::{
     context::is_missing,
     file, find,
     folder::{self, Replace},
+    sync,
 };
 use crate::{
-    address::Remote,
+    address::{Address, Remote},
     exit::{Code, Doing, Failure},
     output::{self, bytes, schema::MovedRow},
     progress::Moving,
@@ -40,6 +41,7 @@ pub(crate) struct GetArguments {
 
 impl Run for GetArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
+        check_here(&self.to)?;
         let files = find::files(&session.connect()?, &self.from).await?;
         if self.to == Path::new("-") {
             return file::to_stdout(&files, &self.from).await;
@@ -50,7 +52,11 @@ impl Run for GetArguments {
             let replace = match self.force {
                 true => Replace::Yes,
                 false => Replace::No {
-                    hint: "--force replaces them; agb diff shows which",
+                    hint: format!(
+                        "--force replaces them; agb diff '{}' '{}' shows them all",
+                        self.from,
+                        self.to.display()
+                    ),
                 },
             };
             return folder::run(session, "get", sync.durable(!self.no_fsync), replace).await;
@@ -58,38 +64,91 @@ impl Run for GetArguments {
         if self.from.is_folder() {
             return Err(file::is_folder(&self.from, "get -r"));
         }
-        let to = match self.to.is_dir() {
-            true => self.to.join(self.from.file_name()),
-            false => self.to.clone(),
-        };
+        let to = self.target()?;
         let moving = Moving::begin(&session.look, "get", 1, 0);
         let told = moving.clone();
+        let target = match takes_a_stream(&to) {
+            true => DownloadTarget::writer(open_to_write(&to).await?),
+            false => DownloadTarget::from(&to),
+        };
         let download = files
-            .download(self.from.path.as_str(), &to)
+            .download(self.from.path.as_str(), target)
             .overwrite(self.force)
             .durable(!self.no_fsync)
             .on_progress(move |progress| told.at(progress));
-        let fetch = async { download.await.doing(|| format!("get {}", self.from)) };
-        let fetched = folder::until_stopped(fetch).await;
+        let fetch = async {
+            match download.await {
+                Ok(fetched) => Ok(fetched),
+                Err(error) => Err(self.explained(&files, &to, error).await),
+            }
+        };
+        let fetched = folder::one_until_stopped(fetch).await;
         moving.end();
-        match fetched {
-            Ok(fetched) => one(session, fetched.bytes, &to.display().to_string()),
-            Err(failure) => Err(self.explained(&files, &to, failure).await),
-        }
+        one(session, fetched?.bytes, &to.display().to_string())
     }
 }
 
 impl GetArguments {
+    /// The file that is written. Its folder is made.
+    fn target(&self) -> Result<PathBuf, Failure> {
+        let folder = self
+            .to
+            .to_string_lossy()
+            .ends_with(['/', std::path::MAIN_SEPARATOR]);
+        let to = match folder || self.to.is_dir() {
+            true => self.to.join(self.from.file_name()),
+            false => self.to.clone(),
+        };
+        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+        match parent.map(std::fs::create_dir_all) {
+            Some(Err(error)) => {
+                let message = format!("can't write to {}: {error}", to.display());
+                Err(Failure::new(message))
+            }
+            _ => Ok(to),
+        }
+    }
+
     /// A failure that is due to what is at either end, as what it is.
-    async fn explained(&self, files: &Files, to: &Path, failure: Failure) -> Failure {
-        if file::has_anything(files, &self.from).await {
+    async fn explained(&self, files: &Files, to: &Path, error: agbcloud::Error) -> Failure {
+        let missing = file::is_missing_file(&error);
+        let unsure = missing || error.kind() == ErrorKind::LocalFile;
+        if unsure && file::has_anything(files, &self.from).await {
             return file::is_folder(&self.from, "get -r");
         }
-        match to.is_file() && !self.force {
+        if missing {
+            return file::missing(&self.from, &error);
+        }
+        let in_place = error.kind() == ErrorKind::Conflict && error.code().is_none();
+        let failure = Failure::while_doing(error, &format!("get {}", self.from));
+        match in_place && to.is_file() && !self.force {
             true => failure.hint("--force replaces it"),
             false => failure,
         }
     }
+}
+
+/// That a path is meant to be one of this machine.
+fn check_here(local: &Path) -> Result<(), Failure> {
+    let address = local.to_str().and_then(|text| text.parse().ok());
+    match address {
+        Some(Address::Remote(remote)) if !local.exists() => {
+            let failure = Failure::usage(format!("{remote} is in the service, and no file here"));
+            Err(failure.hint(format!("for a file here, write './{}'", local.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether it is there and no place for a file: a device, a named pipe.
+fn takes_a_stream(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+async fn open_to_write(path: &Path) -> Result<tokio::fs::File, Failure> {
+    let opened = tokio::fs::OpenOptions::new().write(true).open(path).await;
+    opened.map_err(|error| Failure::other(format!("can't write to {}", path.display()), error))
 }
 
 #[derive(Debug, Args)]
@@ -110,19 +169,33 @@ pub(crate) struct PutArguments {
 
 impl Run for PutArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
+        check_here(&self.from)?;
+        let stdin = self.from == Path::new("-");
+        let metadata = match stdin {
+            true => None,
+            false => Some(self.from.metadata())
+                .transpose()
+                .map_err(|error| file::no_such(&self.from, &error))?,
+        };
+        if self.recursive {
+            sync::check_is_folder(&self.from)?;
+        }
         let files = find::files(&session.connect()?, &self.to).await?;
         if self.recursive {
             let replace = match self.no_clobber {
                 false => Replace::Yes,
                 true => Replace::No {
-                    hint: "without --no-clobber they are replaced; agb diff shows which",
+                    hint: format!(
+                        "without --no-clobber they are replaced; agb diff '{}' '{}' shows them all",
+                        self.from.display(),
+                        self.to
+                    ),
                 },
             };
             let sync = files.upload_dir(&self.from, self.to.bare());
             return folder::run(session, "put", sync, replace).await;
         }
-        let stdin = self.from == Path::new("-");
-        if self.from.is_dir() {
+        if metadata.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             let failure = Failure::usage(format!("{} is a folder", self.from.display()));
             return Err(failure.hint(format!(
                 "agb put -r '{}' '{}'",
@@ -134,11 +207,21 @@ impl Run for PutArguments {
         if self.no_clobber {
             check_free(&files, &to).await?;
         }
-        let spooled = match stdin {
-            true if session.connection.api_key_stdin => {
-                return Err(Failure::usage("stdin can't be the file and the API key"));
+        // A file of this name would stand beside the folder, and neither could be fetched with the other.
+        if file::has_anything(&files, &to).await {
+            let failure = Failure::usage(format!("{to} is a folder"));
+            let hint = format!("agb put '{}' '{to}/' puts it in there", self.from.display());
+            return Err(failure.hint(hint));
+        }
+        if stdin && session.connection.api_key_stdin {
+            return Err(Failure::usage("stdin can't be the file and the API key"));
+        }
+        // What has no length has to be read first: an upload says it before it begins.
+        let stream = metadata.is_none_or(|metadata| !metadata.is_file());
+        let spooled = match stream {
+            true => {
+                Some(folder::one_until_stopped(spool((!stdin).then(|| self.from.clone()))).await?)
             }
-            true => Some(folder::until_stopped(spool()).await?),
             false => None,
         };
         let source = spooled.as_deref().unwrap_or(&self.from);
@@ -184,26 +267,33 @@ async fn send(
         .upload(to.path.as_str(), source)
         .on_progress(move |progress| told.at(progress));
     let send = async { upload.await.doing(|| format!("put {to}")) };
-    let sent = folder::until_stopped(send).await;
+    let sent = folder::one_until_stopped(send).await;
     moving.end();
     one(session, sent?.bytes, &to.to_string())
 }
 
-/// All of stdin in a file: an upload has to know its length before it begins.
-async fn spool() -> Result<tempfile::TempPath, Failure> {
+/// All of a stream, or of stdin, in a file.
+async fn spool(from: Option<PathBuf>) -> Result<tempfile::TempPath, Failure> {
+    let name = from
+        .as_ref()
+        .map_or("stdin".to_owned(), |from| from.display().to_string());
     let spooled = async {
         let (mut file, path) = tempfile::NamedTempFile::new()?.into_parts();
         let (tell, told) = tokio::sync::oneshot::channel();
         // A thread of its own: nothing waits for one that reads a terminal when the command is interrupted.
         std::thread::spawn(move || {
-            let copied = std::io::copy(&mut std::io::stdin().lock(), &mut file);
+            let copied = match from {
+                Some(from) => std::fs::File::open(from)
+                    .and_then(|mut from| std::io::copy(&mut from, &mut file)),
+                None => std::io::copy(&mut std::io::stdin().lock(), &mut file),
+            };
             let _ = tell.send(copied);
         });
         told.await.map_err(std::io::Error::other)??;
         Ok(path)
     };
     let spooled: std::io::Result<_> = spooled.await;
-    spooled.map_err(|error| Failure::other("can't keep what comes from stdin", error))
+    spooled.map_err(|error| Failure::other(format!("can't keep what comes from {name}"), error))
 }
 
 fn one(session: &Session, moved: u64, to: &str) -> Result<(), Failure> {

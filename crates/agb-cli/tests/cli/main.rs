@@ -7,6 +7,9 @@
 mod commands;
 mod demo;
 #[cfg(test)]
+#[cfg(unix)]
+mod files;
+#[cfg(test)]
 mod fsck;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

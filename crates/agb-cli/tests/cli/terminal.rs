@@ -137,6 +137,11 @@ fn folders_are_asked_about_and_progress_is_shown() {
     assert_eq!(code, 1, "{shown}");
     let (shown, code) = world.at_terminal(&["rm", "-r", "one:/many"], "y\n");
     assert_eq!(code, 0, "{shown}");
+    world.at_terminal(&["put", "many/1", "one:/kept"], "");
+    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/"], "y\n");
+    assert_eq!(code, 1, "{shown}");
+    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/"], "one\n");
+    assert_eq!(code, 0, "{shown}");
     let (shown, _) = world.at_terminal(&["context", "clear", "one"], "one\n");
     assert!(
         shown.contains("clearing one") && shown.contains("one is empty"),

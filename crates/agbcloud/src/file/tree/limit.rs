@@ -44,9 +44,13 @@ impl Default for DeleteLimit {
 
 impl fmt::Display for DeleteLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.files, self.percent) {
-            (Some(files), Some(percent)) => write!(f, "{files} files or {percent} %"),
-            (Some(files), None) => write!(f, "{files} files"),
+        let files = self.files.map(|files| match files {
+            1 => "1 file".to_owned(),
+            files => format!("{files} files"),
+        });
+        match (files, self.percent) {
+            (Some(files), Some(percent)) => write!(f, "{files} or {percent} %"),
+            (Some(files), None) => f.write_str(&files),
             (None, percent) => write!(f, "{} %", percent.unwrap_or(100)),
         }
     }

@@ -1,0 +1,150 @@
+//! Files that are named one by one, at either end.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use super::{support::signal, world::World};
+
+fn world() -> World {
+    let world = World::new();
+    world.print(&["context", "create", "one"]);
+    world
+}
+
+#[test]
+fn one_that_is_not_there_stops_no_other() {
+    let world = world();
+    for name in ["one:/x", "one:/y"] {
+        world.print(&["put", "project/a.txt", name]);
+    }
+    let output = world.run(&["cat", "one:/x", "one:/none", "one:/y"]);
+    assert_eq!(output.status.code(), Some(5));
+    assert_eq!(output.stdout, b"hellohello");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("there is no one:/none"), "{said}");
+    assert!(said.contains("agb ls 'one:/'"), "{said}");
+    assert!(said.contains("1 of 3 failed"), "{said}");
+    assert!(said.contains("request id"), "{said}");
+
+    let (code, said) = world.fail(&["rm", "one:/x", "one:/none", "none:/z", "one:/y"]);
+    assert_eq!(code, 5, "{said}");
+    assert_eq!(world.print(&["ls", "one:/"]), "");
+    assert_eq!(
+        world.print(&["rm", "-f", "one:/x"]),
+        "",
+        "nothing was deleted"
+    );
+    assert_eq!(world.fail(&["rm", "one:/x"]).0, 3);
+}
+
+#[test]
+fn an_older_file_that_takes_the_place_of_one_that_was_sent_is_sent() {
+    let world = world();
+    world.print(&["put", "-r", "project", "one:/p"]);
+    std::thread::sleep(Duration::from_millis(1100));
+    fs::write(world.path("project/a.txt"), "olleh").unwrap();
+    let path = world.path("project/a.txt");
+    let file = fs::File::options().append(true).open(path).unwrap();
+    let long_ago = SystemTime::now() - Duration::from_secs(86_400);
+    file.set_modified(long_ago).unwrap();
+    world.print(&["put", "-r", "project", "one:/p"]);
+    assert_eq!(world.print(&["cat", "one:/p/a.txt"]), "olleh");
+}
+
+#[test]
+fn a_local_path_is_made_as_far_as_it_is_missing() {
+    let world = world();
+    world.print(&["put", "project/a.txt", "one:/a.txt"]);
+    world.print(&["get", "one:/a.txt", "new/deep/b"]);
+    world.print(&["get", "one:/a.txt", "other/"]);
+    for path in ["new/deep/b", "other/a.txt"] {
+        assert_eq!(fs::read(world.path(path)).unwrap(), b"hello", "{path}");
+    }
+    let (code, said) = world.fail(&["get", "one:/a.txt", "new/deep/b/c"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("new/deep/b/c") && !said.contains(".part"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_no_path_of_the_right_place_is_told() {
+    let world = world();
+    world.print(&["put", "project/a.txt", "one:/fold/a.txt"]);
+    for (code, arguments, told) in [
+        (
+            2,
+            ["put", "project/a.txt", "one:/fold"],
+            "one:/fold is a folder",
+        ),
+        (2, ["get", "one:/fold/a.txt", "one:/b"], "in the service"),
+        (2, ["put", "one:/fold/a.txt", "one:/b"], "in the service"),
+        (
+            3,
+            ["put", "none", "one:/b"],
+            "there is no none on this machine",
+        ),
+        (
+            3,
+            ["sync", "none", "one:/b"],
+            "there is no none on this machine",
+        ),
+        (2, ["sync", "project/a.txt", "one:/b"], "is no folder"),
+    ] {
+        let (ended, said) = world.fail(&arguments);
+        assert_eq!(ended, code, "{arguments:?}: {said}");
+        assert!(said.contains(told), "{arguments:?}: {said}");
+    }
+    world.print(&["put", "project/a.txt", "one:/fold/"]);
+    assert_eq!(world.print(&["ls", "-q", "one:/"]).lines().count(), 1);
+}
+
+#[test]
+fn a_pipe_or_a_device_takes_and_gives_what_a_file_does() {
+    let world = world();
+    let pipe = world.path("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let putting = world.command(&["put", "pipe", "one:/p"]).spawn();
+    fs::write(&pipe, "through a pipe").unwrap();
+    assert!(putting.unwrap().wait().unwrap().success());
+    assert_eq!(world.print(&["cat", "one:/p"]), "through a pipe");
+
+    let mut getting = world.command(&["get", "one:/p", "pipe"]).spawn().unwrap();
+    assert_eq!(fs::read_to_string(&pipe).unwrap(), "through a pipe");
+    assert!(getting.wait().unwrap().success());
+    world.print(&["get", "one:/p", "/dev/null"]);
+}
+
+#[test]
+fn ctrl_c_ends_a_download_from_a_service_that_hangs() {
+    let world = world();
+    world.print(&["put", "project/a.txt", "one:/a.txt"]);
+    signal("STOP", world.serve.process());
+    for arguments in [
+        &["get", "one:/a.txt", "copy"][..],
+        &["get", "-r", "one:/", "copies"],
+    ] {
+        let mut command = world.command(arguments);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        signal("INT", child.id());
+        // Without the signal it would take minutes.
+        let mut turns = 0;
+        while child.try_wait().unwrap().is_none() {
+            turns += 1;
+            assert!(turns < 200, "{arguments:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    signal("CONT", world.serve.process());
+}
