@@ -17,6 +17,9 @@ use std::{fmt, ops::Deref};
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[doc(alias = "ApiResponse")]
+#[doc(alias = "ContextResult")]
+#[doc(alias = "OperationResult")]
 pub struct Response<T> {
     value: T,
     request_id: Option<String>,

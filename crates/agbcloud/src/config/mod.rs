@@ -115,7 +115,12 @@ impl AgbBuilder {
     ///
     /// [`ErrorKind::Configuration`] if there is no API key or a setting can't be used.
     pub fn build(self) -> Result<Agb> {
-        let settings = self.settle(&Sources::of_process())?;
+        let sources = match self.stub {
+            // What stands in for the service needs no settings of the machine, and is not to depend on them.
+            Some(_) => Sources::default(),
+            None => Sources::of_process(),
+        };
+        let settings = self.settle(&sources)?;
         Agb::new(settings)
     }
 

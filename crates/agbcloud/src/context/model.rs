@@ -4,7 +4,11 @@ use std::fmt;
 
 use agbcloud_api::types::{self, GetContextResponse};
 
-use crate::{ContextId, Error, ErrorKind, Result, Timestamp, error::Reading, wire::FromEnvelope};
+use crate::{
+    ContextId, Error, ErrorKind, Result, Timestamp,
+    error::{Reading, snippet},
+    wire::FromEnvelope,
+};
 
 /// A context: named, persistent storage for agent sandboxes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +108,8 @@ impl fmt::Display for ContextState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unspecified => f.write_str("unspecified"),
-            state => f.write_str(state.as_str()),
+            // A state that is not known may have any characters in it.
+            state => f.write_str(&snippet(state.as_str())),
         }
     }
 }

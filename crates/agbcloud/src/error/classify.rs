@@ -7,12 +7,16 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
 use super::{Error, ErrorKind, redact, snippet, take_out};
+use crate::clock::Time;
 
 /// Bytes of a body that an error keeps.
 const BODY_START: usize = 1024;
 
 /// Bytes of a failed answer that are read to find the envelope in it.
 const ENVELOPE_LIMIT: usize = 64 * 1024;
+
+/// How long the body of a failed answer is waited for.
+const REST: Duration = Duration::from_secs(2);
 
 /// What the envelope of an answer says of how the call went.
 #[derive(Debug, Default, Clone)]
@@ -29,8 +33,14 @@ pub(crate) struct Verdict {
 pub(crate) struct Reading<'a> {
     /// The API key, to take it out of texts that come back.
     pub(crate) key: &'a str,
-    /// The time of day, for dates in the answer.
-    pub(crate) now: SystemTime,
+    /// For dates in the answer, and for how long the rest of it is waited for.
+    pub(crate) time: &'a Time,
+}
+
+impl Reading<'_> {
+    pub(crate) fn now(&self) -> SystemTime {
+        self.time.system_time()
+    }
 }
 
 /// What an object store says of why it refused.
@@ -82,7 +92,7 @@ impl Error {
         verdict: Verdict,
         reading: Reading<'_>,
     ) -> Self {
-        let Reading { key, now } = reading;
+        let (key, now) = (reading.key, reading.now());
         let told = verdict
             .http_status_code
             .and_then(|code| u16::try_from(code).ok());
@@ -139,7 +149,7 @@ impl Error {
         let fault = response.extensions().get::<BodyFault>().cloned();
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
-        let body = start_of(response).await;
+        let body = start_of(response, reading.time).await;
         match Verdict::read(&body) {
             Some(verdict) if says_failure(status, &verdict) => {
                 Self::from_verdict(status, &headers, verdict, reading)
@@ -155,7 +165,7 @@ impl Error {
         fault: Option<BodyFault>,
         reading: Reading<'_>,
     ) -> Self {
-        let Reading { key, now } = reading;
+        let (key, now) = (reading.key, reading.now());
         let kind = match &fault {
             Some(BodyFault::Broken(error)) if error.is_timeout() => ErrorKind::Timeout,
             Some(BodyFault::Broken(_)) => ErrorKind::Connection,
@@ -263,16 +273,21 @@ fn describe(headers: &HeaderMap, text: &str, fault: Option<&BodyFault>, key: &st
     }
 }
 
-async fn start_of(mut response: reqwest::Response) -> Vec<u8> {
+/// As much as an error shows. What has failed is known: it is not worth the time of the whole call to hear the rest.
+async fn start_of(mut response: reqwest::Response, time: &Time) -> Vec<u8> {
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
+    let deadline = time.later(REST);
+    loop {
+        let left = deadline.saturating_duration_since(time.now());
+        let Some(Ok(Some(chunk))) = time.within(left, response.chunk()).await else {
+            return body;
+        };
         let room = ENVELOPE_LIMIT - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if body.len() == ENVELOPE_LIMIT {
-            break;
+            return body;
         }
     }
-    body
 }
 
 /// What a failure is: by its code where the code is telling, else by its status.
@@ -390,10 +405,8 @@ mod tests {
     }
 
     fn reading(key: &str) -> Reading<'_> {
-        Reading {
-            key,
-            now: SystemTime::UNIX_EPOCH,
-        }
+        static TIME: std::sync::LazyLock<Time> = std::sync::LazyLock::new(Time::default);
+        Reading { key, time: &TIME }
     }
 
     fn answer(status: u16, body: &'static str) -> agbcloud_api::Error {
@@ -438,6 +451,23 @@ mod tests {
         let code = r#"{"success":false,"code":"InvalidContext.NotFound"}"#;
         let error = Error::from_raw(answer(404, code), reading("Invalid")).await;
         assert_eq!(error.code(), Some("InvalidContext.NotFound"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_of_a_failed_answer_is_not_waited_for_long() {
+        let start = futures_util::stream::iter([Ok::<_, std::io::Error>("<html>busy")]);
+        let stalled = futures_util::StreamExt::chain(start, futures_util::stream::pending());
+        let response = http::Response::builder()
+            .status(503)
+            .header("retry-after", "3");
+        let response = response.body(reqwest::Body::wrap_stream(stalled)).unwrap();
+        let error = agbcloud_api::Error::UnexpectedResponse(response.into());
+        let began = tokio::time::Instant::now();
+        let error = Error::from_raw(error, reading("k")).await;
+        assert_eq!(began.elapsed(), REST);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.body_start(), Some("<html>busy"));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
     }
 
     #[tokio::test]

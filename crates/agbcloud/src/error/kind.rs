@@ -62,6 +62,7 @@ pub enum ErrorKind {
     /// *What to do:* wait on with the handle in [`Error::clear_timeout`](crate::Error::clear_timeout), which also
     /// tells how long and how often was looked and the last state; in another process, with
     /// [`Contexts::resume_clear`](crate::Contexts::resume_clear).
+    #[doc(alias = "ClearanceTimeoutError")]
     ClearTimeout,
     /// The object store refused the presigned URL: it expired, was altered, or is from before a clear. A transfer that
     /// asks for its URLs has tried another one.

@@ -38,6 +38,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "AGBError")]
 pub struct Error(Box<Inner>);
 
 #[derive(Default)]

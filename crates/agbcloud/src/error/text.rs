@@ -10,22 +10,20 @@ const SHOWN: usize = 300;
 /// One line of text that came from outside, cut to a length that a terminal bears.
 pub(crate) fn snippet(text: &str) -> String {
     let mut shown = String::new();
-    for (count, word) in text
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .enumerate()
-    {
-        if shown.chars().count() + word.chars().count() > SHOWN {
-            shown.extend(
-                word.chars()
-                    .take(SHOWN.saturating_sub(shown.chars().count())),
-            );
+    let mut room = SHOWN;
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    for word in words.filter(|word| !word.is_empty()) {
+        if !shown.is_empty() {
+            shown.push(' ');
+            room = room.saturating_sub(1);
+        }
+        let kept = word.char_indices().nth(room).map(|(end, _)| end);
+        shown.push_str(&word[..kept.unwrap_or(word.len())]);
+        if kept.is_some() {
             shown.push('…');
             break;
         }
-        if count > 0 && !word.is_empty() && !shown.is_empty() {
-            shown.push(' ');
-        }
-        shown.push_str(word);
+        room -= word.chars().count();
     }
     shown
 }

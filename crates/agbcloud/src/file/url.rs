@@ -73,7 +73,7 @@ impl FromEnvelope for PresignedUrl {
     type Envelope = GetContextFileDownloadUrlResponse;
 
     fn from_envelope(envelope: Self::Envelope, reading: Reading<'_>) -> Result<Self> {
-        Self::from_wire(envelope.data, reading.now)
+        Self::from_wire(envelope.data, reading.now())
     }
 }
 

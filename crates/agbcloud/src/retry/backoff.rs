@@ -47,7 +47,10 @@ pub(super) fn wait(
     let doubled = policy
         .first_wait
         .saturating_mul(1 << tried.saturating_sub(1).min(16));
-    let random = doubled.min(policy.longest_wait).mul_f64(jitter.next());
+    let longest = doubled.min(policy.longest_wait);
+    // Of the longest time that there is, no part can be counted.
+    let random = Duration::try_from_secs_f64(longest.as_secs_f64() * jitter.next());
+    let random = random.unwrap_or(longest);
     random.max(asked.unwrap_or_default())
 }
 
@@ -64,6 +67,8 @@ mod tests {
             waits,
             [second / 5, second * 2 / 5, second * 4 / 5, second * 20]
         );
+        let patient = RetryPolicy::default().backoff(Duration::MAX, Duration::MAX);
+        assert_eq!(wait(&patient, 3, None, &all), Duration::MAX);
         let half = Jitter::new(|| 0.5);
         assert_eq!(wait(&policy, 2, None, &half), second / 5);
         assert_eq!(wait(&policy, 1, Some(second * 60), &all), second * 60);

@@ -18,9 +18,10 @@ pub(crate) struct Retrying<'a> {
 }
 
 /// Tries until it succeeds or there is a reason to stop. `once` is told what went wrong before, and `forgive` may take
-/// a failure for a success in the light of that.
+/// a failure for a success in the light of that. What is not idempotent is not sent again if it may have been carried out.
 pub(crate) async fn run<T, F: Future<Output = Result<T>>>(
     with: Retrying<'_>,
+    idempotent: bool,
     mut once: impl FnMut(&[Attempt]) -> F,
     forgive: impl Fn(&[Attempt], Error) -> Result<T>,
 ) -> Result<T> {
@@ -34,7 +35,8 @@ pub(crate) async fn run<T, F: Future<Output = Result<T>>>(
                 return Ok(value);
             }
             Err(error) => {
-                let retryable = is_retryable(&error);
+                let again = idempotent || !Attempt::of(&error).may_be_done();
+                let retryable = is_retryable(&error) && again;
                 tries.failed(error, retryable).await?;
             }
         }

@@ -7,7 +7,9 @@ mod values;
 
 pub use script::Script;
 pub use step::Step;
-pub use values::{context, context_page, fails, fails_with_code, file, file_page, folder, ok};
+pub use values::{
+    context, context_page, fails, fails_with_code, file, file_page, folder, ok, timestamp,
+};
 
 pub use crate::{
     clock::Clock,

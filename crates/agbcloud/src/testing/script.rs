@@ -116,7 +116,7 @@ where
     };
     let reading = Reading {
         key: "",
-        now: time.system_time(),
+        time: &time,
     };
     judge(result, read, reading).await
 }

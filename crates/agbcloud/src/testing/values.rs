@@ -3,7 +3,7 @@
 use super::Answer;
 use crate::{
     Context, ContextId, ContextPage, ContextState, Error, ErrorKind, FileEntry, FileKind, FilePage,
-    Response,
+    Response, Timestamp,
 };
 
 /// A good answer, at once.
@@ -23,6 +23,11 @@ pub fn fails<T>(kind: ErrorKind, message: &str) -> Answer<T> {
 pub fn fails_with_code<T>(kind: ErrorKind, code: &str, message: &str) -> Answer<T> {
     let error = Error::new(kind, message).with_code(code);
     Box::pin(async { Err(error) })
+}
+
+/// A time in any form that services use, for the fields of contexts and files.
+pub fn timestamp(text: impl Into<String>) -> Option<Timestamp> {
+    Timestamp::from_wire(Some(text.into()))
 }
 
 /// A context that is available. Its other fields can be set.

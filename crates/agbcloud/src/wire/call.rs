@@ -82,7 +82,7 @@ async fn run<T>(
             Some(policy) => agb.retrying().with(policy),
             None => agb.retrying(),
         };
-        let result = retry::run(with, once, forgive).await;
+        let result = retry::run(with, operation.is_idempotent(), once, forgive).await;
         result.map_err(|error| error.with_operation(operation))
     };
     trace::told(tries, trace::operation(operation, context)).await

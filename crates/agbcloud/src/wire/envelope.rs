@@ -61,7 +61,7 @@ pub(crate) fn upload_url(
     envelope: types::GetContextFileUploadUrlResponse,
     reading: Reading<'_>,
 ) -> Result<PresignedUrl> {
-    PresignedUrl::from_wire(envelope.data, reading.now)
+    PresignedUrl::from_wire(envelope.data, reading.now())
 }
 
 /// Judges an answer: it succeeded only if the status is 200, the envelope says so, and the value is there.

@@ -29,9 +29,10 @@ where
         agbcloud_api::ResponseValue::new(value, reqwest::StatusCode::OK, headers)
     });
     Box::pin(async move {
+        let time = crate::clock::Time::default();
         let reading = crate::error::Reading {
             key: "",
-            now: std::time::SystemTime::UNIX_EPOCH,
+            time: &time,
         };
         envelope::judge(Ok(result.unwrap()), T::from_envelope, reading).await
     })

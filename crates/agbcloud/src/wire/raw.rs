@@ -10,8 +10,8 @@ use super::{
     envelope::{Envelope, RawResult, judge, nothing, upload_url},
 };
 use crate::{
-    Context, ContextId, ContextName, ContextPage, FilePage, FolderPath, PresignedUrl, RemotePath,
-    Result, clock::Time, config::ApiKey, error::Reading,
+    Context, ContextId, ContextName, ContextPage, Error, ErrorKind, FilePage, FolderPath,
+    PresignedUrl, RemotePath, Result, clock::Time, config::ApiKey, error::Reading,
 };
 
 pub(crate) struct RawWire {
@@ -37,10 +37,13 @@ impl RawWire {
             self.time.clone(),
         );
         Box::pin(async move {
+            if tokio::runtime::Handle::try_current().is_err() {
+                return Err(no_runtime());
+            }
             let result = sent.await;
             let reading = Reading {
                 key: key.expose(),
-                now: time.system_time(),
+                time: &time,
             };
             judge(result, read, reading).await
         })
@@ -160,6 +163,11 @@ impl ContextApi for RawWire {
         };
         self.ask(send, nothing::<types::DeleteContextFileResponse>)
     }
+}
+
+fn no_runtime() -> Error {
+    let message = "there is no tokio runtime here: await it in one, or use agbcloud::blocking (feature `blocking`)";
+    Error::new(ErrorKind::Configuration, message)
 }
 
 /// Page sizes and numbers are checked to be over 0 where they are set.

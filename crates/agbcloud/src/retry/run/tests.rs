@@ -34,6 +34,33 @@ fn id() -> ContextId {
     ContextId::new("SdkCtx-1").unwrap()
 }
 
+/// The first try fails so, the second succeeds.
+async fn once_more(agb: &Agb, idempotent: bool, failure: fn() -> Error) -> Result<()> {
+    let once = |before: &[Attempt]| {
+        let first = before.is_empty();
+        async move { if first { Err(failure()) } else { Ok(()) } }
+    };
+    run(agb.retrying(), idempotent, once, |_, error| Err(error)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_idempotent_is_sent_again_only_if_it_was_not_carried_out() {
+    let (agb, _) = client([]);
+    let throttled = || Error::new(ErrorKind::Throttled, "busy");
+    for (failure, again) in [
+        (Error::no_connection as fn() -> Error, true),
+        (throttled, true),
+        (Error::broken_off, false),
+        (Error::no_answer, false),
+    ] {
+        assert!(once_more(&agb, true, failure).await.is_ok());
+        let result = once_more(&agb, false, failure).await;
+        assert_eq!(result.is_ok(), again, "{result:?}");
+        let stopped = result.err().and_then(|error| error.stopped_by());
+        assert_eq!(stopped, (!again).then_some(StoppedBy::NotRetryable));
+    }
+}
+
 async fn get(agb: &Agb) -> Result<Response<Context>> {
     agb.contexts().get(&id()).await
 }
