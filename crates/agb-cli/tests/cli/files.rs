@@ -8,6 +8,11 @@ use std::{
 
 use super::{support::signal, world::World};
 
+#[allow(clippy::disallowed_methods)] // Processes of their own take no clock.
+fn wait(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
 fn world() -> World {
     let world = World::new();
     world.print(&["context", "create", "one"]);
@@ -44,12 +49,11 @@ fn one_that_is_not_there_stops_no_other() {
 fn an_older_file_that_takes_the_place_of_one_that_was_sent_is_sent() {
     let world = world();
     world.print(&["put", "-r", "project", "one:/p"]);
-    std::thread::sleep(Duration::from_millis(1100));
+    wait(1100);
     fs::write(world.path("project/a.txt"), "olleh").unwrap();
     let path = world.path("project/a.txt");
     let file = fs::File::options().append(true).open(path).unwrap();
-    let long_ago = SystemTime::now() - Duration::from_secs(86_400);
-    file.set_modified(long_ago).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     world.print(&["put", "-r", "project", "one:/p"]);
     assert_eq!(world.print(&["cat", "one:/p/a.txt"]), "olleh");
 }
@@ -136,14 +140,14 @@ fn ctrl_c_ends_a_download_from_a_service_that_hangs() {
     ] {
         let mut command = world.command(arguments);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(300));
+        wait(300);
         signal("INT", child.id());
         // Without the signal it would take minutes.
         let mut turns = 0;
         while child.try_wait().unwrap().is_none() {
             turns += 1;
             assert!(turns < 200, "{arguments:?}");
-            std::thread::sleep(Duration::from_millis(100));
+            wait(100);
         }
     }
     signal("CONT", world.serve.process());
