@@ -388,9 +388,17 @@ pub(crate) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime>
         .parse_timestamp(value);
     match date {
         Ok(date) => Some(SystemTime::from(date)),
-        // The forms of RFC 850 and of asctime.
-        Err(_) => httpdate::parse_http_date(value).ok(),
+        Err(_) => OBSOLETE.iter().find_map(|form| obsolete_date(form, value)),
     }
+}
+
+/// The forms of RFC 850 and of asctime.
+const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+
+fn obsolete_date(form: &str, value: &str) -> Option<SystemTime> {
+    let date = jiff::fmt::strtime::parse(form, value).ok()?.to_datetime();
+    let zoned = date.ok()?.to_zoned(jiff::tz::TimeZone::UTC);
+    Some(zoned.ok()?.timestamp().into())
 }
 
 #[cfg(test)]
