@@ -162,7 +162,8 @@ impl Download {
         let (path, span, files) = (self.path?, self.span?, &self.files);
         match self.target.0 {
             Target::Path(local) => {
-                let mut file = NewFile::at(local, self.overwrite, self.before);
+                let file = NewFile::at(local, self.overwrite, self.before);
+                let mut file = file.durable(self.durable);
                 if self.before == Before::Unseen {
                     file.check().await?;
                 }

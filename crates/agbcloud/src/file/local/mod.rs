@@ -1,5 +1,6 @@
 //! The local side of a transfer: opening what is sent, and making what is fetched appear whole or not at all.
 
+mod ahead;
 mod group;
 mod new_file;
 mod sent;

@@ -15,7 +15,9 @@ use tokio::{
 };
 
 use super::{
-    BUFFER, blocking, sums_of,
+    BUFFER,
+    ahead::Ahead,
+    blocking, sums_of,
     written::{Before, Place, Written},
 };
 use crate::{
@@ -30,6 +32,8 @@ pub(in crate::file) struct NewFile {
     temporary: OnceCell<NamedTempFile>,
     /// All there is, if it is small.
     small: Mutex<Option<Vec<u8>>>,
+    /// If it is to be on the disk before it is in its place.
+    ahead: Option<Ahead>,
 }
 
 impl NewFile {
@@ -43,7 +47,14 @@ impl NewFile {
             place: Arc::new(place),
             temporary: OnceCell::new(),
             small: Mutex::new(None),
+            ahead: None,
         }
+    }
+
+    /// Whether it will be synced to the disk, so that it is well begun with that before the end.
+    pub(in crate::file) fn durable(mut self, durable: bool) -> Self {
+        self.ahead = durable.then(Ahead::default);
+        self
     }
 
     /// Looks whether it can be there, before it is fetched for nothing.
@@ -73,6 +84,8 @@ impl NewFile {
             place: self.place.clone(),
             temporary: OnceCell::new(),
             small: Mutex::new(None),
+            // The disk may be busy with the one before.
+            ahead: self.ahead.as_ref().map(|_| Ahead::default()),
         };
     }
 
@@ -98,7 +111,11 @@ impl NewFile {
             place,
             temporary,
             small,
+            ahead,
         } = self;
+        if let Some(ahead) = ahead {
+            ahead.end().await.map_err(|error| place.failed(error))?;
+        }
         let small = small.into_inner().unwrap_or_else(PoisonError::into_inner);
         match temporary.into_inner() {
             None => Ok(Written::small(place, small.unwrap_or_default(), time)),
@@ -144,8 +161,19 @@ impl FilePart<'_> {
         let mut file = self.file().await?;
         let written = file.write_all(&self.pending).await;
         self.file = Some(file);
+        let bytes = self.pending.len() as u64;
         self.pending.clear();
-        written.map_err(|error| self.failed(error))
+        written.map_err(|error| self.failed(error))?;
+        let NewFile {
+            ahead, temporary, ..
+        } = self.new;
+        match (ahead, temporary.get()) {
+            (Some(ahead), Some(temporary)) => {
+                let begun = ahead.wrote(bytes, temporary.as_file()).await;
+                begun.map_err(|error| self.failed(error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
