@@ -20,7 +20,35 @@ pub(super) struct Facts {
 /// expected.
 pub(super) struct Index {
     keys: [RandomState; 2],
-    facts: HashMap<[u64; 2], Packed>,
+    facts: Shards<HashMap<[u64; 2], Packed>>,
+}
+
+/// Many small tables in place of a large one, which while it grows takes half as much again.
+struct Shards<T>(Vec<T>);
+
+impl<T: Default> Shards<T> {
+    const COUNT: usize = 64;
+
+    fn new() -> Self {
+        Self(
+            std::iter::repeat_with(T::default)
+                .take(Self::COUNT)
+                .collect(),
+        )
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // Of a remainder that is small.
+    fn place(hash: u64) -> usize {
+        (hash % Self::COUNT as u64) as usize
+    }
+
+    fn of(&self, hash: u64) -> &T {
+        &self.0[Self::place(hash)]
+    }
+
+    fn of_mut(&mut self, hash: u64) -> &mut T {
+        &mut self.0[Self::place(hash)]
+    }
 }
 
 /// The size, and the nanoseconds since 1970, each with a number that stands for what is not known.
@@ -46,7 +74,7 @@ impl Index {
     pub(super) fn new() -> Self {
         Self {
             keys: [RandomState::new(), RandomState::new()],
-            facts: HashMap::new(),
+            facts: Shards::new(),
         }
     }
 
@@ -57,13 +85,13 @@ impl Index {
     /// Keeps the facts, in place of those that it had of the path.
     pub(super) fn insert(&mut self, path: &str, facts: Facts) {
         let key = self.key(path);
-        self.facts.insert(key, packed(facts));
+        self.facts.of_mut(key[0]).insert(key, packed(facts));
     }
 
     /// Gives the facts, and keeps them no longer.
     pub(super) fn take(&mut self, path: &str) -> Option<Facts> {
         let key = self.key(path);
-        self.facts.remove(&key).map(unpacked)
+        self.facts.of_mut(key[0]).remove(&key).map(unpacked)
     }
 }
 
@@ -73,7 +101,7 @@ pub(super) struct Seen {
     key: RandomState,
     /// Where the local folder ignores case, so does this.
     folds: bool,
-    paths: HashSet<u64>,
+    paths: Shards<HashSet<u64>>,
 }
 
 impl Seen {
@@ -81,18 +109,19 @@ impl Seen {
         Self {
             key: RandomState::new(),
             folds,
-            paths: HashSet::new(),
+            paths: Shards::new(),
         }
     }
 
     /// Whether it had not been met.
     pub(super) fn insert(&mut self, path: &str) -> bool {
         let hash = self.hash(path);
-        self.paths.insert(hash)
+        self.paths.of_mut(hash).insert(hash)
     }
 
     pub(super) fn contains(&self, path: &str) -> bool {
-        self.paths.contains(&self.hash(path))
+        let hash = self.hash(path);
+        self.paths.of(hash).contains(&hash)
     }
 
     fn hash(&self, path: &str) -> u64 {
