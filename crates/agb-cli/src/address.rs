@@ -107,6 +107,11 @@ impl fmt::Display for Address {
     }
 }
 
+/// Whether a name can stand before `:/path`.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.contains([':', '/', '\\'])
+}
+
 fn remote(context: &str, path: &str) -> Result<Address, String> {
     if context.is_empty() {
         return Err(format!("the name of the context is missing: NAME:{path}"));

@@ -115,6 +115,15 @@ impl Failure {
         }
     }
 
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What to do about it, if that is known.
+    pub(crate) fn hinted(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Whether it ends with this code.
     pub(crate) fn is(&self, code: Code) -> bool {
         self.code == code
@@ -198,6 +207,15 @@ fn plain(code: &str) -> Option<&'static str> {
         code if code.starts_with("Unauthorized") => "the service does not accept the API key",
         _ => return None,
     })
+}
+
+/// The last of its causes, which says what has happened.
+pub(crate) fn deepest(error: &dyn Error) -> Option<String> {
+    let mut cause = error.source()?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Some(cause.to_string())
 }
 
 /// What to type next.

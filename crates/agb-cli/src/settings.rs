@@ -76,6 +76,11 @@ impl Service {
         self.in_region(self.agb.contexts().get_or_create(name))
     }
 
+    /// Whether a region was named.
+    pub(crate) fn is_in_region(&self) -> bool {
+        self.region.is_some()
+    }
+
     fn in_region(&self, lookup: LookupByName) -> LookupByName {
         match &self.region {
             Some(region) => lookup.region(region.as_str()),
@@ -98,6 +103,11 @@ impl Connection {
             agb: self.builder()?.build()?,
             region: self.region.clone(),
         })
+    }
+
+    /// The profile that is looked for.
+    pub(crate) fn profile_name(&self) -> &str {
+        self.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
     }
 
     pub(crate) fn builder(&self) -> Result<AgbBuilder, Failure> {

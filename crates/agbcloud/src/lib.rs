@@ -30,7 +30,9 @@ pub use clear::{
     DEFAULT_POLL_INTERVAL,
 };
 pub use client::{Agb, Probe};
-pub use config::{AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT};
+pub use config::{
+    AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Origin, Origins,
+};
 pub use context::{
     Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,
     LookupByName,

@@ -6,7 +6,7 @@ use agbcloud::RetryPolicy;
 use clap::{CommandFactory, FromArgMatches};
 use clap_complete::{CompletionCandidate, env::CompleteEnv};
 
-use crate::{arguments::Arguments, clock, settings::Connection};
+use crate::{address, arguments::Arguments, clock, settings::Connection};
 
 /// Names that are proposed at most.
 const MOST: usize = 200;
@@ -36,6 +36,8 @@ fn names(current: &OsStr, end: &str) -> Vec<CompletionCandidate> {
     // Nobody sees an error here: what can't be asked for is not proposed.
     let names = list(start).unwrap_or_default().into_iter();
     names
+        // What can't be typed before a path is not proposed there.
+        .filter(|name| end.is_empty() || address::is_name(name))
         .map(|name| CompletionCandidate::new(name + end))
         .collect()
 }

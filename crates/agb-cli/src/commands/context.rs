@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use agbcloud::ErrorKind;
+use agbcloud::{Context, ContextState, ErrorKind};
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCompleter;
 use futures_util::StreamExt;
 
 use super::{Run, Session, With, ask, complete, find};
 use crate::{
+    address,
     exit::{Doing, Failure},
     output::{
         self, Reader, Rows, duration,
@@ -98,6 +99,12 @@ impl Run for CreateArguments {
         let agb = session.connect()?;
         let made = agb.made(&self.name).await;
         let made = made.doing(|| format!("make the context {:?}", self.name))?;
+        if !address::is_name(&self.name) {
+            say::note(format_args!(
+                "note: before :/path it can be named by its id alone, {}",
+                made.id
+            ));
+        }
         output::show(&session.look, &ContextRow::from(made.into_inner()))
     }
 }
@@ -118,8 +125,8 @@ impl Run for RenameArguments {
         let renamed = agb.contexts().rename(&context.id, self.new.as_str()).await;
         renamed.doing(|| format!("rename {:?} to {:?}", self.name, self.new))?;
         let row = DoneRow {
-            name: context.id.to_string(),
-            done: "renamed",
+            name: self.new.clone(),
+            ..DoneRow::of(&context, "renamed")
         };
         let said = format!("{} is {} now", self.name, self.new);
         output::done(&session.look, &row, &said)
@@ -147,10 +154,7 @@ impl Run for DeleteArguments {
         ask::before(&what, Some(&context.name), self.yes)?;
         let deleted = agb.contexts().delete(&context.id).await;
         deleted.doing(|| format!("delete the context {:?}", self.name))?;
-        let row = DoneRow {
-            name: context.id.to_string(),
-            done: "deleted",
-        };
+        let row = DoneRow::of(&context, "deleted");
         output::done(&session.look, &row, &format!("{} is deleted", context.name))
     }
 }
@@ -189,10 +193,7 @@ impl Run for ClearArguments {
         let clearing = || format!("clear {:?}", self.name);
         if self.no_wait {
             clear.start().await.doing(clearing)?;
-            let row = DoneRow {
-                name: context.id.to_string(),
-                done: "clearing",
-            };
+            let row = DoneRow::of(&context, "clearing");
             let said = format!(
                 "{} is being cleared: agb context wait '{0}' waits for the end",
                 self.name
@@ -205,12 +206,7 @@ impl Run for ClearArguments {
         let clear = async { clear.await.doing(clearing) };
         let cleared = Box::pin(until_stopped(clear, &self.name)).await;
         waiting.end();
-        ended(
-            session,
-            context.id.as_str(),
-            &context.name,
-            cleared?.elapsed,
-        )
+        ended(session, &context, cleared?.elapsed)
     }
 }
 
@@ -228,6 +224,12 @@ impl Run for WaitArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let agb = session.connect()?;
         let context = find::context(&agb, &self.name).await?;
+        // A clear is seen from its start on, so there is none: it is over, or there never was one.
+        if context.state == ContextState::Available {
+            let row = DoneRow::of(&context, "available");
+            let said = format!("{} is available: it is not being cleared", context.name);
+            return output::done(&session.look, &row, &said);
+        }
         let handle = agb.contexts().resume_clear(&context.id);
         let handle = handle.with_timeout(Duration::from_secs(self.timeout));
         let waiting = Waiting::begin(&session.look, format!("waiting for {}", self.name));
@@ -239,21 +241,13 @@ impl Run for WaitArguments {
         };
         let cleared = Box::pin(until_stopped(wait, &self.name)).await;
         waiting.end();
-        ended(
-            session,
-            context.id.as_str(),
-            &context.name,
-            cleared?.elapsed,
-        )
+        ended(session, &context, cleared?.elapsed)
     }
 }
 
-fn ended(session: &Session, id: &str, name: &str, elapsed: Duration) -> Result<(), Failure> {
-    let row = DoneRow {
-        name: id.to_owned(),
-        done: "cleared",
-    };
-    let said = format!("{name} is empty after {}", duration(elapsed));
+fn ended(session: &Session, context: &Context, elapsed: Duration) -> Result<(), Failure> {
+    let row = DoneRow::of(context, "cleared");
+    let said = format!("{} is empty after {}", context.name, duration(elapsed));
     output::done(&session.look, &row, &said)
 }
 

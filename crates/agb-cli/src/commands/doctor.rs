@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use agbcloud::{Agb, ErrorKind, RetryPolicy};
+use agbcloud::{Agb, ErrorKind, Origin, RetryPolicy};
 use clap::Args;
 
 use super::{Run, Session};
 use crate::{
     clock,
-    exit::{Code, Failure},
-    output::{Reader, Row, Rows, duration, schema::CheckRow},
+    exit::{self, Code, Failure},
+    output::{Reader, Row, Rows, counted, duration, schema::CheckRow},
     settings,
 };
 
@@ -26,76 +26,130 @@ impl Run for DoctorArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let mut checks = Checks {
             rows: Rows::new(&session.look),
+            quiet: session.look.reader() == Reader::Terse,
             wrong: 0,
             worst: Code::Other,
         };
-        checks.tell(profile(), "profile", None)?;
-        let built = session.connection.builder().and_then(|builder| {
-            let builder = builder.timeout(PATIENCE).retry(RetryPolicy::never());
-            Ok(builder.build()?)
-        });
-        let agb = match built {
-            Ok(agb) => agb,
+        checks.good("profile", profile(session)?)?;
+        let builder = match session.connection.builder() {
+            Ok(builder) => builder.timeout(PATIENCE).retry(RetryPolicy::never()),
             Err(failure) => {
-                let hint = "export AGB_API_KEY=…, or write a profile (see above), or pipe it to --api-key-stdin";
-                checks.tell(Err(failure.to_string()), "settings", Some(hint))?;
+                checks.wrong("settings", failure.into())?;
                 return checks.end(session);
             }
         };
-        checks.tell(Ok(agb.endpoint().to_owned()), "endpoint", None)?;
-        let reached = agb.probe().await;
-        let hint =
-            "is the address right, is there a proxy or a firewall? agb serve starts a service here";
-        let date = reached.as_ref().ok().and_then(|probe| probe.date);
-        let told = reached.map(|probe| format!("it answers (HTTP {})", probe.status));
-        let told = told.map_err(|error| error.to_string());
-        let can_be_reached = told.is_ok();
-        checks.tell(told, "reach", Some(hint))?;
-        if !can_be_reached {
-            return checks.end(session);
+        let origins = builder.origins();
+        let agb = match builder.build() {
+            Ok(agb) => agb,
+            Err(error) => {
+                let hint = "export AGB_API_KEY=…, or write a profile (see above), or pipe it to --api-key-stdin";
+                checks.wrong("settings", Wrong::of(&error).hint(hint))?;
+                return checks.end(session);
+            }
+        };
+        let from = |origin, flag| said(origin, flag, session);
+        let endpoint = format!(
+            "{} ({})",
+            agb.endpoint(),
+            from(origins.endpoint, "--endpoint")
+        );
+        checks.good("endpoint", endpoint)?;
+        checks.good("key", from(origins.api_key, "stdin"))?;
+        if let Some(proxy) = proxy() {
+            checks.good("proxy", format!("{proxy} is set, and calls may go by it"))?;
         }
-        checks.tell(
-            clock(date),
-            "clock",
-            Some("set the clock of this machine: presigned URLs go by it"),
-        )?;
-        let hint = "is it the key of this endpoint? its owner can make another";
-        checks.tell(access(&agb).await, "access", Some(hint))?;
+        let date = match reach(&agb).await {
+            Ok(date) => date,
+            Err(wrong) => {
+                checks.wrong("reach", wrong)?;
+                return checks.end(session);
+            }
+        };
+        checks.good("reach", "something answers".to_owned())?;
+        checks.take("clock", clock(date))?;
+        checks.take("access", access(&agb).await)?;
         checks.end(session)
+    }
+}
+
+/// What is not as it should be.
+struct Wrong {
+    found: String,
+    code: Code,
+    hint: Option<String>,
+}
+
+impl Wrong {
+    fn new(code: Code, found: impl Into<String>) -> Self {
+        Self {
+            found: found.into(),
+            code,
+            hint: None,
+        }
+    }
+
+    /// An error with the cause that tells what has happened.
+    fn of(error: &agbcloud::Error) -> Self {
+        let cause = exit::deepest(error);
+        let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+        Self::new(Code::of(error), format!("{}{cause}", exit::message(error)))
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<Failure> for Wrong {
+    fn from(failure: Failure) -> Self {
+        Self {
+            found: failure.to_string(),
+            code: failure.code(),
+            hint: failure.hinted().map(str::to_owned),
+        }
     }
 }
 
 /// What has been looked at.
 struct Checks {
     rows: Rows,
+    /// Only what is wrong is told.
+    quiet: bool,
     wrong: usize,
     /// The exit code of the first that is wrong.
     worst: Code,
 }
 
 impl Checks {
-    fn tell(
-        &mut self,
-        found: Result<String, String>,
-        check: &'static str,
-        hint: Option<&str>,
-    ) -> Result<(), Failure> {
+    fn good(&mut self, check: &'static str, found: String) -> Result<(), Failure> {
+        self.take(check, Ok(found))
+    }
+
+    fn wrong(&mut self, check: &'static str, wrong: Wrong) -> Result<(), Failure> {
+        self.take(check, Err(wrong))
+    }
+
+    fn take(&mut self, check: &'static str, found: Result<String, Wrong>) -> Result<(), Failure> {
         let good = found.is_ok();
-        if !good && self.wrong == 0 {
-            self.worst = match check {
-                "settings" => Code::Usage,
-                "reach" => Code::Unavailable,
-                "access" => Code::NotAllowed,
-                _ => Code::Other,
-            };
+        if self.quiet && good {
+            return Ok(());
         }
-        self.wrong += usize::from(!good);
-        let (Ok(found) | Err(found)) = found;
+        let (found, hint) = match found {
+            Ok(found) => (found, None),
+            Err(wrong) => {
+                if self.wrong == 0 {
+                    self.worst = wrong.code;
+                }
+                self.wrong += 1;
+                (wrong.found, wrong.hint)
+            }
+        };
         self.rows.write(&[CheckRow {
             check,
             good,
             found,
-            hint: hint.filter(|_| !good).map(str::to_owned),
+            hint,
         }])
     }
 
@@ -104,7 +158,10 @@ impl Checks {
             0 => Ok(()),
             _ if session.look.reader() == Reader::Program => Err(Failure::silent(self.worst)),
             wrong => {
-                let message = format!("{wrong} of these are not as they should be");
+                let message = match wrong {
+                    1 => "one of these is not as it should be".to_owned(),
+                    wrong => format!("{wrong} of these are not as they should be"),
+                };
                 Err(Failure::of(self.worst, message))
             }
         }
@@ -130,15 +187,58 @@ impl Row for CheckRow {
     }
 }
 
-fn profile() -> Result<String, String> {
-    let path = settings::config_file().map_err(|failure| failure.to_string())?;
+fn profile(session: &Session) -> Result<String, Failure> {
+    let path = settings::config_file()?;
+    let name = session.connection.profile_name();
     Ok(match path.exists() {
-        true => format!("{} is there", path.display()),
+        true => format!("{name}, if it is in {}", path.display()),
         false => format!("none: {} would hold them, a table for each", path.display()),
     })
 }
 
-fn clock(date: Option<SystemTime>) -> Result<String, String> {
+/// Where a setting comes from, as a person would say it.
+fn said(origin: Origin, flag: &str, session: &Session) -> String {
+    match origin {
+        Origin::Code => format!("from {flag}"),
+        Origin::Environment => "from the environment".to_owned(),
+        Origin::Dotenv => "from .env in this folder".to_owned(),
+        Origin::Fallback => format!("from the profile {}", session.connection.profile_name()),
+        _ => "by default".to_owned(),
+    }
+}
+
+/// The variable that sends calls by a proxy. What is in it may hold a password.
+fn proxy() -> Option<&'static str> {
+    let names = [
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ];
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    names.into_iter().find(is_set)
+}
+
+/// What the clock of whatever answers says.
+async fn reach(agb: &Agb) -> Result<Option<SystemTime>, Wrong> {
+    let hint =
+        "is the address right, is there a proxy or a firewall? agb serve starts a service here";
+    match agb.probe().await {
+        Ok(probe) if probe.status >= 500 => {
+            let found = format!(
+                "HTTP {}: a gateway, with no service behind it",
+                probe.status
+            );
+            Err(Wrong::new(Code::Unavailable, found).hint("try again in a while"))
+        }
+        Ok(probe) => Ok(probe.date),
+        Err(error) => Err(Wrong::of(&error).hint(hint)),
+    }
+}
+
+fn clock(date: Option<SystemTime>) -> Result<String, Wrong> {
     let Some(date) = date else {
         return Ok("the service tells no date".to_owned());
     };
@@ -147,19 +247,33 @@ fn clock(date: Option<SystemTime>) -> Result<String, String> {
         .duration_since(date)
         .or_else(|_| date.duration_since(now));
     match apart.unwrap_or_default() {
-        apart if apart > CLOCKS => Err(format!("it is {} off", duration(apart))),
+        apart if apart > CLOCKS => {
+            let wrong = Wrong::new(Code::Other, format!("it is {} off", duration(apart)));
+            Err(wrong.hint("set the clock of this machine: presigned URLs go by it"))
+        }
         _ => Ok("it agrees with that of the service".to_owned()),
     }
 }
 
-async fn access(agb: &Agb) -> Result<String, String> {
+async fn access(agb: &Agb) -> Result<String, Wrong> {
     let page = agb.contexts().list().page_size(1).send().await;
-    match page {
-        Ok(page) => Ok(match page.total_count {
-            Some(count) => format!("the key is good: {count} contexts"),
-            None => "the key is good".to_owned(),
-        }),
-        Err(error) if error.kind() == ErrorKind::Unauthorized => Err(error.message().to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+    let error = match page {
+        Ok(page) => {
+            return Ok(match page.total_count {
+                Some(count) => format!("the key is good: {}", counted(count, "context")),
+                None => "the key is good".to_owned(),
+            });
+        }
+        Err(error) => error,
+    };
+    let wrong = Wrong::of(&error);
+    Err(match error.kind() {
+        ErrorKind::Unauthorized => {
+            wrong.hint("is it the key of this endpoint? its owner can make another")
+        }
+        ErrorKind::InvalidResponse | ErrorKind::NotFound => {
+            wrong.hint("what answers is no AGB service: is the endpoint right, with its path?")
+        }
+        _ => wrong.hint("try again in a while"),
+    })
 }

@@ -286,6 +286,7 @@ pub(super) async fn has_anything(files: &Files, address: &Remote) -> bool {
 pub(super) fn told(look: &Look, address: &Remote) -> Result<(), Failure> {
     let row = DoneRow {
         name: address.to_string(),
+        id: None,
         done: "deleted",
     };
     match look.reader() {

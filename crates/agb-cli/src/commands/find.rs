@@ -45,8 +45,7 @@ pub(super) async fn context(agb: &Service, name: &str) -> Result<Context, Failur
     if !looks_like_id && let Some(Ok(context)) = by_id().await {
         return Ok(context.into_inner());
     }
-    let failure = Failure::of(Code::NotFound, format!("there is no context {name:?}"));
-    Err(failure.hint(proposal(agb, name).await))
+    Err(none(agb, name).await)
 }
 
 /// The files of a context that is named.
@@ -66,30 +65,42 @@ async fn say_if_named_too(agb: &Service, context: &Context, name: &str) {
     }
 }
 
-async fn proposal(agb: &Service, name: &str) -> String {
+/// There is none of this name, in the region where it was looked for.
+async fn none(agb: &Service, name: &str) -> Failure {
     let wanted = name.to_lowercase();
     let mut listed = agb
         .contexts()
         .list()
         .page_size(agbcloud::MAX_PAGE_SIZE)
         .by_item();
-    let mut alike = Vec::new();
+    let (mut elsewhere, mut alike) = (Vec::new(), Vec::new());
     while let Some(Ok(context)) = listed.next().await {
         let there = context.name.to_lowercase();
-        if there == wanted {
-            // Of another region, where there is one of the name too.
-            alike.push(format!("{} ({})", context.name, context.id));
+        if context.name == name {
+            elsewhere.push(format!("{name} ({})", context.id));
         } else if there.contains(&wanted) || wanted.contains(&there) {
             alike.push(context.name);
         }
-        if alike.len() == PROPOSED {
+        if alike.len() == PROPOSED || elsewhere.len() == PROPOSED {
             break;
         }
     }
-    match alike.is_empty() {
-        true => format!(
+    let nowhere = Failure::of(Code::NotFound, format!("there is no context {name:?}"));
+    match (&elsewhere[..], &alike[..]) {
+        ([], []) => nowhere.hint(format!(
             "agb context list shows those that there are; agb context create '{name}' makes it"
-        ),
-        false => format!("there are {}", alike.join(", ")),
+        )),
+        ([], alike) => nowhere.hint(format!("there are {}", alike.join(", "))),
+        (others, _) if others.len() == 1 || agb.is_in_region() => {
+            let message = format!("there is no context {name:?} in this region");
+            let others = others.join(", ");
+            let hint =
+                format!("elsewhere there is {others}: name it by its id, or say its --region");
+            Failure::of(Code::NotFound, message).hint(hint)
+        }
+        (others, _) => {
+            let message = format!("{name:?} is ambiguous: there are {}", others.join(", "));
+            Failure::usage(message).hint("name it by its id, or say its --region")
+        }
     }
 }

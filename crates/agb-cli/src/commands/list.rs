@@ -12,7 +12,7 @@ use crate::{
     address::Remote,
     exit::{Doing, Failure},
     output::{
-        self, Reader, Rows,
+        self, Reader, Rows, harmless,
         schema::{EntryRow, NameRow, UsageRow},
     },
 };
@@ -90,13 +90,13 @@ pub(crate) struct TreeArguments {
 impl Run for TreeArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let files = find::files(&session.connect()?, &self.address).await?;
+        file::check_folder(&files, &self.address).await?;
         if session.look.reader() == Reader::Program {
             let entries = entries(&files, &self.address, true);
             Rows::new(&session.look).show(entries).await?;
             return Ok(());
         }
-        file::check_folder(&files, &self.address).await?;
-        output::write(&format!("{}\n", self.address))?;
+        output::write(&format!("{}\n", harmless(&self.address.to_string())))?;
         let mut counts = (0_u64, 0_u64);
         // What is still to be shown, the next one last: an entry with the lines to its left.
         let mut open = branches(&files, &self.address, self.address.bare(), "").await?;
@@ -114,6 +114,7 @@ impl Run for TreeArguments {
                 ("├── ", "│   ")
             };
             let slash = if branch.entry.is_folder() { "/" } else { "" };
+            let name = harmless(name);
             output::write(&format!("{}{arm}{name}{slash}\n", branch.left))?;
             if !branch.entry.is_folder() {
                 counts.1 += 1;

@@ -216,7 +216,13 @@ pub(crate) struct DiffArguments {
 impl Run for DiffArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let sync = self.sides.sync(&session.connect()?).await?;
-        let plan = show(session, sync).await?;
+        let plan = match show(session, sync).await {
+            // A reader that has had enough has seen that there are differences.
+            Err(failure) if failure.is(Code::Done) => {
+                return Err(Failure::silent(Code::Differs));
+            }
+            plan => plan?,
+        };
         if let Err(refused) = plan.hold_to(DeleteLimit::default()) {
             say::note(format_args!(
                 "agb sync would refuse this: {}",

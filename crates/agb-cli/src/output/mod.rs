@@ -1,5 +1,6 @@
 //! What is shown of what was found: columns for people, tabs for scripts, JSON for programs, names alone.
 
+mod harmless;
 mod human;
 mod rows;
 pub(crate) mod schema;
@@ -9,6 +10,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 
+pub(crate) use harmless::{harmless, harmless_lines};
 pub(crate) use human::{ago, bytes, counted, duration, moment};
 pub(crate) use rows::{Row, Rows};
 
@@ -101,7 +103,7 @@ pub(crate) fn unwritten(error: io::Error) -> Failure {
 pub(crate) fn show<R: Row>(look: &Look, row: &R) -> Result<(), Failure> {
     write(&match look.reader() {
         Reader::Program => rows::json(row)?,
-        Reader::Terse => format!("{}\n", row.name()),
+        Reader::Terse => rows::name(row),
         Reader::Script => format!("{}\n", rows::plain(row)),
         Reader::Person => table::card(R::HEAD, &row.pretty()),
     })

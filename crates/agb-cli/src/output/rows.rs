@@ -4,11 +4,7 @@ use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{
-    Look, Reader,
-    table::{self, Columns},
-    write,
-};
+use super::{Look, Reader, harmless, table::Columns, write};
 use crate::exit::Failure;
 
 /// Items that are shown at a time, if so many are there.
@@ -78,7 +74,7 @@ impl Rows {
         }
         let text = match self.reader {
             Reader::Program => rows.iter().map(json).collect::<Result<String, _>>()?,
-            Reader::Terse => rows.iter().map(|row| format!("{}\n", row.name())).collect(),
+            Reader::Terse => rows.iter().map(name).collect(),
             Reader::Script => rows.iter().map(|row| format!("{}\n", plain(row))).collect(),
             Reader::Person => self.columns_of(rows),
         };
@@ -91,7 +87,7 @@ impl Rows {
             .map(|row| {
                 row.pretty()
                     .iter()
-                    .map(|cell| table::harmless(cell))
+                    .map(|cell| harmless(cell).into_owned())
                     .collect()
             })
             .collect();
@@ -106,13 +102,15 @@ impl Rows {
     }
 }
 
+/// A name alone on its line, whatever is in it.
+pub(super) fn name(row: &impl Row) -> String {
+    format!("{}\n", harmless(&row.name()))
+}
+
 /// Values with tabs between them, of which none has one inside.
 pub(super) fn plain(row: &impl Row) -> String {
-    let cells: Vec<String> = row
-        .plain()
-        .iter()
-        .map(|cell| table::harmless(cell))
-        .collect();
+    let cells = row.plain();
+    let cells: Vec<_> = cells.iter().map(|cell| harmless(cell)).collect();
     cells.join("\t")
 }
 

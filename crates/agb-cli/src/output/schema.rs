@@ -318,16 +318,30 @@ pub(crate) struct UrlRow {
 /// What was done with a context or a file.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DoneRow {
-    /// The context's id or the file's address.
+    /// The context's name or the file's address.
     pub(crate) name: String,
-    /// `deleted`, `cleared`, `clearing`, `renamed`.
+    /// The context's id; for a file there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    /// `deleted`, `cleared`, `clearing`, `renamed`; `available` for one that was waited for and is not being cleared.
     pub(crate) done: &'static str,
+}
+
+impl DoneRow {
+    /// Of a context.
+    pub(crate) fn of(context: &Context, done: &'static str) -> Self {
+        Self {
+            name: context.name.clone(),
+            id: Some(context.id.to_string()),
+            done,
+        }
+    }
 }
 
 /// One thing that `agb doctor` has looked at.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CheckRow {
-    /// What was looked at: `endpoint`, `key`, `reach`, `access`, `clock`, `files`.
+    /// What was looked at: `profile`, `settings`, `endpoint`, `key`, `proxy`, `reach`, `clock`, `access`.
     pub(crate) check: &'static str,
     /// Whether it is as it should be.
     pub(crate) good: bool,

@@ -3,18 +3,10 @@
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
+use super::harmless;
+
 const HEAD: Style = Style::new().bold();
 const NAME: Style = Style::new().dimmed();
-
-/// What a terminal would take for a command, or for the end of a line, is shown and not sent.
-pub(super) fn harmless(text: &str) -> String {
-    text.chars()
-        .flat_map(|char| match char {
-            char if char.is_control() => char.escape_default().collect::<Vec<_>>(),
-            char => vec![char],
-        })
-        .collect()
-}
 
 /// Columns whose widths grow with what comes.
 #[derive(Default)]
@@ -84,10 +76,5 @@ mod tests {
         ];
         let lines = columns.lines(&rows, Style::new());
         assert_eq!(lines, "日本  clearing   now\na     available\n");
-    }
-
-    #[test]
-    fn a_name_commands_no_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
     }
 }

@@ -137,6 +137,13 @@ fn a_name_means_one_context_of_a_region_and_an_id_any() {
         2,
         "the candidates: {said}"
     );
+    for region in ["cn-shanghai", "cn-beijing"] {
+        world.print(&["context", "create", "pair", "--region", region]);
+    }
+    let (code, said) = world.fail(&["context", "get", "pair"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("is ambiguous"), "{said}");
+    assert_eq!(said.matches("pair (SdkCtx-").count(), 2, "{said}");
 }
 
 #[test]

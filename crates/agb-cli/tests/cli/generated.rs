@@ -42,7 +42,7 @@ fn json_is_as_the_schema_says() {
     holds("sync --dry-run", &["sync", "-n", "project", "one:/q"], 2);
     holds("sync", &["sync", "project", "one:/q"], 1);
     holds("rm", &["rm", "-r", "--yes", "one:/q"], 2);
-    holds("doctor", &["doctor"], 5);
+    holds("doctor", &["doctor"], 6);
     holds("context rename", &["context", "rename", "one", "two"], 1);
     holds(
         "context clear",

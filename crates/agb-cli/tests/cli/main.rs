@@ -19,6 +19,9 @@ mod generated;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+#[cfg(unix)]
+mod messages;
+#[cfg(test)]
 mod operators;
 mod serve;
 #[cfg(test)]

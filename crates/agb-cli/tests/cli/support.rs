@@ -32,6 +32,12 @@ pub(crate) fn agb() -> Command {
         "CLICOLOR",
         "CLICOLOR_FORCE",
         "NO_COLOR",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
     ] {
         command.env_remove(name);
     }

@@ -2,6 +2,7 @@
 
 mod api_key;
 mod endpoint;
+mod origin;
 mod sources;
 pub(crate) mod tls;
 
@@ -12,6 +13,7 @@ use agbcloud_api::SignedUrl;
 pub(crate) use api_key::ApiKey;
 pub(crate) use endpoint::Endpoint;
 use endpoint::endpoint;
+pub use origin::{Origin, Origins};
 use sources::Sources;
 
 use crate::{Agb, Error, ErrorKind, Result, RetryPolicy, clock::Time, retry::Jitter, wire::Stub};
@@ -131,7 +133,8 @@ impl AgbBuilder {
             None => match (sources.find("AGB_API_KEY"), self.fallback_api_key) {
                 (Some(key), _) => ApiKey::new(key),
                 (None, Some(_))
-                    if self.endpoint.is_none() && sources.is_of_dotenv("AGB_ENDPOINT") =>
+                    if self.endpoint.is_none()
+                        && sources.origin("AGB_ENDPOINT") == Some(Origin::Dotenv) =>
                 {
                     return Err(wrong(
                         "the endpoint is that of a .env file, and the API key is not: set both in one place",
@@ -303,6 +306,23 @@ mod tests {
         let trap = "AGB_API_KEY=k\nAGB_ENDPOINT=http://a.example/${PATH}\n";
         let settled = settle(AgbBuilder::default(), &[], trap);
         assert!(settled.is_err() || settled.unwrap().endpoint.url.contains("PATH"));
+    }
+
+    #[test]
+    fn it_is_told_where_a_setting_comes_from() {
+        let dotenv = "AGB_API_KEY=k\n";
+        let process = [("AGB_ENDPOINT", "env.example")];
+        let builder = AgbBuilder::default().fallback_api_key("f");
+        let told = |builder: &AgbBuilder, sources| {
+            let origins = builder.origins_by(sources);
+            (origins.endpoint, origins.api_key)
+        };
+        let both = Sources::given(&process, dotenv);
+        assert_eq!(told(&builder, &both), (Origin::Environment, Origin::Dotenv));
+        let none = Sources::given(&[], "");
+        assert_eq!(told(&builder, &none), (Origin::Default, Origin::Fallback));
+        let builder = builder.endpoint("a").api_key("k");
+        assert_eq!(told(&builder, &both), (Origin::Code, Origin::Code));
     }
 
     #[test]

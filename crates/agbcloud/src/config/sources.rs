@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, path::Path};
 
+use super::Origin;
+
 /// The process environment and what a `.env` file says, which is never written into the environment.
 #[derive(Default)]
 pub(super) struct Sources {
@@ -45,9 +47,10 @@ impl Sources {
         filled(&self.process, name).or_else(|| filled(&self.dotenv, name))
     }
 
-    /// Whether a setting is found in `.env`.
-    pub(super) fn is_of_dotenv(&self, name: &str) -> bool {
-        filled(&self.process, name).is_none() && filled(&self.dotenv, name).is_some()
+    /// Where a setting is found first.
+    pub(super) fn origin(&self, name: &str) -> Option<Origin> {
+        let of_process = filled(&self.process, name).map(|_| Origin::Environment);
+        of_process.or_else(|| filled(&self.dotenv, name).map(|_| Origin::Dotenv))
     }
 
     /// Number of the first line of `.env` that is no setting. Its text is not told: a key could be in it.
