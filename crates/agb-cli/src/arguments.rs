@@ -28,32 +28,51 @@ pub(crate) enum Command {
     #[command(visible_alias = "ctx", subcommand)]
     Context(ContextCommand),
     /// List files
+    #[command(after_help = "Examples:\n  agb ls my-project:/docs\n  agb ls -R -l my-project:/")]
     Ls(With<LsArguments>),
     /// Show folders and files as a tree
+    #[command(after_help = "Examples:\n  agb tree my-project:/\n  agb tree -L 2 my-project:/src")]
     Tree(With<TreeArguments>),
     /// Sum up the sizes of what is in a folder
+    #[command(after_help = "Examples:\n  agb du my-project:/")]
     Du(With<DuArguments>),
     /// Write files to stdout
+    #[command(after_help = "Examples:\n  agb cat my-project:/docs/README.md | less")]
     Cat(With<CatArguments>),
     /// Show one file or folder
+    #[command(after_help = "Examples:\n  agb stat my-project:/docs/README.md")]
     Stat(With<StatArguments>),
     /// Fetch a file or folder
+    #[command(
+        after_help = "Examples:\n  agb get my-project:/docs/README.md\n  agb get -r my-project:/src ./src\n  agb get my-project:/data.tar - | tar t"
+    )]
     Get(With<GetArguments>),
     /// Send a file or folder
+    #[command(
+        after_help = "Examples:\n  agb put notes.txt my-project:/docs/\n  agb put -r ./src my-project:/src\n  pg_dump db | agb put - my-project:/db.sql"
+    )]
     Put(With<PutArguments>),
     /// Delete files
+    #[command(
+        after_help = "Examples:\n  agb rm my-project:/docs/README.md\n  agb rm -r my-project:/old"
+    )]
     Rm(With<RmArguments>),
     /// Make a folder like another: one of this machine, one of a context
     ///
     /// What differs by size or time moves. What was moved is remembered, so that files with new times and old contents (after
     /// a fresh checkout) do not move, and what was changed in DST since is a conflict and not lost.
+    #[command(
+        after_help = "Examples:\n  agb sync ./src my-project:/src\n  agb sync --delete -n my-project:/src ./src"
+    )]
     Sync(With<SyncArguments>),
     /// Show what sync would do; ends with 10 if that is anything
+    #[command(after_help = "Examples:\n  agb diff ./src my-project:/src")]
     Diff(With<DiffArguments>),
     /// Print presigned URLs
     #[command(subcommand)]
     Url(UrlCommand),
     /// Look for what is wrong with settings, network, clock and key
+    #[command(after_help = "Examples:\n  agb doctor\n  agb doctor --profile staging")]
     Doctor(With<DoctorArguments>),
     /// Run a context service on this machine
     ///

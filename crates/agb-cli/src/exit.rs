@@ -36,9 +36,16 @@ impl Code {
             }
             ErrorKind::Timeout | ErrorKind::ClearTimeout => Self::TimedOut,
             ErrorKind::SafetyLimit => Self::SafetyLimit,
+            // What was typed is what the service does not take.
+            ErrorKind::Rejected if is_parameter(error) => Self::Usage,
             _ => Self::Other,
         }
     }
+}
+
+fn is_parameter(error: &agbcloud::Error) -> bool {
+    let code = error.code().unwrap_or_default();
+    code.starts_with("InvalidParameter") || code.starts_with("InvalidRegion")
 }
 
 /// Why a command did not do what it was asked for.

@@ -24,19 +24,28 @@ use crate::{
 pub(crate) enum ContextCommand {
     /// List all contexts
     #[command(visible_alias = "ls")]
+    #[command(after_help = "Examples:\n  agb context list --json")]
     List(With<ListArguments>),
     /// Show one context
+    #[command(after_help = "Examples:\n  agb context get my-project")]
     Get(With<NameArguments>),
     /// Make a context, or show the one that has the name
+    #[command(after_help = "Examples:\n  agb context create my-project")]
     Create(With<CreateArguments>),
     /// Give a context another name
+    #[command(after_help = "Examples:\n  agb context rename my-project our-project")]
     Rename(With<RenameArguments>),
     /// Delete a context with all its files
     #[command(visible_alias = "rm")]
+    #[command(after_help = "Examples:\n  agb context delete my-project")]
     Delete(With<DeleteArguments>),
     /// Delete all files of a context, and wait until they are gone
+    #[command(
+        after_help = "Examples:\n  agb context clear my-project\n  agb context clear --yes --no-wait my-project"
+    )]
     Clear(With<ClearArguments>),
     /// Wait until a context that is being cleared can be used
+    #[command(after_help = "Examples:\n  agb context wait --timeout 600 my-project")]
     Wait(With<WaitArguments>),
 }
 

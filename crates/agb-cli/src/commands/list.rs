@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agbcloud::{FileEntry, Files};
+use agbcloud::{FileEntry, FileItems, Files};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures_util::{Stream, StreamExt, future::Either, stream};
@@ -82,97 +82,113 @@ pub(crate) struct TreeArguments {
     /// Folder: NAME:/path
     #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(complete::addresses))]
     address: Remote,
-    /// Show folders to this depth
-    #[arg(long, short = 'L', value_name = "LEVELS")]
+    /// Show folders to this depth, from 1
+    #[arg(long, short = 'L', value_name = "LEVELS", value_parser = depth)]
     depth: Option<usize>,
+}
+
+fn depth(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(depth) if depth > 0 => Ok(depth),
+        _ => Err("a number of levels, from 1".to_owned()),
+    }
 }
 
 impl Run for TreeArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let files = find::files(&session.connect()?, &self.address).await?;
         file::check_folder(&files, &self.address).await?;
-        if session.look.reader() == Reader::Program {
+        // Lines between names are for eyes alone.
+        if matches!(session.look.reader(), Reader::Program | Reader::Terse) {
             let entries = entries(&files, &self.address, true);
             Rows::new(&session.look).show(entries).await?;
             return Ok(());
         }
         output::write(&format!("{}\n", harmless(&self.address.to_string())))?;
-        let mut counts = (0_u64, 0_u64);
-        // What is still to be shown, the next one last: an entry with the lines to its left.
-        let mut open = branches(&files, &self.address, self.address.bare(), "").await?;
-        while let Some(branch) = open.pop() {
-            let name = branch
-                .entry
-                .path
-                .trim_end_matches('/')
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
-            let (arm, room) = if branch.last {
-                ("└── ", "    ")
-            } else {
-                ("├── ", "│   ")
+        let (folders, files) = self.draw(&files).await?;
+        output::write(&format!(
+            "{}, {}\n",
+            output::counted(folders, "folder"),
+            output::counted(files, "file")
+        ))
+    }
+}
+
+impl TreeArguments {
+    /// Shows all that is below, as it is listed, and counts folders and files. Of each folder on the way to an entry a page
+    /// is in memory.
+    async fn draw(&self, files: &Files) -> Result<(u64, u64), Failure> {
+        let mut counts = (0, 0);
+        let top = Level::open(files, &self.address, self.address.bare(), String::new());
+        let mut levels = vec![top.await?];
+        while let Some(level) = levels.last_mut() {
+            let Some(entry) = level.next.take() else {
+                levels.pop();
+                continue;
             };
-            let slash = if branch.entry.is_folder() { "/" } else { "" };
-            let name = harmless(name);
-            output::write(&format!("{}{arm}{name}{slash}\n", branch.left))?;
-            if !branch.entry.is_folder() {
+            level.advance(&self.address).await?;
+            let (arm, room) = match level.next {
+                None => ("└── ", "    "),
+                Some(_) => ("├── ", "│   "),
+            };
+            let path = entry.path.trim_end_matches('/');
+            let name = harmless(path.rsplit('/').next().unwrap_or_default());
+            let slash = if entry.is_folder() { "/" } else { "" };
+            output::write(&format!("{}{arm}{name}{slash}\n", level.left))?;
+            if !entry.is_folder() {
                 counts.1 += 1;
                 continue;
             }
             counts.0 += 1;
-            let left = format!("{}{room}", branch.left);
-            let depth = left.chars().count() / 4;
-            if self.depth.is_none_or(|most| depth < most) {
-                let path = branch.entry.path.trim_end_matches('/').to_owned();
-                open.extend(branches(&files, &self.address, &path, &left).await?);
+            let left = format!("{}{room}", level.left);
+            if self.depth.is_none_or(|most| levels.len() < most) {
+                levels.push(Level::open(files, &self.address, path, left).await?);
             }
         }
-        let (folders, files) = (
-            output::counted(counts.0, "folder"),
-            output::counted(counts.1, "file"),
-        );
-        output::write(&format!("{folders}, {files}\n"))
+        Ok(counts)
     }
 }
 
-struct Branch {
-    entry: FileEntry,
+/// A folder that is being shown: whether an entry is the last is known when the next has come.
+struct Level {
+    listed: FileItems,
+    /// With a slash at the end.
+    folder: String,
+    /// The lines to the left of its entries.
     left: String,
-    last: bool,
+    next: Option<FileEntry>,
 }
 
-/// What is directly in a folder, in the order of names and backwards.
-async fn branches(
-    files: &Files,
-    address: &Remote,
-    folder: &str,
-    left: &str,
-) -> Result<Vec<Branch>, Failure> {
-    let mut listed = files.list().under(folder).prefetch(true).by_item();
-    let top = folder.trim_end_matches('/');
-    let mut found = BTreeMap::new();
-    while let Some(entry) = listed.next().await {
-        let entry = entry.doing(|| format!("list {}", address.at(folder)))?;
-        let below = entry.path.trim_end_matches('/').strip_prefix(top);
-        // A service may list what is further below too.
-        if below.is_some_and(|below| below.matches('/').count() == 1) {
-            found.insert(entry.path.clone(), entry);
+impl Level {
+    async fn open(
+        files: &Files,
+        address: &Remote,
+        folder: &str,
+        left: String,
+    ) -> Result<Self, Failure> {
+        let mut level = Self {
+            listed: files.list().under(folder).prefetch(true).by_item(),
+            folder: format!("{}/", folder.trim_end_matches('/')),
+            left,
+            next: None,
+        };
+        level.advance(address).await?;
+        Ok(level)
+    }
+
+    async fn advance(&mut self, address: &Remote) -> Result<(), Failure> {
+        self.next = None;
+        while let Some(entry) = self.listed.next().await {
+            let entry = entry.doing(|| format!("list {}", address.at(&self.folder)))?;
+            let below = entry.path.trim_end_matches('/').strip_prefix(&self.folder);
+            // A service may list what is further below too.
+            if below.is_some_and(|below| !below.is_empty() && !below.contains('/')) {
+                self.next = Some(entry);
+                break;
+            }
         }
+        Ok(())
     }
-    let mut branches: Vec<Branch> = found
-        .into_values()
-        .map(|entry| Branch {
-            entry,
-            left: left.to_owned(),
-            last: false,
-        })
-        .collect();
-    if let Some(last) = branches.last_mut() {
-        last.last = true;
-    }
-    branches.reverse();
-    Ok(branches)
 }
 
 #[derive(Debug, Args)]

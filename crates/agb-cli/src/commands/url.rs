@@ -15,8 +15,12 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum UrlCommand {
     /// Print a URL by which the file can be read
+    #[command(after_help = "Examples:\n  curl -o a.txt \"$(agb url get my-project:/a.txt)\"")]
     Get(With<GetUrlArguments>),
     /// Print a URL by which the file can be written
+    #[command(
+        after_help = "Examples:\n  curl -T a.txt -H 'content-type:' \"$(agb url put my-project:/a.txt)\""
+    )]
     Put(With<PutUrlArguments>),
 }
 

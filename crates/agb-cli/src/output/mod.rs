@@ -78,6 +78,17 @@ pub(crate) fn settle_colors() {
     if is_dumb() {
         anstream::ColorChoice::Never.write_global();
     }
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let says = |when: &str| {
+        let joined = std::ffi::OsString::from(format!("--color={when}"));
+        let apart = |pair: &[std::ffi::OsString]| pair[0] == "--color" && pair[1] == when;
+        arguments.contains(&joined) || arguments.windows(2).any(apart)
+    };
+    match (says("never"), says("always")) {
+        (true, _) => anstream::ColorChoice::Never.write_global(),
+        (_, true) => anstream::ColorChoice::Always.write_global(),
+        _ => {}
+    }
 }
 
 /// Whether the terminal says that it can do no more than print.
@@ -105,7 +116,7 @@ pub(crate) fn show<R: Row>(look: &Look, row: &R) -> Result<(), Failure> {
         Reader::Program => rows::json(row)?,
         Reader::Terse => rows::name(row),
         Reader::Script => format!("{}\n", rows::plain(row)),
-        Reader::Person => table::card(R::HEAD, &row.pretty()),
+        Reader::Person => table::card(R::HEAD, &row.full()),
     })
 }
 

@@ -23,6 +23,11 @@ pub(crate) trait Row: Serialize + JsonSchema {
         self.plain()
     }
 
+    /// Values for people who look at one alone.
+    fn full(&self) -> Vec<String> {
+        self.pretty()
+    }
+
     /// What `--quiet` leaves of it.
     fn name(&self) -> String;
 }

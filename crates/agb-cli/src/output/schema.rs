@@ -114,6 +114,17 @@ impl Row for EntryRow {
         vec![self.kind.to_owned(), size, modified, self.path.clone()]
     }
 
+    fn full(&self) -> Vec<String> {
+        let mut values = self.pretty();
+        if let Some(size) = self.size.filter(|size| *size >= 1024) {
+            values[1] += &format!(" ({size} bytes)");
+        }
+        if let Some(modified) = &self.modified_at {
+            values[2] += &format!(" ({modified})");
+        }
+        values
+    }
+
     fn pretty(&self) -> Vec<String> {
         vec![
             self.kind.to_owned(),

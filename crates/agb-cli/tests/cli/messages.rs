@@ -78,6 +78,33 @@ fn a_name_commands_no_terminal() {
 }
 
 #[test]
+fn usage_errors_keep_to_what_was_said_of_colours() {
+    let world = world();
+    for (when, coloured) in [("always", true), ("never", false)] {
+        let (code, said) = world.fail(&["ls", "--color", when]);
+        assert_eq!((code, said.contains('\u{1b}')), (2, coloured), "{said:?}");
+    }
+    assert_eq!(world.fail(&["tree", "-L", "0", "one:/"]).0, 2);
+    let region = ["context", "create", "two", "--region", "No Region"];
+    assert_eq!(world.fail(&region).0, 2);
+}
+
+#[test]
+fn every_command_shows_how_it_is_used() {
+    let world = World::new();
+    for command in [
+        "ls", "tree", "du", "cat", "stat", "get", "put", "rm", "sync", "diff", "doctor",
+    ] {
+        let help = world.print(&[command, "--help"]);
+        assert!(help.contains(&format!("agb {command}")), "{help}");
+    }
+    for command in ["list", "get", "create", "rename", "delete", "clear", "wait"] {
+        let help = world.print(&["context", command, "--help"]);
+        assert!(help.contains("Examples:"), "{help}");
+    }
+}
+
+#[test]
 fn a_reader_that_has_had_enough_of_differences_has_seen_some() {
     let world = world();
     let mut command = world.command(&["diff", "project", "one:/"]);
