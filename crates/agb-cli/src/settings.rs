@@ -99,10 +99,15 @@ impl Deref for Service {
 
 impl Connection {
     pub(crate) fn connect(&self) -> Result<Service, Failure> {
-        Ok(Service {
-            agb: self.builder()?.build()?,
+        Ok(self.service(self.builder()?.build()?))
+    }
+
+    /// A service by a client of its own.
+    pub(crate) fn service(&self, agb: Agb) -> Service {
+        Service {
+            agb,
             region: self.region.clone(),
-        })
+        }
     }
 
     /// The profile that is looked for.

@@ -33,6 +33,9 @@ pub(crate) fn completion(arguments: &CompletionArguments) -> Result<(), Failure>
         None => return Err(Failure::usage(format!("{name} is not known"))),
     };
     written.map_err(output::unwritten)?;
+    if name == "bash" {
+        script.extend_from_slice(include_bytes!("completion.bash"));
+    }
     output::write(&String::from_utf8_lossy(&script))
 }
 

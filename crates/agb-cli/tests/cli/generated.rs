@@ -85,6 +85,66 @@ fn a_shell_completes_names_of_contexts() {
         ["my-notes:/", "my-project:/"]
     );
     assert_eq!(complete(&["agb", "context", "get", "o"]), ["other"]);
+    for path in ["my-notes:/docs/a.txt", "my-notes:/docs/b/c", "my-notes:/do"] {
+        world.print(&["put", "project/a.txt", path]);
+    }
+    assert_eq!(
+        complete(&["agb", "ls", "my-notes:/do"]),
+        ["my-notes:/do", "my-notes:/docs/"]
+    );
+    assert_eq!(
+        complete(&["agb", "cat", "agb://my-notes/docs/"]),
+        ["agb://my-notes/docs/a.txt", "agb://my-notes/docs/b/"]
+    );
+    let elsewhere = ["agb", "ls", "--endpoint", "http://127.0.0.1:1", "my"];
+    assert_eq!(complete(&elsewhere), [""; 0], "what was typed counts");
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_what_stands_behind_a_colon() {
+    let world = World::new();
+    world.print(&["context", "create", "with space"]);
+    world.print(&["context", "create", "one"]);
+    world.print(&["put", "project/a.txt", "one:/docs/a b"]);
+    std::fs::write(
+        world.path("completion"),
+        world.print(&["completion", "bash"]),
+    )
+    .unwrap();
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_agb"));
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", binary.parent().unwrap().display());
+    // As readline splits what was typed.
+    for (words, proposed) in [
+        (&["agb", "ls", "on"][..], "one:/"),
+        (&["agb", "ls", "one", ":", "/do"], "/docs/"),
+        (&["agb", "ls", "one", ":", "/docs/"], "/docs/a\\ b"),
+        (&["agb", "get", "one", ":", "/docs/a", "no-such"], ""),
+        (&["agb", "ls", "wi"], "with\\ space:/"),
+    ] {
+        let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
+        let script = format!(
+            ". ./completion; COMP_WORDS=({}); COMP_CWORD={}; _agb agb '{}' x; \
+             echo \"${{COMPREPLY[*]}}\"",
+            quoted.join(" "),
+            words.len() - 1,
+            words.last().unwrap(),
+        );
+        let mut bash = std::process::Command::new("bash");
+        let bash = bash
+            .args(["--norc", "-c", &script])
+            .current_dir(world.scratch.path());
+        let output = bash
+            .env("PATH", &path)
+            .env("AGB_ENDPOINT", &world.serve.url)
+            .env("AGB_API_KEY", super::world::KEY)
+            .env("XDG_CONFIG_HOME", world.path("config"))
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(shown.trim_end(), proposed, "{words:?}");
+    }
 }
 
 #[test]
