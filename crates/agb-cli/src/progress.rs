@@ -37,10 +37,13 @@ impl Shown {
     fn new(
         length: Option<u64>,
         tick: Duration,
+        dress: impl FnOnce(&ProgressBar),
         line: impl Fn() -> String + Send + 'static,
     ) -> Self {
         if is_screen() {
             let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+            // Before it is drawn for the first time.
+            dress(&bar);
             bar.enable_steady_tick(tick);
             return Self { bar, lines: None };
         }
@@ -82,9 +85,11 @@ impl Waiting {
         let state = Arc::new(Mutex::new(what.clone()));
         let told = state.clone();
         let line = move || told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let shown = Shown::new(None, Duration::from_millis(100), line);
-        shown.bar.set_style(ProgressStyle::default_spinner());
-        shown.bar.set_message(what.clone());
+        let dress = |bar: &ProgressBar| {
+            bar.set_style(ProgressStyle::default_spinner());
+            bar.set_message(what.clone());
+        };
+        let shown = Shown::new(None, Duration::from_millis(100), dress, line);
         Self(Some(Arc::new(Waited { what, state, shown })))
     }
 
@@ -139,12 +144,16 @@ impl Moving {
             all_bytes: AtomicU64::new(bytes),
         });
         let told = counts.clone();
-        let shown = Shown::new(Some(bytes), Duration::from_millis(200), move || told.line());
-        let form = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(form) {
-            shown.bar.set_style(style);
-        }
-        shown.bar.set_message(counts.title());
+        let title = counts.title();
+        let dress = |bar: &ProgressBar| {
+            let form = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(form) {
+                bar.set_style(style);
+            }
+            bar.set_message(title);
+        };
+        let line = move || told.line();
+        let shown = Shown::new(Some(bytes), Duration::from_millis(200), dress, line);
         Self(Some(Arc::new(Moved { counts, shown })))
     }
 
