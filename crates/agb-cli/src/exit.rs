@@ -288,7 +288,10 @@ pub(crate) fn tell_failure(failure: &Failure) {
     say::error(failure);
     let mut cause = failure.source();
     while let Some(error) = cause {
-        say::note(format_args!("  because: {error}"));
+        let cause_told = error.to_string();
+        if !failure.message.contains(&cause_told) {
+            say::note(format_args!("  because: {cause_told}"));
+        }
         cause = error.source();
     }
     tell(failure.request_id.as_deref(), failure.hint.as_deref());

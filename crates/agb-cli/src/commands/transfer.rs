@@ -64,7 +64,8 @@ impl Run for GetArguments {
         if self.from.is_folder() {
             return Err(file::is_folder(&self.from, "get -r"));
         }
-        let to = self.target()?;
+        let to = self.target();
+        let made = Made::above(&to)?;
         let moving = Moving::begin(&session.look, "get", 1, 0);
         let told = moving.clone();
         let target = match takes_a_stream(&to) {
@@ -84,28 +85,22 @@ impl Run for GetArguments {
         };
         let fetched = folder::one_until_stopped(fetch).await;
         moving.end();
-        one(session, fetched?.bytes, &to.display().to_string())
+        let fetched = fetched?;
+        made.keep();
+        one(session, fetched.bytes, &to.display().to_string())
     }
 }
 
 impl GetArguments {
-    /// The file that is written. Its folder is made.
-    fn target(&self) -> Result<PathBuf, Failure> {
+    /// The file that is written.
+    fn target(&self) -> PathBuf {
         let folder = self
             .to
             .to_string_lossy()
             .ends_with(['/', std::path::MAIN_SEPARATOR]);
-        let to = match folder || self.to.is_dir() {
+        match folder || self.to.is_dir() {
             true => self.to.join(self.from.file_name()),
             false => self.to.clone(),
-        };
-        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-        match parent.map(std::fs::create_dir_all) {
-            Some(Err(error)) => {
-                let message = format!("can't write to {}: {error}", to.display());
-                Err(Failure::new(message))
-            }
-            _ => Ok(to),
         }
     }
 
@@ -124,6 +119,45 @@ impl GetArguments {
         match in_place && to.is_file() && !self.force {
             true => failure.hint("--force replaces it"),
             false => failure,
+        }
+    }
+}
+
+/// Folders that were made for a file, the deepest last. Without the file they go again.
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn above(file: &Path) -> Result<Self, Failure> {
+        let missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+        let missing = file.ancestors().skip(1).take_while(missing);
+        let mut made = Self(Vec::new());
+        let there = file.ancestors().skip(1).find(|folder| folder.exists());
+        if let Some(other) = there.filter(|there| !there.is_dir()) {
+            let (file, other) = (file.display(), other.display());
+            return Err(Failure::new(format!(
+                "can't write to {file}: {other} is no folder"
+            )));
+        }
+        let folders: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+        for folder in folders.into_iter().rev() {
+            std::fs::create_dir(&folder).map_err(|error| {
+                Failure::new(format!("can't write to {}: {error}", file.display()))
+            })?;
+            made.0.push(folder);
+        }
+        Ok(made)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // What somebody else has put a file into stays.
+            let _ = std::fs::remove_dir(folder);
         }
     }
 }

@@ -67,6 +67,8 @@ fn a_local_path_is_made_as_far_as_it_is_missing() {
     for path in ["new/deep/b", "other/a.txt"] {
         assert_eq!(fs::read(world.path(path)).unwrap(), b"hello", "{path}");
     }
+    assert_eq!(world.fail(&["get", "one:/none", "never/deep/b"]).0, 3);
+    assert!(!world.path("never").exists());
     let (code, said) = world.fail(&["get", "one:/a.txt", "new/deep/b/c"]);
     assert_eq!(code, 1);
     assert!(

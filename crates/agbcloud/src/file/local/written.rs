@@ -177,7 +177,7 @@ impl Place {
     }
 
     pub(super) fn failed(&self, error: io::Error) -> Error {
-        cannot("write", &self.target, error)
+        cannot("write", &self.target, systems_own(error))
     }
 
     fn publish(&self, temporary: TempPath) -> Result<()> {
@@ -235,6 +235,16 @@ impl Place {
             self.target.display()
         );
         Error::new(ErrorKind::Conflict, message)
+    }
+}
+
+/// Without the path of a file of which nobody has heard.
+fn systems_own(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
+    match inner.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
     }
 }
 
