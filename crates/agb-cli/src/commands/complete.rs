@@ -122,7 +122,7 @@ impl Connection {
             let option = |name: &&str| word == *name || word.starts_with(&format!("{name}="));
             if !["--endpoint", "--profile", "--region"]
                 .iter()
-                .any(|name| option(&name))
+                .any(|name| option(name))
             {
                 continue;
             }
