@@ -120,10 +120,7 @@ impl Connection {
         let mut typed = vec!["agb".to_owned()];
         for (at, word) in words.iter().enumerate() {
             let option = |name: &&str| word == *name || word.starts_with(&format!("{name}="));
-            if !["--endpoint", "--profile", "--region"]
-                .iter()
-                .any(|name| option(name))
-            {
+            if !["--endpoint", "--profile", "--region"].iter().any(option) {
                 continue;
             }
             typed.push(word.clone());
