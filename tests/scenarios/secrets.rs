@@ -149,6 +149,23 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
                 .unwrap_err(),
         );
     }
+    // A URL whose answer breaks off, or has something else in it that is not understood.
+    for rest in ["\",\"exp", "\",\"expireTime\":{}}}", "\"]}"] {
+        let body = format!(
+            "{{\"success\":true,\"data\":{{\"url\":\"https://a.example/b?Expires=1&Signature=secret-signature{rest}"
+        );
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 200\r\n\r\n{body:199}\n");
+        let cut = format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{body}");
+        for answer in [answer, cut] {
+            let service = ScriptedServer::new([&answer]).await;
+            let builder = Agb::builder()
+                .api_key(KEY)
+                .endpoint(&service.endpoint)
+                .retry(RetryPolicy::never());
+            let agb = builder.build().unwrap();
+            errors.push(agb.contexts().files(id).upload_url("/a").await.unwrap_err());
+        }
+    }
     errors
 }
 

@@ -345,7 +345,7 @@ fn without(mut text: String, secrets: &[String]) -> String {
     for secret in secrets {
         text = take_out(&text, secret, false).into_owned();
     }
-    text
+    redact(&text, "").into_owned()
 }
 
 /// A code as services make them: nothing in it needs to be taken out or cut.
@@ -440,6 +440,25 @@ mod tests {
         assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
         assert_eq!(error.body_start(), Some("<html>Bad Gateway ***</html>"));
         assert!(!format!("{error} {error:?}").contains("key-0001"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_with_a_url_that_is_not_understood_shows_no_signature() {
+        let url = "https://store.example/a?Expires=1&Signature=secret-1";
+        for body in [
+            format!(r#"{{"success":true,"data":{{"url":"{url}","expireTime":{{}}}}}}"#),
+            format!(r#"{{"success":true,"data":{{"url":"{url}","exp"#),
+            format!(r#"{{"success":true,"data":["{url}"]}}"#),
+            format!(
+                r#"{{"success":false,"code":"A.B","message":"not {url}","requestId":"{url}"}}"#
+            ),
+            format!("{}{url}", "x".repeat(BODY_START - url.len() + 3)),
+            url.replace('/', r"\/").replace('&', r"\u0026"),
+        ] {
+            let error = Error::from_raw(answer(200, body.leak()), reading("k")).await;
+            let text = format!("{error} {error:?} {:?}", error.body_start());
+            assert!(text.contains("a?…") && !text.contains("secret"), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -21,6 +21,11 @@ pub(super) fn matched(text: &str, plain: &str) -> Option<usize> {
     (length > 0).then_some(length)
 }
 
+/// Whether a text begins with a character, as it is or escaped.
+pub(super) fn begins_with(text: &str, character: char) -> bool {
+    one(text, character).is_some()
+}
+
 fn one(text: &str, character: char) -> Option<usize> {
     let escaped = match text.bytes().next()? {
         b'\\' => backslash(text, character),

@@ -4,6 +4,7 @@ mod classify;
 mod escape;
 mod kind;
 mod operation;
+mod query;
 mod text;
 
 use std::{fmt, time::Duration};
@@ -158,7 +159,8 @@ impl Error {
         self.0.retry_after
     }
 
-    /// The start (up to 1 KiB) of an answer that was not the envelope it should have been, a gateway's HTML say.
+    /// The start (up to 1 KiB) of an answer that was not the envelope it should have been, a gateway's HTML say, without
+    /// the queries of the URLs in it.
     pub fn body_start(&self) -> Option<&str> {
         self.0.body_start.as_deref()
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::escape;
+use super::{escape, query};
 
 /// Characters of an answer that a message shows at most.
 const SHOWN: usize = 300;
@@ -34,13 +34,18 @@ const LONG_KEY: usize = 8;
 /// shorter ones of so many as words of their own: `key` stands in other words. Still shorter ones are no secrets.
 const SHORTEST_KEY: usize = 4;
 
-/// Takes the API key out of a text from outside, in case a gateway echoed the request. It must be done before
-/// the text is cut, since part of a key would not be found.
+/// Takes out of a text from outside what must not be shown: the API key, in case a gateway echoed the request, and the
+/// queries of URLs, since the answer that was not understood may have held a presigned one. It must be done before the
+/// text is cut, since part of a key would not be found.
 pub(crate) fn redact<'a>(text: &'a str, key: &str) -> Cow<'a, str> {
-    if key.len() < SHORTEST_KEY {
-        return Cow::Borrowed(text);
+    let shown = match key.len() {
+        ..SHORTEST_KEY => Cow::Borrowed(text),
+        length => take_out(text, key, length < LONG_KEY),
+    };
+    match query::take_out(&shown) {
+        Cow::Borrowed(_) => shown,
+        Cow::Owned(shown) => Cow::Owned(shown),
     }
-    take_out(text, key, key.len() < LONG_KEY)
 }
 
 /// Takes a secret out of a text, however its characters are escaped there. One that must be a word of its own is left
