@@ -4,6 +4,8 @@
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
+use crate::types::ExpireTime;
+
 /// A text, that may be written as a number or a truth value.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
@@ -53,6 +55,25 @@ pub(crate) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
         .ok_or_else(|| unexpected("a truth value", &value))
 }
 
+/// When a URL ends: a text, or a number, whose fraction tells nothing that counts.
+pub(crate) fn expiry<'de, D>(deserializer: D) -> Result<Option<ExpireTime>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let value = Value::deserialize(deserializer)?;
+    match &value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(ExpireTime::Text(text.clone()))),
+        Value::Number(number) => {
+            let rounded = || whole(number.as_f64()?.trunc());
+            let number = number.as_i64().or_else(rounded);
+            let number = number.ok_or_else(|| unexpected("a time", &value))?;
+            Ok(Some(ExpireTime::Integer(number)))
+        }
+        _ => Err(unexpected("a time", &value)),
+    }
+}
+
 /// A number without a fraction, small enough to be exact.
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -77,7 +98,7 @@ fn unexpected<E: Error>(expected: &str, value: &Value) -> E {
 mod tests {
     use serde_json::json;
 
-    use crate::types::{Context, DescribeContextFilesResponse, FileListData};
+    use crate::types::{Context, DescribeContextFilesResponse, FileListData, FileUrl};
 
     #[test]
     fn what_is_meant_counts() {
@@ -103,6 +124,22 @@ mod tests {
         let sizes: Vec<_> = files.iter().map(|file| file.size).collect();
         assert_eq!(sizes, [Some(12), Some(1)]);
         assert_eq!(files[0].gmt_create.as_deref(), Some("1767225600000"));
+    }
+
+    #[test]
+    fn a_time_may_have_a_fraction() {
+        for (written, read) in [
+            (json!(3600), json!(3600)),
+            (json!(3600.0), json!(3600)),
+            (json!(1_767_225_600.25), json!(1_767_225_600)),
+            (json!("3600"), json!("3600")),
+        ] {
+            let url: FileUrl = serde_json::from_value(json!({"expireTime": written})).unwrap();
+            assert_eq!(serde_json::to_value(&url.expire_time).unwrap(), read);
+        }
+        for odd in [json!([1]), json!(true), json!(1e300)] {
+            assert!(serde_json::from_value::<FileUrl>(json!({"expireTime": odd})).is_err());
+        }
     }
 
     #[test]

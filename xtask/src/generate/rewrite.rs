@@ -65,6 +65,7 @@ impl VisitMut for ReadLeniently {
                 "::std::option::Option<i32>" | "::std::option::Option<i64>" => {
                     "crate::lenient::integer"
                 }
+                "::std::option::Option<ExpireTime>" => "crate::lenient::expiry",
                 _ => continue,
             };
             // With a reader of its own, a field that is not there is an error otherwise.
