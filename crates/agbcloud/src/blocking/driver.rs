@@ -44,7 +44,11 @@ impl Driver {
 /// Inside a runtime tokio would panic; where it did not, the thread that the runtime needs would stand still.
 fn outside_of_runtimes() -> Result<()> {
     match Handle::try_current() {
-        Err(_) => Ok(()),
+        Err(none) if none.is_missing_context() => Ok(()),
+        Err(_) => Err(Error::new(
+            ErrorKind::Configuration,
+            "a blocking call while its thread ends, as a thread-local value is dropped: make it before",
+        )),
         Ok(_) => Err(Error::new(
             ErrorKind::Configuration,
             "a blocking call inside a tokio runtime would hold it up: use agbcloud::Agb and await it, or move the \
@@ -105,6 +109,34 @@ mod tests {
         drop(clone);
         let last = ended.recv_timeout(Duration::from_secs(60));
         assert_eq!(last, Err(RecvTimeoutError::Disconnected));
+    }
+
+    /// Runs something as it is dropped, and sends what came of it.
+    struct Late(Driver, Sender<Option<ErrorKind>>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let failure = self.0.run(async {}).err();
+            self.1.send(failure.map(|error| error.kind())).unwrap();
+        }
+    }
+
+    thread_local! {
+        static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn a_call_from_a_thread_local_value_that_is_dropped_is_refused() {
+        let (told, failure) = channel();
+        let thread = std::thread::spawn(|| {
+            // What is touched first is dropped last: after what tokio keeps for the thread.
+            LATE.set(None);
+            let driver = Driver::start().unwrap();
+            driver.run(async {}).unwrap();
+            LATE.set(Some(Late(driver, told)));
+        });
+        thread.join().unwrap();
+        assert_eq!(failure.recv().unwrap(), Some(ErrorKind::Configuration));
     }
 
     #[test]
