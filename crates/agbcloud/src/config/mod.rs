@@ -336,6 +336,25 @@ mod tests {
         assert_eq!(settings.api_key.expose(), "file");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_utf_8_is_refused_and_not_passed_over() {
+        for (name, part) in [
+            ("AGB_API_KEY", "API key must be visible ASCII"),
+            ("AGB_ENDPOINT", "endpoint"),
+            ("AGB_TIMEOUT_MS", "AGB_TIMEOUT_MS"),
+        ] {
+            let builder = match name {
+                "AGB_API_KEY" => AgbBuilder::default(),
+                _ => AgbBuilder::default().api_key("k"),
+            };
+            let sources = Sources::of_bytes(name, b"1\xff.example");
+            let error = builder.settle(&sources).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
     #[test]
     fn bad_settings_say_where_to_mend_them_and_show_no_key() {
         for (process, dotenv, part) in [

@@ -1,6 +1,6 @@
 //! Where a setting can stand outside of code.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, ffi::OsString, path::Path};
 
 use super::Origin;
 
@@ -31,11 +31,7 @@ impl Sources {
     /// This process's environment, and `.env` in its working directory if there is one.
     pub(super) fn of_process() -> Self {
         let mut sources = Self::default();
-        for name in NAMES {
-            if let Ok(value) = std::env::var(name) {
-                sources.process.insert(name.to_owned(), value);
-            }
-        }
+        sources.read_process(|name| std::env::var_os(name));
         if let Ok(text) = std::fs::read(Path::new(".env")) {
             sources.read_dotenv(&String::from_utf8_lossy(&text));
         }
@@ -56,6 +52,17 @@ impl Sources {
     /// Number of the first line of `.env` that is no setting. Its text is not told: a key could be in it.
     pub(super) fn damaged_line(&self) -> Option<usize> {
         self.damaged_line
+    }
+
+    /// What is no UTF-8 is a value all the same, and refused as one that can't be used: to pass over it would be to send
+    /// the key to another endpoint than the one that was meant.
+    fn read_process(&mut self, variable: impl Fn(&str) -> Option<OsString>) {
+        for name in NAMES {
+            if let Some(value) = variable(name) {
+                let value = value.to_string_lossy().into_owned();
+                self.process.insert(name.to_owned(), value);
+            }
+        }
     }
 
     fn read_dotenv(&mut self, text: &str) {
@@ -83,12 +90,21 @@ impl Sources {
     #[cfg(test)]
     pub(super) fn given(process: &[(&str, &str)], dotenv: &str) -> Self {
         let mut sources = Self::default();
-        for (name, value) in process {
-            sources
-                .process
-                .insert((*name).to_owned(), (*value).to_owned());
-        }
+        sources.read_process(|name| {
+            let mut pairs = process.iter();
+            let (_, value) = pairs.find(|(given, _)| *given == name)?;
+            Some(OsString::from(value))
+        });
         sources.read_dotenv(dotenv);
+        sources
+    }
+
+    #[cfg(all(test, unix))]
+    pub(super) fn of_bytes(name: &str, value: &[u8]) -> Self {
+        use std::os::unix::ffi::OsStringExt;
+        let mut sources = Self::default();
+        let value = OsString::from_vec(value.to_vec());
+        sources.read_process(|asked| (asked == name).then(|| value.clone()));
         sources
     }
 }
