@@ -2,6 +2,7 @@
 
 mod deletions;
 mod killed;
+mod left_out;
 mod listings;
 mod names;
 mod progress;

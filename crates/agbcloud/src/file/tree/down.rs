@@ -73,7 +73,7 @@ fn receivable(setup: &Setup, entry: &FileEntry) -> Result<Option<Receivable>> {
             "the service listed a file that is not in the folder",
         ));
     };
-    if !setup.rules.filter.takes(Path::new(relative)) {
+    if !setup.rules.takes(Path::new(relative)) {
         return Ok(None);
     }
     let local = names::local(relative)?;
