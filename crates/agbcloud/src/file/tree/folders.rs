@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::local::Rules;
 use crate::{
     Error, ErrorKind, Result,
     file::local::{blocking, cannot, is_part, touched},
@@ -70,6 +71,16 @@ impl Folders {
         known.contains(relative)
     }
 
+    /// Removes a folder from the place of a file, if there is nothing in it but folders.
+    pub(super) async fn make_room(&self, relative: &Path) -> Result<()> {
+        let place = self.root.join(relative);
+        blocking(move || match place.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => remove_empty(&place),
+            _ => Ok(()),
+        })
+        .await
+    }
+
     /// Deletes a file, if no link leads to it and nobody has touched it since it was looked at.
     pub(super) async fn delete(&self, relative: &Path, looked_at: SystemTime) -> Result<()> {
         let (root, relative) = (self.root.clone(), relative.to_owned());
@@ -96,6 +107,35 @@ impl Folders {
         })
         .await
     }
+}
+
+/// Removes a folder with those in it. One that is not empty is an error.
+fn remove_empty(folder: &Path) -> Result<()> {
+    let failed = |error| cannot("remove", folder, error);
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.file_type().map_err(failed)?.is_dir() {
+            let message = format!("{} is a folder: it is in the way", folder.display());
+            return Err(Error::new(ErrorKind::LocalFile, message));
+        }
+        remove_empty(&entry.path())?;
+    }
+    std::fs::remove_dir(folder).map_err(failed)
+}
+
+/// Whether all that is at a place may be deleted if it is extraneous. Blocks.
+pub(super) fn can_go(root: &Path, place: &Path, rules: &Rules) -> bool {
+    let Ok(metadata) = place.symlink_metadata() else {
+        return false;
+    };
+    if metadata.is_dir() {
+        let Ok(mut within) = std::fs::read_dir(place) else {
+            return false;
+        };
+        return within.all(|entry| entry.is_ok_and(|entry| can_go(root, &entry.path(), rules)));
+    }
+    let relative = place.strip_prefix(root);
+    metadata.is_file() && !is_part(place) && relative.is_ok_and(|relative| rules.takes(relative))
 }
 
 /// Whether the folder is a new one.
