@@ -4,6 +4,7 @@ mod ahead;
 mod group;
 mod new_file;
 mod sent;
+mod temporary;
 mod written;
 
 use std::{io::Read, path::Path};

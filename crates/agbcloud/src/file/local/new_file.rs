@@ -7,7 +7,6 @@ use std::{
     time::SystemTime,
 };
 
-use tempfile::NamedTempFile;
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
@@ -17,7 +16,8 @@ use tokio::{
 use super::{
     BUFFER,
     ahead::Ahead,
-    blocking, sums_of,
+    blocking,
+    temporary::Temporary,
     written::{Before, Place, Written},
 };
 use crate::{
@@ -25,11 +25,11 @@ use crate::{
     file::{checksum::Sums, download::Sink},
 };
 
-/// A file that is being fetched: written under another name beside its place, gone if dropped.
+/// A file that is being fetched: written without a name or under another one beside its place, gone if dropped.
 pub(in crate::file) struct NewFile {
     place: Arc<Place>,
     /// Made for what is not small.
-    temporary: OnceCell<NamedTempFile>,
+    temporary: OnceCell<Temporary>,
     /// All there is, if it is small.
     small: Mutex<Option<Vec<u8>>>,
     /// If it is to be on the disk before it is in its place.
@@ -75,7 +75,7 @@ impl NewFile {
 
     /// Sums over all of it, if it is in a file.
     pub(in crate::file) async fn sums(&self, sums: Sums) -> Result<Sums> {
-        sums_of(self.temporary().await?.path(), sums).await
+        self.temporary().await?.sums(sums).await
     }
 
     /// Forgets what it has. A write that is still under way does not reach what comes next.
@@ -89,10 +89,10 @@ impl NewFile {
         };
     }
 
-    async fn temporary(&self) -> Result<&NamedTempFile> {
+    async fn temporary(&self) -> Result<&Temporary> {
         let make = || {
             let place = self.place.clone();
-            blocking(move || place.temporary())
+            blocking(move || Temporary::new(&place))
         };
         self.temporary.get_or_try_init(make).await
     }

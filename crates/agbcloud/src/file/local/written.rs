@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::{PART_PREFIX, PART_SUFFIX, blocking, cannot};
+use super::{PART_PREFIX, PART_SUFFIX, blocking, cannot, temporary::Temporary};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a new file belongs.
@@ -135,15 +135,20 @@ impl Place {
         Err(Error::new(ErrorKind::LocalFile, message))
     }
 
-    pub(super) fn temporary(&self) -> Result<NamedTempFile> {
+    /// The folder that it is in.
+    pub(super) fn folder(&self) -> &Path {
         let folder = self.target.parent();
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new("."))
+    }
+
+    pub(super) fn temporary(&self) -> Result<NamedTempFile> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
         #[cfg(unix)]
-        builder.permissions(self.permissions_while_written());
+        builder.permissions(self.mode_while_written());
         builder
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .tempfile_in(self.folder())
             .map_err(|error| self.failed(error))
     }
 
@@ -159,7 +164,7 @@ impl Place {
     /// Brings a file to its end that tries have written to.
     pub(super) fn finish(
         self: Arc<Self>,
-        temporary: NamedTempFile,
+        temporary: Temporary,
         small: Option<Vec<u8>>,
         bytes: u64,
         time: Option<SystemTime>,
@@ -171,7 +176,7 @@ impl Place {
         let timed = cut.and_then(|()| set_time(file, time));
         timed.map_err(|error| self.failed(error))?;
         Ok(Written {
-            content: Content::File(temporary.into_temp_path()),
+            content: Content::File(temporary.named(&self)?),
             place: self,
         })
     }
@@ -218,7 +223,7 @@ impl Place {
 
     /// Those of any new file, which the process's mask cuts; but nobody may read it who may not read what it replaces.
     #[cfg(unix)]
-    fn permissions_while_written(&self) -> std::fs::Permissions {
+    pub(super) fn mode_while_written(&self) -> std::fs::Permissions {
         use std::os::unix::fs::PermissionsExt;
 
         let old = match self.before {
