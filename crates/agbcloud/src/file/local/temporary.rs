@@ -1,10 +1,6 @@
 //! A file that has no place yet.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
@@ -60,21 +56,34 @@ impl Temporary {
         match self {
             #[cfg(target_os = "linux")]
             Self::Nameless(file) => {
-                let path = nameless::link(&file, place.folder());
-                path.map_err(|error| place.failed(error))
+                nameless::link(&file, place.folder()).or_else(|_| copied(&file, place))
             }
             Self::Named(file) => Ok(file.into_temp_path()),
         }
     }
 }
 
+/// Where a file gets no name, another gets its content.
+#[cfg(target_os = "linux")]
+fn copied(file: &File, place: &Place) -> Result<TempPath> {
+    let copy = place.temporary()?;
+    let time = file.metadata().and_then(|metadata| metadata.modified());
+    let copied = time.and_then(|time| {
+        let mut from = File::open(nameless::path_of(file))?;
+        io::copy(&mut from, &mut copy.as_file())?;
+        copy.as_file().set_modified(time)
+    });
+    copied.map_err(|error| place.failed(error))?;
+    Ok(copy.into_temp_path())
+}
+
 #[cfg(target_os = "linux")]
 mod nameless {
-    use std::{fs::Permissions, os::fd::AsRawFd};
+    use std::{fs::Permissions, os::fd::AsRawFd, path::Path};
 
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-    use super::{File, Path, PathBuf, TempPath, io};
+    use super::{File, PathBuf, TempPath, io};
     use crate::file::local::{PART_PREFIX, PART_SUFFIX};
 
     /// Names that are tried.
@@ -147,6 +156,13 @@ mod tests {
             .unwrap();
         assert_eq!(text, "whole");
         assert!(names().is_empty());
+
+        let Temporary::Nameless(file) = &temporary else {
+            unreachable!("as was looked at")
+        };
+        let copy = copied(file, &place).unwrap();
+        assert_eq!(std::fs::read(&copy).unwrap(), b"whole");
+        drop(copy);
 
         let path = temporary.named(&place).unwrap();
         assert_eq!(names(), [path.to_path_buf()]);
