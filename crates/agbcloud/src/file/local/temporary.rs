@@ -137,6 +137,7 @@ mod tests {
             target: folder.path().join("target"),
             overwrite: true,
             before: Before::Unseen,
+            root: None,
         });
         let names = || {
             let names = std::fs::read_dir(folder.path()).unwrap();

@@ -18,6 +18,8 @@ pub(super) struct Place {
     pub(super) target: PathBuf,
     pub(super) overwrite: bool,
     pub(super) before: Before,
+    /// The folder that it must not get out of by a link; those above it may be links.
+    pub(super) root: Option<PathBuf>,
 }
 
 /// What was at the place of a new file when it was looked at.
@@ -186,6 +188,10 @@ impl Place {
     }
 
     fn publish(&self, temporary: TempPath) -> Result<()> {
+        // Once more, at the last moment: it may have been put there while the file was fetched.
+        if let Some(root) = &self.root {
+            no_link_to(&self.target, root)?;
+        }
         if self.overwrite && self.before != Before::Nothing {
             return self.replace(temporary);
         }
@@ -241,6 +247,19 @@ impl Place {
         );
         Error::new(ErrorKind::Conflict, message)
     }
+}
+
+/// Looks that no link leads from a folder to a file below it: who knows where it would. Blocks.
+pub(in crate::file) fn no_link_to(file: &Path, root: &Path) -> Result<()> {
+    let above = file.ancestors().skip(1);
+    let mut above = above.take_while(|above| *above != root);
+    let link = above.find(|above| above.symlink_metadata().is_ok_and(|it| it.is_symlink()));
+    link.map_or(Ok(()), |link| Err(in_the_way(link)))
+}
+
+pub(in crate::file) fn in_the_way(path: &Path) -> Error {
+    let message = format!("{} is in the way: it is no folder", path.display());
+    Error::new(ErrorKind::LocalFile, message)
 }
 
 /// Without the path of a file of which nobody has heard.

@@ -315,7 +315,7 @@ impl Work {
         if let Some(listener) = self.listener.of_file(&planned.path) {
             fetch = fetch.on_progress(listener);
         }
-        let fetch = fetch.planned(before, planned.modified);
+        let fetch = fetch.planned(setup.local.clone(), before, planned.modified);
         let fetch = fetch.durable(setup.durable).unpublished();
         let Unpublished { done, file } = fetch.await?;
         if let Some(file) = file {

@@ -11,7 +11,7 @@ use std::{
 use super::local::Rules;
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{blocking, cannot, is_part, touched},
+    file::local::{blocking, cannot, in_the_way, is_part, no_link_to, touched},
 };
 
 /// A file that was being fetched and has not been touched for so long belongs to a process that is no more.
@@ -85,14 +85,8 @@ impl Folders {
     pub(super) async fn delete(&self, relative: &Path, looked_at: SystemTime) -> Result<()> {
         let (root, relative) = (self.root.clone(), relative.to_owned());
         blocking(move || {
-            let mut folder = root;
-            for segment in relative.parent().unwrap_or(Path::new("")).components() {
-                folder.push(segment);
-                if is_link(&folder) {
-                    return Err(in_the_way(&folder));
-                }
-            }
-            let file = folder.join(relative.file_name().unwrap_or_default());
+            let file = root.join(relative);
+            no_link_to(&file, &root)?;
             let now = file.symlink_metadata().ok();
             if now.as_ref().and_then(touched) > Some(looked_at) {
                 let message = format!("{} was changed meanwhile: look again", file.display());
@@ -153,16 +147,6 @@ fn make_one(folder: &Path) -> Result<bool> {
         }
         Err(error) => Err(cannot("make", folder, error)),
     }
-}
-
-fn is_link(path: &Path) -> bool {
-    path.symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_symlink())
-}
-
-fn in_the_way(path: &Path) -> Error {
-    let message = format!("{} is in the way: it is no folder", path.display());
-    Error::new(ErrorKind::LocalFile, message)
 }
 
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.
