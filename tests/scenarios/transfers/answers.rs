@@ -47,6 +47,15 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
             None,
         ),
         ("HTTP/1.1 200 OK\r\n\r\nhello", None),
+        // No content, and content of another kind.
+        (
+            "HTTP/1.1 204 No Content\r\n\r\n",
+            Some(ErrorKind::InvalidResponse),
+        ),
+        (
+            "HTTP/1.1 202 Accepted\r\ncontent-length: 5\r\n\r\nhello",
+            Some(ErrorKind::InvalidResponse),
+        ),
         (
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
             Some(ErrorKind::NotFound),

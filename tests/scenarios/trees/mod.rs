@@ -2,10 +2,12 @@
 
 mod deletions;
 mod killed;
+mod left_out;
 mod listings;
 mod names;
 mod progress;
 mod state;
+mod swaps;
 
 use std::{
     collections::BTreeMap,
@@ -191,8 +193,8 @@ async fn extraneous_files_go_last_and_only_when_all_went_well() {
         here.path(),
         &[("old.txt", "old"), ("keep.log", "mine"), ("a.txt", "x")],
     );
-    // A folder stands where a file should be.
-    std::fs::create_dir_all(here.path().join("b/c.txt")).unwrap();
+    // A folder stands where a file should be, with something in it that has to stay.
+    write(here.path(), &[("b/c.txt/mine.log", "mine")]);
 
     let sync = || {
         files
@@ -209,7 +211,7 @@ async fn extraneous_files_go_last_and_only_when_all_went_well() {
     assert_eq!(report.failures[0].error.kind(), ErrorKind::LocalFile);
     assert!(!report.is_complete());
 
-    std::fs::remove_dir(here.path().join("b/c.txt")).unwrap();
+    std::fs::remove_dir_all(here.path().join("b/c.txt")).unwrap();
     let report = sync().await.unwrap();
     assert_eq!((report.failed, report.deleted), (0, 1));
     let left: Vec<_> = tree(here.path()).into_iter().collect();

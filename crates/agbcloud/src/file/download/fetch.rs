@@ -73,6 +73,16 @@ fn nothing_there() -> Error {
     Error::new(ErrorKind::Rejected, message)
 }
 
+/// The content of an object comes with 200 or 206. What any other success has in its body is something else, or nothing:
+/// it must not become the file.
+fn no_other_success(status: StatusCode) -> Result<()> {
+    if status == StatusCode::OK {
+        return Ok(());
+    }
+    let message = format!("the store gave no content but HTTP {}", status.as_u16());
+    Err(Error::new(ErrorKind::InvalidResponse, message))
+}
+
 /// Why a try has ended.
 pub(super) struct Stopped {
     pub(super) error: Error,
@@ -307,6 +317,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
 
     fn place_of(&self, response: &Response, partial: bool) -> Result<Place> {
         if !partial {
+            no_other_success(response.status())?;
             let total = response.content_length();
             if total.is_some_and(|total| total <= self.span.first && self.span.first > 0) {
                 return Err(nothing_there());

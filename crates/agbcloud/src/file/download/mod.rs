@@ -5,7 +5,7 @@ mod parts;
 mod span;
 mod target;
 
-use std::{future::IntoFuture, ops::RangeBounds, time::SystemTime};
+use std::{future::IntoFuture, ops::RangeBounds, path::PathBuf, time::SystemTime};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
@@ -50,8 +50,15 @@ pub struct Download {
     span: Result<Span>,
     /// When the local file counts as written.
     written: Option<SystemTime>,
-    before: Before,
+    planned: Option<Planned>,
     listener: Listener,
+}
+
+/// Where a file goes that a plan names.
+#[derive(Debug)]
+struct Planned {
+    before: Before,
+    root: PathBuf,
 }
 
 /// A download that is whole, and whose checksum is right where the store told one.
@@ -80,7 +87,7 @@ impl Download {
             durable: true,
             span: Ok(Span::WHOLE),
             written: None,
-            before: Before::Unseen,
+            planned: None,
             listener,
         }
     }
@@ -99,10 +106,16 @@ impl Download {
         self
     }
 
-    /// Replaces a local file, at whose place the caller has looked, and gives the new one this time as the one at which it
-    /// was written.
-    pub(super) fn planned(mut self, before: Before, written: Option<SystemTime>) -> Self {
-        (self.overwrite, self.before, self.written) = (true, before, written);
+    /// Replaces a local file below a folder, at whose place the caller has looked, and gives the new one this time as the
+    /// one at which it was written.
+    pub(super) fn planned(
+        mut self,
+        root: PathBuf,
+        before: Before,
+        written: Option<SystemTime>,
+    ) -> Self {
+        self.planned = Some(Planned { before, root });
+        self.written = written;
         self
     }
 
@@ -162,9 +175,15 @@ impl Download {
         let (path, span, files) = (self.path?, self.span?, &self.files);
         match self.target.0 {
             Target::Path(local) => {
-                let file = NewFile::at(local, self.overwrite, self.before);
+                let (file, looked) = match self.planned {
+                    Some(Planned { before, root }) => {
+                        let looked = before != Before::Unseen;
+                        (NewFile::below(root, local, before), looked)
+                    }
+                    None => (NewFile::at(local, self.overwrite, Before::Unseen), false),
+                };
                 let mut file = file.durable(self.durable);
-                if self.before == Before::Unseen {
+                if !looked {
                     file.check().await?;
                 }
                 let done = if span == Span::WHOLE {

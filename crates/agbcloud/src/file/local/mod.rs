@@ -4,6 +4,7 @@ mod ahead;
 mod group;
 mod new_file;
 mod sent;
+mod temporary;
 mod written;
 
 use std::{io::Read, path::Path};
@@ -12,7 +13,7 @@ pub(super) use group::Group;
 pub(super) use new_file::NewFile;
 pub(super) use sent::{Content, Looks, is_unchanged, open};
 use written::Laid;
-pub(super) use written::{Before, Written, touched};
+pub(super) use written::{Before, Written, in_the_way, no_link_to, touched};
 
 use super::checksum::Sums;
 use crate::{Error, ErrorKind, Result};

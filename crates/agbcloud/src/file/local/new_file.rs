@@ -7,7 +7,6 @@ use std::{
     time::SystemTime,
 };
 
-use tempfile::NamedTempFile;
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
@@ -17,7 +16,8 @@ use tokio::{
 use super::{
     BUFFER,
     ahead::Ahead,
-    blocking, sums_of,
+    blocking,
+    temporary::Temporary,
     written::{Before, Place, Written},
 };
 use crate::{
@@ -25,11 +25,11 @@ use crate::{
     file::{checksum::Sums, download::Sink},
 };
 
-/// A file that is being fetched: written under another name beside its place, gone if dropped.
+/// A file that is being fetched: written without a name or under another one beside its place, gone if dropped.
 pub(in crate::file) struct NewFile {
     place: Arc<Place>,
     /// Made for what is not small.
-    temporary: OnceCell<NamedTempFile>,
+    temporary: OnceCell<Temporary>,
     /// All there is, if it is small.
     small: Mutex<Option<Vec<u8>>>,
     /// If it is to be on the disk before it is in its place.
@@ -38,11 +38,25 @@ pub(in crate::file) struct NewFile {
 
 impl NewFile {
     pub(in crate::file) fn at(target: PathBuf, overwrite: bool, before: Before) -> Self {
-        let place = Place {
+        Self::in_place(Place {
             target,
             overwrite,
             before,
-        };
+            root: None,
+        })
+    }
+
+    /// One that was planned, below a folder that it must not get out of by a link.
+    pub(in crate::file) fn below(root: PathBuf, target: PathBuf, before: Before) -> Self {
+        Self::in_place(Place {
+            target,
+            overwrite: true,
+            before,
+            root: Some(root),
+        })
+    }
+
+    fn in_place(place: Place) -> Self {
         Self {
             place: Arc::new(place),
             temporary: OnceCell::new(),
@@ -75,7 +89,7 @@ impl NewFile {
 
     /// Sums over all of it, if it is in a file.
     pub(in crate::file) async fn sums(&self, sums: Sums) -> Result<Sums> {
-        sums_of(self.temporary().await?.path(), sums).await
+        self.temporary().await?.sums(sums).await
     }
 
     /// Forgets what it has. A write that is still under way does not reach what comes next.
@@ -89,10 +103,10 @@ impl NewFile {
         };
     }
 
-    async fn temporary(&self) -> Result<&NamedTempFile> {
+    async fn temporary(&self) -> Result<&Temporary> {
         let make = || {
             let place = self.place.clone();
-            blocking(move || place.temporary())
+            blocking(move || Temporary::new(&place))
         };
         self.temporary.get_or_try_init(make).await
     }
@@ -317,6 +331,38 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::LocalFile);
             write(&file, &[(0, b"x")]).await;
             assert!(publish(file, 1).await.is_err());
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_that_is_put_in_the_way_meanwhile_leads_nothing_out() {
+        use std::os::unix::fs::symlink;
+
+        let (above, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        // The folder itself may be had by a link.
+        let (folder, root) = (above.path().join("folder"), above.path().join("root"));
+        std::fs::create_dir_all(folder.join("a/b")).unwrap();
+        symlink(&folder, &root).unwrap();
+        for length in [3, BUFFER + 1] {
+            for linked in [false, true] {
+                let target = root.join("a/b/c");
+                let file = NewFile::below(root.clone(), target.clone(), Before::Nothing);
+                write(&file, &[(0, &vec![7; length])]).await;
+                if linked {
+                    std::fs::rename(folder.join("a"), folder.join("old")).unwrap();
+                    std::fs::create_dir_all(outside.path().join("b")).unwrap();
+                    symlink(outside.path(), folder.join("a")).unwrap();
+                }
+                let published = publish(file, length as u64).await;
+                assert_eq!(published.is_ok(), !linked);
+                assert_eq!(target.exists(), !linked);
+            }
+            let names = std::fs::read_dir(outside.path().join("b")).unwrap();
+            assert_eq!(names.count(), 0, "nothing is left there");
+            std::fs::remove_file(folder.join("a")).unwrap();
+            std::fs::rename(folder.join("old"), folder.join("a")).unwrap();
+            std::fs::remove_file(folder.join("a/b/c")).unwrap();
         }
     }
 

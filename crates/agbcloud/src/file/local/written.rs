@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::{PART_PREFIX, PART_SUFFIX, blocking, cannot};
+use super::{PART_PREFIX, PART_SUFFIX, blocking, cannot, temporary::Temporary};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a new file belongs.
@@ -18,6 +18,8 @@ pub(super) struct Place {
     pub(super) target: PathBuf,
     pub(super) overwrite: bool,
     pub(super) before: Before,
+    /// The folder that it must not get out of by a link; those above it may be links.
+    pub(super) root: Option<PathBuf>,
 }
 
 /// What was at the place of a new file when it was looked at.
@@ -135,15 +137,20 @@ impl Place {
         Err(Error::new(ErrorKind::LocalFile, message))
     }
 
-    pub(super) fn temporary(&self) -> Result<NamedTempFile> {
+    /// The folder that it is in.
+    pub(super) fn folder(&self) -> &Path {
         let folder = self.target.parent();
         let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new("."))
+    }
+
+    pub(super) fn temporary(&self) -> Result<NamedTempFile> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
         #[cfg(unix)]
-        builder.permissions(self.permissions_while_written());
+        builder.permissions(self.mode_while_written());
         builder
-            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .tempfile_in(self.folder())
             .map_err(|error| self.failed(error))
     }
 
@@ -159,7 +166,7 @@ impl Place {
     /// Brings a file to its end that tries have written to.
     pub(super) fn finish(
         self: Arc<Self>,
-        temporary: NamedTempFile,
+        temporary: Temporary,
         small: Option<Vec<u8>>,
         bytes: u64,
         time: Option<SystemTime>,
@@ -171,7 +178,7 @@ impl Place {
         let timed = cut.and_then(|()| set_time(file, time));
         timed.map_err(|error| self.failed(error))?;
         Ok(Written {
-            content: Content::File(temporary.into_temp_path()),
+            content: Content::File(temporary.named(&self)?),
             place: self,
         })
     }
@@ -181,6 +188,10 @@ impl Place {
     }
 
     fn publish(&self, temporary: TempPath) -> Result<()> {
+        // Once more, at the last moment: it may have been put there while the file was fetched.
+        if let Some(root) = &self.root {
+            no_link_to(&self.target, root)?;
+        }
         if self.overwrite && self.before != Before::Nothing {
             return self.replace(temporary);
         }
@@ -218,7 +229,7 @@ impl Place {
 
     /// Those of any new file, which the process's mask cuts; but nobody may read it who may not read what it replaces.
     #[cfg(unix)]
-    fn permissions_while_written(&self) -> std::fs::Permissions {
+    pub(super) fn mode_while_written(&self) -> std::fs::Permissions {
         use std::os::unix::fs::PermissionsExt;
 
         let old = match self.before {
@@ -236,6 +247,19 @@ impl Place {
         );
         Error::new(ErrorKind::Conflict, message)
     }
+}
+
+/// Looks that no link leads from a folder to a file below it: who knows where it would. Blocks.
+pub(in crate::file) fn no_link_to(file: &Path, root: &Path) -> Result<()> {
+    let above = file.ancestors().skip(1);
+    let mut above = above.take_while(|above| *above != root);
+    let link = above.find(|above| above.symlink_metadata().is_ok_and(|it| it.is_symlink()));
+    link.map_or(Ok(()), |link| Err(in_the_way(link)))
+}
+
+pub(in crate::file) fn in_the_way(path: &Path) -> Error {
+    let message = format!("{} is in the way: it is no folder", path.display());
+    Error::new(ErrorKind::LocalFile, message)
 }
 
 /// Without the path of a file of which nobody has heard.

@@ -41,6 +41,8 @@ pub(super) struct Actor {
     report: SyncReport,
     /// Whether files may be deleted: decided when the first is to be.
     deletes: Option<bool>,
+    /// Deletions are under way, in whose place something may come.
+    deleting: bool,
 }
 
 /// What every task needs.
@@ -66,6 +68,7 @@ impl Actor {
             tasks: JoinSet::new(),
             report: SyncReport::default(),
             deletes: None,
+            deleting: false,
         }
     }
 
@@ -156,6 +159,10 @@ impl Taker for Actor {
             self.report.deletions_held_back = true;
             return Ok(());
         }
+        if self.deleting && !deletes {
+            self.drain().await?;
+        }
+        self.deleting = deletes;
         let bytes = match planned.change {
             Change::Upload | Change::Download => planned.size.unwrap_or(0),
             _ => 0,
@@ -292,6 +299,9 @@ impl Work {
         let setup = &self.setup;
         let folder = here.parent().unwrap_or(Path::new(""));
         self.folders.make(folder).await?;
+        if setup.delete && !planned.replaces {
+            self.folders.make_room(here).await?;
+        }
         if planned.keeps_both {
             setup.keep_local(&planned.path).await?;
         }
@@ -305,7 +315,7 @@ impl Work {
         if let Some(listener) = self.listener.of_file(&planned.path) {
             fetch = fetch.on_progress(listener);
         }
-        let fetch = fetch.planned(before, planned.modified);
+        let fetch = fetch.planned(setup.local.clone(), before, planned.modified);
         let fetch = fetch.durable(setup.durable).unpublished();
         let Unpublished { done, file } = fetch.await?;
         if let Some(file) = file {

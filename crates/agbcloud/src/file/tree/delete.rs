@@ -82,7 +82,7 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
             continue;
         }
         let decision = match RemotePath::new(entry.path.as_str()) {
-            Ok(_) if !setup.rules.filter.takes(Path::new(relative)) => continue,
+            Ok(_) if !setup.rules.takes(Path::new(relative)) => continue,
             Ok(_) => {
                 let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
                 Decision::Change(planned)

@@ -10,7 +10,9 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     Change, Setup,
+    changes::Changes,
     compare::{Pair, Verdict, facts},
+    folders,
     index::{Facts, Seen},
     listing::Listing,
     local::{self, Found},
@@ -23,6 +25,7 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
     let folds = setup.folds_case().await;
     let mut seen = Seen::new(folds);
     let keeps = setup.delete || folds;
+    let mut blocked = Changes::default();
     let mut remote = Listing::of(setup.walk());
     loop {
         let entries = remote.next().await?;
@@ -45,11 +48,14 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
                 }
             }
         }
-        decisions.extend(receive_all(setup, batch).await?);
+        decisions.extend(receive_all(setup, batch, &mut blocked).await?);
         decided.give(decisions).await?;
     }
     if setup.delete {
         delete_local(setup, seen, decided).await?;
+    }
+    for planned in blocked.iter() {
+        decided.give(vec![Decision::Change(planned)]).await?;
     }
     Ok(())
 }
@@ -62,6 +68,21 @@ struct Receivable {
     there: Facts,
     /// There is something in its place, a file or not.
     replaces: bool,
+    /// That is a folder, or a file is where the folder should be that it is in; and it is extraneous.
+    blocked: bool,
+}
+
+impl Receivable {
+    fn planned(self) -> PlannedChange {
+        PlannedChange {
+            path: self.relative,
+            change: Change::Download,
+            size: self.there.size,
+            replaces: self.replaces,
+            keeps_both: false,
+            modified: self.there.modified,
+        }
+    }
 }
 
 /// Where a remote file goes to; `None` if it does not take part.
@@ -73,7 +94,7 @@ fn receivable(setup: &Setup, entry: &FileEntry) -> Result<Option<Receivable>> {
             "the service listed a file that is not in the folder",
         ));
     };
-    if !setup.rules.filter.takes(Path::new(relative)) {
+    if !setup.rules.takes(Path::new(relative)) {
         return Ok(None);
     }
     let local = names::local(relative)?;
@@ -82,6 +103,7 @@ fn receivable(setup: &Setup, entry: &FileEntry) -> Result<Option<Receivable>> {
         local: setup.local.join(local),
         there: facts(entry),
         replaces: false,
+        blocked: false,
         remote,
     }))
 }
@@ -91,19 +113,48 @@ fn same_name() -> Error {
     Error::new(ErrorKind::Conflict, message)
 }
 
-async fn receive_all(setup: &Setup, files: Vec<Receivable>) -> Result<Vec<Decision>> {
-    let looked = looked_at(files).await?.into_iter();
+/// What follows for each. Where extraneous files are deleted, one in whose way something is comes after that, which may be
+/// among these.
+async fn receive_all(
+    setup: &Setup,
+    files: Vec<Receivable>,
+    blocked: &mut Changes,
+) -> Result<Vec<Decision>> {
+    let (free, waits) = looked_at(setup, files)
+        .await?
+        .into_iter()
+        .partition::<Vec<_>, _>(|(file, _)| !setup.delete || !file.blocked);
+    for (file, _) in waits {
+        blocked.push(&PlannedChange {
+            replaces: false,
+            ..file.planned()
+        });
+    }
+    let looked = free.into_iter();
     let decisions = looked.map(|(file, here)| receive(setup, file, here));
     Ok(stream::iter(decisions).buffered(AT_ONCE).collect().await)
 }
 
 /// With what each is replacing, if that is a file. Whatever else is there: a link is replaced, a folder is an error when
 /// it comes to it.
-async fn looked_at(files: Vec<Receivable>) -> Result<Vec<(Receivable, Option<Facts>)>> {
-    let look = |mut file: Receivable| {
+async fn looked_at(
+    setup: &Setup,
+    files: Vec<Receivable>,
+) -> Result<Vec<(Receivable, Option<Facts>)>> {
+    let (root, rules) = (setup.local.clone(), setup.rules.clone());
+    let look = move |mut file: Receivable| {
         let metadata = file.local.symlink_metadata();
-        let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        file.replaces = !metadata.as_ref().is_err_and(missing);
+        let has_failed = |kind| metadata.as_ref().is_err_and(|error| error.kind() == kind);
+        file.replaces = !has_failed(io::ErrorKind::NotFound);
+        file.blocked = match &metadata {
+            Ok(there) => there.is_dir() && folders::can_go(&root, &file.local, &rules),
+            Err(_) => {
+                let above = file.local.ancestors().skip(1);
+                let mut above = above.take_while(|above| *above != root);
+                has_failed(io::ErrorKind::NotADirectory)
+                    && above.any(|above| !above.is_dir() && folders::can_go(&root, above, &rules))
+            }
+        };
         let here = metadata.ok().filter(Metadata::is_file);
         (file, here.as_ref().map(local::facts))
     };
@@ -125,14 +176,7 @@ async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decisi
         }
         None => Ok(Verdict::Differs),
     };
-    let planned = PlannedChange {
-        path: file.relative,
-        change: Change::Download,
-        size: file.there.size,
-        replaces: file.replaces,
-        keeps_both: false,
-        modified: file.there.modified,
-    };
+    let planned = file.planned();
     match verdict {
         Ok(verdict) => setup.decision(verdict, planned),
         Err(error) => Decision::failed(planned.path, Some(Change::Download), error),

@@ -8,9 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::local::Rules;
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{blocking, cannot, is_part, touched},
+    file::local::{blocking, cannot, in_the_way, is_part, no_link_to, touched},
 };
 
 /// A file that was being fetched and has not been touched for so long belongs to a process that is no more.
@@ -70,18 +71,22 @@ impl Folders {
         known.contains(relative)
     }
 
+    /// Removes a folder from the place of a file, if there is nothing in it but folders.
+    pub(super) async fn make_room(&self, relative: &Path) -> Result<()> {
+        let place = self.root.join(relative);
+        blocking(move || match place.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => remove_empty(&place),
+            _ => Ok(()),
+        })
+        .await
+    }
+
     /// Deletes a file, if no link leads to it and nobody has touched it since it was looked at.
     pub(super) async fn delete(&self, relative: &Path, looked_at: SystemTime) -> Result<()> {
         let (root, relative) = (self.root.clone(), relative.to_owned());
         blocking(move || {
-            let mut folder = root;
-            for segment in relative.parent().unwrap_or(Path::new("")).components() {
-                folder.push(segment);
-                if is_link(&folder) {
-                    return Err(in_the_way(&folder));
-                }
-            }
-            let file = folder.join(relative.file_name().unwrap_or_default());
+            let file = root.join(relative);
+            no_link_to(&file, &root)?;
             let now = file.symlink_metadata().ok();
             if now.as_ref().and_then(touched) > Some(looked_at) {
                 let message = format!("{} was changed meanwhile: look again", file.display());
@@ -96,6 +101,35 @@ impl Folders {
         })
         .await
     }
+}
+
+/// Removes a folder with those in it. One that is not empty is an error.
+fn remove_empty(folder: &Path) -> Result<()> {
+    let failed = |error| cannot("remove", folder, error);
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.file_type().map_err(failed)?.is_dir() {
+            let message = format!("{} is a folder: it is in the way", folder.display());
+            return Err(Error::new(ErrorKind::LocalFile, message));
+        }
+        remove_empty(&entry.path())?;
+    }
+    std::fs::remove_dir(folder).map_err(failed)
+}
+
+/// Whether all that is at a place may be deleted if it is extraneous. Blocks.
+pub(super) fn can_go(root: &Path, place: &Path, rules: &Rules) -> bool {
+    let Ok(metadata) = place.symlink_metadata() else {
+        return false;
+    };
+    if metadata.is_dir() {
+        let Ok(mut within) = std::fs::read_dir(place) else {
+            return false;
+        };
+        return within.all(|entry| entry.is_ok_and(|entry| can_go(root, &entry.path(), rules)));
+    }
+    let relative = place.strip_prefix(root);
+    metadata.is_file() && !is_part(place) && relative.is_ok_and(|relative| rules.takes(relative))
 }
 
 /// Whether the folder is a new one.
@@ -113,16 +147,6 @@ fn make_one(folder: &Path) -> Result<bool> {
         }
         Err(error) => Err(cannot("make", folder, error)),
     }
-}
-
-fn is_link(path: &Path) -> bool {
-    path.symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_symlink())
-}
-
-fn in_the_way(path: &Path) -> Error {
-    let message = format!("{} is in the way: it is no folder", path.display());
-    Error::new(ErrorKind::LocalFile, message)
 }
 
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.

@@ -3,14 +3,14 @@
 use std::{
     fs::Metadata,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
 
 use ignore::{DirEntry, WalkBuilder};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::{Symlinks, filter::Filter, index::Facts};
+use super::{Symlinks, filter::Filter, gitignore, index::Facts};
 use crate::{
     Error, ErrorKind,
     file::local::{is_part, touched},
@@ -40,6 +40,15 @@ pub(super) struct Rules {
     pub(super) filter: Filter,
     pub(super) symlinks: Symlinks,
     pub(super) gitignore: bool,
+    /// What is remembered, if it lies in the folder: no part of it.
+    pub(super) state: Option<PathBuf>,
+}
+
+impl Rules {
+    /// Whether a file takes part.
+    pub(super) fn takes(&self, relative: &Path) -> bool {
+        self.filter.takes(relative) && self.state.as_deref() != Some(relative)
+    }
 }
 
 /// Walks a folder on a thread of its own, which stops when nobody takes what it finds.
@@ -52,7 +61,14 @@ pub(super) fn walk(root: &Path, rules: &Rules) -> Receiver<Vec<Found>> {
 
 fn find(root: &Path, rules: &Rules, sender: &Sender<Vec<Found>>) {
     let mut batch = Vec::with_capacity(BATCH);
-    for entry in walker(root, rules).build() {
+    let passed_over = PassedOver::default();
+    // The walk reads the rules of the folder itself without asking.
+    if rules.gitignore && !passed_over.has_rules(root, root) {
+        let _ = sender.blocking_send(passed_over.take());
+        return;
+    }
+    for entry in walker(root, rules, &passed_over).build() {
+        batch.append(&mut passed_over.take());
         let found = match entry {
             Ok(entry) => look_at(root, &entry, rules),
             Err(error) => Some(unreadable(root, error)),
@@ -62,10 +78,35 @@ fn find(root: &Path, rules: &Rules, sender: &Sender<Vec<Found>>) {
             return;
         }
     }
+    batch.append(&mut passed_over.take());
     let _ = sender.blocking_send(batch);
 }
 
-fn walker(root: &Path, rules: &Rules) -> WalkBuilder {
+/// Folders that are not gone through, since what is left out of them can't be known.
+#[derive(Clone, Default)]
+struct PassedOver(Arc<Mutex<Vec<Found>>>);
+
+impl PassedOver {
+    /// Whether the rules of a folder are known; remembers it otherwise.
+    fn has_rules(&self, root: &Path, folder: &Path) -> bool {
+        let Some((file, error)) = gitignore::unknown(folder) else {
+            return true;
+        };
+        let relative = file.strip_prefix(root).unwrap_or(&file).to_owned();
+        self.found().push(Found::Failed { relative, error });
+        false
+    }
+
+    fn take(&self) -> Vec<Found> {
+        std::mem::take(&mut self.found())
+    }
+
+    fn found(&self) -> std::sync::MutexGuard<'_, Vec<Found>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn walker(root: &Path, rules: &Rules, passed_over: &PassedOver) -> WalkBuilder {
     let mut walker = WalkBuilder::new(root);
     walker
         .standard_filters(false)
@@ -78,15 +119,17 @@ fn walker(root: &Path, rules: &Rules) -> WalkBuilder {
             .require_git(false);
     }
     let (rules, top) = (Arc::new(rules.clone()), root.to_owned());
+    let passed_over = passed_over.clone();
     walker.filter_entry(move |entry| {
         // A folder, or in a submodule a file: git never lists it.
-        if rules.gitignore && entry.file_name() == ".git" {
+        if rules.gitignore && entry.file_name() == gitignore::GIT {
             return false;
         }
         let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
         match entry.path().strip_prefix(&top) {
             Ok(relative) if folder && !relative.as_os_str().is_empty() => {
                 !rules.filter.leaves_out(relative)
+                    && (!rules.gitignore || passed_over.has_rules(&top, entry.path()))
             }
             _ => true,
         }
@@ -97,7 +140,7 @@ fn walker(root: &Path, rules: &Rules) -> WalkBuilder {
 fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
     let relative = entry.path().strip_prefix(root).ok()?;
     let kind = entry.file_type()?;
-    if relative.as_os_str().is_empty() || kind.is_dir() || !rules.filter.takes(relative) {
+    if relative.as_os_str().is_empty() || kind.is_dir() || !rules.takes(relative) {
         return None;
     }
     let relative = relative.to_owned();

@@ -9,6 +9,7 @@ mod down;
 mod filter;
 mod folders;
 mod gate;
+mod gitignore;
 mod index;
 mod limit;
 mod listener;
@@ -21,7 +22,12 @@ mod report;
 mod state;
 mod up;
 
-use std::{future::IntoFuture, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    future::IntoFuture,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use futures_core::future::BoxFuture;
 
@@ -145,8 +151,9 @@ impl SyncDir {
     }
 
     /// Whether files are deleted that are on the side that is written to and not on the other; they are not if not said.
-    /// It is done last, and only if nothing failed before. What a glob leaves out is not deleted. Folders of this machine
-    /// stay, also when they are empty.
+    /// It is done last, and only if nothing failed before. What a glob or the rules of [`gitignore`](Self::gitignore) leave
+    /// out is not deleted. Folders of this machine stay, also when they are empty, unless a file takes the place of one:
+    /// what takes the place of something that is deleted is fetched after that.
     pub fn delete(mut self, extraneous: bool) -> Self {
         self.delete = extraneous;
         self
@@ -308,12 +315,14 @@ impl SyncDir {
 
     async fn settle(self) -> Result<(Setup, Listener)> {
         let (path, context) = (self.state, self.files.context.clone());
-        let state = match path {
+        let (state, within) = match path {
             Some(path) => {
-                let open = move || State::open(&path, &context);
-                Some(Arc::new(super::local::blocking(open).await?))
+                let local = self.local.clone();
+                let open = move || Ok((State::open(&path, &context)?, place_in(&local, &path)));
+                let (state, within) = super::local::blocking(open).await?;
+                (Some(Arc::new(state)), within)
             }
-            None => None,
+            None => (None, None),
         };
         let setup = Setup {
             files: self.files,
@@ -328,6 +337,7 @@ impl SyncDir {
                 filter: Filter::new(&self.include, &self.exclude)?,
                 symlinks: self.symlinks,
                 gitignore: self.gitignore,
+                state: within,
             },
             durable: self.durable,
             files_at_once: self.files_at_once,
@@ -397,12 +407,12 @@ impl Setup {
         Err(Error::new(ErrorKind::LocalFile, message))
     }
 
-    /// Whether there is a local file of this name, taking part or not.
+    /// Whether there is something of this name on this machine that is no folder, taking part or not.
     async fn is_local(&self, relative: &str) -> bool {
         match names::local(relative) {
             Ok(path) => tokio::fs::symlink_metadata(self.local.join(path))
                 .await
-                .is_ok(),
+                .is_ok_and(|metadata| !metadata.is_dir()),
             Err(_) => false,
         }
     }
@@ -413,6 +423,12 @@ impl Setup {
         let looked = super::local::blocking(move || Ok(names::folds_case(&root)));
         looked.await.unwrap_or(false)
     }
+}
+
+/// Where a file is in a folder, if it is.
+fn place_in(folder: &Path, file: &Path) -> Option<PathBuf> {
+    let (folder, file) = (folder.canonicalize().ok()?, file.canonicalize().ok()?);
+    file.strip_prefix(folder).ok().map(Path::to_owned)
 }
 
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.

@@ -55,7 +55,7 @@ impl PlannedChange {
     }
 }
 
-/// Who takes what is found, one after the other. Deletions come last.
+/// Who takes what is found, one after the other. Deletions come last, but for what takes their place.
 pub(super) trait Taker: Send {
     fn change(&mut self, change: PlannedChange) -> impl Future<Output = Result<()>> + Send;
     fn unchanged(&mut self);

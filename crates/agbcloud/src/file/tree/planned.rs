@@ -33,7 +33,7 @@ impl SyncPlan {
         }
     }
 
-    /// What would be done, deletions last.
+    /// What would be done: deletions last, and behind them only what takes the place of something that is deleted.
     pub fn changes(&self) -> impl ExactSizeIterator<Item = PlannedChange> + '_ {
         self.changes.iter()
     }

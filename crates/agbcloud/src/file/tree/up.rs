@@ -12,13 +12,14 @@ use super::{
     Change, Setup,
     changes::Changes,
     compare::{Pair, Verdict, facts},
+    gitignore::Ignored,
     index::{Facts, Index, Seen},
     listing::Listing,
     local::{self, Found},
     names,
     plan::{AT_ONCE, Decision, Decisions, PlannedChange},
 };
-use crate::{FileEntry, RemotePath, Result};
+use crate::{FileEntry, RemotePath, Result, file::local::blocking};
 
 /// Local files that may wait for the listing to come to them.
 const WAITING: usize = 16 * 1024;
@@ -225,12 +226,22 @@ async fn decide(setup: &Setup, (file, there): Met) -> Decision {
 /// listed to the end before the first is deleted, since numbered pages move when a folder gets shorter.
 async fn delete_remote(setup: &Setup, seen: &Seen, decided: &Decisions) -> Result<()> {
     let mut deletions = Changes::default();
+    let mut ignored = setup
+        .rules
+        .gitignore
+        .then(|| Ignored::below(setup.local.clone()));
     let mut remote = setup.walk();
     while let Some(entry) = remote.next().await {
         let entry = entry?;
         match extraneous(setup, seen, &entry).await {
             None => {}
-            Some(Decision::Change(planned)) => deletions.push(&planned),
+            Some(Decision::Change(planned)) => {
+                let left_out;
+                (ignored, left_out) = is_left_out(ignored, &planned.path).await?;
+                if !left_out {
+                    deletions.push(&planned);
+                }
+            }
             Some(other) => decided.give(vec![other]).await?,
         }
     }
@@ -238,6 +249,19 @@ async fn delete_remote(setup: &Setup, seen: &Seen, decided: &Decisions) -> Resul
         decided.give(vec![Decision::Change(planned)]).await?;
     }
     Ok(())
+}
+
+/// Whether the ignore files would leave out a file that is not there.
+async fn is_left_out(ignored: Option<Ignored>, relative: &str) -> Result<(Option<Ignored>, bool)> {
+    let Some(mut ignored) = ignored else {
+        return Ok((None, false));
+    };
+    let relative = PathBuf::from(relative);
+    blocking(move || {
+        let left_out = ignored.leaves_out(&relative);
+        Ok((Some(ignored), left_out))
+    })
+    .await
 }
 
 /// What follows for a remote file that may be on this machine.
@@ -250,7 +274,7 @@ async fn extraneous(setup: &Setup, seen: &Seen, entry: &FileEntry) -> Option<Dec
         return Some(Decision::Skipped);
     };
     let relative = names::below(&setup.remote, path.as_str())?;
-    let taken = setup.rules.filter.takes(Path::new(relative));
+    let taken = setup.rules.takes(Path::new(relative));
     if !taken || seen.contains(relative) || names::is_kept(relative) {
         return None;
     }
