@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -236,11 +237,20 @@ fn is_base_url(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else {
         return false;
     };
-    let good_authority = uri
-        .authority()
-        .is_some_and(|host| !host.host().is_empty() && !host.as_str().contains('@'));
+    let good_authority = uri.authority().is_some_and(|authority| {
+        // Of a port, or a colon where one should be, the parser believes anything.
+        let port = authority
+            .as_str()
+            .strip_prefix(authority.host())
+            .and_then(|rest| rest.strip_prefix(':'))
+            .map(|port| port.parse::<NonZeroU16>());
+        !authority.host().is_empty()
+            && !authority.as_str().contains('@')
+            && port.is_none_or(|port| port.is_ok())
+    });
     matches!(uri.scheme_str(), Some("http" | "https"))
         && good_authority
+        && url.is_ascii()
         && uri.query().is_none()
         && !url.contains('#')
 }
@@ -256,6 +266,8 @@ mod tests {
             "https://agb.example.com/",
             "https://example.com/agb",
             "http://[::1]:1",
+            "http://[::1]",
+            "https://example.com:65535/a%20b",
         ] {
             assert!(is_base_url(good), "{good}");
         }
@@ -269,6 +281,12 @@ mod tests {
             "https://e.com?x=1",
             "https://e.com/#a",
             "https://e .com",
+            "https://e.com:65536",
+            "https://e.com:0",
+            "https://e.com:",
+            "https://e.com:http",
+            "http://[::1]:",
+            "https://e.com/ä",
         ] {
             assert!(!is_base_url(bad), "{bad}");
         }

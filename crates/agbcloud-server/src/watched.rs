@@ -17,11 +17,20 @@ type Stamp = Vec<Option<(SystemTime, u64, u64)>>;
 /// What stands in some files, kept up to date.
 ///
 /// The files are looked at with each use, which costs a microsecond and no timer: what was written before a request
-/// came counts for it. A version that can't be read is told once and changes nothing.
+/// came counts for it. A version that can't be read is told once and changes nothing, and is tried again with each use:
+/// what was in the way (permissions, too many open files) may go without a trace in the file.
 pub(crate) struct Watched<T> {
     files: Vec<PathBuf>,
     read: Read<T>,
-    last: Mutex<(Stamp, Arc<T>)>,
+    last: Mutex<Last<T>>,
+}
+
+struct Last<T> {
+    /// Of the version that was read.
+    read: Stamp,
+    value: Arc<T>,
+    /// Of a version that can't be read, which was told.
+    told: Option<Stamp>,
 }
 
 impl<T> Watched<T> {
@@ -36,7 +45,11 @@ impl<T> Watched<T> {
         Ok(Self {
             files,
             read: Box::new(read),
-            last: Mutex::new((stamp, value)),
+            last: Mutex::new(Last {
+                read: stamp,
+                value,
+                told: None,
+            }),
         })
     }
 
@@ -44,19 +57,22 @@ impl<T> Watched<T> {
     pub(crate) fn current(&self) -> Arc<T> {
         let stamp = stamp(&self.files);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0 != stamp {
+        if last.read != stamp {
             match (self.read)() {
                 Ok(value) => {
-                    last.1 = Arc::new(value);
+                    last.value = Arc::new(value);
+                    last.read = stamp;
+                    last.told = None;
                     tracing::info!(file = %self.files[0].display(), "read again, because it has changed");
                 }
-                Err(error) => {
+                Err(error) if last.told.as_ref() != Some(&stamp) => {
                     tracing::error!(file = %self.files[0].display(), error, "it has changed and can't be used; what it said before stays in force");
+                    last.told = Some(stamp);
                 }
+                Err(_) => {}
             }
-            last.0 = stamp;
         }
-        last.1.clone()
+        last.value.clone()
     }
 }
 
@@ -74,6 +90,8 @@ fn stamp(files: &[PathBuf]) -> Stamp {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -98,5 +116,23 @@ mod tests {
         assert_eq!(*watched.current(), 2);
         replace("3");
         assert_eq!(*watched.current(), 3);
+    }
+    #[test]
+    fn what_could_not_be_read_is_tried_again_though_the_file_is_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("number");
+        fs::write(&file, "1").unwrap();
+        let closed = Arc::new(AtomicBool::new(false));
+        let (path, barred) = (file.clone(), closed.clone());
+        let read = move || match barred.load(Ordering::Relaxed) {
+            true => Err("too many open files".into()),
+            false => Ok(fs::read_to_string(&path)?.parse::<u32>()?),
+        };
+        let watched = Watched::new(vec![file.clone()], read).unwrap();
+        fs::write(&file, "22").unwrap();
+        closed.store(true, Ordering::Relaxed);
+        assert_eq!(*watched.current(), 1);
+        closed.store(false, Ordering::Relaxed);
+        assert_eq!(*watched.current(), 22);
     }
 }

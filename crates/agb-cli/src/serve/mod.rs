@@ -58,12 +58,18 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
 const DATA_DIR: &str = "agb-data";
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
-    // Asked for before the service is ready, so that no signal after the line on stdout is lost.
-    let stop = Stop::new()?;
     let notes = Notes::start(
         settings.log.unwrap_or(LevelFilter::WARN),
         settings.log_format.unwrap_or_default(),
     );
+    serve_by(settings, &notes)
+        .await
+        .map_err(|failure| notes.fail(failure))
+}
+
+async fn serve_by(settings: Settings, notes: &Notes) -> Result<(), Failure> {
+    // Asked for before the service is ready, so that no signal after the line on stdout is lost.
+    let stop = Stop::new()?;
     let data_dir = settings
         .data_dir
         .clone()
@@ -71,7 +77,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let open = settings.api_keys.is_empty() && settings.keys.is_none();
     let faulty = !settings.faults.is_empty();
     let durability = settings.durability.unwrap_or_default();
-    let builder = builder(settings, &notes)?
+    let builder = builder(settings, notes)?
         .data_dir(&data_dir)
         .durability(durability.into());
     let server = builder.start().await.map_err(refused)?;
@@ -104,13 +110,13 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
         settings.listen.as_deref().unwrap_or("127.0.0.1:8780"),
     )?;
     if listen.ip().is_unspecified() && settings.public_url.is_none() {
-        notes.say(
+        notes.warn(
             "presigned URLs will start with this address, which only this machine understands: give --public-url",
         );
     }
     let limits = limits(settings.limits.as_deref().unwrap_or_default())?;
     if let Err(few) = open_files::allow(limits.connections) {
-        notes.say(few);
+        notes.warn(few);
     }
     let mut builder = Server::builder().listen(listen).limits(limits);
     for fault in settings.faults {
@@ -142,6 +148,7 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
 
 /// What the service has to tell, on stderr: stdout is for the one line.
 struct Notes {
+    level: LevelFilter,
     format: LogFormat,
 }
 
@@ -155,7 +162,7 @@ impl Notes {
             LogFormat::Text => log.init(),
             LogFormat::Json => log.json().flatten_event(true).init(),
         }
-        Self { format }
+        Self { level, format }
     }
 
     /// Says it as it is, or as an event of the log where a program reads that.
@@ -171,6 +178,17 @@ impl Notes {
         match self.format {
             LogFormat::Text => say::note(text),
             LogFormat::Json => tracing::warn!("{text}"),
+        }
+    }
+
+    /// Says why it ends: where a program reads the log, no line of it is anything else than an event.
+    fn fail(&self, failure: Failure) -> Failure {
+        match self.format {
+            LogFormat::Json if self.level >= LevelFilter::ERROR => {
+                tracing::error!("{failure}");
+                Failure::silent(failure.code())
+            }
+            _ => failure,
         }
     }
 }

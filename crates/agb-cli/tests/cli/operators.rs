@@ -198,6 +198,26 @@ async fn the_log_is_json_if_a_program_reads_it() {
 }
 
 #[test]
+fn also_why_it_does_not_start_is_json_if_a_program_reads_it() {
+    for (level, is_json) in [("warn", true), ("off", false)] {
+        let output = agb()
+            .args(["serve", "--log-format", "json", "--log", level])
+            .args(["--durability", "memory", "--listen", "0.0.0.0:0"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        assert!(said.contains("at least one API key"), "{said}");
+        for line in said.lines() {
+            let object = line.starts_with("{\"timestamp\":") && line.ends_with('}');
+            assert_eq!(object, is_json, "{line}");
+        }
+        // What whoever runs it should know is not lower than the log is.
+        assert_eq!(said.contains("--public-url"), is_json, "{said}");
+    }
+}
+
+#[test]
 fn half_of_a_tls_pair_and_limits_that_are_none_are_wrong_usage() {
     for (arguments, told) in [
         (&["--tls-cert", "c.pem"][..], "--tls-key"),

@@ -4,6 +4,7 @@ use agbcloud_api::types::ContextListData;
 use axum::response::Response;
 
 use super::envelope::{Failure, done};
+use super::lagging;
 use super::operations::Call;
 use crate::faults::Kind;
 use crate::metadata::{Context, Position};
@@ -22,18 +23,17 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
                 },
             )?),
         };
-    let page = call
-        .app
-        .metadata
-        .list_contexts(&call.tenant, after, limit)
-        .await?;
+    let (store, tenant) = (&*call.app.metadata, &call.tenant);
+    let page = match call.app.listed_until("ListContexts") {
+        None => store.list_contexts(tenant, after, limit).await?,
+        Some(until) => lagging::contexts(store, tenant, until, after, limit).await?,
+    };
     // A page token that came before is what clients have to notice, not to follow.
     let repeated = call
         .params
         .next_token()
         .filter(|_| call.app.faults.strikes("ListContexts", Kind::RepeatToken))
         .map(str::to_owned);
-    let listed_until = call.app.listed_until("ListContexts");
     let next_token = page.contexts.last().filter(|_| page.more).map(|last| {
         let position = Position {
             create_time: last.create_time,
@@ -41,21 +41,18 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
         };
         call.app.signer.page_token(&call.tenant, &position)
     });
-    let found = page.contexts.len();
     let contexts: Vec<_> = page
         .contexts
         .into_iter()
-        .filter(|context| context.create_time <= listed_until)
         .map(|context| on_the_wire(&call, context))
         .collect();
-    let total = page.total - i64::try_from(found - contexts.len()).unwrap_or(0);
     Ok(done!(
         call,
         ListContextsResponse,
         data: Some(ContextListData::Array(contexts)),
         next_token: repeated.or(next_token),
         max_results: i32::try_from(limit).ok(),
-        total_count: Some(total),
+        total_count: Some(page.total),
     ))
 }
 

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::Method;
 
 use super::envelope::{Failure, done};
+use super::lagging;
 use super::operations::Call;
 use crate::metadata::{Context, Entry, FileKey, State};
 use crate::names::{FilePath, FolderPath};
@@ -19,25 +20,21 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
     let number = call.params.page_number()?;
     let size = call.params.page_size("pageSize", 50)?;
     let offset = (number - 1).saturating_mul(i64::from(size));
-    let page = call
-        .app
-        .metadata
-        .list_files(&call.tenant, id, &folder, offset, size)
-        .await?;
-    let listed_until = call.app.listed_until("DescribeContextFiles");
-    let found = page.entries.len();
+    let (store, tenant) = (&*call.app.metadata, &call.tenant);
+    let page = match call.app.listed_until("DescribeContextFiles") {
+        None => store.list_files(tenant, id, &folder, offset, size).await?,
+        Some(until) => lagging::files(store, (tenant, id, &folder), until, offset, size).await?,
+    };
     let entries: Vec<_> = page
         .entries
         .into_iter()
-        .filter(|entry| entry.created <= listed_until)
         .map(|entry| on_the_wire(&folder, entry))
         .collect();
-    let count = page.count - i64::try_from(found - entries.len()).unwrap_or(0);
     Ok(done!(
         call,
         DescribeContextFilesResponse,
         data: Some(FileListData::Array(entries)),
-        count: Some(count),
+        count: Some(page.count),
     ))
 }
 

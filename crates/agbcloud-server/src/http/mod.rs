@@ -9,6 +9,7 @@ mod envelope;
 mod files;
 mod head;
 mod held;
+mod lagging;
 mod load;
 mod objects;
 mod operations;
@@ -70,12 +71,10 @@ impl App {
         }
     }
 
-    /// The time since which nothing is in a listing yet; the end of all times, where it does not lag behind.
-    fn listed_until(&self, operation: &str) -> Micros {
-        match self.faults.lag(operation) {
-            Some(lag) => self.now().before(lag),
-            None => Micros(i64::MAX),
-        }
+    /// The time since which nothing is in a listing yet, where it lags behind.
+    fn listed_until(&self, operation: &str) -> Option<Micros> {
+        let lag = self.faults.lag(operation)?;
+        Some(self.now().before(lag))
     }
 }
 

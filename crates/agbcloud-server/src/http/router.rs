@@ -41,12 +41,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         // Who has no key learns nothing, not even which operations there are.
         .layer(middleware::from_fn_with_state(app.clone(), authenticate));
     let transfers = app.clone();
+    let transfer = any(move |request| objects::transfer(transfers, request));
     Router::new()
         .merge(sdk)
-        .route(
-            &format!("{}{{*object}}", url::PREFIX),
-            any(move |request| objects::transfer(transfers, request)),
-        )
+        // A URL that lost all of its path is an altered one like any other.
+        .route(url::PREFIX, transfer.clone())
+        .route(&format!("{}{{*object}}", url::PREFIX), transfer)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(app.clone(), disturb))
         .layer(middleware::from_fn_with_state(app.clone(), head::sized))

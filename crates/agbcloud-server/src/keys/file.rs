@@ -9,8 +9,8 @@
 //! could try, with or without a salt, and no need to make each request slow. A signing key is derived from the secret
 //! of the store and the salt, so that neither of the two is enough to sign with.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::blobs::sync_folder;
+use super::replace;
 use crate::random::{self, NoRandom, hex};
 
 /// The longest that a presigned URL can live, and so the longest that a signing key is needed after its last use.
@@ -131,8 +131,10 @@ impl KeyFile {
         Self::parse(&fs::read_to_string(path).map_err(failed)?, path)
     }
 
-    /// Changes a key file, which is made if it is not there. Others see it as before or as after, and nobody but its
-    /// owner may read it; whoever changes it at the same time waits. If `change` fails, nothing is changed.
+    /// Changes a key file, which is made if it is not there. Others see it as before or as after; whoever changes it at
+    /// the same time waits. A new one nobody but its owner may read. One that is there keeps its owner, its group (on
+    /// Unix) and its permissions, and a symbolic link goes on leading to it. If `change` or any of this fails, nothing
+    /// is changed.
     pub fn edit<T>(
         path: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, KeyFileError>,
@@ -141,16 +143,20 @@ impl KeyFile {
             path: path.to_owned(),
             source,
         };
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".lock");
-        let lock = private(Path::new(&beside)).map_err(failed)?;
-        lock.lock().map_err(failed)?;
-        let mut keys = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
-            text => Self::parse(&text.map_err(failed)?, path)?,
+        let real = &replace::resolved(path).map_err(failed)?;
+        let _lock = replace::lock(real).map_err(failed)?;
+        let (mut keys, before) = match fs::read_to_string(real) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Self::default(), None),
+            text => {
+                let keys = Self::parse(&text.map_err(failed)?, path)?;
+                (keys, Some(fs::metadata(real).map_err(failed)?))
+            }
         };
         let outcome = change(&mut keys)?;
-        keys.write(path).map_err(failed)?;
+        let replaced = keys
+            .lines()
+            .and_then(|text| replace::replace(real, before.as_ref(), &text));
+        replaced.map_err(failed)?;
         Ok(outcome)
     }
 
@@ -243,7 +249,7 @@ impl KeyFile {
         Ok(keys)
     }
 
-    fn write(self, path: &Path) -> io::Result<()> {
+    fn lines(self) -> io::Result<String> {
         let keys = self.keys.into_iter().map(Line::Key);
         let lines = keys.chain(self.signing.into_iter().map(Line::Signing));
         let mut text = String::new();
@@ -251,22 +257,7 @@ impl KeyFile {
             text.push_str(&serde_json::to_string(&line)?);
             text.push('\n');
         }
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".new");
-        let beside = PathBuf::from(beside);
-        // What a crash has left there may have been made by someone else, for everyone to read.
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = private(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => sync_folder(folder),
-            _ => sync_folder(Path::new(".")),
-        }
+        Ok(text)
     }
 }
 
@@ -349,15 +340,6 @@ fn whole_seconds(time: SystemTime) -> DateTime<Utc> {
     DateTime::<Utc>::from(time).trunc_subsecs(0)
 }
 
-/// Opens a file that its owner alone may read; makes it if it is not there.
-fn private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
@@ -386,6 +368,41 @@ mod tests {
         }
         KeyFile::edit(&path, |keys| keys.revoke(one.id())).unwrap();
         assert_eq!(KeyFile::read(&path).unwrap().keys().len(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn who_may_read_it_may_read_it_after_a_change() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        KeyFile::edit(&path, |keys| keys.add("a", NOW)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Who is not root can give a file to nobody, and is the owner anyway.
+        let given = chown(&path, Some(12345), Some(54321)).is_ok();
+        KeyFile::edit(&path, |keys| keys.add("b", NOW)).unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(after.mode() & 0o777, 0o640);
+        if given {
+            assert_eq!((after.uid(), after.gid()), (12345, 54321));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_goes_on_leading_to_the_file() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        symlink("file", &link).unwrap();
+        let nowhere = KeyFile::edit(&link, |keys| keys.add("a", NOW));
+        assert!(matches!(nowhere, Err(KeyFileError::Io { .. })));
+        KeyFile::edit(&file, |keys| keys.add("a", NOW)).unwrap();
+        KeyFile::edit(&link, |keys| keys.add("b", NOW)).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(KeyFile::read(&file).unwrap().keys().len(), 2);
     }
 
     #[test]

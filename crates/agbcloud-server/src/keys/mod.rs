@@ -1,6 +1,7 @@
 //! Who may call, and what URLs are signed with: given once, or in a file that may change at any time.
 
 mod file;
+mod replace;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

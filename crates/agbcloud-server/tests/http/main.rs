@@ -28,6 +28,8 @@ mod interleavings;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod lagging;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod load;

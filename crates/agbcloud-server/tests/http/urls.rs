@@ -145,6 +145,18 @@ async fn no_character_of_a_url_can_be_altered() {
             let (status, _) = raw::exchange(&server, request.as_bytes()).await;
             assert!(status == 403 || status == 404, "{status} {altered}");
         }
+        // Without any of its path it is still no other URL, whoever asks.
+        let (_, query) = target.split_once('?').unwrap();
+        for altered in ["/objects/v1/", &format!("/objects/v1/?{query}")] {
+            let request =
+                format!("{method} {altered} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+            let (status, answer) = raw::exchange(&server, request.as_bytes()).await;
+            assert_eq!(status, 403, "{altered}");
+            assert!(
+                answer.contains("<Code>SignatureDoesNotMatch</Code>"),
+                "{answer}"
+            );
+        }
         assert_eq!(send(target).await, 200);
     }
 }
