@@ -30,14 +30,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// How long what is under way may take to tidy up when a command has ended early: it ends at once where there is nothing.
+/// How long what is under way may take to tidy up when a command has ended early: files that were being fetched take their
+/// parts away. What keeps no files of this machine has nothing to tidy up, and does not wait for what goes on in the
+/// background, such as the look-up of a name.
 const TIDYING: Duration = Duration::from_secs(10);
 
 fn run(command: Command) -> Result<(), Failure> {
-    #[cfg(feature = "serve")]
-    let serves = matches!(command, Command::Serve(_));
-    #[cfg(not(feature = "serve"))]
-    let serves = false;
+    let tidies = matches!(
+        command,
+        Command::Get(_) | Command::Put(_) | Command::Sync(_) | Command::Demo(_)
+    );
     let mut runtime = match &command {
         #[cfg(feature = "serve")]
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
@@ -51,8 +53,8 @@ fn run(command: Command) -> Result<(), Failure> {
     let runtime = runtime.enable_all().build();
     let runtime = runtime.map_err(|error| Failure::other("can't start", error))?;
     let outcome = runtime.block_on(Box::pin(perform(command)));
-    // Files that were being fetched take their parts away. A service has shut down by itself, unless it was not waited for.
-    runtime.shutdown_timeout(if serves { Duration::ZERO } else { TIDYING });
+    // A service has shut down by itself, unless it was not waited for.
+    runtime.shutdown_timeout(if tidies { TIDYING } else { Duration::ZERO });
     outcome
 }
 

@@ -229,7 +229,8 @@ async fn unless_stopped<T>(
     tokio::select! {
         result = &mut work => result,
         () = stop.wait() => {
-            Stop::at_once();
+            // From here on the next one ends the process.
+            drop(stop);
             drop(work);
             Err(Failure::interrupted().hint(hint))
         }

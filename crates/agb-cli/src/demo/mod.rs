@@ -22,6 +22,8 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         outcome = Box::pin(story.tell()) => outcome,
         () = stop.wait() => Err(Failure::interrupted()),
     };
+    // A second signal does not wait for the cleaning up.
+    drop(stop);
     if outcome.is_err() {
         clean_up(service.agb(), story.prefix()).await;
     }

@@ -25,6 +25,9 @@ mod messages;
 mod operators;
 mod serve;
 #[cfg(test)]
+#[cfg(unix)]
+mod signals;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
