@@ -43,9 +43,14 @@ impl Told {
     /// The sums that are needed to check it. One is enough, and the CRC costs next to nothing.
     pub(super) fn sums(&self) -> Sums {
         Sums {
-            md5: (self.md5.is_some() && self.crc64.is_none()).then(Md5::new),
+            md5: self.needs_md5().then(Md5::new),
             ..Sums::crc64_alone()
         }
+    }
+
+    /// Whether nothing but an MD5 was told.
+    pub(super) fn needs_md5(&self) -> bool {
+        self.md5.is_some() && self.crc64.is_none()
     }
 
     /// Whether nothing that was told speaks against these sums.

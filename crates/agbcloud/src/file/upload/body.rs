@@ -60,15 +60,25 @@ pub(super) struct Seen(Arc<Mutex<Account>>);
 
 struct Account {
     sums: Sums,
+    /// All that is sent, if it is small and in memory: its MD5 is taken only once it is known that the store tells nothing
+    /// else, since it costs an eighth of what sending a small file does, and the CRC next to nothing.
+    small: Option<Bytes>,
     bytes: u64,
     /// The source ended early, failed, or changed.
     fault: Option<Error>,
 }
 
 impl Seen {
-    fn new() -> Self {
+    fn of(chunks: &Chunks) -> Self {
+        let (sums, small) = match chunks {
+            Chunks::Whole(bytes) if bytes.len() <= CHUNK => {
+                (Sums::crc64_alone(), Some(bytes.clone()))
+            }
+            _ => (Sums::all(), None),
+        };
         Self(Arc::new(Mutex::new(Account {
-            sums: Sums::all(),
+            sums,
+            small,
             bytes: 0,
             fault: None,
         })))
@@ -91,7 +101,14 @@ impl Seen {
     }
 
     pub(super) fn agree_with(&self, told: &Told) -> bool {
-        self.with(|seen| told.agrees(&seen.sums))
+        self.with(|seen| match &seen.small {
+            Some(small) if told.needs_md5() => {
+                let mut sums = told.sums();
+                sums.add(small);
+                told.agrees(&sums)
+            }
+            _ => told.agrees(&seen.sums),
+        })
     }
 }
 
@@ -108,7 +125,7 @@ pub(super) struct SizedBody {
 
 impl SizedBody {
     pub(super) fn new(source: Opened, meter: Arc<Meter>, pulse: Pulse) -> (Self, Seen) {
-        let seen = Seen::new();
+        let seen = Seen::of(&source.chunks);
         let body = Self {
             chunks: source.chunks,
             left: source.length,
