@@ -2,7 +2,7 @@
 
 use agbcloud_api::types;
 
-use crate::Timestamp;
+use crate::{FolderPath, Timestamp};
 
 /// One entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,8 @@ pub struct FileEntry {
     pub id: Option<String>,
     /// Last segment of its path.
     pub name: String,
-    /// Its absolute path, as the service tells it.
+    /// Its absolute path, as the service tells it; where it tells none, or one without a slash at the front, the one
+    /// that follows from the folder that was listed.
     pub path: String,
     /// Whether it is a file or a folder.
     pub kind: FileKind,
@@ -31,6 +32,22 @@ impl FileEntry {
     /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
         self.kind == FileKind::Folder
+    }
+
+    /// With an absolute path, as one of a listing of this folder. A path without a slash at the front starts at the top if
+    /// it leads into the folder from there, else in the folder.
+    pub(super) fn placed_in(mut self, folder: &FolderPath) -> Self {
+        if !self.path.starts_with('/') {
+            let prefix = format!("{}/", folder.as_str().trim_end_matches('/'));
+            let from_the_top = format!("/{}", self.path);
+            self.path = match self.path.as_str() {
+                "" if self.name.is_empty() => return self,
+                "" => prefix + &self.name,
+                _ if from_the_top.starts_with(&prefix) => from_the_top,
+                _ => prefix + &self.path,
+            };
+        }
+        self
     }
 
     pub(crate) fn from_wire(entry: types::FileEntry) -> Self {
@@ -94,6 +111,29 @@ mod tests {
         }
         for word in [None, Some(""), Some("file"), Some("symlink")] {
             assert_eq!(FileKind::from_wire(word), FileKind::File);
+        }
+    }
+
+    #[test]
+    fn every_path_is_absolute() {
+        for (folder, name, path, placed) in [
+            ("/data", "a", "", "/data/a"),
+            ("/", "a", "", "/a"),
+            ("/data", "a", "/data/a", "/data/a"),
+            ("/data", "a", "data/a", "/data/a"),
+            ("/data", "a", "a", "/data/a"),
+            ("/data", "a", "b/a", "/data/b/a"),
+            ("/", "a", "b/a", "/b/a"),
+            ("/data", "a", "/other/a", "/other/a"),
+            ("/data", "", "", ""),
+        ] {
+            let entry = FileEntry::from_wire(types::FileEntry {
+                file_name: Some(name.into()),
+                file_path: Some(path.into()),
+                ..types::FileEntry::default()
+            });
+            let folder = FolderPath::new(folder).unwrap();
+            assert_eq!(entry.placed_in(&folder).path, placed, "{folder} {path}");
         }
     }
 

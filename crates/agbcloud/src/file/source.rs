@@ -26,6 +26,13 @@ impl FileSource {
         let mut place = self.place?;
         let what = (Operation::DescribeContextFiles, &place.context);
         let answer = call(&self.agb, what, |api| api.list_files(query(&place))).await?;
+        let answer = answer.map(|mut page| {
+            let entries = page.entries.into_iter();
+            page.entries = entries
+                .map(|entry| entry.placed_in(&place.folder))
+                .collect();
+            page
+        });
         let request_id = answer.request_id().map(str::to_owned);
         let mark = Mark::of(answer.entries.iter().map(Self::key), answer.total_count);
         let repeated = mark.is_some() && mark == place.last;

@@ -152,7 +152,8 @@ impl Open {
     /// The next entry of the page that lies in the folder and has not been delivered.
     fn next_new(&mut self) -> Option<FileEntry> {
         while let Some(entry) = self.page.next() {
-            let path = self.path_of(&entry);
+            // In one form, however the service writes it.
+            let path = format!("/{}", entry.path.trim_matches('/'));
             // Neither the folder itself, nor what a service shows that does not look at the folder asked for.
             if !path.starts_with(&self.prefix) || path == self.prefix {
                 continue;
@@ -163,14 +164,6 @@ impl Open {
             }
         }
         None
-    }
-
-    /// The path in one form, however the service writes it.
-    fn path_of(&self, entry: &FileEntry) -> String {
-        if entry.path.is_empty() {
-            return format!("{}{}", self.prefix, entry.name);
-        }
-        format!("/{}", entry.path.trim_matches('/'))
     }
 
     /// Every folder between the open one and the path has content that is shown here.

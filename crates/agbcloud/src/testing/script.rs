@@ -8,7 +8,7 @@ use std::{
 use agbcloud_api::types;
 use serde::de::DeserializeOwned;
 
-use super::{Answer, ContextApi, ContextLookup, ContextQuery, FileQuery, Step};
+use super::{Answer, Clock, ContextApi, ContextLookup, ContextQuery, FileQuery, Step};
 use crate::{
     Context, ContextId, ContextName, ContextPage, Error, ErrorKind, FilePage, Operation,
     PresignedUrl, RemotePath, Response, Result,
@@ -49,6 +49,7 @@ struct State {
     steps: VecDeque<Step>,
     ever_after: Option<Step>,
     calls: Vec<Operation>,
+    time: Time,
 }
 
 impl Script {
@@ -59,6 +60,7 @@ impl Script {
             steps: steps.into_iter().collect(),
             ever_after: None,
             calls: Vec::new(),
+            time: Time::default(),
         })))
     }
 
@@ -66,6 +68,41 @@ impl Script {
     #[must_use]
     pub fn ever_after(self, step: Step) -> Self {
         self.state().ever_after = Some(step);
+        self
+    }
+
+    /// Takes time from this clock in place of tokio's and the machine's: for the dates in its answers, such as a
+    /// `Retry-After`, and for [`Step::after`]. Give it the one that the client has.
+    ///
+    /// ```
+    /// # use std::{pin::Pin, sync::Arc, time::{Duration, Instant, SystemTime}};
+    /// use agbcloud::{Agb, testing::{Clock, Script, Step}};
+    ///
+    /// /// A clock on which it is always noon of the first day of 2026.
+    /// struct Noon;
+    ///
+    /// impl Clock for Noon {
+    ///     // …
+    /// #     fn now(&self) -> Instant { tokio::time::Instant::now().into_std() }
+    /// #     fn system_time(&self) -> SystemTime { SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800) }
+    /// #     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(tokio::time::sleep(time)) }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), agbcloud::Error> {
+    /// let clock = Arc::new(Noon);
+    /// let busy = Step::status(503).header("retry-after", "Thu, 01 Jan 2026 12:00:07 GMT");
+    /// let script = Script::new([busy, Step::ok(())]).clock(clock.clone());
+    /// let agb = Agb::builder().stub(script).clock(clock.clone()).build()?;
+    /// let began = clock.now();
+    /// agb.contexts().delete(&"SdkCtx-1".try_into()?).await?;
+    /// assert!(clock.now() - began >= Duration::from_secs(7));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn clock(self, clock: impl Clock + 'static) -> Self {
+        self.state().time = Time::of(clock);
         self
     }
 
@@ -99,25 +136,26 @@ impl Script {
         T: 'static,
     {
         let step = self.next(operation);
-        Box::pin(async move { perform(step?, read).await })
+        let time = self.state().time.clone();
+        Box::pin(async move { perform(step?, &time, read).await })
     }
 }
 
-async fn perform<E, T>(step: Step, read: fn(E, Reading<'_>) -> Result<T>) -> Result<Response<T>>
+async fn perform<E, T>(
+    step: Step,
+    time: &Time,
+    read: fn(E, Reading<'_>) -> Result<T>,
+) -> Result<Response<T>>
 where
     E: Envelope + DeserializeOwned,
 {
-    let time = Time::default();
     time.sleep(step.delay()).await;
     let response = step.play().await?;
     let result = match response.status() {
         reqwest::StatusCode::OK => agbcloud_api::decode(response).await,
         _ => Err(agbcloud_api::Error::UnexpectedResponse(response)),
     };
-    let reading = Reading {
-        key: "",
-        time: &time,
-    };
+    let reading = Reading { key: "", time };
     judge(result, read, reading).await
 }
 

@@ -108,7 +108,7 @@ impl Step {
         Self::new(Does::IsSilent)
     }
 
-    /// Waits so long before all that, by tokio's clock.
+    /// Waits so long before all that, by tokio's clock or [that of the script](super::Script::clock).
     pub fn after(mut self, wait: Duration) -> Self {
         self.after = wait;
         self
