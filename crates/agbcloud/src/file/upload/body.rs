@@ -116,7 +116,7 @@ impl Seen {
 pub(super) struct SizedBody {
     chunks: Chunks,
     left: u64,
-    /// The file must look as before when all of it was read.
+    /// The file must look as before when all of it was read, if it is read while it is sent.
     origin: Option<Origin>,
     meter: Arc<Meter>,
     pulse: Pulse,
@@ -126,10 +126,11 @@ pub(super) struct SizedBody {
 impl SizedBody {
     pub(super) fn new(source: Opened, meter: Arc<Meter>, pulse: Pulse) -> (Self, Seen) {
         let seen = Seen::of(&source.chunks);
+        let read = matches!(source.chunks, Chunks::Read(_));
         let body = Self {
             chunks: source.chunks,
             left: source.length,
-            origin: source.origin,
+            origin: source.origin.filter(|_| read),
             meter,
             pulse,
             seen: seen.clone(),
