@@ -1,0 +1,181 @@
+use super::*;
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .collect()
+}
+
+fn reading(key: &str) -> Reading<'_> {
+    static TIME: std::sync::LazyLock<Time> = std::sync::LazyLock::new(Time::default);
+    Reading { key, time: &TIME }
+}
+
+fn answer(status: u16, body: &'static str) -> agbcloud_api::Error {
+    let response = http::Response::builder()
+        .status(status)
+        .header("x-request-id", "r-7")
+        .header("retry-after", "3")
+        .body(body)
+        .unwrap();
+    agbcloud_api::Error::UnexpectedResponse(response.into())
+}
+
+#[tokio::test]
+async fn a_gateways_html_keeps_status_headers_and_start() {
+    let error = Error::from_raw(
+        answer(502, "<html>Bad Gateway key-0001</html>"),
+        reading("key-0001"),
+    )
+    .await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.status(), Some(502));
+    assert_eq!(error.request_id(), Some("r-7"));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+    assert_eq!(error.body_start(), Some("<html>Bad Gateway ***</html>"));
+    assert!(!format!("{error} {error:?}").contains("key-0001"));
+}
+
+#[tokio::test]
+async fn an_answer_with_a_url_that_is_not_understood_shows_no_signature() {
+    let url = "https://store.example/a?Expires=1&Signature=secret-1";
+    for body in [
+        format!(r#"{{"success":true,"data":{{"url":"{url}","expireTime":{{}}}}}}"#),
+        format!(r#"{{"success":true,"data":{{"url":"{url}","exp"#),
+        format!(r#"{{"success":true,"data":["{url}"]}}"#),
+        format!(r#"{{"success":false,"code":"A.B","message":"not {url}","requestId":"{url}"}}"#),
+        format!("{}{url}", "x".repeat(BODY_START - url.len() + 3)),
+        url.replace('/', r"\/").replace('&', r"\u0026"),
+    ] {
+        let error = Error::from_raw(answer(200, body.leak()), reading("k")).await;
+        let text = format!("{error} {error:?} {:?}", error.body_start());
+        assert!(text.contains("a?…") && !text.contains("secret"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_found_before_a_text_is_cut_and_a_short_one_ruins_no_code() {
+    let message = format!("{}secret-key-1", "x".repeat(290));
+    let body = format!(
+        r#"{{"success":false,"code":"X.Y","message":"{message}","requestId":"r secret-key-1"}}"#
+    );
+    let error = Error::from_raw(answer(400, body.leak()), reading("secret-key-1")).await;
+    assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    let html = format!("{}secret-key-1", "x".repeat(BODY_START - 5)).leak();
+    let error = Error::from_raw(answer(400, html), reading("secret-key-1")).await;
+    assert!(!error.body_start().unwrap().contains("secr"));
+    let code = r#"{"success":false,"code":"InvalidApiKey.secret-key-1"}"#;
+    let error = Error::from_raw(answer(401, code), reading("secret-key-1")).await;
+    assert_eq!(error.code(), Some("InvalidApiKey.***"));
+    let code = r#"{"success":false,"code":"InvalidContext.NotFound"}"#;
+    let error = Error::from_raw(answer(404, code), reading("Invalid")).await;
+    assert_eq!(error.code(), Some("InvalidContext.NotFound"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_failed_answer_is_not_waited_for_long() {
+    let start = futures_util::stream::iter([Ok::<_, std::io::Error>("<html>busy")]);
+    let stalled = futures_util::StreamExt::chain(start, futures_util::stream::pending());
+    let response = http::Response::builder()
+        .status(503)
+        .header("retry-after", "3");
+    let response = response.body(reqwest::Body::wrap_stream(stalled)).unwrap();
+    let error = agbcloud_api::Error::UnexpectedResponse(response.into());
+    let began = tokio::time::Instant::now();
+    let error = Error::from_raw(error, reading("k")).await;
+    assert_eq!(began.elapsed(), REST);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.body_start(), Some("<html>busy"));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+}
+
+#[tokio::test]
+async fn one_odd_field_does_not_hide_the_others() {
+    let body =
+        r#"{"success":false,"code":"A.B","message":{"a":1},"requestId":7,"httpStatusCode":"404"}"#;
+    let error = Error::from_raw(answer(200, body), reading("k")).await;
+    assert_eq!((error.code(), error.request_id()), (Some("A.B"), Some("7")));
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn garbage_under_a_good_status_is_an_invalid_response() {
+    let error = Error::from_raw(answer(200, "[]"), reading("k")).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidResponse);
+    assert_eq!(error.body_start(), Some("[]"));
+}
+
+#[tokio::test]
+async fn a_gateways_not_found_says_nothing_of_what_was_asked_for() {
+    for body in [
+        "<html>nothing here",
+        "",
+        r#"{"error":"Not Found"}"#,
+        r#"{"message":"no route"}"#,
+    ] {
+        let error = Error::from_raw(answer(404, body), reading("k")).await;
+        assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{body}");
+        assert_eq!(error.status(), Some(404));
+        assert!(error.is_foreign());
+    }
+    for body in [r#"{"success":false}"#, r#"{"code":"InvalidFile.NotFound"}"#] {
+        let error = Error::from_raw(answer(404, body), reading("k")).await;
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{body}");
+        assert!(!error.is_foreign());
+    }
+    let error = Error::from_raw(answer(403, "<html>"), reading("k")).await;
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert!(error.is_foreign());
+}
+
+#[tokio::test]
+async fn an_envelope_of_failure_is_told_by_code() {
+    let body = r#"{"success":false,"code":"Throttling.User","message":"slow\ndown","requestId":"r-8","data":""}"#;
+    let error = Error::from_raw(answer(200, body), reading("k")).await;
+    assert_eq!(error.kind(), ErrorKind::Throttled);
+    assert_eq!(error.code(), Some("Throttling.User"));
+    assert_eq!(error.message(), "slow down");
+    assert_eq!(error.request_id(), Some("r-8"));
+}
+
+#[test]
+fn retry_after_is_read_in_both_forms() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+    let date = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+    assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)));
+    assert_eq!(
+        retry_after(&date, now + Duration::from_secs(60)),
+        Some(Duration::ZERO)
+    );
+    assert_eq!(
+        retry_after(&headers(&[("retry-after", "12")]), now),
+        Some(Duration::from_secs(12))
+    );
+    assert_eq!(retry_after(&headers(&[("retry-after", "soon")]), now), None);
+    for obsolete in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+        let date = headers(&[("retry-after", obsolete)]);
+        assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)));
+    }
+    let endless = headers(&[("retry-after", "99999999999999999999999")]);
+    assert_eq!(
+        retry_after(&endless, now),
+        Some(Duration::from_secs(u64::MAX))
+    );
+    let wrong_day = headers(&[("retry-after", "Mon, 06 Nov 1994 08:49:37 GMT")]);
+    assert_eq!(retry_after(&wrong_day, now), Some(Duration::from_secs(7)));
+}
+
+#[test]
+fn the_status_inside_a_good_answer_counts() {
+    let verdict = Verdict {
+        success: Some(false),
+        http_status_code: Some(404),
+        ..Verdict::default()
+    };
+    let error = Error::from_verdict(200, &HeaderMap::new(), verdict, reading("k"));
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::NotFound, Some(200))
+    );
+}
