@@ -286,13 +286,10 @@ pub(crate) fn tell_failure(failure: &Failure) {
         return;
     }
     say::error(failure);
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        let cause_told = error.to_string();
-        if !failure.message.contains(&cause_told) {
-            say::note(format_args!("  because: {cause_told}"));
-        }
-        cause = error.source();
+    // Those between say no more than that one thing failed because another did.
+    let cause = deepest(failure).filter(|cause| !failure.message.contains(cause));
+    if let Some(cause) = cause {
+        say::note(format_args!("  because: {cause}"));
     }
     tell(failure.request_id.as_deref(), failure.hint.as_deref());
 }

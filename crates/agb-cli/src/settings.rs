@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read,
+    io::{BufRead, Read},
     ops::Deref,
     path::{Path, PathBuf},
     time::Duration,
@@ -23,10 +23,10 @@ pub(crate) struct Connection {
     pub(crate) endpoint: Option<String>,
     /// Profile to take the endpoint and the key from where nothing else says them
     #[arg(long, value_name = "NAME", env = "AGB_PROFILE")]
-    pub(crate) profile: Option<String>,
+    profile: Option<String>,
     /// Region in which names of contexts are looked up; an id needs none
     #[arg(long, value_name = "REGION", env = "AGB_REGION")]
-    pub(crate) region: Option<String>,
+    region: Option<String>,
     /// Read the API key from the first line of stdin
     #[arg(long)]
     pub(crate) api_key_stdin: bool,
@@ -106,13 +106,13 @@ impl Connection {
     pub(crate) fn service(&self, agb: Agb) -> Service {
         Service {
             agb,
-            region: self.region.clone(),
+            region: said(&self.region).map(str::to_owned),
         }
     }
 
     /// The profile that is looked for.
     pub(crate) fn profile_name(&self) -> &str {
-        self.profile.as_deref().unwrap_or(DEFAULT_PROFILE)
+        said(&self.profile).unwrap_or(DEFAULT_PROFILE)
     }
 
     pub(crate) fn builder(&self) -> Result<AgbBuilder, Failure> {
@@ -139,7 +139,7 @@ impl Connection {
     /// The profile, empty where none was asked for and there is none.
     fn settled_profile(&self) -> Result<Profile, Failure> {
         let path = config_file()?;
-        let name = self.profile.as_deref();
+        let name = said(&self.profile);
         let mut profiles = match read(&path)? {
             Some(profiles) => profiles.0,
             None if name.is_none() => return Ok(Profile::default()),
@@ -158,6 +158,11 @@ impl Connection {
             }
         }
     }
+}
+
+/// A variable that is empty says nothing, as with the other settings of the environment.
+fn said(setting: &Option<String>) -> Option<&str> {
+    setting.as_deref().filter(|setting| !setting.is_empty())
 }
 
 /// Where profiles are kept.
@@ -222,12 +227,12 @@ fn refuse_if_others_can_read(_: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Reads no further than the first line: who has written it may keep the pipe open.
 fn key_of_stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = std::io::stdin().take(64 * 1024).read_to_string(&mut text);
+    let mut line = String::new();
+    let read = std::io::stdin().lock().take(64 * 1024).read_line(&mut line);
     read.map_err(|error| Failure::other("can't read the API key from stdin", error))?;
-    let key = text.lines().next().unwrap_or_default().trim();
-    match key {
+    match line.trim() {
         "" => Err(Failure::usage("there is no API key on stdin")),
         key => Ok(key.to_owned()),
     }

@@ -30,20 +30,25 @@ impl Run for DoctorArguments {
             wrong: 0,
             worst: Code::Other,
         };
+        checks.rows.fit(&["endpoint", "wrong"]);
         checks.good("profile", profile(session)?)?;
         let builder = match session.connection.builder() {
-            Ok(builder) => builder.timeout(PATIENCE).retry(RetryPolicy::never()),
+            Ok(builder) => builder,
             Err(failure) => {
                 checks.wrong("settings", failure.into())?;
                 return checks.end(session);
             }
         };
         let origins = builder.origins();
-        let agb = match builder.build() {
+        let patient = builder.clone().timeout(PATIENCE).stall_timeout(PATIENCE);
+        // As they are too: what is said here for the doctor alone may be what is wrong.
+        let built = builder
+            .build()
+            .and_then(|_| patient.retry(RetryPolicy::never()).build());
+        let agb = match built {
             Ok(agb) => agb,
             Err(error) => {
-                let hint = "export AGB_API_KEY=…, or write a profile (see above), or pipe it to --api-key-stdin";
-                checks.wrong("settings", Wrong::of(&error).hint(hint))?;
+                checks.wrong("settings", unsettled(&error))?;
                 return checks.end(session);
             }
         };
@@ -221,10 +226,19 @@ fn proxy() -> Option<&'static str> {
     names.into_iter().find(is_set)
 }
 
+/// Settings with which there is nothing to call.
+fn unsettled(error: &agbcloud::Error) -> Wrong {
+    let wrong = Wrong::of(error);
+    match error.message().starts_with("no API key") {
+        true => wrong.hint(
+            "export AGB_API_KEY=…, or write a profile (see above), or pipe it to --api-key-stdin",
+        ),
+        false => wrong,
+    }
+}
+
 /// What the clock of whatever answers says.
 async fn reach(agb: &Agb) -> Result<Option<SystemTime>, Wrong> {
-    let hint =
-        "is the address right, is there a proxy or a firewall? agb serve starts a service here";
     match agb.probe().await {
         Ok(probe) if probe.status >= 500 => {
             let found = format!(
@@ -234,8 +248,29 @@ async fn reach(agb: &Agb) -> Result<Option<SystemTime>, Wrong> {
             Err(Wrong::new(Code::Unavailable, found).hint("try again in a while"))
         }
         Ok(probe) => Ok(probe.date),
-        Err(error) => Err(Wrong::of(&error).hint(hint)),
+        Err(error) => {
+            let wrong = Wrong::of(&error);
+            let hint = unreached(agb.endpoint(), &wrong.found);
+            Err(wrong.hint(hint))
+        }
     }
+}
+
+/// What to do where nothing was reached. The words that are looked for are those of rustls, of OpenSSL and of hyper.
+fn unreached(endpoint: &str, found: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|words| found.contains(words));
+    let tls = endpoint.starts_with("https:");
+    if tls && says(&["InvalidContentType", "wrong version number"]) {
+        return "what answers there speaks no TLS: is it http:// and not https://?";
+    }
+    if !tls && says(&["invalid HTTP version"]) {
+        return "what answers there speaks no plain HTTP: is it https:// and not http://?";
+    }
+    if tls && says(&["certificate"]) {
+        return "this machine does not trust the certificate: is the name in the endpoint that of the certificate, and its \
+                authority one of this machine's?";
+    }
+    "is the address right, is there a proxy or a firewall? agb serve starts a service here"
 }
 
 fn clock(date: Option<SystemTime>) -> Result<String, Wrong> {

@@ -48,6 +48,12 @@ impl Rows {
         }
     }
 
+    /// Makes room for what will come one by one.
+    pub(crate) fn fit(&mut self, cells: &[&str]) {
+        self.columns
+            .fit(&[cells.iter().map(|cell| (*cell).to_owned()).collect()]);
+    }
+
     /// Shows items as they come: the first page at once, and no more than a page is in memory.
     pub(crate) async fn show<R: Row>(
         mut self,

@@ -314,8 +314,14 @@ fn a_key_comes_from_stdin_or_from_a_profile_that_nobody_else_can_read() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    writeln!(child.stdin.take().unwrap(), "{KEY}").unwrap();
+    // The pipe stays open: the first line is enough.
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{KEY}").unwrap();
     assert_eq!(child.wait_with_output().unwrap().stdout, b"mine\n");
+    drop(stdin);
+    let mut empty = world.command(&list);
+    let empty = empty.env("AGB_PROFILE", "").env("AGB_REGION", "");
+    assert_eq!(empty.output().unwrap().stdout, b"mine\n");
 
     let config = world.path("config/agb");
     std::fs::create_dir_all(&config).unwrap();

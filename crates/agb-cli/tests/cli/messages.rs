@@ -146,6 +146,18 @@ fn a_doctor_tells_what_is_wrong_and_what_mends_it() {
     assert_ne!(code, 4, "{shown}");
     assert!(!shown.contains("is it the key"), "{shown}");
 
+    let (code, shown) = ill(&world.serve.url.replace("http:", "https:"), "k");
+    assert_eq!(code, 7, "{shown}");
+    assert!(shown.contains("is it http://"), "{shown}");
+    let (code, shown) = ill("ftp://127.0.0.1", "k");
+    assert_eq!(code, 2, "{shown}");
+    assert!(!shown.contains("export AGB_API_KEY"), "{shown}");
+    let mut doctor = world.command(&["doctor"]);
+    let output = doctor.env("AGB_TIMEOUT_MS", "soon").output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    assert!(shown.contains("AGB_TIMEOUT_MS"), "{shown}");
+
     let folder = world.path("config/agb");
     fs::create_dir_all(&folder).unwrap();
     let profile = folder.join("config.toml");
