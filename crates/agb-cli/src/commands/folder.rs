@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     sync::{Arc, OnceLock},
 };
 
-use agbcloud::{Change, FileFailure, Files, SyncDir, SyncPlan, SyncReport};
+use agbcloud::{Change, ErrorKind, FileFailure, Files, SyncDir, SyncPlan, SyncReport};
 
 use super::{Session, file};
 use crate::{
@@ -26,10 +27,36 @@ pub(super) enum Replace {
     No { hint: String },
 }
 
+/// What a command does, and with which folders.
+pub(super) struct Task {
+    what: &'static str,
+    sides: String,
+}
+
+impl Task {
+    pub(super) fn new(what: &'static str, from: impl Display, to: impl Display) -> Self {
+        let sides = format!("{from} to {to}");
+        Self { what, sides }
+    }
+
+    /// What ends all of it. A limit says enough by itself.
+    fn failed(&self, error: agbcloud::Error) -> Failure {
+        match error.kind() {
+            ErrorKind::SafetyLimit => Failure::from(error),
+            _ => Failure::while_doing(error, &format!("{} {}", self.what, self.sides)),
+        }
+    }
+}
+
 /// Looks at both sides.
-pub(super) async fn planned(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
+pub(super) async fn planned(
+    session: &Session,
+    task: &Task,
+    sync: SyncDir,
+) -> Result<SyncPlan, Failure> {
     let waiting = Waiting::begin(&session.look, "comparing".to_owned());
-    let plan = until_stopped(async { Ok(sync.plan().await?) }).await;
+    let plan = async { sync.plan().await.map_err(|error| task.failed(error)) };
+    let plan = until_stopped(plan).await;
     waiting.end();
     plan
 }
@@ -37,7 +64,7 @@ pub(super) async fn planned(session: &Session, sync: SyncDir) -> Result<SyncPlan
 /// Does it, and tells what came of it. Where nothing may be replaced, that is found out before anything is done.
 pub(super) async fn run(
     session: &Session,
-    what: &'static str,
+    task: &Task,
     sync: SyncDir,
     replace: Replace,
 ) -> Result<(), Failure> {
@@ -56,16 +83,17 @@ pub(super) async fn run(
             moving.part(path, progress.bytes);
         }
     });
-    let plan = planned(session, sync).await?;
+    let plan = planned(session, task, sync).await?;
     if let Replace::No { hint } = replace {
         refuse_to_replace(&plan, hint)?;
     }
     let files = plan.changes().len() as u64;
-    let moving = Moving::begin(&session.look, what, files, plan.bytes());
+    let moving = Moving::begin(&session.look, task.what, files, plan.bytes());
     let moving = told.get_or_init(|| moving);
-    let report = until_stopped(async { Ok(plan.run().await?) }).await;
+    let moves = async { plan.run().await.map_err(|error| task.failed(error)) };
+    let report = until_stopped(moves).await;
     moving.end();
-    ended(session, what, &report?)
+    ended(session, task.what, &report?)
 }
 
 fn refuse_to_replace(plan: &SyncPlan, hint: String) -> Result<(), Failure> {

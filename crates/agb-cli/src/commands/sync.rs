@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Run, Session, complete, file, find,
-    folder::{self, Replace},
+    folder::{self, Replace, Task},
 };
 use crate::{
     address::{Address, Remote},
@@ -87,6 +87,10 @@ impl Sides {
                 Err(failure.hint("sync to a folder here first, and from there"))
             }
         }
+    }
+
+    fn task(&self, what: &'static str) -> Task {
+        Task::new(what, &self.from, &self.to)
     }
 
     async fn sync(&self, agb: &Service) -> Result<SyncDir, Failure> {
@@ -200,10 +204,11 @@ impl Run for SyncArguments {
         let limit = self.max_delete.unwrap_or_default();
         if self.dry_run {
             // What is too much is named too, before it is refused.
-            return Ok(show(session, sync).await?.hold_to(limit)?);
+            let plan = show(session, &self.sides.task("sync"), sync).await?;
+            return Ok(plan.hold_to(limit)?);
         }
         let sync = sync.delete_limit(limit);
-        folder::run(session, "sync", sync, Replace::Yes).await
+        folder::run(session, &self.sides.task("sync"), sync, Replace::Yes).await
     }
 }
 
@@ -216,7 +221,7 @@ pub(crate) struct DiffArguments {
 impl Run for DiffArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let sync = self.sides.sync(&session.connect()?).await?;
-        let plan = match show(session, sync).await {
+        let plan = match show(session, &self.sides.task("compare"), sync).await {
             // A reader that has had enough has seen that there are differences.
             Err(failure) if failure.is(Code::Done) => {
                 return Err(Failure::silent(Code::Differs));
@@ -240,8 +245,8 @@ impl Run for DiffArguments {
 const SORTED: usize = 10_000;
 
 /// Names what would be done.
-async fn show(session: &Session, sync: SyncDir) -> Result<SyncPlan, Failure> {
-    let plan = folder::planned(session, sync).await?;
+async fn show(session: &Session, task: &Task, sync: SyncDir) -> Result<SyncPlan, Failure> {
+    let plan = folder::planned(session, task, sync).await?;
     let rows = plan.changes().map(ChangeRow::from);
     let shown = Rows::new(&session.look);
     if plan.changes().len() <= SORTED {

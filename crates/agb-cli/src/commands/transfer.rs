@@ -10,7 +10,7 @@ use super::{
     Run, Session, complete,
     context::is_missing,
     file, find,
-    folder::{self, Replace},
+    folder::{self, Replace, Task},
     sync,
 };
 use crate::{
@@ -59,7 +59,8 @@ impl Run for GetArguments {
                     ),
                 },
             };
-            return folder::run(session, "get", sync.durable(!self.no_fsync), replace).await;
+            let task = Task::new("get", &self.from, self.to.display());
+            return folder::run(session, &task, sync.durable(!self.no_fsync), replace).await;
         }
         if self.from.is_folder() {
             return Err(file::is_folder(&self.from, "get -r"));
@@ -227,7 +228,8 @@ impl Run for PutArguments {
                 },
             };
             let sync = files.upload_dir(&self.from, self.to.bare());
-            return folder::run(session, "put", sync, replace).await;
+            let task = Task::new("put", self.from.display(), &self.to);
+            return folder::run(session, &task, sync, replace).await;
         }
         if metadata.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             let failure = Failure::usage(format!("{} is a folder", self.from.display()));

@@ -171,3 +171,30 @@ fn a_doctor_tells_what_is_wrong_and_what_mends_it() {
         "{shown}"
     );
 }
+
+#[test]
+fn what_ends_a_whole_folder_names_both_sides() {
+    let world = World::with(&[
+        "--fault",
+        "status=503,op=DescribeContextFiles,retry-after=0",
+    ]);
+    world.print(&["context", "create", "one"]);
+    for (command, told) in [
+        (
+            &["sync", "project", "one:/p"][..],
+            "can't sync project to one:/p: ",
+        ),
+        (
+            &["put", "-r", "project", "one:/p"],
+            "can't put project to one:/p: ",
+        ),
+        (
+            &["diff", "project", "one:/p"],
+            "can't compare project to one:/p: ",
+        ),
+    ] {
+        let (code, said) = world.fail(command);
+        assert_eq!(code, 7, "{said}");
+        assert!(said.contains(told), "{said}");
+    }
+}
