@@ -3,15 +3,13 @@
 use std::{
     fs,
     process::{Command, Stdio},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use super::{support::signal, world::World};
-
-#[allow(clippy::disallowed_methods)] // Processes of their own take no clock.
-fn wait(milliseconds: u64) {
-    std::thread::sleep(Duration::from_millis(milliseconds));
-}
+use super::{
+    support::{signal, wait},
+    world::World,
+};
 
 fn world() -> World {
     let world = World::new();

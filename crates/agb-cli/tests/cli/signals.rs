@@ -3,18 +3,12 @@
 use std::{
     fs::{self, File},
     process::{Child, Command, Output, Stdio},
-    time::Duration,
 };
 
 use super::{
-    support::{Serve, agb, signal},
+    support::{Serve, agb, signal, wait},
     world::World,
 };
-
-#[allow(clippy::disallowed_methods)] // Processes of their own take no clock.
-fn wait(milliseconds: u64) {
-    std::thread::sleep(Duration::from_millis(milliseconds));
-}
 
 /// Ctrl-C, again and again.
 fn interrupt(mut child: Child) -> Output {

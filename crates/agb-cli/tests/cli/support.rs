@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 /// The binary, in an environment without any setting of AGB.
@@ -52,6 +53,12 @@ pub(crate) fn contexts(url: &str, key: &str) -> Contexts {
         .build()
         .unwrap()
         .contexts()
+}
+
+/// Waits, where a process of its own tells of nothing that could be waited for.
+#[allow(clippy::disallowed_methods)] // Processes of their own take no clock.
+pub(crate) fn wait(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
 /// Sends a signal to a process.

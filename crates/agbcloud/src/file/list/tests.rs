@@ -216,3 +216,25 @@ async fn what_can_not_be_listed_is_refused_before_it_is_sent() {
             .is_err()
     );
 }
+
+#[tokio::test]
+async fn entries_have_absolute_paths_in_a_listing_and_in_a_walk() {
+    let mut wire = MockContextApi::new();
+    wire.expect_list_files().returning(|query| {
+        let entries = match query.folder.as_str() {
+            "/data" => vec![
+                json!({"fileName": "a"}),
+                json!({"fileName": "b", "filePath": "b", "fileType": "folder"}),
+            ],
+            _ => vec![json!({"fileName": "c"})],
+        };
+        answer(json!({"success": true, "data": entries, "count": entries.len()}))
+    });
+    let agb = Agb::on(wire);
+    let page = files(&agb).list().under("/data").send().await.unwrap();
+    let paths: Vec<_> = page.entries.iter().map(|entry| &entry.path).collect();
+    assert_eq!(paths, ["/data/a", "/data/b"]);
+    let walk = files(&agb).list().under("/data").walk();
+    let paths: Vec<_> = walk.map_ok(|entry| entry.path).try_collect().await.unwrap();
+    assert_eq!(paths, ["/data/a", "/data/b", "/data/b/c"]);
+}
