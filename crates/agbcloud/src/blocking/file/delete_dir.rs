@@ -32,7 +32,7 @@ impl DeleteDir {
         self.with(|inner| inner.files_at_once(files))
     }
 
-    /// Calls this for each file that was deleted or failed, on the thread that waits.
+    /// Calls this for each file that was deleted or failed, on a thread of the runtime.
     pub fn on_file(self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.on_file(listener))
     }

@@ -82,7 +82,8 @@ impl SyncDir {
         self.with(|inner| inner.bytes_at_once(bytes))
     }
 
-    /// Calls this for each file that was moved, deleted, or failed, on the thread that waits.
+    /// Calls this for each file that was moved, deleted, or failed, on a thread of the runtime: see
+    /// [`SyncDir::on_file`](crate::SyncDir::on_file).
     pub fn on_file(self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.on_file(listener))
     }

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
+    task::{JoinHandle, spawn_blocking},
+};
 
 use super::{Laid, Written};
 use crate::{Error, ErrorKind, Result, clock::Time};
@@ -112,6 +115,7 @@ impl Group {
 
     /// Publishes until nobody waits.
     async fn lead(self: Arc<Self>) {
+        let mut before = None;
         loop {
             self.gather().await;
             let files = {
@@ -123,10 +127,26 @@ impl Group {
             if files.is_empty() {
                 return;
             }
-            // What is lost in a panic of it is told to those who wait.
-            let durable = self.durable;
-            let _ = tokio::task::spawn_blocking(move || publish(files, durable)).await;
+            before = self.publish_all(files, before).await;
         }
+    }
+
+    /// Publishes these files after those of the group before. The disk is busy with those while these are written.
+    async fn publish_all(
+        &self,
+        files: Vec<Waits<Written>>,
+        before: Option<JoinHandle<()>>,
+    ) -> Option<JoinHandle<()>> {
+        // What is lost in a panic is told to those who wait.
+        if !self.durable {
+            let _ = spawn_blocking(|| files.into_iter().for_each(publish)).await;
+            return None;
+        }
+        let laid = spawn_blocking(|| lay(files)).await;
+        if let Some(before) = before {
+            let _ = before.await;
+        }
+        Some(spawn_blocking(|| settle(laid.unwrap_or_default())))
     }
 
     async fn gather(&self) {
@@ -151,15 +171,28 @@ fn kib(file: &Written) -> usize {
     file.held().div_ceil(1024) + EACH
 }
 
-fn publish(files: Vec<Waits<Written>>, durable: bool) {
+fn publish(Waits { file, tell }: Waits<Written>) {
+    say(tell, file.lay(true).and_then(Laid::appear));
+}
+
+/// Files of a group that are open while they wait, at most. There are two groups, and a process often may have no more
+/// than 1024 open files.
+const OPEN: usize = 128;
+
+fn lay(files: Vec<Waits<Written>>) -> Vec<Waits<Laid>> {
     let mut laid = Vec::with_capacity(files.len());
     for Waits { file, tell } in files {
-        match file.lay() {
+        match file.lay(laid.len() < OPEN) {
             Ok(file) => laid.push(Waits { file, tell }),
             Err(error) => say(tell, Err(error)),
         }
     }
-    let done = !durable || sync_together(laid.iter().map(|waits| &waits.file));
+    laid
+}
+
+/// Makes them durable, and puts each in its place.
+fn settle(laid: Vec<Waits<Laid>>) {
+    let done = sync_together(laid.iter().map(|waits| &waits.file));
     for Waits { file, tell } in laid {
         let synced = if done { Ok(()) } else { file.sync() };
         let published = match synced {
@@ -229,7 +262,7 @@ mod tests {
     async fn all_that_wait_are_published_and_one_that_fails_fails_alone() {
         let folder = tempfile::tempdir().unwrap();
         let blocked = folder.path().join("13");
-        for (count, durable) in [(1, true), (3, false), (40, true), (40, false)] {
+        for (count, durable) in [(1, true), (3, false), (300, true), (40, false)] {
             let group = Group::new(Time::default(), durable);
             let mut files = Vec::new();
             for n in 0..count {
@@ -251,7 +284,7 @@ mod tests {
             std::fs::remove_dir(&blocked).unwrap();
         }
         let names = std::fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(names, 39, "nothing else is left");
+        assert_eq!(names, 299, "nothing else is left");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use std::{io::Read, path::Path};
 
 pub(super) use group::Group;
 pub(super) use new_file::NewFile;
-pub(super) use sent::{Content, Looks, is_unchanged, open};
+pub(super) use sent::{Content, Looks, is_unchanged, open, open_now};
 use written::Laid;
 pub(super) use written::{Before, Written, in_the_way, no_link_to, touched};
 

@@ -106,7 +106,7 @@ impl NewFile {
     async fn temporary(&self) -> Result<&Temporary> {
         let make = || {
             let place = self.place.clone();
-            blocking(move || Temporary::new(&place))
+            blocking(move || Temporary::shared(&place))
         };
         self.temporary.get_or_try_init(make).await
     }
@@ -230,7 +230,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::ErrorKind;
+    use crate::{ErrorKind, file::local::temporary::Whole};
 
     async fn write(file: &NewFile, parts: &[(u64, &[u8])]) {
         for (first, bytes) in parts {
@@ -386,9 +386,12 @@ mod tests {
                     .written(length as u64, None)
                     .await
                     .unwrap()
-                    .lay()
+                    .lay(true)
                     .unwrap();
-                let shown = mode(&laid.temporary) & !0o600;
+                let Whole::Named(path) = &laid.file else {
+                    unreachable!("it replaces another")
+                };
+                let shown = mode(path) & !0o600;
                 assert_eq!(shown & !permissions, 0, "{permissions:o}");
                 laid.appear().unwrap();
                 assert_eq!(mode(&target), permissions);

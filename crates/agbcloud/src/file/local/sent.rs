@@ -38,32 +38,34 @@ pub(in crate::file) enum Content {
 /// Opens a file to be sent; a link to one only if it is to be followed.
 pub(in crate::file) async fn open(path: &Path, follow: bool) -> Result<Content> {
     let path = path.to_owned();
-    blocking(move || {
-        let failed = |error| cannot("read", &path, error);
-        let mut file = open_now(&path, follow).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            let message = format!("{} is not a regular file", path.display());
-            return Err(Error::new(ErrorKind::LocalFile, message));
-        }
-        let looks = Looks::of(&metadata);
-        if looks.length > BUFFER as u64 {
-            return Ok(Content::Open(file.into(), looks));
-        }
-        let whole = read(&mut file, looks.length).map_err(failed)?;
-        let after = Looks::of(&file.metadata().map_err(failed)?);
-        if after == looks && whole.len() as u64 == looks.length {
-            Ok(Content::Whole(whole.into(), looks))
-        } else {
-            Err(changed(&path))
-        }
-    })
-    .await
+    blocking(move || open_now(&path, follow)).await
+}
+
+/// The same. Blocks.
+pub(in crate::file) fn open_now(path: &Path, follow: bool) -> Result<Content> {
+    let failed = |error| cannot("read", path, error);
+    let mut file = without_waiting(path, follow).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
+        let message = format!("{} is not a regular file", path.display());
+        return Err(Error::new(ErrorKind::LocalFile, message));
+    }
+    let looks = Looks::of(&metadata);
+    if looks.length > BUFFER as u64 {
+        return Ok(Content::Open(file.into(), looks));
+    }
+    let whole = read(&mut file, looks.length).map_err(failed)?;
+    let after = Looks::of(&file.metadata().map_err(failed)?);
+    if after == looks && whole.len() as u64 == looks.length {
+        Ok(Content::Whole(whole.into(), looks))
+    } else {
+        Err(changed(path))
+    }
 }
 
 /// Opens without waiting: a pipe would wait for whoever writes into it.
 #[cfg(unix)]
-fn open_now(path: &Path, follow: bool) -> io::Result<File> {
+fn without_waiting(path: &Path, follow: bool) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
     use rustix::fs::OFlags;
@@ -77,7 +79,7 @@ fn open_now(path: &Path, follow: bool) -> io::Result<File> {
 }
 
 #[cfg(not(unix))]
-fn open_now(path: &Path, follow: bool) -> io::Result<File> {
+fn without_waiting(path: &Path, follow: bool) -> io::Result<File> {
     let metadata = match follow {
         true => path.metadata()?,
         false => path.symlink_metadata()?,

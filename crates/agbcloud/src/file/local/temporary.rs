@@ -1,6 +1,10 @@
 //! A file that has no place yet.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use tempfile::{NamedTempFile, TempPath};
 
@@ -15,6 +19,13 @@ pub(super) enum Temporary {
     Named(NamedTempFile),
 }
 
+/// One that is written to no more. What has no name is open, since it is had by nothing else.
+pub(super) enum Whole {
+    #[cfg(target_os = "linux")]
+    Nameless(File),
+    Named(TempPath),
+}
+
 impl Temporary {
     /// Makes one that can get the name of the place. Blocks.
     pub(super) fn new(place: &Place) -> Result<Self> {
@@ -22,6 +33,22 @@ impl Temporary {
         if let Ok(file) = nameless::file_in(place.folder(), place.mode_while_written()) {
             return Ok(Self::Nameless(file));
         }
+        Self::named(place)
+    }
+
+    /// Makes one that can be [reopened](Self::reopen). Blocks.
+    pub(super) fn shared(place: &Place) -> Result<Self> {
+        match Self::new(place)? {
+            #[cfg(target_os = "linux")]
+            Self::Nameless(file) if nameless::path_of(&file).metadata().is_err() => {
+                Self::named(place)
+            }
+            temporary => Ok(temporary),
+        }
+    }
+
+    /// Makes one that has a name. Blocks.
+    pub(super) fn named(place: &Place) -> Result<Self> {
         place.temporary().map(Self::Named)
     }
 
@@ -51,27 +78,64 @@ impl Temporary {
         super::sums_of(&self.path(), sums).await
     }
 
+    pub(super) fn whole(self) -> Whole {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Nameless(file) => Whole::Nameless(file),
+            Self::Named(file) => Whole::Named(file.into_temp_path()),
+        }
+    }
+}
+
+impl Whole {
+    /// Makes it durable. Blocks.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Nameless(file) => file.sync_all(),
+            Self::Named(path) => {
+                // Windows syncs only what is open for writing.
+                let mut options = File::options();
+                options.read(true).write(cfg!(windows));
+                options.open(path)?.sync_all()
+            }
+        }
+    }
+
     /// Gives it a name beside the place, where it stays until it is renamed. Blocks.
-    pub(super) fn named(self, place: &Place) -> Result<TempPath> {
+    pub(super) fn beside(self, place: &Place) -> Result<TempPath> {
         match self {
             #[cfg(target_os = "linux")]
             Self::Nameless(file) => {
-                nameless::link(&file, place.folder()).or_else(|_| copied(&file, place))
+                nameless::link_in(&file, place.folder()).or_else(|_| copied(&file, place))
             }
-            Self::Named(file) => Ok(file.into_temp_path()),
+            Self::Named(path) => Ok(path),
         }
+    }
+
+    /// Puts it at a place where nothing is; that something is there is an error. Blocks.
+    pub(super) fn put(self, place: &Place, target: &Path) -> Result<io::Result<()>> {
+        #[cfg(target_os = "linux")]
+        if let Self::Nameless(file) = &self {
+            match nameless::link(file, target) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {}
+                linked => return Ok(linked),
+            }
+        }
+        let named = self.beside(place)?;
+        Ok(named.persist_noclobber(target).map_err(|error| error.error))
     }
 }
 
 /// Where a file gets no name, another gets its content.
 #[cfg(target_os = "linux")]
-fn copied(file: &File, place: &Place) -> Result<TempPath> {
+fn copied(mut file: &File, place: &Place) -> Result<TempPath> {
+    use std::io::Seek;
+
     let copy = place.temporary()?;
-    let time = file.metadata().and_then(|metadata| metadata.modified());
-    let copied = time.and_then(|time| {
-        let mut from = File::open(nameless::path_of(file))?;
-        io::copy(&mut from, &mut copy.as_file())?;
-        copy.as_file().set_modified(time)
+    let copied = file.rewind().and_then(|()| {
+        io::copy(&mut file, &mut copy.as_file())?;
+        copy.as_file().set_modified(file.metadata()?.modified()?)
     });
     copied.map_err(|error| place.failed(error))?;
     Ok(copy.into_temp_path())
@@ -89,34 +153,44 @@ mod nameless {
     /// Names that are tried.
     const TRIES: u32 = 16;
 
-    /// An error where the file system has no such files, or where it could get no name.
+    /// An error where the file system has no such files.
     pub(super) fn file_in(folder: &Path, mode: Permissions) -> io::Result<File> {
         use std::os::unix::fs::PermissionsExt;
 
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(mode.mode());
-        let file = File::from(rustix::fs::open(folder, flags, mode)?);
-        // All that follows goes by this path.
-        path_of(&file).metadata()?;
-        Ok(file)
+        Ok(File::from(rustix::fs::open(folder, flags, mode)?))
     }
 
     pub(super) fn path_of(file: &File) -> PathBuf {
         format!("/proc/self/fd/{}", file.as_raw_fd()).into()
     }
 
-    pub(super) fn link(file: &File, folder: &Path) -> io::Result<TempPath> {
+    /// Gives it this name.
+    pub(super) fn link(file: &File, name: &Path) -> io::Result<()> {
+        // By its handle alone: before Linux 6.10 that takes a privilege.
+        let linked = rustix::fs::linkat(file, "", CWD, name, AtFlags::EMPTY_PATH);
+        match linked {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(linked?),
+            Err(_) => {
+                let path = path_of(file);
+                let flags = AtFlags::SYMLINK_FOLLOW;
+                Ok(rustix::fs::linkat(CWD, path, CWD, name, flags)?)
+            }
+        }
+    }
+
+    /// Gives it the name of one that is being written.
+    pub(super) fn link_in(file: &File, folder: &Path) -> io::Result<TempPath> {
         let mut tries = TRIES;
         loop {
             let name = format!("{PART_PREFIX}{:016x}{PART_SUFFIX}", fastrand::u64(..));
             let path = folder.join(name);
-            let linked =
-                rustix::fs::linkat(CWD, path_of(file), CWD, &path, AtFlags::SYMLINK_FOLLOW);
             tries -= 1;
-            match linked {
+            match link(file, &path) {
                 Ok(()) => return TempPath::try_from_path(path),
-                Err(rustix::io::Errno::EXIST) if tries > 0 => {}
-                Err(error) => return Err(error.into()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries > 0 => {}
+                Err(error) => return Err(error),
             }
         }
     }
@@ -129,7 +203,7 @@ mod tests {
     use super::*;
     use crate::file::local::{Before, is_part};
 
-    /// Nobody sees it, and whoever is killed leaves nothing; it has a name for the moment in which it gets into its place.
+    /// Nobody sees it, and whoever is killed leaves nothing. If it replaces another it has a name for a moment.
     #[test]
     fn what_is_being_written_has_no_name() {
         let folder = tempfile::tempdir().unwrap();
@@ -165,7 +239,23 @@ mod tests {
         assert_eq!(std::fs::read(&copy).unwrap(), b"whole");
         drop(copy);
 
-        let path = temporary.named(&place).unwrap();
+        let target = place.target.clone();
+        temporary.whole().put(&place, &target).unwrap().unwrap();
+        assert_eq!(
+            names(),
+            std::slice::from_ref(&target),
+            "it had no other name before"
+        );
+        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
+        let second = Temporary::new(&place).unwrap().whole();
+        let taken = second.put(&place, &target).unwrap().unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
+        std::fs::remove_file(&target).unwrap();
+
+        let temporary = Temporary::new(&place).unwrap();
+        io::Write::write_all(&mut temporary.as_file(), b"whole").unwrap();
+        let path = temporary.whole().beside(&place).unwrap();
         assert_eq!(names(), [path.to_path_buf()]);
         assert!(is_part(&path));
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");

@@ -10,7 +10,10 @@ use std::{
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::{PART_PREFIX, PART_SUFFIX, blocking, cannot, temporary::Temporary};
+use super::{
+    PART_PREFIX, PART_SUFFIX, blocking, cannot,
+    temporary::{Temporary, Whole},
+};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a new file belongs.
@@ -55,7 +58,7 @@ impl Written {
     /// Makes it durable, if that is asked for, then visible under its name.
     pub(in crate::file) async fn publish(self, durable: bool) -> Result<()> {
         blocking(move || {
-            let laid = self.lay()?;
+            let laid = self.lay(true)?;
             if durable {
                 laid.sync().map_err(|error| laid.failed(error))?;
             }
@@ -72,35 +75,32 @@ impl Written {
         }
     }
 
-    /// Puts it into a file under another name. Blocks.
-    pub(super) fn lay(self) -> Result<Laid> {
+    /// Puts it into a file that is not at its place. That may stay open, if it is `nameless`. Blocks.
+    pub(super) fn lay(self, nameless: bool) -> Result<Laid> {
         let Self { place, content } = self;
-        let temporary = match content {
-            Content::File(temporary) => temporary,
-            Content::Memory(content, time) => place.write(&content, time)?,
+        let file = match content {
+            Content::File(path) => Whole::Named(path),
+            Content::Memory(content, time) => place.write(&content, time, nameless)?,
         };
-        Ok(Laid { place, temporary })
+        Ok(Laid { place, file })
     }
 }
 
-/// A file under another name than its own.
+/// A file without a name or with another than its own.
 pub(super) struct Laid {
     place: Arc<Place>,
-    pub(super) temporary: TempPath,
+    pub(super) file: Whole,
 }
 
 impl Laid {
     /// Makes it durable. Blocks.
     pub(super) fn sync(&self) -> io::Result<()> {
-        // Windows syncs only what is open for writing.
-        let mut options = std::fs::File::options();
-        options.read(true).write(cfg!(windows));
-        options.open(&self.temporary)?.sync_all()
+        self.file.sync()
     }
 
     /// Puts it where it belongs. Blocks.
     pub(super) fn appear(self) -> Result<()> {
-        self.place.publish(self.temporary)
+        self.place.publish(self.file)
     }
 
     pub(super) fn failed(&self, error: io::Error) -> Error {
@@ -109,8 +109,7 @@ impl Laid {
 
     #[cfg(target_os = "linux")]
     pub(super) fn folder(&self) -> &Path {
-        let folder = self.temporary.parent();
-        folder.unwrap_or(Path::new("."))
+        self.place.folder()
     }
 }
 
@@ -154,13 +153,23 @@ impl Place {
             .map_err(|error| self.failed(error))
     }
 
-    /// A file with this content, beside the place.
-    fn write(&self, content: &[u8], time: Option<SystemTime>) -> Result<TempPath> {
-        let temporary = self.temporary()?;
-        let written = temporary.as_file().write_all(content);
-        let timed = written.and_then(|()| set_time(temporary.as_file(), time));
+    /// A file with this content, in the folder of the place.
+    fn write(&self, content: &[u8], time: Option<SystemTime>, nameless: bool) -> Result<Whole> {
+        // One that replaces another gets a name first, so that it may as well be made with it.
+        let temporary = match nameless && !self.replaces() {
+            true => Temporary::new(self)?,
+            false => Temporary::named(self)?,
+        };
+        let mut file = temporary.as_file();
+        let written = file.write_all(content);
+        let timed = written.and_then(|()| set_time(file, time));
         timed.map_err(|error| self.failed(error))?;
-        Ok(temporary.into_temp_path())
+        Ok(temporary.whole())
+    }
+
+    /// Whether something may be there that it replaces.
+    fn replaces(&self) -> bool {
+        self.overwrite && self.before != Before::Nothing
     }
 
     /// Brings a file to its end that tries have written to.
@@ -178,7 +187,7 @@ impl Place {
         let timed = cut.and_then(|()| set_time(file, time));
         timed.map_err(|error| self.failed(error))?;
         Ok(Written {
-            content: Content::File(temporary.named(&self)?),
+            content: Content::File(temporary.whole().beside(&self)?),
             place: self,
         })
     }
@@ -187,19 +196,17 @@ impl Place {
         cannot("write", &self.target, systems_own(error))
     }
 
-    fn publish(&self, temporary: TempPath) -> Result<()> {
+    fn publish(&self, file: Whole) -> Result<()> {
         // Once more, at the last moment: it may have been put there while the file was fetched.
         if let Some(root) = &self.root {
             no_link_to(&self.target, root)?;
         }
-        if self.overwrite && self.before != Before::Nothing {
-            return self.replace(temporary);
+        if self.replaces() {
+            return self.replace(file.beside(self)?);
         }
-        match temporary.persist_noclobber(&self.target) {
+        match file.put(self, &self.target)? {
             Ok(()) => Ok(()),
-            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(self.failed(error.error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(self.failed(error)),
             // It came after the look, and nobody has asked for that to be replaced.
             Err(_) => Err(self.exists()),
         }

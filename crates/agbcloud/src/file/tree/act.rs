@@ -14,6 +14,7 @@ use super::{
     gate::{Gate, Pass},
     names,
     plan::Taker,
+    ready::{Lots, Read},
 };
 use crate::{
     Error, ErrorKind, RemotePath, Result, UploadSource,
@@ -21,6 +22,7 @@ use crate::{
         download::Unpublished,
         local::{Before, Group},
     },
+    task::Task,
 };
 
 /// How often a file waits for its turn again that the service or the store did not want to have yet.
@@ -31,6 +33,18 @@ const BREATH: Duration = Duration::from_secs(1);
 
 /// How often a file is sent that changes while it is.
 const SENT_AGAIN: u32 = 3;
+
+/// In a task of the runtime, as those that move files are: where the one who waits is not, another thread would have to be
+/// woken for each file.
+pub(super) async fn in_a_task(
+    act: impl Future<Output = Result<SyncReport>> + Send + 'static,
+) -> Result<SyncReport> {
+    let ended = || {
+        let message = "the runtime that was moving the files has shut down";
+        Err(Error::new(ErrorKind::Connection, message))
+    };
+    Task::start(act).end().await.unwrap_or_else(ended)
+}
 
 /// Does what it is given, several at a time.
 pub(super) struct Actor {
@@ -90,6 +104,29 @@ impl Actor {
         }
         self.drain().await?;
         Ok(*self.deletes.insert(self.report.failed == 0))
+    }
+
+    async fn change(&mut self, planned: PlannedChange, read: Read) -> Result<()> {
+        let deletes = matches!(planned.change, Change::DeleteRemote | Change::DeleteLocal);
+        if deletes && !self.may_delete().await? {
+            self.report.deletions_held_back = true;
+            return Ok(());
+        }
+        if self.deleting && !deletes {
+            self.drain().await?;
+        }
+        self.deleting = deletes;
+        let bytes = match planned.change {
+            Change::Upload | Change::Download => planned.size.unwrap_or(0),
+            _ => 0,
+        };
+        let pass = self.room(bytes).await?;
+        let (work, gate) = (self.work.clone(), self.gate.clone());
+        self.tasks.spawn(async move {
+            let result = work.persist(&planned, read, pass, (&gate, bytes)).await;
+            (planned, result)
+        });
+        Ok(())
     }
 
     async fn drain(&mut self) -> Result<()> {
@@ -153,26 +190,13 @@ impl Actor {
 }
 
 impl Taker for Actor {
-    async fn change(&mut self, planned: PlannedChange) -> Result<()> {
-        let deletes = matches!(planned.change, Change::DeleteRemote | Change::DeleteLocal);
-        if deletes && !self.may_delete().await? {
-            self.report.deletions_held_back = true;
-            return Ok(());
+    async fn changes(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
+        let mut lots = Lots::of(&self.work.setup, changes);
+        while let Some(lot) = lots.next().await {
+            for (planned, read) in lot {
+                self.change(planned, read).await?;
+            }
         }
-        if self.deleting && !deletes {
-            self.drain().await?;
-        }
-        self.deleting = deletes;
-        let bytes = match planned.change {
-            Change::Upload | Change::Download => planned.size.unwrap_or(0),
-            _ => 0,
-        };
-        let pass = self.room(bytes).await?;
-        let (work, gate) = (self.work.clone(), self.gate.clone());
-        self.tasks.spawn(async move {
-            let result = work.persist(&planned, pass, (&gate, bytes)).await;
-            (planned, result)
-        });
         Ok(())
     }
 
@@ -200,12 +224,13 @@ impl Work {
     async fn persist(
         &self,
         planned: &PlannedChange,
+        mut read: Read,
         mut pass: Pass,
         (gate, bytes): (&Arc<Gate>, u64),
     ) -> Result<u64> {
         let mut waits = THROTTLED;
         loop {
-            match self.perform(planned, pass).await {
+            match self.perform(planned, read.take(), pass).await {
                 Err(error) if error.kind() == ErrorKind::Throttled && waits > 0 => {
                     waits -= 1;
                     let wait = error.retry_after().unwrap_or(BREATH);
@@ -218,7 +243,7 @@ impl Work {
     }
 
     /// Gives the bytes that were moved.
-    async fn perform(&self, planned: &PlannedChange, pass: Pass) -> Result<u64> {
+    async fn perform(&self, planned: &PlannedChange, read: Read, pass: Pass) -> Result<u64> {
         let Setup {
             files,
             local,
@@ -228,7 +253,10 @@ impl Work {
         let there = || names::remote(remote, &planned.path);
         let here = || names::local(&planned.path);
         match planned.change {
-            Change::Upload => self.upload(planned, local.join(here()?), there()?).await,
+            Change::Upload => {
+                let here = local.join(here()?);
+                self.upload(planned, read, here, there()?).await
+            }
             Change::Download => self.download(planned, &here()?, there()?, pass).await,
             Change::DeleteRemote => {
                 files.delete(there()?).missing_ok(true).await?;
@@ -247,6 +275,7 @@ impl Work {
     async fn upload(
         &self,
         planned: &PlannedChange,
+        mut read: Read,
         here: PathBuf,
         there: RemotePath,
     ) -> Result<u64> {
@@ -258,11 +287,9 @@ impl Work {
         let mut left = SENT_AGAIN;
         loop {
             left -= 1;
-            let source = match setup.rules.symlinks {
-                Symlinks::Follow => here.clone().into(),
-                // Who puts a link there after the look must not have what it leads to sent.
-                _ => UploadSource::no_link(here.clone()),
-            };
+            // Who puts a link there after the look must not have what it leads to sent.
+            let follow = setup.rules.symlinks == Symlinks::Follow;
+            let source = UploadSource::found(here.clone(), read.take(), follow);
             let mut upload = setup.files.upload(there.clone(), source);
             if let Some(listener) = self.listener.of_file(&planned.path) {
                 upload = upload.on_progress(listener);

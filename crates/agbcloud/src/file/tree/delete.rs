@@ -42,7 +42,7 @@ impl DeleteDir {
         Self(self.0.files_at_once(files))
     }
 
-    /// Calls this for each file that was deleted or failed, in the task that awaits: it should be quick.
+    /// Calls this for each file that was deleted or failed, for one after the other: it should be quick.
     pub fn on_file(self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         Self(self.0.on_file(listener))
     }

@@ -1,12 +1,8 @@
 //! What is in the context, listed while what was listed is worked on.
 
-use tokio::{
-    sync::mpsc::{self, Receiver, Sender},
-    task::JoinHandle,
-};
-use tracing::Instrument;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use crate::{Error, ErrorKind, FileEntry, FileWalk, Result};
+use crate::{Error, ErrorKind, FileEntry, FileWalk, Result, task::Task};
 
 /// Entries that may wait to be worked on, and that are worked on at a time.
 const AHEAD: usize = 256;
@@ -14,13 +10,13 @@ const AHEAD: usize = 256;
 /// Everything below a folder. The listing ends when this is dropped.
 pub(super) struct Listing {
     entries: Receiver<Result<FileEntry>>,
-    task: JoinHandle<()>,
+    task: Task<()>,
 }
 
 impl Listing {
     pub(super) fn of(walk: FileWalk) -> Self {
         let (sender, entries) = mpsc::channel(AHEAD);
-        let task = tokio::spawn(list(walk, sender).in_current_span());
+        let task = Task::start(list(walk, sender));
         Self { entries, task }
     }
 
@@ -29,33 +25,19 @@ impl Listing {
         let mut batch = Vec::new();
         if self.entries.recv_many(&mut batch, AHEAD).await == 0 {
             // Only a listing that has got to its end shows what there is not.
-            match (&mut self.task).await {
-                Ok(()) => {}
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => {
-                    let message = "the runtime that was listing the folder has shut down";
-                    return Err(Error::new(ErrorKind::Connection, message));
-                }
-            }
+            self.task.end().await.ok_or_else(|| {
+                let message = "the runtime that was listing the folder has shut down";
+                Error::new(ErrorKind::Connection, message)
+            })?;
         }
         batch.into_iter().collect()
     }
 }
 
 async fn list(mut walk: FileWalk, sender: Sender<Result<FileEntry>>) {
-    loop {
-        let next = tokio::select! {
-            biased;
-            () = sender.closed() => return,
-            next = walk.next() => next,
-        };
-        match next {
-            Some(entry) => {
-                if sender.send(entry).await.is_err() {
-                    return;
-                }
-            }
-            None => return,
+    while let Some(entry) = walk.next().await {
+        if sender.send(entry).await.is_err() {
+            return;
         }
     }
 }

@@ -18,6 +18,7 @@ mod local;
 mod names;
 mod plan;
 mod planned;
+mod ready;
 mod report;
 mod state;
 mod up;
@@ -53,7 +54,7 @@ use crate::{
 };
 
 /// Files that move at the same time when nothing else is said.
-pub const DEFAULT_FILES_AT_ONCE: usize = 16;
+pub const DEFAULT_FILES_AT_ONCE: usize = 32;
 
 /// Bytes of the files that move at the same time when nothing else is said: 256 MiB.
 pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
@@ -232,7 +233,8 @@ impl SyncDir {
         self
     }
 
-    /// Calls this for each file that was moved, deleted, or failed, in the task that awaits: it should be quick.
+    /// Calls this for each file that was moved, deleted, or failed, for one after the other: it should be quick, since no
+    /// other file is begun meanwhile.
     pub fn on_file(mut self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         self.listener.hear_files(listener);
         self
@@ -352,9 +354,12 @@ impl SyncDir {
             return self.planned().await?.run().await;
         }
         let (setup, listener) = self.settle().await?;
-        let mut actor = Actor::new(&setup, listener);
-        plan::plan(&setup, &mut actor).await?;
-        actor.finish().await
+        act::in_a_task(async move {
+            let mut actor = Actor::new(&setup, listener);
+            plan::plan(&setup, &mut actor).await?;
+            actor.finish().await
+        })
+        .await
     }
 }
 

@@ -2,14 +2,10 @@
 
 use std::time::SystemTime;
 
-use tokio::{
-    sync::mpsc::{self, Sender},
-    task::JoinSet,
-};
-use tracing::Instrument;
+use tokio::sync::mpsc::{self, Sender};
 
 use super::{Change, Direction, FileFailure, Setup, delete, down, index::Facts, up};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, task::Task};
 
 /// Batches of decisions that may wait to be taken.
 const AHEAD: usize = 1;
@@ -55,9 +51,9 @@ impl PlannedChange {
     }
 }
 
-/// Who takes what is found, one after the other. Deletions come last, but for what takes their place.
+/// Who takes what is found, some at a time. Deletions come last, but for what takes their place.
 pub(super) trait Taker: Send {
-    fn change(&mut self, change: PlannedChange) -> impl Future<Output = Result<()>> + Send;
+    fn changes(&mut self, changes: Vec<PlannedChange>) -> impl Future<Output = Result<()>> + Send;
     fn unchanged(&mut self);
     fn skipped(&mut self);
     fn failed(&mut self, failure: FileFailure);
@@ -79,33 +75,29 @@ impl Decision {
             error,
         })
     }
+}
 
-    async fn give(self, taker: &mut impl Taker) -> Result<()> {
-        match self {
-            Self::Change(change) => taker.change(change).await?,
-            Self::Unchanged => taker.unchanged(),
-            Self::Skipped => taker.skipped(),
-            Self::Failed(failure) => taker.failed(failure),
+async fn give(decisions: Vec<Decision>, taker: &mut impl Taker) -> Result<()> {
+    let mut changes = Vec::new();
+    for decision in decisions {
+        match decision {
+            Decision::Change(change) => changes.push(change),
+            Decision::Unchanged => taker.unchanged(),
+            Decision::Skipped => taker.skipped(),
+            Decision::Failed(failure) => taker.failed(failure),
         }
-        Ok(())
     }
+    taker.changes(changes).await
 }
 
 /// Looks at both sides and tells what has to be done. It looks a little ahead of what is done, so that nothing waits for it.
 pub(super) async fn plan(setup: &Setup, taker: &mut impl Taker) -> Result<()> {
     let (sender, mut decided) = mpsc::channel(AHEAD);
-    let mut planning = JoinSet::new();
-    planning.spawn(look(setup.clone(), Decisions(sender)).in_current_span());
+    let mut planning = Task::start(look(setup.clone(), Decisions(sender)));
     while let Some(decisions) = decided.recv().await {
-        for decision in decisions {
-            decision.give(taker).await?;
-        }
+        give(decisions, taker).await?;
     }
-    match planning.join_next().await {
-        Some(Ok(result)) => result,
-        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        _ => Err(ended()),
-    }
+    planning.end().await.unwrap_or_else(|| Err(ended()))
 }
 
 async fn look(setup: Setup, decisions: Decisions) -> Result<()> {

@@ -1,10 +1,16 @@
 //! A plan that can be looked at before it is run.
 
 use super::{
-    Change, FileFailure, Listener, PlannedChange, Setup, SyncReport, act::Actor, changes::Changes,
-    plan::Taker, report::KEPT,
+    Change, FileFailure, Listener, PlannedChange, Setup, SyncReport,
+    act::{self, Actor},
+    changes::Changes,
+    plan::Taker,
+    report::KEPT,
 };
 use crate::Result;
+
+/// Changes that are taken out of a plan at a time.
+const AT_A_TIME: usize = 256;
 
 /// What a synchronisation would do: from [`SyncDir::plan`](crate::SyncDir::plan). Nothing is done until it is
 /// [run](Self::run), and then just this.
@@ -74,6 +80,10 @@ impl SyncPlan {
     ///
     /// A failure that all files would meet. What fails for one file is in the report.
     pub async fn run(self) -> Result<SyncReport> {
+        act::in_a_task(self.act()).await
+    }
+
+    async fn act(self) -> Result<SyncReport> {
         let mut actor = Actor::new(&self.setup, self.listener);
         for _ in 0..self.unchanged {
             actor.unchanged();
@@ -85,16 +95,22 @@ impl SyncPlan {
         for failure in self.failures {
             actor.failed(failure);
         }
-        for change in self.changes.iter() {
-            actor.change(change).await?;
+        let mut changes = self.changes.iter();
+        loop {
+            let some: Vec<_> = changes.by_ref().take(AT_A_TIME).collect();
+            if some.is_empty() {
+                return actor.finish().await;
+            }
+            actor.changes(some).await?;
         }
-        actor.finish().await
     }
 }
 
 impl Taker for SyncPlan {
-    async fn change(&mut self, change: PlannedChange) -> Result<()> {
-        self.changes.push(&change);
+    async fn changes(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
+        for change in &changes {
+            self.changes.push(change);
+        }
         Ok(())
     }
 

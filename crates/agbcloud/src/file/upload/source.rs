@@ -44,11 +44,12 @@ impl UploadSource {
         Source::Reader(Some((Box::pin(reader), length))).into()
     }
 
-    /// A file that is no symbolic link now and must be none when it is opened.
-    pub(in crate::file) fn no_link(path: PathBuf) -> Self {
+    /// A file of a folder, with what it has if it was opened already. If no link is to be followed it must be none
+    /// when it is opened.
+    pub(in crate::file) fn found(path: PathBuf, opened: Option<Content>, follow: bool) -> Self {
         Self {
-            follow: false,
-            ..path.into()
+            source: Source::Path(path, opened),
+            follow,
         }
     }
 
@@ -59,7 +60,7 @@ impl UploadSource {
 
     /// Checks what can be checked before anything is asked for.
     pub(super) async fn check(&mut self) -> Result<()> {
-        if let Source::Path(path, opened) = &mut self.source {
+        if let Source::Path(path, opened @ None) = &mut self.source {
             *opened = Some(local::open(path, self.follow).await?);
         }
         Ok(())

@@ -1,0 +1,77 @@
+//! Small files are read before it is their turn: what happens to them until then counts.
+
+use std::path::PathBuf;
+
+use agbcloud::ErrorKind;
+
+use super::{tree, world, write};
+
+const FILES: usize = 40;
+
+fn name(n: usize) -> String {
+    format!("folder/{n:02}")
+}
+
+/// In the order in which they are sent, one at a time, the first is sent before the others change.
+#[tokio::test]
+async fn what_changes_after_it_was_read_is_sent_as_it_is_now() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let [here, back] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    for n in 0..FILES {
+        write(here.path(), &[(&name(n), "before")]);
+    }
+    let root = PathBuf::from(here.path());
+    let upload = files.upload_dir(here.path(), "/data").files_at_once(1);
+    let upload = upload.on_file(move |file| {
+        if file.path == name(0) {
+            for n in 1..FILES {
+                write(&root, &[(&name(n), "after!")]);
+            }
+        }
+    });
+    let report = upload.await.unwrap();
+    assert_eq!((report.transferred, report.failed), (FILES as u64, 0));
+
+    files.download_dir("/data", back.path()).await.unwrap();
+    let back = tree(back.path());
+    assert_eq!(back, tree(here.path()));
+    assert_eq!(back[&name(1)], b"after!");
+}
+
+#[tokio::test]
+async fn what_is_gone_when_it_is_its_turn_fails_alone() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    for n in 0..FILES {
+        write(here.path(), &[(&name(n), "x")]);
+    }
+    let root = PathBuf::from(here.path());
+    let upload = files.upload_dir(here.path(), "/data").files_at_once(1);
+    let upload = upload.on_file(move |file| {
+        if file.path == name(0) {
+            // The next may be under way; one is of the same lot, one of another.
+            for n in [5, FILES - 1] {
+                std::fs::remove_file(root.join(name(n))).unwrap();
+            }
+        }
+    });
+    let report = upload.await.unwrap();
+    assert_eq!((report.transferred, report.failed), (FILES as u64 - 2, 2));
+    for failure in &report.failures {
+        assert_eq!(failure.error.kind(), ErrorKind::LocalFile);
+        assert!(failure.error.to_string().contains(&failure.path));
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "of whoever listens")]
+async fn a_panic_of_a_listener_is_that_of_the_one_who_waits() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a", "a")]);
+    let upload = files.upload_dir(here.path(), "/data");
+    let _ = upload.on_file(|_| panic!("of whoever listens")).await;
+}
