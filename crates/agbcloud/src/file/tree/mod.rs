@@ -354,12 +354,13 @@ impl SyncDir {
             return self.planned().await?.run().await;
         }
         let (setup, listener) = self.settle().await?;
-        act::in_a_task(async move {
+        let act = async move {
             let mut actor = Actor::new(&setup, listener);
             plan::plan(&setup, &mut actor).await?;
             actor.finish().await
-        })
-        .await
+        };
+        // In a box: it is large.
+        act::in_a_task(Box::pin(act)).await
     }
 }
 

@@ -80,7 +80,8 @@ impl SyncPlan {
     ///
     /// A failure that all files would meet. What fails for one file is in the report.
     pub async fn run(self) -> Result<SyncReport> {
-        act::in_a_task(self.act()).await
+        // In a box: it is large.
+        act::in_a_task(Box::pin(self.act())).await
     }
 
     async fn act(self) -> Result<SyncReport> {
