@@ -24,7 +24,7 @@ const ROOM: usize = 16 * 1024;
 const EACH: usize = 4;
 
 /// KiB of files that wait for no others: a group is being published while others gather.
-const ENOUGH: usize = ROOM / 4;
+const ENOUGH: usize = ROOM / 16;
 
 /// How long fewer than that wait for others, at least and at most. It is an eighth of the time for which there is the group:
 /// the more are published together, the less each costs.
@@ -175,14 +175,23 @@ fn publish(Waits { file, tell }: Waits<Written>) {
     say(tell, file.lay(true).and_then(Laid::appear));
 }
 
-/// Files of a group that are open while they wait, at most. There are two groups, and a process often may have no more
-/// than 1024 open files.
-const OPEN: usize = 128;
+/// Files of a group that are open while they wait, at most: there are two groups, which take no more than a quarter of what
+/// the process may have open.
+fn open_at_most() -> usize {
+    const OPEN: usize = 128;
+    #[cfg(unix)]
+    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let allowed: Option<u64> = None;
+    let eighth = allowed.and_then(|allowed| usize::try_from(allowed / 8).ok());
+    eighth.map_or(OPEN, |eighth| eighth.min(OPEN))
+}
 
 fn lay(files: Vec<Waits<Written>>) -> Vec<Waits<Laid>> {
     let mut laid = Vec::with_capacity(files.len());
+    let open = open_at_most();
     for Waits { file, tell } in files {
-        match file.lay(laid.len() < OPEN) {
+        match file.lay(laid.len() < open) {
             Ok(file) => laid.push(Waits { file, tell }),
             Err(error) => say(tell, Err(error)),
         }

@@ -230,7 +230,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{ErrorKind, file::local::temporary::Whole};
+    use crate::{
+        ErrorKind,
+        file::local::{PART_SUFFIX, temporary::Whole},
+    };
 
     async fn write(file: &NewFile, parts: &[(u64, &[u8])]) {
         for (first, bytes) in parts {
@@ -320,6 +323,27 @@ mod tests {
         write(&told, &[(0, b"new")]).await;
         publish(told, 3).await.unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
+    }
+
+    #[tokio::test]
+    async fn an_error_names_the_file_that_was_asked_for_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("none/a.txt");
+        for length in [1, BUFFER + 1] {
+            let file = NewFile::at(target.clone(), true, Before::Unseen);
+            let mut part = file.part(0);
+            let taken = part.take(&vec![7; length]).await;
+            let ended = taken.and(part.finish().await);
+            drop(part);
+            let error = match ended {
+                Ok(()) => publish(file, length as u64).await.unwrap_err(),
+                Err(error) => error,
+            };
+            let text = error.to_string();
+            assert!(text.contains("none/a.txt") && !text.contains(PART_SUFFIX));
+            let source = std::error::Error::source(&error).unwrap();
+            assert!(!source.to_string().contains(PART_SUFFIX));
+        }
     }
 
     #[tokio::test]

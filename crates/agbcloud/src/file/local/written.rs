@@ -269,12 +269,14 @@ pub(in crate::file) fn in_the_way(path: &Path) -> Error {
     Error::new(ErrorKind::LocalFile, message)
 }
 
-/// Without the path of a file of which nobody has heard.
+/// Without the path of a file of which nobody has heard: tempfile writes it behind what the system says, and gives it no
+/// other way.
 fn systems_own(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(std::error::Error::source);
-    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
-    match inner.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
+    if error.raw_os_error().is_some() {
+        return error;
+    }
+    match error.to_string().split_once(" at path ") {
+        Some((own, _)) => io::Error::new(error.kind(), own),
         None => error,
     }
 }
