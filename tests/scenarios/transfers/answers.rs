@@ -334,6 +334,44 @@ async fn what_goes_on_after_a_break_is_of_the_same_object_or_starts_over() {
     assert_eq!(content.unwrap().len(), 1000);
 }
 
+/// What stands behind the end of a part must not become the bytes that follow it.
+#[tokio::test]
+async fn a_part_ends_where_it_says() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let part = |range: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 206 Part\r\netag: \"one\"\r\ncontent-range: bytes {range}\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let parts = [part("0-4/10", "helloXX"), part("5-9/10", "world")];
+    let store = ScriptedServer::new(&parts).await;
+    let (result, content) = download(&files, &store).await;
+    result.unwrap();
+    assert_eq!(content.unwrap(), b"helloworld");
+    for nonsense in ["0-9/5", "0-0/0"] {
+        let store = ScriptedServer::new([&part(nonsense, "helloworld")]).await;
+        let (result, content) = download(&files, &store).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidResponse);
+        assert_eq!(content, None);
+    }
+}
+
+#[tokio::test]
+async fn an_etag_that_every_object_has_tells_no_versions_apart() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    for etag in ["*", ""] {
+        let head = format!("HTTP/1.1 200 OK\r\netag: {etag}\r\ncontent-length: 10\r\n\r\n");
+        let answers = [format!("{head}aaaaa"), format!("{head}bbbbbbbbbb")];
+        let store = ScriptedServer::new(&answers).await;
+        let (result, content) = download(&files, &store).await;
+        result.unwrap();
+        assert_eq!(content.unwrap(), b"bbbbbbbbbb", "{etag:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_refuses_ranges_is_asked_without() {
     let world = World::new().await;
