@@ -1,10 +1,15 @@
 //! Transfers against a store that fails in every way: the right bytes or a typed error, and the local target
 //! whole or untouched.
 
-use agbcloud::{DownloadTarget, Error, ErrorKind, Files, PresignedUrl, StoppedBy, UploadSource};
+use std::time::Duration;
+
+use agbcloud::{
+    Agb, DownloadTarget, Error, ErrorKind, Files, PresignedUrl, RetryPolicy, StoppedBy,
+    UploadSource,
+};
 
 use crate::{
-    scripted::ScriptedServer,
+    scripted::{ScriptedServer, Turn},
     support::{KEY, World},
 };
 
@@ -369,6 +374,30 @@ async fn an_etag_that_every_object_has_tells_no_versions_apart() {
         let (result, content) = download(&files, &store).await;
         result.unwrap();
         assert_eq!(content.unwrap(), b"bbbbbbbbbb", "{etag:?}");
+    }
+}
+
+/// The status is there, so that nobody has to wait for more to know what follows.
+#[tokio::test]
+async fn a_refusal_counts_though_its_text_stalls() {
+    let world = World::new().await;
+    let (id, _) = world.files("one").await;
+    let builder = Agb::builder().api_key(KEY).endpoint(world.server.url());
+    let builder = builder.stall_timeout(Duration::from_millis(200));
+    let agb = builder.retry(RetryPolicy::never()).build().unwrap();
+    let files = agb.contexts().files(&id);
+    let refusal = "HTTP/1.1 403 No\r\ncontent-length: 90\r\n\r\n<Code>AccessDenied</Code>";
+    let turn = || ScriptedServer::new([Turn::Begins(refusal.to_owned())]);
+    let (result, _) = download(&files, &turn().await).await;
+    let store = turn().await;
+    let url = PresignedUrl::new(store.url()).unwrap();
+    let sent = files.upload("/a", &b"hello"[..]).via(url).await;
+    for error in [result.unwrap_err(), sent.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::UrlRejected, "{error}");
+        assert_eq!(
+            (error.status(), error.code()),
+            (Some(403), Some("AccessDenied"))
+        );
     }
 }
 

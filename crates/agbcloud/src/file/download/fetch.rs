@@ -1,7 +1,5 @@
 //! Fetching a run of bytes of one object, over as many requests as it takes.
 
-use std::convert::identity;
-
 use reqwest::{Response, StatusCode, header::HeaderMap};
 
 use super::{
@@ -138,9 +136,7 @@ async fn asked(files: &Files, path: &RemotePath) -> Result<Told> {
     };
     loop {
         let url = address.url().await?;
-        let pulse = files.store().pulse();
-        let answer = pulse.watch(files.store().get(&url, &ask)).await;
-        match answer.and_then(identity) {
+        match files.store().get(&url, &ask).await {
             Ok(response) => {
                 tries.succeeded();
                 return Ok(Told::by(response.headers()));
@@ -292,9 +288,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
                 .map(|version| version.etag.clone()),
         };
         let url = self.address.url().await?;
-        let pulse = self.files.store().pulse();
-        let answer = pulse.watch(self.files.store().get(&url, &ask)).await;
-        let response = match answer.and_then(identity) {
+        let response = match self.files.store().get(&url, &ask).await {
             Ok(response) => response,
             Err(error) => return Err(self.refused(error, resumes, sink).await),
         };
