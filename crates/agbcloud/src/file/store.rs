@@ -61,6 +61,11 @@ impl Store {
             .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
+            // The bytes of an object are those that it has. Another crate may have turned these on for all.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .build()
             .map_err(client_error)?;
         Ok(self.client.get_or_init(|| client))
