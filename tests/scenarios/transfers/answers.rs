@@ -224,11 +224,14 @@ async fn local_files_are_checked_before_anything_is_sent() {
     assert_eq!(std::fs::read(&target).unwrap(), b"old");
     files.download("/a", &target).overwrite(true).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), b"new");
-    let nowhere = folder.path().join("none/target");
-    assert_eq!(
-        files.download("/a", &nowhere).await.unwrap_err().kind(),
-        ErrorKind::LocalFile
-    );
+    for nowhere in ["none/target", "target/below"] {
+        // No store is there that could be asked.
+        let url = PresignedUrl::new("http://127.0.0.1:9/object").unwrap();
+        let download = files.download("/a", folder.path().join(nowhere)).via(url);
+        let error = download.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LocalFile);
+        assert!(!error.to_string().contains(".part"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::ErrorKind;
+    use crate::{ErrorKind, file::local::PART_SUFFIX};
 
     async fn write(file: &NewFile, parts: &[(u64, &[u8])]) {
         for (first, bytes) in parts {
@@ -264,6 +264,17 @@ mod tests {
         publish(whole, 5).await.unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
         assert_eq!(names(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_made_is_told_by_its_own_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("none/a.txt");
+        let file = NewFile::at(target.clone(), false, Before::Unseen);
+        write(&file, &[(0, b"small")]).await;
+        let error = publish(file, 5).await.unwrap_err();
+        assert!(error.message().contains("none/a.txt"), "{error}");
+        assert!(!error.message().contains(PART_SUFFIX), "{error}");
     }
 
     #[tokio::test]
