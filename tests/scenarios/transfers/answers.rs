@@ -117,7 +117,8 @@ async fn what_the_store_says_of_a_refusal_reaches_the_user() {
         error.to_string(),
         "Download failed: SlowDown: Please slow down (HTTP 503, request r-9)"
     );
-    assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
+    assert_eq!(error.kind(), ErrorKind::Throttled);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }
 
 #[tokio::test]
@@ -297,7 +298,7 @@ async fn a_file_that_changes_while_it_is_sent_is_an_error() {
     );
 
     let touched = upload_while(&files, large, |file| {
-        let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
+        let later = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
         file.set_modified(later).unwrap();
     });
     assert_eq!(touched.await.unwrap_err().kind(), ErrorKind::LocalFile);

@@ -181,9 +181,15 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
         409 | 412 => ErrorKind::Conflict,
         408 => ErrorKind::Timeout,
         429 => ErrorKind::Throttled,
+        503 if code.is_some_and(throttles) => ErrorKind::Throttled,
         500.. => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
     }
+}
+
+/// Whether S3, or OSS, says by it that it is asked too much.
+fn throttles(code: &str) -> bool {
+    code == "SlowDown" || code.ends_with("LimitExceeded")
 }
 
 /// The text of an XML element without children. Stores answer with one flat document, so that no more than
@@ -218,6 +224,16 @@ mod tests {
         assert_eq!(refused(Some("ExpiredToken")), ErrorKind::UrlRejected);
         assert_eq!(refused(Some("InvalidArgument")), ErrorKind::Rejected);
         assert_eq!(refused(None), ErrorKind::Rejected);
+    }
+
+    #[test]
+    fn too_much_is_told_by_the_code_too() {
+        let refused = |code| kind_of(StatusCode::SERVICE_UNAVAILABLE, code);
+        for code in ["SlowDown", "UploadTrafficRateLimitExceeded"] {
+            assert_eq!(refused(Some(code)), ErrorKind::Throttled);
+        }
+        assert_eq!(refused(Some("InternalError")), ErrorKind::Unavailable);
+        assert_eq!(refused(None), ErrorKind::Unavailable);
     }
 
     #[test]
