@@ -12,6 +12,8 @@ use tokio::{
 pub(crate) enum Turn {
     /// Reads the request, answers with this text, and closes.
     Says(String),
+    /// Reads the request, says this much, and no more.
+    Begins(String),
     /// Resets the connection before it reads anything.
     ResetsAtOnce,
     /// Reads the request, then resets the connection.
@@ -89,6 +91,10 @@ async fn take(turn: Turn, mut stream: TcpStream, kept: &Mutex<Vec<String>>) -> O
         }
         Turn::ResetsAtOnce | Turn::ResetsAfterwards => stream.set_zero_linger().unwrap(),
         Turn::IsSilent => return Some(stream),
+        Turn::Begins(answer) => {
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            return Some(stream);
+        }
         Turn::CarriesOut(address) => {
             let mut service = TcpStream::connect(address).await.unwrap();
             service.write_all(request.as_bytes()).await.unwrap();

@@ -1,10 +1,15 @@
 //! Transfers against a store that fails in every way: the right bytes or a typed error, and the local target
 //! whole or untouched.
 
-use agbcloud::{DownloadTarget, Error, ErrorKind, Files, PresignedUrl, StoppedBy, UploadSource};
+use std::time::Duration;
+
+use agbcloud::{
+    Agb, DownloadTarget, Error, ErrorKind, Files, PresignedUrl, RetryPolicy, StoppedBy,
+    UploadSource,
+};
 
 use crate::{
-    scripted::ScriptedServer,
+    scripted::{ScriptedServer, Turn},
     support::{KEY, World},
 };
 
@@ -112,7 +117,8 @@ async fn what_the_store_says_of_a_refusal_reaches_the_user() {
         error.to_string(),
         "Download failed: SlowDown: Please slow down (HTTP 503, request r-9)"
     );
-    assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
+    assert_eq!(error.kind(), ErrorKind::Throttled);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }
 
 #[tokio::test]
@@ -219,11 +225,14 @@ async fn local_files_are_checked_before_anything_is_sent() {
     assert_eq!(std::fs::read(&target).unwrap(), b"old");
     files.download("/a", &target).overwrite(true).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), b"new");
-    let nowhere = folder.path().join("none/target");
-    assert_eq!(
-        files.download("/a", &nowhere).await.unwrap_err().kind(),
-        ErrorKind::LocalFile
-    );
+    for nowhere in ["none/target", "target/below"] {
+        // No store is there that could be asked.
+        let url = PresignedUrl::new("http://127.0.0.1:9/object").unwrap();
+        let download = files.download("/a", folder.path().join(nowhere)).via(url);
+        let error = download.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LocalFile);
+        assert!(!error.to_string().contains(".part"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -289,7 +298,7 @@ async fn a_file_that_changes_while_it_is_sent_is_an_error() {
     );
 
     let touched = upload_while(&files, large, |file| {
-        let later = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
+        let later = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
         file.set_modified(later).unwrap();
     });
     assert_eq!(touched.await.unwrap_err().kind(), ErrorKind::LocalFile);
@@ -332,6 +341,68 @@ async fn what_goes_on_after_a_break_is_of_the_same_object_or_starts_over() {
     let (result, content) = download(&files, &store).await;
     result.unwrap();
     assert_eq!(content.unwrap().len(), 1000);
+}
+
+/// What stands behind the end of a part must not become the bytes that follow it.
+#[tokio::test]
+async fn a_part_ends_where_it_says() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    let part = |range: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 206 Part\r\netag: \"one\"\r\ncontent-range: bytes {range}\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let parts = [part("0-4/10", "helloXX"), part("5-9/10", "world")];
+    let store = ScriptedServer::new(&parts).await;
+    let (result, content) = download(&files, &store).await;
+    result.unwrap();
+    assert_eq!(content.unwrap(), b"helloworld");
+    for nonsense in ["0-9/5", "0-0/0"] {
+        let store = ScriptedServer::new([&part(nonsense, "helloworld")]).await;
+        let (result, content) = download(&files, &store).await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidResponse);
+        assert_eq!(content, None);
+    }
+}
+
+#[tokio::test]
+async fn an_etag_that_every_object_has_tells_no_versions_apart() {
+    let world = World::new().await;
+    let (_, files) = world.files("one").await;
+    for etag in ["*", ""] {
+        let head = format!("HTTP/1.1 200 OK\r\netag: {etag}\r\ncontent-length: 10\r\n\r\n");
+        let answers = [format!("{head}aaaaa"), format!("{head}bbbbbbbbbb")];
+        let store = ScriptedServer::new(&answers).await;
+        let (result, content) = download(&files, &store).await;
+        result.unwrap();
+        assert_eq!(content.unwrap(), b"bbbbbbbbbb", "{etag:?}");
+    }
+}
+
+/// The status is there, so that nobody has to wait for more to know what follows.
+#[tokio::test]
+async fn a_refusal_counts_though_its_text_stalls() {
+    let world = World::new().await;
+    let (id, _) = world.files("one").await;
+    let builder = Agb::builder().api_key(KEY).endpoint(world.server.url());
+    let builder = builder.stall_timeout(Duration::from_millis(200));
+    let agb = builder.retry(RetryPolicy::never()).build().unwrap();
+    let files = agb.contexts().files(&id);
+    let refusal = "HTTP/1.1 403 No\r\ncontent-length: 90\r\n\r\n<Code>AccessDenied</Code>";
+    let turn = || ScriptedServer::new([Turn::Begins(refusal.to_owned())]);
+    let (result, _) = download(&files, &turn().await).await;
+    let store = turn().await;
+    let url = PresignedUrl::new(store.url()).unwrap();
+    let sent = files.upload("/a", &b"hello"[..]).via(url).await;
+    for error in [result.unwrap_err(), sent.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::UrlRejected, "{error}");
+        assert_eq!(
+            (error.status(), error.code()),
+            (Some(403), Some("AccessDenied"))
+        );
+    }
 }
 
 #[tokio::test]

@@ -167,6 +167,21 @@ async fn an_expired_url_is_replaced_once_and_one_that_was_given_never() {
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
+/// A store that refuses a file without reading it closes the connection, and its answer may be lost with that.
+#[tokio::test]
+async fn an_upload_that_breaks_gets_a_new_url() {
+    for fault in [Fault::Truncated, Fault::ResetAfterHead] {
+        let store = Store::new(ALL, Vec::new(), Vec::new(), [fault]).await;
+        let (files, asked) = files(&store);
+        files.upload("/a", content(100_000)).await.unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "{fault:?}");
+    }
+    let store = Store::new(ALL, Vec::new(), Vec::new(), [Fault::Unavailable]).await;
+    let (files, asked) = self::files(&store);
+    files.upload("/a", content(10)).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "the URL is still good");
+}
+
 #[tokio::test]
 async fn a_writer_is_never_given_a_mix_of_two_versions() {
     let (whole, other) = (content(100_000), vec![9; 100_000]);

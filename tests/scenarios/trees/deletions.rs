@@ -1,12 +1,15 @@
 //! Folders of a context that are deleted.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use agbcloud::{
-    Change, ContextId, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
+    Agb, Change, ContextId, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath, RetryPolicy,
     testing::{Answer, ContextApi, FileQuery, Script, Step},
 };
 use serde_json::json;
@@ -145,4 +148,47 @@ impl ContextApi for Busy {
 async fn what_is_too_much_waits_and_does_not_fail() {
     let report = files(Busy::default()).delete_dir("/").await.unwrap();
     assert_eq!(counts(&report), (0, 0, 3, 0));
+}
+
+/// Has many files, and always enough.
+struct Overrun {
+    asks_for: &'static str,
+    calls: Arc<AtomicU32>,
+}
+
+impl ContextApi for Overrun {
+    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+        let entries: Vec<_> = (0..200).map(|n| entry(&format!("/{n}"))).collect();
+        Script::new([Step::json(page(&entries, 200))]).list_files(query)
+    }
+
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let step = Step::failure(429, "TooManyRequests", "slowly");
+        let step = step.header("retry-after", self.asks_for);
+        Script::new([step]).delete_file(context, path)
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_has_enough_is_not_asked_for_all_the_rest() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let overrun = |asks_for| {
+        let calls = calls.clone();
+        let api = Overrun { asks_for, calls };
+        let once = Agb::builder().stub(api).retry(RetryPolicy::never());
+        let agb = once.build().unwrap();
+        let id = ContextId::new("SdkCtx-1").unwrap();
+        agb.contexts().files(&id).delete_dir("/").files_at_once(4)
+    };
+    let second = Duration::from_secs(1);
+    let patient = tokio::time::timeout(second, async { overrun("60").await });
+    assert!(patient.await.is_err(), "it waits");
+    let calls = calls.load(Ordering::Relaxed);
+    assert!((1..20).contains(&calls), "{calls} calls");
+
+    let report = tokio::time::timeout(60 * second, async { overrun("86400").await });
+    let report = report.await.expect("nobody waits for a day").unwrap();
+    assert_eq!(counts(&report), (0, 0, 0, 200));
+    assert_eq!(report.failures[0].error.kind(), ErrorKind::Throttled);
 }

@@ -196,3 +196,16 @@ async fn a_local_file_that_no_listing_shows_yet_is_not_deleted() {
     assert_eq!((report.deleted, report.skipped, report.failed), (1, 1, 0));
     assert!(here.path().join("sent").exists());
 }
+
+/// More often than a file by itself is tried.
+#[tokio::test]
+async fn a_store_that_wants_less_gets_the_file_later() {
+    let busy = "status=503,op=upload,times=6,retry-after=0";
+    let busy = busy.parse().unwrap();
+    let world = crate::support::World::with(|builder| builder.fault(busy)).await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("a", "a")]);
+    let report = files.upload_dir(here.path(), "/").await.unwrap();
+    assert_eq!((report.transferred, report.failed), (1, 0));
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Files, PresignedUrl};
-use crate::{Error, ErrorKind, Operation, RemotePath, Result, retry};
+use crate::{Attempt, Error, ErrorKind, Operation, RemotePath, Result, retry};
 
 /// A URL that has less time than this is not used for another try.
 const MARGIN: Duration = Duration::from_secs(15);
@@ -74,6 +74,9 @@ impl<'a> Address<'a> {
             _ => {
                 if error.status().is_some() {
                     self.worked();
+                } else if self.operation == Operation::Upload && Attempt::of(error).may_be_done() {
+                    // A store that refuses a file without reading it hangs up, and its answer can get lost with that.
+                    self.url = self.url.take().filter(|_| self.given);
                 }
                 retry::is_retryable(error)
             }

@@ -20,6 +20,9 @@ use crate::{
 /// Bytes of an error's XML that are read.
 const ERROR_LIMIT: usize = 16 * 1024;
 
+/// How long it may take to come.
+const ERROR_TIME: Duration = Duration::from_secs(5);
+
 /// Values of a presigned URL's query that are shorter than this are no signatures.
 const SHORTEST_SECRET: usize = 8;
 
@@ -58,6 +61,11 @@ impl Store {
             .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
+            // The bytes of an object are those that it has. Another crate may have turned these on for all.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .build()
             .map_err(client_error)?;
         Ok(self.client.get_or_init(|| client))
@@ -81,12 +89,13 @@ impl Store {
         url: &PresignedUrl,
         length: u64,
         body: reqwest::Body,
+        pulse: &Pulse,
     ) -> Result<Response> {
         let url = url.parsed();
         let span = trace::presigned(Operation::Upload, url);
         let request = self.client()?.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
-        trace::told(self.send(request, url), span).await
+        trace::told(self.send(request, url, pulse), span).await
     }
 
     pub(super) async fn get(&self, url: &PresignedUrl, ask: &Ask) -> Result<Response> {
@@ -99,17 +108,52 @@ impl Store {
         if let Some(etag) = &ask.if_match {
             request = request.header(IF_MATCH, etag);
         }
-        trace::told(self.send(request, url), span).await
+        trace::told(self.send(request, url, &self.pulse()), span).await
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response> {
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        pulse: &Pulse,
+    ) -> Result<Response> {
         tls::check(url.as_str())?;
-        let response = request.send().await.map_err(Error::from_transport)?;
+        let answer = pulse.watch(request.send()).await?;
+        let response = answer.map_err(Error::from_transport)?;
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(refusal(response, &secrets(url), &self.time).await)
+            Err(self.refusal(response, &secrets(url)).await)
         }
+    }
+
+    async fn refusal(&self, mut response: Response, secrets: &[String]) -> Error {
+        let mut body = Vec::new();
+        let read = async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                body.extend_from_slice(&chunk[..chunk.len().min(ERROR_LIMIT - body.len())]);
+                if body.len() == ERROR_LIMIT {
+                    break;
+                }
+            }
+        };
+        // What has come by then has to do: the status says most of it.
+        let _ = self.time.within(self.stall.min(ERROR_TIME), read).await;
+        let body = String::from_utf8_lossy(&body);
+        // Nothing else of the body is kept: a store's error repeats the signature that it refused.
+        let refusal = StoreRefusal {
+            code: element(&body, "Code"),
+            message: element(&body, "Message"),
+            request_id: element(&body, "RequestId"),
+        };
+        Error::from_store(
+            kind_of(response.status(), refusal.code.as_deref()),
+            response.status().as_u16(),
+            response.headers(),
+            refusal,
+            secrets,
+            self.time.system_time(),
+        )
     }
 }
 
@@ -128,42 +172,24 @@ fn secrets(url: &Url) -> Vec<String> {
     secrets
 }
 
-async fn refusal(mut response: Response, secrets: &[String], time: &Time) -> Error {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk[..chunk.len().min(ERROR_LIMIT - body.len())]);
-        if body.len() == ERROR_LIMIT {
-            break;
-        }
-    }
-    let body = String::from_utf8_lossy(&body);
-    let kind = kind_of(response.status());
-    // Nothing else of the body is kept: a store's error repeats the signature that it refused.
-    let refusal = StoreRefusal {
-        code: element(&body, "Code"),
-        message: element(&body, "Message"),
-        request_id: element(&body, "RequestId"),
-    };
-    Error::from_store(
-        kind,
-        response.status().as_u16(),
-        response.headers(),
-        refusal,
-        secrets,
-        time.system_time(),
-    )
-}
-
-fn kind_of(status: StatusCode) -> ErrorKind {
+fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
     match status.as_u16() {
         300..=399 | 401 | 403 => ErrorKind::UrlRejected,
+        // S3 of a URL whose session has expired before it.
+        400 if code == Some("ExpiredToken") => ErrorKind::UrlRejected,
         404 | 410 => ErrorKind::NotFound,
         409 | 412 => ErrorKind::Conflict,
         408 => ErrorKind::Timeout,
         429 => ErrorKind::Throttled,
+        503 if code.is_some_and(throttles) => ErrorKind::Throttled,
         500.. => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
     }
+}
+
+/// Whether S3, or OSS, says by it that it is asked too much.
+fn throttles(code: &str) -> bool {
+    code == "SlowDown" || code.ends_with("LimitExceeded")
 }
 
 /// The text of an XML element without children. Stores answer with one flat document, so that no more than
@@ -191,6 +217,24 @@ pub(super) fn etag_of(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expired_session_is_an_expired_url() {
+        let refused = |code| kind_of(StatusCode::BAD_REQUEST, code);
+        assert_eq!(refused(Some("ExpiredToken")), ErrorKind::UrlRejected);
+        assert_eq!(refused(Some("InvalidArgument")), ErrorKind::Rejected);
+        assert_eq!(refused(None), ErrorKind::Rejected);
+    }
+
+    #[test]
+    fn too_much_is_told_by_the_code_too() {
+        let refused = |code| kind_of(StatusCode::SERVICE_UNAVAILABLE, code);
+        for code in ["SlowDown", "UploadTrafficRateLimitExceeded"] {
+            assert_eq!(refused(Some(code)), ErrorKind::Throttled);
+        }
+        assert_eq!(refused(Some("InternalError")), ErrorKind::Unavailable);
+        assert_eq!(refused(None), ErrorKind::Unavailable);
+    }
 
     #[test]
     fn a_stores_error_is_read_and_its_signature_is_not() {

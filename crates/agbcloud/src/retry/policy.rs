@@ -69,6 +69,11 @@ impl RetryPolicy {
         self
     }
 
+    /// Whether what has no deadline may be kept waiting for so long: not for longer than a call would.
+    pub(crate) fn allows(&self, wait: Duration) -> bool {
+        wait <= self.deadline
+    }
+
     /// The same with no more time than this.
     pub(crate) fn within(self, limit: Duration) -> Self {
         let deadline = self.deadline.min(limit);

@@ -62,10 +62,9 @@ impl<'a> Tries<'a> {
             ..
         } = self.with;
         let wait = backoff::wait(policy, self.in_vain, error.retry_after(), jitter);
-        // A transfer has no deadline, but does not sleep longer than a call would.
         let in_time = match self.deadline {
             Some(end) => time.later(wait) < end,
-            None => wait <= policy.deadline,
+            None => policy.allows(wait),
         };
         match self.may_go_on(&error, retryable, in_time) {
             Ok(price) => self.taken += price,

@@ -1,7 +1,5 @@
 //! Fetching a run of bytes of one object, over as many requests as it takes.
 
-use std::convert::identity;
-
 use reqwest::{Response, StatusCode, header::HeaderMap};
 
 use super::{
@@ -32,7 +30,9 @@ pub(super) struct Version {
 
 impl Version {
     fn of(headers: &HeaderMap, total: Option<u64>) -> Option<Self> {
-        let etag = etag_of(headers).filter(|etag| !etag.starts_with("W/"));
+        // Any object has one that is empty or a star, as far as a condition on it goes.
+        let tells = |etag: &String| !etag.starts_with("W/") && !matches!(etag.as_str(), "" | "*");
+        let etag = etag_of(headers).filter(tells);
         etag.map(|etag| Self { etag, total })
     }
 
@@ -136,9 +136,7 @@ async fn asked(files: &Files, path: &RemotePath) -> Result<Told> {
     };
     loop {
         let url = address.url().await?;
-        let pulse = files.store().pulse();
-        let answer = pulse.watch(files.store().get(&url, &ask)).await;
-        match answer.and_then(identity) {
+        match files.store().get(&url, &ask).await {
             Ok(response) => {
                 tries.succeeded();
                 return Ok(Told::by(response.headers()));
@@ -290,9 +288,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
                 .map(|version| version.etag.clone()),
         };
         let url = self.address.url().await?;
-        let pulse = self.files.store().pulse();
-        let answer = pulse.watch(self.files.store().get(&url, &ask)).await;
-        let response = match answer.and_then(identity) {
+        let response = match self.files.store().get(&url, &ask).await {
             Ok(response) => response,
             Err(error) => return Err(self.refused(error, resumes, sink).await),
         };
@@ -368,7 +364,9 @@ impl<'a, 'b> Fetch<'a, 'b> {
             self.meter.set_total(length);
         }
         let pulse = self.files.store().pulse();
-        while end.is_none_or(|end| self.at < end) {
+        // What a part has behind its end belongs nowhere.
+        let until = part_end.into_iter().chain(end).min();
+        while until.is_none_or(|until| self.at < until) {
             let chunk = pulse.watch(response.chunk()).await?;
             let Some(mut chunk) = chunk.map_err(Error::from_transport)? else {
                 break;
@@ -377,7 +375,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
             let unwanted = skip.min(chunk.len() as u64);
             skip -= unwanted;
             drop(chunk.split_to(usize::try_from(unwanted).unwrap_or(usize::MAX)));
-            let room = end.map_or(u64::MAX, |end| end - self.at);
+            let room = until.map_or(u64::MAX, |until| until - self.at);
             chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
             sink.take(&chunk).await?;
             // It may have taken its time.

@@ -70,7 +70,10 @@ impl ContentRange {
                 total: total.trim().parse().ok(),
             })
         });
-        told.ok_or_else(|| {
+        let makes_sense = |told: &Self| {
+            told.first <= told.last && told.total.is_none_or(|total| told.last < total)
+        };
+        told.filter(makes_sense).ok_or_else(|| {
             let message = "the store gave a part of the file without saying which";
             Error::new(ErrorKind::InvalidResponse, message)
         })
@@ -105,7 +108,15 @@ mod tests {
         let told = of("bytes 5-9/20").unwrap();
         assert_eq!((told.first, told.last, told.total), (5, 9, Some(20)));
         assert_eq!(of("bytes 5-9/*").unwrap().total, None);
-        for odd in ["items 5-9/20", "bytes */20", "bytes x-9/20", "bytes 5-/20"] {
+        for odd in [
+            "items 5-9/20",
+            "bytes */20",
+            "bytes x-9/20",
+            "bytes 5-/20",
+            "bytes 9-5/20",
+            "bytes 5-20/20",
+            "bytes 0-0/0",
+        ] {
             assert!(of(odd).is_err(), "{odd}");
         }
         assert!(ContentRange::of(&HeaderMap::new()).is_err());

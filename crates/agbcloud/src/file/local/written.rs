@@ -1,7 +1,7 @@
 //! What was fetched, on its way to its place.
 
 use std::{
-    fs::Metadata,
+    fs::{File, Metadata},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
@@ -123,7 +123,11 @@ impl Place {
         match target.symlink_metadata() {
             Ok(_) if !self.overwrite => Err(self.exists()),
             Ok(old) => self.check_kind(&old),
-            Err(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = self.folder().metadata();
+                folder.map(drop).map_err(|error| self.failed(error))
+            }
+            Err(error) => Err(self.failed(error)),
         }
     }
 
@@ -144,12 +148,19 @@ impl Place {
     }
 
     pub(super) fn temporary(&self) -> Result<NamedTempFile> {
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+
+            options.mode(self.mode_while_written().mode());
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
-        #[cfg(unix)]
-        builder.permissions(self.mode_while_written());
+        // By a function of our own, whose errors name no file of which nobody has heard.
         builder
-            .tempfile_in(self.folder())
+            .make_in(self.folder(), |path| options.open(path))
             .map_err(|error| self.failed(error))
     }
 
@@ -193,7 +204,7 @@ impl Place {
     }
 
     pub(super) fn failed(&self, error: io::Error) -> Error {
-        cannot("write", &self.target, systems_own(error))
+        cannot("write", &self.target, error)
     }
 
     fn publish(&self, file: Whole) -> Result<()> {
@@ -269,18 +280,6 @@ pub(in crate::file) fn in_the_way(path: &Path) -> Error {
     Error::new(ErrorKind::LocalFile, message)
 }
 
-/// Without the path of a file of which nobody has heard: tempfile writes it behind what the system says, and gives it no
-/// other way.
-fn systems_own(error: io::Error) -> io::Error {
-    if error.raw_os_error().is_some() {
-        return error;
-    }
-    match error.to_string().split_once(" at path ") {
-        Some((own, _)) => io::Error::new(error.kind(), own),
-        None => error,
-    }
-}
-
 /// When a file was last touched in any way, where the system keeps that; else when it was written.
 #[cfg(unix)]
 pub(in crate::file) fn touched(metadata: &Metadata) -> Option<SystemTime> {
@@ -310,6 +309,6 @@ fn keep_access(temporary: &Path, old: &Metadata) -> io::Result<()> {
     std::fs::set_permissions(temporary, std::fs::Permissions::from_mode(mode))
 }
 
-fn set_time(file: &std::fs::File, time: Option<SystemTime>) -> io::Result<()> {
+fn set_time(file: &File, time: Option<SystemTime>) -> io::Result<()> {
     time.map_or(Ok(()), |time| file.set_modified(time))
 }

@@ -231,15 +231,23 @@ impl Work {
         let mut waits = THROTTLED;
         loop {
             match self.perform(planned, read.take(), pass).await {
-                Err(error) if error.kind() == ErrorKind::Throttled && waits > 0 => {
+                Err(error) if waits > 0 && self.may_wait(&error) => {
                     waits -= 1;
                     let wait = error.retry_after().unwrap_or(BREATH);
-                    self.setup.files.agb.time().sleep(wait).await;
+                    // It waits in the place of another: else all that is left would come to be refused meanwhile.
                     pass = gate.enter(bytes).await;
+                    self.setup.files.agb.time().sleep(wait).await;
                 }
                 result => return result,
             }
         }
+    }
+
+    /// Whether it was too much, and nobody asks for more patience than a call has.
+    fn may_wait(&self, error: &Error) -> bool {
+        let policy = self.setup.files.agb.retrying().policy;
+        error.kind() == ErrorKind::Throttled
+            && error.retry_after().is_none_or(|wait| policy.allows(wait))
     }
 
     /// Gives the bytes that were moved.

@@ -25,23 +25,29 @@ impl Filter {
         })
     }
 
-    /// Whether a file takes part. What lies in an excluded folder does not.
+    /// Whether a file takes part. What lies in an excluded folder does not, whatever is said of the file itself, as with
+    /// git: a folder is not gone through for that.
     pub(super) fn takes(&self, relative: &Path) -> bool {
         // The matcher has no answer for it but a panic.
         if relative.has_root() {
             return false;
         }
-        let hit = |globs: &Gitignore| {
+        let included = |globs: &Gitignore| {
             let matched = globs.matched_path_or_any_parents(relative, false);
             matched.is_ignore()
         };
-        !hit(&self.exclude) && self.include.as_ref().is_none_or(hit)
+        let excluded = self.exclude.matched(relative, false).is_ignore()
+            || relative
+                .parent()
+                .is_some_and(|folder| self.leaves_out(folder));
+        !excluded && self.include.as_ref().is_none_or(included)
     }
 
     /// Whether a folder can be passed over with all that is in it.
     pub(super) fn leaves_out(&self, folder: &Path) -> bool {
-        let matched = self.exclude.matched_path_or_any_parents(folder, true);
-        matched.is_ignore()
+        let folders = folder.ancestors();
+        let mut folders = folders.take_while(|folder| !folder.as_os_str().is_empty());
+        folders.any(|folder| self.exclude.matched(folder, true).is_ignore())
     }
 }
 
@@ -118,6 +124,32 @@ mod tests {
         }
         assert!(filter.leaves_out(Path::new("deep/target")));
         assert!(!filter.leaves_out(Path::new("deep")));
+    }
+
+    #[test]
+    fn what_is_in_an_excluded_folder_is_not_taken_in_again() {
+        let filter = filter(
+            &[],
+            &["build/", "!build/keep", "!build/deep/", "*.log", "!a.log"],
+        );
+        for (path, taken) in [
+            ("build/keep", false),
+            ("build/deep/x", false),
+            ("src/build/deep/x", false),
+            ("a.log", true),
+            ("x/a.log", true),
+            ("b.log", false),
+        ] {
+            assert_eq!(filter.takes(Path::new(path)), taken, "{path}");
+        }
+        assert!(filter.leaves_out(Path::new("build/deep")));
+    }
+
+    #[test]
+    fn all_but_some_can_be_excluded() {
+        let filter = filter(&[], &["*", "!keep"]);
+        assert!(filter.takes(Path::new("keep")));
+        assert!(!filter.takes(Path::new("other")) && !filter.takes(Path::new("other/keep")));
     }
 
     #[test]

@@ -126,8 +126,8 @@ async fn send(
     let meter = Arc::new(Meter::new(listener, Some(length), time.clone()));
     let origin = source.origin.clone();
     let (body, seen) = SizedBody::new(source, meter.clone(), pulse.clone());
-    let put = files.store().put(url, length, reqwest::Body::wrap(body));
-    let response = match pulse.watch(put).await? {
+    let body = reqwest::Body::wrap(body);
+    let response = match files.store().put(url, length, body, &pulse).await {
         Ok(response) => response,
         // A request that failed because its source did is the source's failure.
         Err(error) => return Err(seen.take_fault().unwrap_or(error)),
