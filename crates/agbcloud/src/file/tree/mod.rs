@@ -194,7 +194,8 @@ impl SyncDir {
         self
     }
 
-    /// Leaves out what matches a glob of the same kind, whatever is [included](Self::include): `target/`, `*.tmp`.
+    /// Leaves out what matches a glob of the same kind, whatever is [included](Self::include): `target/`, `*.tmp`. As with
+    /// git, what lies in a folder that is left out stays out, also if a `!` takes it in again.
     pub fn exclude(mut self, glob: impl Into<String>) -> Self {
         self.exclude.push(glob.into());
         self

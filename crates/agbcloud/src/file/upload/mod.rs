@@ -26,7 +26,8 @@ use crate::{
 /// An upload that has not been sent: await it. From [`Files::upload`].
 ///
 /// It is tried again as calls are (see [`RetryPolicy`](crate::RetryPolicy), of which the deadline does not count here),
-/// with a new presigned URL where the one that it had expired or was refused. Each try sends the file from its start.
+/// with a new presigned URL where the one that it had expired or was refused, which a connection that broke may not have
+/// told. Each try sends the file from its start.
 ///
 /// Dropping it while it runs breaks it off; the service then keeps what it had before.
 #[derive(Debug)]
