@@ -232,13 +232,15 @@ impl Work {
             Change::Download => self.download(planned, &here()?, there()?, pass).await,
             Change::DeleteRemote => {
                 files.delete(there()?).missing_ok(true).await?;
-                self.setup.remember(&there()?, None)?;
+                self.setup.remember(&there()?, None).await?;
                 Ok(0)
             }
             Change::DeleteLocal => {
                 self.folders.delete(&here()?, self.setup.looked_at).await?;
                 // What has no remote name was never remembered.
-                there().map_or(Ok(()), |there| self.setup.remember(&there, None))?;
+                if let Ok(there) = there() {
+                    self.setup.remember(&there, None).await?;
+                }
                 Ok(0)
             }
         }
@@ -270,7 +272,9 @@ impl Work {
             let error = match upload.await {
                 Ok(sent) => {
                     let content = (sent.crc64, sent.etag.as_deref());
-                    setup.remember_moved(&there, sent.bytes, content, looks.modified)?;
+                    setup
+                        .remember_moved(&there, sent.bytes, content, looks.modified)
+                        .await?;
                     return Ok(sent.bytes);
                 }
                 Err(error) => error,
@@ -282,7 +286,7 @@ impl Work {
                 return Err(error);
             }
             if left == 0 {
-                setup.remember_broken(&there, looks)?;
+                setup.remember_broken(&there, looks).await?;
                 return Err(error);
             }
             looks = now.unwrap_or(looks);
@@ -326,7 +330,9 @@ impl Work {
             drop(room);
         }
         let content = (done.crc64, done.etag.as_deref());
-        setup.remember_moved(&there, done.bytes, content, planned.modified)?;
+        setup
+            .remember_moved(&there, done.bytes, content, planned.modified)
+            .await?;
         Ok(done.bytes)
     }
 }

@@ -173,7 +173,11 @@ impl SyncDir {
     ///   [conflict](Self::on_conflict) and not simply replaced.
     ///
     /// It is made if it does not exist, with the folders above it, and is for one context and one local folder, both
-    /// directions. A process that is killed loses nothing of it. It takes 64 bytes of memory for each file.
+    /// directions. A [plan](Self::plan) reads it and writes nothing until it is run. A process that is killed loses nothing
+    /// of it. It takes 64 bytes of memory for each file.
+    ///
+    /// Several synchronisations can use it at the same time: each entry is written under a lock that is held for that moment.
+    /// On Windows, and on file systems without locks, there must be one at a time.
     pub fn state(mut self, file: impl Into<PathBuf>) -> Self {
         self.state = Some(file.into());
         self
@@ -318,7 +322,11 @@ impl SyncDir {
         let (state, within) = match path {
             Some(path) => {
                 let local = self.local.clone();
-                let open = move || Ok((State::open(&path, &context)?, place_in(&local, &path)));
+                let time = self.files.agb.time().clone();
+                let open = move || {
+                    let state = State::open(&path, &context, time)?;
+                    Ok((state, place_in(&local, &path)))
+                };
                 let (state, within) = super::local::blocking(open).await?;
                 (Some(Arc::new(state)), within)
             }
@@ -352,6 +360,7 @@ impl SyncDir {
             return self.planned().await?.run().await;
         }
         let (setup, listener) = self.settle().await?;
+        setup.begin().await?;
         let mut actor = Actor::new(&setup, listener);
         plan::plan(&setup, &mut actor).await?;
         actor.finish().await
@@ -397,6 +406,14 @@ impl Setup {
             .walk()
     }
 
+    /// Something is done now: what is learnt is written.
+    async fn begin(&self) -> Result<()> {
+        match &self.state {
+            Some(state) => state.begin().await,
+            None => Ok(()),
+        }
+    }
+
     async fn check_local_folder(&self) -> Result<()> {
         let cannot = |error| super::local::cannot("read", &self.local, error);
         let metadata = tokio::fs::metadata(&self.local).await.map_err(cannot)?;
@@ -425,10 +442,19 @@ impl Setup {
     }
 }
 
-/// Where a file is in a folder, if it is.
+/// Where a file is in a folder, or will be, if it is.
 fn place_in(folder: &Path, file: &Path) -> Option<PathBuf> {
-    let (folder, file) = (folder.canonicalize().ok()?, file.canonicalize().ok()?);
+    let (folder, file) = (resolved(folder)?, resolved(file)?);
     file.strip_prefix(folder).ok().map(Path::to_owned)
+}
+
+/// A path without links, the end of which need not be there yet.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let mut above = path.ancestors();
+    let (there, above) = above.find_map(|above| Some((above.canonicalize().ok()?, above)))?;
+    let rest = path.strip_prefix(above).ok()?;
+    Some(there.join(rest))
 }
 
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.

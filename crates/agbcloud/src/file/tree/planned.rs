@@ -74,6 +74,7 @@ impl SyncPlan {
     ///
     /// A failure that all files would meet. What fails for one file is in the report.
     pub async fn run(self) -> Result<SyncReport> {
+        self.setup.begin().await?;
         let mut actor = Actor::new(&self.setup, self.listener);
         for _ in 0..self.unchanged {
             actor.unchanged();
