@@ -37,7 +37,8 @@ impl Shared {
     /// Makes the file if there is none, with the folders above it. Blocks.
     pub(super) fn make(&mut self) -> io::Result<()> {
         std::fs::create_dir_all(folder_of(&self.path))?;
-        self.file = Some(open(&self.path)?);
+        let file = open(&self.path)?;
+        self.give_back(file);
         Ok(())
     }
 
