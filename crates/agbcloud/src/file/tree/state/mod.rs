@@ -79,7 +79,11 @@ struct Entries {
 impl State {
     /// Reads what there is, and writes nothing; without a file it is nothing. Blocks.
     pub(super) fn open(path: &Path, context: &ContextId, time: Time) -> Result<Self> {
-        let (content, stale) = match read(path, STALE) {
+        Self::open_with(path, context, time, STALE)
+    }
+
+    fn open_with(path: &Path, context: &ContextId, time: Time, stale: u64) -> Result<Self> {
+        let (content, stale) = match read(path, stale) {
             Ok(Some(read)) => read,
             Ok(None) => {
                 let message = format!("{} is not the state of a synchronisation", path.display());

@@ -20,8 +20,8 @@ async fn one_of_several() {
     };
     let (path, me) = (PathBuf::from(path), me.parse::<u64>().unwrap());
     for round in 0.. {
-        let state = Arc::new(State::open(&path, &context(), Time::default()).unwrap());
-        *state.stale.lock().unwrap() = read(&path, 50).unwrap().unwrap().1;
+        let state = State::open_with(&path, &context(), Time::default(), 50);
+        let state = Arc::new(state.unwrap());
         state.begin().await.unwrap();
         for n in 0..20 {
             let number = round * 20 + n + 1;
