@@ -1,5 +1,6 @@
 //! Whole folders, both ways, against the real service.
 
+mod collisions;
 mod deletions;
 mod killed;
 mod left_out;

@@ -229,7 +229,15 @@ impl Work {
         let here = || names::local(&planned.path);
         match planned.change {
             Change::Upload => self.upload(planned, local.join(here()?), there()?).await,
-            Change::Download => self.download(planned, &here()?, there()?, pass).await,
+            Change::Download => {
+                let result = self.download(planned, &here()?, there()?, pass).await;
+                match result {
+                    Err(error) if error.kind() == ErrorKind::Conflict && !is_for_all(&error) => {
+                        Err(self.setup.why_in_conflict(&planned.path, error).await)
+                    }
+                    result => result,
+                }
+            }
             Change::DeleteRemote => {
                 files.delete(there()?).missing_ok(true).await?;
                 self.setup.remember(&there()?, None).await?;

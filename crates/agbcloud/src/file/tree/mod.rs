@@ -16,6 +16,7 @@ mod listener;
 mod listing;
 mod local;
 mod names;
+mod places;
 mod plan;
 mod planned;
 mod report;
@@ -86,11 +87,16 @@ enum Direction {
 /// every file appears whole or not at all. A file that fails does not stop the others; a failure that all others would
 /// meet too (a wrong key, a context that is gone) stops it.
 ///
+/// Of remote files whose names the local file system takes for the same, since it ignores case or the ways to write an accent,
+/// one is fetched; the others are failures of kind [`Conflict`](ErrorKind::Conflict), of which a plan may know just those in
+/// whose place a file is. Such a file is not deleted for being called otherwise here.
+///
 /// What changed moves while the context is still being listed; a file that is not there yet moves when the listing has ended,
 /// since only then that is known.
 ///
 /// Memory does not depend on the size of files, and on their number by some 70 bytes for each remote file of an upload that
-/// has not come up among the local ones, and by some 20 for each file with [`delete`](Self::delete).
+/// has not come up among the local ones, by some 30 for each file of a download that is there already, and by some 20 for
+/// each with [`delete`](Self::delete).
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited or planned"]
 pub struct SyncDir {
@@ -434,7 +440,8 @@ impl Setup {
         }
     }
 
-    /// Whether the local folder takes names for the same that differ in case alone.
+    /// Whether the local folder takes names for the same that differ in case alone. One below it may do so where it does
+    /// not, and there are other reasons to take names for the same: that is seen by the [files](places::Places).
     async fn folds_case(&self) -> bool {
         let root = self.local.clone();
         let looked = super::local::blocking(move || Ok(names::folds_case(&root)));
