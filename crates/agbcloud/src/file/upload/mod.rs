@@ -127,7 +127,9 @@ async fn send(
     let origin = source.origin.clone();
     let (body, seen) = SizedBody::new(source, meter.clone(), pulse.clone());
     let put = files.store().put(url, length, reqwest::Body::wrap(body));
-    let response = match pulse.watch(put).await? {
+    let answer = pulse.watch(put).await;
+    seen.go_on_panicking();
+    let response = match answer? {
         Ok(response) => response,
         // A request that failed because its source did is the source's failure.
         Err(error) => return Err(seen.take_fault().unwrap_or(error)),
