@@ -78,4 +78,12 @@ async fn what_is_remembered_is_no_part_of_the_folder() {
         }
     }
     assert_eq!(tree(here.path()).len(), 2);
+
+    // Nor where neither is there yet.
+    files.upload("/deep/state", &b"theirs"[..]).await.unwrap();
+    let new = here.path().join("new/folder");
+    let down = files.download_dir("/", &new).state(new.join("deep/state"));
+    let report = down.plan().await.unwrap().run().await.unwrap();
+    assert_eq!(counts(&report), (1, 0, 0, 0));
+    assert!(std::fs::read(new.join("deep/state")).unwrap() != b"theirs");
 }

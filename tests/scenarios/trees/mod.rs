@@ -1,6 +1,7 @@
 //! Whole folders, both ways, against the real service.
 
 mod ahead;
+mod collisions;
 mod deletions;
 mod killed;
 mod left_out;

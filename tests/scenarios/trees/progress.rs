@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{world, write};
+use agbcloud::{Progress, UploadSource};
+
+use super::{remote, world, write};
 
 #[tokio::test]
 async fn bytes_are_told_of_each_file_while_it_moves() {
@@ -41,4 +43,50 @@ async fn bytes_are_told_of_each_file_while_it_moves() {
             expected.map(|(path, bytes)| (path, bytes, Some(bytes)))
         );
     }
+}
+
+/// Work that is polled in a task of its own, and what it panicked with.
+async fn panic_of<T: Send + 'static>(
+    work: impl IntoFuture<Output = T, IntoFuture: Send + 'static>,
+) -> String {
+    let Err(ended) = tokio::spawn(work.into_future()).await else {
+        panic!("it ended without a panic");
+    };
+    let panic = ended.into_panic();
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.unwrap_or_else(|| panic.downcast_ref::<String>().unwrap().clone())
+}
+
+fn told(_: Progress) {
+    panic!("who is told panics");
+}
+
+/// A file, bytes and a reader; up and down; one and a folder.
+#[tokio::test]
+async fn a_panic_of_who_is_told_is_no_broken_connection() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    for content in ["small", &"x".repeat(3_000_000)] {
+        write(here.path(), &[("a", content)]);
+        let bytes = content.as_bytes().to_vec();
+        files.upload("/a", bytes.clone()).await.unwrap();
+        let length = bytes.len() as u64;
+        let reader = UploadSource::reader(std::io::Cursor::new(bytes.clone()), length);
+        for source in [here.path().join("a").into(), bytes.into(), reader] {
+            let upload = files.upload("/b", source).on_progress(told);
+            assert_eq!(panic_of(upload).await, "who is told panics");
+        }
+        let folder = files.upload_dir(here.path(), "/data");
+        let folder = folder.on_progress(|_, moved| told(moved));
+        assert_eq!(panic_of(folder).await, "who is told panics");
+        let download = files
+            .download("/a", here.path().join("b"))
+            .on_progress(told);
+        assert_eq!(panic_of(download).await, "who is told panics");
+        let folder = files.download_dir("/", here.path().join("back"));
+        let folder = folder.on_progress(|_, moved| told(moved));
+        assert_eq!(panic_of(folder).await, "who is told panics");
+    }
+    assert_eq!(remote(&files, "/").await, ["/a"], "nothing was stored");
 }

@@ -89,6 +89,35 @@ async fn a_fresh_checkout_moves_nothing_either_way() {
     assert_eq!((report.transferred, report.unchanged), (0, 2));
 }
 
+#[tokio::test]
+async fn a_plan_remembers_nothing_until_it_is_run() {
+    let pair = Pair::new().await;
+    let state = pair.state.path().join("state");
+    let remembered = std::fs::read(&state).unwrap();
+    touch(pair.here.path());
+    let plan = pair.up().plan().await.unwrap();
+    assert_eq!(plan.unchanged(), 2);
+    assert!(std::fs::read(&state).unwrap() == remembered);
+    plan.run().await.unwrap();
+    assert!(std::fs::read(&state).unwrap() > remembered);
+
+    let none = pair.state.path().join("below/none");
+    let first = || {
+        pair.files
+            .upload_dir(pair.here.path(), "/data")
+            .state(&none)
+    };
+    let plan = first().plan().await.unwrap();
+    assert_eq!((plan.unchanged(), plan.changes().len()), (2, 0));
+    assert_eq!(tree(pair.state.path()).len(), 1);
+    assert!(!pair.state.path().join("below").exists());
+    plan.run().await.unwrap();
+    // The contents that the plan has compared: a change there is one since.
+    pair.write_there("/data/a.txt", "other").await;
+    write(pair.here.path(), &[("a.txt", "mine!")]);
+    conflict(&first().await.unwrap());
+}
+
 /// A file that is copied with its time, or moved, is older than what was sent of the one before.
 #[cfg(unix)]
 #[tokio::test]

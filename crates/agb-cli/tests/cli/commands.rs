@@ -247,6 +247,8 @@ fn what_a_dry_run_names_is_what_a_run_does() {
         "one:/p",
     ];
     let named = world.print(&[&arguments[..], &["--dry-run", "--json"]].concat());
+    world.fail(&["diff", "project", "one:/p"]);
+    assert!(!world.path("state").exists(), "nothing is remembered of it");
     let named: Vec<Value> = named
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

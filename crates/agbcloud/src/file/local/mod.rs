@@ -19,8 +19,8 @@ use super::checksum::Sums;
 use crate::{Error, ErrorKind, Result};
 
 /// How the names of files begin and end that are being fetched.
-const PART_PREFIX: &str = ".agb-";
-const PART_SUFFIX: &str = ".part";
+pub(super) const PART_PREFIX: &str = ".agb-";
+pub(super) const PART_SUFFIX: &str = ".part";
 
 /// Whether a file is one that is being fetched, or was when the process ended.
 pub(super) fn is_part(path: &Path) -> bool {

@@ -265,16 +265,26 @@ impl Work {
                 let here = local.join(here()?);
                 self.upload(planned, read, here, there()?).await
             }
-            Change::Download => self.download(planned, &here()?, there()?, pass).await,
+            Change::Download => {
+                let result = self.download(planned, &here()?, there()?, pass).await;
+                match result {
+                    Err(error) if error.kind() == ErrorKind::Conflict && !is_for_all(&error) => {
+                        Err(self.setup.why_in_conflict(&planned.path, error).await)
+                    }
+                    result => result,
+                }
+            }
             Change::DeleteRemote => {
                 files.delete(there()?).missing_ok(true).await?;
-                self.setup.remember(&there()?, None)?;
+                self.setup.remember(&there()?, None).await?;
                 Ok(0)
             }
             Change::DeleteLocal => {
                 self.folders.delete(&here()?, self.setup.looked_at).await?;
                 // What has no remote name was never remembered.
-                there().map_or(Ok(()), |there| self.setup.remember(&there, None))?;
+                if let Ok(there) = there() {
+                    self.setup.remember(&there, None).await?;
+                }
                 Ok(0)
             }
         }
@@ -305,7 +315,9 @@ impl Work {
             let error = match upload.await {
                 Ok(sent) => {
                     let content = (sent.crc64, sent.etag.as_deref());
-                    setup.remember_moved(&there, sent.bytes, content, looks.modified)?;
+                    setup
+                        .remember_moved(&there, sent.bytes, content, looks.modified)
+                        .await?;
                     return Ok(sent.bytes);
                 }
                 Err(error) => error,
@@ -317,7 +329,7 @@ impl Work {
                 return Err(error);
             }
             if left == 0 {
-                setup.remember_broken(&there, looks)?;
+                setup.remember_broken(&there, looks).await?;
                 return Err(error);
             }
             looks = now.unwrap_or(looks);
@@ -361,7 +373,9 @@ impl Work {
             drop(room);
         }
         let content = (done.crc64, done.etag.as_deref());
-        setup.remember_moved(&there, done.bytes, content, planned.modified)?;
+        setup
+            .remember_moved(&there, done.bytes, content, planned.modified)
+            .await?;
         Ok(done.bytes)
     }
 }

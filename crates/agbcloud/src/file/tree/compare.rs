@@ -92,7 +92,7 @@ impl Setup {
             ..*known
         };
         if now != *known {
-            self.remember(pair.remote, Some(now))?;
+            self.remember(pair.remote, Some(now)).await?;
         }
         Ok(Verdict::Same)
     }
@@ -116,7 +116,7 @@ impl Setup {
             here: pair.here,
             there: pair.there,
         };
-        self.remember(pair.remote, Some(now))?;
+        self.remember(pair.remote, Some(now)).await?;
         Ok(Verdict::Same)
     }
 
@@ -173,15 +173,15 @@ impl Setup {
         self.state.as_ref()?.get(remote)
     }
 
-    pub(super) fn remember(&self, remote: &RemotePath, known: Option<Known>) -> Result<()> {
+    pub(super) async fn remember(&self, remote: &RemotePath, known: Option<Known>) -> Result<()> {
         match &self.state {
-            Some(state) => state.put(remote, known),
+            Some(state) => state.put(remote, known).await,
             None => Ok(()),
         }
     }
 
     /// Remembers a file that was moved.
-    pub(super) fn remember_moved(
+    pub(super) async fn remember_moved(
         &self,
         remote: &RemotePath,
         bytes: u64,
@@ -199,11 +199,11 @@ impl Setup {
             here: state::facts(bytes, modified),
             there,
         };
-        self.remember(remote, Some(known))
+        self.remember(remote, Some(known)).await
     }
 
     /// Remembers that a remote file may have anything: the next time the local one counts as changed.
-    pub(super) fn remember_broken(&self, remote: &RemotePath, here: Facts) -> Result<()> {
+    pub(super) async fn remember_broken(&self, remote: &RemotePath, here: Facts) -> Result<()> {
         let known = Known {
             crc64: 0,
             etag: 0,
@@ -213,7 +213,7 @@ impl Setup {
             },
             there: state::sent(self.files.agb.time().system_time()),
         };
-        self.remember(remote, Some(known))
+        self.remember(remote, Some(known)).await
     }
 
     /// Whether both sides have the same content, as far as the way of comparing shows.
@@ -244,7 +244,7 @@ impl Setup {
             here: pair.here,
             there: pair.there,
         };
-        self.remember(pair.remote, Some(now))?;
+        self.remember(pair.remote, Some(now)).await?;
         Ok(true)
     }
 

@@ -17,6 +17,7 @@ use super::{
     listing::Listing,
     local::{self, Found},
     names,
+    places::{Identity, Places, has_own_entry},
     plan::{AT_ONCE, Decision, Decisions, PlannedChange},
 };
 use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::local::blocking};
@@ -25,6 +26,7 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
     let folds = setup.folds_case().await;
     let mut seen = Seen::new(folds);
     let keeps = setup.delete || folds;
+    let mut places = Places::new();
     let mut blocked = Changes::default();
     let mut remote = Listing::of(setup.walk());
     loop {
@@ -37,8 +39,7 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
         for entry in entries.into_iter().filter(|entry| !entry.is_folder()) {
             match receivable(setup, &entry) {
                 Ok(Some(file)) if keeps && !seen.insert(&file.relative) && folds => {
-                    let failed = Some(Change::Download);
-                    decisions.push(Decision::failed(entry.path, failed, same_name()));
+                    decisions.push(same_name(file.relative));
                 }
                 Ok(Some(file)) => batch.push(file),
                 Ok(None) => {}
@@ -48,11 +49,13 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
                 }
             }
         }
-        decisions.extend(receive_all(setup, batch, &mut blocked).await?);
+        let (looked, taken) = apart(looked_at(setup, batch).await?, &mut places).await?;
+        decisions.extend(taken.into_iter().map(|file| same_name(file.relative)));
+        decisions.extend(receive_all(setup, looked, &mut blocked).await);
         decided.give(decisions).await?;
     }
     if setup.delete {
-        delete_local(setup, seen, decided).await?;
+        delete_local(setup, (seen, &places), decided).await?;
     }
     for planned in blocked.iter() {
         decided.give(vec![Decision::Change(planned)]).await?;
@@ -108,39 +111,79 @@ fn receivable(setup: &Setup, entry: &FileEntry) -> Result<Option<Receivable>> {
     }))
 }
 
-fn same_name() -> Error {
+fn same_name(path: String) -> Decision {
+    Decision::failed(path, Some(Change::Download), no_name_of_its_own())
+}
+
+fn no_name_of_its_own() -> Error {
     let message = "this machine can't tell its name from that of another file";
     Error::new(ErrorKind::Conflict, message)
 }
 
+impl Setup {
+    /// What a file that came after the look has to do with one that could not be placed for it: the other may have come in
+    /// this run, under a name that is taken for the same.
+    pub(super) async fn why_in_conflict(&self, relative: &str, error: Error) -> Error {
+        let Ok(path) = names::local(relative) else {
+            return error;
+        };
+        let path = self.local.join(path);
+        let look = move || Ok(path.symlink_metadata().is_ok() && !has_own_entry(&path));
+        match blocking(look).await {
+            Ok(true) => no_name_of_its_own(),
+            _ => error,
+        }
+    }
+}
+
+/// A remote file, and the one that is in its place.
+struct Looked {
+    file: Receivable,
+    here: Option<Facts>,
+    identity: Option<Identity>,
+}
+
+/// Sorts out those in whose place a file is that is in the place of another.
+async fn apart(all: Vec<Looked>, places: &mut Places) -> Result<(Vec<Looked>, Vec<Receivable>)> {
+    let mut is_new = |looked: &Looked| {
+        let identity = looked.identity.as_ref();
+        identity.is_none_or(|identity| places.insert(identity, &looked.file.relative))
+    };
+    let (mut free, again) = all.into_iter().partition::<Vec<_>, _>(&mut is_new);
+    if again.is_empty() {
+        return Ok((free, Vec::new()));
+    }
+    // Two names of one file that differ in case may both be there.
+    let both = |looked: &Looked| {
+        looked.identity.is_some_and(|identity| identity.is_linked())
+            && has_own_entry(&looked.file.local)
+    };
+    let sorted = blocking(move || Ok(again.into_iter().partition::<Vec<_>, _>(both)));
+    let (own, taken) = sorted.await?;
+    free.extend(own);
+    Ok((free, taken.into_iter().map(|looked| looked.file).collect()))
+}
+
 /// What follows for each. Where extraneous files are deleted, one in whose way something is comes after that, which may be
 /// among these.
-async fn receive_all(
-    setup: &Setup,
-    files: Vec<Receivable>,
-    blocked: &mut Changes,
-) -> Result<Vec<Decision>> {
-    let (free, waits) = looked_at(setup, files)
-        .await?
+async fn receive_all(setup: &Setup, files: Vec<Looked>, blocked: &mut Changes) -> Vec<Decision> {
+    let (free, waits) = files
         .into_iter()
-        .partition::<Vec<_>, _>(|(file, _)| !setup.delete || !file.blocked);
-    for (file, _) in waits {
+        .partition::<Vec<_>, _>(|looked| !setup.delete || !looked.file.blocked);
+    for Looked { file, .. } in waits {
         blocked.push(&PlannedChange {
             replaces: false,
             ..file.planned()
         });
     }
     let looked = free.into_iter();
-    let decisions = looked.map(|(file, here)| receive(setup, file, here));
-    Ok(stream::iter(decisions).buffered(AT_ONCE).collect().await)
+    let decisions = looked.map(|looked| receive(setup, looked.file, looked.here));
+    stream::iter(decisions).buffered(AT_ONCE).collect().await
 }
 
 /// With what each is replacing, if that is a file. Whatever else is there: a link is replaced, a folder is an error when
 /// it comes to it.
-async fn looked_at(
-    setup: &Setup,
-    files: Vec<Receivable>,
-) -> Result<Vec<(Receivable, Option<Facts>)>> {
+async fn looked_at(setup: &Setup, files: Vec<Receivable>) -> Result<Vec<Looked>> {
     let (root, rules) = (setup.local.clone(), setup.rules.clone());
     let look = move |mut file: Receivable| {
         let metadata = file.local.symlink_metadata();
@@ -156,7 +199,11 @@ async fn looked_at(
             }
         };
         let here = metadata.ok().filter(Metadata::is_file);
-        (file, here.as_ref().map(local::facts))
+        Looked {
+            file,
+            here: here.as_ref().map(local::facts),
+            identity: here.as_ref().and_then(Identity::of),
+        }
     };
     blocking(move || Ok(files.into_iter().map(look).collect())).await
 }
@@ -185,15 +232,23 @@ async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decisi
 
 /// What is on this machine and not in the context: not in a second listing either, since the first may have been stale,
 /// or have passed over a file when another before it was deleted; and not when the file itself is asked for, since both may
-/// lag behind an upload.
-async fn delete_local(setup: &Setup, mut seen: Seen, decided: &Decisions) -> Result<()> {
+/// lag behind an upload. Nor one that is in the place of a remote file whose name is taken for the same, or that came there
+/// since.
+async fn delete_local(
+    setup: &Setup,
+    (mut seen, places): (Seen, &Places),
+    decided: &Decisions,
+) -> Result<()> {
     let mut again = false;
     let mut found = local::walk(&setup.local, &setup.rules);
     while let Some(batch) = found.recv().await {
         let mut extraneous = Vec::new();
         for found in batch {
             let Found::File {
-                relative, facts, ..
+                relative,
+                facts,
+                touched,
+                identity,
             } = found
             else {
                 continue;
@@ -201,6 +256,10 @@ async fn delete_local(setup: &Setup, mut seen: Seen, decided: &Decisions) -> Res
             let Ok(path) = names::relative(&relative) else {
                 continue;
             };
+            let stays = |file: &Identity| places.contains(file, &path);
+            if identity.as_ref().is_some_and(stays) || touched > Some(setup.looked_at) {
+                continue;
+            }
             if !again && !seen.contains(&path) {
                 look_again(setup, &mut seen).await?;
                 again = true;

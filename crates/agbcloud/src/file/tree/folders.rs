@@ -149,12 +149,13 @@ fn make_one(folder: &Path) -> Result<bool> {
     }
 }
 
+/// Deletes what processes have left in a folder. Blocks.
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.
-fn sweep(folder: &Path) {
+pub(super) fn sweep(folder: &Path) {
     sweep_at(folder, SystemTime::now());
 }
 
-/// Deletes what processes have left that ended in the middle of a download. What can't be deleted does no harm.
+/// Deletes what processes have left that ended in the middle of writing it. What can't be deleted does no harm.
 fn sweep_at(folder: &Path, now: SystemTime) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let age = |touched: SystemTime| now.duration_since(touched).unwrap_or_default();

@@ -24,12 +24,12 @@ pub(super) struct Index {
 }
 
 /// Many small tables in place of a large one, which while it grows takes half as much again.
-struct Shards<T>(Vec<T>);
+pub(super) struct Shards<T>(Vec<T>);
 
 impl<T: Default> Shards<T> {
     const COUNT: usize = 64;
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(
             std::iter::repeat_with(T::default)
                 .take(Self::COUNT)
@@ -42,11 +42,11 @@ impl<T: Default> Shards<T> {
         (hash % Self::COUNT as u64) as usize
     }
 
-    fn of(&self, hash: u64) -> &T {
+    pub(super) fn of(&self, hash: u64) -> &T {
         &self.0[Self::place(hash)]
     }
 
-    fn of_mut(&mut self, hash: u64) -> &mut T {
+    pub(super) fn of_mut(&mut self, hash: u64) -> &mut T {
         &mut self.0[Self::place(hash)]
     }
 }

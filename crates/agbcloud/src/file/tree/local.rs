@@ -10,7 +10,7 @@ use std::{
 use ignore::{DirEntry, WalkBuilder};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::{Symlinks, filter::Filter, gitignore, index::Facts};
+use super::{Symlinks, filter::Filter, gitignore, index::Facts, places::Identity};
 use crate::{
     Error, ErrorKind,
     file::local::{is_part, touched},
@@ -27,6 +27,7 @@ pub(super) enum Found {
         facts: Facts,
         /// When it was last touched in any way.
         touched: Option<SystemTime>,
+        identity: Option<Identity>,
     },
     /// Something that is neither sent nor an error.
     Skipped,
@@ -156,6 +157,7 @@ fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
             relative,
             facts: facts(&metadata),
             touched: touched(&metadata),
+            identity: Identity::of(&metadata),
         },
         Err(error) => unreadable(root, error),
     })

@@ -16,6 +16,7 @@ mod listener;
 mod listing;
 mod local;
 mod names;
+mod places;
 mod plan;
 mod planned;
 mod ready;
@@ -87,11 +88,16 @@ enum Direction {
 /// every file appears whole or not at all. A file that fails does not stop the others; a failure that all others would
 /// meet too (a wrong key, a context that is gone) stops it.
 ///
+/// Of remote files whose names the local file system takes for the same, since it ignores case or the ways to write an accent,
+/// one is fetched; the others are failures of kind [`Conflict`](ErrorKind::Conflict), of which a plan may know just those in
+/// whose place a file is. Such a file is not deleted for being called otherwise here.
+///
 /// What changed moves while the context is still being listed; a file that is not there yet moves when the listing has ended,
 /// since only then that is known.
 ///
 /// Memory does not depend on the size of files, and on their number by some 70 bytes for each remote file of an upload that
-/// has not come up among the local ones, and by some 20 for each file with [`delete`](Self::delete).
+/// has not come up among the local ones, by some 30 for each file of a download that is there already, and by some 20 for
+/// each with [`delete`](Self::delete).
 #[derive(Debug)]
 #[must_use = "nothing is done until it is awaited or planned"]
 pub struct SyncDir {
@@ -174,7 +180,11 @@ impl SyncDir {
     ///   [conflict](Self::on_conflict) and not simply replaced.
     ///
     /// It is made if it does not exist, with the folders above it, and is for one context and one local folder, both
-    /// directions. A process that is killed loses nothing of it. It takes 64 bytes of memory for each file.
+    /// directions. A [plan](Self::plan) reads it and writes nothing until it is run. A process that is killed loses nothing
+    /// of it. It takes 64 bytes of memory for each file.
+    ///
+    /// Several synchronisations can use it at the same time: each entry is written under a lock that is held for that moment.
+    /// On Windows, and on file systems without locks, there must be one at a time.
     pub fn state(mut self, file: impl Into<PathBuf>) -> Self {
         self.state = Some(file.into());
         self
@@ -321,7 +331,11 @@ impl SyncDir {
         let (state, within) = match path {
             Some(path) => {
                 let local = self.local.clone();
-                let open = move || Ok((State::open(&path, &context)?, place_in(&local, &path)));
+                let time = self.files.agb.time().clone();
+                let open = move || {
+                    let state = State::open(&path, &context, time)?;
+                    Ok((state, place_in(&local, &path)))
+                };
                 let (state, within) = super::local::blocking(open).await?;
                 (Some(Arc::new(state)), within)
             }
@@ -356,6 +370,7 @@ impl SyncDir {
         }
         let (setup, listener) = self.settle().await?;
         let act = async move {
+            setup.begin().await?;
             let mut actor = Actor::new(&setup, listener);
             plan::plan(&setup, &mut actor).await?;
             actor.finish().await
@@ -404,6 +419,14 @@ impl Setup {
             .walk()
     }
 
+    /// Something is done now: what is learnt is written.
+    async fn begin(&self) -> Result<()> {
+        match &self.state {
+            Some(state) => state.begin().await,
+            None => Ok(()),
+        }
+    }
+
     async fn check_local_folder(&self) -> Result<()> {
         let cannot = |error| super::local::cannot("read", &self.local, error);
         let metadata = tokio::fs::metadata(&self.local).await.map_err(cannot)?;
@@ -424,7 +447,8 @@ impl Setup {
         }
     }
 
-    /// Whether the local folder takes names for the same that differ in case alone.
+    /// Whether the local folder takes names for the same that differ in case alone. One below it may do so where it does
+    /// not, and there are other reasons to take names for the same: that is seen by the [files](places::Places).
     async fn folds_case(&self) -> bool {
         let root = self.local.clone();
         let looked = super::local::blocking(move || Ok(names::folds_case(&root)));
@@ -432,10 +456,19 @@ impl Setup {
     }
 }
 
-/// Where a file is in a folder, if it is.
+/// Where a file is in a folder, or will be, if it is.
 fn place_in(folder: &Path, file: &Path) -> Option<PathBuf> {
-    let (folder, file) = (folder.canonicalize().ok()?, file.canonicalize().ok()?);
+    let (folder, file) = (resolved(folder)?, resolved(file)?);
     file.strip_prefix(folder).ok().map(Path::to_owned)
+}
+
+/// A path without links, the end of which need not be there yet.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let mut above = path.ancestors();
+    let (there, above) = above.find_map(|above| Some((above.canonicalize().ok()?, above)))?;
+    let rest = path.strip_prefix(above).ok()?;
+    Some(there.join(rest))
 }
 
 #[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.

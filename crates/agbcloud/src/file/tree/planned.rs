@@ -85,6 +85,7 @@ impl SyncPlan {
     }
 
     async fn act(self) -> Result<SyncReport> {
+        self.setup.begin().await?;
         let mut actor = Actor::new(&self.setup, self.listener);
         for _ in 0..self.unchanged {
             actor.unchanged();

@@ -82,6 +82,7 @@ fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
             relative,
             facts,
             touched,
+            ..
         } => (relative, facts, touched),
     };
     let named = names::relative(&path)

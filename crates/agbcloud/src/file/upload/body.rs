@@ -1,7 +1,9 @@
 //! The body of an upload: of known length, streamed, hashed on the way.
 
 use std::{
+    any::Any,
     io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -66,6 +68,8 @@ struct Account {
     bytes: u64,
     /// The source ended early, failed, or changed.
     fault: Option<Error>,
+    /// What the source or who is told of it panicked with.
+    panic: Option<Box<dyn Any + Send>>,
 }
 
 impl Seen {
@@ -81,6 +85,7 @@ impl Seen {
             small,
             bytes: 0,
             fault: None,
+            panic: None,
         })))
     }
 
@@ -90,6 +95,13 @@ impl Seen {
 
     pub(super) fn take_fault(&self) -> Option<Error> {
         self.with(|seen| seen.fault.take())
+    }
+
+    /// Panics here if the body did, in whatever task it was sent.
+    pub(super) fn go_on_panicking(&self) {
+        if let Some(panic) = self.with(|seen| seen.panic.take()) {
+            resume_unwind(panic);
+        }
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -158,27 +170,13 @@ impl SizedBody {
         Ok(())
     }
 
-    /// Breaks the request off.
-    fn fail(&mut self, fault: Error) -> io::Error {
-        self.seen.with(|seen| seen.fault = Some(fault));
-        io::Error::other("the source of the upload failed")
-    }
-}
-
-impl http_body::Body for SizedBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
         Poll::Ready(match ready!(self.chunks.poll_next(cx)) {
             Some(Ok(chunk)) => match self.accept(&chunk) {
-                Ok(()) => Some(Ok(Frame::data(chunk))),
+                Ok(()) => Some(Ok(chunk)),
                 Err(error) => Some(Err(self.fail(error))),
             },
             Some(Err(error)) => Some(Err(self.fail(failed(error)))),
@@ -190,6 +188,32 @@ impl http_body::Body for SizedBody {
         })
     }
 
+    /// Breaks the request off.
+    fn fail(&mut self, fault: Error) -> io::Error {
+        self.seen.with(|seen| seen.fault = Some(fault));
+        broken_off()
+    }
+}
+
+impl http_body::Body for SizedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        // In the connection's task a panic would look like a connection that broke.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.poll_next(cx)));
+        polled.map_or_else(
+            |panic| {
+                self.seen.with(|seen| seen.panic = Some(panic));
+                Poll::Ready(Some(Err(broken_off())))
+            },
+            |polled| polled.map_ok(Frame::data),
+        )
+    }
+
     fn is_end_stream(&self) -> bool {
         self.left == 0
     }
@@ -197,6 +221,10 @@ impl http_body::Body for SizedBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
     }
+}
+
+fn broken_off() -> io::Error {
+    io::Error::other("the source of the upload failed")
 }
 
 fn failed(error: io::Error) -> Error {

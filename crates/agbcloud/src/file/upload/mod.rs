@@ -128,7 +128,9 @@ async fn send(
     let origin = source.origin.clone();
     let (body, seen) = SizedBody::new(source, meter.clone(), pulse.clone());
     let body = reqwest::Body::wrap(body);
-    let response = match files.store().put(url, length, body, &pulse).await {
+    let answer = files.store().put(url, length, body, &pulse).await;
+    seen.go_on_panicking();
+    let response = match answer {
         Ok(response) => response,
         // A request that failed because its source did is the source's failure.
         Err(error) => return Err(seen.take_fault().unwrap_or(error)),

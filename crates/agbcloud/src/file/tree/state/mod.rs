@@ -1,0 +1,275 @@
+//! What was synchronised the last time, remembered in a local file.
+
+mod format;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
+
+use md5::{Digest, Md5};
+
+use self::{
+    format::{Content, Entry, Key, decoded, encoded, key_of, number},
+    shared::{Shared, Snapshot},
+};
+use super::index::Facts;
+use crate::{
+    ContextId, Error, ErrorKind, RemotePath, Result,
+    clock::Time,
+    file::local::{blocking, cannot},
+};
+
+/// How far the clock of the service may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(1);
+
+/// Entries that are superseded before the file is written anew.
+const STALE: u64 = 4096;
+
+/// How long is waited at a time, and how often, for another process that has the file: it takes it for moments, unless it
+/// was stopped in the middle of one.
+const BREATH: Duration = Duration::from_millis(5);
+const BREATHS: u32 = 2000;
+
+/// Entries that are written in one go.
+const AT_ONCE: usize = 4096;
+
+/// A file as both sides had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    /// The CRC-64 of its content.
+    pub(super) crc64: u64,
+    /// Stands for the store's ETag; 0 where that is not known.
+    pub(super) etag: u64,
+    /// Its size, and when the local one was written.
+    pub(super) here: Facts,
+    /// Its size, and when the remote one was written, where that is known. Without a size it was [sent] from here.
+    pub(super) there: Facts,
+}
+
+/// What is known of files, and a file that grows by what is learnt, so that a process can be killed at any time. Several
+/// processes may have the same file.
+pub(super) struct State {
+    context: String,
+    path: PathBuf,
+    time: Time,
+    known: RwLock<Entries>,
+    /// The file that was read, where it should be written anew.
+    stale: Mutex<Option<Snapshot>>,
+    /// Set when something is done: before that nothing is written.
+    file: OnceLock<Mutex<Shared>>,
+}
+
+/// What was read, and what was learnt and is not written yet.
+#[derive(Default)]
+struct Entries {
+    /// In the order of their keys.
+    read: Vec<Entry>,
+    /// Which of these are others now.
+    changed: Vec<usize>,
+    new: Vec<Entry>,
+}
+
+impl State {
+    /// Reads what there is, and writes nothing; without a file it is nothing. Blocks.
+    pub(super) fn open(path: &Path, context: &ContextId, time: Time) -> Result<Self> {
+        Self::open_with(path, context, time, STALE)
+    }
+
+    fn open_with(path: &Path, context: &ContextId, time: Time, stale: u64) -> Result<Self> {
+        let (content, stale) = match read(path, stale) {
+            Ok(Some(read)) => read,
+            Ok(None) => {
+                let message = format!("{} is not the state of a synchronisation", path.display());
+                return Err(Error::new(ErrorKind::LocalFile, message));
+            }
+            Err(error) => return Err(cannot("use", path, error)),
+        };
+        Ok(Self {
+            context: context.to_string(),
+            path: path.to_owned(),
+            time,
+            known: RwLock::new(Entries {
+                read: content.entries,
+                ..Entries::default()
+            }),
+            stale: Mutex::new(stale),
+            file: OnceLock::new(),
+        })
+    }
+
+    /// From now on what is learnt is written at once, and before that what was learnt up to now. Makes the file, or writes
+    /// it anew where most of it is superseded and nobody else is just writing.
+    pub(super) async fn begin(self: &Arc<Self>) -> Result<()> {
+        let state = self.clone();
+        let file = blocking(move || state.made()).await?;
+        let file = self.file.get_or_init(|| Mutex::new(file));
+        let learnt = {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            known.take_learnt()
+        };
+        for entries in learnt.chunks(AT_ONCE) {
+            self.append(file, entries.as_flattened()).await?;
+        }
+        Ok(())
+    }
+
+    fn made(&self) -> Result<Shared> {
+        let mut file = Shared::at(&self.path);
+        let made = file.make();
+        made.map_err(|error| cannot("use", &self.path, error))?;
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stale) = stale.take() {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            match file.replace(stale, &known.read) {
+                Ok(true) => known.changed.clear(),
+                // It can be done the next time.
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "the state is not written anew"),
+            }
+        }
+        Ok(file)
+    }
+
+    /// What was known of a file when this was opened, or has been learnt of it before anything was done.
+    pub(super) fn get(&self, remote: &RemotePath) -> Option<Known> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let place = known.place(&self.key(remote))?;
+        decoded(&known.read[place])
+    }
+
+    /// Remembers a file, or with `None` that there is none. Once something [is done](Self::begin), it writes 64 bytes and
+    /// does not wait for the disk.
+    ///
+    /// # Errors
+    ///
+    /// That the file can't be written, or that another process has it for ten seconds, which should take it for moments.
+    pub(super) async fn put(&self, remote: &RemotePath, known: Option<Known>) -> Result<()> {
+        let entry = encoded(self.key(remote), known);
+        match self.file.get() {
+            Some(file) => self.append(file, &entry).await,
+            None => {
+                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+                known.learn(entry);
+                Ok(())
+            }
+        }
+    }
+
+    async fn append(&self, file: &Mutex<Shared>, entries: &[u8]) -> Result<()> {
+        for _ in 0..BREATHS {
+            let appended = {
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.append(entries)
+            };
+            if appended.map_err(|error| cannot("write", &self.path, error))? {
+                return Ok(());
+            }
+            self.time.sleep(BREATH).await;
+        }
+        let message = format!(
+            "can't write {}: another process has held it for {} seconds: end that process, or use another file",
+            self.path.display(),
+            (BREATH * BREATHS).as_secs()
+        );
+        Err(Error::new(ErrorKind::LocalFile, message))
+    }
+
+    fn key(&self, remote: &RemotePath) -> Key {
+        let of = Md5::new().chain_update(&self.context).chain_update([0]);
+        of.chain_update(remote.as_str()).finalize().into()
+    }
+}
+
+impl Entries {
+    /// Where the entry of a key is among those that were read.
+    fn place(&self, key: &Key) -> Option<usize> {
+        let found = self.read.binary_search_by_key(key, key_of);
+        found.ok()
+    }
+
+    fn learn(&mut self, entry: Entry) {
+        match self.place(&key_of(&entry)) {
+            Some(place) => {
+                self.read[place] = entry;
+                self.changed.push(place);
+            }
+            None => self.new.push(entry),
+        }
+    }
+
+    fn take_learnt(&mut self) -> Vec<Entry> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        let mut learnt: Vec<Entry> = changed.map(|place| self.read[place]).collect();
+        learnt.append(&mut self.new);
+        learnt
+    }
+}
+
+/// What is in a file, and where more than so many entries are superseded the file itself; `None` if it is no such file.
+fn read(path: &Path, stale: u64) -> io::Result<Option<(Content, Option<Snapshot>)>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Some((Content::default(), None)));
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(content) = format::read(&file)? else {
+        return Ok(None);
+    };
+    let superseded = content.all - content.entries.len() as u64;
+    let bytes = format::bytes_of(content.all);
+    let snapshot = (superseded >= stale).then_some(Snapshot { file, bytes });
+    Ok(Some((content, snapshot)))
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("State").field(&self.path).finish()
+    }
+}
+
+/// What stands for an ETag.
+pub(super) fn etag_number(etag: Option<&str>) -> u64 {
+    etag.map_or(0, |etag| {
+        let digest: [u8; 16] = Md5::digest(etag).into();
+        number(&digest, 0)
+    })
+}
+
+impl Known {
+    /// Whether a remote file of this time is the one that is remembered.
+    pub(super) fn fits(&self, time: SystemTime) -> bool {
+        match self.there {
+            // It was there when it was acknowledged: one of a later time is another.
+            Facts {
+                size: None,
+                modified: Some(acknowledged),
+            } => time <= acknowledged + SKEW,
+            there => there.modified == Some(time),
+        }
+    }
+}
+
+/// A remote file that was sent, and acknowledged at this time: its own time is not known.
+pub(super) fn sent(acknowledged: SystemTime) -> Facts {
+    Facts {
+        size: None,
+        modified: Some(acknowledged),
+    }
+}
+
+/// A time that is remembered as it can be: to the nanosecond, since 1970.
+pub(super) fn facts(size: u64, modified: Option<SystemTime>) -> Facts {
+    Facts {
+        size: Some(size),
+        modified,
+    }
+}
