@@ -95,17 +95,30 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_smaller_buffer_leaves_is_kept_for_the_next() {
-        let mut reader = OffloadedReader::new(&b"hello"[..]);
+        let (go, gone) = std::sync::mpsc::channel();
+        let mut reader = OffloadedReader::new(Held(gone, b"hello"));
         let mut large = [0; 5];
         std::future::poll_fn(|cx| {
             // Begins to read five bytes, and does not wait for them.
-            let _ = Pin::new(&mut reader).poll_read(cx, &mut ReadBuf::new(&mut large));
+            let begun = Pin::new(&mut reader).poll_read(cx, &mut ReadBuf::new(&mut large));
+            assert!(begun.is_pending());
             Poll::Ready(())
         })
         .await;
+        drop(go);
         assert_eq!(taken(&mut reader, 2).await, b"he");
         assert_eq!(taken(&mut reader, 9).await, b"llo");
         assert_eq!(taken(&mut reader, 9).await, b"");
+    }
+
+    /// Gives nothing before the other end is dropped.
+    struct Held(std::sync::mpsc::Receiver<()>, &'static [u8]);
+
+    impl io::Read for Held {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.read(buffer)
+        }
     }
 
     #[tokio::test]

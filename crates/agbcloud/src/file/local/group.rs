@@ -47,6 +47,13 @@ struct Waits<T> {
     tell: oneshot::Sender<Result<()>>,
 }
 
+impl<T> Waits<T> {
+    /// Nothing, and the file is gone, if whoever waited for it was dropped.
+    fn wanted(self) -> Option<Self> {
+        Some(self).filter(|waits| !waits.tell.is_closed())
+    }
+}
+
 #[derive(Default)]
 struct Waiting {
     files: Vec<Waits<Written>>,
@@ -171,8 +178,10 @@ fn kib(file: &Written) -> usize {
     file.held().div_ceil(1024) + EACH
 }
 
-fn publish(Waits { file, tell }: Waits<Written>) {
-    say(tell, file.lay(true).and_then(Laid::appear));
+fn publish(waits: Waits<Written>) {
+    if let Some(Waits { file, tell }) = waits.wanted() {
+        say(tell, file.lay(true).and_then(Laid::appear));
+    }
 }
 
 /// Files of a group that are open while they wait, at most: there are two groups, which take no more than a quarter of what
@@ -190,7 +199,7 @@ fn open_at_most() -> usize {
 fn lay(files: Vec<Waits<Written>>) -> Vec<Waits<Laid>> {
     let mut laid = Vec::with_capacity(files.len());
     let open = open_at_most();
-    for Waits { file, tell } in files {
+    for Waits { file, tell } in files.into_iter().filter_map(Waits::wanted) {
         match file.lay(laid.len() < open) {
             Ok(file) => laid.push(Waits { file, tell }),
             Err(error) => say(tell, Err(error)),
@@ -202,7 +211,7 @@ fn lay(files: Vec<Waits<Written>>) -> Vec<Waits<Laid>> {
 /// Makes them durable, and puts each in its place.
 fn settle(laid: Vec<Waits<Laid>>) {
     let done = sync_together(laid.iter().map(|waits| &waits.file));
-    for Waits { file, tell } in laid {
+    for Waits { file, tell } in laid.into_iter().filter_map(Waits::wanted) {
         let synced = if done { Ok(()) } else { file.sync() };
         let published = match synced {
             Ok(()) => file.appear(),
@@ -213,7 +222,7 @@ fn settle(laid: Vec<Waits<Laid>>) {
 }
 
 fn say(tell: oneshot::Sender<Result<()>>, published: Result<()>) {
-    // Who does not listen was dropped.
+    // Who does not listen was dropped meanwhile.
     let _ = tell.send(published);
 }
 
@@ -306,6 +315,7 @@ mod tests {
         assert!(group.publish(dropped).now_or_never().is_none());
         let next = written(folder.path().join("b"), b"b").await;
         group.publish(next).await.unwrap();
+        assert!(!folder.path().join("a").exists(), "nobody wants it");
     }
 
     #[tokio::test(start_paused = true)]
