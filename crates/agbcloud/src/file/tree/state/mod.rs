@@ -6,6 +6,7 @@ mod shared;
 mod tests;
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -72,8 +73,9 @@ struct Entries {
     /// In the order of their keys.
     read: Vec<Entry>,
     /// Which of these are others now.
-    changed: Vec<usize>,
-    new: Vec<Entry>,
+    changed: Vec<u32>,
+    /// Some at a time, so that a million of them are never copied to make room.
+    new: VecDeque<Vec<Entry>>,
 }
 
 impl State {
@@ -110,14 +112,18 @@ impl State {
         let state = self.clone();
         let file = blocking(move || state.made()).await?;
         let file = self.file.get_or_init(|| Mutex::new(file));
-        let learnt = {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.take_learnt()
-        };
-        for entries in learnt.chunks(AT_ONCE) {
-            self.append(file, entries.as_flattened()).await?;
+        loop {
+            let learnt = self.take_learnt();
+            if learnt.is_empty() {
+                return Ok(());
+            }
+            self.append(file, learnt.as_flattened()).await?;
         }
-        Ok(())
+    }
+
+    fn take_learnt(&self) -> Vec<Entry> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.take_learnt()
     }
 
     fn made(&self) -> Result<Shared> {
@@ -198,17 +204,23 @@ impl Entries {
         match self.place(&key_of(&entry)) {
             Some(place) => {
                 self.read[place] = entry;
-                self.changed.push(place);
+                self.changed.extend(u32::try_from(place));
             }
-            None => self.new.push(entry),
+            None => match self.new.back_mut() {
+                Some(some) if some.len() < AT_ONCE => some.push(entry),
+                _ => self.new.push_back(vec![entry]),
+            },
         }
     }
 
+    /// Some of what was learnt; nothing if that is all.
     fn take_learnt(&mut self) -> Vec<Entry> {
-        let changed = std::mem::take(&mut self.changed).into_iter();
-        let mut learnt: Vec<Entry> = changed.map(|place| self.read[place]).collect();
-        learnt.append(&mut self.new);
-        learnt
+        if let Some(new) = self.new.pop_front() {
+            return new;
+        }
+        let left = self.changed.len().saturating_sub(AT_ONCE);
+        let changed = self.changed.drain(left..);
+        changed.map(|place| self.read[place as usize]).collect()
     }
 }
 

@@ -92,6 +92,30 @@ async fn what_was_learnt_is_known_the_next_time_wherever_it_stopped() {
 }
 
 #[tokio::test]
+async fn all_that_was_learnt_before_something_was_done_is_written_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let (old, all) = (AT_ONCE as u64 + 100, 2 * AT_ONCE as u64 + 300);
+    let state = begun(&path).await;
+    for n in 0..old {
+        put(&state, n, 1).await;
+    }
+    let state = open(&path);
+    for n in 0..all {
+        put(&state, n, 2).await;
+    }
+    // The last that was learnt counts.
+    put(&state, 0, 3).await;
+    put(&state, all - 1, 3).await;
+    state.begin().await.unwrap();
+    let state = open(&path);
+    for n in 0..all {
+        let last = if n == 0 || n == all - 1 { 3 } else { 2 };
+        assert_eq!(state.get(&remote(n)), Some(known(last)), "{n}");
+    }
+}
+
+#[tokio::test]
 async fn a_start_that_was_torn_is_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
