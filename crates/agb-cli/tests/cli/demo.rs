@@ -5,7 +5,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::support::{Serve, agb, contexts, signal};
+use crate::support::{Serve, agb, contexts, ignores, signal};
 
 #[test]
 fn the_demo_tells_its_story_with_request_ids_and_leaves_nothing() {
@@ -109,7 +109,7 @@ async fn a_reader_that_goes_away_or_a_signal_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &["--api-key", "key-1"]);
     for how in ["pipe", "TERM", "INT", "HUP"] {
-        if how == "HUP" && ignores_hang_up() {
+        if how == "HUP" && ignores(1) {
             continue;
         }
         let scratch = tempfile::tempdir().unwrap();
@@ -141,12 +141,4 @@ async fn a_reader_that_goes_away_or_a_signal_leaves_nothing_behind() {
             "{how}"
         );
     }
-}
-
-/// Whether this process was started by nohup, or the like: those that it starts ignore that signal too.
-fn ignores_hang_up() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & 1 == 1)
 }

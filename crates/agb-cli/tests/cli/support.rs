@@ -61,6 +61,15 @@ pub(crate) fn wait(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
+/// Whether this process ignores a signal of this number, and with it those that it starts: SIGHUP under nohup, SIGINT in the
+/// background of a script. Linux tells.
+pub(crate) fn ignores(signal: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
 /// Sends a signal to a process.
 pub(crate) fn signal(name: &str, process: u32) {
     let command = format!("kill -{name} {process}");
