@@ -12,16 +12,22 @@ fn name(n: usize) -> String {
     format!("folder/{n:02}")
 }
 
+/// A folder of small files, and where it is.
+fn filled() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..FILES {
+        write(folder.path(), &[(&name(n), "before")]);
+    }
+    let root = PathBuf::from(folder.path());
+    (folder, root)
+}
+
 /// In the order in which they are sent, one at a time, the first is sent before the others change.
 #[tokio::test]
 async fn what_changes_after_it_was_read_is_sent_as_it_is_now() {
     let world = world().await;
     let (_, files) = world.files("one").await;
-    let [here, back] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    for n in 0..FILES {
-        write(here.path(), &[(&name(n), "before")]);
-    }
-    let root = PathBuf::from(here.path());
+    let ((here, root), back) = (filled(), tempfile::tempdir().unwrap());
     let upload = files.upload_dir(here.path(), "/data").files_at_once(1);
     let upload = upload.on_file(move |file| {
         if file.path == name(0) {
@@ -43,11 +49,7 @@ async fn what_changes_after_it_was_read_is_sent_as_it_is_now() {
 async fn what_is_gone_when_it_is_its_turn_fails_alone() {
     let world = world().await;
     let (_, files) = world.files("one").await;
-    let here = tempfile::tempdir().unwrap();
-    for n in 0..FILES {
-        write(here.path(), &[(&name(n), "x")]);
-    }
-    let root = PathBuf::from(here.path());
+    let (here, root) = filled();
     let upload = files.upload_dir(here.path(), "/data").files_at_once(1);
     let upload = upload.on_file(move |file| {
         if file.path == name(0) {

@@ -19,8 +19,22 @@ use super::checksum::Sums;
 use crate::{Error, ErrorKind, Result};
 
 /// How the names of files begin and end that are being fetched.
-pub(super) const PART_PREFIX: &str = ".agb-";
-pub(super) const PART_SUFFIX: &str = ".part";
+const PART_PREFIX: &str = ".agb-";
+const PART_SUFFIX: &str = ".part";
+
+/// Makes files of such names.
+pub(super) fn parts() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
+    builder
+}
+
+/// The folder that a file is in.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent();
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
 
 /// Whether a file is one that is being fetched, or was when the process ended.
 pub(super) fn is_part(path: &Path) -> bool {

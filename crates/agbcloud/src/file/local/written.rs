@@ -11,7 +11,7 @@ use std::{
 use tempfile::{NamedTempFile, TempPath};
 
 use super::{
-    PART_PREFIX, PART_SUFFIX, blocking, cannot,
+    blocking, cannot, folder_of, parts,
     temporary::{Temporary, Whole},
 };
 use crate::{Error, ErrorKind, Result};
@@ -142,9 +142,7 @@ impl Place {
 
     /// The folder that it is in.
     pub(super) fn folder(&self) -> &Path {
-        let folder = self.target.parent();
-        let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-        folder.unwrap_or(Path::new("."))
+        folder_of(&self.target)
     }
 
     pub(super) fn temporary(&self) -> Result<NamedTempFile> {
@@ -156,10 +154,8 @@ impl Place {
 
             options.mode(self.mode_while_written().mode());
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
         // By a function of our own, whose errors name no file of which nobody has heard.
-        builder
+        parts()
             .make_in(self.folder(), |path| options.open(path))
             .map_err(|error| self.failed(error))
     }

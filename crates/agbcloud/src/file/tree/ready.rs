@@ -26,7 +26,8 @@ pub(super) struct Lots {
 
 struct Lot {
     changes: Vec<PlannedChange>,
-    read: JoinHandle<Vec<Read>>,
+    /// If there is something to read.
+    read: Option<JoinHandle<Vec<Read>>>,
 }
 
 impl Lots {
@@ -44,7 +45,10 @@ impl Lots {
     pub(super) async fn next(&mut self) -> Option<impl Iterator<Item = (PlannedChange, Read)>> {
         let lot = self.next.take()?;
         // What could not be read is read when it is its turn, which then tells why.
-        let read = lot.read.await.unwrap_or_default();
+        let read = match lot.read {
+            Some(read) => read.await.unwrap_or_default(),
+            None => Vec::new(),
+        };
         self.begin();
         let read = read.into_iter().chain(std::iter::repeat_with(|| None));
         Some(lot.changes.into_iter().zip(read))
@@ -57,12 +61,12 @@ impl Lots {
         }
         let small: Vec<_> = changes.iter().map(|change| self.small(change)).collect();
         let follow = self.setup.rules.symlinks == Symlinks::Follow;
-        let read = move |path: Option<PathBuf>| open_now(&path?, follow).ok();
-        let read = move || small.into_iter().map(read).collect();
-        self.next = Some(Lot {
-            changes,
-            read: tokio::task::spawn_blocking(read),
+        let open = move |path: Option<PathBuf>| open_now(&path?, follow).ok();
+        let read = small.iter().any(Option::is_some).then(|| {
+            let read = move || small.into_iter().map(open).collect();
+            tokio::task::spawn_blocking(read)
         });
+        self.next = Some(Lot { changes, read });
     }
 
     /// The local file, if it is sent and small.

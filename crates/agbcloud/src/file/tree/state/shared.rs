@@ -8,7 +8,7 @@ use std::{
 
 use super::format::{Entry, MAGIC, begins, whole};
 use crate::file::{
-    local::{PART_PREFIX, PART_SUFFIX},
+    local::{folder_of, parts},
     tree::folders::sweep,
 };
 
@@ -58,9 +58,7 @@ impl Shared {
     pub(super) fn replace(&mut self, read: Snapshot, entries: &[Entry]) -> io::Result<bool> {
         let folder = folder_of(&self.path);
         sweep(folder);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
-        let new = builder.tempfile_in(folder)?;
+        let new = parts().tempfile_in(folder)?;
         let mut writer = BufWriter::new(new.as_file());
         writer.write_all(MAGIC)?;
         for entry in entries {
@@ -109,12 +107,6 @@ impl Shared {
     fn give_back(&mut self, file: File) {
         self.file = unlock(&file).is_ok().then_some(file);
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent();
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
 }
 
 fn open(path: &Path) -> io::Result<File> {
