@@ -101,6 +101,13 @@ impl Micros {
             .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
     }
 
+    /// RFC 3339 in UTC with the fraction of a second: the times of files, so that clients can order changes of one second.
+    pub(crate) fn rfc3339_micros(self) -> String {
+        chrono::DateTime::from_timestamp_micros(self.0)
+            .unwrap_or_default()
+            .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+    }
+
     /// The form of the headers `Last-Modified` and `Date`.
     pub(crate) fn http_date(self) -> String {
         let seconds = u64::try_from(self.seconds()).unwrap_or(0);

@@ -15,6 +15,7 @@ use crate::{
     error::date,
     file::Store,
     retry::{Budget, Jitter, Retrying, Strain},
+    service_clock::ServiceClock,
     wire::{ContextApi, RawWire},
 };
 
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     strain: Strain,
     jitter: Jitter,
     endpoint: Endpoint,
+    service_clock: ServiceClock,
 }
 
 impl Agb {
@@ -107,7 +109,14 @@ impl Agb {
     pub(crate) fn new(mut settings: Settings) -> Result<Self> {
         let shared = match settings.stub.take() {
             Some(stub) => Shared::new(stub.0, Some(settings.timeout), settings)?,
-            None => Shared::new(Arc::new(raw(&settings)?), None, settings)?,
+            None => {
+                let raw = raw(&settings)?;
+                let service_clock = raw.service_clock.clone();
+                Shared {
+                    service_clock,
+                    ..Shared::new(Arc::new(raw), None, settings)?
+                }
+            }
         };
         Ok(Self(Arc::new(shared)))
     }
@@ -118,6 +127,10 @@ impl Agb {
 
     pub(crate) fn time(&self) -> &Time {
         &self.0.time
+    }
+
+    pub(crate) fn service_clock(&self) -> &ServiceClock {
+        &self.0.service_clock
     }
 
     pub(crate) fn strain(&self) -> &Strain {
@@ -178,6 +191,7 @@ impl Shared {
             strain: Strain::default(),
             jitter: settings.jitter,
             endpoint: settings.endpoint,
+            service_clock: ServiceClock::default(),
         })
     }
 }
@@ -203,6 +217,7 @@ fn raw(settings: &Settings) -> Result<RawWire> {
         client: agbcloud_api::Client::new_with_client(&settings.endpoint.url, client),
         api_key: settings.api_key.clone(),
         time: settings.time.clone(),
+        service_clock: ServiceClock::default(),
     })
 }
 

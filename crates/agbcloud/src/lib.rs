@@ -18,6 +18,7 @@ mod name;
 mod page;
 mod response;
 mod retry;
+mod service_clock;
 mod task;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;

@@ -123,9 +123,11 @@ fn on_the_wire(folder: &FolderPath, entry: Entry) -> FileEntry {
         file_path: Some(folder.join(&entry.name)),
         file_name: Some(entry.name),
         file_type: Some(if entry.folder { "folder" } else { "file" }.to_owned()),
-        gmt_create: Some(entry.created.rfc3339()),
-        gmt_modified: Some(entry.modified.rfc3339()),
+        gmt_create: Some(entry.created.rfc3339_micros()),
+        gmt_modified: Some(entry.modified.rfc3339_micros()),
         size: Some(entry.size),
         status: Some("available".to_owned()),
+        e_tag: entry.etag.map(|etag| format!("\"{etag}\"")),
+        crc64: entry.crc64.map(|crc64| crc64.to_string()),
     }
 }

@@ -126,9 +126,14 @@ async fn control(app: Arc<App>, operation: &'static Operation, request: Request)
         return refuse(request, Failure::other_method(operation.method));
     }
     let request_id = request_id(&request);
-    run(app, operation, request, request_id.clone())
-        .await
-        .unwrap_or_else(|failure| failure.into_response(&request_id))
+    // The clock that dates files: clients measure by it how far theirs is off.
+    let date = HeaderValue::from_str(&app.now().http_date());
+    let answered = run(app, operation, request, request_id.clone()).await;
+    let mut response = answered.unwrap_or_else(|failure| failure.into_response(&request_id));
+    if let Ok(date) = date {
+        response.headers_mut().insert(http::header::DATE, date);
+    }
+    response
 }
 
 async fn run(

@@ -128,6 +128,10 @@ pub(crate) struct Entry {
     pub(crate) size: i64,
     pub(crate) created: Micros,
     pub(crate) modified: Micros,
+    /// MD5 of a file's content in hexadecimal.
+    pub(crate) etag: Option<String>,
+    /// CRC-64/XZ of a file's content.
+    pub(crate) crc64: Option<u64>,
 }
 
 /// One page of a folder.

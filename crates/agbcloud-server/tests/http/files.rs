@@ -79,6 +79,24 @@ async fn a_listing_has_what_is_right_below_the_folder() {
 }
 
 #[tokio::test]
+async fn a_listing_has_the_checksums_of_files() {
+    let (_server, client) = start().await;
+    let id = client.create("c").await;
+    client.upload(&id, "/d/a.txt", "123456789").await;
+    let list = async |folder: &str| {
+        let query = [("contextId", &*id), ("parentFolderPath", folder)];
+        client.ok("DescribeContextFiles", &query).await
+    };
+    let file = list("/d").await["data"][0].clone();
+    // The check value of CRC-64/XZ, and the MD5 of the same text.
+    assert_eq!(file["crc64"], "11051210869376104954");
+    assert_eq!(file["eTag"], "\"25f9e794323b453885f5181f1b624d0b\"");
+    let folder = list("/").await["data"][0].clone();
+    assert_eq!(folder["fileType"], "folder");
+    assert!(folder.get("eTag").is_none() && folder.get("crc64").is_none());
+}
+
+#[tokio::test]
 async fn folders_come_with_their_first_file_and_go_with_their_last() {
     let (_server, client) = start().await;
     let id = client.create("c").await;

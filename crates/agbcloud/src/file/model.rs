@@ -26,6 +26,10 @@ pub struct FileEntry {
     pub modified_at: Option<Timestamp>,
     /// What the service says of it; `available` where it says anything known.
     pub status: Option<String>,
+    /// Entity tag of a file's content, as the store sends it: quoted. `agb serve` lists it, the cloud does not.
+    pub etag: Option<String>,
+    /// CRC-64 of a file's content (ECMA-182, as in `x-oss-hash-crc64ecma`). `agb serve` lists it, the cloud does not.
+    pub crc64: Option<u64>,
 }
 
 impl FileEntry {
@@ -70,6 +74,8 @@ impl FileEntry {
             created_at: Timestamp::from_wire(entry.gmt_create),
             modified_at: Timestamp::from_wire(entry.gmt_modified),
             status: entry.status,
+            etag: entry.e_tag.filter(|etag| !etag.is_empty()),
+            crc64: entry.crc64.and_then(|crc64| crc64.trim().parse().ok()),
             path,
         }
     }

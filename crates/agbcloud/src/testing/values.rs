@@ -83,6 +83,8 @@ fn entry(path: &str, kind: FileKind) -> FileEntry {
         created_at: None,
         modified_at: None,
         status: None,
+        etag: None,
+        crc64: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! place that calls them.
 
 use agbcloud_api::{Client, types};
+use reqwest::header::DATE;
 
 use super::{
     Answer, ContextApi, ContextLookup, ContextQuery, FileQuery, FromEnvelope,
@@ -11,7 +12,11 @@ use super::{
 };
 use crate::{
     Context, ContextId, ContextName, ContextPage, Error, ErrorKind, FilePage, FolderPath,
-    PresignedUrl, RemotePath, Result, clock::Time, config::ApiKey, error::Reading,
+    PresignedUrl, RemotePath, Result,
+    clock::Time,
+    config::ApiKey,
+    error::{Reading, date},
+    service_clock::ServiceClock,
 };
 
 pub(crate) struct RawWire {
@@ -19,6 +24,7 @@ pub(crate) struct RawWire {
     /// To take it out of texts that come back.
     pub(crate) api_key: ApiKey,
     pub(crate) time: Time,
+    pub(crate) service_clock: ServiceClock,
 }
 
 impl RawWire {
@@ -31,16 +37,23 @@ impl RawWire {
     where
         F: Future<Output = RawResult<E>> + Send + 'static,
     {
-        let (sent, key, time) = (
+        let (sent, key, time, service_clock) = (
             send(self.client.clone()),
             self.api_key.clone(),
             self.time.clone(),
+            self.service_clock.clone(),
         );
         Box::pin(async move {
             if tokio::runtime::Handle::try_current().is_err() {
                 return Err(no_runtime());
             }
+            let began = time.system_time();
             let result = sent.await;
+            if let Ok(response) = &result
+                && let Some(date) = date(response.headers(), &DATE)
+            {
+                service_clock.observe(date, began, time.system_time());
+            }
             let reading = Reading {
                 key: key.expose(),
                 time: &time,

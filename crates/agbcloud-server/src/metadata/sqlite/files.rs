@@ -40,7 +40,7 @@ pub(super) fn list(
     let path = folder.as_str();
     let (start, skip) = marks::seek(db, marks::Place { tree, path }, offset)?;
     let mut query = db.prepare_cached(
-        "SELECT id, name, folder, size, created, modified FROM entries
+        "SELECT id, name, folder, size, created, modified, etag, crc64 FROM entries
          WHERE tree = ?1 AND parent = ?2 AND (name, folder) >= (?3, ?4) ORDER BY name, folder LIMIT ?5 OFFSET ?6",
     )?;
     let parameters = params![tree, path, start.name, start.folder, limit, skip];
@@ -53,6 +53,8 @@ pub(super) fn list(
                 size: row.get(3)?,
                 created: Micros(row.get(4)?),
                 modified: Micros(row.get(5)?),
+                etag: row.get(6)?,
+                crc64: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
             })
         })?
         .collect::<rusqlite::Result<_>>()?;

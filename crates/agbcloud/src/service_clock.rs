@@ -1,0 +1,155 @@
+//! How far the clock of the service is from the local one, measured by the `Date` headers of its answers.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+/// `Date` has whole seconds.
+const UNIT_NANOS: i128 = 1_000_000_000;
+
+/// What has to be added to a local time to get that of the service: between these, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Offset {
+    least: i128,
+    most: i128,
+}
+
+/// The clock of the service as far as its answers show it. Clones share what they have measured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServiceClock(Arc<Mutex<Option<Offset>>>);
+
+/// How two times relate that different clocks have recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Earlier,
+    Later,
+    /// Too close to each other for what is known of the clocks.
+    Unknown,
+}
+
+impl ServiceClock {
+    /// Takes the `Date` of an answer to a request that was sent and answered at these local times.
+    pub(crate) fn observe(&self, date: SystemTime, sent: SystemTime, answered: SystemTime) {
+        let date = nanos(date);
+        let seen = Offset {
+            least: date - nanos(answered),
+            most: date + UNIT_NANOS - nanos(sent),
+        };
+        if seen.least > seen.most {
+            // The local clock was set back while the request was under way.
+            return;
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let both = known.map(|known| Offset {
+            least: known.least.max(seen.least),
+            most: known.most.min(seen.most),
+        });
+        // Measurements that exclude each other: one of the clocks was set.
+        *known = Some(both.filter(|both| both.least <= both.most).unwrap_or(seen));
+    }
+
+    /// Clocks that may agree are taken to agree, as those of one machine and of machines that synchronise theirs do.
+    fn offset(&self) -> Offset {
+        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .filter(|known| !(known.least..=known.most).contains(&0))
+            .unwrap_or(Offset { least: 0, most: 0 })
+    }
+
+    /// Whether a local file was written before or after one that the service has dated.
+    pub(crate) fn compare(&self, local: SystemTime, service: SystemTime) -> Order {
+        let offset = self.offset();
+        let (local, service) = (nanos(local), nanos(service));
+        // A service that cuts its times to seconds means any moment of that second.
+        let unit = match service % UNIT_NANOS {
+            0 => UNIT_NANOS - 1,
+            _ => 0,
+        };
+        if local + offset.least > service + unit {
+            Order::Later
+        } else if local + offset.most < service {
+            Order::Earlier
+        } else {
+            Order::Unknown
+        }
+    }
+
+    /// Whether the service may still change a file at this moment without its time getting another: it was dated within
+    /// the granularity of the clocks before now.
+    pub(crate) fn is_recent(&self, service: SystemTime, now: SystemTime) -> bool {
+        let margin = Duration::from_secs(1);
+        let earliest_now = nanos(now) + self.offset().least - 2 * UNIT_NANOS;
+        nanos(service) + nanos(SystemTime::UNIX_EPOCH + margin) > earliest_now
+    }
+}
+
+fn nanos(time: SystemTime) -> i128 {
+    let nanos = |since: Duration| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX / 4);
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => nanos(since),
+        Err(before) => -nanos(before.duration()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs_f64(1_700_000_000.0 + seconds)
+    }
+
+    #[test]
+    fn clocks_that_may_agree_order_times_exactly() {
+        let clock = ServiceClock::default();
+        assert_eq!(clock.compare(at(0.5), at(0.3)), Order::Later);
+        clock.observe(at(0.0), at(0.2), at(0.3));
+        assert_eq!(clock.compare(at(0.5), at(0.3)), Order::Later);
+        assert_eq!(clock.compare(at(0.2), at(0.3)), Order::Earlier);
+        assert_eq!(clock.compare(at(0.3), at(0.3)), Order::Unknown);
+    }
+
+    #[test]
+    fn whole_seconds_mean_any_moment_of_the_second() {
+        let clock = ServiceClock::default();
+        assert_eq!(clock.compare(at(0.9), at(0.0)), Order::Unknown);
+        assert_eq!(clock.compare(at(1.0), at(0.0)), Order::Later);
+        assert_eq!(clock.compare(at(-0.1), at(0.0)), Order::Earlier);
+    }
+
+    #[test]
+    fn an_offset_is_measured_and_counted() {
+        let clock = ServiceClock::default();
+        // The local clock is an hour ahead.
+        clock.observe(at(0.0), at(3600.2), at(3600.4));
+        assert_eq!(clock.compare(at(3600.5), at(100.5)), Order::Earlier);
+        assert_eq!(clock.compare(at(3610.5), at(0.5)), Order::Later);
+        assert_eq!(clock.compare(at(3600.5), at(0.7)), Order::Unknown);
+        // It is set right.
+        clock.observe(at(5.0), at(5.2), at(5.3));
+        assert_eq!(clock.compare(at(5.5), at(5.3)), Order::Later);
+    }
+
+    #[test]
+    fn measurements_narrow_the_offset() {
+        let clock = ServiceClock::default();
+        clock.observe(at(0.0), at(100.9), at(100.95));
+        clock.observe(at(1.0), at(101.05), at(101.1));
+        // The offset is between -100.1 and -99.95 s.
+        assert_eq!(clock.compare(at(110.5), at(10.2)), Order::Later);
+        assert_eq!(clock.compare(at(110.5), at(10.7)), Order::Earlier);
+        assert_eq!(clock.compare(at(110.5), at(10.45)), Order::Unknown);
+    }
+
+    #[test]
+    fn what_was_just_dated_is_recent() {
+        let clock = ServiceClock::default();
+        assert!(clock.is_recent(at(10.0), at(10.5)));
+        assert!(clock.is_recent(at(10.0), at(12.0)));
+        assert!(!clock.is_recent(at(10.0), at(14.0)));
+        clock.observe(at(10.0), at(110.2), at(110.3));
+        assert!(clock.is_recent(at(10.0), at(110.5)));
+        assert!(!clock.is_recent(at(10.0), at(115.0)));
+    }
+}
