@@ -9,7 +9,8 @@ use std::{
 use tokio::task::{JoinError, JoinSet};
 
 use super::{
-    Change, FileFailure, FileOutcome, Listener, PlannedChange, Setup, Symlinks, SyncReport,
+    Change, FileFailure, FileOutcome, Listener, PlannedChange, Setup, SkippedEntry, Symlinks,
+    SyncReport,
     folders::Folders,
     gate::{Gate, Pass},
     names,
@@ -167,7 +168,12 @@ impl Actor {
             error: result.as_ref().err(),
         });
         match result {
-            Ok(bytes) => self.count(planned.change, bytes),
+            Ok(bytes) => {
+                self.count(planned.change, bytes);
+                if planned.executable {
+                    self.report.add_executable(planned.path);
+                }
+            }
             Err(error) if is_for_all(&error) => return Err(error),
             Err(error) => self.report.add_failure(FileFailure {
                 path: planned.path,
@@ -204,8 +210,9 @@ impl Taker for Actor {
         self.report.unchanged += 1;
     }
 
-    fn skipped(&mut self) {
-        self.report.skipped += 1;
+    fn skipped(&mut self, entry: SkippedEntry) {
+        self.listener.skip(&entry);
+        self.report.add_skipped(entry);
     }
 
     fn failed(&mut self, failure: FileFailure) {

@@ -24,16 +24,13 @@ struct Entry {
     /// Bytes after these.
     rest: u32,
     change: Change,
-    place: Place,
+    flags: u8,
 }
 
-/// What happens to what is in the place of a file.
-#[derive(Clone, Copy)]
-enum Place {
-    Empty,
-    Replaced,
-    Kept,
-}
+/// Bits of the flags of an entry.
+const REPLACES: u8 = 1;
+const KEEPS_BOTH: u8 = 2;
+const EXECUTABLE: u8 = 4;
 
 impl Changes {
     pub(super) fn push(&mut self, planned: &PlannedChange) {
@@ -49,11 +46,14 @@ impl Changes {
             // No system has paths that are longer.
             rest: u32::try_from(rest.len()).unwrap_or(u32::MAX),
             change: planned.change,
-            place: match planned {
-                planned if planned.keeps_both => Place::Kept,
-                planned if planned.replaces => Place::Replaced,
-                _ => Place::Empty,
-            },
+            flags: [
+                (planned.replaces, REPLACES),
+                (planned.keeps_both, KEEPS_BOTH),
+                (planned.executable, EXECUTABLE),
+            ]
+            .into_iter()
+            .filter_map(|(set, flag)| set.then_some(flag))
+            .sum(),
         });
         self.latest.truncate(shared.into());
         self.latest.push_str(rest);
@@ -78,8 +78,9 @@ impl Changes {
                 path: path.clone(),
                 change: entry.change,
                 size,
-                replaces: !matches!(entry.place, Place::Empty),
-                keeps_both: matches!(entry.place, Place::Kept),
+                replaces: entry.flags & REPLACES != 0,
+                keeps_both: entry.flags & KEEPS_BOTH != 0,
+                executable: entry.flags & EXECUTABLE != 0,
                 modified,
             }
         })

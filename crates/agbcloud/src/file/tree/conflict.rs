@@ -7,6 +7,7 @@ use super::{
     compare::Verdict,
     names,
     plan::{Decision, PlannedChange},
+    skipped::SkipReason,
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -39,7 +40,9 @@ impl Setup {
             (Verdict::Differs, _) | (Verdict::Conflict, Conflict::Overwrite) => {
                 Decision::Change(planned)
             }
-            (Verdict::Conflict, Conflict::Skip) => Decision::Skipped,
+            (Verdict::Conflict, Conflict::Skip) => {
+                Decision::skipped(planned.path, SkipReason::Conflict)
+            }
             (Verdict::Conflict, Conflict::Fail) => conflict(planned),
             (Verdict::Conflict, Conflict::KeepBoth) => Decision::Change(PlannedChange {
                 keeps_both: true,
@@ -54,7 +57,9 @@ impl Setup {
             _ if !changed => Decision::Change(planned),
             Conflict::Overwrite => Decision::Change(planned),
             Conflict::Fail => conflict(planned),
-            Conflict::Skip | Conflict::KeepBoth => Decision::Skipped,
+            Conflict::Skip | Conflict::KeepBoth => {
+                Decision::skipped(planned.path, SkipReason::Conflict)
+            }
         }
     }
 

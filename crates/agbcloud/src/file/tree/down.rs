@@ -19,6 +19,7 @@ use super::{
     names,
     places::{Identity, Places, has_own_entry},
     plan::{AT_ONCE, Decision, Decisions, PlannedChange},
+    skipped::{EmptyRemoteFolders, SkipReason},
 };
 use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::local::blocking};
 
@@ -28,6 +29,7 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
     let keeps = setup.delete || folds;
     let mut places = Places::new();
     let mut blocked = Changes::default();
+    let mut folders = EmptyRemoteFolders::new();
     let mut remote = Listing::of(setup.walk());
     loop {
         let entries = remote.next().await?;
@@ -36,6 +38,11 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
         }
         let mut batch = Vec::with_capacity(entries.len());
         let mut decisions = Vec::new();
+        for entry in &entries {
+            if let Some(relative) = names::below(&setup.remote, &entry.path) {
+                folders.insert(relative, entry.is_folder());
+            }
+        }
         for entry in entries.into_iter().filter(|entry| !entry.is_folder()) {
             match receivable(setup, &entry) {
                 Ok(Some(file)) if keeps && !seen.insert(&file.relative) && folds => {
@@ -54,6 +61,8 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
         decisions.extend(receive_all(setup, looked, &mut blocked).await);
         decided.give(decisions).await?;
     }
+    let empty = folders.end(&setup.rules.filter).into_iter();
+    decided.give(empty.map(Decision::Skipped).collect()).await?;
     if setup.delete {
         delete_local(setup, (seen, &places), decided).await?;
     }
@@ -83,6 +92,7 @@ impl Receivable {
             size: self.there.size,
             replaces: self.replaces,
             keeps_both: false,
+            executable: false,
             modified: self.there.modified,
         }
     }
@@ -243,15 +253,22 @@ async fn delete_local(
     let mut found = local::walk(&setup.local, &setup.rules);
     while let Some(batch) = found.recv().await {
         let mut extraneous = Vec::new();
+        let mut skipped = Vec::new();
         for found in batch {
-            let Found::File {
-                relative,
-                facts,
-                touched,
-                identity,
-            } = found
-            else {
-                continue;
+            let (relative, facts, touched, identity) = match found {
+                Found::File {
+                    relative,
+                    facts,
+                    touched,
+                    identity,
+                    ..
+                } => (relative, facts, touched, identity),
+                // Local folders stay anyway.
+                Found::Skipped(entry) if entry.reason != SkipReason::EmptyFolder => {
+                    skipped.push(Decision::Skipped(entry));
+                    continue;
+                }
+                _ => continue,
             };
             let Ok(path) = names::relative(&relative) else {
                 continue;
@@ -271,8 +288,9 @@ async fn delete_local(
         let decisions = extraneous
             .into_iter()
             .map(|(path, facts)| delete(setup, path, facts));
-        let decisions = stream::iter(decisions).buffered(AT_ONCE).collect().await;
-        decided.give(decisions).await?;
+        let decisions = stream::iter(decisions).buffered(AT_ONCE);
+        skipped.extend(decisions.collect::<Vec<_>>().await);
+        decided.give(skipped).await?;
     }
     Ok(())
 }
@@ -281,7 +299,7 @@ async fn delete(setup: &Setup, path: String, facts: Facts) -> Decision {
     let planned = PlannedChange::deletion(&path, Change::DeleteLocal, facts.size);
     match deletable(setup, &path, facts).await {
         Ok(Deletable::Yes { changed }) => setup.deletion(changed, planned),
-        Ok(Deletable::IsThere) => Decision::Skipped,
+        Ok(Deletable::IsThere) => Decision::skipped(path, SkipReason::StaleListing),
         Err(error) => Decision::failed(path, Some(Change::DeleteLocal), error),
     }
 }

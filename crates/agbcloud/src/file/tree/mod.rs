@@ -21,6 +21,7 @@ mod plan;
 mod planned;
 mod ready;
 mod report;
+mod skipped;
 mod state;
 mod up;
 
@@ -40,6 +41,7 @@ pub use limit::DeleteLimit;
 pub use plan::PlannedChange;
 pub use planned::SyncPlan;
 pub use report::{Change, FileFailure, FileOutcome, SyncReport};
+pub use skipped::{SkipReason, SkippedEntry};
 
 use act::Actor;
 use filter::Filter;
@@ -64,7 +66,7 @@ pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Symlinks {
-    /// They are left out, and counted.
+    /// They are skipped, and [reported](SyncReport::skipped_entries).
     #[default]
     Skip,
     /// What they lead to is taken in their place. One that leads in a circle is a failure.
@@ -248,6 +250,12 @@ impl SyncDir {
     /// other file is begun meanwhile.
     pub fn on_file(mut self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         self.listener.hear_files(listener);
+        self
+    }
+
+    /// Calls this for each entry that is skipped, with the reason. It should return quickly.
+    pub fn on_skipped(mut self, listener: impl Fn(&SkippedEntry) + Send + Sync + 'static) -> Self {
+        self.listener.on_skipped(listener);
         self
     }
 

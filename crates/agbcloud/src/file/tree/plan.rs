@@ -4,7 +4,9 @@ use std::time::SystemTime;
 
 use tokio::sync::mpsc::{self, Sender};
 
-use super::{Change, Direction, FileFailure, Setup, delete, down, index::Facts, up};
+use super::{
+    Change, Direction, FileFailure, Setup, SkipReason, SkippedEntry, delete, down, index::Facts, up,
+};
 use crate::{Error, ErrorKind, Result, task::Task};
 
 /// Batches of decisions that may wait to be taken.
@@ -27,6 +29,8 @@ pub struct PlannedChange {
     pub replaces: bool,
     /// Whether that was changed since the last time and [stays](super::Conflict::KeepBoth) under another name.
     pub keeps_both: bool,
+    /// Whether it is a local file that somebody may execute: a context does not keep that.
+    pub executable: bool,
     /// When the file was last written that is sent or fetched.
     pub(super) modified: Option<SystemTime>,
 }
@@ -46,6 +50,7 @@ impl PlannedChange {
             size,
             replaces: false,
             keeps_both: false,
+            executable: false,
             modified: None,
         }
     }
@@ -55,7 +60,7 @@ impl PlannedChange {
 pub(super) trait Taker: Send {
     fn changes(&mut self, changes: Vec<PlannedChange>) -> impl Future<Output = Result<()>> + Send;
     fn unchanged(&mut self);
-    fn skipped(&mut self);
+    fn skipped(&mut self, entry: SkippedEntry);
     fn failed(&mut self, failure: FileFailure);
 }
 
@@ -63,11 +68,15 @@ pub(super) trait Taker: Send {
 pub(super) enum Decision {
     Change(PlannedChange),
     Unchanged,
-    Skipped,
+    Skipped(SkippedEntry),
     Failed(FileFailure),
 }
 
 impl Decision {
+    pub(super) fn skipped(path: impl Into<String>, reason: SkipReason) -> Self {
+        Self::Skipped(SkippedEntry::new(path, reason))
+    }
+
     pub(super) fn failed(path: impl Into<String>, change: Option<Change>, error: Error) -> Self {
         Self::Failed(FileFailure {
             path: path.into(),
@@ -83,7 +92,7 @@ async fn give(decisions: Vec<Decision>, taker: &mut impl Taker) -> Result<()> {
         match decision {
             Decision::Change(change) => changes.push(change),
             Decision::Unchanged => taker.unchanged(),
-            Decision::Skipped => taker.skipped(),
+            Decision::Skipped(entry) => taker.skipped(entry),
             Decision::Failed(failure) => taker.failed(failure),
         }
     }

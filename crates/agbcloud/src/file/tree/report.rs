@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::SkippedEntry;
 use crate::Error;
 
 /// Failures that a report keeps. All are counted and told to the listener.
@@ -70,8 +71,14 @@ pub struct SyncReport {
     pub unchanged: u64,
     /// Files that were deleted.
     pub deleted: u64,
-    /// What was left out because it is no regular file: symbolic links, sockets and the like.
+    /// Entries that were skipped: symbolic links, empty folders, conflicts and the like.
     pub skipped: u64,
+    /// The first thousand of them, with the reason.
+    pub skipped_entries: Vec<SkippedEntry>,
+    /// Files that were sent and that somebody may execute: a context does not keep that.
+    pub executable: u64,
+    /// Paths of the first thousand of them.
+    pub executable_files: Vec<String>,
     /// Files that could not be dealt with.
     pub failed: u64,
     /// The first thousand of them.
@@ -84,6 +91,20 @@ impl SyncReport {
     /// Whether nothing failed.
     pub fn is_complete(&self) -> bool {
         self.failed == 0 && !self.deletions_held_back
+    }
+
+    pub(super) fn add_skipped(&mut self, entry: SkippedEntry) {
+        self.skipped += 1;
+        if self.skipped_entries.len() < KEPT {
+            self.skipped_entries.push(entry);
+        }
+    }
+
+    pub(super) fn add_executable(&mut self, path: String) {
+        self.executable += 1;
+        if self.executable_files.len() < KEPT {
+            self.executable_files.push(path);
+        }
     }
 
     pub(super) fn add_failure(&mut self, failure: FileFailure) {

@@ -18,6 +18,7 @@ use super::{
     local::{self, Found},
     names,
     plan::{AT_ONCE, Decision, Decisions, PlannedChange},
+    skipped::SkipReason,
 };
 use crate::{FileEntry, RemotePath, Result, file::local::blocking};
 
@@ -69,12 +70,13 @@ struct Sendable {
     remote: RemotePath,
     here: Facts,
     touched: Option<SystemTime>,
+    executable: bool,
 }
 
 /// A local file by the name that it has there.
 fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
-    let (path, here, touched) = match found {
-        Found::Skipped => return Err(Decision::Skipped),
+    let (path, here, touched, executable) = match found {
+        Found::Skipped(entry) => return Err(Decision::Skipped(entry)),
         Found::Failed { relative, error } => {
             return Err(Decision::failed(relative.to_string_lossy(), None, error));
         }
@@ -82,8 +84,9 @@ fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
             relative,
             facts,
             touched,
+            executable,
             ..
-        } => (relative, facts, touched),
+        } => (relative, facts, touched, executable),
     };
     let named = names::relative(&path)
         .and_then(|relative| Ok((names::remote(&setup.remote, &relative)?, relative)));
@@ -94,6 +97,7 @@ fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
             remote,
             here,
             touched,
+            executable,
         }),
         Err(error) => {
             let path = path.to_string_lossy();
@@ -215,6 +219,7 @@ async fn decide(setup: &Setup, (file, there): Met) -> Decision {
         size: file.here.size,
         replaces: there.is_some(),
         keeps_both: false,
+        executable: file.executable,
         modified: file.here.modified,
     };
     match verdict {
@@ -272,7 +277,8 @@ async fn extraneous(setup: &Setup, seen: &Seen, entry: &FileEntry) -> Option<Dec
     }
     let Ok(path) = RemotePath::new(entry.path.as_str()) else {
         // No file of this machine can be meant by it, and it can't be named to the service.
-        return Some(Decision::Skipped);
+        let path = entry.path.trim_start_matches('/');
+        return Some(Decision::skipped(path, SkipReason::InvalidName));
     };
     let relative = names::below(&setup.remote, path.as_str())?;
     let taken = setup.rules.takes(Path::new(relative));
