@@ -75,6 +75,18 @@ impl ServiceClock {
         }
     }
 
+    /// The latest time that the clock of the service can have at a local time.
+    pub(crate) fn latest(&self, local: SystemTime) -> SystemTime {
+        let most = self.offset().most;
+        let distance =
+            u64::try_from(most.unsigned_abs()).map_or(Duration::ZERO, Duration::from_nanos);
+        let moved = match most < 0 {
+            true => local.checked_sub(distance),
+            false => local.checked_add(distance),
+        };
+        moved.unwrap_or(local)
+    }
+
     /// Whether the service may still change a file at this moment without its time getting another: it was dated within
     /// the granularity of the clocks before now.
     pub(crate) fn is_recent(&self, service: SystemTime, now: SystemTime) -> bool {

@@ -8,6 +8,7 @@ mod left_out;
 mod listings;
 mod names;
 mod progress;
+mod skipped;
 mod state;
 mod swaps;
 

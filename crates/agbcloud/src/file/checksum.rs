@@ -18,15 +18,27 @@ impl Told {
     /// The ETag, if it is the MD5 of the content: quoted or not, 32 hexadecimal digits, not `…-N` of many parts; and
     /// what Alibaba's OSS sends beside it.
     pub(super) fn by(headers: &HeaderMap) -> Self {
-        let etag = etag_of(headers);
+        let crc64 = headers.get("x-oss-hash-crc64ecma");
+        Self::of(
+            etag_of(headers),
+            crc64.and_then(|crc| crc.to_str().ok()?.trim().parse().ok()),
+        )
+    }
+
+    /// The same from the entry of a listing. A weak ETag says nothing about bytes.
+    pub(super) fn listed(etag: Option<&str>, crc64: Option<u64>) -> Self {
+        let strong = etag.filter(|etag| !etag.starts_with("W/"));
+        Self::of(strong.map(str::to_owned), crc64)
+    }
+
+    fn of(etag: Option<String>, crc64: Option<u64>) -> Self {
         let tag = etag.as_deref();
         let tag = tag.map(|tag| tag.trim_matches('"').to_ascii_lowercase());
         let is_md5 =
             |tag: &String| tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let crc64 = headers.get("x-oss-hash-crc64ecma");
         Self {
             md5: tag.filter(is_md5),
-            crc64: crc64.and_then(|crc| crc.to_str().ok()?.trim().parse().ok()),
+            crc64,
             etag,
         }
     }
@@ -58,6 +70,16 @@ impl Told {
         let md5 = sums.md5().zip(self.md5.clone());
         md5.is_none_or(|(ours, told)| ours == told)
             && self.crc64.is_none_or(|told| sums.crc64() == told)
+    }
+
+    /// Whether these are the checksums of other content, as far as both have the same kind.
+    pub(super) fn differs_from(&self, other: &Self) -> bool {
+        if let (Some(one), Some(other)) = (self.crc64, other.crc64) {
+            return one != other;
+        }
+        let tag = |told: &Self| told.md5.clone().or_else(|| told.etag.clone());
+        let both = tag(self).zip(tag(other));
+        both.is_some_and(|(one, other)| one != other)
     }
 
     /// The CRC, where it was told.

@@ -4,10 +4,10 @@ use std::{sync::OnceLock, time::Duration};
 
 use reqwest::{
     Response, StatusCode, Url,
-    header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, RANGE},
+    header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
-use super::{PresignedUrl, stall::Pulse};
+use super::{PresignedUrl, stall::Pulse, upload::Condition};
 use crate::{
     Error, ErrorKind, Operation, Result,
     client::{AGENT, CONNECT, IDLE, client_error},
@@ -89,12 +89,18 @@ impl Store {
         url: &PresignedUrl,
         length: u64,
         body: reqwest::Body,
+        condition: &Condition,
         pulse: &Pulse,
     ) -> Result<Response> {
         let url = url.parsed();
         let span = trace::presigned(Operation::Upload, url);
         let request = self.client()?.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
+        let request = match condition {
+            Condition::None => request,
+            Condition::Matches(etag) => request.header(IF_MATCH, etag),
+            Condition::Absent => request.header(IF_NONE_MATCH, "*"),
+        };
         trace::told(self.send(request, url, pulse), span).await
     }
 

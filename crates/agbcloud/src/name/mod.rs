@@ -4,6 +4,7 @@
 mod path;
 mod text;
 
+pub(crate) use path::LONGEST as LONGEST_PATH;
 pub use path::{FolderPath, RemotePath};
 pub use text::{ContextId, ContextName, RegionId};
 

@@ -6,7 +6,7 @@ use super::checked_text;
 use crate::{Error, Result};
 
 /// Bytes of UTF-8 that a path has at most.
-const LONGEST: usize = 1024;
+pub(crate) const LONGEST: usize = 1024;
 
 /// The absolute path of a file in a context, `/data/a.txt`.
 ///

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    Compare, Conflict, DeleteLimit, FileOutcome, Progress, Result, Symlinks, SyncReport,
-    blocking::Driver,
+    Compare, Conflict, DeleteLimit, FileOutcome, Progress, Result, SkippedEntry, Symlinks,
+    SyncReport, blocking::Driver,
 };
 
 /// A folder of this machine and one of a context that are to be made alike: [`agbcloud::SyncDir`](crate::SyncDir), sent or
@@ -86,6 +86,12 @@ impl SyncDir {
     /// [`SyncDir::on_file`](crate::SyncDir::on_file).
     pub fn on_file(self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.on_file(listener))
+    }
+
+    /// Calls this for each entry that is skipped, on a thread of the runtime: see
+    /// [`SyncDir::on_skipped`](crate::SyncDir::on_skipped).
+    pub fn on_skipped(self, listener: impl Fn(&SkippedEntry) + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.on_skipped(listener))
     }
 
     /// Calls this as the bytes of files move, on threads of the runtime: see

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod group;
+mod identity;
 mod new_file;
 mod sent;
 mod temporary;
@@ -10,10 +11,11 @@ mod written;
 use std::{io::Read, path::Path};
 
 pub(super) use group::Group;
+pub(super) use identity::{LocalIdentity, file_time, nanos_of, time_of};
 pub(super) use new_file::NewFile;
-pub(super) use sent::{Content, Looks, is_unchanged, open, open_now};
+pub(super) use sent::{Content, is_unchanged, open, open_now};
 use written::Laid;
-pub(super) use written::{Before, Written, in_the_way, no_link_to, touched};
+pub(super) use written::{Before, Written, changed_meanwhile, in_the_way, no_link_to, touched};
 
 use super::checksum::Sums;
 use crate::{Error, ErrorKind, Result};

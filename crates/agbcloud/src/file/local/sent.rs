@@ -1,38 +1,21 @@
 //! Files that are sent.
 
 use std::{
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read},
     path::Path,
-    time::SystemTime,
 };
 
 use bytes::Bytes;
 
-use super::{BUFFER, blocking, cannot};
+use super::{BUFFER, LocalIdentity, blocking, cannot};
 use crate::{Error, ErrorKind, Result};
-
-/// What tells whether a file was written to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::file) struct Looks {
-    pub(in crate::file) length: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Looks {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-        }
-    }
-}
 
 /// What a file has.
 pub(in crate::file) enum Content {
     /// All of it: it is small.
-    Whole(Bytes, Looks),
-    Open(tokio::fs::File, Looks),
+    Whole(Bytes, LocalIdentity),
+    Open(tokio::fs::File, LocalIdentity),
 }
 
 /// Opens a file to be sent; a link to one only if it is to be followed.
@@ -50,14 +33,14 @@ pub(in crate::file) fn open_now(path: &Path, follow: bool) -> Result<Content> {
         let message = format!("{} is not a regular file", path.display());
         return Err(Error::new(ErrorKind::LocalFile, message));
     }
-    let looks = Looks::of(&metadata);
-    if looks.length > BUFFER as u64 {
-        return Ok(Content::Open(file.into(), looks));
+    let identity = LocalIdentity::of(&metadata);
+    if identity.size > BUFFER as u64 {
+        return Ok(Content::Open(file.into(), identity));
     }
-    let whole = read(&mut file, looks.length).map_err(failed)?;
-    let after = Looks::of(&file.metadata().map_err(failed)?);
-    if after == looks && whole.len() as u64 == looks.length {
-        Ok(Content::Whole(whole.into(), looks))
+    let whole = read(&mut file, identity.size).map_err(failed)?;
+    let after = LocalIdentity::of(&file.metadata().map_err(failed)?);
+    if after.is_same_file(&identity) && whole.len() as u64 == identity.size {
+        Ok(Content::Whole(whole.into(), identity))
     } else {
         Err(changed(path))
     }
@@ -98,11 +81,11 @@ fn read(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A file that looks otherwise than before was written to meanwhile: what was sent may be a mix. Blocks, as long as
+/// A file that identity otherwise than before was written to meanwhile: what was sent may be a mix. Blocks, as long as
 /// looking at a file takes.
-pub(in crate::file) fn is_unchanged(path: &Path, before: &Looks) -> Result<()> {
+pub(in crate::file) fn is_unchanged(path: &Path, before: &LocalIdentity) -> Result<()> {
     let metadata = std::fs::metadata(path).map_err(|error| cannot("read", path, error))?;
-    if Looks::of(&metadata) == *before {
+    if LocalIdentity::of(&metadata).is_same_file(before) {
         Ok(())
     } else {
         Err(changed(path))
@@ -132,8 +115,8 @@ mod tests {
                     assert!(length <= BUFFER);
                     assert_eq!(content, vec![7; length]);
                 }
-                Content::Open(_, looks) => {
-                    assert_eq!((length, looks.length), (BUFFER + 1, length as u64));
+                Content::Open(_, identity) => {
+                    assert_eq!((length, identity.size), (BUFFER + 1, length as u64));
                 }
             }
         }

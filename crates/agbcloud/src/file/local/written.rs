@@ -11,7 +11,7 @@ use std::{
 use tempfile::{NamedTempFile, TempPath};
 
 use super::{
-    blocking, cannot, folder_of, parts,
+    LocalIdentity, blocking, cannot, folder_of, parts,
     temporary::{Temporary, Whole},
 };
 use crate::{Error, ErrorKind, Result};
@@ -30,8 +30,8 @@ pub(super) struct Place {
 pub(in crate::file) enum Before {
     Unseen,
     Nothing,
-    /// A file, which is not to be replaced if it was touched after this time.
-    Seen(SystemTime),
+    /// A file, which is not to be replaced if it is another one by now.
+    Seen(LocalIdentity),
 }
 
 /// A file that has its content and its time, and neither is durable nor under its name.
@@ -224,12 +224,8 @@ impl Place {
         let old = self.target.symlink_metadata().ok();
         if let Some(old) = &old {
             self.check_kind(old)?;
-            if matches!(self.before, Before::Seen(looked) if touched(old) > Some(looked)) {
-                let message = format!(
-                    "{} was changed meanwhile: look again",
-                    self.target.display()
-                );
-                return Err(Error::new(ErrorKind::Conflict, message));
+            if matches!(self.before, Before::Seen(seen) if LocalIdentity::of(old) != seen) {
+                return Err(changed_meanwhile(&self.target));
             }
         }
         #[cfg(unix)]
@@ -269,6 +265,15 @@ pub(in crate::file) fn no_link_to(file: &Path, root: &Path) -> Result<()> {
     let mut above = above.take_while(|above| *above != root);
     let link = above.find(|above| above.symlink_metadata().is_ok_and(|it| it.is_symlink()));
     link.map_or(Ok(()), |link| Err(in_the_way(link)))
+}
+
+/// A file that is not the one any more that was compared.
+pub(in crate::file) fn changed_meanwhile(file: &Path) -> Error {
+    let message = format!(
+        "{} changed since it was compared: run it again",
+        file.display()
+    );
+    Error::new(ErrorKind::Conflict, message)
 }
 
 pub(in crate::file) fn in_the_way(path: &Path) -> Error {

@@ -1,17 +1,22 @@
 //! The changes of a plan, kept small: a million of them are part of what may be in memory.
 
+use std::collections::BTreeMap;
+
 use super::{
     Change, PlannedChange,
     index::{Facts, Packed, packed, unpacked},
+    plan::Compared,
 };
 
 /// Changes in their order. Each takes 24 bytes, and what its path has not in common with the one before: files that
-/// follow each other are neighbours, as a rule.
+/// follow each other are neighbours, as a rule. One that replaces or deletes something takes 150 more.
 #[derive(Default)]
 pub(super) struct Changes {
     /// The ends of the paths, one behind the other.
     ends: String,
     entries: Vec<Entry>,
+    /// What was compared, of those changes that replace or delete something or have a local source.
+    compared: BTreeMap<usize, Box<Compared>>,
     /// The latest path.
     latest: String,
 }
@@ -24,21 +29,22 @@ struct Entry {
     /// Bytes after these.
     rest: u32,
     change: Change,
-    place: Place,
+    flags: u8,
 }
 
-/// What happens to what is in the place of a file.
-#[derive(Clone, Copy)]
-enum Place {
-    Empty,
-    Replaced,
-    Kept,
-}
+/// Bits of the flags of an entry.
+const REPLACES: u8 = 1;
+const KEEPS_BOTH: u8 = 2;
+const EXECUTABLE: u8 = 4;
 
 impl Changes {
     pub(super) fn push(&mut self, planned: &PlannedChange) {
         let shared = in_common(&self.latest, &planned.path);
         let rest = &planned.path[shared.into()..];
+        if planned.compared != Compared::default() {
+            let compared = Box::new(planned.compared.clone());
+            self.compared.insert(self.entries.len(), compared);
+        }
         self.ends.push_str(rest);
         self.entries.push(Entry {
             facts: packed(Facts {
@@ -49,11 +55,14 @@ impl Changes {
             // No system has paths that are longer.
             rest: u32::try_from(rest.len()).unwrap_or(u32::MAX),
             change: planned.change,
-            place: match planned {
-                planned if planned.keeps_both => Place::Kept,
-                planned if planned.replaces => Place::Replaced,
-                _ => Place::Empty,
-            },
+            flags: [
+                (planned.replaces, REPLACES),
+                (planned.keeps_both, KEEPS_BOTH),
+                (planned.executable, EXECUTABLE),
+            ]
+            .into_iter()
+            .filter_map(|(set, flag)| set.then_some(flag))
+            .sum(),
         });
         self.latest.truncate(shared.into());
         self.latest.push_str(rest);
@@ -68,7 +77,7 @@ impl Changes {
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = PlannedChange> {
         let mut ends = self.ends.as_str();
         let mut path = String::new();
-        self.entries.iter().map(move |entry| {
+        self.entries.iter().enumerate().map(move |(at, entry)| {
             let rest;
             (rest, ends) = ends.split_at(entry.rest as usize);
             path.truncate(entry.shared.into());
@@ -78,9 +87,15 @@ impl Changes {
                 path: path.clone(),
                 change: entry.change,
                 size,
-                replaces: !matches!(entry.place, Place::Empty),
-                keeps_both: matches!(entry.place, Place::Kept),
+                replaces: entry.flags & REPLACES != 0,
+                keeps_both: entry.flags & KEEPS_BOTH != 0,
+                executable: entry.flags & EXECUTABLE != 0,
                 modified,
+                compared: self
+                    .compared
+                    .get(&at)
+                    .map(|it| (**it).clone())
+                    .unwrap_or_default(),
             }
         })
     }
@@ -105,9 +120,10 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+    use crate::file::checksum::Told;
 
     fn changed(path: &str, change: Change) -> PlannedChange {
-        PlannedChange::deletion(path, change, None)
+        PlannedChange::deletion(path, change, None, Compared::default())
     }
 
     #[test]
@@ -123,6 +139,10 @@ mod tests {
                 modified: Some(then),
                 replaces: true,
                 keeps_both: true,
+                compared: Compared {
+                    here: None,
+                    there: Some(Told::listed(Some("\"abc\""), Some(3))),
+                },
                 ..changed("a/ý", Change::DeleteLocal)
             },
             PlannedChange {

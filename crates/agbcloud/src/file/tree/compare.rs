@@ -1,4 +1,4 @@
-//! Whether a file has to be moved.
+//! Whether a file has to be copied.
 
 use std::{
     path::Path,
@@ -7,32 +7,35 @@ use std::{
 
 use super::{
     Direction, Setup,
-    index::Facts,
-    state::{self, Known, etag_number},
+    identity::RemoteIdentity,
+    state::{Known, There, etag_number},
 };
 use crate::{
-    FileEntry, RemotePath, Result,
+    RemotePath, Result,
     file::{
         checksum::{Sums, Told},
-        local::sums_of,
+        local::{LocalIdentity, sums_of},
     },
+    service_clock::Order,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How two files are told to be the same.
+/// How files are compared that are on both sides and have the same size.
+///
+/// Two files are the same only if a checksum of their content says so, or if the [state](crate::SyncDir::state) remembers
+/// both of them as they are. Checksums come from the listing, where the service sends them (`agb serve` does), or else from
+/// a request for the first byte of the file. Where a store has no checksums, size and time decide, and such files are
+/// counted as [unverified](crate::SyncReport::unverified).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compare {
-    /// The same size, and times that fit: a remote file that was sent is not older than the local one was touched, and a
-    /// file that was fetched has the time of the remote one, which it was given (to a second where the file system keeps no
-    /// more). It costs nothing, and takes the clocks of both sides to agree. A change that leaves the size and comes within
-    /// the unit of time (a second, as a rule) in which the file was sent is not seen. Where the times do not fit, what is
-    /// [remembered](crate::SyncDir::state) of the content decides, or else the [checksum](Self::Checksum).
+    /// Trusts the state: a file that is remembered, and whose size, times and number in the file system are those that are
+    /// remembered, is not read again. Without a state each local file is read that has the size of the remote one.
     #[default]
     SizeAndTime,
-    /// The same size and the same checksum: a request for each file of the same size, and the local one is read. Where
-    /// the store tells no checksum, files are never the same.
+    /// Reads each local file that has the size of the remote one, and compares its checksum with that of the store, also
+    /// where the state remembers both.
     Checksum,
 }
 
@@ -40,132 +43,225 @@ pub enum Compare {
 pub(super) struct Pair<'a> {
     pub(super) local: &'a Path,
     pub(super) remote: &'a RemotePath,
-    pub(super) here: Facts,
-    /// When the local file was last touched in any way, where that counts and is known.
-    pub(super) touched: Option<SystemTime>,
-    pub(super) there: Facts,
+    pub(super) here: LocalIdentity,
+    pub(super) there: &'a RemoteIdentity,
 }
 
-/// What two files are to each other.
+/// How two files relate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Same,
+    /// By size and time alone, since the store has no checksum.
+    Unverified,
     Differs,
-    /// They differ, and the one that would be replaced was changed since the last time.
+    /// They differ, and the one that would be replaced was changed since the last time, or is not known to be older.
     Conflict,
+}
+
+/// Whether a file has other content than is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Unchanged,
+    /// As far as its size and time show.
+    UnchangedUnverified,
+    Changed,
 }
 
 impl Setup {
     pub(super) async fn verdict(&self, pair: &Pair<'_>) -> Result<Verdict> {
-        let known = self.known(pair.remote);
-        if self.compare == Compare::SizeAndTime
-            && let Some(known) = known
-        {
-            return self.since(pair, &known).await;
-        }
-        if self.is_same(pair).await? {
-            return Ok(Verdict::Same);
-        }
-        match known {
-            Some(known) if self.target_changed(pair, &known).await? => self.both(pair).await,
-            _ => Ok(Verdict::Differs),
+        match self.known(pair.remote) {
+            Some(known) => self.since(pair, &known).await,
+            None => self.at_first(pair).await,
         }
     }
 
-    /// What has become of a file since the last time, which says more than how the two sides look beside each other.
+    /// How two files relate of which the last common content is remembered.
     async fn since(&self, pair: &Pair<'_>, known: &Known) -> Result<Verdict> {
-        if self.target_changed(pair, known).await? {
-            return self.both(pair).await;
-        }
-        let source_changed = match self.direction {
-            Direction::Down => self.remote_changed(pair.remote, pair.there, known).await?,
-            Direction::Up | Direction::Away => {
-                self.local_changed(pair.local, pair.here, known).await?
-            }
+        let here = self.local_since(pair.local, pair.here, known);
+        let there = self.remote_since(pair.remote, pair.there, known);
+        let (here, there) = (here.await?, there.await?);
+        let (source, target) = match self.direction {
+            Direction::Down => (there, here),
+            Direction::Up | Direction::Away => (here, there),
         };
-        if source_changed {
+        if target == Since::Changed {
+            // Both sides may have got the same content in another way.
+            return Ok(match self.has_same_content(pair).await? {
+                Some(true) => Verdict::Same,
+                Some(false) | None => Verdict::Conflict,
+            });
+        }
+        if source == Since::Changed {
             return Ok(Verdict::Differs);
         }
+        let etag = pair.there.etag();
         let now = Known {
-            here: pair.here,
-            there: pair.there,
-            ..*known
+            etag: etag.map_or(known.etag, |etag| etag_number(Some(etag))),
+            ..self.known_now(pair, known.crc64)
         };
         if now != *known {
             self.remember(pair.remote, Some(now)).await?;
         }
-        Ok(Verdict::Same)
+        Ok(match there {
+            Since::UnchangedUnverified => Verdict::Unverified,
+            _ => Verdict::Same,
+        })
     }
 
-    /// What follows where the one that would be replaced was changed: who has made both sides alike by other means has no
-    /// conflict.
-    async fn both(&self, pair: &Pair<'_>) -> Result<Verdict> {
-        let (sums, etag) = match self.files.told(pair.remote).await? {
-            Some(told) => (
-                sums_if_same(pair.local, &told).await?,
-                etag_number(told.etag()),
-            ),
-            None => (None, 0),
+    /// How two files relate of which nothing is remembered: a newer one never loses to an older one, nor one to another
+    /// that may be as old.
+    async fn at_first(&self, pair: &Pair<'_>) -> Result<Verdict> {
+        let (here, there) = (pair.here, pair.there);
+        if there.size == Some(here.size) {
+            if here.size == 0 {
+                return Ok(Verdict::Same);
+            }
+            match self.has_same_content(pair).await? {
+                Some(true) => return Ok(Verdict::Same),
+                None if self.times_fit(pair) => return Ok(Verdict::Unverified),
+                Some(false) | None => {}
+            }
+        }
+        let times = here.modified().zip(there.modified);
+        let order = times.map_or(Order::Unknown, |(here, there)| {
+            self.files.agb.service_clock().compare(here, there)
+        });
+        let source_is_newer = match self.direction {
+            Direction::Down => order == Order::Earlier,
+            Direction::Up | Direction::Away => order == Order::Later,
         };
-        let Some(sums) = sums.filter(|_| pair.here.size == pair.there.size) else {
-            return Ok(Verdict::Conflict);
+        Ok(match source_is_newer {
+            true => Verdict::Differs,
+            false => Verdict::Conflict,
+        })
+    }
+
+    /// Whether both sides have the same content now, which is remembered then; `None` where the store has no checksum.
+    async fn has_same_content(&self, pair: &Pair<'_>) -> Result<Option<bool>> {
+        if pair.there.size.is_some_and(|size| size != pair.here.size) {
+            return Ok(Some(false));
+        }
+        let asked;
+        let sums = match pair.there.sums.is_nothing() {
+            false => &pair.there.sums,
+            true => match self.files.told(pair.remote).await? {
+                Some(told) => {
+                    asked = told;
+                    &asked
+                }
+                // Listed, and gone since.
+                None => return Ok(Some(false)),
+            },
         };
+        if sums.is_nothing() {
+            return Ok(None);
+        }
+        let local = sums_of(pair.local, sums.sums()).await?;
+        if !sums.agrees(&local) {
+            return Ok(Some(false));
+        }
         let now = Known {
-            crc64: sums.crc64(),
-            etag,
-            here: pair.here,
-            there: pair.there,
+            etag: etag_number(sums.etag()),
+            ..self.known_now(pair, local.crc64())
         };
         self.remember(pair.remote, Some(now)).await?;
-        Ok(Verdict::Same)
+        Ok(Some(true))
     }
 
-    async fn target_changed(&self, pair: &Pair<'_>, known: &Known) -> Result<bool> {
-        match self.direction {
-            Direction::Up | Direction::Away => {
-                self.remote_changed(pair.remote, pair.there, known).await
-            }
-            Direction::Down => self.local_changed(pair.local, pair.here, known).await,
+    /// Both sides as they are now, of this content.
+    fn known_now(&self, pair: &Pair<'_>, crc64: u64) -> Known {
+        let now = self.files.agb.time().system_time();
+        Known {
+            crc64,
+            etag: 0,
+            here: pair.here,
+            recent: pair.here.is_recent(self.file_time),
+            there: match pair.there.modified {
+                Some(modified) => There::Listed {
+                    modified,
+                    recent: self.files.agb.service_clock().is_recent(modified, now),
+                },
+                None => There::Unknown,
+            },
         }
+    }
+
+    async fn local_since(&self, local: &Path, here: LocalIdentity, known: &Known) -> Result<Since> {
+        let changed = self.local_changed(local, here, known).await?;
+        Ok(if changed {
+            Since::Changed
+        } else {
+            Since::Unchanged
+        })
     }
 
     /// Whether a local file has not the content that is remembered.
     pub(super) async fn local_changed(
         &self,
         local: &Path,
-        here: Facts,
+        here: LocalIdentity,
         known: &Known,
     ) -> Result<bool> {
         if here.size != known.here.size {
             return Ok(true);
         }
-        if here.modified.is_some() && here.modified == known.here.modified {
+        if self.compare == Compare::SizeAndTime && here == known.here && !known.recent {
             return Ok(false);
         }
         let sums = sums_of(local, Sums::crc64_alone()).await?;
         Ok(sums.crc64() != known.crc64)
     }
 
-    /// Whether a remote file has not the content that is remembered, as far as the store tells.
+    /// Whether a remote file has not the content that is remembered.
     pub(super) async fn remote_changed(
         &self,
         remote: &RemotePath,
-        there: Facts,
+        there: &RemoteIdentity,
         known: &Known,
     ) -> Result<bool> {
-        if there.size.is_some() && there.size != known.here.size {
-            return Ok(true);
+        Ok(self.remote_since(remote, there, known).await? == Since::Changed)
+    }
+
+    async fn remote_since(
+        &self,
+        remote: &RemotePath,
+        there: &RemoteIdentity,
+        known: &Known,
+    ) -> Result<Since> {
+        if there.size.is_some_and(|size| size != known.here.size) {
+            return Ok(Since::Changed);
         }
-        if there.modified.is_some_and(|time| known.fits(time)) {
-            return Ok(false);
+        if let Some(since) = of_sums(&there.sums, known) {
+            return Ok(since);
         }
-        Ok(match self.files.told(remote).await? {
-            Some(told) => match told.crc64() {
-                Some(crc64) => crc64 != known.crc64,
-                None => known.etag != 0 && etag_number(told.etag()) != known.etag,
-            },
+        let listed = there.modified.zip(Some(known.there));
+        if self.compare == Compare::SizeAndTime
+            && let Some((
+                modified,
+                There::Listed {
+                    modified: then,
+                    recent: false,
+                },
+            )) = listed
+            && modified == then
+        {
+            return Ok(Since::Unchanged);
+        }
+        let Some(asked) = self.files.told(remote).await? else {
             // Listed, and gone since: there is nothing that could be lost.
-            None => false,
+            return Ok(Since::Unchanged);
+        };
+        if let Some(since) = of_sums(&asked, known) {
+            return Ok(since);
+        }
+        let is_as_old = listed.is_none_or(|(modified, known)| match known {
+            There::Unknown => true,
+            There::Listed { modified: then, .. } => modified == then,
+            There::Acknowledged(then) => modified <= then + SECOND,
+        });
+        Ok(match is_as_old {
+            true => Since::UnchangedUnverified,
+            false => Since::Changed,
         })
     }
 
@@ -180,116 +276,51 @@ impl Setup {
         }
     }
 
-    /// Remembers a file that was moved.
-    pub(super) async fn remember_moved(
-        &self,
-        remote: &RemotePath,
-        bytes: u64,
-        (crc64, etag): (u64, Option<&str>),
-        modified: Option<SystemTime>,
-    ) -> Result<()> {
-        let there = match self.direction {
-            // Nobody has told the time that the remote one got.
-            Direction::Up | Direction::Away => state::sent(self.files.agb.time().system_time()),
-            Direction::Down => state::facts(bytes, modified),
-        };
-        let known = Known {
-            crc64,
-            etag: etag_number(etag),
-            here: state::facts(bytes, modified),
-            there,
-        };
-        self.remember(remote, Some(known)).await
-    }
-
-    /// Remembers that a remote file may have anything: the next time the local one counts as changed.
-    pub(super) async fn remember_broken(&self, remote: &RemotePath, here: Facts) -> Result<()> {
-        let known = Known {
-            crc64: 0,
-            etag: 0,
-            here: Facts {
-                modified: None,
-                ..here
-            },
-            there: state::sent(self.files.agb.time().system_time()),
-        };
-        self.remember(remote, Some(known)).await
-    }
-
-    /// Whether both sides have the same content, as far as the way of comparing shows.
-    async fn is_same(&self, pair: &Pair<'_>) -> Result<bool> {
-        let (here, there) = (pair.here, pair.there);
-        if here.size != there.size || here.size.is_none() {
-            return Ok(false);
-        }
-        match self.compare {
-            Compare::SizeAndTime if self.fits(pair) => Ok(true),
-            // There is nothing to ask for.
-            _ if here.size == Some(0) => Ok(true),
-            _ => self.has_same_content(pair).await,
-        }
-    }
-
-    async fn has_same_content(&self, pair: &Pair<'_>) -> Result<bool> {
-        let Some(told) = self.files.told(pair.remote).await? else {
-            // Listed, and gone since.
-            return Ok(false);
-        };
-        let Some(sums) = sums_if_same(pair.local, &told).await? else {
-            return Ok(false);
-        };
-        let now = Known {
-            crc64: sums.crc64(),
-            etag: etag_number(told.etag()),
-            here: pair.here,
-            there: pair.there,
-        };
-        self.remember(pair.remote, Some(now)).await?;
-        Ok(true)
-    }
-
-    /// Whether the times are those of a copy: a file that was sent became a remote one later than it was written, and one
-    /// that was fetched was given the time of the remote one.
-    fn fits(&self, pair: &Pair<'_>) -> bool {
-        match (pair.here.modified, pair.there.modified, self.direction) {
-            (Some(here), Some(there), Direction::Up) => {
-                // Another file that was put in its place may have an older time. A time of the service may be cut to
-                // seconds.
-                let touched = pair.touched.map_or(here, |touched| touched.max(here));
-                there + SECOND > touched
-            }
-            (Some(here), Some(there), Direction::Down) => {
+    /// Whether the times are those of a copy, where a store has no checksums: a file that was sent became a remote one later
+    /// than it was written, and one that was fetched was given the time of the remote one.
+    fn times_fit(&self, pair: &Pair<'_>) -> bool {
+        let times = pair.here.modified().zip(pair.there.modified);
+        times.is_some_and(|(here, there)| match self.direction {
+            Direction::Down => {
                 let cut = there.duration_since(here);
                 cut.is_ok_and(|cut| cut < unit_of(here))
             }
-            _ => false,
-        }
+            Direction::Up | Direction::Away => {
+                self.files.agb.service_clock().compare(here, there) != Order::Later
+            }
+        })
     }
 }
 
-/// How far apart two times are, at most, that a file system can't tell from this one: it keeps seconds or, if there is more,
-/// units of 100 ns at worst. FAT has two seconds; to take that for granted everywhere would hide changes.
+/// Whether checksums of a store say that a file has not the content that is remembered.
+pub(super) fn is_other_content(sums: &Told, known: &Known) -> bool {
+    of_sums(sums, known) == Some(Since::Changed)
+}
+
+/// What checksums of a store say about content that is remembered; `None` where they say nothing.
+fn of_sums(sums: &Told, known: &Known) -> Option<Since> {
+    if let Some(crc64) = sums.crc64() {
+        return Some(match crc64 == known.crc64 {
+            true => Since::Unchanged,
+            false => Since::Changed,
+        });
+    }
+    let etag = etag_number(sums.etag());
+    if etag == 0 || known.etag == 0 {
+        return None;
+    }
+    match etag == known.etag {
+        true => Some(Since::Unchanged),
+        false => Some(Since::Changed),
+    }
+}
+
+/// How far apart two times are, at most, that a file system can't distinguish from this one: it keeps seconds or, if there
+/// is more, units of 100 ns at worst. FAT has two seconds; to take that for granted everywhere would hide changes.
 fn unit_of(time: SystemTime) -> Duration {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     match since.is_ok_and(|since| since.subsec_nanos() == 0) {
         true => SECOND,
         false => Duration::from_nanos(100),
-    }
-}
-
-/// The sums of a local file, if they are those that the store told.
-async fn sums_if_same(local: &Path, told: &Told) -> Result<Option<Sums>> {
-    if told.is_nothing() {
-        return Ok(None);
-    }
-    let sums = sums_of(local, told.sums()).await?;
-    Ok(Some(sums).filter(|sums| told.agrees(sums)))
-}
-
-pub(super) fn facts(entry: &FileEntry) -> Facts {
-    let modified = entry.modified_at.as_ref();
-    Facts {
-        size: entry.size,
-        modified: modified.and_then(crate::Timestamp::to_system_time),
     }
 }

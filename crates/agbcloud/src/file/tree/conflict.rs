@@ -3,14 +3,18 @@
 use std::path::Path;
 
 use super::{
-    Setup,
+    Change, Setup,
     compare::Verdict,
     names,
     plan::{Decision, PlannedChange},
+    skipped::SkipReason,
 };
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{blocking, cannot},
+    file::{
+        local::{LocalIdentity, blocking, cannot, changed_meanwhile},
+        upload::Condition,
+    },
 };
 
 /// What is done with a file that both sides have, and that was changed on the side that is written to since the last time.
@@ -36,10 +40,13 @@ impl Setup {
     pub(super) fn decision(&self, verdict: Verdict, planned: PlannedChange) -> Decision {
         match (verdict, self.on_conflict) {
             (Verdict::Same, _) => Decision::Unchanged,
+            (Verdict::Unverified, _) => Decision::Unverified,
             (Verdict::Differs, _) | (Verdict::Conflict, Conflict::Overwrite) => {
                 Decision::Change(planned)
             }
-            (Verdict::Conflict, Conflict::Skip) => Decision::Skipped,
+            (Verdict::Conflict, Conflict::Skip) => {
+                Decision::skipped(planned.path, SkipReason::Conflict)
+            }
             (Verdict::Conflict, Conflict::Fail) => conflict(planned),
             (Verdict::Conflict, Conflict::KeepBoth) => Decision::Change(PlannedChange {
                 keeps_both: true,
@@ -54,13 +61,21 @@ impl Setup {
             _ if !changed => Decision::Change(planned),
             Conflict::Overwrite => Decision::Change(planned),
             Conflict::Fail => conflict(planned),
-            Conflict::Skip | Conflict::KeepBoth => Decision::Skipped,
+            Conflict::Skip | Conflict::KeepBoth => {
+                Decision::skipped(planned.path, SkipReason::Conflict)
+            }
         }
     }
 
-    /// Keeps the remote file under another name.
-    pub(super) async fn keep_remote(&self, relative: &str) -> Result<()> {
-        let kept = names::kept(relative, self.files.agb.time().system_time());
+    /// Whether a file that is not remembered was added by somebody else since the last time.
+    pub(super) fn is_added_by_others(&self) -> bool {
+        self.state
+            .as_ref()
+            .is_some_and(|state| state.has_baseline())
+    }
+
+    /// Keeps the remote file under another name. Returns that name, and the ETag of the version that is kept.
+    pub(super) async fn keep_remote(&self, relative: &str) -> Result<(String, Option<String>)> {
         let copy = blocking(|| {
             let copy = tempfile::NamedTempFile::new();
             copy.map_err(|error| cannot("write", &std::env::temp_dir(), error))
@@ -68,33 +83,79 @@ impl Setup {
         .await?
         .into_temp_path();
         let old = names::remote(&self.remote, relative)?;
-        self.files.download(old, &*copy).overwrite(true).await?;
-        let kept = names::remote(&self.remote, &kept)?;
-        self.files.upload(kept, &*copy).await?;
-        Ok(())
+        let downloaded = self.files.download(old, &*copy).overwrite(true).await?;
+        let kept = names::kept(relative, self.files.agb.time().system_time());
+        let there = names::remote(&self.remote, &kept)?;
+        let upload = self.files.upload(there, &*copy);
+        upload.only_if(Condition::Absent).await?;
+        Ok((kept, downloaded.etag))
     }
 
-    /// Keeps the local file under another name too.
-    pub(super) async fn keep_local(&self, relative: &str) -> Result<()> {
-        let kept = names::kept(relative, self.files.agb.time().system_time());
-        let [old, kept] = [relative, &kept].map(names::local);
-        let (old, kept) = (self.local.join(old?), self.local.join(kept?));
-        blocking(move || keep(&old, &kept).map_err(|error| cannot("keep", &old, error))).await
+    /// Gives the local file that was compared another name too. Returns that name, and the file as it is then.
+    pub(super) async fn keep_local(
+        &self,
+        planned: &PlannedChange,
+    ) -> Result<(String, LocalIdentity)> {
+        let kept = names::kept(&planned.path, self.files.agb.time().system_time());
+        let [old, copy] = [&*planned.path, &kept].map(names::local);
+        let (old, copy) = (self.local.join(old?), self.local.join(copy?));
+        let compared = planned.compared.here;
+        let identity = blocking(move || {
+            let identity = keep(&old, &copy).map_err(|error| cannot("keep", &old, error))?;
+            match compared.is_none_or(|compared| compared.is_same_file(&identity)) {
+                true => Ok(identity),
+                false => {
+                    remove_second_name(&old, &copy);
+                    Err(changed_meanwhile(&old))
+                }
+            }
+        });
+        Ok((kept, identity.await?))
+    }
+
+    /// Takes back the second name of a local file that was not replaced. Returns the name if it stays, since the two are
+    /// different files by now.
+    pub(super) async fn unkeep_local(&self, relative: &str, kept: String) -> Option<String> {
+        let [old, copy] = [relative, &*kept].map(|name| names::local(name).ok());
+        let (old, copy) = (self.local.join(old?), self.local.join(copy?));
+        let removed = blocking(move || Ok(remove_second_name(&old, &copy))).await;
+        (!removed.unwrap_or(false)).then_some(kept)
     }
 }
 
+/// Removes one of two names of one file, never the only one. Returns whether it did. Blocks.
+fn remove_second_name(old: &Path, copy: &Path) -> bool {
+    let identities = [old, copy].map(|path| path.symlink_metadata().ok());
+    let [Some(old), Some(kept)] = identities.map(|it| it.as_ref().map(LocalIdentity::of)) else {
+        return false;
+    };
+    old.is_same_file(&kept) && std::fs::remove_file(copy).is_ok()
+}
+
 fn conflict(planned: PlannedChange) -> Decision {
-    let message = "it was changed on the other side since the last time: choose which one stays";
+    let message = match planned.change {
+        Change::DeleteRemote | Change::DeleteLocal => {
+            "it was changed or added on the side that is written to since the last time"
+        }
+        _ => "it differs on both sides, and the one that would be replaced may be newer",
+    };
     let error = Error::new(ErrorKind::Conflict, message);
     Decision::failed(planned.path, Some(planned.change), error)
 }
 
-/// A second name where the file system has that, else a copy: the first name is never without the file.
-fn keep(old: &Path, kept: &Path) -> std::io::Result<()> {
-    std::fs::hard_link(old, kept).or_else(|_| {
-        let mut from = std::fs::File::open(old)?;
-        let mut to = std::fs::File::create_new(kept)?;
-        std::io::copy(&mut from, &mut to)?;
-        to.sync_all()
-    })
+/// A second name where the file system has that, else a copy: the first name is never without the file. Returns the file as it
+/// is once it is kept. Blocks.
+fn keep(old: &Path, kept: &Path) -> std::io::Result<LocalIdentity> {
+    if std::fs::hard_link(old, kept).is_ok() {
+        return Ok(LocalIdentity::of(&old.symlink_metadata()?));
+    }
+    let mut from = std::fs::File::open(old)?;
+    let before = LocalIdentity::of(&from.metadata()?);
+    let mut to = std::fs::File::create_new(kept)?;
+    let copied = std::io::copy(&mut from, &mut to).and_then(|_| to.sync_all());
+    if copied.is_err() {
+        // Half of a file is no version of it.
+        let _ = std::fs::remove_file(kept);
+    }
+    copied.map(|()| before)
 }

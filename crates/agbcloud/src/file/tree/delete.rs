@@ -6,7 +6,7 @@ use futures_core::future::BoxFuture;
 
 use super::{
     Change, Direction, FileOutcome, Files, Setup, SyncDir, SyncPlan, SyncReport, names,
-    plan::{Decision, Decisions, PlannedChange},
+    plan::{Compared, Decision, Decisions, PlannedChange},
 };
 use crate::{FolderPath, RemotePath, Result, trace};
 
@@ -84,7 +84,10 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
         let decision = match RemotePath::new(entry.path.as_str()) {
             Ok(_) if !setup.rules.takes(Path::new(relative)) => continue,
             Ok(_) => {
-                let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
+                // Whatever it is by now: the folder is what was named.
+                let compared = Compared::default();
+                let planned =
+                    PlannedChange::deletion(relative, Change::DeleteRemote, entry.size, compared);
                 Decision::Change(planned)
             }
             Err(error) => Decision::failed(relative, Some(Change::DeleteRemote), error),

@@ -11,16 +11,21 @@ use futures_util::{StreamExt, stream};
 use super::{
     Change, Setup,
     changes::Changes,
-    compare::{Pair, Verdict, facts},
+    compare::{Pair, Verdict},
     folders,
-    index::{Facts, Seen},
+    identity::RemoteIdentity,
+    index::Seen,
     listing::Listing,
     local::{self, Found},
     names,
     places::{Identity, Places, has_own_entry},
-    plan::{AT_ONCE, Decision, Decisions, PlannedChange},
+    plan::{AT_ONCE, Compared, Decision, Decisions, PlannedChange},
+    skipped::{EmptyRemoteFolders, SkipReason},
 };
-use crate::{Error, ErrorKind, FileEntry, RemotePath, Result, file::local::blocking};
+use crate::{
+    Error, ErrorKind, FileEntry, RemotePath, Result,
+    file::local::{LocalIdentity, blocking},
+};
 
 pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
     let folds = setup.folds_case().await;
@@ -28,6 +33,7 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
     let keeps = setup.delete || folds;
     let mut places = Places::new();
     let mut blocked = Changes::default();
+    let mut folders = EmptyRemoteFolders::new();
     let mut remote = Listing::of(setup.walk());
     loop {
         let entries = remote.next().await?;
@@ -36,6 +42,11 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
         }
         let mut batch = Vec::with_capacity(entries.len());
         let mut decisions = Vec::new();
+        for entry in &entries {
+            if let Some(relative) = names::below(&setup.remote, &entry.path) {
+                folders.insert(relative, entry.is_folder());
+            }
+        }
         for entry in entries.into_iter().filter(|entry| !entry.is_folder()) {
             match receivable(setup, &entry) {
                 Ok(Some(file)) if keeps && !seen.insert(&file.relative) && folds => {
@@ -54,6 +65,8 @@ pub(super) async fn plan(setup: &Setup, decided: &Decisions) -> Result<()> {
         decisions.extend(receive_all(setup, looked, &mut blocked).await);
         decided.give(decisions).await?;
     }
+    let empty = folders.end(&setup.rules.filter).into_iter();
+    decided.give(empty.map(Decision::Skipped).collect()).await?;
     if setup.delete {
         delete_local(setup, (seen, &places), decided).await?;
     }
@@ -68,8 +81,10 @@ struct Receivable {
     relative: String,
     local: PathBuf,
     remote: RemotePath,
-    there: Facts,
-    /// There is something in its place, a file or not.
+    there: RemoteIdentity,
+    /// What is in its place, a file or not.
+    in_place: Option<LocalIdentity>,
+    /// There is something in its place, or it can't be known.
     replaces: bool,
     /// That is a folder, or a file is where the folder should be that it is in; and it is extraneous.
     blocked: bool,
@@ -83,7 +98,12 @@ impl Receivable {
             size: self.there.size,
             replaces: self.replaces,
             keeps_both: false,
+            executable: false,
             modified: self.there.modified,
+            compared: Compared {
+                here: self.in_place,
+                there: None,
+            },
         }
     }
 }
@@ -104,7 +124,8 @@ fn receivable(setup: &Setup, entry: &FileEntry) -> Result<Option<Receivable>> {
     Ok(Some(Receivable {
         relative: relative.to_owned(),
         local: setup.local.join(local),
-        there: facts(entry),
+        there: RemoteIdentity::of(entry),
+        in_place: None,
         replaces: false,
         blocked: false,
         remote,
@@ -139,7 +160,7 @@ impl Setup {
 /// A remote file, and the one that is in its place.
 struct Looked {
     file: Receivable,
-    here: Option<Facts>,
+    here: Option<LocalIdentity>,
     identity: Option<Identity>,
 }
 
@@ -198,10 +219,11 @@ async fn looked_at(setup: &Setup, files: Vec<Receivable>) -> Result<Vec<Looked>>
                     && above.any(|above| !above.is_dir() && folders::can_go(&root, above, &rules))
             }
         };
+        file.in_place = metadata.as_ref().ok().map(LocalIdentity::of);
         let here = metadata.ok().filter(Metadata::is_file);
         Looked {
             file,
-            here: here.as_ref().map(local::facts),
+            here: here.as_ref().map(LocalIdentity::of),
             identity: here.as_ref().and_then(Identity::of),
         }
     };
@@ -209,15 +231,14 @@ async fn looked_at(setup: &Setup, files: Vec<Receivable>) -> Result<Vec<Looked>>
 }
 
 /// Whether a remote file has to be fetched.
-async fn receive(setup: &Setup, file: Receivable, here: Option<Facts>) -> Decision {
+async fn receive(setup: &Setup, file: Receivable, here: Option<LocalIdentity>) -> Decision {
     let verdict = match here {
         Some(here) => {
             let pair = Pair {
                 local: &file.local,
                 remote: &file.remote,
                 here,
-                touched: None,
-                there: file.there,
+                there: &file.there,
             };
             setup.verdict(&pair).await
         }
@@ -243,21 +264,28 @@ async fn delete_local(
     let mut found = local::walk(&setup.local, &setup.rules);
     while let Some(batch) = found.recv().await {
         let mut extraneous = Vec::new();
+        let mut skipped = Vec::new();
         for found in batch {
-            let Found::File {
-                relative,
-                facts,
-                touched,
-                identity,
-            } = found
-            else {
-                continue;
+            let (relative, here, identity) = match found {
+                Found::File {
+                    relative,
+                    here,
+                    identity,
+                    ..
+                } => (relative, here, identity),
+                // Local folders stay anyway.
+                Found::Skipped(entry) if entry.reason != SkipReason::EmptyFolder => {
+                    skipped.push(Decision::Skipped(entry));
+                    continue;
+                }
+                _ => continue,
             };
             let Ok(path) = names::relative(&relative) else {
                 continue;
             };
             let stays = |file: &Identity| places.contains(file, &path);
-            if identity.as_ref().is_some_and(stays) || touched > Some(setup.looked_at) {
+            // What came after the start was not there when the context was listed.
+            if identity.as_ref().is_some_and(stays) || here.is_later_than(setup.file_time) {
                 continue;
             }
             if !again && !seen.contains(&path) {
@@ -265,23 +293,28 @@ async fn delete_local(
                 again = true;
             }
             if !seen.contains(&path) && !names::is_kept(&path) {
-                extraneous.push((path, facts));
+                extraneous.push((path, here));
             }
         }
         let decisions = extraneous
             .into_iter()
-            .map(|(path, facts)| delete(setup, path, facts));
-        let decisions = stream::iter(decisions).buffered(AT_ONCE).collect().await;
-        decided.give(decisions).await?;
+            .map(|(path, here)| delete(setup, path, here));
+        let decisions = stream::iter(decisions).buffered(AT_ONCE);
+        skipped.extend(decisions.collect::<Vec<_>>().await);
+        decided.give(skipped).await?;
     }
     Ok(())
 }
 
-async fn delete(setup: &Setup, path: String, facts: Facts) -> Decision {
-    let planned = PlannedChange::deletion(&path, Change::DeleteLocal, facts.size);
-    match deletable(setup, &path, facts).await {
+async fn delete(setup: &Setup, path: String, here: LocalIdentity) -> Decision {
+    let compared = Compared {
+        here: Some(here),
+        there: None,
+    };
+    let planned = PlannedChange::deletion(&path, Change::DeleteLocal, Some(here.size), compared);
+    match deletable(setup, &path, here).await {
         Ok(Deletable::Yes { changed }) => setup.deletion(changed, planned),
-        Ok(Deletable::IsThere) => Decision::Skipped,
+        Ok(Deletable::IsThere) => Decision::skipped(path, SkipReason::StaleListing),
         Err(error) => Decision::failed(path, Some(Change::DeleteLocal), error),
     }
 }
@@ -295,9 +328,10 @@ enum Deletable {
     IsThere,
 }
 
-async fn deletable(setup: &Setup, path: &str, facts: Facts) -> Result<Deletable> {
+async fn deletable(setup: &Setup, path: &str, here: LocalIdentity) -> Result<Deletable> {
     let Ok(remote) = names::remote(&setup.remote, path) else {
-        return Ok(Deletable::Yes { changed: false });
+        let changed = setup.is_added_by_others();
+        return Ok(Deletable::Yes { changed });
     };
     if setup.files.told(&remote).await?.is_some() {
         return Ok(Deletable::IsThere);
@@ -305,9 +339,9 @@ async fn deletable(setup: &Setup, path: &str, facts: Facts) -> Result<Deletable>
     let changed = match setup.known(&remote) {
         Some(known) => {
             let local = setup.local.join(names::local(path)?);
-            setup.local_changed(&local, facts, &known).await?
+            setup.local_changed(&local, here, &known).await?
         }
-        None => false,
+        None => setup.is_added_by_others(),
     };
     Ok(Deletable::Yes { changed })
 }

@@ -43,6 +43,16 @@ impl Filter {
         !excluded && self.include.as_ref().is_none_or(included)
     }
 
+    /// Whether a folder would take part if it was a file.
+    pub(super) fn takes_folder(&self, relative: &Path) -> bool {
+        let included = |globs: &Gitignore| {
+            let matched = globs.matched_path_or_any_parents(relative, true);
+            matched.is_ignore()
+        };
+        let rooted = relative.has_root() || self.leaves_out(relative);
+        !rooted && self.include.as_ref().is_none_or(included)
+    }
+
     /// Whether a folder can be passed over with all that is in it.
     pub(super) fn leaves_out(&self, folder: &Path) -> bool {
         let folders = folder.ancestors();

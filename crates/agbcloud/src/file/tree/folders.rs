@@ -11,7 +11,10 @@ use std::{
 use super::local::Rules;
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{blocking, cannot, in_the_way, is_part, no_link_to, touched},
+    file::local::{
+        LocalIdentity, blocking, cannot, changed_meanwhile, in_the_way, is_part, no_link_to,
+        touched,
+    },
 };
 
 /// A file that was being fetched and has not been touched for so long belongs to a process that is no more.
@@ -81,16 +84,19 @@ impl Folders {
         .await
     }
 
-    /// Deletes a file, if no link leads to it and nobody has touched it since it was looked at.
-    pub(super) async fn delete(&self, relative: &Path, looked_at: SystemTime) -> Result<()> {
+    /// Deletes a file, if no link leads to it and it is still the one that was compared.
+    pub(super) async fn delete(
+        &self,
+        relative: &Path,
+        compared: Option<LocalIdentity>,
+    ) -> Result<()> {
         let (root, relative) = (self.root.clone(), relative.to_owned());
         blocking(move || {
             let file = root.join(relative);
             no_link_to(&file, &root)?;
             let now = file.symlink_metadata().ok();
-            if now.as_ref().and_then(touched) > Some(looked_at) {
-                let message = format!("{} was changed meanwhile: look again", file.display());
-                return Err(Error::new(ErrorKind::Conflict, message));
+            if now.is_some_and(|now| Some(LocalIdentity::of(&now)) != compared) {
+                return Err(changed_meanwhile(&file));
             }
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::names;
+use super::{identity::RemoteIdentity, names};
+use crate::file::checksum::Told;
 
 /// What is known of a file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,12 +16,71 @@ pub(super) struct Facts {
     pub(super) modified: Option<SystemTime>,
 }
 
-/// Facts by path. A path is kept as two hashes of 64 bits with keys of their own, 16 bytes in place of a text, and the
-/// facts take as many, so that a million files take some 70 MB; that two of them have both hashes in common is not to be
-/// expected.
+/// Remote files by path. A path is kept as two hashes of 64 bits with keys of their own, 16 bytes in place of a text, and
+/// what the listing shows of the file in 48 more; that two paths have both hashes in common is not to be expected.
 pub(super) struct Index {
     keys: [RandomState; 2],
-    facts: Shards<HashMap<[u64; 2], Packed>>,
+    entries: Shards<HashMap<[u64; 2], PackedIdentity>>,
+}
+
+/// A [`RemoteIdentity`] in 48 bytes.
+struct PackedIdentity {
+    facts: Packed,
+    crc64: u64,
+    etag: PackedEtag,
+}
+
+/// The forms that an ETag has, the usual one without a text of its own.
+enum PackedEtag {
+    None,
+    /// 32 lower-case hexadecimal digits in quotes.
+    Md5([u8; 16]),
+    Other(Box<str>),
+}
+
+impl PackedIdentity {
+    fn of(identity: RemoteIdentity) -> Self {
+        let facts = Facts {
+            size: identity.size,
+            modified: identity.modified,
+        };
+        // A CRC of 0 is kept as none: such a file is identified by its ETag, or by what else there is.
+        Self {
+            facts: packed(facts),
+            crc64: identity.sums.crc64().unwrap_or(0),
+            etag: PackedEtag::of(identity.etag()),
+        }
+    }
+
+    fn identity(self) -> RemoteIdentity {
+        let Facts { size, modified } = unpacked(self.facts);
+        let etag = match self.etag {
+            PackedEtag::None => None,
+            PackedEtag::Md5(digest) => Some(format!("\"{:032x}\"", u128::from_be_bytes(digest))),
+            PackedEtag::Other(text) => Some(text.into_string()),
+        };
+        let crc64 = Some(self.crc64).filter(|crc64| *crc64 != 0);
+        RemoteIdentity {
+            size,
+            modified,
+            sums: Told::listed(etag.as_deref(), crc64),
+        }
+    }
+}
+
+impl PackedEtag {
+    fn of(etag: Option<&str>) -> Self {
+        let Some(etag) = etag else {
+            return Self::None;
+        };
+        let digits = etag.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+        let digest = digits.filter(|digits| digits.len() == 32);
+        let digest = digest.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+        match digest.filter(|digest| format!("\"{digest:032x}\"") == etag) {
+            Some(digest) => Self::Md5(digest.to_be_bytes()),
+            None => Self::Other(etag.into()),
+        }
+    }
 }
 
 /// Many small tables in place of a large one, which while it grows takes half as much again.
@@ -74,7 +134,7 @@ impl Index {
     pub(super) fn new() -> Self {
         Self {
             keys: [RandomState::new(), RandomState::new()],
-            facts: Shards::new(),
+            entries: Shards::new(),
         }
     }
 
@@ -82,16 +142,18 @@ impl Index {
         [self.keys[0].hash_one(path), self.keys[1].hash_one(path)]
     }
 
-    /// Keeps the facts, in place of those that it had of the path.
-    pub(super) fn insert(&mut self, path: &str, facts: Facts) {
+    /// Keeps what was listed of a path, in place of what it had of it.
+    pub(super) fn insert(&mut self, path: &str, identity: RemoteIdentity) {
         let key = self.key(path);
-        self.facts.of_mut(key[0]).insert(key, packed(facts));
+        let entries = self.entries.of_mut(key[0]);
+        entries.insert(key, PackedIdentity::of(identity));
     }
 
-    /// Gives the facts, and keeps them no longer.
-    pub(super) fn take(&mut self, path: &str) -> Option<Facts> {
+    /// Gives what was listed of a path, and keeps it no longer.
+    pub(super) fn take(&mut self, path: &str) -> Option<RemoteIdentity> {
         let key = self.key(path);
-        self.facts.of_mut(key[0]).remove(&key).map(unpacked)
+        let entry = self.entries.of_mut(key[0]).remove(&key);
+        entry.map(PackedIdentity::identity)
     }
 }
 
@@ -137,17 +199,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_found_again() {
+    fn what_was_listed_is_found_again() {
+        assert_eq!(size_of::<PackedIdentity>(), 48);
         let mut index = Index::new();
         let then = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_789);
-        for (path, size, modified) in [
-            ("a", Some(3), Some(then)),
-            ("b", None, None),
-            ("a/b", Some(0), Some(SystemTime::UNIX_EPOCH)),
+        let md5 = "\"0d41402abc4b2a76b9719d911017c592\"";
+        for (path, size, modified, etag, crc64) in [
+            ("a", Some(3), Some(then), Some(md5), Some(7)),
+            ("b", None, None, None, None),
+            (
+                "a/b",
+                Some(0),
+                Some(then),
+                Some("\"0D41402ABC4B2A76B9719D911017C592\""),
+                None,
+            ),
+            (
+                "c/d",
+                Some(1),
+                None,
+                Some("\"0d41402abc4b2a76b9719d911017c592-2\""),
+                Some(u64::MAX),
+            ),
+            ("e", Some(1), None, Some("abc"), None),
         ] {
-            let facts = Facts { size, modified };
-            index.insert(path, facts);
-            assert_eq!(index.take(path), Some(facts), "{path}");
+            let identity = RemoteIdentity {
+                size,
+                modified,
+                sums: Told::listed(etag, crc64),
+            };
+            index.insert(path, identity.clone());
+            assert_eq!(index.take(path), Some(identity), "{path}");
             assert_eq!(index.take(path), None);
         }
         assert_eq!(index.take("c"), None);

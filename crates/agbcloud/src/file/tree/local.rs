@@ -4,16 +4,21 @@ use std::{
     fs::Metadata,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
 };
 
 use ignore::{DirEntry, WalkBuilder};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::{Symlinks, filter::Filter, gitignore, index::Facts, places::Identity};
+use super::{
+    Symlinks,
+    filter::Filter,
+    gitignore,
+    places::Identity,
+    skipped::{EmptyLocalFolders, SkipReason, SkippedEntry},
+};
 use crate::{
     Error, ErrorKind,
-    file::local::{is_part, touched},
+    file::local::{LocalIdentity, is_part},
 };
 
 /// Entries that are handed over at a time.
@@ -24,13 +29,13 @@ const BATCH: usize = 256;
 pub(super) enum Found {
     File {
         relative: PathBuf,
-        facts: Facts,
-        /// When it was last touched in any way.
-        touched: Option<SystemTime>,
+        here: LocalIdentity,
         identity: Option<Identity>,
+        /// Whether somebody may execute it, which a context does not keep.
+        executable: bool,
     },
     /// Something that is neither sent nor an error.
-    Skipped,
+    Skipped(SkippedEntry),
     /// Something that should be sent and can't be looked at.
     Failed { relative: PathBuf, error: Error },
 }
@@ -68,11 +73,22 @@ fn find(root: &Path, rules: &Rules, sender: &Sender<Vec<Found>>) {
         let _ = sender.blocking_send(passed_over.take());
         return;
     }
+    let takes_empty = |found: &Found| match found {
+        Found::Skipped(folder) => rules.filter.takes_folder(Path::new(&folder.path)),
+        _ => true,
+    };
+    let mut folders = EmptyLocalFolders::default();
     for entry in walker(root, rules, &passed_over).build() {
         batch.append(&mut passed_over.take());
         let found = match entry {
-            Ok(entry) => look_at(root, &entry, rules),
-            Err(error) => Some(unreadable(root, error)),
+            Ok(entry) => {
+                batch.extend(folders.next(&entry, root).filter(takes_empty));
+                look_at(root, &entry, rules)
+            }
+            Err(error) => {
+                folders.unreadable();
+                Some(unreadable(root, error))
+            }
         };
         batch.extend(found);
         if batch.len() >= BATCH && sender.blocking_send(std::mem::take(&mut batch)).is_err() {
@@ -80,6 +96,7 @@ fn find(root: &Path, rules: &Rules, sender: &Sender<Vec<Found>>) {
         }
     }
     batch.append(&mut passed_over.take());
+    batch.extend(folders.end(root).filter(takes_empty));
     let _ = sender.blocking_send(batch);
 }
 
@@ -149,31 +166,43 @@ fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
         let error = Error::new(ErrorKind::LocalFile, "it is a symbolic link");
         return Some(Found::Failed { relative, error });
     }
-    if !kind.is_file() || is_part(&relative) {
-        return Some(Found::Skipped);
+    let skipped = if kind.is_symlink() {
+        Some(SkipReason::Symlink)
+    } else if !kind.is_file() {
+        Some(SkipReason::SpecialFile)
+    } else {
+        is_part(&relative).then_some(SkipReason::UnfinishedDownload)
+    };
+    if let Some(reason) = skipped {
+        return Some(Found::Skipped(SkippedEntry::local(&relative, reason)));
     }
     Some(match entry.metadata() {
         Ok(metadata) => Found::File {
             relative,
-            facts: facts(&metadata),
-            touched: touched(&metadata),
+            here: LocalIdentity::of(&metadata),
             identity: Identity::of(&metadata),
+            executable: is_executable(&metadata),
         },
         Err(error) => unreadable(root, error),
     })
 }
 
-/// What a file looks like now; `None` if that can't be told.
-pub(super) async fn look(path: &Path) -> Option<Facts> {
+/// A file as it is now; `None` if it can't be read.
+pub(super) async fn identity(path: &Path) -> Option<LocalIdentity> {
     let metadata = tokio::fs::metadata(path).await.ok()?;
-    Some(facts(&metadata))
+    Some(LocalIdentity::of(&metadata))
 }
 
-pub(super) fn facts(metadata: &Metadata) -> Facts {
-    Facts {
-        size: Some(metadata.len()),
-        modified: metadata.modified().ok(),
-    }
+#[cfg(unix)]
+fn is_executable(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    metadata.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &Metadata) -> bool {
+    false
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

@@ -10,17 +10,21 @@ mod filter;
 mod folders;
 mod gate;
 mod gitignore;
+mod identity;
 mod index;
 mod limit;
 mod listener;
 mod listing;
 mod local;
 mod names;
+mod perform;
 mod places;
 mod plan;
 mod planned;
 mod ready;
+mod record;
 mod report;
+mod skipped;
 mod state;
 mod up;
 
@@ -39,13 +43,16 @@ pub use delete::DeleteDir;
 pub use limit::DeleteLimit;
 pub use plan::PlannedChange;
 pub use planned::SyncPlan;
-pub use report::{Change, FileFailure, FileOutcome, SyncReport};
+pub use report::{Change, FileFailure, FileOutcome, KeptCopy, SyncReport};
+pub use skipped::{SkipReason, SkippedEntry};
 
 use act::Actor;
 use filter::Filter;
 use listener::Listener;
 use local::Rules;
 use state::State;
+
+use super::local::file_time;
 
 #[cfg(doc)]
 use super::Download;
@@ -64,7 +71,7 @@ pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Symlinks {
-    /// They are left out, and counted.
+    /// They are skipped, and [reported](SyncReport::skipped_entries).
     #[default]
     Skip,
     /// What they lead to is taken in their place. One that leads in a circle is a failure.
@@ -251,6 +258,12 @@ impl SyncDir {
         self
     }
 
+    /// Calls this for each entry that is skipped, with the reason. It should return quickly.
+    pub fn on_skipped(mut self, listener: impl Fn(&SkippedEntry) + Send + Sync + 'static) -> Self {
+        self.listener.on_skipped(listener);
+        self
+    }
+
     /// Calls this with the path of a file and how far it has come, in the tasks that move files: for each at most twenty
     /// times a second, and at its end. One that is tried again starts from nothing.
     ///
@@ -328,19 +341,26 @@ impl SyncDir {
 
     async fn settle(self) -> Result<(Setup, Listener)> {
         let (path, context) = (self.state, self.files.context.clone());
-        let (state, within) = match path {
-            Some(path) => {
-                let local = self.local.clone();
-                let time = self.files.agb.time().clone();
-                let open = move || {
-                    let state = State::open(&path, &context, time)?;
-                    Ok((state, place_in(&local, &path)))
-                };
-                let (state, within) = super::local::blocking(open).await?;
-                (Some(Arc::new(state)), within)
-            }
-            None => (None, None),
+        let (local, writes_here) = (self.local.clone(), self.direction == Direction::Down);
+        let time = self.files.agb.time().clone();
+        let open = move || {
+            let state = path.as_ref().map(|path| State::open(path, &context, time));
+            let within = path.as_ref().and_then(|path| place_in(&local, path));
+            let beside = path.as_deref().and_then(Path::parent);
+            let temporary = std::env::temp_dir();
+            let here = writes_here.then_some(&*local);
+            let folders: Vec<&Path> = here
+                .into_iter()
+                .chain(beside)
+                .chain([&*temporary])
+                .collect();
+            Ok((
+                state.transpose()?.map(Arc::new),
+                within,
+                file_time(&folders),
+            ))
         };
+        let (state, within, file_time) = super::local::blocking(open).await?;
         let setup = Setup {
             files: self.files,
             direction: self.direction,
@@ -359,7 +379,7 @@ impl SyncDir {
             durable: self.durable,
             files_at_once: self.files_at_once,
             bytes_at_once: self.bytes_at_once,
-            looked_at: machine_time(),
+            file_time,
         };
         Ok((setup, self.listener))
     }
@@ -406,8 +426,8 @@ struct Setup {
     durable: bool,
     files_at_once: usize,
     bytes_at_once: u64,
-    /// What was touched later, by the clock of the files, was not seen.
-    looked_at: SystemTime,
+    /// When it began, by the clock that dates files.
+    file_time: SystemTime,
 }
 
 impl Setup {
@@ -469,9 +489,4 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     let (there, above) = above.find_map(|above| Some((above.canonicalize().ok()?, above)))?;
     let rest = path.strip_prefix(above).ok()?;
     Some(there.join(rest))
-}
-
-#[allow(clippy::disallowed_methods)] // Held against the times of files, which are the machine's.
-fn machine_time() -> SystemTime {
-    SystemTime::now()
 }

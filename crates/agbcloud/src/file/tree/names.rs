@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{Error, ErrorKind, FolderPath, RemotePath, Result};
+use crate::{Error, ErrorKind, FolderPath, RemotePath, Result, name::LONGEST_PATH};
 
 /// The path of a remote file below its folder; `None` if it is not below.
 pub(super) fn below<'a>(root: &FolderPath, path: &'a str) -> Option<&'a str> {
@@ -63,15 +63,65 @@ fn local_on(relative: &str, windows: bool) -> Result<PathBuf> {
 /// What the name of a file begins with that was kept beside the one that has its name now.
 const KEPT: &str = ".conflict-";
 
-/// The name under which a file stays beside the one that takes its own: with the time before the ending.
+/// Bytes of a file name, at most: the limit of nearly all file systems.
+const NAME_LIMIT: usize = 255;
+
+/// The form of what follows [`KEPT`]: the time in UTC with milliseconds. The host and a random part come after it.
+const KEPT_TIME: &str = "00000000T000000.000Z-";
+
+/// Characters of the random part.
+const RANDOM: usize = 8;
+
+/// Characters of the host's name that are shown.
+const HOST: usize = 16;
+
+/// The name under which a file stays beside the one that takes its own, before the ending: the time, the host and a random
+/// part, so that no two are the same. A long name is shortened to fit.
 pub(super) fn kept(relative: &str, now: SystemTime) -> String {
+    let random = std::iter::repeat_with(|| fastrand::char('a'..='z'));
+    let random: String = random.take(RANDOM).collect();
+    kept_as(relative, now, &host(), &random)
+}
+
+fn kept_as(relative: &str, now: SystemTime, host: &str, random: &str) -> String {
     let now = jiff::Timestamp::try_from(now).unwrap_or_default();
-    let now = now.strftime("%Y%m%dT%H%M%SZ");
-    let name = relative.rfind('/').map_or(0, |slash| slash + 1);
-    // A dot at the start makes no ending.
-    let dot = relative[name..].rfind('.').filter(|dot| *dot > 0);
-    let (stem, ending) = relative.split_at(dot.map_or(relative.len(), |dot| name + dot));
-    format!("{stem}{KEPT}{now}{ending}")
+    let now = now.strftime("%Y%m%dT%H%M%S.%3fZ");
+    let (folder, name) = relative.split_at(relative.rfind('/').map_or(0, |slash| slash + 1));
+    // A dot at the start makes no ending, nor does one that is far from the end.
+    let dot = name
+        .rfind('.')
+        .filter(|dot| *dot > 0 && name.len() - dot <= 16);
+    let (stem, ending) = name.split_at(dot.unwrap_or(name.len()));
+    let mark = format!("{KEPT}{now}-{host}-{random}");
+    // The path as a whole has a limit of the wire too.
+    let room = NAME_LIMIT.min(LONGEST_PATH.saturating_sub(folder.len() + 1));
+    let stem = cut(stem, room.saturating_sub(mark.len() + ending.len()));
+    format!("{folder}{stem}{mark}{ending}")
+}
+
+/// So much of a text, in whole characters.
+fn cut(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev();
+    let mut whole = end.filter(|end| text.is_char_boundary(*end));
+    &text[..whole.next().unwrap_or(0)]
+}
+
+/// The name of this host, as far as it fits into a file name.
+fn host() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    let first = name.split('.').next().unwrap_or_default();
+    let plain = first.chars().filter(char::is_ascii_alphanumeric);
+    let plain: String = plain.take(HOST).collect::<String>().to_ascii_lowercase();
+    match plain.is_empty() {
+        true => "host".to_owned(),
+        false => plain,
+    }
 }
 
 /// Whether a file stays beside another: see [`kept`].
@@ -80,13 +130,22 @@ pub(super) fn is_kept(relative: &str) -> bool {
     let Some((_, rest)) = name.rsplit_once(KEPT) else {
         return false;
     };
-    let form = "00000000T000000Z";
     let fits = |(byte, form)| match form {
         b'0' => u8::is_ascii_digit(&byte),
         form => byte == form,
     };
-    let whole = rest.len() == form.len() || rest.as_bytes().get(form.len()) == Some(&b'.');
-    whole && rest.bytes().zip(form.bytes()).all(fits)
+    let time = rest.bytes().zip(KEPT_TIME.bytes());
+    let Some(rest) = rest
+        .get(KEPT_TIME.len()..)
+        .filter(|_| time.clone().all(fits))
+    else {
+        return false;
+    };
+    let mark = rest.split('.').next().unwrap_or_default();
+    mark.split_once('-').is_some_and(|(host, random)| {
+        let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_host && random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_lowercase())
+    })
 }
 
 /// What Windows would take for something else than a file of that name.
@@ -154,24 +213,53 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_known_by_its_name() {
-        let then = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_748_521_200);
+        let then = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_748_521_200_042);
         for (name, expected) in [
-            ("notes.txt", "notes.conflict-20250529T122000Z.txt"),
-            ("a.b/notes", "a.b/notes.conflict-20250529T122000Z"),
-            ("a/.env", "a/.env.conflict-20250529T122000Z"),
-            ("ü.tar.gz", "ü.tar.conflict-20250529T122000Z.gz"),
+            (
+                "notes.txt",
+                "notes.conflict-20250529T122000.042Z-box1-abcdefgh.txt",
+            ),
+            (
+                "a.b/notes",
+                "a.b/notes.conflict-20250529T122000.042Z-box1-abcdefgh",
+            ),
+            (
+                "a/.env",
+                "a/.env.conflict-20250529T122000.042Z-box1-abcdefgh",
+            ),
+            (
+                "ü.tar.gz",
+                "ü.tar.conflict-20250529T122000.042Z-box1-abcdefgh.gz",
+            ),
         ] {
-            let kept = kept(name, then);
+            let kept = kept_as(name, then, "box1", "abcdefgh");
             assert_eq!(kept, expected);
             assert!(is_kept(&kept) && !is_kept(name));
         }
         for name in [
-            "a.conflict-20250529T122000Zb",
-            "a.conflict-2025x529T122000Z",
-            "a.conflict-2025",
-            "a.conflict-20250529T122000Z.txt/b",
+            "a.conflict-20250529T122000Z",
+            "a.conflict-20250529T122000.042Z-box1-abcdefghi",
+            "a.conflict-2025x529T122000.042Z-box1-abcdefgh",
+            "a.conflict-20250529T122000.042Z-",
+            "a.conflict-2025ü",
+            "a.conflict-20250529T122000.042Z-box1-abcdefgh.txt/b",
         ] {
             assert!(!is_kept(name), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_kept_name_fits_and_is_another(name in "[a-zü€😀.]{1,255}", deep in 0..90_usize) {
+            prop_assume!(name.len() <= NAME_LIMIT);
+            let relative = "folder/".repeat(deep) + &name;
+            let names = [(); 2].map(|()| kept(&relative, SystemTime::UNIX_EPOCH));
+            prop_assert_ne!(&names[0], &names[1]);
+            for kept in names {
+                prop_assert!(is_kept(&kept));
+                prop_assert!(kept.rsplit('/').next().unwrap().len() <= NAME_LIMIT);
+                prop_assert!(kept.len() < LONGEST_PATH);
+            }
         }
     }
 

@@ -4,8 +4,12 @@ use std::time::SystemTime;
 
 use tokio::sync::mpsc::{self, Sender};
 
-use super::{Change, Direction, FileFailure, Setup, delete, down, index::Facts, up};
-use crate::{Error, ErrorKind, Result, task::Task};
+use super::{Change, Direction, FileFailure, Setup, SkipReason, SkippedEntry, delete, down, up};
+use crate::{
+    Error, ErrorKind, Result,
+    file::{checksum::Told, local::LocalIdentity},
+    task::Task,
+};
 
 /// Batches of decisions that may wait to be taken.
 const AHEAD: usize = 1;
@@ -27,26 +31,38 @@ pub struct PlannedChange {
     pub replaces: bool,
     /// Whether that was changed since the last time and [stays](super::Conflict::KeepBoth) under another name.
     pub keeps_both: bool,
+    /// Whether it is a local file that somebody may execute: a context does not keep that.
+    pub executable: bool,
     /// When the file was last written that is sent or fetched.
     pub(super) modified: Option<SystemTime>,
+    /// What it was compared with.
+    pub(super) compared: Compared,
+}
+
+/// Both sides as they were when they were compared: what is replaced or deleted must still be this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Compared {
+    pub(super) here: Option<LocalIdentity>,
+    /// The checksums of the remote file, where the listing has them.
+    pub(super) there: Option<Told>,
 }
 
 impl PlannedChange {
-    pub(super) fn facts(&self) -> Facts {
-        Facts {
-            size: self.size,
-            modified: self.modified,
-        }
-    }
-
-    pub(super) fn deletion(path: &str, change: Change, size: Option<u64>) -> Self {
+    pub(super) fn deletion(
+        path: &str,
+        change: Change,
+        size: Option<u64>,
+        compared: Compared,
+    ) -> Self {
         Self {
             path: path.to_owned(),
             change,
             size,
             replaces: false,
             keeps_both: false,
+            executable: false,
             modified: None,
+            compared,
         }
     }
 }
@@ -55,7 +71,9 @@ impl PlannedChange {
 pub(super) trait Taker: Send {
     fn changes(&mut self, changes: Vec<PlannedChange>) -> impl Future<Output = Result<()>> + Send;
     fn unchanged(&mut self);
-    fn skipped(&mut self);
+    /// One that is the same as far as size and time show.
+    fn unverified(&mut self);
+    fn skipped(&mut self, entry: SkippedEntry);
     fn failed(&mut self, failure: FileFailure);
 }
 
@@ -63,11 +81,16 @@ pub(super) trait Taker: Send {
 pub(super) enum Decision {
     Change(PlannedChange),
     Unchanged,
-    Skipped,
+    Unverified,
+    Skipped(SkippedEntry),
     Failed(FileFailure),
 }
 
 impl Decision {
+    pub(super) fn skipped(path: impl Into<String>, reason: SkipReason) -> Self {
+        Self::Skipped(SkippedEntry::new(path, reason))
+    }
+
     pub(super) fn failed(path: impl Into<String>, change: Option<Change>, error: Error) -> Self {
         Self::Failed(FileFailure {
             path: path.into(),
@@ -83,7 +106,8 @@ async fn give(decisions: Vec<Decision>, taker: &mut impl Taker) -> Result<()> {
         match decision {
             Decision::Change(change) => changes.push(change),
             Decision::Unchanged => taker.unchanged(),
-            Decision::Skipped => taker.skipped(),
+            Decision::Unverified => taker.unverified(),
+            Decision::Skipped(entry) => taker.skipped(entry),
             Decision::Failed(failure) => taker.failed(failure),
         }
     }

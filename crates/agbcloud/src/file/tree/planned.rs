@@ -1,7 +1,7 @@
 //! A plan that can be looked at before it is run.
 
 use super::{
-    Change, FileFailure, Listener, PlannedChange, Setup, SyncReport,
+    Change, FileFailure, Listener, PlannedChange, Setup, SkippedEntry, SyncReport,
     act::{self, Actor},
     changes::Changes,
     plan::Taker,
@@ -21,7 +21,8 @@ pub struct SyncPlan {
     listener: Listener,
     changes: Changes,
     unchanged: u64,
-    skipped: u64,
+    unverified: u64,
+    skipped: Vec<SkippedEntry>,
     failed: u64,
     failures: Vec<FileFailure>,
 }
@@ -33,7 +34,8 @@ impl SyncPlan {
             listener,
             changes: Changes::default(),
             unchanged: 0,
-            skipped: 0,
+            unverified: 0,
+            skipped: Vec::new(),
             failed: 0,
             failures: Vec::new(),
         }
@@ -64,6 +66,17 @@ impl SyncPlan {
         self.unchanged
     }
 
+    /// Files among the [unchanged](Self::unchanged) that are the same by size and time alone, since the store has no checksum
+    /// of them.
+    pub fn unverified(&self) -> u64 {
+        self.unverified
+    }
+
+    /// What is skipped, with the reason: symbolic links, empty folders and the like.
+    pub fn skipped(&self) -> &[SkippedEntry] {
+        &self.skipped
+    }
+
     /// How many files can't be dealt with.
     pub fn failed(&self) -> u64 {
         self.failed
@@ -87,11 +100,14 @@ impl SyncPlan {
     async fn act(self) -> Result<SyncReport> {
         self.setup.begin().await?;
         let mut actor = Actor::new(&self.setup, self.listener);
-        for _ in 0..self.unchanged {
+        for _ in self.unverified..self.unchanged {
             actor.unchanged();
         }
-        for _ in 0..self.skipped {
-            actor.skipped();
+        for _ in 0..self.unverified {
+            actor.unverified();
+        }
+        for entry in self.skipped {
+            actor.skipped(entry);
         }
         actor.failed_before(self.failed - self.failures.len() as u64);
         for failure in self.failures {
@@ -120,8 +136,13 @@ impl Taker for SyncPlan {
         self.unchanged += 1;
     }
 
-    fn skipped(&mut self) {
-        self.skipped += 1;
+    fn unverified(&mut self) {
+        self.unchanged += 1;
+        self.unverified += 1;
+    }
+
+    fn skipped(&mut self, entry: SkippedEntry) {
+        self.skipped.push(entry);
     }
 
     fn failed(&mut self, failure: FileFailure) {

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use futures_util::{StreamExt, stream};
@@ -11,15 +10,20 @@ use futures_util::{StreamExt, stream};
 use super::{
     Change, Setup,
     changes::Changes,
-    compare::{Pair, Verdict, facts},
+    compare::{Pair, Verdict},
     gitignore::Ignored,
-    index::{Facts, Index, Seen},
+    identity::RemoteIdentity,
+    index::{Index, Seen},
     listing::Listing,
     local::{self, Found},
     names,
-    plan::{AT_ONCE, Decision, Decisions, PlannedChange},
+    plan::{AT_ONCE, Compared, Decision, Decisions, PlannedChange},
+    skipped::SkipReason,
 };
-use crate::{FileEntry, RemotePath, Result, file::local::blocking};
+use crate::{
+    FileEntry, RemotePath, Result,
+    file::local::{LocalIdentity, blocking},
+};
 
 /// Local files that may wait for the listing to come to them.
 const WAITING: usize = 16 * 1024;
@@ -67,23 +71,23 @@ struct Sendable {
     relative: String,
     local: PathBuf,
     remote: RemotePath,
-    here: Facts,
-    touched: Option<SystemTime>,
+    here: LocalIdentity,
+    executable: bool,
 }
 
 /// A local file by the name that it has there.
 fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
-    let (path, here, touched) = match found {
-        Found::Skipped => return Err(Decision::Skipped),
+    let (path, here, executable) = match found {
+        Found::Skipped(entry) => return Err(Decision::Skipped(entry)),
         Found::Failed { relative, error } => {
             return Err(Decision::failed(relative.to_string_lossy(), None, error));
         }
         Found::File {
             relative,
-            facts,
-            touched,
+            here,
+            executable,
             ..
-        } => (relative, facts, touched),
+        } => (relative, here, executable),
     };
     let named = names::relative(&path)
         .and_then(|relative| Ok((names::remote(&setup.remote, &relative)?, relative)));
@@ -93,7 +97,7 @@ fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
             local: setup.local.join(path),
             remote,
             here,
-            touched,
+            executable,
         }),
         Err(error) => {
             let path = path.to_string_lossy();
@@ -124,7 +128,7 @@ struct Both {
     walked: bool,
 }
 
-type Met = (Sendable, Option<Facts>);
+type Met = (Sendable, Option<RemoteIdentity>);
 
 impl Both {
     fn new() -> Self {
@@ -166,7 +170,7 @@ impl Both {
             let Some(relative) = names::below(&setup.remote, &entry.path) else {
                 continue;
             };
-            let there = facts(entry);
+            let there = RemoteIdentity::of(entry);
             match self.waiting.remove(relative) {
                 Some(local) => met.push((local, Some(there))),
                 None if !self.walked => self.there.insert(relative, there),
@@ -196,13 +200,12 @@ impl Both {
 
 /// Whether a local file has to be sent.
 async fn decide(setup: &Setup, (file, there): Met) -> Decision {
-    let verdict = match there {
+    let verdict = match &there {
         Some(there) => {
             let pair = Pair {
                 local: &file.local,
                 remote: &file.remote,
                 here: file.here,
-                touched: file.touched,
                 there,
             };
             setup.verdict(&pair).await
@@ -212,10 +215,15 @@ async fn decide(setup: &Setup, (file, there): Met) -> Decision {
     let planned = PlannedChange {
         path: file.relative,
         change: Change::Upload,
-        size: file.here.size,
+        size: Some(file.here.size),
         replaces: there.is_some(),
         keeps_both: false,
-        modified: file.here.modified,
+        executable: file.executable,
+        modified: file.here.modified(),
+        compared: Compared {
+            here: None,
+            there: there.map(|there| there.sums),
+        },
     };
     match verdict {
         Ok(verdict) => setup.decision(verdict, planned),
@@ -272,7 +280,8 @@ async fn extraneous(setup: &Setup, seen: &Seen, entry: &FileEntry) -> Option<Dec
     }
     let Ok(path) = RemotePath::new(entry.path.as_str()) else {
         // No file of this machine can be meant by it, and it can't be named to the service.
-        return Some(Decision::Skipped);
+        let path = entry.path.trim_start_matches('/');
+        return Some(Decision::skipped(path, SkipReason::InvalidName));
     };
     let relative = names::below(&setup.remote, path.as_str())?;
     let taken = setup.rules.takes(Path::new(relative));
@@ -282,11 +291,16 @@ async fn extraneous(setup: &Setup, seen: &Seen, entry: &FileEntry) -> Option<Dec
     if setup.is_local(relative).await {
         return None;
     }
+    let there = RemoteIdentity::of(entry);
     let changed = match setup.known(&path) {
-        Some(known) => setup.remote_changed(&path, facts(entry), &known).await,
-        None => Ok(false),
+        Some(known) => setup.remote_changed(&path, &there, &known).await,
+        None => Ok(setup.is_added_by_others()),
     };
-    let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size);
+    let compared = Compared {
+        here: None,
+        there: Some(there.sums),
+    };
+    let planned = PlannedChange::deletion(relative, Change::DeleteRemote, entry.size, compared);
     Some(match changed {
         Ok(changed) => setup.deletion(changed, planned),
         Err(error) => Decision::failed(relative, Some(Change::DeleteRemote), error),

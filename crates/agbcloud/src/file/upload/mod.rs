@@ -10,12 +10,13 @@ use futures_core::future::BoxFuture;
 pub use source::UploadSource;
 
 use body::{Seen, SizedBody};
-use source::Opened;
+use source::{Opened, Origin};
 
 use super::{
     Files, PresignedUrl, Progress,
     address::Address,
     checksum::Told,
+    local::LocalIdentity,
     progress::{Listener, Meter},
     store::etag_of,
 };
@@ -38,6 +39,19 @@ pub struct Upload {
     source: UploadSource,
     url: Option<PresignedUrl>,
     listener: Listener,
+    condition: Condition,
+    tolerates_change: bool,
+}
+
+/// What the remote file has to be for an upload to replace it, where the store honours conditions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Condition {
+    #[default]
+    None,
+    /// It has this ETag.
+    Matches(String),
+    /// There is none.
+    Absent,
 }
 
 /// An upload that was acknowledged, and whose checksum is right where the store told one.
@@ -52,6 +66,10 @@ pub struct Uploaded {
     pub etag: Option<String>,
     /// Id of the store's answer.
     pub request_id: Option<String>,
+    /// The local file that was sent, as it was when it was opened.
+    pub(super) source: Option<LocalIdentity>,
+    /// The local file was written to while it was sent: what was stored may be a mix.
+    pub(super) source_changed: bool,
 }
 
 impl Upload {
@@ -62,7 +80,22 @@ impl Upload {
             source,
             url: None,
             listener: Listener::default(),
+            condition: Condition::None,
+            tolerates_change: false,
         }
+    }
+
+    /// Replaces nothing else than this. A store that ignores conditions replaces whatever is there.
+    pub(super) fn only_if(mut self, condition: Condition) -> Self {
+        self.condition = condition;
+        self
+    }
+
+    /// That the local file changes while it is sent is no error: the caller looks at
+    /// [`source_changed`](Uploaded::source_changed).
+    pub(super) fn tolerates_change(mut self) -> Self {
+        self.tolerates_change = true;
+        self
     }
 
     /// Uses this presigned URL instead of asking for one.
@@ -85,6 +118,8 @@ impl Upload {
             mut source,
             url,
             listener,
+            condition,
+            tolerates_change,
         } = self;
         let path = path?;
         source.check().await?;
@@ -92,8 +127,14 @@ impl Upload {
         let mut tries = Tries::new(files.agb.retrying(), None);
         loop {
             let url = address.url().await?;
-            match send(&files, &url, source.open().await?, listener.clone()).await {
+            let opened = source.open().await?;
+            let origin = opened.origin.clone();
+            match send(&files, &url, opened, listener.clone(), &condition).await {
                 Ok(uploaded) => {
+                    // Between the last check and the store's answer it counts as older than what was stored.
+                    if uploaded.source_changed && !tolerates_change {
+                        origin.map_or(Ok(()), |origin| origin.is_unchanged())?;
+                    }
                     tries.succeeded();
                     return Ok(uploaded);
                 }
@@ -121,6 +162,7 @@ async fn send(
     url: &PresignedUrl,
     source: Opened,
     listener: Listener,
+    condition: &Condition,
 ) -> Result<Uploaded> {
     let (length, time) = (source.length, files.agb.time());
     let pulse = files.store().pulse();
@@ -128,7 +170,10 @@ async fn send(
     let origin = source.origin.clone();
     let (body, seen) = SizedBody::new(source, meter.clone(), pulse.clone());
     let body = reqwest::Body::wrap(body);
-    let answer = files.store().put(url, length, body, &pulse).await;
+    let answer = files
+        .store()
+        .put(url, length, body, condition, &pulse)
+        .await;
     seen.go_on_panicking();
     let response = match answer {
         Ok(response) => response,
@@ -138,14 +183,16 @@ async fn send(
     let headers = response.headers();
     let id = request_id(headers);
     verify(&seen, length, &Told::by(headers)).map_err(|error| error.with_request_id(id.clone()))?;
-    // Between the last look and the store's answer it counts as older than what was stored.
-    origin.map_or(Ok(()), |origin| origin.is_unchanged())?;
+    let changed = |origin: &Origin| origin.is_unchanged().is_err();
+    let source_changed = origin.as_ref().is_some_and(changed);
     meter.finish();
     Ok(Uploaded {
         bytes: length,
         crc64: seen.crc64(),
         etag: etag_of(headers),
         request_id: id,
+        source: origin.map(|origin| origin.identity()),
+        source_changed,
     })
 }
 

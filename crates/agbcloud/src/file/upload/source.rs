@@ -8,7 +8,7 @@ use tokio::io::AsyncRead;
 use super::body::{Chunks, Reader};
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{self, Content, Looks, impl_from_paths},
+    file::local::{self, Content, LocalIdentity, impl_from_paths},
 };
 
 /// Where the bytes of an upload come from: a local path, bytes, or a reader of known length.
@@ -73,16 +73,16 @@ impl UploadSource {
                     Some(content) => content,
                     None => local::open(path, self.follow).await?,
                 };
-                let (opened, looks) = match content {
-                    Content::Whole(bytes, looks) => (Opened::whole(bytes), looks),
-                    Content::Open(file, looks) => {
-                        (Opened::reader(Box::pin(file), looks.length), looks)
+                let (opened, identity) = match content {
+                    Content::Whole(bytes, identity) => (Opened::whole(bytes), identity),
+                    Content::Open(file, identity) => {
+                        (Opened::reader(Box::pin(file), identity.size), identity)
                     }
                 };
                 Ok(Opened {
                     origin: Some(Origin {
                         path: path.clone(),
-                        looks,
+                        identity,
                     }),
                     ..opened
                 })
@@ -110,13 +110,18 @@ pub(super) struct Opened {
 #[derive(Clone)]
 pub(super) struct Origin {
     path: PathBuf,
-    looks: Looks,
+    identity: LocalIdentity,
 }
 
 impl Origin {
+    /// The file as it was when it was opened.
+    pub(super) fn identity(&self) -> LocalIdentity {
+        self.identity
+    }
+
     /// Whether it has been left alone; an error if not. Blocks as long as looking at a file takes.
     pub(super) fn is_unchanged(&self) -> Result<()> {
-        local::is_unchanged(&self.path, &self.looks)
+        local::is_unchanged(&self.path, &self.identity)
     }
 }
 

@@ -9,14 +9,22 @@ use std::{
     io::{self, BufReader, Read},
 };
 
-use super::Known;
-use crate::file::tree::index::{Facts, Packed, packed, unpacked};
+use super::{Known, There};
+use crate::file::local::{LocalIdentity, nanos_of, time_of};
 
 /// How the file begins. It is followed by one entry after the other, a later one in place of an earlier one of the same key.
-pub(super) const MAGIC: &[u8; 8] = b"AGBSYNC1";
+pub(super) const MAGIC: &[u8; 8] = b"AGBSYNC2";
 
-/// Bytes of an entry: its key, and six numbers, little-endian.
-pub(super) const ENTRY: usize = 16 + 6 * 8;
+/// Bytes of an entry: its key, and eight numbers, little-endian.
+pub(super) const ENTRY: usize = 16 + NUMBERS * 8;
+
+const NUMBERS: usize = 8;
+
+/// The entry is that of a file, and not of one that is gone.
+const PRESENT: u64 = 1;
+const RECENT_HERE: u64 = 2;
+const RECENT_THERE: u64 = 4;
+const ACKNOWLEDGED: u64 = 8;
 
 pub(super) type Entry = [u8; ENTRY];
 
@@ -97,14 +105,26 @@ pub(super) fn encoded(key: Key, known: Option<Known>) -> Entry {
     let mut entry = [0; ENTRY];
     entry[..16].copy_from_slice(&key);
     if let Some(known) = known {
-        let (here, there) = (packed(known.here), packed(known.there));
-        let numbers = [
+        let (time, recent, acknowledged) = match known.there {
+            There::Unknown => (i64::MIN, false, false),
+            There::Listed { modified, recent } => (nanos_of(modified), recent, false),
+            There::Acknowledged(time) => (nanos_of(time), false, true),
+        };
+        let flag = |set: bool, flag: u64| if set { flag } else { 0 };
+        let flags = PRESENT
+            | flag(known.recent, RECENT_HERE)
+            | flag(recent, RECENT_THERE)
+            | flag(acknowledged, ACKNOWLEDGED);
+        let [size, modified, changed, id] = known.here.to_numbers();
+        let numbers: [u64; NUMBERS] = [
             known.crc64,
             known.etag,
-            here.0,
-            here.1.cast_unsigned(),
-            there.0,
-            there.1.cast_unsigned(),
+            size,
+            modified,
+            changed,
+            id,
+            time.cast_unsigned(),
+            flags,
         ];
         for (at, number) in numbers.into_iter().enumerate() {
             entry[16 + 8 * at..][..8].copy_from_slice(&number.to_le_bytes());
@@ -116,13 +136,22 @@ pub(super) fn encoded(key: Key, known: Option<Known>) -> Entry {
 /// `None` for one that says that there is no such file.
 pub(super) fn decoded(entry: &Entry) -> Option<Known> {
     let number = |at: usize| number(entry, 16 + 8 * at);
-    let facts =
-        |at: usize| -> Facts { unpacked(Packed::from((number(at), number(at + 1).cast_signed()))) };
-    entry[16..].iter().any(|byte| *byte != 0).then(|| Known {
+    let flags = number(7);
+    let is = |flag: u64| flags & flag != 0;
+    let there = match time_of(number(6).cast_signed()) {
+        None => There::Unknown,
+        Some(time) if is(ACKNOWLEDGED) => There::Acknowledged(time),
+        Some(modified) => There::Listed {
+            modified,
+            recent: is(RECENT_THERE),
+        },
+    };
+    is(PRESENT).then(|| Known {
         crc64: number(0),
         etag: number(1),
-        here: facts(2),
-        there: facts(4),
+        here: LocalIdentity::from_numbers([number(2), number(3), number(4), number(5)]),
+        recent: is(RECENT_HERE),
+        there,
     })
 }
 

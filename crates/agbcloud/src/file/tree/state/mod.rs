@@ -20,15 +20,11 @@ use self::{
     format::{Content, Entry, Key, decoded, encoded, key_of, number},
     shared::{Shared, Snapshot},
 };
-use super::index::Facts;
 use crate::{
     ContextId, Error, ErrorKind, RemotePath, Result,
     clock::Time,
-    file::local::{blocking, cannot},
+    file::local::{LocalIdentity, blocking, cannot},
 };
-
-/// How far the clock of the service may be ahead of ours.
-const SKEW: Duration = Duration::from_secs(1);
 
 /// Entries that are superseded before the file is written anew.
 const STALE: u64 = 4096;
@@ -48,10 +44,25 @@ pub(super) struct Known {
     pub(super) crc64: u64,
     /// Stands for the store's ETag; 0 where that is not known.
     pub(super) etag: u64,
-    /// Its size, and when the local one was written.
-    pub(super) here: Facts,
-    /// Its size, and when the remote one was written, where that is known. Without a size it was [sent] from here.
-    pub(super) there: Facts,
+    /// The local file that had this content.
+    pub(super) here: LocalIdentity,
+    /// The local file may have other content and the same identity: its times were too recent when it was recorded.
+    pub(super) recent: bool,
+    /// When the remote file was written.
+    pub(super) there: There,
+}
+
+/// When a remote file that is remembered was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum There {
+    Unknown,
+    /// A listing showed it. While it was recent, the file may have changed without getting another time.
+    Listed {
+        modified: SystemTime,
+        recent: bool,
+    },
+    /// It was sent, and acknowledged at this time of the service; no listing has shown its own time yet.
+    Acknowledged(SystemTime),
 }
 
 /// What is known of files, and a file that grows by what is learnt, so that a process can be killed at any time. Several
@@ -65,6 +76,7 @@ pub(super) struct State {
     stale: Mutex<Option<Snapshot>>,
     /// Set when something is done: before that nothing is written.
     file: OnceLock<Mutex<Shared>>,
+    existed: bool,
 }
 
 /// What was read, and what was learnt and is not written yet.
@@ -85,10 +97,15 @@ impl State {
     }
 
     fn open_with(path: &Path, context: &ContextId, time: Time, stale: u64) -> Result<Self> {
+        // It has at least its start once something was done with it.
+        let existed = path.metadata().is_ok_and(|metadata| metadata.len() > 0);
         let (content, stale) = match read(path, stale) {
             Ok(Some(read)) => read,
             Ok(None) => {
-                let message = format!("{} is not the state of a synchronisation", path.display());
+                let message = format!(
+                    "{} is not the state of a synchronization, or that of an older version: remove it to start without",
+                    path.display()
+                );
                 return Err(Error::new(ErrorKind::LocalFile, message));
             }
             Err(error) => return Err(cannot("use", path, error)),
@@ -103,6 +120,7 @@ impl State {
             }),
             stale: Mutex::new(stale),
             file: OnceLock::new(),
+            existed,
         })
     }
 
@@ -187,6 +205,11 @@ impl State {
         Err(Error::new(ErrorKind::LocalFile, message))
     }
 
+    /// Whether there was a synchronisation before, by which a file that is not remembered is one that others have added.
+    pub(super) fn has_baseline(&self) -> bool {
+        self.existed
+    }
+
     fn key(&self, remote: &RemotePath) -> Key {
         let of = Md5::new().chain_update(&self.context).chain_update([0]);
         of.chain_update(remote.as_str()).finalize().into()
@@ -248,40 +271,15 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// What stands for an ETag.
+/// What stands for an ETag, quoted or not, and one that is an MD5 in capitals or not.
 pub(super) fn etag_number(etag: Option<&str>) -> u64 {
     etag.map_or(0, |etag| {
-        let digest: [u8; 16] = Md5::digest(etag).into();
+        let tag = etag.trim_matches('"');
+        let is_md5 = tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digest: [u8; 16] = match is_md5 {
+            true => Md5::digest(tag.to_ascii_lowercase()).into(),
+            false => Md5::digest(tag).into(),
+        };
         number(&digest, 0)
     })
-}
-
-impl Known {
-    /// Whether a remote file of this time is the one that is remembered.
-    pub(super) fn fits(&self, time: SystemTime) -> bool {
-        match self.there {
-            // It was there when it was acknowledged: one of a later time is another.
-            Facts {
-                size: None,
-                modified: Some(acknowledged),
-            } => time <= acknowledged + SKEW,
-            there => there.modified == Some(time),
-        }
-    }
-}
-
-/// A remote file that was sent, and acknowledged at this time: its own time is not known.
-pub(super) fn sent(acknowledged: SystemTime) -> Facts {
-    Facts {
-        size: None,
-        modified: Some(acknowledged),
-    }
-}
-
-/// A time that is remembered as it can be: to the nanosecond, since 1970.
-pub(super) fn facts(size: u64, modified: Option<SystemTime>) -> Facts {
-    Facts {
-        size: Some(size),
-        modified,
-    }
 }

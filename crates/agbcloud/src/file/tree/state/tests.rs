@@ -12,8 +12,20 @@ fn known(number: u64) -> Known {
     Known {
         crc64: number,
         etag: etag_number(Some("\"abc\"")),
-        here: facts(number, Some(then)),
-        there: facts(number, None),
+        here: LocalIdentity::from_numbers([number, 1, 2, 3]),
+        recent: number % 2 == 0,
+        there: match number % 4 {
+            0 => There::Unknown,
+            1 => There::Acknowledged(then),
+            2 => There::Listed {
+                modified: then,
+                recent: true,
+            },
+            _ => There::Listed {
+                modified: then,
+                recent: false,
+            },
+        },
     }
 }
 
