@@ -3,10 +3,13 @@
 use std::{
     collections::BTreeMap,
     fmt::Display,
+    io,
     sync::{Arc, OnceLock},
 };
 
-use agbcloud::{Change, ErrorKind, FileFailure, Files, SyncDir, SyncPlan, SyncReport};
+use agbcloud::{
+    Change, ErrorKind, FileFailure, Files, SkipReason, SkippedEntry, SyncDir, SyncPlan, SyncReport,
+};
 
 use super::{Session, file};
 use crate::{
@@ -18,8 +21,8 @@ use crate::{
     stop::Stop,
 };
 
-/// Files that are named of those that failed for the same reason.
-const NAMED: usize = 3;
+/// Files that are named of those that failed or were skipped for the same reason.
+pub(super) const NAMED: usize = 3;
 
 /// Whether files may be replaced.
 pub(super) enum Replace {
@@ -96,7 +99,7 @@ pub(super) async fn run(
     ended(session, task.what, &report?)
 }
 
-fn refuse_to_replace(plan: &SyncPlan, hint: String) -> Result<(), Failure> {
+pub(super) fn refuse_to_replace(plan: &SyncPlan, hint: String) -> Result<(), Failure> {
     let replaced = || plan.changes().filter(|change| change.replaces);
     let count = replaced().count();
     if count == 0 {
@@ -139,7 +142,10 @@ fn ended(session: &Session, what: &str, report: &SyncReport) -> Result<(), Failu
     match session.look.reader() {
         Reader::Program => output::done(&session.look, &MovedRow::from(report), "")?,
         Reader::Terse => {}
-        Reader::Person | Reader::Script => say::note(summary(report)),
+        Reader::Person | Reader::Script => {
+            say::note(summary(report));
+            note_executable(&report.executable_files, report.executable);
+        }
     }
     tell_failures(&report.failures, report.failed);
     if report.failed > 0 {
@@ -174,35 +180,62 @@ pub(super) fn code_of(failures: &[FileFailure], failed: u64) -> Code {
 
 fn summary(report: &SyncReport) -> String {
     let mut parts = vec![format!(
-        "{} moved ({})",
+        "{} copied ({})",
         report.transferred,
         bytes(Some(report.bytes))
     )];
-    for (count, what) in [
-        (report.unchanged, "the same"),
-        (report.deleted, "deleted"),
-        (report.skipped, "left out"),
-    ] {
+    for (count, what) in [(report.unchanged, "the same"), (report.deleted, "deleted")] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
     }
-    parts.join(", ")
+    parts.join(", ") + &skipped(&report.skipped_entries, report.skipped, "skipped")
 }
 
-/// One cause is told once, with the first of the files that it has hit.
+/// The end of a summary: `, 3 skipped (symbolic link: a, b; empty folder: c)`. Empty if there are none.
+pub(super) fn skipped(entries: &[SkippedEntry], count: u64, what: &str) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    let mut reasons: BTreeMap<SkipReason, Vec<&str>> = BTreeMap::new();
+    for entry in entries {
+        let paths = reasons.entry(entry.reason).or_default();
+        paths.push(&entry.path);
+    }
+    let reasons = reasons.iter();
+    let mut reasons: Vec<_> = reasons
+        .map(|(reason, paths)| format!("{reason}: {}", named(paths, paths.len())))
+        .collect();
+    let others = count.saturating_sub(entries.len() as u64);
+    if others > 0 {
+        reasons.push(format!("and {others} others"));
+    }
+    format!(", {count} {what} ({})", reasons.join("; "))
+}
+
+/// Says which files come back without the executable bit.
+pub(super) fn note_executable(first: &[String], count: u64) {
+    if count > 0 {
+        let named = named(first, usize::try_from(count).unwrap_or(usize::MAX));
+        say::note(format_args!(
+            "note: a context does not keep the executable bit of {} ({named})",
+            counted(count, "file")
+        ));
+    }
+}
+
+/// Reports failures by cause, with the first few paths of each.
 pub(super) fn tell_failures(failures: &[FileFailure], failed: u64) {
-    let mut causes: BTreeMap<String, Vec<&FileFailure>> = BTreeMap::new();
+    let mut causes: BTreeMap<Cause, Vec<&FileFailure>> = BTreeMap::new();
     for failure in failures {
-        let hit = causes.entry(cause(&failure.error)).or_default();
+        let hit = causes.entry(Cause::of(&failure.error)).or_default();
         hit.push(failure);
     }
-    for (cause, hit) in &causes {
-        match hit[..] {
-            [one] => say::error(format_args!("{}: {}", one.path, exit::message(&one.error))),
-            _ => {
-                let names: Vec<_> = hit.iter().map(|failure| failure.path.as_str()).collect();
-                say::error(format_args!("{cause}: {}", named(&names, names.len())));
+    for hit in causes.values() {
+        for line in lines(hit) {
+            match line {
+                Line::Error(text) => say::error(text),
+                Line::Note(text) => say::note(text),
             }
         }
         exit::more(&hit[0].error);
@@ -212,22 +245,83 @@ pub(super) fn tell_failures(failures: &[FileFailure], failed: u64) {
     }
 }
 
-/// What one error has in common with another: neither the file nor the call.
-fn cause(error: &agbcloud::Error) -> String {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return io.to_string();
+/// What errors of one kind have in common: never the text, in which the path may be.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Cause {
+    kind: &'static str,
+    code: Option<String>,
+    io: Option<(io::ErrorKind, Option<i32>)>,
+}
+
+impl Cause {
+    fn of(error: &agbcloud::Error) -> Self {
+        let mut io = None;
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            if let Some(error) = cause.downcast_ref::<io::Error>() {
+                io = Some((error.kind(), error.raw_os_error()));
+            }
+            source = cause.source();
         }
-        source = cause.source();
+        Self {
+            kind: error.kind().as_str(),
+            code: error.code().map(str::to_owned),
+            io,
+        }
     }
-    error.message().to_owned()
+}
+
+enum Line {
+    Error(String),
+    Note(String),
+}
+
+/// What is said of failures of one cause: at most a few lines. Files that have the same message share a line; of the
+/// others one is shown with its message.
+fn lines(hit: &[&FileFailure]) -> Vec<Line> {
+    let mut messages: Vec<(&str, Vec<&FileFailure>)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for failure in hit {
+        let message = failure.error.message();
+        let place = *places.entry(message).or_insert(messages.len());
+        match messages.get_mut(place) {
+            Some((_, files)) => files.push(failure),
+            None => messages.push((message, vec![failure])),
+        }
+    }
+    // The most frequent first.
+    messages.sort_by_key(|(_, files)| std::cmp::Reverse(files.len()));
+    let mut lines = Vec::new();
+    let mut others: Vec<&FileFailure> = Vec::new();
+    for (at, (message, files)) in messages.iter().enumerate() {
+        match files[..] {
+            [one] if at == 0 => {
+                let text = format!("{}: {}", one.path, exit::message(&one.error));
+                lines.push(Line::Error(text));
+            }
+            [_] => others.extend(files.iter().copied()),
+            _ if at < NAMED => {
+                let names: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
+                lines.push(Line::Error(format!(
+                    "{message}: {}",
+                    named(&names, names.len())
+                )));
+            }
+            _ => others.extend(files.iter().copied()),
+        }
+    }
+    if !others.is_empty() {
+        let names: Vec<_> = others.iter().map(|file| file.path.as_str()).collect();
+        let text = format!("  likewise: {}", named(&names, names.len()));
+        lines.push(Line::Note(text));
+    }
+    lines
 }
 
 /// The first few names of so many.
 fn named(names: &[impl AsRef<str>], count: usize) -> String {
     let first: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
-    match count - first.len() {
+    match count.saturating_sub(first.len()) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
     }

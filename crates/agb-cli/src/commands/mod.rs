@@ -7,6 +7,7 @@ mod doctor;
 mod file;
 mod find;
 mod folder;
+mod folder_options;
 mod generate;
 mod list;
 mod sync;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{Change, Compare, Conflict, Context, DeleteLimit, Symlinks, SyncDir, SyncPlan};
+use agbcloud::{Change, Conflict, Context, DeleteLimit, SyncDir, SyncPlan};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use futures_util::stream;
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Run, Session, complete, file, find,
     folder::{self, Replace, Task},
+    folder_options::FolderOptions,
 };
 use crate::{
     address::{Address, Remote},
@@ -32,34 +33,14 @@ pub(crate) struct Sides {
     /// Delete what is not in SRC, after everything else, and only if all of that went well
     #[arg(long)]
     delete: bool,
-    /// Compare the content of files of the same size, whatever their times
-    #[arg(long)]
-    checksum: bool,
-    /// Take just the files that match a glob (as in .gitignore)
-    #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
-    /// Leave out what matches a glob
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
-    /// Leave out what .gitignore files name
-    #[arg(long)]
-    gitignore: bool,
-    /// What to do with symbolic links
-    #[arg(long, value_name = "HOW", value_enum, default_value = "skip")]
-    links: Links,
     /// What to do with a file that was changed in DST since the last sync
     #[arg(long, value_name = "HOW", value_enum, default_value = "fail")]
     conflict: OnConflict,
     /// Remember nothing, and look at nothing that is remembered
     #[arg(long)]
     no_state: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Links {
-    Skip,
-    Follow,
-    Refuse,
+    #[command(flatten)]
+    options: FolderOptions,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -108,31 +89,13 @@ impl Sides {
                 files.download_dir(remote.bare(), local)
             }
         };
-        sync = sync
-            .delete(self.delete)
-            .gitignore(self.gitignore)
-            .compare(if self.checksum {
-                Compare::Checksum
-            } else {
-                Compare::SizeAndTime
-            })
-            .symlinks(match self.links {
-                Links::Skip => Symlinks::Skip,
-                Links::Follow => Symlinks::Follow,
-                Links::Refuse => Symlinks::Refuse,
-            })
-            .on_conflict(match self.conflict {
-                OnConflict::Fail => Conflict::Fail,
-                OnConflict::Overwrite => Conflict::Overwrite,
-                OnConflict::Skip => Conflict::Skip,
-                OnConflict::KeepBoth => Conflict::KeepBoth,
-            });
-        for glob in &self.include {
-            sync = sync.include(glob);
-        }
-        for glob in &self.exclude {
-            sync = sync.exclude(glob);
-        }
+        sync = self.options.apply(sync);
+        sync = sync.delete(self.delete).on_conflict(match self.conflict {
+            OnConflict::Fail => Conflict::Fail,
+            OnConflict::Overwrite => Conflict::Overwrite,
+            OnConflict::Skip => Conflict::Skip,
+            OnConflict::KeepBoth => Conflict::KeepBoth,
+        });
         if !self.no_state {
             sync = sync.state(state_file(agb, &context, local)?);
         }
@@ -204,7 +167,7 @@ impl Run for SyncArguments {
         let limit = self.max_delete.unwrap_or_default();
         if self.dry_run {
             // What is too much is named too, before it is refused.
-            let plan = show(session, &self.sides.task("sync"), sync).await?;
+            let plan = show(session, &self.sides.task("sync"), sync, Skipped::Listed).await?;
             return Ok(plan.hold_to(limit)?);
         }
         let sync = sync.delete_limit(limit);
@@ -221,7 +184,7 @@ pub(crate) struct DiffArguments {
 impl Run for DiffArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let sync = self.sides.sync(&session.connect()?).await?;
-        let plan = match show(session, &self.sides.task("compare"), sync).await {
+        let plan = match show(session, &self.sides.task("compare"), sync, Skipped::Counted).await {
             // A reader that has had enough has seen that there are differences.
             Err(failure) if failure.is(Code::Done) => {
                 return Err(Failure::silent(Code::Differs));
@@ -244,10 +207,28 @@ impl Run for DiffArguments {
 /// So many changes are named in the order of their paths, deletions last; more in that in which they were found.
 const SORTED: usize = 10_000;
 
+/// Whether what is skipped is listed with the changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skipped {
+    Listed,
+    /// In the summary alone: it is no difference.
+    Counted,
+}
+
 /// Names what would be done.
-async fn show(session: &Session, task: &Task, sync: SyncDir) -> Result<SyncPlan, Failure> {
+pub(super) async fn show(
+    session: &Session,
+    task: &Task,
+    sync: SyncDir,
+    skipped: Skipped,
+) -> Result<SyncPlan, Failure> {
     let plan = folder::planned(session, task, sync).await?;
-    let rows = plan.changes().map(ChangeRow::from);
+    let listed = match skipped {
+        Skipped::Listed => plan.skipped(),
+        Skipped::Counted => &[],
+    };
+    let listed = listed.iter().map(ChangeRow::from);
+    let rows = plan.changes().map(ChangeRow::from).chain(listed);
     let shown = Rows::new(&session.look);
     if plan.changes().len() <= SORTED {
         let mut rows: Vec<ChangeRow> = rows.collect();
@@ -260,11 +241,17 @@ async fn show(session: &Session, task: &Task, sync: SyncDir) -> Result<SyncPlan,
     let moved = folder::count(&plan, [Change::Upload, Change::Download]);
     let deleted = folder::count(&plan, [Change::DeleteRemote, Change::DeleteLocal]);
     if session.look.tells_progress() {
+        let skipped = plan.skipped();
         say::note(format_args!(
-            "{moved} to move ({}), {deleted} to delete, {} the same",
+            "{moved} to copy ({}), {deleted} to delete, {} the same{}",
             output::bytes(Some(plan.bytes())),
-            plan.unchanged()
+            plan.unchanged(),
+            folder::skipped(skipped, skipped.len() as u64, "to skip")
         ));
+        let executable = || plan.changes().filter(|change| change.executable);
+        let count = executable().count() as u64;
+        let first = executable().take(folder::NAMED).map(|change| change.path);
+        folder::note_executable(&first.collect::<Vec<_>>(), count);
     }
     match plan.failed() {
         0 => Ok(plan),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{DownloadTarget, ErrorKind, Files, UploadSource};
+use agbcloud::{DownloadTarget, ErrorKind, Files, SyncDir, UploadSource};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -11,6 +11,7 @@ use super::{
     context::is_missing,
     file, find,
     folder::{self, Replace, Task},
+    folder_options::FolderOptions,
     sync,
 };
 use crate::{
@@ -37,11 +38,17 @@ pub(crate) struct GetArguments {
     /// Leave it to the system when files are on the disk: faster, and a power failure may leave empty ones
     #[arg(long)]
     no_fsync: bool,
+    /// With -r: name every file, and do nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    options: FolderOptions,
 }
 
 impl Run for GetArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         check_here(&self.to)?;
+        self.options.only_with(self.recursive, self.dry_run)?;
         let files = find::files(&session.connect()?, &self.from).await?;
         if self.to == Path::new("-") {
             return file::to_stdout(&files, &self.from).await;
@@ -60,7 +67,9 @@ impl Run for GetArguments {
                 },
             };
             let task = Task::new("get", &self.from, self.to.display());
-            return folder::run(session, &task, sync.durable(!self.no_fsync), replace).await;
+            let sync = sync.durable(!self.no_fsync);
+            let sync = self.options.apply(sync);
+            return folders(session, &task, sync, replace, self.dry_run).await;
         }
         if self.from.is_folder() {
             return Err(file::is_folder(&self.from, "get -r"));
@@ -121,6 +130,24 @@ impl GetArguments {
             true => failure.hint("--force replaces it"),
             false => failure,
         }
+    }
+}
+
+/// Copies a folder, or in a dry run names what would be done.
+async fn folders(
+    session: &Session,
+    task: &Task,
+    sync: SyncDir,
+    replace: Replace,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    if !dry_run {
+        return folder::run(session, task, sync, replace).await;
+    }
+    let plan = sync::show(session, task, sync, sync::Skipped::Listed).await?;
+    match replace {
+        Replace::Yes => Ok(()),
+        Replace::No { hint } => folder::refuse_to_replace(&plan, hint),
     }
 }
 
@@ -200,11 +227,17 @@ pub(crate) struct PutArguments {
     /// Do not replace files that are there
     #[arg(long)]
     no_clobber: bool,
+    /// With -r: name every file, and do nothing
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    options: FolderOptions,
 }
 
 impl Run for PutArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         check_here(&self.from)?;
+        self.options.only_with(self.recursive, self.dry_run)?;
         let stdin = self.from == Path::new("-");
         let metadata = match stdin {
             true => None,
@@ -229,7 +262,8 @@ impl Run for PutArguments {
             };
             let sync = files.upload_dir(&self.from, self.to.bare());
             let task = Task::new("put", self.from.display(), &self.to);
-            return folder::run(session, &task, sync, replace).await;
+            let sync = self.options.apply(sync);
+            return folders(session, &task, sync, replace, self.dry_run).await;
         }
         if metadata.as_ref().is_some_and(std::fs::Metadata::is_dir) {
             let failure = Failure::usage(format!("{} is a folder", self.from.display()));

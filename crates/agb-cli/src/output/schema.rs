@@ -1,6 +1,6 @@
 //! What `--json` prints.
 
-use agbcloud::{Change, Context, FileEntry, PlannedChange, SyncReport, Timestamp};
+use agbcloud::{Change, Context, FileEntry, PlannedChange, SkippedEntry, SyncReport, Timestamp};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -195,7 +195,7 @@ impl Row for UsageRow {
 /// One thing that a synchronisation does.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ChangeRow {
-    /// `upload`, `download`, `delete-remote` or `delete-local`.
+    /// `upload`, `download`, `delete-remote` or `delete-local`; in a dry run also `skip`.
     pub(crate) change: &'static str,
     /// Path below the two folders.
     pub(crate) path: String,
@@ -205,6 +205,28 @@ pub(crate) struct ChangeRow {
     pub(crate) replaces: bool,
     /// Whether what it replaces stays under another name.
     pub(crate) keeps_both: bool,
+    /// Whether it is a local file with the executable bit, which a context does not keep.
+    pub(crate) executable: bool,
+    /// Why it is skipped: `symlink`, `special_file`, `empty_folder`, `unfinished_download`, `conflict`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
+    #[serde(skip)]
+    described: String,
+}
+
+impl From<&SkippedEntry> for ChangeRow {
+    fn from(entry: &SkippedEntry) -> Self {
+        Self {
+            change: "skip",
+            path: entry.path.clone(),
+            size: None,
+            replaces: false,
+            keeps_both: false,
+            executable: false,
+            reason: Some(entry.reason.as_str()),
+            described: format!(" ({})", entry.reason),
+        }
+    }
 }
 
 impl From<PlannedChange> for ChangeRow {
@@ -215,6 +237,15 @@ impl From<PlannedChange> for ChangeRow {
             size: planned.size,
             replaces: planned.replaces,
             keeps_both: planned.keeps_both,
+            executable: planned.executable,
+            reason: None,
+            described: match planned {
+                PlannedChange {
+                    keeps_both: true, ..
+                } => " (keeps both)".to_owned(),
+                PlannedChange { replaces: true, .. } => " (replaces)".to_owned(),
+                _ => String::new(),
+            },
         }
     }
 }
@@ -244,15 +275,8 @@ impl Row for ChangeRow {
     }
 
     fn pretty(&self) -> Vec<String> {
-        let how = match self {
-            Self {
-                keeps_both: true, ..
-            } => " (keeps both)",
-            Self { replaces: true, .. } => " (replaces)",
-            _ => "",
-        };
         vec![
-            format!("{}{how}", self.change),
+            format!("{}{}", self.change, self.described),
             bytes(self.size),
             self.path.clone(),
         ]
@@ -274,12 +298,27 @@ pub(crate) struct MovedRow {
     pub(crate) unchanged: u64,
     /// Files that were deleted.
     pub(crate) deleted: u64,
-    /// What was left out.
+    /// Entries that were skipped: symbolic links, empty folders and the like.
     pub(crate) skipped: u64,
+    /// The first thousand of them.
+    pub(crate) skipped_entries: Vec<SkippedRow>,
+    /// Files that were sent without their executable bit, which a context does not keep.
+    pub(crate) executable: u64,
+    /// Paths of the first thousand of them.
+    pub(crate) executable_files: Vec<String>,
     /// Files that could not be dealt with.
     pub(crate) failed: u64,
     /// The first thousand of them.
     pub(crate) failures: Vec<FailureRow>,
+}
+
+/// An entry that was skipped.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SkippedRow {
+    /// Its path below the two folders.
+    pub(crate) path: String,
+    /// Why: `symlink`, `special_file`, `empty_folder`, `unfinished_download`, `conflict`, …
+    pub(crate) reason: &'static str,
 }
 
 /// A file that could not be dealt with.
@@ -303,12 +342,19 @@ impl From<&SyncReport> for MovedRow {
             message: failure.error.to_string(),
             request_id: failure.error.request_id().map(str::to_owned),
         });
+        let skipped = report.skipped_entries.iter().map(|entry| SkippedRow {
+            path: entry.path.clone(),
+            reason: entry.reason.as_str(),
+        });
         Self {
             transferred: report.transferred,
             bytes: report.bytes,
             unchanged: report.unchanged,
             deleted: report.deleted,
             skipped: report.skipped,
+            skipped_entries: skipped.collect(),
+            executable: report.executable,
+            executable_files: report.executable_files.clone(),
             failed: report.failed,
             failures: failures.collect(),
         }
@@ -394,7 +440,7 @@ pub(crate) fn all() -> Value {
         self::of::<MovedRow>(&mut schemas),
     );
     add(
-        &["diff", "sync --dry-run"],
+        &["diff", "sync --dry-run", "put --dry-run", "get --dry-run"],
         true,
         self::of::<ChangeRow>(&mut schemas),
     );

@@ -30,7 +30,9 @@ fn json_is_as_the_schema_says() {
     holds("context create", &["context", "create", "one"], 1);
     holds("context list", &["context", "list"], 1);
     holds("context get", &["context", "get", "one"], 1);
+    holds("put --dry-run", &["put", "-rn", "project", "one:/p"], 2);
     holds("put", &["put", "-r", "project", "one:/p"], 1);
+    holds("get --dry-run", &["get", "-rn", "one:/p", "elsewhere"], 2);
     holds("ls", &["ls", "-R", "one:/"], 4);
     holds("tree", &["tree", "one:/"], 4);
     holds("du", &["du", "one:/p"], 3);
@@ -54,7 +56,7 @@ fn json_is_as_the_schema_says() {
     let commands = schema["commands"].as_object().unwrap();
     assert_eq!(
         commands.len(),
-        20,
+        22,
         "every command that prints JSON is tried above"
     );
 }
