@@ -64,12 +64,12 @@ pub(super) async fn planned(
     plan
 }
 
-/// Does it, and tells what came of it. Where nothing may be replaced, that is found out before anything is done.
+/// Plans it, checks the plan before anything is done, runs it and reports how it ended.
 pub(super) async fn run(
     session: &Session,
     task: &Task,
     sync: SyncDir,
-    replace: Replace,
+    check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     // Counted first, so that it can be told how far it has come.
     let told = Arc::new(OnceLock::<Moving>::new());
@@ -87,9 +87,7 @@ pub(super) async fn run(
         }
     });
     let plan = planned(session, task, sync).await?;
-    if let Replace::No { hint } = replace {
-        refuse_to_replace(&plan, hint)?;
-    }
+    check(&plan)?;
     let files = plan.changes().len() as u64;
     let moving = Moving::begin(&session.look, task.what, files, plan.bytes());
     let moving = told.get_or_init(|| moving);
@@ -99,7 +97,11 @@ pub(super) async fn run(
     ended(session, task.what, &report?)
 }
 
-pub(super) fn refuse_to_replace(plan: &SyncPlan, hint: String) -> Result<(), Failure> {
+/// That a plan replaces nothing where nothing may be replaced.
+pub(super) fn check_replaced(plan: &SyncPlan, replace: Replace) -> Result<(), Failure> {
+    let Replace::No { hint } = replace else {
+        return Ok(());
+    };
     let replaced = || plan.changes().filter(|change| change.replaces);
     let count = replaced().count();
     if count == 0 {
@@ -145,6 +147,12 @@ fn ended(session: &Session, what: &str, report: &SyncReport) -> Result<(), Failu
         Reader::Person | Reader::Script => {
             say::note(summary(report));
             note_executable(&report.executable_files, report.executable);
+            for copy in &report.kept {
+                say::note(format_args!(
+                    "kept the replaced {} as {}",
+                    copy.path, copy.kept
+                ));
+            }
         }
     }
     tell_failures(&report.failures, report.failed);
@@ -160,8 +168,7 @@ fn ended(session: &Session, what: &str, report: &SyncReport) -> Result<(), Failu
             format!("{} failed{held}", counted(report.failed, "file")),
         );
         return Err(failure.hint(match (code, what) {
-            (Code::Conflict, "sync") => "--conflict overwrite, skip or keep-both decides",
-            (Code::Conflict, _) => "move away what is in the place of another",
+            (Code::Conflict, _) => "pass --conflict overwrite, skip or keep-both",
             _ => "run it again: what is done is not done twice",
         }));
     }
@@ -188,6 +195,9 @@ fn summary(report: &SyncReport) -> String {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
+    }
+    if report.unverified > 0 {
+        parts.push(format!("{} of them unverified", report.unverified));
     }
     parts.join(", ") + &skipped(&report.skipped_entries, report.skipped, "skipped")
 }

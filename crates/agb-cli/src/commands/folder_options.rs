@@ -1,6 +1,6 @@
 //! The options of every command that copies folders.
 
-use agbcloud::{Compare, Symlinks, SyncDir};
+use agbcloud::{Compare, Conflict, Symlinks, SyncDir};
 use clap::{Args, ValueEnum};
 
 use crate::exit::Failure;
@@ -24,6 +24,21 @@ pub(crate) struct FolderOptions {
     /// What to do with local symbolic links
     #[arg(long, value_name = "HOW", value_enum, default_value = "skip")]
     links: Links,
+    /// What to do with a file that would be replaced or deleted, and that was changed there since the last sync or may be newer
+    #[arg(long, value_name = "HOW", value_enum)]
+    conflict: Option<OnConflict>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnConflict {
+    /// Fail for each, and change nothing of it; the default of sync and put
+    Fail,
+    /// Replace or delete it
+    Overwrite,
+    /// Skip it
+    Skip,
+    /// Replace it, and keep the replaced version beside it as NAME.conflict-TIME-HOST-RANDOM
+    KeepBoth,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,8 +52,16 @@ enum Links {
 }
 
 impl FolderOptions {
-    pub(super) fn apply(&self, mut sync: SyncDir) -> SyncDir {
+    /// Sets what was chosen. Conflicts are dealt with in this way if none was.
+    pub(super) fn apply(&self, mut sync: SyncDir, conflict: Conflict) -> SyncDir {
         sync = sync
+            .on_conflict(match self.conflict {
+                None => conflict,
+                Some(OnConflict::Fail) => Conflict::Fail,
+                Some(OnConflict::Overwrite) => Conflict::Overwrite,
+                Some(OnConflict::Skip) => Conflict::Skip,
+                Some(OnConflict::KeepBoth) => Conflict::KeepBoth,
+            })
             .gitignore(self.gitignore)
             .compare(match self.checksum {
                 true => Compare::Checksum,
@@ -66,6 +89,7 @@ impl FolderOptions {
             (!self.exclude.is_empty(), "--exclude"),
             (self.gitignore, "--gitignore"),
             (self.links != Links::Skip, "--links"),
+            (self.conflict.is_some(), "--conflict"),
             (dry_run, "--dry-run"),
         ];
         match given.iter().find(|(given, _)| *given && !recursive) {

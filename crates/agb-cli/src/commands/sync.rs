@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use agbcloud::{Change, Conflict, Context, DeleteLimit, SyncDir, SyncPlan};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures_util::stream;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Run, Session, complete, file, find,
-    folder::{self, Replace, Task},
+    Run, Session, ask, complete, file, find,
+    folder::{self, Task},
     folder_options::FolderOptions,
 };
 use crate::{
@@ -33,26 +33,11 @@ pub(crate) struct Sides {
     /// Delete what is not in SRC, after everything else, and only if all of that went well
     #[arg(long)]
     delete: bool,
-    /// What to do with a file that was changed in DST since the last sync
-    #[arg(long, value_name = "HOW", value_enum, default_value = "fail")]
-    conflict: OnConflict,
     /// Remember nothing, and look at nothing that is remembered
     #[arg(long)]
     no_state: bool,
     #[command(flatten)]
     options: FolderOptions,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OnConflict {
-    /// It is a failure, and nothing is written
-    Fail,
-    /// It is replaced
-    Overwrite,
-    /// It stays as it is
-    Skip,
-    /// It is replaced, and stays beside it as NAME.conflict-TIME
-    KeepBoth,
 }
 
 impl Sides {
@@ -89,13 +74,7 @@ impl Sides {
                 files.download_dir(remote.bare(), local)
             }
         };
-        sync = self.options.apply(sync);
-        sync = sync.delete(self.delete).on_conflict(match self.conflict {
-            OnConflict::Fail => Conflict::Fail,
-            OnConflict::Overwrite => Conflict::Overwrite,
-            OnConflict::Skip => Conflict::Skip,
-            OnConflict::KeepBoth => Conflict::KeepBoth,
-        });
+        sync = self.options.apply(sync, Conflict::Fail).delete(self.delete);
         if !self.no_state {
             sync = sync.state(state_file(agb, &context, local)?);
         }
@@ -148,6 +127,9 @@ pub(crate) struct SyncArguments {
     /// Refuse to delete more files than this, or more than so many percent of those in DST (N%); without it 1000 files, and half
     #[arg(long, value_name = "N", requires = "delete", value_parser = limit)]
     max_delete: Option<DeleteLimit>,
+    /// Delete without asking, also in the first sync of two folders
+    #[arg(long, short, requires = "delete")]
+    yes: bool,
 }
 
 fn limit(text: &str) -> Result<DeleteLimit, String> {
@@ -167,12 +149,27 @@ impl Run for SyncArguments {
         let limit = self.max_delete.unwrap_or_default();
         if self.dry_run {
             // What is too much is named too, before it is refused.
+            let sync = sync.delete_limit(DeleteLimit::NONE);
             let plan = show(session, &self.sides.task("sync"), sync, Skipped::Listed).await?;
             return Ok(plan.hold_to(limit)?);
         }
         let sync = sync.delete_limit(limit);
-        folder::run(session, &self.sides.task("sync"), sync, Replace::Yes).await
+        let check = |plan: &SyncPlan| confirm_deletions(plan, self.yes);
+        folder::run(session, &self.sides.task("sync"), sync, check).await
     }
+}
+
+/// Asks before a first sync deletes files: nothing shows that they were ever on the other side.
+fn confirm_deletions(plan: &SyncPlan, yes: bool) -> Result<(), Failure> {
+    let deleted = folder::count(plan, [Change::DeleteRemote, Change::DeleteLocal]);
+    if deleted == 0 || plan.has_baseline() {
+        return Ok(());
+    }
+    let what = format!(
+        "the first sync of these folders deletes {}",
+        output::counted(deleted as u64, "file")
+    );
+    ask::before(&what, None, yes)
 }
 
 #[derive(Debug, Args)]
@@ -184,6 +181,7 @@ pub(crate) struct DiffArguments {
 impl Run for DiffArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let sync = self.sides.sync(&session.connect()?).await?;
+        let sync = sync.delete_limit(DeleteLimit::NONE);
         let plan = match show(session, &self.sides.task("compare"), sync, Skipped::Counted).await {
             // A reader that has had enough has seen that there are differences.
             Err(failure) if failure.is(Code::Done) => {

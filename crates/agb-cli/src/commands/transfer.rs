@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{DownloadTarget, ErrorKind, Files, SyncDir, UploadSource};
+use agbcloud::{Conflict, DownloadTarget, ErrorKind, Files, SyncDir, SyncPlan, UploadSource};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -68,7 +68,8 @@ impl Run for GetArguments {
             };
             let task = Task::new("get", &self.from, self.to.display());
             let sync = sync.durable(!self.no_fsync);
-            let sync = self.options.apply(sync);
+            // Without --force nothing is replaced anyway.
+            let sync = self.options.apply(sync, Conflict::Overwrite);
             return folders(session, &task, sync, replace, self.dry_run).await;
         }
         if self.from.is_folder() {
@@ -142,13 +143,11 @@ async fn folders(
     dry_run: bool,
 ) -> Result<(), Failure> {
     if !dry_run {
-        return folder::run(session, task, sync, replace).await;
+        let check = |plan: &SyncPlan| folder::check_replaced(plan, replace);
+        return folder::run(session, task, sync, check).await;
     }
     let plan = sync::show(session, task, sync, sync::Skipped::Listed).await?;
-    match replace {
-        Replace::Yes => Ok(()),
-        Replace::No { hint } => folder::refuse_to_replace(&plan, hint),
-    }
+    folder::check_replaced(&plan, replace)
 }
 
 /// Folders that were made for a file, the deepest last. Without the file they go again.
@@ -262,7 +261,12 @@ impl Run for PutArguments {
             };
             let sync = files.upload_dir(&self.from, self.to.bare());
             let task = Task::new("put", self.from.display(), &self.to);
-            let sync = self.options.apply(sync);
+            let conflict = match self.no_clobber {
+                // Nothing is replaced anyway.
+                true => Conflict::Overwrite,
+                false => Conflict::Fail,
+            };
+            let sync = self.options.apply(sync, conflict);
             return folders(session, &task, sync, replace, self.dry_run).await;
         }
         if metadata.as_ref().is_some_and(std::fs::Metadata::is_dir) {

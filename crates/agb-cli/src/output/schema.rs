@@ -296,8 +296,12 @@ pub(crate) struct MovedRow {
     pub(crate) bytes: u64,
     /// Files that were the same already.
     pub(crate) unchanged: u64,
+    /// Files among them that are the same by size and time alone, since the store has no checksum of them.
+    pub(crate) unverified: u64,
     /// Files that were deleted.
     pub(crate) deleted: u64,
+    /// Versions that were replaced and are kept under another name (`--conflict keep-both`).
+    pub(crate) kept: Vec<KeptRow>,
     /// Entries that were skipped: symbolic links, empty folders and the like.
     pub(crate) skipped: u64,
     /// The first thousand of them.
@@ -310,6 +314,15 @@ pub(crate) struct MovedRow {
     pub(crate) failed: u64,
     /// The first thousand of them.
     pub(crate) failures: Vec<FailureRow>,
+}
+
+/// A version that was replaced and is kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KeptRow {
+    /// Path of the file below the two folders.
+    pub(crate) path: String,
+    /// Path of the kept version below the folder that was written to.
+    pub(crate) kept: String,
 }
 
 /// An entry that was skipped.
@@ -346,11 +359,17 @@ impl From<&SyncReport> for MovedRow {
             path: entry.path.clone(),
             reason: entry.reason.as_str(),
         });
+        let kept = report.kept.iter().map(|copy| KeptRow {
+            path: copy.path.clone(),
+            kept: copy.kept.clone(),
+        });
         Self {
             transferred: report.transferred,
             bytes: report.bytes,
             unchanged: report.unchanged,
+            unverified: report.unverified,
             deleted: report.deleted,
+            kept: kept.collect(),
             skipped: report.skipped,
             skipped_entries: skipped.collect(),
             executable: report.executable,

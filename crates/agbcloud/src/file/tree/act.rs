@@ -61,6 +61,7 @@ impl Actor {
     pub(super) async fn finish(mut self) -> Result<SyncReport> {
         self.drain().await?;
         self.work.recorder.record_all().await?;
+        self.work.setup().complete().await?;
         Ok(self.report)
     }
 

@@ -67,11 +67,15 @@ impl Setup {
         }
     }
 
+    /// Whether a synchronization came to its end before, which the state remembers.
+    pub(super) fn has_baseline(&self) -> bool {
+        let state = self.state.as_ref();
+        state.is_some_and(|state| state.has_baseline(&self.remote))
+    }
+
     /// Whether a file that is not remembered was added by somebody else since the last time.
     pub(super) fn is_added_by_others(&self) -> bool {
-        self.state
-            .as_ref()
-            .is_some_and(|state| state.has_baseline())
+        self.has_baseline()
     }
 
     /// Keeps the remote file under another name. Returns that name, and the ETag of the version that is kept.

@@ -16,6 +16,12 @@ pub struct DeleteLimit {
 }
 
 impl DeleteLimit {
+    /// Any number of files.
+    pub const NONE: Self = Self {
+        files: None,
+        percent: None,
+    };
+
     /// So many files.
     pub const fn files(files: u64) -> Self {
         Self {
@@ -51,7 +57,8 @@ impl fmt::Display for DeleteLimit {
         match (files, self.percent) {
             (Some(files), Some(percent)) => write!(f, "{files} or {percent} %"),
             (Some(files), None) => f.write_str(&files),
-            (None, percent) => write!(f, "{} %", percent.unwrap_or(100)),
+            (None, Some(percent)) => write!(f, "{percent} %"),
+            (None, None) => f.write_str("no limit"),
         }
     }
 }
@@ -70,6 +77,9 @@ impl SyncPlan {
         let replaced = self.changes().filter(|change| change.replaces).count() as u64;
         let there = self.unchanged() + replaced + deleted;
         if deleted == 0 {
+            return Ok(());
+        }
+        if limit == DeleteLimit::NONE {
             return Ok(());
         }
         let nothing_here = self.unchanged() + sent + self.failed() == 0;

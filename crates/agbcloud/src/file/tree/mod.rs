@@ -114,7 +114,7 @@ pub struct SyncDir {
     remote: Result<FolderPath>,
     compare: Compare,
     delete: bool,
-    delete_limit: Option<DeleteLimit>,
+    delete_limit: DeleteLimit,
     state: Option<PathBuf>,
     on_conflict: Conflict,
     include: Vec<String>,
@@ -144,7 +144,7 @@ impl SyncDir {
             remote,
             compare: Compare::default(),
             delete: false,
-            delete_limit: None,
+            delete_limit: DeleteLimit::default(),
             state: None,
             on_conflict: Conflict::default(),
             include: Vec::new(),
@@ -174,9 +174,29 @@ impl SyncDir {
     }
 
     /// Refuses, before anything is done, to [delete](Self::delete) more than this, and to delete all there is for an empty
-    /// source; there is no limit if not said. With one everything is planned before anything moves.
+    /// source. Defaults to 1000 files, and half of the files on the side that is written to. Everything is planned before
+    /// anything is copied.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = agb.contexts().get_or_create("my-project").await?;
+    /// # let files = agb.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// let error = files.upload_dir(folder.path(), "/data").delete(true).await.unwrap_err();
+    /// assert_eq!(error.kind(), agbcloud::ErrorKind::SafetyLimit);
+    ///
+    /// let upload = files.upload_dir(folder.path(), "/data").delete(true);
+    /// let report = upload.delete_limit(agbcloud::DeleteLimit::NONE).await?;
+    /// assert_eq!(report.deleted, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete_limit(mut self, limit: DeleteLimit) -> Self {
-        self.delete_limit = Some(limit);
+        self.delete_limit = limit;
         self
     }
 
@@ -319,15 +339,26 @@ impl SyncDir {
     /// [`SafetyLimit`](ErrorKind::SafetyLimit) if too much would be deleted, and those of a listing.
     pub async fn plan(self) -> Result<SyncPlan> {
         let operation = self.operation();
-        self.planned().await.map_err(in_operation(operation))
+        let plan = self.planned_within_limit().await;
+        plan.map_err(in_operation(operation))
     }
 
     async fn planned(self) -> Result<SyncPlan> {
-        let limit = self.delete_limit;
         let (setup, listener) = self.settle().await?;
         let mut plan = SyncPlan::new(setup.clone(), listener);
         plan::plan(&setup, &mut plan).await?;
-        limit.map_or(Ok(()), |limit| plan.hold_to(limit))?;
+        Ok(plan)
+    }
+
+    /// A plan within the limit on deletions.
+    async fn planned_within_limit(self) -> Result<SyncPlan> {
+        let limit = match self.direction {
+            // What was named is what is deleted.
+            Direction::Away => DeleteLimit::NONE,
+            Direction::Up | Direction::Down => self.delete_limit,
+        };
+        let plan = self.planned().await?;
+        plan.hold_to(limit)?;
         Ok(plan)
     }
 
@@ -385,8 +416,8 @@ impl SyncDir {
     }
 
     async fn run(self) -> Result<SyncReport> {
-        if self.delete && self.delete_limit.is_some() {
-            return self.planned().await?.run().await;
+        if self.delete {
+            return self.planned_within_limit().await?.run().await;
         }
         let (setup, listener) = self.settle().await?;
         let act = async move {
@@ -443,6 +474,14 @@ impl Setup {
     async fn begin(&self) -> Result<()> {
         match &self.state {
             Some(state) => state.begin().await,
+            None => Ok(()),
+        }
+    }
+
+    /// All changes were made or have failed.
+    async fn complete(&self) -> Result<()> {
+        match &self.state {
+            Some(state) => state.complete(&self.remote).await,
             None => Ok(()),
         }
     }

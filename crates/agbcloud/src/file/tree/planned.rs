@@ -72,6 +72,12 @@ impl SyncPlan {
         self.unverified
     }
 
+    /// Whether a synchronization of these folders with this [state](crate::SyncDir::state) came to its end before. Without such
+    /// a baseline nothing shows that what is deleted was there when the two sides were last the same.
+    pub fn has_baseline(&self) -> bool {
+        self.setup.has_baseline()
+    }
+
     /// What is skipped, with the reason: symbolic links, empty folders and the like.
     pub fn skipped(&self) -> &[SkippedEntry] {
         &self.skipped

@@ -21,7 +21,7 @@ use self::{
     shared::{Shared, Snapshot},
 };
 use crate::{
-    ContextId, Error, ErrorKind, RemotePath, Result,
+    ContextId, Error, ErrorKind, FolderPath, RemotePath, Result,
     clock::Time,
     file::local::{LocalIdentity, blocking, cannot},
 };
@@ -76,7 +76,6 @@ pub(super) struct State {
     stale: Mutex<Option<Snapshot>>,
     /// Set when something is done: before that nothing is written.
     file: OnceLock<Mutex<Shared>>,
-    existed: bool,
 }
 
 /// What was read, and what was learnt and is not written yet.
@@ -97,8 +96,6 @@ impl State {
     }
 
     fn open_with(path: &Path, context: &ContextId, time: Time, stale: u64) -> Result<Self> {
-        // It has at least its start once something was done with it.
-        let existed = path.metadata().is_ok_and(|metadata| metadata.len() > 0);
         let (content, stale) = match read(path, stale) {
             Ok(Some(read)) => read,
             Ok(None) => {
@@ -120,7 +117,6 @@ impl State {
             }),
             stale: Mutex::new(stale),
             file: OnceLock::new(),
-            existed,
         })
     }
 
@@ -163,8 +159,12 @@ impl State {
 
     /// What was known of a file when this was opened, or has been learnt of it before anything was done.
     pub(super) fn get(&self, remote: &RemotePath) -> Option<Known> {
+        self.get_by(&self.key(remote))
+    }
+
+    fn get_by(&self, key: &Key) -> Option<Known> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let place = known.place(&self.key(remote))?;
+        let place = known.place(key)?;
         decoded(&known.read[place])
     }
 
@@ -175,7 +175,11 @@ impl State {
     ///
     /// That the file can't be written, or that another process has it for ten seconds, which should take it for moments.
     pub(super) async fn put(&self, remote: &RemotePath, known: Option<Known>) -> Result<()> {
-        let entry = encoded(self.key(remote), known);
+        self.put_by(self.key(remote), known).await
+    }
+
+    async fn put_by(&self, key: Key, known: Option<Known>) -> Result<()> {
+        let entry = encoded(key, known);
         match self.file.get() {
             Some(file) => self.append(file, &entry).await,
             None => {
@@ -205,14 +209,41 @@ impl State {
         Err(Error::new(ErrorKind::LocalFile, message))
     }
 
-    /// Whether there was a synchronisation before, by which a file that is not remembered is one that others have added.
-    pub(super) fn has_baseline(&self) -> bool {
-        self.existed
+    /// Whether a synchronization of this folder came to its end before: since then a file that is not remembered is one that
+    /// others have added.
+    pub(super) fn has_baseline(&self, folder: &FolderPath) -> bool {
+        self.get_by(&self.key_of_folder(folder)).is_some()
+    }
+
+    /// Remembers that a synchronization of this folder came to its end.
+    pub(super) async fn complete(&self, folder: &FolderPath) -> Result<()> {
+        let key = self.key_of_folder(folder);
+        if self.get_by(&key).is_some() {
+            return Ok(());
+        }
+        let nothing = Known {
+            crc64: 0,
+            etag: 0,
+            here: LocalIdentity::from_numbers([0; 4]),
+            recent: false,
+            there: There::Unknown,
+        };
+        self.put_by(key, Some(nothing)).await
     }
 
     fn key(&self, remote: &RemotePath) -> Key {
+        self.key_of(remote.as_str())
+    }
+
+    /// No file has a path that ends with a slash.
+    fn key_of_folder(&self, folder: &FolderPath) -> Key {
+        let folder = folder.as_str().trim_end_matches('/');
+        self.key_of(&format!("{folder}/"))
+    }
+
+    fn key_of(&self, path: &str) -> Key {
         let of = Md5::new().chain_update(&self.context).chain_update([0]);
-        of.chain_update(remote.as_str()).finalize().into()
+        of.chain_update(path).finalize().into()
     }
 }
 
