@@ -1,6 +1,7 @@
 //! The local side of a transfer: opening what is sent, and making what is fetched appear whole or not at all.
 
 mod ahead;
+mod beneath;
 mod group;
 mod new_file;
 mod sent;
@@ -9,9 +10,10 @@ mod written;
 
 use std::{io::Read, path::Path};
 
+pub(super) use beneath::{LocalFile, Root};
 pub(super) use group::Group;
 pub(super) use new_file::NewFile;
-pub(super) use sent::{Content, Looks, is_unchanged, open, open_now};
+pub(super) use sent::{Content, Looks, is_unchanged, metadata, open, open_now};
 use written::Laid;
 pub(super) use written::{Before, Written, in_the_way, no_link_to, touched};
 

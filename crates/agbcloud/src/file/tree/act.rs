@@ -1,16 +1,11 @@
 //! Doing what was planned.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::task::{JoinError, JoinSet};
 
 use super::{
-    Change, FileFailure, FileOutcome, Listener, PlannedChange, Setup, SkippedEntry, Symlinks,
-    SyncReport,
+    Change, FileFailure, FileOutcome, Listener, PlannedChange, Setup, SkippedEntry, SyncReport,
     folders::Folders,
     gate::{Gate, Pass},
     names,
@@ -21,7 +16,7 @@ use crate::{
     Error, ErrorKind, RemotePath, Result, UploadSource,
     file::{
         download::Unpublished,
-        local::{Before, Group},
+        local::{Before, Group, LocalFile},
     },
     task::Task,
 };
@@ -117,9 +112,9 @@ impl Actor {
             self.drain().await?;
         }
         self.deleting = deletes;
-        let bytes = match planned.change {
-            Change::Upload | Change::Download => planned.size.unwrap_or(0),
-            _ => 0,
+        let bytes = match planned.moves() {
+            true => planned.size.unwrap_or(0),
+            false => 0,
         };
         let pass = self.room(bytes).await?;
         let (work, gate) = (self.work.clone(), self.gate.clone());
@@ -161,10 +156,12 @@ impl Actor {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return Ok(()),
         };
+        // A deletion moves nothing: its size is what the file had.
+        let moved = result.as_ref().ok().copied().filter(|_| planned.moves());
         self.listener.tell(&FileOutcome {
             path: &planned.path,
             change: Some(planned.change),
-            size: result.as_ref().ok().copied().or(planned.size),
+            size: moved.or(planned.size),
             error: result.as_ref().err(),
         });
         match result {
@@ -259,17 +256,12 @@ impl Work {
 
     /// Gives the bytes that were moved.
     async fn perform(&self, planned: &PlannedChange, read: Read, pass: Pass) -> Result<u64> {
-        let Setup {
-            files,
-            local,
-            remote,
-            ..
-        } = &self.setup;
+        let Setup { files, remote, .. } = &self.setup;
         let there = || names::remote(remote, &planned.path);
         let here = || names::local(&planned.path);
         match planned.change {
             Change::Upload => {
-                let here = local.join(here()?);
+                let here = self.setup.source(here()?)?;
                 self.upload(planned, read, here, there()?).await
             }
             Change::Download => {
@@ -301,7 +293,7 @@ impl Work {
         &self,
         planned: &PlannedChange,
         mut read: Read,
-        here: PathBuf,
+        here: LocalFile,
         there: RemotePath,
     ) -> Result<u64> {
         if planned.keeps_both {
@@ -312,9 +304,7 @@ impl Work {
         let mut left = SENT_AGAIN;
         loop {
             left -= 1;
-            // Who puts a link there after the look must not have what it leads to sent.
-            let follow = setup.rules.symlinks == Symlinks::Follow;
-            let source = UploadSource::found(here.clone(), read.take(), follow);
+            let source = UploadSource::found(here.clone(), read.take());
             let mut upload = setup.files.upload(there.clone(), source);
             if let Some(listener) = self.listener.of_file(&planned.path) {
                 upload = upload.on_progress(listener);

@@ -129,7 +129,8 @@ pub(super) fn can_go(root: &Path, place: &Path, rules: &Rules) -> bool {
         return within.all(|entry| entry.is_ok_and(|entry| can_go(root, &entry.path(), rules)));
     }
     let relative = place.strip_prefix(root);
-    metadata.is_file() && !is_part(place) && relative.is_ok_and(|relative| rules.takes(relative))
+    let taken = |relative: &Path| rules.takes(relative) && !rules.ignores(relative);
+    metadata.is_file() && !is_part(place) && relative.is_ok_and(taken)
 }
 
 /// Whether the folder is a new one.

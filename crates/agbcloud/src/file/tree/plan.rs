@@ -43,6 +43,11 @@ impl PlannedChange {
         }
     }
 
+    /// Whether its bytes are sent or fetched.
+    pub(super) fn moves(&self) -> bool {
+        matches!(self.change, Change::Upload | Change::Download)
+    }
+
     pub(super) fn deletion(path: &str, change: Change, size: Option<u64>) -> Self {
         Self {
             path: path.to_owned(),
