@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agbcloud::{Progress, UploadSource};
+use agbcloud::{Change, FileOutcome, Progress, UploadSource};
 
 use super::{remote, world, write};
 

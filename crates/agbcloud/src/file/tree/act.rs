@@ -16,7 +16,7 @@ use crate::{
     Error, ErrorKind, RemotePath, Result, UploadSource,
     file::{
         download::Unpublished,
-        local::{Before, Group, LocalFile},
+        local::{Before, Group, LocalFile, are_too_many},
     },
     task::Task,
 };
@@ -26,6 +26,12 @@ const THROTTLED: u32 = 10;
 
 /// How long it waits where nobody has said how long.
 const BREATH: Duration = Duration::from_secs(1);
+
+/// How often a file waits for others to be closed.
+const TOO_MANY_OPEN: u32 = 100;
+
+/// How long that takes each time.
+const CLOSING: Duration = Duration::from_millis(250);
 
 /// How often a file is sent that changes while it is.
 const SENT_AGAIN: u32 = 3;
@@ -232,9 +238,16 @@ impl Work {
         mut pass: Pass,
         (gate, bytes): (&Arc<Gate>, u64),
     ) -> Result<u64> {
-        let mut waits = THROTTLED;
+        let (mut waits, mut closings) = (THROTTLED, TOO_MANY_OPEN);
         loop {
             match self.perform(planned, read.take(), pass).await {
+                Err(error) if closings > 0 && are_too_many(&error) => {
+                    closings -= 1;
+                    // The gate lets fewer in when it sees that.
+                    self.setup.files.agb.strain().felt();
+                    pass = gate.enter(bytes).await;
+                    self.setup.files.agb.time().sleep(CLOSING).await;
+                }
                 Err(error) if waits > 0 && self.may_wait(&error) => {
                     waits -= 1;
                     let wait = error.retry_after().unwrap_or(BREATH);
