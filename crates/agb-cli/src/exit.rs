@@ -227,6 +227,10 @@ pub(crate) fn deepest(error: &dyn Error) -> Option<String> {
 
 /// What to type next.
 fn hint(error: &agbcloud::Error) -> Option<String> {
+    let glob = error.source().and_then(|source| source.downcast_ref());
+    if let Some(glob) = glob.map(agbcloud::GlobError::hint) {
+        return Some(glob.to_owned());
+    }
     let hint = match error.kind() {
         ErrorKind::Configuration if error.message().starts_with("no API key") => {
             "export AGB_API_KEY=…, or write it into a profile: agb doctor tells where"

@@ -43,9 +43,9 @@ pub use error::{Error, ErrorKind, Operation, Result};
 pub use file::{
     Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteDir, DeleteFile,
     DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry, FileFailure, FileItems, FileKind,
-    FileOutcome, FilePage, FilePages, FileWalk, Files, KeptCopy, ListFiles, PlannedChange,
-    PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan,
-    SyncReport, Upload, UploadSource, Uploaded,
+    FileOutcome, FilePage, FilePages, FileWalk, Files, GlobError, KeptCopy, ListFiles,
+    PlannedChange, PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry, Symlinks, SyncDir,
+    SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
 };
 pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
 pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};

@@ -41,6 +41,7 @@ async fn all_of_a_folder_goes_and_nothing_else() {
         .exclude("*.log")
         .on_file(move |file| {
             assert_eq!(file.change, Some(Change::DeleteRemote));
+            assert_eq!(file.size, Some(1));
             listener.lock().unwrap().push(file.path.to_owned());
         });
     let plan = deletion.plan().await.unwrap();

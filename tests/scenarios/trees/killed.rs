@@ -75,17 +75,98 @@ async fn one_that_was_killed_finishes_the_rest() {
     for after in growing() {
         do_and_kill(&world, id.as_str(), "down", there.path(), after).await;
         let mut found = tree(there.path());
+        let all = found.len();
         found.retain(|path, _| !path.ends_with(".part"));
+        if knows_nameless_files(there.path()) {
+            assert_eq!(all, found.len(), "what is new has no other name before");
+        }
         assert!(found.iter().all(|(path, content)| whole[path] == *content));
         if found.len() > 200 {
             break;
         }
     }
     files.download_dir("/data", there.path()).await.unwrap();
-    let mut found = tree(there.path());
-    found.retain(|path, _| !path.ends_with(".part"));
-    assert!(found == whole);
+    assert!(tree(there.path()) == whole);
     // What was left behind is not sent.
     let report = files.upload_dir(there.path(), "/data").await.unwrap();
     assert_eq!(report.unchanged, 300);
+}
+
+/// Whether the file system has files without a name.
+fn knows_nameless_files(folder: &Path) -> bool {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        const O_TMPFILE: i32 = 0o20_200_000;
+        let mut options = std::fs::File::options();
+        let opened = options.write(true).custom_flags(O_TMPFILE).open(folder);
+        opened.is_ok()
+    }
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    {
+        let _ = folder;
+        false
+    }
+}
+
+/// A file that replaces another has a name of its own for a moment, and on some file systems for longer. Whoever is killed
+/// then leaves it, and the next run removes it at once, but not that of a process that is alive.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
+    let world = world().await;
+    let (id, files) = world.files("one").await;
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let fill = |length: usize| {
+        for number in 0..200 {
+            let path = format!("{}/{number}", number % 7);
+            write(here.path(), &[(&path, &"x".repeat(length + number * 2000))]);
+        }
+        tree(here.path())
+    };
+    let old = fill(0);
+    files.upload_dir(here.path(), "/data").await.unwrap();
+    files.download_dir("/data", there.path()).await.unwrap();
+    let new = fill(1000);
+    files.upload_dir(here.path(), "/data").await.unwrap();
+    let replaced = |found: &super::Tree| {
+        let found = found.iter();
+        found
+            .filter(|(path, content)| new.get(*path) == Some(content))
+            .count()
+    };
+    for after in growing() {
+        do_and_kill(&world, id.as_str(), "down", there.path(), after).await;
+        let mut found = tree(there.path());
+        found.retain(|path, _| !path.ends_with(".part"));
+        for (path, content) in &found {
+            assert!(
+                [&old[path], &new[path]].contains(&content),
+                "{path} is half there"
+            );
+        }
+        if (20..180).contains(&replaced(&found)) {
+            break;
+        }
+    }
+    // As if it had been killed between the two names.
+    let [dead, alive] = ["0123456789abcdef", "fedcba9876543210"]
+        .map(|name| there.path().join(format!("1/.agb-{name}.part")));
+    std::fs::write(&dead, "half").unwrap();
+    let held = std::fs::File::create(&alive).unwrap();
+    held.lock().unwrap();
+    // One file of each folder is to be fetched, whatever was done before.
+    for folder in 0..7 {
+        std::fs::remove_file(there.path().join(format!("{folder}/{folder}"))).unwrap();
+    }
+    let report = files.download_dir("/data", there.path()).await.unwrap();
+    assert_eq!(report.failed, 0, "{report:?}");
+    let mut found = tree(there.path());
+    assert_eq!(
+        found.remove("1/.agb-fedcba9876543210.part"),
+        Some(Vec::new())
+    );
+    assert!(found == new, "nothing else is left");
+    drop(held);
 }

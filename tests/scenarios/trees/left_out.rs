@@ -27,6 +27,47 @@ async fn what_the_ignore_files_leave_out_is_not_deleted_there_either() {
     assert_eq!(up.await.unwrap().deleted, 3, "unless nobody asks for that");
 }
 
+/// A subfolder of a repository is ignored by what is above it, in both directions and in deletions.
+#[tokio::test]
+async fn the_rules_above_a_subfolder_hold_both_ways() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let repo = tempfile::tempdir().unwrap();
+    write(
+        repo.path(),
+        &[
+            (".git/HEAD", "ref: refs/heads/main"),
+            (".git/objects/x", ""),
+            (".git/info/exclude", "*.mine"),
+            (".gitignore", ".env\n*.{log,tmp}\n/sub/out/\n"),
+            ("sub/.env", "secret"),
+            ("sub/deep/.env", "secret"),
+            ("sub/deep/x.mine", "mine"),
+            ("sub/out/x", "x"),
+            ("sub/a.log", "braces are no alternatives"),
+            ("sub/a.{log,tmp}", "but a name"),
+        ],
+    );
+    let sub = repo.path().join("sub");
+    let theirs = ["/.env", "/deep/x.mine", "/out/gone", "/none/.env"];
+    for path in theirs {
+        files.upload(path, &b"theirs"[..]).await.unwrap();
+    }
+    files.upload("/gone", &b"x"[..]).await.unwrap();
+    let up = files.upload_dir(&sub, "/").gitignore(true).delete(true);
+    assert_eq!(counts(&up.await.unwrap()), (1, 0, 1, 0));
+    let mut expected: Vec<_> = theirs.into_iter().chain(["/a.log"]).collect();
+    expected.sort_unstable();
+    assert_eq!(remote(&files, "/").await, expected);
+
+    let before = tree(&sub);
+    let down = files.download_dir("/", &sub).gitignore(true).delete(true);
+    assert_eq!(counts(&down.await.unwrap()), (0, 1, 0, 0));
+    assert_eq!(tree(&sub), before);
+    let down = files.download_dir("/", &sub).plan().await.unwrap();
+    assert_eq!(down.changes().len(), 4, "unless nobody asks");
+}
+
 /// A pipe of that name would be waited for, and what a file of it says can't be known.
 #[cfg(unix)]
 #[tokio::test]

@@ -5,6 +5,8 @@ mod collisions;
 mod deletions;
 mod killed;
 mod left_out;
+#[cfg(unix)]
+mod links;
 mod listings;
 mod names;
 mod progress;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agbcloud::{Progress, UploadSource};
+use agbcloud::{Change, FileOutcome, Progress, UploadSource};
 
 use super::{remote, world, write};
 
@@ -89,4 +89,62 @@ async fn a_panic_of_who_is_told_is_no_broken_connection() {
         assert_eq!(panic_of(folder).await, "who is told panics");
     }
     assert_eq!(remote(&files, "/").await, ["/a"], "nothing was stored");
+}
+
+/// Whatever becomes of a file, its size is that of the file.
+#[tokio::test]
+async fn every_outcome_has_the_size_of_its_file() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    let megabyte = "x".repeat(1024 * 1024);
+    write(here.path(), &[("a", "four"), ("large", &megabyte)]);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hear = || {
+        let heard = heard.clone();
+        move |file: &FileOutcome<'_>| {
+            let outcome = (
+                file.path.to_owned(),
+                file.change.unwrap(),
+                file.size.unwrap(),
+            );
+            heard.lock().unwrap().push(outcome);
+        }
+    };
+    let take = || {
+        let mut heard = std::mem::take(&mut *heard.lock().unwrap());
+        heard.sort_by_key(|(path, ..)| path.clone());
+        heard
+    };
+    let both = |change| {
+        [
+            ("a".to_owned(), change, 4),
+            ("large".to_owned(), change, 1 << 20),
+        ]
+    };
+
+    let up = || {
+        files
+            .upload_dir(here.path(), "/d")
+            .delete(true)
+            .on_file(hear())
+    };
+    up().await.unwrap();
+    assert_eq!(take(), both(Change::Upload));
+    for name in ["a", "large"] {
+        std::fs::remove_file(here.path().join(name)).unwrap();
+    }
+    let down = || {
+        files
+            .download_dir("/d", here.path())
+            .delete(true)
+            .on_file(hear())
+    };
+    down().await.unwrap();
+    assert_eq!(take(), both(Change::Download));
+
+    files.delete_dir("/d").on_file(hear()).await.unwrap();
+    assert_eq!(take(), both(Change::DeleteRemote));
+    down().await.unwrap();
+    assert_eq!(take(), both(Change::DeleteLocal));
 }

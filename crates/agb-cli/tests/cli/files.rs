@@ -153,3 +153,70 @@ fn ctrl_c_ends_a_download_from_a_service_that_hangs() {
     }
     signal("CONT", world.serve.process());
 }
+
+/// With few descriptors fewer files move at a time, and none fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn few_open_files_are_enough_for_many_files() {
+    let world = world();
+    let many = 2000;
+    for number in 0..many {
+        let path = world.path(&format!("many/{}/{number}", number % 10));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, number.to_string()).unwrap();
+    }
+    let limited = |limit: u32, arguments: &[&str]| {
+        let agb = world.command(arguments);
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        shell
+            .args(["-c", &script])
+            .arg(agb.get_program())
+            .args(agb.get_args());
+        shell.current_dir(agb.get_current_dir().unwrap());
+        for (name, value) in agb.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "with {limit}: {output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    for limit in [64, 90] {
+        let remote = format!("one:/many-{limit}");
+        let local = format!("copy-{limit}");
+        let sent = limited(limit, &["sync", "--json", "many", &remote]);
+        assert_eq!(
+            (&sent["transferred"], &sent["failed"]),
+            (&many.into(), &0.into())
+        );
+        let got = limited(limit, &["sync", "--json", &remote, &local]);
+        assert_eq!(
+            (&got["transferred"], &got["failed"]),
+            (&many.into(), &0.into())
+        );
+    }
+}
+
+#[test]
+fn a_glob_that_can_never_match_ends_with_two_and_a_hint() {
+    let world = world();
+    for glob in ["../x", "", "a/../b", "~/x", "!x", "[", "a\\b"] {
+        for option in ["--include", "--exclude"] {
+            let (code, said) = world.fail(&["sync", option, glob, "project", "one:/p"]);
+            assert_eq!(code, 2, "{glob}: {said}");
+            assert!(said.contains("hint: "), "{glob}: {said}");
+            assert_eq!(said.lines().count(), 2, "{glob}: {said}");
+        }
+    }
+    let absolute = world.path("project/a.txt");
+    let absolute = absolute.to_str().unwrap();
+    let (code, said) = world.fail(&["put", "-r", "--exclude", absolute, "project", "one:/p"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("absolute path"), "{said}");
+    world.print(&["put", "-r", "--exclude", "./a.txt", "project", "one:/p"]);
+    assert_eq!(world.print(&["ls", "-R", "one:/p"]), "/p/src/\n/p/src/b\n");
+}

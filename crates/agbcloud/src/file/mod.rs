@@ -27,8 +27,8 @@ pub use progress::Progress;
 pub(crate) use store::Store;
 pub use tree::{
     Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteDir,
-    DeleteLimit, FileFailure, FileOutcome, KeptCopy, PlannedChange, SkipReason, SkippedEntry,
-    Symlinks, SyncDir, SyncPlan, SyncReport,
+    DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange, SkipReason,
+    SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
 };
 pub use upload::{Upload, UploadSource, Uploaded};
 pub use url::PresignedUrl;

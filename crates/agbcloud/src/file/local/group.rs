@@ -14,7 +14,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use super::{Laid, Written};
+use super::{Laid, Written, open_files};
 use crate::{Error, ErrorKind, Result, clock::Time};
 
 /// KiB that files may take in memory while they wait.
@@ -84,7 +84,12 @@ impl Group {
 
     /// Waits until this file may wait too; `None` never comes.
     pub(in crate::file) async fn room(&self, file: &Written) -> Option<OwnedSemaphorePermit> {
-        let takes = kib(file).min(ROOM).try_into().unwrap_or(u32::MAX);
+        // One that is open takes the place of many: so no more are open than may be.
+        let open = match file.is_open() {
+            true => ROOM / open_at_most(),
+            false => 0,
+        };
+        let takes = kib(file).max(open).min(ROOM).try_into().unwrap_or(u32::MAX);
         self.room.clone().acquire_many_owned(takes).await.ok()
     }
 
@@ -134,7 +139,12 @@ impl Group {
             if files.is_empty() {
                 return;
             }
-            before = self.publish_all(files, before).await;
+            let (mut left, open) = (files, open_at_most());
+            while !left.is_empty() {
+                let rest = left.split_off(open.min(left.len()));
+                before = self.publish_all(left, before).await;
+                left = rest;
+            }
         }
     }
 
@@ -180,7 +190,7 @@ fn kib(file: &Written) -> usize {
 
 fn publish(waits: Waits<Written>) {
     if let Some(Waits { file, tell }) = waits.wanted() {
-        say(tell, file.lay(true).and_then(Laid::appear));
+        say(tell, file.lay().and_then(Laid::appear));
     }
 }
 
@@ -188,19 +198,14 @@ fn publish(waits: Waits<Written>) {
 /// the process may have open.
 fn open_at_most() -> usize {
     const OPEN: usize = 128;
-    #[cfg(unix)]
-    let allowed = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    #[cfg(not(unix))]
-    let allowed: Option<u64> = None;
-    let eighth = allowed.and_then(|allowed| usize::try_from(allowed / 8).ok());
-    eighth.map_or(OPEN, |eighth| eighth.min(OPEN))
+    let eighth = open_files::allowed().map(|allowed| allowed / 8);
+    eighth.map_or(OPEN, |eighth| eighth.clamp(1, OPEN))
 }
 
 fn lay(files: Vec<Waits<Written>>) -> Vec<Waits<Laid>> {
     let mut laid = Vec::with_capacity(files.len());
-    let open = open_at_most();
     for Waits { file, tell } in files.into_iter().filter_map(Waits::wanted) {
-        match file.lay(laid.len() < open) {
+        match file.lay() {
             Ok(file) => laid.push(Waits { file, tell }),
             Err(error) => say(tell, Err(error)),
         }

@@ -1,19 +1,25 @@
 //! The local side of a transfer: opening what is sent, and making what is fetched appear whole or not at all.
 
 mod ahead;
+mod beneath;
 mod group;
 mod identity;
+mod lock;
 mod new_file;
+mod open_files;
 mod sent;
 mod temporary;
 mod written;
 
 use std::{io::Read, path::Path};
 
+pub(super) use beneath::{LocalFile, Root};
 pub(super) use group::Group;
 pub(super) use identity::{LocalIdentity, file_time, nanos_of, time_of};
+pub(super) use lock::{Owner, owner_of};
 pub(super) use new_file::NewFile;
-pub(super) use sent::{Content, is_unchanged, open, open_now};
+pub(super) use open_files::{are_too_many, transfers_at_once};
+pub(super) use sent::{Content, is_unchanged, metadata, open, open_now};
 use written::Laid;
 pub(super) use written::{Before, Written, changed_meanwhile, in_the_way, no_link_to, touched};
 
@@ -29,6 +35,27 @@ pub(super) fn parts() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
     builder
+}
+
+/// Characters between these in the name of a file whose process holds a lock on it while it lives. Others are known to be
+/// abandoned by their age alone.
+const LOCKED_LENGTH: usize = 16;
+
+/// Makes files of names that say so.
+fn locked_parts() -> tempfile::Builder<'static, 'static> {
+    let mut builder = parts();
+    builder.rand_bytes(LOCKED_LENGTH);
+    builder
+}
+
+/// Whether the process that writes a file of this name holds a lock on it.
+fn is_locked_part(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.and_then(|name| name.strip_prefix(PART_PREFIX));
+    let name = name.and_then(|name| name.strip_suffix(PART_SUFFIX));
+    name.is_some_and(|name| {
+        name.len() == LOCKED_LENGTH && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 /// The folder that a file is in.

@@ -230,10 +230,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{
-        ErrorKind,
-        file::local::{PART_SUFFIX, temporary::Whole},
-    };
+    use crate::{ErrorKind, file::local::PART_SUFFIX};
 
     async fn write(file: &NewFile, parts: &[(u64, &[u8])]) {
         for (first, bytes) in parts {
@@ -410,12 +407,10 @@ mod tests {
                     .written(length as u64, None)
                     .await
                     .unwrap()
-                    .lay(true)
+                    .lay()
                     .unwrap();
-                let Whole::Named(path) = &laid.file else {
-                    unreachable!("it replaces another")
-                };
-                let shown = mode(path) & !0o600;
+                let written = laid.file.as_file().metadata().unwrap();
+                let shown = written.permissions().mode() & 0o777 & !0o600;
                 assert_eq!(shown & !permissions, 0, "{permissions:o}");
                 laid.appear().unwrap();
                 assert_eq!(mode(&target), permissions);

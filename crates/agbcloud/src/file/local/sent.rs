@@ -1,14 +1,14 @@
 //! Files that are sent.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read},
     path::Path,
 };
 
 use bytes::Bytes;
 
-use super::{BUFFER, LocalIdentity, blocking, cannot};
+use super::{BUFFER, LocalFile, LocalIdentity, blocking, cannot};
 use crate::{Error, ErrorKind, Result};
 
 /// What a file has.
@@ -18,16 +18,17 @@ pub(in crate::file) enum Content {
     Open(tokio::fs::File, LocalIdentity),
 }
 
-/// Opens a file to be sent; a link to one only if it is to be followed.
-pub(in crate::file) async fn open(path: &Path, follow: bool) -> Result<Content> {
-    let path = path.to_owned();
-    blocking(move || open_now(&path, follow)).await
+/// Opens a file to be sent.
+pub(in crate::file) async fn open(file: &LocalFile) -> Result<Content> {
+    let file = file.clone();
+    blocking(move || open_now(&file)).await
 }
 
 /// The same. Blocks.
-pub(in crate::file) fn open_now(path: &Path, follow: bool) -> Result<Content> {
+pub(in crate::file) fn open_now(file: &LocalFile) -> Result<Content> {
+    let path = file.path();
     let failed = |error| cannot("read", path, error);
-    let mut file = without_waiting(path, follow).map_err(failed)?;
+    let mut file = file.open().map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         let message = format!("{} is not a regular file", path.display());
@@ -46,34 +47,6 @@ pub(in crate::file) fn open_now(path: &Path, follow: bool) -> Result<Content> {
     }
 }
 
-/// Opens without waiting: a pipe would wait for whoever writes into it.
-#[cfg(unix)]
-fn without_waiting(path: &Path, follow: bool) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    use rustix::fs::OFlags;
-
-    let flags = match follow {
-        true => OFlags::NONBLOCK,
-        false => OFlags::NONBLOCK | OFlags::NOFOLLOW,
-    };
-    let flags = flags.bits().cast_signed();
-    File::options().read(true).custom_flags(flags).open(path)
-}
-
-#[cfg(not(unix))]
-fn without_waiting(path: &Path, follow: bool) -> io::Result<File> {
-    let metadata = match follow {
-        true => path.metadata()?,
-        false => path.symlink_metadata()?,
-    };
-    if metadata.is_file() {
-        File::open(path)
-    } else {
-        Err(io::Error::other("it is not a regular file"))
-    }
-}
-
 /// Reads to the end, but not much further than it is thought to be.
 fn read(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
@@ -83,13 +56,19 @@ fn read(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
 
 /// A file that identity otherwise than before was written to meanwhile: what was sent may be a mix. Blocks, as long as
 /// looking at a file takes.
-pub(in crate::file) fn is_unchanged(path: &Path, before: &LocalIdentity) -> Result<()> {
-    let metadata = std::fs::metadata(path).map_err(|error| cannot("read", path, error))?;
+pub(in crate::file) fn is_unchanged(file: &LocalFile, before: &LocalIdentity) -> Result<()> {
+    let path = file.path();
+    let metadata = metadata(file).map_err(|error| cannot("read", path, error))?;
     if LocalIdentity::of(&metadata).is_same_file(before) {
         Ok(())
     } else {
         Err(changed(path))
     }
+}
+
+/// What a file looks like now, looked up as it is when it is opened. Blocks.
+pub(in crate::file) fn metadata(file: &LocalFile) -> io::Result<Metadata> {
+    file.open()?.metadata()
 }
 
 fn changed(path: &Path) -> Error {
@@ -110,7 +89,7 @@ mod tests {
         let path = folder.path().join("file");
         for length in [0, 1, BUFFER, BUFFER + 1] {
             std::fs::write(&path, vec![7; length]).unwrap();
-            match open(&path, true).await.unwrap() {
+            match open(&LocalFile::anywhere(path.clone())).await.unwrap() {
                 Content::Whole(content, _) => {
                     assert!(length <= BUFFER);
                     assert_eq!(content, vec![7; length]);
@@ -126,22 +105,18 @@ mod tests {
     async fn only_a_regular_file_is_sent() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
-            open(folder.path(), true).await.err().unwrap().kind(),
+            open(&LocalFile::anywhere(folder.path().to_owned()))
+                .await
+                .err()
+                .unwrap()
+                .kind(),
             ErrorKind::LocalFile
         );
-        assert!(open(&folder.path().join("none"), true).await.is_err());
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_link_is_followed_only_when_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
-        std::fs::write(&file, "x").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(open(&link, true).await.is_ok());
-        assert!(open(&link, false).await.is_err());
-        assert!(open(&file, false).await.is_ok());
+        assert!(
+            open(&LocalFile::anywhere(folder.path().join("none")))
+                .await
+                .is_err()
+        );
     }
 
     /// It would wait for a writer for ever.
@@ -153,7 +128,11 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
         assert_eq!(
-            open(&pipe, true).await.err().unwrap().kind(),
+            open(&LocalFile::anywhere(pipe.clone()))
+                .await
+                .err()
+                .unwrap()
+                .kind(),
             ErrorKind::LocalFile
         );
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::NamedTempFile;
 
 use super::written::Place;
 use crate::{Result, file::checksum::Sums};
@@ -17,13 +17,6 @@ pub(super) enum Temporary {
     #[cfg(target_os = "linux")]
     Nameless(File),
     Named(NamedTempFile),
-}
-
-/// One that is written to no more. What has no name is open, since it is had by nothing else.
-pub(super) enum Whole {
-    #[cfg(target_os = "linux")]
-    Nameless(File),
-    Named(TempPath),
 }
 
 impl Temporary {
@@ -78,38 +71,19 @@ impl Temporary {
         super::sums_of(&self.path(), sums).await
     }
 
-    pub(super) fn whole(self) -> Whole {
-        match self {
-            #[cfg(target_os = "linux")]
-            Self::Nameless(file) => Whole::Nameless(file),
-            Self::Named(file) => Whole::Named(file.into_temp_path()),
-        }
-    }
-}
-
-impl Whole {
     /// Makes it durable. Blocks.
     pub(super) fn sync(&self) -> io::Result<()> {
-        match self {
-            #[cfg(target_os = "linux")]
-            Self::Nameless(file) => file.sync_all(),
-            Self::Named(path) => {
-                // Windows syncs only what is open for writing.
-                let mut options = File::options();
-                options.read(true).write(cfg!(windows));
-                options.open(path)?.sync_all()
-            }
-        }
+        self.as_file().sync_all()
     }
 
     /// Gives it a name beside the place, where it stays until it is renamed. Blocks.
-    pub(super) fn beside(self, place: &Place) -> Result<TempPath> {
+    pub(super) fn beside(self, place: &Place) -> Result<NamedTempFile> {
         match self {
             #[cfg(target_os = "linux")]
             Self::Nameless(file) => {
-                nameless::link_in(&file, place.folder()).or_else(|_| copied(&file, place))
+                nameless::link_in(file, place.folder()).or_else(|file| copied(&file, place))
             }
-            Self::Named(path) => Ok(path),
+            Self::Named(file) => Ok(file),
         }
     }
 
@@ -122,14 +96,14 @@ impl Whole {
                 linked => return Ok(linked),
             }
         }
-        let named = self.beside(place)?;
-        Ok(named.persist_noclobber(target).map_err(|error| error.error))
+        let put = self.beside(place)?.persist_noclobber(target);
+        Ok(put.map(drop).map_err(|error| error.error))
     }
 }
 
 /// Where a file gets no name, another gets its content.
 #[cfg(target_os = "linux")]
-fn copied(mut file: &File, place: &Place) -> Result<TempPath> {
+fn copied(mut file: &File, place: &Place) -> Result<NamedTempFile> {
     use std::io::Seek;
 
     let copy = place.temporary()?;
@@ -138,7 +112,7 @@ fn copied(mut file: &File, place: &Place) -> Result<TempPath> {
         copy.as_file().set_modified(file.metadata()?.modified()?)
     });
     copied.map_err(|error| place.failed(error))?;
-    Ok(copy.into_temp_path())
+    Ok(copy)
 }
 
 #[cfg(target_os = "linux")]
@@ -146,9 +120,10 @@ mod nameless {
     use std::{fs::Permissions, os::fd::AsRawFd, path::Path};
 
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+    use tempfile::TempPath;
 
-    use super::{File, PathBuf, TempPath, io};
-    use crate::file::local::{PART_PREFIX, PART_SUFFIX};
+    use super::{File, NamedTempFile, PathBuf, io};
+    use crate::file::local::{PART_PREFIX, PART_SUFFIX, lock};
 
     /// Names that are tried.
     const TRIES: u32 = 16;
@@ -180,19 +155,24 @@ mod nameless {
         }
     }
 
-    /// Gives it the name of one that is being written.
-    pub(super) fn link_in(file: &File, folder: &Path) -> io::Result<TempPath> {
-        let mut tries = TRIES;
-        loop {
+    /// Gives it the name of one that is being written, or gives it back. Who meets it knows by the lock that somebody is.
+    pub(super) fn link_in(file: File, folder: &Path) -> Result<NamedTempFile, File> {
+        lock::take(&file);
+        for _ in 0..TRIES {
             let name = format!("{PART_PREFIX}{:016x}{PART_SUFFIX}", fastrand::u64(..));
             let path = folder.join(name);
-            tries -= 1;
-            match link(file, &path) {
-                Ok(()) => return TempPath::try_from_path(path),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries > 0 => {}
-                Err(error) => return Err(error),
+            match link(&file, &path) {
+                Ok(()) => {
+                    return match TempPath::try_from_path(path) {
+                        Ok(path) => Ok(NamedTempFile::from_parts(file, path)),
+                        Err(_) => Err(file),
+                    };
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(_) => break,
             }
         }
+        Err(file)
     }
 }
 
@@ -201,7 +181,7 @@ mod tests {
     use std::{io::Read, sync::Arc};
 
     use super::*;
-    use crate::file::local::{Before, is_part};
+    use crate::file::local::{Before, Owner, is_part, owner_of};
 
     /// Nobody sees it, and whoever is killed leaves nothing. If it replaces another it has a name for a moment.
     #[test]
@@ -240,14 +220,14 @@ mod tests {
         drop(copy);
 
         let target = place.target.clone();
-        temporary.whole().put(&place, &target).unwrap().unwrap();
+        temporary.put(&place, &target).unwrap().unwrap();
         assert_eq!(
             names(),
             std::slice::from_ref(&target),
             "it had no other name before"
         );
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
-        let second = Temporary::new(&place).unwrap().whole();
+        let second = Temporary::new(&place).unwrap();
         let taken = second.put(&place, &target).unwrap().unwrap_err();
         assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&target).unwrap(), b"whole");
@@ -255,9 +235,10 @@ mod tests {
 
         let temporary = Temporary::new(&place).unwrap();
         io::Write::write_all(&mut temporary.as_file(), b"whole").unwrap();
-        let path = temporary.whole().beside(&place).unwrap();
-        assert_eq!(names(), [path.to_path_buf()]);
-        assert!(is_part(&path));
+        let path = temporary.beside(&place).unwrap();
+        assert_eq!(names(), [path.path().to_path_buf()]);
+        assert!(is_part(path.path()));
+        assert_eq!(owner_of(path.path()).0, Owner::Alive);
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         drop(path);
         assert!(names().is_empty());

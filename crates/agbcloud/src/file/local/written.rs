@@ -8,12 +8,9 @@ use std::{
     time::SystemTime,
 };
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::NamedTempFile;
 
-use super::{
-    LocalIdentity, blocking, cannot, folder_of, parts,
-    temporary::{Temporary, Whole},
-};
+use super::{LocalIdentity, blocking, cannot, folder_of, lock, locked_parts, temporary::Temporary};
 use crate::{Error, ErrorKind, Result};
 
 /// Where a new file belongs.
@@ -43,7 +40,8 @@ pub(in crate::file) struct Written {
 enum Content {
     /// All of it, and the time that it gets.
     Memory(Vec<u8>, Option<SystemTime>),
-    File(TempPath),
+    /// It stays open: what has no name is had by nothing else, and what has one is locked by that.
+    File(Temporary),
 }
 
 impl Written {
@@ -58,7 +56,7 @@ impl Written {
     /// Makes it durable, if that is asked for, then visible under its name.
     pub(in crate::file) async fn publish(self, durable: bool) -> Result<()> {
         blocking(move || {
-            let laid = self.lay(true)?;
+            let laid = self.lay()?;
             if durable {
                 laid.sync().map_err(|error| laid.failed(error))?;
             }
@@ -75,12 +73,17 @@ impl Written {
         }
     }
 
-    /// Puts it into a file that is not at its place. That may stay open, if it is `nameless`. Blocks.
-    pub(super) fn lay(self, nameless: bool) -> Result<Laid> {
+    /// Whether it has a file open.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.content, Content::File(_))
+    }
+
+    /// Puts it into a file that is not at its place, and stays open. Blocks.
+    pub(super) fn lay(self) -> Result<Laid> {
         let Self { place, content } = self;
         let file = match content {
-            Content::File(path) => Whole::Named(path),
-            Content::Memory(content, time) => place.write(&content, time, nameless)?,
+            Content::File(file) => file,
+            Content::Memory(content, time) => place.write(&content, time)?,
         };
         Ok(Laid { place, file })
     }
@@ -89,7 +92,7 @@ impl Written {
 /// A file without a name or with another than its own.
 pub(super) struct Laid {
     place: Arc<Place>,
-    pub(super) file: Whole,
+    pub(super) file: Temporary,
 }
 
 impl Laid {
@@ -155,23 +158,26 @@ impl Place {
             options.mode(self.mode_while_written().mode());
         }
         // By a function of our own, whose errors name no file of which nobody has heard.
-        parts()
-            .make_in(self.folder(), |path| options.open(path))
-            .map_err(|error| self.failed(error))
+        let open = |path: &Path| {
+            let file = options.open(path)?;
+            // Whoever takes it for an abandoned one before it is locked removes it.
+            match lock::take(&file) && path.symlink_metadata().is_ok() {
+                true => Ok(file),
+                false => Err(io::ErrorKind::AlreadyExists.into()),
+            }
+        };
+        let made = locked_parts().make_in(self.folder(), open);
+        made.map_err(|error| self.failed(error))
     }
 
     /// A file with this content, in the folder of the place.
-    fn write(&self, content: &[u8], time: Option<SystemTime>, nameless: bool) -> Result<Whole> {
-        // One that replaces another gets a name first, so that it may as well be made with it.
-        let temporary = match nameless && !self.replaces() {
-            true => Temporary::new(self)?,
-            false => Temporary::named(self)?,
-        };
+    fn write(&self, content: &[u8], time: Option<SystemTime>) -> Result<Temporary> {
+        let temporary = Temporary::new(self)?;
         let mut file = temporary.as_file();
         let written = file.write_all(content);
         let timed = written.and_then(|()| set_time(file, time));
         timed.map_err(|error| self.failed(error))?;
-        Ok(temporary.whole())
+        Ok(temporary)
     }
 
     /// Whether something may be there that it replaces.
@@ -194,7 +200,7 @@ impl Place {
         let timed = cut.and_then(|()| set_time(file, time));
         timed.map_err(|error| self.failed(error))?;
         Ok(Written {
-            content: Content::File(temporary.whole().beside(&self)?),
+            content: Content::File(temporary),
             place: self,
         })
     }
@@ -203,7 +209,7 @@ impl Place {
         cannot("write", &self.target, error)
     }
 
-    fn publish(&self, file: Whole) -> Result<()> {
+    fn publish(&self, file: Temporary) -> Result<()> {
         // Once more, at the last moment: it may have been put there while the file was fetched.
         if let Some(root) = &self.root {
             no_link_to(&self.target, root)?;
@@ -220,7 +226,7 @@ impl Place {
     }
 
     /// Puts it in the place of what is there, with the permissions of that.
-    fn replace(&self, temporary: TempPath) -> Result<()> {
+    fn replace(&self, temporary: NamedTempFile) -> Result<()> {
         let old = self.target.symlink_metadata().ok();
         if let Some(old) = &old {
             self.check_kind(old)?;
@@ -230,10 +236,11 @@ impl Place {
         }
         #[cfg(unix)]
         if let Some(old) = old.filter(Metadata::is_file) {
-            let kept = keep_access(&temporary, &old);
+            let kept = keep_access(temporary.path(), &old);
             kept.map_err(|error| self.failed(error))?;
         }
         let persisted = temporary.persist(&self.target);
+        let persisted = persisted.map(drop);
         persisted.map_err(|error| self.failed(error.error))
     }
 

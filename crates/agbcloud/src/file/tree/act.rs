@@ -84,9 +84,9 @@ impl Actor {
             self.drain().await?;
         }
         self.deleting = deletes;
-        let bytes = match planned.change {
-            Change::Upload | Change::Download => planned.size.unwrap_or(0),
-            _ => 0,
+        let bytes = match planned.moves() {
+            true => planned.size.unwrap_or(0),
+            false => 0,
         };
         let pass = self.room(bytes).await?;
         self.record_due().await?;
@@ -137,10 +137,12 @@ impl Actor {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return Ok(()),
         };
+        // A deletion moves nothing: its size is what the file had.
+        let moved = result.as_ref().ok().copied().filter(|_| planned.moves());
         self.listener.tell(&FileOutcome {
             path: &planned.path,
             change: Some(planned.change),
-            size: result.as_ref().ok().copied().or(planned.size),
+            size: moved.or(planned.size),
             kept: kept.as_deref(),
             error: result.as_ref().err(),
         });

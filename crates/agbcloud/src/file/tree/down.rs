@@ -206,6 +206,7 @@ async fn receive_all(setup: &Setup, files: Vec<Looked>, blocked: &mut Changes) -
 /// it comes to it.
 async fn looked_at(setup: &Setup, files: Vec<Receivable>) -> Result<Vec<Looked>> {
     let (root, rules) = (setup.local.clone(), setup.rules.clone());
+    let ignoring = rules.clone();
     let look = move |mut file: Receivable| {
         let metadata = file.local.symlink_metadata();
         let has_failed = |kind| metadata.as_ref().is_err_and(|error| error.kind() == kind);
@@ -227,7 +228,12 @@ async fn looked_at(setup: &Setup, files: Vec<Receivable>) -> Result<Vec<Looked>>
             identity: here.as_ref().and_then(Identity::of),
         }
     };
-    blocking(move || Ok(files.into_iter().map(look).collect())).await
+    blocking(move || {
+        let files = files.into_iter();
+        let taken = files.filter(|file| !ignoring.ignores(Path::new(&file.relative)));
+        Ok(taken.map(look).collect())
+    })
+    .await
 }
 
 /// Whether a remote file has to be fetched.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
+use super::glob::{Glob, GlobError, check_contradictions};
 use crate::{Error, Result};
 
 /// Globs as in a `.gitignore`, on paths relative to the folder.
@@ -15,13 +16,17 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+    /// For files of this local folder. Blocks as long as looking at a folder takes.
+    pub(super) fn new(include: &[String], exclude: &[String], root: &Path) -> Result<Self> {
+        let globs = |given| Glob::all(given, root).map_err(refused);
+        let (include, exclude) = (globs(include)?, globs(exclude)?);
+        check_contradictions(&include, &exclude).map_err(refused)?;
         Ok(Self {
-            include: match include {
+            include: match &include[..] {
                 [] => None,
                 globs => Some(matcher(globs)?),
             },
-            exclude: matcher(exclude)?,
+            exclude: matcher(&exclude)?,
         })
     }
 
@@ -61,60 +66,38 @@ impl Filter {
     }
 }
 
-fn matcher(globs: &[String]) -> Result<Gitignore> {
+fn matcher(globs: &[Glob]) -> Result<Gitignore> {
     let mut builder = GitignoreBuilder::new("");
     for glob in globs {
-        check(glob)?;
-        builder.add_line(None, glob).map_err(refused)?;
+        let added = builder.add_line(None, &glob.line());
+        added.map_err(|error| refused(glob.syntax(&inner(&error))))?;
     }
-    builder.build().map_err(refused)
+    builder.build().map_err(|error| {
+        Error::invalid_argument(format!("the globs can't be read: {error}")).with_source(error)
+    })
 }
 
-/// Git takes what makes no sense for a name that no file has, which would be no help here.
-fn check(glob: &str) -> Result<()> {
-    let message = match glob.trim() {
-        "" => "a glob must not be empty".to_owned(),
-        _ if has_open_class(glob) => {
-            format!(
-                "a glob can't be read: {glob:?} has a [ without its ], write \\[ for the character"
-            )
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::invalid_argument(message))
+fn refused(error: GlobError) -> Error {
+    Error::invalid_argument(error.to_string()).with_source(error)
 }
 
-fn has_open_class(glob: &str) -> bool {
-    let mut rest = glob.chars();
-    while let Some(character) = rest.next() {
-        match character {
-            '\\' => drop(rest.next()),
-            '[' => {
-                let class = rest.as_str().trim_start_matches(['!', '^']);
-                // A bracket that comes first is one of the class.
-                let first = class.chars().next().map_or(0, char::len_utf8);
-                let Some(end) = class[first..].find(']') else {
-                    return true;
-                };
-                rest = class[first + end + 1..].chars();
-            }
-            _ => {}
-        }
+/// An error without the glob, which is named anyway.
+fn inner(error: &ignore::Error) -> &dyn std::fmt::Display {
+    match error {
+        ignore::Error::Glob { err, .. } => err,
+        other => other,
     }
-    false
-}
-
-fn refused(error: ignore::Error) -> Error {
-    Error::invalid_argument(format!("a glob can't be read: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn filter(include: &[&str], exclude: &[&str]) -> Filter {
         let texts = |globs: &[&str]| globs.iter().map(|&glob| glob.into()).collect::<Vec<_>>();
-        Filter::new(&texts(include), &texts(exclude)).unwrap()
+        Filter::new(&texts(include), &texts(exclude), Path::new("")).unwrap()
     }
 
     #[test]
@@ -169,12 +152,67 @@ mod tests {
 
     #[test]
     fn a_glob_that_makes_no_sense_is_refused() {
-        for bad in ["{a", "[", "[!]", "a[]b", "", " ", "a/[b/c"] {
-            assert!(Filter::new(&[bad.into()], &[]).is_err(), "{bad:?}");
-            assert!(Filter::new(&[], &[bad.into()]).is_err(), "{bad:?}");
+        let new = |include: &[&str], exclude: &[&str]| {
+            let texts = |globs: &[&str]| globs.iter().map(|&glob| glob.into()).collect::<Vec<_>>();
+            Filter::new(&texts(include), &texts(exclude), Path::new(""))
+        };
+        for bad in ["{a", "[", "a[]b", "", " ", "a/[b/c", "[z-a]", "../x", "!x"] {
+            for made in [new(&[bad], &[]), new(&[], &[bad])] {
+                let error = made.unwrap_err();
+                assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{bad:?}");
+                let source = std::error::Error::source(&error).unwrap();
+                assert!(source.is::<GlobError>(), "{bad:?}");
+            }
         }
-        for good in ["[a-c]", "[]]", "[!]a]", r"\[", "a]", "[ab][cd]"] {
-            assert!(Filter::new(&[good.into()], &[]).is_ok(), "{good:?}");
+        assert!(
+            new(&["x", "*.rs"], &["./y", "x"]).is_err(),
+            "nothing is left of x"
+        );
+        assert!(new(&["a//b"], &["/a/b"]).is_err(), "nor of the same path");
+        assert!(new(&["x"], &["x", "!x"]).is_ok());
+        assert!(new(&["*.rs", "!a.rs"], &["*", "!keep"]).is_ok());
+    }
+
+    /// A path without anything special, a way to write it, and whether that is of a folder and of one place.
+    fn plain() -> impl Strategy<Value = (Vec<String>, String, [bool; 2])> {
+        let name = "[a-c#!~. _$,'é日-]{1,4}";
+        let is_name = |name: &String| !matches!(name.as_str(), "." | "..");
+        let names = prop::collection::vec(name.prop_filter("no name", is_name), 1..4);
+        let between = prop::collection::vec(prop::sample::select(vec!["/", "//", "/./"]), 3);
+        let begins = prop::sample::select(vec!["", "./", "/", "//", ".//"]);
+        let ends = prop::sample::select(vec!["", "/", "/."]);
+        (names, between, begins, ends).prop_map(|(names, between, begins, ends)| {
+            let mut glob = begins.to_owned();
+            for (at, name) in names.iter().enumerate() {
+                if at > 0 {
+                    glob += between[at - 1];
+                }
+                glob += name;
+            }
+            let anchored = names.len() > 1 || !begins.is_empty() || ends == "/.";
+            (names, glob + ends, [!ends.is_empty(), anchored])
+        })
+    }
+
+    proptest! {
+        /// What is accepted and has no wildcards excludes what it names, and nothing else.
+        #[test]
+        fn a_plain_glob_excludes_the_path_that_it_names((names, glob, [only_folders, anchored]) in plain()) {
+            let Ok(filter) = Filter::new(&[], std::slice::from_ref(&glob), Path::new("")) else {
+                // An exception of nothing, the home folder, or nothing but spaces.
+                prop_assert!(glob.starts_with(['!', '~']) || glob.trim().is_empty(), "{glob:?}");
+                return Ok(());
+            };
+            let path = names.join("/");
+            let excludes = |path: &str| !filter.takes(Path::new(path));
+            prop_assert!(excludes(&format!("{path}/in/it")), "{glob:?}");
+            prop_assert_eq!(excludes(&path), !only_folders, "{:?}", glob);
+            prop_assert!(filter.leaves_out(Path::new(&path)));
+            prop_assert_eq!(excludes(&format!("z/{path}/x")), !anchored, "{:?}", glob);
+            for other in [format!("{path}z/x"), format!("z{path}/x"), format!("{path} /x")] {
+                // A name of one segment may come again in the other one.
+                prop_assert!(!excludes(&other), "{glob:?} excludes {other:?}");
+            }
         }
     }
 }

@@ -12,12 +12,12 @@ use super::local::Rules;
 use crate::{
     Error, ErrorKind, Result,
     file::local::{
-        LocalIdentity, blocking, cannot, changed_meanwhile, in_the_way, is_part, no_link_to,
-        touched,
+        LocalIdentity, Owner, blocking, cannot, changed_meanwhile, in_the_way, is_part, no_link_to,
+        owner_of, touched,
     },
 };
 
-/// A file that was being fetched and has not been touched for so long belongs to a process that is no more.
+/// A temporary file without a lock that has not been touched for so long belongs to a process that is no more.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Folders below one, each made and looked at once.
@@ -135,7 +135,8 @@ pub(super) fn can_go(root: &Path, place: &Path, rules: &Rules) -> bool {
         return within.all(|entry| entry.is_ok_and(|entry| can_go(root, &entry.path(), rules)));
     }
     let relative = place.strip_prefix(root);
-    metadata.is_file() && !is_part(place) && relative.is_ok_and(|relative| rules.takes(relative))
+    let taken = |relative: &Path| rules.takes(relative) && !rules.ignores(relative);
+    metadata.is_file() && !is_part(place) && relative.is_ok_and(taken)
 }
 
 /// Whether the folder is a new one.
@@ -170,9 +171,19 @@ fn sweep_at(folder: &Path, now: SystemTime) {
             let touched = metadata.as_ref().and_then(touched);
             touched.is_some_and(|touched| age(touched) > ABANDONED)
         };
-        if is_part(&entry.path()) && abandoned() {
+        if !is_part(&entry.path()) {
+            continue;
+        }
+        let (owner, held) = owner_of(&entry.path());
+        let is_abandoned = match owner {
+            Owner::Alive => false,
+            Owner::Gone => true,
+            Owner::Unknown => abandoned(),
+        };
+        if is_abandoned {
             let _ = std::fs::remove_file(entry.path());
         }
+        drop(held);
     }
 }
 
@@ -195,5 +206,11 @@ mod tests {
         assert!(part.exists());
         sweep_at(folder.path(), now + ABANDONED * 2);
         assert!(!part.exists() && other.exists());
+
+        // One with a lock is known at once.
+        let dead = folder.path().join(".agb-0123456789abcdef.part");
+        std::fs::File::create(&dead).unwrap();
+        sweep_at(folder.path(), now);
+        assert_eq!(dead.exists(), !cfg!(unix));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::retry::Strain;
+use crate::{file::local::transfers_at_once, retry::Strain};
 
 /// Lets transfers through: so many files and so many bytes at a time. When the service or the store says that it is too
 /// much, half as many; when it is fine again, one more after the other.
@@ -35,7 +35,7 @@ pub(super) struct Pass {
 
 impl Gate {
     pub(super) fn new(most_files: usize, most_bytes: u64, strain: Strain) -> Arc<Self> {
-        let most_files = most_files.max(1);
+        let most_files = transfers_at_once(most_files);
         Arc::new(Self {
             most_files,
             most_bytes,

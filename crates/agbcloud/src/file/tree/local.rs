@@ -12,13 +12,13 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::{
     Symlinks,
     filter::Filter,
-    gitignore,
+    gitignore::{self, Ignores},
     places::Identity,
     skipped::{EmptyLocalFolders, SkipReason, SkippedEntry},
 };
 use crate::{
     Error, ErrorKind,
-    file::local::{LocalIdentity, is_part},
+    file::local::{LocalFile, LocalIdentity, blocking, is_part, metadata},
 };
 
 /// Entries that are handed over at a time.
@@ -45,7 +45,8 @@ pub(super) enum Found {
 pub(super) struct Rules {
     pub(super) filter: Filter,
     pub(super) symlinks: Symlinks,
-    pub(super) gitignore: bool,
+    /// What git ignores, if that takes no part.
+    pub(super) ignores: Option<Arc<Ignores>>,
     /// What is remembered, if it lies in the folder: no part of it.
     pub(super) state: Option<PathBuf>,
 }
@@ -54,6 +55,12 @@ impl Rules {
     /// Whether a file takes part.
     pub(super) fn takes(&self, relative: &Path) -> bool {
         self.filter.takes(relative) && self.state.as_deref() != Some(relative)
+    }
+
+    /// Whether git would ignore a file of this path, if that counts. Blocks.
+    pub(super) fn ignores(&self, relative: &Path) -> bool {
+        let ignores = self.ignores.as_ref();
+        ignores.is_some_and(|ignores| ignores.ignores(relative, false))
     }
 }
 
@@ -69,7 +76,9 @@ fn find(root: &Path, rules: &Rules, sender: &Sender<Vec<Found>>) {
     let mut batch = Vec::with_capacity(BATCH);
     let passed_over = PassedOver::default();
     // The walk reads the rules of the folder itself without asking.
-    if rules.gitignore && !passed_over.has_rules(root, root) {
+    if let Some(ignores) = &rules.ignores
+        && !(passed_over.has_rules(root, root) && passed_over.all_known(ignores))
+    {
         let _ = sender.blocking_send(passed_over.take());
         return;
     }
@@ -107,7 +116,16 @@ struct PassedOver(Arc<Mutex<Vec<Found>>>);
 impl PassedOver {
     /// Whether the rules of a folder are known; remembers it otherwise.
     fn has_rules(&self, root: &Path, folder: &Path) -> bool {
-        let Some((file, error)) = gitignore::unknown(folder) else {
+        self.note(root, gitignore::unknown(folder))
+    }
+
+    /// Whether the rules from outside of the folder are known; remembers it otherwise.
+    fn all_known(&self, ignores: &Ignores) -> bool {
+        self.note(Path::new(""), ignores.unknown_above())
+    }
+
+    fn note(&self, root: &Path, unknown: Option<(PathBuf, Error)>) -> bool {
+        let Some((file, error)) = unknown else {
             return true;
         };
         let relative = file.strip_prefix(root).unwrap_or(&file).to_owned();
@@ -129,27 +147,23 @@ fn walker(root: &Path, rules: &Rules, passed_over: &PassedOver) -> WalkBuilder {
     walker
         .standard_filters(false)
         .follow_links(rules.symlinks == Symlinks::Follow);
-    if rules.gitignore {
-        walker
-            .git_ignore(true)
-            .git_exclude(true)
-            .ignore(true)
-            .require_git(false);
-    }
     let (rules, top) = (Arc::new(rules.clone()), root.to_owned());
     let passed_over = passed_over.clone();
     walker.filter_entry(move |entry| {
-        // A folder, or in a submodule a file: git never lists it.
-        if rules.gitignore && entry.file_name() == gitignore::GIT {
+        let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let relative = match entry.path().strip_prefix(&top) {
+            Ok(relative) if !relative.as_os_str().is_empty() => relative,
+            _ => return true,
+        };
+        if folder && rules.filter.leaves_out(relative) {
             return false;
         }
-        let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-        match entry.path().strip_prefix(&top) {
-            Ok(relative) if folder && !relative.as_os_str().is_empty() => {
-                !rules.filter.leaves_out(relative)
-                    && (!rules.gitignore || passed_over.has_rules(&top, entry.path()))
+        match &rules.ignores {
+            Some(ignores) => {
+                !ignores.ignores_entry(relative, folder)
+                    && (!folder || passed_over.has_rules(&top, entry.path()))
             }
-            _ => true,
+            None => true,
         }
     });
     walker
@@ -188,9 +202,10 @@ fn look_at(root: &Path, entry: &DirEntry, rules: &Rules) -> Option<Found> {
 }
 
 /// A file as it is now; `None` if it can't be read.
-pub(super) async fn identity(path: &Path) -> Option<LocalIdentity> {
-    let metadata = tokio::fs::metadata(path).await.ok()?;
-    Some(LocalIdentity::of(&metadata))
+pub(super) async fn identity(file: &LocalFile) -> Option<LocalIdentity> {
+    let file = file.clone();
+    let looked = blocking(move || Ok(metadata(&file).ok())).await;
+    looked.ok()?.as_ref().map(LocalIdentity::of)
 }
 
 #[cfg(unix)]

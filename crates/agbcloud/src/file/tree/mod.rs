@@ -10,6 +10,7 @@ mod filter;
 mod folders;
 mod gate;
 mod gitignore;
+mod glob;
 mod identity;
 mod index;
 mod limit;
@@ -40,6 +41,7 @@ use futures_core::future::BoxFuture;
 pub use compare::Compare;
 pub use conflict::Conflict;
 pub use delete::DeleteDir;
+pub use glob::GlobError;
 pub use limit::DeleteLimit;
 pub use plan::PlannedChange;
 pub use planned::SyncPlan;
@@ -48,6 +50,7 @@ pub use skipped::{SkipReason, SkippedEntry};
 
 use act::Actor;
 use filter::Filter;
+use gitignore::{Ignores, resolved};
 use listener::Listener;
 use local::Rules;
 use state::State;
@@ -56,7 +59,10 @@ use super::local::file_time;
 
 #[cfg(doc)]
 use super::Download;
-use super::{FileWalk, Files};
+use super::{
+    FileWalk, Files,
+    local::{LocalFile, Root},
+};
 use crate::{
     Error, ErrorKind, FolderPath, Operation, Progress, Result, error::in_operation, trace,
 };
@@ -224,8 +230,12 @@ impl SyncDir {
         self
     }
 
-    /// Takes just the files that match a glob of this kind: that of a `.gitignore`, on paths below the folder. Of several,
-    /// one must match.
+    /// Takes only files that match a glob. Of several globs, one must match.
+    ///
+    /// Globs are those of a `.gitignore`, on paths below the folder, with `{a,b}` for alternatives. A path is normalised:
+    /// `./a` is `/a`, `a//b` is `a/b`, `#a` and `a ` are files of that name. A glob that can never match is an error, the
+    /// [source](std::error::Error::source) of which is a [`GlobError`](crate::GlobError): one with `..`, an empty one, an
+    /// absolute path of the folder, a `!` before any other glob, or one that is excluded too.
     pub fn include(mut self, glob: impl Into<String>) -> Self {
         self.include.push(glob.into());
         self
@@ -238,8 +248,14 @@ impl SyncDir {
         self
     }
 
-    /// Whether local files are left out that the `.gitignore` and `.ignore` files among them name, and `.git` folders'
-    /// own lists, and `.git` itself; they are not if not said. The folder need not be a repository.
+    /// Whether what git ignores takes no part, in both directions and in deletions, as `git check-ignore --no-index` has it:
+    /// by the `.gitignore` files in the local folder and above it, up to the root of the repository that it is in, by
+    /// `.git/info/exclude` and by `core.excludesFile`. `.git` itself takes no part either. Defaults to `false`.
+    ///
+    /// Tracked files are ignored like others. In a repository that lies in another, the rules of both hold. The folder need
+    /// not be in a repository. Files named `.ignore` in the folder hold too, before those of git. A folder that is itself
+    /// ignored has no files that take part. Of git's settings, `includeIf` and environment variables that set single values
+    /// are not read.
     pub fn gitignore(mut self, respect: bool) -> Self {
         self.gitignore = respect;
         self
@@ -392,19 +408,39 @@ impl SyncDir {
             ))
         };
         let (state, within, file_time) = super::local::blocking(open).await?;
+        let filter = Filter::new(&self.include, &self.exclude, &self.local)?;
+        let sends = self.direction == Direction::Up && self.symlinks != Symlinks::Follow;
+        let root = match sends {
+            true => {
+                let local = self.local.clone();
+                // Why it can't be opened is reported when it is listed.
+                let open = move || Ok(Root::open(local).ok().map(Arc::new));
+                super::local::blocking(open).await?
+            }
+            false => None,
+        };
+        let ignores = match self.gitignore {
+            true => {
+                let local = self.local.clone();
+                let read = move || Ok(Arc::new(Ignores::below(&local)));
+                Some(super::local::blocking(read).await?)
+            }
+            false => None,
+        };
         let setup = Setup {
             files: self.files,
             direction: self.direction,
             local: self.local,
+            root,
             remote: self.remote?,
             compare: self.compare,
             delete: self.delete,
             state,
             on_conflict: self.on_conflict,
             rules: Rules {
-                filter: Filter::new(&self.include, &self.exclude)?,
+                filter,
                 symlinks: self.symlinks,
-                gitignore: self.gitignore,
+                ignores,
                 state: within,
             },
             durable: self.durable,
@@ -448,6 +484,8 @@ struct Setup {
     files: Files,
     direction: Direction,
     local: PathBuf,
+    /// The local folder, if its files are sent and links in it are not followed.
+    root: Option<Arc<Root>>,
     remote: FolderPath,
     compare: Compare,
     delete: bool,
@@ -468,6 +506,20 @@ impl Setup {
             .page_size(crate::MAX_PAGE_SIZE)
             .prefetch(true)
             .walk()
+    }
+
+    /// A local file that is sent.
+    fn source(&self, relative: PathBuf) -> Result<LocalFile> {
+        match &self.root {
+            Some(root) => Ok(LocalFile::below(root, relative)),
+            None if self.rules.symlinks == Symlinks::Follow => {
+                Ok(LocalFile::anywhere(self.local.join(relative)))
+            }
+            None => {
+                let message = format!("{} was not a folder", self.local.display());
+                Err(Error::new(ErrorKind::LocalFile, message))
+            }
+        }
     }
 
     /// Something is done now: what is learnt is written.
@@ -519,13 +571,4 @@ impl Setup {
 fn place_in(folder: &Path, file: &Path) -> Option<PathBuf> {
     let (folder, file) = (resolved(folder)?, resolved(file)?);
     file.strip_prefix(folder).ok().map(Path::to_owned)
-}
-
-/// A path without links, the end of which need not be there yet.
-fn resolved(path: &Path) -> Option<PathBuf> {
-    let path = std::path::absolute(path).ok()?;
-    let mut above = path.ancestors();
-    let (there, above) = above.find_map(|above| Some((above.canonicalize().ok()?, above)))?;
-    let rest = path.strip_prefix(above).ok()?;
-    Some(there.join(rest))
 }

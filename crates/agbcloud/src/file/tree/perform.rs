@@ -1,7 +1,7 @@
 //! Performing one change of a plan.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Change, Conflict, Listener, PlannedChange, Setup, Symlinks,
+    Change, Conflict, Listener, PlannedChange, Setup,
     compare::is_other_content,
     folders::Folders,
     gate::{Gate, Pass},
@@ -24,7 +24,7 @@ use crate::{
     file::{
         checksum::Sums,
         download::Unpublished,
-        local::{Before, Group, LocalIdentity, sums_of},
+        local::{Before, Group, LocalFile, LocalIdentity, are_too_many, sums_of},
         upload::Condition,
     },
 };
@@ -34,6 +34,12 @@ const THROTTLED: u32 = 10;
 
 /// How long it waits where the answer does not say how long.
 const BREATH: Duration = Duration::from_secs(1);
+
+/// How often a file waits for others to be closed.
+const TOO_MANY_OPEN: u32 = 100;
+
+/// How long that takes each time.
+const CLOSING: Duration = Duration::from_millis(250);
 
 /// How often a file is sent that changes while it is, or whose remote version does.
 const SENT_AGAIN: u32 = 3;
@@ -81,10 +87,17 @@ impl Work {
         mut pass: Pass,
         (gate, bytes): (&Arc<Gate>, u64),
     ) -> Outcome {
-        let mut waits = THROTTLED;
+        let (mut waits, mut closings) = (THROTTLED, TOO_MANY_OPEN);
         let mut kept = None;
         loop {
             match self.perform(planned, read.take(), pass, &mut kept).await {
+                Err(error) if closings > 0 && are_too_many(&error) => {
+                    closings -= 1;
+                    // The gate lets fewer in when it sees that.
+                    self.setup.files.agb.strain().felt();
+                    pass = gate.enter(bytes).await;
+                    self.setup.files.agb.time().sleep(CLOSING).await;
+                }
                 Err(error) if waits > 0 && self.may_wait(&error) => {
                     waits -= 1;
                     let wait = error.retry_after().unwrap_or(BREATH);
@@ -112,12 +125,12 @@ impl Work {
         pass: Pass,
         kept: &mut Option<String>,
     ) -> Result<u64> {
-        let Setup { local, remote, .. } = &self.setup;
+        let remote = &self.setup.remote;
         let there = || names::remote(remote, &planned.path);
         let here = || names::local(&planned.path);
         match planned.change {
             Change::Upload => {
-                let here = local.join(here()?);
+                let here = self.setup.source(here()?)?;
                 self.upload(planned, read, here, there()?, kept).await
             }
             Change::Download => {
@@ -131,7 +144,7 @@ impl Work {
             }
             Change::DeleteRemote => {
                 self.delete_remote(planned, there()?).await?;
-                Ok(planned.size.unwrap_or(0))
+                Ok(0)
             }
             Change::DeleteLocal => {
                 let here = here()?;
@@ -140,7 +153,7 @@ impl Work {
                 if let Ok(there) = there() {
                     self.setup.remember(&there, None).await?;
                 }
-                Ok(planned.size.unwrap_or(0))
+                Ok(0)
             }
         }
     }
@@ -168,7 +181,7 @@ impl Work {
         &self,
         planned: &PlannedChange,
         mut read: Read,
-        here: PathBuf,
+        here: LocalFile,
         there: RemotePath,
         kept: &mut Option<String>,
     ) -> Result<u64> {
@@ -185,9 +198,7 @@ impl Work {
             if self.refuses_conditions.load(Ordering::Relaxed) {
                 condition = Condition::None;
             }
-            // Who puts a link there after the look must not have what it leads to sent.
-            let follow = setup.rules.symlinks == Symlinks::Follow;
-            let source = UploadSource::found(here.clone(), read.take(), follow);
+            let source = UploadSource::found(here.clone(), read.take());
             let mut upload = setup.files.upload(there.clone(), source);
             upload = upload.only_if(condition.clone()).tolerates_change();
             if let Some(listener) = self.listener.of_file(&planned.path) {
@@ -201,7 +212,7 @@ impl Work {
                         return Ok(sent.bytes);
                     }
                     condition = sent.etag.map_or(Condition::None, Condition::Matches);
-                    changed_while_sent(&here)
+                    changed_while_sent(here.path())
                 }
                 Err(error) if condition != Condition::None && refuses_conditions(&error) => {
                     self.refuses_conditions.store(true, Ordering::Relaxed);
@@ -246,14 +257,14 @@ impl Work {
 
     /// What follows where the remote file is not the one that was compared: an earlier attempt whose answer was lost may have
     /// put it there, or somebody else.
-    async fn on_another_version(&self, here: &Path, there: &RemotePath) -> Result<Settled> {
+    async fn on_another_version(&self, here: &LocalFile, there: &RemotePath) -> Result<Settled> {
         let setup = &self.setup;
         let Some(now) = setup.files.told(there).await? else {
             return Ok(Settled::Conflict);
         };
         if !now.is_nothing() {
             let before = super::local::identity(here).await;
-            let sums = sums_of(here, Sums::all()).await?;
+            let sums = sums_of(here.path(), Sums::all()).await?;
             if let Some(before) = before
                 && now.agrees(&sums)
             {

@@ -48,6 +48,11 @@ pub(super) struct Compared {
 }
 
 impl PlannedChange {
+    /// Whether its bytes are sent or fetched.
+    pub(super) fn moves(&self) -> bool {
+        matches!(self.change, Change::Upload | Change::Download)
+    }
+
     pub(super) fn deletion(
         path: &str,
         change: Change,

@@ -1,12 +1,12 @@
 //! What is to be done, and with it what is sent of small files: several are read in one go before it is their turn. To
 //! have each read on another thread when it is costs more than reading it.
 
-use std::{path::PathBuf, vec};
+use std::vec;
 
 use tokio::task::JoinHandle;
 
-use super::{Change, PlannedChange, Setup, Symlinks, names};
-use crate::file::local::{Content, open_now};
+use super::{Change, PlannedChange, Setup, names};
+use crate::file::local::{Content, LocalFile, open_now};
 
 /// Changes that are made ready together.
 const LOT: usize = 16;
@@ -60,8 +60,7 @@ impl Lots {
             return;
         }
         let small: Vec<_> = changes.iter().map(|change| self.small(change)).collect();
-        let follow = self.setup.rules.symlinks == Symlinks::Follow;
-        let open = move |path: Option<PathBuf>| open_now(&path?, follow).ok();
+        let open = |file: Option<LocalFile>| open_now(&file?).ok();
         let read = small.iter().any(Option::is_some).then(|| {
             let read = move || small.into_iter().map(open).collect();
             tokio::task::spawn_blocking(read)
@@ -70,11 +69,11 @@ impl Lots {
     }
 
     /// The local file, if it is sent and small.
-    fn small(&self, planned: &PlannedChange) -> Option<PathBuf> {
+    fn small(&self, planned: &PlannedChange) -> Option<LocalFile> {
         let is_small = planned.size.is_some_and(|size| size <= SMALL);
         if planned.change != Change::Upload || !is_small {
             return None;
         }
-        Some(self.setup.local.join(names::local(&planned.path).ok()?))
+        self.setup.source(names::local(&planned.path).ok()?).ok()
     }
 }

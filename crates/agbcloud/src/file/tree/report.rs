@@ -41,7 +41,7 @@ pub struct FileOutcome<'a> {
     pub path: &'a str,
     /// What was to be done with it; `None` for one that could not even be looked at.
     pub change: Option<Change>,
-    /// Bytes that it has, where that is known.
+    /// Bytes that it has, or had before it was deleted, where that is known.
     pub size: Option<u64>,
     /// The name below the folders under which the version that was replaced is kept:
     /// see [`Conflict::KeepBoth`](crate::Conflict::KeepBoth).

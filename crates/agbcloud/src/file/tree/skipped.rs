@@ -190,7 +190,7 @@ mod tests {
             for (path, is_folder) in entries.iter().cycle().skip(turn).take(entries.len()) {
                 folders.insert(path, *is_folder);
             }
-            let found = folders.end(&Filter::new(&[], &exclude).unwrap());
+            let found = folders.end(&Filter::new(&[], &exclude, Path::new("")).unwrap());
             let expected = ["a/bare", "bare"];
             assert_eq!(
                 found,

@@ -11,7 +11,6 @@ use super::{
     Change, Setup,
     changes::Changes,
     compare::{Pair, Verdict},
-    gitignore::Ignored,
     identity::RemoteIdentity,
     index::{Index, Seen},
     listing::Listing,
@@ -235,19 +234,13 @@ async fn decide(setup: &Setup, (file, there): Met) -> Decision {
 /// listed to the end before the first is deleted, since numbered pages move when a folder gets shorter.
 async fn delete_remote(setup: &Setup, seen: &Seen, decided: &Decisions) -> Result<()> {
     let mut deletions = Changes::default();
-    let mut ignored = setup
-        .rules
-        .gitignore
-        .then(|| Ignored::below(setup.local.clone()));
     let mut remote = setup.walk();
     while let Some(entry) = remote.next().await {
         let entry = entry?;
         match extraneous(setup, seen, &entry).await {
             None => {}
             Some(Decision::Change(planned)) => {
-                let left_out;
-                (ignored, left_out) = is_left_out(ignored, &planned.path).await?;
-                if !left_out {
+                if !is_ignored(setup, &planned.path).await? {
                     deletions.push(&planned);
                 }
             }
@@ -260,17 +253,13 @@ async fn delete_remote(setup: &Setup, seen: &Seen, decided: &Decisions) -> Resul
     Ok(())
 }
 
-/// Whether the ignore files would leave out a file that is not there.
-async fn is_left_out(ignored: Option<Ignored>, relative: &str) -> Result<(Option<Ignored>, bool)> {
-    let Some(mut ignored) = ignored else {
-        return Ok((None, false));
-    };
-    let relative = PathBuf::from(relative);
-    blocking(move || {
-        let left_out = ignored.leaves_out(&relative);
-        Ok((Some(ignored), left_out))
-    })
-    .await
+/// Whether git would ignore a file that is not there.
+async fn is_ignored(setup: &Setup, relative: &str) -> Result<bool> {
+    if setup.rules.ignores.is_none() {
+        return Ok(false);
+    }
+    let (rules, relative) = (setup.rules.clone(), PathBuf::from(relative));
+    blocking(move || Ok(rules.ignores(&relative))).await
 }
 
 /// What follows for a remote file that may be on this machine.

@@ -1,14 +1,12 @@
 //! What is sent.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 
 use super::body::{Chunks, Reader};
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{self, Content, LocalIdentity, impl_from_paths},
+    file::local::{self, Content, LocalFile, LocalIdentity, impl_from_paths},
 };
 
 /// Where the bytes of an upload come from: a local path, bytes, or a reader of known length.
@@ -17,22 +15,17 @@ use crate::{
 /// so is sent once.
 pub struct UploadSource {
     source: Source,
-    /// Whether a path may be that of a symbolic link.
-    follow: bool,
 }
 
 impl From<Source> for UploadSource {
     fn from(source: Source) -> Self {
-        Self {
-            source,
-            follow: true,
-        }
+        Self { source }
     }
 }
 
 enum Source {
     /// Opened if it was looked at and has not been sent since.
-    Path(PathBuf, Option<Content>),
+    Path(LocalFile, Option<Content>),
     Bytes(Bytes),
     /// With its length; `None` once it was sent.
     Reader(Option<(Reader, u64)>),
@@ -44,13 +37,9 @@ impl UploadSource {
         Source::Reader(Some((Box::pin(reader), length))).into()
     }
 
-    /// A file of a folder, with what it has if it was opened already. If no link is to be followed it must be none
-    /// when it is opened.
-    pub(in crate::file) fn found(path: PathBuf, opened: Option<Content>, follow: bool) -> Self {
-        Self {
-            source: Source::Path(path, opened),
-            follow,
-        }
+    /// A file of a folder, with what it has if it was opened already.
+    pub(in crate::file) fn found(file: LocalFile, opened: Option<Content>) -> Self {
+        Source::Path(file, opened).into()
     }
 
     /// Whether it can be sent once more.
@@ -61,7 +50,7 @@ impl UploadSource {
     /// Checks what can be checked before anything is asked for.
     pub(super) async fn check(&mut self) -> Result<()> {
         if let Source::Path(path, opened @ None) = &mut self.source {
-            *opened = Some(local::open(path, self.follow).await?);
+            *opened = Some(local::open(path).await?);
         }
         Ok(())
     }
@@ -71,7 +60,7 @@ impl UploadSource {
             Source::Path(path, opened) => {
                 let content = match opened.take() {
                     Some(content) => content,
-                    None => local::open(path, self.follow).await?,
+                    None => local::open(path).await?,
                 };
                 let (opened, identity) = match content {
                     Content::Whole(bytes, identity) => (Opened::whole(bytes), identity),
@@ -81,7 +70,7 @@ impl UploadSource {
                 };
                 Ok(Opened {
                     origin: Some(Origin {
-                        path: path.clone(),
+                        file: path.clone(),
                         identity,
                     }),
                     ..opened
@@ -109,7 +98,7 @@ pub(super) struct Opened {
 /// The file that is sent, and what it looked like before.
 #[derive(Clone)]
 pub(super) struct Origin {
-    path: PathBuf,
+    file: LocalFile,
     identity: LocalIdentity,
 }
 
@@ -121,7 +110,7 @@ impl Origin {
 
     /// Whether it has been left alone; an error if not. Blocks as long as looking at a file takes.
     pub(super) fn is_unchanged(&self) -> Result<()> {
-        local::is_unchanged(&self.path, &self.identity)
+        local::is_unchanged(&self.file, &self.identity)
     }
 }
 
@@ -146,7 +135,7 @@ impl Opened {
 impl std::fmt::Debug for UploadSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.source {
-            Source::Path(path, _) => f.debug_tuple("Path").field(path).finish(),
+            Source::Path(file, _) => f.debug_tuple("Path").field(&file.path()).finish(),
             Source::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Source::Reader(Some((_, length))) => write!(f, "Reader({length})"),
             Source::Reader(None) => f.write_str("Reader"),
@@ -154,7 +143,9 @@ impl std::fmt::Debug for UploadSource {
     }
 }
 
-impl_from_paths!(UploadSource, |path| Source::Path(path, None).into());
+impl_from_paths!(UploadSource, |path| {
+    Source::Path(LocalFile::anywhere(path), None).into()
+});
 
 impl From<Bytes> for UploadSource {
     fn from(bytes: Bytes) -> Self {

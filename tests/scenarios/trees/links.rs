@@ -1,0 +1,72 @@
+//! Symbolic links that come in the way between a plan and its run: nothing from outside is sent.
+
+use std::os::unix::fs::symlink;
+
+use agbcloud::{ErrorKind, Symlinks};
+
+use super::{counts, remote, world, write};
+
+/// Small files are read in groups, large ones while they are sent.
+#[tokio::test]
+async fn a_folder_that_becomes_a_link_sends_nothing_from_outside() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let large = "x".repeat(600 * 1024);
+    for depth in ["a", "a/b/c"] {
+        let (here, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = |name: &str| format!("{depth}/{name}");
+        let [small, big] = [file("small"), file("big")];
+        write(
+            here.path(),
+            &[(&small, "mine"), (&big, &large), ("kept", "k")],
+        );
+        // As large, so that nothing else gives it away.
+        let secret = "s".repeat(large.len());
+        let [small_there, big_there] = [&small, &big].map(|name| name.split_once('/').unwrap().1);
+        write(
+            outside.path(),
+            &[(small_there, "keys"), (big_there, &secret)],
+        );
+        for ending in ["small", "big"] {
+            let of = |path: &std::path::Path| path.join(file(ending)[2..].to_owned());
+            let from = here.path().join(file(ending)).metadata().unwrap();
+            let outside = std::fs::File::options()
+                .write(true)
+                .open(of(outside.path()));
+            outside
+                .unwrap()
+                .set_modified(from.modified().unwrap())
+                .unwrap();
+        }
+        let folder = format!("/{}", depth.replace('/', "-"));
+        let plan = files.upload_dir(here.path(), folder.as_str()).plan().await;
+        let plan = plan.unwrap();
+        std::fs::rename(here.path().join("a"), outside.path().join("moved")).unwrap();
+        symlink(outside.path(), here.path().join("a")).unwrap();
+        let report = plan.run().await.unwrap();
+        assert_eq!(counts(&report), (1, 0, 0, 2), "{report:?}");
+        for failure in &report.failures {
+            assert_eq!(failure.error.kind(), ErrorKind::LocalFile);
+        }
+        assert_eq!(remote(&files, &folder).await, [format!("{folder}/kept")]);
+    }
+}
+
+/// Links above the folder are the user's, and so are those in it that are to be followed.
+#[tokio::test]
+async fn links_that_are_asked_for_are_followed() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let (here, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(outside.path(), &[("deep/x", "x"), ("y", "y")]);
+    let root = here.path().join("root");
+    symlink(outside.path(), &root).unwrap();
+    let report = files.upload_dir(&root, "/linked").await.unwrap();
+    assert_eq!(counts(&report), (2, 0, 0, 0));
+
+    symlink("deep", outside.path().join("link")).unwrap();
+    let follow = files.upload_dir(&root, "/followed");
+    let report = follow.symlinks(Symlinks::Follow).await.unwrap();
+    assert_eq!(counts(&report), (3, 0, 0, 0));
+    assert_eq!(files.read("/followed/link/x").await.unwrap(), "x");
+}
