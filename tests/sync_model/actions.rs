@@ -131,8 +131,9 @@ impl Script {
         choice.names = choice.some_names();
         let service = choice.offset();
         let machines = [choice.offset(), choice.offset()];
-        let steps = choice.rng.usize(8..18);
-        let actions = (0..steps).map(|_| choice.action()).collect();
+        let steps = choice.rng.usize(7..15);
+        let mut actions = choice.beginning();
+        actions.extend((0..steps).map(|_| choice.action()));
         Self {
             service,
             machines,
@@ -189,24 +190,24 @@ impl Choice {
 
     fn action(&mut self) -> Action {
         match self.rng.u8(0..100) {
-            0..38 => self.edit(),
-            38..40 => Action::Pass {
+            0..40 => self.edit(),
+            40..42 => Action::Pass {
                 ms: [400, 1100, 2500, 86_400_000][self.rng.usize(0..4)],
             },
-            40..41 => Action::StepService { ms: self.offset() },
-            41..42 => Action::LoseState {
+            42..43 => Action::StepService { ms: self.offset() },
+            43..44 => Action::LoseState {
                 machine: self.machine(),
             },
-            42..44 => Action::SaveState {
+            44..46 => Action::SaveState {
                 machine: self.machine(),
             },
-            44..45 => Action::RestoreState {
+            46..47 => Action::RestoreState {
                 machine: self.machine(),
             },
-            45..46 => Action::NewSandbox {
+            47..48 => Action::NewSandbox {
                 machine: self.machine(),
             },
-            46..93 => Action::Sync(self.sync()),
+            48..93 => Action::Sync(self.sync()),
             _ => {
                 let (mut one, mut other) = (self.sync(), self.sync());
                 (one.machine, other.machine) = (0, 1);
@@ -215,6 +216,37 @@ impl Choice {
                 Action::Both(one, other)
             }
         }
+    }
+
+    /// Mostly the machines have the same files and know it.
+    fn beginning(&mut self) -> Vec<Action> {
+        if self.one_in(4) {
+            return Vec::new();
+        }
+        let names = self.names.clone();
+        let mut actions: Vec<_> = names
+            .into_iter()
+            .map(|name| Action::Write {
+                machine: 0,
+                name,
+                mtime: Mtime::Now,
+                in_place: false,
+            })
+            .collect();
+        for (machine, up) in [(0, true), (1, false)] {
+            actions.push(Action::Sync(Sync {
+                machine,
+                up,
+                state: true,
+                delete: false,
+                conflict: Conflict::Fail,
+                compare: Compare::SizeAndTime,
+                one_at_a_time: false,
+                retries: true,
+                disturbance: Disturbance::Nothing,
+            }));
+        }
+        actions
     }
 
     /// What a user does at a machine or in the context.

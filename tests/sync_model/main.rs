@@ -11,6 +11,8 @@ mod broken;
 mod oracle;
 mod proxy;
 mod run;
+mod sdk;
+mod users;
 mod versions;
 mod world;
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     time::{Duration, SystemTime},
 };
 
@@ -50,6 +51,37 @@ pub(crate) enum Ended {
     Report(Report),
     Error(String),
     Stopped,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Report(report) => report.fmt(f),
+            Self::Error(error) => write!(f, "error: {error}"),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            transferred,
+            unchanged,
+            deleted,
+            skipped,
+            failed,
+            ..
+        } = self;
+        write!(
+            f,
+            "{transferred} transferred, {unchanged} unchanged, {deleted} deleted, {skipped} skipped, {failed} failed"
+        )?;
+        for (path, error) in self.failed_paths.iter().zip(&self.errors) {
+            write!(f, " [{}: {error}]", short(path))?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -221,11 +253,11 @@ impl Oracle {
 
     fn check_sides(&self, run: &Run<'_>) -> Result<(), Fault> {
         let (before, after) = run.source();
-        if before.len() != after.len()
-            || !before
-                .iter()
-                .all(|(path, file)| same(after.get(path), file))
-        {
+        let remain = before
+            .iter()
+            .all(|(path, file)| same(after.get(path), file));
+        let mut others = after.keys().filter(|path| !before.contains_key(*path));
+        if !remain || others.any(|path| !is_kept(path)) {
             let text = "the side that was only read is another".to_owned();
             return Err(Fault {
                 kind: Kind::SourceChanged,
@@ -373,13 +405,18 @@ fn check_report(run: &Run<'_>) -> Result<(), Fault> {
         .collect();
     if hidden.len() as u64 > report.skipped {
         let paths: Vec<_> = hidden.iter().map(|path| short(path)).collect();
-        let text = format!("{paths:?} differ, and the report is {report:?}");
+        let text = format!("{paths:?} differ, and the report is: {report}");
         return Err(Fault {
             kind: Kind::Hidden,
             text,
         });
     }
     Ok(())
+}
+
+/// Whether a file was kept beside another in a conflict.
+pub(crate) fn is_kept(path: &str) -> bool {
+    path.contains(".conflict-")
 }
 
 fn same(one: Option<&File>, other: &File) -> bool {

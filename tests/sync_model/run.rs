@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use agbcloud::{Compare, Conflict, ContextId, DeleteLimit, Files, SyncDir, SyncReport};
+use agbcloud::{Compare, Conflict, ContextId, Files};
 
 use crate::{
     actions::{Action, Disturbance, MACHINES, Mtime, Script, Sync},
-    broken::{self, Engine, remote},
-    oracle::{Clocks, Ended, Fault, Kind, Memory, Oracle, Report, Run},
-    proxy::Effect,
-    versions::{self, File, Snapshot, Tree, Version, content, equal, version_of},
+    broken::{self, Engine},
+    oracle::{Clocks, Ended, Fault, Kind, Memory, Oracle, Run, is_kept},
+    sdk::ended,
+    versions::{File, Snapshot, Tree, Version, equal},
     world::World,
 };
 
@@ -29,44 +29,49 @@ pub(crate) struct Outcome {
 pub(crate) async fn run(world: &World, engine: Engine, script: &Script, name: &str) -> Outcome {
     let mut case = Case::new(world, engine, script, name).await;
     let fault = Box::pin(case.play(script)).await.err();
+    let long = "n".repeat(245);
     Outcome {
         fault,
-        trace: case.trace,
+        trace: case
+            .trace
+            .iter()
+            .map(|line| line.replace(&long, "n…"))
+            .collect(),
         counts: case.counts,
     }
 }
 
-struct Machine {
-    root: tempfile::TempDir,
+pub(crate) struct Machine {
+    pub(crate) root: tempfile::TempDir,
     /// The state file and what it knows, as they were saved.
     saved: Option<(Vec<u8>, Memory)>,
 }
 
 impl Machine {
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.root.path().join("work")
     }
 
-    fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.root.path().join("state")
     }
 }
 
 /// A version that a user put somewhere while a run was under way: the machine, or `None` for the context.
-type Arrival = (Option<usize>, String, File);
+pub(crate) type Arrival = (Option<usize>, String, File);
 
-struct Case<'w> {
-    world: &'w World,
+pub(crate) struct Case<'w> {
+    pub(crate) world: &'w World,
     engine: Engine,
-    context: ContextId,
-    other: Files,
-    machines: Vec<Machine>,
-    oracle: Oracle,
-    now: Snapshot,
+    pub(crate) context: ContextId,
+    pub(crate) other: Files,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) oracle: Oracle,
+    pub(crate) now: Snapshot,
     /// The requests that could have changed the context before it was last read.
-    writes: u64,
-    next: Version,
-    trace: Vec<String>,
+    pub(crate) writes: u64,
+    pub(crate) next: Version,
+    pub(crate) trace: Vec<String>,
     counts: Counts,
 }
 
@@ -113,7 +118,7 @@ impl<'w> Case<'w> {
         }
     }
 
-    fn count(&mut self, what: &'static str, times: u64) {
+    pub(crate) fn count(&mut self, what: &'static str, times: u64) {
         *self.counts.entry(what).or_default() += times;
     }
 
@@ -190,208 +195,6 @@ impl<'w> Case<'w> {
         self.trace.push(format!("{action:?}"));
     }
 
-    /// What users do. Returns the versions that came to a new place.
-    async fn edit(&mut self, action: &Action) -> Vec<Arrival> {
-        match action {
-            Action::Write {
-                machine,
-                name,
-                mtime,
-                in_place,
-            } => {
-                let path = self.machines[*machine].folder().join(name);
-                let old = self.local_file(&path);
-                let version = self.new_version();
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                let time = match (mtime, old) {
-                    (Mtime::Same, Some(old)) => Some(old.modified),
-                    (Mtime::Epoch, _) => {
-                        Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000))
-                    }
-                    _ if self.world.clocks[*machine].ms() == 0 => None,
-                    _ => Some(self.world.clocks[*machine].time()),
-                };
-                let target = if *in_place {
-                    path.clone()
-                } else {
-                    self.machines[*machine].root.path().join("new")
-                };
-                std::fs::write(&target, content(version)).unwrap();
-                if let Some(time) = time {
-                    let file = std::fs::File::options().write(true).open(&target).unwrap();
-                    file.set_modified(time).unwrap();
-                }
-                if !in_place {
-                    std::fs::rename(&target, &path).unwrap();
-                }
-                self.oracle.wrote(version, old.map(|old| old.version));
-                let new = self.local_file(&path);
-                new.map(|new| (Some(*machine), name.clone(), new))
-                    .into_iter()
-                    .collect()
-            }
-            Action::Delete { machine, name } => {
-                let path = self.machines[*machine].folder().join(name);
-                let old = self.local_file(&path);
-                if old.is_some() {
-                    std::fs::remove_file(path).unwrap();
-                    self.oracle.deleted(old.map(|old| old.version));
-                }
-                Vec::new()
-            }
-            Action::Rename { machine, from, to } => {
-                let folder = self.machines[*machine].folder();
-                let (source, target) = (folder.join(from), folder.join(to));
-                let (Some(moved), old) = (self.local_file(&source), self.local_file(&target))
-                else {
-                    return Vec::new();
-                };
-                std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-                std::fs::rename(source, target).unwrap();
-                self.oracle.deleted(old.map(|old| old.version));
-                vec![(Some(*machine), to.clone(), moved)]
-            }
-            Action::Swap {
-                machine,
-                one,
-                other,
-            } => {
-                let root = self.machines[*machine].root.path().join("swapped");
-                let folder = self.machines[*machine].folder();
-                let paths = [folder.join(one), folder.join(other)];
-                let [Some(first), Some(second)] =
-                    [self.local_file(&paths[0]), self.local_file(&paths[1])]
-                else {
-                    return Vec::new();
-                };
-                std::fs::rename(&paths[0], &root).unwrap();
-                std::fs::rename(&paths[1], &paths[0]).unwrap();
-                std::fs::rename(&root, &paths[1]).unwrap();
-                vec![
-                    (Some(*machine), one.clone(), second),
-                    (Some(*machine), other.clone(), first),
-                ]
-            }
-            Action::Put { name } => {
-                let old = self.remote_version(name).await;
-                let version = self.new_version();
-                let bytes = content(version).into_bytes();
-                self.other.upload(remote(name), bytes).await.unwrap();
-                self.oracle.wrote(version, old);
-                let modified = self.world.service.time();
-                vec![(
-                    None,
-                    name.clone(),
-                    File {
-                        version,
-                        modified,
-                        touched: modified,
-                    },
-                )]
-            }
-            Action::Remove { name } => {
-                let old = self.remote_version(name).await;
-                if old.is_some() {
-                    self.other
-                        .delete(remote(name))
-                        .missing_ok(true)
-                        .await
-                        .unwrap();
-                    self.oracle.deleted(old);
-                }
-                Vec::new()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn new_version(&mut self) -> Version {
-        self.next += 1;
-        self.next - 1
-    }
-
-    fn local_file(&self, path: &std::path::Path) -> Option<File> {
-        let version = version_of(&std::fs::read(path).ok()?)?;
-        let modified = path.metadata().ok()?.modified().ok()?;
-        Some(File {
-            version,
-            modified,
-            touched: modified,
-        })
-    }
-
-    async fn remote_version(&self, name: &str) -> Option<Version> {
-        let read = self.other.read(remote(name)).await;
-        read.ok().and_then(|bytes| version_of(&bytes))
-    }
-
-    /// Everything there is now.
-    async fn look(&mut self) -> Result<Snapshot, Fault> {
-        let torn = |text| Fault {
-            kind: Kind::Torn,
-            text,
-        };
-        let mut machines = Vec::new();
-        for machine in &self.machines {
-            machines.push(versions::local(&machine.folder()).map_err(torn)?);
-        }
-        let writes = self.world.proxy.trap.writes();
-        if writes == self.writes {
-            let context = self.now.context.clone();
-            return Ok(Snapshot { context, machines });
-        }
-        self.writes = writes;
-        let mut context = Tree::new();
-        let mut walk = self.other.list().under("/w").walk();
-        while let Some(entry) = walk.next().await {
-            let entry = entry.unwrap();
-            if entry.is_folder() {
-                continue;
-            }
-            let bytes = self.other.read(entry.path.as_str()).await.unwrap();
-            let version =
-                version_of(&bytes).ok_or_else(|| torn(format!("{} is torn", entry.path)))?;
-            let modified = entry
-                .modified_at
-                .and_then(|time| time.to_system_time())
-                .unwrap();
-            let path = entry.path.strip_prefix("/w/").unwrap().to_owned();
-            context.insert(
-                path,
-                File {
-                    version,
-                    modified,
-                    touched: modified,
-                },
-            );
-        }
-        Ok(Snapshot { context, machines })
-    }
-
-    fn start(&self, sync: &Sync) -> SyncDir {
-        let client = &self.world.clients[sync.machine][usize::from(sync.retries)];
-        let files = client.contexts().files(&self.context);
-        let machine = &self.machines[sync.machine];
-        let mut dir = match sync.up {
-            true => files.upload_dir(machine.folder(), "/w"),
-            false => files.download_dir("/w", machine.folder()),
-        };
-        dir = dir
-            .on_conflict(sync.conflict)
-            .compare(sync.compare)
-            .durable(false);
-        if sync.state {
-            dir = dir.state(machine.state());
-        }
-        if sync.delete {
-            dir = dir.delete(true).delete_limit(DeleteLimit::percent(100));
-        }
-        if sync.one_at_a_time {
-            dir = dir.files_at_once(1);
-        }
-        dir
-    }
-
     async fn sync(&mut self, sync: &Sync) -> Result<(), Fault> {
         self.trace.push(format!("{sync:?}"));
         let before = self.now.clone();
@@ -412,7 +215,7 @@ impl<'w> Case<'w> {
         self.now = self.look().await?;
         let after = self.now.clone();
         self.count_run(sync, &ended, (&before, &after));
-        self.trace.push(format!("  {ended:?}"));
+        self.trace.push(format!("  {ended}"));
         self.trace.push(format!("  {}", after.line()));
         let run = Run {
             sync,
@@ -423,103 +226,11 @@ impl<'w> Case<'w> {
             arrived: &arrived,
             disturbed,
         };
-        self.oracle.check(&run)?;
         self.oracle.excuse(&run);
         self.oracle.check_lost(&after)?;
+        self.oracle.check(&run)?;
         self.oracle.remember(&run);
         Ok(())
-    }
-
-    /// Runs it with what is to happen meanwhile. Returns what users wrote in time for it to be seen, and whether they did
-    /// anything.
-    async fn disturb(&mut self, sync: &Sync) -> (Ended, Vec<Arrival>, bool) {
-        let dir = self.start(sync);
-        let trap = &self.world.proxy.trap;
-        match &sync.disturbance {
-            Disturbance::Nothing => (ended(dir.await), Vec::new(), false),
-            Disturbance::AfterPlan(actions) => {
-                let plan = match dir.plan().await {
-                    Ok(plan) => plan,
-                    Err(error) => return (Ended::Error(error.to_string()), Vec::new(), false),
-                };
-                self.count("edited after the plan", 1);
-                for action in actions {
-                    self.trace.push(format!("  after the plan: {action:?}"));
-                    self.edit(action).await;
-                }
-                // The plan has not seen these.
-                (ended(plan.run().await), Vec::new(), true)
-            }
-            Disturbance::Cut { request, after } => {
-                trap.arm(
-                    *request,
-                    if *after {
-                        Effect::CutAfter
-                    } else {
-                        Effect::CutBefore
-                    },
-                );
-                let ended = ended(dir.await);
-                if trap.disarm() {
-                    self.count("cut", 1);
-                }
-                (ended, Vec::new(), false)
-            }
-            Disturbance::Stop { request, after } => {
-                trap.arm(
-                    *request,
-                    if *after {
-                        Effect::PauseAfter
-                    } else {
-                        Effect::Pause
-                    },
-                );
-                let done = tokio::select! {
-                    done = dir.into_future() => Some(ended(done)),
-                    () = trap.paused.notified() => None,
-                };
-                trap.disarm();
-                let Some(done) = done else {
-                    trap.resume();
-                    // Threads finish what they had begun.
-                    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
-                    self.count("stopped", 1);
-                    return (Ended::Stopped, Vec::new(), false);
-                };
-                (done, Vec::new(), false)
-            }
-            Disturbance::AtRequest {
-                request,
-                after,
-                actions,
-            } => {
-                trap.arm(
-                    *request,
-                    if *after {
-                        Effect::PauseAfter
-                    } else {
-                        Effect::Pause
-                    },
-                );
-                let mut running = dir.into_future();
-                let done = tokio::select! {
-                    done = &mut running => Some(ended(done)),
-                    () = trap.paused.notified() => None,
-                };
-                trap.disarm();
-                if let Some(done) = done {
-                    return (done, Vec::new(), false);
-                }
-                self.count("edited meanwhile", 1);
-                let mut arrived = Vec::new();
-                for action in actions {
-                    self.trace.push(format!("  meanwhile: {action:?}"));
-                    arrived.extend(self.edit(action).await);
-                }
-                self.world.proxy.trap.resume();
-                (ended(running.await), arrived, true)
-            }
-        }
     }
 
     async fn both(&mut self, one: &Sync, other: &Sync) -> Result<(), Fault> {
@@ -536,7 +247,7 @@ impl<'w> Case<'w> {
         self.now = self.look().await?;
         let after = self.now.clone();
         self.count("two at once", 1);
-        self.trace.push(format!("  {ended:?}"));
+        self.trace.push(format!("  {}; {}", ended[0], ended[1]));
         self.trace.push(format!("  {}", after.line()));
         let run = |sync, ended| Run {
             sync,
@@ -548,9 +259,9 @@ impl<'w> Case<'w> {
             disturbed: true,
         };
         let runs = [run(one, &ended[0]), run(other, &ended[1])];
-        self.oracle.check_both([&runs[0], &runs[1]])?;
         runs.iter().for_each(|run| self.oracle.excuse(run));
         self.oracle.check_lost(&after)?;
+        self.oracle.check_both([&runs[0], &runs[1]])?;
         runs.iter().for_each(|run| self.oracle.remember(run));
         Ok(())
     }
@@ -562,30 +273,30 @@ impl<'w> Case<'w> {
         }
     }
 
-    /// Synchronises every machine until all sides are equal.
+    /// Synchronises the machines in turn until all sides are equal.
     async fn settle(&mut self) -> Result<(), Fault> {
         for round in 0..ROUNDS {
             self.trace.push(format!("final round {round}"));
-            for machine in 0..MACHINES {
-                for up in [false, true] {
-                    self.sync(&Sync {
-                        machine,
-                        up,
-                        state: true,
-                        delete: false,
-                        conflict: Conflict::KeepBoth,
-                        compare: Compare::SizeAndTime,
-                        one_at_a_time: false,
-                        retries: true,
-                        disturbance: Disturbance::Nothing,
-                    })
-                    .await?;
+            for (machine, up) in
+                (0..MACHINES).flat_map(|machine| [(machine, false), (machine, true)])
+            {
+                let mut machines = self.now.machines.iter();
+                if machines.all(|machine| equal(machine, &self.now.context)) {
+                    self.count("settled", 1);
+                    return Ok(());
                 }
-            }
-            let mut machines = self.now.machines.iter();
-            if machines.all(|machine| equal(machine, &self.now.context)) {
-                self.count("settled", 1);
-                return Ok(());
+                let sync = Sync {
+                    machine,
+                    up,
+                    state: true,
+                    delete: false,
+                    conflict: Conflict::KeepBoth,
+                    compare: Compare::SizeAndTime,
+                    one_at_a_time: false,
+                    retries: true,
+                    disturbance: Disturbance::Nothing,
+                };
+                self.sync(&sync).await?;
             }
         }
         let text = format!("after {ROUNDS} rounds: {}", self.now.line());
@@ -619,7 +330,7 @@ impl<'w> Case<'w> {
                 );
                 let kept = after
                     .keys()
-                    .filter(|path| path.contains(".conflict-") && !before.contains_key(*path));
+                    .filter(|path| is_kept(path) && !before.contains_key(*path));
                 let kept = kept.count() as u64;
                 self.count("kept both", kept);
                 self.count("transferred", report.transferred);
@@ -636,26 +347,5 @@ impl<'w> Case<'w> {
             Ended::Error(_) => self.count("ended with an error", 1),
             Ended::Stopped => {}
         }
-    }
-}
-
-fn ended(result: agbcloud::Result<SyncReport>) -> Ended {
-    match result {
-        Ok(report) => {
-            let failures = report.failures.iter();
-            Ended::Report(Report {
-                transferred: report.transferred,
-                unchanged: report.unchanged,
-                deleted: report.deleted,
-                skipped: report.skipped,
-                failed: report.failed,
-                failed_paths: failures
-                    .clone()
-                    .map(|failure| failure.path.clone())
-                    .collect(),
-                errors: failures.map(|failure| failure.error.to_string()).collect(),
-            })
-        }
-        Err(error) => Ended::Error(error.to_string()),
     }
 }
