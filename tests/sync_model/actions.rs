@@ -156,6 +156,7 @@ impl Choice {
             2 => names.push(format!("{}.txt", "n".repeat(245))),
             _ => names.push("c".to_owned()),
         }
+        names.push("new".to_owned());
         names
     }
 
@@ -190,8 +191,8 @@ impl Choice {
 
     fn action(&mut self) -> Action {
         match self.rng.u8(0..100) {
-            0..40 => self.edit(),
-            40..42 => Action::Pass {
+            0..38 => self.edit(),
+            38..42 => Action::Pass {
                 ms: [400, 1100, 2500, 86_400_000][self.rng.usize(0..4)],
             },
             42..43 => Action::StepService { ms: self.offset() },
@@ -223,7 +224,8 @@ impl Choice {
         if self.one_in(4) {
             return Vec::new();
         }
-        let names = self.names.clone();
+        // The last one may be added later.
+        let names = self.names[..3].to_vec();
         let mut actions: Vec<_> = names
             .into_iter()
             .map(|name| Action::Write {

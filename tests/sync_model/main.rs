@@ -1,8 +1,12 @@
 //! A model of users, machines and one context: whatever happens in whatever order, no version that a user wrote is lost, and
 //! no file is called the same that is not.
 //!
-//! `AGB_MODEL_RUNS` sets the number of runs, `AGB_MODEL_SEED` the seed of the first. A failure prints the seed and the
-//! shortest script that still fails: `AGB_MODEL_RUNS=1 AGB_MODEL_SEED=…` repeats it.
+//! A failure prints seeds, and for each kind of fault the shortest script that still fails. Environment variables:
+//!
+//! * `AGB_MODEL_RUNS`: the number of runs.
+//! * `AGB_MODEL_SEED`: the seed of the first run. With `AGB_MODEL_RUNS=1` it repeats a run.
+//! * `AGB_MODEL_SHOWN`: the number of scripts to print for each kind of fault. Defaults to 1.
+//! * `AGB_MODEL_ONLY`: the kinds of faults that count, separated by commas, such as `Lost,NotSettled`.
 
 #![allow(clippy::disallowed_methods)] // Files get real times, and the machine's clock is one of those that are compared.
 

@@ -206,15 +206,16 @@ impl Oracle {
         let lost: Vec<_> = gone
             .filter(|version| !self.replaced_knowingly.contains(version))
             .collect();
-        if !lost.is_empty() {
-            let text = format!("nobody has version {lost:?} any more");
-            return Err(Fault {
+        let text = format!("nobody has version {lost:?} any more");
+        let is_lost = !lost.is_empty();
+        self.alive = present;
+        match is_lost {
+            true => Err(Fault {
                 kind: Kind::Lost,
                 text,
-            });
+            }),
+            false => Ok(()),
         }
-        self.alive = present;
-        Ok(())
     }
 
     /// Takes what a run was allowed to replace or delete as replaced knowingly.
@@ -236,6 +237,18 @@ impl Oracle {
             };
             if is_excused {
                 excused.push(old.version);
+            }
+        }
+        // The service has no conditional delete: a version that replaces another between the check and the deletion goes
+        // with it.
+        if run.disturbed && run.sync.up && run.sync.delete {
+            let deleted = before.keys().filter(|path| !after.contains_key(*path));
+            for path in deleted {
+                let machines = run.before.machines.iter();
+                let uploaded = machines.filter_map(|machine| machine.get(path));
+                let arrived = run.arrived.iter().filter(|(at, _)| at == path);
+                let versions = uploaded.chain(arrived.map(|(_, file)| file));
+                excused.extend(versions.map(|file| file.version));
             }
         }
         self.replaced_knowingly.extend(excused);

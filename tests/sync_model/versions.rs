@@ -11,7 +11,11 @@ pub(crate) type Version = u32;
 
 /// The bytes of a version. Most versions have the same size.
 pub(crate) fn content(version: Version) -> String {
-    let longer = if version.is_multiple_of(5) { ", longer" } else { "" };
+    let longer = if version.is_multiple_of(5) {
+        ", longer"
+    } else {
+        ""
+    };
     format!("version {version:06}{longer}")
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) other: Agb,
     /// Where folders are made.
     pub(crate) temporary: PathBuf,
+    /// The kinds of faults that count, where not all do.
+    pub(crate) only: Option<String>,
     _server: Server,
 }
 
@@ -112,6 +114,7 @@ impl World {
             clients,
             other,
             temporary,
+            only: std::env::var("AGB_MODEL_ONLY").ok(),
             _server: server,
         }
     }
