@@ -15,6 +15,8 @@ use crate::{
 pub(crate) enum Engine {
     /// The SDK.
     Sdk,
+    /// [`careful`](crate::careful).
+    Careful,
     /// Replaces whatever differs, whoever changed it.
     Overwriting,
     /// Takes files of the same size for the same.

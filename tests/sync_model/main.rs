@@ -12,6 +12,7 @@
 
 mod actions;
 mod broken;
+mod careful;
 mod oracle;
 mod proxy;
 mod run;
@@ -150,8 +151,8 @@ async fn record(
     };
     let shown: usize =
         setting("AGB_MODEL_SHOWN").map_or(1, |shown| usize::try_from(shown).unwrap());
-    let story = match told < shown && engine == Engine::Sdk {
-        true => shorten(world, script, kind, seed)
+    let story = match told < shown && matches!(engine, Engine::Sdk | Engine::Careful) {
+        true => shorten((world, engine), script, kind, seed)
             .await
             .unwrap_or_else(|| format!("{}\n  {kind:?}: {}", outcome.trace.join("\n"), fault.text)),
         false => String::new(),
@@ -164,7 +165,12 @@ async fn record(
 }
 
 /// Drops steps as long as the same kind of fault remains, and returns the trace of the shortest script.
-async fn shorten(world: &World, script: &Script, kind: Kind, seed: u64) -> Option<String> {
+async fn shorten(
+    (world, engine): (&World, Engine),
+    script: &Script,
+    kind: Kind,
+    seed: u64,
+) -> Option<String> {
     let mut shortest = script.clone();
     let (mut story, mut attempts) = (None, 0);
     loop {
@@ -176,7 +182,7 @@ async fn shorten(world: &World, script: &Script, kind: Kind, seed: u64) -> Optio
             let mut shorter = shortest.clone();
             shorter.actions.remove(place);
             let name = format!("shorter-{seed}-{kind:?}-{attempts}");
-            let outcome = run::run(world, Engine::Sdk, &shorter, &name).await;
+            let outcome = run::run(world, engine, &shorter, &name).await;
             if let Some(fault) = outcome.fault.filter(|fault| fault.kind == kind) {
                 story = Some(format!(
                     "{}\n  {kind:?}: {}",
@@ -255,4 +261,13 @@ fn a_broken_synchronisation_is_found() {
             );
         }
     }
+}
+
+/// The oracle finds no fault in one that is right.
+#[test]
+fn a_careful_synchronisation_passes() {
+    let runs = setting("AGB_MODEL_RUNS").unwrap_or(100);
+    let total = run_all(Engine::Careful, 0, runs);
+    assert!(total.failures.is_empty(), "{}", summary(&total.failures));
+    assert!(total.counts["kept both"] > 0 && total.counts["failed"] > 0);
 }

@@ -7,6 +7,7 @@ use agbcloud::{Compare, Conflict, ContextId, Files};
 use crate::{
     actions::{Action, Disturbance, MACHINES, Mtime, Script, Sync},
     broken::{self, Engine},
+    careful,
     oracle::{Clocks, Ended, Fault, Kind, Memory, Oracle, Run, is_kept},
     sdk::ended,
     versions::{File, Snapshot, Tree, Version, equal},
@@ -214,6 +215,13 @@ impl<'w> Case<'w> {
         let before = self.now.clone();
         let (ended, mut arrived, disturbed) = match self.engine {
             Engine::Sdk => Box::pin(self.disturb(sync)).await,
+            Engine::Careful => {
+                let machine = &self.machines[sync.machine];
+                let place = (&*machine.folder(), &self.other);
+                let state = machine.state();
+                let ended = careful::synchronise(sync, &before, &state, place).await;
+                (ended, Vec::new(), false)
+            }
             engine => {
                 let place = (&*self.machines[sync.machine].folder(), &self.other);
                 let ended = broken::synchronise(engine, sync, &before, place).await;
