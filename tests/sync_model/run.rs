@@ -1,8 +1,11 @@
 //! Carries out a script against the service, and asks the oracle after each step.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
-use agbcloud::{Compare, Conflict, ContextId, Files};
+use agbcloud::{Compare, Conflict, ContextId, Files, PresignedUrl};
 
 use crate::{
     actions::{Action, Disturbance, MACHINES, Mtime, Script, Sync},
@@ -71,6 +74,7 @@ pub(crate) struct Case<'w> {
     pub(crate) now: Snapshot,
     /// The requests that could have changed the context before it was last read.
     pub(crate) writes: u64,
+    pub(crate) urls: HashMap<String, PresignedUrl>,
     pub(crate) next: Version,
     pub(crate) trace: Vec<String>,
     counts: Counts,
@@ -109,6 +113,7 @@ impl<'w> Case<'w> {
             machines,
             oracle: Oracle::default(),
             now: none,
+            urls: HashMap::new(),
             writes: world.proxy.trap.writes(),
             next: 1,
             trace: vec![format!(
@@ -166,7 +171,16 @@ impl<'w> Case<'w> {
                 self.now = self.look().await?;
                 self.oracle.discarded(&self.now);
             }
-            edit => drop(self.edit(edit).await),
+            edit => {
+                let arrived = self.edit(edit).await;
+                // What another program did needs no look.
+                if let Action::Remove { name } | Action::Put { name } = edit {
+                    self.now.context.remove(name);
+                    let put = arrived.into_iter().map(|(_, path, file)| (path, file));
+                    self.now.context.extend(put);
+                    self.writes = self.world.proxy.trap.writes();
+                }
+            }
         }
         self.note(action);
         self.now = self.look().await?;

@@ -143,6 +143,9 @@ impl Case<'_> {
     }
 
     async fn remote_version(&self, name: &str) -> Option<Version> {
+        if self.writes == self.world.proxy.trap.writes() {
+            return self.now.context.get(name).map(|file| file.version);
+        }
         let read = self.other.read(remote(name)).await;
         read.ok().and_then(|bytes| version_of(&bytes))
     }
@@ -170,7 +173,7 @@ impl Case<'_> {
             if entry.is_folder() {
                 continue;
             }
-            let bytes = self.other.read(entry.path.as_str()).await.unwrap();
+            let bytes = self.read(&entry.path).await;
             let version =
                 version_of(&bytes).ok_or_else(|| torn(format!("{} is torn", entry.path)))?;
             let modified = entry
@@ -188,5 +191,18 @@ impl Case<'_> {
             );
         }
         Ok(Snapshot { context, machines })
+    }
+
+    /// Reads a file of the context. A URL serves for every version of it.
+    async fn read(&mut self, path: &str) -> Vec<u8> {
+        if let Some(url) = self.urls.get(path) {
+            let read = self.other.read(path).via(url.clone()).await;
+            if let Ok(bytes) = read {
+                return bytes.to_vec();
+            }
+        }
+        let url = self.other.download_url(path).await.unwrap().into_inner();
+        self.urls.insert(path.to_owned(), url);
+        self.other.read(path).await.unwrap().to_vec()
     }
 }
