@@ -3,6 +3,7 @@
 mod ahead;
 mod collisions;
 mod deletions;
+mod evidence;
 mod killed;
 mod left_out;
 #[cfg(unix)]

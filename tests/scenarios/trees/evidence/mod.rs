@@ -1,0 +1,172 @@
+//! Two files are the same only where there is evidence for it: what another machine or program wrote is seen, whatever the
+//! sizes and times.
+
+mod conflicts;
+mod first_run;
+mod times;
+
+use std::{
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use agbcloud::{Agb, Files, SyncDir, SyncReport, testing::Clock};
+use agbcloud_server::{ManualClock, Server};
+
+use super::{remote, tree, write};
+
+const KEY: &str = "test-key-0123456789";
+const HOUR: i64 = 3600;
+
+/// A service whose clock stands still, and is off by some seconds.
+struct Service {
+    server: Server,
+    clock: ManualClock,
+}
+
+impl Service {
+    async fn new(seconds: i64) -> Self {
+        let clock = ManualClock::new(shifted(SystemTime::now(), seconds));
+        let builder = Server::builder().memory().api_key(KEY);
+        let server = builder.clock(Arc::new(clock.clone())).start();
+        let server = server.await.unwrap();
+        Self { server, clock }
+    }
+
+    /// A machine with a folder and a state of its own, whose clock is off by some seconds.
+    async fn machine(&self, seconds: i64) -> Machine {
+        self.machine_with(Off(seconds)).await
+    }
+
+    async fn machine_with(&self, clock: impl Clock + 'static) -> Machine {
+        let builder = Agb::builder().api_key(KEY).endpoint(self.server.url());
+        let agb = builder.clock(clock).build().unwrap();
+        let context = agb.contexts().get_or_create("one").await.unwrap();
+        Machine {
+            files: agb.contexts().files(&context.id),
+            folder: tempfile::tempdir().unwrap(),
+            state: tempfile::tempdir().unwrap(),
+        }
+    }
+}
+
+fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
+    let by = Duration::from_secs(seconds.unsigned_abs());
+    if seconds < 0 { time - by } else { time + by }
+}
+
+/// A clock that is off by some seconds.
+struct Off(i64);
+
+impl Clock for Off {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn system_time(&self) -> SystemTime {
+        shifted(SystemTime::now(), self.0)
+    }
+
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(time))
+    }
+}
+
+struct Machine {
+    files: Files,
+    folder: tempfile::TempDir,
+    state: tempfile::TempDir,
+}
+
+impl Machine {
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn up(&self) -> SyncDir {
+        self.forgetful_up().state(self.state.path().join("state"))
+    }
+
+    fn down(&self) -> SyncDir {
+        self.forgetful_down().state(self.state.path().join("state"))
+    }
+
+    /// Without a state.
+    fn forgetful_up(&self) -> SyncDir {
+        self.files.upload_dir(self.path(), "/w")
+    }
+
+    /// Without a state.
+    fn forgetful_down(&self) -> SyncDir {
+        self.files.download_dir("/w", self.path())
+    }
+
+    fn write(&self, path: &str, content: &str) {
+        write(self.path(), &[(path, content)]);
+    }
+
+    /// Writes a file with the time of the one it replaces.
+    fn write_with_the_same_time(&self, path: &str, content: &str) {
+        let modified = self.path().join(path).metadata().unwrap().modified();
+        self.write_at(path, content, modified.unwrap());
+    }
+
+    fn write_at(&self, path: &str, content: &str, time: SystemTime) {
+        self.write(path, content);
+        let file = std::fs::File::options()
+            .append(true)
+            .open(self.path().join(path));
+        file.unwrap().set_modified(time).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path().join(path)).unwrap()
+    }
+
+    /// Another program writes a file of the context.
+    async fn put(&self, path: &str, content: &str) {
+        let content = content.as_bytes().to_vec();
+        self.files
+            .upload(format!("/w/{path}"), content)
+            .await
+            .unwrap();
+    }
+
+    async fn there(&self, path: &str) -> String {
+        let content = self.files.read(format!("/w/{path}")).await.unwrap();
+        String::from_utf8(content.to_vec()).unwrap()
+    }
+
+    /// The contents of all files of the context, in order.
+    async fn all_there(&self) -> Vec<String> {
+        let mut contents = Vec::new();
+        for path in remote(&self.files, "/w").await {
+            let content = self.files.read(path.as_str()).await.unwrap();
+            contents.push(String::from_utf8(content.to_vec()).unwrap());
+        }
+        contents.sort();
+        contents
+    }
+
+    /// The contents of all local files, in order.
+    fn all_here(&self) -> Vec<String> {
+        let contents = tree(self.path()).into_values();
+        let mut contents: Vec<_> = contents
+            .map(|content| String::from_utf8(content).unwrap())
+            .collect();
+        contents.sort();
+        contents
+    }
+}
+
+/// One file is a conflict, and nothing was moved.
+#[track_caller]
+fn conflict(report: &SyncReport) {
+    assert_eq!((report.transferred, report.failed), (0, 1), "{report:?}");
+    assert_eq!(
+        report.failures[0].error.kind(),
+        agbcloud::ErrorKind::Conflict
+    );
+}

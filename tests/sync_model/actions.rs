@@ -1,0 +1,336 @@
+//! What users and machines do, chosen by a seed.
+
+use agbcloud::{Compare, Conflict};
+use fastrand::Rng;
+
+pub(crate) const MACHINES: usize = 2;
+
+/// The time that a file gets when a user writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mtime {
+    /// The machine's time.
+    Now,
+    /// That of the file it replaces, as with `cp -p` or `tar --mtime`.
+    Same,
+    /// A fixed time long ago, as with `SOURCE_DATE_EPOCH`.
+    Epoch,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    /// Writes a new version, into the same file or a new file that replaces it.
+    Write {
+        machine: usize,
+        name: String,
+        mtime: Mtime,
+        in_place: bool,
+    },
+    Delete {
+        machine: usize,
+        name: String,
+    },
+    /// `mv from to`
+    Rename {
+        machine: usize,
+        from: String,
+        to: String,
+    },
+    /// `mv one tmp; mv other one; mv tmp other`
+    Swap {
+        machine: usize,
+        one: String,
+        other: String,
+    },
+    /// Another program uploads a new version.
+    Put {
+        name: String,
+    },
+    /// Another program deletes a file of the context.
+    Remove {
+        name: String,
+    },
+    /// Time passes on all clocks.
+    Pass {
+        ms: i64,
+    },
+    /// The clock of the service is set to this offset.
+    StepService {
+        ms: i64,
+    },
+    LoseState {
+        machine: usize,
+    },
+    SaveState {
+        machine: usize,
+    },
+    RestoreState {
+        machine: usize,
+    },
+    /// The folder and the state are gone, as in a new sandbox.
+    NewSandbox {
+        machine: usize,
+    },
+    Sync(Sync),
+    /// Two machines synchronise at the same time.
+    Both(Sync, Sync),
+}
+
+/// One synchronisation.
+#[derive(Debug, Clone)]
+pub(crate) struct Sync {
+    pub(crate) machine: usize,
+    pub(crate) up: bool,
+    pub(crate) state: bool,
+    pub(crate) delete: bool,
+    pub(crate) conflict: Conflict,
+    pub(crate) compare: Compare,
+    pub(crate) one_at_a_time: bool,
+    pub(crate) retries: bool,
+    pub(crate) disturbance: Disturbance,
+}
+
+/// What happens while a synchronisation runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Disturbance {
+    Nothing,
+    /// These are done between the plan and its run.
+    AfterPlan(Vec<Action>),
+    /// These are done before a request is sent, or after it was carried out.
+    AtRequest {
+        request: u32,
+        after: bool,
+        actions: Vec<Action>,
+    },
+    /// The connection breaks at a request.
+    Cut {
+        request: u32,
+        after: bool,
+    },
+    /// The process ends at a request.
+    Stop {
+        request: u32,
+        after: bool,
+    },
+}
+
+/// Offsets of the clocks in milliseconds, and the steps.
+#[derive(Debug, Clone)]
+pub(crate) struct Script {
+    pub(crate) service: i64,
+    pub(crate) machines: [i64; MACHINES],
+    pub(crate) actions: Vec<Action>,
+}
+
+impl Script {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut choice = Choice {
+            rng: Rng::with_seed(seed),
+            names: Vec::new(),
+        };
+        choice.names = choice.some_names();
+        let service = choice.offset();
+        let machines = [choice.offset(), choice.offset()];
+        let steps = choice.rng.usize(7..15);
+        let mut actions = choice.beginning();
+        actions.extend((0..steps).map(|_| choice.action()));
+        Self {
+            service,
+            machines,
+            actions,
+        }
+    }
+}
+
+struct Choice {
+    rng: Rng,
+    names: Vec<String>,
+}
+
+impl Choice {
+    fn some_names(&mut self) -> Vec<String> {
+        let mut names = vec!["a".to_owned(), "b.txt".to_owned()];
+        match self.rng.u8(0..8) {
+            0 | 1 => names.push("d/c".to_owned()),
+            // As long as file systems allow, less the few bytes that a temporary name adds.
+            2 => names.push(format!("{}.txt", "n".repeat(245))),
+            _ => names.push("c".to_owned()),
+        }
+        names.push("new".to_owned());
+        names
+    }
+
+    /// Most clocks are right, some are off by parts of a second, some by hours.
+    fn offset(&mut self) -> i64 {
+        match self.rng.u8(0..8) {
+            0 => self.rng.i64(-3000..3000),
+            1 => 3_600_000,
+            2 => -3_600_000,
+            _ => 0,
+        }
+    }
+
+    fn one_in(&mut self, n: u8) -> bool {
+        self.rng.u8(0..n) == 0
+    }
+
+    fn machine(&mut self) -> usize {
+        self.rng.usize(0..MACHINES)
+    }
+
+    fn name(&mut self) -> String {
+        let place = self.rng.usize(0..self.names.len());
+        self.names[place].clone()
+    }
+
+    fn two_names(&mut self) -> (String, String) {
+        let one = self.rng.usize(0..self.names.len());
+        let other = (one + self.rng.usize(1..self.names.len())) % self.names.len();
+        (self.names[one].clone(), self.names[other].clone())
+    }
+
+    fn action(&mut self) -> Action {
+        match self.rng.u8(0..100) {
+            0..38 => self.edit(),
+            38..42 => Action::Pass {
+                ms: [400, 1100, 2500, 86_400_000][self.rng.usize(0..4)],
+            },
+            42..43 => Action::StepService { ms: self.offset() },
+            43..44 => Action::LoseState {
+                machine: self.machine(),
+            },
+            44..46 => Action::SaveState {
+                machine: self.machine(),
+            },
+            46..47 => Action::RestoreState {
+                machine: self.machine(),
+            },
+            47..48 => Action::NewSandbox {
+                machine: self.machine(),
+            },
+            48..93 => Action::Sync(self.sync()),
+            _ => {
+                let (mut one, mut other) = (self.sync(), self.sync());
+                (one.machine, other.machine) = (0, 1);
+                one.disturbance = Disturbance::Nothing;
+                other.disturbance = Disturbance::Nothing;
+                Action::Both(one, other)
+            }
+        }
+    }
+
+    /// Mostly the machines have the same files and know it.
+    fn beginning(&mut self) -> Vec<Action> {
+        if self.one_in(4) {
+            return Vec::new();
+        }
+        // The last one may be added later.
+        let names = self.names[..3].to_vec();
+        let mut actions: Vec<_> = names
+            .into_iter()
+            .map(|name| Action::Write {
+                machine: 0,
+                name,
+                mtime: Mtime::Now,
+                in_place: false,
+            })
+            .collect();
+        for (machine, up) in [(0, true), (1, false)] {
+            actions.push(Action::Sync(Sync {
+                machine,
+                up,
+                state: true,
+                delete: false,
+                conflict: Conflict::Fail,
+                compare: Compare::SizeAndTime,
+                one_at_a_time: false,
+                retries: true,
+                disturbance: Disturbance::Nothing,
+            }));
+        }
+        actions
+    }
+
+    /// What a user does at a machine or in the context.
+    fn edit(&mut self) -> Action {
+        let (machine, name) = (self.machine(), self.name());
+        match self.rng.u8(0..20) {
+            0..10 => {
+                let mtime = match self.rng.u8(0..6) {
+                    0 => Mtime::Same,
+                    1 => Mtime::Epoch,
+                    _ => Mtime::Now,
+                };
+                Action::Write {
+                    machine,
+                    name,
+                    mtime,
+                    in_place: self.rng.bool(),
+                }
+            }
+            10..12 => Action::Delete { machine, name },
+            12 => {
+                let (from, to) = self.two_names();
+                Action::Rename { machine, from, to }
+            }
+            13..15 => {
+                let (one, other) = self.two_names();
+                Action::Swap {
+                    machine,
+                    one,
+                    other,
+                }
+            }
+            15..19 => Action::Put { name },
+            _ => Action::Remove { name },
+        }
+    }
+
+    fn edits(&mut self) -> Vec<Action> {
+        (0..self.rng.usize(1..3)).map(|_| self.edit()).collect()
+    }
+
+    fn sync(&mut self) -> Sync {
+        let state = !self.one_in(5);
+        let delete = if state {
+            self.one_in(3)
+        } else {
+            self.one_in(8)
+        };
+        Sync {
+            machine: self.machine(),
+            up: self.rng.bool(),
+            state,
+            delete,
+            conflict: match self.rng.u8(0..8) {
+                0 => Conflict::Overwrite,
+                1 => Conflict::Skip,
+                2..5 => Conflict::KeepBoth,
+                _ => Conflict::Fail,
+            },
+            compare: if self.one_in(6) {
+                Compare::Checksum
+            } else {
+                Compare::SizeAndTime
+            },
+            one_at_a_time: self.rng.bool(),
+            retries: self.rng.bool(),
+            disturbance: self.disturbance(),
+        }
+    }
+
+    fn disturbance(&mut self) -> Disturbance {
+        let (request, after) = (self.rng.u32(0..8), self.rng.bool());
+        match self.rng.u8(0..24) {
+            0..2 => Disturbance::AfterPlan(self.edits()),
+            2..4 => Disturbance::AtRequest {
+                request,
+                after,
+                actions: self.edits(),
+            },
+            4..6 => Disturbance::Cut { request, after },
+            6..8 => Disturbance::Stop { request, after },
+            _ => Disturbance::Nothing,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Synchronisations that are wrong on purpose: the oracle must find each of them.
+
+use std::path::Path;
+
+use agbcloud::Files;
+
+use crate::{
+    actions::Sync,
+    oracle::{Ended, Report},
+    versions::{Snapshot, content},
+};
+
+/// What carries out a synchronisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// The SDK.
+    Sdk,
+    /// [`careful`](crate::careful).
+    Careful,
+    /// Replaces whatever differs, whoever changed it.
+    Overwriting,
+    /// Takes files of the same size for the same.
+    SizeOnly,
+    /// As `Overwriting`, and deletes whatever the source does not have, asked to or not.
+    Mirroring,
+    /// Moves nothing and reports that everything is the same.
+    Idle,
+}
+
+pub(crate) async fn synchronise(
+    engine: Engine,
+    sync: &Sync,
+    before: &Snapshot,
+    (folder, files): (&Path, &Files),
+) -> Ended {
+    let (source, target) = before.sides(sync.machine, sync.up);
+    let mut report = Report::default();
+    for (path, file) in source {
+        let differs = target.get(path).is_none_or(|there| match engine {
+            Engine::Idle => false,
+            Engine::SizeOnly => content(there.version).len() != content(file.version).len(),
+            _ => there.version != file.version,
+        });
+        if !differs || engine == Engine::Idle {
+            report.unchanged += 1;
+            continue;
+        }
+        let bytes = content(file.version);
+        if sync.up {
+            files
+                .upload(remote(path), bytes.into_bytes())
+                .await
+                .unwrap();
+        } else {
+            let local = folder.join(path);
+            std::fs::create_dir_all(local.parent().unwrap()).unwrap();
+            std::fs::write(local, bytes).unwrap();
+        }
+        report.transferred += 1;
+    }
+    let extraneous = target.keys().filter(|path| !source.contains_key(*path));
+    for path in extraneous.filter(|_| engine == Engine::Mirroring) {
+        if sync.up {
+            files.delete(remote(path)).await.unwrap();
+        } else {
+            std::fs::remove_file(folder.join(path)).unwrap();
+        }
+        report.deleted += 1;
+    }
+    Ended::Report(report)
+}
+
+pub(crate) fn remote(path: &str) -> String {
+    format!("/w/{path}")
+}

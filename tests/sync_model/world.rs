@@ -1,0 +1,121 @@
+//! A service behind a proxy, and clients of it whose clocks can be set.
+
+use std::{
+    path::PathBuf,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use agbcloud::{Agb, RetryPolicy};
+use agbcloud_server::Server;
+
+use crate::{actions::MACHINES, oracle::shifted, proxy::Proxy};
+
+const KEY: &str = "test-key-0123456789";
+
+/// A clock that is off by some milliseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shifted(Arc<AtomicI64>);
+
+impl Shifted {
+    pub(crate) fn set(&self, ms: i64) {
+        self.0.store(ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn time(&self) -> SystemTime {
+        shifted(SystemTime::now(), self.ms())
+    }
+}
+
+impl agbcloud_server::Clock for Shifted {
+    fn now(&self) -> SystemTime {
+        self.time()
+    }
+}
+
+impl agbcloud::testing::Clock for Shifted {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn system_time(&self) -> SystemTime {
+        self.time()
+    }
+
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(time))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) proxy: Proxy,
+    pub(crate) service: Shifted,
+    pub(crate) clocks: [Shifted; MACHINES],
+    /// For each machine a client that makes one attempt, and one that retries.
+    pub(crate) clients: [[Agb; 2]; MACHINES],
+    /// The client of everybody else.
+    pub(crate) other: Agb,
+    /// Where folders are made.
+    pub(crate) temporary: PathBuf,
+    /// The kinds of faults that count, where not all do.
+    pub(crate) only: Option<String>,
+    _server: Server,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let proxy = Proxy::start().await;
+        let service = Shifted::default();
+        let builder = Server::builder()
+            .memory()
+            .api_key(KEY)
+            .public_url(&proxy.url);
+        let server = builder
+            .clock(Arc::new(service.clone()))
+            .start()
+            .await
+            .unwrap();
+        proxy.forward_to(server.local_addr());
+        let clocks: [Shifted; MACHINES] = Default::default();
+        let client = |clock: &Shifted, policy| {
+            let builder = Agb::builder()
+                .api_key(KEY)
+                .endpoint(&proxy.url)
+                .retry(policy);
+            builder.clock(clock.clone()).jitter(|| 0.0).build().unwrap()
+        };
+        let short = Duration::from_millis(1);
+        let retries = RetryPolicy::default().backoff(short, short);
+        let clients = clocks.each_ref().map(|clock| {
+            [
+                client(clock, RetryPolicy::never()),
+                client(clock, retries.clone()),
+            ]
+        });
+        let memory = PathBuf::from("/dev/shm");
+        let temporary = if memory.is_dir() {
+            memory
+        } else {
+            std::env::temp_dir()
+        };
+        let other = client(&Shifted::default(), RetryPolicy::default());
+        Self {
+            proxy,
+            service,
+            clocks,
+            clients,
+            other,
+            temporary,
+            only: std::env::var("AGB_MODEL_ONLY").ok(),
+            _server: server,
+        }
+    }
+}
