@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use agbcloud::{ErrorKind, FileFailure, Files, SyncDir};
+use agbcloud::{DeleteLimit, ErrorKind, FileFailure, Files, SyncDir};
 
 use super::{tree, world, write};
 
@@ -94,7 +94,12 @@ async fn two_files_whose_names_are_one_here_do_not_take_turns() {
         let mut last = None;
         for round in 0..4 {
             let report = match round % 2 {
-                0 => below.sync(&files).delete(true).await.unwrap(),
+                0 => below
+                    .sync(&files)
+                    .delete(true)
+                    .delete_limit(DeleteLimit::NONE)
+                    .await
+                    .unwrap(),
                 _ => below
                     .sync(&files)
                     .delete(true)
@@ -141,7 +146,12 @@ async fn what_has_the_name_of_a_remote_file_here_is_not_deleted_for_its_case() {
         let path = format!("/data/{}/{}", below.name, pair[0]);
         files.upload(path, &b"new content"[..]).await.unwrap();
         for round in 0..2 {
-            let report = below.sync(&files).delete(true).await.unwrap();
+            let report = below
+                .sync(&files)
+                .delete(true)
+                .delete_limit(DeleteLimit::NONE)
+                .await
+                .unwrap();
             assert_eq!(report.failed, 0, "{:?}", report.failures);
             let deleted = u64::from(!one && round == 0);
             assert_eq!(report.deleted, deleted, "{round}");

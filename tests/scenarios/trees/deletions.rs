@@ -9,7 +9,8 @@ use std::{
 };
 
 use agbcloud::{
-    Agb, Change, ContextId, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath, RetryPolicy,
+    Agb, Change, ContextId, DeleteLimit, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
+    RetryPolicy,
     testing::{Answer, ContextApi, FileQuery, Script, Step},
 };
 use serde_json::json;
@@ -93,6 +94,7 @@ async fn one_that_stays_holds_back_no_other() {
         unwilling()
             .upload_dir(nothing.path(), "/")
             .delete(true)
+            .delete_limit(DeleteLimit::NONE)
             .files_at_once(1)
             .await,
     ] {

@@ -1,5 +1,7 @@
 //! What takes no part though it lies in the folder.
 
+use agbcloud::DeleteLimit;
+
 use super::{counts, remote, tree, world, write};
 
 #[tokio::test]
@@ -16,6 +18,7 @@ async fn what_the_ignore_files_leave_out_is_not_deleted_there_either() {
         files.upload(path, &b"x"[..]).await.unwrap();
     }
     let up = files.upload_dir(here.path(), "/").delete(true);
+    let up = up.delete_limit(DeleteLimit::NONE);
     let report = up.gitignore(true).await.unwrap();
     assert_eq!(counts(&report), (2, 0, 1, 0));
     let mut expected = vec!["/.gitignore", "/deep/a"];
@@ -24,6 +27,7 @@ async fn what_the_ignore_files_leave_out_is_not_deleted_there_either() {
     assert_eq!(remote(&files, "/").await, expected);
 
     let up = files.upload_dir(here.path(), "/").delete(true);
+    let up = up.delete_limit(DeleteLimit::NONE);
     assert_eq!(up.await.unwrap().deleted, 3, "unless nobody asks for that");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agbcloud::{
-    Agb, Change, ContextId, FilePage, Files, PresignedUrl, RemotePath,
+    Agb, Change, Conflict, ContextId, DeleteLimit, FilePage, Files, PresignedUrl, RemotePath,
     testing::{Answer, ContextApi, FileQuery, Script, Step},
 };
 use serde_json::{Value, json};
@@ -39,7 +39,10 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
     let gone = Step::failure(404, "InvalidFile.NotFound", "no such file");
     let script = Script::new(pages.map(Step::json).into_iter().chain([gone]));
     let files = files(script);
-    let plan = files.download_dir("/", here.path()).delete(true).plan();
+    let down = files.download_dir("/", here.path()).delete(true);
+    // The listing has no times by which one of two versions would be known to be newer.
+    let down = down.on_conflict(Conflict::Overwrite);
+    let plan = down.delete_limit(DeleteLimit::NONE).plan();
     let plan = plan.await.unwrap();
     let deleted: Vec<_> = plan
         .changes()
@@ -89,7 +92,9 @@ async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone
         ),
     ] {
         let download = files(InFront(step.clone())).download_dir("/", here.path());
-        let plan = download.delete(true).plan().await.unwrap();
+        let download = download.delete_limit(DeleteLimit::NONE);
+        let download = download.on_conflict(Conflict::Overwrite).delete(true);
+        let plan = download.plan().await.unwrap();
         let deleted = plan
             .changes()
             .filter(|change| change.change == Change::DeleteLocal);
@@ -155,7 +160,8 @@ async fn a_new_file_is_sent_when_the_listing_has_not_shown_it() {
         &[("a", "another length"), ("deep/new", "2"), ("new", "2")],
     );
     let script = Script::new([Step::json(page(&[entry("/a")], 1))]);
-    let plan = files(script).upload_dir(here.path(), "/").plan().await;
+    let up = files(script).upload_dir(here.path(), "/");
+    let plan = up.on_conflict(Conflict::Overwrite).plan().await;
     let mut changes: Vec<_> = plan
         .unwrap()
         .changes()
@@ -191,8 +197,8 @@ async fn a_local_file_that_no_listing_shows_yet_is_not_deleted() {
         .upload("/sent", here.path().join("sent"))
         .await
         .unwrap();
-    let report = files.download_dir("/", here.path()).delete(true).await;
-    let report = report.unwrap();
+    let down = files.download_dir("/", here.path()).delete(true);
+    let report = down.delete_limit(DeleteLimit::NONE).await.unwrap();
     assert_eq!((report.deleted, report.skipped, report.failed), (1, 1, 0));
     assert!(here.path().join("sent").exists());
 }

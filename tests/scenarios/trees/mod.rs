@@ -23,7 +23,7 @@ use std::{
 };
 
 use crate::support::World;
-use agbcloud::{Change, Compare, ErrorKind, Files, Symlinks, SyncReport};
+use agbcloud::{Change, Compare, Conflict, ErrorKind, Files, Symlinks, SyncReport};
 use agbcloud_server::ManualClock;
 
 type Tree = BTreeMap<String, Vec<u8>>;
@@ -113,7 +113,7 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
     let report = files.upload_dir(&local, "/data").await.unwrap();
     assert_eq!(counts(&report), (0, 3, 0, 0));
 
-    // A local change is undone, though it is newer and leaves the size.
+    // A local change is newer and leaves the size: it is undone only where that is asked for.
     write(&local, &[("a.txt", "A")]);
     let edited = std::fs::File::options()
         .write(true)
@@ -122,7 +122,11 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
     edited
         .set_modified(SystemTime::now() + Duration::from_secs(7200))
         .unwrap();
-    let report = files.download_dir("/data", &local).await.unwrap();
+    let down = || files.download_dir("/data", &local);
+    let report = down().await.unwrap();
+    assert_eq!(counts(&report), (0, 2, 0, 1));
+    assert_eq!(report.failures[0].error.kind(), ErrorKind::Conflict);
+    let report = down().on_conflict(Conflict::Overwrite).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
 
     write(here.path(), &[("a.txt", "changed")]);
@@ -230,7 +234,7 @@ async fn extraneous_files_go_last_and_only_when_all_went_well() {
 }
 
 #[tokio::test]
-async fn a_checksum_tells_what_size_and_time_do_not() {
+async fn content_decides_and_not_size_and_time() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -246,11 +250,13 @@ async fn a_checksum_tells_what_size_and_time_do_not() {
             .unwrap();
         file.set_modified(old).unwrap();
     }
+    // Nothing shows which of two versions is the newer one.
     let report = files.upload_dir(here.path(), "/").await.unwrap();
-    assert_eq!(counts(&report), (0, 3, 0, 0));
+    assert_eq!(counts(&report), (0, 2, 0, 1));
     let report = files
         .upload_dir(here.path(), "/")
         .compare(Compare::Checksum)
+        .on_conflict(Conflict::Overwrite)
         .await
         .unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0), "{report:?}");

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use agbcloud::{SkipReason, SkippedEntry};
+use agbcloud::{DeleteLimit, SkipReason, SkippedEntry};
 
 use super::{counts, remote, world, write};
 
@@ -130,7 +130,7 @@ async fn a_download_that_deletes_names_what_stays() {
     write(here.path(), &[("old", "old"), ("old-folder/b", "b")]);
     symlink("a", here.path().join("link")).unwrap();
     let down = files.download_dir("/d", here.path()).delete(true);
-    let report = down.await.unwrap();
+    let report = down.delete_limit(DeleteLimit::NONE).await.unwrap();
     assert_eq!(counts(&report), (1, 0, 2, 0));
     assert_eq!(
         sorted(&report.skipped_entries),

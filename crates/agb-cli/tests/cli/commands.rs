@@ -378,6 +378,7 @@ fn what_a_dry_run_names_is_what_a_run_does() {
         "--delete",
         "--max-delete",
         "100%",
+        "--yes",
         "project",
         "one:/p",
     ];

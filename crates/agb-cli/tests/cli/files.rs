@@ -44,7 +44,7 @@ fn one_that_is_not_there_stops_no_other() {
 }
 
 #[test]
-fn an_older_file_that_takes_the_place_of_one_that_was_sent_is_sent() {
+fn an_older_file_replaces_a_newer_one_only_where_that_is_asked_for() {
     let world = world();
     world.print(&["put", "-r", "project", "one:/p"]);
     wait(1100);
@@ -52,7 +52,14 @@ fn an_older_file_that_takes_the_place_of_one_that_was_sent_is_sent() {
     let path = world.path("project/a.txt");
     let file = fs::File::options().append(true).open(path).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    world.print(&["put", "-r", "project", "one:/p"]);
+    let (code, said) = world.fail(&["put", "-r", "project", "one:/p"]);
+    assert_eq!(code, 6, "{said}");
+    assert!(
+        said.contains("a.txt") && said.contains("--conflict"),
+        "{said}"
+    );
+    assert_eq!(world.print(&["cat", "one:/p/a.txt"]), "hello");
+    world.print(&["put", "-r", "--conflict", "overwrite", "project", "one:/p"]);
     assert_eq!(world.print(&["cat", "one:/p/a.txt"]), "olleh");
 }
 

@@ -130,7 +130,7 @@ fn folders_are_asked_about_and_progress_is_shown() {
     let (shown, code) = world.at_terminal(&["put", "-r", "many", "one:/many"], "");
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("put ") && shown.contains("/50"), "{shown:?}");
-    assert!(shown.contains("50 moved"), "{shown:?}");
+    assert!(shown.contains("50 copied"), "{shown:?}");
     let (shown, _) = world.at_terminal(&["put", "-q", "-r", "many", "one:/quiet"], "");
     assert_eq!(shown, "", "nobody asked for progress");
     let (shown, code) = world.at_terminal(&["rm", "-r", "one:/many"], "n\n");

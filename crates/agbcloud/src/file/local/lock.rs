@@ -46,7 +46,10 @@ pub(in crate::file) fn owner_of(path: &Path) -> (Owner, Option<File>) {
     let Ok(file) = opened else {
         return (Owner::Unknown, None);
     };
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    if !file
+        .metadata()
+        .is_ok_and(|metadata| metadata.is_file() || metadata.is_dir())
+    {
         return (Owner::Unknown, None);
     }
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -48,6 +48,14 @@ fn locked_parts() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
+/// Makes a folder for files that wait to be put in their places, which is locked as long as the handle is open. Blocks.
+pub(super) fn locked_folder(within: &Path) -> std::io::Result<(tempfile::TempDir, std::fs::File)> {
+    let folder = locked_parts().tempdir_in(within)?;
+    let handle = std::fs::File::open(folder.path())?;
+    lock::take(&handle);
+    Ok((folder, handle))
+}
+
 /// Whether the process that writes a file of this name holds a lock on it.
 fn is_locked_part(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());

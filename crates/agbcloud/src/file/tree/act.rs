@@ -1,6 +1,6 @@
 //! Doing what was planned.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -36,6 +36,8 @@ pub(super) struct Actor {
     deletes: Option<bool>,
     /// Deletions are under way, in whose place something may come.
     deleting: bool,
+    /// Files whose places were not free and that could not be fetched.
+    unstaged: HashSet<String>,
 }
 
 impl Actor {
@@ -49,6 +51,7 @@ impl Actor {
             report: SyncReport::default(),
             deletes: None,
             deleting: false,
+            unstaged: HashSet::new(),
         }
     }
 
@@ -65,6 +68,37 @@ impl Actor {
         Ok(self.report)
     }
 
+    /// Fetches files in whose places something is that is to be deleted, before any of that is.
+    pub(super) async fn stage(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
+        let mut staging = JoinSet::new();
+        for planned in changes {
+            let pass = self.gate.enter(planned.size.unwrap_or(0)).await;
+            let work = self.work.clone();
+            staging.spawn(async move {
+                let result = work.stage(&planned).await;
+                drop(pass);
+                (planned, result)
+            });
+        }
+        while let Some(staged) = staging.join_next().await {
+            match staged {
+                Ok((_, Ok(()))) => {}
+                Ok((_, Err(error))) if is_for_all(&error) => return Err(error),
+                Ok((planned, Err(error))) => {
+                    self.unstaged.insert(planned.path.clone());
+                    self.failed(FileFailure {
+                        path: planned.path,
+                        change: Some(planned.change),
+                        error,
+                    });
+                }
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Whether all that was to be copied before was. A deletion that fails holds back no other.
     async fn may_delete(&mut self) -> Result<bool> {
         if let Some(deletes) = self.deletes {
@@ -76,6 +110,9 @@ impl Actor {
 
     async fn change(&mut self, planned: PlannedChange, read: Read) -> Result<()> {
         let deletes = matches!(planned.change, Change::DeleteRemote | Change::DeleteLocal);
+        if self.unstaged.contains(&planned.path) {
+            return Ok(());
+        }
         if deletes && !self.may_delete().await? {
             self.report.deletions_held_back = true;
             return Ok(());

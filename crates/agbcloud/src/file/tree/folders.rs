@@ -181,7 +181,11 @@ fn sweep_at(folder: &Path, now: SystemTime) {
             Owner::Unknown => abandoned(),
         };
         if is_abandoned {
-            let _ = std::fs::remove_file(entry.path());
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let _ = match is_folder {
+                true => std::fs::remove_dir_all(entry.path()),
+                false => std::fs::remove_file(entry.path()),
+            };
         }
         drop(held);
     }

@@ -151,6 +151,9 @@ fn walker(root: &Path, rules: &Rules, passed_over: &PassedOver) -> WalkBuilder {
     let passed_over = passed_over.clone();
     walker.filter_entry(move |entry| {
         let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        if folder && entry.depth() > 0 && is_part(entry.path()) {
+            return false;
+        }
         let relative = match entry.path().strip_prefix(&top) {
             Ok(relative) if !relative.as_os_str().is_empty() => relative,
             _ => return true,

@@ -26,6 +26,7 @@ mod ready;
 mod record;
 mod report;
 mod skipped;
+mod staged;
 mod state;
 mod up;
 

@@ -17,6 +17,7 @@ use super::{
     names,
     ready::Read,
     record::Recorder,
+    staged::Staged,
     state::{Known, There, etag_number},
 };
 use crate::{
@@ -51,6 +52,7 @@ pub(super) struct Work {
     folders: Arc<Folders>,
     pub(super) group: Arc<Group>,
     pub(super) recorder: Recorder,
+    staged: Staged,
     /// The store refuses requests with conditions.
     refuses_conditions: AtomicBool,
 }
@@ -69,6 +71,7 @@ impl Work {
             folders: Arc::new(Folders::below(setup.local.clone())),
             group: Group::new(setup.files.agb.time().clone(), setup.durable),
             recorder: Recorder::new(setup.clone()),
+            staged: Staged::default(),
             setup: setup.clone(),
             listener,
             refuses_conditions: AtomicBool::new(false),
@@ -77,6 +80,21 @@ impl Work {
 
     pub(super) fn setup(&self) -> &Setup {
         &self.setup
+    }
+
+    /// Fetches a file whose place is not free yet.
+    pub(super) async fn stage(&self, planned: &PlannedChange) -> Result<()> {
+        let mut waits = THROTTLED;
+        loop {
+            match self.staged.fetch(&self.setup, planned).await {
+                Err(error) if waits > 0 && self.may_wait(&error) => {
+                    waits -= 1;
+                    let wait = error.retry_after().unwrap_or(BREATH);
+                    self.setup.files.agb.time().sleep(wait).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Performs it. What is too much for the other side waits until there is less at a time, which the gate sees to.
@@ -321,6 +339,14 @@ impl Work {
         self.folders.make(folder).await?;
         if setup.delete && !planned.replaces {
             self.folders.make_room(here).await?;
+        }
+        if self.staged.has(&planned.path) {
+            let done = self.staged.place(setup, &planned.path).await?;
+            let recorder = &self.recorder;
+            recorder
+                .fetched(there, here, &done, planned.modified)
+                .await?;
+            return Ok(done.bytes);
         }
         let mut before = match (planned.replaces, planned.compared.here) {
             (true, Some(seen)) => Before::Seen(seen),

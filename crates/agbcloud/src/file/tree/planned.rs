@@ -119,6 +119,13 @@ impl SyncPlan {
         for failure in self.failures {
             actor.failed(failure);
         }
+        let deletes = |change: Change| matches!(change, Change::DeleteRemote | Change::DeleteLocal);
+        let behind = self
+            .changes
+            .iter()
+            .skip_while(|change| !deletes(change.change));
+        let blocked = behind.filter(|change| !deletes(change.change));
+        actor.stage(blocked.collect()).await?;
         let mut changes = self.changes.iter();
         loop {
             let some: Vec<_> = changes.by_ref().take(AT_A_TIME).collect();
