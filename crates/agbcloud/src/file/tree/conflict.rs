@@ -17,21 +17,25 @@ use crate::{
     },
 };
 
-/// What is done with a file that both sides have, and that was changed on the side that is written to since the last time.
+/// What is done with a file on the side that is written to that is not known to be an older version of the other.
 ///
-/// Only what is remembered can tell: see [`SyncDir::state`](crate::SyncDir::state).
+/// With a [state](crate::SyncDir::state) that is one with other content than is remembered, and, where files are
+/// [deleted](crate::SyncDir::delete), one that was added since the last time. Of a file that is not remembered the times
+/// decide: one that is newer than the other, or may be, is in conflict with it. The clocks of both sides are compared by the
+/// `Date` of the service's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Conflict {
     /// It is a failure of kind [`Conflict`](crate::ErrorKind::Conflict), and nothing is written.
     #[default]
     Fail,
-    /// It is replaced, or deleted, like any other.
+    /// It is replaced, or deleted, like any other, if it still is the version that was compared.
     Overwrite,
     /// It is left as it is, and counted as skipped.
     Skip,
-    /// It is replaced, and what it was stays beside it: `notes.txt` as `notes.conflict-20250529T122000Z.txt`, by the time of
-    /// this machine in UTC. Such files are not deleted as extraneous. What would be deleted is left as it is.
+    /// It is replaced, and the replaced version is kept beside it: `notes.txt` as
+    /// `notes.conflict-20250529T122000.042Z-host-abcdefgh.txt`, by the time in UTC, the name of this host and a random part.
+    /// Such files are not deleted as extraneous. What would be deleted is left as it is.
     KeepBoth,
 }
 

@@ -165,7 +165,7 @@ impl SyncDir {
         }
     }
 
-    /// How two files are told to be the same; by [size and time](Compare::SizeAndTime) if not said.
+    /// How files are compared. Defaults to [`Compare::SizeAndTime`].
     pub fn compare(mut self, how: Compare) -> Self {
         self.compare = how;
         self
@@ -207,25 +207,27 @@ impl SyncDir {
         self
     }
 
-    /// Remembers in this file what was moved: 64 bytes for each file, no content and no names. With it
+    /// Remembers in this file what both sides had in common: 80 bytes for each file, no content and no names. With it
     ///
-    /// * a file that has the old size and content and another time is the same: after a fresh checkout nothing moves;
-    /// * a file that was changed on the side that is written to, since it was last moved here, is a
-    ///   [conflict](Self::on_conflict) and not simply replaced.
+    /// * a local file that is as it was is not read again, and one that has another time and the old content is not copied:
+    ///   after a fresh checkout nothing is;
+    /// * a file that was changed or added on the side that is written to, since these folders were last synchronized, is a
+    ///   [conflict](Self::on_conflict).
     ///
-    /// It is made if it does not exist, with the folders above it, and is for one context and one local folder, both
-    /// directions. A [plan](Self::plan) reads it and writes nothing until it is run. A process that is killed loses nothing
-    /// of it. It takes 64 bytes of memory for each file.
+    /// The file is created if it does not exist, with the folders above it, and is for one context and one local folder, both
+    /// directions. A [plan](Self::plan) reads it and writes nothing until it is run. A process that is killed leaves it
+    /// readable; of files that were fetched right before, the next run compares the checksums. It takes 80 bytes of memory for
+    /// each file.
     ///
-    /// Several synchronisations can use it at the same time: each entry is written under a lock that is held for that moment.
+    /// Several synchronizations can use it at the same time: each entry is written under a lock that is held for that moment.
     /// On Windows, and on file systems without locks, there must be one at a time.
     pub fn state(mut self, file: impl Into<PathBuf>) -> Self {
         self.state = Some(file.into());
         self
     }
 
-    /// What is done with a file that was changed on the side that is written to; it is a [failure](Conflict::Fail) if not
-    /// said. Without [`state`](Self::state) nobody knows.
+    /// What is done with a file on the side that is written to that is not known to be an older version of the other. Defaults
+    /// to a [failure](Conflict::Fail).
     pub fn on_conflict(mut self, how: Conflict) -> Self {
         self.on_conflict = how;
         self

@@ -238,12 +238,10 @@ impl Work {
                     continue;
                 }
                 Err(error) if error.status() == Some(412) => {
-                    match self.on_another_version(&here, &there).await? {
-                        Settled::Same(bytes) => return Ok(bytes),
-                        Settled::Replace(etag) => condition = Condition::Matches(etag),
-                        Settled::Conflict => return Err(another_version(error)),
-                    }
-                    another_version(error)
+                    return match self.is_there_already(&here, &there).await? {
+                        Some(bytes) => Ok(bytes),
+                        None => Err(another_version(error)),
+                    };
                 }
                 Err(error) => {
                     let now = super::local::identity(&here).await;
@@ -273,30 +271,23 @@ impl Work {
         }
     }
 
-    /// What follows where the remote file is not the one that was compared: an earlier attempt whose answer was lost may have
-    /// put it there, or somebody else.
-    async fn on_another_version(&self, here: &LocalFile, there: &RemotePath) -> Result<Settled> {
-        let setup = &self.setup;
-        let Some(now) = setup.files.told(there).await? else {
-            return Ok(Settled::Conflict);
+    /// Where the remote file is not the one that was compared, the bytes of the local one if that is there: an earlier attempt
+    /// whose answer was lost may have sent it.
+    async fn is_there_already(&self, here: &LocalFile, there: &RemotePath) -> Result<Option<u64>> {
+        let Some(now) = self.setup.files.told(there).await? else {
+            return Ok(None);
         };
-        if !now.is_nothing() {
-            let before = super::local::identity(here).await;
-            let sums = sums_of(here.path(), Sums::all()).await?;
-            if let Some(before) = before
-                && now.agrees(&sums)
-            {
-                let etag = etag_number(now.etag());
-                self.remember(there, (sums.crc64(), etag), before).await?;
-                return Ok(Settled::Same(before.size));
-            }
+        let before = super::local::identity(here).await;
+        let Some(before) = before.filter(|_| !now.is_nothing()) else {
+            return Ok(None);
+        };
+        let sums = sums_of(here.path(), Sums::all()).await?;
+        if !now.agrees(&sums) {
+            return Ok(None);
         }
-        Ok(match now.etag() {
-            Some(etag) if setup.on_conflict == Conflict::Overwrite => {
-                Settled::Replace(etag.to_owned())
-            }
-            _ => Settled::Conflict,
-        })
+        let etag = etag_number(now.etag());
+        self.remember(there, (sums.crc64(), etag), before).await?;
+        Ok(Some(before.size))
     }
 
     async fn remember_sent(&self, there: &RemotePath, sent: &Uploaded) -> Result<()> {
@@ -389,15 +380,6 @@ impl Work {
             .await?;
         Ok(done.bytes)
     }
-}
-
-/// What follows where the remote file is not the one that was compared.
-enum Settled {
-    /// It has the local content.
-    Same(u64),
-    /// It is to be replaced all the same.
-    Replace(String),
-    Conflict,
 }
 
 fn changed_while_sent(here: &Path) -> Error {

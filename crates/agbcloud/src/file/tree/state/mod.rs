@@ -168,7 +168,7 @@ impl State {
         decoded(&known.read[place])
     }
 
-    /// Remembers a file, or with `None` that there is none. Once something [is done](Self::begin), it writes 64 bytes and
+    /// Remembers a file, or with `None` that there is none. Once something [is done](Self::begin), it writes 80 bytes and
     /// does not wait for the disk.
     ///
     /// # Errors
