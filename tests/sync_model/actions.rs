@@ -54,6 +54,8 @@ pub(crate) enum Action {
     Pass {
         ms: i64,
     },
+    /// Real time passes: more than the granularity of any clock.
+    Wait,
     /// The clock of the service is set to this offset.
     StepService {
         ms: i64,
@@ -139,6 +141,19 @@ impl Script {
             machines,
             actions,
         }
+    }
+}
+
+impl Script {
+    /// With real time between some of the steps.
+    pub(crate) fn with_pauses(seed: u64) -> Self {
+        let mut script = Self::of(seed);
+        let steps = script.actions.len();
+        // After the files were first synchronised, and at the end.
+        for place in [steps, steps / 2, steps.min(5)] {
+            script.actions.insert(place, Action::Wait);
+        }
+        script
     }
 }
 

@@ -29,13 +29,19 @@ use std::{
     },
 };
 
-use actions::Script;
+use actions::{Action, Script};
 use broken::Engine;
 use oracle::Kind;
 use run::{Counts, Outcome};
 use world::World;
 
 const RUNS: u64 = 2000;
+
+/// Runs that take seconds, most of which they sleep.
+const SLOW_RUNS: u64 = 48;
+
+/// Threads for these.
+const SLEEPING: usize = 16;
 
 /// Attempts to make a failing script shorter.
 const SHORTER: usize = 120;
@@ -95,8 +101,16 @@ fn setting(name: &str) -> Option<u64> {
 
 /// Runs scripts in as many threads as there are processors, each with a service of its own.
 fn run_all(engine: Engine, first: u64, runs: u64) -> Total {
-    let (next, total) = (AtomicU64::new(first), Mutex::new(Total::default()));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    run_on(threads, Script::of, (engine, first, runs))
+}
+
+fn run_on(
+    threads: usize,
+    script_of: fn(u64) -> Script,
+    (engine, first, runs): (Engine, u64, u64),
+) -> Total {
+    let (next, total) = (AtomicU64::new(first), Mutex::new(Total::default()));
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let (next, total) = (&next, &total);
@@ -112,7 +126,7 @@ fn run_all(engine: Engine, first: u64, runs: u64) -> Total {
                         if seed >= first + runs {
                             return;
                         }
-                        let script = Script::of(seed);
+                        let script = script_of(seed);
                         let name = format!("{thread}-{seed}");
                         let outcome = run::run(&world, engine, &script, &name).await;
                         record(total, (engine, seed, &world), &script, outcome).await;
@@ -151,7 +165,12 @@ async fn record(
     };
     let shown: usize =
         setting("AGB_MODEL_SHOWN").map_or(1, |shown| usize::try_from(shown).unwrap());
+    let is_slow = script
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::Wait));
     let story = match told < shown && matches!(engine, Engine::Sdk | Engine::Careful) {
+        true if is_slow => format!("{}\n  {kind:?}: {}", outcome.trace.join("\n"), fault.text),
         true => shorten((world, engine), script, kind, seed)
             .await
             .unwrap_or_else(|| format!("{}\n  {kind:?}: {}", outcome.trace.join("\n"), fault.text)),
@@ -237,6 +256,21 @@ fn no_version_is_lost_and_no_difference_is_hidden() {
             .collect();
         assert!(missing.is_empty(), "never happened: {missing:?}");
     }
+}
+
+/// As above, with real time between the steps, so that what the states hold is not always recent.
+#[test]
+fn no_version_is_lost_and_no_difference_is_hidden_seconds_later() {
+    let first = setting("AGB_MODEL_SEED").unwrap_or(0);
+    let runs = setting("AGB_MODEL_RUNS").map_or(SLOW_RUNS, |runs| runs.min(SLOW_RUNS));
+    let total = run_on(SLEEPING, Script::with_pauses, (Engine::Sdk, first, runs));
+    let failed = total.failures.len();
+    assert!(
+        failed == 0,
+        "{failed} of {runs} runs failed{}",
+        summary(&total.failures)
+    );
+    assert!(runs < SLOW_RUNS || total.counts["settled"] > 0);
 }
 
 /// The oracle finds synchronisations that are wrong.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
+    time::Duration,
 };
 
 use agbcloud::{Compare, Conflict, ContextId, Files, PresignedUrl};
@@ -143,6 +144,7 @@ impl<'w> Case<'w> {
                 let clocks = [&self.world.service].into_iter().chain(&self.world.clocks);
                 clocks.for_each(|clock| clock.set(clock.ms() + ms));
             }
+            Action::Wait => tokio::time::sleep(Duration::from_millis(2200)).await,
             Action::StepService { ms } => self.world.service.set(*ms),
             Action::LoseState { machine } => {
                 let _ = std::fs::remove_file(self.machines[*machine].state());
@@ -213,6 +215,7 @@ impl<'w> Case<'w> {
             Action::Put { .. } => "put by another program",
             Action::Remove { .. } => "removed by another program",
             Action::Pass { .. } => "time passed",
+            Action::Wait => "waited",
             Action::StepService { .. } => "service clock stepped",
             Action::LoseState { .. } => "state lost",
             Action::SaveState { .. } => "state saved",
