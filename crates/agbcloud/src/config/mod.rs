@@ -12,7 +12,7 @@ use agbcloud_api::SignedUrl;
 
 pub(crate) use api_key::ApiKey;
 pub(crate) use endpoint::Endpoint;
-use endpoint::endpoint;
+use endpoint::endpoint as endpoint_of;
 pub use origin::{Origin, Origins};
 use sources::Sources;
 
@@ -27,10 +27,13 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long no byte of a transfer may move when nothing else is said.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes an [`Agb`]. Each setting is taken from the first of these that has it: this builder, the environment,
-/// a file `.env` in the working directory, the default. A `.env` is taken at its word: `$` has no meaning in it. It can name
-/// an endpoint that an API key of the environment is sent to, so work only in folders of people whom you trust with the
-/// key, or say the endpoint in code or in the environment.
+/// Makes an [`Agb`]. Each setting is taken from the first of these that has it: this builder, the environment, the
+/// builder's [fallback](Self::fallback_endpoint) (a profile), a file `.env` in the working directory, the default. A `$` in a
+/// `.env` file is an ordinary character. Files in parent folders are not read; [`dotenv(false)`](Self::dotenv) reads none.
+///
+/// The API key is sent only to an endpoint from the same or a more trusted source. The order of trust is that of the list
+/// above; [`DEFAULT_ENDPOINT`] is trusted most. With any other pair, such as a key from the environment and an endpoint from
+/// a `.env` file, [`build`](Self::build) fails.
 ///
 /// | setting | environment and `.env` | default |
 /// | --- | --- | --- |
@@ -58,6 +61,8 @@ pub struct AgbBuilder {
     fallback_endpoint: Option<SignedUrl>,
     timeout: Option<Duration>,
     stall_timeout: Option<Duration>,
+    ignores_dotenv: bool,
+    allow_insecure_urls: bool,
     retry: RetryPolicy,
     pub(crate) time: Time,
     pub(crate) jitter: Jitter,
@@ -77,17 +82,35 @@ impl AgbBuilder {
         self
     }
 
-    /// The API key where neither code nor environment nor `.env` has one: a profile of a program's own, say.
-    ///
-    /// It is not used with an endpoint of a `.env` file: whoever can put a file into the working directory would be sent it.
+    /// The API key where neither code nor the environment has one, from a program's own profile for example. It comes before
+    /// a `.env` file.
     pub fn fallback_api_key(mut self, key: impl Into<String>) -> Self {
         self.fallback_api_key = Some(ApiKey::new(key.into()));
         self
     }
 
-    /// The endpoint where neither code nor environment nor `.env` names one, before [`DEFAULT_ENDPOINT`].
+    /// The endpoint where neither code nor the environment names one. It comes before a `.env` file and
+    /// [`DEFAULT_ENDPOINT`].
     pub fn fallback_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.fallback_endpoint = Some(SignedUrl::from(endpoint.into()));
+        self
+    }
+
+    /// Whether the file `.env` in the working directory is read. Defaults to true.
+    ///
+    /// ```
+    /// let builder = agbcloud::Agb::builder().dotenv(false);
+    /// ```
+    pub fn dotenv(mut self, read: bool) -> Self {
+        self.ignores_dotenv = !read;
+        self
+    }
+
+    /// Whether an https endpoint may hand out presigned URLs without TLS. Defaults to false: such a URL fails with
+    /// [`ErrorKind::InsecureUrl`], unless its host is loopback. Everybody on the way can read and change what such a URL
+    /// transfers.
+    pub fn allow_insecure_urls(mut self, allow: bool) -> Self {
+        self.allow_insecure_urls = allow;
         self
     }
 
@@ -115,46 +138,43 @@ impl AgbBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] if there is no API key or a setting can't be used.
+    /// [`ErrorKind::Configuration`] if there is no API key, a setting can't be used, or the endpoint comes from a less
+    /// trusted source than the API key.
     pub fn build(self) -> Result<Agb> {
         let sources = match self.stub {
             // What stands in for the service needs no settings of the machine, and is not to depend on them.
             Some(_) => Sources::default(),
-            None => Sources::of_process(),
+            None => Sources::of_process(!self.ignores_dotenv),
         };
         let settings = self.settle(&sources)?;
         Agb::new(settings)
     }
 
     fn settle(self, sources: &Sources) -> Result<Settings> {
-        let api_key = match self.api_key {
-            Some(key) => key,
-            None if self.stub.is_some() => ApiKey::new("stub".to_owned()),
-            None => match (sources.find("AGB_API_KEY"), self.fallback_api_key) {
-                (Some(key), _) => ApiKey::new(key),
-                (None, Some(_))
-                    if self.endpoint.is_none()
-                        && sources.origin("AGB_ENDPOINT") == Some(Origin::Dotenv) =>
-                {
-                    return Err(wrong(
-                        "the endpoint is that of a .env file, and the API key is not: set both in one place",
-                    ));
-                }
-                (None, Some(key)) => key,
-                (None, None) => return Err(no_key(sources)),
-            },
+        let origins = self.origins_by(sources);
+        let api_key = match origins.api_key {
+            Origin::Code => self.api_key,
+            _ if self.stub.is_some() => Some(ApiKey::new("stub".to_owned())),
+            Origin::Fallback => self.fallback_api_key,
+            origin => sources.find(origin, "AGB_API_KEY").map(ApiKey::new),
         };
-        let in_code = self.endpoint.map(SignedUrl::into_string);
-        let given = in_code.or_else(|| sources.find("AGB_ENDPOINT"));
-        let given = given.or(self.fallback_endpoint.map(SignedUrl::into_string));
-        let endpoint = endpoint(given.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
+        let api_key = api_key.ok_or_else(|| no_key(sources))?;
+        if self.stub.is_none() && !origins.trusts_endpoint() {
+            return Err(untrusted(origins));
+        }
+        let endpoint = match origins.endpoint {
+            Origin::Code => self.endpoint.map(SignedUrl::into_string),
+            Origin::Fallback => self.fallback_endpoint.map(SignedUrl::into_string),
+            origin => sources.find(origin, "AGB_ENDPOINT"),
+        };
+        let endpoint = endpoint_of(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
         if self.stub.is_none() {
             tls::check(&endpoint.url)?;
         }
         let timeout = match self.timeout {
             Some(timeout) => timeout,
             None => sources
-                .find("AGB_TIMEOUT_MS")
+                .first("AGB_TIMEOUT_MS")
                 .map_or(Ok(DEFAULT_TIMEOUT), |text| milliseconds(&text))?,
         };
         if timeout < Duration::from_millis(1) {
@@ -165,6 +185,7 @@ impl AgbBuilder {
             endpoint,
             timeout,
             stall_timeout: self.stall_timeout.unwrap_or(DEFAULT_STALL_TIMEOUT),
+            allow_insecure_urls: self.allow_insecure_urls,
             retry: self.retry,
             time: self.time,
             jitter: self.jitter,
@@ -180,6 +201,8 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
     pub(crate) timeout: Duration,
     pub(crate) stall_timeout: Duration,
+    /// Whether an https endpoint may hand out http URLs.
+    pub(crate) allow_insecure_urls: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) time: Time,
     pub(crate) jitter: Jitter,
@@ -189,6 +212,15 @@ pub(crate) struct Settings {
 
 fn wrong(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Configuration, message)
+}
+
+fn untrusted(origins: Origins) -> Error {
+    wrong(format!(
+        "the API key comes from {} and the endpoint from {}, which is less trusted: set both in one place, or name the \
+         endpoint where the key is",
+        origins.api_key.place("AGB_API_KEY"),
+        origins.endpoint.place("AGB_ENDPOINT"),
+    ))
 }
 
 fn no_key(sources: &Sources) -> Error {
@@ -218,22 +250,119 @@ mod tests {
         builder.settle(&Sources::given(process, dotenv))
     }
 
+    /// A value of each source has the name of the source in it.
+    fn sources(
+        key: &[Origin],
+        endpoint: &[Origin],
+    ) -> (AgbBuilder, Vec<(&'static str, &'static str)>, String) {
+        let mut builder = AgbBuilder::default();
+        let (mut process, mut dotenv) = (Vec::new(), String::new());
+        for origin in key {
+            match origin {
+                Origin::Code => builder = builder.api_key("key-of-code"),
+                Origin::Environment => process.push(("AGB_API_KEY", "key-of-environment")),
+                Origin::Fallback => builder = builder.fallback_api_key("key-of-fallback"),
+                _ => dotenv += "AGB_API_KEY=key-of-dotenv\n",
+            }
+        }
+        for origin in endpoint {
+            match origin {
+                Origin::Code => builder = builder.endpoint("code.example"),
+                Origin::Environment => process.push(("AGB_ENDPOINT", "environment.example")),
+                Origin::Fallback => builder = builder.fallback_endpoint("fallback.example"),
+                _ => dotenv += "AGB_ENDPOINT=dotenv.example\n",
+            }
+        }
+        (builder, process, dotenv)
+    }
+
+    const ORDER: [(Origin, &str); 4] = [
+        (Origin::Code, "code"),
+        (Origin::Environment, "environment"),
+        (Origin::Fallback, "fallback"),
+        (Origin::Dotenv, "dotenv"),
+    ];
+
+    /// Every way in which four sources can name a key and an endpoint.
     #[test]
-    fn a_fallback_comes_after_dotenv_and_its_key_does_not_go_where_a_dotenv_says() {
-        let builder = || {
-            let builder = AgbBuilder::default().fallback_api_key("from-profile");
-            builder.fallback_endpoint("profile.example")
+    fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
+        let subset = |bits: usize| -> Vec<Origin> {
+            let of = ORDER.iter().enumerate();
+            of.filter(|(at, _)| bits & (1 << at) != 0)
+                .map(|(_, (origin, _))| *origin)
+                .collect()
         };
-        let settled = settle(builder(), &[], "").unwrap();
-        assert_eq!(settled.endpoint.url, "https://profile.example");
-        let both = "AGB_API_KEY=from-file\nAGB_ENDPOINT=file.example\n";
-        let settled = settle(builder(), &[], both).unwrap();
-        assert_eq!(settled.endpoint.url, "https://file.example");
-        let trap = "AGB_ENDPOINT=file.example\n";
-        let error = settle(builder(), &[], trap).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Configuration);
-        assert!(settle(builder().endpoint("code.example"), &[], trap).is_ok());
-        assert!(settle(builder(), &[("AGB_ENDPOINT", "env.example")], trap).is_ok());
+        for bits in 0..256 {
+            for dotenv_is_read in [true, false] {
+                let (keys, endpoints) = (subset(bits & 15), subset(bits >> 4));
+                let (builder, process, dotenv) = sources(&keys, &endpoints);
+                let dotenv = if dotenv_is_read {
+                    dotenv
+                } else {
+                    String::new()
+                };
+                let rank = |of: &[Origin]| {
+                    let read = |origin: &Origin| dotenv_is_read || *origin != Origin::Dotenv;
+                    ORDER
+                        .iter()
+                        .position(|(origin, _)| of.contains(origin) && read(origin))
+                };
+                let settled = settle(builder, &process, &dotenv);
+                let case = format!("{keys:?} {endpoints:?} {dotenv_is_read}");
+                match (rank(&keys), rank(&endpoints)) {
+                    (Some(key), None) => {
+                        let settings = settled.unwrap();
+                        assert_eq!(settings.endpoint.url, DEFAULT_ENDPOINT, "{case}");
+                        assert_eq!(
+                            settings.api_key.expose(),
+                            format!("key-of-{}", ORDER[key].1)
+                        );
+                    }
+                    (Some(key), Some(endpoint)) if endpoint <= key => {
+                        let settings = settled.unwrap();
+                        let expected = format!("https://{}.example", ORDER[endpoint].1);
+                        assert_eq!(settings.endpoint.url, expected, "{case}");
+                        assert_eq!(
+                            settings.api_key.expose(),
+                            format!("key-of-{}", ORDER[key].1)
+                        );
+                    }
+                    (key, _) => {
+                        let error = settled.unwrap_err();
+                        assert_eq!(error.kind(), ErrorKind::Configuration, "{case}");
+                        let names_both = error.message().contains("less trusted");
+                        assert_eq!(names_both, key.is_some(), "{case}: {error}");
+                        assert!(!format!("{error:?}").contains("key-of-"), "{case}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_set_to_nothing_does_not_let_a_dotenv_have_the_key() {
+        let trap = "AGB_ENDPOINT=dotenv.example\n";
+        for empty in ["", "  ", "\t"] {
+            let process = [("AGB_API_KEY", "k"), ("AGB_ENDPOINT", empty)];
+            assert!(
+                settle(AgbBuilder::default(), &process, trap).is_err(),
+                "{empty:?}"
+            );
+            assert!(settle(AgbBuilder::default().dotenv(false), &process, "").is_ok());
+        }
+        for odd in [
+            "export AGB_ENDPOINT=a.example",
+            "AGB_ENDPOINT='a.example' # x",
+            "\u{feff}AGB_ENDPOINT=a.example",
+        ] {
+            assert!(
+                settle(AgbBuilder::default(), &[("AGB_API_KEY", "k")], odd).is_err(),
+                "{odd}"
+            );
+        }
+        let other = "agb_endpoint=a.example\nHTTPS_PROXY=http://a.example\n";
+        let settings = settle(AgbBuilder::default(), &[("AGB_API_KEY", "k")], other).unwrap();
+        assert_eq!(settings.endpoint.url, DEFAULT_ENDPOINT);
     }
 
     #[test]
@@ -318,7 +447,12 @@ mod tests {
             (origins.endpoint, origins.api_key)
         };
         let both = Sources::given(&process, dotenv);
-        assert_eq!(told(&builder, &both), (Origin::Environment, Origin::Dotenv));
+        let plain = AgbBuilder::default();
+        assert_eq!(told(&plain, &both), (Origin::Environment, Origin::Dotenv));
+        assert_eq!(
+            told(&builder, &both),
+            (Origin::Environment, Origin::Fallback)
+        );
         let none = Sources::given(&[], "");
         assert_eq!(told(&builder, &none), (Origin::Default, Origin::Fallback));
         let builder = builder.endpoint("a").api_key("k");
