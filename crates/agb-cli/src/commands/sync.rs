@@ -223,7 +223,7 @@ impl Run for DiffArguments {
         let sync = self.sides.sync(&session.connect()?).await?;
         let plan = match show(session, &self.sides.task("compare"), sync).await {
             // A reader that has had enough has seen that there are differences.
-            Err(failure) if failure.is(Code::Done) => {
+            Err(failure) if failure.is(Code::BrokenPipe) => {
                 return Err(Failure::silent(Code::Differs));
             }
             plan => plan?,
