@@ -29,6 +29,13 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
         .any(|name| path == Path::new(name))
 }
 
+/// Whether a path is another name of stdout.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .iter()
+        .any(|name| path == Path::new(name))
+}
+
 /// Fails if what is written to stdout goes nowhere without an error.
 pub(crate) fn check_stdout() -> Result<(), Failure> {
     let failed = |error| Failure::other("can't write to stdout", error);

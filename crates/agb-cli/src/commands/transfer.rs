@@ -44,8 +44,10 @@ impl Run for GetArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         check_here(&self.to)?;
         let files = find::files(&session.connect()?, &self.from).await?;
-        if self.to == Path::new("-") {
+        if stdio::is_stdout(&self.to) {
             stdio::check_stdout()?;
+        }
+        if self.to == Path::new("-") {
             return file::to_stdout(&files, &self.from).await;
         }
         if self.recursive {

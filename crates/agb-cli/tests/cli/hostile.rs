@@ -169,6 +169,53 @@ fn no_text_of_a_service_makes_a_line_a_column_or_a_command() {
 }
 
 #[test]
+fn a_shell_is_proposed_no_name_that_looks_like_another_or_makes_a_line() {
+    for (text, proposed) in NAMES
+        .iter()
+        .map(|name| (*name, false))
+        .chain([("ab", true)])
+    {
+        let url = service(text);
+        for (shell, words) in [
+            ("bash", &["agb", "ls", ""][..]),
+            ("zsh", &["agb", "ls", ""]),
+            ("fish", &["agb", "ls", ""]),
+            ("bash", &["agb", "ls", "t:/d/"]),
+            ("fish", &["agb", "ls", "t:/d/"]),
+        ] {
+            let output = agb()
+                .arg("--")
+                .args(words)
+                .env("COMPLETE", shell)
+                .env("_CLAP_COMPLETE_INDEX", "2")
+                .env("_CLAP_IFS", "\n")
+                .env("AGB_ENDPOINT", &url)
+                .env("AGB_API_KEY", "k")
+                .output()
+                .unwrap();
+            // zsh reads a colon as the end of a name.
+            let shown = String::from_utf8(output.stdout)
+                .unwrap()
+                .replace("\\:", ":");
+            // A tab stands before what fish shows of an option.
+            let line = shown.replace('\t', " ");
+            assert!(!deceives(&line), "{shell} {words:?} {text:?}: {shown:?}");
+            let name = if words[2].is_empty() {
+                "ab:/"
+            } else {
+                "t:/d/ab"
+            };
+            assert_eq!(
+                shown.contains(name),
+                proposed,
+                "{shell} {words:?} {text:?}: {shown:?}"
+            );
+            assert!(!shown.contains("forged"), "{shown:?}");
+        }
+    }
+}
+
+#[test]
 fn no_argument_makes_a_line_of_a_message() {
     let world = World::new();
     world.print(&["context", "create", "one"]);

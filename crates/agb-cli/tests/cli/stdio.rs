@@ -127,6 +127,12 @@ fn what_can_not_be_written_to_stdout_is_a_failure() {
             "{arguments}: {output:?}"
         );
     }
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        for redirection in [">&-", ">/dev/full"] {
+            let output = shell(&world, &format!("get t:/x {name} -f"), redirection);
+            assert!(!output.status.success(), "{name} {redirection}");
+        }
+    }
     // What changes something and prints it is done, and says that its output is lost.
     let output = shell(&world, "context create --json u", ">/dev/full");
     assert_eq!(output.status.code(), Some(1));
