@@ -108,7 +108,7 @@ fn bash_completes_what_stands_behind_a_colon() {
     world.print(&["context", "create", "one"]);
     world.print(&["put", "project/a.txt", "one:/docs/a b"]);
     world.print(&["context", "create", "two"]);
-    world.print(&["put", "project/a.txt", "two:/$(touch x)&"]);
+    world.print(&["put", "project/a.txt", "two:/$(touch)&"]);
     std::fs::write(
         world.path("completion"),
         world.print(&["completion", "bash"]),
@@ -125,7 +125,7 @@ fn bash_completes_what_stands_behind_a_colon() {
         (&["agb", "get", "one", ":", "/docs/a", "no-such"], ""),
         (&["agb", "ls", "wi"], "with\\ space:/"),
         // Nothing of a name is carried out by the shell into which it is put.
-        (&["agb", "ls", "two", ":", "/"], "/\\$\\(touch\\ x\\)\\&"),
+        (&["agb", "ls", "two", ":", "/"], "/\\$\\(touch\\)\\&"),
     ] {
         let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
         let script = format!(
