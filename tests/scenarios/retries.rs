@@ -206,8 +206,8 @@ async fn a_gateways_404_is_no_deletion() {
         unknown.len()
     );
     for (answer, kind) in [
-        (lost, ErrorKind::InvalidResponse),
-        (&unknown, ErrorKind::NotFound),
+        (lost, ErrorKind::WrongEndpoint),
+        (&unknown, ErrorKind::WrongEndpoint),
     ] {
         let turns = [Turn::ResetsAfterwards, answer.into()];
         let (agb, _service) = client(turns).await;

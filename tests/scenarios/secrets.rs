@@ -207,3 +207,27 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
     }
     errors
 }
+
+#[tokio::test]
+async fn no_redirect_carries_a_key_or_a_file_elsewhere() {
+    for status in [301, 302, 303, 307, 308] {
+        let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        let target = elsewhere.local_addr().unwrap();
+        let moved = format!(
+            "HTTP/1.1 {status} Moved\r\nlocation: http://{target}/sdk/x\r\ncontent-length: 0\r\n\r\n"
+        );
+        let service = ScriptedServer::new([&moved, &moved, &moved, &moved]).await;
+        let builder = Agb::builder().api_key(KEY).endpoint(&service.endpoint);
+        let agb = builder.retry(RetryPolicy::never()).build().unwrap();
+        let id = ContextId::new("SdkCtx-1").unwrap();
+        let files = agb.contexts().files(&id);
+        agb.contexts().get(&id).await.unwrap_err();
+        agb.contexts().delete(&id).await.unwrap_err();
+        let url = PresignedUrl::new(format!("{}/f?signature=secret-1", service.endpoint)).unwrap();
+        files.read("/f").via(url.clone()).await.unwrap_err();
+        let sent = files.upload("/f", &b"x"[..]).via(url).await;
+        sent.unwrap_err();
+        assert!(elsewhere.accept().is_err(), "{status} was followed");
+    }
+}

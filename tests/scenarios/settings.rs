@@ -58,7 +58,7 @@ async fn an_endpoint_that_is_no_service_is_told_by_what_it_answers() {
     let error = agb.contexts().list().send().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.status()),
-        (ErrorKind::NotFound, Some(404))
+        (ErrorKind::WrongEndpoint, Some(404))
     );
 }
 

@@ -1,12 +1,17 @@
 //! What can be typed.
 
-use clap::{Args, Parser, Subcommand};
+use std::collections::HashSet;
+
+use clap::{
+    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource,
+};
 
 use crate::commands::{
     CatArguments, CompletionArguments, ContextCommand, DiffArguments, DoctorArguments, DuArguments,
     GetArguments, LsArguments, ManArguments, PutArguments, RmArguments, StatArguments,
     SyncArguments, TreeArguments, UrlCommand, With,
 };
+use crate::output::escape;
 
 /// AGB Cloud contexts: named, persistent storage for AI-agent sandboxes.
 ///
@@ -20,7 +25,7 @@ pub(crate) struct Arguments {
 
 const EXIT: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 some files failed, 6 conflict,
-7 service unavailable, 8 timed out, 9 stopped by a safety limit, 10 differences, 130 interrupted.";
+7 service unavailable, 8 timed out, 9 stopped by a safety limit, 10 differences, 130 interrupted, 141 broken pipe.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -90,6 +95,79 @@ pub(crate) enum Command {
     Man(ManArguments),
     /// Print the schema of what --json prints
     Schema,
+}
+
+/// The names of the settings whose values come from the environment.
+#[derive(Debug, Default)]
+pub(crate) struct Ambient(HashSet<String>);
+
+impl Ambient {
+    fn read(mut matches: &ArgMatches) -> Self {
+        let mut names = HashSet::new();
+        loop {
+            let ids = matches.ids().map(clap::Id::as_str);
+            let of_environment = |id: &&str| {
+                // Groups have ids too, and no values of their own.
+                matches.try_contains_id(id).is_ok()
+                    && matches.value_source(id) == Some(ValueSource::EnvVariable)
+            };
+            names.extend(ids.filter(of_environment).map(str::to_owned));
+            match matches.subcommand() {
+                Some((_, below)) => matches = below,
+                None => return Self(names),
+            }
+        }
+    }
+
+    #[cfg(feature = "serve")]
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    #[cfg(all(test, feature = "serve"))]
+    pub(crate) fn of(names: &[&str]) -> Self {
+        Self(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+}
+
+impl Arguments {
+    /// What was typed. Where it can't be understood, the message has no character of it that a terminal would obey.
+    pub(crate) fn typed() -> Result<(Self, Ambient), clap::Error> {
+        let words: Vec<_> = std::env::args_os().collect();
+        Self::of(&words).map_err(|error| {
+            let shown = words
+                .iter()
+                .map(|word| escape(&word.to_string_lossy()).into_owned());
+            let shown: Vec<_> = shown.map(std::ffi::OsString::from).collect();
+            // The same words with escapes are refused in the same way, and quoted as they are then.
+            match shown == words {
+                true => error,
+                false => Self::of(&shown).err().unwrap_or_else(|| {
+                    let message = "an argument has characters that are not allowed there";
+                    Self::command().error(error.kind(), message)
+                }),
+            }
+        })
+    }
+
+    fn of(words: &[std::ffi::OsString]) -> Result<(Self, Ambient), clap::Error> {
+        let matches = Self::command().try_get_matches_from(words)?;
+        let ambient = Ambient::read(&matches);
+        Ok((Self::from_arg_matches(&matches)?, ambient))
+    }
+}
+
+impl Command {
+    /// Whether its result is what it prints.
+    pub(crate) fn prints(&self) -> bool {
+        match self {
+            Self::Context(command) => command.prints(),
+            Self::Ls(_) | Self::Tree(_) | Self::Du(_) | Self::Cat(_) | Self::Stat(_) => true,
+            Self::Diff(_) | Self::Url(_) | Self::Doctor(_) => true,
+            Self::Completion(_) | Self::Man(_) | Self::Schema => true,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -1,16 +1,20 @@
 //! How the program ends: exit codes, and what is said on stderr.
 
-use std::{error::Error, fmt, process::ExitCode};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use agbcloud::ErrorKind;
 
-use crate::say;
+use crate::{output, say, stdio};
 
 /// Why a command has not done what it was asked for. The numbers are the exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Code {
-    Done = 0,
     Other = 1,
     Usage = 2,
     NotFound = 3,
@@ -22,14 +26,20 @@ pub(crate) enum Code {
     SafetyLimit = 9,
     Differs = 10,
     Interrupted = 130,
+    /// As of a program that SIGPIPE has ended.
+    BrokenPipe = 141,
 }
 
 impl Code {
     pub(crate) fn of(error: &agbcloud::Error) -> Self {
         match error.kind() {
-            ErrorKind::Configuration | ErrorKind::InvalidArgument => Self::Usage,
+            ErrorKind::Configuration | ErrorKind::InvalidArgument | ErrorKind::WrongEndpoint => {
+                Self::Usage
+            }
             ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Unauthorized | ErrorKind::UrlRejected => Self::NotAllowed,
+            ErrorKind::Unauthorized | ErrorKind::UrlRejected | ErrorKind::InsecureUrl => {
+                Self::NotAllowed
+            }
             ErrorKind::Conflict => Self::Conflict,
             ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Connection => {
                 Self::Unavailable
@@ -249,6 +259,12 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         ErrorKind::NotFound if error.code() == Some("InvalidContext.NotFound") => {
             "agb context list shows which there are"
         }
+        ErrorKind::WrongEndpoint => {
+            "check the endpoint, with its path: agb doctor shows it and where it comes from"
+        }
+        ErrorKind::InsecureUrl => {
+            "set the service's public URL to https; --allow-insecure-urls accepts it on a trusted network"
+        }
         ErrorKind::UrlRejected => "is the clock right? agb doctor tells",
         ErrorKind::SafetyLimit => "look with --dry-run; if it is meant, raise --max-delete",
         ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => {
@@ -275,6 +291,19 @@ impl fmt::Display for Causes {
 impl Error for Causes {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source().and_then(Error::source)
+    }
+}
+
+/// Shows the help, the version, or what is wrong with the arguments. clap itself ignores that it can't be written.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    let asked_for = !error.use_stderr();
+    if asked_for && let Err(failure) = stdio::check_stdout() {
+        return report(&failure);
+    }
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(unwritten) if asked_for => report(&output::unwritten(unwritten)),
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8)),
     }
 }
 

@@ -12,19 +12,22 @@ mod say;
 #[cfg(feature = "serve")]
 mod serve;
 mod settings;
+mod stdio;
 mod stop;
 
 use std::{process::ExitCode, time::Duration};
 
-use arguments::{Arguments, Command};
-use clap::Parser;
+use arguments::{Ambient, Arguments, Command};
 use exit::Failure;
 
 fn main() -> ExitCode {
     commands::complete();
     output::settle_colors();
-    let arguments = Arguments::parse();
-    match run(arguments.command) {
+    let (arguments, ambient) = match Arguments::typed() {
+        Ok(typed) => typed,
+        Err(error) => return exit::refuse(&error),
+    };
+    match run(arguments.command, &ambient) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => exit::report(&failure),
     }
@@ -35,7 +38,10 @@ fn main() -> ExitCode {
 /// background, such as the look-up of a name.
 const TIDYING: Duration = Duration::from_secs(10);
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, ambient: &Ambient) -> Result<(), Failure> {
+    if command.prints() {
+        stdio::check_stdout()?;
+    }
     let tidies = matches!(
         command,
         Command::Get(_) | Command::Put(_) | Command::Sync(_) | Command::Demo(_)
@@ -52,13 +58,15 @@ fn run(command: Command) -> Result<(), Failure> {
     };
     let runtime = runtime.enable_all().build();
     let runtime = runtime.map_err(|error| Failure::other("can't start", error))?;
-    let outcome = runtime.block_on(Box::pin(perform(command)));
+    let outcome = runtime.block_on(Box::pin(perform(command, ambient)));
     // A service has shut down by itself, unless it was not waited for.
     runtime.shutdown_timeout(if tidies { TIDYING } else { Duration::ZERO });
     outcome
 }
 
-async fn perform(command: Command) -> Result<(), Failure> {
+async fn perform(command: Command, ambient: &Ambient) -> Result<(), Failure> {
+    #[cfg(not(feature = "serve"))]
+    let _ = ambient;
     match command {
         Command::Context(command) => command.run().await,
         Command::Ls(with) => with.run().await,
@@ -74,7 +82,7 @@ async fn perform(command: Command) -> Result<(), Failure> {
         Command::Url(command) => command.run().await,
         Command::Doctor(with) => with.run().await,
         #[cfg(feature = "serve")]
-        Command::Serve(arguments) => serve::run(*arguments).await,
+        Command::Serve(arguments) => serve::run(*arguments, ambient).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Completion(arguments) => commands::completion(&arguments),
         Command::Man(arguments) => commands::man(&arguments),

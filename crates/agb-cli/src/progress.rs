@@ -82,6 +82,7 @@ impl Waiting {
         if !look.tells_progress() {
             return Self(None);
         }
+        let what = output::escape(&what).into_owned();
         let state = Arc::new(Mutex::new(what.clone()));
         let told = state.clone();
         let line = move || told.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -95,7 +96,7 @@ impl Waiting {
 
     pub(crate) fn tell(&self, state: &str) {
         if let Some(waited) = &self.0 {
-            let line = format!("{}: {state}", waited.what);
+            let line = format!("{}: {}", waited.what, output::escape(state));
             waited.shown.bar.set_message(line.clone());
             *waited.state.lock().unwrap_or_else(PoisonError::into_inner) = line;
         }

@@ -1,4 +1,5 @@
-//! Where the service is and by which key it is called: flags, then the environment, then `.env`, then a profile.
+//! Where the service is and by which key it is called: flags and the profile that a flag names, then the environment, then
+//! another profile, then `.env`.
 
 use std::{
     collections::BTreeMap,
@@ -8,8 +9,10 @@ use std::{
     time::Duration,
 };
 
-use agbcloud::{Agb, AgbBuilder, LookupByName, RetryPolicy};
-use clap::Args;
+use agbcloud::{Agb, AgbBuilder, LookupByName, Origin, Origins, RetryPolicy};
+use clap::{
+    Arg, ArgMatches, Args, FromArgMatches, builder::FalseyValueParser, parser::ValueSource,
+};
 use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::Deserialize;
 
@@ -18,21 +21,65 @@ use crate::exit::{Code, Failure};
 /// Which service, and how it is shown.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
-    /// Service to use; else AGB_ENDPOINT, from the environment or .env, or that of the profile
+    /// Service to use; else that of --profile, AGB_ENDPOINT, another profile, or .env
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
-    /// Profile to take the endpoint and the key from where nothing else says them
-    #[arg(long, value_name = "NAME", env = "AGB_PROFILE")]
-    profile: Option<String>,
+    #[command(flatten)]
+    profile: ProfileChoice,
     /// Region in which names of contexts are looked up; an id needs none
     #[arg(long, value_name = "REGION", env = "AGB_REGION")]
     region: Option<String>,
     /// Read the API key from the first line of stdin
     #[arg(long)]
     pub(crate) api_key_stdin: bool,
+    /// Do not read the file .env in the working directory
+    #[arg(long, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new())]
+    no_dotenv: bool,
+    /// Accept presigned URLs without TLS from an https service
+    #[arg(long, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new())]
+    allow_insecure_urls: bool,
     /// Give up a call after so many seconds, retries included; 180 if not said. One try gets AGB_TIMEOUT_MS milliseconds, or 60000. Transfers have no limit while bytes move
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) call_timeout: Option<Duration>,
+}
+
+/// The profile that is named, and whether a flag names it. A flag goes before the environment, which goes before a profile
+/// that the environment names.
+#[derive(Debug, Clone)]
+struct ProfileChoice {
+    name: Option<String>,
+    by_flag: bool,
+}
+
+impl Args for ProfileChoice {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.arg(
+            Arg::new("profile")
+                .long("profile")
+                .value_name("NAME")
+                .env("AGB_PROFILE")
+                .help("Profile to take the endpoint and the key from. Given as a flag, it goes before the environment"),
+        )
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for ProfileChoice {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let by_flag = matches.value_source("profile") == Some(ValueSource::CommandLine);
+        let name = matches.get_one::<String>("profile").cloned();
+        // An empty variable counts as not set. An empty flag is a name that no profile has.
+        let name = name.filter(|name| by_flag || !name.is_empty());
+        Ok(Self { name, by_flag })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -57,6 +104,13 @@ struct Profiles(BTreeMap<String, Profile>);
 struct Profile {
     endpoint: Option<String>,
     api_key: Option<String>,
+}
+
+/// Settings, and where the endpoint and the key come from.
+pub(crate) struct Resolved {
+    pub(crate) builder: AgbBuilder,
+    pub(crate) endpoint: String,
+    pub(crate) api_key: String,
 }
 
 /// The service, and the region in which it is asked for names.
@@ -112,34 +166,113 @@ impl Connection {
 
     /// The profile that is looked for.
     pub(crate) fn profile_name(&self) -> &str {
-        said(&self.profile).unwrap_or(DEFAULT_PROFILE)
+        self.profile.name.as_deref().unwrap_or(DEFAULT_PROFILE)
     }
 
     pub(crate) fn builder(&self) -> Result<AgbBuilder, Failure> {
-        let mut builder = Agb::builder();
-        if let Some(endpoint) = &self.endpoint {
-            builder = builder.endpoint(endpoint);
-        }
+        Ok(self.resolve()?.builder)
+    }
+
+    /// Finds the settings. A key is sent only to an endpoint from the same or a more trusted source.
+    pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
+        let mut builder = Agb::builder()
+            .dotenv(!self.no_dotenv)
+            .allow_insecure_urls(self.allow_insecure_urls);
+        let ambient = builder.origins();
         if let Some(timeout) = self.call_timeout {
             builder = builder.retry(RetryPolicy::default().deadline(timeout));
+        }
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint(endpoint);
         }
         if self.api_key_stdin {
             builder = builder.api_key(key_of_stdin()?);
         }
-        let profile = self.settled_profile()?;
-        if let Some(endpoint) = profile.endpoint {
-            builder = builder.fallback_endpoint(endpoint);
+        if self.endpoint.is_none() || !self.api_key_stdin {
+            let profile = self.settled_profile()?;
+            builder = match self.profile.by_flag {
+                true => self.with_chosen(builder, profile, ambient)?,
+                false => with_fallback(builder, profile),
+            };
         }
-        if let Some(key) = profile.api_key {
-            builder = builder.fallback_api_key(key);
+        let origins = builder.origins();
+        let resolved = Resolved {
+            endpoint: self.source(
+                origins.endpoint,
+                self.endpoint.as_ref().map(|_| "--endpoint"),
+            ),
+            api_key: self.source(origins.api_key, self.api_key_stdin.then_some("stdin")),
+            builder,
+        };
+        if origins.trusts_endpoint() {
+            return Ok(resolved);
+        }
+        let Resolved {
+            endpoint, api_key, ..
+        } = resolved;
+        let message = format!(
+            "the API key comes {api_key}, and the endpoint {endpoint}, which is less trusted"
+        );
+        Err(Failure::usage(message)
+            .hint("set both in one place, or name the endpoint with --endpoint"))
+    }
+
+    /// With the profile that a flag names: the environment and `.env` fill nothing up that would lead to another service.
+    fn with_chosen(
+        &self,
+        mut builder: AgbBuilder,
+        profile: Profile,
+        ambient: Origins,
+    ) -> Result<AgbBuilder, Failure> {
+        let name = self.profile_name();
+        let elsewhere = ambient.endpoint != Origin::Default;
+        let incomplete = |lacks: &str, source: String| {
+            let message = format!(
+                "the profile {name:?} has no {lacks}, and that {source} may belong to another service"
+            );
+            Failure::usage(message).hint(format!(
+                "write {lacks} into the profile, or name both with flags"
+            ))
+        };
+        if self.endpoint.is_none() {
+            builder = match profile.endpoint {
+                Some(endpoint) => builder.endpoint(endpoint),
+                None if elsewhere => {
+                    return Err(incomplete("endpoint", self.source(ambient.endpoint, None)));
+                }
+                None => builder,
+            };
+        }
+        if !self.api_key_stdin {
+            builder = match profile.api_key {
+                Some(key) => builder.api_key(key),
+                None if elsewhere && ambient.api_key != Origin::Default => {
+                    return Err(incomplete("api_key", self.source(ambient.api_key, None)));
+                }
+                None => builder,
+            };
         }
         Ok(builder)
+    }
+
+    /// Where a setting comes from.
+    fn source(&self, origin: Origin, flag: Option<&str>) -> String {
+        match origin {
+            Origin::Code => match flag {
+                Some(flag) => format!("from {flag}"),
+                None => format!("from --profile {}", self.profile_name()),
+            },
+            Origin::Environment => "from the environment".to_owned(),
+            Origin::Dotenv => "from .env in this folder".to_owned(),
+            Origin::Fallback => format!("from the profile {}", self.profile_name()),
+            _ => "by default".to_owned(),
+        }
     }
 
     /// The profile, empty where none was asked for and there is none.
     fn settled_profile(&self) -> Result<Profile, Failure> {
         let path = config_file()?;
-        let name = said(&self.profile);
+        let name = self.profile.name.as_deref();
         let mut profiles = match read(&path)? {
             Some(profiles) => profiles.0,
             None if name.is_none() => return Ok(Profile::default()),
@@ -158,6 +291,17 @@ impl Connection {
             }
         }
     }
+}
+
+/// With a profile that no flag names.
+fn with_fallback(mut builder: AgbBuilder, profile: Profile) -> AgbBuilder {
+    if let Some(endpoint) = profile.endpoint {
+        builder = builder.fallback_endpoint(endpoint);
+    }
+    if let Some(key) = profile.api_key {
+        builder = builder.fallback_api_key(key);
+    }
+    builder
 }
 
 /// A variable that is empty says nothing, as with the other settings of the environment.

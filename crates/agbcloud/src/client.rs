@@ -9,7 +9,7 @@ use std::{
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::{
-    AgbBuilder, Contexts, Error, ErrorKind, Result, RetryPolicy,
+    AgbBuilder, Contexts, Error, ErrorKind, PresignedUrl, Result, RetryPolicy,
     clock::Time,
     config::{Endpoint, Settings},
     error::date,
@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     jitter: Jitter,
     endpoint: Endpoint,
     service_clock: ServiceClock,
+    allow_insecure_urls: bool,
 }
 
 impl Agb {
@@ -125,6 +126,17 @@ impl Agb {
         &self.0.endpoint
     }
 
+    /// Refuses a presigned URL without TLS that an endpoint with TLS has handed out.
+    pub(crate) fn check_url(&self, url: &PresignedUrl) -> Result<()> {
+        let secure = self.0.endpoint.url.starts_with("https:");
+        if !secure || self.0.allow_insecure_urls || url.is_secure() {
+            return Ok(());
+        }
+        let message = "the endpoint is https, and the presigned URL that it handed out is http: everybody on the way could \
+                       read and change the file";
+        Err(Error::new(ErrorKind::InsecureUrl, message))
+    }
+
     pub(crate) fn time(&self) -> &Time {
         &self.0.time
     }
@@ -192,6 +204,7 @@ impl Shared {
             jitter: settings.jitter,
             endpoint: settings.endpoint,
             service_clock: ServiceClock::default(),
+            allow_insecure_urls: settings.allow_insecure_urls,
         })
     }
 }

@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod config;
 mod context;
+mod display;
 mod error;
 mod file;
 #[cfg(any(doc, doctest))]
@@ -39,6 +40,7 @@ pub use context::{
     Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,
     LookupByName,
 };
+pub use display::escape_for_display;
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use file::{
     Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteDir, DeleteFile,

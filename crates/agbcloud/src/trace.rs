@@ -10,7 +10,7 @@ use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     ContextId, Downloaded, Error, Operation, Response, Result, SyncReport, Uploaded,
-    config::Endpoint, error::in_operation,
+    config::Endpoint, error::in_operation, escape_for_display,
 };
 
 /// The span of an operation with all its tries.
@@ -21,7 +21,7 @@ pub(crate) fn operation(operation: Operation, context: Option<&ContextId>) -> Sp
         otel.kind = "internal",
         otel.status_code = Empty,
         agb.operation = operation.as_str(),
-        agb.context.id = context.map(ContextId::as_str),
+        agb.context.id = context.map(|id| escape_for_display(id.as_str())).as_deref(),
         agb.request.id = Empty,
         http.response.status_code = Empty,
         error.type = Empty,
@@ -104,13 +104,15 @@ pub(crate) fn transfer<T: Outcome>(
 
 fn succeeded(span: &Span, outcome: &impl Outcome) {
     span.record("http.response.status_code", outcome.status());
-    span.record("agb.request.id", outcome.request_id());
+    let id = outcome.request_id().map(escape_for_display);
+    span.record("agb.request.id", id.as_deref());
     tracing::debug!("done");
 }
 
 fn failed(span: &Span, error: &Error) {
     span.record("http.response.status_code", error.status());
-    span.record("agb.request.id", error.request_id());
+    let id = error.request_id().map(escape_for_display);
+    span.record("agb.request.id", id.as_deref());
     span.record("otel.status_code", "ERROR");
     match error.status().filter(|status| *status >= 400) {
         Some(status) => span.record("error.type", tracing::field::display(status)),

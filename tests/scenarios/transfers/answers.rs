@@ -63,6 +63,10 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
         ),
         (
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            Some(ErrorKind::InvalidResponse),
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 37\r\n\r\n<Error><Code>NoSuchKey</Code></Error>",
             Some(ErrorKind::NotFound),
         ),
         (

@@ -2,7 +2,10 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use crate::exit::{Code, Failure};
+use crate::{
+    exit::{Code, Failure},
+    output::escape,
+};
 
 /// Asks on a terminal, and needs `--yes` elsewhere. With a word that word has to be typed.
 pub(super) fn before(what: &str, word: Option<&str>, yes: bool) -> Result<(), Failure> {
@@ -18,7 +21,7 @@ pub(super) fn before(what: &str, word: Option<&str>, yes: bool) -> Result<(), Fa
         Some(word) => format!("{what}. Type {word:?} to go on: "),
         None => format!("{what}. Go on? [y/N] "),
     };
-    let asked = write!(io::stderr(), "{question}").and_then(|()| io::stderr().flush());
+    let asked = write!(io::stderr(), "{}", escape(&question)).and_then(|()| io::stderr().flush());
     let mut answer = String::new();
     let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
     read.map_err(|error| Failure::other("can't ask", error))?;

@@ -1,6 +1,6 @@
 //! Names of contexts for the shell's completion.
 
-use std::{ffi::OsStr, time::Duration};
+use std::{borrow::Cow, ffi::OsStr, time::Duration};
 
 use agbcloud::{MAX_PAGE_SIZE, RetryPolicy};
 use clap::{CommandFactory, FromArgMatches};
@@ -11,6 +11,7 @@ use crate::{
     address::{self, Remote},
     arguments::Arguments,
     clock,
+    output::escape,
     settings::{Connection, Service},
 };
 
@@ -47,6 +48,7 @@ fn names(current: &OsStr, end: &str) -> Vec<CompletionCandidate> {
     names
         // What can't be typed before a path is not proposed there.
         .filter(|name| end.is_empty() || address::is_name(name))
+        .filter(|name| can_be_typed(name))
         .map(|name| CompletionCandidate::new(name + end))
         .collect()
 }
@@ -59,8 +61,15 @@ fn paths(typed: &str) -> Vec<CompletionCandidate> {
     let found = within(list_folder(&remote)).unwrap_or_default();
     found
         .into_iter()
+        .filter(|path| can_be_typed(path))
         .map(|path| CompletionCandidate::new(format!("{typed}{path}")))
         .collect()
+}
+
+/// Whether a name is one line of what the shell reads and looks like what it is. An escaped one would name something else,
+/// so others are not proposed.
+fn can_be_typed(name: &str) -> bool {
+    matches!(escape(name), Cow::Borrowed(_))
 }
 
 /// What is asked for, if that does not take long.
@@ -120,6 +129,13 @@ impl Connection {
         let mut typed = vec!["agb".to_owned()];
         for (at, word) in words.iter().enumerate() {
             let option = |name: &&str| word == *name || word.starts_with(&format!("{name}="));
+            if word == "--no-dotenv" {
+                typed.push(word.clone());
+            }
+            // The key will come another way: that of the environment may belong to another service.
+            if word == "--api-key-stdin" {
+                return None;
+            }
             if !["--endpoint", "--profile", "--region"].iter().any(option) {
                 continue;
             }

@@ -22,7 +22,7 @@ _agb() {
         COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
     fi
     for at in "${!COMPREPLY[@]}"; do
-        [[ ${COMPREPLY[at]} == *[[:space:]]* ]] && printf -v "COMPREPLY[$at]" %q "${COMPREPLY[at]}"
+        [[ ${COMPREPLY[at]} == *[[:space:]\$\`\"\'\\\;\&\|\<\>\(\)\{\}\[\]\*\?\!\#]* ]] && printf -v "COMPREPLY[$at]" %q "${COMPREPLY[at]}"
     done
     return 0
 }

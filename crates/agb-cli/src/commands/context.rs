@@ -50,6 +50,11 @@ pub(crate) enum ContextCommand {
 }
 
 impl ContextCommand {
+    /// Whether its result is what it prints.
+    pub(crate) fn prints(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Get(_))
+    }
+
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::List(with) => with.run().await,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use agbcloud::{Agb, ErrorKind, Origin, RetryPolicy};
+use agbcloud::{Agb, ErrorKind, RetryPolicy};
 use clap::Args;
 
 use super::{Run, Session};
@@ -32,14 +32,14 @@ impl Run for DoctorArguments {
         };
         checks.rows.fit(&["endpoint", "wrong"]);
         checks.good("profile", profile(session)?)?;
-        let builder = match session.connection.builder() {
-            Ok(builder) => builder,
+        let resolved = match session.connection.resolve() {
+            Ok(resolved) => resolved,
             Err(failure) => {
                 checks.wrong("settings", failure.into())?;
                 return checks.end(session);
             }
         };
-        let origins = builder.origins();
+        let builder = resolved.builder;
         let patient = builder.clone().timeout(PATIENCE).stall_timeout(PATIENCE);
         // As they are too: what is said here for the doctor alone may be what is wrong.
         let built = builder
@@ -52,14 +52,9 @@ impl Run for DoctorArguments {
                 return checks.end(session);
             }
         };
-        let from = |origin, flag| said(origin, flag, session);
-        let endpoint = format!(
-            "{} ({})",
-            agb.endpoint(),
-            from(origins.endpoint, "--endpoint")
-        );
+        let endpoint = format!("{} ({})", agb.endpoint(), resolved.endpoint);
         checks.good("endpoint", endpoint)?;
-        checks.good("key", from(origins.api_key, "stdin"))?;
+        checks.good("key", resolved.api_key)?;
         if let Some(proxy) = proxy() {
             checks.good("proxy", format!("{proxy} is set, and calls may go by it"))?;
         }
@@ -201,17 +196,6 @@ fn profile(session: &Session) -> Result<String, Failure> {
     })
 }
 
-/// Where a setting comes from, as a person would say it.
-fn said(origin: Origin, flag: &str, session: &Session) -> String {
-    match origin {
-        Origin::Code => format!("from {flag}"),
-        Origin::Environment => "from the environment".to_owned(),
-        Origin::Dotenv => "from .env in this folder".to_owned(),
-        Origin::Fallback => format!("from the profile {}", session.connection.profile_name()),
-        _ => "by default".to_owned(),
-    }
-}
-
 /// The variable that sends calls by a proxy. What is in it may hold a password.
 fn proxy() -> Option<&'static str> {
     let names = [
@@ -306,7 +290,7 @@ async fn access(agb: &Agb) -> Result<String, Wrong> {
         ErrorKind::Unauthorized => {
             wrong.hint("is it the key of this endpoint? its owner can make another")
         }
-        ErrorKind::InvalidResponse | ErrorKind::NotFound => {
+        ErrorKind::InvalidResponse | ErrorKind::NotFound | ErrorKind::WrongEndpoint => {
             wrong.hint("what answers is no AGB service: is the endpoint right, with its path?")
         }
         _ => wrong.hint("try again in a while"),

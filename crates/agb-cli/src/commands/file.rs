@@ -84,12 +84,12 @@ pub(super) fn no_such(local: &Path, error: &std::io::Error) -> Failure {
     }
 }
 
-/// Writes a file to stdout. A reader that has had enough ends the command, and that is no failure.
+/// Writes a file to stdout. A reader that has had enough ends the command without a message.
 pub(super) async fn to_stdout(files: &Files, address: &Remote) -> Result<(), Failure> {
     let target = DownloadTarget::writer(tokio::io::stdout());
     let written = files.download(address.path.as_str(), target).await;
     match written {
-        Err(error) if is_broken_pipe(&error) => Err(Failure::silent(Code::Done)),
+        Err(error) if is_broken_pipe(&error) => Err(Failure::silent(Code::BrokenPipe)),
         Err(error) if is_missing(&error) && has_anything(files, address).await => {
             Err(is_folder(address, "ls"))
         }

@@ -12,7 +12,7 @@ use crate::{
     address::Remote,
     exit::{Doing, Failure},
     output::{
-        self, Reader, Rows, harmless,
+        self, Reader, Rows, escape,
         schema::{EntryRow, NameRow, UsageRow},
     },
 };
@@ -104,7 +104,7 @@ impl Run for TreeArguments {
             Rows::new(&session.look).show(entries).await?;
             return Ok(());
         }
-        output::write(&format!("{}\n", harmless(&self.address.to_string())))?;
+        output::write(&format!("{}\n", escape(&self.address.to_string())))?;
         let (folders, files) = self.draw(&files).await?;
         output::write(&format!(
             "{}, {}\n",
@@ -132,7 +132,7 @@ impl TreeArguments {
                 Some(_) => ("├── ", "│   "),
             };
             let path = entry.path.trim_end_matches('/');
-            let name = harmless(path.rsplit('/').next().unwrap_or_default());
+            let name = escape(path.rsplit('/').next().unwrap_or_default());
             let slash = if entry.is_folder() { "/" } else { "" };
             output::write(&format!("{}{arm}{name}{slash}\n", level.left))?;
             if !entry.is_folder() {

@@ -184,7 +184,7 @@ impl Run for DiffArguments {
         let sync = sync.delete_limit(DeleteLimit::NONE);
         let plan = match show(session, &self.sides.task("compare"), sync, Skipped::Counted).await {
             // A reader that has had enough has seen that there are differences.
-            Err(failure) if failure.is(Code::Done) => {
+            Err(failure) if failure.is(Code::BrokenPipe) => {
                 return Err(Failure::silent(Code::Differs));
             }
             plan => plan?,

@@ -19,6 +19,7 @@ use crate::{
     exit::{Code, Doing, Failure},
     output::{self, bytes, schema::MovedRow},
     progress::Moving,
+    stdio,
 };
 
 #[derive(Debug, Args)]
@@ -50,6 +51,9 @@ impl Run for GetArguments {
         check_here(&self.to)?;
         self.options.only_with(self.recursive, self.dry_run)?;
         let files = find::files(&session.connect()?, &self.from).await?;
+        if stdio::is_stdout(&self.to) {
+            stdio::check_stdout()?;
+        }
         if self.to == Path::new("-") {
             return file::to_stdout(&files, &self.from).await;
         }
@@ -247,6 +251,11 @@ impl Run for PutArguments {
         if self.recursive {
             sync::check_is_folder(&self.from)?;
         }
+        // Before anything is done: a stdin that is closed is no empty file.
+        let given = match stdio::is_stdin(&self.from) && !self.recursive {
+            true => Some(stdio::stdin()?),
+            false => None,
+        };
         let files = find::files(&session.connect()?, &self.to).await?;
         if self.recursive {
             let replace = match self.no_clobber {
@@ -294,7 +303,7 @@ impl Run for PutArguments {
         let stream = metadata.is_none_or(|metadata| !metadata.is_file());
         let spooled = match stream {
             true => {
-                Some(folder::one_until_stopped(spool((!stdin).then(|| self.from.clone()))).await?)
+                Some(folder::one_until_stopped(spool(&self.from, given.filter(|_| stdin))).await?)
             }
             false => None,
         };
@@ -347,20 +356,19 @@ async fn send(
 }
 
 /// All of a stream, or of stdin, in a file.
-async fn spool(from: Option<PathBuf>) -> Result<tempfile::TempPath, Failure> {
-    let name = from
-        .as_ref()
-        .map_or("stdin".to_owned(), |from| from.display().to_string());
+async fn spool(path: &Path, stdin: Option<std::fs::File>) -> Result<tempfile::TempPath, Failure> {
+    let name = match &stdin {
+        Some(_) => "stdin".to_owned(),
+        None => path.display().to_string(),
+    };
+    let source = path.to_owned();
     let spooled = async {
         let (mut file, path) = tempfile::NamedTempFile::new()?.into_parts();
         let (tell, told) = tokio::sync::oneshot::channel();
         // A thread of its own: nothing waits for one that reads a terminal when the command is interrupted.
         std::thread::spawn(move || {
-            let copied = match from {
-                Some(from) => std::fs::File::open(from)
-                    .and_then(|mut from| std::io::copy(&mut from, &mut file)),
-                None => std::io::copy(&mut std::io::stdin().lock(), &mut file),
-            };
+            let from = stdin.map_or_else(|| std::fs::File::open(source), Ok);
+            let copied = from.and_then(|mut from| std::io::copy(&mut from, &mut file));
             let _ = tell.send(copied);
         });
         told.await.map_err(std::io::Error::other)??;

@@ -75,7 +75,7 @@ fn show(session: &Session, method: &'static str, url: &PresignedUrl) -> Result<(
         };
         return output::done(&session.look, &row, "");
     }
-    output::write(&format!("{}\n", url.as_str()))?;
+    say::line(url.as_str())?;
     if session.look.reader() != Reader::Terse {
         let ends = expires_at.map_or_else(String::new, |time| format!(" until {time}"));
         let what = if method == "PUT" {

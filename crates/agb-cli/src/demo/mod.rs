@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         clean_up(service.agb(), story.prefix()).await;
     }
     service.stop().await;
-    outcome
+    outcome.and_then(|()| say::check_story())
 }
 
 /// Deletes what the story has made, as far as that can still be done.

@@ -79,14 +79,14 @@ impl Service {
     pub(super) fn introduce(&self) {
         #[cfg(feature = "serve")]
         if let Some(own) = &self.own {
-            say::line(format_args!(
+            say::story(format_args!(
                 "service of our own at {}, data in {}",
                 own.server.url(),
                 own.folder.path().display()
             ));
             return;
         }
-        say::line(format_args!("service at {}", self.agb.endpoint()));
+        say::story(format_args!("service at {}", self.agb.endpoint()));
     }
 
     pub(super) fn agb(&self) -> &Agb {

@@ -70,8 +70,9 @@ impl<'a> Story<'a> {
         self.begin("what a few mistakes look like");
         mistakes::show(self.service, &id, &self.prefix).await?;
         self.delete().await?;
-        say::line(format_args!(
-            "\ndone: {CONTEXTS} contexts, {} files, {} up and down, every byte compared, in {:.1} s",
+        say::story("");
+        say::story(format_args!(
+            "done: {CONTEXTS} contexts, {} files, {} up and down, every byte compared, in {:.1} s",
             leaves.len(),
             tell::size(self.bytes),
             start.elapsed().as_secs_f64(),

@@ -8,14 +8,15 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A step that begins.
 pub(super) fn step(number: usize, of: usize, what: &str) {
-    say::line(format_args!("\n[{number}/{of}] {what}"));
+    say::story("");
+    say::story(format_args!("[{number}/{of}] {what}"));
 }
 
 /// What came of it.
 pub(super) fn result(text: impl std::fmt::Display, request_id: Option<&str>) {
     match request_id {
-        Some(id) => say::line(format_args!("      {text}  (request {id})")),
-        None => say::line(format_args!("      {text}")),
+        Some(id) => say::story(format_args!("      {text}  (request {id})")),
+        None => say::story(format_args!("      {text}")),
     }
 }
 

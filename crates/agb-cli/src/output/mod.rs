@@ -1,6 +1,5 @@
 //! What is shown of what was found: columns for people, tabs for scripts, JSON for programs, names alone.
 
-mod harmless;
 mod human;
 mod rows;
 pub(crate) mod schema;
@@ -10,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, ValueEnum};
 
-pub(crate) use harmless::{harmless, harmless_lines};
+pub(crate) use agbcloud::escape_for_display as escape;
 pub(crate) use human::{ago, bytes, counted, duration, moment};
 pub(crate) use rows::{Row, Rows};
 
@@ -96,7 +95,8 @@ pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Writes to stdout. A reader that has had enough (`agb ls … | head`) ends the command, and that is no failure.
+/// Writes text to stdout in which each value is escaped. A reader that has had enough (`agb ls … | head`) ends the command,
+/// with the exit code of a program that SIGPIPE has ended and without a message.
 pub(crate) fn write(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     let written = stdout.write_all(text.as_bytes());
@@ -105,7 +105,7 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
 
 pub(crate) fn unwritten(error: io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        return Failure::silent(Code::Done);
+        return Failure::silent(Code::BrokenPipe);
     }
     Failure::other("can't write to stdout", error)
 }

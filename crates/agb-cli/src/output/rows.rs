@@ -1,10 +1,12 @@
 //! Listings, shown as they come.
 
+use std::{borrow::Cow, fmt::Write};
+
 use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Look, Reader, harmless, table::Columns, write};
+use super::{Look, Reader, escape, table::Columns, write};
 use crate::exit::Failure;
 
 /// Items that are shown at a time, if so many are there.
@@ -98,7 +100,7 @@ impl Rows {
             .map(|row| {
                 row.pretty()
                     .iter()
-                    .map(|cell| harmless(cell).into_owned())
+                    .map(|cell| escape(cell).into_owned())
                     .collect()
             })
             .collect();
@@ -115,13 +117,13 @@ impl Rows {
 
 /// A name alone on its line, whatever is in it.
 pub(super) fn name(row: &impl Row) -> String {
-    format!("{}\n", harmless(&row.name()))
+    format!("{}\n", escape(&row.name()))
 }
 
 /// Values with tabs between them, of which none has one inside.
 pub(super) fn plain(row: &impl Row) -> String {
     let cells = row.plain();
-    let cells: Vec<_> = cells.iter().map(|cell| harmless(cell)).collect();
+    let cells: Vec<_> = cells.iter().map(|cell| escape(cell)).collect();
     cells.join("\t")
 }
 
@@ -129,5 +131,45 @@ pub(super) fn plain(row: &impl Row) -> String {
 pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(value);
     let text = text.map_err(|error| Failure::other("can't write it as JSON", error))?;
-    Ok(text + "\n")
+    Ok(ascii_controls(&text) + "\n")
+}
+
+/// The same JSON, in which no terminal and no reader of lines meets a character that is escaped elsewhere. Outside of its
+/// texts JSON has none of them, and in its texts `\uXXXX` is the same value.
+fn ascii_controls(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for char in json.chars() {
+        if matches!(escape(char.encode_utf8(&mut [0; 4])), Cow::Borrowed(_)) {
+            shown.push(char);
+            continue;
+        }
+        for unit in char.encode_utf16(&mut [0; 2]) {
+            let _ = write!(shown, "\\u{unit:04x}");
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn json_stays_the_same_value_and_is_one_harmless_line(text in any::<String>()) {
+            let line = json(&[&text]).unwrap();
+            let read: Vec<String> = serde_json::from_str(&line).unwrap();
+            prop_assert_eq!(&read[0], &text);
+            let line = line.strip_suffix('\n').unwrap();
+            prop_assert_eq!(escape(line), line);
+        }
+    }
+
+    #[test]
+    fn what_is_escaped_is_written_in_utf_16() {
+        let line = json(&"\u{9b}\u{202e}\u{7f}\u{feff}\u{e0041}é").unwrap();
+        assert_eq!(line, "\"\\u009b\\u202e\\u007f\\ufeff\\udb40\\udc41é\"\n");
+    }
 }

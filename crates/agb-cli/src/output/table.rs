@@ -3,7 +3,7 @@
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::harmless;
+use super::escape;
 
 const HEAD: Style = Style::new().bold();
 const NAME: Style = Style::new().dimmed();
@@ -56,7 +56,7 @@ pub(super) fn card(names: &[&str], values: &[String]) -> String {
     lines
         .map(|(name, value)| {
             let room = " ".repeat(widest - name.width());
-            format!("{NAME}{name}:{NAME:#}{room} {}\n", harmless(value))
+            format!("{NAME}{name}:{NAME:#}{room} {}\n", escape(value))
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use super::{
     DATA_DIR,
     settings::{ConfigFile, Settings},
 };
-use crate::{exit::Failure, say};
+use crate::{arguments::Ambient, exit::Failure, say};
 
 #[derive(Debug, Args)]
 pub(super) struct FsckArguments {
@@ -30,7 +30,7 @@ pub(super) struct FsckArguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: FsckArguments) -> Result<(), Failure> {
+pub(super) async fn run(arguments: FsckArguments, ambient: &Ambient) -> Result<(), Failure> {
     let given = Settings {
         data_dir: arguments.data_dir,
         ..Settings::default()
@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: FsckArguments) -> Result<(), Failure> {
     let file = ConfigFile {
         config: arguments.config,
     };
-    let folder = given.over(&file)?.data_dir;
+    let folder = given.over(&file, ambient)?.data_dir;
     let folder = folder.unwrap_or_else(|| PathBuf::from(DATA_DIR));
     let mode = match arguments.repair {
         true => FsckMode::Repair,
@@ -49,9 +49,9 @@ pub(super) async fn run(arguments: FsckArguments) -> Result<(), Failure> {
         .map_err(|error| Failure::other("the check broke off", error))?
         .map_err(refused)?;
     if arguments.json {
-        say::line(report.to_json());
+        say::line(report.to_json())?;
     } else {
-        tell(&report);
+        tell(&report)?;
     }
     if report.is_damaged() {
         let unmended = report.findings.iter().filter(|found| !found.repaired);
@@ -64,9 +64,9 @@ pub(super) async fn run(arguments: FsckArguments) -> Result<(), Failure> {
     }
 }
 
-fn tell(report: &FsckReport) {
+fn tell(report: &FsckReport) -> Result<(), Failure> {
     for finding in &report.findings {
-        say::line(finding);
+        say::line(finding)?;
     }
     say::line(format_args!(
         "{} contexts, {} files, {} bytes: {}",
@@ -77,7 +77,7 @@ fn tell(report: &FsckReport) {
             0 => "clean".to_owned(),
             found => format!("{found} findings"),
         }
-    ));
+    ))
 }
 
 fn refused(error: StartError) -> Failure {

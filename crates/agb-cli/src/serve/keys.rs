@@ -6,7 +6,7 @@ use agbcloud_server::{Clock, KeyFile, KeyFileError, SystemClock};
 use clap::{Args, Subcommand};
 
 use super::settings::{ConfigFile, Settings};
-use crate::{exit::Failure, say};
+use crate::{arguments::Ambient, exit::Failure, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArguments {
@@ -46,7 +46,7 @@ enum KeysCommand {
     },
 }
 
-pub(crate) fn run(arguments: KeysArguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: KeysArguments, ambient: &Ambient) -> Result<(), Failure> {
     let given = Settings {
         keys: arguments.keys,
         ..Settings::default()
@@ -54,14 +54,14 @@ pub(crate) fn run(arguments: KeysArguments) -> Result<(), Failure> {
     let file = ConfigFile {
         config: arguments.config,
     };
-    let path = given.over(&file)?.keys.ok_or_else(|| {
+    let path = given.over(&file, ambient)?.keys.ok_or_else(|| {
         Failure::usage("which key file? Give --keys FILE, AGB_KEYS, or `keys` in a config file")
     })?;
     let now = SystemClock.now();
     match arguments.command {
         KeysCommand::Add { tenant } => {
             let key = KeyFile::edit(&path, |keys| keys.add(&tenant, now)).map_err(failed)?;
-            say::line(key.secret());
+            say::line(key.secret())?;
             say::note(format_args!(
                 "this is the only time that the key can be seen; its id is {}",
                 key.id()
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: KeysArguments) -> Result<(), Failure> {
         KeysCommand::List => {
             for key in KeyFile::read(&path).map_err(failed)?.keys() {
                 let made = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
-                say::line(format_args!("{}  {made}  {}", key.id(), key.tenant()));
+                say::line(format_args!("{}  {made}  {}", key.id(), key.tenant()))?;
             }
         }
         KeysCommand::Revoke { id } => {

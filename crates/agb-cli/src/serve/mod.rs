@@ -16,7 +16,7 @@ use agbcloud_server::{Limits, Server, ServerBuilder, StartError};
 use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{exit::Failure, say, stop::Stop};
+use crate::{arguments::Ambient, exit::Failure, say, stop::Stop};
 use fsck::FsckArguments;
 use keys::KeysArguments;
 use settings::{ConfigFile, Durability, LogFormat, Settings};
@@ -46,11 +46,11 @@ enum ServeCommand {
     Fsck(FsckArguments),
 }
 
-pub(crate) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: ServeArguments, ambient: &Ambient) -> Result<(), Failure> {
     match arguments.command {
-        Some(ServeCommand::Keys(arguments)) => keys::run(arguments),
-        Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments).await,
-        None => serve(arguments.settings.over(&arguments.file)?).await,
+        Some(ServeCommand::Keys(arguments)) => keys::run(arguments, ambient),
+        Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments, ambient).await,
+        None => serve(arguments.settings.over(&arguments.file, ambient)?).await,
     }
 }
 

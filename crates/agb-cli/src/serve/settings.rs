@@ -1,4 +1,5 @@
-//! How the service is to be: by a flag, else by the environment, else by the config file, else by default.
+//! How the service is to be: by a flag, else by the config file that a flag names, else by the environment, else by the
+//! config file that the environment names, else by default.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -6,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::exit::Failure;
+use crate::{arguments::Ambient, exit::Failure};
 
 /// All settings. Each name of a flag is also a name in the config file.
 #[derive(Default, Args, Deserialize)]
@@ -106,15 +107,15 @@ pub(crate) enum LogFormat {
 /// Where the config file is.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ConfigFile {
-    /// Config file in TOML, with the names of the flags: listen = "127.0.0.1:8780". Flags and the environment
-    /// go before it
+    /// Config file in TOML, with the names of the flags: listen = "127.0.0.1:8780". Flags go before it; the environment
+    /// does so only where the file is named by AGB_CONFIG
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 }
 
 impl Settings {
     /// Fills up what was not given with what stands in the file, if there is one.
-    pub(crate) fn over(self, file: &ConfigFile) -> Result<Self, Failure> {
+    pub(crate) fn over(self, file: &ConfigFile, ambient: &Ambient) -> Result<Self, Failure> {
         let Some(path) = &file.config else {
             return Ok(self);
         };
@@ -132,7 +133,34 @@ impl Settings {
             // The message alone: the error would show the line, and a key may stand there.
             unusable(&format_args!("line {line}: {}", error.message()))
         })?;
-        Ok(self.or(file))
+        if ambient.has("config") {
+            return Ok(self.or(file));
+        }
+        let (flags, environment) = self.apart(ambient);
+        Ok(flags.or(file).or(environment))
+    }
+
+    /// What flags say, and what the environment says.
+    fn apart(mut self, ambient: &Ambient) -> (Self, Self) {
+        fn take<T>(setting: &mut Option<T>, is_ambient: bool) -> Option<T> {
+            setting.take_if(|_| is_ambient)
+        }
+        let environment = Self {
+            listen: take(&mut self.listen, ambient.has("listen")),
+            data_dir: take(&mut self.data_dir, ambient.has("data_dir")),
+            durability: take(&mut self.durability, ambient.has("durability")),
+            public_url: take(&mut self.public_url, ambient.has("public_url")),
+            api_keys: Vec::new(),
+            keys: take(&mut self.keys, ambient.has("keys")),
+            tls_cert: take(&mut self.tls_cert, ambient.has("tls_cert")),
+            tls_key: take(&mut self.tls_key, ambient.has("tls_key")),
+            metrics_listen: take(&mut self.metrics_listen, ambient.has("metrics_listen")),
+            limits: take(&mut self.limits, ambient.has("limits")),
+            faults: Vec::new(),
+            log: take(&mut self.log, ambient.has("log")),
+            log_format: take(&mut self.log_format, ambient.has("log_format")),
+        };
+        (self, environment)
     }
 
     fn or(self, below: Self) -> Self {
@@ -199,7 +227,7 @@ fn level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LevelFilter>, D::E
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, FromArgMatches};
 
     use super::*;
 
@@ -231,7 +259,7 @@ mod tests {
         fs::write(&path, text).unwrap();
         let config = Some(path);
         Settings::default()
-            .over(&ConfigFile { config })
+            .over(&ConfigFile { config }, &Ambient::default())
             .map_err(|failure| failure.to_string())
     }
 
@@ -294,6 +322,70 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_a_flag_names_goes_before_the_environment() {
+        let command = crate::arguments::Arguments::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let ids: Vec<_> = serve
+            .get_arguments()
+            .filter(|argument| argument.get_env().is_some())
+            .map(|argument| argument.get_id().as_str().to_owned())
+            .filter(|id| id != "config")
+            .collect();
+        assert!(ids.len() > 10);
+        for id in ids {
+            let flag = format!("--{}", id.replace('_', "-"));
+            let words = ["agb", &flag, value(&id.replace('_', "-"))];
+            let matches = Settings::augment_args(clap::Command::new("agb")).get_matches_from(words);
+            let settings = Settings::from_arg_matches(&matches).unwrap();
+            let set = |settings: &Settings| format!("{:?}", settings.shown());
+            let (flags, environment) = settings.apart(&Ambient::of(&[&id]));
+            let empty = set(&Settings::default());
+            assert_eq!(set(&flags), empty, "{id}");
+            assert_ne!(set(&environment), empty, "{id}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agb.toml");
+        fs::write(&path, "listen = \"file\"\ndata-dir = \"file\"").unwrap();
+        let given = || Settings {
+            listen: Some("flag".to_owned()),
+            data_dir: Some("environment".into()),
+            limits: Some("environment".to_owned()),
+            ..Settings::default()
+        };
+        for (ambient, data_dir) in [
+            (Ambient::of(&["data_dir", "limits"]), "file"),
+            (
+                Ambient::of(&["data_dir", "limits", "config"]),
+                "environment",
+            ),
+        ] {
+            let config = Some(path.clone());
+            let settings = given().over(&ConfigFile { config }, &ambient).unwrap();
+            assert_eq!(settings.listen.as_deref(), Some("flag"));
+            assert_eq!(settings.data_dir, Some(data_dir.into()));
+            assert_eq!(settings.limits.as_deref(), Some("environment"));
+        }
+    }
+
+    impl Settings {
+        fn shown(&self) -> [bool; 11] {
+            [
+                self.listen.is_some(),
+                self.data_dir.is_some(),
+                self.durability.is_some(),
+                self.public_url.is_some(),
+                self.keys.is_some(),
+                self.tls_cert.is_some(),
+                self.tls_key.is_some(),
+                self.metrics_listen.is_some(),
+                self.limits.is_some(),
+                self.log.is_some(),
+                self.log_format.is_some(),
+            ]
+        }
+    }
+
+    #[test]
     fn what_was_given_goes_before_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agb.toml");
@@ -306,7 +398,9 @@ mod tests {
             listen: Some("flag".to_owned()),
             ..Settings::default()
         };
-        let settings = given.over(&ConfigFile { config: Some(path) }).unwrap();
+        let settings = given
+            .over(&ConfigFile { config: Some(path) }, &Ambient::default())
+            .unwrap();
         assert_eq!(settings.listen.as_deref(), Some("flag"));
         assert_eq!(settings.limits.as_deref(), Some("file"));
         assert_eq!(settings.api_keys, ["a", "b"]);

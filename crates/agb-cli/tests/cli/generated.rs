@@ -109,6 +109,8 @@ fn bash_completes_what_stands_behind_a_colon() {
     world.print(&["context", "create", "with space"]);
     world.print(&["context", "create", "one"]);
     world.print(&["put", "project/a.txt", "one:/docs/a b"]);
+    world.print(&["context", "create", "two"]);
+    world.print(&["put", "project/a.txt", "two:/$(touch)&"]);
     std::fs::write(
         world.path("completion"),
         world.print(&["completion", "bash"]),
@@ -124,6 +126,8 @@ fn bash_completes_what_stands_behind_a_colon() {
         (&["agb", "ls", "one", ":", "/docs/"], "/docs/a\\ b"),
         (&["agb", "get", "one", ":", "/docs/a", "no-such"], ""),
         (&["agb", "ls", "wi"], "with\\ space:/"),
+        // Nothing of a name is carried out by the shell into which it is put.
+        (&["agb", "ls", "two", ":", "/"], "/\\$\\(touch\\)\\&"),
     ] {
         let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
         let script = format!(

@@ -17,6 +17,9 @@ mod fsync;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+#[cfg(unix)]
+mod hostile;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 #[cfg(unix)]
@@ -26,7 +29,13 @@ mod operators;
 mod serve;
 #[cfg(test)]
 #[cfg(unix)]
+mod settings;
+#[cfg(test)]
+#[cfg(unix)]
 mod signals;
+#[cfg(test)]
+#[cfg(unix)]
+mod stdio;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -43,6 +43,17 @@ impl AgbBuilder {
         Self(self.0.fallback_endpoint(endpoint))
     }
 
+    /// Whether `.env` is read: see [`AgbBuilder::dotenv`](crate::AgbBuilder::dotenv).
+    pub fn dotenv(self, read: bool) -> Self {
+        Self(self.0.dotenv(read))
+    }
+
+    /// Whether an https endpoint may hand out http URLs: see
+    /// [`AgbBuilder::allow_insecure_urls`](crate::AgbBuilder::allow_insecure_urls).
+    pub fn allow_insecure_urls(self, allow: bool) -> Self {
+        Self(self.0.allow_insecure_urls(allow))
+    }
+
     /// How long one try of a call may take: see [`AgbBuilder::timeout`](crate::AgbBuilder::timeout).
     pub fn timeout(self, timeout: Duration) -> Self {
         Self(self.0.timeout(timeout))

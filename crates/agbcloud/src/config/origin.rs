@@ -18,6 +18,30 @@ pub enum Origin {
     Default,
 }
 
+impl Origin {
+    /// Rank of trust, the most trusted first.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::Code => 1,
+            Self::Environment => 2,
+            Self::Fallback => 3,
+            Self::Dotenv => 4,
+        }
+    }
+
+    /// The source as a message names it.
+    pub(super) fn place(self, variable: &str) -> String {
+        match self {
+            Self::Code => "code".to_owned(),
+            Self::Environment => format!("the environment ({variable})"),
+            Self::Dotenv => format!("the file .env ({variable})"),
+            Self::Fallback => "the fallback (a profile)".to_owned(),
+            Self::Default => "the default".to_owned(),
+        }
+    }
+}
+
 /// Where a client takes its settings from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +50,19 @@ pub struct Origins {
     pub endpoint: Origin,
     /// Of the API key; [`Default`](Origin::Default) if there is none.
     pub api_key: Origin,
+}
+
+impl Origins {
+    /// Whether the API key may be sent to the endpoint: the endpoint comes from the same or a more trusted source.
+    /// [`build`](AgbBuilder::build) fails otherwise. The order of trust is: default, code, environment, fallback, `.env`.
+    ///
+    /// ```
+    /// let origins = agbcloud::Agb::builder().api_key("k").endpoint("https://a.example").origins();
+    /// assert!(origins.trusts_endpoint());
+    /// ```
+    pub fn trusts_endpoint(&self) -> bool {
+        self.api_key == Origin::Default || self.endpoint.rank() <= self.api_key.rank()
+    }
 }
 
 impl AgbBuilder {
@@ -39,15 +76,16 @@ impl AgbBuilder {
     /// assert_eq!(origins.api_key, Origin::Code);
     /// ```
     pub fn origins(&self) -> Origins {
-        self.origins_by(&Sources::of_process())
+        self.origins_by(&Sources::of_process(!self.ignores_dotenv))
     }
 
     pub(super) fn origins_by(&self, sources: &Sources) -> Origins {
-        let of = |in_code: bool, name: &str, fallback: bool| match sources.origin(name) {
+        let of = |in_code: bool, name: &str, fallback: bool| match sources {
             _ if in_code => Origin::Code,
-            Some(origin) => origin,
-            None if fallback => Origin::Fallback,
-            None => Origin::Default,
+            sources if sources.has(Origin::Environment, name) => Origin::Environment,
+            _ if fallback => Origin::Fallback,
+            sources if sources.has(Origin::Dotenv, name) => Origin::Dotenv,
+            _ => Origin::Default,
         };
         Origins {
             endpoint: of(

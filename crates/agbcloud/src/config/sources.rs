@@ -28,25 +28,34 @@ fn stand_in(text: &str) -> &'static str {
 }
 
 impl Sources {
-    /// This process's environment, and `.env` in its working directory if there is one.
-    pub(super) fn of_process() -> Self {
+    /// This process's environment, and `.env` in its working directory if that is to be read and there is one.
+    pub(super) fn of_process(dotenv: bool) -> Self {
         let mut sources = Self::default();
         sources.read_process(|name| std::env::var_os(name));
-        if let Ok(text) = std::fs::read(Path::new(".env")) {
+        if dotenv && let Ok(text) = std::fs::read(Path::new(".env")) {
             sources.read_dotenv(&String::from_utf8_lossy(&text));
         }
         sources
     }
 
-    /// The first filled value of a setting.
-    pub(super) fn find(&self, name: &str) -> Option<String> {
-        filled(&self.process, name).or_else(|| filled(&self.dotenv, name))
+    /// The filled value of a setting in the environment or in `.env`.
+    pub(super) fn find(&self, origin: Origin, name: &str) -> Option<String> {
+        match origin {
+            Origin::Environment => filled(&self.process, name),
+            Origin::Dotenv => filled(&self.dotenv, name),
+            _ => None,
+        }
     }
 
-    /// Where a setting is found first.
-    pub(super) fn origin(&self, name: &str) -> Option<Origin> {
-        let of_process = filled(&self.process, name).map(|_| Origin::Environment);
-        of_process.or_else(|| filled(&self.dotenv, name).map(|_| Origin::Dotenv))
+    /// The value of the first of both that has one.
+    pub(super) fn first(&self, name: &str) -> Option<String> {
+        let origins = [Origin::Environment, Origin::Dotenv];
+        origins.iter().find_map(|origin| self.find(*origin, name))
+    }
+
+    /// Whether a setting has a value there.
+    pub(super) fn has(&self, origin: Origin, name: &str) -> bool {
+        self.find(origin, name).is_some()
     }
 
     /// Number of the first line of `.env` that is no setting. Its text is not told: a key could be in it.

@@ -57,6 +57,15 @@ impl Verdict {
         self.success.is_none() && self.code.is_none()
     }
 
+    /// Whether it has every field of a failure: no other service is likely to answer like this.
+    fn is_complete(&self) -> bool {
+        let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        self.success == Some(false)
+            && self.http_status_code.is_some()
+            && filled(&self.code)
+            && filled(&self.request_id)
+    }
+
     /// Whether nothing is said at all.
     pub(crate) fn is_none(&self) -> bool {
         self.success.is_none() && self.code.is_none() && self.message.is_none()
@@ -102,12 +111,16 @@ impl Error {
             status
         };
         let foreign = verdict.is_foreign();
+        let complete = verdict.is_complete();
         let code = verdict.code.filter(|code| !code.is_empty() && code != "ok");
         let kind = match effective {
             // By its own status this would not pass either.
             501 | 505.. if status == 200 => ErrorKind::Rejected,
             _ if foreign => foreign_kind(effective),
-            _ => kind_of(effective, code.as_deref()),
+            _ => match kind_of(effective, code.as_deref()) {
+                ErrorKind::NotFound => missing(effective, code.as_deref(), complete),
+                kind => kind,
+            },
         };
         let mut error = Self::new(kind, shown(&verdict.message.unwrap_or_default(), key));
         error.0.status = Some(status);
@@ -317,11 +330,41 @@ fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
     }
 }
 
+/// Starts of codes that say that the operation is not there. The first is that of our own service.
+const OF_OPERATION: [&str; 6] = [
+    "InvalidAction",
+    "InvalidApi",
+    "InvalidOperation",
+    "InvalidVersion",
+    "UnknownOperation",
+    "UnsupportedOperation",
+];
+
+/// What a not-found is. A code that names a context or file is evidence that this is missing, and so is an envelope that
+/// only the service makes; a status alone is not.
+fn missing(status: u16, code: Option<&str>, complete: bool) -> ErrorKind {
+    let code = code.unwrap_or_default();
+    let of_operation = OF_OPERATION.iter().any(|start| code.starts_with(start));
+    let of_resource = code.starts_with("InvalidContext")
+        || code.starts_with("InvalidFile")
+        || (code.contains("Context") && code.ends_with("NotFound"));
+    if of_operation {
+        ErrorKind::WrongEndpoint
+    } else if of_resource || complete {
+        ErrorKind::NotFound
+    } else if matches!(status, 404 | 410) {
+        ErrorKind::WrongEndpoint
+    } else {
+        ErrorKind::Rejected
+    }
+}
+
 /// What an answer is that is not of the service. A gateway that knows no way to it says not-found too: that is no
 /// word on whether there is what was asked for.
 fn foreign_kind(status: u16) -> ErrorKind {
     match kind_of(status, None) {
-        ErrorKind::NotFound => ErrorKind::InvalidResponse,
+        ErrorKind::NotFound => ErrorKind::WrongEndpoint,
+        _ if status == 405 => ErrorKind::WrongEndpoint,
         kind => kind,
     }
 }

@@ -20,6 +20,11 @@ pub enum ErrorKind {
     ///
     /// *What to do:* list what there is. After a delete, this is what was wanted.
     NotFound,
+    /// The endpoint does not have the operation: the answer is a not-found that names neither a context nor a file. The
+    /// endpoint has a wrong path, or belongs to another service. It is no evidence that a context or file is missing.
+    ///
+    /// *What to do:* check the endpoint, with its path; [`body_start`](crate::Error::body_start) shows what came.
+    WrongEndpoint,
     /// The state of things forbids it: the name is in use, the context is being cleared, the local file exists.
     ///
     /// *What to do:* look at the code and the message; wait, choose another name, or allow overwriting.
@@ -46,8 +51,8 @@ pub enum ErrorKind {
     ///
     /// *What to do:* try again; a call that changes something may have been carried out.
     Timeout,
-    /// Not the answer that it should be: a good status with something else in it, or a not-found without the service's
-    /// JSON, which tells of no context and no file, only that something else than the service has answered.
+    /// Not the answer that it should be: a good status with something else in it, or a not-found of something else than the
+    /// object store.
     ///
     /// *What to do:* check that the endpoint is an AGB service and no proxy's page;
     /// [`body_start`](crate::Error::body_start) shows what came.
@@ -69,6 +74,11 @@ pub enum ErrorKind {
     ///
     /// *What to do:* get a new URL where one was given; else look at the code and the clocks.
     UrlRejected,
+    /// An https endpoint handed out a presigned URL without TLS whose host is not loopback. Nothing was sent to it.
+    ///
+    /// *What to do:* fix the service's public URL, or use
+    /// [`AgbBuilder::allow_insecure_urls`](crate::AgbBuilder::allow_insecure_urls) on a trusted network.
+    InsecureUrl,
     /// What arrived is not what was sent: length or checksum differ.
     ///
     /// *What to do:* transfer it again. A download has left the target untouched; an upload has left a file
@@ -93,6 +103,7 @@ impl ErrorKind {
             Self::InvalidArgument => "invalid_argument",
             Self::Unauthorized => "unauthorized",
             Self::NotFound => "not_found",
+            Self::WrongEndpoint => "wrong_endpoint",
             Self::Conflict => "conflict",
             Self::Throttled => "throttled",
             Self::Rejected => "rejected",
@@ -103,6 +114,7 @@ impl ErrorKind {
             Self::RepeatedToken => "repeated_token",
             Self::ClearTimeout => "clear_timeout",
             Self::UrlRejected => "url_rejected",
+            Self::InsecureUrl => "insecure_url",
             Self::Corrupted => "corrupted",
             Self::LocalFile => "local_file",
             Self::SafetyLimit => "safety_limit",
@@ -116,6 +128,7 @@ impl ErrorKind {
             Self::InvalidArgument => "a value is not allowed",
             Self::Unauthorized => "the service does not accept the API key",
             Self::NotFound => "there is no such thing",
+            Self::WrongEndpoint => "the endpoint does not have this operation",
             Self::Conflict => "the state of things forbids it",
             Self::Throttled => "too many requests",
             Self::Rejected => "the service refused the call",
@@ -126,6 +139,7 @@ impl ErrorKind {
             Self::RepeatedToken => "the service repeated a page token",
             Self::ClearTimeout => "the clear did not end in time",
             Self::UrlRejected => "the presigned URL was refused",
+            Self::InsecureUrl => "the presigned URL is not https",
             Self::Corrupted => "what arrived is not what was sent",
             Self::LocalFile => "the local file can't be read or written",
             Self::SafetyLimit => "more would be deleted than is allowed",

@@ -7,13 +7,13 @@ mod operation;
 mod query;
 mod text;
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 pub(crate) use classify::{Reading, StoreRefusal, Verdict, date, request_id};
 pub use kind::ErrorKind;
 pub use operation::Operation;
 
-use crate::{Attempt, ClearTimedOut, StoppedBy};
+use crate::{Attempt, ClearTimedOut, StoppedBy, escape_for_display};
 pub(crate) use text::{redact, snippet, take_out};
 
 /// What every fallible function of this crate gives.
@@ -23,7 +23,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// One opaque type: ask [`kind`](Self::kind) what to do about it, and the other methods for the details. Its
 /// `Display` is one line with the operation, the service's code and message, and the request id; causes are
-/// in [`source`](std::error::Error::source). It never contains the API key or a presigned URL's signature.
+/// in [`source`](std::error::Error::source). It never contains the API key, a
+/// presigned URL's signature, or a character that [`escape_for_display`] escapes.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -216,16 +217,17 @@ impl fmt::Display for Error {
             write!(f, "{operation} failed: ")?;
         }
         if let Some(code) = code {
-            write!(f, "{code}: ")?;
+            write!(f, "{}: ", escape_for_display(code))?;
         }
-        f.write_str(if message.is_empty() {
-            self.kind().summary()
-        } else {
-            message
+        f.write_str(&match message.is_empty() {
+            true => Cow::Borrowed(self.kind().summary()),
+            false => escape_for_display(message),
         })?;
         let told = [
             status.map(|status| format!("HTTP {status}")),
-            request_id.as_ref().map(|id| format!("request {id}")),
+            request_id
+                .as_ref()
+                .map(|id| format!("request {}", escape_for_display(id))),
             (attempts.len() > 1).then(|| format!("tried {} times", attempts.len())),
         ];
         let told: Vec<String> = told.into_iter().flatten().collect();
@@ -291,6 +293,20 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "GetContext failed: InvalidContext.NotFound: no such context (HTTP 404, request r-1)"
+        );
+    }
+
+    #[test]
+    fn display_is_one_line_whatever_is_in_it() {
+        let mut error = Error::new(
+            ErrorKind::LocalFile,
+            "can't read a\nerror: forged\u{9b}31m\u{202e}",
+        )
+        .with_request_id(Some("r\u{1b}[0m\u{2028}".into()));
+        error.0.code = Some("A.B\t".into());
+        assert_eq!(
+            error.to_string(),
+            "A.B\\t: can't read a\\nerror: forged\\u{9b}31m\\u{202e} (request r\\u{1b}[0m\\u{2028})"
         );
     }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{escape, query};
+use crate::escape_for_display;
 
 /// Characters of an answer that a message shows at most.
 const SHOWN: usize = 300;
@@ -25,7 +26,10 @@ pub(crate) fn snippet(text: &str) -> String {
         }
         room -= word.chars().count();
     }
-    shown
+    match escape_for_display(&shown) {
+        Cow::Borrowed(_) => shown,
+        Cow::Owned(shown) => shown,
+    }
 }
 
 /// Keys of so many characters are looked for everywhere,
@@ -90,6 +94,7 @@ mod tests {
     #[test]
     fn a_snippet_is_one_short_line() {
         assert_eq!(snippet("a\n\tb  c\u{7}d"), "a b c d");
+        assert_eq!(snippet("a\u{202e}b\u{2028}c\u{9b}d"), "a\\u{202e}b c d");
         let long = snippet(&"x".repeat(5000));
         assert_eq!(long.chars().count(), SHOWN + 1);
         assert!(snippet(&"word ".repeat(500)).chars().count() <= SHOWN + 1);

@@ -201,7 +201,8 @@ impl Files {
     /// # Errors
     ///
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path breaks the rules of [`RemotePath`],
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context or file, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context or file,
+    /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint hands out an http URL, and those of any call.
     #[doc(alias = "get_file_download_url")]
     #[doc(alias = "GetContextFileDownloadUrl")]
     pub async fn download_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
@@ -212,10 +213,11 @@ impl Files {
         let operation = Operation::GetContextFileDownloadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let what = (operation, &self.context);
-        call(&self.agb, what, |api| {
+        let answer = call(&self.agb, what, |api| {
             api.download_url(self.context.clone(), path.clone())
         })
-        .await
+        .await?;
+        self.check_url(operation, answer)
     }
 
     /// Asks for a URL by which anyone can write the file until it expires: a PUT with `Content-Length` and
@@ -238,7 +240,8 @@ impl Files {
     ///
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path breaks the rules of [`RemotePath`],
     /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context,
-    /// [`Conflict`](crate::ErrorKind::Conflict) while it is being cleared, and those of any call.
+    /// [`Conflict`](crate::ErrorKind::Conflict) while it is being cleared,
+    /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint hands out an http URL, and those of any call.
     #[doc(alias = "get_file_upload_url")]
     #[doc(alias = "GetContextFileUploadUrl")]
     pub async fn upload_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
@@ -249,10 +252,24 @@ impl Files {
         let operation = Operation::GetContextFileUploadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let what = (operation, &self.context);
-        call(&self.agb, what, |api| {
+        let answer = call(&self.agb, what, |api| {
             api.upload_url(self.context.clone(), path.clone())
         })
-        .await
+        .await?;
+        self.check_url(operation, answer)
+    }
+
+    fn check_url(
+        &self,
+        operation: Operation,
+        answer: Response<PresignedUrl>,
+    ) -> Result<Response<PresignedUrl>> {
+        match self.agb.check_url(&answer) {
+            Ok(()) => Ok(answer),
+            Err(error) => Err(error
+                .with_operation(operation)
+                .with_request_id(answer.request_id().map(str::to_owned))),
+        }
     }
 
     /// Makes a folder of the context like one of this machine: sends what differs. Await it, or look at the

@@ -183,7 +183,9 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
         300..=399 | 401 | 403 => ErrorKind::UrlRejected,
         // S3 of a URL whose session has expired before it.
         400 if code == Some("ExpiredToken") => ErrorKind::UrlRejected,
-        404 | 410 => ErrorKind::NotFound,
+        404 | 410 if code.is_some_and(names_object) => ErrorKind::NotFound,
+        // Not a store's, or of a store without the bucket: no evidence that the file is missing.
+        404 | 410 => ErrorKind::InvalidResponse,
         409 | 412 => ErrorKind::Conflict,
         408 => ErrorKind::Timeout,
         429 => ErrorKind::Throttled,
@@ -191,6 +193,12 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
         500.. => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
     }
+}
+
+/// Whether a store's code says that the object is missing.
+fn names_object(code: &str) -> bool {
+    matches!(code, "NoSuchKey" | "NoSuchVersion" | "NoSuchUpload")
+        || code.starts_with("InvalidFile")
 }
 
 /// Whether S3, or OSS, says by it that it is asked too much.
@@ -230,6 +238,16 @@ mod tests {
         assert_eq!(refused(Some("ExpiredToken")), ErrorKind::UrlRejected);
         assert_eq!(refused(Some("InvalidArgument")), ErrorKind::Rejected);
         assert_eq!(refused(None), ErrorKind::Rejected);
+    }
+
+    #[test]
+    fn only_a_code_is_evidence_that_an_object_is_missing() {
+        for status in [StatusCode::NOT_FOUND, StatusCode::GONE] {
+            assert_eq!(kind_of(status, Some("NoSuchKey")), ErrorKind::NotFound);
+            for other in [None, Some("NoSuchBucket"), Some("NotFound")] {
+                assert_eq!(kind_of(status, other), ErrorKind::InvalidResponse);
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A presigned URL as the SDK shows it.
 
 use std::{
+    borrow::Cow,
     fmt,
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -11,7 +13,7 @@ use agbcloud_api::{
 };
 use reqwest::Url;
 
-use crate::{Error, ErrorKind, Result, error::Reading, wire::FromEnvelope};
+use crate::{Error, ErrorKind, Result, error::Reading, escape_for_display, wire::FromEnvelope};
 
 /// A presigned URL: whoever has it can read or write one file until it expires, without an API key.
 ///
@@ -31,7 +33,8 @@ impl PresignedUrl {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if it is no http or https URL.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if it is no http or https URL, or contains a user, a password, a
+    /// space or a control character.
     pub fn new(url: impl Into<String>) -> Result<Self> {
         let url = url.into();
         let invalid = || Error::invalid_argument("a presigned URL must be an http or https URL");
@@ -57,6 +60,16 @@ impl PresignedUrl {
     /// The whole URL, signature included: treat it like a password.
     pub fn as_str(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// Whether it is https, or its host is this machine.
+    pub(crate) fn is_secure(&self) -> bool {
+        let host = self.parsed.host_str().unwrap_or_default();
+        let loopback = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => host.trim_end_matches('.') == "localhost",
+        };
+        self.parsed.scheme() == "https" || loopback
     }
 
     pub(super) fn parsed(&self) -> &Url {
@@ -92,9 +105,16 @@ impl fmt::Debug for PresignedUrl {
     }
 }
 
-fn http(url: &str) -> Option<Url> {
-    let url = Url::parse(url).ok()?;
-    matches!(url.scheme(), "http" | "https").then_some(url)
+/// A URL that can be sent and shown as it is: an HTTP library drops control characters and turns a user into a header.
+fn http(text: &str) -> Option<Url> {
+    let escaped = matches!(escape_for_display(text), Cow::Owned(_));
+    if escaped || text.contains(char::is_whitespace) {
+        return None;
+    }
+    let url = Url::parse(text).ok()?;
+    let bare = url.username().is_empty() && url.password().is_none();
+    let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    (bare && web).then_some(url)
 }
 
 /// The unit of `expireTime` is not documented; its size tells. Below 10^9 it is seconds from now, below 10^11
@@ -138,5 +158,97 @@ mod tests {
         let url = PresignedUrl::new("https://a.example/f?signature=secret-1").unwrap();
         assert!(!format!("{url} {url:?}").contains("secret-1"));
         assert!(PresignedUrl::new("file:///etc/passwd").is_err());
+    }
+
+    #[test]
+    fn only_a_plain_web_url_is_taken() {
+        for bad in [
+            "",
+            "a",
+            "ftp://a.example/f",
+            "data:,x",
+            "http://",
+            "https://",
+            "https:///",
+            "https://user@a.example/f",
+            "https://user:password@a.example/f",
+            "https://:password@a.example/f",
+            "https://a.example/f\n?x=1",
+            "https://a.example/\u{1b}[31m",
+            "https://a.example/\u{85}",
+            " https://a.example/f",
+            "https://a.example/a b",
+            "https://a.example/a\u{202e}b",
+            "https://a.example/a\u{2028}b",
+        ] {
+            assert!(PresignedUrl::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_secure_on_this_machine_alone() {
+        for (url, secure) in [
+            ("https://a.example/f", true),
+            ("HTTPS://a.example/f", true),
+            ("http://a.example/f", false),
+            ("HTTP://a.example/f", false),
+            ("http://localhost:1/f", true),
+            ("http://LOCALHOST./f", true),
+            ("http://localhost.a.example/f", false),
+            ("http://127.0.0.1/f", true),
+            ("http://127.9.9.9/f", true),
+            ("http://0x7f.1/f", true),
+            ("http://[::1]/f", true),
+            ("http://[::ffff:127.0.0.1]/f", true),
+            ("http://[::ffff:10.0.0.1]/f", false),
+            ("http://0.0.0.0/f", false),
+            ("http://10.0.0.1/f", false),
+        ] {
+            assert_eq!(PresignedUrl::new(url).unwrap().is_secure(), secure, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_https_endpoint_hands_out_no_plain_url_unless_that_is_allowed() {
+        use serde_json::json;
+
+        use crate::{
+            Agb, ContextId,
+            testing::{Script, Step},
+        };
+
+        let answer = |url: &str| Step::ok(json!({"url": url, "expireTime": 3600}));
+        let plain = "http://store.example/f?signature=secret-1";
+        for (endpoint, url, allowed, good) in [
+            ("https://a.example", plain, false, false),
+            ("HTTPS://a.example/x", plain, false, false),
+            ("a.example", plain, false, false),
+            ("https://a.example", plain, true, true),
+            ("http://a.example", plain, false, true),
+            ("https://a.example", "https://store.example/f", false, true),
+            ("https://a.example", "http://127.0.0.1:1/f", false, true),
+        ] {
+            let steps = [answer(url), answer(url), answer(url), answer(url)];
+            let builder = Agb::builder().stub(Script::new(steps)).endpoint(endpoint);
+            let agb = builder.allow_insecure_urls(allowed).build().unwrap();
+            let files = agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap());
+            let mut kinds = vec![
+                files.download_url("/f").await.err(),
+                files.upload_url("/f").await.err(),
+            ];
+            if !good {
+                kinds.push(files.read("/f").await.err());
+                kinds.push(files.upload("/f", &b"x"[..]).await.err());
+            }
+            for error in kinds {
+                let kind = error.as_ref().map(Error::kind);
+                assert_eq!(
+                    kind,
+                    (!good).then_some(ErrorKind::InsecureUrl),
+                    "{endpoint} {url}"
+                );
+                assert!(!format!("{error:?}").contains("secret-1"));
+            }
+        }
     }
 }

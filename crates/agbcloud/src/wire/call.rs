@@ -101,9 +101,9 @@ pub(crate) fn is_missing_file(error: &Error) -> bool {
     is_missing(error) && !has_code(error, "InvalidContext")
 }
 
-/// The codes of a service that is not ours are not known, but for the one that says that it has no such operation.
+/// The kind is this one only where the answer names a context or file, or only the service can have made it.
 fn is_missing(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound && !has_code(error, "InvalidAction")
+    error.kind() == ErrorKind::NotFound
 }
 
 fn has_code(error: &Error, start: &str) -> bool {

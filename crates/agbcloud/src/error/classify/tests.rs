@@ -107,23 +107,62 @@ async fn garbage_under_a_good_status_is_an_invalid_response() {
 }
 
 #[tokio::test]
-async fn a_gateways_not_found_says_nothing_of_what_was_asked_for() {
-    for body in [
-        "<html>nothing here",
-        "",
-        r#"{"error":"Not Found"}"#,
-        r#"{"message":"no route"}"#,
+async fn a_not_found_is_of_what_its_code_names_or_else_of_the_endpoint() {
+    let complete = r#"{"success":false,"code":"X.NotFound","requestId":"r","httpStatusCode":404}"#;
+    let of_operation =
+        r#"{"success":false,"code":"InvalidAction.NotFound","requestId":"r","httpStatusCode":404}"#;
+    for (body, kind, foreign) in [
+        ("<html>nothing here", ErrorKind::WrongEndpoint, true),
+        ("", ErrorKind::WrongEndpoint, true),
+        (r#"{"detail":"Not Found"}"#, ErrorKind::WrongEndpoint, true),
+        (r#"{"message":"no route"}"#, ErrorKind::WrongEndpoint, true),
+        (r#"{"success":false}"#, ErrorKind::WrongEndpoint, false),
+        (
+            r#"{"success":false,"message":"Not found"}"#,
+            ErrorKind::WrongEndpoint,
+            false,
+        ),
+        (r#"{"code":"not_found"}"#, ErrorKind::WrongEndpoint, false),
+        (
+            r#"{"code":404,"message":"Not Found"}"#,
+            ErrorKind::WrongEndpoint,
+            false,
+        ),
+        (r#"{"code":"NoSuchKey"}"#, ErrorKind::WrongEndpoint, false),
+        (
+            r#"{"code":"X.NotFound","requestId":"r"}"#,
+            ErrorKind::WrongEndpoint,
+            false,
+        ),
+        (of_operation, ErrorKind::WrongEndpoint, false),
+        (complete, ErrorKind::NotFound, false),
+        (
+            r#"{"code":"InvalidFile.NotFound"}"#,
+            ErrorKind::NotFound,
+            false,
+        ),
+        (
+            r#"{"code":"InvalidContextId.NotFound"}"#,
+            ErrorKind::NotFound,
+            false,
+        ),
+        (r#"{"code":"ContextNotFound"}"#, ErrorKind::NotFound, false),
     ] {
-        let error = Error::from_raw(answer(404, body), reading("k")).await;
-        assert_eq!(error.kind(), ErrorKind::InvalidResponse, "{body}");
-        assert_eq!(error.status(), Some(404));
-        assert!(error.is_foreign());
+        for status in [404, 410] {
+            let error = Error::from_raw(answer(status, body), reading("k")).await;
+            assert_eq!(
+                (error.kind(), error.is_foreign()),
+                (kind, foreign),
+                "{body}"
+            );
+            assert_eq!(error.status(), Some(status));
+            assert!(!error.is_transient());
+        }
     }
-    for body in [r#"{"success":false}"#, r#"{"code":"InvalidFile.NotFound"}"#] {
-        let error = Error::from_raw(answer(404, body), reading("k")).await;
-        assert_eq!(error.kind(), ErrorKind::NotFound, "{body}");
-        assert!(!error.is_foreign());
-    }
+    let error = Error::from_raw(answer(405, "<html>"), reading("k")).await;
+    assert_eq!(error.kind(), ErrorKind::WrongEndpoint);
+    let error = Error::from_raw(answer(400, r#"{"code":"Y.NotFound"}"#), reading("k")).await;
+    assert_eq!(error.kind(), ErrorKind::Rejected);
     let error = Error::from_raw(answer(403, "<html>"), reading("k")).await;
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert!(error.is_foreign());
@@ -171,6 +210,7 @@ fn the_status_inside_a_good_answer_counts() {
     let verdict = Verdict {
         success: Some(false),
         http_status_code: Some(404),
+        code: Some("InvalidContext.NotFound".to_owned()),
         ..Verdict::default()
     };
     let error = Error::from_verdict(200, &HeaderMap::new(), verdict, reading("k"));

@@ -1,0 +1,290 @@
+//! Text from the other side that would look like something else: of a service that lets it through.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+};
+
+use serde_json::{Value, json};
+
+use super::{support::agb, world::World};
+
+/// Newline, tab, ESC, BEL, DEL, C1, direction, separators, BOM, zero width, tags.
+const NAMES: [&str; 12] = [
+    "a\nerror: forged",
+    "a\tb",
+    "a\u{1b}[31mb",
+    "a\u{7}\rb",
+    "a\u{7f}b",
+    "a\u{9b}31mb",
+    "a\u{85}b",
+    "a\u{202e}txt.exe",
+    "a\u{2066}b\u{2069}",
+    "a\u{2028}b\u{2029}c",
+    "\u{feff}a\u{200b}b\u{200d}c",
+    "a\u{e0041}b",
+];
+
+/// What no line that is shown may contain.
+fn deceives(text: &str) -> bool {
+    text.chars().any(|char| {
+        (char.is_control() && char != '\n')
+            || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    })
+}
+
+/// A service whose every text is the one that is given.
+fn service(text: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                while let Some(Ok(first)) = lines.next() {
+                    let mut length = 0;
+                    while let Some(Ok(line)) = lines.next() {
+                        if line.is_empty() {
+                            break;
+                        }
+                        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                            length = value.trim().parse::<usize>().unwrap();
+                        }
+                    }
+                    assert_eq!(length, 0, "calls have no body");
+                    let body = answer(&first, text).to_string();
+                    let status = if first.contains("DeleteContext") {
+                        400
+                    } else {
+                        200
+                    };
+                    let head = format!(
+                        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n",
+                        body.len()
+                    );
+                    if stream
+                        .write_all(format!("{head}{body}").as_bytes())
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+fn answer(request: &str, text: &str) -> Value {
+    let context = json!({"id": "SdkCtx-1", "name": text, "state": text, "createTime": text, "lastUsedTime": text});
+    let entry = json!({"filePath": format!("/d/{text}"), "fileName": text, "fileType": "file", "size": 1,
+        "gmtModified": text, "gmtCreate": text, "fileId": text, "status": text});
+    let good =
+        |data: Value| json!({"success": true, "code": "ok", "requestId": text, "data": data});
+    if request.contains("DeleteContext") {
+        json!({"success": false, "code": text, "message": text, "requestId": text})
+    } else if request.contains("ListContexts") {
+        good(json!([context]))
+    } else if request.contains("GetContextFile") {
+        let url = format!("http://127.0.0.1:9/{text}?signature=x");
+        good(json!({"url": url, "expireTime": 3600}))
+    } else if request.contains("DescribeContextFiles") {
+        let mut listed = good(json!([entry]));
+        listed["count"] = json!(1);
+        listed
+    } else {
+        good(context)
+    }
+}
+
+#[test]
+fn no_text_of_a_service_makes_a_line_a_column_or_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in NAMES {
+        let url = service(text);
+        for (arguments, lines) in [
+            (&["context", "list"][..], 1),
+            (&["context", "list", "-q"], 1),
+            (&["context", "list", "--json"], 1),
+            (&["context", "get", "t"], 1),
+            (&["context", "get", "t", "--json"], 1),
+            (&["context", "delete", "-y", "t"], 0),
+            (&["ls", "t:/d/"], 1),
+            (&["ls", "-l", "t:/d/"], 1),
+            (&["ls", "-q", "t:/d/"], 1),
+            (&["ls", "--json", "t:/d/"], 1),
+            (&["tree", "t:/d/"], 3),
+            (&["du", "t:/d/"], 2),
+            (&["rm", "t:/d/f"], 0),
+            (&["rm", "-r", "-y", "t:/d/"], 0),
+            (&["get", "-r", "t:/d", "copy"], 0),
+            (&["sync", "-n", "t:/d", "copy"], 1),
+            (&["diff", "t:/d", "copy"], 1),
+            (&["doctor"], 6),
+        ] {
+            let output = agb()
+                .args(arguments)
+                .current_dir(folder.path())
+                .env("AGB_ENDPOINT", &url)
+                .env("AGB_API_KEY", "k")
+                .env("XDG_CONFIG_HOME", folder.path())
+                .env("XDG_STATE_HOME", folder.path())
+                .output()
+                .unwrap();
+            let shown = String::from_utf8(output.stdout).unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            let case = format!("{arguments:?} {text:?}\n{shown}\n{said}");
+            assert!(!deceives(&said), "{case}");
+            assert!(!said.contains("\nerror: forged"), "{case}");
+            // A tab stands between columns alone.
+            assert!(!deceives(&shown.replace('\t', " ")), "{case}");
+            if output.status.success() && lines > 0 {
+                assert_eq!(shown.lines().count(), lines, "{case}");
+            }
+            if arguments == ["ls", "-l", "t:/d/"] {
+                assert!(output.status.success(), "{case}");
+                assert_eq!(shown.matches('\t').count(), 3, "{case}");
+            }
+            if arguments == ["ls", "--json", "t:/d/"] {
+                let row: Value = serde_json::from_str(&shown).unwrap();
+                assert_eq!(row["name"], *text, "{case}");
+            }
+        }
+        for command in ["get", "put"] {
+            let output = agb()
+                .args(["url", command, "t:/d/f"])
+                .env("AGB_ENDPOINT", &url)
+                .env("AGB_API_KEY", "k")
+                .env("XDG_CONFIG_HOME", folder.path())
+                .output()
+                .unwrap();
+            assert!(!output.status.success(), "{text:?}: it is no URL");
+            assert!(output.stdout.is_empty(), "{text:?}");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(!deceives(&said) && !said.contains("signature=x"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_shell_is_proposed_no_name_that_looks_like_another_or_makes_a_line() {
+    for (text, proposed) in NAMES
+        .iter()
+        .map(|name| (*name, false))
+        .chain([("ab", true)])
+    {
+        let url = service(text);
+        for (shell, words) in [
+            ("bash", &["agb", "ls", ""][..]),
+            ("zsh", &["agb", "ls", ""]),
+            ("fish", &["agb", "ls", ""]),
+            ("bash", &["agb", "ls", "t:/d/"]),
+            ("fish", &["agb", "ls", "t:/d/"]),
+        ] {
+            let output = agb()
+                .arg("--")
+                .args(words)
+                .env("COMPLETE", shell)
+                .env("_CLAP_COMPLETE_INDEX", "2")
+                .env("_CLAP_IFS", "\n")
+                .env("AGB_ENDPOINT", &url)
+                .env("AGB_API_KEY", "k")
+                .output()
+                .unwrap();
+            // zsh reads a colon as the end of a name.
+            let shown = String::from_utf8(output.stdout)
+                .unwrap()
+                .replace("\\:", ":");
+            // A tab stands before what fish shows of an option.
+            let line = shown.replace('\t', " ");
+            assert!(!deceives(&line), "{shell} {words:?} {text:?}: {shown:?}");
+            let name = if words[2].is_empty() {
+                "ab:/"
+            } else {
+                "t:/d/ab"
+            };
+            assert_eq!(
+                shown.contains(name),
+                proposed,
+                "{shell} {words:?} {text:?}: {shown:?}"
+            );
+            assert!(!shown.contains("forged"), "{shown:?}");
+        }
+    }
+}
+
+#[test]
+fn no_argument_makes_a_line_of_a_message() {
+    let world = World::new();
+    world.print(&["context", "create", "one"]);
+    for name in NAMES {
+        for arguments in [
+            &["ls", name][..],
+            &["ls", &format!("one:{name}")],
+            &["ls", &format!("{name}:/")],
+            &["cat", &format!("one:/{name}")],
+            &["context", "get", name],
+            &["context", "delete", name],
+            &["rm", "-r", &format!("one:/{name}")],
+            &["put", name, "one:/x"],
+            &["get", "one:/none", name],
+            &["sync", name, "one:/x"],
+            &["ls", "one:/", "--profile", name],
+            &["ls", "one:/", "--endpoint", name],
+            &["ls", "one:/", "--color", name],
+            &["tree", "-L", name, "one:/"],
+            &[name],
+            &["ls", "one:/", &format!("--{name}")],
+        ] {
+            let output = world.run(arguments);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(!deceives(&said), "{arguments:?}: {said:?}");
+            assert!(!said.contains("\nerror: forged"), "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn names_that_the_service_takes_are_shown_and_moved_as_they_are() {
+    let world = World::new();
+    world.print(&["context", "create", "one"]);
+    for name in NAMES
+        .iter()
+        .filter(|name| !name.chars().any(char::is_control))
+    {
+        std::fs::write(world.path("project").join(name), *name).unwrap();
+        let at = format!("one:/{name}");
+        world.print(&["put", &format!("project/{name}"), &at]);
+        assert_eq!(world.print(&["cat", &at]), **name);
+        for arguments in [
+            &["ls", "one:/"][..],
+            &["ls", "-l", "one:/"],
+            &["ls", "-q", "one:/"],
+            &["ls", "--json", "one:/"],
+            &["tree", "one:/"],
+            &["du", "one:/"],
+            &["stat", &at],
+            &["url", "get", &at],
+            &["url", "get", "--json", &at],
+            &["get", "--force", &at, "copy"],
+            &["diff", "project", "one:/p"],
+            &["sync", "project", "one:/p"],
+            &["rm", &at],
+        ] {
+            let output = world.run(arguments);
+            let code = output.status.code();
+            assert!(matches!(code, Some(0 | 10)), "{arguments:?}: {output:?}");
+            for text in [output.stdout, output.stderr] {
+                let text = String::from_utf8(text).unwrap();
+                assert!(
+                    !deceives(&text.replace('\t', " ")),
+                    "{arguments:?}: {text:?}"
+                );
+            }
+        }
+        let (code, said) = world.fail(&["cat", &at]);
+        assert!(code == 3 && !deceives(&said), "{said:?}");
+    }
+}

@@ -1,0 +1,280 @@
+use super::*;
+
+fn settle(builder: AgbBuilder, process: &[(&str, &str)], dotenv: &str) -> Result<Settings> {
+    builder.settle(&Sources::given(process, dotenv))
+}
+
+/// A value of each source has the name of the source in it.
+fn sources(
+    key: &[Origin],
+    endpoint: &[Origin],
+) -> (AgbBuilder, Vec<(&'static str, &'static str)>, String) {
+    let mut builder = AgbBuilder::default();
+    let (mut process, mut dotenv) = (Vec::new(), String::new());
+    for origin in key {
+        match origin {
+            Origin::Code => builder = builder.api_key("key-of-code"),
+            Origin::Environment => process.push(("AGB_API_KEY", "key-of-environment")),
+            Origin::Fallback => builder = builder.fallback_api_key("key-of-fallback"),
+            _ => dotenv += "AGB_API_KEY=key-of-dotenv\n",
+        }
+    }
+    for origin in endpoint {
+        match origin {
+            Origin::Code => builder = builder.endpoint("code.example"),
+            Origin::Environment => process.push(("AGB_ENDPOINT", "environment.example")),
+            Origin::Fallback => builder = builder.fallback_endpoint("fallback.example"),
+            _ => dotenv += "AGB_ENDPOINT=dotenv.example\n",
+        }
+    }
+    (builder, process, dotenv)
+}
+
+const ORDER: [(Origin, &str); 4] = [
+    (Origin::Code, "code"),
+    (Origin::Environment, "environment"),
+    (Origin::Fallback, "fallback"),
+    (Origin::Dotenv, "dotenv"),
+];
+
+/// Every way in which four sources can name a key and an endpoint.
+#[test]
+fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
+    let subset = |bits: usize| -> Vec<Origin> {
+        let of = ORDER.iter().enumerate();
+        of.filter(|(at, _)| bits & (1 << at) != 0)
+            .map(|(_, (origin, _))| *origin)
+            .collect()
+    };
+    for bits in 0..256 {
+        for dotenv_is_read in [true, false] {
+            let (keys, endpoints) = (subset(bits & 15), subset(bits >> 4));
+            let (builder, process, dotenv) = sources(&keys, &endpoints);
+            let dotenv = if dotenv_is_read {
+                dotenv
+            } else {
+                String::new()
+            };
+            let rank = |of: &[Origin]| {
+                let read = |origin: &Origin| dotenv_is_read || *origin != Origin::Dotenv;
+                ORDER
+                    .iter()
+                    .position(|(origin, _)| of.contains(origin) && read(origin))
+            };
+            let settled = settle(builder, &process, &dotenv);
+            let case = format!("{keys:?} {endpoints:?} {dotenv_is_read}");
+            match (rank(&keys), rank(&endpoints)) {
+                (Some(key), None) => {
+                    let settings = settled.unwrap();
+                    assert_eq!(settings.endpoint.url, DEFAULT_ENDPOINT, "{case}");
+                    assert_eq!(
+                        settings.api_key.expose(),
+                        format!("key-of-{}", ORDER[key].1)
+                    );
+                }
+                (Some(key), Some(endpoint)) if endpoint <= key => {
+                    let settings = settled.unwrap();
+                    let expected = format!("https://{}.example", ORDER[endpoint].1);
+                    assert_eq!(settings.endpoint.url, expected, "{case}");
+                    assert_eq!(
+                        settings.api_key.expose(),
+                        format!("key-of-{}", ORDER[key].1)
+                    );
+                }
+                (key, _) => {
+                    let error = settled.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::Configuration, "{case}");
+                    let names_both = error.message().contains("less trusted");
+                    assert_eq!(names_both, key.is_some(), "{case}: {error}");
+                    assert!(!format!("{error:?}").contains("key-of-"), "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_set_to_nothing_does_not_let_a_dotenv_have_the_key() {
+    let trap = "AGB_ENDPOINT=dotenv.example\n";
+    for empty in ["", "  ", "\t"] {
+        let process = [("AGB_API_KEY", "k"), ("AGB_ENDPOINT", empty)];
+        assert!(
+            settle(AgbBuilder::default(), &process, trap).is_err(),
+            "{empty:?}"
+        );
+        assert!(settle(AgbBuilder::default().dotenv(false), &process, "").is_ok());
+    }
+    for odd in [
+        "export AGB_ENDPOINT=a.example",
+        "AGB_ENDPOINT='a.example' # x",
+        "\u{feff}AGB_ENDPOINT=a.example",
+    ] {
+        assert!(
+            settle(AgbBuilder::default(), &[("AGB_API_KEY", "k")], odd).is_err(),
+            "{odd}"
+        );
+    }
+    let other = "agb_endpoint=a.example\nHTTPS_PROXY=http://a.example\n";
+    let settings = settle(AgbBuilder::default(), &[("AGB_API_KEY", "k")], other).unwrap();
+    assert_eq!(settings.endpoint.url, DEFAULT_ENDPOINT);
+}
+
+#[test]
+fn code_comes_before_environment_before_dotenv_before_default() {
+    let dotenv = "AGB_API_KEY=from-file\nAGB_ENDPOINT=file.example\nAGB_TIMEOUT_MS=3\n";
+    let process = [
+        ("AGB_API_KEY", "from-env"),
+        ("AGB_ENDPOINT", "env.example"),
+        ("AGB_TIMEOUT_MS", "2"),
+    ];
+    let code = AgbBuilder::default()
+        .api_key("from-code")
+        .endpoint("code.example")
+        .timeout(Duration::from_millis(1));
+
+    for (builder, process, dotenv, key, endpoint, timeout) in [
+        (
+            code,
+            &process[..],
+            dotenv,
+            "from-code",
+            "https://code.example",
+            1,
+        ),
+        (
+            AgbBuilder::default(),
+            &process[..],
+            dotenv,
+            "from-env",
+            "https://env.example",
+            2,
+        ),
+        (
+            AgbBuilder::default(),
+            &[],
+            dotenv,
+            "from-file",
+            "https://file.example",
+            3,
+        ),
+        (
+            AgbBuilder::default(),
+            &[("AGB_API_KEY", "k")],
+            "",
+            "k",
+            DEFAULT_ENDPOINT,
+            60_000,
+        ),
+    ] {
+        let settings = settle(builder, process, dotenv).unwrap();
+        assert_eq!(settings.api_key.expose(), key);
+        assert_eq!(settings.endpoint.url, endpoint);
+        assert_eq!(settings.timeout, Duration::from_millis(timeout));
+    }
+}
+
+#[test]
+fn a_dotenv_is_taken_at_its_word() {
+    for (written, key) in [
+        ("ab$cd#ef", "ab$cd#ef"),
+        ("ab${HOME}", "ab${HOME}"),
+        ("\"ab$HOME$\"", "ab$HOME$"),
+        ("'ab$HOME' # mine", "ab$HOME"),
+        ("ab\\$HOME", "ab$HOME"),
+    ] {
+        let dotenv = format!("\u{feff}AGB_API_KEY={written}\n");
+        let settings = settle(AgbBuilder::default(), &[], &dotenv).unwrap();
+        assert_eq!(settings.api_key.expose(), key);
+    }
+    let trap = "AGB_API_KEY=k\nAGB_ENDPOINT=http://a.example/${PATH}\n";
+    let settled = settle(AgbBuilder::default(), &[], trap);
+    assert!(settled.is_err() || settled.unwrap().endpoint.url.contains("PATH"));
+}
+
+#[test]
+fn it_is_told_where_a_setting_comes_from() {
+    let dotenv = "AGB_API_KEY=k\n";
+    let process = [("AGB_ENDPOINT", "env.example")];
+    let builder = AgbBuilder::default().fallback_api_key("f");
+    let told = |builder: &AgbBuilder, sources| {
+        let origins = builder.origins_by(sources);
+        (origins.endpoint, origins.api_key)
+    };
+    let both = Sources::given(&process, dotenv);
+    let plain = AgbBuilder::default();
+    assert_eq!(told(&plain, &both), (Origin::Environment, Origin::Dotenv));
+    assert_eq!(
+        told(&builder, &both),
+        (Origin::Environment, Origin::Fallback)
+    );
+    let none = Sources::given(&[], "");
+    assert_eq!(told(&builder, &none), (Origin::Default, Origin::Fallback));
+    let builder = builder.endpoint("a").api_key("k");
+    assert_eq!(told(&builder, &both), (Origin::Code, Origin::Code));
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let settings = settle(
+        AgbBuilder::default(),
+        &[("AGB_API_KEY", "")],
+        "AGB_API_KEY=file",
+    )
+    .unwrap();
+    assert_eq!(settings.api_key.expose(), "file");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_utf_8_is_refused_and_not_passed_over() {
+    for (name, part) in [
+        ("AGB_API_KEY", "API key must be visible ASCII"),
+        ("AGB_ENDPOINT", "endpoint"),
+        ("AGB_TIMEOUT_MS", "AGB_TIMEOUT_MS"),
+    ] {
+        let builder = match name {
+            "AGB_API_KEY" => AgbBuilder::default(),
+            _ => AgbBuilder::default().api_key("k"),
+        };
+        let sources = Sources::of_bytes(name, b"1\xff.example");
+        let error = builder.settle(&sources).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn bad_settings_say_where_to_mend_them_and_show_no_key() {
+    for (process, dotenv, part) in [
+        (&[][..], "", "AGB_API_KEY"),
+        (&[], "A=1\nAGB_API_KEY='secret-1\n", "line 2"),
+        (&[("AGB_API_KEY", "secret-1\u{7}")], "", "API key"),
+        (
+            &[("AGB_API_KEY", "k"), ("AGB_TIMEOUT_MS", "soon")],
+            "",
+            "AGB_TIMEOUT_MS",
+        ),
+        (
+            &[("AGB_API_KEY", "k"), ("AGB_TIMEOUT_MS", "0")],
+            "",
+            "AGB_TIMEOUT_MS",
+        ),
+        (
+            &[("AGB_API_KEY", "k"), ("AGB_ENDPOINT", "ftp://a")],
+            "",
+            "http",
+        ),
+    ] {
+        let error = settle(AgbBuilder::default(), process, dotenv).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains(part), "{error}");
+        assert!(!format!("{error:?}").contains("secret-1"), "{error:?}");
+    }
+}
+
+#[test]
+fn nothing_prints_the_key() {
+    let builder = AgbBuilder::default().api_key("secret-1");
+    let builder = builder.endpoint("https://me:secret-1@a.example?k=secret-1");
+    assert!(!format!("{builder:?}").contains("secret-1"));
+}
