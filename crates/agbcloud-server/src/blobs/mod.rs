@@ -4,6 +4,7 @@
 //! named (a broken upload, a crash) is refuse, and [`Blobs::sweep`] takes it away.
 
 pub(crate) mod local;
+pub(crate) mod quarantine;
 mod upload;
 
 use std::fmt;
@@ -20,9 +21,11 @@ use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
 
 pub(crate) use self::local::{make_private_folder, sync_folder};
+pub(crate) use self::quarantine::{Amount, Quarantine};
 pub(crate) use self::upload::Upload;
+use crate::clock::Micros;
 use crate::durability::Durability;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, StoreError};
 use crate::random::{self, NoRandom, hex};
 
 /// What came of deleting many blobs.
@@ -87,8 +90,20 @@ pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
     /// The folder, if the blobs are files.
     folder: Option<PathBuf>,
-    /// Begins every key that this process makes, so that a sweep can tell what is in the making from refuse.
+    /// Begins every key that this process makes, so that a sweep leaves alone what is being uploaded.
     run: Arc<str>,
+    quarantine: Option<Quarantine>,
+    /// Whether what the runs before had staged was never acknowledged.
+    staged_is_unacknowledged: bool,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// Unfinished uploads that were deleted.
+    pub(crate) removed: u64,
+    /// What was moved to the quarantine.
+    pub(crate) moved: Amount,
 }
 
 impl Blobs {
@@ -98,6 +113,8 @@ impl Blobs {
             store: Arc::new(InMemory::new()),
             folder: None,
             run: new_run()?,
+            quarantine: None,
+            staged_is_unacknowledged: false,
         })
     }
 
@@ -113,7 +130,22 @@ impl Blobs {
             store: Arc::new(store),
             folder: Some(folder.to_owned()),
             run: new_run().map_err(io::Error::other)?,
+            quarantine: None,
+            staged_is_unacknowledged: false,
         })
+    }
+
+    /// Moves what no row names to this quarantine. Staged files of uploads that were never acknowledged are deleted.
+    pub(crate) fn with_quarantine(
+        self,
+        quarantine: Quarantine,
+        staged_is_unacknowledged: bool,
+    ) -> Self {
+        Self {
+            quarantine: Some(quarantine),
+            staged_is_unacknowledged,
+            ..self
+        }
     }
 
     /// A key that was never used, in one of 256 folders.
@@ -183,11 +215,64 @@ impl Blobs {
         }
     }
 
-    /// Removes what earlier processes have left and no row names. Only the owner of the folder may.
-    pub(crate) async fn sweep(&self, metadata: &dyn Metadata) -> io::Result<usize> {
-        match &self.folder {
-            Some(folder) => local::sweep(folder, &self.run, metadata).await,
-            None => Ok(0),
+    /// Moves what earlier processes have left and no row names to the quarantine. Only the owner of the folder may.
+    pub(crate) async fn sweep(&self, metadata: &dyn Metadata, now: Micros) -> io::Result<Swept> {
+        match (&self.folder, &self.quarantine) {
+            (Some(folder), Some(quarantine)) => {
+                let sweep = local::Sweep {
+                    folder,
+                    run: &self.run,
+                    quarantine,
+                    staged_is_unacknowledged: self.staged_is_unacknowledged,
+                    now,
+                };
+                sweep.run(metadata).await
+            }
+            _ => Ok(Swept::default()),
+        }
+    }
+
+    /// Deletes what is in quarantine since before a time. Nothing while damage is reported: any content that a row names and
+    /// that is not there is reported here.
+    pub(crate) async fn purge(
+        &self,
+        metadata: &dyn Metadata,
+        before: Micros,
+    ) -> Result<Amount, StoreError> {
+        let failed = |error: io::Error| StoreError::Failed(error.to_string());
+        let (Some(folder), Some(quarantine)) = (&self.folder, &self.quarantine) else {
+            return Ok(Amount::default());
+        };
+        let old = quarantine.clone();
+        if !local::blocking(move || old.has_older(before))
+            .await
+            .map_err(failed)?
+        {
+            return Ok(Amount::default());
+        }
+        if let Some(missing) = local::first_missing(folder, metadata).await? {
+            tracing::error!(blob = missing, "the content of a file is missing");
+            self.report_damage().await.map_err(failed)?;
+        }
+        let quarantine = quarantine.clone();
+        local::blocking(move || {
+            if quarantine.is_held() {
+                tracing::warn!(
+                    "nothing in quarantine is deleted while damage is reported: run `agb serve fsck`"
+                );
+                return Ok(Amount::default());
+            }
+            quarantine.purge(before)
+        })
+        .await
+        .map_err(failed)
+    }
+
+    /// From now on nothing in quarantine is deleted, until a check finds no damage.
+    pub(crate) async fn report_damage(&self) -> io::Result<()> {
+        match self.quarantine.clone() {
+            Some(quarantine) => local::blocking(move || quarantine.hold(true)).await,
+            None => Ok(()),
         }
     }
 
@@ -323,24 +408,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sweep_takes_what_nothing_names_but_not_what_is_in_the_making() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("blobs");
-        let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
-        let before = Blobs::folder(&path, Durability::Strict).unwrap();
-        let orphan = store(&before, &[b"orphan"]).await;
-        // What a killed process leaves of an upload: the staging file of the object store.
-        std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
-        assert_eq!(before.count().await, 2);
-        assert_eq!(
-            before.sweep(&metadata).await.unwrap(),
-            0,
-            "its own run is in the making"
-        );
-        let now = Blobs::folder(&path, Durability::Strict).unwrap();
-        let fresh = store(&now, &[b"fresh"]).await;
-        assert_eq!(now.sweep(&metadata).await.unwrap(), 2);
-        assert_eq!(fetch(&now, &fresh, 0..5).await, b"fresh");
-        assert_eq!(now.count().await, 1);
+    async fn a_sweep_moves_what_nothing_names_but_not_what_is_being_uploaded() {
+        for strict in [true, false] {
+            let data = tempfile::tempdir().unwrap();
+            let path = data.path().join("blobs");
+            let open = || {
+                Blobs::folder(&path, Durability::Strict)
+                    .unwrap()
+                    .with_quarantine(Quarantine::of(data.path()), strict)
+            };
+            let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
+            let before = open();
+            let orphan = store(&before, &[b"orphan"]).await;
+            // What a killed process leaves of an upload: the staging file of the object store.
+            std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
+            assert_eq!(before.count().await, 2);
+            let own = before.sweep(&metadata, Micros(0)).await.unwrap();
+            assert_eq!(own, Swept::default());
+            let now = open();
+            let fresh = store(&now, &[b"fresh"]).await;
+            let swept = now.sweep(&metadata, Micros(0)).await.unwrap();
+            let kept = Quarantine::of(data.path()).list().unwrap();
+            // Only where an upload that was staged can't have been acknowledged it is deleted.
+            match strict {
+                true => assert_eq!((swept.removed, swept.moved.files, kept.len()), (1, 1, 1)),
+                false => assert_eq!((swept.removed, swept.moved.files, kept.len()), (0, 2, 2)),
+            }
+            assert_eq!(kept[0].key, orphan);
+            assert_eq!(std::fs::read(kept[0].path()).unwrap(), b"orphan");
+            assert_eq!(fetch(&now, &fresh, 0..5).await, b"fresh");
+            assert_eq!(now.count().await, 1);
+        }
     }
 }

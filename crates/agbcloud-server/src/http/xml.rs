@@ -52,6 +52,7 @@ impl ObjectFailure {
         slow_down: SERVICE_UNAVAILABLE, "SlowDown", "Too many requests of this tenant are under way: wait for the seconds in Retry-After, then try again";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
         full: INSUFFICIENT_STORAGE, "InsufficientStorage", "The service has no room for the file; nothing was changed: delete files, or try again later";
+        moved: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The data folder of the service was moved or replaced: writes are refused until it is back";
         unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is about to stop: try again";
     }
 
@@ -114,6 +115,10 @@ impl From<StoreError> for ObjectFailure {
             StoreError::Full => {
                 tracing::error!("the disk is full");
                 Self::full()
+            }
+            StoreError::Moved(_) => {
+                tracing::error!(%error, "a write was refused");
+                Self::moved()
             }
             StoreError::NameTaken | StoreError::Failed(_) => {
                 tracing::error!(%error, "a transfer failed");

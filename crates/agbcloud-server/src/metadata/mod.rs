@@ -7,6 +7,7 @@
 pub(crate) mod sqlite;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,6 +41,9 @@ pub(crate) enum StoreError {
     /// The context has as many files as it may have.
     #[error("there are too many files")]
     TooManyFiles,
+    /// The data folder is not where it was opened, so that nothing written now would be found again.
+    #[error("{} was moved, removed or replaced", .0.display())]
+    Moved(PathBuf),
     #[error("the store is closed")]
     Closed,
     #[error("the store failed: {0}")]
@@ -272,6 +276,8 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn forget_blobs(&self, blobs: Vec<String>) -> Result<()>;
     /// Those of the blobs that the store has never heard of.
     async fn unknown_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>>;
+    /// The blobs that files name, in order, from behind one of them on.
+    async fn named_blobs(&self, after: String, limit: u32) -> Result<Vec<String>>;
     /// Clears whose files are all collected and that can be finished.
     async fn finished_clears(&self) -> Result<Vec<Clear>>;
     /// Makes a cleared context available.
@@ -279,6 +285,12 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
 
     /// Whether there is room for more: a large upload asks before it takes room beside the store.
     async fn check_room(&self) -> Result<()>;
+
+    /// Whether the store is still where it was opened.
+    async fn check_location(&self) -> Result<()>;
+
+    /// Brings all that is committed to the disk, also where commits do not wait for it: what can't be undone comes after.
+    async fn settle(&self) -> Result<()>;
 
     /// How many files a context may have from now on.
     async fn limit_files(&self, max: u64) -> Result<()>;

@@ -143,6 +143,14 @@ pub(super) fn unknown_blobs(db: &Connection, blobs: Vec<String>) -> Result<Vec<S
     Ok(unknown)
 }
 
+pub(super) fn named_blobs(db: &Connection, after: &str, limit: u32) -> Result<Vec<String>> {
+    let mut query = db.prepare_cached(
+        "SELECT blob FROM entries WHERE blob IS NOT NULL AND blob > ?1 ORDER BY blob LIMIT ?2",
+    )?;
+    let blobs = query.query_map(params![after, limit], |row| row.get(0))?;
+    Ok(blobs.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Looks at all rows themselves, for what is unknown is deleted: an index that is damaged may not have them, and where
 /// rows can't be read this fails.
 fn retain_unnamed(db: &Connection, blobs: &mut Vec<String>) -> Result<()> {

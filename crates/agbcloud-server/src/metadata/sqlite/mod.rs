@@ -5,15 +5,17 @@ mod clear;
 mod content;
 mod contexts;
 mod files;
+mod ledger;
 mod marks;
 mod quota;
 mod readers;
 mod reserve;
+mod row_sums;
 mod schema;
 mod writer;
 
 use std::fmt;
-use std::fs::File as LockFile;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -25,6 +27,7 @@ use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
+use self::ledger::{Book, Keeper, Ledger};
 use self::readers::Readers;
 use self::reserve::Reserve;
 use self::writer::Writer;
@@ -35,7 +38,9 @@ use super::{
 use crate::blobs::BLOBS;
 use crate::clock::Micros;
 use crate::durability::Durability;
+use crate::mark::Mark;
 use crate::names::{FilePath, FolderPath};
+use crate::ownership::Ownership;
 use crate::signing::{Secret, Tenant};
 
 pub(crate) use self::schema::{Unusable, VERSION, has_blobs};
@@ -62,6 +67,8 @@ impl From<rusqlite::Error> for StoreError {
 /// The store in one SQLite database.
 pub(crate) struct Sqlite {
     writer: Writer,
+    /// None in memory.
+    book: Option<Arc<Book>>,
     /// The room for deletions was given up.
     low: Arc<AtomicBool>,
     /// None in memory: such a database has one connection, and the writer reads as well.
@@ -70,21 +77,29 @@ pub(crate) struct Sqlite {
     closed: Mutex<mpsc::Receiver<()>>,
 }
 
+/// A store that was opened.
+pub(crate) struct Opened {
+    pub(crate) store: Sqlite,
+    pub(crate) secret: Secret,
+    /// The mark that was in the folder of blobs before.
+    pub(crate) before: Option<Mark>,
+}
+
 /// What all threads of one store hold: the ownership of the folder, and the sign that they still run.
 struct Alive {
     // Dropped in this order: who sees that nothing runs any more may take the folder.
-    _lock: Option<LockFile>,
+    _lock: Option<Ownership>,
     _running: mpsc::Sender<()>,
 }
 
 impl Sqlite {
-    /// Opens the store in the file, which belongs to whoever holds the lock, and returns its secret.
+    /// Opens the store in the file, which belongs to whoever has the ownership.
     pub(crate) async fn open(
         path: PathBuf,
         durability: Durability,
-        lock: LockFile,
+        lock: Ownership,
         secret: Secret,
-    ) -> Result<(Self, Secret), Unusable> {
+    ) -> Result<Opened, Unusable> {
         let reading = path.clone();
         let (alive, closed) = alive(Some(lock));
         let (last_reader, readers_gone) = mpsc::channel();
@@ -94,12 +109,12 @@ impl Sqlite {
         let kept = reserve.clone();
         let opening = Opening {
             secret,
-            blobs: Some(path.with_file_name(BLOBS)),
+            files: Some((path.clone(), path.with_file_name(BLOBS), durability)),
             alive: alive.clone(),
             readers_gone,
             reserve: Box::new(move || Reserve::open(reserve, tells)),
         };
-        let (writer, secret) = start_writer(opening, move || {
+        let started = start_writer(opening, move || {
             // A store on a full disk opens too, in the room that is kept for deletions until then.
             Reserve::release(&kept);
             open_file(&path, durability)
@@ -116,21 +131,24 @@ impl Sqlite {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let db = Connection::open_with_flags(&path, flags)?;
             db.busy_timeout(BUSY)?;
+            row_sums::register(&db)?;
             spawn("agb-read", move || {
                 queue.run(&db);
                 drop(db);
                 drop((reads, alive));
             })?;
         }
-        Ok((
-            Self {
-                writer,
+        Ok(Opened {
+            store: Self {
+                writer: started.writer,
+                book: started.book,
                 low,
                 readers: Some(readers),
                 closed: Mutex::new(closed),
             },
-            secret,
-        ))
+            secret: started.secret,
+            before: started.before,
+        })
     }
 
     /// A store that ends with the process.
@@ -139,12 +157,12 @@ impl Sqlite {
         let (_, readers_gone) = mpsc::channel();
         let opening = Opening {
             secret,
-            blobs: None,
+            files: None,
             alive,
             readers_gone,
             reserve: Box::new(Reserve::none),
         };
-        let (writer, secret) = start_writer(opening, || {
+        let started = start_writer(opening, || {
             let db = Connection::open_in_memory()?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
             Ok(db)
@@ -152,12 +170,13 @@ impl Sqlite {
         .await?;
         Ok((
             Self {
-                writer,
+                writer: started.writer,
+                book: None,
                 low: Arc::default(),
                 readers: None,
                 closed: Mutex::new(closed),
             },
-            secret,
+            started.secret,
         ))
     }
 
@@ -173,7 +192,7 @@ impl Sqlite {
     }
 }
 
-fn alive(lock: Option<LockFile>) -> (Arc<Alive>, mpsc::Receiver<()>) {
+fn alive(lock: Option<Ownership>) -> (Arc<Alive>, mpsc::Receiver<()>) {
     let (running, closed) = mpsc::channel();
     (
         Arc::new(Alive {
@@ -207,21 +226,29 @@ fn open_file(path: &Path, durability: Durability) -> rusqlite::Result<Connection
 struct Opening {
     /// That of a new store.
     secret: Secret,
-    /// The folder of blobs, if they are files.
-    blobs: Option<PathBuf>,
+    /// The database, the folder of blobs and what a commit survives, if they are files.
+    files: Option<(PathBuf, PathBuf, Durability)>,
     alive: Arc<Alive>,
     readers_gone: mpsc::Receiver<()>,
     /// Called when the store is of this version.
     reserve: Box<dyn FnOnce() -> Reserve + Send>,
 }
 
+/// A writing thread that runs.
+struct Started {
+    writer: Writer,
+    secret: Secret,
+    before: Option<Mark>,
+    book: Option<Arc<Book>>,
+}
+
 async fn start_writer(
     opening: Opening,
     open: impl FnOnce() -> rusqlite::Result<Connection> + Send + 'static,
-) -> Result<(Writer, Secret), Unusable> {
+) -> Result<Started, Unusable> {
     let Opening {
         secret,
-        blobs,
+        files,
         alive,
         readers_gone,
         reserve,
@@ -229,19 +256,20 @@ async fn start_writer(
     let (writer, queue) = writer::channel();
     let (opened, result) = oneshot::channel();
     spawn("agb-write", move || {
-        let prepared = open().map_err(Unusable::from).and_then(|mut db| {
-            db.pragma_update(None, "foreign_keys", true)?;
-            db.set_prepared_statement_cache_capacity(64);
-            let secret = schema::prepare(&mut db, blobs.as_deref(), secret)?;
-            Ok((db, secret))
+        let prepared = open().map_err(Unusable::from).and_then(|db| {
+            let (db, prepared, ledger) = prepare(db, files, secret)?;
+            let keeper = Keeper::start(ledger.book())?;
+            Ok((db, prepared, ledger, keeper))
         });
         match prepared {
-            Ok((db, secret)) => {
-                if opened.send(Ok(secret)).is_ok() {
-                    queue.run(&db, reserve());
+            Ok((db, prepared, ledger, keeper)) => {
+                if opened.send(Ok((prepared, ledger.book()))).is_ok() {
+                    queue.run(&db, reserve(), &ledger);
                     // The last connection that closes moves the log into the database, which a reader can't.
                     let _ = readers_gone.recv_timeout(CLOSE);
                 }
+                drop(keeper);
+                ledger.close(&db);
                 drop(db);
                 drop(alive);
             }
@@ -252,10 +280,40 @@ async fn start_writer(
             }
         }
     })?;
-    let secret = result
+    let (prepared, book) = result
         .await
         .unwrap_or_else(|_| Err(Unusable::Failed("its thread ended".to_owned())))?;
-    Ok((writer, secret))
+    Ok(Started {
+        writer,
+        secret: prepared.secret,
+        before: prepared.before,
+        book,
+    })
+}
+
+/// Makes the database ready for its first job.
+fn prepare(
+    mut db: Connection,
+    files: Option<(PathBuf, PathBuf, Durability)>,
+    secret: Secret,
+) -> Result<(Connection, schema::Prepared, Ledger), Unusable> {
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.set_prepared_statement_cache_capacity(64);
+    let blobs = files.as_ref().map(|(_, blobs, _)| blobs.as_path());
+    let prepared = schema::prepare(&mut db, blobs, secret)?;
+    let ledger = match (&files, prepared.state) {
+        (Some((database, blobs, durability)), Some(state)) => {
+            Ledger::open(database, blobs, state, *durability)?
+        }
+        _ => Ledger::none(),
+    };
+    Ok((db, prepared, ledger))
+}
+
+async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(StoreError::Closed))
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Unusable> {
@@ -421,6 +479,11 @@ impl Metadata for Sqlite {
         self.read(move |db| clear::unknown_blobs(db, blobs)).await
     }
 
+    async fn named_blobs(&self, after: String, limit: u32) -> Result<Vec<String>> {
+        self.read(move |db| clear::named_blobs(db, &after, limit))
+            .await
+    }
+
     async fn finished_clears(&self) -> Result<Vec<Clear>> {
         self.read(clear::finished).await
     }
@@ -435,7 +498,22 @@ impl Metadata for Sqlite {
             // Whatever makes the store larger tries for room first, also this nothing.
             self.writer.grow(|_| Ok(())).await?;
         }
-        Ok(())
+        self.check_location().await
+    }
+
+    async fn check_location(&self) -> Result<()> {
+        match self.book.clone() {
+            Some(book) => blocking(move || book.check_location()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn settle(&self) -> Result<()> {
+        let failed = |error: io::Error| StoreError::Failed(error.to_string());
+        match self.book.clone() {
+            Some(book) => blocking(move || book.settle().map_err(failed)).await,
+            None => Ok(()),
+        }
     }
 
     async fn limit_files(&self, max: u64) -> Result<()> {
