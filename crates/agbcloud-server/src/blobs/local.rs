@@ -1,21 +1,15 @@
-//! What blobs need of a folder beyond the object store: durable folders, large reads, and the sweep.
+//! What blobs need of a folder beyond the object store: durable folders, deletions, and the sweep.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
-
-use super::{BlobError, Chunks, Deleted, Quarantine, Swept};
+use super::{BlobError, Deleted, Quarantine, Swept};
 use crate::clock::Micros;
 use crate::crash;
 use crate::metadata::{Metadata, StoreError};
 
-/// One read of the disk. The object store's own stream takes 8 KiB, a change of threads for each.
-const READ: u64 = 256 * 1024;
 /// So many blobs are looked up in one go.
 const LOOK_UP: usize = 500;
 
@@ -73,32 +67,6 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
-}
-
-/// The bytes of a range of an open file.
-pub(super) fn read(file: File, range: Range<u64>) -> Chunks {
-    stream::try_unfold((file, range), |(mut file, mut range)| async move {
-        let length = READ.min(range.end - range.start);
-        if length == 0 {
-            return Ok(None);
-        }
-        tokio::task::spawn_blocking(move || {
-            file.seek(SeekFrom::Start(range.start))?;
-            let mut chunk = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
-            (&mut file).take(length).read_to_end(&mut chunk)?;
-            if chunk.len() as u64 != length {
-                return Err(io::Error::new(
-                    ErrorKind::UnexpectedEof,
-                    "the blob is shorter than its file",
-                ));
-            }
-            range.start += length;
-            Ok(Some((Bytes::from(chunk), (file, range))))
-        })
-        .await
-        .map_err(io::Error::other)?
-    })
-    .boxed()
 }
 
 /// Removes what the object store has staged for a key. What can't be removed now the next start removes.

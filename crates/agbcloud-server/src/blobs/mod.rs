@@ -3,6 +3,7 @@
 //! A blob is written once and never changed. It counts only when a row names it, so what is written and not
 //! named (a broken upload, a crash) is refuse, and [`Blobs::sweep`] takes it away.
 
+mod blocks;
 pub(crate) mod local;
 pub(crate) mod quarantine;
 mod upload;
@@ -20,6 +21,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
 
+pub(crate) use self::blocks::{BlockHasher, BlockSums};
 pub(crate) use self::local::{make_private_folder, sync_folder};
 pub(crate) use self::quarantine::{Amount, Quarantine};
 pub(crate) use self::upload::Upload;
@@ -46,6 +48,9 @@ pub(crate) enum BlobError {
     /// There is no blob with this key: it was replaced since, or it was lost.
     #[error("there is no such blob")]
     Missing,
+    /// The bytes are not those that were written.
+    #[error("the blob is damaged: {0}")]
+    Damaged(io::Error),
     /// The disk has no room for the bytes.
     #[error("the disk is full")]
     Full,
@@ -168,20 +173,72 @@ impl Blobs {
         ))
     }
 
-    /// The bytes of a range of a blob, which must lie within it and not be empty.
+    /// The bytes of a range of a blob of this size, which must lie within it and not be empty. Those of a file are verified
+    /// block by block before they are there, the first block before this returns.
     ///
     /// Once this has returned, the stream goes on to its end even if the blob is deleted meanwhile: an open
     /// file stays, and so do bytes in memory.
-    pub(crate) async fn read(&self, blob: &str, range: Range<u64>) -> Result<Chunks, BlobError> {
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            ..Default::default()
-        };
-        let result = self.store.get_opts(&Key::from(blob), options).await?;
-        Ok(match result.payload {
-            GetResultPayload::File(file, _) => local::read(file, result.range),
-            GetResultPayload::Stream(stream) => stream.map_err(io::Error::other).boxed(),
-        })
+    pub(crate) async fn read(
+        &self,
+        blob: &str,
+        size: u64,
+        range: Range<u64>,
+        sums: BlockSums,
+    ) -> Result<Chunks, BlobError> {
+        let result = self
+            .store
+            .get_opts(&Key::from(blob), GetOptions::default())
+            .await?;
+        if result.meta.size != size {
+            return Err(BlobError::Damaged(io::Error::new(
+                ErrorKind::InvalidData,
+                format!("it has {} bytes instead of {size}", result.meta.size),
+            )));
+        }
+        match result.payload {
+            GetResultPayload::File(file, _) => blocks::read(file, size, range, sums)
+                .await
+                .map_err(BlobError::Damaged),
+            GetResultPayload::Stream(_) => {
+                let range = Some(GetRange::Bounded(range));
+                let options = GetOptions {
+                    range,
+                    ..Default::default()
+                };
+                let part = self.store.get_opts(&Key::from(blob), options).await?;
+                Ok(part.into_stream().map_err(io::Error::other).boxed())
+            }
+        }
+    }
+
+    /// Reads a whole blob from before blocks had sums, and computes them. `take` gets its bytes.
+    pub(crate) async fn sum<T: Send + 'static>(
+        &self,
+        blob: &str,
+        mut state: T,
+        take: impl Fn(&mut T, &[u8]) + Send + 'static,
+    ) -> Result<(T, BlockSums), BlobError> {
+        let result = self
+            .store
+            .get_opts(&Key::from(blob), GetOptions::default())
+            .await?;
+        match result.payload {
+            GetResultPayload::File(mut file, _) => {
+                let summed = local::blocking(move || {
+                    let sums = blocks::sum(&mut file, |bytes| take(&mut state, bytes))?;
+                    Ok((state, sums))
+                });
+                Ok(summed.await?)
+            }
+            GetResultPayload::Stream(mut stream) => {
+                let mut hasher = BlockHasher::default();
+                while let Some(bytes) = stream.try_next().await? {
+                    hasher.update(&bytes);
+                    take(&mut state, &bytes);
+                }
+                Ok((state, hasher.finish()))
+            }
+        }
     }
 
     /// Deletes a blob; one that is not there is deleted already.
@@ -299,145 +356,4 @@ fn new_run() -> Result<Arc<str>, NoRandom> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metadata::sqlite::Sqlite;
-    use crate::signing::Secret;
-
-    async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> String {
-        let mut upload = blobs.upload().unwrap();
-        for chunk in chunks {
-            upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
-        }
-        upload.finish().await.unwrap()
-    }
-
-    async fn fetch(blobs: &Blobs, blob: &str, range: Range<u64>) -> Vec<u8> {
-        let chunks: Vec<Bytes> = blobs
-            .read(blob, range)
-            .await
-            .unwrap()
-            .try_collect()
-            .await
-            .unwrap();
-        chunks.concat()
-    }
-
-    async fn both() -> (tempfile::TempDir, [Blobs; 2]) {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = [
-            Blobs::memory().unwrap(),
-            Blobs::folder(&folder.path().join("blobs"), Durability::Strict).unwrap(),
-        ];
-        (folder, blobs)
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_the_owner_gets_to_the_blobs_whatever_folder_they_are_in() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let folder = tempfile::tempdir().unwrap();
-        let open = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder.path(), open).unwrap();
-        let blobs = folder.path().join("blobs");
-        Blobs::folder(&blobs, Durability::Strict).unwrap();
-        assert_eq!(
-            blobs.metadata().unwrap().permissions().mode() & 0o777,
-            0o700
-        );
-    }
-
-    #[tokio::test]
-    async fn bytes_come_back_small_large_and_in_part() {
-        let (_folder, stores) = both().await;
-        for blobs in stores {
-            let small = store(&blobs, &[b"hello ", b"world"]).await;
-            assert_eq!(fetch(&blobs, &small, 0..11).await, b"hello world");
-            assert_eq!(fetch(&blobs, &small, 6..8).await, b"wo");
-            let chunk: Vec<u8> = (0..700_001_u32).map(|i| (i % 251) as u8).collect();
-            let large = store(&blobs, &[&chunk, &chunk, &chunk, &chunk]).await;
-            let whole = chunk.repeat(4);
-            assert_eq!(fetch(&blobs, &large, 0..whole.len() as u64).await, whole);
-            assert_eq!(
-                fetch(&blobs, &large, 1_000_000..2_000_000).await,
-                whole[1_000_000..2_000_000]
-            );
-            assert_eq!(blobs.count().await, 2);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_upload_that_is_dropped_or_aborted_leaves_nothing() {
-        let (_folder, stores) = both().await;
-        for blobs in stores {
-            for size in [10, 3_000_000] {
-                let mut upload = blobs.upload().unwrap();
-                upload.write(vec![1; size].into()).await.unwrap();
-                upload.abort().await;
-                let mut upload = blobs.upload().unwrap();
-                upload.write(vec![1; size].into()).await.unwrap();
-                drop(upload);
-            }
-            for _ in 0..100 {
-                if blobs.count().await == 0 {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-            assert_eq!(blobs.count().await, 0);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reader_keeps_what_is_deleted_under_it() {
-        let (_folder, stores) = both().await;
-        for blobs in stores {
-            let content = vec![7_u8; 2_000_000];
-            let blob = store(&blobs, &[&content]).await;
-            let reading = blobs.read(&blob, 0..2_000_000).await.unwrap();
-            blobs.delete(&blob).await.unwrap();
-            blobs.delete(&blob).await.unwrap();
-            assert!(matches!(
-                blobs.read(&blob, 0..1).await,
-                Err(BlobError::Missing)
-            ));
-            let chunks: Vec<Bytes> = reading.try_collect().await.unwrap();
-            assert_eq!(chunks.concat(), content);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_sweep_moves_what_nothing_names_but_not_what_is_being_uploaded() {
-        for strict in [true, false] {
-            let data = tempfile::tempdir().unwrap();
-            let path = data.path().join("blobs");
-            let open = || {
-                Blobs::folder(&path, Durability::Strict)
-                    .unwrap()
-                    .with_quarantine(Quarantine::of(data.path()), strict)
-            };
-            let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
-            let before = open();
-            let orphan = store(&before, &[b"orphan"]).await;
-            // What a killed process leaves of an upload: the staging file of the object store.
-            std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
-            assert_eq!(before.count().await, 2);
-            let own = before.sweep(&metadata, Micros(0)).await.unwrap();
-            assert_eq!(own, Swept::default());
-            let now = open();
-            let fresh = store(&now, &[b"fresh"]).await;
-            let swept = now.sweep(&metadata, Micros(0)).await.unwrap();
-            let kept = Quarantine::of(data.path()).list().unwrap();
-            // Only where an upload that was staged can't have been acknowledged it is deleted.
-            match strict {
-                true => assert_eq!((swept.removed, swept.moved.files, kept.len()), (1, 1, 1)),
-                false => assert_eq!((swept.removed, swept.moved.files, kept.len()), (0, 2, 2)),
-            }
-            assert_eq!(kept[0].key, orphan);
-            assert_eq!(std::fs::read(kept[0].path()).unwrap(), b"orphan");
-            assert_eq!(fetch(&now, &fresh, 0..5).await, b"fresh");
-            assert_eq!(now.count().await, 1);
-        }
-    }
-}
+mod tests;

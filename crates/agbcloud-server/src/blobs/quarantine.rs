@@ -106,6 +106,20 @@ impl Quarantine {
         sync_folder(&target)
     }
 
+    /// Keeps a copy of the log of a database that does not belong to the folder of blobs: closing the database takes it
+    /// away, and what is lost may be in it.
+    pub(crate) fn keep_log(&self, log: &Path, now: Micros) -> io::Result<()> {
+        match fs::metadata(log) {
+            Ok(found) if found.len() > 0 => {}
+            _ => return Ok(()),
+        }
+        let target = self.folder_for(now, "log")?;
+        let path = target.join("agb.sqlite3-wal");
+        fs::copy(log, &path)?;
+        File::open(&path)?.sync_all()?;
+        sync_folder(&target)
+    }
+
     /// The folder for what is moved now, durable.
     fn folder_for(&self, now: Micros, part: &str) -> io::Result<PathBuf> {
         let time = DateTime::from_timestamp(now.seconds(), 0).unwrap_or_default();

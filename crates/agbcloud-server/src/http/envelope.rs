@@ -232,7 +232,10 @@ impl From<StoreError> for Failure {
                     "the data folder of the service was moved or replaced: writes are refused until it is back",
                 )
             }
-            StoreError::Precondition | StoreError::TooManyFiles | StoreError::Failed(_) => {
+            StoreError::Precondition
+            | StoreError::TooManyFiles
+            | StoreError::Damaged(_)
+            | StoreError::Failed(_) => {
                 tracing::error!(%error, "a control call failed");
                 Self::internal()
             }

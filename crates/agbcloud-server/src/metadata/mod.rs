@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::blobs::BlockSums;
 use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
 use crate::random::NoRandom;
@@ -44,6 +45,9 @@ pub(crate) enum StoreError {
     /// The data folder is not where it was opened, so that nothing written now would be found again.
     #[error("{} was moved, removed or replaced", .0.display())]
     Moved(PathBuf),
+    /// A row is not as it was written.
+    #[error("damaged: {0}")]
+    Damaged(&'static str),
     #[error("the store is closed")]
     Closed,
     #[error("the store failed: {0}")]
@@ -156,6 +160,17 @@ pub(crate) struct FileKey {
 pub(crate) struct NewFile {
     pub(crate) sums: Sums,
     pub(crate) content: Content,
+    /// Those of a blob.
+    pub(crate) blocks: Option<BlockSums>,
+}
+
+/// A file with its content, of one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
+    pub(crate) content: Content,
+    /// The sums of the blocks of a blob; none if it is from before there were any.
+    pub(crate) blocks: Option<BlockSums>,
 }
 
 /// A set of entity tags in a condition.
@@ -247,8 +262,10 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<FilePage>;
     async fn file(&self, key: &FileKey) -> Result<File>;
-    /// A file with its content, of one moment.
-    async fn open_file(&self, key: &FileKey) -> Result<(File, Content)>;
+    /// A file with its content, of one moment, once its row is verified.
+    async fn open_file(&self, key: &FileKey) -> Result<OpenFile>;
+    /// Keeps the sums of the blocks of a blob that has none, if a file names it.
+    async fn keep_block_sums(&self, blob: String, crc64: u64, sums: BlockSums) -> Result<()>;
     /// Publishes an upload: readers see the file before or the file after, whole. Returns whether there was one before.
     ///
     /// After [`StoreError::Full`] it is certain that it was not published.

@@ -18,6 +18,9 @@ use crate::metadata::{Content, StoreError};
 const PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' THEN '/' || f.name
      ELSE f.parent || '/' || f.name END";
 
+/// Keeps a content of the database, which has this number, somewhere else.
+pub(crate) type Keep<'a> = &'a dyn Fn(i64, &[u8]) -> io::Result<()>;
+
 /// Why a check did not come to its end.
 #[derive(Debug)]
 pub(crate) enum Trouble {
@@ -299,7 +302,7 @@ impl Rows<'_> {
     /// Contents that no file names. They go only where they are kept somewhere else.
     pub(crate) fn orphan_contents(
         &self,
-        keep: Option<&dyn Fn(i64, &[u8]) -> io::Result<()>>,
+        keep: Option<Keep<'_>>,
         report: &mut FsckReport,
     ) -> Result<(), Trouble> {
         let mut orphans = self.db.prepare(

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
-use super::schema;
+use super::state::{beside, store};
 use crate::blobs::{local, sync_folder};
 use crate::durability::Durability;
 use crate::location::Location;
@@ -241,21 +241,4 @@ impl Drop for Keeper {
             let _ = thread.join();
         }
     }
-}
-
-/// Writes a state into the transaction that is open.
-pub(super) fn store(db: &Connection, state: &State) -> Result<()> {
-    db.prepare_cached(
-        "INSERT INTO meta (name, value) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )?
-    .execute(params![schema::POSITION, state.to_bytes().as_slice()])?;
-    Ok(())
-}
-
-/// The path of what SQLite puts beside a database.
-pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

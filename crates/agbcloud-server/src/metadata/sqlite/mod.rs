@@ -7,35 +7,36 @@ mod contexts;
 mod files;
 mod ledger;
 mod marks;
+mod opening;
 mod quota;
 mod readers;
 mod reserve;
 mod row_sums;
 mod schema;
+mod state;
 mod writer;
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
 
-use self::ledger::{Book, Keeper, Ledger};
+use self::ledger::Book;
+use self::opening::{Alive, Opening, open_file, spawn, start_writer};
 use self::readers::Readers;
 use self::reserve::Reserve;
 use self::writer::Writer;
 use super::{
-    Clear, Conditions, Content, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile,
+    Clear, Conditions, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile, OpenFile,
     Position, Result, StoreError,
 };
-use crate::blobs::BLOBS;
+use crate::blobs::{BLOBS, BlockSums};
 use crate::clock::Micros;
 use crate::durability::Durability;
 use crate::mark::Mark;
@@ -46,8 +47,6 @@ use crate::signing::{Secret, Tenant};
 pub(crate) use self::schema::{Unusable, VERSION, has_blobs};
 
 const READERS: usize = 4;
-/// Bytes that the write-ahead log keeps between bursts.
-const LOG_KEPT: i64 = 16 * 1024 * 1024;
 /// How long a statement waits for a lock of another connection. Only a checkpoint or a copy of the file holds one.
 const BUSY: Duration = Duration::from_secs(10);
 /// How long closing waits for the threads. They have nothing to do but what was queued.
@@ -85,13 +84,6 @@ pub(crate) struct Opened {
     pub(crate) before: Option<Mark>,
 }
 
-/// What all threads of one store hold: the ownership of the folder, and the sign that they still run.
-struct Alive {
-    // Dropped in this order: who sees that nothing runs any more may take the folder.
-    _lock: Option<Ownership>,
-    _running: mpsc::Sender<()>,
-}
-
 impl Sqlite {
     /// Opens the store in the file, which belongs to whoever has the ownership.
     pub(crate) async fn open(
@@ -101,7 +93,7 @@ impl Sqlite {
         secret: Secret,
     ) -> Result<Opened, Unusable> {
         let reading = path.clone();
-        let (alive, closed) = alive(Some(lock));
+        let (alive, closed) = Alive::new(Some(lock));
         let (last_reader, readers_gone) = mpsc::channel();
         let reserve = path.with_file_name("reserve");
         let low = Arc::new(AtomicBool::new(false));
@@ -153,7 +145,7 @@ impl Sqlite {
 
     /// A store that ends with the process.
     pub(crate) async fn memory(secret: Secret) -> Result<(Self, Secret), Unusable> {
-        let (alive, closed) = alive(None);
+        let (alive, closed) = Alive::new(None);
         let (_, readers_gone) = mpsc::channel();
         let opening = Opening {
             secret,
@@ -192,136 +184,10 @@ impl Sqlite {
     }
 }
 
-fn alive(lock: Option<Ownership>) -> (Arc<Alive>, mpsc::Receiver<()>) {
-    let (running, closed) = mpsc::channel();
-    (
-        Arc::new(Alive {
-            _running: running,
-            _lock: lock,
-        }),
-        closed,
-    )
-}
-
-fn open_file(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
-    let db = Connection::open(path)?;
-    db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    // NORMAL may lose the last commits with the power, but never a part of one: the log is synced before it is moved
-    // into the database, and not at each commit.
-    let synchronous = match durability {
-        Durability::Strict => "FULL",
-        Durability::Relaxed | Durability::Memory => "NORMAL",
-    };
-    db.pragma_update(None, "synchronous", synchronous)?;
-    // On macOS a plain fsync stops at the disk's cache. Elsewhere these say nothing.
-    db.pragma_update(None, "fullfsync", true)?;
-    db.pragma_update(None, "checkpoint_fullfsync", true)?;
-    // What a burst of small files has made of the log is given back once it is in the database.
-    db.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
-    Ok(db)
-}
-
-/// What the writing thread needs.
-struct Opening {
-    /// That of a new store.
-    secret: Secret,
-    /// The database, the folder of blobs and what a commit survives, if they are files.
-    files: Option<(PathBuf, PathBuf, Durability)>,
-    alive: Arc<Alive>,
-    readers_gone: mpsc::Receiver<()>,
-    /// Called when the store is of this version.
-    reserve: Box<dyn FnOnce() -> Reserve + Send>,
-}
-
-/// A writing thread that runs.
-struct Started {
-    writer: Writer,
-    secret: Secret,
-    before: Option<Mark>,
-    book: Option<Arc<Book>>,
-}
-
-async fn start_writer(
-    opening: Opening,
-    open: impl FnOnce() -> rusqlite::Result<Connection> + Send + 'static,
-) -> Result<Started, Unusable> {
-    let Opening {
-        secret,
-        files,
-        alive,
-        readers_gone,
-        reserve,
-    } = opening;
-    let (writer, queue) = writer::channel();
-    let (opened, result) = oneshot::channel();
-    spawn("agb-write", move || {
-        let prepared = open().map_err(Unusable::from).and_then(|db| {
-            let (db, prepared, ledger) = prepare(db, files, secret)?;
-            let keeper = Keeper::start(ledger.book())?;
-            Ok((db, prepared, ledger, keeper))
-        });
-        match prepared {
-            Ok((db, prepared, ledger, keeper)) => {
-                if opened.send(Ok((prepared, ledger.book()))).is_ok() {
-                    queue.run(&db, reserve(), &ledger);
-                    // The last connection that closes moves the log into the database, which a reader can't.
-                    let _ = readers_gone.recv_timeout(CLOSE);
-                }
-                drop(keeper);
-                ledger.close(&db);
-                drop(db);
-                drop(alive);
-            }
-            Err(error) => {
-                // First: whoever reads of the failure may try again at once.
-                drop(alive);
-                let _ = opened.send(Err(error));
-            }
-        }
-    })?;
-    let (prepared, book) = result
-        .await
-        .unwrap_or_else(|_| Err(Unusable::Failed("its thread ended".to_owned())))?;
-    Ok(Started {
-        writer,
-        secret: prepared.secret,
-        before: prepared.before,
-        book,
-    })
-}
-
-/// Makes the database ready for its first job.
-fn prepare(
-    mut db: Connection,
-    files: Option<(PathBuf, PathBuf, Durability)>,
-    secret: Secret,
-) -> Result<(Connection, schema::Prepared, Ledger), Unusable> {
-    db.pragma_update(None, "foreign_keys", true)?;
-    db.set_prepared_statement_cache_capacity(64);
-    let blobs = files.as_ref().map(|(_, blobs, _)| blobs.as_path());
-    let prepared = schema::prepare(&mut db, blobs, secret)?;
-    let ledger = match (&files, prepared.state) {
-        (Some((database, blobs, durability)), Some(state)) => {
-            Ledger::open(database, blobs, state, *durability)?
-        }
-        _ => Ledger::none(),
-    };
-    Ok((db, prepared, ledger))
-}
-
 async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or(Err(StoreError::Closed))
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Unusable> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .map(drop)
-        .map_err(|error| Unusable::Failed(format!("no thread for the database: {error}")))
 }
 
 impl fmt::Debug for Sqlite {
@@ -430,9 +296,15 @@ impl Metadata for Sqlite {
         self.read(move |db| files::file(db, &key)).await
     }
 
-    async fn open_file(&self, key: &FileKey) -> Result<(File, Content)> {
+    async fn open_file(&self, key: &FileKey) -> Result<OpenFile> {
         let key = key.clone();
         self.read(move |db| files::open(db, &key)).await
+    }
+
+    async fn keep_block_sums(&self, blob: String, crc64: u64, sums: BlockSums) -> Result<()> {
+        self.writer
+            .grow(move |db| content::keep_late_sums(db, &blob, crc64, &sums))
+            .await
     }
 
     async fn put_file(

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{ledger, marks, quota, row_sums};
+use super::{marks, quota, row_sums, state};
 use crate::blobs::local;
-use crate::mark::{self, Mark, MarkFile, Position, State, StoreMismatch};
+use crate::mark::{self, Mark, MarkFile, State, StoreMismatch};
 use crate::signing::Secret;
 
 /// The version of the schema that this binary writes. A store of a later one is refused.
@@ -123,8 +123,6 @@ const SUMMED: i64 = 5;
 
 /// The names of rows in the table `meta`.
 const SECRET: &str = "secret";
-const STORE: &str = "store";
-pub(super) const POSITION: &str = "position";
 
 /// Why a database can't be used.
 #[derive(Debug)]
@@ -246,65 +244,25 @@ pub(crate) fn prepare(
             new_secret
         }
     };
-    let (mut state, mut before) = (None, None);
+    let (mut run, mut before) = (None, None);
     if let Some(blobs) = blobs {
-        let known = stored_state(&transaction)?;
+        let known = state::stored(&transaction)?;
         before = MarkFile::read(blobs).map_err(|error| Unusable::Failed(error.to_string()))?;
-        mark::compare(known.as_ref(), before.as_ref()).map_err(Unusable::Mismatch)?;
-        state = Some(begin_run(&transaction, known, 0)?);
+        if let Err(mismatch) = mark::compare(known.as_ref(), before.as_ref()) {
+            state::keep_log(blobs)?;
+            return Err(Unusable::Mismatch(mismatch));
+        }
+        run = Some(state::begin_run(&transaction, known, 0)?);
     }
     transaction.commit()?;
     Ok(Prepared {
         secret,
-        state,
+        state: run,
         before,
     })
 }
 
-/// Begins a run in the transaction that is open, behind all that is known and behind `at_least`.
-pub(super) fn begin_run(
-    db: &Connection,
-    known: Option<State>,
-    at_least: u64,
-) -> Result<State, Unusable> {
-    let failed = |error: &dyn std::fmt::Display| Unusable::Failed(error.to_string());
-    let run = mark::new_id().map_err(|error| failed(&error))?;
-    let last = known.map_or(0, |state| state.position.sequence);
-    let store = match known {
-        Some(state) => state.store,
-        None => {
-            let store = mark::new_id().map_err(|error| failed(&error))?;
-            db.execute(
-                "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)",
-                params![STORE, store.as_slice()],
-            )?;
-            store
-        }
-    };
-    let state = State {
-        store,
-        position: Position {
-            run,
-            sequence: last.max(at_least).saturating_add(1),
-        },
-        confirmed: known.and_then(|state| state.confirmed),
-    };
-    ledger::store(db, &state).map_err(|error| failed(&error))?;
-    Ok(state)
-}
-
-/// The state of the store; none if it has not had one yet.
-pub(super) fn stored_state(db: &Connection) -> Result<Option<State>, Unusable> {
-    let (store, position) = (meta(db, STORE)?, meta(db, POSITION)?);
-    match (store, position) {
-        (None, None) => Some(None),
-        (Some(store), Some(position)) => State::from_bytes(&store, &position).map(Some),
-        _ => None,
-    }
-    .ok_or_else(|| Unusable::Failed("its id or its position is missing or damaged".to_owned()))
-}
-
-fn meta(db: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+pub(super) fn meta(db: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
     db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
         row.get(0)
     })

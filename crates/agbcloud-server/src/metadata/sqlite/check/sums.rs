@@ -6,11 +6,19 @@ use super::{Rows, Trouble, join, schema};
 use crate::fsck::{Finding, FindingKind, FsckReport};
 use crate::mark::{self, Mark, MarkFile, State, StoreMismatch};
 use crate::metadata::StoreError;
-use crate::metadata::sqlite::row_sums;
 use crate::metadata::sqlite::schema::Unusable;
+use crate::metadata::sqlite::{quota, row_sums, state};
 
 /// Beyond it the database soon has no number left for a new context. No store makes so many.
 const MAX_SEQUENCE: i64 = 1 << 62;
+
+/// The rows of `meta` that the mark of the folder of blobs is compared with.
+const PAIR: [&str; 2] = [state::STORE, state::POSITION];
+
+fn damaged_meta(name: &str) -> Finding {
+    let detail = format!("the row {name:?} of the table \"meta\" does not have its checksum");
+    Finding::new(FindingKind::DamagedRow, detail)
+}
 
 /// How a store and its folder of blobs go together.
 pub(crate) struct Pair {
@@ -25,11 +33,15 @@ impl Rows<'_> {
     /// The rows of `meta`: a start refuses a store whose secret is lost or damaged.
     pub(crate) fn meta(&self, report: &mut FsckReport) -> Result<(), Trouble> {
         for name in schema::damaged_meta(&self.db)? {
-            let detail =
-                format!("the row {name:?} of the table \"meta\" does not have its checksum");
-            report
-                .findings
-                .push(Finding::new(FindingKind::DamagedRow, detail));
+            if !PAIR.contains(&&*name) {
+                let repaired = self.repair && name == quota::LIMIT;
+                if repaired {
+                    // Every start writes it again.
+                    self.db
+                        .execute("DELETE FROM meta WHERE name = ?1", [&name])?;
+                }
+                report.findings.push(damaged_meta(&name).repaired(repaired));
+            }
         }
         if let Err(Unusable::Failed(detail)) = schema::stored_secret(&self.db) {
             let finding = Finding::new(FindingKind::Database, detail);
@@ -51,12 +63,18 @@ impl Rows<'_> {
             mismatch: None,
             damaged: false,
         };
+        for name in schema::damaged_meta(&self.db)? {
+            if PAIR.contains(&&*name) {
+                report.findings.push(damaged_meta(&name).repaired(accept));
+                pair.damaged = true;
+            }
+        }
         let mut damage = |detail: String| {
             let finding = Finding::new(FindingKind::Database, detail);
             report.findings.push(finding.repaired(accept));
         };
-        match schema::stored_state(&self.db) {
-            Ok(state) => pair.state = state,
+        match state::stored(&self.db) {
+            Ok(found) => pair.state = found,
             Err(Unusable::Failed(detail)) => {
                 damage(detail);
                 pair.damaged = true;
@@ -75,6 +93,7 @@ impl Rows<'_> {
         {
             let finding = Finding::new(FindingKind::StoreMismatch, mismatch.to_string());
             report.findings.push(finding.repaired(accept));
+            state::keep_log(blobs).map_err(Trouble::Io)?;
             pair.mismatch = Some(mismatch);
         }
         Ok(pair)
@@ -87,17 +106,18 @@ impl Rows<'_> {
         if apart && !accept {
             return Ok(None);
         }
-        let known = pair.state.map(|state| State {
+        // A damaged id or position is replaced by a new one.
+        let known = pair.state.filter(|_| !pair.damaged).map(|state| State {
             confirmed: state.confirmed.filter(|_| !apart),
             ..state
         });
         let at_least = pair.mark.map_or(0, |mark| mark.position.sequence);
         row_sums::keep(&self.db)?;
-        let state = schema::begin_run(&self.db, known, at_least)
+        let run = state::begin_run(&self.db, known, at_least)
             .map_err(|error| StoreError::Failed(format!("{error:?}")))?;
         Ok(Some(Mark {
-            store: state.store,
-            position: state.position,
+            store: run.store,
+            position: run.position,
             // What was staged before is as it was.
             strict: !apart && pair.mark.is_some_and(|mark| mark.strict),
         }))

@@ -69,6 +69,7 @@ impl Folder {
         let new = NewFile {
             sums: Hasher::new().finish(),
             content: Content::Small(Bytes::new()),
+            blocks: None,
         };
         files::put(&self.db, &key, &new, &Conditions::default(), Micros(1)).unwrap();
         self.keys.insert(Key {
