@@ -53,6 +53,7 @@ pub struct ServerBuilder {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clear_delay: Duration,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) quarantine: Duration,
 }
 
 impl ServerBuilder {
@@ -73,6 +74,7 @@ impl ServerBuilder {
             clock: Arc::new(SystemClock),
             clear_delay: Duration::ZERO,
             faults: Vec::new(),
+            quarantine: Duration::from_secs(7 * 24 * 3600),
         }
     }
 
@@ -179,6 +181,12 @@ impl ServerBuilder {
     /// order in which they were given. With any, the server listens on loopback addresses only.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
+        self
+    }
+
+    /// How long contents that no file names stay in the folder `quarantine` before they are deleted. Defaults to 7 days.
+    pub fn quarantine(mut self, time: Duration) -> Self {
+        self.quarantine = time;
         self
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::blobs::Blobs;
+use crate::clock::{Clock, Micros};
 use crate::crash;
 use crate::metadata::{Clear, Metadata, StoreError};
 
@@ -21,6 +22,8 @@ const BLOBS: u32 = 500;
 const STUCK: Duration = Duration::from_secs(10);
 /// After a failure, such as a full disk, it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Between two passes over the quarantine.
+const PURGE: Duration = Duration::from_secs(3600);
 
 /// Wakes the worker.
 #[derive(Debug, Clone, Default)]
@@ -39,23 +42,22 @@ pub(crate) struct Worker {
     pub(crate) wake: Wake,
     /// A clear takes at least this long.
     pub(crate) delay: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How long contents that no file names are kept.
+    pub(crate) quarantine: Duration,
 }
 
 impl Worker {
     /// Works until the store is closed or the task is aborted, at whatever point.
     pub(crate) async fn run(self) {
-        match self.blobs.sweep(&*self.metadata).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(
-                removed,
-                "removed what an earlier process had left unfinished"
-            ),
-            Err(error) => {
-                tracing::warn!(%error, "can't look for what an earlier process has left unfinished")
-            }
-        }
+        self.sweep().await;
+        let mut purge = Instant::now();
         let mut seen = HashMap::new();
         loop {
+            if purge <= Instant::now() {
+                self.purge().await;
+                purge = Instant::now() + PURGE;
+            }
             let pause = match self.round(&mut seen).await {
                 Ok(Next::More) => continue,
                 Ok(Next::At(time)) => Some(time),
@@ -66,11 +68,46 @@ impl Worker {
                     Some(Instant::now() + RETRY)
                 }
             };
-            match pause {
-                // The only reason to wait is a clear that must not end yet, or a failure: new work comes along in between.
-                Some(time) => drop(tokio::time::timeout_at(time, self.wake.0.notified()).await),
-                None => self.wake.0.notified().await,
+            // The only reasons to wait are a clear that must not end yet, a failure and the quarantine: new work comes along
+            // in between.
+            let pause = pause.map_or(purge, |time| time.min(purge));
+            drop(tokio::time::timeout_at(pause, self.wake.0.notified()).await);
+        }
+    }
+
+    /// Puts away what earlier processes have left.
+    async fn sweep(&self) {
+        let now = Micros::of(self.clock.now());
+        match self.blobs.sweep(&*self.metadata, now).await {
+            Ok(swept) => {
+                if swept.removed > 0 {
+                    tracing::info!(files = swept.removed, "deleted unfinished uploads");
+                }
+                if swept.moved.files > 0 {
+                    tracing::warn!(
+                        files = swept.moved.files,
+                        bytes = swept.moved.bytes,
+                        "moved contents that no file names to the folder \"quarantine\""
+                    );
+                }
             }
+            Err(error) => {
+                tracing::warn!(%error, "can't move contents that no file names to the folder \"quarantine\"")
+            }
+        }
+    }
+
+    /// Deletes what was in quarantine for long enough.
+    async fn purge(&self) {
+        let before = Micros::of(self.clock.now()).before(self.quarantine);
+        match self.blobs.purge(&*self.metadata, before).await {
+            Ok(purged) if purged.files > 0 => tracing::info!(
+                files = purged.files,
+                bytes = purged.bytes,
+                "deleted contents from the quarantine"
+            ),
+            Ok(_) | Err(StoreError::Closed) => {}
+            Err(error) => tracing::warn!(%error, "can't delete contents from the quarantine"),
         }
     }
 
@@ -95,6 +132,8 @@ impl Worker {
         // After the clears: content that can't be deleted holds up nobody.
         let dead = self.metadata.dead_blobs(BLOBS).await?;
         if !dead.is_empty() {
+            // Should the power fail now, no row that comes back may name what is deleted.
+            self.metadata.settle().await?;
             let outcome = self.blobs.delete_all(dead).await;
             let deleted = outcome.map_err(|error| StoreError::Failed(error.to_string()))?;
             if let Some(error) = deleted.failed {

@@ -53,6 +53,11 @@ impl ManualClock {
         Self::new(SystemTime::now())
     }
 
+    /// Sets this clock and all its clones, also back.
+    pub fn set(&self, now: SystemTime) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
     /// Moves this clock and all its clones forward.
     pub fn advance(&self, by: Duration) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) += by;

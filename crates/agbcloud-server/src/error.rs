@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::InvalidLimit;
+use crate::mark::StoreMismatch;
 use crate::metadata::sqlite::{Unusable, VERSION};
 
 /// Why [`ServerBuilder::start`](crate::ServerBuilder::start) did not start a server. The message says what to do.
@@ -85,6 +86,15 @@ pub enum StartError {
         /// The latest version that this crate can use.
         known: i64,
     },
+    /// The database and the folder of blobs do not belong together, so that one of them lacks acknowledged changes. Nothing
+    /// was changed.
+    #[error(
+        "{mismatch}. Nothing was changed. Restore the part that is older or lost; or accept what is there with `agb serve fsck --accept`, which keeps in quarantine what the database does not name"
+    )]
+    StoreMismatch {
+        /// How they differ.
+        mismatch: StoreMismatch,
+    },
     /// The database does not open.
     #[error(
         "the database can't be used: {reason}. If the file is damaged, restore the data folder from a backup"
@@ -122,6 +132,7 @@ impl From<Unusable> for StartError {
                 found,
                 known: VERSION,
             },
+            Unusable::Mismatch(mismatch) => Self::StoreMismatch { mismatch },
             Unusable::Failed(reason) => Self::Database { reason },
         }
     }

@@ -77,9 +77,12 @@ pub mod fuzzing;
 mod http;
 mod keys;
 mod limits;
+mod location;
+mod mark;
 mod metadata;
 mod metrics;
 mod names;
+mod ownership;
 mod pace;
 mod random;
 mod server;
@@ -92,10 +95,11 @@ pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
-pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, fsck};
+pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck};
 pub use self::http::{Operation, operations};
 pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
+pub use self::mark::StoreMismatch;
 pub use self::server::Server;
 
 /// Compiles the README's example.

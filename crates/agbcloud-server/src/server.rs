@@ -1,7 +1,7 @@
 //! A running server: what it owns, and how it ends.
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::blobs::{BLOBS, Blobs, make_private_folder, sync_folder};
+use crate::blobs::{BLOBS, Blobs, Quarantine, sync_folder};
 use crate::builder::ServerBuilder;
 use crate::clear::{Wake, Worker};
 use crate::connections::Connections;
@@ -25,8 +25,9 @@ use crate::http::{App, Load, router};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metadata::Metadata;
-use crate::metadata::sqlite::Sqlite;
+use crate::metadata::sqlite::{Opened, Sqlite};
 use crate::metrics::{self, Metrics, Traffic};
+use crate::ownership::Ownership;
 use crate::random;
 use crate::signing::{Secret, Signer};
 
@@ -133,6 +134,8 @@ impl Server {
             blobs: blobs.clone(),
             wake: wake.clone(),
             delay: settings.clear_delay,
+            clock: settings.clock.clone(),
+            quarantine: settings.quarantine,
         };
         let metrics = Metrics::new();
         let app = App {
@@ -241,7 +244,7 @@ async fn open(
     let (lock, folder) = {
         let folder = folder.clone();
         blocking(&folder.clone(), move || {
-            Ok((own(&folder)?, fs::canonicalize(&folder)?))
+            Ok((Ownership::take(&folder)?, fs::canonicalize(&folder)?))
         })
         .await?
     };
@@ -249,42 +252,27 @@ async fn open(
         path: folder.clone(),
     })?;
     // The database first: a store of a newer version is refused before anything is touched.
-    let (metadata, secret) = Sqlite::open(folder.join(DATABASE), durability, lock, new_secret)
+    let Opened {
+        store,
+        secret,
+        before,
+    } = Sqlite::open(folder.join(DATABASE), durability, lock, new_secret)
         .await
         .map_err(StartError::from)?;
     let path = folder.clone();
+    // A content of such a run is on the disk under its name before the commit that acknowledges it.
+    let staged_is_unacknowledged = before.is_some_and(|mark| mark.strict);
     let blobs = blocking(&folder, move || {
-        let blobs = Blobs::folder(&path.join(BLOBS), durability)?;
+        let quarantine = Quarantine::of(&path);
+        let blobs = Blobs::folder(&path.join(BLOBS), durability)?
+            .with_quarantine(quarantine, staged_is_unacknowledged);
         // The names of the database and of the folder of blobs, after both were made.
         sync_folder(&path)?;
         path.parent().map_or(Ok(()), sync_folder)?;
         Ok(blobs)
     })
     .await?;
-    Ok((Arc::new(metadata), blobs, secret))
-}
-
-/// Makes the folder, and takes its lock; none if another server has it.
-pub(crate) fn own(folder: &Path) -> io::Result<Option<File>> {
-    make_private_folder(folder)?;
-    let lock = private_file(&folder.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    // Made here because SQLite would let every user of the machine read it, and the secret is in it.
-    private_file(&folder.join(DATABASE))?;
-    Ok(Some(lock))
-}
-
-/// Opens a file, which if it is new only its owner may read.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    Ok((Arc::new(store), blobs, secret))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -21,9 +21,15 @@ pub(super) struct FsckArguments {
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Repair counts and folders, and remove what nothing names. Files whose content is damaged are left as they are
+    /// Repair counts and folders, put contents back from quarantine, and move there what no file names. Files whose content
+    /// is damaged are left as they are
     #[arg(long)]
     repair: bool,
+
+    /// Repair, and accept a database and a folder of blobs that do not belong together: what only the lost part had is
+    /// given up
+    #[arg(long)]
+    accept: bool,
 
     /// Print one line of JSON instead
     #[arg(long)]
@@ -40,9 +46,10 @@ pub(super) async fn run(arguments: FsckArguments, ambient: &Ambient) -> Result<(
     };
     let folder = given.over(&file, ambient)?.data_dir;
     let folder = folder.unwrap_or_else(|| PathBuf::from(DATA_DIR));
-    let mode = match arguments.repair {
-        true => FsckMode::Repair,
-        false => FsckMode::Check,
+    let mode = match (arguments.accept, arguments.repair) {
+        (true, _) => FsckMode::Accept,
+        (false, true) => FsckMode::Repair,
+        (false, false) => FsckMode::Check,
     };
     let report = tokio::task::spawn_blocking(move || fsck(folder, mode))
         .await
@@ -67,6 +74,12 @@ pub(super) async fn run(arguments: FsckArguments, ambient: &Ambient) -> Result<(
 fn tell(report: &FsckReport) -> Result<(), Failure> {
     for finding in &report.findings {
         say::line(finding)?;
+    }
+    for kept in &report.quarantine {
+        say::line(format_args!(
+            "in quarantine since {}: {}, {} bytes",
+            kept.since, kept.name, kept.bytes
+        ));
     }
     say::line(format_args!(
         "{} contexts, {} files, {} bytes: {}",

@@ -10,6 +10,7 @@ use std::{
     io::Write,
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
+    time::Duration,
 };
 
 use agbcloud_server::{Limits, Server, ServerBuilder, StartError};
@@ -40,9 +41,10 @@ enum ServeCommand {
     Keys(KeysArguments),
     /// Check a data folder that no service uses
     ///
-    /// Rows are held against contents, contents against their checksums, counts against what is there. Prints what it
-    /// finds, a line each. Exit code 0 if nothing is damaged, or nothing any more; 1 if something is, or the folder
-    /// can't be checked. What a killed service leaves unfinished is told and is no damage: the next start removes it.
+    /// Compares rows with contents and with their checksums, contents with their checksums, counts with what is there, and
+    /// the database with the folder of blobs. Prints its findings and what is in quarantine, a line each. Exit code 0 if
+    /// nothing is damaged, or everything is repaired; 1 if something is damaged, or the folder can't be checked. What a
+    /// killed service leaves unfinished is no damage.
     Fsck(FsckArguments),
 }
 
@@ -124,6 +126,15 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
             .parse()
             .map_err(|error| Failure::usage(format!("--fault: {error}")))?;
         builder = builder.fault(fault);
+    }
+    if let Some(days) = settings.quarantine_days {
+        // The config file is not held to the range of the flag.
+        if days == 0 {
+            return Err(Failure::usage(
+                "quarantine-days: give a number of days from 1",
+            ));
+        }
+        builder = builder.quarantine(Duration::from_secs(u64::from(days) * 24 * 3600));
     }
     if let Some(url) = settings.public_url {
         builder = builder.public_url(url);

@@ -58,6 +58,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
 
+    /// How many days contents that no file names stay in the folder quarantine before they are deleted [default: 7]
+    #[arg(long, value_name = "DAYS", env = "AGB_QUARANTINE_DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub(crate) quarantine_days: Option<u32>,
+
     /// Let something go wrong, for clients under test; give it again for more: latency=TIME, status=429, status=503,
     /// html, cut=BYTES, expired-urls, lag=TIME, slow-clear=TIME, stuck-clear, repeat-token; each with
     /// ,op=NAME,rate=0.5,seed=1,times=2,retry-after=1. On this machine alone
@@ -175,6 +179,7 @@ impl Settings {
             tls_key: self.tls_key.or(below.tls_key),
             metrics_listen: self.metrics_listen.or(below.metrics_listen),
             limits: self.limits.or(below.limits),
+            quarantine_days: self.quarantine_days.or(below.quarantine_days),
             faults: filled(self.faults, below.faults),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
@@ -237,7 +242,16 @@ mod tests {
             "log" => "debug",
             "durability" => "relaxed",
             "log-format" => "json",
+            "quarantine-days" => "30",
             _ => "given",
+        }
+    }
+
+    /// A setting as the config file has it.
+    fn line(name: &str) -> String {
+        match name {
+            "quarantine-days" => format!("{name} = {}\n", value(name)),
+            _ => format!("{name} = \"{}\"\n", value(name)),
         }
     }
 
@@ -267,13 +281,9 @@ mod tests {
     fn the_config_file_has_the_names_of_the_flags() {
         assert!(names().len() > 10);
         for name in names() {
-            file(&format!("{name} = \"{}\"", value(&name)))
-                .unwrap_or_else(|error| panic!("{error}"));
+            file(&line(&name)).unwrap_or_else(|error| panic!("{error}"));
         }
-        let all = names()
-            .iter()
-            .map(|name| format!("{name} = \"{}\"\n", value(name)))
-            .collect::<String>();
+        let all = names().iter().map(|name| line(name)).collect::<String>();
         let settings = file(&all).unwrap();
         assert_eq!(settings.api_keys, ["given"]);
         assert_eq!(settings.log_format, Some(LogFormat::Json));

@@ -55,7 +55,9 @@ async fn its_exit_code_tells_whether_something_is_damaged() {
     assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), clean);
 
     let parts = std::fs::read_dir(&blobs).unwrap();
-    let mut found = parts.flat_map(|part| std::fs::read_dir(part.unwrap().path()).unwrap());
+    let parts = parts.map(|part| part.unwrap().path());
+    let parts = parts.filter(|part| part.is_dir());
+    let mut found = parts.flat_map(|part| std::fs::read_dir(part).unwrap());
     std::fs::write(found.next().unwrap().unwrap().path(), b"damaged").unwrap();
     for arguments in [&[][..], &["--repair"]] {
         let (code, told, said) = fsck(folder.path(), arguments);

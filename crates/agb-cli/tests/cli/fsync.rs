@@ -12,6 +12,7 @@ use crate::support::{Serve, agb, contexts};
 /// A system call: where in the trace it began and ended, and what it was.
 #[derive(Debug, Clone)]
 struct Call {
+    thread: String,
     began: usize,
     ended: usize,
     text: String,
@@ -47,9 +48,10 @@ fn calls(trace: &str) -> Vec<Call> {
             continue;
         }
         if text.ends_with("<unfinished ...>") {
-            open.push((thread, calls.len()));
+            open.push((thread.clone(), calls.len()));
         }
         calls.push(Call {
+            thread,
             began: number,
             ended: number,
             text: text.to_owned(),
@@ -98,7 +100,29 @@ async fn trace_upload(folder: &Path, arguments: &[&str], bytes: usize) -> Vec<Ca
     // The tracer has the service's stderr too, which was read to its end: so it has ended.
     let text = std::fs::read_to_string(&trace).unwrap();
     assert!(text.contains("+++ exited with"), "the trace has no end");
-    since_upload_began(calls(&text))
+    since_upload_began(without_marks(calls(&text)))
+}
+
+/// Leaves out the mark of the folder of blobs, and the thread that syncs it beside the requests: the one that syncs the mark
+/// and writes no log.
+fn without_marks(calls: Vec<Call>) -> Vec<Call> {
+    let on_mark = |call: &Call| call.text.contains("/blobs/mark");
+    let threads = |chosen: &dyn Fn(&Call) -> bool| -> Vec<String> {
+        let chosen = calls.iter().filter(|call| chosen(call));
+        chosen.map(|call| call.thread.clone()).collect()
+    };
+    let syncs = threads(&|call| on_mark(call) && call.is(&["fsync", "fdatasync"]));
+    let writers = threads(&|call| call.is(&["write", "pwrite64"]) && call.on("agb.sqlite3-wal"));
+    let keeps = |thread: &String| syncs.contains(thread) && !writers.contains(thread);
+    let kept: Vec<bool> = calls
+        .iter()
+        .map(|call| !on_mark(call) && !keeps(&call.thread))
+        .collect();
+    let calls = calls.into_iter().zip(kept);
+    calls
+        .filter(|(_, kept)| *kept)
+        .map(|(call, _)| call)
+        .collect()
 }
 
 /// Leaves out what was before the answer that gave the URL.

@@ -1,19 +1,15 @@
-//! What blobs need of a folder beyond the object store: durable folders, large reads, and the sweep.
+//! What blobs need of a folder beyond the object store: durable folders, deletions, and the sweep.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
-
-use super::{BlobError, Chunks, Deleted};
+use super::{BlobError, Deleted, Quarantine, Swept};
+use crate::clock::Micros;
 use crate::crash;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, StoreError};
 
-/// One read of the disk. The object store's own stream takes 8 KiB, a change of threads for each.
-const READ: u64 = 256 * 1024;
 /// So many blobs are looked up in one go.
 const LOOK_UP: usize = 500;
 
@@ -21,7 +17,7 @@ const LOOK_UP: usize = 500;
 ///
 /// The object store would make them when needed and sync them too, but not for a second upload that finds
 /// the new folder before the first one has synced it.
-pub(super) fn prepare(folder: &Path) -> io::Result<()> {
+pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
     // Nobody else gets past it, whatever the folder around it allows.
     make_private_folder(folder)?;
     let mut made = false;
@@ -73,32 +69,6 @@ pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The bytes of a range of an open file.
-pub(super) fn read(file: File, range: Range<u64>) -> Chunks {
-    stream::try_unfold((file, range), |(mut file, mut range)| async move {
-        let length = READ.min(range.end - range.start);
-        if length == 0 {
-            return Ok(None);
-        }
-        tokio::task::spawn_blocking(move || {
-            file.seek(SeekFrom::Start(range.start))?;
-            let mut chunk = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
-            (&mut file).take(length).read_to_end(&mut chunk)?;
-            if chunk.len() as u64 != length {
-                return Err(io::Error::new(
-                    ErrorKind::UnexpectedEof,
-                    "the blob is shorter than its file",
-                ));
-            }
-            range.start += length;
-            Ok(Some((Bytes::from(chunk), (file, range))))
-        })
-        .await
-        .map_err(io::Error::other)?
-    })
-    .boxed()
-}
-
 /// Removes what the object store has staged for a key. What can't be removed now the next start removes.
 pub(super) async fn remove_staged(folder: &Path, key: &str) {
     let Some((part, name)) = key.split_once('/') else {
@@ -132,38 +102,86 @@ pub(super) async fn delete_all(folder: &Path, blobs: Vec<String>) -> io::Result<
     .await
 }
 
-/// Removes the blobs of other runs that no row names, and all that they left unfinished.
-pub(super) async fn sweep(folder: &Path, run: &str, metadata: &dyn Metadata) -> io::Result<usize> {
-    let mut removed = 0;
-    for part in spread() {
-        let (path, own) = (folder.join(&part), format!("{run}-"));
-        let names = blocking(move || {
-            let mut names = names(&path)?;
-            names.retain(|name| !name.starts_with(&own));
-            Ok(names)
-        })
-        .await?;
-        // The object store writes to `<key>#<number>` and renames.
-        let (unfinished, finished): (Vec<_>, Vec<_>) =
-            names.into_iter().partition(|name| name.contains('#'));
-        let mut refuse = unfinished;
-        for keys in finished.chunks(LOOK_UP) {
-            let keys = keys.iter().map(|name| format!("{part}/{name}")).collect();
-            let unknown = metadata
-                .unknown_blobs(keys)
-                .await
-                .map_err(io::Error::other)?;
-            refuse.extend(
-                unknown
+/// One walk over the folder of blobs.
+pub(super) struct Sweep<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) run: &'a str,
+    pub(super) quarantine: &'a Quarantine,
+    pub(super) staged_is_unacknowledged: bool,
+    pub(super) now: Micros,
+}
+
+impl Sweep<'_> {
+    /// Moves the blobs of other runs that no row names, and what those left unfinished, to the quarantine. What was staged
+    /// for a blob that no row names is deleted where it can't have been acknowledged.
+    pub(super) async fn run(&self, metadata: &dyn Metadata) -> io::Result<Swept> {
+        let mut swept = Swept::default();
+        for part in spread() {
+            let (path, own) = (self.folder.join(&part), format!("{}-", self.run));
+            let names = blocking(move || {
+                let mut names = names(&path)?;
+                names.retain(|name| !name.starts_with(&own));
+                Ok(names)
+            })
+            .await?;
+            let mut unnamed = HashSet::new();
+            // The object store writes to `<key>#<number>` and renames.
+            let blobs: HashSet<_> = names.iter().map(|name| blob_of(name)).collect();
+            let blobs: Vec<_> = blobs.iter().map(|name| format!("{part}/{name}")).collect();
+            for keys in blobs.chunks(LOOK_UP) {
+                let unknown = metadata.unknown_blobs(keys.to_vec()).await;
+                unnamed.extend(unknown.map_err(io::Error::other)?);
+            }
+            let is_unnamed = |name: &str| unnamed.contains(&format!("{part}/{}", blob_of(name)));
+            let (removed, moved): (Vec<_>, Vec<_>) = names
+                .into_iter()
+                .filter(|name| name.contains('#') || is_unnamed(name))
+                .partition(|name| {
+                    self.staged_is_unacknowledged && name.contains('#') && is_unnamed(name)
+                });
+            swept.removed += removed.len() as u64;
+            let (folder, quarantine, now) =
+                (self.folder.to_owned(), self.quarantine.clone(), self.now);
+            let amount = blocking(move || {
+                let path = folder.join(&part);
+                removed
                     .iter()
-                    .filter_map(|key| key.rsplit('/').next().map(str::to_owned)),
-            );
+                    .try_for_each(|name| remove(&path.join(name)))?;
+                quarantine.take(&folder, &part, &moved, now)
+            })
+            .await?;
+            swept.moved.files += amount.files;
+            swept.moved.bytes += amount.bytes;
         }
-        removed += refuse.len();
-        let path = folder.join(&part);
-        blocking(move || refuse.iter().try_for_each(|name| remove(&path.join(name)))).await?;
+        Ok(swept)
     }
-    Ok(removed)
+}
+
+/// The blob that a file is, or was to become.
+fn blob_of(name: &str) -> &str {
+    name.split_once('#').map_or(name, |(blob, _)| blob)
+}
+
+/// A blob that a row names and that is not there.
+pub(super) async fn first_missing(
+    folder: &Path,
+    metadata: &dyn Metadata,
+) -> Result<Option<String>, StoreError> {
+    let mut after = String::new();
+    loop {
+        let blobs = metadata.named_blobs(after, LOOK_UP as u32).await?;
+        let Some(last) = blobs.last() else {
+            return Ok(None);
+        };
+        after = last.clone();
+        let folder = folder.to_owned();
+        let missing =
+            blocking(move || Ok(blobs.into_iter().find(|blob| !folder.join(blob).is_file())));
+        let missing = missing.await;
+        if let Some(blob) = missing.map_err(|error| StoreError::Failed(error.to_string()))? {
+            return Ok(Some(blob));
+        }
+    }
 }
 
 pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
@@ -183,7 +201,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work)

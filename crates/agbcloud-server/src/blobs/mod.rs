@@ -3,7 +3,9 @@
 //! A blob is written once and never changed. It counts only when a row names it, so what is written and not
 //! named (a broken upload, a crash) is refuse, and [`Blobs::sweep`] takes it away.
 
+mod blocks;
 pub(crate) mod local;
+pub(crate) mod quarantine;
 mod upload;
 
 use std::fmt;
@@ -19,10 +21,13 @@ use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
 
+pub(crate) use self::blocks::{BlockHasher, BlockSums};
 pub(crate) use self::local::{make_private_folder, sync_folder};
+pub(crate) use self::quarantine::{Amount, Quarantine};
 pub(crate) use self::upload::Upload;
+use crate::clock::Micros;
 use crate::durability::Durability;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, StoreError};
 use crate::random::{self, NoRandom, hex};
 
 /// What came of deleting many blobs.
@@ -43,6 +48,9 @@ pub(crate) enum BlobError {
     /// There is no blob with this key: it was replaced since, or it was lost.
     #[error("there is no such blob")]
     Missing,
+    /// The bytes are not those that were written.
+    #[error("the blob is damaged: {0}")]
+    Damaged(io::Error),
     /// The disk has no room for the bytes.
     #[error("the disk is full")]
     Full,
@@ -87,8 +95,20 @@ pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
     /// The folder, if the blobs are files.
     folder: Option<PathBuf>,
-    /// Begins every key that this process makes, so that a sweep can tell what is in the making from refuse.
+    /// Begins every key that this process makes, so that a sweep leaves alone what is being uploaded.
     run: Arc<str>,
+    quarantine: Option<Quarantine>,
+    /// Whether what the runs before had staged was never acknowledged.
+    staged_is_unacknowledged: bool,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// Unfinished uploads that were deleted.
+    pub(crate) removed: u64,
+    /// What was moved to the quarantine.
+    pub(crate) moved: Amount,
 }
 
 impl Blobs {
@@ -98,6 +118,8 @@ impl Blobs {
             store: Arc::new(InMemory::new()),
             folder: None,
             run: new_run()?,
+            quarantine: None,
+            staged_is_unacknowledged: false,
         })
     }
 
@@ -113,7 +135,22 @@ impl Blobs {
             store: Arc::new(store),
             folder: Some(folder.to_owned()),
             run: new_run().map_err(io::Error::other)?,
+            quarantine: None,
+            staged_is_unacknowledged: false,
         })
+    }
+
+    /// Moves what no row names to this quarantine. Staged files of uploads that were never acknowledged are deleted.
+    pub(crate) fn with_quarantine(
+        self,
+        quarantine: Quarantine,
+        staged_is_unacknowledged: bool,
+    ) -> Self {
+        Self {
+            quarantine: Some(quarantine),
+            staged_is_unacknowledged,
+            ..self
+        }
     }
 
     /// A key that was never used, in one of 256 folders.
@@ -136,20 +173,72 @@ impl Blobs {
         ))
     }
 
-    /// The bytes of a range of a blob, which must lie within it and not be empty.
+    /// The bytes of a range of a blob of this size, which must lie within it and not be empty. Those of a file are verified
+    /// block by block before they are there, the first block before this returns.
     ///
     /// Once this has returned, the stream goes on to its end even if the blob is deleted meanwhile: an open
     /// file stays, and so do bytes in memory.
-    pub(crate) async fn read(&self, blob: &str, range: Range<u64>) -> Result<Chunks, BlobError> {
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            ..Default::default()
-        };
-        let result = self.store.get_opts(&Key::from(blob), options).await?;
-        Ok(match result.payload {
-            GetResultPayload::File(file, _) => local::read(file, result.range),
-            GetResultPayload::Stream(stream) => stream.map_err(io::Error::other).boxed(),
-        })
+    pub(crate) async fn read(
+        &self,
+        blob: &str,
+        size: u64,
+        range: Range<u64>,
+        sums: BlockSums,
+    ) -> Result<Chunks, BlobError> {
+        let result = self
+            .store
+            .get_opts(&Key::from(blob), GetOptions::default())
+            .await?;
+        if result.meta.size != size {
+            return Err(BlobError::Damaged(io::Error::new(
+                ErrorKind::InvalidData,
+                format!("it has {} bytes instead of {size}", result.meta.size),
+            )));
+        }
+        match result.payload {
+            GetResultPayload::File(file, _) => blocks::read(file, size, range, sums)
+                .await
+                .map_err(BlobError::Damaged),
+            GetResultPayload::Stream(_) => {
+                let range = Some(GetRange::Bounded(range));
+                let options = GetOptions {
+                    range,
+                    ..Default::default()
+                };
+                let part = self.store.get_opts(&Key::from(blob), options).await?;
+                Ok(part.into_stream().map_err(io::Error::other).boxed())
+            }
+        }
+    }
+
+    /// Reads a whole blob from before blocks had sums, and computes them. `take` gets its bytes.
+    pub(crate) async fn sum<T: Send + 'static>(
+        &self,
+        blob: &str,
+        mut state: T,
+        take: impl Fn(&mut T, &[u8]) + Send + 'static,
+    ) -> Result<(T, BlockSums), BlobError> {
+        let result = self
+            .store
+            .get_opts(&Key::from(blob), GetOptions::default())
+            .await?;
+        match result.payload {
+            GetResultPayload::File(mut file, _) => {
+                let summed = local::blocking(move || {
+                    let sums = blocks::sum(&mut file, |bytes| take(&mut state, bytes))?;
+                    Ok((state, sums))
+                });
+                Ok(summed.await?)
+            }
+            GetResultPayload::Stream(mut stream) => {
+                let mut hasher = BlockHasher::default();
+                while let Some(bytes) = stream.try_next().await? {
+                    hasher.update(&bytes);
+                    take(&mut state, &bytes);
+                }
+                Ok((state, hasher.finish()))
+            }
+        }
     }
 
     /// Deletes a blob; one that is not there is deleted already.
@@ -183,11 +272,64 @@ impl Blobs {
         }
     }
 
-    /// Removes what earlier processes have left and no row names. Only the owner of the folder may.
-    pub(crate) async fn sweep(&self, metadata: &dyn Metadata) -> io::Result<usize> {
-        match &self.folder {
-            Some(folder) => local::sweep(folder, &self.run, metadata).await,
-            None => Ok(0),
+    /// Moves what earlier processes have left and no row names to the quarantine. Only the owner of the folder may.
+    pub(crate) async fn sweep(&self, metadata: &dyn Metadata, now: Micros) -> io::Result<Swept> {
+        match (&self.folder, &self.quarantine) {
+            (Some(folder), Some(quarantine)) => {
+                let sweep = local::Sweep {
+                    folder,
+                    run: &self.run,
+                    quarantine,
+                    staged_is_unacknowledged: self.staged_is_unacknowledged,
+                    now,
+                };
+                sweep.run(metadata).await
+            }
+            _ => Ok(Swept::default()),
+        }
+    }
+
+    /// Deletes what is in quarantine since before a time. Nothing while damage is reported: any content that a row names and
+    /// that is not there is reported here.
+    pub(crate) async fn purge(
+        &self,
+        metadata: &dyn Metadata,
+        before: Micros,
+    ) -> Result<Amount, StoreError> {
+        let failed = |error: io::Error| StoreError::Failed(error.to_string());
+        let (Some(folder), Some(quarantine)) = (&self.folder, &self.quarantine) else {
+            return Ok(Amount::default());
+        };
+        let old = quarantine.clone();
+        if !local::blocking(move || old.has_older(before))
+            .await
+            .map_err(failed)?
+        {
+            return Ok(Amount::default());
+        }
+        if let Some(missing) = local::first_missing(folder, metadata).await? {
+            tracing::error!(blob = missing, "the content of a file is missing");
+            self.report_damage().await.map_err(failed)?;
+        }
+        let quarantine = quarantine.clone();
+        local::blocking(move || {
+            if quarantine.is_held() {
+                tracing::warn!(
+                    "nothing in quarantine is deleted while damage is reported: run `agb serve fsck`"
+                );
+                return Ok(Amount::default());
+            }
+            quarantine.purge(before)
+        })
+        .await
+        .map_err(failed)
+    }
+
+    /// From now on nothing in quarantine is deleted, until a check finds no damage.
+    pub(crate) async fn report_damage(&self) -> io::Result<()> {
+        match self.quarantine.clone() {
+            Some(quarantine) => local::blocking(move || quarantine.hold(true)).await,
+            None => Ok(()),
         }
     }
 
@@ -214,133 +356,4 @@ fn new_run() -> Result<Arc<str>, NoRandom> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metadata::sqlite::Sqlite;
-    use crate::signing::Secret;
-
-    async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> String {
-        let mut upload = blobs.upload().unwrap();
-        for chunk in chunks {
-            upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
-        }
-        upload.finish().await.unwrap()
-    }
-
-    async fn fetch(blobs: &Blobs, blob: &str, range: Range<u64>) -> Vec<u8> {
-        let chunks: Vec<Bytes> = blobs
-            .read(blob, range)
-            .await
-            .unwrap()
-            .try_collect()
-            .await
-            .unwrap();
-        chunks.concat()
-    }
-
-    async fn both() -> (tempfile::TempDir, [Blobs; 2]) {
-        let folder = tempfile::tempdir().unwrap();
-        let blobs = [
-            Blobs::memory().unwrap(),
-            Blobs::folder(&folder.path().join("blobs"), Durability::Strict).unwrap(),
-        ];
-        (folder, blobs)
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_the_owner_gets_to_the_blobs_whatever_folder_they_are_in() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let folder = tempfile::tempdir().unwrap();
-        let open = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder.path(), open).unwrap();
-        let blobs = folder.path().join("blobs");
-        Blobs::folder(&blobs, Durability::Strict).unwrap();
-        assert_eq!(
-            blobs.metadata().unwrap().permissions().mode() & 0o777,
-            0o700
-        );
-    }
-
-    #[tokio::test]
-    async fn bytes_come_back_small_large_and_in_part() {
-        let (_folder, stores) = both().await;
-        for blobs in stores {
-            let small = store(&blobs, &[b"hello ", b"world"]).await;
-            assert_eq!(fetch(&blobs, &small, 0..11).await, b"hello world");
-            assert_eq!(fetch(&blobs, &small, 6..8).await, b"wo");
-            let chunk: Vec<u8> = (0..700_001_u32).map(|i| (i % 251) as u8).collect();
-            let large = store(&blobs, &[&chunk, &chunk, &chunk, &chunk]).await;
-            let whole = chunk.repeat(4);
-            assert_eq!(fetch(&blobs, &large, 0..whole.len() as u64).await, whole);
-            assert_eq!(
-                fetch(&blobs, &large, 1_000_000..2_000_000).await,
-                whole[1_000_000..2_000_000]
-            );
-            assert_eq!(blobs.count().await, 2);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_upload_that_is_dropped_or_aborted_leaves_nothing() {
-        let (_folder, stores) = both().await;
-        for blobs in stores {
-            for size in [10, 3_000_000] {
-                let mut upload = blobs.upload().unwrap();
-                upload.write(vec![1; size].into()).await.unwrap();
-                upload.abort().await;
-                let mut upload = blobs.upload().unwrap();
-                upload.write(vec![1; size].into()).await.unwrap();
-                drop(upload);
-            }
-            for _ in 0..100 {
-                if blobs.count().await == 0 {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-            assert_eq!(blobs.count().await, 0);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reader_keeps_what_is_deleted_under_it() {
-        let (_folder, stores) = both().await;
-        for blobs in stores {
-            let content = vec![7_u8; 2_000_000];
-            let blob = store(&blobs, &[&content]).await;
-            let reading = blobs.read(&blob, 0..2_000_000).await.unwrap();
-            blobs.delete(&blob).await.unwrap();
-            blobs.delete(&blob).await.unwrap();
-            assert!(matches!(
-                blobs.read(&blob, 0..1).await,
-                Err(BlobError::Missing)
-            ));
-            let chunks: Vec<Bytes> = reading.try_collect().await.unwrap();
-            assert_eq!(chunks.concat(), content);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_sweep_takes_what_nothing_names_but_not_what_is_in_the_making() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("blobs");
-        let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
-        let before = Blobs::folder(&path, Durability::Strict).unwrap();
-        let orphan = store(&before, &[b"orphan"]).await;
-        // What a killed process leaves of an upload: the staging file of the object store.
-        std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
-        assert_eq!(before.count().await, 2);
-        assert_eq!(
-            before.sweep(&metadata).await.unwrap(),
-            0,
-            "its own run is in the making"
-        );
-        let now = Blobs::folder(&path, Durability::Strict).unwrap();
-        let fresh = store(&now, &[b"fresh"]).await;
-        assert_eq!(now.sweep(&metadata).await.unwrap(), 2);
-        assert_eq!(fetch(&now, &fresh, 0..5).await, b"fresh");
-        assert_eq!(now.count().await, 1);
-    }
-}
+mod tests;

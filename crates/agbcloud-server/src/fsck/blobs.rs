@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::{Finding, FindingKind, FsckReport};
-use crate::blobs::local;
+use crate::blobs::{Quarantine, local};
+use crate::clock::Micros;
 use crate::metadata::sqlite::check::{Rows, Trouble};
 
 /// The blobs that no file names and that are not about to be deleted either, unfinished ones too.
@@ -23,22 +24,24 @@ pub(super) fn orphans(rows: &Rows<'_>, blobs: &Path) -> Result<Vec<String>, Trou
     Ok(orphans)
 }
 
-/// Tells of the orphans, and deletes them if that is asked for.
+/// Reports the orphans, and moves them to the quarantine if there is one given.
 pub(super) fn report(
     blobs: &Path,
     orphans: Vec<String>,
-    delete: bool,
+    target: Option<(&Quarantine, Micros)>,
     report: &mut FsckReport,
 ) -> io::Result<()> {
     for orphan in orphans {
-        if delete {
-            local::remove(&blobs.join(&orphan))?;
+        if let Some((quarantine, now)) = target
+            && let Some((part, name)) = orphan.split_once('/')
+        {
+            quarantine.take(blobs, part, &[name.to_owned()], now)?;
         }
         let finding = Finding::new(
             FindingKind::OrphanBlob,
             format!("no file names the blob {orphan}"),
         );
-        report.findings.push(finding.repaired(delete));
+        report.findings.push(finding.repaired(target.is_some()));
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use chrono::SecondsFormat;
 use serde::Serialize;
+
+use crate::blobs::quarantine::Quarantined;
 
 /// What was looked at and what was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -16,6 +19,31 @@ pub struct FsckReport {
     pub bytes: u64,
     /// All that is not as it should be.
     pub findings: Vec<Finding>,
+    /// Contents that no file names and that are kept for some days. They are no damage.
+    pub quarantine: Vec<QuarantinedContent>,
+}
+
+/// A content in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct QuarantinedContent {
+    /// The name of the blob; for an unfinished upload with `#` and a number; for a content that was in the database
+    /// `contents/` and a number.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// When it was moved, in RFC 3339.
+    pub since: String,
+}
+
+impl QuarantinedContent {
+    pub(crate) fn of(content: &Quarantined) -> Self {
+        Self {
+            name: content.key.clone(),
+            bytes: content.bytes,
+            since: content.since.to_rfc3339_opts(SecondsFormat::Secs, true),
+        }
+    }
 }
 
 impl FsckReport {
@@ -60,16 +88,17 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// A file whose content is not there. Not repaired: restore it from a backup, or delete it.
+    /// A file whose content is not there. Repaired if it is in quarantine: it is put back. Otherwise restore it from a backup,
+    /// or delete the file.
     MissingContent,
     /// A file whose content does not have its size or its checksums. Not repaired: what is there may still be of use.
     DamagedContent,
     /// Two files that name one content. Not repaired.
     SharedContent,
-    /// A blob that no file names: an upload that did not come to its end. Repaired by deletion, as by a start, if
-    /// nothing else is damaged.
+    /// A blob that no file names: an upload that did not come to its end, or a file whose row was lost. Repaired by a move
+    /// to the quarantine, as by a start, if nothing else is damaged.
     OrphanBlob,
-    /// A content in the database that no file names. Repaired by deletion, if nothing else is damaged.
+    /// A content in the database that no file names. Repaired by a move to the quarantine, if nothing else is damaged.
     OrphanContent,
     /// A blob that is about to be deleted although a file names it. Repaired: it stays.
     DoomedContent,
@@ -88,6 +117,11 @@ pub enum FindingKind {
     /// Files that belong to no context, or to no folder that there could be, or a context without a place for files. Not
     /// repaired. Of one place it is one finding, however many files are there.
     LostTree,
+    /// A row that does not have its checksum. Not repaired: restore it from a backup, or delete what it describes.
+    DamagedRow,
+    /// The database and the folder of blobs do not belong together, so that one of them lacks acknowledged changes. Not
+    /// repaired: restore the other part, or accept what is there by [`FsckMode::Accept`](crate::FsckMode::Accept).
+    StoreMismatch,
     /// The database says that it is damaged itself. Indexes are made anew; all else is not repaired: restore it from a
     /// backup.
     Database,

@@ -224,7 +224,18 @@ impl From<StoreError> for Failure {
                     "the service has no room left; nothing was changed: delete files or contexts, or try again later",
                 )
             }
-            StoreError::Precondition | StoreError::TooManyFiles | StoreError::Failed(_) => {
+            StoreError::Moved(_) => {
+                tracing::error!(%error, "a write was refused");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "ServiceUnavailable",
+                    "the data folder of the service was moved or replaced: writes are refused until it is back",
+                )
+            }
+            StoreError::Precondition
+            | StoreError::TooManyFiles
+            | StoreError::Damaged(_)
+            | StoreError::Failed(_) => {
                 tracing::error!(%error, "a control call failed");
                 Self::internal()
             }

@@ -50,8 +50,10 @@ impl ObjectFailure {
         invalid_condition: BAD_REQUEST, "InvalidArgument", "If-Match and If-None-Match take `*` or quoted entity tags";
         not_implemented: NOT_IMPLEMENTED, "NotImplemented", "A header asks for something that this service does not do: send the bytes of the whole file as they are";
         slow_down: SERVICE_UNAVAILABLE, "SlowDown", "Too many requests of this tenant are under way: wait for the seconds in Retry-After, then try again";
+        damaged: INTERNAL_SERVER_ERROR, "InternalError", "The stored content of the file is damaged or missing: upload it again, or ask the operator of the service to restore it";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
         full: INSUFFICIENT_STORAGE, "InsufficientStorage", "The service has no room for the file; nothing was changed: delete files, or try again later";
+        moved: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The data folder of the service was moved or replaced: writes are refused until it is back";
         unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is about to stop: try again";
     }
 
@@ -115,7 +117,11 @@ impl From<StoreError> for ObjectFailure {
                 tracing::error!("the disk is full");
                 Self::full()
             }
-            StoreError::NameTaken | StoreError::Failed(_) => {
+            StoreError::Moved(_) => {
+                tracing::error!(%error, "a write was refused");
+                Self::moved()
+            }
+            StoreError::NameTaken | StoreError::Damaged(_) | StoreError::Failed(_) => {
                 tracing::error!(%error, "a transfer failed");
                 Self::internal()
             }

@@ -7,10 +7,12 @@
 pub(crate) mod sqlite;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::blobs::BlockSums;
 use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
 use crate::random::NoRandom;
@@ -40,6 +42,12 @@ pub(crate) enum StoreError {
     /// The context has as many files as it may have.
     #[error("there are too many files")]
     TooManyFiles,
+    /// The data folder is not where it was opened, so that nothing written now would be found again.
+    #[error("{} was moved, removed or replaced", .0.display())]
+    Moved(PathBuf),
+    /// A row is not as it was written.
+    #[error("damaged: {0}")]
+    Damaged(&'static str),
     #[error("the store is closed")]
     Closed,
     #[error("the store failed: {0}")]
@@ -156,6 +164,17 @@ pub(crate) struct FileKey {
 pub(crate) struct NewFile {
     pub(crate) sums: Sums,
     pub(crate) content: Content,
+    /// Those of a blob.
+    pub(crate) blocks: Option<BlockSums>,
+}
+
+/// A file with its content, of one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
+    pub(crate) content: Content,
+    /// The sums of the blocks of a blob; none if it is from before there were any.
+    pub(crate) blocks: Option<BlockSums>,
 }
 
 /// A set of entity tags in a condition.
@@ -247,8 +266,10 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<FilePage>;
     async fn file(&self, key: &FileKey) -> Result<File>;
-    /// A file with its content, of one moment.
-    async fn open_file(&self, key: &FileKey) -> Result<(File, Content)>;
+    /// A file with its content, of one moment, once its row is verified.
+    async fn open_file(&self, key: &FileKey) -> Result<OpenFile>;
+    /// Keeps the sums of the blocks of a blob that has none, if a file names it.
+    async fn keep_block_sums(&self, blob: String, crc64: u64, sums: BlockSums) -> Result<()>;
     /// Publishes an upload: readers see the file before or the file after, whole. Returns whether there was one before.
     ///
     /// After [`StoreError::Full`] it is certain that it was not published.
@@ -276,6 +297,8 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn forget_blobs(&self, blobs: Vec<String>) -> Result<()>;
     /// Those of the blobs that the store has never heard of.
     async fn unknown_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>>;
+    /// The blobs that files name, in order, from behind one of them on.
+    async fn named_blobs(&self, after: String, limit: u32) -> Result<Vec<String>>;
     /// Clears whose files are all collected and that can be finished.
     async fn finished_clears(&self) -> Result<Vec<Clear>>;
     /// Makes a cleared context available.
@@ -283,6 +306,12 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
 
     /// Whether there is room for more: a large upload asks before it takes room beside the store.
     async fn check_room(&self) -> Result<()>;
+
+    /// Whether the store is still where it was opened.
+    async fn check_location(&self) -> Result<()>;
+
+    /// Brings all that is committed to the disk, also where commits do not wait for it: what can't be undone comes after.
+    async fn settle(&self) -> Result<()>;
 
     /// How many files a context may have from now on.
     async fn limit_files(&self, max: u64) -> Result<()>;

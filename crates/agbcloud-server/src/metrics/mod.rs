@@ -30,6 +30,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<[Label; 2], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
+    damaged: Counter,
     traffic: Traffic,
 }
 
@@ -50,12 +51,19 @@ impl Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        let damaged = Counter::default();
+        registry.register(
+            "damaged_downloads",
+            "Downloads that failed because a content is damaged or missing",
+            damaged.clone(),
+        );
         let traffic = Traffic::default();
         traffic.register(&mut registry);
         Arc::new(Self {
             registry,
             requests,
             durations,
+            damaged,
             traffic,
         })
     }
@@ -63,6 +71,11 @@ impl Metrics {
     /// What the connections count.
     pub(crate) fn traffic(&self) -> Traffic {
         self.traffic.clone()
+    }
+
+    /// Counts a download that failed because its content is damaged or missing.
+    pub(crate) fn damaged(&self) {
+        self.damaged.inc();
     }
 
     /// Counts an answer.

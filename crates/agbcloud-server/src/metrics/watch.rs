@@ -34,7 +34,11 @@ pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>) -> Rout
 /// Whether the store answers. Nothing is ever stored for this tenant.
 async fn ready(store: Arc<dyn Metadata>) -> Response {
     let nobody = Tenant::from("");
-    match timeout(READY, store.context_by_id(&nobody, "")).await {
+    let answers = async {
+        store.check_location().await?;
+        store.context_by_id(&nobody, "").await
+    };
+    match timeout(READY, answers).await {
         Ok(Ok(_)) => "the store answers\n".into_response(),
         Ok(Err(error)) => {
             tracing::error!(%error, "the store does not answer");

@@ -26,7 +26,9 @@ static FORKS: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 fn blobs(folder: &std::path::Path) -> usize {
     let parts = std::fs::read_dir(folder.join("blobs")).unwrap();
     parts
-        .map(|part| std::fs::read_dir(part.unwrap().path()).unwrap().count())
+        .map(|part| part.unwrap().path())
+        .filter(|part| part.is_dir())
+        .map(|part| std::fs::read_dir(part).unwrap().count())
         .sum()
 }
 

@@ -195,7 +195,9 @@ async fn content_that_can_not_be_deleted_holds_up_no_clear_and_no_other_content(
     let id = client.create("stuck").await;
     client.upload(&id, "/stuck", large(1)).await;
     let parts = std::fs::read_dir(folder.path().join("blobs")).unwrap();
-    let mut files = parts.flat_map(|part| std::fs::read_dir(part.unwrap().path()).unwrap());
+    let parts = parts.map(|part| part.unwrap().path());
+    let parts = parts.filter(|part| part.is_dir());
+    let mut files = parts.flat_map(|part| std::fs::read_dir(part).unwrap());
     let stuck = files.next().unwrap().unwrap().path();
     std::fs::remove_file(&stuck).unwrap();
     std::fs::create_dir_all(stuck.join("in the way")).unwrap();

@@ -1,9 +1,12 @@
 //! Listings of folders.
 
-use agbcloud_server::{FsckMode, fsck};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agbcloud_server::{FsckMode, ManualClock, Server, fsck};
 use futures_util::future::join_all;
 
-use crate::client::{Client, start, start_in};
+use crate::client::{Client, start, start_in, start_with};
 
 async fn page(
     client: &Client,
@@ -252,4 +255,58 @@ async fn the_pages_of_a_large_folder_are_those_of_one_listing_while_it_grows_and
     server.shutdown().await;
     let report = fsck(folder.path(), FsckMode::Check).unwrap();
     assert!(report.is_clean(), "{report:?}");
+}
+
+/// What a folder's listing says of the time of a file.
+async fn listed_time(client: &Client, id: &str, path: &str) -> String {
+    let query = [("contextId", id), ("parentFolderPath", "/")];
+    let body = client.ok("DescribeContextFiles", &query).await;
+    let files = body["data"].as_array().unwrap();
+    let file = files.iter().find(|file| file["filePath"] == path).unwrap();
+    file["gmtModified"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_time_of_a_file_never_goes_back_when_the_clock_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = std::time::UNIX_EPOCH + Duration::from_secs(1_750_000_000);
+    let clock = ManualClock::new(start);
+    let at = |clock: &ManualClock| {
+        Server::builder()
+            .data_dir(folder.path())
+            .clock(Arc::new(clock.clone()))
+    };
+    let (server, client) = start_with(at(&clock)).await;
+    let id = client.create("c").await;
+    client.upload(&id, "/f", "1").await;
+    let first = listed_time(&client, &id, "/f").await;
+    clock.set(start - Duration::from_secs(3600));
+    client.upload(&id, "/f", "2").await;
+    assert_eq!(listed_time(&client, &id, "/f").await, first);
+    server.shutdown().await;
+    // Also over a restart, and by one more for each version: enough of them are a second.
+    let (server, client) = start_with(at(&clock)).await;
+    client.upload(&id, "/f", "3").await;
+    assert_eq!(listed_time(&client, &id, "/f").await, first);
+    server.shutdown().await;
+    let db = rusqlite::Connection::open(folder.path().join("agb.sqlite3")).unwrap();
+    let modified: i64 = db
+        .query_row("SELECT modified FROM entries WHERE name = 'f'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(modified, 1_750_000_000_000_002);
+    let folder_time: i64 = db
+        .query_row(
+            "SELECT modified FROM entries WHERE parent = ''",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert!(folder_time >= 1_750_000_000_000_000);
+    // A clock that goes on is believed.
+    clock.set(start + Duration::from_secs(60));
+    let (_server, client) = start_with(at(&clock)).await;
+    client.upload(&id, "/f", "4").await;
+    assert_ne!(listed_time(&client, &id, "/f").await, first);
 }

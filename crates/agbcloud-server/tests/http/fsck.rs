@@ -54,7 +54,9 @@ impl Store {
 
     fn blob(&self) -> PathBuf {
         let parts = std::fs::read_dir(self.path().join("blobs")).unwrap();
-        let mut blobs = parts.flat_map(|part| std::fs::read_dir(part.unwrap().path()).unwrap());
+        let parts = parts.map(|part| part.unwrap().path());
+        let parts = parts.filter(|part| part.is_dir());
+        let mut blobs = parts.flat_map(|part| std::fs::read_dir(part).unwrap());
         blobs.next().unwrap().unwrap().path()
     }
 
@@ -327,14 +329,17 @@ async fn damaged_content_is_told_and_never_deleted() {
     for (number, (damage, kind, path)) in cases.into_iter().enumerate() {
         let store = Store::new().await;
         damage(&store);
-        let expected = vec![(kind, path.to_owned())];
         for mode in [FsckMode::Check, FsckMode::Repair, FsckMode::Check] {
-            assert_eq!(store.found(mode), expected, "case {number}");
+            let mut found = store.found(mode);
+            // Where the row was changed it is damaged too.
+            found.retain(|(kind, _)| *kind != FindingKind::DamagedRow);
+            assert_eq!(found, [(kind, path.to_owned())], "case {number}");
             assert!(store.check(mode).is_damaged());
         }
         let (_server, client) = start_in(store.path()).await;
-        assert_eq!(client.list(&store.context, "/").await.1, 2);
-        assert_eq!(client.list(&store.context, "/a").await.1, 2);
+        for folder in ["/", "/a"] {
+            assert_eq!(client.list(&store.context, folder).await.1, 2);
+        }
     }
 }
 
@@ -347,14 +352,12 @@ async fn lost_rows_and_a_torn_database_are_told() {
         found.contains(&(FindingKind::SharedContent, String::new())),
         "{found:?}"
     );
-
     let store = Store::new().await;
     store.sql("PRAGMA foreign_keys = 0; UPDATE contexts SET tree = 99 WHERE name = 'c'");
     let found = store.found(FsckMode::Repair);
     for kind in [FindingKind::LostTree, FindingKind::Database] {
         assert!(found.contains(&(kind, String::new())), "{found:?}");
     }
-
     let store = Store::new().await;
     let database = store.path().join("agb.sqlite3");
     let mut bytes = std::fs::read(&database).unwrap();
@@ -421,7 +424,8 @@ async fn a_lost_secret_is_told_and_no_start_makes_another() {
         store.sql(damage);
         for mode in [FsckMode::Check, FsckMode::Repair] {
             let found = store.found(mode);
-            assert_eq!(found, [(FindingKind::Database, String::new())], "{damage}");
+            let lost = (FindingKind::Database, String::new());
+            assert!(found.contains(&lost), "{damage}: {found:?}");
         }
         let start = Server::builder().data_dir(store.path()).start().await;
         let error = start.unwrap_err();
@@ -429,7 +433,9 @@ async fn a_lost_secret_is_told_and_no_start_makes_another() {
             matches!(&error, StartError::Database { reason } if reason.contains("secret")),
             "{error}"
         );
-        store.sql("INSERT OR REPLACE INTO meta SELECT * FROM backup; DROP TABLE backup");
+        store.sql(
+            "INSERT OR REPLACE INTO meta SELECT * FROM backup WHERE name = 'secret'; DROP TABLE backup",
+        );
         store.assert_whole().await;
     }
 }
@@ -485,8 +491,9 @@ async fn an_older_store_is_checked_and_only_a_repair_brings_it_up_to_date() {
     }
     server.shutdown().await;
     store.sql(BACK_TO_2);
+    std::fs::remove_file(store.path().join("blobs/mark")).unwrap();
     assert!(store.check(FsckMode::Check).is_clean());
     assert_eq!(version(), 2);
     assert!(store.check(FsckMode::Repair).is_clean());
-    assert_eq!(version(), 4);
+    assert_eq!(version(), 5);
 }

@@ -8,6 +8,8 @@ mod access;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bitrot;
+#[cfg(test)]
 mod checksums;
 #[cfg(test)]
 mod clear;
@@ -35,6 +37,8 @@ mod lifecycle;
 mod load;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod mismatch;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]

@@ -447,7 +447,9 @@ async fn an_upload_that_is_abandoned_midway_leaves_no_file_and_no_blob() {
 pub(crate) fn blobs(folder: &std::path::Path) -> usize {
     let parts = std::fs::read_dir(folder.join("blobs")).unwrap();
     parts
-        .map(|part| std::fs::read_dir(part.unwrap().path()).unwrap().count())
+        .map(|part| part.unwrap().path())
+        .filter(|part| part.is_dir())
+        .map(|part| std::fs::read_dir(part).unwrap().count())
         .sum()
 }
 

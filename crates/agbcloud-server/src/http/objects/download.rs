@@ -1,9 +1,14 @@
 //! GET and HEAD: a file or a part of it, inert in a browser.
 
+use std::fmt;
+use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::TryStreamExt;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, RANGE,
@@ -11,14 +16,17 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use md5::{Digest, Md5};
 
 use super::CRC64;
-use crate::blobs::BlobError;
-use crate::http::App;
+use crate::blobs::{BlobError, Blobs, BlockSums};
 use crate::http::conditions::{self, Download};
 use crate::http::range::{self, Asked};
 use crate::http::xml::ObjectFailure;
-use crate::metadata::{Content, File, FileKey};
+use crate::http::{App, RequestId};
+use crate::metadata::{Content, File, FileKey, StoreError};
+use crate::metrics::Metrics;
+use crate::random::hex;
 
 /// How often a file may be replaced between finding it and opening it.
 const ATTEMPTS: usize = 16;
@@ -28,27 +36,35 @@ pub(super) async fn get(
     key: &FileKey,
     request: &Parts,
 ) -> Result<Response, ObjectFailure> {
+    let mut missing = String::new();
     for _ in 0..ATTEMPTS {
         // Who asks for the head alone does not need the content.
         let (file, content) = if request.method == Method::HEAD {
             (app.metadata.file(key).await?, None)
         } else {
-            let (file, content) = app.metadata.open_file(key).await?;
-            (file, Some(content))
+            let opened = match app.metadata.open_file(key).await {
+                Err(StoreError::Damaged(reason)) => {
+                    Damage::new(app, request).report("", &reason);
+                    return Err(ObjectFailure::damaged());
+                }
+                opened => opened?,
+            };
+            (opened.file, Some((opened.content, opened.blocks)))
         };
         match answer(app, key, &file, content, request).await {
             // The file was replaced a moment ago, and the worker was quick: there is a newer one.
-            Err(Trouble::Replaced) => {}
+            Err(Trouble::Replaced(blob)) => missing = blob,
             Err(Trouble::Failure(failure)) => return Err(failure),
             Ok(response) => return Ok(response),
         }
     }
-    tracing::error!("the bytes of a file are not there");
-    Err(ObjectFailure::internal())
+    Damage::new(app, request).report(&missing, &"it is not there");
+    Err(ObjectFailure::damaged())
 }
 
 enum Trouble {
-    Replaced,
+    /// This blob is not there.
+    Replaced(String),
     Failure(ObjectFailure),
 }
 
@@ -62,7 +78,7 @@ async fn answer(
     app: &App,
     key: &FileKey,
     file: &File,
-    content: Option<Content>,
+    content: Option<(Content, Option<BlockSums>)>,
     request: &Parts,
 ) -> Result<Response, Trouble> {
     let headers = &request.headers;
@@ -101,29 +117,145 @@ async fn answer(
         ));
     }
     let body = match content {
-        Some(content) if !part.is_empty() => body(app, content, part).await?,
+        Some((content, blocks)) if !part.is_empty() => {
+            let damage = Damage::new(app, request);
+            match content {
+                Content::Small(bytes) => small(file, bytes, part, &damage)?,
+                Content::Blob(blob) => large(app, file, blob, blocks, part, damage).await?,
+            }
+        }
         _ => Body::empty(),
     };
     Ok(response(status, body, &lines))
 }
 
-async fn body(app: &App, content: Content, part: Range<u64>) -> Result<Body, Trouble> {
-    match content {
-        Content::Small(bytes) => {
-            let within = |at: u64| usize::try_from(at).ok().filter(|at| *at <= bytes.len());
-            match (within(part.start), within(part.end)) {
-                (Some(start), Some(end)) => Ok(Body::from(bytes.slice(start..end))),
-                _ => {
-                    tracing::error!("the content of a small file is shorter than it");
-                    Err(ObjectFailure::internal().into())
-                }
-            }
+/// What is done about a content that is not as it was written.
+#[derive(Clone)]
+struct Damage {
+    metrics: Arc<Metrics>,
+    blobs: Blobs,
+    request: String,
+}
+
+impl Damage {
+    fn new(app: &App, request: &Parts) -> Self {
+        let id = request.extensions.get::<RequestId>();
+        Self {
+            metrics: app.metrics.clone(),
+            blobs: app.blobs.clone(),
+            request: id.map(|id| id.0.clone()).unwrap_or_default(),
         }
-        Content::Blob(blob) => match app.blobs.read(&blob, part).await {
-            Ok(chunks) => Ok(Body::from_stream(chunks)),
-            Err(BlobError::Missing) => Err(Trouble::Replaced),
-            Err(error) => Err(ObjectFailure::from(error).into()),
-        },
+    }
+
+    /// Logs and counts it, and keeps what is in quarantine: it may be what is missing.
+    fn report(&self, blob: &str, reason: &dyn fmt::Display) {
+        tracing::error!(blob, request_id = self.request, %reason, "a stored content is damaged");
+        self.metrics.damaged();
+        let blobs = self.blobs.clone();
+        tokio::spawn(async move {
+            if let Err(error) = blobs.report_damage().await {
+                tracing::warn!(%error, "the quarantine can't be held");
+            }
+        });
+    }
+}
+
+/// A content from the database, once it is verified.
+fn small(
+    file: &File,
+    bytes: Bytes,
+    part: Range<u64>,
+    damage: &Damage,
+) -> Result<Body, ObjectFailure> {
+    let mut check = Check::of(file);
+    check.update(&bytes);
+    let within = |at: u64| usize::try_from(at).ok().filter(|at| *at <= bytes.len());
+    match (within(part.start), within(part.end)) {
+        (Some(start), Some(end)) if check.fits(file) => Ok(Body::from(bytes.slice(start..end))),
+        _ => {
+            damage.report("", &"a content in the database does not have its checksum");
+            Err(ObjectFailure::damaged())
+        }
+    }
+}
+
+/// A content from a blob: each block is verified before it is sent, the first one before the answer begins.
+async fn large(
+    app: &App,
+    file: &File,
+    blob: String,
+    blocks: Option<BlockSums>,
+    part: Range<u64>,
+    damage: Damage,
+) -> Result<Body, Trouble> {
+    let read = async {
+        let blocks = match blocks {
+            Some(blocks) => blocks,
+            None => late_sums(app, file, &blob).await?,
+        };
+        app.blobs.read(&blob, file.size, part, blocks).await
+    };
+    match read.await {
+        Ok(chunks) => Ok(Body::from_stream(
+            chunks.inspect_err(move |error| damage.report(&blob, error)),
+        )),
+        Err(BlobError::Missing) => Err(Trouble::Replaced(blob)),
+        Err(error @ (BlobError::Damaged(_) | BlobError::Io(_))) => {
+            damage.report(&blob, &error);
+            Err(ObjectFailure::damaged().into())
+        }
+        Err(error) => Err(ObjectFailure::from(error).into()),
+    }
+}
+
+/// The sums of the blocks of a blob that was written before there were any: the whole of it is verified, once.
+async fn late_sums(app: &App, file: &File, blob: &str) -> Result<BlockSums, BlobError> {
+    let (check, blocks) = app.blobs.sum(blob, Check::of(file), Check::update).await?;
+    if !check.fits(file) {
+        return Err(BlobError::Damaged(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the content does not have its checksum",
+        )));
+    }
+    let kept = app
+        .metadata
+        .keep_block_sums(blob.to_owned(), check.crc64.sum64(), blocks.clone());
+    if let Err(error) = kept.await {
+        tracing::warn!(%error, "the checksums of the blocks of a blob can't be kept");
+    }
+    Ok(blocks)
+}
+
+/// A content that is compared with its file.
+struct Check {
+    size: u64,
+    crc64: crc64fast::Digest,
+    /// Only where the file has no CRC-64.
+    md5: Option<Md5>,
+}
+
+impl Check {
+    fn of(file: &File) -> Self {
+        Self {
+            size: 0,
+            crc64: crc64fast::Digest::new(),
+            md5: file.crc64.is_none().then(Md5::new),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.crc64.write(bytes);
+        if let Some(md5) = &mut self.md5 {
+            md5.update(bytes);
+        }
+    }
+
+    fn fits(&self, file: &File) -> bool {
+        let md5 = self.md5.as_ref();
+        self.size == file.size
+            && file.crc64.is_none_or(|crc64| crc64 == self.crc64.sum64())
+            && md5.is_none_or(|md5| hex(&md5.clone().finalize()) == file.etag)
     }
 }
 

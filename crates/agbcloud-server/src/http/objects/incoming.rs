@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::blobs::{BlobError, Blobs, Upload};
+use crate::blobs::{BlobError, Blobs, BlockHasher, Upload};
 use crate::metadata::{Content, NewFile, SMALL};
 use crate::random::NoRandom;
 use crate::sums::Hasher;
@@ -16,7 +16,7 @@ pub(super) struct Incoming {
 enum Room {
     /// At most [`SMALL`] bytes.
     Memory(BytesMut),
-    Blob(Upload),
+    Blob(Upload, BlockHasher),
 }
 
 impl Incoming {
@@ -25,7 +25,7 @@ impl Incoming {
         let room = if length <= SMALL {
             Room::Memory(BytesMut::new())
         } else {
-            Room::Blob(blobs.upload()?)
+            Room::Blob(blobs.upload()?, BlockHasher::default())
         };
         Ok(Self {
             hasher: Hasher::new(),
@@ -41,7 +41,10 @@ impl Incoming {
                 gathered.extend_from_slice(&bytes);
                 Ok(())
             }
-            Room::Blob(upload) => upload.write(bytes).await,
+            Room::Blob(upload, blocks) => {
+                blocks.update(&bytes);
+                upload.write(bytes).await
+            }
         }
     }
 
@@ -58,13 +61,16 @@ impl Incoming {
     /// Makes a large content durable. It must not be cancelled: whoever drops this may leave a blob until the
     /// next sweep.
     pub(super) async fn finish(self) -> Result<NewFile, BlobError> {
-        let content = match self.room {
-            Room::Memory(gathered) => Content::Small(gathered.freeze()),
-            Room::Blob(upload) => Content::Blob(upload.finish().await?),
+        let (content, blocks) = match self.room {
+            Room::Memory(gathered) => (Content::Small(gathered.freeze()), None),
+            Room::Blob(upload, blocks) => {
+                (Content::Blob(upload.finish().await?), Some(blocks.finish()))
+            }
         };
         Ok(NewFile {
             sums: self.hasher.finish(),
             content,
+            blocks,
         })
     }
 
@@ -72,7 +78,7 @@ impl Incoming {
     pub(super) async fn abort(self) {
         match self.room {
             Room::Memory(_) => {}
-            Room::Blob(upload) => upload.abort().await,
+            Room::Blob(upload, _) => upload.abort().await,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The statements of a check: what the rows say about each other, and the repair of what can be told from the rest.
 
 mod folders;
+mod sums;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,16 @@ use bytes::Bytes;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::schema::{self, Unusable};
-use super::{BUSY, clear, content, marks, quota};
+use super::{BUSY, clear, content, marks, quota, row_sums};
 use crate::fsck::{Finding, FindingKind, FsckReport};
 use crate::metadata::{Content, StoreError};
 
 /// The path of a folder, from its row.
 const PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' THEN '/' || f.name
      ELSE f.parent || '/' || f.name END";
+
+/// Keeps a content of the database, which has this number, somewhere else.
+pub(crate) type Keep<'a> = &'a dyn Fn(i64, &[u8]) -> io::Result<()>;
 
 /// Why a check did not come to its end.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ impl Check {
         let db = Connection::open(path)?;
         db.busy_timeout(BUSY)?;
         db.pragma_update(None, "synchronous", "FULL")?;
+        row_sums::register(&db)?;
         Ok(Self {
             db,
             blobs: blobs.to_owned(),
@@ -116,20 +121,16 @@ impl Rows<'_> {
             .findings
             .extend(mended.map(|line| damage(line).repaired(true)));
         report.findings.extend(left.into_iter().map(damage));
+        for name in schema::wrong_objects(&self.db)? {
+            let detail = format!("{name:?} is missing in its schema, or not as it should be");
+            report.findings.push(damage(detail));
+        }
         let mut check = self.db.prepare("PRAGMA foreign_key_check")?;
         for table in check.query_map([], |row| row.get::<_, String>(0))? {
             let detail = format!("a row of {} belongs to nothing", table?);
             report.findings.push(damage(detail));
         }
         Ok(())
-    }
-
-    /// A start refuses a store that has lost its secret.
-    pub(crate) fn secret(&self, report: &mut FsckReport) {
-        if let Err(Unusable::Failed(detail)) = schema::stored_secret(&self.db) {
-            let finding = Finding::new(FindingKind::Database, detail);
-            report.findings.push(finding);
-        }
     }
 
     /// The first lines of what the database has to complain of.
@@ -298,30 +299,34 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Contents that no file names. They are deleted only if that is asked for.
+    /// Contents that no file names. They go only where they are kept somewhere else.
     pub(crate) fn orphan_contents(
         &self,
-        delete: bool,
+        keep: Option<Keep<'_>>,
         report: &mut FsckReport,
     ) -> Result<(), Trouble> {
         let mut orphans = self.db.prepare(
-            "SELECT pk, length(bytes) FROM contents
+            "SELECT pk, bytes FROM contents
              WHERE pk NOT IN (SELECT small FROM entries WHERE small IS NOT NULL)",
         )?;
         let orphans = orphans
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+            .collect::<rusqlite::Result<Vec<(i64, Vec<u8>)>>>()?;
         for (pk, bytes) in orphans {
-            if delete {
+            if let Some(keep) = keep {
+                keep(pk, &bytes).map_err(Trouble::Io)?;
                 let kept = content::Kept {
                     blob: None,
                     small: Some(pk),
                 };
                 content::release(&self.db, kept)?;
             }
-            let detail = format!("no file names a content of {bytes} bytes in the database");
+            let detail = format!(
+                "no file names a content of {} bytes in the database",
+                bytes.len()
+            );
             let finding = Finding::new(FindingKind::OrphanContent, detail);
-            report.findings.push(finding.repaired(delete));
+            report.findings.push(finding.repaired(keep.is_some()));
         }
         Ok(())
     }

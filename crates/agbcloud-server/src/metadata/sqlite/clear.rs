@@ -1,10 +1,12 @@
 //! The statements of the collection: what is to be done is what rows there are, so a restart just goes on.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::content::{self, Kept};
+use super::row_sums;
 use crate::metadata::{Clear, Result};
 
 /// So many rows of a tree go in one transaction: few enough that uploads in between do not wait long.
@@ -20,14 +22,36 @@ const ROUND: usize = 4000;
 /// Takes one batch out of some doomed trees, and the trees that are empty then. False if there was nothing.
 pub(super) fn collect(db: &Connection) -> Result<bool> {
     let trees = next_trees(db)?;
-    let mut taken = 0;
+    let (mut taken, mut collected) = (0, false);
     for tree in &trees {
+        if !is_doomed(db, *tree)? {
+            tracing::error!(
+                tree,
+                "a row of the table \"trees\" is damaged: its files are not collected"
+            );
+            continue;
+        }
         taken += take(db, *tree)?;
+        collected = true;
         if taken >= ROUND {
             break;
         }
     }
-    Ok(!trees.is_empty())
+    Ok(collected)
+}
+
+/// Whether nobody can see a tree any more, by all that is known of it: its files are destroyed.
+fn is_doomed(db: &Connection, tree: i64) -> Result<bool> {
+    static QUERY: LazyLock<String> = LazyLock::new(|| {
+        let sum = row_sums::expression("trees", "");
+        format!(
+            "SELECT doomed = 1 AND sum = {sum} AND NOT EXISTS (SELECT 1 FROM contexts WHERE contexts.tree = trees.pk)
+             FROM trees WHERE pk = ?1"
+        )
+    });
+    Ok(db
+        .prepare_cached(&QUERY)?
+        .query_row([tree], |row| row.get(0))?)
 }
 
 /// Trees that have their turn, none for long before another: what it costs to choose them does not grow with how many there
@@ -141,6 +165,14 @@ pub(super) fn unknown_blobs(db: &Connection, blobs: Vec<String>) -> Result<Vec<S
         retain_unnamed(db, &mut unknown)?;
     }
     Ok(unknown)
+}
+
+pub(super) fn named_blobs(db: &Connection, after: &str, limit: u32) -> Result<Vec<String>> {
+    let mut query = db.prepare_cached(
+        "SELECT blob FROM entries WHERE blob IS NOT NULL AND blob > ?1 ORDER BY blob LIMIT ?2",
+    )?;
+    let blobs = query.query_map(params![after, limit], |row| row.get(0))?;
+    Ok(blobs.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Looks at all rows themselves, for what is unknown is deleted: an index that is damaged may not have them, and where

@@ -157,7 +157,7 @@ pub(super) fn rename(
 ) -> Result<()> {
     let changed = db
         .prepare_cached(
-            "UPDATE contexts SET name = ?3, last_used = ?4 WHERE id = ?1 AND tenant = ?2",
+            "UPDATE contexts SET name = ?3, last_used = max(last_used, ?4) WHERE id = ?1 AND tenant = ?2",
         )?
         .execute(params![id, tenant.as_str(), name, now.0])
         .map_err(|error| match error.sqlite_error() {
@@ -196,7 +196,7 @@ pub(super) fn clear(db: &Connection, tenant: &Tenant, id: &str, now: Micros) -> 
     db.prepare_cached("UPDATE trees SET context = ?2 WHERE pk = ?1")?
         .execute([tree, place.pk])?;
     db.prepare_cached(
-        "UPDATE contexts SET state = 'clearing', generation = generation + 1, tree = ?3, last_used = ?4
+        "UPDATE contexts SET state = 'clearing', generation = generation + 1, tree = ?3, last_used = max(last_used, ?4)
          WHERE pk = ?1 AND tenant = ?2",
     )?
     .execute(params![place.pk, tenant.as_str(), tree, now.0])?;

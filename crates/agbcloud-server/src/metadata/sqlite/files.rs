@@ -1,14 +1,18 @@
 //! The statements about files and folders. Each begins at a context of the tenant.
 
+use std::sync::LazyLock;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::content::{self, Kept};
 use super::contexts::place;
 use super::marks::{self, Key};
+use super::row_sums;
 use crate::clock::Micros;
 use crate::crash;
 use crate::metadata::{
-    Conditions, Content, Entry, File, FileKey, FilePage, NewFile, Result, State, StoreError,
+    Conditions, Content, Entry, File, FileKey, FilePage, NewFile, OpenFile, Result, State,
+    StoreError,
 };
 use crate::names::{FilePath, FolderPath};
 use crate::random::alphanumeric;
@@ -72,22 +76,45 @@ fn signed_tree(db: &Connection, key: &FileKey) -> Result<(i64, State)> {
 
 pub(super) fn file(db: &Connection, key: &FileKey) -> Result<File> {
     let (tree, _) = signed_tree(db, key)?;
-    let (file, _) = find(db, tree, &key.path)?.ok_or(StoreError::NoFile)?;
-    Ok(file)
+    Ok(find(db, tree, &key.path)?.ok_or(StoreError::NoFile)?.file)
 }
 
-pub(super) fn open(db: &Connection, key: &FileKey) -> Result<(File, Content)> {
+pub(super) fn open(db: &Connection, key: &FileKey) -> Result<OpenFile> {
     let (tree, _) = signed_tree(db, key)?;
-    let (file, kept) = find(db, tree, &key.path)?.ok_or(StoreError::NoFile)?;
-    Ok((file, content::read(db, kept)?))
+    let found = find(db, tree, &key.path)?.ok_or(StoreError::NoFile)?;
+    if !found.valid {
+        return Err(StoreError::Damaged("its row does not have its checksum"));
+    }
+    let content = content::read(db, found.kept)?;
+    let blocks = match &content {
+        Content::Small(_) => None,
+        Content::Blob(blob) => content::sums(db, blob, &found.file)?,
+    };
+    Ok(OpenFile {
+        file: found.file,
+        content,
+        blocks,
+    })
 }
 
-fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<(File, Kept)>> {
-    let mut query = db.prepare_cached(
-        "SELECT size, etag, modified, crc64, blob, small FROM entries
-         WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0",
-    )?;
-    let found = query
+/// The row of a file.
+struct Found {
+    file: File,
+    kept: Kept,
+    /// Whether it has its checksum.
+    valid: bool,
+}
+
+fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<Found>> {
+    static QUERY: LazyLock<String> = LazyLock::new(|| {
+        let sum = row_sums::expression("entries", "");
+        format!(
+            "SELECT size, etag, modified, crc64, blob, small, sum = {sum} FROM entries
+             WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0"
+        )
+    });
+    let found = db
+        .prepare_cached(&QUERY)?
         .query_row(params![tree, path.parent().as_str(), path.name()], |row| {
             let file = File {
                 size: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
@@ -95,7 +122,11 @@ fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<(File, Kep
                 modified: Micros(row.get(2)?),
                 crc64: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
             };
-            Ok((file, Kept::of(row, 4)?))
+            Ok(Found {
+                file,
+                kept: Kept::of(row, 4)?,
+                valid: row.get(6)?,
+            })
         })
         .optional()?;
     Ok(found)
@@ -113,19 +144,23 @@ pub(super) fn put(
         return Err(StoreError::Stale);
     }
     let before = find(db, tree, &key.path)?;
-    if !conditions.hold(before.as_ref().map(|(file, _)| file.etag.as_str())) {
+    if !conditions.hold(before.as_ref().map(|found| found.file.etag.as_str())) {
         return Err(StoreError::Precondition);
     }
+    let modified = modified_after(before.as_ref(), now);
     let sums = &new.sums;
     let size = i64::try_from(sums.size)
         .map_err(|_| StoreError::Failed("the file is too large".to_owned()))?;
     let (parent, name) = (key.path.parent(), key.path.name());
     let replaced = before.is_some();
-    if let Some((_, kept)) = before {
-        content::release(db, kept)?;
+    if let Some(found) = before {
+        content::release(db, found.kept)?;
     }
     crash::point("put-before-row");
     let kept = content::keep(db, &new.content)?;
+    if let (Some(blob), Some(blocks)) = (&kept.blob, &new.blocks) {
+        content::keep_sums(db, blob, sums.crc64, blocks)?;
+    }
     match replaced {
         true => {
             db.prepare_cached(
@@ -140,7 +175,7 @@ pub(super) fn put(
                 sums.etag,
                 sums.sha256,
                 kept.blob,
-                now.0,
+                modified.0,
                 sums.crc64.cast_signed(),
                 kept.small
             ])?;
@@ -171,6 +206,15 @@ pub(super) fn put(
     touch(db, &key.tenant, &key.context, now)?;
     crash::point("put-after-row");
     Ok(replaced)
+}
+
+/// When a file that replaces another was modified: later than the one before, also where the clock was set back.
+fn modified_after(before: Option<&Found>, now: Micros) -> Micros {
+    match before {
+        // A damaged row says nothing about the time.
+        Some(found) if found.valid => now.max(Micros(found.file.modified.0.saturating_add(1))),
+        _ => now,
+    }
 }
 
 pub(super) fn delete(
@@ -214,7 +258,7 @@ fn count_child(
         let (parent, name) = folder.place();
         let count = db
             .prepare_cached(
-                "UPDATE entries SET child_count = child_count + 1, modified = ?4
+                "UPDATE entries SET child_count = child_count + 1, modified = max(modified, ?4)
                  WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1 RETURNING child_count",
             )?
             .query_row(params![tree, parent, name, now.0], |row| row.get(0))
@@ -252,7 +296,7 @@ fn discount_child(
         let (parent, name) = folder.place();
         let left: i64 = db
             .prepare_cached(
-                "UPDATE entries SET child_count = child_count - 1, modified = ?4
+                "UPDATE entries SET child_count = child_count - 1, modified = max(modified, ?4)
                  WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1 RETURNING child_count",
             )?
             .query_row(params![tree, parent, name, now.0], |row| row.get(0))?;

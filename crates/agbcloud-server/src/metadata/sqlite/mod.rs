@@ -5,44 +5,48 @@ mod clear;
 mod content;
 mod contexts;
 mod files;
+mod ledger;
 mod marks;
+mod opening;
 mod quota;
 mod readers;
 mod reserve;
+mod row_sums;
 mod schema;
+mod state;
 mod writer;
 
 use std::fmt;
-use std::fs::File as LockFile;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
 
+use self::ledger::Book;
+use self::opening::{Alive, Opening, open_file, spawn, start_writer};
 use self::readers::Readers;
 use self::reserve::Reserve;
 use self::writer::Writer;
 use super::{
-    Clear, Conditions, Content, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile,
+    Clear, Conditions, Context, ContextPage, File, FileKey, FilePage, Metadata, NewFile, OpenFile,
     Position, Result, StoreError,
 };
-use crate::blobs::BLOBS;
+use crate::blobs::{BLOBS, BlockSums};
 use crate::clock::Micros;
 use crate::durability::Durability;
+use crate::mark::Mark;
 use crate::names::{FilePath, FolderPath};
+use crate::ownership::Ownership;
 use crate::signing::{Secret, Tenant};
 
 pub(crate) use self::schema::{Unusable, VERSION, has_blobs};
 
 const READERS: usize = 4;
-/// Bytes that the write-ahead log keeps between bursts.
-const LOG_KEPT: i64 = 16 * 1024 * 1024;
 /// How long a statement waits for a lock of another connection. Only a checkpoint or a copy of the file holds one.
 const BUSY: Duration = Duration::from_secs(10);
 /// How long closing waits for the threads. They have nothing to do but what was queued.
@@ -62,6 +66,8 @@ impl From<rusqlite::Error> for StoreError {
 /// The store in one SQLite database.
 pub(crate) struct Sqlite {
     writer: Writer,
+    /// None in memory.
+    book: Option<Arc<Book>>,
     /// The room for deletions was given up.
     low: Arc<AtomicBool>,
     /// None in memory: such a database has one connection, and the writer reads as well.
@@ -70,23 +76,24 @@ pub(crate) struct Sqlite {
     closed: Mutex<mpsc::Receiver<()>>,
 }
 
-/// What all threads of one store hold: the ownership of the folder, and the sign that they still run.
-struct Alive {
-    // Dropped in this order: who sees that nothing runs any more may take the folder.
-    _lock: Option<LockFile>,
-    _running: mpsc::Sender<()>,
+/// A store that was opened.
+pub(crate) struct Opened {
+    pub(crate) store: Sqlite,
+    pub(crate) secret: Secret,
+    /// The mark that was in the folder of blobs before.
+    pub(crate) before: Option<Mark>,
 }
 
 impl Sqlite {
-    /// Opens the store in the file, which belongs to whoever holds the lock, and returns its secret.
+    /// Opens the store in the file, which belongs to whoever has the ownership.
     pub(crate) async fn open(
         path: PathBuf,
         durability: Durability,
-        lock: LockFile,
+        lock: Ownership,
         secret: Secret,
-    ) -> Result<(Self, Secret), Unusable> {
+    ) -> Result<Opened, Unusable> {
         let reading = path.clone();
-        let (alive, closed) = alive(Some(lock));
+        let (alive, closed) = Alive::new(Some(lock));
         let (last_reader, readers_gone) = mpsc::channel();
         let reserve = path.with_file_name("reserve");
         let low = Arc::new(AtomicBool::new(false));
@@ -94,12 +101,12 @@ impl Sqlite {
         let kept = reserve.clone();
         let opening = Opening {
             secret,
-            blobs: Some(path.with_file_name(BLOBS)),
+            files: Some((path.clone(), path.with_file_name(BLOBS), durability)),
             alive: alive.clone(),
             readers_gone,
             reserve: Box::new(move || Reserve::open(reserve, tells)),
         };
-        let (writer, secret) = start_writer(opening, move || {
+        let started = start_writer(opening, move || {
             // A store on a full disk opens too, in the room that is kept for deletions until then.
             Reserve::release(&kept);
             open_file(&path, durability)
@@ -116,35 +123,38 @@ impl Sqlite {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let db = Connection::open_with_flags(&path, flags)?;
             db.busy_timeout(BUSY)?;
+            row_sums::register(&db)?;
             spawn("agb-read", move || {
                 queue.run(&db);
                 drop(db);
                 drop((reads, alive));
             })?;
         }
-        Ok((
-            Self {
-                writer,
+        Ok(Opened {
+            store: Self {
+                writer: started.writer,
+                book: started.book,
                 low,
                 readers: Some(readers),
                 closed: Mutex::new(closed),
             },
-            secret,
-        ))
+            secret: started.secret,
+            before: started.before,
+        })
     }
 
     /// A store that ends with the process.
     pub(crate) async fn memory(secret: Secret) -> Result<(Self, Secret), Unusable> {
-        let (alive, closed) = alive(None);
+        let (alive, closed) = Alive::new(None);
         let (_, readers_gone) = mpsc::channel();
         let opening = Opening {
             secret,
-            blobs: None,
+            files: None,
             alive,
             readers_gone,
             reserve: Box::new(Reserve::none),
         };
-        let (writer, secret) = start_writer(opening, || {
+        let started = start_writer(opening, || {
             let db = Connection::open_in_memory()?;
             db.pragma_update(None, "temp_store", "MEMORY")?;
             Ok(db)
@@ -152,12 +162,13 @@ impl Sqlite {
         .await?;
         Ok((
             Self {
-                writer,
+                writer: started.writer,
+                book: None,
                 low: Arc::default(),
                 readers: None,
                 closed: Mutex::new(closed),
             },
-            secret,
+            started.secret,
         ))
     }
 
@@ -173,97 +184,10 @@ impl Sqlite {
     }
 }
 
-fn alive(lock: Option<LockFile>) -> (Arc<Alive>, mpsc::Receiver<()>) {
-    let (running, closed) = mpsc::channel();
-    (
-        Arc::new(Alive {
-            _running: running,
-            _lock: lock,
-        }),
-        closed,
-    )
-}
-
-fn open_file(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
-    let db = Connection::open(path)?;
-    db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    // NORMAL may lose the last commits with the power, but never a part of one: the log is synced before it is moved
-    // into the database, and not at each commit.
-    let synchronous = match durability {
-        Durability::Strict => "FULL",
-        Durability::Relaxed | Durability::Memory => "NORMAL",
-    };
-    db.pragma_update(None, "synchronous", synchronous)?;
-    // On macOS a plain fsync stops at the disk's cache. Elsewhere these say nothing.
-    db.pragma_update(None, "fullfsync", true)?;
-    db.pragma_update(None, "checkpoint_fullfsync", true)?;
-    // What a burst of small files has made of the log is given back once it is in the database.
-    db.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
-    Ok(db)
-}
-
-/// What the writing thread needs.
-struct Opening {
-    /// That of a new store.
-    secret: Secret,
-    /// The folder of blobs, if they are files.
-    blobs: Option<PathBuf>,
-    alive: Arc<Alive>,
-    readers_gone: mpsc::Receiver<()>,
-    /// Called when the store is of this version.
-    reserve: Box<dyn FnOnce() -> Reserve + Send>,
-}
-
-async fn start_writer(
-    opening: Opening,
-    open: impl FnOnce() -> rusqlite::Result<Connection> + Send + 'static,
-) -> Result<(Writer, Secret), Unusable> {
-    let Opening {
-        secret,
-        blobs,
-        alive,
-        readers_gone,
-        reserve,
-    } = opening;
-    let (writer, queue) = writer::channel();
-    let (opened, result) = oneshot::channel();
-    spawn("agb-write", move || {
-        let prepared = open().map_err(Unusable::from).and_then(|mut db| {
-            db.pragma_update(None, "foreign_keys", true)?;
-            db.set_prepared_statement_cache_capacity(64);
-            let secret = schema::prepare(&mut db, blobs.as_deref(), secret)?;
-            Ok((db, secret))
-        });
-        match prepared {
-            Ok((db, secret)) => {
-                if opened.send(Ok(secret)).is_ok() {
-                    queue.run(&db, reserve());
-                    // The last connection that closes moves the log into the database, which a reader can't.
-                    let _ = readers_gone.recv_timeout(CLOSE);
-                }
-                drop(db);
-                drop(alive);
-            }
-            Err(error) => {
-                // First: whoever reads of the failure may try again at once.
-                drop(alive);
-                let _ = opened.send(Err(error));
-            }
-        }
-    })?;
-    let secret = result
+async fn blocking(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    tokio::task::spawn_blocking(work)
         .await
-        .unwrap_or_else(|_| Err(Unusable::Failed("its thread ended".to_owned())))?;
-    Ok((writer, secret))
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Unusable> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .map(drop)
-        .map_err(|error| Unusable::Failed(format!("no thread for the database: {error}")))
+        .unwrap_or(Err(StoreError::Closed))
 }
 
 impl fmt::Debug for Sqlite {
@@ -372,9 +296,15 @@ impl Metadata for Sqlite {
         self.read(move |db| files::file(db, &key)).await
     }
 
-    async fn open_file(&self, key: &FileKey) -> Result<(File, Content)> {
+    async fn open_file(&self, key: &FileKey) -> Result<OpenFile> {
         let key = key.clone();
         self.read(move |db| files::open(db, &key)).await
+    }
+
+    async fn keep_block_sums(&self, blob: String, crc64: u64, sums: BlockSums) -> Result<()> {
+        self.writer
+            .grow(move |db| content::keep_late_sums(db, &blob, crc64, &sums))
+            .await
     }
 
     async fn put_file(
@@ -421,6 +351,11 @@ impl Metadata for Sqlite {
         self.read(move |db| clear::unknown_blobs(db, blobs)).await
     }
 
+    async fn named_blobs(&self, after: String, limit: u32) -> Result<Vec<String>> {
+        self.read(move |db| clear::named_blobs(db, &after, limit))
+            .await
+    }
+
     async fn finished_clears(&self) -> Result<Vec<Clear>> {
         self.read(clear::finished).await
     }
@@ -435,7 +370,22 @@ impl Metadata for Sqlite {
             // Whatever makes the store larger tries for room first, also this nothing.
             self.writer.grow(|_| Ok(())).await?;
         }
-        Ok(())
+        self.check_location().await
+    }
+
+    async fn check_location(&self) -> Result<()> {
+        match self.book.clone() {
+            Some(book) => blocking(move || book.check_location()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn settle(&self) -> Result<()> {
+        let failed = |error: io::Error| StoreError::Failed(error.to_string());
+        match self.book.clone() {
+            Some(book) => blocking(move || book.settle().map_err(failed)).await,
+            None => Ok(()),
+        }
     }
 
     async fn limit_files(&self, max: u64) -> Result<()> {

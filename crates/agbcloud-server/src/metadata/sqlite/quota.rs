@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use crate::metadata::{Result, StoreError};
 
 /// Where the limit is in the table `meta`, as text; without it there is none.
-const LIMIT: &str = "max_files";
+pub(super) const LIMIT: &str = "max_files";
 /// What the trigger says.
 const REFUSAL: &str = "too many files";
 

@@ -1,19 +1,21 @@
 //! The tables, and how an older store becomes this one.
 
-use std::io::ErrorKind;
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{marks, quota};
+use super::{marks, quota, row_sums, state};
 use crate::blobs::local;
+use crate::mark::{self, Mark, MarkFile, State, StoreMismatch};
 use crate::signing::Secret;
 
 /// The version of the schema that this binary writes. A store of a later one is refused.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 
 /// The steps from each version to the next. Never edited once released: a new version is a new step.
-const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, quota::TABLE];
+const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, quota::TABLE, VERSION_5];
 
 /// A *tree* is all the files of one generation of a context. Clearing or deleting a context is leaving its
 /// tree (`doomed`), which a worker then takes apart row by row; so neither depends on how much it holds.
@@ -102,11 +104,38 @@ CREATE TABLE marks (
 /// Since this version large folders have marks.
 const MARKED: i64 = 3;
 
+/// The checksums of rows (see `row_sums.rs`), and those of the blocks of a blob (see `blobs/blocks.rs`).
+const VERSION_5: &str = "
+ALTER TABLE meta ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE trees ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE contexts ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entries ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE block_sums (
+    blob  TEXT PRIMARY KEY,
+    crc64 INTEGER NOT NULL,
+    sums  BLOB NOT NULL,
+    sum   INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+";
+/// Since this version rows have checksums.
+const SUMMED: i64 = 5;
+
+/// The names of rows in the table `meta`.
+const SECRET: &str = "secret";
+
 /// Why a database can't be used.
 #[derive(Debug)]
 pub(crate) enum Unusable {
     Newer(i64),
+    Mismatch(StoreMismatch),
     Failed(String),
+}
+
+impl From<io::Error> for Unusable {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 impl From<rusqlite::Error> for Unusable {
@@ -127,8 +156,12 @@ impl Unusable {
     }
 }
 
-/// Whether there is anything in the folder of blobs, or it can't be told.
+/// Whether there is anything in the folder of blobs, or it can't be read. A folder with a mark belongs to a store, which
+/// may have had small files only.
 pub(crate) fn has_blobs(folder: &Path) -> bool {
+    if !matches!(MarkFile::read(folder), Ok(None)) {
+        return true;
+    }
     // Those that the object store has not finished count too: what they belong to may be in the making of a restore.
     local::spread().any(|part| match local::names(&folder.join(part)) {
         Ok(names) => !names.is_empty(),
@@ -153,6 +186,9 @@ pub(crate) fn migrate(transaction: &Transaction<'_>, blobs: Option<&Path>) -> Re
     if found < MARKED {
         marks::build(transaction, None).map_err(|error| Unusable::Failed(error.to_string()))?;
     }
+    if found < SUMMED {
+        row_sums::stamp_all(transaction)?;
+    }
     // A store that is up to date is not written to: it may be on a disk that is full.
     if found != VERSION {
         transaction.pragma_update(None, "user_version", VERSION)?;
@@ -165,36 +201,116 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     db.query_row(tables, [], |row| row.get(0))
 }
 
-/// Brings the store, with blobs in the folder if there is one, to [`VERSION`] in one transaction, and returns its secret.
+/// A store that is ready.
+pub(crate) struct Prepared {
+    pub(crate) secret: Secret,
+    /// The state that this run begins with; none in memory.
+    pub(crate) state: Option<State>,
+    /// The mark that was there before.
+    pub(crate) before: Option<Mark>,
+}
+
+/// Brings the store, with blobs in the folder if there is one, to [`VERSION`], and begins a new run, all in one
+/// transaction.
 pub(crate) fn prepare(
     db: &mut Connection,
     blobs: Option<&Path>,
     new_secret: Secret,
-) -> Result<Secret, Unusable> {
+) -> Result<Prepared, Unusable> {
+    row_sums::register(db)?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     migrate(&transaction, blobs)?;
+    row_sums::keep(&transaction)?;
+    // Every start writes this one again.
+    transaction.execute(
+        &format!(
+            "DELETE FROM meta WHERE name = ?1 AND sum <> {}",
+            row_sums::expression("meta", "")
+        ),
+        [quota::LIMIT],
+    )?;
+    if let Some(name) = damaged_meta(&transaction)?.first() {
+        return Err(Unusable::Failed(format!(
+            "the row {name:?} of the table \"meta\" does not have its checksum"
+        )));
+    }
     let secret = match stored_secret(&transaction)? {
         Some(secret) => secret,
         None => {
             transaction.execute(
-                "INSERT INTO meta (name, value) VALUES ('secret', ?1)",
-                [new_secret.0.as_slice()],
+                "INSERT INTO meta (name, value) VALUES (?1, ?2)",
+                params![SECRET, new_secret.0.as_slice()],
             )?;
             new_secret
         }
     };
+    let (mut run, mut before) = (None, None);
+    if let Some(blobs) = blobs {
+        let known = state::stored(&transaction)?;
+        before = MarkFile::read(blobs).map_err(|error| Unusable::Failed(error.to_string()))?;
+        if let Err(mismatch) = mark::compare(known.as_ref(), before.as_ref()) {
+            state::keep_log(blobs)?;
+            return Err(Unusable::Mismatch(mismatch));
+        }
+        run = Some(state::begin_run(&transaction, known, 0)?);
+    }
     transaction.commit()?;
-    Ok(secret)
+    Ok(Prepared {
+        secret,
+        state: run,
+        before,
+    })
+}
+
+pub(super) fn meta(db: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
+        row.get(0)
+    })
+    .optional()
+}
+
+/// The names of rows of the table `meta` that do not have their checksum.
+pub(super) fn damaged_meta(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sum = row_sums::expression("meta", "");
+    let mut damaged = db.prepare(&format!("SELECT name FROM meta WHERE sum <> {sum}"))?;
+    let names = damaged.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+/// The objects of the schema that are missing or not as the migrations make them, and triggers that none of them makes, by
+/// name.
+pub(super) fn wrong_objects(db: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let expected = Connection::open_in_memory()?;
+    for migration in MIGRATIONS {
+        expected.execute_batch(migration)?;
+    }
+    let (found, expected) = (objects(db)?, objects(&expected)?);
+    let missing = expected.difference(&found);
+    let unknown = found
+        .difference(&expected)
+        .filter(|(_, definition)| definition.starts_with("trigger"));
+    Ok(missing
+        .chain(unknown)
+        .map(|(name, _)| name.clone())
+        .collect())
+}
+
+/// Names and definitions, white space aside: that depends on the way by which a store came to its version.
+fn objects(db: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
+    let mut objects = db.prepare(
+        "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema
+         WHERE name NOT LIKE 'sqlite_stat%'",
+    )?;
+    let objects = objects.query_map([], |row| {
+        let text: String = row.get(1)?;
+        Ok((row.get(0)?, text.split_whitespace().collect()))
+    })?;
+    objects.collect()
 }
 
 /// The secret of the store; none only where nothing can have been signed with one.
 pub(crate) fn stored_secret(db: &Connection) -> Result<Option<Secret>, Unusable> {
-    let stored: Option<Vec<u8>> = db
-        .query_row("SELECT value FROM meta WHERE name = 'secret'", [], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    let Some(bytes) = stored else {
+    let Some(bytes) = meta(db, SECRET)? else {
         let used = "SELECT EXISTS (SELECT 1 FROM contexts)";
         return match db.query_row(used, [], |row| row.get(0))? {
             true => Err(Unusable::Failed(
@@ -217,8 +333,14 @@ mod tests {
     #[test]
     fn the_secret_of_the_first_start_stays() {
         let mut db = Connection::open_in_memory().unwrap();
-        assert_eq!(prepare(&mut db, None, Secret([1; 32])).unwrap().0, [1; 32]);
-        assert_eq!(prepare(&mut db, None, Secret([2; 32])).unwrap().0, [1; 32]);
+        assert_eq!(
+            prepare(&mut db, None, Secret([1; 32])).unwrap().secret.0,
+            [1; 32]
+        );
+        assert_eq!(
+            prepare(&mut db, None, Secret([2; 32])).unwrap().secret.0,
+            [1; 32]
+        );
     }
 
     #[test]
@@ -226,11 +348,14 @@ mod tests {
         let mut db = Connection::open_in_memory().unwrap();
         prepare(&mut db, None, Secret([1; 32])).unwrap();
         db.execute_batch("DELETE FROM meta").unwrap();
-        assert_eq!(prepare(&mut db, None, Secret([2; 32])).unwrap().0, [2; 32]);
+        assert_eq!(
+            prepare(&mut db, None, Secret([2; 32])).unwrap().secret.0,
+            [2; 32]
+        );
         db.execute_batch(
             "DELETE FROM meta;
              INSERT INTO trees (pk, context) VALUES (1, 1);
-             INSERT INTO contexts VALUES (1, 'id', 'tenant', 'region', 'name', 'available', 1, 1, 0, 0);",
+             INSERT INTO contexts VALUES (1, 'id', 'tenant', 'region', 'name', 'available', 1, 1, 0, 0, 0);",
         )
         .unwrap();
         let refused = prepare(&mut db, None, Secret([3; 32]));

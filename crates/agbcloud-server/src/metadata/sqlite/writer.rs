@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::BUSY;
+use super::ledger::Ledger;
 use super::reserve::Reserve;
 use crate::crash;
 use crate::metadata::{Result, StoreError};
@@ -105,7 +106,7 @@ impl Writer {
 
 impl Queue {
     /// Works until it is told to stop, or nobody can send any more.
-    pub(super) fn run(mut self, db: &Connection, mut reserve: Reserve) {
+    pub(super) fn run(mut self, db: &Connection, mut reserve: Reserve, ledger: &Ledger) {
         while let Some(first) = self.0.blocking_recv() {
             let mut group = Vec::new();
             let mut next = Some(first);
@@ -121,7 +122,7 @@ impl Queue {
                     None
                 };
             };
-            commit(db, &mut reserve, group);
+            commit(db, &mut reserve, ledger, group);
             if stop {
                 return;
             }
@@ -129,7 +130,7 @@ impl Queue {
     }
 }
 
-fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
+fn commit(db: &Connection, reserve: &mut Reserve, ledger: &Ledger, group: Vec<(bool, Job)>) {
     if group.is_empty() {
         return;
     }
@@ -137,8 +138,10 @@ fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
     if grows && !reserve.is_held() {
         give_back_log(db);
     }
-    if let Err(error) = db.execute_batch("BEGIN IMMEDIATE") {
-        let error = StoreError::from(error);
+    let began = ledger
+        .check_location()
+        .and_then(|()| Ok(db.execute_batch("BEGIN IMMEDIATE")?));
+    if let Err(error) = began {
         for (_, job) in group {
             job(Err(error.clone())).0(Ok(()));
         }
@@ -161,11 +164,14 @@ fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
             lost = Some(failed.unwrap_or_else(unknown));
         }
     }
-    let committed = match lost {
+    // The worker's look for something to do is a commit too, but not one that a test waits for.
+    let changes = db.total_changes() != changes_before;
+    if changes && lost.is_none() {
+        lost = ledger.note(db).err();
+    }
+    let mut committed = match lost {
         Some(error) => Err(error),
         None => {
-            // The worker's look for something to do is a commit too, but not one that a test waits for.
-            let changes = db.total_changes() != changes_before;
             if changes {
                 crash::point("commit-before");
             }
@@ -178,6 +184,11 @@ fn commit(db: &Connection, reserve: &mut Reserve, group: Vec<(bool, Job)>) {
     };
     if committed.is_err() && !db.is_autocommit() {
         let _ = db.execute_batch("ROLLBACK");
+    }
+    if changes && committed.is_ok() {
+        ledger.committed();
+        // Nobody is answered for what went into a folder that is no longer at its path.
+        committed = ledger.check_location();
     }
     if committed == Err(StoreError::Full) {
         reserve.give_up();
@@ -254,7 +265,7 @@ mod tests {
             tokio::task::yield_now().await;
             writer.stop();
             std::thread::spawn(move || {
-                queue.run(&db, Reserve::none());
+                queue.run(&db, Reserve::none(), &Ledger::none());
                 counted.fetch_add(1, Ordering::SeqCst);
                 let left: i64 = db
                     .query_row("SELECT count(*) FROM t", [], |row| row.get(0))

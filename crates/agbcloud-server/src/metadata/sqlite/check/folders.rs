@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::{PATH, Rows, Trouble};
 use crate::fsck::{Finding, FindingKind, FsckReport};
 use crate::metadata::StoreError;
+use crate::metadata::sqlite::row_sums;
 use crate::names::FolderPath;
 use crate::random::alphanumeric;
 
@@ -64,6 +65,7 @@ impl Rows<'_> {
                      FROM entries WHERE tree = ?1 AND parent = '/'",
                     params![tree, made],
                 )?;
+                self.stamp(tree, "", "")?;
             }
             report.findings.push(self.missing(context, "/"));
         }
@@ -148,6 +150,18 @@ impl Rows<'_> {
              FROM entries WHERE tree = ?1 AND parent = ?6",
             params![used.tree, parent, name, id, used.count, used.path],
         )?;
+        self.stamp(used.tree, parent, name)
+    }
+
+    /// Gives a folder that was made the checksum of its row.
+    fn stamp(&self, tree: i64, parent: &str, name: &str) -> Result<(), Trouble> {
+        let sum = row_sums::expression("entries", "");
+        self.db.execute(
+            &format!(
+                "UPDATE entries SET sum = {sum} WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1"
+            ),
+            params![tree, parent, name],
+        )?;
         Ok(())
     }
 
@@ -176,9 +190,14 @@ impl Rows<'_> {
                     place,
                 )?;
             } else if self.repair {
+                // A row that did not have its checksum gets none that fits: the count may not be all that is wrong.
+                let old = row_sums::expression("entries", "");
+                let new = old.replace(", child_count", ", ?4");
                 self.db.execute(
-                    "UPDATE entries SET child_count = ?4
-                     WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
+                    &format!(
+                        "UPDATE entries SET child_count = ?4, sum = iif(sum = {old}, {new}, sum)
+                         WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1"
+                    ),
                     params![tree, parent, name, found],
                 )?;
             }

@@ -46,7 +46,9 @@ fn path(name: u8, below: bool) -> FilePath {
 impl Folder {
     fn new() -> Self {
         let mut db = Connection::open_in_memory().unwrap();
-        let secret = schema::prepare(&mut db, None, Secret([1; 32])).unwrap();
+        let secret = schema::prepare(&mut db, None, Secret([1; 32]))
+            .unwrap()
+            .secret;
         let tenant = Signer::new(&secret).tenant("key");
         let context = contexts::create(&db, &tenant, "r", "c", Micros(0)).unwrap();
         Self {
@@ -67,6 +69,7 @@ impl Folder {
         let new = NewFile {
             sums: Hasher::new().finish(),
             content: Content::Small(Bytes::new()),
+            blocks: None,
         };
         files::put(&self.db, &key, &new, &Conditions::default(), Micros(1)).unwrap();
         self.keys.insert(Key {

@@ -1,0 +1,148 @@
+//! What holds for blobs in memory and in a folder.
+
+use super::*;
+use crate::metadata::sqlite::Sqlite;
+use crate::signing::Secret;
+
+async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> String {
+    let mut upload = blobs.upload().unwrap();
+    for chunk in chunks {
+        upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+    }
+    upload.finish().await.unwrap()
+}
+
+async fn read(blobs: &Blobs, blob: &str, range: Range<u64>) -> Result<Chunks, BlobError> {
+    let (size, sums) = blobs
+        .sum(blob, 0, |size, bytes| *size += bytes.len() as u64)
+        .await?;
+    blobs.read(blob, size, range, sums).await
+}
+
+async fn fetch(blobs: &Blobs, blob: &str, range: Range<u64>) -> Vec<u8> {
+    let chunks: Vec<Bytes> = read(blobs, blob, range)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    chunks.concat()
+}
+
+async fn both() -> (tempfile::TempDir, [Blobs; 2]) {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = [
+        Blobs::memory().unwrap(),
+        Blobs::folder(&folder.path().join("blobs"), Durability::Strict).unwrap(),
+    ];
+    (folder, blobs)
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_gets_to_the_blobs_whatever_folder_they_are_in() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let blobs = folder.path().join("blobs");
+    Blobs::folder(&blobs, Durability::Strict).unwrap();
+    assert_eq!(
+        blobs.metadata().unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+}
+
+#[tokio::test]
+async fn bytes_come_back_small_large_and_in_part() {
+    let (_folder, stores) = both().await;
+    for blobs in stores {
+        let small = store(&blobs, &[b"hello ", b"world"]).await;
+        assert_eq!(fetch(&blobs, &small, 0..11).await, b"hello world");
+        assert_eq!(fetch(&blobs, &small, 6..8).await, b"wo");
+        let chunk: Vec<u8> = (0..700_001_u32).map(|i| (i % 251) as u8).collect();
+        let large = store(&blobs, &[&chunk, &chunk, &chunk, &chunk]).await;
+        let whole = chunk.repeat(4);
+        assert_eq!(fetch(&blobs, &large, 0..whole.len() as u64).await, whole);
+        assert_eq!(
+            fetch(&blobs, &large, 1_000_000..2_000_000).await,
+            whole[1_000_000..2_000_000]
+        );
+        assert_eq!(blobs.count().await, 2);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_is_dropped_or_aborted_leaves_nothing() {
+    let (_folder, stores) = both().await;
+    for blobs in stores {
+        for size in [10, 3_000_000] {
+            let mut upload = blobs.upload().unwrap();
+            upload.write(vec![1; size].into()).await.unwrap();
+            upload.abort().await;
+            let mut upload = blobs.upload().unwrap();
+            upload.write(vec![1; size].into()).await.unwrap();
+            drop(upload);
+        }
+        for _ in 0..100 {
+            if blobs.count().await == 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(blobs.count().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_keeps_what_is_deleted_under_it() {
+    let (_folder, stores) = both().await;
+    for blobs in stores {
+        let content = vec![7_u8; 2_000_000];
+        let blob = store(&blobs, &[&content]).await;
+        let reading = read(&blobs, &blob, 0..2_000_000).await.unwrap();
+        blobs.delete(&blob).await.unwrap();
+        blobs.delete(&blob).await.unwrap();
+        assert!(matches!(
+            read(&blobs, &blob, 0..1).await,
+            Err(BlobError::Missing)
+        ));
+        let chunks: Vec<Bytes> = reading.try_collect().await.unwrap();
+        assert_eq!(chunks.concat(), content);
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_moves_what_nothing_names_but_not_what_is_being_uploaded() {
+    for strict in [true, false] {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("blobs");
+        let open = || {
+            Blobs::folder(&path, Durability::Strict)
+                .unwrap()
+                .with_quarantine(Quarantine::of(data.path()), strict)
+        };
+        let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
+        let before = open();
+        let orphan = store(&before, &[b"orphan"]).await;
+        // What a killed process leaves of an upload: the staging file of the object store.
+        std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
+        assert_eq!(before.count().await, 2);
+        let own = before.sweep(&metadata, Micros(0)).await.unwrap();
+        assert_eq!(own, Swept::default());
+        let now = open();
+        let fresh = store(&now, &[b"fresh"]).await;
+        let swept = now.sweep(&metadata, Micros(0)).await.unwrap();
+        let kept = Quarantine::of(data.path()).list().unwrap();
+        // Only where an upload that was staged can't have been acknowledged it is deleted.
+        match strict {
+            true => assert_eq!((swept.removed, swept.moved.files, kept.len()), (1, 1, 1)),
+            false => assert_eq!((swept.removed, swept.moved.files, kept.len()), (0, 2, 2)),
+        }
+        assert_eq!(kept[0].key, orphan);
+        assert_eq!(std::fs::read(kept[0].path()).unwrap(), b"orphan");
+        assert_eq!(fetch(&now, &fresh, 0..5).await, b"fresh");
+        assert_eq!(now.count().await, 1);
+    }
+}

@@ -1,0 +1,382 @@
+//! A database and a folder of blobs of different times: nothing is destroyed because one side does not know it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agbcloud_server::{
+    FindingKind, FsckMode, ManualClock, Server, ServerBuilder, StartError, StoreMismatch, fsck,
+};
+use tempfile::TempDir;
+
+use crate::client::{Client, start_in, start_with};
+use crate::objects::{blobs, large, wait_for};
+
+/// A store with a copy of each part from before a second large file and a second small one.
+struct Halves {
+    data: TempDir,
+    older: TempDir,
+    context: String,
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        std::fs::create_dir_all(to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        std::fs::copy(from, to).unwrap();
+    }
+}
+
+impl Halves {
+    async fn new() -> Self {
+        let (data, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (server, client) = start_in(data.path()).await;
+        let context = client.create("c").await;
+        client.upload(&context, "/1", large(1)).await;
+        server.shutdown().await;
+        copy(data.path(), older.path());
+        let (server, client) = start_in(data.path()).await;
+        client.upload(&context, "/2", large(2)).await;
+        client.upload(&context, "/small", "small").await;
+        server.shutdown().await;
+        Self {
+            data,
+            older,
+            context,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Replaces a part by the older one.
+    fn restore(&self, part: &str) {
+        let path = self.path().join(part);
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).unwrap();
+        }
+        copy(&self.older.path().join(part), &path);
+    }
+
+    async fn assert_refused(&self, expected: StoreMismatch) {
+        let before = files(self.path());
+        for _ in 0..2 {
+            let start = Server::builder().data_dir(self.path()).start().await;
+            let error = start.unwrap_err();
+            assert!(
+                matches!(error, StartError::StoreMismatch { mismatch } if mismatch == expected),
+                "{error}"
+            );
+            for mode in [FsckMode::Check, FsckMode::Repair] {
+                let report = fsck(self.path(), mode).unwrap();
+                assert!(report.is_damaged());
+                let found = report
+                    .findings
+                    .iter()
+                    .find(|finding| finding.kind == FindingKind::StoreMismatch);
+                assert!(!found.unwrap().repaired, "{report:?}");
+            }
+        }
+        assert_eq!(files(self.path()), before);
+    }
+}
+
+/// What is in the folder of blobs.
+fn files(data: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for part in std::fs::read_dir(data.join("blobs")).unwrap() {
+        let part = part.unwrap().path();
+        if part.is_dir() {
+            files.extend(
+                std::fs::read_dir(part)
+                    .unwrap()
+                    .map(|file| file.unwrap().path()),
+            );
+        }
+    }
+    files.sort();
+    files
+}
+
+fn quarantined(data: &Path) -> Vec<String> {
+    let report = fsck(data, FsckMode::Check).unwrap();
+    report
+        .quarantine
+        .into_iter()
+        .map(|kept| kept.name)
+        .collect()
+}
+
+#[tokio::test]
+async fn an_older_database_is_refused_and_accepted_only_when_asked_to() {
+    let store = Halves::new().await;
+    store.restore("agb.sqlite3");
+    store.assert_refused(StoreMismatch::OlderDatabase).await;
+    let report = fsck(store.path(), FsckMode::Accept).unwrap();
+    assert!(!report.is_damaged(), "{report:?}");
+    // What only the newer database knew is kept.
+    assert_eq!(quarantined(store.path()).len(), 1);
+    let (server, client) = start_in(store.path()).await;
+    assert_eq!(client.download(&store.context, "/1").await, large(1));
+    assert_eq!(client.list(&store.context, "/").await.1, 1);
+    server.shutdown().await;
+    assert!(fsck(store.path(), FsckMode::Check).unwrap().is_clean());
+    // The newer database is the one that does not fit now.
+    store.restore("agb.sqlite3");
+    store.assert_refused(StoreMismatch::OlderDatabase).await;
+}
+
+#[tokio::test]
+async fn an_older_folder_of_blobs_is_refused() {
+    let store = Halves::new().await;
+    store.restore("blobs");
+    store.assert_refused(StoreMismatch::OlderBlobs).await;
+}
+
+#[tokio::test]
+async fn a_folder_of_blobs_of_another_store_and_one_without_a_mark_are_refused() {
+    let (store, other) = (Halves::new().await, Halves::new().await);
+    let away = store.older.path().join("away");
+    std::fs::rename(store.path().join("blobs"), &away).unwrap();
+    copy(&other.path().join("blobs"), &store.path().join("blobs"));
+    store.assert_refused(StoreMismatch::OtherBlobs).await;
+    std::fs::remove_dir_all(store.path().join("blobs")).unwrap();
+    std::fs::create_dir(store.path().join("blobs")).unwrap();
+    store.assert_refused(StoreMismatch::NoMark).await;
+    std::fs::remove_dir_all(store.path().join("blobs")).unwrap();
+    std::fs::rename(&away, store.path().join("blobs")).unwrap();
+    start_in(store.path()).await;
+}
+
+#[tokio::test]
+async fn copies_that_went_on_separately_do_not_fit_together() {
+    let store = Halves::new().await;
+    let copied = tempfile::tempdir().unwrap();
+    copy(store.path(), copied.path());
+    for (folder, files) in [(copied.path(), 1), (store.path(), 9)] {
+        let (server, client) = start_in(folder).await;
+        for number in 0..files {
+            let path = format!("/more-{number}");
+            client.upload(&store.context, &path, "small").await;
+        }
+        server.shutdown().await;
+    }
+    std::fs::copy(
+        copied.path().join("blobs/mark"),
+        store.path().join("blobs/mark"),
+    )
+    .unwrap();
+    let error = Server::builder().data_dir(store.path()).start().await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, StartError::StoreMismatch { .. }), "{error}");
+}
+
+/// A copy of a folder in use is what a crash of the machine leaves: the database, its log, the blobs.
+#[tokio::test]
+async fn a_log_that_is_lost_cut_or_damaged_is_noticed_even_where_all_files_are_small() {
+    for small in [true, false] {
+        for damage in ["none", "removed", "cut", "damaged"] {
+            let data = tempfile::tempdir().unwrap();
+            start_in(data.path()).await.0.shutdown().await;
+            let (server, client) = start_in(data.path()).await;
+            let context = client.create("c").await;
+            let content = if small { b"small".to_vec() } else { large(1) };
+            client.upload(&context, "/f", content.clone()).await;
+            let crashed = tempfile::tempdir().unwrap();
+            copy(data.path(), crashed.path());
+            server.shutdown().await;
+            let log = crashed.path().join("agb.sqlite3-wal");
+            let bytes = std::fs::read(&log).unwrap();
+            match damage {
+                "removed" => std::fs::remove_file(&log).unwrap(),
+                "cut" => std::fs::write(&log, &bytes[..bytes.len() / 2]).unwrap(),
+                "damaged" => {
+                    let mut bytes = bytes.clone();
+                    bytes[20] ^= 1;
+                    std::fs::write(&log, bytes).unwrap();
+                }
+                _ => {
+                    let (_server, client) = start_in(crashed.path()).await;
+                    assert_eq!(client.download(&context, "/f").await, content);
+                    continue;
+                }
+            }
+            let before = files(crashed.path());
+            for attempt in 0..2 {
+                let start = Server::builder().data_dir(crashed.path()).start().await;
+                let error = start.unwrap_err();
+                let older = StoreMismatch::OlderDatabase;
+                assert!(
+                    matches!(error, StartError::StoreMismatch { mismatch } if mismatch == older),
+                    "{damage} {attempt}: {error}"
+                );
+            }
+            assert_eq!(files(crashed.path()), before);
+            // What is left of the log is kept: closing the database takes it away.
+            let report = fsck(crashed.path(), FsckMode::Check).unwrap();
+            let kept = report.quarantine.iter();
+            let kept = kept.filter(|kept| kept.name == "log/agb.sqlite3-wal");
+            assert_eq!(kept.count(), usize::from(damage != "removed"), "{damage}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn contents_that_no_file_names_are_kept_for_days_and_put_back_when_a_row_names_them() {
+    let store = Halves::new().await;
+    let newer = store.older.path().join("newer");
+    std::fs::copy(store.path().join("agb.sqlite3"), &newer).unwrap();
+    store.restore("agb.sqlite3");
+    fsck(store.path(), FsckMode::Accept).unwrap();
+    assert_eq!(blobs(store.path()), 1);
+    assert_eq!(quarantined(store.path()).len(), 1);
+    std::fs::copy(&newer, store.path().join("agb.sqlite3")).unwrap();
+    let report = fsck(store.path(), FsckMode::Check).unwrap();
+    let missing = report
+        .findings
+        .iter()
+        .find(|finding| finding.kind == FindingKind::MissingContent);
+    assert!(
+        missing.unwrap().detail.contains("in quarantine"),
+        "{report:?}"
+    );
+    let report = fsck(store.path(), FsckMode::Accept).unwrap();
+    assert!(!report.is_damaged(), "{report:?}");
+    assert_eq!(quarantined(store.path()).len(), 0);
+    let (_server, client) = start_in(store.path()).await;
+    assert_eq!(client.download(&store.context, "/2").await, large(2));
+}
+
+fn at(data: &Path, days: u64) -> ServerBuilder {
+    let clock = ManualClock::starting_now();
+    clock.advance(Duration::from_secs(days * 24 * 3600));
+    Server::builder().data_dir(data).clock(Arc::new(clock))
+}
+
+/// Starts and ends a service on that day, once it has deleted or kept what is in quarantine: what is dead is deleted after
+/// that.
+async fn pass(data: &Path, days: u64) {
+    let (server, client) = start_with(at(data, days)).await;
+    let id = client.create("pass").await;
+    let before = blobs(data);
+    client.upload(&id, "/f", large(1)).await;
+    let file = [("contextId", &*id), ("filePath", "/f")];
+    client.ok("DeleteContextFile", &file).await;
+    wait_for(|| blobs(data) == before).await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_quarantine_is_emptied_after_some_days_and_never_while_damage_is_reported() {
+    let data = tempfile::tempdir().unwrap();
+    let (server, client) = start_in(data.path()).await;
+    let context = client.create("c").await;
+    client.upload(&context, "/kept", large(1)).await;
+    server.shutdown().await;
+    let kept = files(data.path()).remove(0);
+    let orphan = || {
+        std::fs::write(data.path().join("blobs/00/0123456789ab-00"), b"lost").unwrap();
+    };
+    orphan();
+    pass(data.path(), 0).await;
+    assert_eq!(blobs(data.path()), 1);
+    assert_eq!(quarantined(data.path()), ["00/0123456789ab-00"]);
+    pass(data.path(), 6).await;
+    assert_eq!(quarantined(data.path()).len(), 1);
+
+    // A content that is missing, which nobody has reported yet.
+    let away = data.path().join("away");
+    std::fs::rename(&kept, &away).unwrap();
+    pass(data.path(), 8).await;
+    assert_eq!(quarantined(data.path()).len(), 1);
+    std::fs::rename(&away, &kept).unwrap();
+    // It is reported until a check finds nothing.
+    std::fs::write(data.path().join("quarantine/hold"), b"").unwrap();
+    pass(data.path(), 8).await;
+    let report = fsck(data.path(), FsckMode::Check).unwrap();
+    assert_eq!(report.quarantine.len(), 1);
+    assert!(!report.is_damaged());
+    pass(data.path(), 8).await;
+    assert_eq!(quarantined(data.path()).len(), 0);
+}
+
+async fn status(client: &Client, url: &str, bytes: Vec<u8>) -> u16 {
+    client.put(url, bytes).await.status().as_u16()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn writes_fail_while_the_folder_is_not_where_it_was() {
+    type Change = fn(&Path, &Path);
+    let changes: [Change; 5] = [
+        |data, away| std::fs::rename(data, away).unwrap(),
+        |data, away| {
+            std::fs::rename(data, away).unwrap();
+            copy(away, data);
+        },
+        |data, away| std::fs::rename(data.join("blobs"), away).unwrap(),
+        |data, away| std::fs::rename(data.join("agb.sqlite3"), away).unwrap(),
+        |data, away| {
+            std::fs::rename(data.join("agb.sqlite3-wal"), away).unwrap();
+            copy(away, &data.join("agb.sqlite3-wal"));
+        },
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let parent = tempfile::tempdir().unwrap();
+        let (data, away) = (parent.path().join("data"), parent.path().join("away"));
+        let local = "127.0.0.1:0".parse().unwrap();
+        let builder = Server::builder().data_dir(&data).metrics_listen(local);
+        let (server, client) = start_with(builder).await;
+        let id = client.create("c").await;
+        client.upload(&id, "/kept", "kept").await;
+        let (small, big) = (
+            client.upload_url(&id, "/small").await,
+            client.upload_url(&id, "/large").await,
+        );
+        let ready = format!("http://{}/ready", server.metrics_addr().unwrap());
+        let is_ready = async || {
+            client
+                .http
+                .get(&ready)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .as_u16()
+        };
+        assert_eq!(is_ready().await, 200);
+        change(&data, &away);
+        assert_eq!(is_ready().await, 503, "{number}");
+        for (url, bytes) in [(&small, b"x".to_vec()), (&big, large(1))] {
+            let refused = status(&client, url, bytes).await;
+            assert!(refused == 503 || refused == 500, "{number}: {refused}");
+        }
+        let query = format!("id={id}&name=renamed");
+        let refused = client.call("ModifyContext", &query).await.status;
+        assert!(refused.is_server_error(), "{number}: {refused}");
+        if number == 0 {
+            std::fs::rename(&away, &data).unwrap();
+            assert_eq!(is_ready().await, 200);
+            assert_eq!(status(&client, &small, b"x".to_vec()).await, 200);
+            assert_eq!(status(&client, &big, large(1)).await, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_the_folder_that_is_removed_lets_no_second_owner_in() {
+    let data = tempfile::tempdir().unwrap();
+    let (_server, client) = start_in(data.path()).await;
+    client.create("c").await;
+    std::fs::remove_file(data.path().join("lock")).unwrap();
+    let second = Server::builder().data_dir(data.path()).start().await;
+    assert!(matches!(second, Err(StartError::FolderInUse { .. })));
+    let check = fsck(data.path(), FsckMode::Repair);
+    assert!(matches!(check, Err(StartError::FolderInUse { .. })));
+    client.create("d").await;
+}
