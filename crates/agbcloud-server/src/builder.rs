@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
@@ -53,6 +54,7 @@ pub struct ServerBuilder {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clear_delay: Duration,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) dropped_log_lines: Arc<AtomicU64>,
 }
 
 impl ServerBuilder {
@@ -73,6 +75,7 @@ impl ServerBuilder {
             clock: Arc::new(SystemClock),
             clear_delay: Duration::ZERO,
             faults: Vec::new(),
+            dropped_log_lines: Arc::default(),
         }
     }
 
@@ -179,6 +182,12 @@ impl ServerBuilder {
     /// order in which they were given. With any, the server listens on loopback addresses only.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
+        self
+    }
+
+    /// A counter that the program keeps of the lines that its log has dropped. The metrics report it.
+    pub fn dropped_log_lines(mut self, counter: Arc<AtomicU64>) -> Self {
+        self.dropped_log_lines = counter;
         self
     }
 

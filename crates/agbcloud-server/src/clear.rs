@@ -56,6 +56,7 @@ impl Worker {
         }
         let mut seen = HashMap::new();
         loop {
+            crash::panic("collect");
             let pause = match self.round(&mut seen).await {
                 Ok(Next::More) => continue,
                 Ok(Next::At(time)) => Some(time),
