@@ -19,6 +19,9 @@ mod generated;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod logging;
+#[cfg(test)]
 #[cfg(unix)]
 mod messages;
 #[cfg(test)]
@@ -27,6 +30,9 @@ mod serve;
 #[cfg(test)]
 #[cfg(unix)]
 mod signals;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod supervision;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
