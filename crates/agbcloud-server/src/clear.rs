@@ -19,6 +19,8 @@ use crate::metadata::{Clear, Metadata, StoreError};
 const BLOBS: u32 = 500;
 /// What could not be deleted is tried again after this.
 const STUCK: Duration = Duration::from_secs(10);
+/// Without anything to do it checks whether the store is still open: it ends when the threads of the database have.
+const CHECK: Duration = Duration::from_secs(10);
 /// After a failure, such as a full disk, it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -67,11 +69,9 @@ impl Worker {
                     Some(Instant::now() + RETRY)
                 }
             };
-            match pause {
-                // The only reason to wait is a clear that must not end yet, or a failure: new work comes along in between.
-                Some(time) => drop(tokio::time::timeout_at(time, self.wake.0.notified()).await),
-                None => self.wake.0.notified().await,
-            }
+            // Other reasons to wait are a clear that must not end yet, and a failure: new work comes along in between.
+            let time = pause.unwrap_or_else(|| Instant::now() + CHECK);
+            drop(tokio::time::timeout_at(time, self.wake.0.notified()).await);
         }
     }
 
@@ -122,4 +122,29 @@ enum Next {
     At(Instant),
     /// Nothing to do before someone wakes the worker.
     Nothing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::sqlite::Sqlite;
+    use crate::signing::Secret;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_the_store_is_closed_though_nobody_wakes_it() {
+        let (store, _) = Sqlite::memory(Secret([1; 32])).await.unwrap();
+        let metadata: Arc<dyn Metadata> = Arc::new(store);
+        let worker = Worker {
+            metadata: metadata.clone(),
+            blobs: Blobs::memory().unwrap(),
+            wake: Wake::default(),
+            delay: Duration::ZERO,
+        };
+        let working = tokio::spawn(worker.run());
+        // It has nothing to do.
+        tokio::time::sleep(2 * CHECK).await;
+        assert!(!working.is_finished());
+        metadata.close();
+        working.await.unwrap();
+    }
 }

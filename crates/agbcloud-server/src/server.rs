@@ -214,6 +214,8 @@ impl Server {
 /// Ends it at once: connections are cut, and what was not acknowledged may or may not have happened.
 impl Drop for Server {
     fn drop(&mut self) {
+        // Tasks that end from now on end as intended.
+        let _ = self.stop.send(true);
         self.connections.abort();
         if let Some(watchers) = &self.watchers {
             watchers.abort();

@@ -142,6 +142,28 @@ fn wrong_keys_commands_change_nothing() {
     assert!(text(&nowhere.stderr).contains("--keys FILE"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_others_can_change_is_not_changed() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    add(&file, "team-a");
+    let before = fs::read(&file).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    for command in [&["add", "team-b"][..], &["list"], &["rotate-signing"]] {
+        let output = keys(&file, command);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(
+            said.contains("others can change") && said.contains("chmod go-w"),
+            "{said}"
+        );
+    }
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
 #[tokio::test]
 async fn a_config_file_says_what_flags_and_the_environment_do_not() {
     let folder = tempfile::tempdir().unwrap();

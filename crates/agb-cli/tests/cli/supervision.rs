@@ -33,7 +33,8 @@ fn a_task_that_panics_ends_the_process_with_an_error() {
     let metrics = free.local_addr().unwrap().to_string();
     drop(free);
     let metrics_url = format!("http://{metrics}");
-    let cases: [(&str, &str, &dyn Fn(&Serve)); 3] = [
+    type Act<'a> = &'a dyn Fn(&Serve);
+    let cases: [(&str, &str, Act<'_>); 3] = [
         ("accept", "accepts connections", &|serve| {
             connect(&serve.url)
         }),
