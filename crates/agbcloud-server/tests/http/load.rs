@@ -11,7 +11,7 @@ use crate::objects::{blobs, large};
 use crate::raw;
 
 /// Longer than anything here takes, and short of the test's own end.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn start_within(set: impl FnOnce(&mut Limits)) -> (Server, Client) {
     let mut limits = Limits::default();

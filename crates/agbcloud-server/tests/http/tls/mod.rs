@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use agbcloud_server::{Limits, Server, StartError};
 use rustls_pki_types::pem::PemObject;
@@ -14,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::load::PATIENCE;
 use crate::raw;
 
 fn material(name: &str) -> PathBuf {
@@ -193,6 +195,7 @@ async fn handshakes_that_do_not_end_make_room() {
     install(folder.path(), "one");
     let mut limits = Limits::default();
     limits.connections = 2;
+    limits.head_time = Duration::from_secs(3600);
     let tls = Server::builder()
         .tls(
             folder.path().join("certificate.pem"),
@@ -204,7 +207,8 @@ async fn handshakes_that_do_not_end_make_room() {
     for _ in 0..5 {
         silent.push(TcpStream::connect(server.local_addr()).await.unwrap());
     }
-    assert!(call(&server, "one", LIST).await.is_some());
+    let called = tokio::time::timeout(PATIENCE, call(&server, "one", LIST)).await;
+    assert!(called.expect("there is room").is_some());
 }
 
 #[cfg(unix)]
@@ -224,7 +228,8 @@ async fn a_key_that_others_can_read_is_refused() {
     // Nor is such a pair used while it runs.
     install(folder.path(), "two");
     set_mode(&key, 0o644);
-    assert!(call(&server, "one", LIST).await.is_some());
+    let called = tokio::time::timeout(PATIENCE, call(&server, "one", LIST)).await;
+    assert!(called.expect("there is room").is_some());
     set_mode(&key, 0o600);
     assert!(call(&server, "two", LIST).await.is_some());
 }
