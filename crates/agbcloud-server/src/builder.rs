@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
@@ -54,6 +55,7 @@ pub struct ServerBuilder {
     pub(crate) clear_delay: Duration,
     pub(crate) faults: Vec<Fault>,
     pub(crate) quarantine: Duration,
+    pub(crate) dropped_log_lines: Arc<AtomicU64>,
 }
 
 impl ServerBuilder {
@@ -75,6 +77,7 @@ impl ServerBuilder {
             clear_delay: Duration::ZERO,
             faults: Vec::new(),
             quarantine: Duration::from_secs(7 * 24 * 3600),
+            dropped_log_lines: Arc::default(),
         }
     }
 
@@ -187,6 +190,12 @@ impl ServerBuilder {
     /// How long contents that no file names stay in the folder `quarantine` before they are deleted. Defaults to 7 days.
     pub fn quarantine(mut self, time: Duration) -> Self {
         self.quarantine = time;
+        self
+    }
+
+    /// A counter that the program keeps of the lines that its log has dropped. The metrics report it.
+    pub fn dropped_log_lines(mut self, counter: Arc<AtomicU64>) -> Self {
+        self.dropped_log_lines = counter;
         self
     }
 

@@ -20,6 +20,8 @@ use crate::metadata::{Clear, Metadata, StoreError};
 const BLOBS: u32 = 500;
 /// What could not be deleted is tried again after this.
 const STUCK: Duration = Duration::from_secs(10);
+/// Without anything to do it checks whether the store is still open: it ends when the threads of the database have.
+const CHECK: Duration = Duration::from_secs(10);
 /// After a failure, such as a full disk, it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two passes over the quarantine.
@@ -58,6 +60,7 @@ impl Worker {
                 self.purge().await;
                 purge = Instant::now() + PURGE;
             }
+            crash::panic("collect");
             let pause = match self.round(&mut seen).await {
                 Ok(Next::More) => continue,
                 Ok(Next::At(time)) => Some(time),
@@ -68,10 +71,10 @@ impl Worker {
                     Some(Instant::now() + RETRY)
                 }
             };
-            // The only reasons to wait are a clear that must not end yet, a failure and the quarantine: new work comes along
-            // in between.
-            let pause = pause.map_or(purge, |time| time.min(purge));
-            drop(tokio::time::timeout_at(pause, self.wake.0.notified()).await);
+            // Other reasons to wait are a clear that must not end yet, a failure and the quarantine: new work comes along in
+            // between.
+            let time = pause.unwrap_or_else(|| Instant::now() + CHECK).min(purge);
+            drop(tokio::time::timeout_at(time, self.wake.0.notified()).await);
         }
     }
 
@@ -160,4 +163,29 @@ enum Next {
     At(Instant),
     /// Nothing to do before someone wakes the worker.
     Nothing,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::sqlite::Sqlite;
+    use crate::signing::Secret;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_the_store_is_closed_though_nobody_wakes_it() {
+        let (store, _) = Sqlite::memory(Secret([1; 32])).await.unwrap();
+        let metadata: Arc<dyn Metadata> = Arc::new(store);
+        let worker = Worker {
+            metadata: metadata.clone(),
+            blobs: Blobs::memory().unwrap(),
+            wake: Wake::default(),
+            delay: Duration::ZERO,
+        };
+        let working = tokio::spawn(worker.run());
+        // It has nothing to do.
+        tokio::time::sleep(2 * CHECK).await;
+        assert!(!working.is_finished());
+        metadata.close();
+        working.await.unwrap();
+    }
 }

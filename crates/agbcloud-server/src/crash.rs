@@ -1,21 +1,26 @@
 //! Crash points: named instants at which a test makes the process end as if it were killed.
 //!
-//! Without the feature `crash-points`, which nothing but the tests of this crate switches on, a point is nothing.
+//! Without the feature `crash-points`, which nothing but the tests of this workspace switches on, a point is nothing.
 
 #[cfg(feature = "crash-points")]
-pub use self::armed::{POINTS, arm};
+pub use self::armed::{PANICS, POINTS, arm};
 
 /// Ends the process here, if this point is armed.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub(crate) fn point(_name: &'static str) {}
 
+/// Panics here, if this point is armed.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub(crate) fn panic(_name: &'static str) {}
+
 #[cfg(feature = "crash-points")]
-pub(crate) use self::armed::point;
+pub(crate) use self::armed::{panic, point};
 
 #[cfg(feature = "crash-points")]
 mod armed {
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::{LazyLock, Mutex, PoisonError};
 
     /// All points, by operation.
     pub const POINTS: [&str; 20] = [
@@ -41,15 +46,21 @@ mod armed {
         "collect-before-finish",
     ];
 
-    static ARMED: Mutex<Option<String>> = Mutex::new(None);
+    /// The long-lived tasks that can be made to panic.
+    pub const PANICS: [&str; 3] = ["accept", "accept-metrics", "collect"];
 
-    /// From now on the process ends when it comes to this point.
+    /// Armed from outside by the environment, which is all that a binary of its own can be given.
+    static ARMED: LazyLock<Mutex<Option<String>>> =
+        LazyLock::new(|| Mutex::new(std::env::var("AGB_TEST_CRASH_POINT").ok()));
+
+    /// From now on the process ends when it comes to this point, or panics there if it is one of [`PANICS`].
     ///
     /// # Panics
     ///
     /// If there is no such point.
     pub fn arm(name: &str) {
-        assert!(POINTS.contains(&name), "there is no crash point {name}");
+        let known = POINTS.contains(&name) || PANICS.contains(&name);
+        assert!(known, "there is no crash point {name}");
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
     }
 
@@ -60,5 +71,14 @@ mod armed {
             // No destructor runs and no buffer is written.
             std::process::abort();
         }
+    }
+
+    pub(crate) fn panic(name: &'static str) {
+        debug_assert!(PANICS.contains(&name), "{name} is not listed");
+        let armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert!(
+            armed.as_deref() != Some(name),
+            "the task at {name} was made to panic"
+        );
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::limits::InvalidLimit;
 use crate::mark::StoreMismatch;
 use crate::metadata::sqlite::{Unusable, VERSION};
+use crate::permissions::Exposed;
 
 /// Why [`ServerBuilder::start`](crate::ServerBuilder::start) did not start a server. The message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,9 @@ pub enum StartError {
         /// The data folder.
         path: PathBuf,
     },
+    /// Others can read or change a file in the data folder.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     /// The folder can't be made, read or written.
     #[error("can't use the data folder {}: give a folder that this user may write", path.display())]
     Folder {

@@ -47,6 +47,7 @@ pub fn url(data: &[u8]) {
         generation: 1,
         path: FilePath::parse("/a b/ü#1").unwrap(),
         expires: NOW.seconds() + 60,
+        issuer: signer.issuer(&[1; 32]),
     };
     let ring = signer.ring();
     let signed = ring.sign(&Method::PUT, &grant);

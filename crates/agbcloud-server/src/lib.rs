@@ -67,6 +67,7 @@ mod connections;
 pub mod crash;
 #[cfg(not(feature = "crash-points"))]
 mod crash;
+mod descriptors;
 mod durability;
 mod error;
 mod faults;
@@ -84,10 +85,12 @@ mod metrics;
 mod names;
 mod ownership;
 mod pace;
+mod permissions;
 mod random;
 mod server;
 mod signing;
 mod sums;
+mod supervisor;
 mod watched;
 
 pub use self::builder::ServerBuilder;
@@ -100,7 +103,9 @@ pub use self::http::{Operation, operations};
 pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
 pub use self::mark::StoreMismatch;
+pub use self::permissions::{Exposed, Protection, check_permissions};
 pub use self::server::Server;
+pub use self::supervisor::TaskEnded;
 
 /// Compiles the README's example.
 #[cfg(doctest)]

@@ -23,10 +23,15 @@ const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections that are open at once; 2048. Beyond it, new ones are not accepted but wait in the queue of the
-    /// operating system until one ends: nobody is refused who can wait. Give the process a limit of open files of
-    /// at least twice as many.
+    /// Connections that are open at once; 2048, or as many as the limit of open files leaves room for if that is
+    /// fewer: each may have a file open. Beyond it, a new connection closes the one that has been idle for the longest;
+    /// while all are busy it waits.
     pub connections: usize,
+    /// Connections of one client address (of one /64 network in IPv6) that are open at once. Beyond it, a new connection
+    /// closes the one of the same address that has been idle for the longest; while all are busy it is closed
+    /// itself. None, the default, is a quarter of `connections`, and no limit for loopback addresses. Behind a
+    /// reverse proxy on another host all clients have one address: set it to `connections` there.
+    pub address_connections: Option<usize>,
     /// Requests of one tenant that are under way at once, downloads until their last byte is sent; 1024. One more is
     /// refused: 429 with the code `Throttling`, on presigned URLs 503 with `SlowDown`, both with `Retry-After`.
     pub tenant_requests: usize,
@@ -35,7 +40,8 @@ pub struct Limits {
     /// code, where it is no longer read: from twice as many bytes or over 500 headers on, for a target over 65534 bytes.
     pub head_bytes: usize,
     /// How long a request line with its headers may take altogether, and how long a connection may be idle; 30 s.
-    /// Then the connection is closed. With TLS the handshake may take as long.
+    /// Then the connection is closed. With TLS the handshake may take as long. After an answer to a request without a valid
+    /// key or URL a connection may be idle for 5 s at most.
     pub head_time: Duration,
     /// How long a body may stand still, on its way in or out; 60 s. An upload is answered 408 `RequestTimeout`; a
     /// client that does not take its download is cut off.
@@ -58,6 +64,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 2048,
+            address_connections: None,
             tenant_requests: 1024,
             head_bytes: 64 * 1024,
             head_time: Duration::from_secs(30),
@@ -103,8 +110,9 @@ const TIME: &str =
 
 impl Limits {
     /// The names that [`set`](Self::set) knows: those of the fields, with hyphens.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 11] = [
         "connections",
+        "address-connections",
         "tenant-requests",
         "head-bytes",
         "head-time",
@@ -132,6 +140,7 @@ impl Limits {
         let mut new = self.clone();
         match name {
             "connections" => new.connections = count()?,
+            "address-connections" => new.address_connections = Some(count()?),
             "tenant-requests" => new.tenant_requests = count()?,
             "head-bytes" => new.head_bytes = small()?,
             "head-time" => new.head_time = time()?,
@@ -158,6 +167,12 @@ impl Limits {
         let count = 1..=1_000_000;
         let times = Duration::from_millis(1)..=MAX_TIME;
         value(count.contains(&self.connections), "connections", COUNT)?;
+        value(
+            self.address_connections
+                .is_none_or(|max| count.contains(&max)),
+            "address-connections",
+            COUNT,
+        )?;
         value(
             count.contains(&self.tenant_requests),
             "tenant-requests",
@@ -236,6 +251,7 @@ mod tests {
             ("connections", "0"),
             ("connections", "-1"),
             ("connections", "many"),
+            ("address-connections", "0"),
             ("tenant-requests", "0"),
             ("context-files", "0"),
             ("head-bytes", "1k"),

@@ -18,6 +18,7 @@ use crate::clear::{Wake, Worker};
 use crate::connections::Connections;
 #[cfg(feature = "tls")]
 use crate::connections::Tls;
+use crate::descriptors;
 use crate::durability::Durability;
 use crate::error::StartError;
 use crate::faults::Faults;
@@ -28,11 +29,15 @@ use crate::metadata::Metadata;
 use crate::metadata::sqlite::{Opened, Sqlite};
 use crate::metrics::{self, Metrics, Traffic};
 use crate::ownership::Ownership;
+use crate::permissions;
 use crate::random;
 use crate::signing::{Secret, Signer};
+use crate::supervisor::{Supervisor, TaskEnded};
 
 /// The database in the data folder. What other files SQLite puts beside it has the same permissions.
 pub(crate) const DATABASE: &str = "agb.sqlite3";
+/// What was committed and is not in the database file yet.
+const DATABASE_WAL: &str = "agb.sqlite3-wal";
 
 /// A running service.
 ///
@@ -43,6 +48,7 @@ pub struct Server {
     local_addr: SocketAddr,
     metadata: Arc<dyn Metadata>,
     stop: watch::Sender<bool>,
+    supervisor: Supervisor,
     metrics_addr: Option<SocketAddr>,
     connections: JoinHandle<()>,
     watchers: Option<JoinHandle<()>>,
@@ -71,6 +77,15 @@ impl Server {
         self.metrics_addr
     }
 
+    /// Waits until a task that the server needs has ended by itself or panicked, and returns which one. It never returns
+    /// while all is well.
+    ///
+    /// The server is then of little use: [`shutdown`](Self::shutdown) lets requests under way end, and a new
+    /// server can be started on the same folder.
+    pub async fn failed(&self) -> TaskEnded {
+        self.supervisor.ended().await
+    }
+
     /// Stops it: no new connections, requests under way get [some time](crate::Limits::drain_time) to end, and
     /// everything is closed.
     pub async fn shutdown(mut self) {
@@ -81,9 +96,7 @@ impl Server {
         }
         self.worker.abort();
         let _ = (&mut self.worker).await;
-        self.metadata.close();
-        let metadata = self.metadata.clone();
-        let _ = tokio::task::spawn_blocking(move || metadata.wait_closed()).await;
+        close(self.metadata.clone()).await;
         tracing::info!(url = self.url, "stopped");
     }
 
@@ -120,8 +133,14 @@ impl Server {
                 reason: error.to_string(),
             })?;
         let signer = Arc::new(Signer::new(&secret));
-        let keys = Keys::new(&signer, &settings.api_keys, settings.key_file)
-            .map_err(|reason| StartError::KeyFile { reason })?;
+        let keys = match Keys::new(&signer, &settings.api_keys, settings.key_file) {
+            Ok(keys) => keys,
+            Err(reason) => {
+                // So that the folder is free for the next attempt.
+                close(metadata).await;
+                return Err(StartError::KeyFile { reason });
+            }
+        };
         let public_url = settings
             .public_url
             .as_deref()
@@ -137,7 +156,7 @@ impl Server {
             clock: settings.clock.clone(),
             quarantine: settings.quarantine,
         };
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(settings.dropped_log_lines);
         let app = App {
             metadata: metadata.clone(),
             blobs,
@@ -154,9 +173,11 @@ impl Server {
             wake,
         };
         let (stop, stopping) = watch::channel(false);
+        let supervisor = Supervisor::new(stopping.clone());
+        let (limits, watchers_limits) = within_descriptors(settings.limits, watched.is_some());
         let connections = Connections {
             router: router(Arc::new(app)),
-            limits: settings.limits,
+            limits,
             traffic: metrics.traffic(),
             #[cfg(feature = "tls")]
             tls,
@@ -165,20 +186,25 @@ impl Server {
         let watchers = watched.map(|listener| {
             let watchers = Connections {
                 router: metrics::router(metrics, metadata.clone()),
-                limits: watchers(),
+                limits: watchers_limits,
                 traffic: Traffic::default(),
                 #[cfg(feature = "tls")]
                 tls: None,
                 stop: connections.stop.clone(),
             };
-            tokio::spawn(watchers.serve(listener))
+            supervisor.spawn(
+                "accepts connections for metrics",
+                watchers.serve(listener, "accept-metrics"),
+            )
         });
         let server = Self {
             metadata,
             stop,
-            connections: tokio::spawn(connections.serve(listener)),
+            connections: supervisor
+                .spawn("accepts connections", connections.serve(listener, "accept")),
             watchers,
-            worker: tokio::spawn(worker.run()),
+            worker: supervisor.spawn("collects deleted files", worker.run()),
+            supervisor,
             url,
             local_addr,
             metrics_addr,
@@ -191,6 +217,8 @@ impl Server {
 /// Ends it at once: connections are cut, and what was not acknowledged may or may not have happened.
 impl Drop for Server {
     fn drop(&mut self) {
+        // Tasks that end from now on end as intended.
+        let _ = self.stop.send(true);
         self.connections.abort();
         if let Some(watchers) = &self.watchers {
             watchers.abort();
@@ -211,15 +239,39 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Those who watch are few, and ask short questions.
-fn watchers() -> Limits {
-    Limits {
-        connections: 64,
+/// Closes the store, and waits until its folder is free.
+async fn close(metadata: Arc<dyn Metadata>) {
+    metadata.close();
+    // It ends with the runtime at the latest.
+    let _ = tokio::task::spawn_blocking(move || metadata.wait_closed()).await;
+}
+
+/// The limits of the listeners for clients and for metrics, lowered to what the limit of open files leaves room for.
+fn within_descriptors(limits: Limits, watched: bool) -> (Limits, Limits) {
+    let fitting = descriptors::connections();
+    // Those who watch are few, and ask short questions. What they have is nobody else's.
+    let watchers = Limits {
+        connections: (fitting / 8).clamp(2, 64),
         head_time: Duration::from_secs(10),
         idle_time: Duration::from_secs(10),
         drain_time: Duration::from_secs(1),
         ..Limits::default()
+    };
+    // They open no files, so that two of them take as much as one other.
+    let reserved = if watched { watchers.connections / 2 } else { 0 };
+    let fitting = fitting - reserved;
+    if fitting < limits.connections {
+        tracing::warn!(
+            connections = fitting,
+            wanted = limits.connections,
+            "the limit of open files leaves room for fewer connections"
+        );
     }
+    let limits = Limits {
+        connections: limits.connections.min(fitting),
+        ..limits
+    };
+    (limits, watchers)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -251,6 +303,7 @@ async fn open(
     let lock = lock.ok_or_else(|| StartError::FolderInUse {
         path: folder.clone(),
     })?;
+    permissions::check_data_folder(&folder, &[DATABASE, DATABASE_WAL])?;
     // The database first: a store of a newer version is refused before anything is touched.
     let Opened {
         store,

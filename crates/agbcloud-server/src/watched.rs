@@ -11,8 +11,9 @@ pub(crate) type Unreadable = Box<dyn Error + Send + Sync>;
 
 type Read<T> = Box<dyn Fn() -> Result<T, Unreadable> + Send + Sync>;
 
-/// What tells one version of a file from the next: a replaced file has another number, an edited one another time.
-type Stamp = Vec<Option<(SystemTime, u64, u64)>>;
+/// What tells one version of a file from the next: a replaced file has another number, an edited one another time, and who may
+/// read or change it counts too.
+type Stamp = Vec<Option<(SystemTime, u64, u64, u32)>>;
 
 /// What stands in some files, kept up to date.
 ///
@@ -80,10 +81,13 @@ fn stamp(files: &[PathBuf]) -> Stamp {
     let one = |file: &PathBuf| {
         let metadata = fs::metadata(file).ok()?;
         #[cfg(unix)]
-        let number = std::os::unix::fs::MetadataExt::ino(&metadata);
+        let (number, mode) = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.ino(), metadata.mode())
+        };
         #[cfg(not(unix))]
-        let number = 0;
-        Some((metadata.modified().ok()?, metadata.len(), number))
+        let (number, mode) = (0, 0);
+        Some((metadata.modified().ok()?, metadata.len(), number, mode))
     };
     files.iter().map(one).collect()
 }

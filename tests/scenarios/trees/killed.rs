@@ -129,6 +129,8 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
     files.upload_dir(here.path(), "/data").await.unwrap();
     files.download_dir("/data", there.path()).await.unwrap();
     let new = fill(1000);
+    // Later than the difference of the clocks.
+    world.clock.advance(Duration::from_secs(7200));
     files.upload_dir(here.path(), "/data").await.unwrap();
     let replaced = |found: &super::Tree| {
         let found = found.iter();

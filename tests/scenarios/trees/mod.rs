@@ -23,7 +23,7 @@ use std::{
 };
 
 use crate::support::World;
-use agbcloud::{Change, Compare, Conflict, ErrorKind, Files, Symlinks, SyncReport};
+use agbcloud::{Change, Compare, Conflict, DeleteLimit, ErrorKind, Files, Symlinks, SyncReport};
 use agbcloud_server::ManualClock;
 
 type Tree = BTreeMap<String, Vec<u8>>;
@@ -130,7 +130,8 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
     assert_eq!(counts(&report), (1, 2, 0, 0));
 
     write(here.path(), &[("a.txt", "changed")]);
-    let report = files.upload_dir(here.path(), "/data").await.unwrap();
+    let up = files.upload_dir(here.path(), "/data");
+    let report = up.on_conflict(Conflict::Overwrite).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
     let report = files.download_dir("/data", &local).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
@@ -150,6 +151,7 @@ async fn the_plan_is_what_is_done() {
     let plan = files
         .upload_dir(here.path(), "/data")
         .delete(true)
+        .delete_limit(DeleteLimit::NONE)
         .plan()
         .await
         .unwrap();

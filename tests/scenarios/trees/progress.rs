@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agbcloud::{Change, FileOutcome, Progress, UploadSource};
+use agbcloud::{Change, DeleteLimit, FileOutcome, Progress, UploadSource};
 
 use super::{remote, world, write};
 
@@ -127,6 +127,7 @@ async fn every_outcome_has_the_size_of_its_file() {
         files
             .upload_dir(here.path(), "/d")
             .delete(true)
+            .delete_limit(DeleteLimit::NONE)
             .on_file(hear())
     };
     up().await.unwrap();
@@ -138,6 +139,7 @@ async fn every_outcome_has_the_size_of_its_file() {
         files
             .download_dir("/d", here.path())
             .delete(true)
+            .delete_limit(DeleteLimit::NONE)
             .on_file(hear())
     };
     down().await.unwrap();

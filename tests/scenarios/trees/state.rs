@@ -121,7 +121,7 @@ async fn a_plan_remembers_nothing_until_it_is_run() {
 /// A file that is copied with its time, or moved, is older than what was sent of the one before.
 #[cfg(unix)]
 #[tokio::test]
-async fn an_older_file_in_the_place_of_one_that_was_sent_is_sent_without_a_state_too() {
+async fn an_older_file_in_the_place_of_one_that_was_sent_is_a_conflict_without_a_state() {
     // With the clock of this machine on both sides.
     let world = crate::support::World::new().await;
     let (_, files) = world.files("one").await;
@@ -135,9 +135,12 @@ async fn an_older_file_in_the_place_of_one_that_was_sent_is_sent_without_a_state
     let file = std::fs::File::options().append(true).open(path).unwrap();
     let earlier = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
     file.set_modified(earlier).unwrap();
-    assert_eq!(upload().await.unwrap().transferred, 1);
+    conflict(&upload().await.unwrap());
+    assert_eq!(files.read("/data/a.txt").await.unwrap(), "first");
+    let overwritten = upload().on_conflict(Conflict::Overwrite).await;
+    assert_eq!(overwritten.unwrap().transferred, 1);
     assert_eq!(files.read("/data/a.txt").await.unwrap(), "other");
-    assert_eq!(upload().await.unwrap().transferred, 0);
+    assert_eq!(upload().await.unwrap().unchanged, 1);
 }
 
 #[tokio::test]
@@ -268,7 +271,10 @@ async fn more_than_the_limit_is_not_deleted() {
     for n in 0..8 {
         pair.write_there(&format!("/data/{n}"), "x").await;
     }
-    let refused = |limit| pair.up().delete(true).delete_limit(limit);
+    let refused = |limit| {
+        let up = pair.up().delete(true).delete_limit(limit);
+        up.on_conflict(Conflict::Overwrite)
+    };
     for limit in [
         DeleteLimit::default(),
         DeleteLimit::files(7),
@@ -344,7 +350,8 @@ async fn what_changes_after_the_look_is_neither_replaced_nor_deleted() {
     write(pair.here.path(), &[("extra", "old"), ("left", "old")]);
     pair.write_there("/data/a.txt", "theirs").await;
     pair.write_there("/data/new", "theirs").await;
-    let plan = pair.down().delete(true).plan().await.unwrap();
+    let down = pair.down().delete(true).on_conflict(Conflict::Overwrite);
+    let plan = down.plan().await.unwrap();
     later().await;
     let mine = [("a.txt", "mine"), ("new", "mine"), ("extra", "mine")];
     write(pair.here.path(), &mine);

@@ -1,6 +1,6 @@
 //! Files that became folders on one side, and the reverse.
 
-use agbcloud::Change;
+use agbcloud::{Change, DeleteLimit};
 
 use super::{Tree, counts, remote, tree, world, write};
 
@@ -23,12 +23,16 @@ async fn what_became_a_folder_or_a_file_is_that_on_the_other_side_too_with_delet
     write(after.path(), &AFTER);
     files.upload_dir(before.path(), "/").await.unwrap();
     let up = files.upload_dir(after.path(), "/").delete(true);
+    let up = up.delete_limit(DeleteLimit::NONE);
     assert_eq!(counts(&up.await.unwrap()), (3, 1, 3, 0));
     assert_eq!(remote(&files, "/").await, ["/a/x", "/a/y/z", "/b", "/c"]);
 
     // Folders with nothing in them are in nobody's way.
     std::fs::create_dir_all(before.path().join("b/none/at/all")).unwrap();
-    let down = || files.download_dir("/", before.path());
+    let down = || {
+        let down = files.download_dir("/", before.path());
+        down.delete_limit(DeleteLimit::NONE)
+    };
     let report = down().await.unwrap();
     assert_eq!((report.failed, report.deleted), (3, 0), "unasked");
     assert_eq!(tree(before.path()), of(&BEFORE));
@@ -56,6 +60,7 @@ async fn what_a_glob_leaves_out_stays_and_keeps_its_place() {
     let mine = [("a", "mine"), ("b/mine.log", "mine")];
     write(here.path(), &mine);
     let down = files.download_dir("/", here.path()).delete(true);
+    let down = down.delete_limit(DeleteLimit::NONE);
     let report = down.exclude("*.log").exclude("/a").await.unwrap();
     // `/a` is left out with what is below it.
     assert_eq!((report.failed, report.deleted), (1, 0), "{report:?}");

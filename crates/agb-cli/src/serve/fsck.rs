@@ -79,7 +79,7 @@ fn tell(report: &FsckReport) -> Result<(), Failure> {
         say::line(format_args!(
             "in quarantine since {}: {}, {} bytes",
             kept.since, kept.name, kept.bytes
-        ));
+        ))?;
     }
     say::line(format_args!(
         "{} contexts, {} files, {} bytes: {}",

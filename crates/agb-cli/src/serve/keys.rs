@@ -2,11 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use agbcloud_server::{Clock, KeyFile, KeyFileError, SystemClock};
+use agbcloud_server::{Clock, KeyFile, KeyFileError, Protection, SystemClock, check_permissions};
 use clap::{Args, Subcommand};
 
 use super::settings::{ConfigFile, Settings};
-use crate::{arguments::Ambient, exit::Failure, say};
+use crate::{
+    arguments::Ambient,
+    exit::{Code, Failure},
+    say,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArguments {
@@ -57,6 +61,9 @@ pub(crate) fn run(arguments: KeysArguments, ambient: &Ambient) -> Result<(), Fai
     let path = given.over(&file, ambient)?.keys.ok_or_else(|| {
         Failure::usage("which key file? Give --keys FILE, AGB_KEYS, or `keys` in a config file")
     })?;
+    // The service would not use it.
+    check_permissions(&path, Protection::Write)
+        .map_err(|exposed| Failure::of(Code::NotAllowed, exposed.to_string()))?;
     let now = SystemClock.now();
     match arguments.command {
         KeysCommand::Add { tenant } => {

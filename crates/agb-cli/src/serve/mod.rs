@@ -2,6 +2,7 @@
 
 mod fsck;
 mod keys;
+mod log;
 mod open_files;
 mod settings;
 
@@ -10,16 +11,24 @@ use std::{
     io::Write,
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
-use agbcloud_server::{Limits, Server, ServerBuilder, StartError};
+use agbcloud_server::{Limits, Protection, Server, ServerBuilder, StartError, check_permissions};
 use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{arguments::Ambient, exit::Failure, say, stop::Stop};
+use crate::{
+    arguments::Ambient,
+    exit::{self, Code, Failure},
+    output,
+    stop::Stop,
+};
 use fsck::FsckArguments;
 use keys::KeysArguments;
+use log::LogQueue;
 use settings::{ConfigFile, Durability, LogFormat, Settings};
 
 #[derive(Debug, Args)]
@@ -52,21 +61,29 @@ pub(crate) async fn run(arguments: ServeArguments, ambient: &Ambient) -> Result<
     match arguments.command {
         Some(ServeCommand::Keys(arguments)) => keys::run(arguments, ambient),
         Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments, ambient).await,
-        None => serve(arguments.settings.over(&arguments.file, ambient)?).await,
+        None => {
+            let settings = arguments.settings.over(&arguments.file, ambient)?;
+            serve(settings, arguments.file.config).await
+        }
     }
 }
 
 /// Where the data is if nothing else is said.
 const DATA_DIR: &str = "agb-data";
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+async fn serve(settings: Settings, config: Option<PathBuf>) -> Result<(), Failure> {
     let notes = Notes::start(
         settings.log.unwrap_or(LevelFilter::WARN),
         settings.log_format.unwrap_or_default(),
-    );
-    serve_by(settings, &notes)
-        .await
-        .map_err(|failure| notes.fail(failure))
+    )?;
+    if let Some(config) = &config {
+        // It was checked when it was read; what there is to warn of goes to the log, which has only now begun.
+        let _ = check_permissions(config, Protection::Write);
+    }
+    let outcome = serve_by(settings, &notes).await;
+    let outcome = outcome.map_err(|failure| notes.fail(failure));
+    notes.log.flush(LAST_WORDS);
+    outcome
 }
 
 async fn serve_by(settings: Settings, notes: &Notes) -> Result<(), Failure> {
@@ -96,12 +113,15 @@ async fn serve_by(settings: Settings, notes: &Notes) -> Result<(), Failure> {
     if faulty {
         notes.warn("it fails as it was asked to: --fault");
     }
-    announce(server.url())?;
-    stop.wait().await;
+    announce(server.url());
+    let outcome = tokio::select! {
+        () = stop.wait() => Ok(()),
+        end = server.failed() => Err(Failure::new(end.to_string())),
+    };
     notes.say("stopping");
     // A second signal does not wait for what is under way.
     tokio::select! {
-        () = server.shutdown() => Ok(()),
+        () = server.shutdown() => outcome,
         () = stop.wait() => Err(Failure::interrupted()),
     }
 }
@@ -116,11 +136,19 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
             "presigned URLs will start with this address, which only this machine understands: give --public-url",
         );
     }
-    let limits = limits(settings.limits.as_deref().unwrap_or_default())?;
-    if let Err(few) = open_files::allow(limits.connections) {
-        notes.warn(few);
+    let has_tls =
+        settings.tls_cert.is_some() || settings.public_url.as_deref().is_some_and(is_https);
+    if !has_tls && !listen.ip().to_canonical().is_loopback() {
+        notes.warn(format_args!(
+            "{listen} is without TLS, so API keys and presigned URLs can be read on the network: give --tls-cert and --tls-key, or --public-url https://… if a proxy in front has TLS"
+        ));
     }
-    let mut builder = Server::builder().listen(listen).limits(limits);
+    let limits = limits(settings.limits.as_deref().unwrap_or_default())?;
+    open_files::raise(limits.connections);
+    let mut builder = Server::builder()
+        .listen(listen)
+        .limits(limits)
+        .dropped_log_lines(notes.log.dropped());
     for fault in settings.faults {
         let fault = fault
             .parse()
@@ -157,59 +185,97 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
     }
 }
 
-/// What the service has to tell, on stderr: stdout is for the one line.
+/// How long the process waits at its end for a stderr that takes nothing.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the service reports on stderr: stdout is for the one line. Nothing here waits for stderr.
 struct Notes {
     level: LevelFilter,
     format: LogFormat,
+    log: LogQueue,
 }
 
 impl Notes {
-    fn start(level: LevelFilter, format: LogFormat) -> Self {
-        let log = tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_writer(std::io::stderr)
-            .with_ansi(false);
-        match format {
-            LogFormat::Text => log.init(),
-            LogFormat::Json => log.json().flatten_event(true).init(),
-        }
-        Self { level, format }
+    fn start(level: LevelFilter, format: LogFormat) -> Result<Self, Failure> {
+        let log = LogQueue::default();
+        log.write_to(std::io::stderr(), move |dropped| {
+            log::report(format, dropped)
+        })
+        .map_err(|error| Failure::other("can't start the thread of the log", error))?;
+        // There is no other subscriber: this is the only one of the process.
+        let _ = tracing::dispatcher::set_global_default(log::dispatch(level, format, log.clone()));
+        // The hook of the standard library would wait for stderr.
+        std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+        Ok(Self { level, format, log })
     }
 
-    /// Says it as it is, or as an event of the log where a program reads that.
+    /// Reports it as a line of its own, or as an event where a program reads the log.
     fn say(&self, text: impl Display) {
         match self.format {
-            LogFormat::Text => say::note(text),
+            LogFormat::Text => self.line(text),
             LogFormat::Json => tracing::info!("{text}"),
         }
     }
 
-    /// Says what whoever runs the service should know.
+    /// Reports what an operator should know.
     fn warn(&self, text: impl Display) {
         match self.format {
-            LogFormat::Text => say::note(text),
+            LogFormat::Text => self.line(text),
             LogFormat::Json => tracing::warn!("{text}"),
         }
     }
 
-    /// Says why it ends: where a program reads the log, no line of it is anything else than an event.
+    fn line(&self, text: impl Display) {
+        let text = text.to_string();
+        self.log
+            .push(format!("{}\n", output::escape(&text)).into_bytes());
+    }
+
+    /// Reports why the service ends: where a program reads the log, every line is an event.
     fn fail(&self, failure: Failure) -> Failure {
+        let silent = Failure::silent(failure.code());
         match self.format {
             LogFormat::Json if self.level >= LevelFilter::ERROR => {
                 tracing::error!("{failure}");
-                Failure::silent(failure.code())
+                silent
             }
-            _ => failure,
+            _ if self.log.flush(LAST_WORDS) => {
+                aside(move || exit::tell_failure(&failure));
+                silent
+            }
+            _ => silent,
         }
     }
 }
 
-/// The one line on stdout: whoever started the program waits for it.
-fn announce(url: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "listening on {url}")
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::other("can't write to stdout", error))
+/// Does something that may block in a thread of its own, and waits for it, but not for long.
+fn aside(work: impl FnOnce() + Send + 'static) {
+    let (done, waiting) = mpsc::channel();
+    let started = thread::Builder::new().spawn(move || {
+        work();
+        // Nobody may wait any more.
+        let _ = done.send(());
+    });
+    if started.is_ok() {
+        let _ = waiting.recv_timeout(LAST_WORDS);
+    }
+}
+
+/// The one line on stdout: whoever started the program waits for it. A stdout that takes nothing stops no service.
+fn announce(url: &str) {
+    let line = format!("listening on {url}\n");
+    aside(move || {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(line.as_bytes());
+        if let Err(error) = written.and_then(|()| stdout.flush()) {
+            tracing::warn!(%error, "can't write to stdout");
+        }
+    });
+}
+
+fn is_https(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 fn limits(text: &str) -> Result<Limits, Failure> {
@@ -245,6 +311,7 @@ fn refused(error: StartError) -> Failure {
         | StartError::FaultsBeyondLoopback { .. }
         | StartError::InvalidApiKey
         | StartError::InvalidPublicUrl => Failure::usage(error.to_string()),
+        StartError::Exposed(exposed) => Failure::of(Code::NotAllowed, exposed.to_string()),
         error => match std::error::Error::source(&error) {
             Some(source) => Failure::new(format!("{error}: {source}")),
             None => Failure::new(error.to_string()),

@@ -3,11 +3,15 @@
 
 use std::{fmt, fs, path::PathBuf};
 
+use agbcloud_server::{Protection, check_permissions};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{arguments::Ambient, exit::Failure};
+use crate::{
+    arguments::Ambient,
+    exit::{Code, Failure},
+};
 
 /// All settings. Each name of a flag is also a name in the config file.
 #[derive(Default, Args, Deserialize)]
@@ -53,7 +57,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS", env = "AGB_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<String>,
 
-    /// Limits, as NAME=VALUE,…: connections, tenant-requests, head-bytes, head-time, idle-time, least-rate,
+    /// Limits, as NAME=VALUE,…: connections, address-connections, tenant-requests, head-bytes, head-time, idle-time, least-rate,
     /// body-bytes, object-bytes, context-files, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
@@ -137,6 +141,12 @@ impl Settings {
             // The message alone: the error would show the line, and a key may stand there.
             unusable(&format_args!("line {line}: {}", error.message()))
         })?;
+        let protection = match file.api_keys.is_empty() {
+            true => Protection::Write,
+            false => Protection::ReadAndWrite,
+        };
+        check_permissions(path, protection)
+            .map_err(|exposed| Failure::of(Code::NotAllowed, exposed.to_string()))?;
         if ambient.has("config") {
             return Ok(self.or(file));
         }
@@ -152,6 +162,7 @@ impl Settings {
         let environment = Self {
             listen: take(&mut self.listen, ambient.has("listen")),
             data_dir: take(&mut self.data_dir, ambient.has("data_dir")),
+            quarantine_days: take(&mut self.quarantine_days, ambient.has("quarantine_days")),
             durability: take(&mut self.durability, ambient.has("durability")),
             public_url: take(&mut self.public_url, ambient.has("public_url")),
             api_keys: Vec::new(),
@@ -267,10 +278,54 @@ mod tests {
             .collect()
     }
 
+    /// Writes a file that its owner alone can read.
+    fn write(path: &std::path::Path, text: &str) {
+        fs::write(path, text).unwrap();
+        #[cfg(unix)]
+        set_mode(path, 0o600);
+    }
+
+    #[cfg(unix)]
+    fn set_mode(path: &std::path::Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_others_can_change_or_that_shows_them_a_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agb.toml");
+        for (text, mode, refused) in [
+            ("log = \"info\"", 0o644, false),
+            ("log = \"info\"", 0o666, true),
+            ("log = \"info\"", 0o664, true),
+            ("api-key = \"k\"", 0o600, false),
+            ("api-key = \"k\"", 0o604, true),
+            ("api-key = \"k\"", 0o602, true),
+        ] {
+            fs::write(&path, text).unwrap();
+            set_mode(&path, mode);
+            let file = ConfigFile {
+                config: Some(path.clone()),
+            };
+            let outcome = Settings::default()
+                .over(&file, &Ambient::default())
+                .map(drop);
+            let code = outcome.map_err(|failure| failure.code());
+            let expected = if refused {
+                Err(Code::NotAllowed)
+            } else {
+                Ok(())
+            };
+            assert_eq!(code, expected, "{text} {mode:o}");
+        }
+    }
+
     fn file(text: &str) -> Result<Settings, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agb.toml");
-        fs::write(&path, text).unwrap();
+        write(&path, text);
         let config = Some(path);
         Settings::default()
             .over(&ConfigFile { config }, &Ambient::default())
@@ -399,11 +454,10 @@ mod tests {
     fn what_was_given_goes_before_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agb.toml");
-        fs::write(
+        write(
             &path,
             "listen = \"file\"\nlimits = \"file\"\napi-key = [\"a\", \"b\"]",
-        )
-        .unwrap();
+        );
         let given = Settings {
             listen: Some("flag".to_owned()),
             ..Settings::default()

@@ -22,6 +22,9 @@ mod hostile;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod logging;
+#[cfg(test)]
 #[cfg(unix)]
 mod messages;
 #[cfg(test)]
@@ -36,6 +39,9 @@ mod signals;
 #[cfg(test)]
 #[cfg(unix)]
 mod stdio;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod supervision;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -95,7 +95,7 @@ async fn get(url: &str, target: &str) -> u16 {
     status
 }
 
-async fn fetch(url: &str, target: &str) -> (u16, String) {
+pub(crate) async fn fetch(url: &str, target: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap())
         .await
         .unwrap();
@@ -142,6 +142,28 @@ fn wrong_keys_commands_change_nothing() {
     assert!(text(&nowhere.stderr).contains("--keys FILE"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_others_can_change_is_not_changed() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    add(&file, "team-a");
+    let before = fs::read(&file).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    for command in [&["add", "team-b"][..], &["list"], &["rotate-signing"]] {
+        let output = keys(&file, command);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(
+            said.contains("others can change") && said.contains("chmod go-w"),
+            "{said}"
+        );
+    }
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
 #[tokio::test]
 async fn a_config_file_says_what_flags_and_the_environment_do_not() {
     let folder = tempfile::tempdir().unwrap();
@@ -151,6 +173,23 @@ async fn a_config_file_says_what_flags_and_the_environment_do_not() {
         "listen = \"127.0.0.1:1\"\nmetrics-listen = \"127.0.0.1:0\"\nlimits = \"object-bytes=5\"\napi-key = [\"key-1\"]\n",
     )
     .unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let set = |mode| fs::set_permissions(&config, fs::Permissions::from_mode(mode)).unwrap();
+        set(0o604);
+        let output = agb()
+            .args(["serve", "--config", config.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(
+            said.contains("others can read") && said.contains("chmod go-r"),
+            "{said}"
+        );
+        set(0o600);
+    }
     // The flag for `listen` is the one that counts: port 1 could not be had.
     let serve = Serve::start(
         &folder.path().join("data"),
@@ -258,5 +297,53 @@ async fn faults_are_asked_for_by_either_name() {
         assert_eq!(get(&serve.url, "/sdk/ListContexts").await, 401);
         let (_, said) = serve.stop("TERM");
         assert!(said.contains("fails as it was asked to"), "{said}");
+    }
+}
+
+#[test]
+fn beyond_loopback_without_tls_it_warns() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, warned) in [
+        (&["--listen", "0.0.0.0:0"][..], true),
+        (
+            &[
+                "--listen",
+                "0.0.0.0:0",
+                "--public-url",
+                "http://agb.example.com",
+            ],
+            true,
+        ),
+        (
+            &[
+                "--listen",
+                "0.0.0.0:0",
+                "--public-url",
+                "HTTPS://agb.example.com",
+            ],
+            false,
+        ),
+        (&["--listen", "127.0.0.1:0"], false),
+    ] {
+        let data = folder.path().join("data");
+        let mut child = agb()
+            .args(["serve", "--api-key", "k", "--data-dir"])
+            .arg(&data)
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        assert!(line.starts_with("listening on "), "{line}");
+        crate::support::signal("TERM", child.id());
+        let said = text(&child.wait_with_output().unwrap().stderr);
+        assert_eq!(
+            said.matches("without TLS").count(),
+            usize::from(warned),
+            "{said}"
+        );
     }
 }

@@ -85,7 +85,8 @@ pub(crate) fn signal(name: &str, process: u32) {
 /// `agb serve`, running; killed when dropped.
 pub(crate) struct Serve {
     child: Child,
-    stderr: ChildStderr,
+    /// None where it goes elsewhere.
+    stderr: Option<ChildStderr>,
     pub(crate) url: String,
 }
 
@@ -96,25 +97,40 @@ impl Serve {
     }
 
     /// Starts it by a command that ends in the program.
-    pub(crate) fn start_by(mut command: Command, folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start_by(command: Command, folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_with_stderr(command, folder, arguments, Stdio::piped())
+    }
+
+    /// The same with another stderr.
+    pub(crate) fn start_with_stderr(
+        mut command: Command,
+        folder: &Path,
+        arguments: &[&str],
+        stderr: Stdio,
+    ) -> Self {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
             .args(arguments)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let stderr = child.stderr.take().unwrap();
+        let stderr = child.stderr.take();
         let url = line.trim_end().strip_prefix("listening on ");
         let url = url
             .unwrap_or_else(|| panic!("no line when ready: {line:?}"))
             .to_owned();
         Self { child, stderr, url }
+    }
+
+    /// Takes stderr away: nobody reads it any more.
+    pub(crate) fn close_stderr(&mut self) {
+        self.stderr = None;
     }
 
     /// The id of its process.
@@ -132,7 +148,9 @@ impl Serve {
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
+        if let Some(stderr) = &mut self.stderr {
+            stderr.read_to_string(&mut said).unwrap();
+        }
         (status, said)
     }
 }

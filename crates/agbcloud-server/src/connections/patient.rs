@@ -4,12 +4,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::table::Slot;
 use crate::metrics::Traffic;
 use crate::pace::Pace;
 
@@ -19,16 +21,19 @@ pub(super) struct Patient<S> {
     stream: S,
     pace: Pace,
     traffic: Traffic,
+    /// Learns that an answer was sent.
+    slot: Option<Arc<Slot>>,
     /// Since when nothing was taken; none while the other side takes what it gets.
     standing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, pace: Pace, traffic: Traffic) -> Self {
+    pub(super) fn new(stream: S, pace: Pace, traffic: Traffic, slot: Option<Arc<Slot>>) -> Self {
         Self {
             stream,
             pace,
             traffic,
+            slot,
             standing: None,
         }
     }
@@ -114,7 +119,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         let outcome = Pin::new(&mut self.stream).poll_flush(context);
         // A flush that is through says nothing about a write that still waits.
         match outcome {
-            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Ready(outcome) => {
+                if outcome.is_ok()
+                    && let Some(slot) = &self.slot
+                {
+                    slot.flushed();
+                }
+                Poll::Ready(outcome)
+            }
             Poll::Pending => self.watch(context, Poll::Pending),
         }
     }
@@ -136,7 +148,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_stands_still_is_given_up() {
         let (near, _far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, Pace::new(IDLE, 0), Traffic::default());
+        let mut patient = Patient::new(near, Pace::new(IDLE, 0), Traffic::default(), None);
         patient.write_all(b"full").await.unwrap();
         let error = patient.write_all(b"more").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -145,7 +157,7 @@ mod tests {
     /// Writes to a reader who takes a byte a minute less a second, as it may.
     async fn to_a_slow_reader(rate: u64) -> io::Result<()> {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, Pace::new(IDLE, rate), Traffic::default());
+        let mut patient = Patient::new(near, Pace::new(IDLE, rate), Traffic::default(), None);
         let reading = tokio::spawn(async move {
             let mut taken = Vec::new();
             while taken.len() < 40 {

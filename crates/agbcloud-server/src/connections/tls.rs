@@ -13,6 +13,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::server::TlsStream;
 
+use crate::permissions::{Protection, check_permissions};
 use crate::watched::{Unreadable, Watched};
 
 /// Takes connections in by the certificate that is there now.
@@ -39,6 +40,8 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Unreadabl
     let read = |file: &Path| {
         fs::read(file).map_err(|error| format!("can't read {}: {error}", file.display()))
     };
+    check_permissions(certificate, Protection::Write)?;
+    check_permissions(key, Protection::ReadAndWrite)?;
     let pem = read(certificate)?;
     let chain = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()

@@ -5,12 +5,12 @@ use http::header::AUTHORIZATION;
 
 use super::App;
 use super::envelope::Failure;
-use crate::signing::Tenant;
+use crate::signing::Caller;
 
-/// The tenant of the key in the one `authorization` header.
-pub(super) fn tenant(app: &App, headers: &HeaderMap) -> Result<Tenant, Failure> {
+/// Who the key in the one `authorization` header belongs to.
+pub(super) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Failure> {
     key(headers)
-        .and_then(|key| app.keys.tenant(&app.signer, key))
+        .and_then(|key| app.keys.caller(key))
         .ok_or_else(Failure::unauthorized)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout};
 
@@ -60,6 +60,21 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+/// Whether the body is not what was meant, but a code for it, such as gzip.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    codings.any(|value| {
+        let coding = value.as_bytes();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
+}
+
+/// Whether the sender waits for leave to send the body.
+pub(super) fn awaits_leave(headers: &HeaderMap) -> bool {
+    let mut expectations = headers.get_all(EXPECT).iter();
+    expectations.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
 /// Reads the body of a control call, which has to be nothing or JSON: it says everything in its query string.
 pub(super) async fn control(
     headers: &HeaderMap,
@@ -87,6 +102,8 @@ pub(super) async fn control(
     }
     if json.is_empty() || is_json(&json) {
         Ok(())
+    } else if is_encoded(headers) {
+        Err(Failure::encoded_body())
     } else {
         Err(Failure::bad_body())
     }
@@ -102,7 +119,7 @@ fn is_json(bytes: &[u8]) -> bool {
 /// on a sender that still sends would reset it, and take the answer away from under the sender's eyes.
 pub(super) fn drain(headers: &HeaderMap, mut body: Body) {
     // Who waits for leave to send has sent nothing, and reading would give leave.
-    if headers.contains_key(EXPECT) {
+    if awaits_leave(headers) {
         return;
     }
     tokio::spawn(timeout(MAX_DRAIN_TIME, async move {

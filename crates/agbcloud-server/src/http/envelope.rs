@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -55,6 +55,33 @@ impl Failure {
             StatusCode::BAD_REQUEST,
             "InvalidParameter.Body",
             "the body is not JSON: send no body or `{}`, and the parameters in the query string",
+        )
+    }
+
+    pub(super) fn encoded_body() -> Self {
+        Self {
+            header: Some((ACCEPT_ENCODING, "identity")),
+            ..Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedMediaType",
+                "Content-Encoding is not supported: send no body or `{}`, and the parameters in the query string",
+            )
+        }
+    }
+
+    pub(super) fn invalid_host() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidRequest",
+            "send one header Host with the host and port of the URL",
+        )
+    }
+
+    pub(super) fn expectation() -> Self {
+        Self::new(
+            StatusCode::EXPECTATION_FAILED,
+            "ExpectationFailed",
+            "the header Expect takes 100-continue and nothing else",
         )
     }
 

@@ -91,6 +91,7 @@ fn signed_url(call: &Call, method: &Method, context: &Context, path: FilePath) -
         generation: context.generation,
         path,
         expires: call.app.now().seconds().saturating_add(ttl),
+        issuer: call.issuer.clone(),
     };
     let url = format!(
         "{}{}",

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 /// Makes the answer hold on to `what`.
-pub(super) fn hold<T: Send + Unpin + 'static>(response: Response, what: T) -> Response {
+pub(crate) fn hold<T: Send + Unpin + 'static>(response: Response, what: T) -> Response {
     response.map(|body| Body::new(Held { body, _what: what }))
 }
 

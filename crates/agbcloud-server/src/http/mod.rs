@@ -3,6 +3,7 @@
 mod auth;
 mod body;
 mod conditions;
+mod conformance;
 mod contexts;
 mod disturb;
 mod envelope;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::auth::is_key;
+pub(crate) use self::conformance::required_in_text;
+pub(crate) use self::held::hold;
 pub(crate) use self::load::Load;
 pub use self::operations::{Operation, operations};
 #[cfg(any(fuzzing, test))]
@@ -77,6 +80,10 @@ impl App {
         Some(self.now().before(lag))
     }
 }
+
+/// Part of an answer to a request with a valid key or a valid URL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known;
 
 /// The id of a request: in the answer's header and body, and in the log.
 #[derive(Debug, Clone)]

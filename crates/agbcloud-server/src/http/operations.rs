@@ -10,7 +10,7 @@ use super::contexts;
 use super::envelope::Failure;
 use super::files;
 use super::params::Params;
-use crate::signing::Tenant;
+use crate::signing::{Issuer, Tenant};
 
 /// One operation of the control leg.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,8 @@ pub struct Operation {
 pub(super) struct Call {
     pub(super) app: Arc<App>,
     pub(super) tenant: Tenant,
+    /// The key it was called by, for the URLs that it asks for.
+    pub(super) issuer: Issuer,
     pub(super) params: Params,
     pub(super) request_id: String,
 }

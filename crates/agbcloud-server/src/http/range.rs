@@ -22,6 +22,8 @@ pub(super) fn parse(value: &str, size: u64) -> Asked {
     };
     match (number(first), number(last)) {
         (Number::None, Number::Some(0)) => Asked::Unsatisfiable,
+        // Satisfiable by RFC 9110, section 14.1.1, but no part of an empty file can be named in Content-Range.
+        (Number::None, Number::Some(_)) if size == 0 => Asked::Whole,
         (Number::None, Number::Some(suffix)) => part(size.saturating_sub(suffix)..size, size),
         (Number::Some(first), Number::None) => part(first..size, size),
         (Number::Some(first), Number::Some(last)) if first <= last => {
@@ -90,10 +92,19 @@ mod tests {
             ("bytes=10-20", 10),
             ("bytes=-0", 10),
             ("bytes=0-", 0),
-            ("bytes=-5", 0),
+            ("bytes=0-0", 0),
+            ("bytes=5-", 0),
+            ("bytes=-0", 0),
             ("bytes=99999999999999999999-", 10),
         ] {
             assert_eq!(parse(value, size), Asked::Unsatisfiable, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_last_bytes_of_an_empty_file_are_all_of_it() {
+        for value in ["bytes=-1", "bytes=-5", "bytes=-99999999999999999999"] {
+            assert_eq!(parse(value, 0), Asked::Whole, "{value}");
         }
     }
 

@@ -16,10 +16,10 @@ use super::disturb::disturb;
 use super::envelope::Failure;
 use super::operations::{Call, Operation, operations};
 use super::params::Params;
-use super::{App, RequestId, auth, body, head, held, objects};
+use super::{App, Known, RequestId, auth, body, conformance, head, held, objects};
 use crate::metrics::Metrics;
 use crate::random;
-use crate::signing::{Tenant, url};
+use crate::signing::{Caller, url};
 
 /// What the object leg is called in logs, metrics and faults: HEAD is a download without its bytes.
 pub(crate) const UPLOAD: &str = "upload";
@@ -49,6 +49,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route(&format!("{}{{*object}}", url::PREFIX), transfer)
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(app.clone(), disturb))
+        .layer(middleware::from_fn(conformance::required))
         .layer(middleware::from_fn_with_state(app.clone(), head::sized))
         .layer(middleware::from_fn_with_state(app.metrics.clone(), answer))
 }
@@ -90,13 +91,15 @@ pub(super) fn operation_of(method: &Method, path: &str) -> &'static str {
 }
 
 async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    match auth::tenant(&app, request.headers()) {
-        Ok(tenant) => {
-            let Some(place) = app.load.enter(&tenant) else {
+    match auth::caller(&app, request.headers()) {
+        Ok(caller) => {
+            let Some(place) = app.load.enter(&caller.tenant) else {
                 return refuse(request, Failure::throttled());
             };
-            request.extensions_mut().insert(tenant);
-            held::hold(next.run(request).await, place)
+            request.extensions_mut().insert(caller);
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(Known);
+            held::hold(response, place)
         }
         Err(failure) => refuse(request, failure),
     }
@@ -143,9 +146,9 @@ async fn run(
     request_id: String,
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
-    let tenant = parts
+    let Caller { tenant, issuer } = parts
         .extensions
-        .get::<Tenant>()
+        .get::<Caller>()
         .cloned()
         .ok_or_else(Failure::unauthorized)?;
     body::control(&parts.headers, body, &app.limits).await?;
@@ -153,6 +156,7 @@ async fn run(
     (operation.run)(Call {
         app,
         tenant,
+        issuer,
         params,
         request_id,
     })
@@ -174,7 +178,10 @@ mod tests {
         }
         let router = Router::new()
             .route("/bug", any(bug))
-            .layer(middleware::from_fn_with_state(Metrics::new(), answer));
+            .layer(middleware::from_fn_with_state(
+                Metrics::new(Arc::default()),
+                answer,
+            ));
         let request = Request::builder().uri("/bug").body(Body::empty()).unwrap();
         let response = TowerToHyperService::new(router)
             .call(request)

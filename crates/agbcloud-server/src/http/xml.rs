@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::blobs::BlobError;
@@ -32,6 +32,7 @@ impl ObjectFailure {
     failures! {
         expired: FORBIDDEN, "AccessDenied", "Request has expired: ask for a new URL";
         void: FORBIDDEN, "AccessDenied", "The context was cleared or deleted since this URL was made: ask for a new URL";
+        revoked: FORBIDDEN, "AccessDenied", "The API key that asked for this URL is no longer accepted: ask for a new URL with another key";
         signature: FORBIDDEN, "SignatureDoesNotMatch", "The URL was altered, or made for another method: use it unchanged, or ask for a new URL";
         no_such_key: NOT_FOUND, "NoSuchKey", "There is no such file: it was deleted since, or never uploaded";
         missing_length: LENGTH_REQUIRED, "MissingContentLength", "Send the header Content-Length: a chunked upload is not accepted";
@@ -41,14 +42,17 @@ impl ObjectFailure {
         invalid_digest: BAD_REQUEST, "InvalidDigest", "A checksum in a header is malformed: Content-MD5 and x-amz-checksum-sha256 are base64, x-amz-content-sha256 hexadecimal, x-oss-hash-crc64ecma decimal";
         bad_digest: BAD_REQUEST, "BadDigest", "The content does not have the checksum that a header gives: upload it again";
         content_sha256: BAD_REQUEST, "XAmzContentSHA256Mismatch", "The content does not have the SHA-256 of the header x-amz-content-sha256: upload it again";
-        other_checksum: NOT_IMPLEMENTED, "NotImplemented", "The headers name a checksum that this service does not compute: send Content-MD5, x-amz-checksum-sha256 or none";
+        other_checksum: BAD_REQUEST, "UnsupportedHeader", "The headers name a checksum that this service does not compute: send Content-MD5, x-amz-checksum-sha256 or none";
         repeated_header: BAD_REQUEST, "InvalidArgument", "A header that can have one value was sent twice: send it once";
         incomplete: BAD_REQUEST, "IncompleteBody", "The body ended before its Content-Length: upload it again";
         timeout: REQUEST_TIMEOUT, "RequestTimeout", "The body did not arrive in time: upload it again";
         precondition: PRECONDITION_FAILED, "PreconditionFailed", "The file is not as If-Match or If-None-Match demands: look at it again";
         too_many_files: CONFLICT, "TooManyFiles", "The context has as many files as it may have: delete some, or use another context";
         invalid_condition: BAD_REQUEST, "InvalidArgument", "If-Match and If-None-Match take `*` or quoted entity tags";
-        not_implemented: NOT_IMPLEMENTED, "NotImplemented", "A header asks for something that this service does not do: send the bytes of the whole file as they are";
+        unsupported_header: BAD_REQUEST, "UnsupportedHeader", "A header asks for something that this service does not do: send the bytes of the whole file as they are";
+        unsupported_encoding: UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "Content-Encoding is not supported: send the bytes of the file as they are";
+        invalid_host: BAD_REQUEST, "InvalidRequest", "Send one header Host with the host and port of the URL";
+        expectation: EXPECTATION_FAILED, "ExpectationFailed", "The header Expect takes 100-continue and nothing else";
         slow_down: SERVICE_UNAVAILABLE, "SlowDown", "Too many requests of this tenant are under way: wait for the seconds in Retry-After, then try again";
         damaged: INTERNAL_SERVER_ERROR, "InternalError", "The stored content of the file is damaged or missing: upload it again, or ask the operator of the service to restore it";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
@@ -87,6 +91,11 @@ impl ObjectFailure {
                 .headers_mut()
                 .insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            response
+                .headers_mut()
+                .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         if let Some(size) = self.size
             && let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}"))
         {
@@ -101,6 +110,7 @@ impl From<Refusal> for ObjectFailure {
         match refusal {
             Refusal::Signature => Self::signature(),
             Refusal::Expired => Self::expired(),
+            Refusal::Revoked => Self::revoked(),
         }
     }
 }

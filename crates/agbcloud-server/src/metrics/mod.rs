@@ -6,11 +6,14 @@ mod watch;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
@@ -35,7 +38,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Arc<Self> {
+    /// Lines that a log has dropped are counted elsewhere.
+    pub(crate) fn new(dropped_log_lines: Arc<AtomicU64>) -> Arc<Self> {
         let mut registry = Registry::with_prefix("agb");
         let requests = Family::default();
         registry.register(
@@ -59,6 +63,7 @@ impl Metrics {
         );
         let traffic = Traffic::default();
         traffic.register(&mut registry);
+        registry.register_collector(Box::new(DroppedLogLines(dropped_log_lines)));
         Arc::new(Self {
             registry,
             requests,
@@ -101,5 +106,21 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+/// Reports a counter that the program keeps.
+#[derive(Debug)]
+struct DroppedLogLines(Arc<AtomicU64>);
+
+impl Collector for DroppedLogLines {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counter = ConstCounter::new(self.0.load(Ordering::Relaxed));
+        counter.encode(encoder.encode_descriptor(
+            "log_dropped_lines",
+            "Lines of the log that were dropped, because it could not be written fast enough or at all",
+            None,
+            counter.metric_type(),
+        )?)
     }
 }

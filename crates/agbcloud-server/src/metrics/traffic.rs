@@ -8,6 +8,8 @@ use prometheus_client::registry::{Registry, Unit};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traffic {
     connections: Gauge,
+    refused: Counter,
+    evicted: Counter,
     received: Counter,
     sent: Counter,
 }
@@ -21,6 +23,16 @@ impl Traffic {
             "connections",
             "Connections that are open",
             self.connections.clone(),
+        );
+        registry.register(
+            "refused_connections",
+            "Connections that were closed at once, because their address has as many as it may",
+            self.refused.clone(),
+        );
+        registry.register(
+            "evicted_connections",
+            "Idle connections that were closed: to make room for others, or without a valid key or URL",
+            self.evicted.clone(),
         );
         registry.register_with_unit(
             "received",
@@ -39,6 +51,14 @@ impl Traffic {
     pub(crate) fn open(&self) -> Open {
         self.connections.inc();
         Open(self.connections.clone())
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.inc();
+    }
+
+    pub(crate) fn evicted(&self) {
+        self.evicted.inc();
     }
 
     pub(crate) fn received(&self, bytes: usize) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -13,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
 use super::Metrics;
+use crate::http::required_in_text;
 use crate::metadata::Metadata;
 use crate::signing::Tenant;
 
@@ -29,6 +31,7 @@ pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>) -> Rout
         .route("/health", get(async || "the process is up\n"))
         .route("/ready", get(move || ready(store)))
         .route("/metrics", get(move || text(metrics, metadata)))
+        .layer(middleware::from_fn(required_in_text))
 }
 
 /// Whether the store answers. Nothing is ever stored for this tenant.
@@ -88,7 +91,7 @@ mod tests {
             StatusCode::SERVICE_UNAVAILABLE
         );
         // What was counted can still be had, without what only the store knows.
-        let metrics = text(Metrics::new(), store).await;
+        let metrics = text(Metrics::new(Arc::default()), store).await;
         assert_eq!(metrics.status(), StatusCode::OK);
         let body = axum::body::to_bytes(metrics.into_body(), 1_000_000)
             .await

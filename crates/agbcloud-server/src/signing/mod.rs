@@ -40,10 +40,34 @@ impl From<&str> for Tenant {
     }
 }
 
+/// Which API key has asked for a URL: a name for it from which the key can't be found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Issuer(Arc<str>);
+
+impl Issuer {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Issuer {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+/// Who calls: whose contexts are seen, and by which key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) tenant: Tenant,
+    pub(crate) issuer: Issuer,
+}
+
 /// The keys derived from the secret, one for each purpose, so that nothing signed for one passes for another.
 pub(crate) struct Signer {
     tenants: Key,
     tokens: Key,
+    issuers: Key,
     root: Key,
 }
 
@@ -54,6 +78,7 @@ impl Signer {
         Self {
             tenants: derive(b"agb tenant v1"),
             tokens: derive(b"agb page token v1"),
+            issuers: derive(b"agb url issuer v1"),
             root,
         }
     }
@@ -66,6 +91,11 @@ impl Signer {
     /// The tenant of this name. No API key is the same tenant: none has a line break in it.
     pub(crate) fn named_tenant(&self, name: &str) -> Tenant {
         self.tenant_of(&[b"name\n", name.as_bytes()])
+    }
+
+    /// The issuer of the URLs that the API key with this SHA-256 asks for.
+    pub(crate) fn issuer(&self, hash: &[u8; 32]) -> Issuer {
+        Issuer(hex(&self.issuers.mac(&[hash])[..8]).into())
     }
 
     fn tenant_of(&self, parts: &[&[u8]]) -> Tenant {

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::names::FilePath;
     use crate::signing::url::{Grant, Refusal};
-    use crate::signing::{Secret, Tenant};
+    use crate::signing::{Issuer, Secret, Tenant};
 
     #[test]
     fn what_a_key_has_signed_is_good_until_the_key_is_retired() {
@@ -91,6 +91,7 @@ mod tests {
             generation: 1,
             path: FilePath::parse("/f").unwrap(),
             expires: 1000,
+            issuer: Issuer::from("i"),
         };
         let at = |seconds: i64| Micros(seconds * 1_000_000);
         let get = Method::GET;

@@ -1,7 +1,7 @@
 //! Presigned URLs: whoever has one may read or write one file until it expires.
 //!
 //! ```text
-//! /objects/v1/<context>/<base64url of the path>?method=GET&tenant=…&generation=…&expires=…&key=…&signature=…
+//! /objects/v1/<context>/<base64url of the path>?method=GET&tenant=…&generation=…&expires=…&issuer=…&key=…&signature=…
 //! ```
 //!
 //! The path travels in base64url, because clients and proxies collapse dots and re-encode what is not plain.
@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
-use super::{Key, Ring, Tenant, same};
+use super::{Issuer, Key, Ring, Tenant, same};
 use crate::clock::Micros;
 use crate::names::FilePath;
 
@@ -31,6 +31,8 @@ pub(crate) struct Grant {
     pub(crate) path: FilePath,
     /// Unix seconds.
     pub(crate) expires: i64,
+    /// The API key that asked for the URL: the URL is good for as long as the key is.
+    pub(crate) issuer: Issuer,
 }
 
 /// Why a URL allows nothing.
@@ -39,18 +41,21 @@ pub(crate) enum Refusal {
     /// Not signed by us, or for another method.
     Signature,
     Expired,
+    /// The API key that asked for it is no longer accepted.
+    Revoked,
 }
 
 impl Ring {
     /// The signed request target for a method: path and query.
     pub(crate) fn sign(&self, method: &Method, grant: &Grant) -> String {
         let mut target = format!(
-            "{PREFIX}{}/{}?method={method}&tenant={}&generation={}&expires={}&key={}",
+            "{PREFIX}{}/{}?method={method}&tenant={}&generation={}&expires={}&issuer={}&key={}",
             grant.context,
             URL_SAFE_NO_PAD.encode(grant.path.as_str()),
             grant.tenant.as_str(),
             grant.generation,
             grant.expires,
+            grant.issuer.as_str(),
             self.current().id,
         );
         let signature = signature(&self.current().key, method, &target);
@@ -59,7 +64,7 @@ impl Ring {
         target
     }
 
-    /// What the raw request target allows this method now. The signature comes before everything else.
+    /// What the raw request target allows this method now, if its issuer is still accepted. The signature comes before everything else.
     pub(crate) fn verify(
         &self,
         method: &Method,
@@ -113,6 +118,7 @@ fn parse(signed: &str) -> Option<Grant> {
         generation: next("generation")?.parse().ok()?,
         path: FilePath::parse(&path)?,
         expires: next("expires")?.parse().ok()?,
+        issuer: Issuer::from(next("issuer")?),
     })
 }
 
@@ -132,6 +138,7 @@ mod tests {
             generation: 2,
             path: FilePath::parse("/a b/../ü#1".replace("/..", "/%2e%2e").as_str()).unwrap(),
             expires: 1_000,
+            issuer: Issuer::from("0123456789abcdef"),
         }
     }
 
@@ -186,6 +193,7 @@ mod tests {
             target.replace("&expires=1000", ""),
             target.replace("&expires=1000", "&expires=1000&expires=9000"),
             moved,
+            target.replace("&issuer=0123456789abcdef", ""),
             format!("{target}&x=1"),
             format!("{target}&signature="),
             format!("{target}="),

@@ -24,7 +24,7 @@ async fn a_content_that_has_another_checksum_is_not_stored() {
     let url = client.upload_url(&id, "/f").await;
     let other = SHA256_OF_HELLO.replace('2', "3");
     let (mismatch, bad) = ((400, "XAmzContentSHA256Mismatch"), (400, "BadDigest"));
-    let (invalid, unknown) = ((400, "InvalidDigest"), (501, "NotImplemented"));
+    let (invalid, unknown) = ((400, "InvalidDigest"), (400, "UnsupportedHeader"));
     for (name, value, expected) in [
         ("x-amz-content-sha256", &*other, mismatch),
         ("x-amz-content-sha256", "abc", invalid),

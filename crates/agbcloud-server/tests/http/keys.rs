@@ -168,3 +168,169 @@ async fn urls_of_the_signing_key_before_are_good_until_it_is_retired() {
     assert_eq!(fetch(&again, &urls[2]).await.status(), 200);
     assert_eq!(xml_code(fetch(&again, &urls[0]).await).await, refused);
 }
+
+/// Fetches by a URL that may have been made by a server on another port.
+async fn fetch(client: &Client, method: reqwest::Method, url: &str) -> reqwest::Response {
+    let target = crate::raw::target(url);
+    let request = client.request(&method, target);
+    let body = if method == reqwest::Method::PUT {
+        "y"
+    } else {
+        ""
+    };
+    request.body(body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn urls_of_a_revoked_key_are_refused_and_those_of_others_are_not() {
+    let (folder, path) = key_file();
+    let (first, second) = (add(&path, "team-a"), add(&path, "team-a"));
+    let builder = || {
+        Server::builder()
+            .key_file(&path)
+            .data_dir(folder.path().join("data"))
+    };
+    let (server, client) = start_with(builder()).await;
+    let (first_client, second_client) = (
+        client.with_key(first.secret()),
+        client.with_key(second.secret()),
+    );
+    let id = first_client.create("c").await;
+    first_client.upload(&id, "/f", "x").await;
+    let urls = async |client: &Client| {
+        let (put, get) = (
+            client.upload_url(&id, "/f").await,
+            client.download_url(&id, "/f").await,
+        );
+        use reqwest::Method;
+        [
+            (Method::GET, get.clone()),
+            (Method::HEAD, get),
+            (Method::PUT, put),
+        ]
+    };
+    let (of_first, of_second) = (urls(&first_client).await, urls(&second_client).await);
+    let all_are = async |client: &Client, urls: &[(reqwest::Method, String)], status: u16| {
+        for (method, url) in urls {
+            let response = fetch(client, method.clone(), url).await;
+            assert_eq!(response.status(), status, "{method}");
+            if status == 403 && *method != reqwest::Method::HEAD {
+                let refused = (403, "AccessDenied".to_owned());
+                assert_eq!(xml_code(response).await, refused);
+            }
+        }
+    };
+    all_are(&client, &of_first, 200).await;
+    all_are(&client, &of_second, 200).await;
+    // What has begun is not cut.
+    let mut upload = crate::raw::begin_upload(server.local_addr(), &of_first[2].1, 5).await;
+    revoke(&path, &first);
+    all_are(&client, &of_first, 403).await;
+    all_are(&client, &of_second, 200).await;
+    tokio::io::AsyncWriteExt::write_all(&mut upload, b"whole")
+        .await
+        .unwrap();
+    assert_eq!(crate::raw::read_status(&mut upload).await, 200);
+    // A new key of the tenant is another one, and a restart changes nothing.
+    add(&path, "team-a");
+    all_are(&client, &of_first, 403).await;
+    server.shutdown().await;
+    let (server, client) = start_with(builder()).await;
+    all_are(&client, &of_first, 403).await;
+    all_are(&client, &of_second, 200).await;
+    // A key that is given to another tenant takes its URLs along to nobody.
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("team-a", "team-b")).unwrap();
+    all_are(&client, &of_second, 403).await;
+    drop(server);
+}
+
+#[tokio::test]
+async fn urls_of_a_key_that_was_given_are_good_for_as_long_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |keys: &[&str]| {
+        let builder = Server::builder().data_dir(folder.path());
+        start_with(
+            keys.iter()
+                .fold(builder, |builder, key| builder.api_key(*key)),
+        )
+        .await
+    };
+    let (server, client) = start(&[]).await;
+    let client = client.with_key("akm-one");
+    let id = client.create("c").await;
+    client.upload(&id, "/f", "x").await;
+    let url = client.download_url(&id, "/f").await;
+    server.shutdown().await;
+    for (keys, status) in [
+        (&["akm-one", "akm-two"][..], 200),
+        (&["akm-two"], 403),
+        (&["akm-one"], 200),
+        (&[], 200),
+    ] {
+        let (server, client) = start(keys).await;
+        let response = fetch(&client, reqwest::Method::GET, &url).await;
+        assert_eq!(response.status(), status, "{keys:?}");
+        server.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_url_without_the_key_that_asked_for_it_is_refused() {
+    let (_server, client) = start_with(Server::builder()).await;
+    let id = client.create("c").await;
+    client.upload(&id, "/f", "x").await;
+    let url = client.download_url(&id, "/f").await;
+    assert_eq!(
+        fetch(&client, reqwest::Method::GET, &url).await.status(),
+        200
+    );
+    let (before, after) = url.split_once("&issuer=").unwrap();
+    let without = format!("{before}&{}", after.split_once('&').unwrap().1);
+    let refused = fetch(&client, reqwest::Method::GET, &without).await;
+    assert_eq!(
+        xml_code(refused).await,
+        (403, "SignatureDoesNotMatch".to_owned())
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_file_or_a_database_that_is_exposed_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (folder, path) = key_file();
+    let data = folder.path().join("data");
+    let set = |path: &Path, mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, mode).unwrap();
+    };
+    let key = add(&path, "team-a");
+    let builder = || Server::builder().key_file(&path).data_dir(&data);
+    for mode in [0o620, 0o602] {
+        set(&path, mode);
+        let error = builder().start().await.unwrap_err();
+        assert!(matches!(error, StartError::KeyFile { .. }), "{error}");
+        assert!(error.to_string().contains("chmod go-w"), "{error}");
+    }
+    // It holds no secret that others could use: they may read it.
+    set(&path, 0o644);
+    let (server, client) = start_with(builder()).await;
+    assert_eq!(status(&client.with_key(key.secret())).await, 200);
+    // While it runs, such a file changes nothing.
+    revoke(&path, &key);
+    set(&path, 0o666);
+    assert_eq!(status(&client.with_key(key.secret())).await, 200);
+    set(&path, 0o644);
+    assert_eq!(status(&client.with_key(key.secret())).await, 401);
+    server.shutdown().await;
+
+    set(&data, 0o755);
+    builder().start().await.unwrap().shutdown().await;
+    set(&data.join("agb.sqlite3"), 0o644);
+    let error = builder().start().await.unwrap_err();
+    assert!(matches!(error, StartError::Exposed { .. }), "{error}");
+    assert!(error.to_string().contains("agb.sqlite3"), "{error}");
+    set(&data, 0o700);
+    builder().start().await.unwrap();
+}

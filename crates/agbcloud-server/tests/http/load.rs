@@ -11,16 +11,16 @@ use crate::objects::{blobs, large};
 use crate::raw;
 
 /// Longer than anything here takes, and short of the test's own end.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn start_within(set: impl FnOnce(&mut Limits)) -> (Server, Client) {
+pub(crate) async fn start_within(set: impl FnOnce(&mut Limits)) -> (Server, Client) {
     let mut limits = Limits::default();
     set(&mut limits);
     start_with(Server::builder().limits(limits)).await
 }
 
 /// What comes until the server closes.
-async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     // A reset is an end as well.
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all))
@@ -29,26 +29,8 @@ async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     all
 }
 
-const CALL: &[u8] = b"GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n\r\n";
-
-#[tokio::test]
-async fn beyond_the_limit_a_connection_waits_until_another_ends() {
-    let (server, _) = start_within(|limits| limits.connections = 2).await;
-    let mut held = Vec::new();
-    for _ in 0..2 {
-        let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
-        stream.write_all(CALL).await.unwrap();
-        assert_eq!(raw::read(&mut stream).await.0, 200);
-        held.push(stream);
-    }
-    let mut waiting = TcpStream::connect(server.local_addr()).await.unwrap();
-    waiting.write_all(CALL).await.unwrap();
-    let mut byte = [0];
-    let silence = tokio::time::timeout(Duration::from_millis(300), waiting.peek(&mut byte)).await;
-    assert!(silence.is_err(), "it is not its turn");
-    held.pop();
-    assert_eq!(raw::read(&mut waiting).await.0, 200);
-}
+pub(crate) const CALL: &[u8] =
+    b"GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n\r\n";
 
 #[tokio::test]
 async fn heads_that_do_not_end_hold_no_connection() {

@@ -16,13 +16,19 @@ mod clear;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod contexts;
+#[cfg(test)]
+mod crowds;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
 mod fsck;
+#[cfg(test)]
+mod half_closed;
 #[cfg(test)]
 mod interference;
 #[cfg(test)]

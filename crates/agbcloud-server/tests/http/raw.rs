@@ -9,7 +9,12 @@ use tokio::net::TcpStream;
 
 /// Sends the bytes, and returns the status and all that comes until the server closes or falls silent.
 pub(crate) async fn exchange(server: &Server, request: &[u8]) -> (u16, String) {
-    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    exchange_with(server.local_addr(), request).await
+}
+
+/// The same with one of its listeners.
+pub(crate) async fn exchange_with(listener: SocketAddr, request: &[u8]) -> (u16, String) {
+    let mut stream = TcpStream::connect(listener).await.unwrap();
     // The server may answer and close before it has read everything.
     let _ = stream.write_all(request).await;
     read(&mut stream).await

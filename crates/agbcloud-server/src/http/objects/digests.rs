@@ -107,7 +107,7 @@ fn content_sha256(headers: &HeaderMap) -> Result<Option<[u8; 32]>, ObjectFailure
     match headers.get(CONTENT_SHA256).map(|value| value.as_bytes()) {
         None | Some(b"UNSIGNED-PAYLOAD") => Ok(None),
         // The bytes of the file would lie between signatures of its parts.
-        Some(value) if value.starts_with(b"STREAMING-") => Err(ObjectFailure::not_implemented()),
+        Some(value) if value.starts_with(b"STREAMING-") => Err(ObjectFailure::unsupported_header()),
         Some(value) => from_hex(value)
             .map(Some)
             .ok_or_else(ObjectFailure::invalid_digest),
@@ -220,29 +220,29 @@ mod tests {
             ),
             (
                 vec![("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")],
-                Err("NotImplemented"),
+                Err("UnsupportedHeader"),
             ),
             (
                 vec![("x-amz-trailer", "x-amz-checksum-crc32")],
-                Err("NotImplemented"),
+                Err("UnsupportedHeader"),
             ),
             (
                 vec![("x-amz-checksum-crc32", "AAAAAA==")],
-                Err("NotImplemented"),
+                Err("UnsupportedHeader"),
             ),
             (
                 vec![("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=")],
-                Err("NotImplemented"),
+                Err("UnsupportedHeader"),
             ),
             (
                 vec![("x-amz-sdk-checksum-algorithm", "CRC32")],
-                Err("NotImplemented"),
+                Err("UnsupportedHeader"),
             ),
             (
                 vec![("x-amz-sdk-checksum-algorithm", "SHA256")],
-                Err("NotImplemented"),
+                Err("UnsupportedHeader"),
             ),
-            (vec![("x-oss-hash-md5", "x")], Err("NotImplemented")),
+            (vec![("x-oss-hash-md5", "x")], Err("UnsupportedHeader")),
             (
                 vec![("content-md5", "AAAA"), ("content-md5", "AAAA")],
                 Err("InvalidArgument"),

@@ -13,7 +13,7 @@ use http::Method;
 use http::header::HeaderName;
 
 use super::xml::ObjectFailure;
-use super::{App, body, held, router};
+use super::{App, Known, body, held, router};
 use crate::faults::Kind;
 use crate::metadata::FileKey;
 
@@ -28,7 +28,7 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
         .path_and_query()
         .map_or("", |target| target.as_str());
     let (grant, method) = (
-        app.keys.ring().verify(request.method(), target, app.now()),
+        app.keys.verify(request.method(), target, app.now()),
         request.method().clone(),
     );
     let operation = router::operation_of(&method, request.uri().path());
@@ -56,9 +56,12 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
             }
         }
     };
-    let response = outcome.unwrap_or_else(|failure| {
+    let mut response = outcome.unwrap_or_else(|failure| {
         body::drain(&parts.headers, body);
         failure.into_response(&id)
     });
+    if place.is_some() {
+        response.extensions_mut().insert(Known);
+    }
     held::hold(response, place)
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{
-    CONTENT_ENCODING, CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_RANGE, IF_UNMODIFIED_SINCE,
-    TRANSFER_ENCODING,
+    CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_RANGE, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -75,15 +74,14 @@ fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectFailure> {
         "x-amz-decoded-content-length",
         "x-oss-forbid-overwrite",
     ];
-    let encoded = headers.get_all(CONTENT_ENCODING).iter().any(|value| {
-        !value.as_bytes().is_empty() && !value.as_bytes().eq_ignore_ascii_case(b"identity")
-    });
-    if encoded
-        || changes_meaning
-            .iter()
-            .any(|name| headers.contains_key(*name))
+    if body::is_encoded(headers) {
+        return Err(ObjectFailure::unsupported_encoding());
+    }
+    if changes_meaning
+        .iter()
+        .any(|name| headers.contains_key(*name))
     {
-        return Err(ObjectFailure::not_implemented());
+        return Err(ObjectFailure::unsupported_header());
     }
     match body::content_length(headers) {
         Some(length) if !headers.contains_key(TRANSFER_ENCODING) => {

@@ -3,16 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use agbcloud_server::{Server, StartError};
+use agbcloud_server::{Limits, Server, StartError};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::load::PATIENCE;
 use crate::raw;
 
 fn material(name: &str) -> PathBuf {
@@ -26,12 +29,29 @@ fn install(folder: &Path, name: &str) {
     for part in ["certificate.pem", "key.pem"] {
         let new = folder.join("new");
         fs::copy(material(&format!("{name}-{part}")), &new).unwrap();
+        #[cfg(unix)]
+        set_mode(&new, 0o600);
         fs::rename(new, folder.join(part)).unwrap();
     }
 }
 
+#[cfg(unix)]
+fn set_mode(file: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+}
+
 /// What the server answers a client that trusts this certificate alone; nothing if it does not get that far.
 async fn call(server: &Server, trusted: &str, request: &str) -> Option<String> {
+    let mut stream = connect(server, trusted).await?;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    // Without a farewell in TLS this is an error after the last byte.
+    let _ = stream.read_to_string(&mut answer).await;
+    Some(answer)
+}
+
+async fn connect(server: &Server, trusted: &str) -> Option<TlsStream<TcpStream>> {
     let pem = fs::read(material(&format!("{trusted}-certificate.pem"))).unwrap();
     let mut roots = RootCertStore::empty();
     roots
@@ -45,12 +65,7 @@ async fn call(server: &Server, trusted: &str, request: &str) -> Option<String> {
     let stream = TcpStream::connect(server.local_addr()).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(config));
-    let mut stream = connector.connect(name, stream).await.ok()?;
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    // Without a farewell in TLS this is an error after the last byte.
-    let _ = stream.read_to_string(&mut answer).await;
-    Some(answer)
+    connector.connect(name, stream).await.ok()
 }
 
 const LIST: &str = "GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nconnection: close\r\n\r\n";
@@ -130,4 +145,91 @@ async fn a_handshake_that_does_not_end_holds_up_neither_others_nor_the_end() {
     let mut rest = Vec::new();
     let _ = silent.read_to_end(&mut rest).await;
     assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn who_closes_its_half_gets_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "one");
+    let tls = Server::builder()
+        .tls(
+            folder.path().join("certificate.pem"),
+            folder.path().join("key.pem"),
+        )
+        .fault("latency=200ms".parse().unwrap());
+    let server = tls.start().await.unwrap();
+    let (create, call) = (
+        "GET /sdk/GetContext?name=c&allowCreate=true",
+        "HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n",
+    );
+    let sent = async |request: String| {
+        let mut stream = connect(&server, "one").await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    };
+    let made = sent(format!("{create} {call}\r\n")).await;
+    let id = made.split("\"id\":\"").nth(1).unwrap();
+    let id = id.split('"').next().unwrap();
+    for (operation, method, body) in [
+        ("Upload", "PUT", "x".repeat(100_000)),
+        ("Download", "GET", String::new()),
+    ] {
+        let sign = format!("POST /sdk/GetContextFile{operation}Url?contextId={id}&filePath=/f");
+        let signed = sent(format!("{sign} {call}content-length: 0\r\n\r\n")).await;
+        let url = signed.split("\"url\":\"").nth(1).unwrap();
+        let target = raw::target(url.split('"').next().unwrap());
+        let length = body.len();
+        let transfer = format!("{method} {target} {call}content-length: {length}\r\n\r\n{body}");
+        let answer = sent(transfer).await;
+        assert_eq!(answer.ends_with(&"x".repeat(100_000)), method == "GET");
+    }
+}
+
+#[tokio::test]
+async fn handshakes_that_do_not_end_make_room() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "one");
+    let mut limits = Limits::default();
+    limits.connections = 2;
+    limits.head_time = Duration::from_secs(3600);
+    let tls = Server::builder()
+        .tls(
+            folder.path().join("certificate.pem"),
+            folder.path().join("key.pem"),
+        )
+        .limits(limits);
+    let server = tls.start().await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(TcpStream::connect(server.local_addr()).await.unwrap());
+    }
+    let called = tokio::time::timeout(PATIENCE, call(&server, "one", LIST)).await;
+    assert!(called.expect("there is room").is_some());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_that_others_can_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    install(folder.path(), "one");
+    let key = folder.path().join("key.pem");
+    for mode in [0o604, 0o602] {
+        set_mode(&key, mode);
+        let error = start(folder.path()).await.unwrap_err();
+        assert!(matches!(error, StartError::Tls { .. }), "{error}");
+        assert!(error.to_string().contains("key.pem"), "{error}");
+    }
+    set_mode(&key, 0o600);
+    let server = start(folder.path()).await.unwrap();
+    // Nor is such a pair used while it runs.
+    install(folder.path(), "two");
+    set_mode(&key, 0o644);
+    let called = tokio::time::timeout(PATIENCE, call(&server, "one", LIST)).await;
+    assert!(called.expect("there is room").is_some());
+    set_mode(&key, 0o600);
+    assert!(call(&server, "two", LIST).await.is_some());
 }

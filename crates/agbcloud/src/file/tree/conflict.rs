@@ -92,7 +92,7 @@ impl Setup {
         .into_temp_path();
         let old = names::remote(&self.remote, relative)?;
         let downloaded = self.files.download(old, &*copy).overwrite(true).await?;
-        let kept = names::kept(relative, self.files.agb.time().system_time());
+        let kept = names::kept(&self.remote, relative, self.files.agb.time().system_time());
         let there = names::remote(&self.remote, &kept)?;
         let upload = self.files.upload(there, &*copy);
         upload.only_if(Condition::Absent).await?;
@@ -104,7 +104,11 @@ impl Setup {
         &self,
         planned: &PlannedChange,
     ) -> Result<(String, LocalIdentity)> {
-        let kept = names::kept(&planned.path, self.files.agb.time().system_time());
+        let kept = names::kept(
+            &self.remote,
+            &planned.path,
+            self.files.agb.time().system_time(),
+        );
         let [old, copy] = [&*planned.path, &kept].map(names::local);
         let (old, copy) = (self.local.join(old?), self.local.join(copy?));
         let compared = planned.compared.here;

@@ -77,13 +77,25 @@ const HOST: usize = 16;
 
 /// The name under which a file stays beside the one that takes its own, before the ending: the time, the host and a random
 /// part, so that no two are the same. A long name is shortened to fit.
-pub(super) fn kept(relative: &str, now: SystemTime) -> String {
+pub(super) fn kept(root: &FolderPath, relative: &str, now: SystemTime) -> String {
     let random = std::iter::repeat_with(|| fastrand::char('a'..='z'));
     let random: String = random.take(RANDOM).collect();
-    kept_as(relative, now, &host(), &random)
+    let root = root.as_str().trim_end_matches('/').len() + 1;
+    kept_as(
+        relative,
+        LONGEST_PATH.saturating_sub(root),
+        now,
+        (&host(), &random),
+    )
 }
 
-fn kept_as(relative: &str, now: SystemTime, host: &str, random: &str) -> String {
+/// The same for a path below the folders that has at most so many bytes.
+fn kept_as(
+    relative: &str,
+    longest: usize,
+    now: SystemTime,
+    (host, random): (&str, &str),
+) -> String {
     let now = jiff::Timestamp::try_from(now).unwrap_or_default();
     let now = now.strftime("%Y%m%dT%H%M%S.%3fZ");
     let (folder, name) = relative.split_at(relative.rfind('/').map_or(0, |slash| slash + 1));
@@ -94,7 +106,7 @@ fn kept_as(relative: &str, now: SystemTime, host: &str, random: &str) -> String 
     let (stem, ending) = name.split_at(dot.unwrap_or(name.len()));
     let mark = format!("{KEPT}{now}-{host}-{random}");
     // The path as a whole has a limit of the wire too.
-    let room = NAME_LIMIT.min(LONGEST_PATH.saturating_sub(folder.len() + 1));
+    let room = NAME_LIMIT.min(longest.saturating_sub(folder.len()));
     let stem = cut(stem, room.saturating_sub(mark.len() + ending.len()));
     format!("{folder}{stem}{mark}{ending}")
 }
@@ -232,7 +244,7 @@ mod tests {
                 "ü.tar.conflict-20250529T122000.042Z-box1-abcdefgh.gz",
             ),
         ] {
-            let kept = kept_as(name, then, "box1", "abcdefgh");
+            let kept = kept_as(name, 1000, then, ("box1", "abcdefgh"));
             assert_eq!(kept, expected);
             assert!(is_kept(&kept) && !is_kept(name));
         }
@@ -253,12 +265,13 @@ mod tests {
         fn every_kept_name_fits_and_is_another(name in "[a-zü€😀.]{1,255}", deep in 0..90_usize) {
             prop_assume!(name.len() <= NAME_LIMIT);
             let relative = "folder/".repeat(deep) + &name;
-            let names = [(); 2].map(|()| kept(&relative, SystemTime::UNIX_EPOCH));
+            let root = FolderPath::new("/data").unwrap();
+            let names = [(); 2].map(|()| kept(&root, &relative, SystemTime::UNIX_EPOCH));
             prop_assert_ne!(&names[0], &names[1]);
             for kept in names {
                 prop_assert!(is_kept(&kept));
                 prop_assert!(kept.rsplit('/').next().unwrap().len() <= NAME_LIMIT);
-                prop_assert!(kept.len() < LONGEST_PATH);
+                prop_assert!(kept.len() + "/data/".len() <= LONGEST_PATH);
             }
         }
     }
