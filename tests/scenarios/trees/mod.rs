@@ -2,6 +2,7 @@
 
 mod ahead;
 mod collisions;
+mod cost;
 mod deletions;
 mod evidence;
 mod killed;
