@@ -119,7 +119,7 @@ impl Ambient {
         }
     }
 
-    #[cfg(feature = "serve")]
+    /// Whether the value of this setting comes from the environment.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains(name)
     }

@@ -65,8 +65,9 @@ fn run(command: Command, ambient: &Ambient) -> Result<(), Failure> {
 }
 
 async fn perform(command: Command, ambient: &Ambient) -> Result<(), Failure> {
+    // Without the service nothing else asks.
     #[cfg(not(feature = "serve"))]
-    let _ = ambient;
+    let _ = ambient.has("config");
     match command {
         Command::Context(command) => command.run().await,
         Command::Ls(with) => with.run().await,
