@@ -69,7 +69,7 @@ pub enum StartError {
         /// The data folder.
         path: PathBuf,
     },
-    /// Others can read or change a file in the data folder.
+    /// Others can change the database.
     #[error(transparent)]
     Exposed(#[from] Exposed),
     /// The folder can't be made, read or written.

@@ -30,7 +30,8 @@ pub fn check_permissions(file: &Path, protection: Protection) -> Result<(), Expo
     checks::file(file, protection)
 }
 
-/// Warns if others can change what is in a folder with data, and checks the files in it that hold secrets.
+/// Warns if others can change what is in a folder with data, or read one of the files in it that hold secrets. Fails if they
+/// can change one of those.
 pub(crate) fn check_data_folder(folder: &Path, secrets: &[&str]) -> Result<(), Exposed> {
     checks::data_folder(folder, secrets)
 }
@@ -90,9 +91,14 @@ mod checks {
             // Nobody else gets as far as the files.
             return Ok(());
         }
-        secrets
-            .iter()
-            .try_for_each(|secret| file(&folder.join(secret), Protection::ReadAndWrite))
+        for secret in secrets {
+            match file(&folder.join(secret), Protection::ReadAndWrite) {
+                // As after a restore, by whoever does not think of it: no reason not to start.
+                Err(exposed) if !exposed.writable => tracing::warn!("{exposed}"),
+                checked => checked?,
+            }
+        }
+        Ok(())
     }
 
     fn warn_of_owner(path: &Path, metadata: &Metadata) {
@@ -141,7 +147,8 @@ mod checks {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -196,22 +203,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("database");
         fs::write(&file, "").unwrap();
-        set(&file, 0o644);
-        set(folder.path(), 0o700);
-        assert_eq!(
-            check_data_folder(folder.path(), &["database", "missing"]),
-            Ok(())
-        );
-        set(folder.path(), 0o755);
-        let exposed = check_data_folder(folder.path(), &["database", "missing"]).unwrap_err();
-        assert_eq!(
-            (exposed.path, exposed.mode, exposed.writable),
-            (file.clone(), 0o644, false)
-        );
-        set(&file, 0o600);
-        assert_eq!(
-            check_data_folder(folder.path(), &["database", "missing"]),
-            Ok(())
-        );
+        let found = |folder_mode, mode| {
+            set(folder.path(), folder_mode);
+            set(&file, mode);
+            check_data_folder(folder.path(), &["missing", "database"])
+        };
+        assert_eq!(found(0o700, 0o666), Ok(()));
+        assert_eq!(found(0o755, 0o600), Ok(()));
+        // After a restore: that is warned of.
+        assert_eq!(found(0o755, 0o644), Ok(()));
+        for mode in [0o620, 0o602] {
+            let exposed = found(0o755, mode).unwrap_err();
+            let expected = Exposed {
+                path: file.clone(),
+                mode,
+                writable: true,
+            };
+            assert_eq!(exposed, expected);
+        }
     }
 }

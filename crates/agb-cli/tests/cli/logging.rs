@@ -1,4 +1,4 @@
-//! Whatever becomes of stderr and stdout, the service goes on, and ends when it is told to.
+//! Whatever becomes of stderr and stdout, the service goes on, and ends when it is asked to.
 
 use std::{
     fs::File,

@@ -23,9 +23,9 @@ pub(super) struct Table {
 /// How many connections one client address may have.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PerAddress {
-    /// So many, whatever the address.
+    /// At most this number, whatever the address.
     All(usize),
-    /// So many. A loopback address may have any number: it is a reverse proxy, or a program on the same host.
+    /// At most this number. A loopback address may have any number: it is a reverse proxy, or a program on the same host.
     Remote(usize),
 }
 

@@ -94,7 +94,9 @@ async fn authenticate(State(app): State<Arc<App>>, mut request: Request, next: N
     match auth::caller(&app, request.headers()) {
         Ok(caller) => {
             let Some(place) = app.load.enter(&caller.tenant) else {
-                return refuse(request, Failure::throttled());
+                let mut response = refuse(request, Failure::throttled());
+                response.extensions_mut().insert(Known);
+                return response;
             };
             request.extensions_mut().insert(caller);
             let mut response = next.run(request).await;

@@ -327,7 +327,7 @@ async fn a_key_file_or_a_database_that_is_exposed_is_refused() {
 
     set(&data, 0o755);
     builder().start().await.unwrap().shutdown().await;
-    set(&data.join("agb.sqlite3"), 0o644);
+    set(&data.join("agb.sqlite3"), 0o602);
     let error = builder().start().await.unwrap_err();
     assert!(matches!(error, StartError::Exposed { .. }), "{error}");
     assert!(error.to_string().contains("agb.sqlite3"), "{error}");
