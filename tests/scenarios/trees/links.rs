@@ -28,7 +28,7 @@ async fn a_folder_that_becomes_a_link_sends_nothing_from_outside() {
             &[(small_there, "keys"), (big_there, &secret)],
         );
         for ending in ["small", "big"] {
-            let of = |path: &std::path::Path| path.join(file(ending)[2..].to_owned());
+            let of = |path: &std::path::Path| path.join(&file(ending)[2..]);
             let from = here.path().join(file(ending)).metadata().unwrap();
             let outside = std::fs::File::options()
                 .write(true)

@@ -166,16 +166,26 @@ fn ctrl_c_ends_a_download_from_a_service_that_hangs() {
 #[test]
 fn few_open_files_are_enough_for_many_files() {
     let world = world();
-    let many = 2000;
+    let many = 1000;
     for number in 0..many {
         let path = world.path(&format!("many/{}/{number}", number % 10));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, number.to_string()).unwrap();
     }
-    let limited = |limit: u32, arguments: &[&str]| {
+    for number in 0..20 {
+        let path = world.path(&format!("many-20/{number}"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    // Some may be taken from the start.
+    let limited = |limit: u32, taken: u32, arguments: &[&str]| {
         let agb = world.command(arguments);
-        let mut shell = Command::new("sh");
-        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        let mut shell = Command::new("bash");
+        let script = format!(
+            "ulimit -n {limit}; for i in $(seq 10 {}); do eval \"exec $i</dev/null\"; done; \
+             exec \"$0\" \"$@\"",
+            9 + taken
+        );
         shell
             .args(["-c", &script])
             .arg(agb.get_program())
@@ -192,15 +202,21 @@ fn few_open_files_are_enough_for_many_files() {
         let text = String::from_utf8(output.stdout).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()
     };
-    for limit in [64, 90] {
-        let remote = format!("one:/many-{limit}");
-        let local = format!("copy-{limit}");
-        let sent = limited(limit, &["sync", "--json", "many", &remote]);
+    for (limit, taken, many) in [(64, 0, many), (90, 0, many), (64, 36, 100), (64, 41, 20)] {
+        let remote = format!("one:/many-{limit}-{taken}");
+        let local = format!("copy-{limit}-{taken}");
+        let from = match many {
+            20 => "many-20",
+            100 => "many/0",
+            _ => "many",
+        };
+        let limited = |arguments: &[&str]| limited(limit, taken, arguments);
+        let sent = limited(&["sync", "--json", from, &remote]);
         assert_eq!(
             (&sent["transferred"], &sent["failed"]),
             (&many.into(), &0.into())
         );
-        let got = limited(limit, &["sync", "--json", &remote, &local]);
+        let got = limited(&["sync", "--json", &remote, &local]);
         assert_eq!(
             (&got["transferred"], &got["failed"]),
             (&many.into(), &0.into())

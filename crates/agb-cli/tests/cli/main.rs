@@ -10,6 +10,9 @@ mod demo;
 #[cfg(unix)]
 mod files;
 #[cfg(test)]
+#[cfg(unix)]
+mod folders;
+#[cfg(test)]
 mod fsck;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

@@ -34,6 +34,7 @@ const GATHERING: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration
 pub(in crate::file) struct Group {
     time: Time,
     durable: bool,
+    open_at_most: usize,
     began: Instant,
     room: Arc<Semaphore>,
     waiting: Mutex<Waiting>,
@@ -76,6 +77,7 @@ impl Group {
             began: time.now(),
             time,
             durable,
+            open_at_most: open_at_most(),
             room: Arc::new(Semaphore::new(ROOM)),
             waiting: Mutex::default(),
             enough: Notify::new(),
@@ -86,7 +88,7 @@ impl Group {
     pub(in crate::file) async fn room(&self, file: &Written) -> Option<OwnedSemaphorePermit> {
         // One that is open takes the place of many: so no more are open than may be.
         let open = match file.is_open() {
-            true => ROOM / open_at_most(),
+            true => ROOM / self.open_at_most,
             false => 0,
         };
         let takes = kib(file).max(open).min(ROOM).try_into().unwrap_or(u32::MAX);
@@ -139,7 +141,7 @@ impl Group {
             if files.is_empty() {
                 return;
             }
-            let (mut left, open) = (files, open_at_most());
+            let (mut left, open) = (files, self.open_at_most);
             while !left.is_empty() {
                 let rest = left.split_off(open.min(left.len()));
                 before = self.publish_all(left, before).await;
@@ -195,10 +197,10 @@ fn publish(waits: Waits<Written>) {
 }
 
 /// Files of a group that are open while they wait, at most: there are two groups, which take no more than a quarter of what
-/// the process may have open.
+/// the process may still open.
 fn open_at_most() -> usize {
     const OPEN: usize = 128;
-    let eighth = open_files::allowed().map(|allowed| allowed / 8);
+    let eighth = open_files::left().map(|left| left / 8);
     eighth.map_or(OPEN, |eighth| eighth.clamp(1, OPEN))
 }
 

@@ -4,30 +4,32 @@ use std::{error::Error as _, io};
 
 use crate::Error;
 
-/// What the process needs beside transfers: its streams, the runtime, a state file, a walk through folders.
+/// What a run opens beside transfers: a state file, a walk through folders, a listing.
 #[cfg(unix)]
-const OTHERS: usize = 24;
+const OTHERS: usize = 16;
 
 /// What a transfer may have open: a connection to the service, one to the store, and files.
 #[cfg(unix)]
 const EACH: usize = 6;
 
-/// How many files may be open; `None` if there is no limit, or none is known.
+/// How many files may be opened beside those that are open; `None` if there is no limit, or none is known.
 #[cfg(unix)]
-pub(super) fn allowed() -> Option<usize> {
+pub(super) fn left() -> Option<usize> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.and_then(|limit| usize::try_from(limit).ok())
+    let limit = usize::try_from(limit?).ok()?;
+    let open = std::fs::read_dir("/dev/fd").map_or(0, Iterator::count);
+    Some(limit.saturating_sub(open))
 }
 
 #[cfg(not(unix))]
-pub(super) fn allowed() -> Option<usize> {
+pub(super) fn left() -> Option<usize> {
     None
 }
 
 /// How many of so many transfers can run at the same time.
 #[cfg(unix)]
 pub(in crate::file) fn transfers_at_once(wanted: usize) -> usize {
-    let possible = allowed().map(|allowed| allowed.saturating_sub(OTHERS) / EACH);
+    let possible = left().map(|left| left.saturating_sub(OTHERS) / EACH);
     possible
         .map_or(wanted, |possible| wanted.min(possible))
         .max(1)

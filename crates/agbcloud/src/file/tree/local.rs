@@ -17,8 +17,8 @@ use super::{
     skipped::{EmptyLocalFolders, SkipReason, SkippedEntry},
 };
 use crate::{
-    Error, ErrorKind,
-    file::local::{LocalFile, LocalIdentity, blocking, is_part, metadata},
+    Error, ErrorKind, Result,
+    file::local::{LocalFile, LocalIdentity, Root, blocking, is_part, metadata},
 };
 
 /// Entries that are handed over at a time.
@@ -62,6 +62,18 @@ impl Rules {
         let ignores = self.ignores.as_ref();
         ignores.is_some_and(|ignores| ignores.ignores(relative, false))
     }
+}
+
+/// The folder whose files are sent; `None` if it can't be opened, which is reported when it is listed.
+pub(super) async fn root(local: &Path) -> Result<Option<Arc<Root>>> {
+    let local = local.to_owned();
+    blocking(move || Ok(Root::open(local).ok().map(Arc::new))).await
+}
+
+/// What git ignores below a folder.
+pub(super) async fn ignores(local: &Path) -> Result<Arc<Ignores>> {
+    let local = local.to_owned();
+    blocking(move || Ok(Arc::new(Ignores::below(&local)))).await
 }
 
 /// Walks a folder on a thread of its own, which stops when nobody takes what it finds.

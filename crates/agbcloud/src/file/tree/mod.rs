@@ -51,7 +51,7 @@ pub use skipped::{SkipReason, SkippedEntry};
 
 use act::Actor;
 use filter::Filter;
-use gitignore::{Ignores, resolved};
+use gitignore::resolved;
 use listener::Listener;
 use local::Rules;
 use state::State;
@@ -60,10 +60,7 @@ use super::local::file_time;
 
 #[cfg(doc)]
 use super::Download;
-use super::{
-    FileWalk, Files,
-    local::{LocalFile, Root},
-};
+use super::{FileWalk, Files, local::Root};
 use crate::{
     Error, ErrorKind, FolderPath, Operation, Progress, Result, error::in_operation, trace,
 };
@@ -237,8 +234,7 @@ impl SyncDir {
     ///
     /// Globs are those of a `.gitignore`, on paths below the folder, with `{a,b}` for alternatives. A path is normalised:
     /// `./a` is `/a`, `a//b` is `a/b`, `#a` and `a ` are files of that name. A glob that can never match is an error, the
-    /// [source](std::error::Error::source) of which is a [`GlobError`](crate::GlobError): one with `..`, an empty one, an
-    /// absolute path of the folder, a `!` before any other glob, or one that is excluded too.
+    /// [source](std::error::Error::source) of which is a [`GlobError`](crate::GlobError).
     pub fn include(mut self, glob: impl Into<String>) -> Self {
         self.include.push(glob.into());
         self
@@ -255,10 +251,9 @@ impl SyncDir {
     /// by the `.gitignore` files in the local folder and above it, up to the root of the repository that it is in, by
     /// `.git/info/exclude` and by `core.excludesFile`. `.git` itself takes no part either. Defaults to `false`.
     ///
-    /// Tracked files are ignored like others. In a repository that lies in another, the rules of both hold. The folder need
-    /// not be in a repository. Files named `.ignore` in the folder hold too, before those of git. A folder that is itself
-    /// ignored has no files that take part. Of git's settings, `includeIf` and environment variables that set single values
-    /// are not read.
+    /// Tracked files are ignored like others. In a repository that lies in another, the rules of both hold. Files named
+    /// `.ignore` in the folder hold too, before those of git. A folder that is itself ignored
+    /// has no files that take part. `includeIf` and settings in environment variables are not read.
     pub fn gitignore(mut self, respect: bool) -> Self {
         self.gitignore = respect;
         self
@@ -414,20 +409,11 @@ impl SyncDir {
         let filter = Filter::new(&self.include, &self.exclude, &self.local)?;
         let sends = self.direction == Direction::Up && self.symlinks != Symlinks::Follow;
         let root = match sends {
-            true => {
-                let local = self.local.clone();
-                // Why it can't be opened is reported when it is listed.
-                let open = move || Ok(Root::open(local).ok().map(Arc::new));
-                super::local::blocking(open).await?
-            }
+            true => local::root(&self.local).await?,
             false => None,
         };
         let ignores = match self.gitignore {
-            true => {
-                let local = self.local.clone();
-                let read = move || Ok(Arc::new(Ignores::below(&local)));
-                Some(super::local::blocking(read).await?)
-            }
+            true => Some(local::ignores(&self.local).await?),
             false => None,
         };
         let setup = Setup {
@@ -509,20 +495,6 @@ impl Setup {
             .page_size(crate::MAX_PAGE_SIZE)
             .prefetch(true)
             .walk()
-    }
-
-    /// A local file that is sent.
-    fn source(&self, relative: PathBuf) -> Result<LocalFile> {
-        match &self.root {
-            Some(root) => Ok(LocalFile::below(root, relative)),
-            None if self.rules.symlinks == Symlinks::Follow => {
-                Ok(LocalFile::anywhere(self.local.join(relative)))
-            }
-            None => {
-                let message = format!("{} was not a folder", self.local.display());
-                Err(Error::new(ErrorKind::LocalFile, message))
-            }
-        }
     }
 
     /// Something is done now: what is learnt is written.

@@ -1,12 +1,15 @@
 //! What is to be done, and with it what is sent of small files: several are read in one go before it is their turn. To
 //! have each read on another thread when it is costs more than reading it.
 
-use std::vec;
+use std::{path::PathBuf, vec};
 
 use tokio::task::JoinHandle;
 
-use super::{Change, PlannedChange, Setup, names};
-use crate::file::local::{Content, LocalFile, open_now};
+use super::{Change, PlannedChange, Setup, Symlinks, names};
+use crate::{
+    Error, ErrorKind, Result,
+    file::local::{Content, LocalFile, open_now},
+};
 
 /// Changes that are made ready together.
 const LOT: usize = 16;
@@ -75,5 +78,21 @@ impl Lots {
             return None;
         }
         self.setup.source(names::local(&planned.path).ok()?).ok()
+    }
+}
+
+impl Setup {
+    /// A local file that is sent.
+    pub(super) fn source(&self, relative: PathBuf) -> Result<LocalFile> {
+        match &self.root {
+            Some(root) => Ok(LocalFile::below(root, relative)),
+            None if self.rules.symlinks == Symlinks::Follow => {
+                Ok(LocalFile::anywhere(self.local.join(relative)))
+            }
+            None => {
+                let message = format!("{} was not a folder", self.local.display());
+                Err(Error::new(ErrorKind::LocalFile, message))
+            }
+        }
     }
 }

@@ -239,11 +239,8 @@ async fn delete_remote(setup: &Setup, seen: &Seen, decided: &Decisions) -> Resul
         let entry = entry?;
         match extraneous(setup, seen, &entry).await {
             None => {}
-            Some(Decision::Change(planned)) => {
-                if !is_ignored(setup, &planned.path).await? {
-                    deletions.push(&planned);
-                }
-            }
+            Some(Decision::Change(planned)) if is_ignored(setup, &planned.path).await? => {}
+            Some(Decision::Change(planned)) => deletions.push(&planned),
             Some(other) => decided.give(vec![other]).await?,
         }
     }
