@@ -2,6 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
+use agbcloud::{Conflict, SyncDir};
+
 use super::{remote, tree, world, write};
 use crate::support::{KEY, World};
 
@@ -17,9 +19,14 @@ async fn child_that_is_killed() {
     let files = agb.build().unwrap().contexts().files(&id);
     let local = variable("TREE_LOCAL");
     match variable("TREE_DIRECTION").as_str() {
-        "up" => files.upload_dir(local, "/data").await.unwrap(),
-        _ => files.download_dir("/data", local).await.unwrap(),
+        "up" => overwrite(files.upload_dir(local, "/data")).await.unwrap(),
+        _ => overwrite(files.download_dir("/data", local)).await.unwrap(),
     };
+}
+
+/// The versions here have no times by which the newer one would be known.
+fn overwrite(sync: SyncDir) -> SyncDir {
+    sync.on_conflict(Conflict::Overwrite)
 }
 
 /// Times to kill after, so that some hit the middle on any machine.
@@ -129,9 +136,9 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
     files.upload_dir(here.path(), "/data").await.unwrap();
     files.download_dir("/data", there.path()).await.unwrap();
     let new = fill(1000);
-    // Later than the difference of the clocks.
-    world.clock.advance(Duration::from_secs(7200));
-    files.upload_dir(here.path(), "/data").await.unwrap();
+    overwrite(files.upload_dir(here.path(), "/data"))
+        .await
+        .unwrap();
     let replaced = |found: &super::Tree| {
         let found = found.iter();
         found
@@ -162,7 +169,8 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
     for folder in 0..7 {
         std::fs::remove_file(there.path().join(format!("{folder}/{folder}"))).unwrap();
     }
-    let report = files.download_dir("/data", there.path()).await.unwrap();
+    let report = overwrite(files.download_dir("/data", there.path()));
+    let report = report.await.unwrap();
     assert_eq!(report.failed, 0, "{report:?}");
     let mut found = tree(there.path());
     assert_eq!(

@@ -134,7 +134,7 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
     let up = files.upload_dir(here.path(), "/data");
     let report = up.on_conflict(Conflict::Overwrite).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
-    let report = files.download_dir("/data", &local).await.unwrap();
+    let report = down().on_conflict(Conflict::Overwrite).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
     assert_eq!(tree(&local), tree(here.path()));
 }

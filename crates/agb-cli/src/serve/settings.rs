@@ -433,10 +433,11 @@ mod tests {
     }
 
     impl Settings {
-        fn shown(&self) -> [bool; 11] {
+        fn shown(&self) -> [bool; 12] {
             [
                 self.listen.is_some(),
                 self.data_dir.is_some(),
+                self.quarantine_days.is_some(),
                 self.durability.is_some(),
                 self.public_url.is_some(),
                 self.keys.is_some(),
