@@ -285,7 +285,7 @@ fn a_broken_synchronisation_is_found() {
         ),
         (Engine::Idle, &[Kind::Hidden]),
     ] {
-        let total = run_all(engine, 0, 60);
+        let total = run_all(engine, 0, 240);
         for kind in expected {
             let found = total.failures.iter().any(|failure| failure.kind == *kind);
             assert!(

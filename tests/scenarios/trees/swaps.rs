@@ -66,3 +66,21 @@ async fn what_a_glob_leaves_out_stays_and_keeps_its_place() {
     assert_eq!((report.failed, report.deleted), (1, 0), "{report:?}");
     assert_eq!(tree(here.path()), of(&mine));
 }
+
+#[tokio::test]
+async fn what_is_in_the_way_stays_until_its_replacement_is_whole() {
+    let broken = "status=500,op=download".parse().unwrap();
+    let world = crate::support::World::with(|builder| builder.fault(broken)).await;
+    let files = world.files_tried_once("one").await;
+    files.upload("/a/x", &b"x"[..]).await.unwrap();
+    files.upload("/b", &b"file"[..]).await.unwrap();
+    let here = tempfile::tempdir().unwrap();
+    let mine = [("a", "mine"), ("b/y", "mine")];
+    write(here.path(), &mine);
+    let down = files.download_dir("/", here.path()).delete(true);
+    let report = down.delete_limit(DeleteLimit::NONE).await.unwrap();
+    assert_eq!((report.failed, report.deleted), (2, 0), "{report:?}");
+    assert!(report.deletions_held_back);
+    assert_eq!(tree(here.path()), of(&mine));
+    assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 2);
+}

@@ -36,6 +36,8 @@ pub(super) struct Actor {
     deletes: Option<bool>,
     /// Deletions are under way, in whose place something may come.
     deleting: bool,
+    /// Failures of anything but deletions.
+    uncopied: u64,
     /// Files whose places were not free and that could not be fetched.
     unstaged: HashSet<String>,
 }
@@ -51,13 +53,21 @@ impl Actor {
             report: SyncReport::default(),
             deletes: None,
             deleting: false,
+            uncopied: 0,
             unstaged: HashSet::new(),
         }
     }
 
     /// Counts failures of which nothing more is known.
     pub(super) fn failed_before(&mut self, files: u64) {
+        self.uncopied += files;
         self.report.failed += files;
+    }
+
+    fn add_failure(&mut self, failure: FileFailure) {
+        let deletes = |change| matches!(change, Change::DeleteRemote | Change::DeleteLocal);
+        self.uncopied += u64::from(!failure.change.is_some_and(deletes));
+        self.report.add_failure(failure);
     }
 
     /// Waits for what is under way.
@@ -105,7 +115,7 @@ impl Actor {
             return Ok(deletes);
         }
         self.drain().await?;
-        Ok(*self.deletes.insert(self.report.failed == 0))
+        Ok(*self.deletes.insert(self.uncopied == 0))
     }
 
     async fn change(&mut self, planned: PlannedChange, read: Read) -> Result<()> {
@@ -194,7 +204,7 @@ impl Actor {
                 }
             }
             Err(error) if is_for_all(&error) => return Err(error),
-            Err(error) => self.report.add_failure(FileFailure {
+            Err(error) => self.add_failure(FileFailure {
                 path: planned.path,
                 change: Some(planned.change),
                 error,
@@ -247,6 +257,6 @@ impl Taker for Actor {
             kept: None,
             error: Some(&failure.error),
         });
-        self.report.add_failure(failure);
+        self.add_failure(failure);
     }
 }
