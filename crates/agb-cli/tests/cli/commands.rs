@@ -452,7 +452,9 @@ fn ctrl_c_in_the_middle_of_many_files_leaves_nothing_half_fetched() {
         let whole = std::fs::read(world.path(&format!("project/{name}"))).unwrap();
         assert!(std::fs::read(file.path()).unwrap() == whole, "{name}");
     }
-    world.print(&["sync", "one:/p", "copy"]);
+    // The cuts that are left can be more than the retries of one run.
+    let again = || world.run(&["sync", "one:/p", "copy"]).status.success();
+    assert!((0..10).any(|_| again()));
     assert_eq!(files().count(), 21);
 }
 

@@ -75,11 +75,12 @@ struct Sendable {
 }
 
 /// A local file by the name that it has there.
-fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
+fn named(setup: &Setup, found: Found) -> Result<Sendable, Box<Decision>> {
     let (path, here, executable) = match found {
-        Found::Skipped(entry) => return Err(Decision::Skipped(entry)),
+        Found::Skipped(entry) => return Err(Box::new(Decision::Skipped(entry))),
         Found::Failed { relative, error } => {
-            return Err(Decision::failed(relative.to_string_lossy(), None, error));
+            let failed = Decision::failed(relative.to_string_lossy(), None, error);
+            return Err(Box::new(failed));
         }
         Found::File {
             relative,
@@ -100,7 +101,7 @@ fn named(setup: &Setup, found: Found) -> Result<Sendable, Decision> {
         }),
         Err(error) => {
             let path = path.to_string_lossy();
-            Err(Decision::failed(path, Some(Change::Upload), error))
+            Err(Box::new(Decision::failed(path, Some(Change::Upload), error)))
         }
     }
 }
@@ -111,7 +112,7 @@ fn named_all(setup: &Setup, found: Vec<Found>) -> (Vec<Sendable>, Vec<Decision>)
     for found in found {
         match named(setup, found) {
             Ok(local) => locals.push(local),
-            Err(decision) => others.push(decision),
+            Err(decision) => others.push(*decision),
         }
     }
     (locals, others)
