@@ -66,6 +66,8 @@ impl Worker {
                 Ok(Next::At(time)) => Some(time),
                 Ok(Next::Nothing) => None,
                 Err(StoreError::Closed) => return,
+                // Reported where it is noticed.
+                Err(StoreError::Moved(_)) => Some(Instant::now() + RETRY),
                 Err(error) => {
                     tracing::error!(%error, "the collection of deleted files failed; it is tried again");
                     Some(Instant::now() + RETRY)

@@ -42,8 +42,14 @@ async fn its_exit_code_tells_whether_something_is_damaged() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("repaired: "), "{told}");
     let clean = "1 contexts, 1 files, 100000 bytes: clean\n";
+    // What no file names is kept for some days.
     let (code, told, _) = fsck(folder.path(), &[]);
-    assert_eq!((code, &*told), (Some(0), clean));
+    let (kept, summary) = told.split_once('\n').unwrap();
+    assert_eq!((code, summary), (Some(0), clean));
+    assert!(
+        kept.starts_with("in quarantine since ") && kept.ends_with(": 00/0123456789ab-00, 4 bytes"),
+        "{kept}"
+    );
 
     // The folder may be named where the service finds it too.
     let config = folder.path().join("agb.toml");
@@ -52,7 +58,8 @@ async fn its_exit_code_tells_whether_something_is_damaged() {
         .args(["serve", "fsck", "--config"])
         .arg(&config)
         .output();
-    assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), clean);
+    let found = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(found.ends_with(clean), "{found}");
 
     let parts = std::fs::read_dir(&blobs).unwrap();
     let parts = parts.map(|part| part.unwrap().path());
@@ -75,6 +82,45 @@ async fn its_exit_code_tells_whether_something_is_damaged() {
         told.contains(expected) && told.lines().count() == 1,
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn an_older_database_is_refused_until_it_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let serve = Serve::start(&data, &[]);
+    let there = contexts(&serve.url, "any-key");
+    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    serve.stop("TERM");
+    let older = folder.path().join("older");
+    std::fs::copy(data.join("agb.sqlite3"), &older).unwrap();
+    let serve = Serve::start(&data, &[]);
+    let there = contexts(&serve.url, "any-key");
+    let files = there.files(&id);
+    files.upload("/large", vec![1; 100_000]).await.unwrap();
+    serve.stop("TERM");
+    std::fs::copy(&older, data.join("agb.sqlite3")).unwrap();
+
+    let start = agb()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert_eq!(start.status.code(), Some(1));
+    let said = String::from_utf8(start.stderr).unwrap();
+    assert!(
+        said.contains("older") && said.contains("agb serve fsck --accept"),
+        "{said}"
+    );
+    for arguments in [&[][..], &["--repair"]] {
+        let (code, found, _) = fsck(&data, arguments);
+        assert_eq!(code, Some(1));
+        assert!(found.contains("damaged: the database is older"), "{found}");
+    }
+    let (code, found, _) = fsck(&data, &["--accept"]);
+    assert_eq!(code, Some(0), "{found}");
+    assert!(found.contains("in quarantine since "), "{found}");
+    Serve::start(&data, &[]).stop("TERM");
 }
 
 #[test]

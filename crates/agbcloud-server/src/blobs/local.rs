@@ -81,7 +81,7 @@ pub(super) async fn remove_staged(folder: &Path, key: &str) {
         staged.try_for_each(|name| remove(&path.join(name)))
     });
     if let Err(error) = removed.await {
-        tracing::warn!(%error, "an upload that failed left a file behind; the next start removes it");
+        tracing::warn!(%error, "an upload that failed left a file behind; the next start takes it away");
     }
 }
 

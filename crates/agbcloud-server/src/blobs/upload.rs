@@ -85,7 +85,7 @@ impl Upload {
         if let Some(mut parts) = self.parts.take()
             && let Err(error) = parts.abort().await
         {
-            tracing::warn!(%error, "an upload that ended early left a file behind; the next start removes it");
+            tracing::warn!(%error, "an upload that ended early left a file behind; the next start takes it away");
         }
     }
 }

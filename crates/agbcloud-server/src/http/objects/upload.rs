@@ -162,7 +162,7 @@ async fn publish(
             ) && let Some(blob) = blob
                 && let Err(error) = app.blobs.delete(&blob).await
             {
-                tracing::warn!(%error, "a refused upload left its bytes behind; the next start removes them");
+                tracing::warn!(%error, "a refused upload left its bytes behind; the next start moves them to the quarantine");
             }
             Err(error.into())
         }

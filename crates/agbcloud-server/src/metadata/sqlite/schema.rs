@@ -443,6 +443,48 @@ mod tests {
     }
 
     #[test]
+    fn a_store_of_version_4_gets_checksums_and_keeps_its_secret() {
+        let mut db = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..4] {
+            db.execute_batch(migration).unwrap();
+        }
+        db.pragma_update(None, "user_version", 4).unwrap();
+        db.execute_batch(
+            "INSERT INTO meta VALUES ('secret', randomblob(32)), ('max_files', CAST('9' AS BLOB));
+             INSERT INTO trees (pk, context) VALUES (1, 1);
+             INSERT INTO contexts VALUES (1, 'id', 'tenant', 'region', 'name', 'available', 1, 1, 0, 0);
+             INSERT INTO entries (tree, parent, name, folder, id, created, modified, blob)
+             VALUES (1, '', '', 1, '', 0, 0, NULL), (1, '/', 'a', 0, 'file-1', 0, 0, '00/a');",
+        )
+        .unwrap();
+        let secret: Vec<u8> = meta(&db, SECRET).unwrap().unwrap();
+        for _ in 0..2 {
+            let prepared = prepare(&mut db, None, Secret([1; 32])).unwrap();
+            assert_eq!(prepared.secret.0.to_vec(), secret);
+        }
+        let wrong = |db: &Connection| -> i64 {
+            let tables = ["meta", "trees", "contexts", "entries"].map(|table| {
+                let sum = row_sums::expression(table, "");
+                let query = format!("SELECT count(*) FROM {table} WHERE sum <> {sum}");
+                db.query_row(&query, [], |row| row.get::<_, i64>(0))
+                    .unwrap()
+            });
+            tables.into_iter().sum()
+        };
+        assert_eq!(wrong(&db), 0);
+        assert!(wrong_objects(&db).unwrap().is_empty());
+        // What this connection changes keeps its checksum.
+        db.execute_batch(
+            "UPDATE entries SET size = 5, modified = 7; UPDATE trees SET doomed = 1; UPDATE contexts SET tree = 1",
+        )
+        .unwrap();
+        assert_eq!(wrong(&db), 0);
+        db.execute_batch("DROP TRIGGER sum_entries_UPDATE; UPDATE entries SET size = 6")
+            .unwrap();
+        assert_eq!(wrong(&db), 2);
+    }
+
+    #[test]
     fn a_newer_store_is_refused_and_left_alone() {
         let mut db = Connection::open_in_memory().unwrap();
         db.pragma_update(None, "user_version", VERSION + 1).unwrap();
