@@ -194,8 +194,16 @@ impl Oracle {
         self.replaced_knowingly.extend(version);
     }
 
-    /// A folder was thrown away: what was nowhere else is gone with it.
-    pub(crate) fn discarded(&mut self, now: &Snapshot) {
+    /// A folder was thrown away: what was nowhere else is gone with it, and what the context does not hold in the same place
+    /// is given up, also where an older copy of it is left.
+    pub(crate) fn discarded(&mut self, folder: &Tree, now: &Snapshot) {
+        let is_there = |path: &String, file: &File| {
+            let there = now.context.get(path);
+            there.is_some_and(|there| there.version == file.version)
+        };
+        let given_up = folder.iter().filter(|(path, file)| !is_there(path, file));
+        let given_up = given_up.map(|(_, file)| file.version);
+        self.replaced_knowingly.extend(given_up);
         self.alive = now.versions();
     }
 

@@ -170,8 +170,9 @@ impl<'w> Case<'w> {
                 let _ = std::fs::remove_file(place.state());
                 self.machines[*machine].saved = None;
                 self.oracle.memories[*machine] = Memory::default();
+                let folder = std::mem::take(&mut self.now.machines[*machine]);
                 self.now = self.look().await?;
-                self.oracle.discarded(&self.now);
+                self.oracle.discarded(&folder, &self.now);
             }
             edit => {
                 let arrived = self.edit(edit).await;

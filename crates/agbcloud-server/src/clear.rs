@@ -182,6 +182,8 @@ mod tests {
             blobs: Blobs::memory().unwrap(),
             wake: Wake::default(),
             delay: Duration::ZERO,
+            clock: Arc::new(crate::clock::SystemClock),
+            quarantine: Duration::from_secs(3600),
         };
         let working = tokio::spawn(worker.run());
         // It has nothing to do.

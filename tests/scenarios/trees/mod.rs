@@ -153,6 +153,7 @@ async fn the_plan_is_what_is_done() {
         .upload_dir(here.path(), "/data")
         .delete(true)
         .delete_limit(DeleteLimit::NONE)
+        .on_conflict(Conflict::Overwrite)
         .plan()
         .await
         .unwrap();

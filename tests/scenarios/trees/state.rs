@@ -368,7 +368,8 @@ async fn what_changes_after_the_look_is_neither_replaced_nor_deleted() {
     let fresh = tempfile::tempdir().unwrap();
     write(fresh.path(), &[("extra", "old"), ("left", "old")]);
     let down = pair.files.download_dir("/data", fresh.path());
-    let plan = down.exclude("a.txt").delete(true).plan().await.unwrap();
+    let down = down.exclude("a.txt").delete(true);
+    let plan = down.delete_limit(DeleteLimit::NONE).plan().await.unwrap();
     later().await;
     write(fresh.path(), &[("extra", "mine")]);
     let report = plan.run().await.unwrap();

@@ -49,7 +49,7 @@ impl LocalIdentity {
     /// Whether it may be written to after this moment of the file system's clock and keep its identity: its times are
     /// within the granularity of that clock, as in git's index ("racy").
     pub(in crate::file) fn is_recent(&self, now: SystemTime) -> bool {
-        let latest = self.changed.max(self.modified);
+        let latest = self.last_change();
         if latest == UNKNOWN {
             return true;
         }
@@ -74,7 +74,16 @@ impl LocalIdentity {
 
     /// Whether it was put there or changed after this moment of the file system's clock, as far as its times show.
     pub(in crate::file) fn is_later_than(&self, moment: SystemTime) -> bool {
-        self.changed.max(self.modified) > nanos_of(moment)
+        self.last_change() > nanos_of(moment)
+    }
+
+    /// When anything of it was changed last. The time of the content, which anybody can set, stands for it where the system
+    /// keeps no other.
+    fn last_change(&self) -> i64 {
+        match self.changed {
+            UNKNOWN => self.modified,
+            changed => changed,
+        }
     }
 
     /// Whether it is the same content under the same name as far as everything shows but the time of the last change, which
@@ -172,9 +181,10 @@ mod tests {
         let now = |ms: i64| time_of(then + ms * MS).unwrap();
         assert!(at(then, then + 1).is_recent(now(20)));
         assert!(!at(then, then + 1).is_recent(now(30)));
-        // One whose time was set back counts by its last change, and one from the future is always recent.
+        // One whose time was set counts by its last change.
         assert!(at(0, then + 1).is_recent(now(10)));
-        assert!(at(then + 90_000 * MS + 1, then).is_recent(now(50)));
+        assert!(!at(then + 90_000 * MS + 1, then).is_recent(now(50)));
+        assert!(at(then + 90_000 * MS + 1, UNKNOWN).is_recent(now(50)));
         // Whole seconds.
         assert!(at(then, then).is_recent(now(1990)));
         assert!(!at(then, then).is_recent(now(2010)));

@@ -101,7 +101,11 @@ fn named(setup: &Setup, found: Found) -> Result<Sendable, Box<Decision>> {
         }),
         Err(error) => {
             let path = path.to_string_lossy();
-            Err(Box::new(Decision::failed(path, Some(Change::Upload), error)))
+            Err(Box::new(Decision::failed(
+                path,
+                Some(Change::Upload),
+                error,
+            )))
         }
     }
 }

@@ -13,7 +13,7 @@ fn known(number: u64) -> Known {
         crc64: number,
         etag: etag_number(Some("\"abc\"")),
         here: LocalIdentity::from_numbers([number, 1, 2, 3]),
-        recent: number % 2 == 0,
+        recent: number.is_multiple_of(2),
         there: match number % 4 {
             0 => There::Unknown,
             1 => There::Acknowledged(then),
