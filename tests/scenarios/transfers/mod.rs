@@ -2,4 +2,4 @@
 
 mod answers;
 mod faults;
-mod store;
+pub(crate) mod store;

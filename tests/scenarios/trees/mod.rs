@@ -15,6 +15,7 @@ mod progress;
 mod skipped;
 mod state;
 mod swaps;
+mod unverified;
 
 use std::{
     collections::BTreeMap,
