@@ -21,7 +21,7 @@ const SUM: usize = 8;
 pub(crate) struct BlockSums(Arc<[u8]>);
 
 impl BlockSums {
-    /// None unless there is a sum for each block of a blob of so many bytes.
+    /// `None` unless there is a sum for each block of a blob of this size.
     pub(crate) fn of(bytes: &[u8], size: u64) -> Option<Self> {
         let blocks = usize::try_from(size.div_ceil(BLOCK)).ok()?;
         (bytes.len() == blocks.checked_mul(SUM)?).then(|| Self(bytes.into()))

@@ -26,7 +26,7 @@ pub(super) fn left() -> Option<usize> {
     None
 }
 
-/// How many of so many transfers can run at the same time.
+/// The number of transfers that can run at the same time, at most as many as asked for.
 #[cfg(unix)]
 pub(in crate::file) fn transfers_at_once(wanted: usize) -> usize {
     let possible = left().map(|left| left.saturating_sub(OTHERS) / EACH);

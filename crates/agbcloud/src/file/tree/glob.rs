@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     fn line(glob: &str) -> Result<String, Problem> {
-        let glob = Glob::new(glob, Path::new("/none/root"));
+        let glob = Glob::new(glob, Path::new("/none/folder"));
         glob.map(|glob| glob.line()).map_err(|error| error.problem)
     }
 
@@ -332,8 +332,8 @@ mod tests {
             ("../x", Problem::LeadsOut),
             ("a/../b", Problem::LeadsOut),
             ("a/..", Problem::LeadsOut),
-            ("/none/root/secrets", Problem::Absolute),
-            ("/none/root", Problem::Absolute),
+            ("/none/folder/secrets", Problem::Absolute),
+            ("/none/folder", Problem::Absolute),
             ("~/x", Problem::Home),
             ("a\tb", Problem::ControlCharacter),
             ("a\n", Problem::ControlCharacter),
@@ -348,7 +348,7 @@ mod tests {
             ("a[/]b", Problem::SlashInClass),
         ] {
             assert_eq!(line(glob), Err(problem), "{glob:?}");
-            let error = Glob::new(glob, Path::new("/none/root")).unwrap_err();
+            let error = Glob::new(glob, Path::new("/none/folder")).unwrap_err();
             assert!(!error.hint().is_empty() && error.to_string().contains("glob"));
             assert_eq!(error.glob(), glob);
         }

@@ -25,6 +25,7 @@ mod planned;
 mod ready;
 mod record;
 mod report;
+mod setup;
 mod skipped;
 mod staged;
 mod state;
@@ -34,7 +35,6 @@ use std::{
     future::IntoFuture,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use futures_core::future::BoxFuture;
@@ -54,16 +54,15 @@ use filter::Filter;
 use gitignore::resolved;
 use listener::Listener;
 use local::Rules;
+use setup::Setup;
 use state::State;
 
 use super::local::file_time;
 
 #[cfg(doc)]
 use super::Download;
-use super::{FileWalk, Files, local::Root};
-use crate::{
-    Error, ErrorKind, FolderPath, Operation, Progress, Result, error::in_operation, trace,
-};
+use super::Files;
+use crate::{FolderPath, Operation, Progress, Result, error::in_operation, trace};
 
 /// Files that move at the same time when nothing else is said.
 pub const DEFAULT_FILES_AT_ONCE: usize = 32;
@@ -464,81 +463,6 @@ impl IntoFuture for SyncDir {
     fn into_future(self) -> Self::IntoFuture {
         let (operation, context) = (self.operation(), self.files.context.clone());
         trace::transfer(operation, context, self.run())
-    }
-}
-
-/// Settings that can be used.
-#[derive(Debug, Clone)]
-struct Setup {
-    files: Files,
-    direction: Direction,
-    local: PathBuf,
-    /// The local folder, if its files are sent and links in it are not followed.
-    root: Option<Arc<Root>>,
-    remote: FolderPath,
-    compare: Compare,
-    delete: bool,
-    state: Option<Arc<State>>,
-    on_conflict: Conflict,
-    rules: Rules,
-    durable: bool,
-    files_at_once: usize,
-    bytes_at_once: u64,
-    /// When it began, by the clock that dates files.
-    file_time: SystemTime,
-}
-
-impl Setup {
-    fn walk(&self) -> FileWalk {
-        let listing = self.files.list().under(self.remote.clone());
-        listing
-            .page_size(crate::MAX_PAGE_SIZE)
-            .prefetch(true)
-            .walk()
-    }
-
-    /// Something is done now: what is learnt is written.
-    async fn begin(&self) -> Result<()> {
-        match &self.state {
-            Some(state) => state.begin().await,
-            None => Ok(()),
-        }
-    }
-
-    /// All changes were made or have failed.
-    async fn complete(&self) -> Result<()> {
-        match &self.state {
-            Some(state) => state.complete(&self.remote).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn check_local_folder(&self) -> Result<()> {
-        let cannot = |error| super::local::cannot("read", &self.local, error);
-        let metadata = tokio::fs::metadata(&self.local).await.map_err(cannot)?;
-        if metadata.is_dir() {
-            return Ok(());
-        }
-        let message = format!("{} is not a folder", self.local.display());
-        Err(Error::new(ErrorKind::LocalFile, message))
-    }
-
-    /// Whether there is something of this name on this machine that is no folder, taking part or not.
-    async fn is_local(&self, relative: &str) -> bool {
-        match names::local(relative) {
-            Ok(path) => tokio::fs::symlink_metadata(self.local.join(path))
-                .await
-                .is_ok_and(|metadata| !metadata.is_dir()),
-            Err(_) => false,
-        }
-    }
-
-    /// Whether the local folder takes names for the same that differ in case alone. One below it may do so where it does
-    /// not, and there are other reasons to take names for the same: that is seen by the [files](places::Places).
-    async fn folds_case(&self) -> bool {
-        let root = self.local.clone();
-        let looked = super::local::blocking(move || Ok(names::folds_case(&root)));
-        looked.await.unwrap_or(false)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::metadata::StoreError;
 use crate::metadata::sqlite::schema::Unusable;
 use crate::metadata::sqlite::{quota, row_sums, state};
 
-/// Beyond it the database soon has no number left for a new context. No store makes so many.
+/// Beyond it the database soon has no number left for a new context. No store reaches it.
 const MAX_SEQUENCE: i64 = 1 << 62;
 
 /// The rows of `meta` that the mark of the folder of blobs is compared with.
