@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Unsatisfiable,
     Throttled,
     Unavailable,
+    /// The store does not know what was asked for.
+    NotImplemented,
 }
 
 pub(crate) const FAULTS: [Fault; 12] = [
@@ -148,6 +150,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         Fault::Unsatisfiable => refusal(416, ""),
         Fault::Throttled => refusal(429, ""),
         Fault::Unavailable => refusal(503, ""),
+        Fault::NotImplemented => refusal(501, ""),
         _ if head.starts_with("put") => put(&mut stream, &head, body, fault, &state).await?,
         _ => get(&head, fault, &mut state.lock().unwrap()),
     };

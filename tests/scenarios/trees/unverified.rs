@@ -10,7 +10,7 @@ use super::{
     listings::{files, page},
     write,
 };
-use crate::transfers::store::{Manners, Store};
+use crate::transfers::store::{Fault, Manners, Store};
 
 const NOTHING: Manners = Manners {
     ranges: true,
@@ -123,4 +123,22 @@ async fn a_remote_file_without_listed_checksums_is_asked_about_once() {
     let report = run().await.unwrap();
     assert_eq!((report.transferred, report.failed), (1, 0), "{report:?}");
     assert_eq!(store.content(), b"other");
+}
+
+/// A store that refuses conditions gets the file without, and the next one at once.
+#[tokio::test]
+async fn a_store_that_does_not_know_conditions_is_sent_none() {
+    let faults = [Fault::NotImplemented];
+    let store = Store::new(NOTHING, Vec::new(), Vec::new(), faults).await;
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("new", "1"), ("other", "2")]);
+    let up = cloud(&store, "2020-01-01T00:00:00Z").upload_dir(here.path(), "/d");
+    let report = up.files_at_once(1).await.unwrap();
+    assert_eq!((report.transferred, report.failed), (2, 0), "{report:?}");
+    let conditions: Vec<_> = store
+        .heads()
+        .iter()
+        .map(|head| head.contains("if-none-match: *"))
+        .collect();
+    assert_eq!(conditions, [true, false, false]);
 }

@@ -190,6 +190,8 @@ fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
         408 => ErrorKind::Timeout,
         429 => ErrorKind::Throttled,
         503 if code.is_some_and(throttles) => ErrorKind::Throttled,
+        // It will not know the next time either.
+        501 => ErrorKind::Rejected,
         500.. => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
     }

@@ -39,6 +39,14 @@ pub enum Conflict {
     KeepBoth,
 }
 
+/// A version that is kept under another name.
+pub(super) struct Kept {
+    /// Its path below the folders.
+    pub(super) name: String,
+    /// The ETag of the remote version, where the store has one.
+    pub(super) etag: Option<String>,
+}
+
 impl Setup {
     /// What follows for a file that both sides have.
     pub(super) fn decision(&self, verdict: Verdict, planned: PlannedChange) -> Decision {
@@ -82,8 +90,8 @@ impl Setup {
         self.has_baseline()
     }
 
-    /// Keeps the remote file under another name. Returns that name, and the ETag of the version that is kept.
-    pub(super) async fn keep_remote(&self, relative: &str) -> Result<(String, Option<String>)> {
+    /// Keeps the remote file under another name.
+    pub(super) async fn keep_remote(&self, relative: &str) -> Result<Kept> {
         let copy = blocking(|| {
             let copy = tempfile::NamedTempFile::new();
             copy.map_err(|error| cannot("write", &std::env::temp_dir(), error))
@@ -96,7 +104,10 @@ impl Setup {
         let there = names::remote(&self.remote, &kept)?;
         let upload = self.files.upload(there, &*copy);
         upload.only_if(Condition::Absent).await?;
-        Ok((kept, downloaded.etag))
+        Ok(Kept {
+            name: kept,
+            etag: downloaded.etag,
+        })
     }
 
     /// Gives the local file that was compared another name too. Returns that name, and the file as it is then.
@@ -125,10 +136,10 @@ impl Setup {
         Ok((kept, identity.await?))
     }
 
-    /// Takes back the second name of a local file that was not replaced. Returns the name if it stays, since the two are
-    /// different files by now.
-    pub(super) async fn unkeep_local(&self, relative: &str, kept: String) -> Option<String> {
-        let [old, copy] = [relative, &*kept].map(|name| names::local(name).ok());
+    /// Takes back the second name of a local file that was not replaced. Returns it if it stays, since the two are different
+    /// files by now.
+    pub(super) async fn unkeep_local(&self, relative: &str, kept: Kept) -> Option<Kept> {
+        let [old, copy] = [relative, &*kept.name].map(|name| names::local(name).ok());
         let (old, copy) = (self.local.join(old?), self.local.join(copy?));
         let removed = blocking(move || Ok(remove_second_name(&old, &copy))).await;
         (!removed.unwrap_or(false)).then_some(kept)

@@ -12,6 +12,7 @@ use std::{
 use super::{
     Change, Conflict, Listener, PlannedChange, Setup,
     compare::is_other_content,
+    conflict::Kept,
     folders::Folders,
     gate::{Gate, Pass},
     names,
@@ -123,7 +124,12 @@ impl Work {
                     pass = gate.enter(bytes).await;
                     self.setup.files.agb.time().sleep(wait).await;
                 }
-                result => return Outcome { result, kept },
+                result => {
+                    return Outcome {
+                        result,
+                        kept: kept.map(|kept| kept.name),
+                    };
+                }
             }
         }
     }
@@ -141,7 +147,7 @@ impl Work {
         planned: &PlannedChange,
         read: Read,
         pass: Pass,
-        kept: &mut Option<String>,
+        kept: &mut Option<Kept>,
     ) -> Result<u64> {
         let remote = &self.setup.remote;
         let there = || names::remote(remote, &planned.path);
@@ -201,14 +207,17 @@ impl Work {
         mut read: Read,
         here: LocalFile,
         there: RemotePath,
-        kept: &mut Option<String>,
+        kept: &mut Option<Kept>,
     ) -> Result<u64> {
         let setup = &self.setup;
         let mut condition = self.condition(planned);
         if planned.keeps_both {
-            let (name, etag) = setup.keep_remote(&planned.path).await?;
-            *kept = Some(name);
-            condition = etag.map_or(condition, Condition::Matches);
+            // An attempt that was throttled may have kept it already.
+            let kept = match kept {
+                Some(kept) => kept,
+                None => kept.insert(setup.keep_remote(&planned.path).await?),
+            };
+            condition = kept.etag.clone().map_or(condition, Condition::Matches);
         }
         let mut compared = (planned.size, planned.modified);
         let mut left = SENT_AGAIN;
@@ -323,7 +332,7 @@ impl Work {
         here: &Path,
         there: RemotePath,
         pass: Pass,
-        kept: &mut Option<String>,
+        kept: &mut Option<Kept>,
     ) -> Result<u64> {
         let setup = &self.setup;
         let folder = here.parent().unwrap_or(Path::new(""));
@@ -350,7 +359,7 @@ impl Work {
         }
         if planned.keeps_both {
             let (name, seen) = setup.keep_local(planned).await?;
-            *kept = Some(name);
+            *kept = Some(Kept { name, etag: None });
             before = Before::Seen(seen);
         }
         let fetch = fetch.planned(setup.local.clone(), before, planned.modified);
@@ -369,8 +378,8 @@ impl Work {
         let done = match fetched.await {
             Ok(done) => done,
             Err(error) => {
-                if let Some(name) = kept.take() {
-                    *kept = setup.unkeep_local(&planned.path, name).await;
+                if let Some(copy) = kept.take() {
+                    *kept = setup.unkeep_local(&planned.path, copy).await;
                 }
                 return Err(error);
             }
