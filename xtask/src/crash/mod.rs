@@ -133,9 +133,10 @@ fn fsck(program: &Path, data: &Path) -> Result<(bool, String), String> {
     Ok((clean, told))
 }
 
-/// A leftover is what the next start removes; the last line is the sum.
+/// A leftover is what the next start removes or puts in quarantine, where it stays for days; the last line is the sum.
 fn is_no_damage(line: &str) -> bool {
-    line.starts_with("leftover: ") || line.ends_with(" findings")
+    let harmless = ["leftover: ", "in quarantine since "];
+    harmless.iter().any(|start| line.starts_with(start)) || line.ends_with(" findings")
 }
 
 /// Nothing besides the files is left, once the service has had the time to collect it.
@@ -183,6 +184,9 @@ mod tests {
     #[test]
     fn damage_is_told_apart_from_leftovers() {
         assert!(is_no_damage("leftover: no file names the blob 00/ab"));
+        assert!(is_no_damage(
+            "in quarantine since 2025-05-29T12:20:00Z: 00/ab, 1 bytes"
+        ));
         assert!(is_no_damage("1 contexts, 2 files, 3 bytes: 4 findings"));
         assert!(!is_no_damage(
             "damaged: context c: \"/a\": it has 1 bytes instead of 2"
