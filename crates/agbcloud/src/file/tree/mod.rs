@@ -99,7 +99,7 @@ enum Direction {
 /// meet too (a wrong key, a context that is gone) stops it.
 ///
 /// Of remote files whose names the local file system takes for the same, since it ignores case or the ways to write an accent,
-/// one is fetched; the others are failures of kind [`Conflict`](ErrorKind::Conflict), of which a plan may know just those in
+/// one is fetched; the others are failures of kind [`Conflict`](crate::ErrorKind::Conflict), of which a plan may know just those in
 /// whose place a file is. Such a file is not deleted for being called otherwise here.
 ///
 /// What changed moves while the context is still being listed; a file that is not there yet moves when the listing has ended,
@@ -347,9 +347,9 @@ impl SyncDir {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a glob or a remote folder that makes no sense,
-    /// [`LocalFile`](ErrorKind::LocalFile) if the local folder or the state can't be read,
-    /// [`SafetyLimit`](ErrorKind::SafetyLimit) if too much would be deleted, and those of a listing.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a glob or a remote folder that makes no sense,
+    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the local folder or the state can't be read,
+    /// [`SafetyLimit`](crate::ErrorKind::SafetyLimit) if too much would be deleted, and those of a listing.
     pub async fn plan(self) -> Result<SyncPlan> {
         let operation = self.operation();
         let plan = self.planned_within_limit().await;
