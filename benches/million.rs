@@ -9,7 +9,7 @@ use std::{
 };
 
 use agbcloud::{
-    Agb, Change, ContextId, FilePage, RemotePath, SyncDir,
+    Agb, Change, ContextId, DeleteLimit, FilePage, RemotePath, SyncDir,
     testing::{Answer, ContextApi, FileQuery, Script, Step, ok},
 };
 use agbcloud_benches::{Failure, peak_kib};
@@ -62,6 +62,8 @@ fn entry(level: usize, top: &str, name: &str) -> Value {
         "gmtModified": WRITTEN,
         "size": 0,
         "status": "available",
+        "eTag": "\"d41d8cd98f00b204e9800998ecf8427e\"",
+        "crc64": "0",
     })
 }
 
@@ -84,7 +86,8 @@ async fn main() -> Result<(), Failure> {
         _ => files.download_dir("/", dir),
     };
     let did = run(
-        sync.delete(rest.contains(&"delete")),
+        sync.delete(rest.contains(&"delete"))
+            .delete_limit(DeleteLimit::NONE),
         job.starts_with("plan"),
     )
     .await?;
