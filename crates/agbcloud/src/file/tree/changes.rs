@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Changes in their order. Each takes 24 bytes, and what its path has not in common with the one before: files that
-/// follow each other are neighbours, as a rule. One that replaces or deletes something takes 150 more.
+/// follow each other are neighbours, as a rule. One that replaces or deletes something takes some 250 more.
 #[derive(Default)]
 pub(super) struct Changes {
     /// The ends of the paths, one behind the other.

@@ -105,7 +105,7 @@ enum Direction {
 /// What changed moves while the context is still being listed; a file that is not there yet moves when the listing has ended,
 /// since only then that is known.
 ///
-/// Memory does not depend on the size of files, and on their number by some 70 bytes for each remote file of an upload that
+/// Memory does not depend on the size of files, and on their number by some 110 bytes for each remote file of an upload that
 /// has not come up among the local ones, by some 30 for each file of a download that is there already, and by some 20 for
 /// each with [`delete`](Self::delete).
 #[derive(Debug)]
