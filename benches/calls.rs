@@ -10,11 +10,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (Some(endpoint), Some(count)) = (arguments.next(), arguments.next()) else {
         return Err("calls ENDPOINT COUNT".into());
     };
-    let agb = agbcloud::Agb::builder()
+    let client = agbcloud::Client::builder()
         .api_key("bench-key")
         .endpoint(endpoint)
         .build()?;
-    let contexts = agb.contexts();
+    let contexts = client.contexts();
     let id = contexts.get_or_create("bench").await?.id.clone();
     for _ in 0..count.parse::<u32>()? {
         assert_eq!(contexts.get(&id).await?.name, "bench");

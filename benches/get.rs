@@ -1,7 +1,7 @@
 //! One `GetContext` through the raw crate, through the SDK, and through a bare reqwest loop, side by side
 //! against the same service on this machine.
 
-use agbcloud::{Agb, ContextId};
+use agbcloud::{Client, ContextId};
 use agbcloud_server::Server;
 use criterion::{Criterion, criterion_group, criterion_main};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -26,12 +26,12 @@ fn service() -> Service {
             .start()
             .await
             .unwrap();
-        let agb = Agb::builder()
+        let client = Client::builder()
             .api_key(KEY)
             .endpoint(server.url())
             .build()
             .unwrap();
-        let id = agb
+        let id = client
             .contexts()
             .get_or_create(NAME)
             .await
@@ -98,12 +98,12 @@ fn get(c: &mut Criterion) {
         });
     });
 
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key(KEY)
         .endpoint(server.url())
         .build()
         .unwrap();
-    let contexts = agb.contexts();
+    let contexts = client.contexts();
     group.bench_function("agbcloud", |b| {
         b.to_async(&clients).iter(|| async {
             assert_eq!(contexts.get(&id).await.unwrap().name, NAME);

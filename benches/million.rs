@@ -9,7 +9,7 @@ use std::{
 };
 
 use agbcloud::{
-    Agb, Change, ContextId, DeleteLimit, FilePage, RemotePath, SyncDir,
+    Change, Client, ContextId, DeleteLimit, FilePage, RemotePath, SyncDir,
     testing::{Answer, ContextApi, FileQuery, Script, Step, ok},
 };
 use agbcloud_benches::{Failure, peak_kib};
@@ -79,7 +79,7 @@ async fn main() -> Result<(), Failure> {
         return fill(dir);
     }
     let before = peak_kib();
-    let files = Agb::builder().stub(Million).build()?;
+    let files = Client::builder().stub(Million).build()?;
     let files = files.contexts().files(&ContextId::new("SdkCtx-1")?);
     let sync = match *job {
         "up" | "plan-up" => files.upload_dir(dir, "/"),

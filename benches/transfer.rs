@@ -10,7 +10,7 @@
 
 use std::{path::Path, time::Instant};
 
-use agbcloud::{Agb, Files};
+use agbcloud::{Client, Files};
 use agbcloud_benches::{Bare, Failure, peak_kib};
 
 #[tokio::main]
@@ -22,8 +22,8 @@ async fn main() -> Result<(), Failure> {
         return Err("transfer ENDPOINT JOB FROM [TO]".into());
     };
     let to = to.first().copied().unwrap_or_default();
-    let agb = Agb::builder().endpoint(*endpoint).build()?;
-    let contexts = agb.contexts();
+    let client = Client::builder().endpoint(*endpoint).build()?;
+    let contexts = client.contexts();
     let id = contexts.get_or_create("bench").await?.id.clone();
     let files = contexts.files(&id);
     match *job {

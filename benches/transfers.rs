@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use agbcloud::{Agb, Files};
+use agbcloud::{Client, Files};
 use agbcloud_benches::{Bare, KEY};
 use agbcloud_server::Server;
 use bytes::Bytes;
@@ -35,8 +35,8 @@ impl Setting {
         let (service, clients) = (Runtime::new().unwrap(), Runtime::new().unwrap());
         let server = Server::builder().memory().api_key(KEY).start();
         let server = service.block_on(server).unwrap();
-        let agb = Agb::builder().api_key(KEY).endpoint(server.url());
-        let contexts = agb.build().unwrap().contexts();
+        let client = Client::builder().api_key(KEY).endpoint(server.url());
+        let contexts = client.build().unwrap().contexts();
         let context = clients.block_on(contexts.get_or_create("bench").into_future());
         let id = context.unwrap().id.clone();
         Self {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::Failure;
 
 /// As many as the SDK has if nothing else is said.
-const FILES_AT_ONCE: usize = agbcloud::DEFAULT_FILES_AT_ONCE;
+const FILES_AT_ONCE: usize = agbcloud::DEFAULT_MAX_CONCURRENT_FILES;
 
 /// Entries in a page.
 const PAGE: usize = 1000;

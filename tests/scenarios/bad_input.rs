@@ -265,7 +265,7 @@ async fn the_service_names_what_is_wrong_and_changes_nothing() {
             "{call}"
         );
     }
-    let contexts = world.agb.contexts().list().send().await.unwrap();
+    let contexts = world.client.contexts().list().send().await.unwrap();
     assert_eq!(contexts.total_count, Some(1));
     assert_eq!(contexts.contexts[0].name, "one");
     assert_eq!(files.read("/a").await.unwrap(), b"a"[..]);
@@ -372,7 +372,7 @@ fn the_sdk_refuses_before_the_wire_what_it_can_know() {
 async fn what_the_sdk_refuses_never_reaches_the_service() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     // Nothing that needs an answer can succeed after this.
     drop(world.server);
     for error in [
@@ -387,7 +387,7 @@ async fn what_the_sdk_refuses_never_reaches_the_service() {
         contexts.list().page_size(0).send().await.unwrap_err(),
         files.list().page_size(0).send().await.unwrap_err(),
         files.list().start_at_page(0).send().await.unwrap_err(),
-        files.list().under("relative").send().await.unwrap_err(),
+        files.list().folder("relative").send().await.unwrap_err(),
         files.upload("relative", &b""[..]).await.unwrap_err(),
         files.read("/a/../b").await.unwrap_err(),
         files.delete("").await.unwrap_err(),

@@ -107,7 +107,13 @@ async fn the_service_gives_exactly_the_failures_that_are_documented() {
             // Some calls rename or delete: each operation gets contexts of its own.
             let (own, _) = world.files(&format!("own-{name}")).await;
             let (clearing, _) = world.files(&format!("clearing-{name}")).await;
-            world.agb.contexts().clear(&clearing).start().await.unwrap();
+            world
+                .client
+                .contexts()
+                .clear(&clearing)
+                .start()
+                .await
+                .unwrap();
             let mut calls: Vec<(String, String, String)> = Vec::new();
             for context in [own.as_str(), clearing.as_str()] {
                 for query in wrong_queries(operation, &spec["components"]["parameters"], context) {

@@ -1,6 +1,6 @@
 //! Answers of services that write what is meant in other ways.
 
-use agbcloud::{Agb, ContextId};
+use agbcloud::{Client, ContextId};
 use futures_util::TryStreamExt;
 
 use crate::{scripted::ScriptedServer, support::KEY};
@@ -10,11 +10,11 @@ fn ok(body: &str) -> String {
     format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
-async fn client(bodies: &[&str]) -> (Agb, ScriptedServer) {
+async fn client(bodies: &[&str]) -> (Client, ScriptedServer) {
     let answers: Vec<String> = bodies.iter().map(|body| ok(body)).collect();
     let service = ScriptedServer::new(answers.iter()).await;
-    let agb = Agb::builder().api_key(KEY).endpoint(&*service.endpoint);
-    (agb.build().unwrap(), service)
+    let client = Client::builder().api_key(KEY).endpoint(&*service.endpoint);
+    (client.build().unwrap(), service)
 }
 
 #[tokio::test]
@@ -25,15 +25,18 @@ async fn what_a_service_gave_goes_back_to_it_whatever_its_length() {
     );
     let last = r#"{"success":"true","data":[{"id":12}],"nextToken":null,"totalCount":"2"}"#;
     let cleared = r#"{"success":true,"requestId":99}"#;
-    let (agb, service) = client(&[&first, last, cleared]).await;
-    let listing = agb.contexts().list().by_item();
+    let (client, service) = client(&[&first, last, cleared]).await;
+    let listing = client.contexts().list().by_item();
     let contexts: Vec<_> = listing.try_collect().await.unwrap();
     let ids: Vec<_> = contexts.iter().map(|context| context.id.as_str()).collect();
     assert_eq!(ids, [id.as_str(), "12"]);
     assert_eq!(contexts[0].name, "7");
     let created = contexts[0].created_at.as_ref().unwrap();
     assert!(created.to_system_time().is_some());
-    let started = agb.contexts().clear(&ContextId::new(&*id).unwrap()).start();
+    let started = client
+        .contexts()
+        .clear(&ContextId::new(&*id).unwrap())
+        .start();
     assert_eq!(started.await.unwrap().request_id(), Some("99"));
     let requests = service.requests();
     assert!(requests[1].contains(&format!("nextToken={token}")));

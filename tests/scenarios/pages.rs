@@ -16,7 +16,7 @@ fn kept(place: Option<Continuation>) -> Continuation {
 #[tokio::test]
 async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page() {
     let world = World::new().await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let mut made = Vec::new();
     for number in 0..25 {
         let name = format!("n{number:02}");
@@ -50,7 +50,7 @@ async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page
 #[tokio::test]
 async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
     let world = World::new().await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     for number in 0..9 {
         contexts.get_or_create(format!("n{number}")).await.unwrap();
     }
@@ -77,7 +77,7 @@ async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_i
         let path = format!("/data/{number:02}");
         files.upload(path.as_str(), &b"x"[..]).await.unwrap();
     }
-    let list = || files.list().under("/data");
+    let list = || files.list().folder("/data");
     let all: Vec<_> = list().by_item().try_collect().await.unwrap();
     assert_eq!(all.len(), 11);
     for prefetch in [false, true] {
@@ -96,7 +96,7 @@ async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_i
 
         let elsewhere = files.list().start_at(place.clone()).send().await;
         assert_eq!(elsewhere.unwrap_err().kind(), ErrorKind::InvalidArgument);
-        let contexts = world.agb.contexts().list().start_at(place).send().await;
+        let contexts = world.client.contexts().list().start_at(place).send().await;
         assert_eq!(contexts.unwrap_err().kind(), ErrorKind::InvalidArgument);
     }
 }
@@ -104,7 +104,7 @@ async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_i
 #[tokio::test]
 async fn pages_fetched_ahead_are_the_same_pages() {
     let world = World::new().await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     for number in 0..23 {
         contexts.get_or_create(format!("n{number}")).await.unwrap();
     }
@@ -156,7 +156,7 @@ async fn a_tree_is_walked_from_the_top_and_from_within() {
                 .iter()
                 .filter(|path| path.starts_with(&below))
                 .collect();
-            let listing = files.list().under(top).page_size(size).prefetch(prefetch);
+            let listing = files.list().folder(top).page_size(size).prefetch(prefetch);
             let walked: Vec<String> = listing
                 .walk()
                 .map_ok(|entry| entry.path)

@@ -97,13 +97,13 @@ async fn a_url_ends_when_it_says() {
     world.clock.advance(Duration::from_secs(59));
     files
         .upload("/a", &b"in time"[..])
-        .via(up.clone())
+        .presigned_url(up.clone())
         .await
         .unwrap();
     world.clock.advance(Duration::from_secs(2));
     let error = files
         .upload("/a", &b"too late"[..])
-        .via(up.clone())
+        .presigned_url(up.clone())
         .await
         .unwrap_err();
     assert_eq!(
@@ -123,7 +123,7 @@ async fn a_large_upload_that_is_refused_early_is_told_why() {
     world.clock.advance(Duration::from_secs(7200));
     let error = files
         .upload("/a", vec![0; 48 << 20])
-        .via(up)
+        .presigned_url(up)
         .await
         .unwrap_err();
     assert_eq!(
@@ -141,8 +141,8 @@ async fn urls_of_a_deleted_context_are_dead() {
         files.upload_url("/b").await.unwrap(),
         files.download_url("/a").await.unwrap(),
     );
-    world.agb.contexts().delete(&id).await.unwrap();
-    world.agb.contexts().get_or_create("one").await.unwrap();
+    world.client.contexts().delete(&id).await.unwrap();
+    world.client.contexts().get_or_create("one").await.unwrap();
     assert!((400..500).contains(&put(up.as_str(), "b").await.0));
     assert!((400..500).contains(&get(down.as_str()).await.0));
 }
@@ -171,5 +171,8 @@ async fn a_url_from_elsewhere_can_be_used_without_a_key() {
     files.upload("/a", &b"hello"[..]).await.unwrap();
     let text = files.download_url("/a").await.unwrap().as_str().to_owned();
     let url = PresignedUrl::new(text).unwrap();
-    assert_eq!(files.read("/ignored").via(url).await.unwrap(), b"hello"[..]);
+    assert_eq!(
+        files.read("/ignored").presigned_url(url).await.unwrap(),
+        b"hello"[..]
+    );
 }

@@ -60,7 +60,7 @@ async fn contexts_files_tokens_and_urls_survive_a_restart() {
     let content = contexts
         .files(&first.id)
         .read("/data/a")
-        .via(agbcloud::PresignedUrl::new(moved).unwrap());
+        .presigned_url(agbcloud::PresignedUrl::new(moved).unwrap());
     assert_eq!(content.await.unwrap().len(), 100_000);
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use agbcloud::{Agb, ContextId, ErrorKind, Operation, RetryPolicy, StoppedBy};
+use agbcloud::{Client, ContextId, ErrorKind, Operation, RetryPolicy, StoppedBy};
 use serde_json::Value;
 
 use crate::{
@@ -22,15 +22,15 @@ fn ok(body: &str) -> String {
 }
 
 /// A client that waits next to nothing between tries.
-async fn client<T: Into<Turn>>(turns: impl IntoIterator<Item = T>) -> (Agb, ScriptedServer) {
+async fn client<T: Into<Turn>>(turns: impl IntoIterator<Item = T>) -> (Client, ScriptedServer) {
     let service = ScriptedServer::new(turns).await;
-    let agb = hurried(&service.endpoint);
-    (agb, service)
+    let client = hurried(&service.endpoint);
+    (client, service)
 }
 
-fn hurried(endpoint: &str) -> Agb {
+fn hurried(endpoint: &str) -> Client {
     let short = Duration::from_millis(1);
-    Agb::builder()
+    Client::builder()
         .api_key(KEY)
         .endpoint(endpoint)
         .timeout(Duration::from_secs(1))
@@ -61,8 +61,8 @@ async fn every_passing_failure_is_got_over() {
         Turn::from(&ok(r#"{"success":false,"code":"Throttling","data":""}"#)),
     ] {
         let good = Turn::from(&ok(GOOD));
-        let (agb, service) = client([failure.clone(), failure.clone(), good]).await;
-        let context = agb
+        let (client, service) = client([failure.clone(), failure.clone(), good]).await;
+        let context = client
             .contexts()
             .get(&id())
             .await
@@ -99,8 +99,8 @@ async fn what_will_fail_again_is_sent_once() {
             ErrorKind::InvalidResponse,
         ),
     ] {
-        let (agb, service) = client([failure, &ok(GOOD)]).await;
-        let error = agb.contexts().get(&id()).await.unwrap_err();
+        let (client, service) = client([failure, &ok(GOOD)]).await;
+        let error = client.contexts().get(&id()).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.stopped_by()),
             (kind, Some(StoppedBy::NotRetryable)),
@@ -115,8 +115,8 @@ async fn a_megabyte_of_error_is_not_kept() {
     let body = "x".repeat(1 << 20);
     let head = format!("HTTP/1.1 400 Bad\r\ncontent-length: {}\r\n\r\n", body.len());
     let answer = format!("{head}{body}");
-    let (agb, _service) = client([&answer]).await;
-    let error = agb.contexts().get(&id()).await.unwrap_err();
+    let (client, _service) = client([&answer]).await;
+    let error = client.contexts().get(&id()).await.unwrap_err();
     assert_eq!(error.body_start().map(str::len), Some(1024));
     assert!(error.to_string().len() < 1000);
 }
@@ -126,8 +126,8 @@ async fn a_refused_connection_is_tried_as_often_as_allowed() {
     let world = World::new().await;
     let endpoint = world.server.url().to_owned();
     world.server.shutdown().await;
-    let agb = hurried(&endpoint);
-    let error = agb.contexts().get(&id()).await.unwrap_err();
+    let client = hurried(&endpoint);
+    let error = client.contexts().get(&id()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.stopped_by()),
         (ErrorKind::Connection, Some(StoppedBy::Attempts))
@@ -136,7 +136,7 @@ async fn a_refused_connection_is_tried_as_often_as_allowed() {
 }
 
 /// A client whose first call is carried out without an answer, and whose others reach the service as they are.
-async fn without_an_answer(world: &World) -> (Agb, ScriptedServer) {
+async fn without_an_answer(world: &World) -> (Client, ScriptedServer) {
     let address = world.server.url()["http://".len()..].to_owned();
     let rest = std::iter::repeat_n(Turn::PassesOn(address.clone()), 10);
     client([Turn::CarriesOut(address)].into_iter().chain(rest)).await
@@ -145,10 +145,10 @@ async fn without_an_answer(world: &World) -> (Agb, ScriptedServer) {
 #[tokio::test]
 async fn a_creation_whose_answer_was_lost_makes_one_context() {
     let world = World::new().await;
-    let (agb, service) = without_an_answer(&world).await;
-    let made = agb.contexts().get_or_create("one").await.unwrap();
+    let (client, service) = without_an_answer(&world).await;
+    let made = client.contexts().get_or_create("one").await.unwrap();
     assert_eq!(service.requests().len(), 2);
-    let page = world.agb.contexts().list().send().await.unwrap();
+    let page = world.client.contexts().list().send().await.unwrap();
     assert_eq!((page.contexts.len(), &page.contexts[0].id), (1, &made.id));
 }
 
@@ -158,14 +158,14 @@ async fn a_deletion_whose_answer_was_lost_has_succeeded() {
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"x"[..]).await.unwrap();
 
-    let (agb, service) = without_an_answer(&world).await;
-    agb.contexts().files(&id).delete("/a").await.unwrap();
+    let (client, service) = without_an_answer(&world).await;
+    client.contexts().files(&id).delete("/a").await.unwrap();
     assert_eq!(service.requests().len(), 2);
 
-    let (agb, service) = without_an_answer(&world).await;
-    agb.contexts().delete(&id).await.unwrap();
+    let (client, service) = without_an_answer(&world).await;
+    client.contexts().delete(&id).await.unwrap();
     assert_eq!(service.requests().len(), 2);
-    let error = world.agb.contexts().get(&id).await.unwrap_err();
+    let error = world.client.contexts().get(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -210,8 +210,8 @@ async fn a_gateways_404_is_no_deletion() {
         (&unknown, ErrorKind::WrongEndpoint),
     ] {
         let turns = [Turn::ResetsAfterwards, answer.into()];
-        let (agb, _service) = client(turns).await;
-        let error = agb.contexts().delete(&id()).await.unwrap_err();
+        let (client, _service) = client(turns).await;
+        let error = client.contexts().delete(&id()).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agbcloud::{Agb, ContextId, Error, PresignedUrl, RetryPolicy};
+use agbcloud::{Client, ContextId, Error, PresignedUrl, RetryPolicy};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
@@ -72,7 +72,7 @@ async fn no_failure_tells_a_key_or_a_signature() {
 
     let mut text = format!(
         "{:?}\n{:?}\n{url}\n{url:?}\n{files:?}\n",
-        world.agb, world.server
+        world.client, world.server
     );
     for error in control_failures(&world, &id)
         .await
@@ -91,8 +91,8 @@ async fn no_failure_tells_a_key_or_a_signature() {
 }
 
 async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
-    let contexts = world.agb.contexts();
-    let wrong = Agb::builder()
+    let contexts = world.client.contexts();
+    let wrong = Client::builder()
         .api_key("wrong-key-42")
         .endpoint(world.server.url())
         .build()
@@ -111,11 +111,11 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
             .unwrap_err(),
         contexts.files(id).read("/none").await.unwrap_err(),
         wrong.contexts().get(id).await.unwrap_err(),
-        Agb::builder()
+        Client::builder()
             .api_key("wrong-key-42\u{7}")
             .build()
             .unwrap_err(),
-        Agb::builder()
+        Client::builder()
             .api_key("wrong-key-42")
             .endpoint("https://user:wrong-key-42@a")
             .build()
@@ -135,7 +135,7 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
         );
         let service = ScriptedServer::new([&answer]).await;
         let endpoint = &service.endpoint;
-        let builder = Agb::builder()
+        let builder = Client::builder()
             .api_key(KEY)
             .endpoint(endpoint)
             .retry(RetryPolicy::never());
@@ -158,12 +158,19 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
         let cut = format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{body}");
         for answer in [answer, cut] {
             let service = ScriptedServer::new([&answer]).await;
-            let builder = Agb::builder()
+            let builder = Client::builder()
                 .api_key(KEY)
                 .endpoint(&service.endpoint)
                 .retry(RetryPolicy::never());
-            let agb = builder.build().unwrap();
-            errors.push(agb.contexts().files(id).upload_url("/a").await.unwrap_err());
+            let client = builder.build().unwrap();
+            errors.push(
+                client
+                    .contexts()
+                    .files(id)
+                    .upload_url("/a")
+                    .await
+                    .unwrap_err(),
+            );
         }
     }
     errors
@@ -174,7 +181,7 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
     let mut errors = vec![
         files
             .upload("/a", &b"x"[..])
-            .via(url.clone())
+            .presigned_url(url.clone())
             .await
             .unwrap_err(),
     ];
@@ -201,9 +208,15 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
             store.endpoint
         );
         let url = PresignedUrl::new(url).unwrap();
-        errors.push(files.read("/a").via(url.clone()).await.unwrap_err());
+        errors.push(
+            files
+                .read("/a")
+                .presigned_url(url.clone())
+                .await
+                .unwrap_err(),
+        );
         // An upload needs no body in the answer, so that the last of these is fine for it.
-        errors.extend(files.upload("/a", &b"x"[..]).via(url).await.err());
+        errors.extend(files.upload("/a", &b"x"[..]).presigned_url(url).await.err());
     }
     errors
 }
@@ -218,15 +231,19 @@ async fn no_redirect_carries_a_key_or_a_file_elsewhere() {
             "HTTP/1.1 {status} Moved\r\nlocation: http://{target}/sdk/x\r\ncontent-length: 0\r\n\r\n"
         );
         let service = ScriptedServer::new([&moved, &moved, &moved, &moved]).await;
-        let builder = Agb::builder().api_key(KEY).endpoint(&service.endpoint);
-        let agb = builder.retry(RetryPolicy::never()).build().unwrap();
+        let builder = Client::builder().api_key(KEY).endpoint(&service.endpoint);
+        let client = builder.retry(RetryPolicy::never()).build().unwrap();
         let id = ContextId::new("SdkCtx-1").unwrap();
-        let files = agb.contexts().files(&id);
-        agb.contexts().get(&id).await.unwrap_err();
-        agb.contexts().delete(&id).await.unwrap_err();
+        let files = client.contexts().files(&id);
+        client.contexts().get(&id).await.unwrap_err();
+        client.contexts().delete(&id).await.unwrap_err();
         let url = PresignedUrl::new(format!("{}/f?signature=secret-1", service.endpoint)).unwrap();
-        files.read("/f").via(url.clone()).await.unwrap_err();
-        let sent = files.upload("/f", &b"x"[..]).via(url).await;
+        files
+            .read("/f")
+            .presigned_url(url.clone())
+            .await
+            .unwrap_err();
+        let sent = files.upload("/f", &b"x"[..]).presigned_url(url).await;
         sent.unwrap_err();
         assert!(elsewhere.accept().is_err(), "{status} was followed");
     }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use agbcloud::{Agb, ErrorKind};
+use agbcloud::{Client, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
@@ -16,18 +16,18 @@ use crate::{
 #[tokio::test]
 async fn a_wrong_key_is_told_and_not_shown() {
     let world = World::new().await;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key("wrong-key-42")
         .endpoint(world.server.url())
         .build()
         .unwrap();
-    let error = agb.contexts().list().send().await.unwrap_err();
+    let error = client.contexts().list().send().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.status()),
         (ErrorKind::Unauthorized, Some(401))
     );
     assert!(error.request_id().is_some());
-    assert!(!format!("{error} {error:?} {agb:?}").contains("wrong-key-42"));
+    assert!(!format!("{error} {error:?} {client:?}").contains("wrong-key-42"));
 }
 
 #[tokio::test]
@@ -35,12 +35,12 @@ async fn an_endpoint_where_nobody_listens_is_a_connection_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key(KEY)
         .endpoint(endpoint)
         .build()
         .unwrap();
-    let error = agb.contexts().get_or_create("one").await.unwrap_err();
+    let error = client.contexts().get_or_create("one").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection);
     assert!(error.is_transient());
     assert!(std::error::Error::source(&error).is_some());
@@ -50,12 +50,12 @@ async fn an_endpoint_where_nobody_listens_is_a_connection_error() {
 async fn an_endpoint_that_is_no_service_is_told_by_what_it_answers() {
     let world = World::new().await;
     let endpoint = format!("{}/prefix", world.server.url());
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key(KEY)
         .endpoint(endpoint)
         .build()
         .unwrap();
-    let error = agb.contexts().list().send().await.unwrap_err();
+    let error = client.contexts().list().send().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.status()),
         (ErrorKind::WrongEndpoint, Some(404))
@@ -65,14 +65,14 @@ async fn an_endpoint_that_is_no_service_is_told_by_what_it_answers() {
 #[tokio::test]
 async fn calls_share_one_connection_also_those_of_clones() {
     let (endpoint, connections) = counting_service().await;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key(KEY)
         .endpoint(endpoint)
         .build()
         .unwrap();
     for _ in 0..10 {
-        agb.contexts().list().send().await.unwrap();
-        agb.clone().contexts().list().send().await.unwrap();
+        client.contexts().list().send().await.unwrap();
+        client.clone().contexts().list().send().await.unwrap();
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }

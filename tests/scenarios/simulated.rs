@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use agbcloud::{Agb, ErrorKind, RetryPolicy};
+use agbcloud::{Client, ErrorKind, RetryPolicy};
 use agbcloud_server::{Server, StartError};
 
 use crate::support::{KEY, World};
@@ -18,15 +18,15 @@ async fn world(faults: &[&str]) -> World {
 }
 
 /// A client that tries everything once, so that each failure is seen.
-fn once(world: &World) -> Agb {
-    let builder = Agb::builder().api_key(KEY).endpoint(world.server.url());
+fn once(world: &World) -> Client {
+    let builder = Client::builder().api_key(KEY).endpoint(world.server.url());
     builder.retry(RetryPolicy::never()).build().unwrap()
 }
 
 /// One that waits next to nothing between tries.
-fn hurried(world: &World) -> Agb {
+fn hurried(world: &World) -> Client {
     let short = Duration::from_millis(1);
-    let builder = Agb::builder().api_key(KEY).endpoint(world.server.url());
+    let builder = Client::builder().api_key(KEY).endpoint(world.server.url());
     let policy = RetryPolicy::default().backoff(short, short);
     builder.retry(policy).build().unwrap()
 }
@@ -128,7 +128,7 @@ async fn listings_lag_behind_by_the_clock() {
     let world = world(&["lag=60s"]).await;
     let (id, files) = world.files("one").await;
     files.upload("/a", vec![1]).await.unwrap();
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let listed = async || {
         (
             contexts.list().send().await.unwrap().contexts.len(),
@@ -183,13 +183,13 @@ async fn a_repeated_token_is_an_error_and_not_an_endless_loop() {
     for number in 0..5 {
         let name = format!("context-{number}");
         world
-            .agb
+            .client
             .contexts()
             .get_or_create(name.as_str())
             .await
             .unwrap();
     }
-    let mut pages = world.agb.contexts().list().page_size(2).by_page();
+    let mut pages = world.client.contexts().list().page_size(2).by_page();
     let mut seen = 0;
     let error = loop {
         match pages.next().await.expect("it ends with an error") {

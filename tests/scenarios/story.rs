@@ -10,7 +10,7 @@ use crate::support::{World, sdk};
 #[tokio::test]
 async fn every_context_is_listed_once_through_pages_of_ten() {
     let world = World::new().await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let mut made = Vec::new();
     for number in 0..31 {
         made.push(
@@ -55,7 +55,7 @@ async fn every_context_is_listed_once_through_pages_of_ten() {
 #[tokio::test]
 async fn contexts_that_come_and_go_between_pages_hide_no_other() {
     let world = World::new().await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     for number in 0..20 {
         contexts
             .get_or_create(format!("n{number:02}"))
@@ -87,7 +87,7 @@ async fn contexts_that_come_and_go_between_pages_hide_no_other() {
 #[tokio::test]
 async fn a_context_is_found_by_id_and_name_and_renamed_and_deleted() {
     let world = World::new().await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let made = contexts.get_or_create("one").await.unwrap();
     assert!(made.request_id().is_some());
     assert_eq!(made.state, ContextState::Available);
@@ -128,7 +128,7 @@ async fn a_context_is_found_by_id_and_name_and_renamed_and_deleted() {
 #[tokio::test]
 async fn each_region_has_its_own_names() {
     let world = World::with(|builder| builder.regions(["cn-hangzhou", "eu-west-1"])).await;
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let here = contexts.get_or_create("one").await.unwrap();
     let there = contexts
         .get_or_create("one")
@@ -181,7 +181,7 @@ async fn files_go_up_are_listed_come_down_and_are_deleted() {
 
     let mut data = Vec::new();
     for size in [1, 2, 100] {
-        let listing = files.list().under("/data").page_size(size).by_item();
+        let listing = files.list().folder("/data").page_size(size).by_item();
         data = listing.try_collect::<Vec<_>>().await.unwrap();
         let paths: Vec<_> = data.iter().map(|entry| entry.path.as_str()).collect();
         assert_eq!(
@@ -218,7 +218,7 @@ async fn files_go_up_are_listed_come_down_and_are_deleted() {
         files.read("/data/a/b/c").await.unwrap_err().kind(),
         ErrorKind::NotFound
     );
-    let left = files.list().under("/data").send().await.unwrap();
+    let left = files.list().folder("/data").send().await.unwrap();
     assert_eq!(
         left.total_count,
         Some(3),
@@ -234,7 +234,7 @@ async fn a_clear_empties_the_context_at_once_and_ends_available() {
     let old_url = files.upload_url("/b").await.unwrap().into_inner();
 
     let clear = world
-        .agb
+        .client
         .contexts()
         .clear(&id)
         .poll_interval(Duration::from_millis(100));
@@ -247,14 +247,20 @@ async fn a_clear_empties_the_context_at_once_and_ends_available() {
         (ErrorKind::Conflict, Some("InvalidContext.Clearing"))
     );
     // A second clear meanwhile is fine, and so is waiting from elsewhere.
-    world.agb.contexts().clear(&id).start().await.unwrap();
-    let cleared = world.agb.contexts().resume_clear(&id).wait().await.unwrap();
+    world.client.contexts().clear(&id).start().await.unwrap();
+    let cleared = world
+        .client
+        .contexts()
+        .resume_clear(&id)
+        .wait()
+        .await
+        .unwrap();
     assert!(cleared.polls >= 2, "{cleared:?}");
     assert_eq!(*handle.status().await.unwrap(), ContextState::Available);
 
     let error = files
         .upload("/b", &b"b"[..])
-        .via(old_url)
+        .presigned_url(old_url)
         .await
         .unwrap_err();
     assert_eq!(
@@ -269,11 +275,17 @@ async fn a_clear_empties_the_context_at_once_and_ends_available() {
 async fn a_clear_that_takes_too_long_is_told_and_can_be_waited_for_again() {
     let world = World::with(|builder| builder.clear_delay(Duration::from_millis(700))).await;
     let (id, _) = world.files("one").await;
-    let clear = world.agb.contexts().clear(&id);
+    let clear = world.client.contexts().clear(&id);
     let error = clear.timeout(Duration::from_millis(150)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
     assert!(error.to_string().contains("clearing"), "{error}");
-    world.agb.contexts().resume_clear(&id).wait().await.unwrap();
+    world
+        .client
+        .contexts()
+        .resume_clear(&id)
+        .wait()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -282,7 +294,7 @@ async fn nothing_of_one_key_is_seen_with_another() {
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"a"[..]).await.unwrap();
     let page = world
-        .agb
+        .client
         .contexts()
         .list()
         .page_size(1)
@@ -322,12 +334,13 @@ async fn nothing_of_one_key_is_seen_with_another() {
 async fn futures_are_send_and_clients_are_shared() {
     fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
     let world = World::new().await;
-    shared(&world.agb);
+    shared(&world.client);
     let tasks: Vec<_> = (0..20)
         .map(|_| {
-            let agb = world.agb.clone();
+            let client = world.client.clone();
             tokio::spawn(async move {
-                agb.contexts()
+                client
+                    .contexts()
                     .get_or_create("one")
                     .await
                     .unwrap()

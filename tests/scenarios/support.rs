@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agbcloud::{Agb, ContextId, Files, RetryPolicy};
+use agbcloud::{Client, ContextId, Files, RetryPolicy};
 use agbcloud_server::{ManualClock, Server, ServerBuilder};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(crate) const KEY: &str = "test-key-0123456789";
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) clock: ManualClock,
-    pub(crate) agb: Agb,
+    pub(crate) client: Client,
 }
 
 impl World {
@@ -30,14 +30,18 @@ impl World {
             .api_key(KEY)
             .clock(Arc::new(clock.clone()));
         let server = settings(builder).start().await.unwrap();
-        let agb = sdk(&server, KEY);
-        Self { server, clock, agb }
+        let client = sdk(&server, KEY);
+        Self {
+            server,
+            clock,
+            client,
+        }
     }
 
     /// The files of a new context, for a client that tries everything once.
     pub(crate) async fn files_tried_once(&self, name: &str) -> Files {
         let (id, _) = self.files(name).await;
-        let builder = Agb::builder().api_key(KEY).endpoint(self.server.url());
+        let builder = Client::builder().api_key(KEY).endpoint(self.server.url());
         let once = builder.retry(RetryPolicy::never()).build().unwrap();
         once.contexts().files(&id)
     }
@@ -45,14 +49,14 @@ impl World {
     /// A new context and its files.
     pub(crate) async fn files(&self, name: &str) -> (ContextId, Files) {
         let id = self
-            .agb
+            .client
             .contexts()
             .get_or_create(name)
             .await
             .unwrap()
             .into_inner()
             .id;
-        let files = self.agb.contexts().files(&id);
+        let files = self.client.contexts().files(&id);
         (id, files)
     }
 
@@ -71,8 +75,8 @@ impl World {
 }
 
 /// The SDK against a service.
-pub(crate) fn sdk(server: &Server, key: &str) -> Agb {
-    Agb::builder()
+pub(crate) fn sdk(server: &Server, key: &str) -> Client {
+    Client::builder()
         .api_key(key)
         .endpoint(server.url())
         .build()

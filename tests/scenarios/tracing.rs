@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agbcloud::{Agb, ContextId, RetryPolicy};
+use agbcloud::{Client, ContextId, RetryPolicy};
 use tracing::{
     Subscriber,
     field::{Field, Visit},
@@ -95,7 +95,7 @@ async fn a_call_is_an_operation_with_an_http_request_in_it() {
     let (id, _) = world.files("one").await;
     let mut answered = None;
     let spans = spans_of(async || {
-        let context = world.agb.contexts().get(&id).await.unwrap();
+        let context = world.client.contexts().get(&id).await.unwrap();
         answered = context.request_id().map(str::to_owned);
     })
     .await;
@@ -137,7 +137,7 @@ async fn a_call_is_an_operation_with_an_http_request_in_it() {
 async fn a_retry_is_counted_and_a_failure_has_a_type() {
     let busy = "HTTP/1.1 503 Busy\r\nx-request-id: busy\r\ncontent-length: 0\r\n\r\n";
     let service = ScriptedServer::new([busy, ""]).await;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key(KEY)
         .endpoint(&service.endpoint)
         .retry(RetryPolicy::default().max_attempts(2).backoff(
@@ -148,7 +148,7 @@ async fn a_retry_is_counted_and_a_failure_has_a_type() {
         .unwrap();
     let spans = spans_of(async || {
         let id = ContextId::new("SdkCtx-1").unwrap();
-        agb.contexts().delete(&id).await.unwrap_err();
+        client.contexts().delete(&id).await.unwrap_err();
     })
     .await;
 

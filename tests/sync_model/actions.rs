@@ -1,6 +1,6 @@
 //! What users and machines do, chosen by a seed.
 
-use agbcloud::{Compare, Conflict};
+use agbcloud::{Compare, ConflictPolicy};
 use fastrand::Rng;
 
 pub(crate) const MACHINES: usize = 2;
@@ -85,7 +85,7 @@ pub(crate) struct Sync {
     pub(crate) up: bool,
     pub(crate) state: bool,
     pub(crate) delete: bool,
-    pub(crate) conflict: Conflict,
+    pub(crate) conflict: ConflictPolicy,
     pub(crate) compare: Compare,
     pub(crate) one_at_a_time: bool,
     pub(crate) retries: bool,
@@ -256,7 +256,7 @@ impl Choice {
                 up,
                 state: true,
                 delete: false,
-                conflict: Conflict::Fail,
+                conflict: ConflictPolicy::Fail,
                 compare: Compare::SizeAndTime,
                 one_at_a_time: false,
                 retries: true,
@@ -318,10 +318,10 @@ impl Choice {
             state,
             delete,
             conflict: match self.rng.u8(0..8) {
-                0 => Conflict::Overwrite,
-                1 => Conflict::Skip,
-                2..5 => Conflict::KeepBoth,
-                _ => Conflict::Fail,
+                0 => ConflictPolicy::Overwrite,
+                1 => ConflictPolicy::Skip,
+                2..5 => ConflictPolicy::KeepBoth,
+                _ => ConflictPolicy::Fail,
             },
             compare: if self.one_in(6) {
                 Compare::Checksum

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use agbcloud::{Conflict, Files};
+use agbcloud::{ConflictPolicy, Files};
 
 use crate::{
     actions::Sync,
@@ -80,7 +80,7 @@ pub(crate) async fn synchronise(
     let is_first = baseline.is_empty();
     let mut report = Report::default();
     let fail = |report: &mut Report, path: &str| match sync.conflict {
-        Conflict::Fail => {
+        ConflictPolicy::Fail => {
             report.failed += 1;
             report.failed_paths.push(path.to_owned());
         }
@@ -91,12 +91,16 @@ pub(crate) async fn synchronise(
         let is_known = old.is_none() || baseline.get(path).copied() == old;
         match old {
             Some(old) if old == *version => report.unchanged += 1,
-            Some(_) if !is_known && matches!(sync.conflict, Conflict::Fail | Conflict::Skip) => {
+            Some(_)
+                if !is_known
+                    && matches!(sync.conflict, ConflictPolicy::Fail | ConflictPolicy::Skip) =>
+            {
                 fail(&mut report, path);
                 continue;
             }
             old => {
-                if let (Some(old), false, Conflict::KeepBoth) = (old, is_known, sync.conflict) {
+                if let (Some(old), false, ConflictPolicy::KeepBoth) = (old, is_known, sync.conflict)
+                {
                     target.keep(path, old).await;
                 }
                 target.write(path, *version).await;
@@ -111,7 +115,7 @@ pub(crate) async fn synchronise(
         if is_kept(path) {
             continue;
         }
-        if is_known || sync.conflict == Conflict::Overwrite {
+        if is_known || sync.conflict == ConflictPolicy::Overwrite {
             target.delete(path).await;
             baseline.remove(path);
             report.deleted += 1;

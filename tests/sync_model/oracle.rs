@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use agbcloud::Conflict;
+use agbcloud::ConflictPolicy;
 
 use crate::{
     actions::{MACHINES, Sync},
@@ -239,7 +239,7 @@ impl Oracle {
             }
             let knows = run.sync.state && memory.known.contains(path);
             let is_excused = match after.contains_key(path) {
-                _ if run.sync.conflict == Conflict::Overwrite => true,
+                _ if run.sync.conflict == ConflictPolicy::Overwrite => true,
                 true => !knows && !run.is_newer(old, path),
                 false => run.sync.delete && !(run.sync.state && memory.has_baseline()),
             };
@@ -299,7 +299,7 @@ impl Oracle {
     /// With a state, only what it knows is replaced or deleted.
     fn check_unseen(&self, run: &Run<'_>) -> Result<(), Fault> {
         let memory = &self.memories[run.sync.machine];
-        if !run.sync.state || run.sync.conflict == Conflict::Overwrite {
+        if !run.sync.state || run.sync.conflict == ConflictPolicy::Overwrite {
             return Ok(());
         }
         let (before, after) = run.target();
@@ -334,7 +334,7 @@ impl Oracle {
             let Ended::Report(report) = run.ended else {
                 return Ok(());
             };
-            if !run.sync.up || !run.sync.state || run.sync.conflict == Conflict::Overwrite {
+            if !run.sync.up || !run.sync.state || run.sync.conflict == ConflictPolicy::Overwrite {
                 return Ok(());
             }
             reported += report.failed + report.skipped;

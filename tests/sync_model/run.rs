@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use agbcloud::{Compare, Conflict, ContextId, Files, PresignedUrl};
+use agbcloud::{Compare, ConflictPolicy, ContextId, Files, PresignedUrl};
 
 use crate::{
     actions::{Action, Disturbance, MACHINES, Mtime, Script, Sync},
@@ -332,7 +332,7 @@ impl<'w> Case<'w> {
                     up,
                     state: true,
                     delete: false,
-                    conflict: Conflict::KeepBoth,
+                    conflict: ConflictPolicy::KeepBoth,
                     compare: Compare::SizeAndTime,
                     one_at_a_time: false,
                     retries: true,
@@ -359,9 +359,9 @@ impl<'w> Case<'w> {
             1,
         );
         match sync.conflict {
-            Conflict::Overwrite => self.count("conflict overwrite", 1),
-            Conflict::Skip => self.count("conflict skip", 1),
-            Conflict::KeepBoth => self.count("conflict keep-both", 1),
+            ConflictPolicy::Overwrite => self.count("conflict overwrite", 1),
+            ConflictPolicy::Skip => self.count("conflict skip", 1),
+            ConflictPolicy::KeepBoth => self.count("conflict keep-both", 1),
             _ => self.count("conflict fail", 1),
         }
         match ended {

@@ -31,7 +31,7 @@ impl Case<'_> {
             dir = dir.delete(true).delete_limit(DeleteLimit::percent(100));
         }
         if sync.one_at_a_time {
-            dir = dir.files_at_once(1);
+            dir = dir.max_concurrent_files(1);
         }
         dir
     }

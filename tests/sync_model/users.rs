@@ -167,7 +167,7 @@ impl Case<'_> {
         }
         self.writes = writes;
         let mut context = Tree::new();
-        let mut walk = self.other.list().under("/w").walk();
+        let mut walk = self.other.list().folder("/w").walk();
         while let Some(entry) = walk.next().await {
             let entry = entry.unwrap();
             if entry.is_folder() {
@@ -196,7 +196,7 @@ impl Case<'_> {
     /// Reads a file of the context. A URL serves for every version of it.
     async fn read(&mut self, path: &str) -> Vec<u8> {
         if let Some(url) = self.urls.get(path) {
-            let read = self.other.read(path).via(url.clone()).await;
+            let read = self.other.read(path).presigned_url(url.clone()).await;
             if let Ok(bytes) = read {
                 return bytes.to_vec();
             }

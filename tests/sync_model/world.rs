@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use agbcloud::{Agb, RetryPolicy};
+use agbcloud::{Client, RetryPolicy};
 use agbcloud_server::Server;
 
 use crate::{actions::MACHINES, oracle::shifted, proxy::Proxy};
@@ -60,9 +60,9 @@ pub(crate) struct World {
     pub(crate) service: Shifted,
     pub(crate) clocks: [Shifted; MACHINES],
     /// For each machine a client that makes one attempt, and one that retries.
-    pub(crate) clients: [[Agb; 2]; MACHINES],
+    pub(crate) clients: [[Client; 2]; MACHINES],
     /// The client of everybody else.
-    pub(crate) other: Agb,
+    pub(crate) other: Client,
     /// Where folders are made.
     pub(crate) temporary: PathBuf,
     /// The kinds of faults that count, where not all do.
@@ -86,7 +86,7 @@ impl World {
         proxy.forward_to(server.local_addr());
         let clocks: [Shifted; MACHINES] = Default::default();
         let client = |clock: &Shifted, policy| {
-            let builder = Agb::builder()
+            let builder = Client::builder()
                 .api_key(KEY)
                 .endpoint(&proxy.url)
                 .retry(policy);

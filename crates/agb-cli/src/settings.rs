@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use agbcloud::{Agb, AgbBuilder, LookupByName, Origin, Origins, RetryPolicy};
+use agbcloud::{Client, ClientBuilder, LookupByName, RetryPolicy, SettingSource, SettingSources};
 use clap::{
     Arg, ArgMatches, Args, FromArgMatches, builder::FalseyValueParser, parser::ValueSource,
 };
@@ -108,26 +108,26 @@ struct Profile {
 
 /// Settings, and where the endpoint and the key come from.
 pub(crate) struct Resolved {
-    pub(crate) builder: AgbBuilder,
+    pub(crate) builder: ClientBuilder,
     pub(crate) endpoint: String,
     pub(crate) api_key: String,
 }
 
 /// The service, and the region in which it is asked for names.
 pub(crate) struct Service {
-    agb: Agb,
+    client: Client,
     region: Option<String>,
 }
 
 impl Service {
     /// The context of this name.
     pub(crate) fn named(&self, name: &str) -> LookupByName {
-        self.in_region(self.agb.contexts().get_by_name(name))
+        self.in_region(self.client.contexts().get_by_name(name))
     }
 
     /// The context of this name, made if there is none.
     pub(crate) fn made(&self, name: &str) -> LookupByName {
-        self.in_region(self.agb.contexts().get_or_create(name))
+        self.in_region(self.client.contexts().get_or_create(name))
     }
 
     /// Whether a region was named.
@@ -144,10 +144,10 @@ impl Service {
 }
 
 impl Deref for Service {
-    type Target = Agb;
+    type Target = Client;
 
-    fn deref(&self) -> &Agb {
-        &self.agb
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }
 
@@ -157,9 +157,9 @@ impl Connection {
     }
 
     /// A service by a client of its own.
-    pub(crate) fn service(&self, agb: Agb) -> Service {
+    pub(crate) fn service(&self, client: Client) -> Service {
         Service {
-            agb,
+            client,
             region: said(&self.region).map(str::to_owned),
         }
     }
@@ -169,16 +169,16 @@ impl Connection {
         self.profile.name.as_deref().unwrap_or(DEFAULT_PROFILE)
     }
 
-    pub(crate) fn builder(&self) -> Result<AgbBuilder, Failure> {
+    pub(crate) fn builder(&self) -> Result<ClientBuilder, Failure> {
         Ok(self.resolve()?.builder)
     }
 
     /// Finds the settings. A key is sent only to an endpoint from the same or a more trusted source.
     pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
-        let mut builder = Agb::builder()
+        let mut builder = Client::builder()
             .dotenv(!self.no_dotenv)
             .allow_insecure_urls(self.allow_insecure_urls);
-        let ambient = builder.origins();
+        let ambient = builder.setting_sources();
         if let Some(timeout) = self.call_timeout {
             builder = builder.retry(RetryPolicy::default().deadline(timeout));
         }
@@ -195,16 +195,19 @@ impl Connection {
                 false => with_fallback(builder, profile),
             };
         }
-        let origins = builder.origins();
+        let setting_sources = builder.setting_sources();
         let resolved = Resolved {
             endpoint: self.source(
-                origins.endpoint,
+                setting_sources.endpoint,
                 self.endpoint.as_ref().map(|_| "--endpoint"),
             ),
-            api_key: self.source(origins.api_key, self.api_key_stdin.then_some("stdin")),
+            api_key: self.source(
+                setting_sources.api_key,
+                self.api_key_stdin.then_some("stdin"),
+            ),
             builder,
         };
-        if origins.trusts_endpoint() {
+        if setting_sources.trusts_endpoint() {
             return Ok(resolved);
         }
         let Resolved {
@@ -220,12 +223,12 @@ impl Connection {
     /// With the profile that a flag names: the environment and `.env` fill nothing up that would lead to another service.
     fn with_chosen(
         &self,
-        mut builder: AgbBuilder,
+        mut builder: ClientBuilder,
         profile: Profile,
-        ambient: Origins,
-    ) -> Result<AgbBuilder, Failure> {
+        ambient: SettingSources,
+    ) -> Result<ClientBuilder, Failure> {
         let name = self.profile_name();
-        let elsewhere = ambient.endpoint != Origin::Default;
+        let elsewhere = ambient.endpoint != SettingSource::Default;
         let incomplete = |lacks: &str, source: String| {
             let message = format!(
                 "the profile {name:?} has no {lacks}, and that {source} may belong to another service"
@@ -246,7 +249,7 @@ impl Connection {
         if !self.api_key_stdin {
             builder = match profile.api_key {
                 Some(key) => builder.api_key(key),
-                None if elsewhere && ambient.api_key != Origin::Default => {
+                None if elsewhere && ambient.api_key != SettingSource::Default => {
                     return Err(incomplete("api_key", self.source(ambient.api_key, None)));
                 }
                 None => builder,
@@ -256,15 +259,15 @@ impl Connection {
     }
 
     /// Where a setting comes from.
-    fn source(&self, origin: Origin, flag: Option<&str>) -> String {
+    fn source(&self, origin: SettingSource, flag: Option<&str>) -> String {
         match origin {
-            Origin::Code => match flag {
+            SettingSource::Code => match flag {
                 Some(flag) => format!("from {flag}"),
                 None => format!("from --profile {}", self.profile_name()),
             },
-            Origin::Environment => "from the environment".to_owned(),
-            Origin::Dotenv => "from .env in this folder".to_owned(),
-            Origin::Fallback => format!("from the profile {}", self.profile_name()),
+            SettingSource::Environment => "from the environment".to_owned(),
+            SettingSource::Dotenv => "from .env in this folder".to_owned(),
+            SettingSource::Fallback => format!("from the profile {}", self.profile_name()),
             _ => "by default".to_owned(),
         }
     }
@@ -294,7 +297,7 @@ impl Connection {
 }
 
 /// With a profile that no flag names.
-fn with_fallback(mut builder: AgbBuilder, profile: Profile) -> AgbBuilder {
+fn with_fallback(mut builder: ClientBuilder, profile: Profile) -> ClientBuilder {
     if let Some(endpoint) = profile.endpoint {
         builder = builder.fallback_endpoint(endpoint);
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use agbcloud::{Agb, ContextId, ErrorKind};
+use agbcloud::{Client, ContextId, ErrorKind};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,24 +13,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .clear_delay(Duration::from_millis(1500))
         .start()
         .await?;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key("any")
         .endpoint(service.url())
         .build()?;
-    let context = agb.contexts().get_or_create("my-project").await?;
-    watched(&agb, &context.id).await?;
-    late(&agb, &context.id).await?;
-    resumed(&agb, &context.id).await?;
+    let context = client.contexts().get_or_create("my-project").await?;
+    watched(&client, &context.id).await?;
+    late(&client, &context.id).await?;
+    resumed(&client, &context.id).await?;
     service.shutdown().await;
     Ok(())
 }
 
-async fn watched(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
+async fn watched(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
     println!("a clear that is watched:");
-    let files = agb.contexts().files(id);
+    let files = client.contexts().files(id);
     files.upload("/data/a.txt", &b"hello"[..]).await?;
 
-    let handle = agb.contexts().clear(id).start().await?;
+    let handle = client.contexts().clear(id).start().await?;
     let mut statuses = handle.statuses();
     while let Some(status) = statuses.next().await {
         let status = status?;
@@ -41,9 +41,12 @@ async fn watched(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
     Ok(())
 }
 
-async fn late(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
+async fn late(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
     println!("a clear that takes longer than it may:");
-    let clear = agb.contexts().clear(id).timeout(Duration::from_millis(400));
+    let clear = client
+        .contexts()
+        .clear(id)
+        .timeout(Duration::from_millis(400));
     let Err(error) = clear.await else {
         println!("  it was done in time after all");
         return Ok(());
@@ -59,18 +62,18 @@ async fn late(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
     Ok(())
 }
 
-async fn resumed(agb: &Agb, id: &ContextId) -> agbcloud::Result<()> {
+async fn resumed(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
     println!("a clear that another process has started:");
-    agb.contexts().clear(id).start().await?;
+    client.contexts().clear(id).start().await?;
     let kept = id.to_string();
 
     let id = ContextId::new(kept)?;
-    let files = agb.contexts().files(&id);
+    let files = client.contexts().files(&id);
     match files.upload("/data/a.txt", &b"hello"[..]).await {
         Err(error) if error.kind() == ErrorKind::Conflict => println!("  {error}"),
         result => println!("  uploaded {} bytes", result?.bytes),
     }
-    let handle = agb.contexts().resume_clear(&id);
+    let handle = client.contexts().resume_clear(&id);
     println!("  now it is {}", handle.status().await?);
     let cleared = handle.wait().await?;
     println!(

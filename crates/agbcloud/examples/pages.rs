@@ -3,16 +3,16 @@
 //!
 //! `cargo run -p agbcloud --example pages`
 
-use agbcloud::{Agb, Continuation, Files};
+use agbcloud::{Client, Continuation, Files};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = agbcloud_server::Server::builder().start().await?;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key("any")
         .endpoint(service.url())
         .build()?;
-    let contexts = agb.contexts();
+    let contexts = client.contexts();
     for number in 0..250 {
         contexts.get_or_create(format!("n{number:03}")).await?;
     }
@@ -23,19 +23,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         files.upload(path, &b"hello"[..]).await?;
     }
 
-    one_by_one(&agb).await?;
-    page_by_page(&agb).await?;
-    let kept = first_half(&agb).await?;
+    one_by_one(&client).await?;
+    page_by_page(&client).await?;
+    let kept = first_half(&client).await?;
     println!("kept meanwhile: {kept}");
-    second_half(&agb, &kept).await?;
+    second_half(&client, &kept).await?;
     tree(&files).await?;
     service.shutdown().await;
     Ok(())
 }
 
-async fn one_by_one(agb: &Agb) -> agbcloud::Result<()> {
+async fn one_by_one(client: &Client) -> agbcloud::Result<()> {
     // The next page is fetched while this one is worked on.
-    let mut all = agb.contexts().list().page_size(50).prefetch(true).by_item();
+    let mut all = client
+        .contexts()
+        .list()
+        .page_size(50)
+        .prefetch(true)
+        .by_item();
     let mut count = 0;
     while let Some(context) = all.next().await {
         context?;
@@ -45,8 +50,8 @@ async fn one_by_one(agb: &Agb) -> agbcloud::Result<()> {
     Ok(())
 }
 
-async fn page_by_page(agb: &Agb) -> agbcloud::Result<()> {
-    let mut pages = agb.contexts().list().by_page();
+async fn page_by_page(client: &Client) -> agbcloud::Result<()> {
+    let mut pages = client.contexts().list().by_page();
     while let Some(page) = pages.next().await {
         let page = page?;
         let total = page.total_count.unwrap_or_default();
@@ -56,20 +61,20 @@ async fn page_by_page(agb: &Agb) -> agbcloud::Result<()> {
 }
 
 /// Takes some, in the middle of a page, and gives the place as text: for a file, a database, a queue.
-async fn first_half(agb: &Agb) -> Result<String, Box<dyn std::error::Error>> {
-    let mut some = agb.contexts().list().by_item();
+async fn first_half(client: &Client) -> Result<String, Box<dyn std::error::Error>> {
+    let mut some = client.contexts().list().by_item();
     for _ in 0..120 {
         some.next().await.transpose()?;
     }
     Ok(serde_json::to_string(&some.continuation())?)
 }
 
-async fn second_half(agb: &Agb, kept: &str) -> Result<(), Box<dyn std::error::Error>> {
+async fn second_half(client: &Client, kept: &str) -> Result<(), Box<dyn std::error::Error>> {
     // Nothing is kept of a listing that came to its end.
     let Some(place) = serde_json::from_str::<Option<Continuation>>(kept)? else {
         return Ok(());
     };
-    let mut rest = agb.contexts().list().start_at(place).by_item();
+    let mut rest = client.contexts().list().start_at(place).by_item();
     let (mut first, mut count) = (None, 0);
     while let Some(context) = rest.next().await {
         first.get_or_insert(context?.name);

@@ -2,29 +2,29 @@
 //!
 //! In the root of the repository: `cargo run -p agbcloud --example quickstart`
 
-use agbcloud::Agb;
+use agbcloud::Client;
 use std::path::Path;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Never a service of the environment: its context of this name would be cleared.
     let service = agbcloud_server::Server::builder().start().await?;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key("any")
         .endpoint(service.url())
         .build()?;
-    quickstart(agb).await?;
+    quickstart(client).await?;
     service.shutdown().await;
     Ok(())
 }
 
-async fn quickstart(agb: Agb) -> agbcloud::Result<()> {
-    let contexts = agb.contexts();
+async fn quickstart(client: Client) -> agbcloud::Result<()> {
+    let contexts = client.contexts();
     let context = contexts.get_or_create("my-project").await?;
 
     let files = contexts.files(&context.id);
     files.upload("/data/a.md", Path::new("README.md")).await?;
-    let mut entries = files.list().under("/data").by_item();
+    let mut entries = files.list().folder("/data").by_item();
     while let Some(entry) = entries.next().await {
         println!("{}", entry?.path);
     }

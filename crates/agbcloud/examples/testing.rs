@@ -6,18 +6,18 @@
 use std::error::Error;
 
 use agbcloud::{
-    Agb, ErrorKind, Operation,
+    Client, ErrorKind, Operation,
     testing::{MockContextApi, Script, Step, context, fails, file, file_page, ok},
 };
 use serde_json::json;
 
 /// What is to be tested: bytes in the context of a name, 0 if there is none.
-async fn bytes_of(agb: &Agb, name: &str) -> agbcloud::Result<u64> {
-    let context = match agb.contexts().get_by_name(name).await {
+async fn bytes_of(client: &Client, name: &str) -> agbcloud::Result<u64> {
+    let context = match client.contexts().get_by_name(name).await {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         found => found?,
     };
-    let mut tree = agb.contexts().files(&context.id).list().walk();
+    let mut tree = client.contexts().files(&context.id).list().walk();
     let mut bytes = 0;
     while let Some(entry) = tree.next().await {
         bytes += entry?.size.unwrap_or(0);
@@ -33,14 +33,14 @@ async fn with_a_mock() -> Result<(), Box<dyn Error>> {
     api.expect_list_files()
         .times(1)
         .returning(|_| ok(file_page(vec![file("/a", 3), file("/b", 4)], 2)));
-    let agb = Agb::builder().stub(api).build()?;
-    assert_eq!(bytes_of(&agb, "my-project").await?, 7);
+    let client = Client::builder().stub(api).build()?;
+    assert_eq!(bytes_of(&client, "my-project").await?, 7);
 
     let mut api = MockContextApi::new();
     api.expect_get_context()
         .returning(|_| fails(ErrorKind::NotFound, "no such context"));
-    let agb = Agb::builder().stub(api).build()?;
-    assert_eq!(bytes_of(&agb, "my-project").await?, 0);
+    let client = Client::builder().stub(api).build()?;
+    assert_eq!(bytes_of(&client, "my-project").await?, 0);
     println!("mock: the sizes are added up, and a missing context has none");
     Ok(())
 }
@@ -55,8 +55,8 @@ async fn with_a_script() -> Result<(), Box<dyn Error>> {
         Step::json(json!({"success": true, "data": [{"filePath": "/a", "size": 3}], "count": 1})),
     ]);
     let began = tokio::time::Instant::now();
-    let agb = Agb::builder().stub(script.clone()).build()?;
-    assert_eq!(bytes_of(&agb, "my-project").await?, 3);
+    let client = Client::builder().stub(script.clone()).build()?;
+    assert_eq!(bytes_of(&client, "my-project").await?, 3);
     let tries = script.calls();
     let looks = tries.iter().filter(|call| **call == Operation::GetContext);
     println!(
@@ -70,14 +70,14 @@ async fn with_a_script() -> Result<(), Box<dyn Error>> {
 /// For all else: the real wire, real files.
 async fn with_a_service() -> Result<(), Box<dyn Error>> {
     let server = agbcloud_server::Server::builder().start().await?;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key("any")
         .endpoint(server.url())
         .build()?;
-    let context = agb.contexts().get_or_create("my-project").await?;
-    let files = agb.contexts().files(&context.id);
+    let context = client.contexts().get_or_create("my-project").await?;
+    let files = client.contexts().files(&context.id);
     files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
-    assert_eq!(bytes_of(&agb, "my-project").await?, 5);
+    assert_eq!(bytes_of(&client, "my-project").await?, 5);
     println!("service: what was uploaded is found, at any depth");
     server.shutdown().await;
     Ok(())

@@ -4,17 +4,17 @@
 
 use std::path::Path;
 
-use agbcloud::{Agb, ErrorKind, Files, UploadSource};
+use agbcloud::{Client, ErrorKind, Files, UploadSource};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let service = agbcloud_server::Server::builder().start().await?;
-    let agb = Agb::builder()
+    let client = Client::builder()
         .api_key("any")
         .endpoint(service.url())
         .build()?;
-    let context = agb.contexts().get_or_create("my-project").await?;
-    let files = agb.contexts().files(&context.id);
+    let context = client.contexts().get_or_create("my-project").await?;
+    let files = client.contexts().files(&context.id);
     let folder = tempfile::tempdir()?;
 
     uploads(&files, folder.path()).await?;

@@ -9,7 +9,7 @@ use std::{
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, USER_AGENT};
 
 use crate::{
-    AgbBuilder, Contexts, Error, ErrorKind, PresignedUrl, Result, RetryPolicy,
+    ClientBuilder, Contexts, Error, ErrorKind, PresignedUrl, Result, RetryPolicy,
     clock::Time,
     config::{Endpoint, Settings},
     error::date,
@@ -28,14 +28,14 @@ use crate::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let service = agbcloud_server::Server::builder().start().await?;
 /// # let (key, endpoint) = ("doc", service.url());
-/// let agb = agbcloud::Agb::builder().api_key(key).endpoint(endpoint).build()?;
-/// let context = agb.contexts().get_or_create("my-project").await?;
+/// let client = agbcloud::Client::builder().api_key(key).endpoint(endpoint).build()?;
+/// let context = client.contexts().get_or_create("my-project").await?;
 /// println!("{} has the id {}", context.name, context.id);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Agb(pub(crate) Arc<Shared>);
+pub struct Client(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) api: Arc<dyn ContextApi>,
@@ -53,16 +53,16 @@ pub(crate) struct Shared {
     allow_insecure_urls: bool,
 }
 
-impl Agb {
+impl Client {
     /// Starts to set a client up.
-    pub fn builder() -> AgbBuilder {
-        AgbBuilder::default()
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
     }
 
-    /// A client with all settings from the environment and `.env`: see [`AgbBuilder`].
+    /// A client with all settings from the environment and `.env`: see [`ClientBuilder`].
     ///
     /// ```no_run
-    /// let agb = agbcloud::Agb::from_env()?;
+    /// let client = agbcloud::Client::from_env()?;
     /// # Ok::<(), agbcloud::Error>(())
     /// ```
     ///
@@ -89,8 +89,8 @@ impl Agb {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let probe = agb.probe().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let probe = client.probe().await?;
     /// println!("it answers with HTTP {}; its clock says {:?}", probe.status, probe.date);
     /// # Ok(())
     /// # }
@@ -177,7 +177,7 @@ impl Agb {
     }
 }
 
-/// What an endpoint has answered: see [`Agb::probe`].
+/// What an endpoint has answered: see [`Client::probe`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Probe {
@@ -195,7 +195,7 @@ impl Shared {
     ) -> Result<Self> {
         Ok(Self {
             api,
-            store: Store::new(settings.time.clone(), settings.stall_timeout),
+            store: Store::new(settings.time.clone(), settings.idle_timeout),
             time: settings.time,
             timeout,
             retry: settings.retry,
@@ -209,9 +209,9 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Agb {
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Agb")
+        f.debug_struct("Client")
             .field("endpoint", &self.endpoint())
             .finish_non_exhaustive()
     }

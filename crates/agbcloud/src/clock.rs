@@ -14,7 +14,7 @@ use futures_core::future::BoxFuture;
 /// Without one, it is tokio's: a test that runs in tokio's paused time needs no clock of its own.
 #[cfg_attr(
     feature = "test-util",
-    doc = "\nGiven to a client by [`AgbBuilder::clock`](crate::AgbBuilder::clock)."
+    doc = "\nGiven to a client by [`ClientBuilder::clock`](crate::ClientBuilder::clock)."
 )]
 pub trait Clock: Send + Sync {
     /// The time on a clock that never goes back.

@@ -32,9 +32,10 @@ pub use clear::{
     Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
     DEFAULT_POLL_INTERVAL,
 };
-pub use client::{Agb, Probe};
+pub use client::{Client, Probe};
 pub use config::{
-    AgbBuilder, DEFAULT_ENDPOINT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Origin, Origins,
+    ClientBuilder, DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, SettingSource,
+    SettingSources,
 };
 pub use context::{
     Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,
@@ -43,11 +44,11 @@ pub use context::{
 pub use display::escape_for_display;
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use file::{
-    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteDir, DeleteFile,
-    DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry, FileFailure, FileItems, FileKind,
-    FileOutcome, FilePage, FilePages, FileWalk, Files, GlobError, KeptCopy, ListFiles,
-    PlannedChange, PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry, Symlinks, SyncDir,
-    SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
+    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
+    DeleteDir, DeleteFile, DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry,
+    FileFailure, FileItems, FileKind, FileOutcome, FilePage, FilePages, FileWalk, Files, GlobError,
+    KeptCopy, ListFiles, PlannedChange, PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry,
+    Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
 };
 pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
 pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};

@@ -8,8 +8,8 @@ use std::{fmt, ops::Deref};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-/// let response = agb.contexts().get_or_create("my-project").await?;
+/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+/// let response = client.contexts().get_or_create("my-project").await?;
 /// assert_eq!(response.name, "my-project");
 /// assert!(response.request_id().is_some());
 /// let context = response.into_inner();

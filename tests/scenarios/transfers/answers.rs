@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agbcloud::{
-    Agb, DownloadTarget, Error, ErrorKind, Files, PresignedUrl, RetryPolicy, StoppedBy,
+    Client, DownloadTarget, Error, ErrorKind, Files, PresignedUrl, RetryPolicy, StoppedBy,
     UploadSource,
 };
 
@@ -19,7 +19,11 @@ async fn download(files: &Files, store: &ScriptedServer) -> (Result<(), Error>, 
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("target");
     let url = PresignedUrl::new(store.url()).unwrap();
-    let result = files.download("/a", &target).via(url).await.map(|_| ());
+    let result = files
+        .download("/a", &target)
+        .presigned_url(url)
+        .await
+        .map(|_| ());
     let left = std::fs::read_dir(folder.path()).unwrap().count();
     let content = std::fs::read(&target).ok();
     assert_eq!(
@@ -146,9 +150,17 @@ async fn a_transfer_carries_a_length_and_neither_key_nor_content_type() {
     let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
     let store = ScriptedServer::new([ok, ok, ok]).await;
     let url = || PresignedUrl::new(store.url()).unwrap();
-    files.upload("/a", &b"hello"[..]).via(url()).await.unwrap();
-    files.upload("/a", Vec::new()).via(url()).await.unwrap();
-    files.read("/a").via(url()).await.unwrap();
+    files
+        .upload("/a", &b"hello"[..])
+        .presigned_url(url())
+        .await
+        .unwrap();
+    files
+        .upload("/a", Vec::new())
+        .presigned_url(url())
+        .await
+        .unwrap();
+    files.read("/a").presigned_url(url()).await.unwrap();
     let requests = store.requests();
     assert_eq!(requests.len(), 3);
     for request in &requests {
@@ -188,7 +200,7 @@ async fn an_upload_that_the_store_got_wrong_is_an_error() {
     let store = ScriptedServer::new([wrong]).await;
     let upload = files
         .upload("/a", &b"hello"[..])
-        .via(PresignedUrl::new(store.url()).unwrap());
+        .presigned_url(PresignedUrl::new(store.url()).unwrap());
     assert_eq!(upload.await.unwrap_err().kind(), ErrorKind::Corrupted);
 }
 
@@ -232,7 +244,9 @@ async fn local_files_are_checked_before_anything_is_sent() {
     for nowhere in ["none/target", "target/below"] {
         // No store is there that could be asked.
         let url = PresignedUrl::new("http://127.0.0.1:9/object").unwrap();
-        let download = files.download("/a", folder.path().join(nowhere)).via(url);
+        let download = files
+            .download("/a", folder.path().join(nowhere))
+            .presigned_url(url);
         let error = download.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LocalFile);
         assert!(!error.to_string().contains(".part"), "{error}");
@@ -390,16 +404,16 @@ async fn an_etag_that_every_object_has_tells_no_versions_apart() {
 async fn a_refusal_counts_though_its_text_stalls() {
     let world = World::new().await;
     let (id, _) = world.files("one").await;
-    let builder = Agb::builder().api_key(KEY).endpoint(world.server.url());
-    let builder = builder.stall_timeout(Duration::from_millis(200));
-    let agb = builder.retry(RetryPolicy::never()).build().unwrap();
-    let files = agb.contexts().files(&id);
+    let builder = Client::builder().api_key(KEY).endpoint(world.server.url());
+    let builder = builder.idle_timeout(Duration::from_millis(200));
+    let client = builder.retry(RetryPolicy::never()).build().unwrap();
+    let files = client.contexts().files(&id);
     let refusal = "HTTP/1.1 403 No\r\ncontent-length: 90\r\n\r\n<Code>AccessDenied</Code>";
     let turn = || ScriptedServer::new([Turn::Begins(refusal.to_owned())]);
     let (result, _) = download(&files, &turn().await).await;
     let store = turn().await;
     let url = PresignedUrl::new(store.url()).unwrap();
-    let sent = files.upload("/a", &b"hello"[..]).via(url).await;
+    let sent = files.upload("/a", &b"hello"[..]).presigned_url(url).await;
     for error in [result.unwrap_err(), sent.unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::UrlRejected, "{error}");
         assert_eq!(

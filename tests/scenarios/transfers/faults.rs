@@ -9,7 +9,8 @@ use std::{
 };
 
 use agbcloud::{
-    Agb, ContextId, DownloadTarget, Error, ErrorKind, Files, PresignedUrl, RetryPolicy, StoppedBy,
+    Client, ContextId, DownloadTarget, Error, ErrorKind, Files, PresignedUrl, RetryPolicy,
+    StoppedBy,
     testing::{MockContextApi, ok},
 };
 use proptest::prelude::*;
@@ -41,14 +42,14 @@ fn files_that_wait(store: &Store, stall: Duration) -> (Files, Arc<AtomicUsize>) 
     api.expect_download_url().returning(move |_, _| url());
     api.expect_upload_url().returning(move |_, _| other());
     let short = Duration::from_millis(1);
-    let agb = Agb::builder()
+    let client = Client::builder()
         .stub(api)
         .retry(RetryPolicy::default().backoff(short, short))
-        .stall_timeout(stall)
+        .idle_timeout(stall)
         .build()
         .unwrap();
     let id = ContextId::new("SdkCtx-1").unwrap();
-    (agb.contexts().files(&id), asked)
+    (client.contexts().files(&id), asked)
 }
 
 fn content(length: usize) -> Vec<u8> {
@@ -162,7 +163,7 @@ async fn an_expired_url_is_replaced_once_and_one_that_was_given_never() {
     let store = Store::new(ALL, content(10), Vec::new(), [Fault::Expired]).await;
     let (files, asked) = self::files(&store);
     let url = PresignedUrl::new(format!("{}/object", store.endpoint)).unwrap();
-    let error = files.read("/a").via(url).await.unwrap_err();
+    let error = files.read("/a").presigned_url(url).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UrlRejected);
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }

@@ -28,7 +28,9 @@ async fn what_changes_after_it_was_read_is_sent_as_it_is_now() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let ((here, root), back) = (filled(), tempfile::tempdir().unwrap());
-    let upload = files.upload_dir(here.path(), "/data").files_at_once(1);
+    let upload = files
+        .upload_dir(here.path(), "/data")
+        .max_concurrent_files(1);
     let upload = upload.on_file(move |file| {
         if file.path == name(0) {
             for n in 1..FILES {
@@ -50,7 +52,9 @@ async fn what_is_gone_when_it_is_its_turn_fails_alone() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let (here, root) = filled();
-    let upload = files.upload_dir(here.path(), "/data").files_at_once(1);
+    let upload = files
+        .upload_dir(here.path(), "/data")
+        .max_concurrent_files(1);
     let upload = upload.on_file(move |file| {
         if file.path == name(0) {
             // The next may be under way; one is of the same lot, one of another.

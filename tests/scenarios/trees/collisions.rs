@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use agbcloud::{Conflict, DeleteLimit, ErrorKind, FileFailure, Files, SyncDir};
+use agbcloud::{ConflictPolicy, DeleteLimit, ErrorKind, FileFailure, Files, SyncDir};
 
 use super::{tree, world, write};
 
@@ -184,7 +184,7 @@ async fn a_file_is_in_the_place_of_one_remote_file() {
     }
     let plan = files
         .download_dir("/data", here.path())
-        .on_conflict(Conflict::Overwrite)
+        .on_conflict(ConflictPolicy::Overwrite)
         .plan()
         .await
         .unwrap();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use agbcloud::{
-    Agb, Change, ContextId, DeleteLimit, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
+    Change, Client, ContextId, DeleteLimit, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
     RetryPolicy,
     testing::{Answer, ContextApi, FileQuery, Script, Step},
 };
@@ -95,7 +95,7 @@ async fn one_that_stays_holds_back_no_other() {
             .upload_dir(nothing.path(), "/")
             .delete(true)
             .delete_limit(DeleteLimit::NONE)
-            .files_at_once(1)
+            .max_concurrent_files(1)
             .await,
     ] {
         let report = report.unwrap();
@@ -179,10 +179,14 @@ async fn a_service_that_has_enough_is_not_asked_for_all_the_rest() {
     let overrun = |asks_for| {
         let calls = calls.clone();
         let api = Overrun { asks_for, calls };
-        let once = Agb::builder().stub(api).retry(RetryPolicy::never());
-        let agb = once.build().unwrap();
+        let once = Client::builder().stub(api).retry(RetryPolicy::never());
+        let client = once.build().unwrap();
         let id = ContextId::new("SdkCtx-1").unwrap();
-        agb.contexts().files(&id).delete_dir("/").files_at_once(4)
+        client
+            .contexts()
+            .files(&id)
+            .delete_dir("/")
+            .max_concurrent_files(4)
     };
     let second = Duration::from_secs(1);
     let patient = tokio::time::timeout(second, async { overrun("60").await });

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use agbcloud::{Conflict, SyncDir};
+use agbcloud::{ConflictPolicy, SyncDir};
 
 use super::{remote, tree, world, write};
 use crate::support::{KEY, World};
@@ -12,11 +12,11 @@ use crate::support::{KEY, World};
 #[ignore = "started by another test"]
 async fn child_that_is_killed() {
     let variable = |name: &str| std::env::var(name).unwrap();
-    let agb = agbcloud::Agb::builder()
+    let client = agbcloud::Client::builder()
         .api_key(KEY)
         .endpoint(variable("TREE_ENDPOINT"));
     let id = agbcloud::ContextId::new(variable("TREE_CONTEXT")).unwrap();
-    let files = agb.build().unwrap().contexts().files(&id);
+    let files = client.build().unwrap().contexts().files(&id);
     let local = variable("TREE_LOCAL");
     match variable("TREE_DIRECTION").as_str() {
         "up" => overwrite(files.upload_dir(local, "/data")).await.unwrap(),
@@ -26,7 +26,7 @@ async fn child_that_is_killed() {
 
 /// The versions here have no times by which the newer one would be known.
 fn overwrite(sync: SyncDir) -> SyncDir {
-    sync.on_conflict(Conflict::Overwrite)
+    sync.on_conflict(ConflictPolicy::Overwrite)
 }
 
 /// Times to kill after, so that some hit the middle on any machine.

@@ -1,6 +1,6 @@
 //! What takes no part though it lies in the folder.
 
-use agbcloud::{Conflict, DeleteLimit};
+use agbcloud::{ConflictPolicy, DeleteLimit};
 
 use super::{counts, remote, tree, world, write};
 
@@ -70,7 +70,11 @@ async fn the_rules_above_a_subfolder_hold_both_ways() {
     assert_eq!(counts(&down.await.unwrap()), (0, 1, 0, 0));
     assert_eq!(tree(&sub), before);
     let down = files.download_dir("/", &sub);
-    let down = down.on_conflict(Conflict::Overwrite).plan().await.unwrap();
+    let down = down
+        .on_conflict(ConflictPolicy::Overwrite)
+        .plan()
+        .await
+        .unwrap();
     assert_eq!(down.changes().len(), 4, "unless nobody asks");
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use agbcloud::{
-    Agb, Change, Conflict, ContextId, DeleteLimit, FilePage, Files, PresignedUrl, RemotePath,
+    Change, Client, ConflictPolicy, ContextId, DeleteLimit, FilePage, Files, PresignedUrl,
+    RemotePath,
     testing::{Answer, ContextApi, FileQuery, Script, Step},
 };
 use serde_json::{Value, json};
@@ -12,8 +13,10 @@ use tokio::sync::Notify;
 use super::write;
 
 pub(super) fn files(api: impl ContextApi + 'static) -> Files {
-    let agb = Agb::builder().stub(api).build().unwrap();
-    agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap())
+    let client = Client::builder().stub(api).build().unwrap();
+    client
+        .contexts()
+        .files(&ContextId::new("SdkCtx-1").unwrap())
 }
 
 pub(super) fn entry(path: &str) -> Value {
@@ -41,7 +44,7 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
     let files = files(script);
     let down = files.download_dir("/", here.path()).delete(true);
     // The listing has no times by which one of two versions would be known to be newer.
-    let down = down.on_conflict(Conflict::Overwrite);
+    let down = down.on_conflict(ConflictPolicy::Overwrite);
     let plan = down.delete_limit(DeleteLimit::NONE).plan();
     let plan = plan.await.unwrap();
     let deleted: Vec<_> = plan
@@ -93,7 +96,7 @@ async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone
     ] {
         let download = files(InFront(step.clone())).download_dir("/", here.path());
         let download = download.delete_limit(DeleteLimit::NONE);
-        let download = download.on_conflict(Conflict::Overwrite).delete(true);
+        let download = download.on_conflict(ConflictPolicy::Overwrite).delete(true);
         let plan = download.plan().await.unwrap();
         let deleted = plan
             .changes()
@@ -147,7 +150,7 @@ async fn what_differs_moves_while_the_rest_is_listed() {
         hesitant().upload_dir(here.path(), "/"),
         hesitant().download_dir("/", here.path()),
     ] {
-        let report = work.on_conflict(Conflict::Overwrite).await.unwrap();
+        let report = work.on_conflict(ConflictPolicy::Overwrite).await.unwrap();
         assert_eq!((report.failed, report.transferred), (2, 0));
     }
 }
@@ -161,7 +164,7 @@ async fn a_new_file_is_sent_when_the_listing_has_not_shown_it() {
     );
     let script = Script::new([Step::json(page(&[entry("/a")], 1))]);
     let up = files(script).upload_dir(here.path(), "/");
-    let plan = up.on_conflict(Conflict::Overwrite).plan().await;
+    let plan = up.on_conflict(ConflictPolicy::Overwrite).plan().await;
     let mut changes: Vec<_> = plan
         .unwrap()
         .changes()

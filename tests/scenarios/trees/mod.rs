@@ -25,7 +25,9 @@ use std::{
 };
 
 use crate::support::World;
-use agbcloud::{Change, Compare, Conflict, DeleteLimit, ErrorKind, Files, Symlinks, SyncReport};
+use agbcloud::{
+    Change, Compare, ConflictPolicy, DeleteLimit, ErrorKind, Files, Symlinks, SyncReport,
+};
 use agbcloud_server::ManualClock;
 
 type Tree = BTreeMap<String, Vec<u8>>;
@@ -68,7 +70,7 @@ async fn world() -> World {
 
 /// What is below a folder of the context, by path.
 async fn remote(files: &Files, root: &str) -> Vec<String> {
-    let mut walk = files.list().under(root).walk();
+    let mut walk = files.list().folder(root).walk();
     let mut found = Vec::new();
     while let Some(entry) = walk.next().await {
         let entry = entry.unwrap();
@@ -128,14 +130,14 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
     let report = down().await.unwrap();
     assert_eq!(counts(&report), (0, 2, 0, 1));
     assert_eq!(report.failures[0].error.kind(), ErrorKind::Conflict);
-    let report = down().on_conflict(Conflict::Overwrite).await.unwrap();
+    let report = down().on_conflict(ConflictPolicy::Overwrite).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
 
     write(here.path(), &[("a.txt", "changed")]);
     let up = files.upload_dir(here.path(), "/data");
-    let report = up.on_conflict(Conflict::Overwrite).await.unwrap();
+    let report = up.on_conflict(ConflictPolicy::Overwrite).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
-    let report = down().on_conflict(Conflict::Overwrite).await.unwrap();
+    let report = down().on_conflict(ConflictPolicy::Overwrite).await.unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0));
     assert_eq!(tree(&local), tree(here.path()));
 }
@@ -154,7 +156,7 @@ async fn the_plan_is_what_is_done() {
         .upload_dir(here.path(), "/data")
         .delete(true)
         .delete_limit(DeleteLimit::NONE)
-        .on_conflict(Conflict::Overwrite)
+        .on_conflict(ConflictPolicy::Overwrite)
         .plan()
         .await
         .unwrap();
@@ -261,7 +263,7 @@ async fn content_decides_and_not_size_and_time() {
     let report = files
         .upload_dir(here.path(), "/")
         .compare(Compare::Checksum)
-        .on_conflict(Conflict::Overwrite)
+        .on_conflict(ConflictPolicy::Overwrite)
         .await
         .unwrap();
     assert_eq!(counts(&report), (1, 2, 0, 0), "{report:?}");
@@ -444,7 +446,7 @@ async fn what_all_would_meet_stops_it() {
         write(here.path(), &[(&format!("{number}"), "x")]);
     }
     let plan = files.upload_dir(here.path(), "/").plan().await.unwrap();
-    world.agb.contexts().delete(&id).await.unwrap();
+    world.client.contexts().delete(&id).await.unwrap();
     let error = plan.run().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agbcloud::{Conflict, DeleteLimit, ErrorKind, Files, SyncDir, SyncReport};
+use agbcloud::{ConflictPolicy, DeleteLimit, ErrorKind, Files, SyncDir, SyncReport};
 
 use super::{remote, tree, world, write};
 
@@ -137,7 +137,7 @@ async fn an_older_file_in_the_place_of_one_that_was_sent_is_a_conflict_without_a
     file.set_modified(earlier).unwrap();
     conflict(&upload().await.unwrap());
     assert_eq!(files.read("/data/a.txt").await.unwrap(), "first");
-    let overwritten = upload().on_conflict(Conflict::Overwrite).await;
+    let overwritten = upload().on_conflict(ConflictPolicy::Overwrite).await;
     assert_eq!(overwritten.unwrap().transferred, 1);
     assert_eq!(files.read("/data/a.txt").await.unwrap(), "other");
     assert_eq!(upload().await.unwrap().unchanged, 1);
@@ -158,10 +158,10 @@ async fn a_new_content_moves_though_its_size_is_the_old_one() {
 #[tokio::test]
 async fn a_change_there_is_not_overwritten_unless_told() {
     for how in [
-        Conflict::Fail,
-        Conflict::Skip,
-        Conflict::Overwrite,
-        Conflict::KeepBoth,
+        ConflictPolicy::Fail,
+        ConflictPolicy::Skip,
+        ConflictPolicy::Overwrite,
+        ConflictPolicy::KeepBoth,
     ] {
         let pair = Pair::new().await;
         write(pair.here.path(), &[("a.txt", "mine, longer")]);
@@ -172,14 +172,14 @@ async fn a_change_there_is_not_overwritten_unless_told() {
             remote(&pair.files, "/data").await,
         );
         match how {
-            Conflict::Fail => {
+            ConflictPolicy::Fail => {
                 conflict(&report);
                 assert_eq!((there.as_str(), names.len()), ("theirs", 2));
             }
-            Conflict::Skip => {
+            ConflictPolicy::Skip => {
                 assert_eq!((report.skipped, there.as_str()), (1, "theirs"));
             }
-            Conflict::KeepBoth => {
+            ConflictPolicy::KeepBoth => {
                 assert_eq!((report.failed, there.as_str()), (0, "mine, longer"));
                 let kept = names
                     .iter()
@@ -197,10 +197,10 @@ async fn a_change_there_is_not_overwritten_unless_told() {
 #[tokio::test]
 async fn a_change_here_is_not_overwritten_unless_told() {
     for how in [
-        Conflict::Fail,
-        Conflict::Skip,
-        Conflict::Overwrite,
-        Conflict::KeepBoth,
+        ConflictPolicy::Fail,
+        ConflictPolicy::Skip,
+        ConflictPolicy::Overwrite,
+        ConflictPolicy::KeepBoth,
     ] {
         let pair = Pair::new().await;
         write(pair.here.path(), &[("a.txt", "mine, longer")]);
@@ -208,14 +208,14 @@ async fn a_change_here_is_not_overwritten_unless_told() {
         let report = pair.down().on_conflict(how).delete(true).await.unwrap();
         let (here, names) = (pair.here("a.txt"), tree(pair.here.path()));
         match how {
-            Conflict::Fail => {
+            ConflictPolicy::Fail => {
                 conflict(&report);
                 assert_eq!((here.as_str(), names.len()), ("mine, longer", 2));
             }
-            Conflict::Skip => {
+            ConflictPolicy::Skip => {
                 assert_eq!((report.skipped, here.as_str()), (1, "mine, longer"));
             }
-            Conflict::KeepBoth => {
+            ConflictPolicy::KeepBoth => {
                 assert_eq!((report.failed, here.as_str()), (0, "theirs"));
                 let kept = names
                     .keys()
@@ -251,9 +251,12 @@ async fn what_was_changed_is_not_deleted_for_the_lack_of_the_other() {
     std::fs::remove_file(pair.here.path().join("a.txt")).unwrap();
     pair.write_there("/data/a.txt", "still needed").await;
     conflict(&pair.up().delete(true).await.unwrap());
-    let skipped = pair.up().delete(true).on_conflict(Conflict::Skip);
+    let skipped = pair.up().delete(true).on_conflict(ConflictPolicy::Skip);
     assert_eq!(skipped.await.unwrap().deleted, 0);
-    let told = pair.up().delete(true).on_conflict(Conflict::Overwrite);
+    let told = pair
+        .up()
+        .delete(true)
+        .on_conflict(ConflictPolicy::Overwrite);
     assert_eq!(told.await.unwrap().deleted, 1);
 
     let pair = Pair::new().await;
@@ -261,7 +264,10 @@ async fn what_was_changed_is_not_deleted_for_the_lack_of_the_other() {
     write(pair.here.path(), &[("a.txt", "still needed")]);
     conflict(&pair.down().delete(true).await.unwrap());
     assert_eq!(pair.here("a.txt"), "still needed");
-    let told = pair.down().delete(true).on_conflict(Conflict::Overwrite);
+    let told = pair
+        .down()
+        .delete(true)
+        .on_conflict(ConflictPolicy::Overwrite);
     assert_eq!(told.await.unwrap().deleted, 1);
 }
 
@@ -273,7 +279,7 @@ async fn more_than_the_limit_is_not_deleted() {
     }
     let refused = |limit| {
         let up = pair.up().delete(true).delete_limit(limit);
-        up.on_conflict(Conflict::Overwrite)
+        up.on_conflict(ConflictPolicy::Overwrite)
     };
     for limit in [
         DeleteLimit::default(),
@@ -350,7 +356,10 @@ async fn what_changes_after_the_look_is_neither_replaced_nor_deleted() {
     write(pair.here.path(), &[("extra", "old"), ("left", "old")]);
     pair.write_there("/data/a.txt", "theirs").await;
     pair.write_there("/data/new", "theirs").await;
-    let down = pair.down().delete(true).on_conflict(Conflict::Overwrite);
+    let down = pair
+        .down()
+        .delete(true)
+        .on_conflict(ConflictPolicy::Overwrite);
     let plan = down.plan().await.unwrap();
     later().await;
     let mine = [("a.txt", "mine"), ("new", "mine"), ("extra", "mine")];

@@ -133,7 +133,7 @@ async fn a_store_that_does_not_know_conditions_is_sent_none() {
     let here = tempfile::tempdir().unwrap();
     write(here.path(), &[("new", "1"), ("other", "2")]);
     let up = cloud(&store, "2020-01-01T00:00:00Z").upload_dir(here.path(), "/d");
-    let report = up.files_at_once(1).await.unwrap();
+    let report = up.max_concurrent_files(1).await.unwrap();
     assert_eq!((report.transferred, report.failed), (2, 0), "{report:?}");
     let conditions: Vec<_> = store
         .heads()

@@ -107,7 +107,7 @@ async fn list(start: &str) -> Option<Vec<String>> {
 async fn list_folder(remote: &Remote) -> Option<Vec<String>> {
     let (folder, _) = remote.path.rsplit_once('/')?;
     let files = find::files(&service()?, remote).await.ok()?;
-    let listing = files.list().under(remote.at(&format!("{folder}/")).bare());
+    let listing = files.list().folder(remote.at(&format!("{folder}/")).bare());
     let mut listed = listing.page_size(MAX_PAGE_SIZE).by_item();
     let mut paths = Vec::new();
     while let Some(Ok(entry)) = listed.next().await {

@@ -73,8 +73,8 @@ pub(crate) struct ListArguments {}
 
 impl Run for ListArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
-        let contexts = agb.contexts().list().prefetch(true).by_item();
+        let client = session.connect()?;
+        let contexts = client.contexts().list().prefetch(true).by_item();
         let rows = contexts.map(|context| {
             context
                 .map(ContextRow::from)
@@ -110,8 +110,8 @@ pub(crate) struct CreateArguments {
 
 impl Run for CreateArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
-        let made = agb.made(&self.name).await;
+        let client = session.connect()?;
+        let made = client.made(&self.name).await;
         let made = made.doing(|| format!("make the context {:?}", self.name))?;
         if !address::is_name(&self.name) {
             say::note(format_args!(
@@ -134,9 +134,12 @@ pub(crate) struct RenameArguments {
 
 impl Run for RenameArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
-        let context = find::context(&agb, &self.name).await?;
-        let renamed = agb.contexts().rename(&context.id, self.new.as_str()).await;
+        let client = session.connect()?;
+        let context = find::context(&client, &self.name).await?;
+        let renamed = client
+            .contexts()
+            .rename(&context.id, self.new.as_str())
+            .await;
         renamed.doing(|| format!("rename {:?} to {:?}", self.name, self.new))?;
         let row = DoneRow {
             name: self.new.clone(),
@@ -159,14 +162,14 @@ pub(crate) struct DeleteArguments {
 
 impl Run for DeleteArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
-        let context = find::context(&agb, &self.name).await?;
+        let client = session.connect()?;
+        let context = find::context(&client, &self.name).await?;
         let what = format!(
             "this deletes the context {:?} with all its files",
             context.name
         );
         ask::before(&what, Some(&context.name), self.yes)?;
-        let deleted = agb.contexts().delete(&context.id).await;
+        let deleted = client.contexts().delete(&context.id).await;
         deleted.doing(|| format!("delete the context {:?}", self.name))?;
         let row = DoneRow::of(&context, "deleted");
         output::done(&session.look, &row, &format!("{} is deleted", context.name))
@@ -196,11 +199,11 @@ pub(crate) struct ClearArguments {
 
 impl Run for ClearArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
-        let context = find::context(&agb, &self.name).await?;
+        let client = session.connect()?;
+        let context = find::context(&client, &self.name).await?;
         let what = format!("this deletes all files of the context {:?}", context.name);
         ask::before(&what, Some(&context.name), self.yes)?;
-        let clear = agb
+        let clear = client
             .contexts()
             .clear(&context.id)
             .timeout(Duration::from_secs(self.timeout));
@@ -236,15 +239,15 @@ pub(crate) struct WaitArguments {
 
 impl Run for WaitArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
-        let context = find::context(&agb, &self.name).await?;
+        let client = session.connect()?;
+        let context = find::context(&client, &self.name).await?;
         // A clear is seen from its start on, so there is none: it is over, or there never was one.
         if context.state == ContextState::Available {
             let row = DoneRow::of(&context, "available");
             let said = format!("{} is available: it is not being cleared", context.name);
             return output::done(&session.look, &row, &said);
         }
-        let handle = agb.contexts().resume_clear(&context.id);
+        let handle = client.contexts().resume_clear(&context.id);
         let handle = handle.with_timeout(Duration::from_secs(self.timeout));
         let waiting = Waiting::begin(&session.look, format!("waiting for {}", self.name));
         let wait = async {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use agbcloud::{Agb, ErrorKind, RetryPolicy};
+use agbcloud::{Client, ErrorKind, RetryPolicy};
 use clap::Args;
 
 use super::{Run, Session};
@@ -40,25 +40,25 @@ impl Run for DoctorArguments {
             }
         };
         let builder = resolved.builder;
-        let patient = builder.clone().timeout(PATIENCE).stall_timeout(PATIENCE);
+        let patient = builder.clone().timeout(PATIENCE).idle_timeout(PATIENCE);
         // As they are too: what is said here for the doctor alone may be what is wrong.
         let built = builder
             .build()
             .and_then(|_| patient.retry(RetryPolicy::never()).build());
-        let agb = match built {
-            Ok(agb) => agb,
+        let client = match built {
+            Ok(client) => client,
             Err(error) => {
                 checks.wrong("settings", unsettled(&error))?;
                 return checks.end(session);
             }
         };
-        let endpoint = format!("{} ({})", agb.endpoint(), resolved.endpoint);
+        let endpoint = format!("{} ({})", client.endpoint(), resolved.endpoint);
         checks.good("endpoint", endpoint)?;
         checks.good("key", resolved.api_key)?;
         if let Some(proxy) = proxy() {
             checks.good("proxy", format!("{proxy} is set, and calls may go by it"))?;
         }
-        let date = match reach(&agb).await {
+        let date = match reach(&client).await {
             Ok(date) => date,
             Err(wrong) => {
                 checks.wrong("reach", wrong)?;
@@ -67,7 +67,7 @@ impl Run for DoctorArguments {
         };
         checks.good("reach", "something answers".to_owned())?;
         checks.take("clock", clock(date))?;
-        checks.take("access", access(&agb).await)?;
+        checks.take("access", access(&client).await)?;
         checks.end(session)
     }
 }
@@ -222,8 +222,8 @@ fn unsettled(error: &agbcloud::Error) -> Wrong {
 }
 
 /// What the clock of whatever answers says.
-async fn reach(agb: &Agb) -> Result<Option<SystemTime>, Wrong> {
-    match agb.probe().await {
+async fn reach(client: &Client) -> Result<Option<SystemTime>, Wrong> {
+    match client.probe().await {
         Ok(probe) if probe.status >= 500 => {
             let found = format!(
                 "HTTP {}: a gateway, with no service behind it",
@@ -234,7 +234,7 @@ async fn reach(agb: &Agb) -> Result<Option<SystemTime>, Wrong> {
         Ok(probe) => Ok(probe.date),
         Err(error) => {
             let wrong = Wrong::of(&error);
-            let hint = unreached(agb.endpoint(), &wrong.found);
+            let hint = unreached(client.endpoint(), &wrong.found);
             Err(wrong.hint(hint))
         }
     }
@@ -274,8 +274,8 @@ fn clock(date: Option<SystemTime>) -> Result<String, Wrong> {
     }
 }
 
-async fn access(agb: &Agb) -> Result<String, Wrong> {
-    let page = agb.contexts().list().page_size(1).send().await;
+async fn access(client: &Client) -> Result<String, Wrong> {
+    let page = client.contexts().list().page_size(1).send().await;
     let error = match page {
         Ok(page) => {
             return Ok(match page.total_count {

@@ -25,11 +25,11 @@ pub(crate) struct CatArguments {
 
 impl Run for CatArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
+        let client = session.connect()?;
         let mut failures = Failures::new(self.addresses.len());
         for address in &self.addresses {
             let written = async {
-                let files = find::files(&agb, address).await?;
+                let files = find::files(&client, address).await?;
                 to_stdout(&files, address).await
             };
             failures.take(written.await)?;
@@ -181,11 +181,11 @@ pub(crate) struct RmArguments {
 
 impl Run for RmArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let agb = session.connect()?;
+        let client = session.connect()?;
         let mut failures = Failures::new(self.addresses.len());
         let mut found = Vec::new();
         for address in &self.addresses {
-            match find::files(&agb, address).await {
+            match find::files(&client, address).await {
                 Ok(files) => found.push((files, address)),
                 Err(failure) => failures.take(Err(failure))?,
             }
@@ -279,7 +279,7 @@ pub(super) fn is_folder(address: &Remote, command: &str) -> Failure {
 }
 
 pub(super) async fn has_anything(files: &Files, address: &Remote) -> bool {
-    let mut listed = files.list().under(address.bare()).page_size(1).by_item();
+    let mut listed = files.list().folder(address.bare()).page_size(1).by_item();
     matches!(listed.next().await, Some(Ok(_)))
 }
 

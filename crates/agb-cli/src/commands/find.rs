@@ -16,8 +16,8 @@ const ID: &str = "SdkCtx-";
 const PROPOSED: usize = 5;
 
 /// The context of this id, or else of this name.
-pub(super) async fn context(agb: &Service, name: &str) -> Result<Context, Failure> {
-    let contexts = agb.contexts();
+pub(super) async fn context(client: &Service, name: &str) -> Result<Context, Failure> {
+    let contexts = client.contexts();
     let looking = || format!("look for the context {name:?}");
     // One call is enough for what does not look like the other; an id wins.
     let by_id = async || match ContextId::new(name) {
@@ -31,13 +31,13 @@ pub(super) async fn context(agb: &Service, name: &str) -> Result<Context, Failur
                 return Err(error).doing(looking);
             }
             Some(Ok(context)) => {
-                say_if_named_too(agb, &context, name).await;
+                say_if_named_too(client, &context, name).await;
                 return Ok(context.into_inner());
             }
             _ => {}
         }
     }
-    match agb.named(name).await {
+    match client.named(name).await {
         Ok(context) => return Ok(context.into_inner()),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error).doing(looking),
@@ -45,17 +45,17 @@ pub(super) async fn context(agb: &Service, name: &str) -> Result<Context, Failur
     if !looks_like_id && let Some(Ok(context)) = by_id().await {
         return Ok(context.into_inner());
     }
-    Err(none(agb, name).await)
+    Err(none(client, name).await)
 }
 
 /// The files of a context that is named.
-pub(super) async fn files(agb: &Service, remote: &Remote) -> Result<Files, Failure> {
-    let context = context(agb, &remote.context).await?;
-    Ok(agb.contexts().files(&context.id))
+pub(super) async fn files(client: &Service, remote: &Remote) -> Result<Files, Failure> {
+    let context = context(client, &remote.context).await?;
+    Ok(client.contexts().files(&context.id))
 }
 
-async fn say_if_named_too(agb: &Service, context: &Context, name: &str) {
-    if let Ok(other) = agb.named(name).await
+async fn say_if_named_too(client: &Service, context: &Context, name: &str) {
+    if let Ok(other) = client.named(name).await
         && other.id != context.id
     {
         say::note(format_args!(
@@ -66,9 +66,9 @@ async fn say_if_named_too(agb: &Service, context: &Context, name: &str) {
 }
 
 /// There is none of this name, in the region where it was looked for.
-async fn none(agb: &Service, name: &str) -> Failure {
+async fn none(client: &Service, name: &str) -> Failure {
     let wanted = name.to_lowercase();
-    let mut listed = agb
+    let mut listed = client
         .contexts()
         .list()
         .page_size(agbcloud::MAX_PAGE_SIZE)
@@ -91,7 +91,7 @@ async fn none(agb: &Service, name: &str) -> Failure {
             "agb context list shows those that there are; agb context create '{name}' makes it"
         )),
         ([], alike) => nowhere.hint(format!("there are {}", alike.join(", "))),
-        (others, _) if others.len() == 1 || agb.is_in_region() => {
+        (others, _) if others.len() == 1 || client.is_in_region() => {
             let message = format!("there is no context {name:?} in this region");
             let others = others.join(", ");
             let hint =

@@ -1,6 +1,6 @@
 //! The options of every command that copies folders.
 
-use agbcloud::{Compare, Conflict, Symlinks, SyncDir};
+use agbcloud::{Compare, ConflictPolicy, Symlinks, SyncDir};
 use clap::{Args, ValueEnum};
 
 use crate::exit::Failure;
@@ -53,14 +53,14 @@ enum Links {
 
 impl FolderOptions {
     /// Sets what was chosen. Conflicts are dealt with in this way if none was.
-    pub(super) fn apply(&self, mut sync: SyncDir, conflict: Conflict) -> SyncDir {
+    pub(super) fn apply(&self, mut sync: SyncDir, conflict: ConflictPolicy) -> SyncDir {
         sync = sync
             .on_conflict(match self.conflict {
                 None => conflict,
-                Some(OnConflict::Fail) => Conflict::Fail,
-                Some(OnConflict::Overwrite) => Conflict::Overwrite,
-                Some(OnConflict::Skip) => Conflict::Skip,
-                Some(OnConflict::KeepBoth) => Conflict::KeepBoth,
+                Some(OnConflict::Fail) => ConflictPolicy::Fail,
+                Some(OnConflict::Overwrite) => ConflictPolicy::Overwrite,
+                Some(OnConflict::Skip) => ConflictPolicy::Skip,
+                Some(OnConflict::KeepBoth) => ConflictPolicy::KeepBoth,
             })
             .gitignore(self.gitignore)
             .compare(match self.checksum {

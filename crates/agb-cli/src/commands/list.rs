@@ -68,7 +68,7 @@ fn entries(
     folder: &Remote,
     recursive: bool,
 ) -> impl Stream<Item = Result<EntryRow, Failure>> + Unpin + use<> {
-    let listing = files.list().under(folder.bare()).prefetch(true);
+    let listing = files.list().folder(folder.bare()).prefetch(true);
     let entries = match recursive {
         true => Either::Left(listing.walk()),
         false => Either::Right(listing.by_item()),
@@ -167,7 +167,7 @@ impl Level {
         left: String,
     ) -> Result<Self, Failure> {
         let mut level = Self {
-            listed: files.list().under(folder).prefetch(true).by_item(),
+            listed: files.list().folder(folder).prefetch(true).by_item(),
             folder: format!("{}/", folder.trim_end_matches('/')),
             left,
             next: None,
@@ -208,7 +208,7 @@ impl Run for DuArguments {
         let top = self.address.bare().trim_end_matches('/').to_owned();
         let mut walk = files
             .list()
-            .under(self.address.bare())
+            .folder(self.address.bare())
             .prefetch(true)
             .walk();
         let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{Change, Conflict, Context, DeleteLimit, SyncDir, SyncPlan};
+use agbcloud::{Change, ConflictPolicy, Context, DeleteLimit, SyncDir, SyncPlan};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures_util::stream;
@@ -59,14 +59,14 @@ impl Sides {
         Task::new(what, &self.from, &self.to)
     }
 
-    async fn sync(&self, agb: &Service) -> Result<SyncDir, Failure> {
+    async fn sync(&self, client: &Service) -> Result<SyncDir, Failure> {
         let direction = self.direction()?;
         let (Direction::Up(local, remote) | Direction::Down(remote, local)) = direction;
         if let Direction::Up(local, _) = direction {
             check_is_folder(local)?;
         }
-        let context = find::context(agb, &remote.context).await?;
-        let files = agb.contexts().files(&context.id);
+        let context = find::context(client, &remote.context).await?;
+        let files = client.contexts().files(&context.id);
         let mut sync = match direction {
             Direction::Up(..) => files.upload_dir(local, remote.bare()),
             Direction::Down(..) => {
@@ -74,9 +74,12 @@ impl Sides {
                 files.download_dir(remote.bare(), local)
             }
         };
-        sync = self.options.apply(sync, Conflict::Fail).delete(self.delete);
+        sync = self
+            .options
+            .apply(sync, ConflictPolicy::Fail)
+            .delete(self.delete);
         if !self.no_state {
-            sync = sync.state(state_file(agb, &context, local)?);
+            sync = sync.state(state_file(client, &context, local)?);
         }
         Ok(sync)
     }
@@ -98,12 +101,12 @@ enum Direction<'a> {
 }
 
 /// One file for a service, a context and a folder of this machine.
-fn state_file(agb: &Service, context: &Context, local: &Path) -> Result<PathBuf, Failure> {
+fn state_file(client: &Service, context: &Context, local: &Path) -> Result<PathBuf, Failure> {
     let local = std::path::absolute(local)
         .map_err(|error| Failure::other(format!("can't find {}", local.display()), error))?;
     let mut digest = Sha256::new();
     for part in [
-        agb.endpoint(),
+        client.endpoint(),
         context.id.as_str(),
         &local.to_string_lossy(),
     ] {
@@ -151,7 +154,7 @@ impl Run for SyncArguments {
             // What is too much is named too, before it is refused.
             let sync = sync.delete_limit(DeleteLimit::NONE);
             let plan = show(session, &self.sides.task("sync"), sync, Skipped::Listed).await?;
-            return Ok(plan.hold_to(limit)?);
+            return Ok(plan.check_delete_limit(limit)?);
         }
         let sync = sync.delete_limit(limit);
         let check = |plan: &SyncPlan| confirm_deletions(plan, self.yes);
@@ -189,7 +192,7 @@ impl Run for DiffArguments {
             }
             plan => plan?,
         };
-        if let Err(refused) = plan.hold_to(DeleteLimit::default()) {
+        if let Err(refused) = plan.check_delete_limit(DeleteLimit::default()) {
             say::note(format_args!(
                 "agb sync would refuse this: {}",
                 refused.message()

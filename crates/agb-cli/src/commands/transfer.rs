@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{Conflict, DownloadTarget, ErrorKind, Files, SyncDir, SyncPlan, UploadSource};
+use agbcloud::{ConflictPolicy, DownloadTarget, ErrorKind, Files, SyncDir, SyncPlan, UploadSource};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -73,7 +73,7 @@ impl Run for GetArguments {
             let task = Task::new("get", &self.from, self.to.display());
             let sync = sync.durable(!self.no_fsync);
             // Without --force nothing is replaced anyway.
-            let sync = self.options.apply(sync, Conflict::Overwrite);
+            let sync = self.options.apply(sync, ConflictPolicy::Overwrite);
             return folders(session, &task, sync, replace, self.dry_run).await;
         }
         if self.from.is_folder() {
@@ -272,8 +272,8 @@ impl Run for PutArguments {
             let task = Task::new("put", self.from.display(), &self.to);
             let conflict = match self.no_clobber {
                 // Nothing is replaced anyway.
-                true => Conflict::Overwrite,
-                false => Conflict::Fail,
+                true => ConflictPolicy::Overwrite,
+                false => ConflictPolicy::Fail,
             };
             let sync = self.options.apply(sync, conflict);
             return folders(session, &task, sync, replace, self.dry_run).await;

@@ -1,6 +1,6 @@
 //! What a few mistakes look like: each must fail, in the right way.
 
-use agbcloud::{Agb, ContextId, Error, ErrorKind, PresignedUrl};
+use agbcloud::{Client, ContextId, Error, ErrorKind, PresignedUrl};
 
 use super::{service::Service, story::ensure, tell};
 use crate::exit::Failure;
@@ -14,7 +14,7 @@ pub(super) async fn show(service: &Service, id: &ContextId, prefix: &str) -> Res
 
 async fn unknown_context(service: &Service) -> Result<(), Failure> {
     let unknown = ContextId::new("SdkCtx-no-such-context")?;
-    let outcome = service.agb().contexts().get(&unknown).await;
+    let outcome = service.client().contexts().get(&unknown).await;
     expect(
         "a context that does not exist",
         outcome,
@@ -23,7 +23,12 @@ async fn unknown_context(service: &Service) -> Result<(), Failure> {
 }
 
 async fn relative_path(service: &Service, id: &ContextId) -> Result<(), Failure> {
-    let outcome = service.agb().contexts().files(id).read("notes.txt").await;
+    let outcome = service
+        .client()
+        .contexts()
+        .files(id)
+        .read("notes.txt")
+        .await;
     expect(
         "a relative path, refused before it is sent",
         outcome,
@@ -33,7 +38,7 @@ async fn relative_path(service: &Service, id: &ContextId) -> Result<(), Failure>
 
 /// An expired URL, or where the service's clock is not ours, an altered one.
 async fn dead_url(service: &Service, id: &ContextId) -> Result<(), Failure> {
-    let files = service.agb().contexts().files(id);
+    let files = service.client().contexts().files(id);
     let url = files.upload_url("/late.txt").await?.into_inner();
     let (what, url) = if service.let_urls_expire() {
         ("a presigned URL two hours later", url)
@@ -43,7 +48,10 @@ async fn dead_url(service: &Service, id: &ContextId) -> Result<(), Failure> {
             altered(&url)?,
         )
     };
-    let outcome = files.upload("/late.txt", &b"too late"[..]).via(url).await;
+    let outcome = files
+        .upload("/late.txt", &b"too late"[..])
+        .presigned_url(url)
+        .await;
     expect(what, outcome, ErrorKind::UrlRejected)
 }
 
@@ -58,9 +66,9 @@ fn altered(url: &PresignedUrl) -> Result<PresignedUrl, Failure> {
 /// A service that takes every key shows another key nothing of ours instead.
 async fn wrong_key(service: &Service, id: &ContextId, prefix: &str) -> Result<(), Failure> {
     let key = format!("wrong-{prefix}");
-    let stranger = Agb::builder()
+    let stranger = Client::builder()
         .api_key(key)
-        .endpoint(service.agb().endpoint())
+        .endpoint(service.client().endpoint())
         .build()?;
     match stranger.contexts().get(id).await {
         Err(error) if error.kind() == ErrorKind::NotFound && !service.is_own() => {

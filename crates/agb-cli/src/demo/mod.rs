@@ -6,7 +6,7 @@ mod story;
 mod tell;
 mod tree;
 
-use agbcloud::{Agb, Contexts, ErrorKind};
+use agbcloud::{Client, Contexts, ErrorKind};
 
 use crate::{arguments::DemoArguments, exit::Failure, say, stop::Stop};
 use service::Service;
@@ -25,15 +25,15 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
     // A second signal does not wait for the cleaning up.
     drop(stop);
     if outcome.is_err() {
-        clean_up(service.agb(), story.prefix()).await;
+        clean_up(service.client(), story.prefix()).await;
     }
     service.stop().await;
     outcome.and_then(|()| say::check_story())
 }
 
 /// Deletes what the story has made, as far as that can still be done.
-async fn clean_up(agb: &Agb, prefix: &str) {
-    let contexts = agb.contexts();
+async fn clean_up(client: &Client, prefix: &str) {
+    let contexts = client.contexts();
     if let Err(error) = delete_ours(&contexts, prefix).await {
         say::note(format_args!(
             "warning: contexts named {prefix}… may be left: {error}"

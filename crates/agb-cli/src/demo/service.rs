@@ -1,12 +1,12 @@
 //! The service that the demo runs against: its own, or the one that was named.
 
-use agbcloud::Agb;
+use agbcloud::Client;
 
 use crate::{exit::Failure, say};
 
 /// Where the story takes place.
 pub(super) struct Service {
-    agb: Agb,
+    client: Client,
     #[cfg(feature = "serve")]
     own: Option<Own>,
 }
@@ -32,7 +32,7 @@ impl Service {
 
     fn named(endpoint: String) -> Result<Self, Failure> {
         Ok(Self {
-            agb: Agb::builder().endpoint(endpoint).build()?,
+            client: Client::builder().endpoint(endpoint).build()?,
             #[cfg(feature = "serve")]
             own: None,
         })
@@ -55,12 +55,12 @@ impl Service {
             .start()
             .await
             .map_err(|error| Failure::other("can't start a service", error))?;
-        let agb = Agb::builder()
+        let client = Client::builder()
             .api_key(OWN_KEY)
             .endpoint(server.url())
             .build()?;
         Ok(Self {
-            agb,
+            client,
             own: Some(Own {
                 server,
                 clock,
@@ -86,11 +86,11 @@ impl Service {
             ));
             return;
         }
-        say::story(format_args!("service at {}", self.agb.endpoint()));
+        say::story(format_args!("service at {}", self.client.endpoint()));
     }
 
-    pub(super) fn agb(&self) -> &Agb {
-        &self.agb
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Lets all presigned URLs of now expire; false where the clock is not ours to set.

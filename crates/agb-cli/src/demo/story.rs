@@ -43,7 +43,7 @@ impl<'a> Story<'a> {
         let prefix = format!("{}-", tail.unwrap_or_default().replace("-files", ""));
         Ok(Self {
             service,
-            contexts: service.agb().contexts(),
+            contexts: service.client().contexts(),
             prefix,
             folder,
             step: 0,
@@ -171,7 +171,7 @@ impl<'a> Story<'a> {
 
     async fn list_folder(&mut self, files: &Files) -> Result<(), Failure> {
         self.begin("list the folder /data");
-        let mut entries = files.list().under("/data").by_item();
+        let mut entries = files.list().folder("/data").by_item();
         let mut names = BTreeSet::new();
         while let Some(entry) = entries.next().await {
             let entry = entry?;

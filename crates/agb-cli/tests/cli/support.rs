@@ -1,6 +1,6 @@
 //! Running the binary.
 
-use agbcloud::{Agb, Contexts};
+use agbcloud::{Client, Contexts};
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
@@ -47,7 +47,7 @@ pub(crate) fn agb() -> Command {
 
 /// The SDK against a service.
 pub(crate) fn contexts(url: &str, key: &str) -> Contexts {
-    Agb::builder()
+    Client::builder()
         .api_key(key)
         .endpoint(url)
         .build()

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::{AgbBuilder, Contexts, Driver};
+use super::{ClientBuilder, Contexts, Driver};
 use crate::{Probe, Result};
 
-/// A client of the AGB Cloud Context API whose calls block. Inside is an [`agbcloud::Agb`](crate::Agb) and one
+/// A client of the AGB Cloud Context API whose calls block. Inside is an [`agbcloud::Client`](crate::Client) and one
 /// thread, named `agbcloud`.
 ///
 /// Cheap to clone; clones share connections and thread, which end with the last of them and of all that was made
@@ -15,37 +15,37 @@ use crate::{Probe, Result};
 /// # let runtime = tokio::runtime::Runtime::new()?;
 /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
 /// # let (key, endpoint) = ("doc", service.url());
-/// let agb = agbcloud::blocking::Agb::builder().api_key(key).endpoint(endpoint).build()?;
-/// let context = agb.contexts().get_or_create("my-project").send()?;
+/// let client = agbcloud::blocking::Client::builder().api_key(key).endpoint(endpoint).build()?;
+/// let context = client.contexts().get_or_create("my-project").send()?;
 /// println!("{} has the id {}", context.name, context.id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Agb {
-    inner: crate::Agb,
+pub struct Client {
+    inner: crate::Client,
     driver: Driver,
 }
 
-impl Agb {
-    pub(super) fn new(inner: crate::Agb, driver: Driver) -> Self {
+impl Client {
+    pub(super) fn new(inner: crate::Client, driver: Driver) -> Self {
         Self { inner, driver }
     }
 
     /// Starts to set a client up.
-    pub fn builder() -> AgbBuilder {
-        AgbBuilder::default()
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
     }
 
-    /// A client with all settings from the environment and `.env`: see [`AgbBuilder`](crate::AgbBuilder).
+    /// A client with all settings from the environment and `.env`: see [`ClientBuilder`](crate::ClientBuilder).
     ///
     /// ```no_run
-    /// let agb = agbcloud::blocking::Agb::from_env()?;
+    /// let client = agbcloud::blocking::Client::from_env()?;
     /// # Ok::<(), agbcloud::Error>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// Those of [`build`](super::AgbBuilder::build).
+    /// Those of [`build`](super::ClientBuilder::build).
     pub fn from_env() -> Result<Self> {
         Self::builder().build()
     }
@@ -60,19 +60,19 @@ impl Agb {
         self.inner.endpoint()
     }
 
-    /// Asks the endpoint for anything, without the API key: see [`Agb::probe`](crate::Agb::probe).
+    /// Asks the endpoint for anything, without the API key: see [`Client::probe`](crate::Client::probe).
     ///
     /// # Errors
     ///
-    /// Those of [`Agb::probe`](crate::Agb::probe).
+    /// Those of [`Client::probe`](crate::Client::probe).
     pub fn probe(&self) -> Result<Probe> {
         self.driver.run(self.inner.probe())?
     }
 }
 
-impl fmt::Debug for Agb {
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("blocking::Agb")
+        f.debug_struct("blocking::Client")
             .field("endpoint", &self.endpoint())
             .finish_non_exhaustive()
     }

@@ -51,7 +51,7 @@ fn outside_of_runtimes() -> Result<()> {
         )),
         Ok(_) => Err(Error::new(
             ErrorKind::Configuration,
-            "a blocking call inside a tokio runtime would hold it up: use agbcloud::Agb and await it, or move the \
+            "a blocking call inside a tokio runtime would hold it up: use agbcloud::Client and await it, or move the \
              call to a thread of its own (std::thread::spawn; spawn_blocking is inside the runtime)",
         )),
     }

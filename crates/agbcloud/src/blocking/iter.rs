@@ -16,8 +16,8 @@ use crate::{Continuation, Result};
 /// ```
 /// # let runtime = tokio::runtime::Runtime::new()?;
 /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-/// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-/// # let contexts = agb.contexts();
+/// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+/// # let contexts = client.contexts();
 /// # contexts.get_or_create("one").send()?;
 /// # contexts.get_or_create("two").send()?;
 /// let names: Vec<String> = contexts
@@ -83,8 +83,8 @@ impl Iter<crate::ContextItems> {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let contexts = agb.contexts();
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let contexts = client.contexts();
     /// # contexts.get_or_create("one").send()?;
     /// # contexts.get_or_create("two").send()?;
     /// let mut items = contexts.list().by_item();

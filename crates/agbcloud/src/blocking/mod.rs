@@ -10,8 +10,8 @@ mod iter;
 mod offload;
 
 pub use clear::{Clear, ClearHandle, ClearStatuses};
-pub use client::Agb;
-pub use config::AgbBuilder;
+pub use client::Client;
+pub use config::ClientBuilder;
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use file::{
     DeleteDir, DeleteFile, Download, DownloadTarget, FileItems, FilePages, FileWalk, Files,

@@ -92,13 +92,13 @@ async fn official(handle: &ClearHandle) {
 }
 
 async fn cost(
-    (agb, service): &(Agb, Service),
+    (client, service): &(Client, Service),
     lasts: Duration,
     wait: impl AsyncFnOnce(&ClearHandle),
 ) -> Cost {
     let end = Instant::now() + lasts;
     *service.0.lock().unwrap() = (end, 0);
-    let clear = agb.contexts().clear(&super::tests::id());
+    let clear = client.contexts().clear(&super::tests::id());
     wait(&clear.start().await.unwrap()).await;
     Cost {
         late: end.elapsed(),
@@ -111,14 +111,14 @@ async fn cost(
 #[tokio::test(start_paused = true)]
 async fn the_end_is_known_three_times_as_soon_for_at_most_three_times_the_calls() {
     let service = Service(Arc::new(Mutex::new((Instant::now(), 0))));
-    let world = (Agb::on(service.clone()), service);
+    let world = (Client::on(service.clone()), service);
     for count in [30, 31, 40, 50, 60, 61, 100, 120, 240] {
         compare(&world, &with_ends(count)).await;
         compare(&world, &middles(count)).await;
     }
 }
 
-async fn compare(world: &(Agb, Service), clears: &[Duration]) {
+async fn compare(world: &(Client, Service), clears: &[Duration]) {
     let (mut mine, mut theirs) = (Vec::new(), Vec::new());
     for &lasts in clears {
         mine.push(cost(world, lasts, ours).await);

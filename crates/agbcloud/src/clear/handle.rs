@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::{ClearStatuses, Cleared, Patience, status::Listener, watch::Watch};
-use crate::{Agb, ContextId, ContextState, Response, Result, context, wire::ContextLookup};
+use crate::{Client, ContextId, ContextState, Response, Result, context, wire::ContextLookup};
 
 /// A clear that was started: here by [`Clear::start`](crate::Clear::start), or elsewhere and taken up by
 /// [`Contexts::resume_clear`](crate::Contexts::resume_clear). It holds nothing in the service: dropping it
 /// stops nothing.
 #[derive(Debug, Clone)]
 pub struct ClearHandle {
-    pub(super) agb: Agb,
+    pub(super) client: Client,
     id: ContextId,
     pub(super) patience: Patience,
     pub(super) listener: Listener,
@@ -35,19 +35,24 @@ impl Origin {
 }
 
 impl ClearHandle {
-    pub(super) fn started(agb: Agb, id: ContextId, patience: Patience, listener: Listener) -> Self {
+    pub(super) fn started(
+        client: Client,
+        id: ContextId,
+        patience: Patience,
+        listener: Listener,
+    ) -> Self {
         Self {
-            origin: Some(Origin::at(agb.time().now())),
-            agb,
+            origin: Some(Origin::at(client.time().now())),
+            client,
             id,
             patience,
             listener,
         }
     }
 
-    pub(crate) fn resume(agb: Agb, id: ContextId) -> Self {
+    pub(crate) fn resume(client: Client, id: ContextId) -> Self {
         Self {
-            agb,
+            client,
             id,
             patience: Patience::default(),
             listener: Listener::default(),
@@ -81,9 +86,9 @@ impl ClearHandle {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// let handle = agb.contexts().clear(&context.id).start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// let handle = client.contexts().clear(&context.id).start().await?;
     /// println!("the context is {}", handle.status().await?);
     /// # Ok(())
     /// # }
@@ -94,7 +99,7 @@ impl ClearHandle {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted meanwhile, and those of any call.
     #[doc(alias = "get_clear_status")]
     pub async fn status(&self) -> Result<Response<ContextState>> {
-        let context = context::look_up(&self.agb, ContextLookup::Id(self.id.clone())).await?;
+        let context = context::look_up(&self.client, ContextLookup::Id(self.id.clone())).await?;
         Ok(context.map(|context| context.state))
     }
 
@@ -110,10 +115,10 @@ impl ClearHandle {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// let handle = agb.contexts().resume_clear(&context.id).with_poll_interval(Duration::from_millis(200));
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// let handle = client.contexts().resume_clear(&context.id).with_poll_interval(Duration::from_millis(200));
     /// let cleared = handle.wait().await?;
     /// println!("seen after {:?} and {} looks", cleared.elapsed, cleared.polls);
     /// # Ok(())
@@ -128,7 +133,7 @@ impl ClearHandle {
     /// [`Unauthorized`](crate::ErrorKind::Unauthorized) and the like at once.
     pub async fn wait(&self) -> Result<Cleared> {
         let timeout = self.patience.timeout;
-        self.wait_until(self.agb.time().later(timeout)).await
+        self.wait_until(self.client.time().later(timeout)).await
     }
 
     pub(super) async fn wait_until(&self, deadline: Instant) -> Result<Cleared> {
@@ -152,10 +157,10 @@ impl ClearHandle {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// let clear = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// let mut statuses = clear.start().await?.statuses();
     /// while let Some(status) = statuses.next().await {
     ///     let status = status?;
@@ -165,7 +170,7 @@ impl ClearHandle {
     /// # }
     /// ```
     pub fn statuses(&self) -> ClearStatuses {
-        let deadline = self.agb.time().later(self.patience.timeout);
+        let deadline = self.client.time().later(self.patience.timeout);
         ClearStatuses::new(Watch::new(self.clone(), deadline))
     }
 }

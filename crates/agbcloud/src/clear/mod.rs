@@ -23,7 +23,7 @@ pub use timed_out::ClearTimedOut;
 use status::Listener;
 
 use crate::{
-    Agb, ContextId, Operation, Response, Result,
+    Client, ContextId, Operation, Response, Result,
     wire::{Call, call},
 };
 
@@ -60,7 +60,7 @@ impl Default for Patience {
 #[derive(Debug, Clone)]
 #[must_use = "a clear does nothing until it is awaited or started"]
 pub struct Clear {
-    agb: Agb,
+    client: Client,
     id: ContextId,
     patience: Patience,
     listener: Listener,
@@ -79,9 +79,9 @@ pub struct Cleared {
 }
 
 impl Clear {
-    pub(crate) fn new(agb: Agb, id: ContextId) -> Self {
+    pub(crate) fn new(client: Client, id: ContextId) -> Self {
         Self {
-            agb,
+            client,
             id,
             patience: Patience::default(),
             listener: Listener::default(),
@@ -110,10 +110,10 @@ impl Clear {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// let clear = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// clear.on_status(|status| println!("{} after {:?}", status.state, status.elapsed)).await?;
     /// # Ok(())
     /// # }
@@ -129,10 +129,10 @@ impl Clear {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// let clear = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// let handle = clear.start().await?;
     /// // … do something else …
     /// handle.wait().await?;
@@ -154,13 +154,14 @@ impl Clear {
             limit,
             ..Call::from((Operation::ClearContext, &id))
         };
-        let response = call(&self.agb, what, |api| api.clear_context(id.clone())).await?;
-        Ok(response.map(|_| ClearHandle::started(self.agb, self.id, self.patience, self.listener)))
+        let response = call(&self.client, what, |api| api.clear_context(id.clone())).await?;
+        Ok(response
+            .map(|_| ClearHandle::started(self.client, self.id, self.patience, self.listener)))
     }
 
     async fn run(self) -> Result<Cleared> {
         let timeout = self.patience.timeout;
-        let deadline = self.agb.time().later(timeout);
+        let deadline = self.client.time().later(timeout);
         let started = self.start_within(Some(timeout.max(START))).await?;
         started.wait_until(deadline).await
     }

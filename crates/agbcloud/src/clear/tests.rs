@@ -43,8 +43,8 @@ pub(super) fn id() -> ContextId {
 async fn the_news_comes_soon_after_the_end() {
     for seconds in [0.3, 3.0, 20.0] {
         let to = Duration::from_secs_f64(seconds);
-        let agb = Agb::on(clearing_between(Duration::ZERO, to));
-        let cleared = agb.contexts().clear(&id()).await.unwrap();
+        let client = Client::on(clearing_between(Duration::ZERO, to));
+        let cleared = client.contexts().clear(&id()).await.unwrap();
         assert!(cleared.elapsed >= to, "{cleared:?}");
         assert!(
             cleared.elapsed < to * 9 / 8 + Duration::from_millis(230),
@@ -56,22 +56,23 @@ async fn the_news_comes_soon_after_the_end() {
 #[tokio::test(start_paused = true)]
 async fn available_before_clearing_was_seen_does_not_count() {
     let late = clearing_between(Duration::from_millis(500), Duration::from_secs(1));
-    let cleared = Agb::on(late).contexts().clear(&id()).await.unwrap();
+    let cleared = Client::on(late).contexts().clear(&id()).await.unwrap();
     assert!(cleared.elapsed >= Duration::from_secs(1), "{cleared:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clear_too_fast_to_be_seen_ends_after_just_one_poll_interval() {
     let never = clearing_between(Duration::MAX, Duration::MAX);
-    let cleared = Agb::on(never).contexts().clear(&id()).await.unwrap();
+    let cleared = Client::on(never).contexts().clear(&id()).await.unwrap();
     assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL, "{cleared:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
-    let agb = Agb::on(clearing_between(Duration::ZERO, Duration::from_secs(5)));
+    let client = Client::on(clearing_between(Duration::ZERO, Duration::from_secs(5)));
     let clear = |timeout| {
-        agb.contexts()
+        client
+            .contexts()
             .clear(&id())
             .timeout(timeout)
             .poll_interval(Duration::from_secs(60))
@@ -82,12 +83,12 @@ async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
     assert_eq!(start.elapsed().as_millis(), 3000);
     assert!(error.to_string().contains("last state clearing"), "{error}");
 
-    let resumed = agb.contexts().resume_clear(&id()).wait().await.unwrap();
+    let resumed = client.contexts().resume_clear(&id()).wait().await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(5), "{resumed:?}");
 }
 
 /// A service that is asked in vain, or takes its time.
-fn slow(look: Duration) -> Agb {
+fn slow(look: Duration) -> Client {
     let mut wire = MockContextApi::new();
     wire.expect_clear_context().returning(|_| ok(()));
     wire.expect_get_context().returning(move |_| {
@@ -96,15 +97,15 @@ fn slow(look: Duration) -> Agb {
             state("available").await
         })
     });
-    Agb::on(wire)
+    Client::on(wire)
 }
 
 #[tokio::test(start_paused = true)]
 async fn looks_that_stall_do_not_hold_up_the_end() {
     for (timeout, interval, end) in [(3, 60, 5), (60, 2, 62), (3, 0, 4)] {
         let start = Instant::now();
-        let agb = slow(Duration::MAX);
-        let clear = agb.contexts().clear(&id());
+        let client = slow(Duration::MAX);
+        let clear = client.contexts().clear(&id());
         let clear = clear.timeout(Duration::from_secs(timeout));
         let error = clear.poll_interval(Duration::from_secs(interval)).await;
         assert_eq!(error.unwrap_err().kind(), ErrorKind::ClearTimeout);
@@ -114,8 +115,8 @@ async fn looks_that_stall_do_not_hold_up_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_look_has_time_to_be_answered_whatever_the_interval() {
-    let agb = slow(Duration::from_millis(900));
-    let clear = agb
+    let client = slow(Duration::from_millis(900));
+    let clear = client
         .contexts()
         .clear(&id())
         .timeout(Duration::from_millis(500));
@@ -136,7 +137,7 @@ async fn a_look_that_fails_in_passing_is_repeated() {
             _ => state("available"),
         }
     });
-    let cleared = Agb::on(wire).contexts().clear(&id()).await.unwrap();
+    let cleared = Client::on(wire).contexts().clear(&id()).await.unwrap();
     assert_eq!(cleared.polls, 3, "the second failed, and was repeated");
 }
 
@@ -146,8 +147,8 @@ async fn any_patience_will_do() {
         (Duration::MAX, Duration::MAX),
         (Duration::MAX, Duration::ZERO),
     ] {
-        let agb = Agb::on(clearing_between(Duration::ZERO, Duration::from_secs(2)));
-        let clear = agb
+        let client = Client::on(clearing_between(Duration::ZERO, Duration::from_secs(2)));
+        let clear = client
             .contexts()
             .clear(&id())
             .timeout(timeout)
@@ -163,7 +164,7 @@ async fn a_look_that_hangs_does_not_hang_the_waiting() {
     wire.expect_get_context()
         .returning(|_| Box::pin(std::future::pending()));
     let start = Instant::now();
-    let clear = Agb::on(wire)
+    let clear = Client::on(wire)
         .contexts()
         .clear(&id())
         .timeout(Duration::from_secs(10));
@@ -213,7 +214,7 @@ async fn collect(statuses: ClearStatuses) -> (Vec<ContextState>, Option<Error>) 
 }
 
 async fn start(wire: MockContextApi) -> ClearHandle {
-    let contexts = Agb::on(wire).contexts();
+    let contexts = Client::on(wire).contexts();
     contexts.clear(&id()).start().await.unwrap().into_inner()
 }
 
@@ -240,7 +241,7 @@ async fn a_status_carries_the_id_of_its_call() {
             "success": true, "requestId": "r-1", "data": {"id": "SdkCtx-1", "state": "clearing"}
         }))
     });
-    let mut statuses = Agb::on(wire).contexts().resume_clear(&id()).statuses();
+    let mut statuses = Client::on(wire).contexts().resume_clear(&id()).statuses();
     let status = statuses.next().await.unwrap().unwrap();
     assert_eq!(status.request_id.as_deref(), Some("r-1"));
 }
@@ -262,7 +263,7 @@ async fn the_deadline_is_one_error_with_all_that_is_known() {
 #[tokio::test(start_paused = true)]
 async fn the_handle_of_a_timeout_waits_on_from_the_same_start() {
     let wire = clearing_between(Duration::ZERO, Duration::from_secs(7));
-    let clear = Agb::on(wire).contexts().clear(&id());
+    let clear = Client::on(wire).contexts().clear(&id());
     let error = clear.timeout(Duration::from_secs(4)).await.unwrap_err();
     let handle = &error.clear_timeout().unwrap().handle;
     let cleared = handle.wait().await.unwrap();
@@ -274,7 +275,7 @@ async fn the_handle_of_a_timeout_waits_on_from_the_same_start() {
 #[tokio::test(start_paused = true)]
 async fn a_resumed_clear_comes_to_its_end_in_short_waits() {
     let (wire, _) = looks(vec![State("available")]);
-    let contexts = Agb::on(wire).contexts();
+    let contexts = Client::on(wire).contexts();
     let handle = contexts.resume_clear(&id());
     let error = handle
         .with_timeout(Duration::from_millis(900))
@@ -289,14 +290,14 @@ async fn a_resumed_clear_comes_to_its_end_in_short_waits() {
 async fn a_clear_too_fast_to_be_seen_is_known_at_a_deadline_before_the_poll_interval() {
     for (timeout, interval) in [(1500, 2000), (1000, 60_000), (30_000, 60_000)] {
         let (wire, _) = looks(vec![State("available")]);
-        let clear = Agb::on(wire).contexts().clear(&id());
+        let clear = Client::on(wire).contexts().clear(&id());
         let clear = clear.poll_interval(Duration::from_millis(interval));
         let timeout = Duration::from_millis(timeout);
         let cleared = clear.timeout(timeout).await.unwrap();
         assert_eq!(cleared.elapsed, timeout);
     }
     let (wire, _) = looks(vec![State("available")]);
-    let clear = Agb::on(wire).contexts().clear(&id());
+    let clear = Client::on(wire).contexts().clear(&id());
     let error = clear.timeout(Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
 }
@@ -305,8 +306,8 @@ async fn a_clear_too_fast_to_be_seen_is_known_at_a_deadline_before_the_poll_inte
 async fn the_start_and_its_retries_are_within_the_timeout() {
     for (timeout, end) in [(7.0, 7.0), (0.0, 1.0)] {
         let began = Instant::now();
-        let script = Script::new([Step::status(503)]).ever_after(Step::silence());
-        let clear = Agb::on(script).contexts().clear(&id());
+        let script = Script::new([Step::status(503)]).then_always(Step::silence());
+        let clear = Client::on(script).contexts().clear(&id());
         let timeout = Duration::from_secs_f64(timeout);
         let error = clear.timeout(timeout).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "it may not have begun");
@@ -322,7 +323,7 @@ async fn the_start_and_its_retries_are_within_the_timeout() {
     });
     wire.expect_get_context().returning(|_| state("clearing"));
     let began = Instant::now();
-    let clear = Agb::on(wire).contexts().clear(&id());
+    let clear = Client::on(wire).contexts().clear(&id());
     let error = clear.timeout(Duration::from_secs(5)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
     assert_eq!(began.elapsed(), Duration::from_secs(5));
@@ -337,7 +338,7 @@ async fn what_stands_in_front_of_the_service_does_not_end_the_waiting() {
         .into_iter()
         .chain(steps)
         .chain([state("available")]);
-    let cleared = Agb::on(Script::new(steps)).contexts().clear(&id());
+    let cleared = Client::on(Script::new(steps)).contexts().clear(&id());
     assert_eq!(cleared.await.unwrap().polls, 7);
 }
 
@@ -387,7 +388,7 @@ async fn an_unknown_state_is_shown_and_waited_out() {
     ]);
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = told.clone();
-    let clear = Agb::on(wire)
+    let clear = Client::on(wire)
         .contexts()
         .clear(&id())
         .on_status(move |status| sink.lock().unwrap().push(status.clone()));
@@ -455,7 +456,7 @@ async fn time_counts_from_the_start_of_the_clear() {
 #[tokio::test(start_paused = true)]
 async fn time_counts_from_the_call_where_the_start_is_not_known() {
     let (wire, _) = looks(vec![State("available")]);
-    let handle = Agb::on(wire).contexts().resume_clear(&id());
+    let handle = Client::on(wire).contexts().resume_clear(&id());
     sleep(Duration::from_secs(5)).await;
     let cleared = handle.wait().await.unwrap();
     assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL);
@@ -468,7 +469,7 @@ fn what_waits_can_be_sent_and_a_clear_cloned_and_shown() {
     send::<ClearStatuses>();
     shared::<Clear>();
     shared::<ClearTimedOut>();
-    let clear = Agb::on(MockContextApi::new())
+    let clear = Client::on(MockContextApi::new())
         .contexts()
         .clear(&id())
         .on_status(|_| ());

@@ -11,10 +11,10 @@ use crate::{ClearHandle, ContextState};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
 /// # use std::time::Duration;
-/// let context = agb.contexts().get_or_create("my-project").await?;
-/// if let Err(error) = agb.contexts().clear(&context.id).timeout(Duration::from_millis(1)).await {
+/// let context = client.contexts().get_or_create("my-project").await?;
+/// if let Err(error) = client.contexts().clear(&context.id).timeout(Duration::from_millis(1)).await {
 ///     let Some(late) = error.clear_timeout() else { return Err(error.into()) };
 ///     println!("{:?} after {:?}", late.last_state, late.elapsed);
 ///     late.handle.clone().with_timeout(Duration::from_secs(60)).wait().await?;

@@ -34,7 +34,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(handle: ClearHandle, deadline: Instant) -> Self {
-        let now = handle.agb.time().now();
+        let now = handle.client.time().now();
         let origin = handle.origin.unwrap_or(Origin::at(now));
         Self {
             began: origin.began,
@@ -51,7 +51,7 @@ impl Watch {
     }
 
     fn time(&self) -> &Time {
-        self.handle.agb.time()
+        self.handle.client.time()
     }
 
     /// Whether the last status was the one with which the clear is done.

@@ -2,7 +2,7 @@
 
 mod api_key;
 mod endpoint;
-mod origin;
+mod setting_source;
 mod sources;
 pub(crate) mod tls;
 
@@ -13,10 +13,12 @@ use agbcloud_api::SignedUrl;
 pub(crate) use api_key::ApiKey;
 pub(crate) use endpoint::Endpoint;
 use endpoint::endpoint as endpoint_of;
-pub use origin::{Origin, Origins};
+pub use setting_source::{SettingSource, SettingSources};
 use sources::Sources;
 
-use crate::{Agb, Error, ErrorKind, Result, RetryPolicy, clock::Time, retry::Jitter, wire::Stub};
+use crate::{
+    Client, Error, ErrorKind, Result, RetryPolicy, clock::Time, retry::Jitter, wire::Stub,
+};
 
 /// The service that is called when no other is named.
 pub const DEFAULT_ENDPOINT: &str = "https://sdk-api.agb.cloud";
@@ -25,9 +27,9 @@ pub const DEFAULT_ENDPOINT: &str = "https://sdk-api.agb.cloud";
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long no byte of a transfer may move when nothing else is said.
-pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes an [`Agb`]. Each setting is taken from the first of these that has it: this builder, the environment, the
+/// Makes an [`Client`]. Each setting is taken from the first of these that has it: this builder, the environment, the
 /// builder's [fallback](Self::fallback_endpoint) (a profile), a file `.env` in the working directory, the default. A `$` in a
 /// `.env` file is an ordinary character. Files in parent folders are not read; [`dotenv(false)`](Self::dotenv) reads none.
 ///
@@ -44,7 +46,7 @@ pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// ```
 /// use std::time::Duration;
 ///
-/// let agb = agbcloud::Agb::builder()
+/// let client = agbcloud::Client::builder()
 ///     .api_key("my-api-key")
 ///     .endpoint("http://127.0.0.1:8780")
 ///     .timeout(Duration::from_secs(10))
@@ -53,14 +55,14 @@ pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Debug, Clone, Default)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct AgbBuilder {
+pub struct ClientBuilder {
     api_key: Option<ApiKey>,
     // Shown without a password that somebody may have put into it.
     endpoint: Option<SignedUrl>,
     fallback_api_key: Option<ApiKey>,
     fallback_endpoint: Option<SignedUrl>,
     timeout: Option<Duration>,
-    stall_timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
     ignores_dotenv: bool,
     allow_insecure_urls: bool,
     retry: RetryPolicy,
@@ -69,7 +71,7 @@ pub struct AgbBuilder {
     pub(crate) stub: Option<Stub>,
 }
 
-impl AgbBuilder {
+impl ClientBuilder {
     /// The API key. It is sent to the endpoint alone, and shown nowhere.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(ApiKey::new(key.into()));
@@ -99,7 +101,7 @@ impl AgbBuilder {
     /// Whether the file `.env` in the working directory is read. Defaults to true.
     ///
     /// ```
-    /// let builder = agbcloud::Agb::builder().dotenv(false);
+    /// let builder = agbcloud::Client::builder().dotenv(false);
     /// ```
     pub fn dotenv(mut self, read: bool) -> Self {
         self.ignores_dotenv = !read;
@@ -115,16 +117,16 @@ impl AgbBuilder {
     }
 
     /// How long one try of a call to the service may take, from connecting to the last byte of the answer; at least a
-    /// millisecond. Transfers of files have no such limit: see [`stall_timeout`](Self::stall_timeout).
+    /// millisecond. Transfers of files have no such limit: see [`idle_timeout`](Self::idle_timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// How long no byte of a transfer may move before the try counts as failed; [`DEFAULT_STALL_TIMEOUT`] if not said.
+    /// How long no byte of a transfer may move before the try counts as failed; [`DEFAULT_IDLE_TIMEOUT`] if not said.
     /// There is no limit on the time that a transfer takes in all.
-    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
-        self.stall_timeout = Some(timeout);
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
         self
     }
 
@@ -140,31 +142,31 @@ impl AgbBuilder {
     ///
     /// [`ErrorKind::Configuration`] if there is no API key, a setting can't be used, or the endpoint comes from a less
     /// trusted source than the API key.
-    pub fn build(self) -> Result<Agb> {
+    pub fn build(self) -> Result<Client> {
         let sources = match self.stub {
             // What stands in for the service needs no settings of the machine, and is not to depend on them.
             Some(_) => Sources::default(),
             None => Sources::of_process(!self.ignores_dotenv),
         };
         let settings = self.settle(&sources)?;
-        Agb::new(settings)
+        Client::new(settings)
     }
 
     fn settle(self, sources: &Sources) -> Result<Settings> {
-        let origins = self.origins_by(sources);
-        let api_key = match origins.api_key {
-            Origin::Code => self.api_key,
+        let setting_sources = self.setting_sources_by(sources);
+        let api_key = match setting_sources.api_key {
+            SettingSource::Code => self.api_key,
             _ if self.stub.is_some() => Some(ApiKey::new("stub".to_owned())),
-            Origin::Fallback => self.fallback_api_key,
+            SettingSource::Fallback => self.fallback_api_key,
             origin => sources.find(origin, "AGB_API_KEY").map(ApiKey::new),
         };
         let api_key = api_key.ok_or_else(|| no_key(sources))?;
-        if self.stub.is_none() && !origins.trusts_endpoint() {
-            return Err(untrusted(origins));
+        if self.stub.is_none() && !setting_sources.trusts_endpoint() {
+            return Err(untrusted(setting_sources));
         }
-        let endpoint = match origins.endpoint {
-            Origin::Code => self.endpoint.map(SignedUrl::into_string),
-            Origin::Fallback => self.fallback_endpoint.map(SignedUrl::into_string),
+        let endpoint = match setting_sources.endpoint {
+            SettingSource::Code => self.endpoint.map(SignedUrl::into_string),
+            SettingSource::Fallback => self.fallback_endpoint.map(SignedUrl::into_string),
             origin => sources.find(origin, "AGB_ENDPOINT"),
         };
         let endpoint = endpoint_of(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
@@ -184,7 +186,7 @@ impl AgbBuilder {
             api_key: api_key.checked()?,
             endpoint,
             timeout,
-            stall_timeout: self.stall_timeout.unwrap_or(DEFAULT_STALL_TIMEOUT),
+            idle_timeout: self.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
             allow_insecure_urls: self.allow_insecure_urls,
             retry: self.retry,
             time: self.time,
@@ -200,7 +202,7 @@ pub(crate) struct Settings {
     pub(crate) api_key: ApiKey,
     pub(crate) endpoint: Endpoint,
     pub(crate) timeout: Duration,
-    pub(crate) stall_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     /// Whether an https endpoint may hand out http URLs.
     pub(crate) allow_insecure_urls: bool,
     pub(crate) retry: RetryPolicy,
@@ -214,12 +216,12 @@ fn wrong(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Configuration, message)
 }
 
-fn untrusted(origins: Origins) -> Error {
+fn untrusted(setting_sources: SettingSources) -> Error {
     wrong(format!(
         "the API key comes from {} and the endpoint from {}, which is less trusted: set both in one place, or name the \
          endpoint where the key is",
-        origins.api_key.place("AGB_API_KEY"),
-        origins.endpoint.place("AGB_ENDPOINT"),
+        setting_sources.api_key.place("AGB_API_KEY"),
+        setting_sources.endpoint.place("AGB_ENDPOINT"),
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ffi::OsString, path::Path};
 
-use super::Origin;
+use super::SettingSource;
 
 /// The process environment and what a `.env` file says, which is never written into the environment.
 #[derive(Default)]
@@ -39,22 +39,24 @@ impl Sources {
     }
 
     /// The filled value of a setting in the environment or in `.env`.
-    pub(super) fn find(&self, origin: Origin, name: &str) -> Option<String> {
+    pub(super) fn find(&self, origin: SettingSource, name: &str) -> Option<String> {
         match origin {
-            Origin::Environment => filled(&self.process, name),
-            Origin::Dotenv => filled(&self.dotenv, name),
+            SettingSource::Environment => filled(&self.process, name),
+            SettingSource::Dotenv => filled(&self.dotenv, name),
             _ => None,
         }
     }
 
     /// The value of the first of both that has one.
     pub(super) fn first(&self, name: &str) -> Option<String> {
-        let origins = [Origin::Environment, Origin::Dotenv];
-        origins.iter().find_map(|origin| self.find(*origin, name))
+        let setting_sources = [SettingSource::Environment, SettingSource::Dotenv];
+        setting_sources
+            .iter()
+            .find_map(|origin| self.find(*origin, name))
     }
 
     /// Whether a setting has a value there.
-    pub(super) fn has(&self, origin: Origin, name: &str) -> bool {
+    pub(super) fn has(&self, origin: SettingSource, name: &str) -> bool {
         self.find(origin, name).is_some()
     }
 

@@ -1,46 +1,46 @@
 use super::*;
 
-fn settle(builder: AgbBuilder, process: &[(&str, &str)], dotenv: &str) -> Result<Settings> {
+fn settle(builder: ClientBuilder, process: &[(&str, &str)], dotenv: &str) -> Result<Settings> {
     builder.settle(&Sources::given(process, dotenv))
 }
 
 /// A value of each source has the name of the source in it.
 fn sources(
-    key: &[Origin],
-    endpoint: &[Origin],
-) -> (AgbBuilder, Vec<(&'static str, &'static str)>, String) {
-    let mut builder = AgbBuilder::default();
+    key: &[SettingSource],
+    endpoint: &[SettingSource],
+) -> (ClientBuilder, Vec<(&'static str, &'static str)>, String) {
+    let mut builder = ClientBuilder::default();
     let (mut process, mut dotenv) = (Vec::new(), String::new());
     for origin in key {
         match origin {
-            Origin::Code => builder = builder.api_key("key-of-code"),
-            Origin::Environment => process.push(("AGB_API_KEY", "key-of-environment")),
-            Origin::Fallback => builder = builder.fallback_api_key("key-of-fallback"),
+            SettingSource::Code => builder = builder.api_key("key-of-code"),
+            SettingSource::Environment => process.push(("AGB_API_KEY", "key-of-environment")),
+            SettingSource::Fallback => builder = builder.fallback_api_key("key-of-fallback"),
             _ => dotenv += "AGB_API_KEY=key-of-dotenv\n",
         }
     }
     for origin in endpoint {
         match origin {
-            Origin::Code => builder = builder.endpoint("code.example"),
-            Origin::Environment => process.push(("AGB_ENDPOINT", "environment.example")),
-            Origin::Fallback => builder = builder.fallback_endpoint("fallback.example"),
+            SettingSource::Code => builder = builder.endpoint("code.example"),
+            SettingSource::Environment => process.push(("AGB_ENDPOINT", "environment.example")),
+            SettingSource::Fallback => builder = builder.fallback_endpoint("fallback.example"),
             _ => dotenv += "AGB_ENDPOINT=dotenv.example\n",
         }
     }
     (builder, process, dotenv)
 }
 
-const ORDER: [(Origin, &str); 4] = [
-    (Origin::Code, "code"),
-    (Origin::Environment, "environment"),
-    (Origin::Fallback, "fallback"),
-    (Origin::Dotenv, "dotenv"),
+const ORDER: [(SettingSource, &str); 4] = [
+    (SettingSource::Code, "code"),
+    (SettingSource::Environment, "environment"),
+    (SettingSource::Fallback, "fallback"),
+    (SettingSource::Dotenv, "dotenv"),
 ];
 
 /// Every way in which four sources can name a key and an endpoint.
 #[test]
 fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
-    let subset = |bits: usize| -> Vec<Origin> {
+    let subset = |bits: usize| -> Vec<SettingSource> {
         let of = ORDER.iter().enumerate();
         of.filter(|(at, _)| bits & (1 << at) != 0)
             .map(|(_, (origin, _))| *origin)
@@ -55,8 +55,9 @@ fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
             } else {
                 String::new()
             };
-            let rank = |of: &[Origin]| {
-                let read = |origin: &Origin| dotenv_is_read || *origin != Origin::Dotenv;
+            let rank = |of: &[SettingSource]| {
+                let read =
+                    |origin: &SettingSource| dotenv_is_read || *origin != SettingSource::Dotenv;
                 ORDER
                     .iter()
                     .position(|(origin, _)| of.contains(origin) && read(origin))
@@ -99,10 +100,10 @@ fn an_endpoint_that_is_set_to_nothing_does_not_let_a_dotenv_have_the_key() {
     for empty in ["", "  ", "\t"] {
         let process = [("AGB_API_KEY", "k"), ("AGB_ENDPOINT", empty)];
         assert!(
-            settle(AgbBuilder::default(), &process, trap).is_err(),
+            settle(ClientBuilder::default(), &process, trap).is_err(),
             "{empty:?}"
         );
-        assert!(settle(AgbBuilder::default().dotenv(false), &process, "").is_ok());
+        assert!(settle(ClientBuilder::default().dotenv(false), &process, "").is_ok());
     }
     for odd in [
         "export AGB_ENDPOINT=a.example",
@@ -110,12 +111,12 @@ fn an_endpoint_that_is_set_to_nothing_does_not_let_a_dotenv_have_the_key() {
         "\u{feff}AGB_ENDPOINT=a.example",
     ] {
         assert!(
-            settle(AgbBuilder::default(), &[("AGB_API_KEY", "k")], odd).is_err(),
+            settle(ClientBuilder::default(), &[("AGB_API_KEY", "k")], odd).is_err(),
             "{odd}"
         );
     }
     let other = "agb_endpoint=a.example\nHTTPS_PROXY=http://a.example\n";
-    let settings = settle(AgbBuilder::default(), &[("AGB_API_KEY", "k")], other).unwrap();
+    let settings = settle(ClientBuilder::default(), &[("AGB_API_KEY", "k")], other).unwrap();
     assert_eq!(settings.endpoint.url, DEFAULT_ENDPOINT);
 }
 
@@ -127,7 +128,7 @@ fn code_comes_before_environment_before_dotenv_before_default() {
         ("AGB_ENDPOINT", "env.example"),
         ("AGB_TIMEOUT_MS", "2"),
     ];
-    let code = AgbBuilder::default()
+    let code = ClientBuilder::default()
         .api_key("from-code")
         .endpoint("code.example")
         .timeout(Duration::from_millis(1));
@@ -142,7 +143,7 @@ fn code_comes_before_environment_before_dotenv_before_default() {
             1,
         ),
         (
-            AgbBuilder::default(),
+            ClientBuilder::default(),
             &process[..],
             dotenv,
             "from-env",
@@ -150,7 +151,7 @@ fn code_comes_before_environment_before_dotenv_before_default() {
             2,
         ),
         (
-            AgbBuilder::default(),
+            ClientBuilder::default(),
             &[],
             dotenv,
             "from-file",
@@ -158,7 +159,7 @@ fn code_comes_before_environment_before_dotenv_before_default() {
             3,
         ),
         (
-            AgbBuilder::default(),
+            ClientBuilder::default(),
             &[("AGB_API_KEY", "k")],
             "",
             "k",
@@ -183,11 +184,11 @@ fn a_dotenv_is_taken_at_its_word() {
         ("ab\\$HOME", "ab$HOME"),
     ] {
         let dotenv = format!("\u{feff}AGB_API_KEY={written}\n");
-        let settings = settle(AgbBuilder::default(), &[], &dotenv).unwrap();
+        let settings = settle(ClientBuilder::default(), &[], &dotenv).unwrap();
         assert_eq!(settings.api_key.expose(), key);
     }
     let trap = "AGB_API_KEY=k\nAGB_ENDPOINT=http://a.example/${PATH}\n";
-    let settled = settle(AgbBuilder::default(), &[], trap);
+    let settled = settle(ClientBuilder::default(), &[], trap);
     assert!(settled.is_err() || settled.unwrap().endpoint.url.contains("PATH"));
 }
 
@@ -195,28 +196,37 @@ fn a_dotenv_is_taken_at_its_word() {
 fn it_is_told_where_a_setting_comes_from() {
     let dotenv = "AGB_API_KEY=k\n";
     let process = [("AGB_ENDPOINT", "env.example")];
-    let builder = AgbBuilder::default().fallback_api_key("f");
-    let told = |builder: &AgbBuilder, sources| {
-        let origins = builder.origins_by(sources);
-        (origins.endpoint, origins.api_key)
+    let builder = ClientBuilder::default().fallback_api_key("f");
+    let told = |builder: &ClientBuilder, sources| {
+        let setting_sources = builder.setting_sources_by(sources);
+        (setting_sources.endpoint, setting_sources.api_key)
     };
     let both = Sources::given(&process, dotenv);
-    let plain = AgbBuilder::default();
-    assert_eq!(told(&plain, &both), (Origin::Environment, Origin::Dotenv));
+    let plain = ClientBuilder::default();
+    assert_eq!(
+        told(&plain, &both),
+        (SettingSource::Environment, SettingSource::Dotenv)
+    );
     assert_eq!(
         told(&builder, &both),
-        (Origin::Environment, Origin::Fallback)
+        (SettingSource::Environment, SettingSource::Fallback)
     );
     let none = Sources::given(&[], "");
-    assert_eq!(told(&builder, &none), (Origin::Default, Origin::Fallback));
+    assert_eq!(
+        told(&builder, &none),
+        (SettingSource::Default, SettingSource::Fallback)
+    );
     let builder = builder.endpoint("a").api_key("k");
-    assert_eq!(told(&builder, &both), (Origin::Code, Origin::Code));
+    assert_eq!(
+        told(&builder, &both),
+        (SettingSource::Code, SettingSource::Code)
+    );
 }
 
 #[test]
 fn an_empty_variable_counts_as_not_set() {
     let settings = settle(
-        AgbBuilder::default(),
+        ClientBuilder::default(),
         &[("AGB_API_KEY", "")],
         "AGB_API_KEY=file",
     )
@@ -233,8 +243,8 @@ fn what_is_no_utf_8_is_refused_and_not_passed_over() {
         ("AGB_TIMEOUT_MS", "AGB_TIMEOUT_MS"),
     ] {
         let builder = match name {
-            "AGB_API_KEY" => AgbBuilder::default(),
-            _ => AgbBuilder::default().api_key("k"),
+            "AGB_API_KEY" => ClientBuilder::default(),
+            _ => ClientBuilder::default().api_key("k"),
         };
         let sources = Sources::of_bytes(name, b"1\xff.example");
         let error = builder.settle(&sources).unwrap_err();
@@ -265,7 +275,7 @@ fn bad_settings_say_where_to_mend_them_and_show_no_key() {
             "http",
         ),
     ] {
-        let error = settle(AgbBuilder::default(), process, dotenv).unwrap_err();
+        let error = settle(ClientBuilder::default(), process, dotenv).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().contains(part), "{error}");
         assert!(!format!("{error:?}").contains("secret-1"), "{error:?}");
@@ -274,7 +284,7 @@ fn bad_settings_say_where_to_mend_them_and_show_no_key() {
 
 #[test]
 fn nothing_prints_the_key() {
-    let builder = AgbBuilder::default().api_key("secret-1");
+    let builder = ClientBuilder::default().api_key("secret-1");
     let builder = builder.endpoint("https://me:secret-1@a.example?k=secret-1");
     assert!(!format!("{builder:?}").contains("secret-1"));
 }

@@ -9,7 +9,7 @@ use agbcloud_api::types::{ContextListData, ListContextsResponse};
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Agb, Context, Continuation, Error, ErrorKind, Operation, Response, Result,
+    Client, Context, Continuation, Error, ErrorKind, Operation, Response, Result,
     error::Reading,
     page::{ContextPlace, Items, Pages, Source, listed, named_stream, page_size},
     wire::{ContextQuery, FromEnvelope, call},
@@ -20,7 +20,7 @@ use crate::{
 #[must_use = "a listing does nothing until it is sent or streamed"]
 #[doc(alias = "ContextListParams")]
 pub struct ListContexts {
-    agb: Agb,
+    client: Client,
     page_size: Option<u32>,
     start: Option<Continuation>,
     prefetch: bool,
@@ -44,9 +44,9 @@ pub struct ContextPage {
 }
 
 impl ListContexts {
-    pub(super) fn new(agb: Agb) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self {
-            agb,
+            client,
             page_size: None,
             start: None,
             prefetch: false,
@@ -79,9 +79,9 @@ impl ListContexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").await?;
-    /// let mut contexts = agb.contexts().list().prefetch(true).by_item();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").await?;
+    /// let mut contexts = client.contexts().list().prefetch(true).by_item();
     /// while let Some(context) = contexts.next().await {
     ///     println!("{}", context?.name);
     /// }
@@ -99,9 +99,9 @@ impl ListContexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").await?;
-    /// let page = agb.contexts().list().page_size(10).send().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").await?;
+    /// let page = client.contexts().list().page_size(10).send().await?;
     /// println!("{} of {:?}", page.contexts.len(), page.total_count);
     /// # Ok(())
     /// # }
@@ -124,9 +124,9 @@ impl ListContexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").await?;
-    /// let mut pages = agb.contexts().list().page_size(100).by_page();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").await?;
+    /// let mut pages = client.contexts().list().page_size(100).by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} contexts", page?.contexts.len());
     /// }
@@ -144,11 +144,11 @@ impl ListContexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").await?;
     /// use futures_util::TryStreamExt;
     ///
-    /// let contexts: Vec<_> = agb.contexts().list().by_item().try_collect().await?;
+    /// let contexts: Vec<_> = client.contexts().list().by_item().try_collect().await?;
     /// assert_eq!(contexts.len(), 1);
     /// # Ok(())
     /// # }
@@ -164,7 +164,7 @@ impl ListContexts {
             .map_or_else(|| Ok(ContextPlace::default()), Continuation::in_contexts)
             .map_err(|error| error.with_operation(Operation::ListContexts));
         ContextSource {
-            agb: self.agb,
+            client: self.client,
             page_size: self.page_size,
             place,
             seen: HashSet::new(),
@@ -196,9 +196,9 @@ impl ContextPages {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").await?;
-    /// let mut pages = agb.contexts().list().by_page();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").await?;
+    /// let mut pages = client.contexts().list().by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} contexts; then {:?}", page?.contexts.len(), pages.continuation());
     /// }
@@ -219,13 +219,13 @@ impl ContextItems {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("one").await?;
-    /// # agb.contexts().get_or_create("two").await?;
-    /// let mut contexts = agb.contexts().list().by_item();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("one").await?;
+    /// # client.contexts().get_or_create("two").await?;
+    /// let mut contexts = client.contexts().list().by_item();
     /// let first = contexts.next().await.expect("there are two")?;
     /// let place = contexts.continuation().expect("one is left");
-    /// let rest = agb.contexts().list().start_at(place).send().await?;
+    /// let rest = client.contexts().list().start_at(place).send().await?;
     /// assert_ne!(rest.contexts[0].id, first.id);
     /// # Ok(())
     /// # }
@@ -236,7 +236,7 @@ impl ContextItems {
 }
 
 struct ContextSource {
-    agb: Agb,
+    client: Client,
     page_size: Option<u32>,
     place: Result<ContextPlace>,
     /// Hashes of the tokens that were used, so that a service that repeats one can't make an endless loop.
@@ -251,7 +251,7 @@ impl ContextSource {
         let mut place = std::mem::replace(&mut self.place, Ok(ContextPlace::default()))?;
         loop {
             self.check_new(place.token.as_deref())?;
-            let page = fetch(&self.agb, self.page_size, place.token.take()).await?;
+            let page = fetch(&self.client, self.page_size, place.token.take()).await?;
             self.request_id = page.request_id().map(str::to_owned);
             let came = page.contexts.len();
             let page = page.map(|mut page| {
@@ -313,14 +313,14 @@ fn hash(token: &str) -> u64 {
 }
 
 async fn fetch(
-    agb: &Agb,
+    client: &Client,
     size: Option<u32>,
     token: Option<String>,
 ) -> Result<Response<ContextPage>> {
     let operation = Operation::ListContexts;
     let page_size = page_size(size).map_err(|error| error.with_operation(operation))?;
     let query = ContextQuery { page_size, token };
-    let response = call(agb, operation, |api| api.list_contexts(query.clone())).await?;
+    let response = call(client, operation, |api| api.list_contexts(query.clone())).await?;
     let request_id = response.request_id().map(str::to_owned);
     Ok(response.map(|page| ContextPage { request_id, ..page }))
 }
@@ -389,7 +389,7 @@ mod tests {
                 "success": true, "data": contexts(start..end), "nextToken": next, "totalCount": 31,
             }))
         });
-        let listing = Agb::on(wire).contexts().list().page_size(10);
+        let listing = Client::on(wire).contexts().list().page_size(10);
         let names: Vec<String> = listing
             .by_item()
             .map_ok(|context| context.name)
@@ -410,7 +410,7 @@ mod tests {
             let data = json!({"items": data, "nextToken": next});
             answer(json!({"success": true, "data": data, "nextToken": ""}))
         });
-        let listing = Agb::on(wire).contexts().list().by_item();
+        let listing = Client::on(wire).contexts().list().by_item();
         assert_eq!(listing.try_collect::<Vec<_>>().await.unwrap().len(), 2);
     }
 
@@ -420,7 +420,7 @@ mod tests {
         let body = json!({"success": true, "data": {"totalCount": 3}});
         wire.expect_list_contexts()
             .returning(move |_| answer(body.clone()));
-        let error = Agb::on(wire).contexts().list().send().await.unwrap_err();
+        let error = Client::on(wire).contexts().list().send().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     }
 
@@ -437,7 +437,7 @@ mod tests {
                 "success": true, "data": contexts(0..1), "nextToken": next, "requestId": "r-1",
             }))
         });
-        let mut pages = Agb::on(wire).contexts().list().by_page();
+        let mut pages = Client::on(wire).contexts().list().by_page();
         for _ in 0..3 {
             assert!(pages.next().await.unwrap().is_ok());
         }
@@ -454,7 +454,7 @@ mod tests {
             let data = json!({"items": contexts(0..2), "nextToken": "t", "totalCount": 9, "maxResults": 2});
             answer(json!({"success": true, "data": data}))
         });
-        let page = Agb::on(wire).contexts().list().send().await.unwrap();
+        let page = Client::on(wire).contexts().list().send().await.unwrap();
         assert_eq!(
             (page.contexts.len(), page.next_token.as_deref()),
             (2, Some("t"))
@@ -469,7 +469,7 @@ mod tests {
             .withf(|query| query.page_size == 1000)
             .times(1)
             .returning(|_| answer(json!({"success": true, "data": null})));
-        let contexts = Agb::on(wire).contexts();
+        let contexts = Client::on(wire).contexts();
         assert!(
             contexts
                 .list()

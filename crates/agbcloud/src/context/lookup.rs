@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Agb, Context, ContextName, Error, Operation, RegionId, Response, Result,
+    Client, Context, ContextName, Error, Operation, RegionId, Response, Result,
     name::checked,
     wire::{Call, ContextLookup, call},
 };
@@ -16,16 +16,16 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "a look-up does nothing until it is awaited"]
 pub struct LookupByName {
-    agb: Agb,
+    client: Client,
     name: Result<ContextName>,
     create: bool,
     region: Option<Result<RegionId>>,
 }
 
 impl LookupByName {
-    pub(super) fn new(agb: Agb, name: Result<ContextName>, create: bool) -> Self {
+    pub(super) fn new(client: Client, name: Result<ContextName>, create: bool) -> Self {
         Self {
-            agb,
+            client,
             name,
             create,
             region: None,
@@ -39,9 +39,9 @@ impl LookupByName {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let here = agb.contexts().get_or_create("my-project").await?;
-    /// let there = agb.contexts().get_or_create("my-project").region("cn-shanghai").await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let here = client.contexts().get_or_create("my-project").await?;
+    /// let there = client.contexts().get_or_create("my-project").region("cn-shanghai").await?;
     /// assert_ne!(here.id, there.id);
     /// # Ok(())
     /// # }
@@ -61,7 +61,7 @@ impl LookupByName {
         let name = self.name.map_err(invalid)?;
         let region = self.region.transpose().map_err(invalid)?;
         run(
-            &self.agb,
+            &self.client,
             ContextLookup::Name {
                 name,
                 create: self.create,
@@ -82,7 +82,7 @@ impl IntoFuture for LookupByName {
 }
 
 /// Looks one context up.
-pub(crate) async fn run(agb: &Agb, lookup: ContextLookup) -> Result<Response<Context>> {
+pub(crate) async fn run(client: &Client, lookup: ContextLookup) -> Result<Response<Context>> {
     let what = Call {
         operation: Operation::GetContext,
         limit: None,
@@ -91,5 +91,5 @@ pub(crate) async fn run(agb: &Agb, lookup: ContextLookup) -> Result<Response<Con
             ContextLookup::Name { .. } => None,
         },
     };
-    call(agb, what, |api| api.get_context(lookup.clone())).await
+    call(client, what, |api| api.get_context(lookup.clone())).await
 }

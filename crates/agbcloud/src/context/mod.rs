@@ -10,23 +10,23 @@ pub(crate) use lookup::run as look_up;
 pub use model::{Context, ContextState};
 
 use crate::{
-    Agb, Clear, ClearHandle, ContextId, ContextName, Error, Files, Operation, Response, Result,
+    Clear, ClearHandle, Client, ContextId, ContextName, Error, Files, Operation, Response, Result,
     name::checked,
     wire::{ContextLookup, call, remove},
 };
 
 /// The contexts of an API key: the reference's `ContextService`. Cheap to clone.
 ///
-/// From [`Agb::contexts`].
+/// From [`Client::contexts`].
 #[derive(Debug, Clone)]
 #[doc(alias = "ContextService")]
 pub struct Contexts {
-    pub(crate) agb: Agb,
+    pub(crate) client: Client,
 }
 
 impl Contexts {
-    pub(crate) fn new(agb: Agb) -> Self {
-        Self { agb }
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
     }
 
     /// Lists the contexts, page by page or one by one.
@@ -35,9 +35,9 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").await?;
-    /// let mut contexts = agb.contexts().list().by_item();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").await?;
+    /// let mut contexts = client.contexts().list().by_item();
     /// while let Some(context) = contexts.next().await {
     ///     println!("{}", context?.name);
     /// }
@@ -46,7 +46,7 @@ impl Contexts {
     /// ```
     #[doc(alias = "ListContexts")]
     pub fn list(&self) -> ListContexts {
-        ListContexts::new(self.agb.clone())
+        ListContexts::new(self.client.clone())
     }
 
     /// Gets a context by its id.
@@ -55,9 +55,9 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let id = agb.contexts().get_or_create("my-project").await?.id.clone();
-    /// let context = agb.contexts().get(&id).await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let id = client.contexts().get_or_create("my-project").await?.id.clone();
+    /// let context = client.contexts().get(&id).await?;
     /// assert_eq!(context.name, "my-project");
     /// # Ok(())
     /// # }
@@ -68,7 +68,7 @@ impl Contexts {
     /// [`NotFound`](crate::ErrorKind::NotFound) if this key has no such context, and those of any call.
     #[doc(alias = "GetContext")]
     pub async fn get(&self, id: &ContextId) -> Result<Response<Context>> {
-        lookup::run(&self.agb, ContextLookup::Id(id.clone())).await
+        lookup::run(&self.client, ContextLookup::Id(id.clone())).await
     }
 
     /// Gets a context by its name; await the result, or choose a [region](LookupByName::region) before.
@@ -77,9 +77,9 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").await?;
-    /// let context = agb.contexts().get_by_name("my-project").await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").await?;
+    /// let context = client.contexts().get_by_name("my-project").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -94,7 +94,7 @@ impl Contexts {
         N: TryInto<ContextName>,
         N::Error: Into<Error>,
     {
-        LookupByName::new(self.agb.clone(), checked(name), false)
+        LookupByName::new(self.client.clone(), checked(name), false)
     }
 
     /// Gets the context of a name, and creates it if there is none. Doing it twice makes one context.
@@ -103,8 +103,8 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let contexts = agb.contexts();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let contexts = client.contexts();
     /// let context = contexts.get_or_create("my-project").await?;
     /// assert_eq!(contexts.get_or_create("my-project").await?.id, context.id);
     /// # Ok(())
@@ -121,7 +121,7 @@ impl Contexts {
         N: TryInto<ContextName>,
         N::Error: Into<Error>,
     {
-        LookupByName::new(self.agb.clone(), checked(name), true)
+        LookupByName::new(self.client.clone(), checked(name), true)
     }
 
     /// Gives a context another name. Its id, files and state stay. The name that it has is allowed.
@@ -130,10 +130,10 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// agb.contexts().rename(&context.id, "our-project").await?;
-    /// assert_eq!(agb.contexts().get(&context.id).await?.name, "our-project");
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// client.contexts().rename(&context.id, "our-project").await?;
+    /// assert_eq!(client.contexts().get(&context.id).await?.name, "our-project");
     /// # Ok(())
     /// # }
     /// ```
@@ -153,7 +153,7 @@ impl Contexts {
     {
         let operation = Operation::ModifyContext;
         let name = checked(name).map_err(|error| error.with_operation(operation))?;
-        call(&self.agb, (operation, id), |api| {
+        call(&self.client, (operation, id), |api| {
             api.modify_context(id.clone(), name.clone())
         })
         .await
@@ -165,10 +165,10 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// agb.contexts().delete(&context.id).await?;
-    /// assert!(agb.contexts().get(&context.id).await.is_err());
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// client.contexts().delete(&context.id).await?;
+    /// assert!(client.contexts().get(&context.id).await.is_err());
     /// # Ok(())
     /// # }
     /// ```
@@ -179,7 +179,7 @@ impl Contexts {
     #[doc(alias = "DeleteContext")]
     pub async fn delete(&self, id: &ContextId) -> Result<Response<()>> {
         let what = (Operation::DeleteContext, id);
-        remove(&self.agb, what, |api| api.delete_context(id.clone())).await
+        remove(&self.client, what, |api| api.delete_context(id.clone())).await
     }
 
     /// Deletes all files of a context and waits for it; or, with [`start`](Clear::start), does not wait.
@@ -188,17 +188,17 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").await?;
-    /// let cleared = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200)).await?;
+    /// let context = client.contexts().get_or_create("my-project").await?;
+    /// let cleared = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200)).await?;
     /// println!("cleared after {:?}", cleared.elapsed);
     /// # Ok(())
     /// # }
     /// ```
     #[doc(alias = "ClearContext")]
     pub fn clear(&self, id: &ContextId) -> Clear {
-        Clear::new(self.agb.clone(), id.clone())
+        Clear::new(self.client.clone(), id.clone())
     }
 
     /// Takes up a clear that was started elsewhere: in another process, or before a restart. Nothing is sent.
@@ -207,20 +207,20 @@ impl Contexts {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let id = agb.contexts().get_or_create("my-project").await?.id.clone();
-    /// let state = agb.contexts().resume_clear(&id).status().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let id = client.contexts().get_or_create("my-project").await?.id.clone();
+    /// let state = client.contexts().resume_clear(&id).status().await?;
     /// println!("the context is {}", *state);
     /// # Ok(())
     /// # }
     /// ```
     #[doc(alias = "get_clear_status")]
     pub fn resume_clear(&self, id: &ContextId) -> ClearHandle {
-        ClearHandle::resume(self.agb.clone(), id.clone())
+        ClearHandle::resume(self.client.clone(), id.clone())
     }
 
     /// The files of one context.
     pub fn files(&self, id: &ContextId) -> Files {
-        Files::new(self.agb.clone(), id.clone())
+        Files::new(self.client.clone(), id.clone())
     }
 }

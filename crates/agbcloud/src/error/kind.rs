@@ -46,8 +46,8 @@ pub enum ErrorKind {
     /// *What to do:* check endpoint, network and proxy; then try again. A call that changes something may have
     /// been carried out.
     Connection,
-    /// No answer in time: see [`AgbBuilder::timeout`](crate::AgbBuilder::timeout). For a transfer: no byte moved
-    /// for as long as [`AgbBuilder::stall_timeout`](crate::AgbBuilder::stall_timeout) says.
+    /// No answer in time: see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout). For a transfer: no byte moved
+    /// for as long as [`ClientBuilder::idle_timeout`](crate::ClientBuilder::idle_timeout) says.
     ///
     /// *What to do:* try again; a call that changes something may have been carried out.
     Timeout,
@@ -77,7 +77,7 @@ pub enum ErrorKind {
     /// An https endpoint handed out a presigned URL without TLS whose host is not loopback. Nothing was sent to it.
     ///
     /// *What to do:* fix the service's public URL, or use
-    /// [`AgbBuilder::allow_insecure_urls`](crate::AgbBuilder::allow_insecure_urls) on a trusted network.
+    /// [`ClientBuilder::allow_insecure_urls`](crate::ClientBuilder::allow_insecure_urls) on a trusted network.
     InsecureUrl,
     /// What arrived is not what was sent: length or checksum differ.
     ///

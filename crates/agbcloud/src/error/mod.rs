@@ -30,10 +30,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
 /// use agbcloud::{ContextId, ErrorKind};
 ///
-/// let error = agb.contexts().get(&ContextId::new("SdkCtx-none")?).await.unwrap_err();
+/// let error = client.contexts().get(&ContextId::new("SdkCtx-none")?).await.unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
 /// assert_eq!(error.code(), Some("InvalidContext.NotFound"));
 /// assert!(error.request_id().is_some());

@@ -51,7 +51,7 @@ impl<'a> Address<'a> {
     }
 
     fn lasts(&self, url: &PresignedUrl) -> bool {
-        let soon = self.files.agb.time().system_time().checked_add(MARGIN);
+        let soon = self.files.client.time().system_time().checked_add(MARGIN);
         url.expires_at()
             .zip(soon)
             .is_none_or(|(end, soon)| end > soon)

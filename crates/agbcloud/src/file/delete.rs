@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Agb, ContextId, Operation, RemotePath, Response, Result,
+    Client, ContextId, Operation, RemotePath, Response, Result,
     wire::{is_missing_file, remove},
 };
 
@@ -13,16 +13,16 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "a deletion does nothing until it is awaited"]
 pub struct DeleteFile {
-    agb: Agb,
+    client: Client,
     context: ContextId,
     path: Result<RemotePath>,
     missing_ok: bool,
 }
 
 impl DeleteFile {
-    pub(super) fn new(agb: Agb, context: ContextId, path: Result<RemotePath>) -> Self {
+    pub(super) fn new(client: Client, context: ContextId, path: Result<RemotePath>) -> Self {
         Self {
-            agb,
+            client,
             context,
             path,
             missing_ok: false,
@@ -40,7 +40,7 @@ impl DeleteFile {
         let operation = Operation::DeleteContextFile;
         let path = self.path.map_err(|error| error.with_operation(operation))?;
         let context = self.context;
-        let result = remove(&self.agb, (operation, &context), |api| {
+        let result = remove(&self.client, (operation, &context), |api| {
             api.delete_file(context.clone(), path.clone())
         });
         match result.await {

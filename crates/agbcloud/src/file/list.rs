@@ -2,7 +2,7 @@
 
 use super::{FileEntry, FileWalk, source::FileSource};
 use crate::{
-    Agb, ContextId, Continuation, Error, FolderPath, Operation, Response, Result,
+    Client, ContextId, Continuation, Error, FolderPath, Operation, Response, Result,
     name::checked,
     page::{FilePlace, Had, Items, Pages, named_stream, page_size},
 };
@@ -11,7 +11,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "a listing does nothing until it is sent or streamed"]
 pub struct ListFiles {
-    agb: Agb,
+    client: Client,
     context: ContextId,
     folder: Result<FolderPath>,
     start: Start,
@@ -43,9 +43,9 @@ pub struct FilePage {
 }
 
 impl ListFiles {
-    pub(super) fn new(agb: Agb, context: ContextId) -> Self {
+    pub(super) fn new(client: Client, context: ContextId) -> Self {
         Self {
-            agb,
+            client,
             context,
             folder: Ok(FolderPath::root()),
             start: Start::Page(1),
@@ -56,7 +56,7 @@ impl ListFiles {
 
     /// The folder to list; the root if not said.
     #[doc(alias = "parent_folder_path")]
-    pub fn under<P>(mut self, folder: P) -> Self
+    pub fn folder<P>(mut self, folder: P) -> Self
     where
         P: TryInto<FolderPath>,
         P::Error: Into<Error>,
@@ -96,10 +96,10 @@ impl ListFiles {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
-    /// let mut entries = files.list().under("/data").prefetch(true).by_item();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// let mut entries = files.list().folder("/data").prefetch(true).by_item();
     /// while let Some(entry) = entries.next().await {
     ///     println!("{}", entry?.path);
     /// }
@@ -117,9 +117,9 @@ impl ListFiles {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// let page = agb.contexts().files(&context.id).list().under("/data").page_size(50).send().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// let page = client.contexts().files(&context.id).list().folder("/data").page_size(50).send().await?;
     /// assert_eq!(page.total_count, Some(0));
     /// # Ok(())
     /// # }
@@ -141,10 +141,10 @@ impl ListFiles {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
-    /// let mut pages = files.list().under("/data").by_page();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// let mut pages = files.list().folder("/data").by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} entries", page?.entries.len());
     /// }
@@ -162,10 +162,10 @@ impl ListFiles {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
-    /// let mut entries = files.list().under("/data").by_item();
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// let mut entries = files.list().folder("/data").by_item();
     /// while let Some(entry) = entries.next().await {
     ///     println!("{}", entry?.path);
     /// }
@@ -184,9 +184,9 @@ impl ListFiles {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
     /// let mut tree = files.list().walk();
     /// let mut paths = Vec::new();
@@ -213,7 +213,7 @@ impl ListFiles {
     /// The same listing of another folder, from its start.
     pub(super) fn of(&self, folder: FolderPath) -> Self {
         Self {
-            agb: self.agb.clone(),
+            client: self.client.clone(),
             context: self.context.clone(),
             folder: Ok(folder),
             start: Start::Page(1),
@@ -222,7 +222,7 @@ impl ListFiles {
         }
     }
 
-    pub(super) fn folder(&self) -> Option<&FolderPath> {
+    pub(super) fn listed_folder(&self) -> Option<&FolderPath> {
         self.folder.as_ref().ok()
     }
 
@@ -231,11 +231,11 @@ impl ListFiles {
     }
 
     fn into_source(self) -> FileSource {
-        let agb = self.agb.clone();
+        let client = self.client.clone();
         let place = self
             .place()
             .map_err(|error| error.with_operation(Operation::DescribeContextFiles));
-        FileSource::new(agb, place)
+        FileSource::new(client, place)
     }
 
     fn place(self) -> Result<FilePlace> {
@@ -282,9 +282,9 @@ impl FilePages {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// let mut pages = files.list().by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} entries; then {:?}", page?.entries.len(), pages.continuation());
@@ -306,9 +306,9 @@ impl FileItems {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # files.upload("/a.txt", &b"a"[..]).await?;
     /// # files.upload("/b.txt", &b"b"[..]).await?;
     /// let mut entries = files.list().by_item();

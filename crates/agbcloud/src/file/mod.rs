@@ -26,29 +26,29 @@ pub use model::{FileEntry, FileKind};
 pub use progress::Progress;
 pub(crate) use store::Store;
 pub use tree::{
-    Change, Compare, Conflict, DEFAULT_BYTES_AT_ONCE, DEFAULT_FILES_AT_ONCE, DeleteDir,
-    DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange, SkipReason,
-    SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
+    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
+    DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
+    SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
 };
 pub use upload::{Upload, UploadSource, Uploaded};
 pub use url::PresignedUrl;
 pub use walk::FileWalk;
 
 use crate::{
-    Agb, ContextId, Error, FolderPath, Operation, RemotePath, Response, Result, name::checked,
+    Client, ContextId, Error, FolderPath, Operation, RemotePath, Response, Result, name::checked,
     wire::call,
 };
 
 /// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
 #[derive(Debug, Clone)]
 pub struct Files {
-    agb: Agb,
+    client: Client,
     context: ContextId,
 }
 
 impl Files {
-    pub(crate) fn new(agb: Agb, context: ContextId) -> Self {
-        Self { agb, context }
+    pub(crate) fn new(client: Client, context: ContextId) -> Self {
+        Self { client, context }
     }
 
     /// The context that these files are in.
@@ -62,11 +62,11 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
-    /// let mut entries = files.list().under("/data").by_item();
+    /// let mut entries = files.list().folder("/data").by_item();
     /// while let Some(entry) = entries.next().await {
     ///     let entry = entry?;
     ///     println!("{} {:?}", entry.path, entry.size);
@@ -77,7 +77,7 @@ impl Files {
     #[doc(alias = "list_files")]
     #[doc(alias = "DescribeContextFiles")]
     pub fn list(&self) -> ListFiles {
-        ListFiles::new(self.agb.clone(), self.context.clone())
+        ListFiles::new(self.client.clone(), self.context.clone())
     }
 
     /// Sends a file, through a presigned URL that is asked for.
@@ -89,9 +89,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// let uploaded = files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// assert_eq!(uploaded.bytes, 5);
     /// # Ok(())
@@ -115,9 +115,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// # let copy = folder.path().join("copy.txt");
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
@@ -141,9 +141,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/notes.txt", &b"hello"[..]).await?;
     /// assert_eq!(files.read("/notes.txt").await?, b"hello"[..]);
     /// # Ok(())
@@ -163,9 +163,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// files.delete("/data/a.txt").await?;
     /// files.delete("/data/a.txt").missing_ok(true).await?;
@@ -179,7 +179,7 @@ impl Files {
         P: TryInto<RemotePath>,
         P::Error: Into<Error>,
     {
-        DeleteFile::new(self.agb.clone(), self.context.clone(), checked(path))
+        DeleteFile::new(self.client.clone(), self.context.clone(), checked(path))
     }
 
     /// Asks for a URL by which anyone can read the file until it expires.
@@ -188,9 +188,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// let url = files.download_url("/data/a.txt").await?;
     /// println!("good until {:?}: {}", url.expires_at(), url.as_str());
@@ -213,7 +213,7 @@ impl Files {
         let operation = Operation::GetContextFileDownloadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let what = (operation, &self.context);
-        let answer = call(&self.agb, what, |api| {
+        let answer = call(&self.client, what, |api| {
             api.download_url(self.context.clone(), path.clone())
         })
         .await?;
@@ -227,11 +227,11 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// let url = files.upload_url("/data/a.txt").await?;
-    /// files.upload("/data/a.txt", &b"hello"[..]).via(url.into_inner()).await?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url.into_inner()).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -252,7 +252,7 @@ impl Files {
         let operation = Operation::GetContextFileUploadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let what = (operation, &self.context);
-        let answer = call(&self.agb, what, |api| {
+        let answer = call(&self.client, what, |api| {
             api.upload_url(self.context.clone(), path.clone())
         })
         .await?;
@@ -264,7 +264,7 @@ impl Files {
         operation: Operation,
         answer: Response<PresignedUrl>,
     ) -> Result<Response<PresignedUrl>> {
-        match self.agb.check_url(&answer) {
+        match self.client.check_url(&answer) {
             Ok(()) => Ok(answer),
             Err(error) => Err(error
                 .with_operation(operation)
@@ -279,9 +279,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
     /// let report = files.upload_dir(folder.path(), "/data").exclude("*.tmp").await?;
@@ -310,9 +310,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
     /// let report = files.download_dir("/data", folder.path()).await?;
@@ -337,9 +337,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
     /// let report = files.delete_dir("/data").await?;
     /// assert!(report.is_complete());
@@ -361,6 +361,6 @@ impl Files {
     }
 
     fn store(&self) -> &Store {
-        &self.agb.0.store
+        &self.client.0.store
     }
 }

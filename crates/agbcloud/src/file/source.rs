@@ -5,27 +5,27 @@ use futures_core::future::BoxFuture;
 
 use super::{FileEntry, FilePage};
 use crate::{
-    Agb, Continuation, Error, ErrorKind, Operation, Response, Result,
+    Client, Continuation, Error, ErrorKind, Operation, Response, Result,
     error::Reading,
     page::{FilePlace, Mark, Source, listed},
     wire::{FileQuery, FromEnvelope, call},
 };
 
 pub(super) struct FileSource {
-    agb: Agb,
+    client: Client,
     place: Result<FilePlace>,
 }
 
 impl FileSource {
-    pub(super) fn new(agb: Agb, place: Result<FilePlace>) -> Self {
-        Self { agb, place }
+    pub(super) fn new(client: Client, place: Result<FilePlace>) -> Self {
+        Self { client, place }
     }
 
     /// The next page, without those of its entries that the caller has had.
     pub(super) async fn next_page(self) -> Result<(Response<FilePage>, Option<Self>)> {
         let mut place = self.place?;
         let what = (Operation::DescribeContextFiles, &place.context);
-        let answer = call(&self.agb, what, |api| api.list_files(query(&place))).await?;
+        let answer = call(&self.client, what, |api| api.list_files(query(&place))).await?;
         let answer = answer.map(|mut page| {
             let entries = page.entries.into_iter();
             page.entries = entries
@@ -57,7 +57,7 @@ impl FileSource {
             }
         });
         let next = next.map(|next| Self {
-            agb: self.agb,
+            client: self.client,
             place: Ok(FilePlace {
                 last: mark,
                 had: place.had,

@@ -14,9 +14,9 @@ impl Files {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// assert_eq!(files.stat("/data/a.txt").await?.size, Some(5));
     /// assert!(files.stat("/data").await?.is_folder());
@@ -44,7 +44,7 @@ impl Files {
             Some(("", _)) | None => "/",
             Some((folder, _)) => folder,
         };
-        let listing = self.list().under(folder).page_size(MAX_PAGE_SIZE);
+        let listing = self.list().folder(folder).page_size(MAX_PAGE_SIZE);
         let mut entries = listing.by_item();
         while let Some(entry) = entries.next().await {
             let entry = entry?;
@@ -64,7 +64,7 @@ mod tests {
     use serde_json::json;
 
     use crate::{
-        Agb, ContextId, ErrorKind, Files,
+        Client, ContextId, ErrorKind, Files,
         testing::{Script, Step},
     };
 
@@ -74,8 +74,10 @@ mod tests {
             let entries: Vec<_> = paths.iter().map(entry).collect();
             Step::json(json!({"success": true, "data": entries, "count": count}))
         });
-        let agb = Agb::builder().stub(Script::new(steps)).build().unwrap();
-        agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap())
+        let client = Client::builder().stub(Script::new(steps)).build().unwrap();
+        client
+            .contexts()
+            .files(&ContextId::new("SdkCtx-1").unwrap())
     }
 
     #[tokio::test]

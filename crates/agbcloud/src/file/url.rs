@@ -213,7 +213,7 @@ mod tests {
         use serde_json::json;
 
         use crate::{
-            Agb, ContextId,
+            Client, ContextId,
             testing::{Script, Step},
         };
 
@@ -229,9 +229,13 @@ mod tests {
             ("https://a.example", "http://127.0.0.1:1/f", false, true),
         ] {
             let steps = [answer(url), answer(url), answer(url), answer(url)];
-            let builder = Agb::builder().stub(Script::new(steps)).endpoint(endpoint);
-            let agb = builder.allow_insecure_urls(allowed).build().unwrap();
-            let files = agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap());
+            let builder = Client::builder()
+                .stub(Script::new(steps))
+                .endpoint(endpoint);
+            let client = builder.allow_insecure_urls(allowed).build().unwrap();
+            let files = client
+                .contexts()
+                .files(&ContextId::new("SdkCtx-1").unwrap());
             let mut kinds = vec![
                 files.download_url("/f").await.err(),
                 files.upload_url("/f").await.err(),

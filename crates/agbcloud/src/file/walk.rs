@@ -41,7 +41,7 @@ named_stream! {
 impl FileWalk {
     pub(super) fn new(listing: ListFiles) -> Self {
         let (folder, ahead) = (
-            listing.folder().cloned().unwrap_or_default(),
+            listing.listed_folder().cloned().unwrap_or_default(),
             listing.fetches_ahead(),
         );
         Self(Walk {

@@ -19,16 +19,16 @@ use crate::{ContextId, Error, FolderPath, Result};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-/// # agb.contexts().get_or_create("one").await?;
-/// # agb.contexts().get_or_create("two").await?;
-/// let mut contexts = agb.contexts().list().by_item();
+/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+/// # client.contexts().get_or_create("one").await?;
+/// # client.contexts().get_or_create("two").await?;
+/// let mut contexts = client.contexts().list().by_item();
 /// let first = contexts.next().await.expect("there are two")?;
 /// let kept = serde_json::to_string(&contexts.continuation())?;
 ///
 /// // Later, elsewhere:
 /// if let Some(place) = serde_json::from_str::<Option<agbcloud::Continuation>>(&kept)? {
-///     let mut rest = agb.contexts().list().start_at(place).by_item();
+///     let mut rest = client.contexts().list().start_at(place).by_item();
 ///     let second = rest.next().await.expect("one is left")?;
 ///     assert_ne!(first.id, second.id);
 /// }

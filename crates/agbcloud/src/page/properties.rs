@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
-    Agb, ContextId, ContextItems, ContextPages, Continuation, Error, ErrorKind, FileItems,
+    Client, ContextId, ContextItems, ContextPages, Continuation, Error, ErrorKind, FileItems,
     FilePages, Files, Result,
     wire::{MockContextApi, answer},
 };
@@ -95,8 +95,10 @@ fn folder(total: usize, cap: usize, count: bool, faults: Faults) -> MockContextA
     wire
 }
 
-fn files(agb: &Agb) -> Files {
-    agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap())
+fn files(client: &Client) -> Files {
+    client
+        .contexts()
+        .files(&ContextId::new("SdkCtx-1").unwrap())
 }
 
 /// How one stream is opened and how much is taken of it before it is dropped.
@@ -125,9 +127,9 @@ fn legs() -> impl Strategy<Value = Vec<Leg>> {
 
 type Open = dyn Fn(&Leg, Option<Continuation>) -> Box<dyn Listing>;
 
-fn list_contexts(agb: Agb) -> Box<Open> {
+fn list_contexts(client: Client) -> Box<Open> {
     Box::new(move |leg, place| {
-        let mut listing = agb.contexts().list().page_size(leg.page_size);
+        let mut listing = client.contexts().list().page_size(leg.page_size);
         listing = listing.prefetch(leg.prefetch);
         if let Some(place) = place {
             listing = listing.start_at(place);
@@ -140,9 +142,9 @@ fn list_contexts(agb: Agb) -> Box<Open> {
     })
 }
 
-fn list_files(agb: Agb) -> Box<Open> {
+fn list_files(client: Client) -> Box<Open> {
     Box::new(move |leg, place| {
-        let mut listing = files(&agb).list().page_size(leg.page_size);
+        let mut listing = files(&client).list().page_size(leg.page_size);
         listing = listing.prefetch(leg.prefetch);
         if let Some(place) = place {
             listing = listing.start_at(place);
@@ -190,13 +192,13 @@ async fn run(open: &Open, legs: &[Leg]) -> (Vec<String>, Vec<Error>) {
     (items, errors)
 }
 
-fn check(wire: MockContextApi, list: fn(Agb) -> Box<Open>, legs: &[Leg], total: usize) {
+fn check(wire: MockContextApi, list: fn(Client) -> Box<Open>, legs: &[Leg], total: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    let open = list(Agb::on(wire));
+    let open = list(Client::on(wire));
     let (items, errors) = runtime.block_on(run(&*open, legs));
     let expected: Vec<String> = (0..total).map(|n| format!("n{n}")).collect();
     let names: Vec<&str> = items
@@ -231,7 +233,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on() {
     for prefetch in [false, true] {
-        let agb = Agb::on(contexts(10, 3, Faults::from([2])));
+        let client = Client::on(contexts(10, 3, Faults::from([2])));
         let leg = Leg {
             taken: 0,
             page_size: 3,
@@ -239,7 +241,7 @@ async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on()
             by_item: true,
             lingers: true,
         };
-        let mut stream = agb.contexts().list().prefetch(prefetch).by_item();
+        let mut stream = client.contexts().list().prefetch(prefetch).by_item();
         for _ in 0..6 {
             stream.next().await.unwrap().unwrap();
         }
@@ -247,7 +249,7 @@ async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on()
         let (items, errors) = {
             let place = stream.continuation();
             assert_eq!(place, Some("6".into()));
-            let open = list_contexts(agb);
+            let open = list_contexts(client);
             let open = move |leg: &Leg, next: Option<Continuation>| {
                 open(leg, next.or_else(|| place.clone()))
             };
@@ -260,24 +262,26 @@ async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on()
 
 #[tokio::test]
 async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
-    let agb = Agb::on({
+    let client = Client::on({
         let mut wire = folder(5, 9, true, Faults::new());
         wire.expect_list_contexts().never();
         wire
     });
-    let mut entries = files(&agb).list().page_size(2).by_item();
+    let mut entries = files(&client).list().page_size(2).by_item();
     entries.next().await.unwrap().unwrap();
     let place = entries.continuation().unwrap();
 
-    let mut contexts = agb.contexts().list().start_at(place.clone()).by_item();
+    let mut contexts = client.contexts().list().start_at(place.clone()).by_item();
     let error = contexts.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(contexts.continuation(), None);
 
-    let other = agb.contexts().files(&ContextId::new("SdkCtx-2").unwrap());
+    let other = client
+        .contexts()
+        .files(&ContextId::new("SdkCtx-2").unwrap());
     for listing in [
-        files(&agb).list().start_at("a token".into()),
-        files(&agb).list().under("/b").start_at(place.clone()),
+        files(&client).list().start_at("a token".into()),
+        files(&client).list().folder("/b").start_at(place.clone()),
         other.list().start_at(place.clone()),
     ] {
         let error = listing.send().await.unwrap_err();
@@ -285,7 +289,7 @@ async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
         assert!(error.operation().is_some());
     }
 
-    let rest = files(&agb)
+    let rest = files(&client)
         .list()
         .page_size(1)
         .start_at(place)
@@ -297,10 +301,10 @@ async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
 
 #[tokio::test]
 async fn a_continuation_can_be_kept_in_a_format_that_names_no_fields() {
-    let agb = Agb::on(contexts(9, 9, Faults::new()));
-    let mut contexts = agb.contexts().list().page_size(4).by_item();
-    let agb = Agb::on(folder(9, 9, true, Faults::new()));
-    let mut entries = files(&agb).list().page_size(4).by_item();
+    let client = Client::on(contexts(9, 9, Faults::new()));
+    let mut contexts = client.contexts().list().page_size(4).by_item();
+    let client = Client::on(folder(9, 9, true, Faults::new()));
+    let mut entries = files(&client).list().page_size(4).by_item();
     for taken in 1..9 {
         contexts.next().await.unwrap().unwrap();
         entries.next().await.unwrap().unwrap();
@@ -314,22 +318,22 @@ async fn a_continuation_can_be_kept_in_a_format_that_names_no_fields() {
 
 #[tokio::test]
 async fn a_page_that_has_shrunk_meanwhile_ends_too() {
-    let agb = Agb::on(folder(5, 9, true, Faults::new()));
-    let mut entries = files(&agb).list().page_size(5).by_item();
+    let client = Client::on(folder(5, 9, true, Faults::new()));
+    let mut entries = files(&client).list().page_size(5).by_item();
     for _ in 0..4 {
         entries.next().await.unwrap().unwrap();
     }
     let place = entries.continuation().unwrap();
-    let shrunk = Agb::on(folder(2, 9, true, Faults::new()));
+    let shrunk = Client::on(folder(2, 9, true, Faults::new()));
     let mut rest = files(&shrunk).list().start_at(place).by_item();
     assert!(rest.next().await.is_none());
 }
 
 #[tokio::test]
 async fn the_empty_token_is_the_start() {
-    let agb = Agb::on(contexts(3, 9, Faults::new()));
+    let client = Client::on(contexts(3, 9, Faults::new()));
     for token in ["", "1"] {
-        let page = agb.contexts().list().start_at(token).send().await;
+        let page = client.contexts().list().start_at(token).send().await;
         let expected = if token.is_empty() { 3 } else { 2 };
         assert_eq!(page.unwrap().contexts.len(), expected);
     }
@@ -374,7 +378,7 @@ proptest! {
         let gone: Vec<usize> = gone.into_iter().collect();
         let unseen = (had..10).filter(|n| !gone.contains(n));
         let unseen: Vec<String> = unseen.map(|n| format!("n{n}")).collect();
-        let (before, after) = (Agb::on(survivors(&[])), Agb::on(survivors(&gone)));
+        let (before, after) = (Client::on(survivors(&[])), Client::on(survivors(&gone)));
         runtime.block_on(async {
             let mut items = before.contexts().list().page_size(10).by_item();
             let mut entries = files(&before).list().page_size(10).by_item();
@@ -412,10 +416,10 @@ async fn pages_that_are_smaller_than_asked_are_all_found_one_by_one() {
             .collect();
         answer(json!({"success": true, "data": data, "count": 25}))
     });
-    let agb = Agb::on(wire);
+    let client = Client::on(wire);
     let (mut next, mut found) = (Some(1), 0);
     while let Some(page) = next {
-        let listing = files(&agb).list().page_size(100).start_at_page(page);
+        let listing = files(&client).list().page_size(100).start_at_page(page);
         let page = listing.send().await.unwrap();
         found += page.entries.len();
         next = page.next_page;

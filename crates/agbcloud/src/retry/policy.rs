@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How often and how long a call is tried: see [`AgbBuilder::retry`](crate::AgbBuilder::retry).
+/// How often and how long a call is tried: see [`ClientBuilder::retry`](crate::ClientBuilder::retry).
 ///
 /// A call is tried again when the connection failed, no answer came in time, or the service or a gateway
 /// said 408, 429, 500, 502, 503, 504, or inside a good answer a code that begins with `Throttling`, `InternalError` or
@@ -14,11 +14,11 @@ use std::time::Duration;
 /// trouble is not flooded by them.
 ///
 /// ```
-/// use agbcloud::{Agb, RetryPolicy};
+/// use agbcloud::{Client, RetryPolicy};
 /// use std::time::Duration;
 ///
 /// let patient = RetryPolicy::default().max_attempts(8).deadline(Duration::from_secs(600));
-/// let agb = Agb::builder().api_key("k").endpoint("localhost:8780").retry(patient).build()?;
+/// let client = Client::builder().api_key("k").endpoint("localhost:8780").retry(patient).build()?;
 /// # Ok::<(), agbcloud::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

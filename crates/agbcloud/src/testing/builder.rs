@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use super::{Clock, ContextApi};
-use crate::{AgbBuilder, clock::Time, retry::Jitter, wire::Stub};
+use crate::{ClientBuilder, clock::Time, retry::Jitter, wire::Stub};
 
 /// With the feature `test-util`.
-impl AgbBuilder {
+impl ClientBuilder {
     /// Lets this answer all calls in place of the endpoint: a [`MockContextApi`](super::MockContextApi), a
     /// [`Script`](super::Script), or anything that implements [`ContextApi`]. No API key is needed then. What goes to
     /// presigned URLs goes there for real.
     ///
     /// ```
-    /// use agbcloud::{Agb, testing::{MockContextApi, context, ok}};
+    /// use agbcloud::{Client, testing::{MockContextApi, context, ok}};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), agbcloud::Error> {
     /// let mut api = MockContextApi::new();
     /// api.expect_get_context().returning(|_| ok(context("SdkCtx-1", "my-project")));
-    /// let agb = Agb::builder().stub(api).build()?;
-    /// let found = agb.contexts().get_by_name("my-project").await?;
+    /// let client = Client::builder().stub(api).build()?;
+    /// let found = client.contexts().get_by_name("my-project").await?;
     /// assert_eq!(found.id.as_str(), "SdkCtx-1");
     /// # Ok(())
     /// # }
@@ -37,7 +37,7 @@ impl AgbBuilder {
     ///
     /// ```
     /// use std::{pin::Pin, time::{Duration, Instant, SystemTime}};
-    /// use agbcloud::{Agb, testing::{Clock, Script, Step}};
+    /// use agbcloud::{Client, testing::{Clock, Script, Step}};
     ///
     /// /// A clock that runs a thousand times as fast as others, from the time that it holds.
     /// struct Hurried(Instant);
@@ -53,8 +53,8 @@ impl AgbBuilder {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), agbcloud::Error> {
     /// let script = Script::new([Step::status(503), Step::status(503), Step::ok(())]);
-    /// let agb = Agb::builder().stub(script).clock(Hurried(Instant::now())).build()?;
-    /// agb.contexts().delete(&"SdkCtx-1".try_into()?).await?;
+    /// let client = Client::builder().stub(script).clock(Hurried(Instant::now())).build()?;
+    /// client.contexts().delete(&"SdkCtx-1".try_into()?).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -67,9 +67,9 @@ impl AgbBuilder {
     /// longest). What is outside counts as the nearer end.
     ///
     /// ```
-    /// use agbcloud::Agb;
+    /// use agbcloud::Client;
     ///
-    /// let agb = Agb::builder().api_key("test").endpoint("localhost:8780").jitter(|| 0.0).build()?;
+    /// let client = Client::builder().api_key("test").endpoint("localhost:8780").jitter(|| 0.0).build()?;
     /// # Ok::<(), agbcloud::Error>(())
     /// ```
     pub fn jitter(mut self, numbers: impl Fn() -> f64 + Send + Sync + 'static) -> Self {

@@ -24,7 +24,7 @@ use crate::{
 /// one to look at afterwards.
 ///
 /// ```
-/// use agbcloud::{Agb, Operation, testing::{Script, Step}};
+/// use agbcloud::{Client, Operation, testing::{Script, Step}};
 /// use serde_json::json;
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -34,8 +34,8 @@ use crate::{
 ///     Step::status(503).header("retry-after", "2"),
 ///     Step::ok(json!({"id": "SdkCtx-1", "name": "my-project"})),
 /// ]);
-/// let agb = Agb::builder().stub(script.clone()).build()?;
-/// let context = agb.contexts().get_by_name("my-project").await?;
+/// let client = Client::builder().stub(script.clone()).build()?;
+/// let context = client.contexts().get_by_name("my-project").await?;
 /// assert_eq!(context.id.as_str(), "SdkCtx-1");
 /// assert_eq!(script.calls(), [Operation::GetContext; 3]);
 /// # Ok(())
@@ -47,7 +47,7 @@ pub struct Script(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     steps: VecDeque<Step>,
-    ever_after: Option<Step>,
+    then_always: Option<Step>,
     calls: Vec<Operation>,
     time: Time,
 }
@@ -58,7 +58,7 @@ impl Script {
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self(Arc::new(Mutex::new(State {
             steps: steps.into_iter().collect(),
-            ever_after: None,
+            then_always: None,
             calls: Vec::new(),
             time: Time::default(),
         })))
@@ -66,8 +66,8 @@ impl Script {
 
     /// Repeats this step when the others are over.
     #[must_use]
-    pub fn ever_after(self, step: Step) -> Self {
-        self.state().ever_after = Some(step);
+    pub fn then_always(self, step: Step) -> Self {
+        self.state().then_always = Some(step);
         self
     }
 
@@ -76,7 +76,7 @@ impl Script {
     ///
     /// ```
     /// # use std::{pin::Pin, sync::Arc, time::{Duration, Instant, SystemTime}};
-    /// use agbcloud::{Agb, testing::{Clock, Script, Step}};
+    /// use agbcloud::{Client, testing::{Clock, Script, Step}};
     ///
     /// /// A clock on which it is always noon of the first day of 2026.
     /// struct Noon;
@@ -93,9 +93,9 @@ impl Script {
     /// let clock = Arc::new(Noon);
     /// let busy = Step::status(503).header("retry-after", "Thu, 01 Jan 2026 12:00:07 GMT");
     /// let script = Script::new([busy, Step::ok(())]).clock(clock.clone());
-    /// let agb = Agb::builder().stub(script).clock(clock.clone()).build()?;
+    /// let client = Client::builder().stub(script).clock(clock.clone()).build()?;
     /// let began = clock.now();
-    /// agb.contexts().delete(&"SdkCtx-1".try_into()?).await?;
+    /// client.contexts().delete(&"SdkCtx-1".try_into()?).await?;
     /// assert!(clock.now() - began >= Duration::from_secs(7));
     /// # Ok(())
     /// # }
@@ -123,7 +123,10 @@ impl Script {
     fn next(&self, operation: Operation) -> Result<Step> {
         let mut state = self.state();
         state.calls.push(operation);
-        let step = state.steps.pop_front().or_else(|| state.ever_after.clone());
+        let step = state
+            .steps
+            .pop_front()
+            .or_else(|| state.then_always.clone());
         step.ok_or_else(|| {
             let message = format!("the script is over: this is call {}", state.calls.len());
             Error::new(ErrorKind::Rejected, message)

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Answer, ContextApi};
-use crate::{Agb, Attempt, ContextId, Error, ErrorKind, Operation, Response, Result, retry, trace};
+use crate::{
+    Attempt, Client, ContextId, Error, ErrorKind, Operation, Response, Result, retry, trace,
+};
 
 /// What is called, and on what.
 #[derive(Clone, Copy)]
@@ -36,17 +38,17 @@ impl<'a> From<(Operation, &'a ContextId)> for Call<'a> {
 
 /// Makes a call.
 pub(crate) async fn call<T>(
-    agb: &Agb,
+    client: &Client,
     what: impl Into<Call<'_>>,
     send: impl Fn(&dyn ContextApi) -> Answer<T>,
 ) -> Result<Response<T>> {
-    run(agb, what.into(), send, |_, error| Err(error)).await
+    run(client, what.into(), send, |_, error| Err(error)).await
 }
 
 /// Makes a call that removes something: not to find it on a retry is success, since an earlier try has removed it and
 /// only its answer was lost.
 pub(crate) async fn remove(
-    agb: &Agb,
+    client: &Client,
     what: impl Into<Call<'_>>,
     send: impl Fn(&dyn ContextApi) -> Answer<()>,
 ) -> Result<Response<()>> {
@@ -58,11 +60,11 @@ pub(crate) async fn remove(
             Err(error)
         }
     };
-    run(agb, what, send, forgive).await
+    run(client, what, send, forgive).await
 }
 
 async fn run<T>(
-    agb: &Agb,
+    client: &Client,
     what: Call<'_>,
     send: impl Fn(&dyn ContextApi) -> Answer<T>,
     forgive: impl Fn(&[Attempt], Error) -> Result<Response<T>>,
@@ -72,15 +74,15 @@ async fn run<T>(
         context,
         limit,
     } = what;
-    let policy = limit.map(|limit| agb.retrying().policy.clone().within(limit));
+    let policy = limit.map(|limit| client.retrying().policy.clone().within(limit));
     let once = |before: &[Attempt]| {
-        let span = trace::call(operation, agb.endpoint_parts(), before.len());
-        trace::told(send(&*agb.0.api), span)
+        let span = trace::call(operation, client.endpoint_parts(), before.len());
+        trace::told(send(&*client.0.api), span)
     };
     let tries = async {
         let with = match &policy {
-            Some(policy) => agb.retrying().with(policy),
-            None => agb.retrying(),
+            Some(policy) => client.retrying().with(policy),
+            None => client.retrying(),
         };
         let result = retry::run(with, operation.is_idempotent(), once, forgive).await;
         result.map_err(|error| error.with_operation(operation))

@@ -24,7 +24,7 @@ fn a_clear_is_waited_for_and_its_looks_are_told_on_this_thread() {
     files.upload("/a", &b"hello"[..]).send().unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = told.clone();
-    let clear = world.agb.contexts().clear(files.context_id());
+    let clear = world.client.contexts().clear(files.context_id());
     let cleared = clear
         .poll_interval(SOON)
         .on_status(move |status| {
@@ -48,7 +48,7 @@ fn a_clear_is_waited_for_and_its_looks_are_told_on_this_thread() {
 fn a_started_clear_is_looked_at_and_waited_for() {
     let world = slow();
     let context = world.context("one");
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let started = contexts
         .clear(&context.id)
         .poll_interval(SOON)
@@ -77,21 +77,21 @@ fn a_started_clear_is_looked_at_and_waited_for() {
 fn a_clear_that_is_late_is_taken_up_and_waited_on() {
     let world = slow();
     let context = world.context("one");
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let clear = contexts.clear(&context.id).poll_interval(SOON);
     let error = clear.timeout(Duration::from_millis(50)).send().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
     let late = error.clear_timeout().unwrap();
     assert_eq!(late.last_state, Some(ContextState::Clearing));
 
-    let still = contexts.take_up(late).wait().unwrap_err();
+    let still = contexts.resume(late).wait().unwrap_err();
     assert_eq!(
         still.kind(),
         ErrorKind::ClearTimeout,
         "its timeout is as before"
     );
     let cleared = contexts
-        .take_up(late)
+        .resume(late)
         .with_timeout(Duration::from_secs(60))
         .wait();
     assert!(cleared.unwrap().elapsed > still.clear_timeout().unwrap().elapsed);
@@ -100,7 +100,7 @@ fn a_clear_that_is_late_is_taken_up_and_waited_on() {
 #[test]
 fn a_clear_of_nothing_is_an_error() {
     let world = World::new();
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let none = agbcloud::ContextId::new("SdkCtx-none").unwrap();
     for error in [
         contexts.clear(&none).send().unwrap_err(),

@@ -9,7 +9,7 @@ use std::{
 
 use agbcloud::{
     ContextId, Error, ErrorKind, Result,
-    blocking::{Agb, Contexts, UploadSource},
+    blocking::{Client, Contexts, UploadSource},
 };
 use agbcloud_server::Server;
 use tokio::{runtime::Runtime, task::spawn_blocking};
@@ -19,7 +19,7 @@ use crate::support::{World, client, ends};
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// A client that nothing listens to, made where that is allowed.
-fn outside() -> Agb {
+fn outside() -> Client {
     thread::spawn(|| client(NOWHERE)).join().unwrap()
 }
 
@@ -30,12 +30,16 @@ fn only<T>(mut iterator: impl Iterator<Item = Result<T>>) -> Option<Error> {
     error
 }
 
-fn errors(agb: &Agb) -> Vec<Option<Error>> {
-    let (contexts, id) = (agb.contexts(), ContextId::new("c-1").unwrap());
+fn errors(client: &Client) -> Vec<Option<Error>> {
+    let (contexts, id) = (client.contexts(), ContextId::new("c-1").unwrap());
     let (files, handle) = (contexts.files(&id), contexts.resume_clear(&id));
     vec![
-        Agb::builder().api_key("k").endpoint(NOWHERE).build().err(),
-        Agb::from_env().err(),
+        Client::builder()
+            .api_key("k")
+            .endpoint(NOWHERE)
+            .build()
+            .err(),
+        Client::from_env().err(),
         contexts.get(&id).err(),
         contexts.get_by_name("a").send().err(),
         contexts.get_or_create("a").send().err(),
@@ -69,8 +73,8 @@ fn errors(agb: &Agb) -> Vec<Option<Error>> {
     ]
 }
 
-fn assert_refused(agb: &Agb) {
-    for (number, error) in errors(agb).into_iter().enumerate() {
+fn assert_refused(client: &Client) {
+    for (number, error) in errors(client).into_iter().enumerate() {
         let error = error.unwrap_or_else(|| panic!("call {number} was not refused"));
         assert_eq!(
             error.kind(),
@@ -83,7 +87,7 @@ fn assert_refused(agb: &Agb) {
             "call {number}: {text}"
         );
         assert!(
-            text.contains("agbcloud::Agb and await it"),
+            text.contains("agbcloud::Client and await it"),
             "call {number}: {text}"
         );
         assert!(text.contains("thread of its own"), "call {number}: {text}");
@@ -112,11 +116,11 @@ async fn everything_is_refused_in_spawn_blocking() {
 #[test]
 fn everything_is_refused_on_a_thread_that_has_entered_a_runtime() {
     let runtime = Runtime::new().unwrap();
-    let agb = client(NOWHERE);
+    let client = client(NOWHERE);
     let entered = runtime.enter();
-    assert_refused(&agb);
+    assert_refused(&client);
     drop(entered);
-    let error = agb.contexts().list().send().unwrap_err();
+    let error = client.contexts().list().send().unwrap_err();
     assert_eq!(
         error.kind(),
         ErrorKind::Connection,
@@ -148,11 +152,16 @@ async fn a_thread_of_its_own_can_call_beside_a_runtime_of_many_threads() {
 }
 
 /// A client with a connection and a page that is being fetched.
-fn used(endpoint: &str) -> (Agb, impl Iterator + use<>) {
-    let agb = client(endpoint);
-    let mut items = agb.contexts().list().page_size(1).prefetch(true).by_item();
+fn used(endpoint: &str) -> (Client, impl Iterator + use<>) {
+    let client = client(endpoint);
+    let mut items = client
+        .contexts()
+        .list()
+        .page_size(1)
+        .prefetch(true)
+        .by_item();
     items.next().unwrap().unwrap();
-    (agb, items)
+    (client, items)
 }
 
 #[test]
@@ -165,7 +174,7 @@ fn the_last_clone_can_be_dropped_in_any_runtime() {
         .unwrap();
     let many = Runtime::new().unwrap();
     for runtime in [&one, &many] {
-        let endpoint = world.agb.endpoint();
+        let endpoint = world.client.endpoint();
         let client = used(endpoint);
         runtime.block_on(async { drop(client) });
         let client = used(endpoint);
@@ -178,7 +187,7 @@ fn the_last_clone_can_be_dropped_in_any_runtime() {
 fn a_call_in_a_callback_or_a_reader_is_refused() {
     let world = World::new();
     let context = world.context("one");
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let (told, inner) = (Arc::new(Mutex::new(None)), contexts.clone());
     let sink = told.clone();
     contexts

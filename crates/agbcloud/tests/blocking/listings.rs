@@ -11,7 +11,7 @@ use std::{
 
 use agbcloud::{
     ContextId, ErrorKind, Result,
-    blocking::{Agb, Iter},
+    blocking::{Client, Iter},
 };
 
 use crate::support::{World, client};
@@ -33,7 +33,7 @@ fn names(contexts: impl IntoIterator<Item = Result<agbcloud::Context>>) -> Vec<S
 #[test]
 fn contexts_come_in_pages_and_one_by_one() {
     let world = five();
-    let list = || world.agb.contexts().list().page_size(2);
+    let list = || world.client.contexts().list().page_size(2);
     let page = list().send().unwrap();
     assert_eq!((page.contexts.len(), page.total_count), (2, Some(5)));
     let rest = list().start_at(page.next_token.clone().unwrap());
@@ -55,7 +55,7 @@ fn contexts_come_in_pages_and_one_by_one() {
 #[test]
 fn a_listing_of_contexts_goes_on_where_it_was_left() {
     let world = five();
-    let list = || world.agb.contexts().list().page_size(2);
+    let list = || world.client.contexts().list().page_size(2);
     let mut items = list().by_item();
     assert_eq!(names(items.by_ref().take(3)), ["a", "b", "c"]);
     let place = items.continuation().unwrap();
@@ -86,7 +86,7 @@ fn files_come_in_pages_one_by_one_and_as_a_tree() {
             .unwrap()
     };
     for ahead in [false, true] {
-        let list = || files.list().under("/x").page_size(2).prefetch(ahead);
+        let list = || files.list().folder("/x").page_size(2).prefetch(ahead);
         let page = list().start_at_page(2).send().unwrap();
         assert_eq!((page.entries.len(), page.total_count), (1, Some(3)));
         let all = paths(&mut list().by_item());
@@ -121,7 +121,7 @@ fn an_iterator_gives_an_error_once_and_nothing_more() {
     }
 
     let world = World::new();
-    let (contexts, files) = (world.agb.contexts(), world.files());
+    let (contexts, files) = (world.client.contexts(), world.files());
     once(contexts.list().page_size(0).by_page());
     once(contexts.list().page_size(0).by_item());
     once(files.list().page_size(0).by_page());
@@ -131,14 +131,14 @@ fn an_iterator_gives_an_error_once_and_nothing_more() {
 
 #[test]
 fn the_page_ahead_is_fetched_between_two_calls() {
-    let (agb, requests) =
+    let (client, requests) =
         endless(r#"{"code":"ok","success":true,"data":[{"id":"c-1"}],"nextToken":"#);
-    fetched_ahead(agb.contexts().list().prefetch(true).by_page(), &requests);
-    fetched_ahead(agb.contexts().list().prefetch(true).by_item(), &requests);
+    fetched_ahead(client.contexts().list().prefetch(true).by_page(), &requests);
+    fetched_ahead(client.contexts().list().prefetch(true).by_item(), &requests);
 
-    let (agb, requests) =
+    let (client, requests) =
         endless(r#"{"code":"ok","success":true,"data":[{"filePath":"/a"}],"count":9,"message":"#);
-    let files = agb.contexts().files(&ContextId::new("c-1").unwrap());
+    let files = client.contexts().files(&ContextId::new("c-1").unwrap());
     let list = || files.list().page_size(1).prefetch(true);
     fetched_ahead(list().by_page(), &requests);
     fetched_ahead(list().by_item(), &requests);
@@ -153,9 +153,9 @@ fn fetched_ahead<T>(mut iterator: impl Iterator<Item = Result<T>>, requests: &mp
 }
 
 /// A client of a service that tells each request, and always has another page: its answers end in a new text.
-fn endless(answer: &'static str) -> (Agb, mpsc::Receiver<()>) {
+fn endless(answer: &'static str) -> (Client, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let agb = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
     let (asked, requests) = mpsc::channel();
     thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
@@ -172,5 +172,5 @@ fn endless(answer: &'static str) -> (Agb, mpsc::Receiver<()>) {
             let _ = asked.send(());
         }
     });
-    (agb, requests)
+    (client, requests)
 }

@@ -7,7 +7,7 @@ use crate::support::World;
 #[test]
 fn contexts_are_made_found_renamed_and_deleted() {
     let world = World::new();
-    let contexts = world.agb.contexts();
+    let contexts = world.client.contexts();
     let missing = contexts.get_by_name("one").send().unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
 
@@ -87,7 +87,7 @@ fn presigned_urls_stand_in_for_the_calls_that_get_them() {
     let put = files.upload_url("/a").unwrap().into_inner();
     files
         .upload("/elsewhere", vec![7; 9])
-        .via(put)
+        .presigned_url(put)
         .send()
         .unwrap();
 
@@ -97,10 +97,18 @@ fn presigned_urls_stand_in_for_the_calls_that_get_them() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");
     assert_eq!(
-        files.read("/none").via(get.clone()).send().unwrap(),
+        files
+            .read("/none")
+            .presigned_url(get.clone())
+            .send()
+            .unwrap(),
         vec![7; 9]
     );
-    files.download("/none", &copy).via(get).send().unwrap();
+    files
+        .download("/none", &copy)
+        .presigned_url(get)
+        .send()
+        .unwrap();
     assert_eq!(std::fs::read(&copy).unwrap(), vec![7; 9]);
     assert_eq!(
         files.download_url("/none").unwrap_err().kind(),
@@ -111,7 +119,7 @@ fn presigned_urls_stand_in_for_the_calls_that_get_them() {
 #[test]
 fn a_wrong_value_is_refused_when_it_is_sent() {
     let world = World::new();
-    let (contexts, files) = (world.agb.contexts(), world.files());
+    let (contexts, files) = (world.client.contexts(), world.files());
     let id = files.context_id().clone();
     for error in [
         contexts.get_or_create("").send().unwrap_err(),
@@ -129,18 +137,18 @@ fn a_wrong_value_is_refused_when_it_is_sent() {
 
 #[test]
 fn settings_reach_the_client_and_the_key_no_debug() {
-    let builder = agbcloud::blocking::Agb::builder()
+    let builder = agbcloud::blocking::Client::builder()
         .api_key("secret-key")
         .endpoint("127.0.0.1:1")
         .timeout(std::time::Duration::from_secs(1))
         .retry(agbcloud::RetryPolicy::default().max_attempts(2));
-    let agb = builder.clone().build().unwrap();
-    assert_eq!(agb.endpoint(), "https://127.0.0.1:1");
+    let client = builder.clone().build().unwrap();
+    assert_eq!(client.endpoint(), "https://127.0.0.1:1");
     let no_time = builder.clone().timeout(std::time::Duration::ZERO).build();
     assert_eq!(no_time.unwrap_err().kind(), ErrorKind::Configuration);
-    let text = format!("{builder:?} {agb:?} {:?}", agb.contexts());
+    let text = format!("{builder:?} {client:?} {:?}", client.contexts());
     assert!(!text.contains("secret-key"), "{text}");
-    let error = agb.contexts().get_by_name("a").send().unwrap_err();
+    let error = client.contexts().get_by_name("a").send().unwrap_err();
     assert_eq!(
         (error.kind(), error.attempts().len()),
         (ErrorKind::Connection, 2)

@@ -4,14 +4,14 @@ use std::{sync::mpsc, time::Duration};
 
 use agbcloud::{
     Context,
-    blocking::{Agb, Files},
+    blocking::{Client, Files},
 };
 use agbcloud_server::{Server, ServerBuilder};
 use tokio::runtime::Runtime;
 
 /// A service in memory, and a blocking client of it.
 pub(crate) struct World {
-    pub(crate) agb: Agb,
+    pub(crate) client: Client,
     /// Before its runtime, so that it is dropped before it.
     _server: Server,
     _runtime: Runtime,
@@ -29,26 +29,26 @@ impl World {
             .block_on(settings(Server::builder()).start())
             .unwrap();
         Self {
-            agb: client(server.url()),
+            client: client(server.url()),
             _server: server,
             _runtime: runtime,
         }
     }
 
     pub(crate) fn context(&self, name: &str) -> Context {
-        let context = self.agb.contexts().get_or_create(name).send();
+        let context = self.client.contexts().get_or_create(name).send();
         context.unwrap().into_inner()
     }
 
     /// The files of a new context.
     pub(crate) fn files(&self) -> Files {
-        self.agb.contexts().files(&self.context("files").id)
+        self.client.contexts().files(&self.context("files").id)
     }
 }
 
 /// A client of the service at this address.
-pub(crate) fn client(endpoint: &str) -> Agb {
-    Agb::builder()
+pub(crate) fn client(endpoint: &str) -> Client {
+    Client::builder()
         .api_key("test-key")
         .endpoint(endpoint)
         .build()

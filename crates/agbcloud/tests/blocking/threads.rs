@@ -12,7 +12,7 @@ fn eight_threads_share_one_client() {
     let files = world.files();
     thread::scope(|scope| {
         for number in 0..8_u8 {
-            let (files, contexts) = (files.clone(), world.agb.contexts());
+            let (files, contexts) = (files.clone(), world.client.contexts());
             scope.spawn(move || {
                 let (path, content) = (format!("/{number}"), vec![number; 200_000]);
                 for _ in 0..5 {
@@ -28,7 +28,13 @@ fn eight_threads_share_one_client() {
     });
     assert_eq!(files.list().by_item().count(), 8);
     assert_eq!(
-        world.agb.contexts().list().page_size(3).by_item().count(),
+        world
+            .client
+            .contexts()
+            .list()
+            .page_size(3)
+            .by_item()
+            .count(),
         9
     );
 }
@@ -36,10 +42,10 @@ fn eight_threads_share_one_client() {
 #[test]
 fn what_was_made_from_a_client_outlives_it() {
     let world = World::new();
-    let agb = crate::support::client(world.agb.endpoint());
-    let files = agb.contexts().files(world.files().context_id());
-    let mut contexts = agb.contexts().list().by_item();
-    drop(agb);
+    let client = crate::support::client(world.client.endpoint());
+    let files = client.contexts().files(world.files().context_id());
+    let mut contexts = client.contexts().list().by_item();
+    drop(client);
     ends(move || {
         files.upload("/a", &b"hello"[..]).send().unwrap();
         assert_eq!(contexts.next().unwrap().unwrap().name, "files");
@@ -50,8 +56,8 @@ fn what_was_made_from_a_client_outlives_it() {
 fn everything_can_go_to_another_thread_and_clients_be_shared() {
     fn sent<T: Send>() {}
     fn shared<T: Send + Sync>() {}
-    shared::<blocking::Agb>();
-    shared::<blocking::AgbBuilder>();
+    shared::<blocking::Client>();
+    shared::<blocking::ClientBuilder>();
     shared::<blocking::Contexts>();
     shared::<blocking::Files>();
     shared::<blocking::ClearHandle>();

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use agbcloud::{Conflict, testing::Clock};
+use agbcloud::{ConflictPolicy, testing::Clock};
 
 use super::{Machine, Service, remote, tree};
 
@@ -41,7 +41,11 @@ async fn every_conflict_within_a_second_keeps_a_copy() {
         service.clock.advance(Duration::from_secs(60));
         machine.put("f.txt", &format!("theirs {n}")).await;
         machine.write("f.txt", &format!("mine, longer {n}"));
-        let report = machine.up().on_conflict(Conflict::KeepBoth).await.unwrap();
+        let report = machine
+            .up()
+            .on_conflict(ConflictPolicy::KeepBoth)
+            .await
+            .unwrap();
         assert_eq!(report.failed, 0, "{report:?}");
         all.push(format!("theirs {n}"));
     }
@@ -62,7 +66,7 @@ async fn every_conflict_within_a_second_keeps_a_local_copy() {
         machine.write("f.txt", &format!("mine, longer {n}"));
         let report = machine
             .down()
-            .on_conflict(Conflict::KeepBoth)
+            .on_conflict(ConflictPolicy::KeepBoth)
             .await
             .unwrap();
         assert_eq!(report.failed, 0, "{report:?}");
@@ -89,7 +93,11 @@ async fn two_machines_do_not_overwrite_each_others_copies() {
         service.clock.advance(Duration::from_secs(60));
         machine.put("f", &format!("before that {content}")).await;
         machine.write("f", content);
-        let report = machine.up().on_conflict(Conflict::KeepBoth).await.unwrap();
+        let report = machine
+            .up()
+            .on_conflict(ConflictPolicy::KeepBoth)
+            .await
+            .unwrap();
         assert_eq!(report.failed, 0, "{report:?}");
     }
     let contents = one.all_there().await;
@@ -138,7 +146,7 @@ async fn a_copy_of_a_file_with_a_long_name_has_a_name_that_fits() {
             machine.put(&name, "theirs").await;
             machine.write(&name, "mine, longer");
             let sync = if up { machine.up() } else { machine.down() };
-            let report = sync.on_conflict(Conflict::KeepBoth).await.unwrap();
+            let report = sync.on_conflict(ConflictPolicy::KeepBoth).await.unwrap();
             assert_eq!(report.failed, 0, "{report:?}");
             names_fit(&machine).await;
             let contents = if up {
@@ -170,7 +178,11 @@ async fn a_copy_of_a_file_with_a_long_path_has_a_path_that_fits() {
     service.clock.advance(Duration::from_secs(60));
     machine.put(&path, "theirs").await;
     machine.write(&path, "mine, longer");
-    let report = machine.up().on_conflict(Conflict::KeepBoth).await.unwrap();
+    let report = machine
+        .up()
+        .on_conflict(ConflictPolicy::KeepBoth)
+        .await
+        .unwrap();
     assert_eq!(report.failed, 0, "{report:?}");
     assert_eq!(machine.all_there().await, ["mine, longer", "theirs"]);
 }
@@ -187,7 +199,11 @@ async fn a_copy_replaces_no_file_that_has_its_name() {
     service.clock.advance(Duration::from_secs(60));
     machine.put("f", "theirs").await;
     machine.write("f", "mine, longer");
-    let report = machine.up().on_conflict(Conflict::KeepBoth).await.unwrap();
+    let report = machine
+        .up()
+        .on_conflict(ConflictPolicy::KeepBoth)
+        .await
+        .unwrap();
     assert_eq!(report.failed, 0, "{report:?}");
     assert_eq!(
         machine.all_there().await,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use agbcloud::Conflict;
+use agbcloud::ConflictPolicy;
 
 use super::{HOUR, Machine, Service, conflict, remote, shifted};
 
@@ -23,7 +23,7 @@ async fn the_first_download_does_not_replace_a_newer_local_file() {
             let report = sync.await.unwrap();
             assert_eq!(machine.read("f"), content, "{report:?}");
             conflict(&report);
-            let asked = machine.down().on_conflict(Conflict::Overwrite);
+            let asked = machine.down().on_conflict(ConflictPolicy::Overwrite);
             assert_eq!(asked.await.unwrap().transferred, 1);
             assert_eq!(machine.read("f"), "then");
         }
@@ -65,7 +65,11 @@ async fn with_files() -> (Service, Machine) {
 
 #[tokio::test]
 async fn a_remote_file_that_was_added_since_is_not_deleted() {
-    for how in [Conflict::Fail, Conflict::Skip, Conflict::KeepBoth] {
+    for how in [
+        ConflictPolicy::Fail,
+        ConflictPolicy::Skip,
+        ConflictPolicy::KeepBoth,
+    ] {
         let (_service, machine) = with_files().await;
         machine.put("new", "added").await;
         std::fs::remove_file(machine.path().join("a")).unwrap();
@@ -73,20 +77,27 @@ async fn a_remote_file_that_was_added_since_is_not_deleted() {
         assert_eq!(machine.there("new").await, "added", "{report:?}");
         match how {
             // It holds back no other deletion.
-            Conflict::Fail => assert_eq!((report.failed, report.deleted), (1, 1)),
+            ConflictPolicy::Fail => assert_eq!((report.failed, report.deleted), (1, 1)),
             _ => assert_eq!((report.failed, report.skipped, report.deleted), (0, 1, 1)),
         }
     }
     let (_service, machine) = with_files().await;
     machine.put("new", "added").await;
-    let report = machine.up().delete(true).on_conflict(Conflict::Overwrite);
+    let report = machine
+        .up()
+        .delete(true)
+        .on_conflict(ConflictPolicy::Overwrite);
     assert_eq!(report.await.unwrap().deleted, 1);
     assert_eq!(remote(&machine.files, "/w").await.len(), 4);
 }
 
 #[tokio::test]
 async fn a_local_file_that_was_added_since_is_not_deleted() {
-    for how in [Conflict::Fail, Conflict::Skip, Conflict::KeepBoth] {
+    for how in [
+        ConflictPolicy::Fail,
+        ConflictPolicy::Skip,
+        ConflictPolicy::KeepBoth,
+    ] {
         let (_service, machine) = with_files().await;
         machine.write("new", "added");
         machine.files.delete("/w/a").await.unwrap();
@@ -94,7 +105,7 @@ async fn a_local_file_that_was_added_since_is_not_deleted() {
         assert_eq!(machine.read("new"), "added", "{report:?}");
         match how {
             // It holds back no other deletion.
-            Conflict::Fail => assert_eq!((report.failed, report.deleted), (1, 1)),
+            ConflictPolicy::Fail => assert_eq!((report.failed, report.deleted), (1, 1)),
             _ => assert_eq!((report.failed, report.skipped, report.deleted), (0, 1, 1)),
         }
     }

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use agbcloud::{Agb, Files, SyncDir, SyncReport, testing::Clock};
+use agbcloud::{Client, Files, SyncDir, SyncReport, testing::Clock};
 use agbcloud_server::{ManualClock, Server};
 
 use super::{remote, tree, write};
@@ -41,11 +41,11 @@ impl Service {
     }
 
     async fn machine_with(&self, clock: impl Clock + 'static) -> Machine {
-        let builder = Agb::builder().api_key(KEY).endpoint(self.server.url());
-        let agb = builder.clock(clock).build().unwrap();
-        let context = agb.contexts().get_or_create("one").await.unwrap();
+        let builder = Client::builder().api_key(KEY).endpoint(self.server.url());
+        let client = builder.clock(clock).build().unwrap();
+        let context = client.contexts().get_or_create("one").await.unwrap();
         Machine {
-            files: agb.contexts().files(&context.id),
+            files: client.contexts().files(&context.id),
             folder: tempfile::tempdir().unwrap(),
             state: tempfile::tempdir().unwrap(),
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use agbcloud::{Conflict, SyncDir};
+use agbcloud::{ConflictPolicy, SyncDir};
 
 use super::{HOUR, Machine, Service, conflict};
 
@@ -47,7 +47,11 @@ async fn a_remote_change_of_the_same_size_is_not_overwritten() {
             assert_eq!(machine.there("f").await, "RR", "{clocks:?}: {report:?}");
             conflict(&report);
             // The local edit is not lost for it either.
-            let report = machine.down().on_conflict(Conflict::Fail).await.unwrap();
+            let report = machine
+                .down()
+                .on_conflict(ConflictPolicy::Fail)
+                .await
+                .unwrap();
             match edited {
                 true => conflict(&report),
                 false => assert_eq!(report.transferred, 1),
@@ -191,7 +195,7 @@ async fn without_a_state_files_that_differ_are_not_the_same() {
             machine.put("conf", "8080").await;
             machine
                 .forgetful_down()
-                .on_conflict(Conflict::Overwrite)
+                .on_conflict(ConflictPolicy::Overwrite)
                 .await
                 .unwrap();
             // By every time it is the file that was fetched.

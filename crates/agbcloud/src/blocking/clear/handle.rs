@@ -12,7 +12,7 @@ pub type ClearStatuses = Iter<crate::ClearStatuses>;
 
 /// A clear that was started: here by [`Clear::start`](super::Clear::start), elsewhere and taken up by
 /// [`Contexts::resume_clear`](crate::blocking::Contexts::resume_clear), or not done in time and taken up by
-/// [`Contexts::take_up`](crate::blocking::Contexts::take_up). Dropping it stops nothing.
+/// [`Contexts::resume`](crate::blocking::Contexts::resume). Dropping it stops nothing.
 #[derive(Debug, Clone)]
 pub struct ClearHandle {
     inner: crate::ClearHandle,
@@ -49,9 +49,9 @@ impl ClearHandle {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// let handle = agb.contexts().clear(&context.id).start()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// let handle = client.contexts().clear(&context.id).start()?;
     /// println!("the context is {}", handle.status()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -69,10 +69,10 @@ impl ClearHandle {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// let handle = agb.contexts().resume_clear(&context.id).with_poll_interval(Duration::from_millis(200));
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// let handle = client.contexts().resume_clear(&context.id).with_poll_interval(Duration::from_millis(200));
     /// let cleared = handle.wait()?;
     /// println!("seen after {:?} and {} looks", cleared.elapsed, cleared.polls);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -81,7 +81,7 @@ impl ClearHandle {
     /// # Errors
     ///
     /// [`ClearTimeout`](crate::ErrorKind::ClearTimeout) if it takes longer than the timeout:
-    /// [`Contexts::take_up`](crate::blocking::Contexts::take_up) waits on;
+    /// [`Contexts::resume`](crate::blocking::Contexts::resume) waits on;
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted meanwhile,
     /// [`Unauthorized`](crate::ErrorKind::Unauthorized) and the like at once.
     pub fn wait(&self) -> Result<Cleared> {
@@ -94,10 +94,10 @@ impl ClearHandle {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// let clear = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// for status in clear.start()?.statuses() {
     ///     let status = status?;
     ///     println!("{} after {:?}", status.state, status.elapsed);

@@ -41,10 +41,10 @@ impl Clear {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// let clear = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// clear.on_status(|status| println!("{} after {:?}", status.state, status.elapsed)).send()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -58,7 +58,7 @@ impl Clear {
     /// # Errors
     ///
     /// [`ClearTimeout`](crate::ErrorKind::ClearTimeout) if it takes longer than the timeout:
-    /// [`Contexts::take_up`](super::Contexts::take_up) waits on. Those of [`start`](Self::start) and
+    /// [`Contexts::resume`](super::Contexts::resume) waits on. Those of [`start`](Self::start) and
     /// [`wait`](ClearHandle::wait).
     pub fn send(self) -> Result<Cleared> {
         self.driver.run(self.inner)?
@@ -69,10 +69,10 @@ impl Clear {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// let handle = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200)).start()?;
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// let handle = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200)).start()?;
     /// // … do something else …
     /// handle.wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -45,9 +45,9 @@ impl ListContexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").send()?;
-    /// for context in agb.contexts().list().prefetch(true).by_item() {
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").send()?;
+    /// for context in client.contexts().list().prefetch(true).by_item() {
     ///     println!("{}", context?.name);
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -62,9 +62,9 @@ impl ListContexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").send()?;
-    /// let page = agb.contexts().list().page_size(10).send()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").send()?;
+    /// let page = client.contexts().list().page_size(10).send()?;
     /// println!("{} of {:?}", page.contexts.len(), page.total_count);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -81,9 +81,9 @@ impl ListContexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").send()?;
-    /// for page in agb.contexts().list().page_size(100).by_page() {
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").send()?;
+    /// for page in client.contexts().list().page_size(100).by_page() {
     ///     println!("{} contexts", page?.contexts.len());
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -97,9 +97,9 @@ impl ListContexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").send()?;
-    /// let contexts = agb.contexts().list().by_item().collect::<agbcloud::Result<Vec<_>>>()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").send()?;
+    /// let contexts = client.contexts().list().by_item().collect::<agbcloud::Result<Vec<_>>>()?;
     /// assert_eq!(contexts.len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -21,9 +21,9 @@ impl LookupByName {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let here = agb.contexts().get_or_create("my-project").send()?;
-    /// let there = agb.contexts().get_or_create("my-project").region("cn-shanghai").send()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let here = client.contexts().get_or_create("my-project").send()?;
+    /// let there = client.contexts().get_or_create("my-project").region("cn-shanghai").send()?;
     /// assert_ne!(here.id, there.id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -11,7 +11,7 @@ use crate::{ClearTimedOut, Context, ContextId, ContextName, Error, Response, Res
 
 /// The contexts of an API key: [`agbcloud::Contexts`](crate::Contexts) whose calls block. Cheap to clone.
 ///
-/// From [`Agb::contexts`](super::Agb::contexts).
+/// From [`Client::contexts`](super::Client::contexts).
 #[derive(Debug, Clone)]
 #[doc(alias = "ContextService")]
 pub struct Contexts {
@@ -29,9 +29,9 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").send()?;
-    /// for context in agb.contexts().list().by_item() {
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").send()?;
+    /// for context in client.contexts().list().by_item() {
     ///     println!("{}", context?.name);
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -46,9 +46,9 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let id = agb.contexts().get_or_create("my-project").send()?.id.clone();
-    /// let context = agb.contexts().get(&id)?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let id = client.contexts().get_or_create("my-project").send()?.id.clone();
+    /// let context = client.contexts().get(&id)?;
     /// assert_eq!(context.name, "my-project");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -66,9 +66,9 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # agb.contexts().get_or_create("my-project").send()?;
-    /// let context = agb.contexts().get_by_name("my-project").send()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # client.contexts().get_or_create("my-project").send()?;
+    /// let context = client.contexts().get_by_name("my-project").send()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[doc(alias = "get")]
@@ -85,8 +85,8 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let contexts = agb.contexts();
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let contexts = client.contexts();
     /// let context = contexts.get_or_create("my-project").send()?;
     /// assert_eq!(contexts.get_or_create("my-project").send()?.id, context.id);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -105,10 +105,10 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// agb.contexts().rename(&context.id, "our-project")?;
-    /// assert_eq!(agb.contexts().get(&context.id)?.name, "our-project");
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// client.contexts().rename(&context.id, "our-project")?;
+    /// assert_eq!(client.contexts().get(&context.id)?.name, "our-project");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -133,10 +133,10 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// agb.contexts().delete(&context.id)?;
-    /// assert!(agb.contexts().get(&context.id).is_err());
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// client.contexts().delete(&context.id)?;
+    /// assert!(client.contexts().get(&context.id).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -153,10 +153,10 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let context = agb.contexts().get_or_create("my-project").send()?;
-    /// let cleared = agb.contexts().clear(&context.id).poll_interval(Duration::from_millis(200)).send()?;
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// let cleared = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200)).send()?;
     /// println!("cleared after {:?}", cleared.elapsed);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -170,9 +170,9 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let id = agb.contexts().get_or_create("my-project").send()?.id.clone();
-    /// let state = agb.contexts().resume_clear(&id).status()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let id = client.contexts().get_or_create("my-project").send()?.id.clone();
+    /// let state = client.contexts().resume_clear(&id).status()?;
     /// println!("the context is {}", *state);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -188,18 +188,18 @@ impl Contexts {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
     /// # use std::time::Duration;
-    /// let contexts = agb.contexts();
+    /// let contexts = client.contexts();
     /// let context = contexts.get_or_create("my-project").send()?;
     /// if let Err(error) = contexts.clear(&context.id).timeout(Duration::from_millis(1)).send() {
     ///     let Some(late) = error.clear_timeout() else { return Err(error.into()) };
     ///     println!("{:?} after {:?}", late.last_state, late.elapsed);
-    ///     contexts.take_up(late).with_timeout(Duration::from_secs(60)).wait()?;
+    ///     contexts.resume(late).with_timeout(Duration::from_secs(60)).wait()?;
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn take_up(&self, late: &ClearTimedOut) -> ClearHandle {
+    pub fn resume(&self, late: &ClearTimedOut) -> ClearHandle {
         ClearHandle::new(late.handle.clone(), self.driver.clone())
     }
 

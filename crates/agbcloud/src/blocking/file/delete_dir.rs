@@ -27,9 +27,9 @@ impl DeleteDir {
         self.with(|inner| inner.exclude(glob))
     }
 
-    /// Files that are deleted at the same time: see [`DeleteDir::files_at_once`](crate::DeleteDir::files_at_once).
-    pub fn files_at_once(self, files: usize) -> Self {
-        self.with(|inner| inner.files_at_once(files))
+    /// Files that are deleted at the same time: see [`DeleteDir::max_concurrent_files`](crate::DeleteDir::max_concurrent_files).
+    pub fn max_concurrent_files(self, files: usize) -> Self {
+        self.with(|inner| inner.max_concurrent_files(files))
     }
 
     /// Calls this for each file that was deleted or failed, on a thread of the runtime.

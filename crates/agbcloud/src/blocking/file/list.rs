@@ -30,12 +30,12 @@ impl ListFiles {
 
     /// The folder to list; the root if not said.
     #[doc(alias = "parent_folder_path")]
-    pub fn under<P>(mut self, folder: P) -> Self
+    pub fn folder<P>(mut self, folder: P) -> Self
     where
         P: TryInto<FolderPath>,
         P::Error: Into<Error>,
     {
-        self.inner = self.inner.under(folder);
+        self.inner = self.inner.folder(folder);
         self
     }
 
@@ -70,9 +70,9 @@ impl ListFiles {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// let page = agb.contexts().files(&context.id).list().under("/data").page_size(50).send()?;
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// let page = client.contexts().files(&context.id).list().folder("/data").page_size(50).send()?;
     /// assert_eq!(page.total_count, Some(0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -89,10 +89,10 @@ impl ListFiles {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
-    /// for page in files.list().under("/data").by_page() {
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
+    /// for page in files.list().folder("/data").by_page() {
     ///     println!("{} entries", page?.entries.len());
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -106,10 +106,10 @@ impl ListFiles {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
-    /// for entry in files.list().under("/data").by_item() {
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
+    /// for entry in files.list().folder("/data").by_item() {
     ///     println!("{}", entry?.path);
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -123,9 +123,9 @@ impl ListFiles {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).send()?;
     /// let mut paths = Vec::new();
     /// for entry in files.list().walk() {

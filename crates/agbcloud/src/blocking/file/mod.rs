@@ -44,11 +44,11 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
-    /// for entry in files.list().under("/data").by_item() {
+    /// for entry in files.list().folder("/data").by_item() {
     ///     let entry = entry?;
     ///     println!("{} {:?}", entry.path, entry.size);
     /// }
@@ -68,9 +68,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// let uploaded = files.upload("/data/a.txt", &b"hello"[..]).send()?;
     /// assert_eq!(uploaded.bytes, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -95,9 +95,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// # let copy = folder.path().join("copy.txt");
     /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
@@ -122,9 +122,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/notes.txt", &b"hello"[..]).send()?;
     /// assert_eq!(files.read("/notes.txt").send()?, b"hello"[..]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -143,9 +143,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// # files.upload("/data/a.txt", &b"hello"[..]).send()?;
     /// files.delete("/data/a.txt").send()?;
     /// files.delete("/data/a.txt").missing_ok(true).send()?;
@@ -166,9 +166,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
     /// let plan = files.upload_dir(folder.path(), "/data").plan()?;
@@ -191,9 +191,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
     /// let report = files.download_dir("/data", folder.path()).send()?;
@@ -214,9 +214,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
     /// assert_eq!(files.stat("/data/a.txt")?.size, Some(5));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -240,9 +240,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).send()?;
     /// let report = files.delete_dir("/data").send()?;
     /// assert_eq!(report.deleted, 1);
@@ -261,9 +261,9 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// # files.upload("/data/a.txt", &b"hello"[..]).send()?;
     /// let url = files.download_url("/data/a.txt")?;
     /// println!("good until {:?}: {}", url.expires_at(), url.as_str());
@@ -290,11 +290,11 @@ impl Files {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// let url = files.upload_url("/data/a.txt")?;
-    /// files.upload("/data/a.txt", &b"hello"[..]).via(url.into_inner()).send()?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url.into_inner()).send()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

@@ -32,8 +32,8 @@ impl ReadFile {
     }
 
     /// Uses this presigned URL instead of asking for one.
-    pub fn via(mut self, url: PresignedUrl) -> Self {
-        self.inner = self.inner.via(url);
+    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
+        self.inner = self.inner.presigned_url(url);
         self
     }
 

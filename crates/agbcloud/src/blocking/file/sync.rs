@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    Compare, Conflict, DeleteLimit, FileOutcome, Progress, Result, SkippedEntry, Symlinks,
+    Compare, ConflictPolicy, DeleteLimit, FileOutcome, Progress, Result, SkippedEntry, Symlinks,
     SyncReport, blocking::Driver,
 };
 
@@ -43,7 +43,7 @@ impl SyncDir {
     }
 
     /// What is done with changes on both sides: see [`SyncDir::on_conflict`](crate::SyncDir::on_conflict).
-    pub fn on_conflict(self, how: Conflict) -> Self {
+    pub fn on_conflict(self, how: ConflictPolicy) -> Self {
         self.with(|inner| inner.on_conflict(how))
     }
 
@@ -72,14 +72,14 @@ impl SyncDir {
         self.with(|inner| inner.durable(durable))
     }
 
-    /// Files that move at the same time: see [`SyncDir::files_at_once`](crate::SyncDir::files_at_once).
-    pub fn files_at_once(self, files: usize) -> Self {
-        self.with(|inner| inner.files_at_once(files))
+    /// Files that move at the same time: see [`SyncDir::max_concurrent_files`](crate::SyncDir::max_concurrent_files).
+    pub fn max_concurrent_files(self, files: usize) -> Self {
+        self.with(|inner| inner.max_concurrent_files(files))
     }
 
-    /// Bytes of them: see [`SyncDir::bytes_at_once`](crate::SyncDir::bytes_at_once).
-    pub fn bytes_at_once(self, bytes: u64) -> Self {
-        self.with(|inner| inner.bytes_at_once(bytes))
+    /// Bytes of them: see [`SyncDir::max_bytes_in_flight`](crate::SyncDir::max_bytes_in_flight).
+    pub fn max_bytes_in_flight(self, bytes: u64) -> Self {
+        self.with(|inner| inner.max_bytes_in_flight(bytes))
     }
 
     /// Calls this for each file that was moved, deleted, or failed, on a thread of the runtime: see

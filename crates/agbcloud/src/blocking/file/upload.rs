@@ -22,9 +22,9 @@ impl UploadSource {
     /// ```
     /// # let runtime = tokio::runtime::Runtime::new()?;
     /// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-    /// # let agb = agbcloud::blocking::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").send()?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::blocking::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").send()?;
+    /// # let files = client.contexts().files(&context.id);
     /// use agbcloud::blocking::UploadSource;
     /// use std::io::{Read, repeat};
     ///
@@ -60,8 +60,8 @@ impl Upload {
     }
 
     /// Uses this presigned URL instead of asking for one.
-    pub fn via(mut self, url: PresignedUrl) -> Self {
-        self.inner = self.inner.via(url);
+    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
+        self.inner = self.inner.presigned_url(url);
         self
     }
 

@@ -128,7 +128,7 @@ fn is_gone(error: &Error) -> bool {
 
 async fn asked(files: &Files, path: &RemotePath) -> Result<Told> {
     let mut address = Address::new(files, path, Operation::Download, None);
-    let mut tries = Tries::new(files.agb.retrying(), None);
+    let mut tries = Tries::new(files.client.retrying(), None);
     // The least that can be asked for: a URL for GET is not one for HEAD everywhere.
     let mut ask = Ask {
         range: Some("bytes=0-0".to_owned()),
@@ -206,7 +206,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
         sink: &mut impl Sink,
         mut first: Option<Opened>,
     ) -> Result<Fetched, Stopped> {
-        let mut tries = Tries::new(self.files.agb.retrying(), None);
+        let mut tries = Tries::new(self.files.client.retrying(), None);
         loop {
             let result = self.attempt(sink, first.take()).await;
             if self.at > self.furthest {

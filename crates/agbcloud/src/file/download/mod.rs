@@ -120,7 +120,7 @@ impl Download {
     }
 
     /// Uses this presigned URL instead of asking for one.
-    pub fn via(mut self, url: PresignedUrl) -> Self {
+    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
         self.url = Some(url);
         self
     }
@@ -139,9 +139,9 @@ impl Download {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// # let tail = folder.path().join("tail.txt");
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
@@ -263,7 +263,7 @@ impl ReadFile {
     }
 
     /// Uses this presigned URL instead of asking for one.
-    pub fn via(mut self, url: PresignedUrl) -> Self {
+    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
         self.url = Some(url);
         self
     }
@@ -302,7 +302,7 @@ async fn into(
     listener: Listener,
     sink: &mut impl Sink,
 ) -> Result<Downloaded> {
-    let meter = Meter::new(listener, None, files.agb.time().clone());
+    let meter = Meter::new(listener, None, files.client.time().clone());
     let mut address = Address::new(files, path, Operation::Download, url);
     let fetch = Fetch::new(files, &mut address, span, &meter);
     let fetched = fetch.run(sink, None).await;

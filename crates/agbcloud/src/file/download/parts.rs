@@ -33,10 +33,10 @@ pub(super) async fn fetch(
     listener: Listener,
     file: &mut NewFile,
 ) -> Result<Downloaded> {
-    let mut tries = Tries::new(files.agb.retrying(), None);
+    let mut tries = Tries::new(files.client.retrying(), None);
     let mut address = Address::new(files, path, Operation::Download, url);
     loop {
-        let time = files.agb.time().clone();
+        let time = files.client.time().clone();
         let meter = Meter::new(listener.clone(), None, time);
         let once = Once {
             files,

@@ -10,8 +10,10 @@ use crate::{
     wire::{MockContextApi, answer},
 };
 
-fn files(agb: &Agb) -> crate::Files {
-    agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap())
+fn files(client: &Client) -> crate::Files {
+    client
+        .contexts()
+        .files(&ContextId::new("SdkCtx-1").unwrap())
 }
 
 fn entries(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {
@@ -38,8 +40,8 @@ proptest! {
     fn the_count_ends_it_without_an_empty_call(total in 0_usize..120, size in 1_u32..40) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let calls = total.div_ceil(size as usize).max(1);
-        let agb = Agb::on(folder(total, calls));
-        let listing = files(&agb).list().page_size(size).by_item();
+        let client = Client::on(folder(total, calls));
+        let listing = files(&client).list().page_size(size).by_item();
         let paths: Vec<_> = runtime.block_on(listing.map_ok(|entry| entry.path).try_collect()).unwrap();
         prop_assert_eq!(paths, (0..total).map(|n| format!("/{n}")).collect::<Vec<_>>());
     }
@@ -53,8 +55,8 @@ async fn a_service_that_gives_less_than_was_asked_for_is_read_to_its_end() {
         let page = entries(start..250.min(start + 100));
         answer(json!({"success": true, "data": page, "count": 250}))
     });
-    let agb = Agb::on(wire);
-    let listing = files(&agb).list().page_size(1000).by_item();
+    let client = Client::on(wire);
+    let listing = files(&client).list().page_size(1000).by_item();
     assert_eq!(listing.try_collect::<Vec<_>>().await.unwrap().len(), 250);
 }
 
@@ -69,8 +71,8 @@ async fn a_folder_that_shrinks_meanwhile_ends() {
         };
         answer(json!({"success": true, "data": data, "count": 1000}))
     });
-    let agb = Agb::on(wire);
-    let all: Vec<_> = files(&agb)
+    let client = Client::on(wire);
+    let all: Vec<_> = files(&client)
         .list()
         .page_size(2)
         .by_item()
@@ -91,8 +93,8 @@ async fn without_a_count_a_page_that_is_not_full_is_the_last() {
         };
         answer(json!({"success": true, "data": {"items": data}}))
     });
-    let agb = Agb::on(wire);
-    let all: Vec<_> = files(&agb)
+    let client = Client::on(wire);
+    let all: Vec<_> = files(&client)
         .list()
         .page_size(2)
         .by_item()
@@ -124,7 +126,7 @@ async fn listed_by(
             let data = entries(start..total.min(start + size));
             answer(json!({"success": true, "data": data, "count": counts.then_some(total)}))
         });
-    let listing = list(files(&Agb::on(wire)).list()).by_item();
+    let listing = list(files(&Client::on(wire)).list()).by_item();
     let number = |entry: FileEntry| entry.path[1..].parse::<usize>().unwrap();
     listing.map_ok(number).try_collect().await
 }
@@ -158,7 +160,7 @@ async fn a_page_that_is_always_the_same_is_an_error_or_the_end() {
         let mut wire = MockContextApi::new();
         let page = move |_| answer(json!({"success": true, "data": entries(0..2), "count": count}));
         wire.expect_list_files().times(2).returning(page);
-        let mut listing = files(&Agb::on(wire)).list().page_size(2).by_item();
+        let mut listing = files(&Client::on(wire)).list().page_size(2).by_item();
         for _ in 0..2 {
             listing.next().await.unwrap().unwrap();
         }
@@ -185,7 +187,7 @@ async fn a_page_without_its_items_is_no_empty_page() {
         let body = json!({"success": true, "data": data});
         wire.expect_list_files()
             .returning(move |_| answer(body.clone()));
-        let listed = files(&Agb::on(wire)).list().send().await;
+        let listed = files(&Client::on(wire)).list().send().await;
         assert_eq!(listed.is_ok(), good, "{data}");
         let kind = listed.err().map(|error| error.kind());
         assert_eq!(kind, (!good).then_some(ErrorKind::InvalidResponse));
@@ -194,12 +196,12 @@ async fn a_page_without_its_items_is_no_empty_page() {
 
 #[tokio::test]
 async fn what_can_not_be_listed_is_refused_before_it_is_sent() {
-    let agb = Agb::on(MockContextApi::new());
-    let list = || files(&agb).list();
+    let client = Client::on(MockContextApi::new());
+    let list = || files(&client).list();
     for bad in [
         list().page_size(0),
         list().start_at_page(0),
-        list().under("relative"),
+        list().folder("relative"),
     ] {
         assert_eq!(
             bad.send().await.unwrap_err().kind(),
@@ -208,7 +210,7 @@ async fn what_can_not_be_listed_is_refused_before_it_is_sent() {
     }
     assert!(
         list()
-            .under("/a/../b")
+            .folder("/a/../b")
             .by_item()
             .next()
             .await
@@ -230,11 +232,11 @@ async fn entries_have_absolute_paths_in_a_listing_and_in_a_walk() {
         };
         answer(json!({"success": true, "data": entries, "count": entries.len()}))
     });
-    let agb = Agb::on(wire);
-    let page = files(&agb).list().under("/data").send().await.unwrap();
+    let client = Client::on(wire);
+    let page = files(&client).list().folder("/data").send().await.unwrap();
     let paths: Vec<_> = page.entries.iter().map(|entry| &entry.path).collect();
     assert_eq!(paths, ["/data/a", "/data/b"]);
-    let walk = files(&agb).list().under("/data").walk();
+    let walk = files(&client).list().folder("/data").walk();
     let paths: Vec<_> = walk.map_ok(|entry| entry.path).try_collect().await.unwrap();
     assert_eq!(paths, ["/data/a", "/data/b", "/data/b/c"]);
 }

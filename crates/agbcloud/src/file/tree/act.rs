@@ -44,9 +44,13 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn new(setup: &Setup, listener: Listener) -> Self {
-        let strain = setup.files.agb.strain().clone();
+        let strain = setup.files.client.strain().clone();
         Self {
-            gate: Gate::new(setup.files_at_once, setup.bytes_at_once, strain),
+            gate: Gate::new(
+                setup.max_concurrent_files,
+                setup.max_bytes_in_flight,
+                strain,
+            ),
             work: Arc::new(Work::new(setup, listener.clone())),
             listener,
             tasks: JoinSet::new(),

@@ -124,7 +124,7 @@ impl Setup {
         }
         let times = here.modified().zip(there.modified);
         let order = times.map_or(Order::Unknown, |(here, there)| {
-            self.files.agb.service_clock().compare(here, there)
+            self.files.client.service_clock().compare(here, there)
         });
         let source_is_newer = match self.direction {
             Direction::Down => order == Order::Earlier,
@@ -170,7 +170,7 @@ impl Setup {
 
     /// Both sides as they are now, of this content.
     fn known_now(&self, pair: &Pair<'_>, crc64: u64) -> Known {
-        let now = self.files.agb.time().system_time();
+        let now = self.files.client.time().system_time();
         Known {
             crc64,
             etag: 0,
@@ -179,7 +179,7 @@ impl Setup {
             there: match pair.there.modified {
                 Some(modified) => There::Listed {
                     modified,
-                    recent: self.files.agb.service_clock().is_recent(modified, now),
+                    recent: self.files.client.service_clock().is_recent(modified, now),
                 },
                 None => There::Unknown,
             },
@@ -286,7 +286,7 @@ impl Setup {
                 cut.is_ok_and(|cut| cut < unit_of(here))
             }
             Direction::Up | Direction::Away => {
-                self.files.agb.service_clock().compare(here, there) != Order::Later
+                self.files.client.service_clock().compare(here, there) != Order::Later
             }
         })
     }

@@ -25,7 +25,7 @@ use crate::{
 /// `Date` of the service's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub enum Conflict {
+pub enum ConflictPolicy {
     /// It is a failure of kind [`Conflict`](crate::ErrorKind::Conflict), and nothing is written.
     #[default]
     Fail,
@@ -53,14 +53,14 @@ impl Setup {
         match (verdict, self.on_conflict) {
             (Verdict::Same, _) => Decision::Unchanged,
             (Verdict::Unverified, _) => Decision::Unverified,
-            (Verdict::Differs, _) | (Verdict::Conflict, Conflict::Overwrite) => {
+            (Verdict::Differs, _) | (Verdict::Conflict, ConflictPolicy::Overwrite) => {
                 Decision::Change(planned)
             }
-            (Verdict::Conflict, Conflict::Skip) => {
+            (Verdict::Conflict, ConflictPolicy::Skip) => {
                 Decision::skipped(planned.path, SkipReason::Conflict)
             }
-            (Verdict::Conflict, Conflict::Fail) => conflict(planned),
-            (Verdict::Conflict, Conflict::KeepBoth) => Decision::Change(PlannedChange {
+            (Verdict::Conflict, ConflictPolicy::Fail) => conflict(planned),
+            (Verdict::Conflict, ConflictPolicy::KeepBoth) => Decision::Change(PlannedChange {
                 keeps_both: true,
                 ..planned
             }),
@@ -71,9 +71,9 @@ impl Setup {
     pub(super) fn deletion(&self, changed: bool, planned: PlannedChange) -> Decision {
         match self.on_conflict {
             _ if !changed => Decision::Change(planned),
-            Conflict::Overwrite => Decision::Change(planned),
-            Conflict::Fail => conflict(planned),
-            Conflict::Skip | Conflict::KeepBoth => {
+            ConflictPolicy::Overwrite => Decision::Change(planned),
+            ConflictPolicy::Fail => conflict(planned),
+            ConflictPolicy::Skip | ConflictPolicy::KeepBoth => {
                 Decision::skipped(planned.path, SkipReason::Conflict)
             }
         }
@@ -100,7 +100,11 @@ impl Setup {
         .into_temp_path();
         let old = names::remote(&self.remote, relative)?;
         let downloaded = self.files.download(old, &*copy).overwrite(true).await?;
-        let kept = names::kept(&self.remote, relative, self.files.agb.time().system_time());
+        let kept = names::kept(
+            &self.remote,
+            relative,
+            self.files.client.time().system_time(),
+        );
         let there = names::remote(&self.remote, &kept)?;
         let upload = self.files.upload(there, &*copy);
         upload.only_if(Condition::Absent).await?;
@@ -118,7 +122,7 @@ impl Setup {
         let kept = names::kept(
             &self.remote,
             &planned.path,
-            self.files.agb.time().system_time(),
+            self.files.client.time().system_time(),
         );
         let [old, copy] = [&*planned.path, &kept].map(names::local);
         let (old, copy) = (self.local.join(old?), self.local.join(copy?));

@@ -37,9 +37,9 @@ impl DeleteDir {
         Self(self.0.exclude(glob))
     }
 
-    /// Files that are deleted at the same time: see [`SyncDir::files_at_once`].
-    pub fn files_at_once(self, files: usize) -> Self {
-        Self(self.0.files_at_once(files))
+    /// Files that are deleted at the same time: see [`SyncDir::max_concurrent_files`].
+    pub fn max_concurrent_files(self, files: usize) -> Self {
+        Self(self.0.max_concurrent_files(files))
     }
 
     /// Calls this for each file that was deleted or failed, for one after the other: it should be quick.

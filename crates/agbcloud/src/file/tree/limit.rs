@@ -70,7 +70,7 @@ impl SyncPlan {
     /// # Errors
     ///
     /// [`SafetyLimit`](ErrorKind::SafetyLimit).
-    pub fn hold_to(&self, limit: DeleteLimit) -> Result<()> {
+    pub fn check_delete_limit(&self, limit: DeleteLimit) -> Result<()> {
         let count = |change| self.count(change) as u64;
         let deleted = count(Change::DeleteLocal) + count(Change::DeleteRemote);
         let sent = count(Change::Upload) + count(Change::Download);

@@ -40,7 +40,7 @@ use std::{
 use futures_core::future::BoxFuture;
 
 pub use compare::Compare;
-pub use conflict::Conflict;
+pub use conflict::ConflictPolicy;
 pub use delete::DeleteDir;
 pub use glob::GlobError;
 pub use limit::DeleteLimit;
@@ -65,10 +65,10 @@ use super::Files;
 use crate::{FolderPath, Operation, Progress, Result, error::in_operation, trace};
 
 /// Files that move at the same time when nothing else is said.
-pub const DEFAULT_FILES_AT_ONCE: usize = 32;
+pub const DEFAULT_MAX_CONCURRENT_FILES: usize = 32;
 
 /// Bytes of the files that move at the same time when nothing else is said: 256 MiB.
-pub const DEFAULT_BYTES_AT_ONCE: u64 = 256 * 1024 * 1024;
+pub const DEFAULT_MAX_BYTES_IN_FLIGHT: u64 = 256 * 1024 * 1024;
 
 /// What is done with symbolic links among the local files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -119,14 +119,14 @@ pub struct SyncDir {
     delete: bool,
     delete_limit: DeleteLimit,
     state: Option<PathBuf>,
-    on_conflict: Conflict,
+    on_conflict: ConflictPolicy,
     include: Vec<String>,
     exclude: Vec<String>,
     gitignore: bool,
     symlinks: Symlinks,
     durable: bool,
-    files_at_once: usize,
-    bytes_at_once: u64,
+    max_concurrent_files: usize,
+    max_bytes_in_flight: u64,
     listener: Listener,
 }
 
@@ -149,14 +149,14 @@ impl SyncDir {
             delete: false,
             delete_limit: DeleteLimit::default(),
             state: None,
-            on_conflict: Conflict::default(),
+            on_conflict: ConflictPolicy::default(),
             include: Vec::new(),
             exclude: Vec::new(),
             gitignore: false,
             symlinks: Symlinks::default(),
             durable: true,
-            files_at_once: DEFAULT_FILES_AT_ONCE,
-            bytes_at_once: DEFAULT_BYTES_AT_ONCE,
+            max_concurrent_files: DEFAULT_MAX_CONCURRENT_FILES,
+            max_bytes_in_flight: DEFAULT_MAX_BYTES_IN_FLIGHT,
             listener: Listener::default(),
         }
     }
@@ -184,9 +184,9 @@ impl SyncDir {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// let error = files.upload_dir(folder.path(), "/data").delete(true).await.unwrap_err();
@@ -223,8 +223,8 @@ impl SyncDir {
     }
 
     /// What is done with a file on the side that is written to that is not known to be an older version of the other. Defaults
-    /// to a [failure](Conflict::Fail).
-    pub fn on_conflict(mut self, how: Conflict) -> Self {
+    /// to a [failure](ConflictPolicy::Fail).
+    pub fn on_conflict(mut self, how: ConflictPolicy) -> Self {
         self.on_conflict = how;
         self
     }
@@ -270,17 +270,17 @@ impl SyncDir {
         self
     }
 
-    /// Files that move at the same time, at most; [`DEFAULT_FILES_AT_ONCE`] if not said, at least 1. They become fewer
+    /// Files that move at the same time, at most; [`DEFAULT_MAX_CONCURRENT_FILES`] if not said, at least 1. They become fewer
     /// while the service or the store says that it is asked too much.
-    pub fn files_at_once(mut self, files: usize) -> Self {
-        self.files_at_once = files;
+    pub fn max_concurrent_files(mut self, files: usize) -> Self {
+        self.max_concurrent_files = files;
         self
     }
 
-    /// Bytes of the files that move at the same time, at most; [`DEFAULT_BYTES_AT_ONCE`] if not said. A file that is
+    /// Bytes of the files that move at the same time, at most; [`DEFAULT_MAX_BYTES_IN_FLIGHT`] if not said. A file that is
     /// larger moves alone.
-    pub fn bytes_at_once(mut self, bytes: u64) -> Self {
-        self.bytes_at_once = bytes;
+    pub fn max_bytes_in_flight(mut self, bytes: u64) -> Self {
+        self.max_bytes_in_flight = bytes;
         self
     }
 
@@ -304,9 +304,9 @@ impl SyncDir {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
     /// let upload = files.upload_dir(folder.path(), "/data");
@@ -329,9 +329,9 @@ impl SyncDir {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let agb = agbcloud::Agb::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = agb.contexts().get_or_create("my-project").await?;
-    /// # let files = agb.contexts().files(&context.id);
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
     /// # let folder = tempfile::tempdir()?;
     /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
     /// let plan = files.upload_dir(folder.path(), "/data").delete(true).plan().await?;
@@ -371,7 +371,7 @@ impl SyncDir {
             Direction::Up | Direction::Down => self.delete_limit,
         };
         let plan = self.planned().await?;
-        plan.hold_to(limit)?;
+        plan.check_delete_limit(limit)?;
         Ok(plan)
     }
 
@@ -386,7 +386,7 @@ impl SyncDir {
     async fn settle(self) -> Result<(Setup, Listener)> {
         let (path, context) = (self.state, self.files.context.clone());
         let (local, writes_here) = (self.local.clone(), self.direction == Direction::Down);
-        let time = self.files.agb.time().clone();
+        let time = self.files.client.time().clone();
         let open = move || {
             let state = path.as_ref().map(|path| State::open(path, &context, time));
             let within = path.as_ref().and_then(|path| place_in(&local, path));
@@ -432,8 +432,8 @@ impl SyncDir {
                 state: within,
             },
             durable: self.durable,
-            files_at_once: self.files_at_once,
-            bytes_at_once: self.bytes_at_once,
+            max_concurrent_files: self.max_concurrent_files,
+            max_bytes_in_flight: self.max_bytes_in_flight,
             file_time,
         };
         Ok((setup, self.listener))

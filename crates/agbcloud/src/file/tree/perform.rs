@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Change, Conflict, Listener, PlannedChange, Setup,
+    Change, ConflictPolicy, Listener, PlannedChange, Setup,
     compare::is_other_content,
     conflict::Kept,
     folders::Folders,
@@ -70,7 +70,7 @@ impl Work {
     pub(super) fn new(setup: &Setup, listener: Listener) -> Self {
         Self {
             folders: Arc::new(Folders::below(setup.local.clone())),
-            group: Group::new(setup.files.agb.time().clone(), setup.durable),
+            group: Group::new(setup.files.client.time().clone(), setup.durable),
             recorder: Recorder::new(setup.clone()),
             staged: Staged::default(),
             setup: setup.clone(),
@@ -91,7 +91,7 @@ impl Work {
                 Err(error) if waits > 0 && self.may_wait(&error) => {
                     waits -= 1;
                     let wait = error.retry_after().unwrap_or(BREATH);
-                    self.setup.files.agb.time().sleep(wait).await;
+                    self.setup.files.client.time().sleep(wait).await;
                 }
                 result => return result,
             }
@@ -113,16 +113,16 @@ impl Work {
                 Err(error) if closings > 0 && are_too_many(&error) => {
                     closings -= 1;
                     // The gate lets fewer in when it sees that.
-                    self.setup.files.agb.strain().felt();
+                    self.setup.files.client.strain().felt();
                     pass = gate.enter(bytes).await;
-                    self.setup.files.agb.time().sleep(CLOSING).await;
+                    self.setup.files.client.time().sleep(CLOSING).await;
                 }
                 Err(error) if waits > 0 && self.may_wait(&error) => {
                     waits -= 1;
                     let wait = error.retry_after().unwrap_or(BREATH);
                     // It waits in the place of another: else all that is left would come to be refused meanwhile.
                     pass = gate.enter(bytes).await;
-                    self.setup.files.agb.time().sleep(wait).await;
+                    self.setup.files.client.time().sleep(wait).await;
                 }
                 result => {
                     return Outcome {
@@ -136,7 +136,7 @@ impl Work {
 
     /// Whether it was too much, and nobody asks for more patience than a call has.
     fn may_wait(&self, error: &Error) -> bool {
-        let policy = self.setup.files.agb.retrying().policy;
+        let policy = self.setup.files.client.retrying().policy;
         error.kind() == ErrorKind::Throttled
             && error.retry_after().is_none_or(|wait| policy.allows(wait))
     }
@@ -187,7 +187,7 @@ impl Work {
         let setup = &self.setup;
         let known = setup.known(&there);
         let compared = planned.compared.there.as_ref();
-        let is_checked = setup.on_conflict != Conflict::Overwrite
+        let is_checked = setup.on_conflict != ConflictPolicy::Overwrite
             && (known.is_some() || compared.is_some_and(|sums| !sums.is_nothing()));
         if is_checked && let Some(now) = setup.files.told(&there).await? {
             let was_compared = compared.is_some_and(|compared| now.differs_from(compared));
@@ -314,8 +314,8 @@ impl Work {
         (crc64, etag): (u64, u64),
         here: LocalIdentity,
     ) -> Result<()> {
-        let agb = &self.setup.files.agb;
-        let now = agb.service_clock().latest(agb.time().system_time());
+        let client = &self.setup.files.client;
+        let now = client.service_clock().latest(client.time().system_time());
         let known = Known {
             crc64,
             etag,

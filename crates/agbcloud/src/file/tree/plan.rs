@@ -29,7 +29,7 @@ pub struct PlannedChange {
     pub size: Option<u64>,
     /// Whether something is in its place that it replaces; never so with a deletion.
     pub replaces: bool,
-    /// Whether that was changed since the last time and [stays](super::Conflict::KeepBoth) under another name.
+    /// Whether that was changed since the last time and [stays](super::ConflictPolicy::KeepBoth) under another name.
     pub keeps_both: bool,
     /// Whether it is a local file that somebody may execute: a context does not keep that.
     pub executable: bool,

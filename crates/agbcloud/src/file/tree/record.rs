@@ -68,7 +68,7 @@ impl Recorder {
         if here.size != done.bytes || modified.is_some_and(|time| !here.was_given(time)) {
             return Ok(());
         }
-        let agb = &self.setup.files.agb;
+        let client = &self.setup.files.client;
         let known = Known {
             crc64: done.crc64,
             etag: etag_number(done.etag.as_deref()),
@@ -77,15 +77,15 @@ impl Recorder {
             there: match modified {
                 Some(modified) => There::Listed {
                     modified,
-                    recent: agb
+                    recent: client
                         .service_clock()
-                        .is_recent(modified, agb.time().system_time()),
+                        .is_recent(modified, client.time().system_time()),
                 },
                 None => There::Unknown,
             },
         };
         self.waiting().push_back(Fetched {
-            at: agb.time().now(),
+            at: client.time().now(),
             remote,
             local,
             known,
@@ -96,7 +96,7 @@ impl Recorder {
     /// Whether many files have waited long enough.
     pub(super) fn is_due(&self) -> bool {
         let waiting = self.waiting();
-        let long = |fetched: &Fetched| self.setup.files.agb.time().since(fetched.at) >= WAIT;
+        let long = |fetched: &Fetched| self.setup.files.client.time().since(fetched.at) >= WAIT;
         waiting.get(MANY - 1).is_some_and(long)
     }
 
@@ -112,7 +112,7 @@ impl Recorder {
         let Some(last) = all.back() else {
             return Ok(());
         };
-        let time = self.setup.files.agb.time();
+        let time = self.setup.files.client.time();
         time.sleep(WAIT.saturating_sub(time.since(last.at))).await;
         self.record(all.into()).await
     }

@@ -44,13 +44,13 @@ pub struct FileOutcome<'a> {
     /// Bytes that it has, or had before it was deleted, where that is known.
     pub size: Option<u64>,
     /// The name below the folders under which the version that was replaced is kept:
-    /// see [`Conflict::KeepBoth`](crate::Conflict::KeepBoth).
+    /// see [`ConflictPolicy::KeepBoth`](crate::ConflictPolicy::KeepBoth).
     pub kept: Option<&'a str>,
     /// Why it was not done.
     pub error: Option<&'a Error>,
 }
 
-/// A version that was replaced and is kept under another name: see [`Conflict::KeepBoth`](crate::Conflict::KeepBoth).
+/// A version that was replaced and is kept under another name: see [`ConflictPolicy::KeepBoth`](crate::ConflictPolicy::KeepBoth).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeptCopy {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
-use super::{Compare, Conflict, Direction, local::Rules, names, state::State};
+use super::{Compare, ConflictPolicy, Direction, local::Rules, names, state::State};
 use crate::{
     Error, ErrorKind, FileWalk, Files, FolderPath, Result,
     file::local::{Root, blocking, cannot},
@@ -20,18 +20,18 @@ pub(super) struct Setup {
     pub(super) compare: Compare,
     pub(super) delete: bool,
     pub(super) state: Option<Arc<State>>,
-    pub(super) on_conflict: Conflict,
+    pub(super) on_conflict: ConflictPolicy,
     pub(super) rules: Rules,
     pub(super) durable: bool,
-    pub(super) files_at_once: usize,
-    pub(super) bytes_at_once: u64,
+    pub(super) max_concurrent_files: usize,
+    pub(super) max_bytes_in_flight: u64,
     /// When it began, by the clock that dates files.
     pub(super) file_time: SystemTime,
 }
 
 impl Setup {
     pub(super) fn walk(&self) -> FileWalk {
-        let listing = self.files.list().under(self.remote.clone());
+        let listing = self.files.list().folder(self.remote.clone());
         listing
             .page_size(crate::MAX_PAGE_SIZE)
             .prefetch(true)

@@ -23,7 +23,7 @@ pub enum SkipReason {
     EmptyFolder,
     /// A file that a download is writing, or that one has left when its process was killed.
     UnfinishedDownload,
-    /// It was changed on the side that is written to: see [`Conflict::Skip`](crate::Conflict::Skip).
+    /// It was changed on the side that is written to: see [`ConflictPolicy::Skip`](crate::ConflictPolicy::Skip).
     Conflict,
     /// A listing does not show the file, and the store has it: it is not deleted.
     StaleListing,

@@ -99,7 +99,7 @@ impl Upload {
     }
 
     /// Uses this presigned URL instead of asking for one.
-    pub fn via(mut self, url: PresignedUrl) -> Self {
+    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
         self.url = Some(url);
         self
     }
@@ -124,7 +124,7 @@ impl Upload {
         let path = path?;
         source.check().await?;
         let mut address = Address::new(&files, &path, Operation::Upload, url);
-        let mut tries = Tries::new(files.agb.retrying(), None);
+        let mut tries = Tries::new(files.client.retrying(), None);
         loop {
             let url = address.url().await?;
             let opened = source.open().await?;
@@ -164,7 +164,7 @@ async fn send(
     listener: Listener,
     condition: &Condition,
 ) -> Result<Uploaded> {
-    let (length, time) = (source.length, files.agb.time());
+    let (length, time) = (source.length, files.client.time());
     let pulse = files.store().pulse();
     let meter = Arc::new(Meter::new(listener, Some(length), time.clone()));
     let origin = source.origin.clone();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Agb, ContextId,
+    Client, ContextId,
     wire::{MockContextApi, answer},
 };
 
@@ -24,8 +24,10 @@ async fn a_folder_that_can_not_be_listed_is_told_when_all_others_were() {
         let count = entries.len();
         answer(json!({"success": true, "data": entries, "count": count}))
     });
-    let agb = Agb::builder().stub(api).build().unwrap();
-    let files = agb.contexts().files(&ContextId::new("SdkCtx-1").unwrap());
+    let client = Client::builder().stub(api).build().unwrap();
+    let files = client
+        .contexts()
+        .files(&ContextId::new("SdkCtx-1").unwrap());
     let mut walk = files.list().walk();
     for path in ["/a\\b", "/good", "/good/file"] {
         assert_eq!(walk.next().await.unwrap().unwrap().path, path);
@@ -114,7 +116,7 @@ fn service(tree: Tree, habits: Habits) -> MockContextApi {
 
 fn list(wire: MockContextApi) -> ListFiles {
     let id = ContextId::new("SdkCtx-1").unwrap();
-    Agb::on(wire).contexts().files(&id).list()
+    Client::on(wire).contexts().files(&id).list()
 }
 
 /// A tree from the paths of its leaves, some of which are folders with nothing in them.
@@ -166,7 +168,7 @@ proptest! {
         let below = format!("{}/", top.trim_end_matches('/'));
         let expected: Vec<&String> = tree.iter().filter(|path| path.starts_with(&below)).collect();
         let listing = list(service(tree.clone(), habits.clone()));
-        let walk = listing.under(top).page_size(size).prefetch(prefetch).walk();
+        let walk = listing.folder(top).page_size(size).prefetch(prefetch).walk();
         let walked = runtime.block_on(paths(walk));
         if habits.levels == 1 && !habits.always_root {
             for (at, path) in walked.iter().enumerate() {
@@ -275,7 +277,7 @@ async fn a_walk_from_within_a_listing_is_refused() {
     for listing in [
         list(MockContextApi::new()).start_at_page(2),
         list(MockContextApi::new()).page_size(0),
-        list(MockContextApi::new()).under("relative"),
+        list(MockContextApi::new()).folder("relative"),
     ] {
         let error = listing.walk().next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);

@@ -5,16 +5,16 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    Agb, Attempt, Context, ContextId, ErrorKind, Operation, Response, RetryPolicy, StoppedBy,
+    Attempt, Client, Context, ContextId, ErrorKind, Operation, Response, RetryPolicy, StoppedBy,
     testing::{Script, Step},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A client of a service that does these things one after the other, and waits as long as it ever would.
-fn client(steps: impl IntoIterator<Item = Step>) -> (Agb, Script) {
+fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     let script = Script::new(steps);
-    (Agb::on(script.clone()), script)
+    (Client::on(script.clone()), script)
 }
 
 fn good() -> Step {
@@ -35,17 +35,17 @@ fn id() -> ContextId {
 }
 
 /// The first try fails so, the second succeeds.
-async fn once_more(agb: &Agb, idempotent: bool, failure: fn() -> Error) -> Result<()> {
+async fn once_more(client: &Client, idempotent: bool, failure: fn() -> Error) -> Result<()> {
     let once = |before: &[Attempt]| {
         let first = before.is_empty();
         async move { if first { Err(failure()) } else { Ok(()) } }
     };
-    run(agb.retrying(), idempotent, once, |_, error| Err(error)).await
+    run(client.retrying(), idempotent, once, |_, error| Err(error)).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_idempotent_is_sent_again_only_if_it_was_not_carried_out() {
-    let (agb, _) = client([]);
+    let (client, _) = scripted([]);
     let throttled = || Error::new(ErrorKind::Throttled, "busy");
     for (failure, again) in [
         (Error::no_connection as fn() -> Error, true),
@@ -53,16 +53,16 @@ async fn what_is_not_idempotent_is_sent_again_only_if_it_was_not_carried_out() {
         (Error::broken_off, false),
         (Error::no_answer, false),
     ] {
-        assert!(once_more(&agb, true, failure).await.is_ok());
-        let result = once_more(&agb, false, failure).await;
+        assert!(once_more(&client, true, failure).await.is_ok());
+        let result = once_more(&client, false, failure).await;
         assert_eq!(result.is_ok(), again, "{result:?}");
         let stopped = result.err().and_then(|error| error.stopped_by());
         assert_eq!(stopped, (!again).then_some(StoppedBy::NotRetryable));
     }
 }
 
-async fn get(agb: &Agb) -> Result<Response<Context>> {
-    agb.contexts().get(&id()).await
+async fn get(client: &Client) -> Result<Response<Context>> {
+    client.contexts().get(&id()).await
 }
 
 /// A failure as [`Error::attempts`] tells it.
@@ -78,8 +78,8 @@ fn told(attempt: &Attempt) -> (ErrorKind, Option<u16>, Option<&str>, Option<u128
 #[tokio::test(start_paused = true)]
 async fn passing_failures_are_tried_again_with_doubling_waits() {
     let start = Instant::now();
-    let (agb, script) = client([busy(), Step::connection_reset(), Step::status(429), good()]);
-    let response = get(&agb).await.unwrap();
+    let (client, script) = scripted([busy(), Step::connection_reset(), Step::status(429), good()]);
+    let response = get(&client).await.unwrap();
     assert_eq!(response.request_id(), Some("good"));
     assert_eq!(start.elapsed().as_millis(), 200 + 400 + 800);
     assert_eq!(script.calls(), [Operation::GetContext; 4]);
@@ -87,8 +87,8 @@ async fn passing_failures_are_tried_again_with_doubling_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn the_error_tells_every_try_and_why_there_was_no_more() {
-    let (agb, script) = client([busy(), busy(), Step::connection_reset(), busy(), good()]);
-    let error = get(&agb).await.unwrap_err();
+    let (client, script) = scripted([busy(), busy(), Step::connection_reset(), busy(), good()]);
+    let error = get(&client).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Attempts));
     let busy = |wait| (ErrorKind::Unavailable, Some(503), Some("busy"), wait);
     assert_eq!(
@@ -171,12 +171,12 @@ async fn every_failure_is_told_for_what_it_is() {
         (Step::status(401), false, Unauthorized, Some(401), None),
         (Step::status(501), false, Unavailable, Some(501), None),
     ] {
-        let (agb, script) = client([step.clone(), good()]);
-        let result = get(&agb).await;
+        let (client, script) = scripted([step.clone(), good()]);
+        let result = get(&client).await;
         assert_eq!(result.is_ok(), again, "{step:?}");
         assert_eq!(script.steps_left(), usize::from(!again), "{step:?}");
 
-        let never = Agb::builder().stub(Script::new([step.clone()]));
+        let never = Client::builder().stub(Script::new([step.clone()]));
         let alone = never.retry(RetryPolicy::never()).build().unwrap();
         let error = get(&alone).await.unwrap_err();
         let seen = told(&error.attempts()[0]);
@@ -188,13 +188,13 @@ async fn every_failure_is_told_for_what_it_is() {
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_waited_for_but_never_past_the_deadline() {
     let start = Instant::now();
-    let (agb, _) = client([Step::status(503).header("retry-after", "7"), good()]);
-    get(&agb).await.unwrap();
+    let (client, _) = scripted([Step::status(503).header("retry-after", "7"), good()]);
+    get(&client).await.unwrap();
     assert_eq!(start.elapsed(), SECOND * 7);
 
     let start = Instant::now();
-    let (agb, script) = client([Step::status(429).header("retry-after", "3600"), good()]);
-    let error = get(&agb).await.unwrap_err();
+    let (client, script) = scripted([Step::status(429).header("retry-after", "3600"), good()]);
+    let error = get(&client).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Deadline));
     assert_eq!(error.retry_after(), Some(SECOND * 3600));
     assert_eq!((start.elapsed(), script.steps_left()), (Duration::ZERO, 1));
@@ -204,8 +204,8 @@ async fn retry_after_is_waited_for_but_never_past_the_deadline() {
 async fn a_date_in_retry_after_is_read_too() {
     let start = Instant::now();
     let past = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let (agb, _) = client([Step::status(503).header("retry-after", past), good()]);
-    get(&agb).await.unwrap();
+    let (client, _) = scripted([Step::status(503).header("retry-after", past), good()]);
+    get(&client).await.unwrap();
     assert_eq!(start.elapsed().as_millis(), 200);
 }
 
@@ -213,8 +213,8 @@ async fn a_date_in_retry_after_is_read_too() {
 async fn a_try_ends_when_its_time_is_over_and_the_call_at_its_deadline() {
     let start = Instant::now();
     let late = Step::ok(json!({"id": "SdkCtx-1"})).after(SECOND * 70);
-    let (agb, _) = client([Step::silence(), late, Step::silence(), good()]);
-    let error = get(&agb).await.unwrap_err();
+    let (client, _) = scripted([Step::silence(), late, Step::silence(), good()]);
+    let error = get(&client).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.stopped_by()),
         (ErrorKind::Timeout, Some(StoppedBy::Deadline))
@@ -223,19 +223,19 @@ async fn a_try_ends_when_its_time_is_over_and_the_call_at_its_deadline() {
     let waits: Vec<_> = error.attempts().iter().map(|one| told(one).3).collect();
     assert_eq!(waits, [Some(200), Some(400), None]);
 
-    let patient = Agb::builder().timeout(SECOND * 100).jitter(|| 1.0);
+    let patient = Client::builder().timeout(SECOND * 100).jitter(|| 1.0);
     let late = good().after(SECOND * 70);
-    let agb = patient.stub(Script::new([late])).build().unwrap();
-    assert!(get(&agb).await.is_ok());
+    let client = patient.stub(Script::new([late])).build().unwrap();
+    assert!(get(&client).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn clones_share_a_budget_that_runs_out() {
-    let script = Script::new([]).ever_after(busy());
-    let agb = Agb::on(script);
+    let script = Script::new([]).then_always(busy());
+    let client = Client::on(script);
     let mut calls = 0;
     let stopped = loop {
-        let error = get(&agb.clone()).await.unwrap_err();
+        let error = get(&client.clone()).await.unwrap_err();
         calls += 1;
         if error.stopped_by() != Some(StoppedBy::Attempts) {
             break error;
@@ -248,8 +248,8 @@ async fn clones_share_a_budget_that_runs_out() {
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_finds_nothing_left_on_a_retry_has_succeeded() {
     for first in [busy(), Step::connection_reset(), Step::silence()] {
-        let (agb, _) = client([first, gone()]);
-        agb.contexts().delete(&id()).await.unwrap();
+        let (client, _) = scripted([first, gone()]);
+        client.contexts().delete(&id()).await.unwrap();
     }
     // Nothing was there before, as far as is known: what was throttled or not even sent was not carried out.
     for first in [
@@ -257,21 +257,21 @@ async fn a_deletion_that_finds_nothing_left_on_a_retry_has_succeeded() {
         Some(Step::status(429)),
         Some(Step::connection_refused()),
     ] {
-        let (agb, _) = client(first.into_iter().chain([gone()]));
-        let error = agb.contexts().delete(&id()).await.unwrap_err();
+        let (client, _) = scripted(first.into_iter().chain([gone()]));
+        let error = client.contexts().delete(&id()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
-    let (agb, _) = client([busy(), gone()]);
-    let error = agb.contexts().clear(&id()).await.unwrap_err();
+    let (client, _) = scripted([busy(), gone()]);
+    let error = client.contexts().clear(&id()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "only deletions remove");
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_try_is_one_try() {
-    let builder = Agb::builder().retry(RetryPolicy::never());
+    let builder = Client::builder().retry(RetryPolicy::never());
     let script = Script::new([busy(), good()]);
-    let agb = builder.stub(script.clone()).build().unwrap();
-    let error = get(&agb).await.unwrap_err();
+    let client = builder.stub(script.clone()).build().unwrap();
+    let error = get(&client).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Attempts));
     assert_eq!(script.steps_left(), 1);
 }

@@ -1,11 +1,11 @@
 //! Where a setting was found.
 
-use super::{AgbBuilder, Sources};
+use super::{ClientBuilder, Sources};
 
-/// Where a client takes a setting from: see [`AgbBuilder::origins`].
+/// Where a client takes a setting from: see [`ClientBuilder::setting_sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Origin {
+pub enum SettingSource {
     /// It was given to the builder.
     Code,
     /// The process environment.
@@ -18,7 +18,7 @@ pub enum Origin {
     Default,
 }
 
-impl Origin {
+impl SettingSource {
     /// Rank of trust, the most trusted first.
     fn rank(self) -> u8 {
         match self {
@@ -45,49 +45,49 @@ impl Origin {
 /// Where a client takes its settings from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Origins {
+pub struct SettingSources {
     /// Of the endpoint.
-    pub endpoint: Origin,
-    /// Of the API key; [`Default`](Origin::Default) if there is none.
-    pub api_key: Origin,
+    pub endpoint: SettingSource,
+    /// Of the API key; [`Default`](SettingSource::Default) if there is none.
+    pub api_key: SettingSource,
 }
 
-impl Origins {
+impl SettingSources {
     /// Whether the API key may be sent to the endpoint: the endpoint comes from the same or a more trusted source.
-    /// [`build`](AgbBuilder::build) fails otherwise. The order of trust is: default, code, environment, fallback, `.env`.
+    /// [`build`](ClientBuilder::build) fails otherwise. The order of trust is: default, code, environment, fallback, `.env`.
     ///
     /// ```
-    /// let origins = agbcloud::Agb::builder().api_key("k").endpoint("https://a.example").origins();
-    /// assert!(origins.trusts_endpoint());
+    /// let setting_sources = agbcloud::Client::builder().api_key("k").endpoint("https://a.example").setting_sources();
+    /// assert!(setting_sources.trusts_endpoint());
     /// ```
     pub fn trusts_endpoint(&self) -> bool {
-        self.api_key == Origin::Default || self.endpoint.rank() <= self.api_key.rank()
+        self.api_key == SettingSource::Default || self.endpoint.rank() <= self.api_key.rank()
     }
 }
 
-impl AgbBuilder {
+impl ClientBuilder {
     /// Where [`build`](Self::build) would take the endpoint and the API key from, as it is now: for programs that help
     /// to find out why a service is not the one that was meant.
     ///
     /// ```
-    /// use agbcloud::{Agb, Origin};
+    /// use agbcloud::{Client, SettingSource};
     ///
-    /// let origins = Agb::builder().api_key("my-api-key").origins();
-    /// assert_eq!(origins.api_key, Origin::Code);
+    /// let setting_sources = Client::builder().api_key("my-api-key").setting_sources();
+    /// assert_eq!(setting_sources.api_key, SettingSource::Code);
     /// ```
-    pub fn origins(&self) -> Origins {
-        self.origins_by(&Sources::of_process(!self.ignores_dotenv))
+    pub fn setting_sources(&self) -> SettingSources {
+        self.setting_sources_by(&Sources::of_process(!self.ignores_dotenv))
     }
 
-    pub(super) fn origins_by(&self, sources: &Sources) -> Origins {
+    pub(super) fn setting_sources_by(&self, sources: &Sources) -> SettingSources {
         let of = |in_code: bool, name: &str, fallback: bool| match sources {
-            _ if in_code => Origin::Code,
-            sources if sources.has(Origin::Environment, name) => Origin::Environment,
-            _ if fallback => Origin::Fallback,
-            sources if sources.has(Origin::Dotenv, name) => Origin::Dotenv,
-            _ => Origin::Default,
+            _ if in_code => SettingSource::Code,
+            sources if sources.has(SettingSource::Environment, name) => SettingSource::Environment,
+            _ if fallback => SettingSource::Fallback,
+            sources if sources.has(SettingSource::Dotenv, name) => SettingSource::Dotenv,
+            _ => SettingSource::Default,
         };
-        Origins {
+        SettingSources {
             endpoint: of(
                 self.endpoint.is_some(),
                 "AGB_ENDPOINT",
