@@ -181,8 +181,7 @@ impl Contexts {
         ClearHandle::new(self.inner.resume_clear(id), self.driver.clone())
     }
 
-    /// Takes up a clear that did not end in time, in place of the [handle](ClearTimedOut::handle) that has to be
-    /// awaited. Waiting with it goes on from what was seen and from the same start, which
+    /// Takes up a clear that did not end in time. Waiting with it goes on from what was seen and from the same start, which
     /// [`resume_clear`](Self::resume_clear) can't know. Nothing is sent.
     ///
     /// ```
@@ -200,7 +199,7 @@ impl Contexts {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn resume(&self, late: &ClearTimedOut) -> ClearHandle {
-        ClearHandle::new(late.handle.clone(), self.driver.clone())
+        ClearHandle::new(self.inner.resume(late), self.driver.clone())
     }
 
     /// The files of one context.
