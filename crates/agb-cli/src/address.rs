@@ -1,4 +1,4 @@
-//! What is named on the command line: a file of a context, or one of this machine.
+//! [`Address`]: a file or folder of a context, or a local one.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -9,11 +9,11 @@ pub(crate) enum Address {
     Local(PathBuf),
 }
 
-/// A path in a context that is named by name or id.
+/// A path in a context. The context is a name or an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Remote {
     pub(crate) context: String,
-    /// Starts with a slash, and is `/` for the whole context.
+    /// Starts with a slash. `/` is the whole context.
     pub(crate) path: String,
 }
 
@@ -27,20 +27,20 @@ impl Remote {
             .unwrap_or_default()
     }
 
-    /// Whether it is said to be a folder: the root, or a path that ends with a slash.
+    /// Whether the path ends with a slash and so must be a folder.
     pub(crate) fn is_folder(&self) -> bool {
         self.path.ends_with('/')
     }
 
-    /// Without the slash at the end, which paths of files have not.
-    pub(crate) fn bare(&self) -> &str {
+    /// The path without the slash at its end.
+    pub(crate) fn without_slash(&self) -> &str {
         match self.path.trim_end_matches('/') {
             "" => "/",
             path => path,
         }
     }
 
-    /// The address of something in this folder.
+    /// The address of an entry of this folder.
     pub(crate) fn join(&self, name: &str) -> Self {
         Self {
             context: self.context.clone(),
@@ -48,8 +48,8 @@ impl Remote {
         }
     }
 
-    /// The same context, another path.
-    pub(crate) fn at(&self, path: &str) -> Self {
+    /// The address of another path of the same context.
+    pub(crate) fn with_path(&self, path: &str) -> Self {
         Self {
             context: self.context.clone(),
             path: path.to_owned(),
@@ -69,7 +69,7 @@ impl FromStr for Remote {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse()? {
             Address::Remote(remote) => Ok(remote),
-            Address::Local(_) => Err(format!("name a context too: NAME:{}", slashed(text))),
+            Address::Local(_) => Err(format!("the context is missing: NAME:{}", absolute(text))),
         }
     }
 }
@@ -83,13 +83,13 @@ impl FromStr for Address {
             return remote(context, &format!("/{path}"));
         }
         match text.split_once(':') {
-            // `./a:b` is a file here, and so is `C:\a` where there are drives.
+            // `./a:b` is a local file, and so is `C:\a`.
             Some((context, path)) if !context.contains(['/', '\\']) && !is_drive(context, path) => {
                 match path {
                     "" => remote(context, "/"),
                     path if path.starts_with('/') => remote(context, path),
                     path => Err(format!(
-                        "a path in a context starts with a slash: {context}:/{path}; for a file here, write ./{text}"
+                        "a path in a context starts with a slash: {context}:/{path} (a local file: ./{text})"
                     )),
                 }
             }
@@ -107,14 +107,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// Whether a name can stand before `:/path`.
-pub(crate) fn is_name(name: &str) -> bool {
+/// Whether a context name can be part of an address.
+pub(crate) fn is_addressable(name: &str) -> bool {
     !name.contains([':', '/', '\\'])
 }
 
 fn remote(context: &str, path: &str) -> Result<Address, String> {
     if context.is_empty() {
-        return Err(format!("the name of the context is missing: NAME:{path}"));
+        return Err(format!("the context is missing: NAME:{path}"));
     }
     Ok(Address::Remote(Remote {
         context: context.to_owned(),
@@ -128,7 +128,7 @@ fn is_drive(context: &str, path: &str) -> bool {
         && path.starts_with('\\')
 }
 
-fn slashed(path: &str) -> String {
+fn absolute(path: &str) -> String {
     format!("/{}", path.trim_start_matches(['.', '/']))
 }
 
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn contexts_and_local_paths_are_told_apart() {
+    fn remote_and_local_paths_are_distinguished() {
         for (text, context, path) in [
             ("notes:/a/b", "notes", "/a/b"),
             ("notes:", "notes", "/"),
@@ -169,13 +169,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_can_be_typed(context in "[^:/\\\\]{2,20}", path in "(/[^/]{1,8}){0,4}") {
+        fn a_displayed_address_parses_to_itself(context in "[^:/\\\\]{2,20}", path in "(/[^/]{1,8}){0,4}") {
             let shown = Remote { context, path: format!("{path}/") };
             prop_assert_eq!(shown.to_string().parse::<Remote>().unwrap(), shown);
         }
 
         #[test]
-        fn nothing_that_is_typed_is_too_much(text in ".*") {
+        fn parsing_never_panics(text in ".*") {
             let _ = text.parse::<Address>();
         }
     }

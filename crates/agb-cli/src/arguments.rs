@@ -1,164 +1,149 @@
-//! What can be typed.
+//! [`Arguments`]: the commands of the program.
 
-use std::collections::HashSet;
+use std::ffi::OsString;
 
-use clap::{
-    ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource,
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{
+    commands::{
+        CatArguments, CompletionArguments, ContextCommand, DiffArguments, DoctorArguments,
+        DuArguments, GetArguments, LsArguments, ManArguments, PutArguments, RmArguments,
+        StatArguments, SyncArguments, TreeArguments, UrlCommand, WithSession,
+    },
+    demo::DemoArguments,
+    environment::EnvironmentArguments,
+    output::escape,
 };
-
-use crate::commands::{
-    CatArguments, CompletionArguments, ContextCommand, DiffArguments, DoctorArguments, DuArguments,
-    GetArguments, LsArguments, ManArguments, PutArguments, RmArguments, StatArguments,
-    SyncArguments, TreeArguments, UrlCommand, With,
-};
-use crate::output::escape;
 
 /// AGB Cloud contexts: named, persistent storage for AI-agent sandboxes.
 ///
-/// Files are addressed as NAME:/path, where NAME is the name or the id of a context.
+/// The address of a file is NAME:/path, where NAME is the name or the id of a context.
 #[derive(Debug, Parser)]
-#[command(name = "agb", version, max_term_width = 100, after_help = EXIT)]
+#[command(name = "agb", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-const EXIT: &str = "\
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 some files failed, 6 conflict,
-7 service unavailable, 8 timed out, 9 stopped by a safety limit, 10 differences, 130 interrupted, 141 broken pipe.";
+const EXIT_CODES: &str = "\
+Exit codes: 0 success, 1 other failure, 2 wrong usage or settings, 3 not found, 4 not allowed, 5 some files failed, \
+6 conflict, 7 service unavailable, 8 timeout, 9 safety limit, 10 differences, 130 interrupted, 141 broken pipe.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make, list, rename, clear and delete contexts
+    /// Create, list, rename, clear and delete contexts
     #[command(visible_alias = "ctx", subcommand)]
     Context(ContextCommand),
     /// List files
-    #[command(after_help = "Examples:\n  agb ls my-project:/docs\n  agb ls -R -l my-project:/")]
-    Ls(With<LsArguments>),
+    #[command(
+        after_long_help = "Examples:\n  agb ls my-project:/docs\n  agb ls -R -l my-project:/"
+    )]
+    Ls(WithSession<LsArguments>),
     /// Show folders and files as a tree
-    #[command(after_help = "Examples:\n  agb tree my-project:/\n  agb tree -L 2 my-project:/src")]
-    Tree(With<TreeArguments>),
-    /// Sum up the sizes of what is in a folder
-    #[command(after_help = "Examples:\n  agb du my-project:/")]
-    Du(With<DuArguments>),
-    /// Write files to stdout
-    #[command(after_help = "Examples:\n  agb cat my-project:/docs/README.md | less")]
-    Cat(With<CatArguments>),
-    /// Show one file or folder
-    #[command(after_help = "Examples:\n  agb stat my-project:/docs/README.md")]
-    Stat(With<StatArguments>),
-    /// Fetch a file or folder
     #[command(
-        after_help = "Examples:\n  agb get my-project:/docs/README.md\n  agb get -r my-project:/src ./src\n  agb get my-project:/data.tar - | tar t"
+        after_long_help = "Examples:\n  agb tree my-project:/\n  agb tree -L 2 my-project:/src"
     )]
-    Get(With<GetArguments>),
-    /// Send a file or folder
+    Tree(WithSession<TreeArguments>),
+    /// Show the sizes of folders
+    #[command(after_long_help = "Examples:\n  agb du my-project:/\n  agb du -s my-project:/src")]
+    Du(WithSession<DuArguments>),
+    /// Print files
+    #[command(after_long_help = "Examples:\n  agb cat my-project:/docs/README.md | less")]
+    Cat(WithSession<CatArguments>),
+    /// Show a file or folder
+    #[command(after_long_help = "Examples:\n  agb stat my-project:/docs/README.md")]
+    Stat(WithSession<StatArguments>),
+    /// Download a file or folder
     #[command(
-        after_help = "Examples:\n  agb put notes.txt my-project:/docs/\n  agb put -r ./src my-project:/src\n  pg_dump db | agb put - my-project:/db.sql"
+        after_long_help = "Examples:\n  agb get my-project:/docs/README.md\n  agb get -r my-project:/src ./src\n  agb get my-project:/data.tar - | tar t"
     )]
-    Put(With<PutArguments>),
-    /// Delete files
+    Get(WithSession<GetArguments>),
+    /// Upload a file or folder
     #[command(
-        after_help = "Examples:\n  agb rm my-project:/docs/README.md\n  agb rm -r my-project:/old"
+        after_long_help = "Examples:\n  agb put notes.txt my-project:/docs/\n  agb put -r ./src my-project:/src\n  pg_dump db | agb put - my-project:/db.sql"
     )]
-    Rm(With<RmArguments>),
-    /// Make a folder like another: one of this machine, one of a context
+    Put(WithSession<PutArguments>),
+    /// Delete files and folders
+    #[command(
+        after_long_help = "Examples:\n  agb rm my-project:/docs/README.md\n  agb rm -r my-project:/old"
+    )]
+    Rm(WithSession<RmArguments>),
+    /// Mirror a local folder to a context, or a context to a local folder
     ///
-    /// What differs by size or time moves. What was moved is remembered, so that files with new times and old contents (after
-    /// a fresh checkout) do not move, and what was changed in DST since is a conflict and not lost.
+    /// Copies files whose size, time or checksum differs. The state of the last sync is stored locally: files with a new time
+    /// and the same content, as after a fresh checkout, are not copied again, and a file that changed in DST since the last
+    /// sync is a conflict.
     #[command(
-        after_help = "Examples:\n  agb sync ./src my-project:/src\n  agb sync --delete -n my-project:/src ./src"
+        after_long_help = "Examples:\n  agb sync ./src my-project:/src\n  agb sync --delete -n my-project:/src ./src"
     )]
-    Sync(With<SyncArguments>),
-    /// Show what sync would do; ends with 10 if that is anything
-    #[command(after_help = "Examples:\n  agb diff ./src my-project:/src")]
-    Diff(With<DiffArguments>),
+    Sync(WithSession<SyncArguments>),
+    /// List the changes that sync would make
+    ///
+    /// Exits with 10 if there are differences.
+    #[command(after_long_help = "Examples:\n  agb diff ./src my-project:/src")]
+    Diff(WithSession<DiffArguments>),
     /// Print presigned URLs
     #[command(subcommand)]
     Url(UrlCommand),
-    /// Look for what is wrong with settings, network, clock and key
-    #[command(after_help = "Examples:\n  agb doctor\n  agb doctor --profile staging")]
-    Doctor(With<DoctorArguments>),
-    /// Run a context service on this machine
+    /// Check the settings, the network, the clock and the API key
+    #[command(after_long_help = "Examples:\n  agb doctor\n  agb doctor --profile staging")]
+    Doctor(WithSession<DoctorArguments>),
+    /// Run a local context service
     ///
-    /// Prints `listening on http://…` when it is ready. Ctrl-C or SIGTERM ends it: no new connection is taken,
-    /// and what is under way gets ten seconds to finish, unless --limits says otherwise.
+    /// Prints `listening on http://…` when the service is ready. Ctrl-C or SIGTERM stops it: it accepts no new connections and
+    /// waits for open requests, for 10 seconds by default (--limits drain-time).
     #[cfg(feature = "serve")]
+    #[command(
+        after_long_help = "Examples:\n  agb serve\n  agb serve --listen 127.0.0.1:9000 --data-dir /var/lib/agb --keys keys.toml"
+    )]
     Serve(Box<crate::serve::ServeArguments>),
-    /// Show what contexts are for, step by step
+    /// Demonstrate contexts step by step
     ///
-    /// Without an endpoint it starts a service of its own on a free port, in a temporary folder.
+    /// Starts a temporary local service by default.
+    #[command(
+        after_long_help = "Examples:\n  agb demo\n  agb demo --endpoint https://sdk-api.agb.cloud"
+    )]
     Demo(DemoArguments),
-    /// Print what makes a shell complete commands and names: source <(agb completion bash)
+    /// Print the completion script of a shell
+    #[command(after_long_help = "Examples:\n  source <(agb completion bash)")]
     Completion(CompletionArguments),
-    /// Print the manual, or write its pages into a folder
+    /// Print the manual or write its pages to a folder
+    #[command(after_long_help = "Examples:\n  agb man ~/.local/share/man/man1")]
     Man(ManArguments),
-    /// Print the schema of what --json prints
+    /// Print the JSON Schema of the output
+    #[command(after_long_help = "Examples:\n  agb schema > schema.json")]
     Schema,
 }
 
-/// The names of the settings whose values come from the environment.
-#[derive(Debug, Default)]
-pub(crate) struct Ambient(HashSet<String>);
-
-impl Ambient {
-    fn read(mut matches: &ArgMatches) -> Self {
-        let mut names = HashSet::new();
-        loop {
-            let ids = matches.ids().map(clap::Id::as_str);
-            let of_environment = |id: &&str| {
-                // Groups have ids too, and no values of their own.
-                matches.try_contains_id(id).is_ok()
-                    && matches.value_source(id) == Some(ValueSource::EnvVariable)
-            };
-            names.extend(ids.filter(of_environment).map(str::to_owned));
-            match matches.subcommand() {
-                Some((_, below)) => matches = below,
-                None => return Self(names),
-            }
-        }
-    }
-
-    /// Whether the value of this setting comes from the environment.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
-    }
-
-    #[cfg(all(test, feature = "serve"))]
-    pub(crate) fn of(names: &[&str]) -> Self {
-        Self(names.iter().map(|name| (*name).to_owned()).collect())
-    }
-}
-
 impl Arguments {
-    /// What was typed. Where it can't be understood, the message has no character of it that a terminal would obey.
-    pub(crate) fn typed() -> Result<(Self, Ambient), clap::Error> {
+    /// Parses the arguments of the process. The error message is safe for a terminal.
+    pub(crate) fn parse_process() -> Result<(Self, EnvironmentArguments), clap::Error> {
         let words: Vec<_> = std::env::args_os().collect();
-        Self::of(&words).map_err(|error| {
-            let shown = words
+        Self::parse(&words).map_err(|error| {
+            let escaped = words
                 .iter()
                 .map(|word| escape(&word.to_string_lossy()).into_owned());
-            let shown: Vec<_> = shown.map(std::ffi::OsString::from).collect();
-            // The same words with escapes are refused in the same way, and quoted as they are then.
-            match shown == words {
+            let escaped: Vec<_> = escaped.map(OsString::from).collect();
+            // Escaped arguments fail for the same reason, with a message that quotes them escaped.
+            match escaped == words {
                 true => error,
-                false => Self::of(&shown).err().unwrap_or_else(|| {
-                    let message = "an argument has characters that are not allowed there";
+                false => Self::parse(&escaped).err().unwrap_or_else(|| {
+                    let message = "an argument contains characters that are not allowed";
                     Self::command().error(error.kind(), message)
                 }),
             }
         })
     }
 
-    fn of(words: &[std::ffi::OsString]) -> Result<(Self, Ambient), clap::Error> {
+    fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
         let matches = Self::command().try_get_matches_from(words)?;
-        let ambient = Ambient::read(&matches);
-        Ok((Self::from_arg_matches(&matches)?, ambient))
+        let environment = EnvironmentArguments::read(&matches);
+        Ok((Self::from_arg_matches(&matches)?, environment))
     }
 }
 
 impl Command {
-    /// Whether its result is what it prints.
+    /// Whether the command requires stdout.
     pub(crate) fn prints(&self) -> bool {
         match self {
             Self::Context(command) => command.prints(),
@@ -170,19 +155,50 @@ impl Command {
     }
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct DemoArguments {
-    /// Service to use, with the key of AGB_API_KEY; everything that is made there is deleted again
-    #[arg(long, value_name = "URL")]
-    pub(crate) endpoint: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {
-        super::Arguments::command().debug_assert();
+        Arguments::command().debug_assert();
+    }
+
+    /// Calls `check` for each command without subcommands.
+    fn for_each_command(command: &clap::Command, check: &mut impl FnMut(&clap::Command)) {
+        let mut subcommands = command.get_subcommands().peekable();
+        if subcommands.peek().is_none() {
+            check(command);
+        }
+        for subcommand in subcommands {
+            for_each_command(subcommand, check);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_that_parse() {
+        for_each_command(&Arguments::command(), &mut |command| {
+            let name = command.get_name();
+            let examples = command.get_after_long_help();
+            let examples = examples.unwrap_or_else(|| panic!("{name} has no examples"));
+            let examples = examples.to_string();
+            let mut lines = examples.lines();
+            assert_eq!(lines.next(), Some("Examples:"), "{name}");
+            for line in lines {
+                let (_, command) = line.split_once("agb ").expect(line);
+                let command = command.split(['|', '>', ')']).next().unwrap();
+                let words = ["agb"].into_iter().chain(command.split_whitespace());
+                let words: Vec<_> = words.map(OsString::from).collect();
+                Arguments::parse(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+        });
+    }
+
+    #[test]
+    fn summaries_are_short_and_end_without_a_period() {
+        for_each_command(&Arguments::command(), &mut |command| {
+            let about = command.get_about().unwrap().to_string();
+            assert!(about.len() <= 70 && !about.ends_with('.'), "{about}");
+        });
     }
 }

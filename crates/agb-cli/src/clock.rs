@@ -1,4 +1,4 @@
-//! The time: asked for here alone, since a command line has nobody who could give another.
+//! The only place that reads the clock or sleeps.
 #![allow(clippy::disallowed_methods)]
 
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ pub(crate) async fn sleep(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// What comes in time.
-pub(crate) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// Returns `None` if the work takes longer than `time`.
+pub(crate) async fn timeout<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(time, work).await.ok()
 }

@@ -1,92 +1,90 @@
-//! `agb`: the command line for AGB Cloud contexts. It parses, calls and shows; the work is the SDK's.
+//! `agb`: the command line for AGB Cloud contexts.
 
 mod address;
 mod arguments;
 mod clock;
 mod commands;
+mod connection;
 mod demo;
+mod environment;
 mod exit;
+mod failure;
 mod output;
 mod progress;
-mod say;
 #[cfg(feature = "serve")]
 mod serve;
-mod settings;
+mod signals;
+mod stderr;
 mod stdio;
-mod stop;
 
 use std::{process::ExitCode, time::Duration};
 
-use arguments::{Ambient, Arguments, Command};
-use exit::Failure;
+use arguments::{Arguments, Command};
+use clap::CommandFactory;
+use environment::EnvironmentArguments;
+use failure::Failure;
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
-    commands::complete();
-    output::settle_colors();
-    let (arguments, ambient) = match Arguments::typed() {
-        Ok(typed) => typed,
-        Err(error) => return exit::refuse(&error),
+    commands::answer_shell(Arguments::command);
+    output::set_default_colors();
+    let (arguments, environment) = match Arguments::parse_process() {
+        Ok(parsed) => parsed,
+        Err(error) => return exit::print_usage(&error),
     };
-    match run(arguments.command, &ambient) {
+    match run(arguments.command, &environment) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => exit::report(&failure),
+        Err(failure) => exit::print_failure(&failure),
     }
 }
 
-/// How long what is under way may take to tidy up when a command has ended early: files that were being fetched take their
-/// parts away. What keeps no files of this machine has nothing to tidy up, and does not wait for what goes on in the
-/// background, such as the look-up of a name.
-const TIDYING: Duration = Duration::from_secs(10);
+/// Maximum time for running transfers to remove their temporary files after a command fails. Other commands do not wait
+/// for background tasks, such as a DNS lookup.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn run(command: Command, ambient: &Ambient) -> Result<(), Failure> {
+fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failure> {
     if command.prints() {
         stdio::check_stdout()?;
     }
-    let tidies = matches!(
-        command,
-        Command::Get(_) | Command::Put(_) | Command::Sync(_) | Command::Demo(_)
-    );
+    let cleanup_timeout = match command {
+        Command::Get(_) | Command::Put(_) | Command::Sync(_) | Command::Demo(_) => CLEANUP_TIMEOUT,
+        _ => Duration::ZERO,
+    };
     let mut runtime = match &command {
-        #[cfg(feature = "serve")]
-        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
-        Command::Demo(_) => tokio::runtime::Builder::new_multi_thread(),
-        // One thread starts sooner, and is enough for what waits for a network.
+        // A single thread starts faster, and these commands mostly wait for the network.
         Command::Context(_) | Command::Ls(_) | Command::Stat(_) | Command::Url(_) => {
-            tokio::runtime::Builder::new_current_thread()
+            Builder::new_current_thread()
         }
-        _ => tokio::runtime::Builder::new_multi_thread(),
+        _ => Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::other("can't start", error))?;
-    let outcome = runtime.block_on(Box::pin(perform(command, ambient)));
-    // A service has shut down by itself, unless it was not waited for.
-    runtime.shutdown_timeout(if tidies { TIDYING } else { Duration::ZERO });
-    outcome
+    let runtime = runtime.map_err(|error| Failure::with_cause("can't start the runtime", error))?;
+    let result = runtime.block_on(Box::pin(execute(command, environment)));
+    runtime.shutdown_timeout(cleanup_timeout);
+    result
 }
 
-async fn perform(command: Command, ambient: &Ambient) -> Result<(), Failure> {
-    // Without the service nothing else asks.
-    #[cfg(not(feature = "serve"))]
-    let _ = ambient.has("config");
+#[cfg_attr(not(feature = "serve"), allow(unused_variables))]
+async fn execute(command: Command, environment: &EnvironmentArguments) -> Result<(), Failure> {
     match command {
         Command::Context(command) => command.run().await,
-        Command::Ls(with) => with.run().await,
-        Command::Tree(with) => with.run().await,
-        Command::Du(with) => with.run().await,
-        Command::Cat(with) => with.run().await,
-        Command::Stat(with) => with.run().await,
-        Command::Get(with) => with.run().await,
-        Command::Put(with) => with.run().await,
-        Command::Rm(with) => with.run().await,
-        Command::Sync(with) => with.run().await,
-        Command::Diff(with) => with.run().await,
+        Command::Ls(command) => command.run().await,
+        Command::Tree(command) => command.run().await,
+        Command::Du(command) => command.run().await,
+        Command::Cat(command) => command.run().await,
+        Command::Stat(command) => command.run().await,
+        Command::Get(command) => command.run().await,
+        Command::Put(command) => command.run().await,
+        Command::Rm(command) => command.run().await,
+        Command::Sync(command) => command.run().await,
+        Command::Diff(command) => command.run().await,
         Command::Url(command) => command.run().await,
-        Command::Doctor(with) => with.run().await,
+        Command::Doctor(command) => command.run().await,
         #[cfg(feature = "serve")]
-        Command::Serve(arguments) => serve::run(*arguments, ambient).await,
+        Command::Serve(arguments) => serve::run(*arguments, environment).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Completion(arguments) => commands::completion(&arguments),
-        Command::Man(arguments) => commands::man(&arguments),
+        Command::Man(arguments) => commands::man(&arguments, Arguments::command()),
         Command::Schema => commands::schema(),
     }
 }

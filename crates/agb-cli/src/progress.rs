@@ -1,4 +1,4 @@
-//! How far something has come: a bar on a terminal, a line every few seconds elsewhere.
+//! Progress on stderr: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     collections::HashMap,
@@ -15,42 +15,36 @@ use tokio::task::AbortHandle;
 
 use crate::{
     clock,
-    output::{self, Look},
-    say,
+    output::{self, OutputOptions},
+    stderr,
 };
 
-/// How often a line is written where there is no terminal.
-const LINE: Duration = Duration::from_secs(5);
+/// Interval of the lines without a terminal.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Whether what moves can be seen.
-fn is_screen() -> bool {
-    std::io::stderr().is_terminal() && !output::is_dumb()
-}
-
-/// Where it is shown: a bar, or lines every few seconds.
-struct Shown {
+/// A bar, or a task that prints lines.
+struct Display {
     bar: ProgressBar,
     lines: Option<AbortHandle>,
 }
 
-impl Shown {
+impl Display {
     fn new(
         length: Option<u64>,
         tick: Duration,
-        dress: impl FnOnce(&ProgressBar),
+        style: impl FnOnce(&ProgressBar),
         line: impl Fn() -> String + Send + 'static,
     ) -> Self {
-        if is_screen() {
+        if std::io::stderr().is_terminal() && !output::is_dumb_terminal() {
             let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
-            // Before it is drawn for the first time.
-            dress(&bar);
+            style(&bar);
             bar.enable_steady_tick(tick);
             return Self { bar, lines: None };
         }
         let lines = tokio::spawn(async move {
             loop {
-                clock::sleep(LINE).await;
-                say::note(line());
+                clock::sleep(LINE_INTERVAL).await;
+                stderr::note(line());
             }
         });
         Self {
@@ -59,7 +53,7 @@ impl Shown {
         }
     }
 
-    fn end(&self) {
+    fn finish(&self) {
         self.bar.finish_and_clear();
         if let Some(lines) = &self.lines {
             lines.abort();
@@ -67,159 +61,178 @@ impl Shown {
     }
 }
 
-/// Waiting for something that says what it is doing.
+/// Shows an action without a known length, and its state.
 #[derive(Clone)]
-pub(crate) struct Waiting(Option<Arc<Waited>>);
+pub(crate) struct Spinner(Option<Arc<SpinnerState>>);
 
-struct Waited {
-    what: String,
+struct SpinnerState {
+    action: String,
     state: Arc<Mutex<String>>,
-    shown: Shown,
+    display: Display,
 }
 
-impl Waiting {
-    pub(crate) fn begin(look: &Look, what: String) -> Self {
-        if !look.tells_progress() {
+impl Spinner {
+    pub(crate) fn start(options: &OutputOptions, action: String) -> Self {
+        if !options.shows_progress() {
             return Self(None);
         }
-        let what = output::escape(&what).into_owned();
-        let state = Arc::new(Mutex::new(what.clone()));
-        let told = state.clone();
-        let line = move || told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let dress = |bar: &ProgressBar| {
-            bar.set_style(ProgressStyle::default_spinner());
-            bar.set_message(what.clone());
+        let action = output::escape(&action).into_owned();
+        let state = Arc::new(Mutex::new(action.clone()));
+        let current = state.clone();
+        let line = move || {
+            current
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
         };
-        let shown = Shown::new(None, Duration::from_millis(100), dress, line);
-        Self(Some(Arc::new(Waited { what, state, shown })))
+        let style = |bar: &ProgressBar| {
+            bar.set_style(ProgressStyle::default_spinner());
+            bar.set_message(action.clone());
+        };
+        let display = Display::new(None, Duration::from_millis(100), style, line);
+        Self(Some(Arc::new(SpinnerState {
+            action,
+            state,
+            display,
+        })))
     }
 
-    pub(crate) fn tell(&self, state: &str) {
-        if let Some(waited) = &self.0 {
-            let line = format!("{}: {}", waited.what, output::escape(state));
-            waited.shown.bar.set_message(line.clone());
-            *waited.state.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    pub(crate) fn set_state(&self, state: &str) {
+        if let Some(spinner) = &self.0 {
+            let line = format!("{}: {}", spinner.action, output::escape(state));
+            spinner.display.bar.set_message(line.clone());
+            *spinner.state.lock().unwrap_or_else(PoisonError::into_inner) = line;
         }
     }
 
-    pub(crate) fn end(&self) {
-        if let Some(waited) = &self.0 {
-            waited.shown.end();
+    pub(crate) fn finish(&self) {
+        if let Some(spinner) = &self.0 {
+            spinner.display.finish();
         }
     }
 }
 
-/// Files and bytes that move.
+/// Shows how many files and bytes are transferred.
 #[derive(Clone)]
-pub(crate) struct Moving(Option<Arc<Moved>>);
+pub(crate) struct TransferProgress(Option<Arc<TransferState>>);
 
-struct Moved {
+struct TransferState {
     counts: Arc<Counts>,
-    shown: Shown,
+    display: Display,
 }
 
 struct Counts {
-    what: &'static str,
+    action: &'static str,
     files: AtomicU64,
     failed: AtomicU64,
-    all_files: u64,
-    /// What has come of the files that are under way.
-    under_way: Mutex<HashMap<String, u64>>,
+    total_files: u64,
+    /// Bytes of the files in progress, by path.
+    in_progress: Mutex<HashMap<String, u64>>,
+    /// Bytes of the finished files.
     bytes: AtomicU64,
-    all_bytes: AtomicU64,
+    total_bytes: AtomicU64,
 }
 
-impl Moving {
-    /// Of so many files and bytes; bytes of 0 are not known yet.
-    pub(crate) fn begin(look: &Look, what: &'static str, files: u64, bytes: u64) -> Self {
-        if !look.tells_progress() {
+impl TransferProgress {
+    /// Starts with the total number of files and bytes. 0 bytes means unknown.
+    pub(crate) fn start(
+        options: &OutputOptions,
+        action: &'static str,
+        files: u64,
+        bytes: u64,
+    ) -> Self {
+        if !options.shows_progress() {
             return Self(None);
         }
         let counts = Arc::new(Counts {
-            what,
+            action,
             files: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            all_files: files,
-            under_way: Mutex::default(),
+            total_files: files,
+            in_progress: Mutex::default(),
             bytes: AtomicU64::new(0),
-            all_bytes: AtomicU64::new(bytes),
+            total_bytes: AtomicU64::new(bytes),
         });
-        let told = counts.clone();
+        let current = counts.clone();
         let title = counts.title();
-        let dress = |bar: &ProgressBar| {
-            let form = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(form) {
+        let style = |bar: &ProgressBar| {
+            let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             bar.set_message(title);
         };
-        let line = move || told.line();
-        let shown = Shown::new(Some(bytes), Duration::from_millis(200), dress, line);
-        Self(Some(Arc::new(Moved { counts, shown })))
+        let line = move || current.line();
+        let display = Display::new(Some(bytes), Duration::from_millis(200), style, line);
+        Self(Some(Arc::new(TransferState { counts, display })))
     }
 
-    /// One file has come so far.
-    pub(crate) fn at(&self, progress: agbcloud::Progress) {
-        if let Some(Moved { counts, shown }) = self.0.as_deref() {
+    /// Updates the progress of a single file.
+    pub(crate) fn update(&self, progress: agbcloud::Progress) {
+        if let Some(TransferState { counts, display }) = self.0.as_deref() {
             counts.bytes.store(progress.bytes, Ordering::Relaxed);
             if let Some(total) = progress.total {
-                counts.all_bytes.store(total, Ordering::Relaxed);
-                shown.bar.set_length(total);
+                counts.total_bytes.store(total, Ordering::Relaxed);
+                display.bar.set_length(total);
             }
-            shown.bar.set_position(progress.bytes);
+            display.bar.set_position(progress.bytes);
         }
     }
 
-    /// One of many files has come so far.
-    pub(crate) fn part(&self, path: &str, bytes: u64) {
-        if let Some(Moved { counts, shown }) = self.0.as_deref() {
-            counts.under_way().insert(path.to_owned(), bytes);
-            shown.bar.set_position(counts.moved());
+    /// Updates the progress of one of many files.
+    pub(crate) fn update_file(&self, path: &str, bytes: u64) {
+        if let Some(TransferState { counts, display }) = self.0.as_deref() {
+            counts.in_progress().insert(path.to_owned(), bytes);
+            display.bar.set_position(counts.transferred());
         }
     }
 
-    /// Another of many files is over. One that failed has moved nothing, and nothing of it is left to be moved.
-    pub(crate) fn file(&self, path: &str, bytes: u64, failed: bool) {
-        if let Some(Moved { counts, shown }) = self.0.as_deref() {
-            counts.under_way().remove(path);
+    /// Finishes one of many files. A failed file counts neither as transferred nor in the total.
+    pub(crate) fn finish_file(&self, path: &str, bytes: u64, failed: bool) {
+        if let Some(TransferState { counts, display }) = self.0.as_deref() {
+            counts.in_progress().remove(path);
             if failed {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
-                let all = &counts.all_bytes;
-                let less = |all: u64| Some(all.saturating_sub(bytes));
-                let _ = all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-                shown.bar.set_length(all.load(Ordering::Relaxed));
+                let total = &counts.total_bytes;
+                let reduce = |total: u64| Some(total.saturating_sub(bytes));
+                let _ = total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reduce);
+                display.bar.set_length(total.load(Ordering::Relaxed));
             } else {
                 counts.files.fetch_add(1, Ordering::Relaxed);
                 counts.bytes.fetch_add(bytes, Ordering::Relaxed);
             }
-            shown.bar.set_position(counts.moved());
-            shown.bar.set_message(counts.title());
+            display.bar.set_position(counts.transferred());
+            display.bar.set_message(counts.title());
         }
     }
 
-    pub(crate) fn end(&self) {
-        if let Some(moved) = &self.0 {
-            moved.shown.end();
+    pub(crate) fn finish(&self) {
+        if let Some(state) = &self.0 {
+            state.display.finish();
         }
     }
 }
 
 impl Counts {
-    fn under_way(&self) -> MutexGuard<'_, HashMap<String, u64>> {
-        self.under_way
+    fn in_progress(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.in_progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn moved(&self) -> u64 {
-        let parts: u64 = self.under_way().values().sum();
+    fn transferred(&self) -> u64 {
+        let parts: u64 = self.in_progress().values().sum();
         self.bytes.load(Ordering::Relaxed) + parts
     }
 
     fn title(&self) -> String {
-        let done = match self.all_files {
-            0 | 1 => self.what.to_owned(),
-            all => format!("{} {}/{all}", self.what, self.files.load(Ordering::Relaxed)),
+        let done = match self.total_files {
+            0 | 1 => self.action.to_owned(),
+            total => format!(
+                "{} {}/{total}",
+                self.action,
+                self.files.load(Ordering::Relaxed)
+            ),
         };
         match self.failed.load(Ordering::Relaxed) {
             0 => done,
@@ -228,11 +241,11 @@ impl Counts {
     }
 
     fn line(&self) -> String {
-        let bytes = self.moved();
-        let all = match self.all_bytes.load(Ordering::Relaxed) {
+        let bytes = self.transferred();
+        let total = match self.total_bytes.load(Ordering::Relaxed) {
             0 => String::new(),
-            all => format!(" of {}", BinaryBytes(all)),
+            total => format!(" of {}", BinaryBytes(total)),
         };
-        format!("{}: {}{all}", self.title(), BinaryBytes(bytes))
+        format!("{}: {}{total}", self.title(), BinaryBytes(bytes))
     }
 }

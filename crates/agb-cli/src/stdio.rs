@@ -1,24 +1,24 @@
-//! Whether stdin and stdout are what they are taken for.
+//! Checks that stdin and stdout are open.
 //!
-//! The runtime of Rust opens `/dev/null` for reading and writing in the place of a standard descriptor that is closed when
-//! the program starts, and takes a descriptor of the wrong direction for an empty one. A shell opens `/dev/null` in one
-//! direction (`</dev/null`), by which both can be distinguished.
+//! The Rust runtime opens `/dev/null` for reading and writing in place of a standard descriptor that is closed at program
+//! start, and treats a descriptor of the wrong direction as empty. A shell opens `/dev/null` in one direction
+//! (`</dev/null`), which distinguishes the two.
 
 use std::{fs::File, io, path::Path};
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 
-/// Stdin, to read all of it. Closed or not readable, it is an error and not empty.
+/// Returns stdin as a file. Fails if it is closed or not readable, instead of reading it as empty.
 pub(crate) fn stdin() -> Result<File, Failure> {
-    let failed = |error| Failure::other("can't read stdin", error);
+    let failed = |error| Failure::with_cause("can't read stdin", error);
     let stdin = sys::stdin().map_err(failed)?;
     if stdin.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(Failure::usage("stdin is a folder"));
     }
-    match sys::is_usable(&stdin, sys::Direction::Read).map_err(failed)? {
+    match sys::is_usable(&stdin, Access::Read).map_err(failed)? {
         true => Ok(stdin),
         false => Err(Failure::usage("stdin is closed")
-            .hint("for an empty file, redirect stdin from /dev/null: '</dev/null'")),
+            .hint("redirect stdin from /dev/null for an empty file: '</dev/null'")),
     }
 }
 
@@ -36,15 +36,21 @@ pub(crate) fn is_stdout(path: &Path) -> bool {
         .any(|name| path == Path::new(name))
 }
 
-/// Fails if what is written to stdout goes nowhere without an error.
+/// Fails if stdout is closed, where writes would be lost without an error.
 pub(crate) fn check_stdout() -> Result<(), Failure> {
-    let failed = |error| Failure::other("can't write to stdout", error);
+    let failed = |error| Failure::with_cause("can't write to stdout", error);
     let stdout = sys::stdout().map_err(failed)?;
-    match sys::is_usable(&stdout, sys::Direction::Write).map_err(failed)? {
+    match sys::is_usable(&stdout, Access::Write).map_err(failed)? {
         true => Ok(()),
         false => Err(Failure::new("can't write to stdout: it is closed")
-            .hint("to discard the output, open /dev/null for writing alone: '>/dev/null'")),
+            .hint("open /dev/null for writing only to discard the output: '>/dev/null'")),
     }
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write,
 }
 
 #[cfg(unix)]
@@ -59,13 +65,7 @@ mod sys {
 
     use rustix::fs::{OFlags, fcntl_getfl};
 
-    use super::{File, io};
-
-    #[derive(Clone, Copy, PartialEq, Eq)]
-    pub(super) enum Direction {
-        Read,
-        Write,
-    }
+    use super::{Access, File, io};
 
     pub(super) fn stdin() -> io::Result<File> {
         Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
@@ -75,11 +75,11 @@ mod sys {
         Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
     }
 
-    /// Whether bytes can move in this direction, and it is not what the runtime has put in the place of a closed one.
-    pub(super) fn is_usable(file: &File, direction: Direction) -> io::Result<bool> {
-        let other = match direction {
-            Direction::Read => OFlags::WRONLY,
-            Direction::Write => OFlags::RDONLY,
+    /// Whether the file is open for this access and does not replace a closed descriptor.
+    pub(super) fn is_usable(file: &File, access: Access) -> io::Result<bool> {
+        let other = match access {
+            Access::Read => OFlags::WRONLY,
+            Access::Write => OFlags::RDONLY,
         };
         let flags = fcntl_getfl(file)?;
         let mode = flags & OFlags::ACCMODE;
@@ -100,13 +100,7 @@ mod sys {
 mod sys {
     use std::os::windows::io::AsHandle;
 
-    use super::{File, io};
-
-    #[derive(Clone, Copy)]
-    pub(super) enum Direction {
-        Read,
-        Write,
-    }
+    use super::{Access, File, io};
 
     pub(super) fn stdin() -> io::Result<File> {
         Ok(File::from(io::stdin().as_handle().try_clone_to_owned()?))
@@ -116,7 +110,7 @@ mod sys {
         Ok(File::from(io::stdout().as_handle().try_clone_to_owned()?))
     }
 
-    pub(super) fn is_usable(_: &File, _: Direction) -> io::Result<bool> {
+    pub(super) fn is_usable(_: &File, _: Access) -> io::Result<bool> {
         Ok(true)
     }
 }

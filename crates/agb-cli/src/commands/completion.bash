@@ -1,6 +1,6 @@
 
-# Bash takes a colon for the end of a word. Here it is a part of NAME:/path, so the words are put together again, and what
-# stands before the colon is taken off what is proposed.
+# Bash splits words at colons. Here a colon is part of NAME:/path, so this joins the words again, and removes the part before
+# the colon from the candidates.
 _agb() {
     local -a joined=()
     local word prefix at current=0

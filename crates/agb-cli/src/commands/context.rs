@@ -2,55 +2,60 @@
 
 use std::time::Duration;
 
-use agbcloud::{Context, ContextState, ErrorKind};
+use agbcloud::{Context, ContextState};
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCompleter;
 use futures_util::StreamExt;
 
-use super::{Run, Session, With, ask, complete, find};
+use super::{
+    completion,
+    confirm::confirm,
+    lookup,
+    session::{Run, Session, WithSession},
+};
 use crate::{
     address,
-    exit::{Doing, Failure},
+    failure::{ErrorContext, Failure},
     output::{
-        self, Reader, Rows, duration,
-        schema::{ContextRow, DoneRow},
+        self, OutputMode, Rows, duration,
+        records::{ActionResult, ContextRow},
     },
-    progress::Waiting,
-    say,
-    stop::Stop,
+    progress::Spinner,
+    signals::unless_interrupted,
+    stderr,
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContextCommand {
-    /// List all contexts
+    /// List contexts
     #[command(visible_alias = "ls")]
-    #[command(after_help = "Examples:\n  agb context list --json")]
-    List(With<ListArguments>),
+    #[command(after_long_help = "Examples:\n  agb context list --json")]
+    List(WithSession<ListArguments>),
     /// Show one context
-    #[command(after_help = "Examples:\n  agb context get my-project")]
-    Get(With<NameArguments>),
-    /// Make a context, or show the one that has the name
-    #[command(after_help = "Examples:\n  agb context create my-project")]
-    Create(With<CreateArguments>),
-    /// Give a context another name
-    #[command(after_help = "Examples:\n  agb context rename my-project our-project")]
-    Rename(With<RenameArguments>),
-    /// Delete a context with all its files
+    #[command(after_long_help = "Examples:\n  agb context get my-project")]
+    Get(WithSession<NameArguments>),
+    /// Create a context, or show the existing one
+    #[command(after_long_help = "Examples:\n  agb context create my-project")]
+    Create(WithSession<CreateArguments>),
+    /// Rename a context
+    #[command(after_long_help = "Examples:\n  agb context rename my-project our-project")]
+    Rename(WithSession<RenameArguments>),
+    /// Delete a context and all its files
     #[command(visible_alias = "rm")]
-    #[command(after_help = "Examples:\n  agb context delete my-project")]
-    Delete(With<DeleteArguments>),
-    /// Delete all files of a context, and wait until they are gone
+    #[command(after_long_help = "Examples:\n  agb context delete my-project")]
+    Delete(WithSession<DeleteArguments>),
+    /// Delete all files of a context and wait until it is empty
     #[command(
-        after_help = "Examples:\n  agb context clear my-project\n  agb context clear --yes --no-wait my-project"
+        after_long_help = "Examples:\n  agb context clear my-project\n  agb context clear --yes --no-wait my-project"
     )]
-    Clear(With<ClearArguments>),
-    /// Wait until a context that is being cleared can be used
-    #[command(after_help = "Examples:\n  agb context wait --timeout 600 my-project")]
-    Wait(With<WaitArguments>),
+    Clear(WithSession<ClearArguments>),
+    /// Wait until the clear of a context is complete
+    #[command(after_long_help = "Examples:\n  agb context wait --timeout 600 my-project")]
+    Wait(WithSession<WaitArguments>),
 }
 
 impl ContextCommand {
-    /// Whether its result is what it prints.
+    /// Whether the command requires stdout.
     pub(crate) fn prints(&self) -> bool {
         matches!(self, Self::List(_) | Self::Get(_))
     }
@@ -78,11 +83,11 @@ impl Run for ListArguments {
         let rows = contexts.map(|context| {
             context
                 .map(ContextRow::from)
-                .doing(|| "list the contexts".to_owned())
+                .with_action(|| "list contexts".to_owned())
         });
-        let count = Rows::new(&session.look).show(rows).await?;
-        if count == 0 && session.look.reader() == Reader::Person {
-            say::note("there are no contexts yet: agb context create NAME makes one");
+        let count = Rows::new(&session.output).print_all(rows).await?;
+        if count == 0 && session.output.mode() == OutputMode::Human {
+            stderr::note("no contexts: create one with 'agb context create NAME'");
         }
         Ok(())
     }
@@ -91,14 +96,14 @@ impl Run for ListArguments {
 #[derive(Debug, Args)]
 pub(crate) struct NameArguments {
     /// Name or id of the context
-    #[arg(add = ArgValueCompleter::new(complete::contexts))]
+    #[arg(add = ArgValueCompleter::new(completion::contexts))]
     name: String,
 }
 
 impl Run for NameArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let context = find::context(&session.connect()?, &self.name).await?;
-        output::show(&session.look, &ContextRow::from(context))
+        let context = lookup::context(&session.connect()?, &self.name).await?;
+        output::print_record(&session.output, &ContextRow::from(context))
     }
 }
 
@@ -111,51 +116,51 @@ pub(crate) struct CreateArguments {
 impl Run for CreateArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
-        let made = client.made(&self.name).await;
-        let made = made.doing(|| format!("make the context {:?}", self.name))?;
-        if !address::is_name(&self.name) {
-            say::note(format_args!(
-                "note: before :/path it can be named by its id alone, {}",
-                made.id
+        let context = client.get_or_create(&self.name).await;
+        let context = context.with_action(|| format!("create context {:?}", self.name))?;
+        if !address::is_addressable(&self.name) {
+            stderr::note(format_args!(
+                "note: the name can't be part of an address: use the id, {}:/path",
+                context.id
             ));
         }
-        output::show(&session.look, &ContextRow::from(made.into_inner()))
+        output::print_record(&session.output, &ContextRow::from(context.into_inner()))
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RenameArguments {
     /// Name or id of the context
-    #[arg(add = ArgValueCompleter::new(complete::contexts))]
+    #[arg(add = ArgValueCompleter::new(completion::contexts))]
     name: String,
-    /// The name that it gets
+    /// New name
     new: String,
 }
 
 impl Run for RenameArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
-        let context = find::context(&client, &self.name).await?;
+        let context = lookup::context(&client, &self.name).await?;
         let renamed = client
             .contexts()
             .rename(&context.id, self.new.as_str())
             .await;
-        renamed.doing(|| format!("rename {:?} to {:?}", self.name, self.new))?;
-        let row = DoneRow {
+        renamed.with_action(|| format!("rename context {:?} to {:?}", self.name, self.new))?;
+        let row = ActionResult {
             name: self.new.clone(),
-            ..DoneRow::of(&context, "renamed")
+            ..ActionResult::new(&context, "renamed")
         };
-        let said = format!("{} is {} now", self.name, self.new);
-        output::done(&session.look, &row, &said)
+        let message = format!("renamed {} to {}", self.name, self.new);
+        output::print_result(&session.output, &row, &message)
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArguments {
     /// Name or id of the context
-    #[arg(add = ArgValueCompleter::new(complete::contexts))]
+    #[arg(add = ArgValueCompleter::new(completion::contexts))]
     name: String,
-    /// Do not ask
+    /// Delete without confirmation
     #[arg(long, short)]
     yes: bool,
 }
@@ -163,31 +168,28 @@ pub(crate) struct DeleteArguments {
 impl Run for DeleteArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
-        let context = find::context(&client, &self.name).await?;
-        let what = format!(
-            "this deletes the context {:?} with all its files",
-            context.name
-        );
-        ask::before(&what, Some(&context.name), self.yes)?;
+        let context = lookup::context(&client, &self.name).await?;
+        let action = format!("deletes context {:?} and all its files", context.name);
+        confirm(&action, Some(&context.name), self.yes)?;
         let deleted = client.contexts().delete(&context.id).await;
-        deleted.doing(|| format!("delete the context {:?}", self.name))?;
-        let row = DoneRow::of(&context, "deleted");
-        output::done(&session.look, &row, &format!("{} is deleted", context.name))
+        deleted.with_action(|| format!("delete context {:?}", self.name))?;
+        let row = ActionResult::new(&context, "deleted");
+        output::print_result(&session.output, &row, &format!("deleted {}", context.name))
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ClearArguments {
     /// Name or id of the context
-    #[arg(add = ArgValueCompleter::new(complete::contexts))]
+    #[arg(add = ArgValueCompleter::new(completion::contexts))]
     name: String,
-    /// Do not ask
+    /// Delete without confirmation
     #[arg(long, short)]
     yes: bool,
-    /// Start it, and do not wait for its end
+    /// Start the clear and do not wait for it
     #[arg(long)]
     no_wait: bool,
-    /// Seconds to wait at most
+    /// Maximum duration of the wait
     #[arg(
         long,
         value_name = "SECONDS",
@@ -200,39 +202,36 @@ pub(crate) struct ClearArguments {
 impl Run for ClearArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
-        let context = find::context(&client, &self.name).await?;
-        let what = format!("this deletes all files of the context {:?}", context.name);
-        ask::before(&what, Some(&context.name), self.yes)?;
+        let context = lookup::context(&client, &self.name).await?;
+        let action = format!("deletes all files of context {:?}", context.name);
+        confirm(&action, Some(&context.name), self.yes)?;
         let clear = client
             .contexts()
             .clear(&context.id)
             .timeout(Duration::from_secs(self.timeout));
-        let clearing = || format!("clear {:?}", self.name);
+        let action = || format!("clear context {:?}", self.name);
         if self.no_wait {
-            clear.start().await.doing(clearing)?;
-            let row = DoneRow::of(&context, "clearing");
-            let said = format!(
-                "{} is being cleared: agb context wait '{0}' waits for the end",
-                self.name
-            );
-            return output::done(&session.look, &row, &said);
+            clear.start().await.with_action(action)?;
+            let row = ActionResult::new(&context, "clearing");
+            let message = format!("clearing {}: wait with 'agb context wait {0}'", self.name);
+            return output::print_result(&session.output, &row, &message);
         }
-        let waiting = Waiting::begin(&session.look, format!("clearing {}", self.name));
-        let told = waiting.clone();
-        let clear = clear.on_status(move |status| told.tell(&status.state.to_string()));
-        let clear = async { clear.await.doing(clearing) };
-        let cleared = Box::pin(until_stopped(clear, &self.name)).await;
-        waiting.end();
-        ended(session, &context, cleared?.elapsed)
+        let spinner = Spinner::start(&session.output, format!("clearing {}", self.name));
+        let listener = spinner.clone();
+        let clear = clear.on_status(move |status| listener.set_state(&status.state.to_string()));
+        let clear = async { clear.await.with_action(action) };
+        let cleared = wait_for_clear(clear, &self.name).await;
+        spinner.finish();
+        print_cleared(session, &context, cleared?.elapsed)
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct WaitArguments {
     /// Name or id of the context
-    #[arg(add = ArgValueCompleter::new(complete::contexts))]
+    #[arg(add = ArgValueCompleter::new(completion::contexts))]
     name: String,
-    /// Seconds to wait at most
+    /// Maximum duration of the wait
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 }
@@ -240,50 +239,38 @@ pub(crate) struct WaitArguments {
 impl Run for WaitArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
-        let context = find::context(&client, &self.name).await?;
-        // A clear is seen from its start on, so there is none: it is over, or there never was one.
+        let context = lookup::context(&client, &self.name).await?;
+        // The state is `clearing` from the start of a clear, so none is in progress.
         if context.state == ContextState::Available {
-            let row = DoneRow::of(&context, "available");
-            let said = format!("{} is available: it is not being cleared", context.name);
-            return output::done(&session.look, &row, &said);
+            let row = ActionResult::new(&context, "available");
+            let message = format!("{} is available: no clear is in progress", context.name);
+            return output::print_result(&session.output, &row, &message);
         }
         let handle = client.contexts().resume_clear(&context.id);
         let handle = handle.with_timeout(Duration::from_secs(self.timeout));
-        let waiting = Waiting::begin(&session.look, format!("waiting for {}", self.name));
+        let spinner = Spinner::start(&session.output, format!("waiting for {}", self.name));
         let wait = async {
             handle
                 .wait()
                 .await
-                .doing(|| format!("wait for {:?}", self.name))
+                .with_action(|| format!("wait for context {:?}", self.name))
         };
-        let cleared = Box::pin(until_stopped(wait, &self.name)).await;
-        waiting.end();
-        ended(session, &context, cleared?.elapsed)
+        let cleared = wait_for_clear(wait, &self.name).await;
+        spinner.finish();
+        print_cleared(session, &context, cleared?.elapsed)
     }
 }
 
-fn ended(session: &Session, context: &Context, elapsed: Duration) -> Result<(), Failure> {
-    let row = DoneRow::of(context, "cleared");
-    let said = format!("{} is empty after {}", context.name, duration(elapsed));
-    output::done(&session.look, &row, &said)
+fn print_cleared(session: &Session, context: &Context, elapsed: Duration) -> Result<(), Failure> {
+    let row = ActionResult::new(context, "cleared");
+    let message = format!("cleared {} in {}", context.name, duration(elapsed));
+    output::print_result(&session.output, &row, &message)
 }
 
-/// Waits, but no longer than until Ctrl-C.
-async fn until_stopped<T>(
+async fn wait_for_clear<T>(
     work: impl Future<Output = Result<T, Failure>>,
     name: &str,
 ) -> Result<T, Failure> {
-    let stop = Stop::new()?;
-    tokio::select! {
-        result = work => result,
-        () = stop.wait() => {
-            let hint = format!("the clear goes on: agb context wait '{name}' goes on waiting");
-            Err(Failure::interrupted().hint(hint))
-        }
-    }
-}
-
-/// Whether an error says that something is not there.
-pub(super) fn is_missing(error: &agbcloud::Error) -> bool {
-    error.kind() == ErrorKind::NotFound
+    let hint = format!("the clear continues: wait for it with 'agb context wait {name}'");
+    unless_interrupted(work, &hint).await
 }

@@ -1,98 +1,88 @@
-//! `agb doctor`: what is wrong, and what to do.
+//! `agb doctor`: checks the settings, the network, the clock and the API key.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    error::Error,
+    io,
+    time::{Duration, SystemTime},
+};
 
 use agbcloud::{Client, ErrorKind, RetryPolicy};
 use clap::Args;
 
-use super::{Run, Session};
+use super::session::{Run, Session};
 use crate::{
-    clock,
-    exit::{self, Code, Failure},
-    output::{Reader, Row, Rows, counted, duration, schema::CheckRow},
-    settings,
+    clock, connection,
+    failure::{self, Code, Failure},
+    output::{OutputMode, Rows, counted, duration, records::CheckRow},
 };
 
-/// Clocks that are further apart than this make presigned URLs fail before their time.
-const CLOCKS: Duration = Duration::from_secs(60);
+/// Maximum difference between the clocks. A larger one can make presigned URLs expire early.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum duration of a call.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {}
 
 impl Run for DoctorArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let mut checks = Checks {
-            rows: Rows::new(&session.look),
-            quiet: session.look.reader() == Reader::Terse,
-            wrong: 0,
-            worst: Code::Other,
-        };
-        checks.rows.fit(&["endpoint", "wrong"]);
-        checks.good("profile", profile(session)?)?;
+        let mut checks = Checks::new(session);
+        checks.pass("profile", profile(session)?)?;
         let resolved = match session.connection.resolve() {
             Ok(resolved) => resolved,
             Err(failure) => {
-                checks.wrong("settings", failure.into())?;
-                return checks.end(session);
+                checks.fail("settings", failure.into())?;
+                return checks.finish();
             }
         };
         let builder = resolved.builder;
-        let patient = builder.clone().timeout(PATIENCE).idle_timeout(PATIENCE);
-        // As they are too: what is said here for the doctor alone may be what is wrong.
-        let built = builder
+        let limited = builder.clone().timeout(TIMEOUT).idle_timeout(TIMEOUT);
+        // Also builds the client without the limits of this command, which would hide a wrong setting.
+        let client = builder
             .build()
-            .and_then(|_| patient.retry(RetryPolicy::never()).build());
-        let client = match built {
+            .and_then(|_| limited.retry(RetryPolicy::never()).build());
+        let client = match client {
             Ok(client) => client,
             Err(error) => {
-                checks.wrong("settings", unsettled(&error))?;
-                return checks.end(session);
+                checks.fail("settings", Failure::from(error).into())?;
+                return checks.finish();
             }
         };
         let endpoint = format!("{} ({})", client.endpoint(), resolved.endpoint);
-        checks.good("endpoint", endpoint)?;
-        checks.good("key", resolved.api_key)?;
-        if let Some(proxy) = proxy() {
-            checks.good("proxy", format!("{proxy} is set, and calls may go by it"))?;
+        checks.pass("endpoint", endpoint)?;
+        checks.pass("key", resolved.api_key)?;
+        if let Some(proxy) = proxy_variable() {
+            checks.pass("proxy", format!("{proxy} is set, calls may use the proxy"))?;
         }
-        let date = match reach(&client).await {
+        let date = match probe(&client).await {
             Ok(date) => date,
-            Err(wrong) => {
-                checks.wrong("reach", wrong)?;
-                return checks.end(session);
+            Err(problem) => {
+                checks.fail("connection", problem)?;
+                return checks.finish();
             }
         };
-        checks.good("reach", "something answers".to_owned())?;
-        checks.take("clock", clock(date))?;
-        checks.take("access", access(&client).await)?;
-        checks.end(session)
+        checks.pass("connection", "the endpoint responds".to_owned())?;
+        checks.add("clock", check_clock(date))?;
+        checks.add("access", check_access(&client).await)?;
+        checks.finish()
     }
 }
 
-/// What is not as it should be.
-struct Wrong {
-    found: String,
+/// Why a check failed.
+struct Problem {
+    message: String,
     code: Code,
     hint: Option<String>,
 }
 
-impl Wrong {
-    fn new(code: Code, found: impl Into<String>) -> Self {
+impl Problem {
+    fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
-            found: found.into(),
+            message: message.into(),
             code,
             hint: None,
         }
-    }
-
-    /// An error with the cause that tells what has happened.
-    fn of(error: &agbcloud::Error) -> Self {
-        let cause = exit::deepest(error);
-        let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
-        Self::new(Code::of(error), format!("{}{cause}", exit::message(error)))
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -101,103 +91,102 @@ impl Wrong {
     }
 }
 
-impl From<Failure> for Wrong {
-    fn from(failure: Failure) -> Self {
-        Self {
-            found: failure.to_string(),
-            code: failure.code(),
-            hint: failure.hinted().map(str::to_owned),
-        }
-    }
-}
-
-/// What has been looked at.
-struct Checks {
-    rows: Rows,
-    /// Only what is wrong is told.
-    quiet: bool,
-    wrong: usize,
-    /// The exit code of the first that is wrong.
-    worst: Code,
-}
-
-impl Checks {
-    fn good(&mut self, check: &'static str, found: String) -> Result<(), Failure> {
-        self.take(check, Ok(found))
-    }
-
-    fn wrong(&mut self, check: &'static str, wrong: Wrong) -> Result<(), Failure> {
-        self.take(check, Err(wrong))
-    }
-
-    fn take(&mut self, check: &'static str, found: Result<String, Wrong>) -> Result<(), Failure> {
-        let good = found.is_ok();
-        if self.quiet && good {
-            return Ok(());
-        }
-        let (found, hint) = match found {
-            Ok(found) => (found, None),
-            Err(wrong) => {
-                if self.wrong == 0 {
-                    self.worst = wrong.code;
-                }
-                self.wrong += 1;
-                (wrong.found, wrong.hint)
-            }
-        };
-        self.rows.write(&[CheckRow {
-            check,
-            good,
-            found,
-            hint,
-        }])
-    }
-
-    fn end(&self, session: &Session) -> Result<(), Failure> {
-        match self.wrong {
-            0 => Ok(()),
-            _ if session.look.reader() == Reader::Program => Err(Failure::silent(self.worst)),
-            wrong => {
-                let message = match wrong {
-                    1 => "one of these is not as it should be".to_owned(),
-                    wrong => format!("{wrong} of these are not as they should be"),
-                };
-                Err(Failure::of(self.worst, message))
-            }
-        }
-    }
-}
-
-impl Row for CheckRow {
-    const HEAD: &'static [&'static str] = &["check", "", "found"];
-
-    fn plain(&self) -> Vec<String> {
-        let good = if self.good { "good" } else { "wrong" };
-        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
-        let found = format!("{}{}", self.found, hint.unwrap_or_default());
-        vec![self.check.to_owned(), good.to_owned(), found]
-    }
-
-    fn name(&self) -> String {
-        format!(
-            "{} {}",
-            self.check,
-            if self.good { "good" } else { "wrong" }
+impl From<&agbcloud::Error> for Problem {
+    fn from(error: &agbcloud::Error) -> Self {
+        let cause = failure::root_cause(error);
+        let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+        Self::new(
+            Code::from(error),
+            format!("{}{cause}", failure::message(error)),
         )
     }
 }
 
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self {
+            message: failure.to_string(),
+            code: failure.code(),
+            hint: failure.hint_text().map(str::to_owned),
+        }
+    }
+}
+
+/// Prints the checks and counts the ones that failed.
+struct Checks {
+    rows: Rows,
+    mode: OutputMode,
+    failed: usize,
+    /// The exit code of the first check that failed.
+    code: Code,
+}
+
+impl Checks {
+    fn new(session: &Session) -> Self {
+        let mut rows = Rows::new(&session.output);
+        rows.fit(&["connection", "failed"]);
+        Self {
+            rows,
+            mode: session.output.mode(),
+            failed: 0,
+            code: Code::Other,
+        }
+    }
+
+    fn pass(&mut self, check: &'static str, message: String) -> Result<(), Failure> {
+        self.add(check, Ok(message))
+    }
+
+    fn fail(&mut self, check: &'static str, problem: Problem) -> Result<(), Failure> {
+        self.add(check, Err(problem))
+    }
+
+    fn add(&mut self, check: &'static str, result: Result<String, Problem>) -> Result<(), Failure> {
+        let ok = result.is_ok();
+        if self.mode == OutputMode::Quiet && ok {
+            return Ok(());
+        }
+        let (message, hint) = match result {
+            Ok(message) => (message, None),
+            Err(problem) => {
+                if self.failed == 0 {
+                    self.code = problem.code;
+                }
+                self.failed += 1;
+                (problem.message, problem.hint)
+            }
+        };
+        self.rows.print(&[CheckRow {
+            check,
+            ok,
+            message,
+            hint,
+        }])
+    }
+
+    fn finish(&self) -> Result<(), Failure> {
+        match self.failed {
+            0 => Ok(()),
+            _ if self.mode == OutputMode::Json => Err(Failure::silent(self.code)),
+            failed => Err(Failure::with_code(
+                self.code,
+                format!("{} failed", counted(failed as u64, "check")),
+            )),
+        }
+    }
+}
+
 fn profile(session: &Session) -> Result<String, Failure> {
-    let path = settings::config_file()?;
+    let path = connection::config_file()?;
     let name = session.connection.profile_name();
     Ok(match path.exists() {
-        true => format!("{name}, if it is in {}", path.display()),
-        false => format!("none: {} would hold them, a table for each", path.display()),
+        true => format!("{name} of {}", path.display()),
+        false => format!("no profiles ({} does not exist)", path.display()),
     })
 }
 
-/// The variable that sends calls by a proxy. What is in it may hold a password.
-fn proxy() -> Option<&'static str> {
+/// The name of the variable that sets a proxy. Its value may contain a password.
+fn proxy_variable() -> Option<&'static str> {
     let names = [
         "HTTPS_PROXY",
         "https_proxy",
@@ -210,89 +199,88 @@ fn proxy() -> Option<&'static str> {
     names.into_iter().find(is_set)
 }
 
-/// Settings with which there is nothing to call.
-fn unsettled(error: &agbcloud::Error) -> Wrong {
-    let wrong = Wrong::of(error);
-    match error.message().starts_with("no API key") {
-        true => wrong.hint(
-            "export AGB_API_KEY=…, or write a profile (see above), or pipe it to --api-key-stdin",
-        ),
-        false => wrong,
-    }
-}
-
-/// What the clock of whatever answers says.
-async fn reach(client: &Client) -> Result<Option<SystemTime>, Wrong> {
+/// Connects to the endpoint and returns the date of its response.
+async fn probe(client: &Client) -> Result<Option<SystemTime>, Problem> {
     match client.probe().await {
         Ok(probe) if probe.status >= 500 => {
-            let found = format!(
-                "HTTP {}: a gateway, with no service behind it",
+            let message = format!(
+                "HTTP {}: a gateway responds, the service behind it does not",
                 probe.status
             );
-            Err(Wrong::new(Code::Unavailable, found).hint("try again in a while"))
+            Err(Problem::new(Code::Unavailable, message).hint("try again later"))
         }
         Ok(probe) => Ok(probe.date),
-        Err(error) => {
-            let wrong = Wrong::of(&error);
-            let hint = unreached(client.endpoint(), &wrong.found);
-            Err(wrong.hint(hint))
+        Err(error) => Err(Problem::from(&error).hint(connection_hint(&error))),
+    }
+}
+
+fn connection_hint(error: &agbcloud::Error) -> &'static str {
+    match find_cause::<rustls::Error>(error) {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            return "the endpoint does not speak TLS: use http:// instead of https://";
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            return "the certificate is not trusted: check the host name, and the certificate authorities of the system";
+        }
+        _ => {}
+    }
+    match find_cause::<hyper::Error>(error) {
+        Some(error) if error.is_parse() => {
+            "the endpoint does not speak plain HTTP: use https:// instead of http://"
+        }
+        _ => {
+            "check the address, the proxy and the firewall, or start a local service with 'agb serve'"
         }
     }
 }
 
-/// What to do where nothing was reached. The words that are looked for are those of rustls, of OpenSSL and of hyper.
-fn unreached(endpoint: &str, found: &str) -> &'static str {
-    let says = |words: &[&str]| words.iter().any(|words| found.contains(words));
-    let tls = endpoint.starts_with("https:");
-    if tls && says(&["InvalidContentType", "wrong version number"]) {
-        return "what answers there speaks no TLS: is it http:// and not https://?";
+/// Returns the first error of this type in the chain of causes. `source()` of an I/O error skips the error that it wraps.
+fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
     }
-    if !tls && says(&["invalid HTTP version"]) {
-        return "what answers there speaks no plain HTTP: is it https:// and not http://?";
+    let wrapped = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => find_cause(wrapped),
+        None => find_cause(error.source()?),
     }
-    if tls && says(&["certificate"]) {
-        return "this machine does not trust the certificate: is the name in the endpoint that of the certificate, and its \
-                authority one of this machine's?";
-    }
-    "is the address right, is there a proxy or a firewall? agb serve starts a service here"
 }
 
-fn clock(date: Option<SystemTime>) -> Result<String, Wrong> {
+fn check_clock(date: Option<SystemTime>) -> Result<String, Problem> {
     let Some(date) = date else {
-        return Ok("the service tells no date".to_owned());
+        return Ok("the service sends no date".to_owned());
     };
     let now = clock::now();
-    let apart = now
+    let difference = now
         .duration_since(date)
         .or_else(|_| date.duration_since(now));
-    match apart.unwrap_or_default() {
-        apart if apart > CLOCKS => {
-            let wrong = Wrong::new(Code::Other, format!("it is {} off", duration(apart)));
-            Err(wrong.hint("set the clock of this machine: presigned URLs go by it"))
+    match difference.unwrap_or_default() {
+        difference if difference > MAX_CLOCK_DIFFERENCE => {
+            let message = format!("differs from the service by {}", duration(difference));
+            Err(Problem::new(Code::Other, message)
+                .hint("set the local clock: presigned URLs depend on it"))
         }
-        _ => Ok("it agrees with that of the service".to_owned()),
+        _ => Ok("agrees with the service".to_owned()),
     }
 }
 
-async fn access(client: &Client) -> Result<String, Wrong> {
-    let page = client.contexts().list().page_size(1).send().await;
-    let error = match page {
+async fn check_access(client: &Client) -> Result<String, Problem> {
+    let error = match client.contexts().list().page_size(1).send().await {
         Ok(page) => {
             return Ok(match page.total_count {
-                Some(count) => format!("the key is good: {}", counted(count, "context")),
-                None => "the key is good".to_owned(),
+                Some(count) => format!("the key is valid: {}", counted(count, "context")),
+                None => "the key is valid".to_owned(),
             });
         }
         Err(error) => error,
     };
-    let wrong = Wrong::of(&error);
-    Err(match error.kind() {
-        ErrorKind::Unauthorized => {
-            wrong.hint("is it the key of this endpoint? its owner can make another")
-        }
+    Err(Problem::from(&error).hint(match error.kind() {
+        ErrorKind::Unauthorized => "check that the key belongs to this endpoint",
         ErrorKind::InvalidResponse | ErrorKind::NotFound | ErrorKind::WrongEndpoint => {
-            wrong.hint("what answers is no AGB service: is the endpoint right, with its path?")
+            "check the endpoint and its path: it is not an AGB service"
         }
-        _ => wrong.hint("try again in a while"),
-    })
+        _ => "try again later",
+    }))
 }

@@ -1,70 +1,22 @@
-//! Commands for contexts and files: each parses, calls and shows.
+//! The commands for contexts and files.
 
-mod ask;
-mod complete;
+mod completion;
+mod confirm;
 mod context;
 mod doctor;
-mod file;
-mod find;
-mod folder;
-mod folder_options;
+mod files;
+mod folders;
 mod generate;
-mod list;
-mod sync;
-mod transfer;
-mod url;
+mod lookup;
+mod session;
 
-use clap::Args;
-
-pub(crate) use complete::complete;
+pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use context::ContextCommand;
 pub(crate) use doctor::DoctorArguments;
-pub(crate) use file::{CatArguments, RmArguments, StatArguments};
-pub(crate) use generate::{CompletionArguments, ManArguments, completion, man, schema};
-pub(crate) use list::{DuArguments, LsArguments, TreeArguments};
-pub(crate) use sync::{DiffArguments, SyncArguments};
-pub(crate) use transfer::{GetArguments, PutArguments};
-pub(crate) use url::UrlCommand;
-
-use crate::{
-    exit::Failure,
-    output::Look,
-    settings::{Connection, Service},
+pub(crate) use files::{
+    CatArguments, DuArguments, GetArguments, LsArguments, PutArguments, RmArguments, StatArguments,
+    TreeArguments, UrlCommand,
 };
-
-/// What a command takes, beside what every command that speaks with a service takes.
-#[derive(Debug, Args)]
-pub(crate) struct With<T: Args> {
-    #[command(flatten)]
-    pub(crate) arguments: T,
-    #[command(flatten)]
-    pub(crate) session: Session,
-}
-
-/// Which service, and how it is shown.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Service and output")]
-pub(crate) struct Session {
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-    #[command(flatten)]
-    pub(crate) look: Look,
-}
-
-impl Session {
-    pub(crate) fn connect(&self) -> Result<Service, Failure> {
-        self.connection.connect()
-    }
-}
-
-/// A command that speaks with a service.
-pub(crate) trait Run {
-    fn run(self, session: &Session) -> impl Future<Output = Result<(), Failure>>;
-}
-
-impl<T: Args + Run> With<T> {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        self.session.look.settle();
-        Box::pin(self.arguments.run(&self.session)).await
-    }
-}
+pub(crate) use folders::{DiffArguments, SyncArguments};
+pub(crate) use generate::{ManArguments, man, schema};
+pub(crate) use session::WithSession;

@@ -1,67 +1,66 @@
-//! The service that the demo runs against: its own, or the one that was named.
+//! [`DemoService`]: the service of the demo, local or remote.
 
 use agbcloud::Client;
 
-use crate::{exit::Failure, say};
+use crate::{failure::Failure, output};
 
-/// Where the story takes place.
-pub(super) struct Service {
+pub(super) struct DemoService {
     client: Client,
     #[cfg(feature = "serve")]
-    own: Option<Own>,
+    local: Option<LocalService>,
 }
 
-/// A service of our own, gone with the demo.
+/// A temporary service.
 #[cfg(feature = "serve")]
-struct Own {
+struct LocalService {
     server: agbcloud_server::Server,
     clock: agbcloud_server::ManualClock,
     folder: tempfile::TempDir,
 }
 
 #[cfg(feature = "serve")]
-const OWN_KEY: &str = "demo-key";
+const LOCAL_KEY: &str = "demo-key";
 
-impl Service {
+impl DemoService {
     pub(super) async fn new(endpoint: Option<String>) -> Result<Self, Failure> {
         match endpoint {
-            Some(endpoint) => Self::named(endpoint),
+            Some(endpoint) => Self::remote(endpoint),
             None => Self::start().await,
         }
     }
 
-    fn named(endpoint: String) -> Result<Self, Failure> {
+    fn remote(endpoint: String) -> Result<Self, Failure> {
         Ok(Self {
             client: Client::builder().endpoint(endpoint).build()?,
             #[cfg(feature = "serve")]
-            own: None,
+            local: None,
         })
     }
 
     #[cfg(feature = "serve")]
     async fn start() -> Result<Self, Failure> {
-        let cannot = |error| Failure::other("can't make a temporary folder", error);
+        let failed = |error| Failure::with_cause("can't create a temporary folder", error);
         let folder = tempfile::Builder::new()
             .prefix("agb-demo-")
             .tempdir()
-            .map_err(cannot)?;
+            .map_err(failed)?;
         let clock = agbcloud_server::ManualClock::starting_now();
         let server = agbcloud_server::Server::builder()
             .data_dir(folder.path())
-            .api_key(OWN_KEY)
+            .api_key(LOCAL_KEY)
             .clock(std::sync::Arc::new(clock.clone()))
-            // Long enough that there is something to watch.
+            // Long enough for the demo to show the states.
             .clear_delay(std::time::Duration::from_millis(1500))
             .start()
             .await
-            .map_err(|error| Failure::other("can't start a service", error))?;
+            .map_err(|error| Failure::with_cause("can't start a service", error))?;
         let client = Client::builder()
-            .api_key(OWN_KEY)
+            .api_key(LOCAL_KEY)
             .endpoint(server.url())
             .build()?;
         Ok(Self {
             client,
-            own: Some(Own {
+            local: Some(LocalService {
                 server,
                 clock,
                 folder,
@@ -71,50 +70,50 @@ impl Service {
 
     #[cfg(not(feature = "serve"))]
     async fn start() -> Result<Self, Failure> {
-        Err(Failure::new(
-            "this agb was built without a service: name one with --endpoint URL",
-        ))
+        Err(Failure::new("this agb is built without a service")
+            .hint("pass --endpoint URL to use another one"))
     }
 
     pub(super) fn introduce(&self) {
         #[cfg(feature = "serve")]
-        if let Some(own) = &self.own {
-            say::story(format_args!(
-                "service of our own at {}, data in {}",
-                own.server.url(),
-                own.folder.path().display()
+        if let Some(local) = &self.local {
+            output::print_line_best_effort(format_args!(
+                "temporary service at {}, data in {}",
+                local.server.url(),
+                local.folder.path().display()
             ));
             return;
         }
-        say::story(format_args!("service at {}", self.client.endpoint()));
+        output::print_line_best_effort(format_args!("service at {}", self.client.endpoint()));
     }
 
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Lets all presigned URLs of now expire; false where the clock is not ours to set.
-    pub(super) fn let_urls_expire(&self) -> bool {
+    /// Makes all presigned URLs expire. Returns false for a remote service, whose clock can't be set.
+    pub(super) fn expire_urls(&self) -> bool {
         #[cfg(feature = "serve")]
-        if let Some(own) = &self.own {
-            own.clock.advance(std::time::Duration::from_secs(2 * 3600));
+        if let Some(local) = &self.local {
+            local
+                .clock
+                .advance(std::time::Duration::from_secs(2 * 3600));
             return true;
         }
         false
     }
 
-    /// Whether nobody else makes contexts here.
-    pub(super) fn is_own(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         #[cfg(feature = "serve")]
-        return self.own.is_some();
+        return self.local.is_some();
         #[cfg(not(feature = "serve"))]
         return false;
     }
 
     pub(super) async fn stop(self) {
         #[cfg(feature = "serve")]
-        if let Some(own) = self.own {
-            own.server.shutdown().await;
+        if let Some(local) = self.local {
+            local.server.shutdown().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Times and sizes as people say them.
+//! Times and sizes for people.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,12 +7,12 @@ use indicatif::BinaryBytes;
 
 use crate::clock;
 
-/// `4.0 KiB`; a dash where it is not known.
+/// `4.0 KiB`; a dash if unknown.
 pub(crate) fn bytes(bytes: Option<u64>) -> String {
     bytes.map_or_else(|| "-".to_owned(), |bytes| BinaryBytes(bytes).to_string())
 }
 
-/// `3 minutes ago`; the text of the service where it can't be read.
+/// `3 minutes ago`; the text of the service if it is not a timestamp.
 pub(crate) fn ago(time: Option<&Timestamp>) -> String {
     let Some(time) = time else {
         return "-".to_owned();
@@ -24,19 +24,19 @@ pub(crate) fn ago(time: Option<&Timestamp>) -> String {
 }
 
 fn since(then: SystemTime, now: SystemTime) -> String {
-    let (apart, later) = match now.duration_since(then) {
-        Ok(apart) => (apart, false),
+    let (difference, is_future) = match now.duration_since(then) {
+        Ok(elapsed) => (elapsed, false),
         Err(error) => (error.duration(), true),
     };
-    match (rough(apart), later) {
+    match (largest_unit(difference), is_future) {
         (None, _) => "just now".to_owned(),
-        (Some(apart), false) => format!("{apart} ago"),
-        (Some(apart), true) => format!("in {apart}"),
+        (Some(time), false) => format!("{time} ago"),
+        (Some(time), true) => format!("in {time}"),
     }
 }
 
-/// A time to its largest unit; `None` for next to nothing.
-fn rough(time: Duration) -> Option<String> {
+/// A time in its largest unit; `None` below 5 seconds.
+fn largest_unit(time: Duration) -> Option<String> {
     let seconds = time.as_secs();
     let (count, unit) = match seconds {
         0..5 => return None,
@@ -65,7 +65,7 @@ pub(crate) fn duration(time: Duration) -> String {
 }
 
 /// A time in RFC 3339, in UTC.
-pub(crate) fn moment(time: SystemTime) -> Option<String> {
+pub(crate) fn rfc3339(time: SystemTime) -> Option<String> {
     let time = jiff::Timestamp::try_from(time).ok()?;
     Some(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
@@ -75,9 +75,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_to_their_largest_unit() {
+    fn times_are_shown_in_their_largest_unit() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        for (seconds, told) in [
+        for (seconds, expected) in [
             (0, "just now"),
             (59, "59 seconds ago"),
             (60, "1 minute ago"),
@@ -86,7 +86,7 @@ mod tests {
             (40 * 86_400, "1 month ago"),
             (800 * 86_400, "2 years ago"),
         ] {
-            assert_eq!(since(now - Duration::from_secs(seconds), now), told);
+            assert_eq!(since(now - Duration::from_secs(seconds), now), expected);
         }
         assert_eq!(since(now + Duration::from_secs(90), now), "in 1 minute");
         assert_eq!(duration(Duration::from_millis(1_240)), "1.2 s");

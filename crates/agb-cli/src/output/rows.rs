@@ -1,67 +1,71 @@
-//! Listings, shown as they come.
+//! Listings, printed page by page.
 
 use std::{borrow::Cow, fmt::Write};
 
+use agbcloud::escape_for_display as escape;
 use futures_util::{Stream, StreamExt};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Look, Reader, escape, table::Columns, write};
-use crate::exit::Failure;
+use super::{
+    options::{OutputMode, OutputOptions},
+    stdout::write,
+    table::Columns,
+};
+use crate::failure::Failure;
 
-/// Items that are shown at a time, if so many are there.
-const AT_ONCE: usize = 256;
+/// Maximum number of items that are formatted together.
+const CHUNK: usize = 256;
 
-/// One line of a listing.
+/// One item of a listing.
 pub(crate) trait Row: Serialize + JsonSchema {
     /// Names of the columns.
-    const HEAD: &'static [&'static str];
+    const COLUMNS: &'static [&'static str];
 
-    /// Values for scripts, one for each column.
+    /// The tab-separated values, one for each column.
     fn plain(&self) -> Vec<String>;
 
-    /// Values for people.
-    fn pretty(&self) -> Vec<String> {
+    /// The values on a terminal.
+    fn human(&self) -> Vec<String> {
         self.plain()
     }
 
-    /// Values for people who look at one alone.
-    fn full(&self) -> Vec<String> {
-        self.pretty()
+    /// The values on a terminal that shows only this item.
+    fn details(&self) -> Vec<String> {
+        self.human()
     }
 
-    /// What `--quiet` leaves of it.
+    /// The only value with `--quiet`.
     fn name(&self) -> String;
 }
 
-/// A listing that is being shown.
+/// A listing that is being printed.
 pub(crate) struct Rows {
-    reader: Reader,
+    mode: OutputMode,
     columns: Columns,
-    began: bool,
+    has_heading: bool,
 }
 
 impl Rows {
-    pub(crate) fn new(look: &Look) -> Self {
+    pub(crate) fn new(options: &OutputOptions) -> Self {
         Self {
-            reader: look.reader(),
+            mode: options.mode(),
             columns: Columns::default(),
-            began: false,
+            has_heading: false,
         }
     }
 
-    /// Makes room for what will come one by one.
+    /// Widens the columns to fit these cells.
     pub(crate) fn fit(&mut self, cells: &[&str]) {
-        self.columns
-            .fit(&[cells.iter().map(|cell| (*cell).to_owned()).collect()]);
+        self.columns.fit(&[to_owned(cells)]);
     }
 
-    /// Shows items as they come: the first page at once, and no more than a page is in memory.
-    pub(crate) async fn show<R: Row>(
+    /// Prints items as they arrive, with at most one page in memory. Returns how many there were.
+    pub(crate) async fn print_all<R: Row>(
         mut self,
         items: impl Stream<Item = Result<R, Failure>>,
     ) -> Result<u64, Failure> {
-        let mut chunks = std::pin::pin!(items.ready_chunks(AT_ONCE));
+        let mut chunks = std::pin::pin!(items.ready_chunks(CHUNK));
         let mut count = 0;
         while let Some(chunk) = chunks.next().await {
             let mut rows = Vec::with_capacity(chunk.len());
@@ -73,7 +77,7 @@ impl Rows {
                 }
             }
             count += rows.len() as u64;
-            self.write(&rows)?;
+            self.print(&rows)?;
             if let Some(error) = failed {
                 return Err(error);
             }
@@ -81,46 +85,45 @@ impl Rows {
         Ok(count)
     }
 
-    pub(crate) fn write<R: Row>(&mut self, rows: &[R]) -> Result<(), Failure> {
+    pub(crate) fn print<R: Row>(&mut self, rows: &[R]) -> Result<(), Failure> {
         if rows.is_empty() {
             return Ok(());
         }
-        let text = match self.reader {
-            Reader::Program => rows.iter().map(json).collect::<Result<String, _>>()?,
-            Reader::Terse => rows.iter().map(name).collect(),
-            Reader::Script => rows.iter().map(|row| format!("{}\n", plain(row))).collect(),
-            Reader::Person => self.columns_of(rows),
+        let text = match self.mode {
+            OutputMode::Json => rows.iter().map(json).collect::<Result<String, _>>()?,
+            OutputMode::Quiet => rows.iter().map(name).collect(),
+            OutputMode::Plain => rows.iter().map(|row| format!("{}\n", plain(row))).collect(),
+            OutputMode::Human => self.in_columns(rows),
         };
         write(&text)
     }
 
-    fn columns_of<R: Row>(&mut self, rows: &[R]) -> String {
-        let cells: Vec<Vec<String>> = rows
-            .iter()
-            .map(|row| {
-                row.pretty()
-                    .iter()
-                    .map(|cell| escape(cell).into_owned())
-                    .collect()
-            })
-            .collect();
+    fn in_columns<R: Row>(&mut self, rows: &[R]) -> String {
+        let escaped = |row: &R| {
+            let cells = row.human();
+            cells.iter().map(|cell| escape(cell).into_owned()).collect()
+        };
+        let cells: Vec<Vec<String>> = rows.iter().map(escaped).collect();
         let mut text = String::new();
-        if !std::mem::replace(&mut self.began, true) {
-            self.columns
-                .fit(&[R::HEAD.iter().map(|name| (*name).to_owned()).collect()]);
+        if !std::mem::replace(&mut self.has_heading, true) {
+            self.columns.fit(&[to_owned(R::COLUMNS)]);
             self.columns.fit(&cells);
-            text = self.columns.head(R::HEAD);
+            text = self.columns.heading(R::COLUMNS);
         }
         text + &self.columns.lines(&cells, anstyle::Style::new())
     }
 }
 
-/// A name alone on its line, whatever is in it.
+fn to_owned(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| (*cell).to_owned()).collect()
+}
+
+/// The name on a line of its own, escaped.
 pub(super) fn name(row: &impl Row) -> String {
     format!("{}\n", escape(&row.name()))
 }
 
-/// Values with tabs between them, of which none has one inside.
+/// The values, escaped, with tabs between them.
 pub(super) fn plain(row: &impl Row) -> String {
     let cells = row.plain();
     let cells: Vec<_> = cells.iter().map(|cell| escape(cell)).collect();
@@ -130,24 +133,25 @@ pub(super) fn plain(row: &impl Row) -> String {
 /// A line of JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(value);
-    let text = text.map_err(|error| Failure::other("can't write it as JSON", error))?;
-    Ok(ascii_controls(&text) + "\n")
+    let text =
+        text.map_err(|error| Failure::with_cause("can't format the result as JSON", error))?;
+    Ok(escape_json(&text) + "\n")
 }
 
-/// The same JSON, in which no terminal and no reader of lines meets a character that is escaped elsewhere. Outside of its
-/// texts JSON has none of them, and in its texts `\uXXXX` is the same value.
-fn ascii_controls(json: &str) -> String {
-    let mut shown = String::with_capacity(json.len());
+/// Writes every character that other formats escape as `\uXXXX`, which is the same JSON value. Such characters occur
+/// only in JSON strings.
+fn escape_json(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
     for char in json.chars() {
         if matches!(escape(char.encode_utf8(&mut [0; 4])), Cow::Borrowed(_)) {
-            shown.push(char);
+            escaped.push(char);
             continue;
         }
         for unit in char.encode_utf16(&mut [0; 2]) {
-            let _ = write!(shown, "\\u{unit:04x}");
+            let _ = write!(escaped, "\\u{unit:04x}");
         }
     }
-    shown
+    escaped
 }
 
 #[cfg(test)]
@@ -158,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn json_stays_the_same_value_and_is_one_harmless_line(text in any::<String>()) {
+        fn escaped_json_is_one_line_with_the_same_value(text in any::<String>()) {
             let line = json(&[&text]).unwrap();
             let read: Vec<String> = serde_json::from_str(&line).unwrap();
             prop_assert_eq!(&read[0], &text);
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_escaped_is_written_in_utf_16() {
+    fn escaped_characters_are_written_in_utf_16() {
         let line = json(&"\u{9b}\u{202e}\u{7f}\u{feff}\u{e0041}é").unwrap();
         assert_eq!(line, "\"\\u009b\\u202e\\u007f\\ufeff\\udb40\\udc41é\"\n");
     }

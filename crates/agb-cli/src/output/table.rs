@@ -1,21 +1,20 @@
 //! Columns on a terminal.
 
+use agbcloud::escape_for_display as escape;
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::escape;
-
-const HEAD: Style = Style::new().bold();
+const HEADING: Style = Style::new().bold();
 const NAME: Style = Style::new().dimmed();
 
-/// Columns whose widths grow with what comes.
+/// Columns that widen to fit each row.
 #[derive(Default)]
 pub(super) struct Columns {
     widths: Vec<usize>,
 }
 
 impl Columns {
-    /// Lines of these rows, below each other with all that came before.
+    /// Formats rows, aligned with the ones before.
     pub(super) fn lines(&mut self, rows: &[Vec<String>], style: Style) -> String {
         for row in rows {
             self.widths.resize(self.widths.len().max(row.len()), 0);
@@ -26,7 +25,7 @@ impl Columns {
         rows.iter().map(|row| self.line(row, style)).collect()
     }
 
-    /// Makes room for these without showing them.
+    /// Widens the columns to fit these rows.
     pub(super) fn fit(&mut self, rows: &[Vec<String>]) {
         let _ = self.lines(rows, Style::new());
     }
@@ -43,20 +42,20 @@ impl Columns {
         format!("{style}{}{style:#}\n", line.trim_end())
     }
 
-    pub(super) fn head(&self, names: &[&str]) -> String {
+    pub(super) fn heading(&self, names: &[&str]) -> String {
         let names: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
-        self.line(&names, HEAD)
+        self.line(&names, HEADING)
     }
 }
 
-/// One thing: a line for each of its values.
-pub(super) fn card(names: &[&str], values: &[String]) -> String {
+/// Formats one record: a line for each value.
+pub(super) fn fields(names: &[&str], values: &[String]) -> String {
     let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let lines = names.iter().zip(values);
     lines
         .map(|(name, value)| {
-            let room = " ".repeat(widest - name.width());
-            format!("{NAME}{name}:{NAME:#}{room} {}\n", escape(value))
+            let padding = " ".repeat(widest - name.width());
+            format!("{NAME}{name}:{NAME:#}{padding} {}\n", escape(value))
         })
         .collect()
 }
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_stand_below_each_other_whatever_the_width_of_a_letter() {
+    fn columns_are_aligned_by_the_width_of_their_characters() {
         let mut columns = Columns::default();
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         columns.fit(&[row(["name", "state", "made"])]);

@@ -1,42 +1,45 @@
-//! `agb serve fsck`: checks a data folder that no service uses.
+//! `agb serve fsck`: checks a data folder while no service uses it.
 
 use std::path::PathBuf;
 
 use agbcloud_server::{FsckMode, FsckReport, StartError, fsck};
 use clap::Args;
 
-use super::{
-    DATA_DIR,
-    settings::{ConfigFile, Settings},
+use super::settings::{ConfigFile, DEFAULT_DATA_DIR, Settings};
+use crate::{
+    environment::EnvironmentArguments,
+    failure::Failure,
+    output::{counted, print_line},
 };
-use crate::{arguments::Ambient, exit::Failure, say};
 
 #[derive(Debug, Args)]
 pub(super) struct FsckArguments {
-    /// Folder that holds the data [default: agb-data]
+    /// Data folder. Defaults to agb-data
     #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Config file that names the folder
+    /// Config file with the data folder
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Repair counts and folders, put contents back from quarantine, and move there what no file names. Files whose content
-    /// is damaged are left as they are
+    /// Repair counts and folders, restore contents from quarantine, and move contents that no file uses there. Does not change
+    /// files with damaged content
     #[arg(long)]
     repair: bool,
 
-    /// Repair, and accept a database and a folder of blobs that do not belong together: what only the lost part had is
-    /// given up
+    /// Repair a database and a blob folder that do not belong together. Data that only the lost part contained is dropped
     #[arg(long)]
     accept: bool,
 
-    /// Print one line of JSON instead
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(arguments: FsckArguments, ambient: &Ambient) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: FsckArguments,
+    environment: &EnvironmentArguments,
+) -> Result<(), Failure> {
     let given = Settings {
         data_dir: arguments.data_dir,
         ..Settings::default()
@@ -44,8 +47,8 @@ pub(super) async fn run(arguments: FsckArguments, ambient: &Ambient) -> Result<(
     let file = ConfigFile {
         config: arguments.config,
     };
-    let folder = given.over(&file, ambient)?.data_dir;
-    let folder = folder.unwrap_or_else(|| PathBuf::from(DATA_DIR));
+    let folder = given.with_config_file(&file, environment)?.data_dir;
+    let folder = folder.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let mode = match (arguments.accept, arguments.repair) {
         (true, _) => FsckMode::Accept,
         (false, true) => FsckMode::Repair,
@@ -53,49 +56,49 @@ pub(super) async fn run(arguments: FsckArguments, ambient: &Ambient) -> Result<(
     };
     let report = tokio::task::spawn_blocking(move || fsck(folder, mode))
         .await
-        .map_err(|error| Failure::other("the check broke off", error))?
-        .map_err(refused)?;
+        .map_err(|error| Failure::with_cause("the check stopped", error))?
+        .map_err(start_failure)?;
     if arguments.json {
-        say::line(report.to_json())?;
+        print_line(report.to_json())?;
     } else {
-        tell(&report)?;
+        print_report(&report)?;
     }
     if report.is_damaged() {
-        let unmended = report.findings.iter().filter(|found| !found.repaired);
+        let open = report.findings.iter().filter(|finding| !finding.repaired);
         Err(Failure::new(format!(
-            "{} findings are not repaired",
-            unmended.count()
+            "{} not repaired",
+            counted(open.count() as u64, "finding")
         )))
     } else {
         Ok(())
     }
 }
 
-fn tell(report: &FsckReport) -> Result<(), Failure> {
+fn print_report(report: &FsckReport) -> Result<(), Failure> {
     for finding in &report.findings {
-        say::line(finding)?;
+        print_line(finding)?;
     }
-    for kept in &report.quarantine {
-        say::line(format_args!(
+    for item in &report.quarantine {
+        print_line(format_args!(
             "in quarantine since {}: {}, {} bytes",
-            kept.since, kept.name, kept.bytes
+            item.since, item.name, item.bytes
         ))?;
     }
-    say::line(format_args!(
-        "{} contexts, {} files, {} bytes: {}",
-        report.contexts,
-        report.files,
-        report.bytes,
+    print_line(format_args!(
+        "{}, {}, {}: {}",
+        counted(report.contexts, "context"),
+        counted(report.files, "file"),
+        counted(report.bytes, "byte"),
         match report.findings.len() {
             0 => "clean".to_owned(),
-            found => format!("{found} findings"),
+            findings => counted(findings as u64, "finding"),
         }
     ))
 }
 
-fn refused(error: StartError) -> Failure {
+fn start_failure(error: StartError) -> Failure {
     match std::error::Error::source(&error) {
-        Some(source) => Failure::new(format!("{error}: {source}")),
+        Some(source) => Failure::with_cause(error.to_string(), source),
         None => Failure::new(error.to_string()),
     }
 }

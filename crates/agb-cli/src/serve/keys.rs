@@ -1,4 +1,4 @@
-//! `agb serve keys`: the key file, also while a service uses it.
+//! `agb serve keys`: edits the key file, also while a service uses it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -7,18 +7,19 @@ use clap::{Args, Subcommand};
 
 use super::settings::{ConfigFile, Settings};
 use crate::{
-    arguments::Ambient,
-    exit::{Code, Failure},
-    say,
+    environment::EnvironmentArguments,
+    failure::{Code, Failure},
+    output::print_line,
+    stderr,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysArguments {
-    /// Key file; `add` and `rotate-signing` make it
+    /// Key file. 'add' and 'rotate-signing' create it
     #[arg(long, value_name = "FILE", env = "AGB_KEYS", global = true)]
     keys: Option<PathBuf>,
 
-    /// Config file that names the key file
+    /// Config file with the path of the key file
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG", global = true)]
     config: Option<PathBuf>,
 
@@ -28,29 +29,38 @@ pub(crate) struct KeysArguments {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Make an API key for a tenant and print it, this once
+    /// Create an API key for a tenant and print it once
     ///
-    /// All keys of a tenant see the same contexts. To change a key: add one, hand it out, revoke the old one.
+    /// All keys of a tenant access the same contexts. To change a key, add a new one, distribute it and revoke the old one.
+    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.toml add my-tenant")]
     Add {
-        /// Name of the tenant: letters, digits, dots, hyphens and underscores
+        /// Tenant name: letters, digits, dots, hyphens and underscores
         tenant: String,
     },
-    /// List the API keys: id, tenant, and when they were made
+    /// List the API keys with id, creation time and tenant
+    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.toml list")]
     List,
-    /// Take an API key away; it is refused from the next request on
+    /// Revoke an API key from the next request on
+    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.toml revoke KEY-ID")]
     Revoke {
-        /// Id of the key, as `list` tells it
+        /// Key id, as printed by 'list'
         id: String,
     },
-    /// Sign presigned URLs with a new key from now on
+    /// Replace the key that signs presigned URLs
+    #[command(
+        after_long_help = "Examples:\n  agb serve keys --keys keys.toml rotate-signing --overlap 3600"
+    )]
     RotateSigning {
-        /// How long, in seconds, the URLs of the key before stay good; no URL lives longer than a week
+        /// Duration for which URLs of the old key remain valid. The default is a week, the maximum lifetime of a URL
         #[arg(long, value_name = "SECONDS", default_value_t = 604_800)]
         overlap: u64,
     },
 }
 
-pub(crate) fn run(arguments: KeysArguments, ambient: &Ambient) -> Result<(), Failure> {
+pub(crate) fn run(
+    arguments: KeysArguments,
+    environment: &EnvironmentArguments,
+) -> Result<(), Failure> {
     let given = Settings {
         keys: arguments.keys,
         ..Settings::default()
@@ -58,26 +68,30 @@ pub(crate) fn run(arguments: KeysArguments, ambient: &Ambient) -> Result<(), Fai
     let file = ConfigFile {
         config: arguments.config,
     };
-    let path = given.over(&file, ambient)?.keys.ok_or_else(|| {
-        Failure::usage("which key file? Give --keys FILE, AGB_KEYS, or `keys` in a config file")
-    })?;
-    // The service would not use it.
+    let path = given
+        .with_config_file(&file, environment)?
+        .keys
+        .ok_or_else(|| {
+            Failure::usage("no key file")
+                .hint("pass --keys FILE, or set AGB_KEYS or keys in a config file")
+        })?;
+    // The service does not use an exposed file.
     check_permissions(&path, Protection::Write)
-        .map_err(|exposed| Failure::of(Code::NotAllowed, exposed.to_string()))?;
+        .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
     let now = SystemClock.now();
     match arguments.command {
         KeysCommand::Add { tenant } => {
             let key = KeyFile::edit(&path, |keys| keys.add(&tenant, now)).map_err(failed)?;
-            say::line(key.secret())?;
-            say::note(format_args!(
-                "this is the only time that the key can be seen; its id is {}",
+            print_line(key.secret())?;
+            stderr::note(format_args!(
+                "store the key now: it is not shown again (key id {})",
                 key.id()
             ));
         }
         KeysCommand::List => {
             for key in KeyFile::read(&path).map_err(failed)?.keys() {
-                let made = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
-                say::line(format_args!("{}  {made}  {}", key.id(), key.tenant()))?;
+                let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
+                print_line(format_args!("{}  {created}  {}", key.id(), key.tenant()))?;
             }
         }
         KeysCommand::Revoke { id } => {

@@ -1,8 +1,8 @@
-//! The log of the service: events wait in a bounded queue, and a thread of its own writes them to stderr.
+//! The log of the service: a bounded queue of lines, and a thread that writes them to stderr.
 //!
-//! No event waits for stderr: a pipe that nobody reads, a reader that is gone or a full disk costs lines, which are
-//! counted, and nothing else. `tracing-appender` does most of this, but bounds its queue by lines instead of bytes, reports no
-//! loss in the log, and prints to stdout when its thread does not end, which panics where stdout is gone.
+//! Logging never blocks: if stderr is a full pipe, a closed pipe or a full disk, lines are dropped and counted.
+//! `tracing-appender` is similar, but limits its queue by lines instead of bytes, does not report dropped lines in the log, and
+//! prints to stdout if its thread does not end, which panics if stdout is closed.
 
 use std::{
     collections::VecDeque,
@@ -20,10 +20,10 @@ use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 use super::settings::LogFormat;
 
-/// Bytes that wait at most. Lines beyond it are dropped.
+/// Maximum size of the queue in bytes. Further lines are dropped.
 const MAX_BYTES: usize = 1024 * 1024;
-/// What a line takes besides its text.
-const LINE: usize = 64;
+/// Bytes of a line in addition to its text.
+const LINE_OVERHEAD: usize = 64;
 
 /// The queue of lines. Clones share it.
 #[derive(Clone, Default)]
@@ -31,27 +31,27 @@ pub(super) struct LogQueue(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
-    /// A line has come, or one was written.
+    state: Mutex<QueueState>,
+    /// Notified after a line is added or written.
     changed: Condvar,
     dropped: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Lines that were dropped since the log last reported how many.
+    /// Dropped lines that are not reported in the log yet.
     unreported: u64,
-    /// The thread has taken a line and not finished it.
+    /// Whether the thread is writing a line.
     writing: bool,
 }
 
 impl LogQueue {
-    /// Adds a line, or drops it if there is no room.
+    /// Adds a line, or drops it if the queue is full.
     pub(super) fn push(&self, line: Vec<u8>) {
         let mut state = self.lock();
-        let bytes = state.bytes + line.len() + LINE;
+        let bytes = state.bytes + line.len() + LINE_OVERHEAD;
         if bytes > MAX_BYTES {
             self.count_dropped(&mut state);
             return;
@@ -62,23 +62,23 @@ impl LogQueue {
         self.0.changed.notify_all();
     }
 
-    /// How many lines were dropped so far.
+    /// Number of dropped lines.
     pub(super) fn dropped(&self) -> Arc<AtomicU64> {
         self.0.dropped.clone()
     }
 
-    /// Waits until everything is written, or for `patience`. Returns whether everything is.
-    pub(super) fn flush(&self, patience: Duration) -> bool {
-        let pending = |state: &mut State| state.writing || !state.lines.is_empty();
+    /// Waits until all lines are written, for at most `timeout`. Returns whether they are.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
+        let pending = |state: &mut QueueState| state.writing || !state.lines.is_empty();
         let waited = self
             .0
             .changed
-            .wait_timeout_while(self.lock(), patience, pending);
+            .wait_timeout_while(self.lock(), timeout, pending);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !pending(&mut state)
     }
 
-    /// Starts the thread that writes the lines. `report` makes the line that says how many were dropped.
+    /// Starts the thread that writes the lines. `report` formats the number of dropped lines.
     pub(super) fn write_to(
         &self,
         sink: impl Write + Send + 'static,
@@ -90,7 +90,7 @@ impl LogQueue {
     }
 
     fn write(&self, mut sink: impl Write, report: impl Fn(u64) -> Vec<u8>) {
-        // Whether a line was cut off in the middle by a failure.
+        // Whether only a part of the last line was written.
         let mut cut = false;
         loop {
             let (line, unreported) = self.next();
@@ -117,12 +117,12 @@ impl LogQueue {
         }
     }
 
-    /// Waits for the next line. Returns it with the number of lines that were dropped and not reported.
+    /// Waits for the next line, and returns it with the number of unreported dropped lines.
     fn next(&self) -> (Vec<u8>, u64) {
         let mut state = self.lock();
         loop {
             if let Some(line) = state.lines.pop_front() {
-                state.bytes -= line.len() + LINE;
+                state.bytes -= line.len() + LINE_OVERHEAD;
                 state.writing = true;
                 return (line, state.unreported);
             }
@@ -131,17 +131,17 @@ impl LogQueue {
         }
     }
 
-    fn count_dropped(&self, state: &mut State) {
+    fn count_dropped(&self, state: &mut QueueState) {
         state.unreported += 1;
         self.0.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Writes as much as the sink takes, and returns how much that was.
+/// Writes until the sink fails, and returns the number of written bytes.
 fn write_all(sink: &mut impl Write, text: &[u8]) -> usize {
     let mut written = 0;
     while written < text.len() {
@@ -155,10 +155,10 @@ fn write_all(sink: &mut impl Write, text: &[u8]) -> usize {
     written
 }
 
-/// Takes one event as one line.
-pub(super) struct Line(LogQueue);
+/// Adds each write to the queue as a line.
+pub(super) struct LineWriter(LogQueue);
 
-impl Write for Line {
+impl Write for LineWriter {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         self.0.push(text.to_owned());
         Ok(text.len())
@@ -170,14 +170,14 @@ impl Write for Line {
 }
 
 impl<'a> MakeWriter<'a> for LogQueue {
-    type Writer = Line;
+    type Writer = LineWriter;
 
-    fn make_writer(&'a self) -> Line {
-        Line(self.clone())
+    fn make_writer(&'a self) -> LineWriter {
+        LineWriter(self.clone())
     }
 }
 
-/// A subscriber that writes events of up to this level in this format. It neither prints nor panics when a write fails.
+/// A subscriber that ignores failed writes.
 pub(super) fn dispatch<W>(level: LevelFilter, format: LogFormat, writer: W) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -193,12 +193,12 @@ where
     }
 }
 
-/// The line that says how many lines were dropped, in the format of the log.
+/// Formats the number of dropped lines in the format of the log.
 pub(super) fn report(format: LogFormat, dropped: u64) -> Vec<u8> {
     let lines = LogQueue::default();
     let dispatch = dispatch(LevelFilter::WARN, format, lines.clone());
     tracing::dispatcher::with_default(&dispatch, || {
-        tracing::warn!(dropped, "log lines were dropped");
+        tracing::warn!(dropped, "log lines dropped");
     });
     lines.lock().lines.drain(..).flatten().collect()
 }
@@ -209,17 +209,17 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
-    /// Passes on what is written, and waits for leave to do so.
+    /// Forwards what is written after it receives a result.
     struct Sink {
-        leave: mpsc::Receiver<io::Result<usize>>,
+        results: mpsc::Receiver<io::Result<usize>>,
         written: mpsc::Sender<String>,
     }
 
     impl Write for Sink {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            let most = self.leave.recv().map_err(io::Error::other)??;
+            let most = self.results.recv().map_err(io::Error::other)??;
             let text = &text[..most.min(text.len())];
             let passed = String::from_utf8(text.to_owned()).unwrap();
             self.written.send(passed).map_err(io::Error::other)?;
@@ -231,15 +231,15 @@ mod tests {
         }
     }
 
-    type Leave = mpsc::Sender<io::Result<usize>>;
+    type Results = mpsc::Sender<io::Result<usize>>;
 
-    fn queue() -> (LogQueue, Leave, mpsc::Receiver<String>) {
-        let (give, leave) = mpsc::channel();
+    fn queue() -> (LogQueue, Results, mpsc::Receiver<String>) {
+        let (send, results) = mpsc::channel();
         let (written, read) = mpsc::channel();
         let queue = LogQueue::default();
         let report = |dropped| format!("{dropped} dropped\n").into_bytes();
-        queue.write_to(Sink { leave, written }, report).unwrap();
-        (queue, give, read)
+        queue.write_to(Sink { results, written }, report).unwrap();
+        (queue, send, read)
     }
 
     fn disk_full() -> io::Result<usize> {
@@ -247,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_that_blocks_costs_lines_and_holds_up_nobody() {
-        let (queue, give, read) = queue();
+    fn a_blocked_sink_drops_lines_without_blocking() {
+        let (queue, send, read) = queue();
         queue.push(b"first".to_vec());
         while !queue.lock().writing {
             thread::yield_now();
@@ -262,12 +262,12 @@ mod tests {
         assert!(queue.lock().bytes <= MAX_BYTES);
         assert!(!queue.flush(Duration::from_millis(1)));
         for _ in dropped..1000 {
-            give.send(Ok(usize::MAX)).unwrap();
+            send.send(Ok(usize::MAX)).unwrap();
         }
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         queue.push(b"last".to_vec());
-        give.send(Ok(usize::MAX)).unwrap();
-        assert!(queue.flush(PATIENCE));
+        send.send(Ok(usize::MAX)).unwrap();
+        assert!(queue.flush(TIMEOUT));
         let all: Vec<_> = read.try_iter().collect();
         let reports = |text: &&String| text.contains(&format!("{dropped} dropped\n"));
         assert_eq!(all.iter().filter(reports).count(), 1, "reported once");
@@ -276,18 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_that_fails_is_used_again_and_what_it_did_not_take_is_counted() {
-        let (queue, give, read) = queue();
+    fn a_failed_sink_is_used_again_and_dropped_lines_are_counted() {
+        let (queue, send, read) = queue();
         for line in ["one\n", "two\n", "three\n", "four\n"] {
             queue.push(line.into());
         }
         let whole = || Ok(usize::MAX);
         for outcome in [whole(), disk_full(), Ok(2), disk_full(), whole()] {
-            give.send(outcome).unwrap();
+            send.send(outcome).unwrap();
         }
-        assert!(queue.flush(PATIENCE));
+        assert!(queue.flush(TIMEOUT));
         let all: String = read.try_iter().collect();
-        // Of the third line a part was written, and with it the report of the second one.
+        // The third line and its report of the second one were written in part.
         assert_eq!(all, "one\n1 \n2 dropped\nfour\n");
         assert_eq!(queue.dropped().load(Ordering::Relaxed), 2);
     }

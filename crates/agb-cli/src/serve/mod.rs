@@ -1,4 +1,4 @@
-//! `agb serve`: the service in the foreground.
+//! `agb serve`: runs the service in the foreground.
 
 mod fsck;
 mod keys;
@@ -21,15 +21,16 @@ use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    arguments::Ambient,
-    exit::{self, Code, Failure},
+    environment::EnvironmentArguments,
+    failure::{Code, Failure},
     output,
-    stop::Stop,
+    signals::Interrupt,
+    stderr,
 };
 use fsck::FsckArguments;
 use keys::KeysArguments;
 use log::LogQueue;
-use settings::{ConfigFile, Durability, LogFormat, Settings};
+use settings::{ConfigFile, DEFAULT_DATA_DIR, DurabilityMode, LogFormat, Settings};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -46,101 +47,105 @@ pub(crate) struct ServeArguments {
 
 #[derive(Debug, Subcommand)]
 enum ServeCommand {
-    /// Make, list and revoke the API keys of a key file, and change what signs URLs
+    /// Manage the API keys and the signing key of a key file
     Keys(KeysArguments),
-    /// Check a data folder that no service uses
+    /// Check a data folder while no service uses it
     ///
-    /// Compares rows with contents and with their checksums, contents with their checksums, counts with what is there, and
-    /// the database with the folder of blobs. Prints its findings and what is in quarantine, a line each. Exit code 0 if
-    /// nothing is damaged, or everything is repaired; 1 if something is damaged, or the folder can't be checked. What a
-    /// killed service leaves unfinished is no damage.
+    /// Checks rows, contents, checksums and counts, and that the database and the blob folder belong together. Prints one line
+    /// for each finding and each content in quarantine. Exits with 0 if nothing is damaged or everything is repaired, and with
+    /// 1 if something is damaged or the check fails. Leftovers of a killed service are not damage.
+    #[command(
+        after_long_help = "Examples:\n  agb serve fsck --data-dir agb-data\n  agb serve fsck --repair"
+    )]
     Fsck(FsckArguments),
 }
 
-pub(crate) async fn run(arguments: ServeArguments, ambient: &Ambient) -> Result<(), Failure> {
+pub(crate) async fn run(
+    arguments: ServeArguments,
+    environment: &EnvironmentArguments,
+) -> Result<(), Failure> {
     match arguments.command {
-        Some(ServeCommand::Keys(arguments)) => keys::run(arguments, ambient),
-        Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments, ambient).await,
+        Some(ServeCommand::Keys(arguments)) => keys::run(arguments, environment),
+        Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments, environment).await,
         None => {
-            let settings = arguments.settings.over(&arguments.file, ambient)?;
+            let settings = arguments
+                .settings
+                .with_config_file(&arguments.file, environment)?;
             serve(settings, arguments.file.config).await
         }
     }
 }
 
-/// Where the data is if nothing else is said.
-const DATA_DIR: &str = "agb-data";
-
 async fn serve(settings: Settings, config: Option<PathBuf>) -> Result<(), Failure> {
-    let notes = Notes::start(
+    let reporter = Reporter::start(
         settings.log.unwrap_or(LevelFilter::WARN),
         settings.log_format.unwrap_or_default(),
     )?;
     if let Some(config) = &config {
-        // It was checked when it was read; what there is to warn of goes to the log, which has only now begun.
+        // Repeats the check of the config file, whose warnings go to the log, which did not exist before.
         let _ = check_permissions(config, Protection::Write);
     }
-    let outcome = serve_by(settings, &notes).await;
-    let outcome = outcome.map_err(|failure| notes.fail(failure));
-    notes.log.flush(LAST_WORDS);
-    outcome
+    let result = run_service(settings, &reporter).await;
+    let result = result.map_err(|failure| reporter.report_failure(failure));
+    reporter.log.flush(WRITE_TIMEOUT);
+    result
 }
 
-async fn serve_by(settings: Settings, notes: &Notes) -> Result<(), Failure> {
-    // Asked for before the service is ready, so that no signal after the line on stdout is lost.
-    let stop = Stop::new()?;
+async fn run_service(settings: Settings, reporter: &Reporter) -> Result<(), Failure> {
+    // Before the line on stdout, after which the caller may send a signal.
+    let interrupt = Interrupt::new()?;
     let data_dir = settings
         .data_dir
         .clone()
-        .unwrap_or_else(|| PathBuf::from(DATA_DIR));
-    let open = settings.api_keys.is_empty() && settings.keys.is_none();
-    let faulty = !settings.faults.is_empty();
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    let accepts_every_key = settings.api_keys.is_empty() && settings.keys.is_none();
+    let injects_faults = !settings.faults.is_empty();
     let durability = settings.durability.unwrap_or_default();
-    let builder = builder(settings, notes)?
+    let builder = builder(settings, reporter)?
         .data_dir(&data_dir)
         .durability(durability.into());
-    let server = builder.start().await.map_err(refused)?;
+    let server = builder.start().await.map_err(start_failure)?;
     match durability {
-        Durability::Memory => notes.say("data in memory: it ends with this process"),
-        _ => notes.say(format_args!("data in {}", data_dir.display())),
+        DurabilityMode::Memory => reporter.info("data in memory, lost when the process ends"),
+        _ => reporter.info(format_args!("data in {}", data_dir.display())),
     }
     if let Some(address) = server.metrics_addr() {
-        notes.say(format_args!("metrics on http://{address}/metrics"));
+        reporter.info(format_args!("metrics on http://{address}/metrics"));
     }
-    if open {
-        notes.warn("no --api-key and no --keys given: every non-empty key is accepted, each with contexts of its own");
+    if accepts_every_key {
+        reporter.warn("warning: without --api-key and --keys, every non-empty key is accepted, each with its own contexts");
     }
-    if faulty {
-        notes.warn("it fails as it was asked to: --fault");
+    if injects_faults {
+        reporter.warn("warning: faults are injected (--fault)");
     }
     announce(server.url());
-    let outcome = tokio::select! {
-        () = stop.wait() => Ok(()),
+    let result = tokio::select! {
+        () = interrupt.wait() => Ok(()),
         end = server.failed() => Err(Failure::new(end.to_string())),
     };
-    notes.say("stopping");
-    // A second signal does not wait for what is under way.
+    reporter.info("stopping");
+    // A second signal does not wait for open requests.
     tokio::select! {
-        () = server.shutdown() => outcome,
-        () = stop.wait() => Err(Failure::interrupted()),
+        () = server.shutdown() => result,
+        () = interrupt.wait() => Err(Failure::interrupted()),
     }
 }
 
-fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> {
+fn builder(settings: Settings, reporter: &Reporter) -> Result<ServerBuilder, Failure> {
     let listen = address(
         "listen",
         settings.listen.as_deref().unwrap_or("127.0.0.1:8780"),
     )?;
     if listen.ip().is_unspecified() && settings.public_url.is_none() {
-        notes.warn(
-            "presigned URLs will start with this address, which only this machine understands: give --public-url",
+        reporter.warn(
+            "warning: presigned URLs start with an unspecified address, which works only locally: pass --public-url",
         );
     }
     let has_tls =
         settings.tls_cert.is_some() || settings.public_url.as_deref().is_some_and(is_https);
     if !has_tls && !listen.ip().to_canonical().is_loopback() {
-        notes.warn(format_args!(
-            "{listen} is without TLS, so API keys and presigned URLs can be read on the network: give --tls-cert and --tls-key, or --public-url https://… if a proxy in front has TLS"
+        reporter.warn(format_args!(
+            "warning: {listen} does not use TLS, so API keys and presigned URLs are readable on the network: pass --tls-cert and --tls-key, or --public-url https://… behind a proxy with TLS"
         ));
     }
     let limits = limits(settings.limits.as_deref().unwrap_or_default())?;
@@ -148,7 +153,7 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
     let mut builder = Server::builder()
         .listen(listen)
         .limits(limits)
-        .dropped_log_lines(notes.log.dropped());
+        .dropped_log_lines(reporter.log.dropped());
     for fault in settings.faults {
         let fault = fault
             .parse()
@@ -156,10 +161,10 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
         builder = builder.fault(fault);
     }
     if let Some(days) = settings.quarantine_days {
-        // The config file is not held to the range of the flag.
+        // The range of the flag does not apply to the config file.
         if days == 0 {
             return Err(Failure::usage(
-                "quarantine-days: give a number of days from 1",
+                "quarantine-days: expected a number of days from 1",
             ));
         }
         builder = builder.quarantine(Duration::from_secs(u64::from(days) * 24 * 3600));
@@ -179,45 +184,42 @@ fn builder(settings: Settings, notes: &Notes) -> Result<ServerBuilder, Failure> 
     match (settings.tls_cert, settings.tls_key) {
         (Some(certificate), Some(key)) => Ok(builder.tls(certificate, key)),
         (None, None) => Ok(builder),
-        _ => Err(Failure::usage(
-            "TLS takes both --tls-cert and --tls-key: give the other one as well",
-        )),
+        _ => Err(Failure::usage("TLS requires both --tls-cert and --tls-key")),
     }
 }
 
-/// How long the process waits at its end for a stderr that takes nothing.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Maximum duration of a write to a blocked stdout or stderr.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the service reports on stderr: stdout is for the one line. Nothing here waits for stderr.
-struct Notes {
+/// Reports the state of the service on stderr, without blocking.
+struct Reporter {
     level: LevelFilter,
     format: LogFormat,
     log: LogQueue,
 }
 
-impl Notes {
+impl Reporter {
     fn start(level: LevelFilter, format: LogFormat) -> Result<Self, Failure> {
         let log = LogQueue::default();
         log.write_to(std::io::stderr(), move |dropped| {
             log::report(format, dropped)
         })
-        .map_err(|error| Failure::other("can't start the thread of the log", error))?;
-        // There is no other subscriber: this is the only one of the process.
+        .map_err(|error| Failure::with_cause("can't start the log thread", error))?;
+        // Fails only if the process has a subscriber.
         let _ = tracing::dispatcher::set_global_default(log::dispatch(level, format, log.clone()));
-        // The hook of the standard library would wait for stderr.
+        // The default hook may block on stderr.
         std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
         Ok(Self { level, format, log })
     }
 
-    /// Reports it as a line of its own, or as an event where a program reads the log.
-    fn say(&self, text: impl Display) {
+    /// Reports a line, or an event if the log is JSON.
+    fn info(&self, text: impl Display) {
         match self.format {
             LogFormat::Text => self.line(text),
             LogFormat::Json => tracing::info!("{text}"),
         }
     }
 
-    /// Reports what an operator should know.
     fn warn(&self, text: impl Display) {
         match self.format {
             LogFormat::Text => self.line(text),
@@ -231,16 +233,16 @@ impl Notes {
             .push(format!("{}\n", output::escape(&text)).into_bytes());
     }
 
-    /// Reports why the service ends: where a program reads the log, every line is an event.
-    fn fail(&self, failure: Failure) -> Failure {
+    /// Reports why the service ends, as an event if the log is JSON.
+    fn report_failure(&self, failure: Failure) -> Failure {
         let silent = Failure::silent(failure.code());
         match self.format {
             LogFormat::Json if self.level >= LevelFilter::ERROR => {
                 tracing::error!("{failure}");
                 silent
             }
-            _ if self.log.flush(LAST_WORDS) => {
-                aside(move || exit::tell_failure(&failure));
+            _ if self.log.flush(WRITE_TIMEOUT) => {
+                with_timeout(move || stderr::failure(&failure));
                 silent
             }
             _ => silent,
@@ -248,23 +250,22 @@ impl Notes {
     }
 }
 
-/// Does something that may block in a thread of its own, and waits for it, but not for long.
-fn aside(work: impl FnOnce() + Send + 'static) {
-    let (done, waiting) = mpsc::channel();
+/// Does work that may block in a thread, and waits for it up to [`WRITE_TIMEOUT`].
+fn with_timeout(work: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
     let started = thread::Builder::new().spawn(move || {
         work();
-        // Nobody may wait any more.
         let _ = done.send(());
     });
     if started.is_ok() {
-        let _ = waiting.recv_timeout(LAST_WORDS);
+        let _ = is_done.recv_timeout(WRITE_TIMEOUT);
     }
 }
 
-/// The one line on stdout: whoever started the program waits for it. A stdout that takes nothing stops no service.
+/// Prints the only line on stdout, for which the caller waits. The service runs even if this fails.
 fn announce(url: &str) {
     let line = format!("listening on {url}\n");
-    aside(move || {
+    with_timeout(move || {
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(line.as_bytes());
         if let Err(error) = written.and_then(|()| stdout.flush()) {
@@ -283,7 +284,7 @@ fn limits(text: &str) -> Result<Limits, Failure> {
     for limit in text.split(',').filter(|limit| !limit.trim().is_empty()) {
         let (name, value) = limit.split_once('=').ok_or_else(|| {
             Failure::usage(format!(
-                "--limits {limit}: give NAME=VALUE, like connections=100"
+                "--limits {limit}: expected NAME=VALUE, such as connections=100"
             ))
         })?;
         limits
@@ -296,7 +297,7 @@ fn limits(text: &str) -> Result<Limits, Failure> {
 fn address(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
     let unusable = || {
         Failure::usage(format!(
-            "--{flag} {text}: give an address and a port, like 127.0.0.1:8780"
+            "--{flag} {text}: expected an address and a port, such as 127.0.0.1:8780"
         ))
     };
     text.to_socket_addrs()
@@ -305,15 +306,15 @@ fn address(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
         .ok_or_else(unusable)
 }
 
-fn refused(error: StartError) -> Failure {
+fn start_failure(error: StartError) -> Failure {
     match error {
         StartError::KeysRequired { .. }
         | StartError::FaultsBeyondLoopback { .. }
         | StartError::InvalidApiKey
         | StartError::InvalidPublicUrl => Failure::usage(error.to_string()),
-        StartError::Exposed(exposed) => Failure::of(Code::NotAllowed, exposed.to_string()),
+        StartError::Exposed(exposed) => Failure::with_code(Code::NotAllowed, exposed.to_string()),
         error => match std::error::Error::source(&error) {
-            Some(source) => Failure::new(format!("{error}: {source}")),
+            Some(source) => Failure::with_cause(error.to_string(), source),
             None => Failure::new(error.to_string()),
         },
     }

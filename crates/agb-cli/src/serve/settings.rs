@@ -1,5 +1,5 @@
-//! How the service is to be: by a flag, else by the config file that a flag names, else by the environment, else by the
-//! config file that the environment names, else by default.
+//! The settings of the service, in order of precedence: flags, the config file of a flag, the environment, the config file of
+//! the environment, defaults.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -9,101 +9,102 @@ use serde::{Deserialize, Deserializer};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    arguments::Ambient,
-    exit::{Code, Failure},
+    environment::EnvironmentArguments,
+    failure::{Code, Failure},
 };
 
-/// All settings. Each name of a flag is also a name in the config file.
+/// The default data folder.
+pub(super) const DEFAULT_DATA_DIR: &str = "agb-data";
+
+/// The settings. The config file uses the names of the flags.
 #[derive(Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
-    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8780]
+    /// Address and port to listen on. Port 0 selects a free port. Defaults to 127.0.0.1:8780
     #[arg(long, value_name = "ADDRESS", env = "AGB_LISTEN")]
     pub(crate) listen: Option<String>,
 
-    /// Folder that holds the data; it is made if it does not exist [default: agb-data]
+    /// Data folder, created if missing. Defaults to agb-data
     #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// What an acknowledged write survives: strict a power failure, relaxed the end of the process but not of the
-    /// machine, memory nothing (the data folder is not used) [default: strict]
+    /// What acknowledged writes survive: with 'strict' a power failure, with 'relaxed' a crash of the process, with 'memory'
+    /// nothing, as the data folder is not used. Defaults to strict
     #[arg(long, value_name = "MODE", env = "AGB_DURABILITY", value_enum)]
-    pub(crate) durability: Option<Durability>,
+    pub(crate) durability: Option<DurabilityMode>,
 
-    /// URL by which clients reach the service, where that is not the address it listens on: presigned URLs
-    /// start with it
+    /// URL of the service for clients, used in presigned URLs. Defaults to the address it listens on
     #[arg(long, value_name = "URL", env = "AGB_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
 
-    /// API key that is accepted; give it again for more. Each key has contexts of its own.
-    /// Without any key or key file, every key is accepted, and only this machine can connect
+    /// Accepted API key. Can be repeated. Each key has its own contexts. Without keys and key file, the service accepts every
+    /// key, and only local connections
     #[arg(long = "api-key", value_name = "KEY", value_parser = api_key)]
     #[serde(rename = "api-key", deserialize_with = "one_or_many")]
     pub(crate) api_keys: Vec<String>,
 
-    /// Key file, as `agb serve keys` writes it; changes count at once
+    /// Key file of 'agb serve keys'. Changes apply immediately
     #[arg(long, value_name = "FILE", env = "AGB_KEYS")]
     pub(crate) keys: Option<PathBuf>,
 
-    /// Chain of certificates in PEM, for TLS; read again when it changes
+    /// TLS certificate chain in PEM format. Reloaded after a change
     #[arg(long, value_name = "FILE", env = "AGB_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
 
-    /// Private key in PEM of the certificate
+    /// Private key of the certificate in PEM format
     #[arg(long, value_name = "FILE", env = "AGB_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// Address and port of /metrics (Prometheus), /health and /ready, in plain HTTP and without a key
+    /// Address and port of /metrics (Prometheus), /health and /ready, in plain HTTP without an API key
     #[arg(long, value_name = "ADDRESS", env = "AGB_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<String>,
 
-    /// Limits, as NAME=VALUE,…: connections, address-connections, tenant-requests, head-bytes, head-time, idle-time, least-rate,
-    /// body-bytes, object-bytes, context-files, drain-time. Bytes may end in k, m or g, times in ms, s, m or h
+    /// Limits: connections, address-connections, tenant-requests, head-bytes, head-time, idle-time, least-rate,
+    /// body-bytes, object-bytes, context-files, drain-time. Units: k, m and g for bytes, ms, s, m and h for times
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
 
-    /// How many days contents that no file names stay in the folder quarantine before they are deleted [default: 7]
+    /// Days that unused contents stay in quarantine before they are deleted. Defaults to 7
     #[arg(long, value_name = "DAYS", env = "AGB_QUARANTINE_DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub(crate) quarantine_days: Option<u32>,
 
-    /// Let something go wrong, for clients under test; give it again for more: latency=TIME, status=429, status=503,
-    /// html, cut=BYTES, expired-urls, lag=TIME, slow-clear=TIME, stuck-clear, repeat-token; each with
-    /// ,op=NAME,rate=0.5,seed=1,times=2,retry-after=1. On this machine alone
+    /// Fault to inject, to test clients. Can be repeated. Local connections only. One of latency=TIME, status=429, status=503,
+    /// html, cut=BYTES, expired-urls, lag=TIME, slow-clear=TIME, stuck-clear, repeat-token; with
+    /// optional ,op=NAME,rate=0.5,seed=1,times=2,retry-after=1
     #[arg(long = "fault", visible_alias = "simulate", value_name = "SPEC")]
     #[serde(rename = "fault", alias = "simulate", deserialize_with = "one_or_many")]
     pub(crate) faults: Vec<String>,
 
-    /// What to log on stderr: off, error, warn, info, debug or trace [default: warn]
+    /// Log level on stderr: off, error, warn, info, debug or trace. Defaults to warn
     #[arg(long, value_name = "LEVEL", env = "AGB_LOG")]
     #[serde(deserialize_with = "level")]
     pub(crate) log: Option<LevelFilter>,
 
-    /// How to log: lines for people, or an object a line [default: text]
+    /// Log format: text, or one JSON object per line. Defaults to text
     #[arg(long, value_name = "FORMAT", env = "AGB_LOG_FORMAT", value_enum)]
     pub(crate) log_format: Option<LogFormat>,
 }
 
-/// What an acknowledged write survives.
+/// What acknowledged writes survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Durability {
+pub(crate) enum DurabilityMode {
     #[default]
     Strict,
     Relaxed,
     Memory,
 }
 
-impl From<Durability> for agbcloud_server::Durability {
-    fn from(durability: Durability) -> Self {
+impl From<DurabilityMode> for agbcloud_server::Durability {
+    fn from(durability: DurabilityMode) -> Self {
         match durability {
-            Durability::Strict => Self::Strict,
-            Durability::Relaxed => Self::Relaxed,
-            Durability::Memory => Self::Memory,
+            DurabilityMode::Strict => Self::Strict,
+            DurabilityMode::Relaxed => Self::Relaxed,
+            DurabilityMode::Memory => Self::Memory,
         }
     }
 }
 
-/// How to log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
@@ -112,23 +113,26 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Where the config file is.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ConfigFile {
-    /// Config file in TOML, with the names of the flags: listen = "127.0.0.1:8780". Flags go before it; the environment
-    /// does so only where the file is named by AGB_CONFIG
+    /// Config file in TOML with the names of the flags, such as listen = "127.0.0.1:8780". Flags take precedence over it, and
+    /// so does the environment if AGB_CONFIG names the file
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 }
 
 impl Settings {
-    /// Fills up what was not given with what stands in the file, if there is one.
-    pub(crate) fn over(self, file: &ConfigFile, ambient: &Ambient) -> Result<Self, Failure> {
+    /// Adds the settings of the config file.
+    pub(crate) fn with_config_file(
+        self,
+        file: &ConfigFile,
+        environment: &EnvironmentArguments,
+    ) -> Result<Self, Failure> {
         let Some(path) = &file.config else {
             return Ok(self);
         };
         let unusable = |why: &dyn fmt::Display| {
-            Failure::usage(format!("the config file {}: {why}", path.display()))
+            Failure::usage(format!("can't read config file {}: {why}", path.display()))
         };
         let text = fs::read_to_string(path).map_err(|error| unusable(&error))?;
         let file = toml::from_str::<Self>(&text).map_err(|error| {
@@ -138,7 +142,7 @@ impl Settings {
                     .filter(|byte| **byte == b'\n')
                     .count()
             });
-            // The message alone: the error would show the line, and a key may stand there.
+            // The Display of the error quotes the line, which may contain a key.
             unusable(&format_args!("line {line}: {}", error.message()))
         })?;
         let protection = match file.api_keys.is_empty() {
@@ -146,59 +150,66 @@ impl Settings {
             false => Protection::ReadAndWrite,
         };
         check_permissions(path, protection)
-            .map_err(|exposed| Failure::of(Code::NotAllowed, exposed.to_string()))?;
-        if ambient.has("config") {
+            .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
+        if environment.contains("config") {
             return Ok(self.or(file));
         }
-        let (flags, environment) = self.apart(ambient);
+        let (flags, environment) = self.split(environment);
         Ok(flags.or(file).or(environment))
     }
 
-    /// What flags say, and what the environment says.
-    fn apart(mut self, ambient: &Ambient) -> (Self, Self) {
-        fn take<T>(setting: &mut Option<T>, is_ambient: bool) -> Option<T> {
-            setting.take_if(|_| is_ambient)
+    /// Splits the settings into those of flags and those of the environment.
+    fn split(mut self, environment: &EnvironmentArguments) -> (Self, Self) {
+        fn take<T>(setting: &mut Option<T>, from_environment: bool) -> Option<T> {
+            setting.take_if(|_| from_environment)
         }
         let environment = Self {
-            listen: take(&mut self.listen, ambient.has("listen")),
-            data_dir: take(&mut self.data_dir, ambient.has("data_dir")),
-            quarantine_days: take(&mut self.quarantine_days, ambient.has("quarantine_days")),
-            durability: take(&mut self.durability, ambient.has("durability")),
-            public_url: take(&mut self.public_url, ambient.has("public_url")),
+            listen: take(&mut self.listen, environment.contains("listen")),
+            data_dir: take(&mut self.data_dir, environment.contains("data_dir")),
+            quarantine_days: take(
+                &mut self.quarantine_days,
+                environment.contains("quarantine_days"),
+            ),
+            durability: take(&mut self.durability, environment.contains("durability")),
+            public_url: take(&mut self.public_url, environment.contains("public_url")),
             api_keys: Vec::new(),
-            keys: take(&mut self.keys, ambient.has("keys")),
-            tls_cert: take(&mut self.tls_cert, ambient.has("tls_cert")),
-            tls_key: take(&mut self.tls_key, ambient.has("tls_key")),
-            metrics_listen: take(&mut self.metrics_listen, ambient.has("metrics_listen")),
-            limits: take(&mut self.limits, ambient.has("limits")),
+            keys: take(&mut self.keys, environment.contains("keys")),
+            tls_cert: take(&mut self.tls_cert, environment.contains("tls_cert")),
+            tls_key: take(&mut self.tls_key, environment.contains("tls_key")),
+            metrics_listen: take(
+                &mut self.metrics_listen,
+                environment.contains("metrics_listen"),
+            ),
+            limits: take(&mut self.limits, environment.contains("limits")),
             faults: Vec::new(),
-            log: take(&mut self.log, ambient.has("log")),
-            log_format: take(&mut self.log_format, ambient.has("log_format")),
+            log: take(&mut self.log, environment.contains("log")),
+            log_format: take(&mut self.log_format, environment.contains("log_format")),
         };
         (self, environment)
     }
 
-    fn or(self, below: Self) -> Self {
+    /// Completes the settings with others of lower precedence.
+    fn or(self, other: Self) -> Self {
         Self {
-            listen: self.listen.or(below.listen),
-            data_dir: self.data_dir.or(below.data_dir),
-            durability: self.durability.or(below.durability),
-            public_url: self.public_url.or(below.public_url),
-            api_keys: filled(self.api_keys, below.api_keys),
-            keys: self.keys.or(below.keys),
-            tls_cert: self.tls_cert.or(below.tls_cert),
-            tls_key: self.tls_key.or(below.tls_key),
-            metrics_listen: self.metrics_listen.or(below.metrics_listen),
-            limits: self.limits.or(below.limits),
-            quarantine_days: self.quarantine_days.or(below.quarantine_days),
-            faults: filled(self.faults, below.faults),
-            log: self.log.or(below.log),
-            log_format: self.log_format.or(below.log_format),
+            listen: self.listen.or(other.listen),
+            data_dir: self.data_dir.or(other.data_dir),
+            durability: self.durability.or(other.durability),
+            public_url: self.public_url.or(other.public_url),
+            api_keys: first_non_empty(self.api_keys, other.api_keys),
+            keys: self.keys.or(other.keys),
+            tls_cert: self.tls_cert.or(other.tls_cert),
+            tls_key: self.tls_key.or(other.tls_key),
+            metrics_listen: self.metrics_listen.or(other.metrics_listen),
+            limits: self.limits.or(other.limits),
+            quarantine_days: self.quarantine_days.or(other.quarantine_days),
+            faults: first_non_empty(self.faults, other.faults),
+            log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
         }
     }
 }
 
-/// Shows no key.
+/// Omits the keys.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
@@ -208,22 +219,22 @@ impl fmt::Debug for Settings {
     }
 }
 
-fn filled(given: Vec<String>, below: Vec<String>) -> Vec<String> {
-    if given.is_empty() { below } else { given }
+fn first_non_empty(first: Vec<String>, second: Vec<String>) -> Vec<String> {
+    if first.is_empty() { second } else { first }
 }
 
 fn api_key(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(text.to_owned())
     } else {
-        Err("a key is visible ASCII without spaces".to_owned())
+        Err("expected visible ASCII characters without spaces".to_owned())
     }
 }
 
-/// One text or a list of them. No message quotes what was there instead.
+/// A string or a list of strings. The error does not quote the value.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "give one text, or a list of texts")]
+    #[serde(untagged, expecting = "expected a string or a list of strings")]
     enum OneOrMany {
         One(String),
         Many(Vec<String>),
@@ -238,16 +249,16 @@ fn level<'de, D: Deserializer<'de>>(from: D) -> Result<Option<LevelFilter>, D::E
     let text = String::deserialize(from)?;
     text.parse()
         .map(Some)
-        .map_err(|_| serde::de::Error::custom("give off, error, warn, info, debug or trace"))
+        .map_err(|_| serde::de::Error::custom("expected off, error, warn, info, debug or trace"))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, FromArgMatches};
+    use clap::FromArgMatches;
 
     use super::*;
 
-    /// A value that each setting takes.
+    /// A valid value of a setting.
     fn value(name: &str) -> &'static str {
         match name {
             "log" => "debug",
@@ -258,7 +269,7 @@ mod tests {
         }
     }
 
-    /// A setting as the config file has it.
+    /// A line of the config file.
     fn line(name: &str) -> String {
         match name {
             "quarantine-days" => format!("{name} = {}\n", value(name)),
@@ -267,8 +278,7 @@ mod tests {
     }
 
     fn names() -> Vec<String> {
-        let command = crate::arguments::Arguments::command();
-        let serve = command.find_subcommand("serve").unwrap();
+        let serve = Settings::augment_args(clap::Command::new("serve"));
         let longs = serve
             .get_arguments()
             .filter_map(|argument| argument.get_long());
@@ -278,7 +288,7 @@ mod tests {
             .collect()
     }
 
-    /// Writes a file that its owner alone can read.
+    /// Writes a file that only its owner can read.
     fn write(path: &std::path::Path, text: &str) {
         fs::write(path, text).unwrap();
         #[cfg(unix)]
@@ -293,10 +303,10 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_others_can_change_or_that_shows_them_a_key_is_refused() {
+    fn a_config_file_that_others_can_change_or_that_exposes_a_key_is_rejected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agb.toml");
-        for (text, mode, refused) in [
+        for (text, mode, is_rejected) in [
             ("log = \"info\"", 0o644, false),
             ("log = \"info\"", 0o666, true),
             ("log = \"info\"", 0o664, true),
@@ -309,11 +319,11 @@ mod tests {
             let file = ConfigFile {
                 config: Some(path.clone()),
             };
-            let outcome = Settings::default()
-                .over(&file, &Ambient::default())
+            let result = Settings::default()
+                .with_config_file(&file, &EnvironmentArguments::default())
                 .map(drop);
-            let code = outcome.map_err(|failure| failure.code());
-            let expected = if refused {
+            let code = result.map_err(|failure| failure.code());
+            let expected = if is_rejected {
                 Err(Code::NotAllowed)
             } else {
                 Ok(())
@@ -328,12 +338,12 @@ mod tests {
         write(&path, text);
         let config = Some(path);
         Settings::default()
-            .over(&ConfigFile { config }, &Ambient::default())
+            .with_config_file(&ConfigFile { config }, &EnvironmentArguments::default())
             .map_err(|failure| failure.to_string())
     }
 
     #[test]
-    fn the_config_file_has_the_names_of_the_flags() {
+    fn the_config_file_uses_the_names_of_the_flags() {
         assert!(names().len() > 10);
         for name in names() {
             file(&line(&name)).unwrap_or_else(|error| panic!("{error}"));
@@ -346,9 +356,8 @@ mod tests {
     }
 
     #[test]
-    fn the_help_has_every_limit() {
-        let command = crate::arguments::Arguments::command();
-        let serve = command.find_subcommand("serve").unwrap();
+    fn the_help_lists_every_limit() {
+        let serve = Settings::augment_args(clap::Command::new("serve"));
         let help = serve.clone().render_long_help().to_string();
         for name in agbcloud_server::Limits::NAMES {
             assert!(help.contains(name), "{name}");
@@ -356,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_on_running_it_has_every_flag() {
+    fn the_documentation_lists_every_flag() {
         let page = include_str!("../../../../docs/running.md");
         for name in names() {
             assert!(page.contains(&format!("| `--{name}`")), "{name}");
@@ -364,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_and_a_key_is_not() {
+    fn an_error_shows_an_unknown_name_but_no_key() {
         let error = file("listen = \"127.0.0.1:1\"\nlisten-on = \"x\"")
             .err()
             .unwrap();
@@ -387,9 +396,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_a_flag_names_goes_before_the_environment() {
-        let command = crate::arguments::Arguments::command();
-        let serve = command.find_subcommand("serve").unwrap();
+    fn a_config_file_of_a_flag_takes_precedence_over_the_environment() {
+        let serve = Settings::augment_args(clap::Command::new("serve"));
         let ids: Vec<_> = serve
             .get_arguments()
             .filter(|argument| argument.get_env().is_some())
@@ -403,7 +411,7 @@ mod tests {
             let matches = Settings::augment_args(clap::Command::new("agb")).get_matches_from(words);
             let settings = Settings::from_arg_matches(&matches).unwrap();
             let set = |settings: &Settings| format!("{:?}", settings.shown());
-            let (flags, environment) = settings.apart(&Ambient::of(&[&id]));
+            let (flags, environment) = settings.split(&EnvironmentArguments::of(&[&id]));
             let empty = set(&Settings::default());
             assert_eq!(set(&flags), empty, "{id}");
             assert_ne!(set(&environment), empty, "{id}");
@@ -417,15 +425,17 @@ mod tests {
             limits: Some("environment".to_owned()),
             ..Settings::default()
         };
-        for (ambient, data_dir) in [
-            (Ambient::of(&["data_dir", "limits"]), "file"),
+        for (environment, data_dir) in [
+            (EnvironmentArguments::of(&["data_dir", "limits"]), "file"),
             (
-                Ambient::of(&["data_dir", "limits", "config"]),
+                EnvironmentArguments::of(&["data_dir", "limits", "config"]),
                 "environment",
             ),
         ] {
             let config = Some(path.clone());
-            let settings = given().over(&ConfigFile { config }, &ambient).unwrap();
+            let settings = given()
+                .with_config_file(&ConfigFile { config }, &environment)
+                .unwrap();
             assert_eq!(settings.listen.as_deref(), Some("flag"));
             assert_eq!(settings.data_dir, Some(data_dir.into()));
             assert_eq!(settings.limits.as_deref(), Some("environment"));
@@ -452,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_goes_before_the_file() {
+    fn flags_take_precedence_over_the_config_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agb.toml");
         write(
@@ -464,7 +474,10 @@ mod tests {
             ..Settings::default()
         };
         let settings = given
-            .over(&ConfigFile { config: Some(path) }, &Ambient::default())
+            .with_config_file(
+                &ConfigFile { config: Some(path) },
+                &EnvironmentArguments::default(),
+            )
             .unwrap();
         assert_eq!(settings.listen.as_deref(), Some("flag"));
         assert_eq!(settings.limits.as_deref(), Some("file"));

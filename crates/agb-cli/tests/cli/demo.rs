@@ -8,49 +8,50 @@ use std::{
 use crate::support::{Serve, agb, contexts, ignores, signal};
 
 #[test]
-fn the_demo_tells_its_story_with_request_ids_and_leaves_nothing() {
+fn the_demo_prints_request_ids_and_leaves_nothing_behind() {
     let scratch = tempfile::tempdir().unwrap();
     let output = agb()
         .arg("demo")
         .env("TMPDIR", scratch.path())
         .output()
         .unwrap();
-    let (told, said) = (
+    let (stdout, stderr) = (
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     );
-    assert!(output.status.success(), "{told}\n{said}");
+    assert!(output.status.success(), "{stdout}\n{stderr}");
     for part in [
         "31 of 31",
-        "/data/large.bin is the same",
+        "/data/large.bin is identical",
         "the state is `clearing`",
         "`available` after",
         "InvalidContext.NotFound",
         "Request has expired",
         "Unauthorized",
-        "31 contexts deleted, none is left",
+        "31 contexts deleted, none remains",
     ] {
-        assert!(told.contains(part), "{part:?} is not in:\n{told}");
+        assert!(stdout.contains(part), "{part:?} is not in:\n{stdout}");
     }
-    assert!(told.matches("(request ").count() > 15, "{told}");
+    assert!(stdout.matches("(request ").count() > 15, "{stdout}");
     assert!(
-        told.trim_end()
+        stdout
+            .trim_end()
             .lines()
             .last()
             .unwrap()
             .starts_with("done: 31 contexts"),
-        "{told}"
+        "{stdout}"
     );
-    assert!(!told.contains("signature=") && !said.contains("signature="));
+    assert!(!stdout.contains("signature=") && !stderr.contains("signature="));
     assert_eq!(
         std::fs::read_dir(scratch.path()).unwrap().count(),
         0,
-        "temporary files are left"
+        "temporary files remain"
     );
 }
 
 #[test]
-fn the_demo_runs_against_a_named_service_and_cleans_up_there() {
+fn the_demo_runs_against_another_service_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [&["--api-key", "key-1"][..], &[]] {
         let serve = Serve::start(folder.path(), arguments);
@@ -61,23 +62,23 @@ fn the_demo_runs_against_a_named_service_and_cleans_up_there() {
                 .output()
                 .unwrap()
         };
-        // Twice: what the first has left would be in the way of nothing.
+        // The second run does not depend on the first.
         for _ in 0..2 {
             let output = demo();
-            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(
                 output.status.success(),
-                "{told}\n{}",
+                "{stdout}\n{}",
                 String::from_utf8_lossy(&output.stderr)
             );
-            assert!(told.contains("31 of 31"), "{told}");
-            assert!(told.contains("SignatureDoesNotMatch"), "{told}");
+            assert!(stdout.contains("31 of 31"), "{stdout}");
+            assert!(stdout.contains("SignatureDoesNotMatch"), "{stdout}");
         }
     }
 }
 
 #[test]
-fn a_service_that_is_not_there_and_a_key_that_is_missing_are_told_apart() {
+fn a_missing_service_and_a_missing_key_fail_differently() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -97,19 +98,19 @@ fn a_service_that_is_not_there_and_a_key_that_is_missing_are_told_apart() {
         (Some("secret-key-1"), 7, "can't connect"),
     ] {
         let output = demo(key);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.contains(part), "{said}");
-        assert!(!said.contains("secret-key-1"), "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(part), "{stderr}");
+        assert!(!stderr.contains("secret-key-1"), "{stderr}");
     }
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_or_a_signal_leaves_nothing_behind() {
+async fn a_closed_pipe_or_a_signal_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &["--api-key", "key-1"]);
-    for how in ["pipe", "TERM", "INT", "HUP"] {
-        if how == "HUP" && ignores(1) {
+    for cause in ["pipe", "TERM", "INT", "HUP"] {
+        if cause == "HUP" && ignores(1) {
             continue;
         }
         let scratch = tempfile::tempdir().unwrap();
@@ -121,24 +122,25 @@ async fn a_reader_that_goes_away_or_a_signal_leaves_nothing_behind() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut told = BufReader::new(demo.stdout.take().unwrap()).lines();
-        // Contexts have been made by then.
-        told.find(|line| line.as_ref().unwrap().starts_with("[2/"))
+        let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+        // The contexts exist when the second step starts.
+        lines
+            .find(|line| line.as_ref().unwrap().starts_with("[2/"))
             .unwrap()
             .unwrap();
-        if how == "pipe" {
-            drop(told);
+        if cause == "pipe" {
+            drop(lines);
             assert_eq!(demo.wait().unwrap().code(), Some(0));
         } else {
-            signal(how, demo.id());
-            assert_eq!(demo.wait().unwrap().code(), Some(130), "{how}");
+            signal(cause, demo.id());
+            assert_eq!(demo.wait().unwrap().code(), Some(130), "{cause}");
         }
-        let left = contexts(&serve.url, "key-1").list().send().await.unwrap();
-        assert_eq!(left.total_count, Some(0), "{how}");
+        let page = contexts(&serve.url, "key-1").list().send().await.unwrap();
+        assert_eq!(page.total_count, Some(0), "{cause}");
         assert_eq!(
             std::fs::read_dir(scratch.path()).unwrap().count(),
             0,
-            "{how}"
+            "{cause}"
         );
     }
 }

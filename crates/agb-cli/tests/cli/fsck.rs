@@ -21,37 +21,37 @@ fn fsck(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[tokio::test]
-async fn its_exit_code_tells_whether_something_is_damaged() {
+async fn the_exit_code_reports_damage() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &[]);
     let there = contexts(&serve.url, "any-key");
     let id = there.get_or_create("one").await.unwrap().into_inner().id;
     let files = there.files(&id);
     files.upload("/large", vec![1; 100_000]).await.unwrap();
-    let (code, _, said) = fsck(folder.path(), &[]);
+    let (code, _, stderr) = fsck(folder.path(), &[]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("in use"), "{said}");
+    assert!(stderr.contains("in use"), "{stderr}");
     serve.stop("KILL");
 
     let blobs = folder.path().join("blobs");
     std::fs::write(blobs.join("00").join("0123456789ab-00"), b"half").unwrap();
-    let (code, told, _) = fsck(folder.path(), &[]);
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("leftover: "), "{told}");
-    let (code, told, _) = fsck(folder.path(), &["--repair"]);
-    assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("repaired: "), "{told}");
-    let clean = "1 contexts, 1 files, 100000 bytes: clean\n";
-    // What no file names is kept for some days.
-    let (code, told, _) = fsck(folder.path(), &[]);
-    let (kept, summary) = told.split_once('\n').unwrap();
+    let (code, stdout, _) = fsck(folder.path(), &[]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("leftover: "), "{stdout}");
+    let (code, stdout, _) = fsck(folder.path(), &["--repair"]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("repaired: "), "{stdout}");
+    let clean = "1 context, 1 file, 100000 bytes: clean\n";
+    // Unused contents stay in quarantine for some days.
+    let (code, stdout, _) = fsck(folder.path(), &[]);
+    let (kept, summary) = stdout.split_once('\n').unwrap();
     assert_eq!((code, summary), (Some(0), clean));
     assert!(
         kept.starts_with("in quarantine since ") && kept.ends_with(": 00/0123456789ab-00, 4 bytes"),
         "{kept}"
     );
 
-    // The folder may be named where the service finds it too.
+    // The config file can set the data folder.
     let config = folder.path().join("agb.toml");
     std::fs::write(&config, format!("data-dir = {:?}", folder.path())).unwrap();
     let output = agb()
@@ -67,25 +67,25 @@ async fn its_exit_code_tells_whether_something_is_damaged() {
     let mut found = parts.flat_map(|part| std::fs::read_dir(part).unwrap());
     std::fs::write(found.next().unwrap().unwrap().path(), b"damaged").unwrap();
     for arguments in [&[][..], &["--repair"]] {
-        let (code, told, said) = fsck(folder.path(), arguments);
+        let (code, stdout, stderr) = fsck(folder.path(), arguments);
         assert_eq!(code, Some(1));
         assert!(
-            told.contains("damaged: ") && told.contains("/large"),
-            "{told}"
+            stdout.contains("damaged: ") && stdout.contains("/large"),
+            "{stdout}"
         );
-        assert!(said.contains("1 findings"), "{said}");
+        assert!(stderr.contains("1 finding not repaired"), "{stderr}");
     }
-    let (code, told, _) = fsck(folder.path(), &["--json"]);
+    let (code, stdout, _) = fsck(folder.path(), &["--json"]);
     assert_eq!(code, Some(1));
     let expected = r#""kind":"damaged_content""#;
     assert!(
-        told.contains(expected) && told.lines().count() == 1,
-        "{told}"
+        stdout.contains(expected) && stdout.lines().count() == 1,
+        "{stdout}"
     );
 }
 
 #[tokio::test]
-async fn an_older_database_is_refused_until_it_is_accepted() {
+async fn an_older_database_is_rejected_until_it_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let serve = Serve::start(&data, &[]);
@@ -107,10 +107,10 @@ async fn an_older_database_is_refused_until_it_is_accepted() {
         .output()
         .unwrap();
     assert_eq!(start.status.code(), Some(1));
-    let said = String::from_utf8(start.stderr).unwrap();
+    let stderr = String::from_utf8(start.stderr).unwrap();
     assert!(
-        said.contains("older") && said.contains("agb serve fsck --accept"),
-        "{said}"
+        stderr.contains("older") && stderr.contains("agb serve fsck --accept"),
+        "{stderr}"
     );
     for arguments in [&[][..], &["--repair"]] {
         let (code, found, _) = fsck(&data, arguments);
@@ -124,12 +124,12 @@ async fn an_older_database_is_refused_until_it_is_accepted() {
 }
 
 #[test]
-fn it_makes_no_folder() {
+fn fsck_creates_no_folder() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    let (code, _, said) = fsck(&missing, &["--repair"]);
+    let (code, _, stderr) = fsck(&missing, &["--repair"]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("agb.sqlite3"), "{said}");
+    assert!(stderr.contains("agb.sqlite3"), "{stderr}");
     assert!(!missing.exists());
     assert_eq!(fsck(&missing, &["--no-such-flag"]).0, Some(2));
 }

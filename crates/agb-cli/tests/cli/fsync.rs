@@ -1,5 +1,5 @@
-//! The order in which things are made durable, from a trace of the system calls: a kill does not show it, since what
-//! was written survives the process in any order.
+//! Checks the order of syncs in a trace of system calls. A kill does not show it, since written data survives the process in
+//! any order.
 
 use std::{
     io::Write,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{Serve, agb, contexts};
 
-/// A system call: where in the trace it began and ended, and what it was.
+/// A system call, with the lines of the trace where it starts and ends.
 #[derive(Debug, Clone)]
 struct Call {
     thread: String,
@@ -25,13 +25,13 @@ impl Call {
             .any(|name| self.text.starts_with(&format!("{name}(")))
     }
 
-    /// The file that its descriptor stands for ends in this, or so does the last path that it names.
+    /// Whether the path of the file ends with `end`.
     fn on(&self, end: &str) -> bool {
         self.text.contains(&format!("{end}>")) || self.text.contains(&format!("{end}\""))
     }
 }
 
-/// The calls of a trace by `strace -f`. One that was interrupted by those of other threads has two lines.
+/// Parses a trace of `strace -f`. A call that overlaps with calls of other threads has two lines.
 fn calls(trace: &str) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     let mut open: Vec<(String, usize)> = Vec::new();
@@ -60,7 +60,7 @@ fn calls(trace: &str) -> Vec<Call> {
     calls
 }
 
-/// Whether `strace` can be used here; says so aloud where not.
+/// Whether `strace` works. Prints a message if not.
 fn can_trace() -> bool {
     let tried = Command::new("strace")
         .args(["-f", "-o", "/dev/null", "true"])
@@ -68,22 +68,22 @@ fn can_trace() -> bool {
         .status();
     let can = tried.is_ok_and(|status| status.success());
     if !can {
-        // Not by `eprintln!`, which the test harness would keep for itself.
+        // The test harness captures `eprintln!`.
         let _ = writeln!(
             std::io::stderr(),
-            "\nSKIPPED: the order of fsync, rename and commit was not checked: strace is missing or not allowed to \
-             trace. Install it: `apt-get install strace`"
+            "\nSKIPPED: the order of fsync, rename and commit is not checked: strace is missing or not permitted. \
+             Install it: `apt-get install strace`"
         );
     }
     can
 }
 
-/// Uploads a file of so many bytes to a service that is traced, and gives the calls from then on.
+/// Uploads a file to a traced service and returns the calls since then.
 async fn trace_upload(folder: &Path, arguments: &[&str], bytes: usize) -> Vec<Call> {
     let trace = folder.join("trace");
     let agb = agb();
     let mut traced = Command::new("strace");
-    // -D: the process that is waited for and gets the signals is the service itself.
+    // -D: the child process is the service, which receives the signals.
     traced.args(["-D", "-f", "-y", "-s", "300", "-e"]);
     traced.arg("trace=fsync,fdatasync,sync_file_range,rename,renameat,renameat2,link,linkat,write,writev,pwrite64,sendto,sendmsg");
     traced.arg("-o").arg(&trace).arg(agb.get_program());
@@ -95,16 +95,16 @@ async fn trace_upload(folder: &Path, arguments: &[&str], bytes: usize) -> Vec<Ca
     let id = there.get_or_create("one").await.unwrap().into_inner().id;
     let files = there.files(&id);
     files.upload("/f", vec![1; bytes]).await.unwrap();
-    let (status, said) = serve.stop("TERM");
-    assert!(status.success(), "{said}");
-    // The tracer has the service's stderr too, which was read to its end: so it has ended.
+    let (status, stderr) = serve.stop("TERM");
+    assert!(status.success(), "{stderr}");
+    // The tracer holds the stderr of the service, which is closed, so the tracer has ended.
     let text = std::fs::read_to_string(&trace).unwrap();
     assert!(text.contains("+++ exited with"), "the trace has no end");
     since_upload_began(without_marks(calls(&text)))
 }
 
-/// Leaves out the mark of the folder of blobs, and the thread that syncs it beside the requests: the one that syncs the mark
-/// and writes no log.
+/// Removes the calls for the mark of the blob folder, and those of the background thread that syncs it, which writes no
+/// log.
 fn without_marks(calls: Vec<Call>) -> Vec<Call> {
     let on_mark = |call: &Call| call.text.contains("/blobs/mark");
     let threads = |chosen: &dyn Fn(&Call) -> bool| -> Vec<String> {
@@ -125,7 +125,7 @@ fn without_marks(calls: Vec<Call>) -> Vec<Call> {
         .collect()
 }
 
-/// Leaves out what was before the answer that gave the URL.
+/// Removes the calls before the response with the URL.
 fn since_upload_began(calls: Vec<Call>) -> Vec<Call> {
     let before = calls
         .iter()
@@ -138,7 +138,7 @@ fn answers(call: &Call) -> bool {
     call.is(&["write", "writev", "sendto", "sendmsg"]) && call.text.contains("HTTP/1.1 200")
 }
 
-/// The answer to the upload: none other has an ETag.
+/// The response to the upload, the only one with an ETag.
 fn answer(calls: &[Call]) -> &Call {
     let found = calls
         .iter()
@@ -146,7 +146,7 @@ fn answer(calls: &[Call]) -> &Call {
     found.expect("no answer to the upload")
 }
 
-/// The last sync of the write-ahead log before the upload is answered.
+/// The last sync of the write-ahead log before the response.
 fn commit<'a>(calls: &'a [Call], answer: &Call) -> Option<&'a Call> {
     calls.iter().rfind(|call| {
         call.is(&["fsync", "fdatasync"]) && call.on("agb.sqlite3-wal") && call.ended < answer.began
@@ -154,11 +154,11 @@ fn commit<'a>(calls: &'a [Call], answer: &Call) -> Option<&'a Call> {
 }
 
 #[tokio::test]
-async fn a_large_upload_is_durable_step_by_step_before_it_is_answered() {
+async fn a_large_upload_is_synced_in_order_before_the_response() {
     if !can_trace() {
         return;
     }
-    // Written in one go, and in parts.
+    // Written at once, and in parts.
     for bytes in [100_000, 3_000_000] {
         let folder = tempfile::tempdir().unwrap();
         let calls = trace_upload(folder.path(), &[], bytes).await;
@@ -169,7 +169,7 @@ async fn a_large_upload_is_durable_step_by_step_before_it_is_answered() {
                 call.is(&["rename", "renameat", "renameat2", "link", "linkat"])
                     && call.text.contains("/blobs/")
             })
-            .expect("no blob was given its name");
+            .expect("no blob was renamed");
         let content = calls
             .iter()
             .find(|call| call.is(&["fsync", "fdatasync"]) && call.text.contains("#"))
@@ -208,7 +208,7 @@ async fn a_large_upload_is_durable_step_by_step_before_it_is_answered() {
 }
 
 #[tokio::test]
-async fn relaxed_waits_for_no_disk() {
+async fn relaxed_durability_does_not_wait_for_the_disk() {
     if !can_trace() {
         return;
     }
@@ -226,7 +226,7 @@ async fn relaxed_waits_for_no_disk() {
 }
 
 #[tokio::test]
-async fn a_small_upload_costs_one_sync_before_it_is_answered() {
+async fn a_small_upload_needs_one_sync_before_the_response() {
     if !can_trace() {
         return;
     }

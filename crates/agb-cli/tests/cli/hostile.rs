@@ -1,4 +1,4 @@
-//! Text from the other side that would look like something else: of a service that lets it through.
+//! Deceptive text from the service and in arguments.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -7,9 +7,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{support::agb, world::World};
+use super::{support::agb, test_env::TestEnv};
 
-/// Newline, tab, ESC, BEL, DEL, C1, direction, separators, BOM, zero width, tags.
+/// Newline, tab, ESC, BEL, DEL, C1, direction marks, separators, BOM, zero-width characters, tags.
 const NAMES: [&str; 12] = [
     "a\nerror: forged",
     "a\tb",
@@ -25,7 +25,7 @@ const NAMES: [&str; 12] = [
     "a\u{e0041}b",
 ];
 
-/// What no line that is shown may contain.
+/// Whether a line contains characters that must be escaped.
 fn deceives(text: &str) -> bool {
     text.chars().any(|char| {
         (char.is_control() && char != '\n')
@@ -34,7 +34,7 @@ fn deceives(text: &str) -> bool {
     })
 }
 
-/// A service whose every text is the one that is given.
+/// Starts a service that returns the text in every field.
 fn service(text: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -100,7 +100,7 @@ fn answer(request: &str, text: &str) -> Value {
 }
 
 #[test]
-fn no_text_of_a_service_makes_a_line_a_column_or_a_command() {
+fn service_text_adds_no_line_column_or_terminal_command() {
     let folder = tempfile::tempdir().unwrap();
     for text in NAMES {
         let url = service(text);
@@ -134,11 +134,11 @@ fn no_text_of_a_service_makes_a_line_a_column_or_a_command() {
                 .output()
                 .unwrap();
             let shown = String::from_utf8(output.stdout).unwrap();
-            let said = String::from_utf8(output.stderr).unwrap();
-            let case = format!("{arguments:?} {text:?}\n{shown}\n{said}");
-            assert!(!deceives(&said), "{case}");
-            assert!(!said.contains("\nerror: forged"), "{case}");
-            // A tab stands between columns alone.
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            let case = format!("{arguments:?} {text:?}\n{shown}\n{stderr}");
+            assert!(!deceives(&stderr), "{case}");
+            assert!(!stderr.contains("\nerror: forged"), "{case}");
+            // Tabs only separate columns.
             assert!(!deceives(&shown.replace('\t', " ")), "{case}");
             if output.status.success() && lines > 0 {
                 assert_eq!(shown.lines().count(), lines, "{case}");
@@ -160,17 +160,20 @@ fn no_text_of_a_service_makes_a_line_a_column_or_a_command() {
                 .env("XDG_CONFIG_HOME", folder.path())
                 .output()
                 .unwrap();
-            assert!(!output.status.success(), "{text:?}: it is no URL");
+            assert!(!output.status.success(), "{text:?}: not a URL");
             assert!(output.stdout.is_empty(), "{text:?}");
-            let said = String::from_utf8(output.stderr).unwrap();
-            assert!(!deceives(&said) && !said.contains("signature=x"), "{said}");
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                !deceives(&stderr) && !stderr.contains("signature=x"),
+                "{stderr}"
+            );
         }
     }
 }
 
 #[test]
-fn a_shell_is_proposed_no_name_that_looks_like_another_or_makes_a_line() {
-    for (text, proposed) in NAMES
+fn completion_offers_no_deceptive_name() {
+    for (text, is_offered) in NAMES
         .iter()
         .map(|name| (*name, false))
         .chain([("ab", true)])
@@ -193,11 +196,11 @@ fn a_shell_is_proposed_no_name_that_looks_like_another_or_makes_a_line() {
                 .env("AGB_API_KEY", "k")
                 .output()
                 .unwrap();
-            // zsh reads a colon as the end of a name.
+            // zsh escapes colons.
             let shown = String::from_utf8(output.stdout)
                 .unwrap()
                 .replace("\\:", ":");
-            // A tab stands before what fish shows of an option.
+            // fish separates the description of an option with a tab.
             let line = shown.replace('\t', " ");
             assert!(!deceives(&line), "{shell} {words:?} {text:?}: {shown:?}");
             let name = if words[2].is_empty() {
@@ -207,7 +210,7 @@ fn a_shell_is_proposed_no_name_that_looks_like_another_or_makes_a_line() {
             };
             assert_eq!(
                 shown.contains(name),
-                proposed,
+                is_offered,
                 "{shell} {words:?} {text:?}: {shown:?}"
             );
             assert!(!shown.contains("forged"), "{shown:?}");
@@ -216,9 +219,9 @@ fn a_shell_is_proposed_no_name_that_looks_like_another_or_makes_a_line() {
 }
 
 #[test]
-fn no_argument_makes_a_line_of_a_message() {
-    let world = World::new();
-    world.print(&["context", "create", "one"]);
+fn arguments_add_no_line_to_a_message() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
     for name in NAMES {
         for arguments in [
             &["ls", name][..],
@@ -238,26 +241,29 @@ fn no_argument_makes_a_line_of_a_message() {
             &[name],
             &["ls", "one:/", &format!("--{name}")],
         ] {
-            let output = world.run(arguments);
-            let said = String::from_utf8(output.stderr).unwrap();
-            assert!(!deceives(&said), "{arguments:?}: {said:?}");
-            assert!(!said.contains("\nerror: forged"), "{arguments:?}: {said}");
+            let output = env.run(arguments);
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert!(!deceives(&stderr), "{arguments:?}: {stderr:?}");
+            assert!(
+                !stderr.contains("\nerror: forged"),
+                "{arguments:?}: {stderr}"
+            );
         }
     }
 }
 
 #[test]
-fn names_that_the_service_takes_are_shown_and_moved_as_they_are() {
-    let world = World::new();
-    world.print(&["context", "create", "one"]);
+fn unusual_names_are_escaped_in_output_and_copied_unchanged() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
     for name in NAMES
         .iter()
         .filter(|name| !name.chars().any(char::is_control))
     {
-        std::fs::write(world.path("project").join(name), *name).unwrap();
+        std::fs::write(env.path("project").join(name), *name).unwrap();
         let at = format!("one:/{name}");
-        world.print(&["put", &format!("project/{name}"), &at]);
-        assert_eq!(world.print(&["cat", &at]), **name);
+        env.print(&["put", &format!("project/{name}"), &at]);
+        assert_eq!(env.print(&["cat", &at]), **name);
         for arguments in [
             &["ls", "one:/"][..],
             &["ls", "-l", "one:/"],
@@ -273,7 +279,7 @@ fn names_that_the_service_takes_are_shown_and_moved_as_they_are() {
             &["sync", "project", "one:/p"],
             &["rm", &at],
         ] {
-            let output = world.run(arguments);
+            let output = env.run(arguments);
             let code = output.status.code();
             assert!(matches!(code, Some(0 | 10)), "{arguments:?}: {output:?}");
             for text in [output.stdout, output.stderr] {
@@ -284,7 +290,7 @@ fn names_that_the_service_takes_are_shown_and_moved_as_they_are() {
                 );
             }
         }
-        let (code, said) = world.fail(&["cat", &at]);
-        assert!(code == 3 && !deceives(&said), "{said:?}");
+        let (code, stderr) = env.fail(&["cat", &at]);
+        assert!(code == 3 && !deceives(&stderr), "{stderr:?}");
     }
 }

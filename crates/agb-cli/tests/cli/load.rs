@@ -1,5 +1,5 @@
-//! `agb serve` with a thousand clients at once: for ten seconds, or for as many as `AGB_LOAD_SECONDS` says.
-#![allow(clippy::disallowed_methods)] // Real processes are loaded for a real time.
+//! `agb serve` with a thousand concurrent clients, for `AGB_LOAD_SECONDS` seconds. Defaults to 10.
+#![allow(clippy::disallowed_methods)] // The load test runs in real time.
 
 use std::{
     sync::{
@@ -21,32 +21,32 @@ const CONNECTIONS: usize = 1000;
 const TENANTS: usize = 10;
 const MAX_SIZE: usize = 32 * 1024;
 
-/// The state that all clients share.
+/// Shared state of the clients.
 #[derive(Default)]
 struct Run {
-    /// From now on a connection may be closed between two requests.
+    /// Whether connections may be closed between two requests.
     stopping: AtomicBool,
     answers: AtomicU64,
 }
 
-/// One client on one connection: it writes and reads a file of its own.
-struct Client {
+/// A client with a connection, which writes and reads its own file.
+struct LoadClient {
     number: usize,
     stream: TcpStream,
     put: String,
     get: String,
     context: String,
-    /// What the service has acknowledged last, and what it was sent after that: a byte and how often.
+    /// The content that the service acknowledged last, and the content that was sent after that: a byte and its count.
     stored: Option<(u8, usize)>,
     in_doubt: Option<(u8, usize)>,
 }
 
-/// Why there is no answer.
+/// The connection was closed before a response.
 #[derive(Debug, PartialEq)]
 struct Closed;
 
-impl Client {
-    /// Sends a request and reads the whole answer. A connection may end before an answer begins, never within.
+impl LoadClient {
+    /// Sends a request and reads the response. The connection must not close within a response.
     async fn call(
         &mut self,
         method: &str,
@@ -59,7 +59,7 @@ impl Client {
             body.len()
         );
         let request = [head.as_bytes(), body].concat();
-        // Who is closed in the middle of sending may still have an answer waiting.
+        // The response may arrive before a failed write.
         let _ = self.stream.write_all(&request).await;
         let mut answer = Vec::new();
         loop {
@@ -76,12 +76,12 @@ impl Client {
             match self.stream.read_buf(&mut answer).await {
                 Ok(read) if read > 0 => {}
                 _ if answer.is_empty() => return Err(Closed),
-                end => panic!("cut within an answer: {end:?}"),
+                end => panic!("closed within a response: {end:?}"),
             }
         }
     }
 
-    /// Writes and reads until the run is over.
+    /// Writes and reads until the run ends.
     async fn run(mut self, run: Arc<Run>) -> Self {
         for round in 0_usize.. {
             let written = ((round + self.number) as u8, 1 + (round * 7919) % MAX_SIZE);
@@ -103,7 +103,10 @@ impl Client {
         self.in_doubt = None;
         let (status, body) = self.call("GET", &get, b"").await?;
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
-        assert!(body == vec![written.0; written.1], "it reads what it wrote");
+        assert!(
+            body == vec![written.0; written.1],
+            "a read returns the last write"
+        );
         let list = format!(
             "/sdk/DescribeContextFiles?contextId={}&pageSize=10",
             self.context
@@ -114,7 +117,7 @@ impl Client {
     }
 }
 
-/// The text of a field, and in a URL what comes after the host.
+/// The value of a field; of a URL, the path and query.
 fn field<'a>(body: &'a [u8], name: &str) -> &'a str {
     let text = std::str::from_utf8(body).unwrap();
     let start = text.find(&format!("\"{name}\":\"")).unwrap() + name.len() + 4;
@@ -125,11 +128,11 @@ fn field<'a>(body: &'a [u8], name: &str) -> &'a str {
     }
 }
 
-async fn connect(url: &str, number: usize) -> Client {
+async fn connect(url: &str, number: usize) -> LoadClient {
     let stream = TcpStream::connect(url.strip_prefix("http://").unwrap())
         .await
         .unwrap();
-    Client {
+    LoadClient {
         number,
         stream,
         put: String::new(),
@@ -140,8 +143,8 @@ async fn connect(url: &str, number: usize) -> Client {
     }
 }
 
-/// Connects a client with its context, its file and the URLs of it.
-async fn ready(url: String, number: usize) -> Client {
+/// Connects a client and creates its context, file and URLs.
+async fn ready(url: String, number: usize) -> LoadClient {
     let mut client = connect(&url, number).await;
     let (status, body) = client
         .call("GET", "/sdk/GetContext?name=load&allowCreate=true", b"")
@@ -161,7 +164,7 @@ async fn ready(url: String, number: usize) -> Client {
     client
 }
 
-/// Resident memory of a process, in KiB.
+/// Resident memory of a process in KiB.
 fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status
@@ -173,7 +176,7 @@ fn resident(process: u32) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(target_os = "linux")]
-async fn a_thousand_connections_read_and_write_without_an_error_and_are_drained() {
+async fn a_thousand_connections_read_and_write_without_errors_and_drain() {
     let seconds = std::env::var("AGB_LOAD_SECONDS").map_or(10, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &[]);
@@ -188,7 +191,7 @@ async fn a_thousand_connections_read_and_write_without_an_error_and_are_drained(
     for client in clients {
         running.spawn(client.run(run.clone()));
     }
-    // Once every client has been served some times, on average, memory is what it is.
+    // Memory is stable after some requests of every client.
     while run.answers.load(Ordering::Relaxed) < 9 * CONNECTIONS as u64 {
         assert!(running.try_join_next().is_none(), "a client has failed");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -208,10 +211,10 @@ async fn a_thousand_connections_read_and_write_without_an_error_and_are_drained(
 
     run.stopping.store(true, Ordering::Release);
     signal("TERM", serve.process());
-    // A client that failed panics here.
+    // Panics if a client failed.
     let clients = running.join_all().await;
-    let (status, said) = serve.ended();
-    assert!(status.success(), "{status}: {said}");
+    let (status, stderr) = serve.ended();
+    assert!(status.success(), "{status}: {stderr}");
 
     let serve = Serve::start(folder.path(), &[]);
     for client in clients {
@@ -224,7 +227,7 @@ async fn a_thousand_connections_read_and_write_without_an_error_and_are_drained(
                 .into_iter()
                 .flatten()
                 .any(|(byte, size)| body == vec![byte; size]),
-            "client {}: neither what was acknowledged nor what was sent after it",
+            "client {}: neither the acknowledged content nor the one after it",
             client.number
         );
     }

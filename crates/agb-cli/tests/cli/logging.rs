@@ -1,4 +1,4 @@
-//! Whatever becomes of stderr and stdout, the service goes on, and ends when it is asked to.
+//! The service runs and stops regardless of the state of stderr and stdout.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use agbcloud::Contexts;
 
 use crate::support::{Serve, agb, contexts, signal, wait};
 
-/// Enough for what is logged of it to fill a pipe several times.
+/// Enough log lines to fill a pipe several times.
 const REQUESTS: usize = 1000;
 
 async fn write_and_read(there: &Contexts, requests: usize) {
@@ -22,7 +22,7 @@ async fn write_and_read(there: &Contexts, requests: usize) {
     }
 }
 
-/// Lines of the log that were dropped.
+/// Number of dropped log lines.
 async fn dropped(metrics: &str) -> u64 {
     let text = crate::operators::fetch(metrics, "/metrics").await.1;
     let after = text.split("\nagb_log_dropped_lines_total ").nth(1).unwrap();
@@ -35,7 +35,7 @@ fn free_address() -> String {
 }
 
 #[tokio::test]
-async fn a_reader_of_stderr_that_is_gone_takes_nothing_along() {
+async fn a_closed_stderr_does_not_stop_the_service() {
     let folder = tempfile::tempdir().unwrap();
     let mut serve = Serve::start(folder.path(), &["--log", "trace"]);
     serve.close_stderr();
@@ -45,24 +45,24 @@ async fn a_reader_of_stderr_that_is_gone_takes_nothing_along() {
 }
 
 #[tokio::test]
-async fn a_stderr_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+async fn a_blocked_stderr_delays_neither_requests_nor_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     let metrics = free_address();
     let arguments = ["--log", "trace", "--metrics-listen", &metrics];
     let serve = Serve::start(folder.path(), &arguments);
     write_and_read(&contexts(&serve.url, "k"), REQUESTS).await;
     let url = format!("http://{metrics}");
-    // The pipe and the queue are full of it sooner or later.
+    // Fills the pipe and the queue.
     while dropped(&url).await == 0 {
         write_and_read(&contexts(&serve.url, "k"), REQUESTS).await;
     }
-    let (status, said) = serve.stop("TERM");
+    let (status, stderr) = serve.stop("TERM");
     assert_eq!(status.code(), Some(0));
-    assert!(said.len() >= 4096, "what was written can be read");
+    assert!(stderr.len() >= 4096, "the written lines are readable");
 }
 
 #[tokio::test]
-async fn a_full_disk_under_the_log_is_nothing_to_those_who_ask() {
+async fn a_full_disk_for_the_log_does_not_affect_requests() {
     let folder = tempfile::tempdir().unwrap();
     let metrics = free_address();
     let arguments = ["--log", "debug", "--metrics-listen", &metrics];
@@ -75,7 +75,7 @@ async fn a_full_disk_under_the_log_is_nothing_to_those_who_ask() {
 }
 
 #[test]
-fn a_stdout_that_takes_nothing_does_not_end_it() {
+fn a_failing_stdout_does_not_stop_the_service() {
     for to in ["/dev/full", "closed"] {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
@@ -117,8 +117,8 @@ fn a_stdout_that_takes_nothing_does_not_end_it() {
 }
 
 #[test]
-fn an_end_that_nobody_reads_of_is_an_end() {
-    // A pipe that is full already, as that of a program that has stopped reading.
+fn the_service_ends_with_a_blocked_stderr() {
+    // A full pipe.
     let script = "mkfifo \"$1\"; exec 3<>\"$1\"; dd if=/dev/zero bs=4096 count=16 >&3 2>/dev/null; shift; exec \"$@\" 2>&3";
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
@@ -133,7 +133,7 @@ fn an_end_that_nobody_reads_of_is_an_end() {
         .arg(folder.path().join("other-pipe"))
         .arg(agb().get_program());
     let serve = Serve::start_with_stderr(command, &data, &[], Stdio::null());
-    // The folder is in use: that is why the second one does not start, and it can't report it.
+    // The data folder is in use, so the second service fails to start and can't report it.
     let status = failing
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(&data)

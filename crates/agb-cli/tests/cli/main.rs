@@ -1,7 +1,7 @@
-//! The real binary, as a user runs it.
+//! Runs the binary as a user does.
 #![cfg(feature = "serve")]
 
-// As test code these may unwrap; clippy tells it by this.
+// clippy allows `unwrap` only in modules with `cfg(test)`.
 #[cfg(test)]
 #[cfg(unix)]
 mod commands;
@@ -51,7 +51,7 @@ mod support;
 #[cfg(target_os = "linux")]
 mod terminal;
 #[cfg(test)]
+mod test_env;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod transcripts;
-#[cfg(test)]
-mod world;

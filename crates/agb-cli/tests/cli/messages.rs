@@ -1,113 +1,119 @@
-//! What is said, and what a terminal is not sent.
+//! Messages and their escaping.
 
 use std::{fs, process::Stdio};
 
 use serde_json::Value;
 
-use super::world::World;
+use super::test_env::TestEnv;
 
-fn world() -> World {
-    let world = World::new();
-    world.print(&["context", "create", "one"]);
-    world
+fn env() -> TestEnv {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    env
 }
 
 #[test]
-fn waiting_for_what_is_not_being_cleared_says_just_that() {
-    let world = world();
-    world.print(&["put", "project/a.txt", "one:/a.txt"]);
-    let output = world.run(&["context", "wait", "one"]);
-    let said = String::from_utf8(output.stderr).unwrap();
+fn wait_without_a_clear_reports_an_available_context() {
+    let env = env();
+    env.print(&["put", "project/a.txt", "one:/a.txt"]);
+    let output = env.run(&["context", "wait", "one"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        output.status.success() && said.contains("one is available"),
-        "{said}"
+        output.status.success() && stderr.contains("one is available"),
+        "{stderr}"
     );
-    assert!(!said.contains("empty"), "{said}");
+    assert!(!stderr.contains("cleared"), "{stderr}");
     let json = |arguments: &[&str]| -> Value {
-        serde_json::from_str(&world.print(&[arguments, &["--json"]].concat())).unwrap()
+        serde_json::from_str(&env.print(&[arguments, &["--json"]].concat())).unwrap()
     };
     let id = json(&["context", "get", "one"])["id"].clone();
-    for (arguments, name, done) in [
+    for (arguments, name, result) in [
         (&["context", "wait", "one"][..], "one", "available"),
         (&["context", "clear", "-y", "one"], "one", "cleared"),
         (&["context", "rename", "one", "two"], "two", "renamed"),
         (&["context", "delete", "-y", "two"], "two", "deleted"),
     ] {
         let row = json(arguments);
-        assert_eq!((&row["name"], &row["done"]), (&name.into(), &done.into()));
+        assert_eq!(
+            (&row["name"], &row["result"]),
+            (&name.into(), &result.into())
+        );
         assert_eq!(row["id"], id);
     }
 }
 
 #[test]
-fn a_tree_of_what_is_not_there_is_a_failure_for_programs_too() {
-    let world = world();
-    world.print(&["put", "project/a.txt", "one:/a.txt"]);
-    assert_eq!(world.fail(&["tree", "one:/none", "--json"]).0, 3);
-    assert_eq!(world.fail(&["tree", "one:/a.txt", "--json"]).0, 2);
+fn a_tree_of_a_missing_folder_fails_with_json() {
+    let env = env();
+    env.print(&["put", "project/a.txt", "one:/a.txt"]);
+    assert_eq!(env.fail(&["tree", "one:/none", "--json"]).0, 3);
+    assert_eq!(env.fail(&["tree", "one:/a.txt", "--json"]).0, 2);
 }
 
 #[test]
-fn a_name_commands_no_terminal() {
-    let world = world();
-    world.print(&["put", "project/a.txt", "one:/a\u{202e}txt.exe"]);
+fn names_are_escaped_on_a_terminal() {
+    let env = env();
+    env.print(&["put", "project/a.txt", "one:/a\u{202e}txt.exe"]);
     for arguments in [
         &["ls", "-q", "one:/"][..],
         &["ls", "one:/"],
         &["tree", "one:/"],
     ] {
-        let shown = world.print(arguments);
+        let shown = env.print(arguments);
         assert!(
             shown.contains("a\\u{202e}txt.exe"),
             "{arguments:?}: {shown}"
         );
     }
-    let shown = world.print(&["ls", "--json", "one:/"]);
+    let shown = env.print(&["ls", "--json", "one:/"]);
     let row: Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(
-        row["name"], "a\u{202e}txt.exe",
-        "programs get what there is"
-    );
+    assert_eq!(row["name"], "a\u{202e}txt.exe", "JSON keeps the name");
     for name in ["esc\u{1b}[31m", "line\nerror: other"] {
-        fs::write(world.path(name), "x").unwrap();
-        let (_, said) = world.fail(&["put", name, "one:/odd/"]);
-        assert!(!said.contains('\u{1b}') && said.contains("\\u{1b}") == name.contains('\u{1b}'));
-        let (_, said) = world.fail(&["get", &format!("one:/{name}")]);
-        assert!(!said.contains('\u{1b}'), "{said:?}");
+        fs::write(env.path(name), "x").unwrap();
+        let (_, stderr) = env.fail(&["put", name, "one:/odd/"]);
+        assert!(
+            !stderr.contains('\u{1b}') && stderr.contains("\\u{1b}") == name.contains('\u{1b}')
+        );
+        let (_, stderr) = env.fail(&["get", &format!("one:/{name}")]);
+        assert!(!stderr.contains('\u{1b}'), "{stderr:?}");
     }
 }
 
 #[test]
-fn usage_errors_keep_to_what_was_said_of_colours() {
-    let world = world();
+fn usage_errors_respect_the_color_option() {
+    let env = env();
     for (when, coloured) in [("always", true), ("never", false)] {
-        let (code, said) = world.fail(&["ls", "--color", when]);
-        assert_eq!((code, said.contains('\u{1b}')), (2, coloured), "{said:?}");
+        let (code, stderr) = env.fail(&["ls", "--color", when]);
+        assert_eq!(
+            (code, stderr.contains('\u{1b}')),
+            (2, coloured),
+            "{stderr:?}"
+        );
     }
-    assert_eq!(world.fail(&["tree", "-L", "0", "one:/"]).0, 2);
+    assert_eq!(env.fail(&["tree", "-L", "0", "one:/"]).0, 2);
     let region = ["context", "create", "two", "--region", "No Region"];
-    assert_eq!(world.fail(&region).0, 2);
+    assert_eq!(env.fail(&region).0, 2);
 }
 
 #[test]
-fn every_command_shows_how_it_is_used() {
-    let world = World::new();
+fn every_command_has_help() {
+    let env = TestEnv::new();
     for command in [
         "ls", "tree", "du", "cat", "stat", "get", "put", "rm", "sync", "diff", "doctor",
     ] {
-        let help = world.print(&[command, "--help"]);
+        let help = env.print(&[command, "--help"]);
         assert!(help.contains(&format!("agb {command}")), "{help}");
     }
     for command in ["list", "get", "create", "rename", "delete", "clear", "wait"] {
-        let help = world.print(&["context", command, "--help"]);
+        let help = env.print(&["context", command, "--help"]);
         assert!(help.contains("Examples:"), "{help}");
     }
 }
 
 #[test]
-fn a_reader_that_has_had_enough_of_differences_has_seen_some() {
-    let world = world();
-    let mut command = world.command(&["diff", "project", "one:/"]);
+fn diff_into_a_closed_pipe_reports_differences() {
+    let env = env();
+    let mut command = env.command(&["diff", "project", "one:/"]);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -118,68 +124,68 @@ fn a_reader_that_has_had_enough_of_differences_has_seen_some() {
 }
 
 #[test]
-fn a_doctor_tells_what_is_wrong_and_what_mends_it() {
+fn doctor_reports_problems_and_fixes() {
     use std::os::unix::fs::PermissionsExt;
 
-    let world = world();
-    let well = world.print(&["doctor"]);
-    for told in [
+    let env = env();
+    let passed = env.print(&["doctor"]);
+    for message in [
         "(from the environment)",
-        "something answers",
-        "the key is good",
+        "the endpoint responds",
+        "the key is valid",
     ] {
-        assert!(well.contains(told), "{told}: {well}");
+        assert!(passed.contains(message), "{message}: {passed}");
     }
-    assert_eq!(world.print(&["doctor", "-q"]), "");
+    assert_eq!(env.print(&["doctor", "-q"]), "");
 
-    let ill = |endpoint: &str, key: &str| {
-        let mut doctor = world.command(&["doctor"]);
+    let fail = |endpoint: &str, key: &str| {
+        let mut doctor = env.command(&["doctor"]);
         doctor.env("AGB_ENDPOINT", endpoint).env("AGB_API_KEY", key);
         let output = doctor.output().unwrap();
         let shown = String::from_utf8(output.stdout).unwrap();
         (output.status.code().unwrap(), shown)
     };
-    let (code, shown) = ill("http://127.0.0.1:1", "k");
+    let (code, shown) = fail("http://127.0.0.1:1", "k");
     assert_eq!(code, 7, "{shown}");
     assert!(shown.to_lowercase().contains("refused"), "{shown}");
-    let (code, shown) = ill(&format!("{}/foo", world.serve.url), "k");
+    let (code, shown) = fail(&format!("{}/foo", env.serve.url), "k");
     assert_ne!(code, 4, "{shown}");
-    assert!(!shown.contains("is it the key"), "{shown}");
+    assert!(!shown.contains("the key belongs"), "{shown}");
 
-    let (code, shown) = ill(&world.serve.url.replace("http:", "https:"), "k");
+    let (code, shown) = fail(&env.serve.url.replace("http:", "https:"), "k");
     assert_eq!(code, 7, "{shown}");
-    assert!(shown.contains("is it http://"), "{shown}");
-    let (code, shown) = ill("ftp://127.0.0.1", "k");
+    assert!(shown.contains("use http://"), "{shown}");
+    let (code, shown) = fail("ftp://127.0.0.1", "k");
     assert_eq!(code, 2, "{shown}");
-    assert!(!shown.contains("export AGB_API_KEY"), "{shown}");
-    let mut doctor = world.command(&["doctor"]);
+    assert!(!shown.contains("api_key"), "{shown}");
+    let mut doctor = env.command(&["doctor"]);
     let output = doctor.env("AGB_TIMEOUT_MS", "soon").output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(2), "{shown}");
     assert!(shown.contains("AGB_TIMEOUT_MS"), "{shown}");
 
-    let folder = world.path("config/agb");
+    let folder = env.path("config/agb");
     fs::create_dir_all(&folder).unwrap();
     let profile = folder.join("config.toml");
     fs::write(&profile, "[default]\napi_key = \"secret-of-profile\"\n").unwrap();
     fs::set_permissions(&profile, fs::Permissions::from_mode(0o644)).unwrap();
-    let output = world.run(&["doctor"]);
+    let output = env.run(&["doctor"]);
     let shown = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{shown}");
     assert!(
-        shown.contains("chmod 600") && !shown.contains("export"),
+        shown.contains("chmod 600") && !shown.contains("add api_key"),
         "{shown}"
     );
 }
 
 #[test]
-fn what_ends_a_whole_folder_names_both_sides() {
-    let world = World::with(&[
+fn a_failure_of_a_whole_folder_names_both_sides() {
+    let env = TestEnv::with(&[
         "--fault",
         "status=503,op=DescribeContextFiles,retry-after=0",
     ]);
-    world.print(&["context", "create", "one"]);
-    for (command, told) in [
+    env.print(&["context", "create", "one"]);
+    for (command, message) in [
         (
             &["sync", "project", "one:/p"][..],
             "can't sync project to one:/p: ",
@@ -193,8 +199,8 @@ fn what_ends_a_whole_folder_names_both_sides() {
             "can't compare project to one:/p: ",
         ),
     ] {
-        let (code, said) = world.fail(command);
-        assert_eq!(code, 7, "{said}");
-        assert!(said.contains(told), "{said}");
+        let (code, stderr) = env.fail(command);
+        assert_eq!(code, 7, "{stderr}");
+        assert!(stderr.contains(message), "{stderr}");
     }
 }

@@ -1,4 +1,4 @@
-//! `agb serve` for those who run it: key files, TLS, metrics, logs, config files.
+//! `agb serve`: key files, TLS, metrics, logs and config files.
 
 use std::{fs, path::Path, process::Output};
 
@@ -20,25 +20,26 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Makes a key; gives the key and its id.
+/// Creates a key and returns it with its id.
 fn add(file: &Path, tenant: &str) -> (String, String) {
     let output = keys(file, &["add", tenant]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let key = text(&output.stdout).trim_end().to_owned();
-    let said = text(&output.stderr);
-    let id = said.trim_end().rsplit(' ').next().unwrap().to_owned();
-    assert!(!said.contains(&key), "{said}");
+    let stderr = text(&output.stderr);
+    let id = stderr.trim_end().rsplit(' ').next().unwrap();
+    let id = id.trim_end_matches(')').to_owned();
+    assert!(!stderr.contains(&key), "{stderr}");
     (key, id)
 }
 
 #[tokio::test]
-async fn keys_are_made_listed_and_revoked_while_the_service_runs() {
+async fn keys_are_created_listed_and_revoked_while_the_service_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys");
     let (first, first_id) = add(&file, "team-a");
     let data = folder.path().join("data");
     let serve = Serve::start(&data, &["--keys", file.to_str().unwrap()]);
-    let made = contexts(&serve.url, &first)
+    let context = contexts(&serve.url, &first)
         .get_or_create("one")
         .await
         .unwrap()
@@ -53,13 +54,16 @@ async fn keys_are_made_listed_and_revoked_while_the_service_runs() {
     assert!(keys(&file, &["revoke", &first_id]).status.success());
     assert_eq!(keys(&file, &["revoke", &first_id]).status.code(), Some(2));
     let error = contexts(&serve.url, &first)
-        .get(&made.id)
+        .get(&context.id)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
-    contexts(&serve.url, &second).get(&made.id).await.unwrap();
+    contexts(&serve.url, &second)
+        .get(&context.id)
+        .await
+        .unwrap();
 
-    let files = contexts(&serve.url, &second).files(&made.id);
+    let files = contexts(&serve.url, &second).files(&context.id);
     files.upload("/a", vec![1; 10]).await.unwrap();
     let before = files.download_url("/a").await.unwrap();
     let rotate = |overlap: &[&str]| {
@@ -78,10 +82,10 @@ async fn keys_are_made_listed_and_revoked_while_the_service_runs() {
     assert_eq!(get(&serve.url, target(before.as_str())).await, 403);
     assert_eq!(get(&serve.url, target(after.as_str())).await, 200);
 
-    let (status, said) = serve.stop("TERM");
-    assert!(status.success(), "{said}");
+    let (status, stderr) = serve.stop("TERM");
+    assert!(status.success(), "{stderr}");
     for secret in [&first, &second] {
-        assert!(!said.contains(secret.as_str()), "{said}");
+        assert!(!stderr.contains(secret.as_str()), "{stderr}");
     }
 }
 
@@ -108,7 +112,7 @@ pub(crate) async fn fetch(url: &str, target: &str) -> (u16, String) {
 }
 
 #[test]
-fn the_key_file_is_named_by_the_environment_or_the_config_file_as_well() {
+fn the_key_file_can_be_set_in_the_environment_or_the_config_file() {
     let folder = tempfile::tempdir().unwrap();
     let (file, config) = (folder.path().join("keys"), folder.path().join("agb.toml"));
     fs::write(&config, format!("keys = {:?}\n", file.to_str().unwrap())).unwrap();
@@ -131,7 +135,7 @@ fn the_key_file_is_named_by_the_environment_or_the_config_file_as_well() {
 }
 
 #[test]
-fn wrong_keys_commands_change_nothing() {
+fn invalid_keys_commands_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("keys");
     assert_eq!(keys(&file, &["list"]).status.code(), Some(1));
@@ -154,18 +158,18 @@ fn a_key_file_that_others_can_change_is_not_changed() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     for command in [&["add", "team-b"][..], &["list"], &["rotate-signing"]] {
         let output = keys(&file, command);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(4), "{said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
         assert!(
-            said.contains("others can change") && said.contains("chmod go-w"),
-            "{said}"
+            stderr.contains("others can change") && stderr.contains("chmod go-w"),
+            "{stderr}"
         );
     }
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
 #[tokio::test]
-async fn a_config_file_says_what_flags_and_the_environment_do_not() {
+async fn flags_take_precedence_over_the_config_file() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("agb.toml");
     fs::write(
@@ -182,15 +186,15 @@ async fn a_config_file_says_what_flags_and_the_environment_do_not() {
             .args(["serve", "--config", config.to_str().unwrap()])
             .output()
             .unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(4), "{said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
         assert!(
-            said.contains("others can read") && said.contains("chmod go-r"),
-            "{said}"
+            stderr.contains("others can read") && stderr.contains("chmod go-r"),
+            "{stderr}"
         );
         set(0o600);
     }
-    // The flag for `listen` is the one that counts: port 1 could not be had.
+    // The flag replaces `listen`, whose port 1 is not available.
     let serve = Serve::start(
         &folder.path().join("data"),
         &["--config", config.to_str().unwrap()],
@@ -200,9 +204,9 @@ async fn a_config_file_says_what_flags_and_the_environment_do_not() {
     there.files(&id).upload("/a", vec![0; 5]).await.unwrap();
     let error = there.files(&id).upload("/b", vec![0; 6]).await.unwrap_err();
     assert_eq!(error.code(), Some("EntityTooLarge"));
-    let (status, said) = serve.stop("TERM");
-    assert!(status.success(), "{said}");
-    assert!(said.contains("metrics on http://127.0.0.1:"), "{said}");
+    let (status, stderr) = serve.stop("TERM");
+    assert!(status.success(), "{stderr}");
+    assert!(stderr.contains("metrics on http://127.0.0.1:"), "{stderr}");
 
     fs::write(&config, "listen = \"127.0.0.1:0\"\nno-such-name = 1\n").unwrap();
     let output = agb()
@@ -212,32 +216,32 @@ async fn a_config_file_says_what_flags_and_the_environment_do_not() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    let said = text(&output.stderr);
+    let stderr = text(&output.stderr);
     assert!(
-        said.contains("`no-such-name`") && said.contains("line 2"),
-        "{said}"
+        stderr.contains("`no-such-name`") && stderr.contains("line 2"),
+        "{stderr}"
     );
 }
 
 #[tokio::test]
-async fn the_log_is_json_if_a_program_reads_it() {
+async fn the_log_can_be_json() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &["--log-format", "json", "--log", "info"]);
     contexts(&serve.url, "any-key")
         .get_or_create("one")
         .await
         .unwrap();
-    let (_, said) = serve.stop("TERM");
-    assert!(said.lines().count() > 3, "{said}");
-    for line in said.lines() {
+    let (_, stderr) = serve.stop("TERM");
+    assert!(stderr.lines().count() > 3, "{stderr}");
+    for line in stderr.lines() {
         let object = line.starts_with("{\"timestamp\":") && line.ends_with('}');
         assert!(object, "{line}");
     }
-    assert!(said.contains("\"operation\":\"GetContext\""), "{said}");
+    assert!(stderr.contains("\"operation\":\"GetContext\""), "{stderr}");
 }
 
 #[test]
-fn also_why_it_does_not_start_is_json_if_a_program_reads_it() {
+fn a_failed_start_is_logged_as_json() {
     for (level, is_json) in [("warn", true), ("off", false)] {
         let output = agb()
             .args(["serve", "--log-format", "json", "--log", level])
@@ -245,20 +249,20 @@ fn also_why_it_does_not_start_is_json_if_a_program_reads_it() {
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2));
-        let said = text(&output.stderr);
-        assert!(said.contains("at least one API key"), "{said}");
-        for line in said.lines() {
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains("at least one API key"), "{stderr}");
+        for line in stderr.lines() {
             let object = line.starts_with("{\"timestamp\":") && line.ends_with('}');
             assert_eq!(object, is_json, "{line}");
         }
-        // What whoever runs it should know is not lower than the log is.
-        assert_eq!(said.contains("--public-url"), is_json, "{said}");
+        // Warnings are logged.
+        assert_eq!(stderr.contains("--public-url"), is_json, "{stderr}");
     }
 }
 
 #[test]
-fn half_of_a_tls_pair_and_limits_that_are_none_are_wrong_usage() {
-    for (arguments, told) in [
+fn invalid_settings_are_usage_errors() {
+    for (arguments, message) in [
         (&["--tls-cert", "c.pem"][..], "--tls-key"),
         (&["--tls-key", "k.pem"], "--tls-cert"),
         (&["--limits", "connections"], "NAME=VALUE"),
@@ -282,28 +286,28 @@ fn half_of_a_tls_pair_and_limits_that_are_none_are_wrong_usage() {
             .env("AGB_LISTEN", "127.0.0.1:0")
             .output()
             .unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(told), "{arguments:?}: {said}");
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(message), "{arguments:?}: {stderr}");
     }
 }
 
 #[tokio::test]
-async fn faults_are_asked_for_by_either_name() {
+async fn fault_and_simulate_are_the_same_flag() {
     for (flag, fault) in [("--fault", "html,times=1"), ("--simulate", "html,times=1")] {
         let folder = tempfile::tempdir().unwrap();
         let serve = Serve::start(folder.path(), &[flag, fault]);
         assert_eq!(get(&serve.url, "/sdk/ListContexts").await, 502);
         assert_eq!(get(&serve.url, "/sdk/ListContexts").await, 401);
-        let (_, said) = serve.stop("TERM");
-        assert!(said.contains("fails as it was asked to"), "{said}");
+        let (_, stderr) = serve.stop("TERM");
+        assert!(stderr.contains("faults are injected"), "{stderr}");
     }
 }
 
 #[test]
-fn beyond_loopback_without_tls_it_warns() {
+fn a_public_address_without_tls_is_a_warning() {
     let folder = tempfile::tempdir().unwrap();
-    for (arguments, warned) in [
+    for (arguments, has_warning) in [
         (&["--listen", "0.0.0.0:0"][..], true),
         (
             &[
@@ -339,11 +343,11 @@ fn beyond_loopback_without_tls_it_warns() {
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
         assert!(line.starts_with("listening on "), "{line}");
         crate::support::signal("TERM", child.id());
-        let said = text(&child.wait_with_output().unwrap().stderr);
+        let stderr = text(&child.wait_with_output().unwrap().stderr);
         assert_eq!(
-            said.matches("without TLS").count(),
-            usize::from(warned),
-            "{said}"
+            stderr.matches("does not use TLS").count(),
+            usize::from(has_warning),
+            "{stderr}"
         );
     }
 }

@@ -5,28 +5,33 @@ use agbcloud::ErrorKind;
 use crate::support::{Serve, agb, contexts};
 
 #[tokio::test]
-async fn it_ends_cleanly_on_either_signal_and_keeps_its_data() {
+async fn sigterm_and_sigint_shut_down_cleanly_and_keep_the_data() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &["--api-key", "key-1", "--api-key", "key-2"]);
-    let made = contexts(&serve.url, "key-1")
+    let context = contexts(&serve.url, "key-1")
         .get_or_create("one")
         .await
         .unwrap()
         .into_inner();
     contexts(&serve.url, "key-1")
-        .files(&made.id)
+        .files(&context.id)
         .upload("/a", vec![1; 1_000_000])
         .await
         .unwrap();
-    assert!(contexts(&serve.url, "key-2").get(&made.id).await.is_err());
+    assert!(
+        contexts(&serve.url, "key-2")
+            .get(&context.id)
+            .await
+            .is_err()
+    );
     let error = contexts(&serve.url, "key-3")
         .list()
         .send()
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
-    let (status, said) = serve.stop("TERM");
-    assert!(status.success(), "{status}: {said}");
+    let (status, stderr) = serve.stop("TERM");
+    assert!(status.success(), "{status}: {stderr}");
 
     let serve = Serve::start(folder.path(), &["--api-key", "key-1"]);
     let found = contexts(&serve.url, "key-1")
@@ -34,19 +39,19 @@ async fn it_ends_cleanly_on_either_signal_and_keeps_its_data() {
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(found.id, made.id);
+    assert_eq!(found.id, context.id);
     let content = contexts(&serve.url, "key-1")
-        .files(&made.id)
+        .files(&context.id)
         .read("/a")
         .await
         .unwrap();
     assert_eq!(content, vec![1; 1_000_000]);
-    let (status, said) = serve.stop("INT");
-    assert!(status.success(), "{status}: {said}");
+    let (status, stderr) = serve.stop("INT");
+    assert!(status.success(), "{status}: {stderr}");
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+async fn acknowledged_writes_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &[]);
     let there = contexts(&serve.url, "any-key");
@@ -72,7 +77,7 @@ async fn what_was_acknowledged_survives_a_kill() {
 }
 
 #[tokio::test]
-async fn in_memory_it_touches_no_folder() {
+async fn memory_durability_creates_no_folder() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let serve = Serve::start(&data, &["--durability", "memory"]);
@@ -83,12 +88,12 @@ async fn in_memory_it_touches_no_folder() {
         assert_eq!(there.files(&id).read("/f").await.unwrap(), vec![1; size]);
     }
     assert!(!data.exists());
-    let (status, said) = serve.stop("TERM");
-    assert!(status.success() && said.contains("in memory"), "{said}");
+    let (status, stderr) = serve.stop("TERM");
+    assert!(status.success() && stderr.contains("in memory"), "{stderr}");
 }
 
 #[tokio::test]
-async fn without_keys_every_key_is_a_tenant_and_it_says_so() {
+async fn without_keys_every_key_is_a_tenant_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &[]);
     let one = contexts(&serve.url, "any-key")
@@ -101,27 +106,30 @@ async fn without_keys_every_key_is_a_tenant_and_it_says_so() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let (_, said) = serve.stop("TERM");
-    assert!(said.contains("every non-empty key is accepted"), "{said}");
-    assert!(!said.contains("any-key"), "{said}");
+    let (_, stderr) = serve.stop("TERM");
+    assert!(
+        stderr.contains("every non-empty key is accepted"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("any-key"), "{stderr}");
 }
 
 #[test]
-fn it_refuses_to_be_open_to_other_machines_without_keys() {
+fn a_public_address_requires_a_key() {
     let folder = tempfile::tempdir().unwrap();
     let output = agb()
         .args(["serve", "--listen", "0.0.0.0:0", "--data-dir"])
         .arg(folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("API key"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("API key"), "{stderr}");
     assert!(output.stdout.is_empty());
 }
 
 #[test]
-fn a_folder_has_one_owner() {
+fn a_data_folder_has_one_service() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Serve::start(folder.path(), &[]);
     let output = agb()
@@ -129,13 +137,13 @@ fn a_folder_has_one_owner() {
         .arg(folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("in use"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("in use"), "{stderr}");
 }
 
 #[test]
-fn wrong_usage_is_exit_code_2() {
+fn wrong_usage_exits_with_2() {
     for arguments in [
         &["serve", "--listen", "nonsense"][..],
         &["serve", "--api-key", ""],
@@ -169,17 +177,17 @@ async fn presigned_urls_start_with_the_public_url() {
 }
 
 #[tokio::test]
-async fn what_it_logs_is_on_stderr_and_asked_for() {
+async fn the_log_is_on_stderr_and_follows_its_level() {
     let folder = tempfile::tempdir().unwrap();
     for (level, logged) in [("warn", false), ("debug", true)] {
         let serve = Serve::start(folder.path(), &["--log", level]);
-        let made = contexts(&serve.url, "any-key-0001")
+        let context = contexts(&serve.url, "any-key-0001")
             .get_or_create("one")
             .await
             .unwrap();
-        let id = made.request_id().unwrap().to_owned();
-        let (_, said) = serve.stop("TERM");
-        assert_eq!(said.contains(&id), logged, "{said}");
-        assert!(!said.contains("any-key-0001"), "{said}");
+        let id = context.request_id().unwrap().to_owned();
+        let (_, stderr) = serve.stop("TERM");
+        assert_eq!(stderr.contains(&id), logged, "{stderr}");
+        assert!(!stderr.contains("any-key-0001"), "{stderr}");
     }
 }

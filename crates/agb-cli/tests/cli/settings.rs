@@ -1,12 +1,12 @@
-//! Which service is called, and with which key.
+//! The endpoint and the key that commands use.
 
 use std::{fs, io::Write, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
-use super::world::{KEY, World};
+use super::test_env::{KEY, TestEnv};
 
-/// Writes the profiles of a world, for nobody else to read.
-fn profiles(world: &World, text: &str) {
-    let folder = world.path("config/agb");
+/// Writes a private file of profiles.
+fn profiles(env: &TestEnv, text: &str) {
+    let folder = env.path("config/agb");
     fs::create_dir_all(&folder).unwrap();
     let file = folder.join("config.toml");
     fs::write(&file, text).unwrap();
@@ -14,7 +14,7 @@ fn profiles(world: &World, text: &str) {
 }
 
 /// Exit code, stdout and stderr.
-fn outcome(command: &mut Command) -> (i32, String, String) {
+fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
@@ -24,8 +24,8 @@ fn outcome(command: &mut Command) -> (i32, String, String) {
     )
 }
 
-/// An address at which a call would be noticed, and whether there was one.
-fn trap() -> (String, impl Fn() -> bool) {
+/// An endpoint, and a function that returns whether it was called.
+fn observed_endpoint() -> (String, impl Fn() -> bool) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     listener.set_nonblocking(true).unwrap();
@@ -33,8 +33,8 @@ fn trap() -> (String, impl Fn() -> bool) {
 }
 
 #[test]
-fn a_profile_that_a_flag_names_goes_before_the_environment() {
-    let (exported, staging) = (World::new(), World::new());
+fn a_profile_of_a_flag_takes_precedence_over_the_environment() {
+    let (exported, staging) = (TestEnv::new(), TestEnv::new());
     profiles(
         &exported,
         &format!(
@@ -45,8 +45,8 @@ fn a_profile_that_a_flag_names_goes_before_the_environment() {
     let there = |arguments: &[&str]| {
         let mut command = staging.command(arguments);
         command.env("AGB_API_KEY", "key-of-staging");
-        let (code, shown, said) = outcome(&mut command);
-        assert_eq!(code, 0, "{said}");
+        let (code, shown, stderr) = run(&mut command);
+        assert_eq!(code, 0, "{stderr}");
         shown
     };
     exported.print(&["context", "create", "x"]);
@@ -58,16 +58,16 @@ fn a_profile_that_a_flag_names_goes_before_the_environment() {
         ("x\n".into(), String::new())
     );
 
-    // Named by the environment, it goes behind the environment's other settings.
+    // A profile of the environment has a lower precedence than its other settings.
     there(&["context", "create", "y"]);
     let mut command = exported.command(&list);
-    assert_eq!(outcome(command.env("AGB_PROFILE", "staging")).1, "x\n");
+    assert_eq!(run(command.env("AGB_PROFILE", "staging")).1, "x\n");
     let mut alone = exported.command(&list);
     alone.env_remove("AGB_ENDPOINT").env_remove("AGB_API_KEY");
-    assert_eq!(outcome(alone.env("AGB_PROFILE", "staging")).1, "y\n");
-    // A flag goes before a variable for the same thing.
+    assert_eq!(run(alone.env("AGB_PROFILE", "staging")).1, "y\n");
+    // A flag takes precedence over its variable.
     let mut command = exported.command(&[&list[..], &["--profile", "staging"]].concat());
-    assert_eq!(outcome(command.env("AGB_PROFILE", "none")).1, "y\n");
+    assert_eq!(run(command.env("AGB_PROFILE", "none")).1, "y\n");
 
     let doctor = exported.print(&["doctor", "--profile", "staging"]);
     assert_eq!(
@@ -79,32 +79,32 @@ fn a_profile_that_a_flag_names_goes_before_the_environment() {
 }
 
 #[test]
-fn a_chosen_profile_that_lacks_something_is_not_filled_up_from_another_service() {
-    let world = World::new();
-    let (url, called) = trap();
+fn an_incomplete_profile_is_not_completed_for_another_service() {
+    let env = TestEnv::new();
+    let (url, called) = observed_endpoint();
     profiles(
-        &world,
+        &env,
         &format!("[key]\napi_key = \"k\"\n[endpoint]\nendpoint = {url:?}\n[empty]\n"),
     );
-    world.print(&["context", "create", "x"]);
-    for (profile, lacks) in [
+    env.print(&["context", "create", "x"]);
+    for (profile, missing) in [
         ("key", "endpoint"),
         ("endpoint", "api_key"),
         ("empty", "endpoint"),
     ] {
-        let (code, said) = world.fail(&["context", "delete", "-y", "x", "--profile", profile]);
-        assert_eq!(code, 2, "{profile}: {said}");
-        assert!(said.contains(&format!("has no {lacks}")), "{said}");
+        let (code, stderr) = env.fail(&["context", "delete", "-y", "x", "--profile", profile]);
+        assert_eq!(code, 2, "{profile}: {stderr}");
+        assert!(stderr.contains(&format!("has no {missing}")), "{stderr}");
         assert!(
-            said.contains("from the environment") && said.contains("hint:"),
-            "{said}"
+            stderr.contains("from the environment") && stderr.contains("hint:"),
+            "{stderr}"
         );
     }
-    assert_eq!(world.fail(&["ls", "x:/", "--profile", ""]).0, 2);
+    assert_eq!(env.fail(&["ls", "x:/", "--profile", ""]).0, 2);
     assert!(!called(), "nothing was sent");
-    assert_eq!(world.print(&["context", "list", "-q"]), "x\n");
-    // A key of the environment that belongs to no other endpoint completes it.
-    let mut command = world.command(&[
+    assert_eq!(env.print(&["context", "list", "-q"]), "x\n");
+    // Without an endpoint in the environment, its key completes the profile.
+    let mut command = env.command(&[
         "context",
         "list",
         "--profile",
@@ -112,41 +112,44 @@ fn a_chosen_profile_that_lacks_something_is_not_filled_up_from_another_service()
         "--call-timeout",
         "0.2",
     ]);
-    assert_ne!(outcome(command.env_remove("AGB_ENDPOINT")).0, 2);
+    assert_ne!(run(command.env_remove("AGB_ENDPOINT")).0, 2);
     assert!(called());
 }
 
 #[test]
-fn a_key_is_not_sent_where_a_less_trusted_source_says() {
-    let world = World::new();
-    let (url, called) = trap();
+fn a_key_is_not_sent_to_an_endpoint_of_a_less_trusted_source() {
+    let env = TestEnv::new();
+    let (url, called) = observed_endpoint();
     let list = ["context", "list"];
-    fs::write(world.path(".env"), format!("export AGB_ENDPOINT='{url}'\n")).unwrap();
+    fs::write(env.path(".env"), format!("export AGB_ENDPOINT='{url}'\n")).unwrap();
     for endpoint in [None, Some(""), Some(" ")] {
-        let mut command = world.command(&list);
+        let mut command = env.command(&list);
         match endpoint {
             None => command.env_remove("AGB_ENDPOINT"),
             Some(text) => command.env("AGB_ENDPOINT", text),
         };
-        let (code, _, said) = outcome(&mut command);
-        assert_eq!(code, 2, "{said}");
+        let (code, _, stderr) = run(&mut command);
+        assert_eq!(code, 2, "{stderr}");
         assert!(
-            said.contains("from the environment") && said.contains("from .env"),
-            "{said}"
+            stderr.contains("from the environment") && stderr.contains("from .env"),
+            "{stderr}"
         );
-        assert!(said.contains("hint:") && !said.contains(KEY), "{said}");
-        let (code, shown, _) = outcome(world.command(&["doctor"]).env("AGB_ENDPOINT", ""));
+        assert!(
+            stderr.contains("hint:") && !stderr.contains(KEY),
+            "{stderr}"
+        );
+        let (code, shown, _) = run(env.command(&["doctor"]).env("AGB_ENDPOINT", ""));
         assert!(code == 2 && shown.contains("less trusted"), "{shown}");
     }
-    profiles(&world, "[default]\napi_key = \"k\"\n");
-    let mut of_profile = world.command(&list);
+    profiles(&env, "[default]\napi_key = \"k\"\n");
+    let mut of_profile = env.command(&list);
     of_profile
         .env_remove("AGB_ENDPOINT")
         .env_remove("AGB_API_KEY");
-    assert_eq!(outcome(&mut of_profile).0, 2);
-    // A key of stdin, with an endpoint of the environment or of `.env`.
+    assert_eq!(run(&mut of_profile).0, 2);
+    // A key from stdin, with an endpoint from the environment or from `.env`.
     for endpoint in [url.as_str(), ""] {
-        let mut command = world.command(&["context", "list", "--api-key-stdin"]);
+        let mut command = env.command(&["context", "list", "--api-key-stdin"]);
         command
             .env("AGB_ENDPOINT", endpoint)
             .stdin(std::process::Stdio::piped());
@@ -156,53 +159,53 @@ fn a_key_is_not_sent_where_a_less_trusted_source_says() {
             .unwrap();
         writeln!(child.stdin.take().unwrap(), "{KEY}").unwrap();
         let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("from stdin"), "{said}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("from stdin"), "{stderr}");
     }
     assert!(!called(), "nothing was sent");
 }
 
 #[test]
-fn a_dotenv_is_read_in_the_working_directory_alone_and_not_at_all_if_so_asked() {
-    let world = World::new();
-    world.print(&["context", "create", "x"]);
-    let text = format!("AGB_ENDPOINT={}\nAGB_API_KEY={KEY}\n", world.serve.url);
-    fs::write(world.path(".env"), text).unwrap();
+fn a_dotenv_is_read_only_in_the_working_directory() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "x"]);
+    let text = format!("AGB_ENDPOINT={}\nAGB_API_KEY={KEY}\n", env.serve.url);
+    fs::write(env.path(".env"), text).unwrap();
     let bare = |arguments: &[&str]| {
-        let mut command = world.command(arguments);
+        let mut command = env.command(arguments);
         command.env_remove("AGB_API_KEY").env_remove("AGB_ENDPOINT");
         command
     };
     let list = ["context", "list", "-q"];
-    assert_eq!(outcome(&mut bare(&list)).1, "x\n");
+    assert_eq!(run(&mut bare(&list)).1, "x\n");
     for (code, command) in [
         (
             2,
             bare(&[&list[..], &["--no-dotenv"]].concat()).env("X", "1"),
         ),
         (2, bare(&list).env("AGB_NO_DOTENV", "1")),
-        (2, bare(&list).current_dir(world.path("project"))),
+        (2, bare(&list).current_dir(env.path("project"))),
         (0, bare(&list).env("AGB_NO_DOTENV", "0")),
         (0, bare(&list).env("AGB_NO_DOTENV", "")),
     ] {
-        let (ended, _, said) = outcome(command);
-        assert_eq!(ended, code, "{said}");
-        assert!(code == 0 || said.contains("no API key"), "{said}");
+        let (ended, _, stderr) = run(command);
+        assert_eq!(ended, code, "{stderr}");
+        assert!(code == 0 || stderr.contains("no API key"), "{stderr}");
     }
-    // Its other lines are no settings of the network.
-    let (proxy, called) = trap();
+    // Other lines of .env do not set a proxy.
+    let (proxy, called) = observed_endpoint();
     let text = format!("HTTP_PROXY={proxy}\nhttp_proxy={proxy}\nALL_PROXY={proxy}\n");
-    fs::write(world.path(".env"), text).unwrap();
-    assert_eq!(world.print(&list), "x\n");
+    fs::write(env.path(".env"), text).unwrap();
+    assert_eq!(env.print(&list), "x\n");
     assert!(!called());
 }
 
 #[test]
-fn a_wrong_path_of_the_endpoint_is_no_missing_context() {
-    let world = World::new();
-    world.print(&["context", "create", "x"]);
-    world.print(&["put", "project/a.txt", "x:/a.txt"]);
+fn a_wrong_endpoint_path_is_not_a_missing_context() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "x"]);
+    env.print(&["put", "project/a.txt", "x:/a.txt"]);
     for arguments in [
         &["context", "get", "x"][..],
         &["context", "get", "SdkCtx-1"],
@@ -216,20 +219,20 @@ fn a_wrong_path_of_the_endpoint_is_no_missing_context() {
         &["sync", "project", "x:/p"],
         &["context", "list"],
     ] {
-        let mut command = world.command(arguments);
-        command.env("AGB_ENDPOINT", format!("{}/sdk", world.serve.url));
-        let (code, _, said) = outcome(&mut command);
-        assert_eq!(code, 2, "{arguments:?}: {said}");
-        assert!(said.contains("hint: check the endpoint"), "{said}");
+        let mut command = env.command(arguments);
+        command.env("AGB_ENDPOINT", format!("{}/sdk", env.serve.url));
+        let (code, _, stderr) = run(&mut command);
+        assert_eq!(code, 2, "{arguments:?}: {stderr}");
+        assert!(stderr.contains("hint: check the endpoint"), "{stderr}");
         assert!(
-            !said.contains("no context") && !said.contains("agb context create"),
-            "{said}"
+            !stderr.contains("not found") && !stderr.contains("agb context"),
+            "{stderr}"
         );
     }
-    let mut doctor = world.command(&["doctor"]);
-    let doctor = doctor.env("AGB_ENDPOINT", format!("{}/sdk", world.serve.url));
-    let (code, shown, _) = outcome(doctor);
-    assert!(code == 2 && shown.contains("with its path"), "{shown}");
-    assert_eq!(world.fail(&["context", "get", "none"]).0, 3);
-    assert_eq!(world.print(&["cat", "x:/a.txt"]), "hello");
+    let mut doctor = env.command(&["doctor"]);
+    let doctor = doctor.env("AGB_ENDPOINT", format!("{}/sdk", env.serve.url));
+    let (code, shown, _) = run(doctor);
+    assert!(code == 2 && shown.contains("and its path"), "{shown}");
+    assert_eq!(env.fail(&["context", "get", "none"]).0, 3);
+    assert_eq!(env.print(&["cat", "x:/a.txt"]), "hello");
 }

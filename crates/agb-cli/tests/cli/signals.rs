@@ -1,4 +1,4 @@
-//! Signals that come twice, late, or to what is to outlive its terminal.
+//! Repeated and late signals, and SIGHUP under nohup.
 
 use std::{
     fs::{self, File},
@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     support::{Serve, agb, signal, wait},
-    world::World,
+    test_env::TestEnv,
 };
 
-/// Ctrl-C, again and again.
+/// Sends Ctrl-C until the process ends.
 fn interrupt(mut child: Child) -> Output {
     while child.try_wait().unwrap().is_none() {
         signal("INT", child.id());
@@ -20,31 +20,31 @@ fn interrupt(mut child: Child) -> Output {
 }
 
 #[test]
-fn ctrl_c_twice_waits_for_nothing() {
-    let world = World::new();
-    world.print(&["context", "create", "one"]);
-    fs::write(world.path("large"), vec![7; 4 << 20]).unwrap();
-    world.print(&["put", "large", "one:/large"]);
-    let pipe = world.path("pipe");
+fn a_second_ctrl_c_ends_the_process() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    fs::write(env.path("large"), vec![7; 4 << 20]).unwrap();
+    env.print(&["put", "large", "one:/large"]);
+    let pipe = env.path("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
-    let mut command = world.command(&["get", "one:/large", "pipe"]);
+    let mut command = env.command(&["get", "one:/large", "pipe"]);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
-    // Nobody reads: what writes into the pipe can't be broken off, and is waited for after the first.
+    // The pipe is full, and the first signal waits for the write.
     let _open = File::open(&pipe).unwrap();
     wait(500);
     let output = interrupt(child);
     assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert_eq!(output.stderr, b"", "it was waited for");
+    assert_eq!(output.stderr, b"", "the second signal does not wait");
 }
 
 #[test]
-fn ctrl_c_ends_what_comes_after_a_part_that_could_be_stopped() {
-    let world = World::with(&["--fault", "latency=30s,op=DeleteContextFile"]);
-    world.print(&["context", "create", "one"]);
-    world.print(&["put", "project/a.txt", "one:/a.txt"]);
-    // No folder: after that was seen, the file is deleted.
-    let mut command = world.command(&["rm", "-r", "-y", "one:/a.txt"]);
+fn ctrl_c_ends_a_step_after_an_interruptible_one() {
+    let env = TestEnv::with(&["--fault", "latency=30s,op=DeleteContextFile"]);
+    env.print(&["context", "create", "one"]);
+    env.print(&["put", "project/a.txt", "one:/a.txt"]);
+    // Deletes the contents of the folder, then the file.
+    let mut command = env.command(&["rm", "-r", "-y", "one:/a.txt"]);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     wait(500);
     let output = interrupt(child);
@@ -53,7 +53,7 @@ fn ctrl_c_ends_what_comes_after_a_part_that_could_be_stopped() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_nohup_has_started_outlives_its_terminal() {
+fn a_service_under_nohup_ignores_sighup() {
     let scratch = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     command

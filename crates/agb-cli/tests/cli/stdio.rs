@@ -1,20 +1,20 @@
-//! Stdin and stdout that are closed, full or of the wrong kind.
+//! Closed, full and unsuitable stdin and stdout.
 
 use std::process::Output;
 
-use super::world::World;
+use super::test_env::TestEnv;
 
-/// Runs `agb` with what a shell makes of its redirections.
-fn shell(world: &World, arguments: &str, redirections: &str) -> Output {
-    let mut command = world.command(&[]);
+/// Runs `agb` in a shell with redirections.
+fn shell(env: &TestEnv, arguments: &str, redirections: &str) -> Output {
+    let mut command = env.command(&[]);
     let program = command.get_program().to_owned();
     let mut shell = std::process::Command::new("bash");
     shell
         .arg("-c")
         .arg(format!("\"$0\" {arguments} {redirections}"))
         .arg(program)
-        .current_dir(world.scratch.path());
-    for (name, value) in command.env("TMPDIR", world.path("")).get_envs() {
+        .current_dir(env.scratch.path());
+    for (name, value) in command.env("TMPDIR", env.path("")).get_envs() {
         match value {
             Some(value) => shell.env(name, value),
             None => shell.env_remove(name),
@@ -23,16 +23,16 @@ fn shell(world: &World, arguments: &str, redirections: &str) -> Output {
     shell.output().unwrap()
 }
 
-fn world() -> World {
-    let world = World::new();
-    world.print(&["context", "create", "t"]);
-    world.print(&["put", "project/a.txt", "t:/x"]);
-    world
+fn env() -> TestEnv {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "t"]);
+    env.print(&["put", "project/a.txt", "t:/x"]);
+    env
 }
 
 #[test]
-fn a_stdin_that_is_closed_or_cannot_be_read_changes_nothing() {
-    let world = world();
+fn a_closed_or_unreadable_stdin_changes_nothing() {
+    let env = env();
     for (from, redirection) in [
         ("-", "<&-"),
         ("/dev/stdin", "<&-"),
@@ -43,48 +43,44 @@ fn a_stdin_that_is_closed_or_cannot_be_read_changes_nothing() {
         ("-", "0>/dev/null"),
         ("-", "0<>/dev/null"),
     ] {
-        let output = shell(&world, &format!("put {from} t:/x"), redirection);
-        let said = String::from_utf8(output.stderr).unwrap();
+        let output = shell(&env, &format!("put {from} t:/x"), redirection);
+        let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{from} {redirection}");
-        assert!(said.contains("stdin"), "{from} {redirection}: {said}");
-        assert_eq!(
-            world.print(&["cat", "t:/x"]),
-            "hello",
-            "{from} {redirection}"
-        );
+        assert!(stderr.contains("stdin"), "{from} {redirection}: {stderr}");
+        assert_eq!(env.print(&["cat", "t:/x"]), "hello", "{from} {redirection}");
     }
     for redirection in ["<&-", "<project", "0>out"] {
-        let output = shell(&world, "ls t:/ --api-key-stdin", redirection);
+        let output = shell(&env, "ls t:/ --api-key-stdin", redirection);
         assert!(!output.status.success(), "{redirection}");
-        let output = shell(&world, "rm -r t:/x", redirection);
+        let output = shell(&env, "rm -r t:/x", redirection);
         assert!(!output.status.success(), "{redirection}");
     }
-    assert_eq!(world.print(&["cat", "t:/x"]), "hello");
+    assert_eq!(env.print(&["cat", "t:/x"]), "hello");
 }
 
 #[test]
-fn a_stdin_that_is_empty_is_an_empty_file() {
-    let world = world();
+fn an_empty_stdin_is_an_empty_file() {
+    let env = env();
     for (from, redirection) in [
         ("-", "</dev/null"),
         ("/dev/null", ""),
         ("-", "< <(:)"),
         ("-", "<empty"),
     ] {
-        std::fs::write(world.path("empty"), "").unwrap();
-        world.print(&["put", "project/a.txt", "t:/x"]);
-        let output = shell(&world, &format!("put {from} t:/x"), redirection);
+        std::fs::write(env.path("empty"), "").unwrap();
+        env.print(&["put", "project/a.txt", "t:/x"]);
+        let output = shell(&env, &format!("put {from} t:/x"), redirection);
         assert!(output.status.success(), "{redirection}: {output:?}");
-        assert_eq!(world.print(&["cat", "t:/x"]), "");
+        assert_eq!(env.print(&["cat", "t:/x"]), "");
     }
-    let output = shell(&world, "put - t:/x", "<<< hello");
+    let output = shell(&env, "put - t:/x", "<<< hello");
     assert!(output.status.success());
-    assert_eq!(world.print(&["cat", "t:/x"]), "hello\n");
+    assert_eq!(env.print(&["cat", "t:/x"]), "hello\n");
 }
 
 #[test]
-fn what_can_not_be_written_to_stdout_is_a_failure() {
-    let world = world();
+fn a_failed_write_to_stdout_is_a_failure() {
+    let env = env();
     for arguments in [
         "cat t:/x",
         "get t:/x -",
@@ -109,19 +105,19 @@ fn what_can_not_be_written_to_stdout_is_a_failure() {
         "ls --help",
     ] {
         for redirection in [">&-", ">/dev/full", "1</dev/null"] {
-            let output = shell(&world, arguments, redirection);
-            let said = String::from_utf8(output.stderr).unwrap();
+            let output = shell(&env, arguments, redirection);
+            let stderr = String::from_utf8(output.stderr).unwrap();
             assert_eq!(
                 output.status.code(),
                 Some(1),
-                "{arguments} {redirection}: {said}"
+                "{arguments} {redirection}: {stderr}"
             );
             assert!(
-                said.contains("stdout") || said.contains("read t:/x"),
-                "{arguments}: {said}"
+                stderr.contains("stdout") || stderr.contains("read t:/x"),
+                "{arguments}: {stderr}"
             );
         }
-        let output = shell(&world, arguments, ">/dev/null");
+        let output = shell(&env, arguments, ">/dev/null");
         assert!(
             matches!(output.status.code(), Some(0 | 10)),
             "{arguments}: {output:?}"
@@ -129,13 +125,13 @@ fn what_can_not_be_written_to_stdout_is_a_failure() {
     }
     for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
         for redirection in [">&-", ">/dev/full"] {
-            let output = shell(&world, &format!("get t:/x {name} -f"), redirection);
+            let output = shell(&env, &format!("get t:/x {name} -f"), redirection);
             assert!(!output.status.success(), "{name} {redirection}");
         }
     }
-    // What changes something and prints it is done, and says that its output is lost.
-    let output = shell(&world, "context create --json u", ">/dev/full");
+    // The change is made, and the lost output is reported.
+    let output = shell(&env, "context create --json u", ">/dev/full");
     assert_eq!(output.status.code(), Some(1));
-    let output = shell(&world, "serve keys add --keys keys team", ">/dev/full");
+    let output = shell(&env, "serve keys add --keys keys team", ">/dev/full");
     assert_eq!(output.status.code(), Some(1));
 }

@@ -1,4 +1,4 @@
-//! A task that the service needs and that ends takes the process along, with an error.
+//! A task that ends unexpectedly ends the process with an error.
 
 use std::{
     io::Read,
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::support::{Serve, agb, contexts, signal};
 
-/// Starts it so that a task panics, does something, and waits for the end.
-fn ended(point: &str, arguments: &[&str], act: impl FnOnce(&Serve)) -> (ExitStatus, String) {
+/// Starts the service with a crash point, acts, and waits for its end.
+fn run_to_crash(point: &str, arguments: &[&str], act: impl FnOnce(&Serve)) -> (ExitStatus, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = agb();
     command.env("AGB_TEST_CRASH_POINT", point);
@@ -23,12 +23,12 @@ fn ended(point: &str, arguments: &[&str], act: impl FnOnce(&Serve)) -> (ExitStat
 
 fn connect(url: &str) {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
-    // Until it is closed, in whichever way.
+    // Waits until the connection is closed.
     let _ = stream.read(&mut [0]);
 }
 
 #[test]
-fn a_task_that_panics_ends_the_process_with_an_error() {
+fn a_panicked_task_ends_the_process_with_an_error() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let metrics = free.local_addr().unwrap().to_string();
     drop(free);
@@ -44,10 +44,10 @@ fn a_task_that_panics_ends_the_process_with_an_error() {
         ("collect", "collects deleted files", &|_| {}),
     ];
     for (point, task, act) in cases {
-        let (status, said) = ended(point, &["--metrics-listen", &metrics], act);
-        assert_eq!(status.code(), Some(1), "{point}: {said}");
+        let (status, stderr) = run_to_crash(point, &["--metrics-listen", &metrics], act);
+        assert_eq!(status.code(), Some(1), "{point}: {stderr}");
         let error = format!("error: the task that {task} has panicked");
-        assert!(said.contains(&error), "{point}: {said}");
+        assert!(stderr.contains(&error), "{point}: {stderr}");
     }
 }
 
@@ -66,7 +66,7 @@ async fn write_and_read(there: Contexts, number: usize) {
 }
 
 #[tokio::test]
-async fn few_descriptors_mean_few_connections_and_no_failures() {
+async fn a_low_limit_of_open_files_reduces_connections() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     let script = "ulimit -n 64; exec \"$@\"";
@@ -94,10 +94,10 @@ async fn few_descriptors_mean_few_connections_and_no_failures() {
         .unwrap();
     assert!(open < 64, "{open}");
     signal("TERM", serve.process());
-    let (status, said) = serve.ended();
-    assert!(status.success(), "{said}");
+    let (status, stderr) = serve.ended();
+    assert!(status.success(), "{stderr}");
     assert!(
-        said.contains("fewer connections") && !said.contains("can't accept"),
-        "{said}"
+        stderr.contains("fewer connections") && !stderr.contains("can't accept"),
+        "{stderr}"
     );
 }

@@ -1,4 +1,4 @@
-//! Running the binary.
+//! Runs the binary.
 
 use agbcloud::{Client, Contexts};
 use std::{
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// The binary, in an environment without any setting of AGB.
+/// The binary in an environment without AGB settings.
 pub(crate) fn agb() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_agb"));
     for name in [
@@ -45,7 +45,7 @@ pub(crate) fn agb() -> Command {
     command
 }
 
-/// The SDK against a service.
+/// An SDK client for a service.
 pub(crate) fn contexts(url: &str, key: &str) -> Contexts {
     Client::builder()
         .api_key(key)
@@ -55,14 +55,14 @@ pub(crate) fn contexts(url: &str, key: &str) -> Contexts {
         .contexts()
 }
 
-/// Waits, where a process of its own tells of nothing that could be waited for.
-#[allow(clippy::disallowed_methods)] // Processes of their own take no clock.
+/// Sleeps, where another process offers nothing to wait for.
+#[allow(clippy::disallowed_methods)] // Other processes use the real clock.
 pub(crate) fn wait(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
-/// Whether this process ignores a signal of this number, and with it those that it starts: SIGHUP under nohup, SIGINT in the
-/// background of a script. Linux tells.
+/// Whether this process and its children ignore a signal: SIGHUP under nohup, SIGINT in the background of a script. Only Linux
+/// provides this.
 pub(crate) fn ignores(signal: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -82,26 +82,26 @@ pub(crate) fn signal(name: &str, process: u32) {
     );
 }
 
-/// `agb serve`, running; killed when dropped.
+/// A running `agb serve`, killed on drop.
 pub(crate) struct Serve {
     child: Child,
-    /// None where it goes elsewhere.
+    /// `None` if it is redirected.
     stderr: Option<ChildStderr>,
     pub(crate) url: String,
 }
 
 impl Serve {
-    /// Starts it on a free port and waits for its line.
+    /// Starts on a free port and waits for the line on stdout.
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         Self::start_by(agb(), folder, arguments)
     }
 
-    /// Starts it by a command that ends in the program.
+    /// Starts with a command that runs the program.
     pub(crate) fn start_by(command: Command, folder: &Path, arguments: &[&str]) -> Self {
         Self::start_with_stderr(command, folder, arguments, Stdio::piped())
     }
 
-    /// The same with another stderr.
+    /// Starts with another stderr.
     pub(crate) fn start_with_stderr(
         mut command: Command,
         folder: &Path,
@@ -128,36 +128,36 @@ impl Serve {
         Self { child, stderr, url }
     }
 
-    /// Takes stderr away: nobody reads it any more.
+    /// Closes the reading end of stderr.
     pub(crate) fn close_stderr(&mut self) {
         self.stderr = None;
     }
 
-    /// The id of its process.
+    /// The process id.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal and waits for the end; gives the exit status and what was said on stderr.
+    /// Sends a signal and waits for the end. Returns the exit status and stderr.
     pub(crate) fn stop(self, signal: &str) -> (ExitStatus, String) {
         self::signal(signal, self.child.id());
         self.ended()
     }
 
-    /// Waits for the end; gives the exit status and what was said on stderr.
+    /// Waits for the end. Returns the exit status and stderr.
     pub(crate) fn ended(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
-        let mut said = String::new();
+        let mut text = String::new();
         if let Some(stderr) = &mut self.stderr {
-            stderr.read_to_string(&mut said).unwrap();
+            stderr.read_to_string(&mut text).unwrap();
         }
-        (status, said)
+        (status, text)
     }
 }
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

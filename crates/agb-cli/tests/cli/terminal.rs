@@ -1,4 +1,4 @@
-//! What somebody at a terminal sees and is asked.
+//! Output and prompts on a terminal.
 
 use std::{
     fs::File,
@@ -8,10 +8,10 @@ use std::{
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use super::world::World;
+use super::test_env::TestEnv;
 
-impl World {
-    /// Runs it on a terminal, where this is typed: all that it shows, and the exit code.
+impl TestEnv {
+    /// Runs the command on a terminal with the input. Returns the output and the exit code.
     fn at_terminal(&self, arguments: &[&str], typed: &str) -> (String, i32) {
         self.at_terminal_with(arguments, typed, |_| ())
     }
@@ -45,7 +45,7 @@ impl World {
         terminal.write_all(typed.as_bytes()).unwrap();
         let mut shown = Vec::new();
         let mut buffer = [0; 4096];
-        // It ends with an error when nobody has the other end any more.
+        // The read fails when the other end is closed.
         while let Ok(read @ 1..) = terminal.read(&mut buffer) {
             shown.extend_from_slice(&buffer[..read]);
         }
@@ -55,11 +55,11 @@ impl World {
 }
 
 #[test]
-fn a_table_has_a_heading_columns_and_times_that_people_say() {
-    let world = World::new();
-    world.at_terminal(&["context", "create", "short"], "");
-    world.at_terminal(&["context", "create", "a-much-longer-name"], "");
-    let (shown, code) = world.at_terminal(&["context", "list"], "");
+fn a_terminal_gets_a_heading_columns_and_relative_times() {
+    let env = TestEnv::new();
+    env.at_terminal(&["context", "create", "short"], "");
+    env.at_terminal(&["context", "create", "a-much-longer-name"], "");
+    let (shown, code) = env.at_terminal(&["context", "list"], "");
     assert_eq!(code, 0);
     assert!(shown.contains("\u{1b}[1mNAME"), "{shown:?}");
     assert!(
@@ -72,79 +72,79 @@ fn a_table_has_a_heading_columns_and_times_that_people_say() {
     };
     assert_eq!(column("short"), column("a-much-longer-name"), "{shown}");
     for plain in [
-        world.at_terminal_with(&["context", "list"], "", |command| {
+        env.at_terminal_with(&["context", "list"], "", |command| {
             command.env("NO_COLOR", "1");
         }),
-        world.at_terminal_with(&["context", "list"], "", |command| {
+        env.at_terminal_with(&["context", "list"], "", |command| {
             command.env("TERM", "dumb");
         }),
-        world.at_terminal_with(&["context", "list"], "", |command| {
+        env.at_terminal_with(&["context", "list"], "", |command| {
             command.env("TERM", "dumb").env("CI", "true");
         }),
-        world.at_terminal(&["context", "list", "--color", "never"], ""),
+        env.at_terminal(&["context", "list", "--color", "never"], ""),
     ] {
         assert!(
             plain.0.contains("NAME") && !plain.0.contains('\u{1b}'),
             "{plain:?}"
         );
     }
-    let (help, _) = world.at_terminal_with(&["--help"], "", |command| {
+    let (help, _) = env.at_terminal_with(&["--help"], "", |command| {
         command.env("TERM", "dumb").env("CI", "true");
     });
     assert!(
         help.contains("Usage:") && !help.contains('\u{1b}'),
         "{help:?}"
     );
-    let (shown, _) = world.at_terminal(&["context", "get", "short"], "");
+    let (shown, _) = env.at_terminal(&["context", "get", "short"], "");
     assert!(shown.contains("last used:"), "{shown:?}");
 }
 
 #[test]
-fn nothing_is_deleted_before_the_name_was_typed() {
-    let world = World::new();
-    world.at_terminal(&["context", "create", "precious"], "");
+fn a_deletion_requires_the_typed_name() {
+    let env = TestEnv::new();
+    env.at_terminal(&["context", "create", "precious"], "");
     for typed in ["\n", "y\n", "preciou\n"] {
-        let (shown, code) = world.at_terminal(&["context", "delete", "precious"], typed);
+        let (shown, code) = env.at_terminal(&["context", "delete", "precious"], typed);
         assert_eq!(code, 1, "{shown}");
-        assert!(shown.contains("nothing was done"), "{shown}");
+        assert!(shown.contains("nothing was deleted"), "{shown}");
     }
-    let (shown, code) = world.at_terminal(&["context", "clear", "precious"], "no\n");
+    let (shown, code) = env.at_terminal(&["context", "clear", "precious"], "no\n");
     assert_eq!(code, 1, "{shown}");
-    let (_, code) = world.at_terminal(&["context", "get", "precious"], "");
+    let (_, code) = env.at_terminal(&["context", "get", "precious"], "");
     assert_eq!(code, 0);
-    let (shown, code) = world.at_terminal(&["context", "delete", "precious"], "precious\n");
+    let (shown, code) = env.at_terminal(&["context", "delete", "precious"], "precious\n");
     assert_eq!(code, 0, "{shown}");
-    let (_, code) = world.at_terminal(&["context", "get", "precious"], "");
+    let (_, code) = env.at_terminal(&["context", "get", "precious"], "");
     assert_eq!(code, 3);
 }
 
 #[test]
-fn folders_are_asked_about_and_progress_is_shown() {
-    let world = World::new();
-    world.at_terminal(&["context", "create", "one"], "");
-    let folder = world.scratch.path().join("many");
+fn folder_commands_ask_for_confirmation_and_show_progress() {
+    let env = TestEnv::new();
+    env.at_terminal(&["context", "create", "one"], "");
+    let folder = env.scratch.path().join("many");
     std::fs::create_dir(&folder).unwrap();
     for n in 0..50 {
         std::fs::write(folder.join(n.to_string()), vec![7; 10_000]).unwrap();
     }
-    let (shown, code) = world.at_terminal(&["put", "-r", "many", "one:/many"], "");
+    let (shown, code) = env.at_terminal(&["put", "-r", "many", "one:/many"], "");
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("put ") && shown.contains("/50"), "{shown:?}");
     assert!(shown.contains("50 copied"), "{shown:?}");
-    let (shown, _) = world.at_terminal(&["put", "-q", "-r", "many", "one:/quiet"], "");
-    assert_eq!(shown, "", "nobody asked for progress");
-    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/many"], "n\n");
+    let (shown, _) = env.at_terminal(&["put", "-q", "-r", "many", "one:/quiet"], "");
+    assert_eq!(shown, "", "--quiet shows no progress");
+    let (shown, code) = env.at_terminal(&["rm", "-r", "one:/many"], "n\n");
     assert_eq!(code, 1, "{shown}");
-    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/many"], "y\n");
+    let (shown, code) = env.at_terminal(&["rm", "-r", "one:/many"], "y\n");
     assert_eq!(code, 0, "{shown}");
-    world.at_terminal(&["put", "many/1", "one:/kept"], "");
-    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/"], "y\n");
+    env.at_terminal(&["put", "many/1", "one:/kept"], "");
+    let (shown, code) = env.at_terminal(&["rm", "-r", "one:/"], "y\n");
     assert_eq!(code, 1, "{shown}");
-    let (shown, code) = world.at_terminal(&["rm", "-r", "one:/"], "one\n");
+    let (shown, code) = env.at_terminal(&["rm", "-r", "one:/"], "one\n");
     assert_eq!(code, 0, "{shown}");
-    let (shown, _) = world.at_terminal(&["context", "clear", "one"], "one\n");
+    let (shown, _) = env.at_terminal(&["context", "clear", "one"], "one\n");
     assert!(
-        shown.contains("clearing one") && shown.contains("one is empty"),
+        shown.contains("clearing one") && shown.contains("cleared one in"),
         "{shown:?}"
     );
 }

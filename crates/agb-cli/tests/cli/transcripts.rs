@@ -1,15 +1,15 @@
-//! What the documentation shows is what the program prints.
+//! The console blocks of the documentation.
 
 use std::path::Path;
 
 use super::support::Serve;
 
 #[test]
-fn the_documentation_shows_what_is_printed() {
+fn the_transcripts_in_the_documentation_are_correct() {
     let scratch = tempfile::tempdir().unwrap();
     let serve = Serve::start(&scratch.path().join("data"), &[]);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    // Each with a key, and so with contexts, of its own.
+    // Each page has its own key, and so its own contexts.
     for page in ["docs/cli.md", "README.md"] {
         let cases = trycmd::TestCases::new();
         cases

@@ -1,5 +1,5 @@
-//! Where the service is and by which key it is called: flags and the profile that a flag names, then the environment, then
-//! another profile, then `.env`.
+//! Resolves the endpoint and the API key: from flags and the profile that a flag names, then the environment, then another
+//! profile, then `.env`.
 
 use std::{
     collections::BTreeMap,
@@ -16,17 +16,17 @@ use clap::{
 use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::Deserialize;
 
-use crate::exit::{Code, Failure};
+use crate::failure::{Code, Failure};
 
-/// Which service, and how it is shown.
+/// The options for the connection to the service.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
-    /// Service to use; else that of --profile, AGB_ENDPOINT, another profile, or .env
+    /// Service endpoint. Defaults to the one of --profile, AGB_ENDPOINT, another profile or .env
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     #[command(flatten)]
     profile: ProfileChoice,
-    /// Region in which names of contexts are looked up; an id needs none
+    /// Region in which to look up context names. Ids need none
     #[arg(long, value_name = "REGION", env = "AGB_REGION")]
     region: Option<String>,
     /// Read the API key from the first line of stdin
@@ -35,16 +35,16 @@ pub(crate) struct Connection {
     /// Do not read the file .env in the working directory
     #[arg(long, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new())]
     no_dotenv: bool,
-    /// Accept presigned URLs without TLS from an https service
+    /// Accept presigned URLs without TLS from an https endpoint
     #[arg(long, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new())]
     allow_insecure_urls: bool,
-    /// Give up a call after so many seconds, retries included; 180 if not said. One try gets AGB_TIMEOUT_MS milliseconds, or 60000. Transfers have no limit while bytes move
+    /// Maximum duration of a call, including retries. Defaults to 180. AGB_TIMEOUT_MS limits one attempt, and defaults to 60000 milliseconds. A transfer has no limit while data flows
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) call_timeout: Option<Duration>,
 }
 
-/// The profile that is named, and whether a flag names it. A flag goes before the environment, which goes before a profile
-/// that the environment names.
+/// The profile to use, and whether it comes from the flag. A flag takes precedence over the environment, which takes
+/// precedence over a profile that the environment names.
 #[derive(Debug, Clone)]
 struct ProfileChoice {
     name: Option<String>,
@@ -58,7 +58,7 @@ impl Args for ProfileChoice {
                 .long("profile")
                 .value_name("NAME")
                 .env("AGB_PROFILE")
-                .help("Profile to take the endpoint and the key from. Given as a flag, it goes before the environment"),
+                .help("Profile with the endpoint and the API key. As a flag, it takes precedence over the environment"),
         )
     }
 
@@ -71,7 +71,7 @@ impl FromArgMatches for ProfileChoice {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let by_flag = matches.value_source("profile") == Some(ValueSource::CommandLine);
         let name = matches.get_one::<String>("profile").cloned();
-        // An empty variable counts as not set. An empty flag is a name that no profile has.
+        // An empty variable counts as not set. An empty flag names no profile.
         let name = name.filter(|name| by_flag || !name.is_empty());
         Ok(Self { name, by_flag })
     }
@@ -83,7 +83,7 @@ impl FromArgMatches for ProfileChoice {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "a number of seconds, from 0.001".to_owned();
+    let wrong = || "expected a number of seconds from 0.001".to_owned();
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(timeout) if timeout >= Duration::from_millis(1) => Ok(timeout),
@@ -91,10 +91,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The profile of this name is used when none is named.
+/// The profile that is used by default.
 const DEFAULT_PROFILE: &str = "default";
 
-/// `config.toml`: a table for each profile.
+/// `config.toml`: one table per profile.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Profiles(BTreeMap<String, Profile>);
@@ -106,32 +106,29 @@ struct Profile {
     api_key: Option<String>,
 }
 
-/// Settings, and where the endpoint and the key come from.
-pub(crate) struct Resolved {
+/// The resolved settings, and descriptions of the sources of the endpoint and the key.
+pub(crate) struct ResolvedSettings {
     pub(crate) builder: ClientBuilder,
     pub(crate) endpoint: String,
     pub(crate) api_key: String,
 }
 
-/// The service, and the region in which it is asked for names.
-pub(crate) struct Service {
+/// A client that looks up context names in the region of the options.
+pub(crate) struct ServiceClient {
     client: Client,
     region: Option<String>,
 }
 
-impl Service {
-    /// The context of this name.
-    pub(crate) fn named(&self, name: &str) -> LookupByName {
+impl ServiceClient {
+    pub(crate) fn get_by_name(&self, name: &str) -> LookupByName {
         self.in_region(self.client.contexts().get_by_name(name))
     }
 
-    /// The context of this name, made if there is none.
-    pub(crate) fn made(&self, name: &str) -> LookupByName {
+    pub(crate) fn get_or_create(&self, name: &str) -> LookupByName {
         self.in_region(self.client.contexts().get_or_create(name))
     }
 
-    /// Whether a region was named.
-    pub(crate) fn is_in_region(&self) -> bool {
+    pub(crate) fn has_region(&self) -> bool {
         self.region.is_some()
     }
 
@@ -143,7 +140,7 @@ impl Service {
     }
 }
 
-impl Deref for Service {
+impl Deref for ServiceClient {
     type Target = Client;
 
     fn deref(&self) -> &Client {
@@ -152,19 +149,19 @@ impl Deref for Service {
 }
 
 impl Connection {
-    pub(crate) fn connect(&self) -> Result<Service, Failure> {
-        Ok(self.service(self.builder()?.build()?))
+    pub(crate) fn connect(&self) -> Result<ServiceClient, Failure> {
+        Ok(self.with_client(self.builder()?.build()?))
     }
 
-    /// A service by a client of its own.
-    pub(crate) fn service(&self, client: Client) -> Service {
-        Service {
+    /// Adds the region to a client.
+    pub(crate) fn with_client(&self, client: Client) -> ServiceClient {
+        ServiceClient {
             client,
-            region: said(&self.region).map(str::to_owned),
+            region: non_empty(&self.region).map(str::to_owned),
         }
     }
 
-    /// The profile that is looked for.
+    /// The name of the profile, which may not exist.
     pub(crate) fn profile_name(&self) -> &str {
         self.profile.name.as_deref().unwrap_or(DEFAULT_PROFILE)
     }
@@ -173,12 +170,12 @@ impl Connection {
         Ok(self.resolve()?.builder)
     }
 
-    /// Finds the settings. A key is sent only to an endpoint from the same or a more trusted source.
-    pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
+    /// Resolves the settings. A key is sent only to an endpoint from the same or a more trusted source.
+    pub(crate) fn resolve(&self) -> Result<ResolvedSettings, Failure> {
         let mut builder = Client::builder()
             .dotenv(!self.no_dotenv)
             .allow_insecure_urls(self.allow_insecure_urls);
-        let ambient = builder.setting_sources();
+        let environment = builder.setting_sources();
         if let Some(timeout) = self.call_timeout {
             builder = builder.retry(RetryPolicy::default().deadline(timeout));
         }
@@ -186,17 +183,17 @@ impl Connection {
             builder = builder.endpoint(endpoint);
         }
         if self.api_key_stdin {
-            builder = builder.api_key(key_of_stdin()?);
+            builder = builder.api_key(key_from_stdin()?);
         }
         if self.endpoint.is_none() || !self.api_key_stdin {
-            let profile = self.settled_profile()?;
+            let profile = self.read_profile()?;
             builder = match self.profile.by_flag {
-                true => self.with_chosen(builder, profile, ambient)?,
-                false => with_fallback(builder, profile),
+                true => self.with_flag_profile(builder, profile, environment)?,
+                false => with_default_profile(builder, profile),
             };
         }
         let setting_sources = builder.setting_sources();
-        let resolved = Resolved {
+        let resolved = ResolvedSettings {
             endpoint: self.source(
                 setting_sources.endpoint,
                 self.endpoint.as_ref().map(|_| "--endpoint"),
@@ -207,41 +204,42 @@ impl Connection {
             ),
             builder,
         };
-        if setting_sources.trusts_endpoint() {
-            return Ok(resolved);
+        if !setting_sources.trusts_endpoint() {
+            let message = format!(
+                "the API key comes {}, the endpoint {}, which is less trusted",
+                resolved.api_key, resolved.endpoint
+            );
+            return Err(Failure::usage(message).hint("set both in one place, or pass --endpoint"));
         }
-        let Resolved {
-            endpoint, api_key, ..
-        } = resolved;
-        let message = format!(
-            "the API key comes {api_key}, and the endpoint {endpoint}, which is less trusted"
-        );
-        Err(Failure::usage(message)
-            .hint("set both in one place, or name the endpoint with --endpoint"))
+        Ok(resolved)
     }
 
-    /// With the profile that a flag names: the environment and `.env` fill nothing up that would lead to another service.
-    fn with_chosen(
+    /// Adds the profile that a flag names. The environment and `.env` do not complete it where they may belong to another
+    /// service.
+    fn with_flag_profile(
         &self,
         mut builder: ClientBuilder,
         profile: Profile,
-        ambient: SettingSources,
+        environment: SettingSources,
     ) -> Result<ClientBuilder, Failure> {
         let name = self.profile_name();
-        let elsewhere = ambient.endpoint != SettingSource::Default;
-        let incomplete = |lacks: &str, source: String| {
+        let has_other = environment.endpoint != SettingSource::Default;
+        let incomplete = |missing: &str, source: String| {
             let message = format!(
-                "the profile {name:?} has no {lacks}, and that {source} may belong to another service"
+                "profile {name:?} has no {missing}, and the one {source} may belong to another service"
             );
             Failure::usage(message).hint(format!(
-                "write {lacks} into the profile, or name both with flags"
+                "add {missing} to the profile, or pass both as flags"
             ))
         };
         if self.endpoint.is_none() {
             builder = match profile.endpoint {
                 Some(endpoint) => builder.endpoint(endpoint),
-                None if elsewhere => {
-                    return Err(incomplete("endpoint", self.source(ambient.endpoint, None)));
+                None if has_other => {
+                    return Err(incomplete(
+                        "endpoint",
+                        self.source(environment.endpoint, None),
+                    ));
                 }
                 None => builder,
             };
@@ -249,8 +247,11 @@ impl Connection {
         if !self.api_key_stdin {
             builder = match profile.api_key {
                 Some(key) => builder.api_key(key),
-                None if elsewhere && ambient.api_key != SettingSource::Default => {
-                    return Err(incomplete("api_key", self.source(ambient.api_key, None)));
+                None if has_other && environment.api_key != SettingSource::Default => {
+                    return Err(incomplete(
+                        "api_key",
+                        self.source(environment.api_key, None),
+                    ));
                 }
                 None => builder,
             };
@@ -258,9 +259,9 @@ impl Connection {
         Ok(builder)
     }
 
-    /// Where a setting comes from.
-    fn source(&self, origin: SettingSource, flag: Option<&str>) -> String {
-        match origin {
+    /// Describes the source of a setting.
+    fn source(&self, source: SettingSource, flag: Option<&str>) -> String {
+        match source {
             SettingSource::Code => match flag {
                 Some(flag) => format!("from {flag}"),
                 None => format!("from --profile {}", self.profile_name()),
@@ -272,15 +273,15 @@ impl Connection {
         }
     }
 
-    /// The profile, empty where none was asked for and there is none.
-    fn settled_profile(&self) -> Result<Profile, Failure> {
+    /// Reads the profile. Without --profile and AGB_PROFILE, a missing profile counts as empty.
+    fn read_profile(&self) -> Result<Profile, Failure> {
         let path = config_file()?;
         let name = self.profile.name.as_deref();
         let mut profiles = match read(&path)? {
             Some(profiles) => profiles.0,
             None if name.is_none() => return Ok(Profile::default()),
             None => {
-                let message = format!("there are no profiles: {} does not exist", path.display());
+                let message = format!("no profiles ({} does not exist)", path.display());
                 return Err(Failure::usage(message));
             }
         };
@@ -289,15 +290,15 @@ impl Connection {
             (None, None) => Ok(Profile::default()),
             (None, Some(name)) => {
                 let known: Vec<_> = profiles.into_keys().collect();
-                let message = format!("there is no profile {name:?} in {}", path.display());
-                Err(Failure::usage(message).hint(format!("there are: {}", known.join(", "))))
+                let message = format!("profile {name:?} not found in {}", path.display());
+                Err(Failure::usage(message).hint(format!("use one of these: {}", known.join(", "))))
             }
         }
     }
 }
 
-/// With a profile that no flag names.
-fn with_fallback(mut builder: ClientBuilder, profile: Profile) -> ClientBuilder {
+/// Adds a profile that no flag names.
+fn with_default_profile(mut builder: ClientBuilder, profile: Profile) -> ClientBuilder {
     if let Some(endpoint) = profile.endpoint {
         builder = builder.fallback_endpoint(endpoint);
     }
@@ -307,17 +308,17 @@ fn with_fallback(mut builder: ClientBuilder, profile: Profile) -> ClientBuilder 
     builder
 }
 
-/// A variable that is empty says nothing, as with the other settings of the environment.
-fn said(setting: &Option<String>) -> Option<&str> {
+/// An empty variable counts as not set.
+fn non_empty(setting: &Option<String>) -> Option<&str> {
     setting.as_deref().filter(|setting| !setting.is_empty())
 }
 
-/// Where profiles are kept.
+/// The path of the file with the profiles.
 pub(crate) fn config_file() -> Result<PathBuf, Failure> {
     Ok(folders()?.config_dir().join("agb").join("config.toml"))
 }
 
-/// Where it is remembered what was synchronised.
+/// The folder for the state of syncs.
 pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
     let folders = folders()?;
     let state = folders.state_dir().unwrap_or_else(|| folders.data_dir());
@@ -325,7 +326,7 @@ pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
 }
 
 fn folders() -> Result<impl BaseStrategy, Failure> {
-    choose_base_strategy().map_err(|error| Failure::other("there is no home folder", error))
+    choose_base_strategy().map_err(|error| Failure::with_cause("no home folder", error))
 }
 
 fn read(path: &Path) -> Result<Option<Profiles>, Failure> {
@@ -333,54 +334,55 @@ fn read(path: &Path) -> Result<Option<Profiles>, Failure> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(Failure::other(
+            return Err(Failure::with_cause(
                 format!("can't read {}", path.display()),
                 error,
             ));
         }
     };
-    refuse_if_others_can_read(path)?;
-    // What the parser says may quote a key.
+    check_is_private(path)?;
+    // The message of the parser may quote a key.
     let profiles = toml::from_str(&text).map_err(|error| {
         let before = error.span().map_or("", |span| &text[..span.start]);
         let line = before.matches('\n').count() + 1;
-        let message = format!("line {line} of {} is none of a profile", path.display());
+        let message = format!("{}, line {line}: not a valid profile", path.display());
         Failure::usage(message)
-            .hint("a profile is a table with endpoint = \"https://…\" and api_key = \"…\"")
+            .hint("write a profile as a table with endpoint = \"https://…\" and api_key = \"…\"")
     })?;
     Ok(Some(profiles))
 }
 
 #[cfg(unix)]
-fn refuse_if_others_can_read(path: &Path) -> Result<(), Failure> {
+fn check_is_private(path: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::PermissionsExt;
 
     let metadata = path
         .metadata()
-        .map_err(|error| Failure::other(format!("can't look at {}", path.display()), error))?;
+        .map_err(|error| Failure::with_cause(format!("can't read {}", path.display()), error))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
     }
     let message = format!(
-        "others can read {} (mode {mode:03o}), in which there are keys",
+        "others can read {} (mode {mode:03o}), which contains API keys",
         path.display()
     );
-    Err(Failure::of(Code::NotAllowed, message).hint(format!("chmod 600 '{}'", path.display())))
+    Err(Failure::with_code(Code::NotAllowed, message)
+        .hint(format!("run: chmod 600 '{}'", path.display())))
 }
 
 #[cfg(not(unix))]
-fn refuse_if_others_can_read(_: &Path) -> Result<(), Failure> {
+fn check_is_private(_: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads no further than the first line: who has written it may keep the pipe open.
-fn key_of_stdin() -> Result<String, Failure> {
+/// Reads only the first line, since the writer may keep the pipe open.
+fn key_from_stdin() -> Result<String, Failure> {
     let mut line = String::new();
     let read = std::io::stdin().lock().take(64 * 1024).read_line(&mut line);
-    read.map_err(|error| Failure::other("can't read the API key from stdin", error))?;
+    read.map_err(|error| Failure::with_cause("can't read the API key from stdin", error))?;
     match line.trim() {
-        "" => Err(Failure::usage("there is no API key on stdin")),
+        "" => Err(Failure::usage("no API key on stdin")),
         key => Ok(key.to_owned()),
     }
 }

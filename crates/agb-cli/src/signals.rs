@@ -1,4 +1,4 @@
-//! The signals that end a command in good order.
+//! Ctrl-C, SIGTERM and SIGHUP: the first ends a command in good order, the second ends the process.
 
 use std::{
     io,
@@ -7,28 +7,28 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::exit::{Code, Failure};
+use crate::failure::{Code, Failure};
 
-/// Counts signals. There is one listener for the whole process, for a signal that was ever listened for does nothing by itself
-/// any more: one that comes when nobody waits for it has to end the process all the same.
+/// Counts signals. The process has one listener: installing it removes the default action of a signal for good, so the
+/// listener itself must end the process when no [`Interrupt`] exists.
 static SIGNALS: Mutex<Option<watch::Sender<u64>>> = Mutex::new(None);
 
-/// Waits for Ctrl-C, SIGTERM or, where a terminal goes away, SIGHUP. When there is no such value, each of them ends the process
-/// at once: so does the second Ctrl-C, when the first has been heard and this is gone.
-pub(crate) struct Stop {
+/// Waits for Ctrl-C, SIGTERM or, when a terminal closes, SIGHUP. While no value exists, each of them ends the process
+/// immediately. Dropping the value after the first signal lets the second one end the process.
+pub(crate) struct Interrupt {
     signals: tokio::sync::Mutex<watch::Receiver<u64>>,
 }
 
-impl Stop {
-    /// Hears each signal from now on.
+impl Interrupt {
+    /// Receives every signal from now on.
     pub(crate) fn new() -> Result<Self, Failure> {
         let mut signals = SIGNALS.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match &*signals {
             Some(sender) => sender,
             None => {
                 let sender = listen();
-                let sender =
-                    sender.map_err(|error| Failure::other("can't listen for signals", error))?;
+                let sender = sender
+                    .map_err(|error| Failure::with_cause("can't listen for signals", error))?;
                 signals.insert(sender)
             }
         };
@@ -37,22 +37,39 @@ impl Stop {
         })
     }
 
-    /// Until a signal has come that was not waited for yet.
+    /// Waits for the next signal.
     pub(crate) async fn wait(&self) {
         let mut signals = self.signals.lock().await;
         if signals.changed().await.is_err() {
-            // Nothing can be heard any more.
+            // The listener is gone.
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Starts to listen; what comes later is counted.
+/// Runs the work until the first signal, then drops it and fails with the hint. A second signal does not wait for the
+/// work to be dropped: it ends the process.
+pub(crate) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+    hint: &str,
+) -> Result<T, Failure> {
+    let interrupt = Interrupt::new()?;
+    let mut work = Box::pin(work);
+    tokio::select! {
+        result = &mut work => result,
+        () = interrupt.wait() => {
+            drop(interrupt);
+            drop(work);
+            Err(Failure::interrupted().hint(hint))
+        }
+    }
+}
+
+/// Starts the listener. It has a runtime of its own, since that of the command may be shutting down.
 fn listen() -> io::Result<watch::Sender<u64>> {
-    let (tell, told) = mpsc::channel();
+    let (ready, is_ready) = mpsc::channel();
     let (sender, _) = watch::channel(0);
-    let counted = sender.clone();
-    // With a runtime of its own: that of the command may be shutting down.
+    let counter = sender.clone();
     std::thread::Builder::new().spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -60,42 +77,42 @@ fn listen() -> io::Result<watch::Sender<u64>> {
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => {
-                let _ = tell.send(Err(error));
+                let _ = ready.send(Err(error));
                 return;
             }
         };
         runtime.block_on(async {
-            let mut signals = match Signals::new() {
+            let mut signals = match SignalStreams::new() {
                 Ok(signals) => signals,
                 Err(error) => {
-                    let _ = tell.send(Err(error));
+                    let _ = ready.send(Err(error));
                     return;
                 }
             };
-            let _ = tell.send(Ok(()));
+            let _ = ready.send(Ok(()));
             let mut count = 0;
             while signals.next().await.is_some() {
                 count += 1;
-                if counted.send(count).is_err() {
+                if counter.send(count).is_err() {
                     std::process::exit(Code::Interrupted as i32);
                 }
             }
         });
     })?;
-    told.recv().map_err(io::Error::other)??;
+    is_ready.recv().map_err(io::Error::other)??;
     Ok(sender)
 }
 
 #[cfg(unix)]
-struct Signals {
+struct SignalStreams {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
-    /// None for what was started by nohup, which is to outlive its terminal.
+    /// `None` under nohup: the process must outlive its terminal.
     hang_up: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
-impl Signals {
+impl SignalStreams {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
@@ -125,7 +142,7 @@ impl Signals {
     }
 }
 
-/// Whether whoever started this process has said that the signal is to be ignored, as far as the system tells.
+/// Whether the process was started with the signal ignored. Only Linux provides this.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -135,10 +152,10 @@ fn is_ignored(signal: i32) -> bool {
 }
 
 #[cfg(not(unix))]
-struct Signals;
+struct SignalStreams;
 
 #[cfg(not(unix))]
-impl Signals {
+impl SignalStreams {
     fn new() -> io::Result<Self> {
         Ok(Self)
     }

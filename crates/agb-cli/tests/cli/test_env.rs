@@ -1,4 +1,4 @@
-//! A service, a folder with a few files, and the binary between them.
+//! [`TestEnv`]: a running service and a folder with a few files.
 
 use std::process::{Command, Output, Stdio};
 
@@ -6,12 +6,12 @@ use super::support::{Serve, agb};
 
 pub(crate) const KEY: &str = "a-key-that-nobody-may-see";
 
-pub(crate) struct World {
+pub(crate) struct TestEnv {
     pub(crate) scratch: tempfile::TempDir,
     pub(crate) serve: Serve,
 }
 
-impl World {
+impl TestEnv {
     pub(crate) fn new() -> Self {
         Self::with(&[])
     }
@@ -43,18 +43,18 @@ impl World {
         self.command(arguments).output().unwrap()
     }
 
-    /// What is printed by a command that ends well.
+    /// Runs a command that must succeed and returns its stdout.
     pub(crate) fn print(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Exit code and messages.
+    /// Runs a command and returns its exit code and stderr.
     pub(crate) fn fail(&self, arguments: &[&str]) -> (i32, String) {
         let output = self.run(arguments);
-        let said = String::from_utf8(output.stderr).unwrap();
-        (output.status.code().unwrap(), said)
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), stderr)
     }
 
     pub(crate) fn path(&self, path: &str) -> std::path::PathBuf {

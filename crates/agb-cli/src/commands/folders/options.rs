@@ -1,59 +1,63 @@
-//! The options of every command that copies folders.
+//! [`FolderOptions`]: the options of every command that copies folders.
 
 use agbcloud::{Compare, ConflictPolicy, Symlinks, SyncDir};
 use clap::{Args, ValueEnum};
 
-use crate::exit::Failure;
+use crate::failure::Failure;
 
-/// What takes part, and what counts as the same.
+/// Which files to copy, and how to compare them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Folders")]
-pub(crate) struct FolderOptions {
-    /// Compare the content of files of the same size, whatever their times
+pub(in crate::commands) struct FolderOptions {
+    /// Compare files of the same size by checksum instead of by time
     #[arg(long)]
     checksum: bool,
-    /// Take just the files that match a glob (as in .gitignore)
+    /// Copy only files that match the glob, in the syntax of .gitignore
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
-    /// Leave out what matches a glob
+    /// Skip files that match the glob
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
-    /// Leave out what git ignores: .gitignore files here and in the folders above, .git/info/exclude, core.excludesFile
+    /// Skip files that git ignores: by .gitignore files of the folder and its parents, .git/info/exclude and core.excludesFile
     #[arg(long)]
     gitignore: bool,
-    /// What to do with local symbolic links
+    /// How to treat local symbolic links
     #[arg(long, value_name = "HOW", value_enum, default_value = "skip")]
     links: Links,
-    /// What to do with a file that would be replaced or deleted, and that was changed there since the last sync or may be newer
+    /// How to treat a file that would be replaced or deleted but changed since the last sync, or may be newer
     #[arg(long, value_name = "HOW", value_enum)]
     conflict: Option<OnConflict>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnConflict {
-    /// Fail for each, and change nothing of it; the default of sync and put
+    /// Fail and leave the file unchanged; the default of sync and put
     Fail,
-    /// Replace or delete it
+    /// Replace or delete the file
     Overwrite,
-    /// Skip it
+    /// Skip the file
     Skip,
-    /// Replace it, and keep the replaced version beside it as NAME.conflict-TIME-HOST-RANDOM
+    /// Replace the file and keep the old version as NAME.conflict-TIME-HOST-RANDOM
     KeepBoth,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Links {
-    /// Skip them and name them
+    /// Skip links and list them
     Skip,
-    /// Copy what they lead to
+    /// Copy the target
     Follow,
-    /// Fail for each
+    /// Fail for each link
     Refuse,
 }
 
 impl FolderOptions {
-    /// Sets what was chosen. Conflicts are dealt with in this way if none was.
-    pub(super) fn apply(&self, mut sync: SyncDir, conflict: ConflictPolicy) -> SyncDir {
+    /// Sets the options. `conflict` is the default of --conflict.
+    pub(in crate::commands) fn apply(
+        &self,
+        mut sync: SyncDir,
+        conflict: ConflictPolicy,
+    ) -> SyncDir {
         sync = sync
             .on_conflict(match self.conflict {
                 None => conflict,
@@ -81,8 +85,12 @@ impl FolderOptions {
         sync
     }
 
-    /// Fails if one is given where no folder is copied.
-    pub(super) fn only_with(&self, recursive: bool, dry_run: bool) -> Result<(), Failure> {
+    /// Fails if an option for folders is given without -r.
+    pub(in crate::commands) fn check_recursive(
+        &self,
+        recursive: bool,
+        dry_run: bool,
+    ) -> Result<(), Failure> {
         let given = [
             (self.checksum, "--checksum"),
             (!self.include.is_empty(), "--include"),
@@ -94,7 +102,7 @@ impl FolderOptions {
         ];
         match given.iter().find(|(given, _)| *given && !recursive) {
             Some((_, option)) => {
-                let failure = Failure::usage(format!("{option} is for folders"));
+                let failure = Failure::usage(format!("{option} requires -r"));
                 Err(failure.hint("pass -r to copy a folder"))
             }
             None => Ok(()),

@@ -7,82 +7,92 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures_util::{Stream, StreamExt, future::Either, stream};
 
-use super::{Run, Session, complete, file, find};
 use crate::{
     address::Remote,
-    exit::{Doing, Failure},
+    commands::{
+        completion, lookup,
+        session::{Run, Session},
+    },
+    failure::{ErrorContext, Failure},
     output::{
-        self, Reader, Rows, escape,
-        schema::{EntryRow, NameRow, UsageRow},
+        self, OutputMode, Rows, escape,
+        records::{EntryRow, NameRow, UsageRow},
     },
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct LsArguments {
-    /// Folder or file: NAME:/path
-    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(complete::addresses))]
+    /// Folder or file, as NAME:/path
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
-    /// List what is in folders too
+    /// List the contents of subfolders
     #[arg(long, short = 'R')]
     recursive: bool,
-    /// Show kind, size and time
+    /// Show kind, size and modification time
     #[arg(long, short)]
     long: bool,
 }
 
 impl Run for LsArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let files = find::files(&session.connect()?, &self.address).await?;
+        let files = lookup::files(&session.connect()?, &self.address).await?;
         let mut entries = entries(&files, &self.address, self.recursive).peekable();
-        // A folder that does not exist is listed as empty, and so is a file.
-        if std::pin::Pin::new(&mut entries).peek().await.is_none() && self.address.bare() != "/" {
-            let entry = file::entry(&files, &self.address).await?;
+        // The service lists a missing folder and a file as empty.
+        if std::pin::Pin::new(&mut entries).peek().await.is_none()
+            && self.address.without_slash() != "/"
+        {
+            let entry = lookup::entry(&files, &self.address).await?;
             if !entry.is_folder() {
-                let alone = stream::iter([Ok(EntryRow::from(entry))]);
-                return self.show(session, alone).await;
+                let file = stream::iter([Ok(EntryRow::from(entry))]);
+                return self.print(session, file).await;
             }
         }
-        self.show(session, entries).await
+        self.print(session, entries).await
     }
 }
 
 impl LsArguments {
-    async fn show(
+    async fn print(
         &self,
         session: &Session,
         entries: impl Stream<Item = Result<EntryRow, Failure>>,
     ) -> Result<(), Failure> {
-        let rows = Rows::new(&session.look);
-        if self.long || session.look.reader() == Reader::Program {
-            rows.show(entries).await?;
+        let rows = Rows::new(&session.output);
+        if self.long || session.output.mode() == OutputMode::Json {
+            rows.print_all(entries).await?;
         } else {
-            rows.show(entries.map(|entry| entry.map(NameRow))).await?;
+            rows.print_all(entries.map(|entry| entry.map(NameRow)))
+                .await?;
         }
         Ok(())
     }
 }
 
-/// What is in a folder; with all below, if that is asked for.
+/// Lists a folder, with its subfolders if `recursive` is set.
 fn entries(
     files: &Files,
     folder: &Remote,
     recursive: bool,
 ) -> impl Stream<Item = Result<EntryRow, Failure>> + Unpin + use<> {
-    let listing = files.list().folder(folder.bare()).prefetch(true);
+    let listing = files.list().folder(folder.without_slash()).prefetch(true);
     let entries = match recursive {
         true => Either::Left(listing.walk()),
         false => Either::Right(listing.by_item()),
     };
     let folder = folder.clone();
-    entries.map(move |entry| entry.map(EntryRow::from).doing(|| format!("list {folder}")))
+    entries.map(move |entry| {
+        entry
+            .map(EntryRow::from)
+            .with_action(|| format!("list {folder}"))
+    })
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TreeArguments {
-    /// Folder: NAME:/path
-    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(complete::addresses))]
+    /// Folder, as NAME:/path
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
-    /// Show folders to this depth, from 1
+    /// Maximum depth, at least 1
     #[arg(long, short = 'L', value_name = "LEVELS", value_parser = depth)]
     depth: Option<usize>,
 }
@@ -90,18 +100,17 @@ pub(crate) struct TreeArguments {
 fn depth(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(depth) if depth > 0 => Ok(depth),
-        _ => Err("a number of levels, from 1".to_owned()),
+        _ => Err("expected a number of levels from 1".to_owned()),
     }
 }
 
 impl Run for TreeArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let files = find::files(&session.connect()?, &self.address).await?;
-        file::check_folder(&files, &self.address).await?;
-        // Lines between names are for eyes alone.
-        if matches!(session.look.reader(), Reader::Program | Reader::Terse) {
+        let files = lookup::files(&session.connect()?, &self.address).await?;
+        lookup::check_folder(&files, &self.address).await?;
+        if matches!(session.output.mode(), OutputMode::Json | OutputMode::Quiet) {
             let entries = entries(&files, &self.address, true);
-            Rows::new(&session.look).show(entries).await?;
+            Rows::new(&session.output).print_all(entries).await?;
             return Ok(());
         }
         output::write(&format!("{}\n", escape(&self.address.to_string())))?;
@@ -115,11 +124,16 @@ impl Run for TreeArguments {
 }
 
 impl TreeArguments {
-    /// Shows all that is below, as it is listed, and counts folders and files. Of each folder on the way to an entry a page
-    /// is in memory.
+    /// Prints the tree while it is listed, and counts folders and files. Memory holds one page of each folder on the path
+    /// to the current entry.
     async fn draw(&self, files: &Files) -> Result<(u64, u64), Failure> {
         let mut counts = (0, 0);
-        let top = Level::open(files, &self.address, self.address.bare(), String::new());
+        let top = Level::open(
+            files,
+            &self.address,
+            self.address.without_slash(),
+            String::new(),
+        );
         let mut levels = vec![top.await?];
         while let Some(level) = levels.last_mut() {
             let Some(entry) = level.next.take() else {
@@ -127,35 +141,35 @@ impl TreeArguments {
                 continue;
             };
             level.advance(&self.address).await?;
-            let (arm, room) = match level.next {
+            let (branch, indent) = match level.next {
                 None => ("└── ", "    "),
                 Some(_) => ("├── ", "│   "),
             };
             let path = entry.path.trim_end_matches('/');
             let name = escape(path.rsplit('/').next().unwrap_or_default());
             let slash = if entry.is_folder() { "/" } else { "" };
-            output::write(&format!("{}{arm}{name}{slash}\n", level.left))?;
+            output::write(&format!("{}{branch}{name}{slash}\n", level.indent))?;
             if !entry.is_folder() {
                 counts.1 += 1;
                 continue;
             }
             counts.0 += 1;
-            let left = format!("{}{room}", level.left);
-            if self.depth.is_none_or(|most| levels.len() < most) {
-                levels.push(Level::open(files, &self.address, path, left).await?);
+            let indent = format!("{}{indent}", level.indent);
+            if self.depth.is_none_or(|depth| levels.len() < depth) {
+                levels.push(Level::open(files, &self.address, path, indent).await?);
             }
         }
         Ok(counts)
     }
 }
 
-/// A folder that is being shown: whether an entry is the last is known when the next has come.
+/// A folder that is being printed. Printing an entry requires the next one, which shows whether it is the last.
 struct Level {
     listed: FileItems,
-    /// With a slash at the end.
+    /// Ends with a slash.
     folder: String,
-    /// The lines to the left of its entries.
-    left: String,
+    /// The text before its entries.
+    indent: String,
     next: Option<FileEntry>,
 }
 
@@ -164,12 +178,12 @@ impl Level {
         files: &Files,
         address: &Remote,
         folder: &str,
-        left: String,
+        indent: String,
     ) -> Result<Self, Failure> {
         let mut level = Self {
             listed: files.list().folder(folder).prefetch(true).by_item(),
             folder: format!("{}/", folder.trim_end_matches('/')),
-            left,
+            indent,
             next: None,
         };
         level.advance(address).await?;
@@ -179,9 +193,10 @@ impl Level {
     async fn advance(&mut self, address: &Remote) -> Result<(), Failure> {
         self.next = None;
         while let Some(entry) = self.listed.next().await {
-            let entry = entry.doing(|| format!("list {}", address.at(&self.folder)))?;
+            let entry =
+                entry.with_action(|| format!("list {}", address.with_path(&self.folder)))?;
             let below = entry.path.trim_end_matches('/').strip_prefix(&self.folder);
-            // A service may list what is further below too.
+            // A service may also list entries of subfolders.
             if below.is_some_and(|below| !below.is_empty() && !below.contains('/')) {
                 self.next = Some(entry);
                 break;
@@ -193,28 +208,32 @@ impl Level {
 
 #[derive(Debug, Args)]
 pub(crate) struct DuArguments {
-    /// Folder: NAME:/path
-    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(complete::addresses))]
+    /// Folder, as NAME:/path
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
-    /// Show the sum alone
+    /// Show only the total
     #[arg(long, short)]
     summarize: bool,
 }
 
 impl Run for DuArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let files = find::files(&session.connect()?, &self.address).await?;
-        file::check_folder(&files, &self.address).await?;
-        let top = self.address.bare().trim_end_matches('/').to_owned();
+        let files = lookup::files(&session.connect()?, &self.address).await?;
+        lookup::check_folder(&files, &self.address).await?;
+        let top = self
+            .address
+            .without_slash()
+            .trim_end_matches('/')
+            .to_owned();
         let mut walk = files
             .list()
-            .folder(self.address.bare())
+            .folder(self.address.without_slash())
             .prefetch(true)
             .walk();
         let mut sums: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         let mut all = (0, 0);
         while let Some(entry) = walk.next().await {
-            let entry = entry.doing(|| format!("list {}", self.address))?;
+            let entry = entry.with_action(|| format!("list {}", self.address))?;
             let below = entry.path.strip_prefix(&top).unwrap_or(&entry.path);
             let first = below
                 .trim_start_matches('/')
@@ -233,7 +252,7 @@ impl Run for DuArguments {
         if !self.summarize {
             rows.extend(sums.into_iter().map(|(path, sum)| row(path, sum)));
         }
-        rows.push(row(self.address.bare().to_owned(), all));
-        Rows::new(&session.look).write(&rows)
+        rows.push(row(self.address.without_slash().to_owned(), all));
+        Rows::new(&session.output).print(&rows)
     }
 }

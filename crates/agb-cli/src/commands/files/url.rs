@@ -1,0 +1,93 @@
+//! `agb url`: presigned URLs, which work without an API key.
+
+use agbcloud::PresignedUrl;
+use clap::{Args, Subcommand};
+use clap_complete::ArgValueCompleter;
+
+use crate::{
+    address::Remote,
+    commands::{
+        completion, lookup,
+        session::{Run, Session, WithSession},
+    },
+    failure::{ErrorContext, Failure},
+    output::{self, OutputMode, records::UrlRow, rfc3339},
+    stderr,
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UrlCommand {
+    /// Print a URL to download a file
+    #[command(after_long_help = "Examples:\n  curl -o a.txt \"$(agb url get my-project:/a.txt)\"")]
+    Get(WithSession<GetUrlArguments>),
+    /// Print a URL to upload a file
+    #[command(
+        after_long_help = "Examples:\n  curl -T a.txt -H 'content-type:' \"$(agb url put my-project:/a.txt)\""
+    )]
+    Put(WithSession<PutUrlArguments>),
+}
+
+impl UrlCommand {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Get(with) => with.run().await,
+            Self::Put(with) => with.run().await,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetUrlArguments {
+    /// File, as NAME:/path
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
+    address: Remote,
+}
+
+impl Run for GetUrlArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let files = lookup::files(&session.connect()?, &self.address).await?;
+        let url = files.download_url(self.address.path.as_str()).await;
+        let url = url.with_action(|| format!("get a URL for {}", self.address))?;
+        print_url(session, "GET", &url)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PutUrlArguments {
+    /// File, as NAME:/path
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
+    address: Remote,
+}
+
+impl Run for PutUrlArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let files = lookup::files(&session.connect()?, &self.address).await?;
+        let url = files.upload_url(self.address.path.as_str()).await;
+        let url = url.with_action(|| format!("get a URL for {}", self.address))?;
+        print_url(session, "PUT", &url)
+    }
+}
+
+fn print_url(session: &Session, method: &'static str, url: &PresignedUrl) -> Result<(), Failure> {
+    let expires_at = url.expires_at().and_then(rfc3339);
+    if session.output.mode() == OutputMode::Json {
+        let row = UrlRow {
+            url: url.as_str().to_owned(),
+            method,
+            expires_at,
+        };
+        return output::print_result(&session.output, &row, "");
+    }
+    output::print_line(url.as_str())?;
+    if session.output.mode() != OutputMode::Quiet {
+        let until = expires_at.map_or_else(String::new, |time| format!(" until {time}"));
+        let action = match method {
+            "PUT" => "upload (with PUT and no Content-Type)",
+            _ => "download",
+        };
+        stderr::note(format_args!(
+            "anyone with this URL can {action} the file{until}"
+        ));
+    }
+    Ok(())
+}

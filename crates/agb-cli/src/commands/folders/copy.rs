@@ -1,0 +1,95 @@
+//! Executes the plan of a folder copy.
+
+use std::sync::{Arc, OnceLock};
+
+use agbcloud::{SyncDir, SyncPlan};
+
+use super::{
+    plan::{RESUME_HINT, Task, plan},
+    preview::{Skipped, preview},
+    report::{MAX_NAMES, join_names, print_report},
+};
+use crate::{
+    commands::session::Session,
+    failure::{Code, Failure},
+    output::counted,
+    progress::TransferProgress,
+    signals::unless_interrupted,
+};
+
+/// Whether existing files may be replaced.
+pub(in crate::commands) enum Replace {
+    Yes,
+    No { hint: String },
+}
+
+/// Copies a folder, or lists the changes of a dry run.
+pub(in crate::commands) async fn copy(
+    session: &Session,
+    task: &Task,
+    sync: SyncDir,
+    replace: Replace,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    if !dry_run {
+        let check = |plan: &SyncPlan| check_replaced(plan, replace);
+        return execute(session, task, sync, check).await;
+    }
+    let plan = preview(session, task, sync, Skipped::Listed).await?;
+    check_replaced(&plan, replace)
+}
+
+/// Compares the folders, checks the plan, executes it and reports the result.
+pub(super) async fn execute(
+    session: &Session,
+    task: &Task,
+    sync: SyncDir,
+    check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // Set when the totals are known.
+    let progress = Arc::new(OnceLock::<TransferProgress>::new());
+    let listener = progress.clone();
+    let sync = sync.on_file(move |outcome| {
+        if let Some(progress) = listener.get() {
+            let (bytes, failed) = (outcome.size.unwrap_or(0), outcome.error.is_some());
+            progress.finish_file(outcome.path, bytes, failed);
+        }
+    });
+    let listener = progress.clone();
+    let sync = sync.on_progress(move |path, state| {
+        if let Some(progress) = listener.get() {
+            progress.update_file(path, state.bytes);
+        }
+    });
+    let plan = plan(session, task, sync).await?;
+    check(&plan)?;
+    let files = plan.changes().len() as u64;
+    let started = TransferProgress::start(&session.output, task.verb, files, plan.bytes());
+    let progress = progress.get_or_init(|| started);
+    let run = async { plan.run().await.map_err(|error| task.failure(&error)) };
+    let report = unless_interrupted(run, RESUME_HINT).await;
+    progress.finish();
+    print_report(session, &report?)
+}
+
+/// Fails if the plan replaces files that must not be replaced.
+fn check_replaced(plan: &SyncPlan, replace: Replace) -> Result<(), Failure> {
+    let Replace::No { hint } = replace else {
+        return Ok(());
+    };
+    let replaced = || plan.changes().filter(|change| change.replaces);
+    let count = replaced().count();
+    if count == 0 {
+        return Ok(());
+    }
+    let first: Vec<_> = replaced()
+        .take(MAX_NAMES)
+        .map(|change| change.path)
+        .collect();
+    let message = format!(
+        "nothing was copied, since {} would be replaced: {}",
+        counted(count as u64, "file"),
+        join_names(&first, count)
+    );
+    Err(Failure::with_code(Code::Conflict, message).hint(hint))
+}

@@ -1,0 +1,208 @@
+//! `agb sync` and `agb diff`.
+
+use std::path::{Path, PathBuf};
+
+use agbcloud::{ConflictPolicy, Context, DeleteLimit, SyncDir, SyncPlan};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use super::{
+    copy::execute,
+    options::FolderOptions,
+    plan::{Task, deletions},
+    preview::{Skipped, preview},
+};
+use crate::{
+    address::{Address, Remote},
+    commands::{
+        completion,
+        confirm::confirm,
+        lookup,
+        session::{Run, Session},
+    },
+    connection::{self, ServiceClient},
+    failure::{Code, Failure},
+    output::counted,
+    stderr,
+};
+
+/// The folders and options of sync and diff.
+#[derive(Debug, Args)]
+pub(crate) struct Sides {
+    /// Source folder: a local one, or NAME:/path
+    #[arg(value_name = "SRC", add = ArgValueCompleter::new(completion::addresses))]
+    from: Address,
+    /// Destination folder: a local one, or NAME:/path
+    #[arg(value_name = "DST", add = ArgValueCompleter::new(completion::addresses))]
+    to: Address,
+    /// Delete files that are not in SRC, after all copies succeeded
+    #[arg(long)]
+    delete: bool,
+    /// Neither use nor write the state of the previous sync
+    #[arg(long)]
+    no_state: bool,
+    #[command(flatten)]
+    options: FolderOptions,
+}
+
+impl Sides {
+    fn direction(&self) -> Result<SyncDirection<'_>, Failure> {
+        match (&self.from, &self.to) {
+            (Address::Local(local), Address::Remote(remote)) => {
+                Ok(SyncDirection::Upload(local, remote))
+            }
+            (Address::Remote(remote), Address::Local(local)) => {
+                Ok(SyncDirection::Download(remote, local))
+            }
+            (Address::Local(_), Address::Local(_)) => {
+                Err(Failure::usage("one of the folders must be NAME:/path"))
+            }
+            (Address::Remote(_), Address::Remote(_)) => {
+                let failure = Failure::usage("one of the folders must be local");
+                Err(failure.hint("sync to a local folder first, then from there"))
+            }
+        }
+    }
+
+    fn task(&self, verb: &'static str) -> Task {
+        Task::new(verb, &self.from, &self.to)
+    }
+
+    async fn sync(&self, client: &ServiceClient) -> Result<SyncDir, Failure> {
+        let direction = self.direction()?;
+        let (SyncDirection::Upload(local, remote) | SyncDirection::Download(remote, local)) =
+            direction;
+        if let SyncDirection::Upload(local, _) = direction {
+            lookup::check_local_folder(local)?;
+        }
+        let context = lookup::context(client, &remote.context).await?;
+        let files = client.contexts().files(&context.id);
+        let mut sync = match direction {
+            SyncDirection::Upload(..) => files.upload_dir(local, remote.without_slash()),
+            SyncDirection::Download(..) => {
+                lookup::check_folder(&files, remote).await?;
+                files.download_dir(remote.without_slash(), local)
+            }
+        };
+        sync = self
+            .options
+            .apply(sync, ConflictPolicy::Fail)
+            .delete(self.delete);
+        if !self.no_state {
+            sync = sync.state(state_file(client, &context, local)?);
+        }
+        Ok(sync)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum SyncDirection<'a> {
+    Upload(&'a Path, &'a Remote),
+    Download(&'a Remote, &'a Path),
+}
+
+/// The path of the state file of an endpoint, a context and a local folder.
+fn state_file(client: &ServiceClient, context: &Context, local: &Path) -> Result<PathBuf, Failure> {
+    let local = std::path::absolute(local).map_err(|error| {
+        Failure::with_cause(format!("can't resolve {}", local.display()), error)
+    })?;
+    let mut digest = Sha256::new();
+    for part in [
+        client.endpoint(),
+        context.id.as_str(),
+        &local.to_string_lossy(),
+    ] {
+        digest.update(part);
+        digest.update([0]);
+    }
+    let name = HEXLOWER.encode(&digest.finalize()[..16]);
+    Ok(connection::state_folder()?.join(name))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArguments {
+    #[command(flatten)]
+    sides: Sides,
+    /// List the changes and make none
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// Maximum number of files to delete, or percentage of the files in DST (N%). Defaults to 1000 files and 50%
+    #[arg(long, value_name = "N", requires = "delete", value_parser = limit)]
+    max_delete: Option<DeleteLimit>,
+    /// Delete without confirmation in the first sync of two folders
+    #[arg(long, short, requires = "delete")]
+    yes: bool,
+}
+
+fn limit(text: &str) -> Result<DeleteLimit, String> {
+    let wrong = || "expected a number of files, or a percentage from 0% to 100%".to_owned();
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.parse() {
+            Ok(percent @ 0..=100) => Ok(DeleteLimit::percent(percent)),
+            _ => Err(wrong()),
+        },
+        None => text.parse().map(DeleteLimit::files).map_err(|_| wrong()),
+    }
+}
+
+impl Run for SyncArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let sync = self.sides.sync(&session.connect()?).await?;
+        let limit = self.max_delete.unwrap_or_default();
+        if self.dry_run {
+            // Lists all deletions before it fails for too many.
+            let sync = sync.delete_limit(DeleteLimit::NONE);
+            let plan = preview(session, &self.sides.task("sync"), sync, Skipped::Listed).await?;
+            return Ok(plan.check_delete_limit(limit)?);
+        }
+        let sync = sync.delete_limit(limit);
+        let check = |plan: &SyncPlan| confirm_deletions(plan, self.yes);
+        execute(session, &self.sides.task("sync"), sync, check).await
+    }
+}
+
+/// Asks before a first sync deletes files, which may never have been in the source.
+fn confirm_deletions(plan: &SyncPlan, yes: bool) -> Result<(), Failure> {
+    let deleted = deletions(plan);
+    if deleted == 0 || plan.has_baseline() {
+        return Ok(());
+    }
+    let action = format!(
+        "first sync of the folders deletes {}",
+        counted(deleted as u64, "file")
+    );
+    confirm(&action, None, yes)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArguments {
+    #[command(flatten)]
+    sides: Sides,
+}
+
+impl Run for DiffArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let sync = self.sides.sync(&session.connect()?).await?;
+        let sync = sync.delete_limit(DeleteLimit::NONE);
+        let plan = match preview(session, &self.sides.task("compare"), sync, Skipped::Counted).await
+        {
+            // The reader closes the pipe after at least one difference.
+            Err(failure) if failure.code() == Code::BrokenPipe => {
+                return Err(Failure::silent(Code::Differs));
+            }
+            plan => plan?,
+        };
+        if let Err(error) = plan.check_delete_limit(DeleteLimit::default()) {
+            stderr::note(format_args!(
+                "note: agb sync would fail: {}",
+                error.message()
+            ));
+        }
+        match plan.changes().len() {
+            0 => Ok(()),
+            _ => Err(Failure::silent(Code::Differs)),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! [`Failure`]: why a command failed, with its exit code, cause and hint.
+
+use std::{error::Error, fmt};
+
+use agbcloud::{ErrorDetail, ErrorKind};
+
+/// How to set the API key.
+const NO_API_KEY_HINT: &str = "set AGB_API_KEY, add api_key to a profile ('agb doctor' shows the path) or pass --api-key-stdin";
+
+/// The exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Code {
+    Other = 1,
+    Usage = 2,
+    NotFound = 3,
+    NotAllowed = 4,
+    Partial = 5,
+    Conflict = 6,
+    Unavailable = 7,
+    TimedOut = 8,
+    SafetyLimit = 9,
+    Differs = 10,
+    Interrupted = 130,
+    /// The exit code of a program that SIGPIPE ends.
+    BrokenPipe = 141,
+}
+
+impl From<&agbcloud::Error> for Code {
+    fn from(error: &agbcloud::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Configuration | ErrorKind::InvalidArgument | ErrorKind::WrongEndpoint => {
+                Self::Usage
+            }
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unauthorized | ErrorKind::UrlRejected | ErrorKind::InsecureUrl => {
+                Self::NotAllowed
+            }
+            ErrorKind::Conflict => Self::Conflict,
+            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Connection => {
+                Self::Unavailable
+            }
+            ErrorKind::Timeout | ErrorKind::ClearTimeout => Self::TimedOut,
+            ErrorKind::SafetyLimit => Self::SafetyLimit,
+            // The service rejects a value from the command line.
+            ErrorKind::Rejected if is_parameter(error) => Self::Usage,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn is_parameter(error: &agbcloud::Error) -> bool {
+    let code = error.code().unwrap_or_default();
+    code.starts_with("InvalidParameter") || code.starts_with("InvalidRegion")
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Code,
+    /// `None` ends the program without a message.
+    message: Option<String>,
+    cause: Option<String>,
+    request_id: Option<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn with_code(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: Some(message.into()),
+            cause: None,
+            request_id: None,
+            hint: None,
+        }
+    }
+
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self::with_code(Code::Other, message)
+    }
+
+    pub(crate) fn with_cause(message: impl Into<String>, cause: impl fmt::Display) -> Self {
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(message)
+        }
+    }
+
+    /// An SDK error with the action that failed: `can't {action}: {error}`.
+    pub(crate) fn in_action(error: &agbcloud::Error, action: &str) -> Self {
+        let failure = Self::from(error);
+        Self {
+            message: Some(format!("can't {action}: {failure}")),
+            ..failure
+        }
+    }
+
+    /// An SDK error with a message of the command instead of its own.
+    pub(crate) fn replacing(error: &agbcloud::Error, message: impl Into<String>) -> Self {
+        Self {
+            request_id: error.request_id().map(str::to_owned),
+            ..Self::with_code(Code::from(error), message)
+        }
+    }
+
+    /// Wrong arguments or settings.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::with_code(Code::Usage, message)
+    }
+
+    /// Ctrl-C or another signal.
+    pub(crate) fn interrupted() -> Self {
+        Self::with_code(Code::Interrupted, "interrupted")
+    }
+
+    /// Ends the program without a message.
+    pub(crate) fn silent(code: Code) -> Self {
+        Self {
+            message: None,
+            ..Self::with_code(code, "")
+        }
+    }
+
+    /// Sets what the user can do, in the imperative.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message().unwrap_or_default())
+    }
+}
+
+impl From<&agbcloud::Error> for Failure {
+    fn from(error: &agbcloud::Error) -> Self {
+        Self {
+            code: Code::from(error),
+            message: Some(message(error)),
+            cause: root_cause(error),
+            request_id: error.request_id().map(str::to_owned),
+            hint: hint(error),
+        }
+    }
+}
+
+impl From<agbcloud::Error> for Failure {
+    fn from(error: agbcloud::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// Adds the action that failed to an SDK error.
+pub(crate) trait ErrorContext<T> {
+    fn with_action(self, action: impl FnOnce() -> String) -> Result<T, Failure>;
+}
+
+impl<T> ErrorContext<T> for agbcloud::Result<T> {
+    fn with_action(self, action: impl FnOnce() -> String) -> Result<T, Failure> {
+        self.map_err(|error| Failure::in_action(&error, &action()))
+    }
+}
+
+/// The message of an SDK error with its code, status and number of attempts.
+pub(crate) fn message(error: &agbcloud::Error) -> String {
+    let message = match error.detail() {
+        Some(ErrorDetail::ContextNotFound) => "context not found",
+        Some(ErrorDetail::ContextClearing) => "the context is being cleared",
+        Some(ErrorDetail::NoApiKey) => "no API key",
+        _ if error.kind() == ErrorKind::Unauthorized => "the service rejected the API key",
+        _ => error.message(),
+    };
+    let message = match message.is_empty() {
+        true => error.kind().as_str().replace('_', " "),
+        false => message.to_owned(),
+    };
+    let attempts = error.attempts().len();
+    let details = [
+        error.code().map(str::to_owned),
+        error.status().map(|status| format!("HTTP {status}")),
+        (attempts > 1).then(|| format!("{attempts} attempts")),
+    ];
+    let details: Vec<_> = details.into_iter().flatten().collect();
+    match details.is_empty() {
+        true => message,
+        false => format!("{message} ({})", details.join(", ")),
+    }
+}
+
+/// The last error in the chain of causes. The ones before it only repeat that something failed.
+///
+/// `None` without a cause, and for errors whose message contains it: those about arguments and local files.
+pub(crate) fn root_cause(error: &agbcloud::Error) -> Option<String> {
+    if error.kind() == ErrorKind::InvalidArgument || error.local_path().is_some() {
+        return None;
+    }
+    let mut cause = error.source()?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Some(cause.to_string())
+}
+
+fn hint(error: &agbcloud::Error) -> Option<String> {
+    let glob = error.source().and_then(|source| source.downcast_ref());
+    if let Some(glob) = glob.map(agbcloud::GlobError::hint) {
+        return Some(glob.to_owned());
+    }
+    let of_detail = match error.detail() {
+        Some(ErrorDetail::NoApiKey) => Some(NO_API_KEY_HINT),
+        Some(ErrorDetail::ContextNotFound) => Some("list contexts with 'agb context list'"),
+        Some(ErrorDetail::ContextClearing) => {
+            Some("wait for the clear with 'agb context wait NAME'")
+        }
+        Some(ErrorDetail::EmptySource { .. }) => {
+            Some("check the source folder, or pass --max-delete 100% to delete all files")
+        }
+        _ => None,
+    };
+    let of_kind = || match error.kind() {
+        ErrorKind::Unauthorized => Some("check the API key and the endpoint with 'agb doctor'"),
+        ErrorKind::Connection | ErrorKind::InvalidResponse => {
+            Some("find the cause with 'agb doctor'")
+        }
+        ErrorKind::ClearTimeout => {
+            Some("the clear continues: wait for it with 'agb context wait NAME'")
+        }
+        ErrorKind::WrongEndpoint => Some("check the endpoint and its path with 'agb doctor'"),
+        ErrorKind::InsecureUrl => Some(
+            "set the public URL of the service to https, or pass --allow-insecure-urls on a trusted network",
+        ),
+        ErrorKind::UrlRejected => Some("check the clock with 'agb doctor'"),
+        ErrorKind::SafetyLimit => Some("preview with --dry-run, then raise --max-delete"),
+        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Timeout => {
+            Some("try again later")
+        }
+        _ => None,
+    };
+    of_detail.or_else(of_kind).map(str::to_owned)
+}

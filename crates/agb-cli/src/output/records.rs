@@ -1,0 +1,446 @@
+//! The records that commands print, and their JSON.
+
+use agbcloud::{Change, Context, FileEntry, PlannedChange, SkippedEntry, SyncReport, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    human::{ago, bytes},
+    rows::Row,
+};
+
+/// A context.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ContextRow {
+    /// The id. It never changes.
+    pub(crate) id: String,
+    /// The name.
+    pub(crate) name: String,
+    /// The state: `available`, `clearing`, or another state of the service.
+    pub(crate) state: String,
+    /// When the context was created, as the service formats it.
+    pub(crate) created_at: Option<String>,
+    /// When the context was last used, as the service formats it.
+    pub(crate) last_used_at: Option<String>,
+    #[serde(skip)]
+    times: [Option<Timestamp>; 2],
+}
+
+impl From<Context> for ContextRow {
+    fn from(context: Context) -> Self {
+        let text = |time: &Option<Timestamp>| time.as_ref().map(|time| time.as_str().to_owned());
+        Self {
+            id: context.id.to_string(),
+            state: context.state.to_string(),
+            created_at: text(&context.created_at),
+            last_used_at: text(&context.last_used_at),
+            times: [context.created_at, context.last_used_at],
+            name: context.name,
+        }
+    }
+}
+
+impl Row for ContextRow {
+    const COLUMNS: &'static [&'static str] = &["name", "id", "state", "created", "last used"];
+
+    fn plain(&self) -> Vec<String> {
+        let text = |time: &Option<String>| time.clone().unwrap_or_default();
+        vec![
+            self.name.clone(),
+            self.id.clone(),
+            self.state.clone(),
+            text(&self.created_at),
+            text(&self.last_used_at),
+        ]
+    }
+
+    fn human(&self) -> Vec<String> {
+        let [created, used] = &self.times;
+        vec![
+            self.name.clone(),
+            self.id.clone(),
+            self.state.clone(),
+            ago(created.as_ref()),
+            ago(used.as_ref()),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+/// A file or folder of a context.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EntryRow {
+    /// Absolute path in the context.
+    pub(crate) path: String,
+    /// Last segment of the path.
+    pub(crate) name: String,
+    /// `file` or `folder`.
+    pub(crate) kind: &'static str,
+    /// Size in bytes, if the service reports it.
+    pub(crate) size: Option<u64>,
+    /// When the file was last modified, as the service formats it.
+    pub(crate) modified_at: Option<String>,
+    #[serde(skip)]
+    modified: Option<Timestamp>,
+}
+
+impl From<FileEntry> for EntryRow {
+    fn from(entry: FileEntry) -> Self {
+        let folder = entry.is_folder();
+        Self {
+            kind: if folder { "folder" } else { "file" },
+            size: entry.size.filter(|_| !folder),
+            modified_at: entry
+                .modified_at
+                .as_ref()
+                .map(|time| time.as_str().to_owned()),
+            modified: entry.modified_at,
+            path: entry.path,
+            name: entry.name,
+        }
+    }
+}
+
+impl Row for EntryRow {
+    const COLUMNS: &'static [&'static str] = &["kind", "size", "modified", "path"];
+
+    fn plain(&self) -> Vec<String> {
+        let size = self.size.map(|size| size.to_string()).unwrap_or_default();
+        let modified = self.modified_at.clone().unwrap_or_default();
+        vec![self.kind.to_owned(), size, modified, self.path.clone()]
+    }
+
+    fn details(&self) -> Vec<String> {
+        let mut values = self.human();
+        if let Some(size) = self.size.filter(|size| *size >= 1024) {
+            values[1] += &format!(" ({size} bytes)");
+        }
+        if let Some(modified) = &self.modified_at {
+            values[2] += &format!(" ({modified})");
+        }
+        values
+    }
+
+    fn human(&self) -> Vec<String> {
+        vec![
+            self.kind.to_owned(),
+            bytes(self.size),
+            ago(self.modified.as_ref()),
+            self.path.clone(),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.path.clone()
+    }
+}
+
+/// A file or folder, shown by its path only.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct NameRow(pub(crate) EntryRow);
+
+impl Row for NameRow {
+    const COLUMNS: &'static [&'static str] = &["name"];
+
+    fn plain(&self) -> Vec<String> {
+        let slash = if self.0.kind == "folder" { "/" } else { "" };
+        vec![format!("{}{slash}", self.0.path)]
+    }
+
+    fn name(&self) -> String {
+        self.0.path.clone()
+    }
+}
+
+/// The total size of a folder.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct UsageRow {
+    /// Path of the folder or file.
+    pub(crate) path: String,
+    /// Number of files in the folder and its subfolders.
+    pub(crate) files: u64,
+    /// Total size of the files in bytes.
+    pub(crate) bytes: u64,
+}
+
+impl Row for UsageRow {
+    const COLUMNS: &'static [&'static str] = &["size", "files", "path"];
+
+    fn plain(&self) -> Vec<String> {
+        vec![
+            self.bytes.to_string(),
+            self.files.to_string(),
+            self.path.clone(),
+        ]
+    }
+
+    fn human(&self) -> Vec<String> {
+        vec![
+            bytes(Some(self.bytes)),
+            self.files.to_string(),
+            self.path.clone(),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.path.clone()
+    }
+}
+
+/// One change of a folder copy.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ChangeRow {
+    /// The change: `upload`, `download`, `delete-remote` or `delete-local`; in a dry run also `skip`.
+    pub(crate) change: &'static str,
+    /// Path relative to both folders.
+    pub(crate) path: String,
+    /// Size in bytes, if known.
+    pub(crate) size: Option<u64>,
+    /// Whether the change replaces a file.
+    pub(crate) replaces: bool,
+    /// Whether the replaced version is kept under another name.
+    pub(crate) keeps_both: bool,
+    /// Whether the local file has the executable bit, which a context does not store.
+    pub(crate) executable: bool,
+    /// Why the file is skipped: `symlink`, `special_file`, `empty_folder`, `unfinished_download`, `conflict`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'static str>,
+    #[serde(skip)]
+    suffix: String,
+}
+
+impl From<&SkippedEntry> for ChangeRow {
+    fn from(entry: &SkippedEntry) -> Self {
+        Self {
+            change: "skip",
+            path: entry.path.clone(),
+            size: None,
+            replaces: false,
+            keeps_both: false,
+            executable: false,
+            reason: Some(entry.reason.as_str()),
+            suffix: format!(" ({})", entry.reason),
+        }
+    }
+}
+
+impl From<PlannedChange> for ChangeRow {
+    fn from(planned: PlannedChange) -> Self {
+        Self {
+            change: change_name(planned.change),
+            path: planned.path,
+            size: planned.size,
+            replaces: planned.replaces,
+            keeps_both: planned.keeps_both,
+            executable: planned.executable,
+            reason: None,
+            suffix: match planned {
+                PlannedChange {
+                    keeps_both: true, ..
+                } => " (keeps both)".to_owned(),
+                PlannedChange { replaces: true, .. } => " (replaces)".to_owned(),
+                _ => String::new(),
+            },
+        }
+    }
+}
+
+impl ChangeRow {
+    pub(crate) fn deletes(&self) -> bool {
+        self.change.starts_with("delete")
+    }
+}
+
+fn change_name(change: Change) -> &'static str {
+    match change {
+        Change::Upload => "upload",
+        Change::Download => "download",
+        Change::DeleteRemote => "delete-remote",
+        Change::DeleteLocal => "delete-local",
+        _ => "other",
+    }
+}
+
+impl Row for ChangeRow {
+    const COLUMNS: &'static [&'static str] = &["change", "size", "path"];
+
+    fn plain(&self) -> Vec<String> {
+        let size = self.size.map(|size| size.to_string()).unwrap_or_default();
+        vec![self.change.to_owned(), size, self.path.clone()]
+    }
+
+    fn human(&self) -> Vec<String> {
+        vec![
+            format!("{}{}", self.change, self.suffix),
+            bytes(self.size),
+            self.path.clone(),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.path.clone()
+    }
+}
+
+/// The result of copying files.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub(crate) struct TransferSummary {
+    /// Number of copied files.
+    pub(crate) copied: u64,
+    /// Total size of the copied files in bytes.
+    pub(crate) bytes: u64,
+    /// Number of files that are identical on both sides.
+    pub(crate) unchanged: u64,
+    /// Number of unchanged files that were compared by size and time only, since the store has no checksum for them.
+    pub(crate) unverified: u64,
+    /// Number of deleted files.
+    pub(crate) deleted: u64,
+    /// Replaced versions that are kept under another name (`--conflict keep-both`).
+    pub(crate) kept: Vec<KeptVersion>,
+    /// Number of skipped entries, such as symbolic links and empty folders.
+    pub(crate) skipped: u64,
+    /// The first 1000 skipped entries.
+    pub(crate) skipped_entries: Vec<SkippedItem>,
+    /// Number of uploaded files that lost their executable bit, which a context does not store.
+    pub(crate) executable: u64,
+    /// Paths of the first 1000 files that lost their executable bit.
+    pub(crate) executable_files: Vec<String>,
+    /// Number of files that failed.
+    pub(crate) failed: u64,
+    /// The first 1000 failures.
+    pub(crate) failures: Vec<FailedFile>,
+}
+
+/// A replaced version that is kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KeptVersion {
+    /// Path of the file, relative to both folders.
+    pub(crate) path: String,
+    /// Path of the kept version, relative to the destination folder.
+    pub(crate) kept_as: String,
+}
+
+/// A skipped entry.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SkippedItem {
+    /// Path relative to both folders.
+    pub(crate) path: String,
+    /// Reason: `symlink`, `special_file`, `empty_folder`, `unfinished_download`, `conflict`, …
+    pub(crate) reason: &'static str,
+}
+
+/// A file that failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FailedFile {
+    /// Path relative to both folders.
+    pub(crate) path: String,
+    /// Kind of the error: `conflict`, `local_file`, `unavailable`, …
+    pub(crate) kind: &'static str,
+    /// Error message.
+    pub(crate) message: String,
+    /// Id of the request, for bug reports.
+    pub(crate) request_id: Option<String>,
+}
+
+impl From<&SyncReport> for TransferSummary {
+    fn from(report: &SyncReport) -> Self {
+        let failures = report.failures.iter().map(|failure| FailedFile {
+            path: failure.path.clone(),
+            kind: failure.error.kind().as_str(),
+            message: failure.error.to_string(),
+            request_id: failure.error.request_id().map(str::to_owned),
+        });
+        let skipped = report.skipped_entries.iter().map(|entry| SkippedItem {
+            path: entry.path.clone(),
+            reason: entry.reason.as_str(),
+        });
+        let kept = report.kept.iter().map(|copy| KeptVersion {
+            path: copy.path.clone(),
+            kept_as: copy.kept.clone(),
+        });
+        Self {
+            copied: report.transferred,
+            bytes: report.bytes,
+            unchanged: report.unchanged,
+            unverified: report.unverified,
+            deleted: report.deleted,
+            kept: kept.collect(),
+            skipped: report.skipped,
+            skipped_entries: skipped.collect(),
+            executable: report.executable,
+            executable_files: report.executable_files.clone(),
+            failed: report.failed,
+            failures: failures.collect(),
+        }
+    }
+}
+
+/// A presigned URL.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct UrlRow {
+    /// The URL. Anyone who has it can use it.
+    pub(crate) url: String,
+    /// `GET` or `PUT`.
+    pub(crate) method: &'static str,
+    /// When the URL expires, in RFC 3339, if known.
+    pub(crate) expires_at: Option<String>,
+}
+
+/// The result of an action on a context or file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ActionResult {
+    /// Name of the context or address of the file.
+    pub(crate) name: String,
+    /// Id of the context. Absent for a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    /// `deleted`, `cleared`, `clearing`, `renamed`, or `available` if 'context wait' finds no clear in progress.
+    pub(crate) result: &'static str,
+}
+
+impl ActionResult {
+    pub(crate) fn new(context: &Context, result: &'static str) -> Self {
+        Self {
+            name: context.name.clone(),
+            id: Some(context.id.to_string()),
+            result,
+        }
+    }
+}
+
+/// One check of `agb doctor`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CheckRow {
+    /// Name of the check: `profile`, `settings`, `endpoint`, `key`, `proxy`, `connection`, `clock`, `access`.
+    pub(crate) check: &'static str,
+    /// Whether the check passed.
+    pub(crate) ok: bool,
+    /// What the check found.
+    pub(crate) message: String,
+    /// How to fix the problem.
+    pub(crate) hint: Option<String>,
+}
+
+impl Row for CheckRow {
+    const COLUMNS: &'static [&'static str] = &["check", "", "result"];
+
+    fn plain(&self) -> Vec<String> {
+        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
+        let message = format!("{}{}", self.message, hint.unwrap_or_default());
+        vec![self.check.to_owned(), self.status().to_owned(), message]
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.check, self.status())
+    }
+}
+
+impl CheckRow {
+    fn status(&self) -> &'static str {
+        if self.ok { "ok" } else { "failed" }
+    }
+}
