@@ -20,6 +20,7 @@ mod page;
 mod response;
 mod retry;
 mod service_clock;
+mod sync;
 mod task;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
@@ -44,16 +45,19 @@ pub use context::{
 pub use display::escape_for_display;
 pub use error::{ClearTimedOut, Error, ErrorDetail, ErrorKind, Operation, Result, Side};
 pub use file::{
-    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
-    DeleteDir, DeleteFile, DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry,
-    FileFailure, FileItems, FileKind, FileOutcome, FilePage, FilePages, FileWalk, Files, GlobError,
-    KeptCopy, ListFiles, PlannedChange, PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry,
-    Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
+    DeleteFile, Download, DownloadTarget, Downloaded, FileEntry, FileItems, FileKind, FilePage,
+    FilePages, FileWalk, Files, ListFiles, PresignedUrl, Progress, ReadFile, Upload, UploadSource,
+    Uploaded,
 };
 pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
 pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use response::Response;
 pub use retry::{Attempt, RetryPolicy, StoppedBy};
+pub use sync::{
+    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
+    DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
+    SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
+};
 pub use timestamp::Timestamp;
 
 /// Compiles the README's example.
