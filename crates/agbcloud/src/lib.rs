@@ -22,6 +22,7 @@ mod page;
 mod redact;
 mod retry;
 mod service_clock;
+mod sync;
 mod task;
 #[cfg(any(test, feature = "test-util"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
@@ -42,11 +43,9 @@ pub use config::{
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
-    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
-    DeleteDir, DeleteFile, DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry,
-    FileFailure, FileItems, FileKind, FileOutcome, FilePage, FilePages, FileWalk, Files, GlobError,
-    KeptCopy, ListFiles, PlannedChange, PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry,
-    Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
+    DeleteFile, Download, DownloadTarget, Downloaded, FileEntry, FileItems, FileKind, FilePage,
+    FilePages, FileWalk, Files, ListFiles, PresignedUrl, Progress, ReadFile, Upload, UploadSource,
+    Uploaded,
 };
 pub use model::{
     Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FolderPath, RegionId,
@@ -54,6 +53,11 @@ pub use model::{
 };
 pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use retry::RetryPolicy;
+pub use sync::{
+    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
+    DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
+    SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
+};
 pub use text::escape_for_display;
 
 /// Compiles the example of the README.
