@@ -6,6 +6,7 @@ mod generated;
 #[cfg(feature = "client")]
 mod hooks;
 mod lenient;
+pub mod rules;
 mod signed_url;
 
 #[cfg(feature = "client")]

@@ -55,9 +55,9 @@ async fn late(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
     let Some(late) = error.clear_timeout() else {
         return Err(error);
     };
-    // The clear goes on, and so can the waiting.
-    let patient = late.handle.clone().with_timeout(Duration::from_secs(60));
-    let cleared = patient.wait().await?;
+    // The clear goes on in the service, and the wait can go on too.
+    let handle = client.contexts().resume(late);
+    let cleared = handle.with_timeout(Duration::from_secs(60)).wait().await?;
     println!("  waited on: done after {:.1?}", cleared.elapsed);
     Ok(())
 }

@@ -29,7 +29,7 @@ mod trace;
 mod wire;
 
 pub use clear::{
-    Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
+    Clear, ClearHandle, ClearStatus, ClearStatuses, Cleared, DEFAULT_CLEAR_TIMEOUT,
     DEFAULT_POLL_INTERVAL,
 };
 pub use client::{Client, Probe};
@@ -42,7 +42,7 @@ pub use context::{
     LookupByName,
 };
 pub use display::escape_for_display;
-pub use error::{Error, ErrorKind, Operation, Result};
+pub use error::{ClearTimedOut, Error, ErrorDetail, ErrorKind, Operation, Result, Side};
 pub use file::{
     Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
     DeleteDir, DeleteFile, DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry,

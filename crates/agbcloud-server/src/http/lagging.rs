@@ -6,8 +6,8 @@ use crate::metadata::{ContextPage, FilePage, Metadata, Position, Result};
 use crate::names::FolderPath;
 use crate::signing::Tenant;
 
-/// What is looked at in one go.
-const LOOK: u32 = 1000;
+/// Number of entries read per page.
+const LOOK: u32 = agbcloud_api::rules::MAX_PAGE_SIZE;
 
 /// A page of the contexts that were there at a time.
 pub(super) async fn contexts(

@@ -1,11 +1,10 @@
 //! The parameters of a control call: read off the query string strictly, checked one by one.
 
+use agbcloud_api::rules::{self, MAX_PAGE_SIZE, PathError};
+
 use super::envelope::Failure;
 use super::operations::Operation;
-use crate::names::{self, FilePath, FolderPath};
-
-/// Pages are at most this long; who asks for more gets this.
-const MAX_PAGE: u32 = 1000;
+use crate::names::{FilePath, FolderPath};
 
 /// The parameters of one call: those that its operation knows, all others are ignored.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ impl Params {
     /// An id, if there is one.
     pub(super) fn optional_id(&self, name: &str) -> Result<Option<&str>, Failure> {
         match self.get(name) {
-            Some(id) if !names::is_id(id) => Err(Failure::invalid(
+            Some(id) if rules::check_id(id).is_err() => Err(Failure::invalid(
                 name,
                 "give 1 to 128 characters, none of them a control character",
             )),
@@ -62,7 +61,7 @@ impl Params {
     /// The name of a context, if there is one.
     pub(super) fn optional_name(&self) -> Result<Option<&str>, Failure> {
         match self.get("name") {
-            Some(name) if !names::is_name(name) => Err(Failure::invalid(
+            Some(name) if rules::check_name(name).is_err() => Err(Failure::invalid(
                 "name",
                 "give 1 to 255 characters, none of them a control character",
             )),
@@ -97,7 +96,9 @@ impl Params {
             None => Ok(default),
             Some(text) => match whole_number(text) {
                 None | Some(0) => Err(Failure::invalid(name, "give a whole number from 1 to 1000")),
-                Some(size) => Ok(u32::try_from(size).unwrap_or(MAX_PAGE).min(MAX_PAGE)),
+                Some(size) => Ok(u32::try_from(size)
+                    .unwrap_or(MAX_PAGE_SIZE)
+                    .min(MAX_PAGE_SIZE)),
             },
         }
     }
@@ -146,16 +147,12 @@ impl Params {
 
 /// What to do about a bad path: the rule that it breaks, or else all of them.
 fn describe_path(path: &str) -> String {
-    let rule = if path.len() > 1024 {
-        "it is longer than 1024 bytes"
-    } else if !path.starts_with('/') {
-        "it does not begin with a slash"
-    } else if path.contains('\\') {
-        "it has a backslash"
-    } else if path.chars().any(char::is_control) {
-        "it has a control character"
-    } else {
-        "it has an empty segment, `.` or `..`, or ends in a slash"
+    let rule = match rules::check_path(path) {
+        Err(PathError::TooLong) => "it is longer than 1024 bytes",
+        Err(PathError::Relative) => "it does not begin with a slash",
+        Err(PathError::Backslash) => "it has a backslash",
+        Err(PathError::ControlCharacter) => "it has a control character",
+        _ => "it has an empty segment, `.` or `..`, or ends in a slash",
     };
     format!("give an absolute path of at most 1024 bytes without `.` and `..`; {rule}")
 }

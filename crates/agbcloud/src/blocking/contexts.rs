@@ -114,16 +114,7 @@ blocking_type! {
     #[doc(alias = "get_clear_status")]
     make fn resume_clear(id: &ContextId) -> ClearHandle;
 
-    /// Returns the files of one context.
-    make fn files(id: &ContextId) -> Files;
-}
-
-impl Contexts {
-    /// Returns a handle to a clear that timed out, in place of the async [handle](ClearTimedOut::handle) in the error.
-    /// Sends nothing.
-    ///
-    /// Unlike [`resume_clear`](Self::resume_clear), the handle keeps the start of the clear and the states that were
-    /// polled.
+    /// Returns a handle to a clear that timed out. Sends nothing.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
@@ -137,9 +128,10 @@ impl Contexts {
     /// }
     /// # Ok(()) });
     /// ```
-    pub fn resume(&self, late: &ClearTimedOut) -> ClearHandle {
-        ClearHandle::new(late.handle.clone(), self.driver.clone())
-    }
+    make fn resume(late: &ClearTimedOut) -> ClearHandle;
+
+    /// Returns the files of one context.
+    make fn files(id: &ContextId) -> Files;
 }
 
 blocking_type! {

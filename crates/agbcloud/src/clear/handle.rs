@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{ClearStatuses, Cleared, Patience, status::Listener, watch::Watch};
-use crate::{Client, ContextId, ContextState, Response, Result, context, wire::ContextLookup};
+use crate::{
+    ClearTimedOut, Client, ContextId, ContextState, Response, Result, context, wire::ContextLookup,
+};
 
 /// A clear that was started: here by [`Clear::start`](crate::Clear::start), or elsewhere and taken up by
 /// [`Contexts::resume_clear`](crate::Contexts::resume_clear). It holds nothing in the service: dropping it
@@ -57,6 +59,21 @@ impl ClearHandle {
             patience: Patience::default(),
             listener: Listener::default(),
             origin: None,
+        }
+    }
+
+    /// Continues a wait that timed out.
+    pub(crate) fn resume_late(client: Client, late: &ClearTimedOut) -> Self {
+        Self {
+            patience: Patience {
+                timeout: late.timeout,
+                poll_interval: late.poll_interval,
+            },
+            origin: Some(Origin {
+                began: late.began,
+                seen_clearing: late.seen_clearing,
+            }),
+            ..Self::resume(client, late.context_id.clone())
         }
     }
 

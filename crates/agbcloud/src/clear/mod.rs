@@ -8,7 +8,6 @@ mod status;
 mod statuses;
 #[cfg(test)]
 mod tests;
-mod timed_out;
 mod watch;
 
 use std::{future::IntoFuture, time::Duration};
@@ -18,7 +17,6 @@ use futures_core::future::BoxFuture;
 pub use handle::ClearHandle;
 pub use status::ClearStatus;
 pub use statuses::ClearStatuses;
-pub use timed_out::ClearTimedOut;
 
 use status::Listener;
 

@@ -81,7 +81,10 @@ async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
     let error = clear(Duration::from_secs(3)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
     assert_eq!(start.elapsed().as_millis(), 3000);
-    assert!(error.to_string().contains("last state clearing"), "{error}");
+    assert!(
+        error.to_string().contains("still clearing after 3.0 s"),
+        "{error}"
+    );
 
     let resumed = client.contexts().resume_clear(&id()).wait().await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(5), "{resumed:?}");
@@ -257,15 +260,16 @@ async fn the_deadline_is_one_error_with_all_that_is_known() {
     assert_eq!(late.polls, count.load(Ordering::Relaxed));
     assert_eq!(late.polls as usize, states.len());
     assert_eq!(late.last_state, Some(ContextState::Clearing));
-    assert_eq!(late.handle.context_id(), &id());
+    assert_eq!(late.context_id(), &id());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_handle_of_a_timeout_waits_on_from_the_same_start() {
     let wire = clearing_between(Duration::ZERO, Duration::from_secs(7));
-    let clear = Client::on(wire).contexts().clear(&id());
+    let contexts = Client::on(wire).contexts();
+    let clear = contexts.clear(&id());
     let error = clear.timeout(Duration::from_secs(4)).await.unwrap_err();
-    let handle = &error.clear_timeout().unwrap().handle;
+    let handle = contexts.resume(error.clear_timeout().unwrap());
     let cleared = handle.wait().await.unwrap();
     assert!(cleared.elapsed >= Duration::from_secs(7), "{cleared:?}");
     assert!(cleared.elapsed <= Duration::from_secs(8), "{cleared:?}");
@@ -282,7 +286,8 @@ async fn a_resumed_clear_comes_to_its_end_in_short_waits() {
         .wait()
         .await
         .unwrap_err();
-    let cleared = error.clear_timeout().unwrap().handle.wait().await.unwrap();
+    let handle = contexts.resume(error.clear_timeout().unwrap());
+    let cleared = handle.wait().await.unwrap();
     assert_eq!(cleared.elapsed, Duration::from_millis(1800));
 }
 
@@ -468,7 +473,7 @@ fn what_waits_can_be_sent_and_a_clear_cloned_and_shown() {
     fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
     send::<ClearStatuses>();
     shared::<Clear>();
-    shared::<ClearTimedOut>();
+    shared::<crate::ClearTimedOut>();
     let clear = Client::on(MockContextApi::new())
         .contexts()
         .clear(&id())

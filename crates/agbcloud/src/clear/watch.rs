@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    ClearHandle, ClearStatus, ClearTimedOut,
+    ClearHandle, ClearStatus,
     cadence::{first_wait, next_wait},
     handle::Origin,
 };
-use crate::{ContextState, Error, ErrorKind, Operation, Response, Result, clock::Time};
+use crate::{
+    ClearTimedOut, ContextState, Error, ErrorKind, Operation, Response, Result, clock::Time,
+};
 
 /// How long the look at the deadline may take: as long as the poll interval, within these limits.
 const GRACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
@@ -144,19 +146,18 @@ impl Watch {
 
     fn too_late(&mut self) -> Error {
         let late = self.timed_out();
-        let last = match &late.last_state {
-            None => "state unknown".to_owned(),
-            Some(ContextState::Available) => {
-                "available, which it may not have begun to change".to_owned()
-            }
-            Some(state) => format!("last state {state}"),
+        let elapsed = late.elapsed.as_secs_f64();
+        let polls = match late.polls {
+            1 => "1 poll".to_owned(),
+            polls => format!("{polls} polls"),
         };
-        let message = format!(
-            "not known to be done after {:.1} s and {} looks, {last}; it goes on: wait on with the handle in \
-             clear_timeout(), or with resume_clear",
-            late.elapsed.as_secs_f64(),
-            late.polls,
-        );
+        let message = match &late.last_state {
+            None => format!("state still unknown after {elapsed:.1} s ({polls})"),
+            Some(ContextState::Available) => {
+                format!("clear not seen to start after {elapsed:.1} s ({polls})")
+            }
+            Some(state) => format!("still {state} after {elapsed:.1} s ({polls})"),
+        };
         let error = Error::new(ErrorKind::ClearTimeout, message)
             .with_operation(Operation::ClearContext)
             .with_clear_timeout(late);
@@ -167,16 +168,15 @@ impl Watch {
     }
 
     fn timed_out(&self) -> ClearTimedOut {
-        let mut handle = self.handle.clone();
-        handle.origin = Some(Origin {
-            began: self.began,
-            seen_clearing: self.seen_clearing,
-        });
         ClearTimedOut {
             elapsed: self.time().since(self.began),
             polls: self.polls,
             last_state: self.last.clone(),
-            handle,
+            context_id: self.handle.context_id().clone(),
+            timeout: self.handle.patience.timeout,
+            poll_interval: self.handle.patience.poll_interval,
+            began: self.began,
+            seen_clearing: self.seen_clearing,
         }
     }
 }

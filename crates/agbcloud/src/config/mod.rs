@@ -17,7 +17,8 @@ pub use setting_source::{SettingSource, SettingSources};
 use sources::Sources;
 
 use crate::{
-    Client, Error, ErrorKind, Result, RetryPolicy, clock::Time, retry::Jitter, wire::Stub,
+    Client, Error, ErrorDetail, ErrorKind, Result, RetryPolicy, clock::Time, retry::Jitter,
+    wire::Stub,
 };
 
 /// The service that is called when no other is named.
@@ -231,8 +232,9 @@ fn no_key(sources: &Sources) -> Error {
         None => String::new(),
     };
     wrong(format!(
-        "no API key: set AGB_API_KEY in the environment or in a .env file, or call api_key(…){hint}"
+        "no API key: set AGB_API_KEY in the environment or in a .env file{hint}"
     ))
+    .with_detail(ErrorDetail::NoApiKey)
 }
 
 fn milliseconds(text: &str) -> Result<Duration> {

@@ -10,7 +10,8 @@ pub(crate) use lookup::run as look_up;
 pub use model::{Context, ContextState};
 
 use crate::{
-    Clear, ClearHandle, Client, ContextId, ContextName, Error, Files, Operation, Response, Result,
+    Clear, ClearHandle, ClearTimedOut, Client, ContextId, ContextName, Error, Files, Operation,
+    Response, Result,
     name::checked,
     wire::{ContextLookup, call, remove},
 };
@@ -217,6 +218,15 @@ impl Contexts {
     #[doc(alias = "get_clear_status")]
     pub fn resume_clear(&self, id: &ContextId) -> ClearHandle {
         ClearHandle::resume(self.client.clone(), id.clone())
+    }
+
+    /// Continues to wait for a clear that did not end in time. The new wait has the timeout and the poll interval of the
+    /// first one, and keeps what was already known: the start of the clear, and whether it was seen `clearing`. Nothing is
+    /// sent. The listener of [`Clear::on_status`] is not called again; use [`ClearHandle::statuses`].
+    ///
+    /// [`ClearTimedOut`] has an example.
+    pub fn resume(&self, late: &ClearTimedOut) -> ClearHandle {
+        ClearHandle::resume_late(self.client.clone(), late)
     }
 
     /// The files of one context.

@@ -6,7 +6,7 @@ use agbcloud_api::BodyFault;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
-use super::{Error, ErrorKind, redact, snippet, take_out};
+use super::{Error, ErrorKind, detail::names_context, redact, snippet, take_out};
 use crate::clock::Time;
 
 /// Bytes of a body that an error keeps.
@@ -345,9 +345,7 @@ const OF_OPERATION: [&str; 6] = [
 fn missing(status: u16, code: Option<&str>, complete: bool) -> ErrorKind {
     let code = code.unwrap_or_default();
     let of_operation = OF_OPERATION.iter().any(|start| code.starts_with(start));
-    let of_resource = code.starts_with("InvalidContext")
-        || code.starts_with("InvalidFile")
-        || (code.contains("Context") && code.ends_with("NotFound"));
+    let of_resource = names_context(code) || code.starts_with("InvalidFile");
     if of_operation {
         ErrorKind::WrongEndpoint
     } else if of_resource || complete {

@@ -1,19 +1,28 @@
 //! The one error type of the SDK.
 
 mod classify;
+mod clear_timed_out;
+mod detail;
 mod escape;
 mod kind;
 mod operation;
 mod query;
 mod text;
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 pub(crate) use classify::{Reading, StoreRefusal, Verdict, date, request_id};
+pub use clear_timed_out::ClearTimedOut;
+pub use detail::{ErrorDetail, Side};
 pub use kind::ErrorKind;
 pub use operation::Operation;
 
-use crate::{Attempt, ClearTimedOut, StoppedBy, escape_for_display};
+use crate::{Attempt, StoppedBy, escape_for_display};
 pub(crate) use text::{redact, snippet, take_out};
 
 /// What every fallible function of this crate gives.
@@ -59,6 +68,9 @@ struct Inner {
     foreign: bool,
     attempts: Vec<Attempt>,
     stopped_by: Option<StoppedBy>,
+    detail: Option<ErrorDetail>,
+    side: Option<Side>,
+    path: Option<PathBuf>,
     clear_timeout: Option<ClearTimedOut>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -102,6 +114,18 @@ impl Error {
     pub(crate) fn with_attempts(mut self, attempts: Vec<Attempt>, stopped_by: StoppedBy) -> Self {
         self.0.attempts = attempts;
         self.0.stopped_by = Some(stopped_by);
+        self
+    }
+
+    pub(crate) fn with_detail(mut self, detail: ErrorDetail) -> Self {
+        self.0.detail = Some(detail);
+        self
+    }
+
+    /// Sets the local path that the error is about.
+    pub(crate) fn with_local_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.0.side = Some(Side::Local);
+        self.0.path = Some(path.into());
         self
     }
 
@@ -176,8 +200,42 @@ impl Error {
         self.0.stopped_by
     }
 
-    /// What is known of a clear that did not end in time, and the handle to go on waiting with; `Some` for
-    /// [`ClearTimeout`](ErrorKind::ClearTimeout) alone. [`ClearTimedOut`] has an example.
+    /// What exactly is missing, in the way or over a limit, where that is known. Branch on this rather than on
+    /// [`message`](Self::message).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// use agbcloud::{ContextId, ErrorDetail};
+    ///
+    /// let files = client.contexts().files(&ContextId::new("SdkCtx-none")?);
+    /// let error = files.stat("/a.txt").await.unwrap_err();
+    /// assert_eq!(error.detail(), Some(ErrorDetail::ContextNotFound));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn detail(&self) -> Option<ErrorDetail> {
+        let code = self.code().unwrap_or_default();
+        self.0
+            .detail
+            .or_else(|| ErrorDetail::of_code(self.kind(), code))
+    }
+
+    /// Where the failure is: the local file system, or the service and its object store. `None` where it is neither,
+    /// for example for a setting or an argument.
+    pub fn side(&self) -> Option<Side> {
+        self.0.side.or_else(|| Side::of_kind(self.kind()))
+    }
+
+    /// The local file that the error is about, where that is known.
+    pub fn local_path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// What is known of a clear that did not end in time: `Some` for [`ClearTimeout`](ErrorKind::ClearTimeout) only.
+    /// [`ClearTimedOut`] has an example.
     pub fn clear_timeout(&self) -> Option<&ClearTimedOut> {
         self.0.clear_timeout.as_ref()
     }
@@ -249,6 +307,7 @@ impl fmt::Debug for Error {
             retry_after,
             attempts,
             stopped_by,
+            path,
             source,
             ..
         } = &*self.0;
@@ -262,6 +321,8 @@ impl fmt::Debug for Error {
             .field("retry_after", retry_after)
             .field("attempts", attempts)
             .field("stopped_by", stopped_by)
+            .field("detail", &self.detail())
+            .field("local_path", path)
             .field("source", source)
             .finish()
     }

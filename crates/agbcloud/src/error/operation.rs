@@ -31,14 +31,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether doing it twice does no more than doing it once, so that it is tried again after a failure that
-    /// leaves open whether it was done. All of the service's are: the name is the key of what is created, and
-    /// a clear that meets a clear starts nothing. So are transfers: an upload puts the same content in the same place.
-    pub fn is_idempotent(self) -> bool {
-        // One that is not would have to be kept from the loop of tries.
-        true
-    }
-
     /// The HTTP method that it is sent with.
     pub(crate) fn method(self) -> &'static str {
         match self {

@@ -2,8 +2,8 @@
 
 use super::{FileEntry, Files};
 use crate::{
-    Error, ErrorKind, MAX_PAGE_SIZE, Operation, RemotePath, Result, error::in_operation,
-    name::checked,
+    Error, ErrorDetail, ErrorKind, MAX_PAGE_SIZE, Operation, RemotePath, Result,
+    error::in_operation, name::checked,
 };
 
 impl Files {
@@ -52,10 +52,10 @@ impl Files {
                 return Ok(entry);
             }
         }
-        Err(Error::new(
-            ErrorKind::NotFound,
-            "there is no such file or folder",
-        ))
+        Err(
+            Error::new(ErrorKind::NotFound, "there is no such file or folder")
+                .with_detail(ErrorDetail::FileNotFound),
+        )
     }
 }
 

@@ -18,8 +18,7 @@ pub(crate) use stream::{Items, Pages, Source};
 /// Items in one page when nothing else is said.
 pub const DEFAULT_PAGE_SIZE: u32 = 100;
 
-/// Items in one page at most; the service takes a larger number for this one.
-pub const MAX_PAGE_SIZE: u32 = 1000;
+pub use agbcloud_api::rules::MAX_PAGE_SIZE;
 
 /// The items of a page that comes as an object: without them, it is empty only if it says that there are none.
 pub(crate) fn listed<T>(items: Option<Vec<T>>, total: Option<i64>) -> Result<Vec<T>> {

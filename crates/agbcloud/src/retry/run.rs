@@ -17,11 +17,11 @@ pub(crate) struct Retrying<'a> {
     pub(crate) timeout: Option<Duration>,
 }
 
-/// Tries until it succeeds or there is a reason to stop. `once` is told what went wrong before, and `forgive` may take
-/// a failure for a success in the light of that. What is not idempotent is not sent again if it may have been carried out.
+/// Repeats `once` until it succeeds or must not be repeated. `once` and `forgive` get the failed attempts so far; `forgive`
+/// can turn a failure into a success. All operations are idempotent: the name is the key of what is created, and a clear
+/// during a clear starts nothing.
 pub(crate) async fn run<T, F: Future<Output = Result<T>>>(
     with: Retrying<'_>,
-    idempotent: bool,
     mut once: impl FnMut(&[Attempt]) -> F,
     forgive: impl Fn(&[Attempt], Error) -> Result<T>,
 ) -> Result<T> {
@@ -35,8 +35,7 @@ pub(crate) async fn run<T, F: Future<Output = Result<T>>>(
                 return Ok(value);
             }
             Err(error) => {
-                let again = idempotent || !Attempt::of(&error).may_be_done();
-                let retryable = is_retryable(&error) && again;
+                let retryable = is_retryable(&error);
                 tries.failed(error, retryable).await?;
             }
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Answer, ContextApi};
 use crate::{
-    Attempt, Client, ContextId, Error, ErrorKind, Operation, Response, Result, retry, trace,
+    Attempt, Client, ContextId, Error, ErrorDetail, ErrorKind, Operation, Response, Result, retry,
+    trace,
 };
 
 /// What is called, and on what.
@@ -84,30 +85,21 @@ async fn run<T>(
             Some(policy) => client.retrying().with(policy),
             None => client.retrying(),
         };
-        let result = retry::run(with, operation.is_idempotent(), once, forgive).await;
+        let result = retry::run(with, once, forgive).await;
         result.map_err(|error| error.with_operation(operation))
     };
     trace::told(tries, trace::operation(operation, context)).await
 }
 
-/// Whether what was to be removed is not there.
+/// Whether the context or file of a removal does not exist.
 fn is_gone(operation: Operation, error: &Error) -> bool {
     match operation {
         Operation::DeleteContextFile => is_missing_file(error),
-        _ => is_missing(error),
+        _ => error.kind() == ErrorKind::NotFound,
     }
 }
 
 /// Whether the file is missing, and not its context.
 pub(crate) fn is_missing_file(error: &Error) -> bool {
-    is_missing(error) && !has_code(error, "InvalidContext")
-}
-
-/// The kind is this one only where the answer names a context or file, or only the service can have made it.
-fn is_missing(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound
-}
-
-fn has_code(error: &Error, start: &str) -> bool {
-    error.code().is_some_and(|code| code.starts_with(start))
+    error.kind() == ErrorKind::NotFound && error.detail() != Some(ErrorDetail::ContextNotFound)
 }

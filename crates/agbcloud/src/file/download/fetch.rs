@@ -7,7 +7,7 @@ use super::{
     target::Sink,
 };
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result,
+    Error, ErrorDetail, ErrorKind, Operation, RemotePath, Result,
     error::request_id,
     file::{
         Files,
@@ -122,8 +122,7 @@ pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<Op
 
 /// By the service's code or the store's.
 fn is_gone(error: &Error) -> bool {
-    let of_file = |code: &str| code.starts_with("InvalidFile") || code == "NoSuchKey";
-    error.kind() == ErrorKind::NotFound && error.code().is_some_and(of_file)
+    error.detail() == Some(ErrorDetail::FileNotFound)
 }
 
 async fn asked(files: &Files, path: &RemotePath) -> Result<Told> {
@@ -410,7 +409,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
 
     async fn changed(&mut self, sink: &mut impl Sink) -> Stopped {
         let message = "the file changed while it was being fetched: download it again";
-        let error = Error::new(ErrorKind::Conflict, message);
+        let error = Error::new(ErrorKind::Conflict, message).with_detail(ErrorDetail::Changed);
         Stopped {
             changed: true,
             ..self.start_over(error, sink).await

@@ -8,7 +8,7 @@ use super::{
     span::Span,
 };
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result,
+    Error, ErrorDetail, ErrorKind, Operation, RemotePath, Result,
     file::{
         Files, PresignedUrl,
         address::Address,
@@ -178,7 +178,8 @@ fn spans(total: u64) -> impl Iterator<Item = Span> {
 /// A part can't start over by itself; the whole can.
 fn anew(mut stopped: Stopped) -> Stopped {
     if stopped.changed {
-        stopped.error = Error::new(ErrorKind::Conflict, stopped.error.message());
+        let error = Error::new(ErrorKind::Conflict, stopped.error.message());
+        stopped.error = error.with_detail(ErrorDetail::Changed);
     }
     stopped
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, pin::Pin};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::{Error, ErrorKind, Result, file::local::impl_from_paths};
+use crate::{Error, ErrorDetail, ErrorKind, Result, file::local::impl_from_paths};
 
 pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
 
@@ -105,7 +105,9 @@ impl Sink for Memory {
     async fn take(&mut self, chunk: &[u8]) -> Result<()> {
         if (self.bytes.len() + chunk.len()) as u64 > self.limit {
             let message = format!("the file is larger than the limit of {} bytes", self.limit);
-            return Err(Error::new(ErrorKind::Rejected, message));
+            let bytes = self.limit;
+            return Err(Error::new(ErrorKind::Rejected, message)
+                .with_detail(ErrorDetail::SizeLimit { bytes }));
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())

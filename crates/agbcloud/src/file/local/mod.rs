@@ -141,5 +141,6 @@ pub(super) fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
         ErrorKind::LocalFile,
         format!("can't {what} {}: {error}", path.display()),
     )
+    .with_local_path(path)
     .with_source(error)
 }

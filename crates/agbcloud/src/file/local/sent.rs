@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{BUFFER, LocalFile, LocalIdentity, blocking, cannot};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorDetail, ErrorKind, Result};
 
 /// What a file has.
 pub(in crate::file) enum Content {
@@ -32,7 +32,7 @@ pub(in crate::file) fn open_now(file: &LocalFile) -> Result<Content> {
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         let message = format!("{} is not a regular file", path.display());
-        return Err(Error::new(ErrorKind::LocalFile, message));
+        return Err(Error::new(ErrorKind::LocalFile, message).with_local_path(path));
     }
     let identity = LocalIdentity::of(&metadata);
     if identity.size > BUFFER as u64 {
@@ -77,6 +77,8 @@ fn changed(path: &Path) -> Error {
         path.display()
     );
     Error::new(ErrorKind::LocalFile, message)
+        .with_detail(ErrorDetail::Changed)
+        .with_local_path(path)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 use super::{LocalIdentity, blocking, cannot, folder_of, lock, locked_parts, temporary::Temporary};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorDetail, ErrorKind, Result};
 
 /// Where a new file belongs.
 pub(super) struct Place {
@@ -121,7 +121,7 @@ impl Place {
         let target = &self.target;
         if target.is_dir() {
             let message = format!("{} is a folder: name the file in it", target.display());
-            return Err(Error::new(ErrorKind::LocalFile, message));
+            return Err(Error::new(ErrorKind::LocalFile, message).with_local_path(target));
         }
         match target.symlink_metadata() {
             Ok(_) if !self.overwrite => Err(self.exists()),
@@ -140,7 +140,7 @@ impl Place {
             return Ok(());
         }
         let message = format!("{} is not a regular file", self.target.display());
-        Err(Error::new(ErrorKind::LocalFile, message))
+        Err(Error::new(ErrorKind::LocalFile, message).with_local_path(&self.target))
     }
 
     /// The folder that it is in.
@@ -258,11 +258,10 @@ impl Place {
     }
 
     fn exists(&self) -> Error {
-        let message = format!(
-            "{} exists: allow overwriting, or choose another name",
-            self.target.display()
-        );
+        let message = format!("{} already exists", self.target.display());
         Error::new(ErrorKind::Conflict, message)
+            .with_detail(ErrorDetail::TargetExists)
+            .with_local_path(&self.target)
     }
 }
 
@@ -281,11 +280,13 @@ pub(in crate::file) fn changed_meanwhile(file: &Path) -> Error {
         file.display()
     );
     Error::new(ErrorKind::Conflict, message)
+        .with_detail(ErrorDetail::Changed)
+        .with_local_path(file)
 }
 
 pub(in crate::file) fn in_the_way(path: &Path) -> Error {
     let message = format!("{} is in the way: it is no folder", path.display());
-    Error::new(ErrorKind::LocalFile, message)
+    Error::new(ErrorKind::LocalFile, message).with_local_path(path)
 }
 
 /// When a file was last touched in any way, where the system keeps that; else when it was written.

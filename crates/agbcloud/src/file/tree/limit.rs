@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Change, SyncPlan};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorDetail, ErrorKind, Result};
 
 /// How many files a synchronisation may delete before it is taken for a mistake: see
 /// [`SyncDir::delete_limit`](crate::SyncDir::delete_limit).
@@ -86,7 +86,8 @@ impl SyncPlan {
         if nothing_here && limit.percent != Some(100) {
             let message =
                 format!("there is not one file to synchronise, and {deleted} would be deleted");
-            return Err(Error::new(ErrorKind::SafetyLimit, message));
+            return Err(Error::new(ErrorKind::SafetyLimit, message)
+                .with_detail(ErrorDetail::EmptySource { deleted }));
         }
         let many = limit.files.is_some_and(|files| deleted > files);
         let share = limit
@@ -94,7 +95,9 @@ impl SyncPlan {
             .map(|percent| u128::from(deleted) * 100 > u128::from(there) * u128::from(percent));
         if many || share == Some(true) {
             let message = format!("{deleted} of {there} files would be deleted, more than {limit}");
-            return Err(Error::new(ErrorKind::SafetyLimit, message));
+            let total = there;
+            return Err(Error::new(ErrorKind::SafetyLimit, message)
+                .with_detail(ErrorDetail::DeleteLimit { deleted, total }));
         }
         Ok(())
     }

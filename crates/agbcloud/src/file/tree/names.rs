@@ -5,7 +5,9 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{Error, ErrorKind, FolderPath, RemotePath, Result, name::LONGEST_PATH};
+use agbcloud_api::rules::MAX_PATH_BYTES;
+
+use crate::{Error, ErrorKind, FolderPath, RemotePath, Result};
 
 /// The path of a remote file below its folder; `None` if it is not below.
 pub(super) fn below<'a>(root: &FolderPath, path: &'a str) -> Option<&'a str> {
@@ -83,7 +85,7 @@ pub(super) fn kept(root: &FolderPath, relative: &str, now: SystemTime) -> String
     let root = root.as_str().trim_end_matches('/').len() + 1;
     kept_as(
         relative,
-        LONGEST_PATH.saturating_sub(root),
+        MAX_PATH_BYTES.saturating_sub(root),
         now,
         (&host(), &random),
     )
@@ -271,7 +273,7 @@ mod tests {
             for kept in names {
                 prop_assert!(is_kept(&kept));
                 prop_assert!(kept.rsplit('/').next().unwrap().len() <= NAME_LIMIT);
-                prop_assert!(kept.len() + "/data/".len() <= LONGEST_PATH);
+                prop_assert!(kept.len() + "/data/".len() <= MAX_PATH_BYTES);
             }
         }
     }

@@ -22,7 +22,7 @@ use super::{
     state::{Known, There, etag_number},
 };
 use crate::{
-    Error, ErrorKind, RemotePath, Result, UploadSource, Uploaded,
+    Error, ErrorDetail, ErrorKind, RemotePath, Result, UploadSource, Uploaded,
     file::{
         checksum::Sums,
         download::Unpublished,
@@ -194,7 +194,9 @@ impl Work {
             let is_known = known.is_some_and(|known| is_other_content(&now, &known));
             if was_compared || is_known {
                 let message = "the remote file changed since it was compared: run it again";
-                return Err(Error::new(ErrorKind::Conflict, message));
+                return Err(
+                    Error::new(ErrorKind::Conflict, message).with_detail(ErrorDetail::Changed)
+                );
             }
         }
         setup.files.delete(there.clone()).missing_ok(true).await?;
@@ -394,11 +396,15 @@ impl Work {
 fn changed_while_sent(here: &Path) -> Error {
     let message = format!("{} changed while it was sent: run it again", here.display());
     Error::new(ErrorKind::LocalFile, message)
+        .with_detail(ErrorDetail::Changed)
+        .with_local_path(here)
 }
 
 fn another_version(error: Error) -> Error {
     let message = "the remote file changed or was added since it was compared: run it again";
-    Error::new(ErrorKind::Conflict, message).with_source(error)
+    Error::new(ErrorKind::Conflict, message)
+        .with_detail(ErrorDetail::Changed)
+        .with_source(error)
 }
 
 /// Whether a store does not know the condition that it was sent.
@@ -408,14 +414,11 @@ fn refuses_conditions(error: &Error) -> bool {
 
 /// Whether every other file would fail in the same way.
 pub(super) fn is_for_all(error: &Error) -> bool {
-    let context = || {
-        error
-            .code()
-            .is_some_and(|code| code.starts_with("InvalidContext"))
-    };
-    match error.kind() {
-        ErrorKind::Unauthorized | ErrorKind::Configuration => true,
-        ErrorKind::NotFound | ErrorKind::Conflict => context(),
-        _ => false,
-    }
+    matches!(
+        error.kind(),
+        ErrorKind::Unauthorized | ErrorKind::Configuration
+    ) || matches!(
+        error.detail(),
+        Some(ErrorDetail::ContextNotFound | ErrorDetail::ContextClearing)
+    )
 }

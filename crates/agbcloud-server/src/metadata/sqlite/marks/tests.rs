@@ -109,7 +109,7 @@ impl Folder {
     fn check(&self) {
         let all: Vec<Key> = self.keys.iter().cloned().collect();
         assert!(are_right(&self.db, self.place(), all.len() as i64).unwrap());
-        let root = FolderPath::root();
+        let root = FolderPath::parse("/").unwrap();
         for offset in 0..=all.len() + 1 {
             for limit in [1, 7, 1000] {
                 let (start, size) = (offset as i64, limit as u32);

@@ -1,0 +1,140 @@
+//! What an error is about, for programs.
+
+use super::ErrorKind;
+
+/// What exactly is missing, in the way or over a limit: from [`Error::detail`](crate::Error::detail).
+///
+/// ```
+/// use agbcloud::{Error, ErrorDetail};
+///
+/// fn hint(error: &Error) -> Option<&'static str> {
+///     Some(match error.detail()? {
+///         ErrorDetail::NoApiKey => "set AGB_API_KEY",
+///         ErrorDetail::ContextNotFound => "list contexts with `agb context list`",
+///         ErrorDetail::EmptySource { .. } => "check the source folder",
+///         _ => return None,
+///     })
+/// }
+/// # assert_eq!(hint(&agbcloud::ContextId::new("").unwrap_err()), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorDetail {
+    /// No source of settings has an API key.
+    NoApiKey,
+    /// The context does not exist, or belongs to another API key.
+    ContextNotFound,
+    /// The remote file or folder does not exist.
+    FileNotFound,
+    /// The endpoint does not have the operation.
+    OperationNotFound,
+    /// The context is being cleared.
+    ContextClearing,
+    /// The local target of a download exists, and overwriting is not allowed.
+    TargetExists,
+    /// The file changed while it was transferred, or since it was compared.
+    Changed,
+    /// A sync would delete more files than its [`DeleteLimit`](crate::DeleteLimit) allows.
+    DeleteLimit {
+        /// Files that would be deleted.
+        deleted: u64,
+        /// Files on the side that is written to.
+        total: u64,
+    },
+    /// The source of a sync has no files, and files would be deleted.
+    EmptySource {
+        /// Files that would be deleted.
+        deleted: u64,
+    },
+    /// The file is larger than the caller allows.
+    SizeLimit {
+        /// The limit, in bytes.
+        bytes: u64,
+    },
+}
+
+/// Where the failure is: from [`Error::side`](crate::Error::side).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The local file system.
+    Local,
+    /// The service or the object store.
+    Remote,
+}
+
+impl ErrorDetail {
+    /// What a code of the service or the object store means in an error of this kind.
+    pub(super) fn of_code(kind: ErrorKind, code: &str) -> Option<Self> {
+        match kind {
+            ErrorKind::WrongEndpoint => Some(Self::OperationNotFound),
+            ErrorKind::NotFound if names_file(code) => Some(Self::FileNotFound),
+            ErrorKind::NotFound if names_context(code) => Some(Self::ContextNotFound),
+            ErrorKind::Conflict if names_context(code) && code.ends_with("Clearing") => {
+                Some(Self::ContextClearing)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether the code is about a file: of the service, or of an object store.
+pub(super) fn names_file(code: &str) -> bool {
+    code.starts_with("InvalidFile") || code == "NoSuchKey"
+}
+
+/// Whether the code is about a context.
+pub(super) fn names_context(code: &str) -> bool {
+    code.starts_with("InvalidContext") || (code.contains("Context") && code.ends_with("NotFound"))
+}
+
+impl Side {
+    /// The side that an error of this kind is on, where the kind alone decides.
+    pub(super) fn of_kind(kind: ErrorKind) -> Option<Self> {
+        match kind {
+            ErrorKind::LocalFile => Some(Self::Local),
+            ErrorKind::Configuration
+            | ErrorKind::InvalidArgument
+            | ErrorKind::SafetyLimit
+            | ErrorKind::Corrupted => None,
+            _ => Some(Self::Remote),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_name_what_is_missing() {
+        use ErrorDetail::*;
+        for (kind, code, detail) in [
+            (
+                ErrorKind::NotFound,
+                "InvalidContext.NotFound",
+                Some(ContextNotFound),
+            ),
+            (
+                ErrorKind::NotFound,
+                "ContextNotFound",
+                Some(ContextNotFound),
+            ),
+            (
+                ErrorKind::NotFound,
+                "InvalidFile.NotFound",
+                Some(FileNotFound),
+            ),
+            (ErrorKind::NotFound, "NoSuchKey", Some(FileNotFound)),
+            (ErrorKind::NotFound, "X.NotFound", None),
+            (ErrorKind::WrongEndpoint, "", Some(OperationNotFound)),
+            (
+                ErrorKind::Conflict,
+                "InvalidContext.Clearing",
+                Some(ContextClearing),
+            ),
+            (ErrorKind::Conflict, "InvalidContextName.Duplicate", None),
+        ] {
+            assert_eq!(ErrorDetail::of_code(kind, code), detail, "{code}");
+        }
+    }
+}
