@@ -15,7 +15,7 @@ blocking_type! {
     /// [`on_status`](Self::on_status) runs on the thread that waits.
     #[derive(Debug, Clone)]
     #[must_use = "a clear does nothing until it is sent or started"]
-    pub struct Clear;
+    pub struct Clear => Cleared;
 
     set fn timeout(timeout: Duration);
     set fn poll_interval(interval: Duration);
@@ -23,23 +23,6 @@ blocking_type! {
 }
 
 impl Clear {
-    /// Starts the clear and waits until it is done.
-    ///
-    /// ```
-    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// let clear = client.contexts().clear(&context.id);
-    /// let cleared = clear.on_status(|status| println!("{} after {:?}", status.state, status.elapsed)).send()?;
-    /// println!("cleared after {:?}", cleared.elapsed);
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of [`start`](Self::start) and [`ClearHandle::wait`].
-    pub fn send(self) -> Result<Cleared> {
-        self.driver.run(self.inner)?
-    }
-
     /// Starts the clear and does not wait.
     ///
     /// ```
@@ -75,8 +58,7 @@ blocking_type! {
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// let handle = client.contexts().clear(&context.id).start()?;
-    /// println!("the context is {}", handle.status()?);
+    /// println!("the context is {}", client.contexts().resume_clear(&context.id).status()?);
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]

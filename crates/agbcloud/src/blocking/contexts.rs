@@ -3,7 +3,7 @@
 use super::{Clear, ClearHandle, Files, Iter};
 use crate::{
     ClearTimedOut, Context, ContextId, ContextName, ContextPage, Continuation, Error, RegionId,
-    Response, Result,
+    Response,
 };
 
 /// The pages of a listing of contexts. From [`ListContexts::by_page`].
@@ -104,13 +104,6 @@ blocking_type! {
     make fn clear(id: &ContextId) -> Clear;
 
     /// Returns a handle to a clear that another process started. Sends nothing.
-    ///
-    /// ```
-    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// let state = client.contexts().resume_clear(&context.id).status()?;
-    /// println!("the context is {}", *state);
-    /// # Ok(()) });
-    /// ```
     #[doc(alias = "get_clear_status")]
     make fn resume_clear(id: &ContextId) -> ClearHandle;
 
@@ -138,20 +131,10 @@ blocking_type! {
     /// A lookup by name that has not been sent. From [`Contexts::get_by_name`] and [`Contexts::get_or_create`].
     #[derive(Debug)]
     #[must_use = "a lookup does nothing until it is sent"]
-    pub struct LookupByName;
+    pub struct LookupByName => Response<Context>;
 
     #[doc(alias = "login_region_id")]
     set fn region<R: TryInto<RegionId, Error: Into<Error>>>(region: R);
-}
-
-impl LookupByName {
-    /// Sends the lookup and returns the context.
-    ///
-    /// See [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
-    /// [`Contexts::get_or_create`](crate::Contexts::get_or_create) for the errors.
-    pub fn send(self) -> Result<Response<Context>> {
-        self.driver.run(self.inner)?
-    }
 }
 
 blocking_type! {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     ContextId, Continuation, Downloaded, Error, FileEntry, FilePage, FolderPath, PresignedUrl,
-    Progress, RemotePath, Response, Result, Uploaded,
+    Progress, RemotePath, Response, Uploaded,
 };
 
 /// The pages of a folder. From [`ListFiles::by_page`].
@@ -276,16 +276,6 @@ blocking_type! {
     ///
     /// The listener of [`on_progress`](Self::on_progress) runs on the client's thread, which serves all connections:
     /// it must return quickly.
-    #[derive(Debug)]
-    #[must_use = "an upload does nothing until it is sent"]
-    pub struct Upload;
-
-    set fn presigned_url(url: PresignedUrl);
-    set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
-}
-
-impl Upload {
-    /// Uploads the file.
     ///
     /// # Errors
     ///
@@ -294,9 +284,12 @@ impl Upload {
     /// [`Conflict`](crate::ErrorKind::Conflict) while the context is being cleared,
     /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
     /// call.
-    pub fn send(self) -> Result<Uploaded> {
-        self.driver.run(self.inner)?
-    }
+    #[derive(Debug)]
+    #[must_use = "an upload does nothing until it is sent"]
+    pub struct Upload => Uploaded;
+
+    set fn presigned_url(url: PresignedUrl);
+    set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
 }
 
 /// Target of a download: a writer, or anything that converts to [`agbcloud::DownloadTarget`](crate::DownloadTarget),
@@ -333,19 +326,6 @@ blocking_type! {
     /// A download that has not been sent. From [`Files::download`].
     ///
     /// The listener of [`on_progress`](Self::on_progress) runs on the thread that waits.
-    #[derive(Debug)]
-    #[must_use = "a download does nothing until it is sent"]
-    pub struct Download;
-
-    set fn overwrite(overwrite: bool);
-    set fn durable(durable: bool);
-    set fn range(bytes: impl RangeBounds<u64>);
-    set fn presigned_url(url: PresignedUrl);
-    set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
-}
-
-impl Download {
-    /// Downloads the file.
     ///
     /// # Errors
     ///
@@ -354,24 +334,19 @@ impl Download {
     /// [`LocalFile`](crate::ErrorKind::LocalFile) if the target can't be written,
     /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
     /// call.
-    pub fn send(self) -> Result<Downloaded> {
-        self.driver.run(self.inner)?
-    }
+    #[derive(Debug)]
+    #[must_use = "a download does nothing until it is sent"]
+    pub struct Download => Downloaded;
+
+    set fn overwrite(overwrite: bool);
+    set fn durable(durable: bool);
+    set fn range(bytes: impl RangeBounds<u64>);
+    set fn presigned_url(url: PresignedUrl);
+    set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
 }
 
 blocking_type! {
     /// A download into memory that has not been sent. From [`Files::read`].
-    #[derive(Debug)]
-    #[must_use = "a download does nothing until it is sent"]
-    pub struct ReadFile;
-
-    set fn limit(bytes: u64);
-    set fn range(bytes: impl RangeBounds<u64>);
-    set fn presigned_url(url: PresignedUrl);
-}
-
-impl ReadFile {
-    /// Reads the file and returns its content.
     ///
     /// # Errors
     ///
@@ -379,28 +354,25 @@ impl ReadFile {
     /// [`Rejected`](crate::ErrorKind::Rejected) if the file is larger than the [`limit`](Self::limit),
     /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
     /// call.
-    pub fn send(self) -> Result<Bytes> {
-        self.driver.run(self.inner)?
-    }
+    #[derive(Debug)]
+    #[must_use = "a download does nothing until it is sent"]
+    pub struct ReadFile => Bytes;
+
+    set fn limit(bytes: u64);
+    set fn range(bytes: impl RangeBounds<u64>);
+    set fn presigned_url(url: PresignedUrl);
 }
 
 blocking_type! {
     /// A deletion that has not been sent. From [`Files::delete`].
-    #[derive(Debug)]
-    #[must_use = "a deletion does nothing until it is sent"]
-    pub struct DeleteFile;
-
-    set fn missing_ok(ok: bool);
-}
-
-impl DeleteFile {
-    /// Deletes the file.
     ///
     /// # Errors
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, or the file does not exist and
     /// [`missing_ok`](Self::missing_ok) is not set, and those of any call.
-    pub fn send(self) -> Result<Response<()>> {
-        self.driver.run(self.inner)?
-    }
+    #[derive(Debug)]
+    #[must_use = "a deletion does nothing until it is sent"]
+    pub struct DeleteFile => Response<()>;
+
+    set fn missing_ok(ok: bool);
 }

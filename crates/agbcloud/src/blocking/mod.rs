@@ -1,8 +1,9 @@
 #![doc = include_str!("guide.md")]
 
-/// Defines a blocking type: the async type of the same name, and the driver that runs its calls.
+/// Defines a blocking type: the async type of the same name, and the driver that runs its calls. An async type that is
+/// awaited gets a method `send` that returns its output (`=> Output`).
 macro_rules! blocking_type {
-    ($(#[$attribute:meta])* pub struct $name:ident; $($methods:tt)*) => {
+    ($(#[$attribute:meta])* pub struct $name:ident $(=> $output:ty)?; $($methods:tt)*) => {
         $(#[$attribute])*
         pub struct $name {
             inner: crate::$name,
@@ -13,6 +14,14 @@ macro_rules! blocking_type {
             pub(in crate::blocking) fn new(inner: crate::$name, driver: crate::blocking::driver::Driver) -> Self {
                 Self { inner, driver }
             }
+            $(
+                /// Sends it and blocks until the result is there.
+                ///
+                #[doc = concat!("See [`agbcloud::", stringify!($name), "`](crate::", stringify!($name), ").")]
+                pub fn send(self) -> crate::Result<$output> {
+                    self.driver.run(self.inner)?
+                }
+            )?
         }
 
         methods! { $name; $($methods)* }

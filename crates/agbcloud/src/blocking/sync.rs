@@ -14,7 +14,7 @@ blocking_type! {
     /// Listeners run on threads of the client.
     #[derive(Debug)]
     #[must_use = "a synchronization does nothing until it is sent or planned"]
-    pub struct SyncDir;
+    pub struct SyncDir => SyncReport;
 
     set fn compare(how: Compare);
     set fn delete(extraneous: bool);
@@ -40,15 +40,6 @@ impl SyncDir {
     pub fn plan(self) -> Result<SyncPlan> {
         let plan = self.driver.run(self.inner.plan())??;
         Ok(SyncPlan::new(plan, self.driver))
-    }
-
-    /// Plans and runs the synchronization.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`plan`](Self::plan) and [`SyncPlan::run`].
-    pub fn send(self) -> Result<SyncReport> {
-        self.driver.run(self.inner)?
     }
 }
 
@@ -77,7 +68,7 @@ blocking_type! {
     /// The listener runs on a thread of the client.
     #[derive(Debug)]
     #[must_use = "a deletion does nothing until it is sent or planned"]
-    pub struct DeleteDir;
+    pub struct DeleteDir => SyncReport;
 
     set fn include(glob: impl Into<String>);
     set fn exclude(glob: impl Into<String>);
@@ -92,14 +83,5 @@ impl DeleteDir {
     pub fn plan(self) -> Result<SyncPlan> {
         let plan = self.driver.run(self.inner.plan())??;
         Ok(SyncPlan::new(plan, self.driver))
-    }
-
-    /// Plans and runs the deletion.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`plan`](Self::plan) and [`SyncPlan::run`].
-    pub fn send(self) -> Result<SyncReport> {
-        self.driver.run(self.inner)?
     }
 }
