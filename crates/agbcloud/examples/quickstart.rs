@@ -1,13 +1,13 @@
-//! The program of the README: a context, a file in it, a listing, a clear. It starts a service for itself.
+//! The quick start of the README: a context, a file, a listing, a clear. It starts its own service.
 //!
-//! In the root of the repository: `cargo run -p agbcloud --example quickstart`
+//! Run it in the root of the repository: `cargo run -p agbcloud --example quickstart`
 
 use agbcloud::Client;
 use std::path::Path;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Never a service of the environment: its context of this name would be cleared.
+    // Does not use the endpoint of the environment, whose context of this name would be cleared.
     let service = agbcloud_server::Server::builder().start().await?;
     let client = Client::builder()
         .api_key("any")

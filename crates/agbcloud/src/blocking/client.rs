@@ -1,42 +1,41 @@
-//! The blocking client.
+//! The blocking client and its settings.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use super::{ClientBuilder, Contexts, Driver};
-use crate::{Probe, Result};
+use super::{Contexts, driver::Driver};
+use crate::{Probe, Result, RetryPolicy};
 
-/// A client of the AGB Cloud Context API whose calls block. Inside is an [`agbcloud::Client`](crate::Client) and one
-/// thread, named `agbcloud`.
-///
-/// Cheap to clone; clones share connections and thread, which end with the last of them and of all that was made
-/// from them. Keep one per process; any number of threads can call at once.
-///
-/// ```
-/// # let runtime = tokio::runtime::Runtime::new()?;
-/// # let service = runtime.block_on(agbcloud_server::Server::builder().start())?;
-/// # let (key, endpoint) = ("doc", service.url());
-/// let client = agbcloud::blocking::Client::builder().api_key(key).endpoint(endpoint).build()?;
-/// let context = client.contexts().get_or_create("my-project").send()?;
-/// println!("{} has the id {}", context.name, context.id);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone)]
-pub struct Client {
-    inner: crate::Client,
-    driver: Driver,
+blocking_type! {
+    /// A client of the AGB Cloud Context API whose calls block: an [`agbcloud::Client`](crate::Client) and one thread.
+    ///
+    /// Cheap to clone. Clones share the connections and the thread, which end when the last clone and everything that
+    /// was made from the client are dropped. Keep one client per process; any number of threads can use it concurrently.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking(|client| {
+    /// # let (key, endpoint) = ("doc", client.endpoint());
+    /// let client = agbcloud::blocking::Client::builder().api_key(key).endpoint(endpoint).build()?;
+    /// let context = client.contexts().get_or_create("my-project").send()?;
+    /// println!("{} has the id {}", context.name, context.id);
+    /// # Ok(()) });
+    /// ```
+    #[derive(Clone)]
+    pub struct Client;
+
+    /// Returns the contexts of the API key.
+    make fn contexts() -> Contexts;
+
+    /// Sends one request without the API key to the endpoint.
+    call fn probe() -> Probe;
 }
 
 impl Client {
-    pub(super) fn new(inner: crate::Client, driver: Driver) -> Self {
-        Self { inner, driver }
-    }
-
-    /// Starts to set a client up.
+    /// Returns a builder with the default settings.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// A client with all settings from the environment and `.env`: see [`ClientBuilder`](crate::ClientBuilder).
+    /// Makes a client with all settings from the environment and `.env`.
     ///
     /// ```no_run
     /// let client = agbcloud::blocking::Client::from_env()?;
@@ -45,28 +44,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of [`build`](super::ClientBuilder::build).
+    /// Those of [`ClientBuilder::build`].
     pub fn from_env() -> Result<Self> {
         Self::builder().build()
     }
 
-    /// The contexts of the API key.
-    pub fn contexts(&self) -> Contexts {
-        Contexts::new(self.inner.contexts(), self.driver.clone())
-    }
-
-    /// The base URL that calls go to.
+    /// Returns the base URL of the service.
     pub fn endpoint(&self) -> &str {
         self.inner.endpoint()
-    }
-
-    /// Asks the endpoint for anything, without the API key: see [`Client::probe`](crate::Client::probe).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Client::probe`](crate::Client::probe).
-    pub fn probe(&self) -> Result<Probe> {
-        self.driver.run(self.inner.probe())?
     }
 }
 
@@ -75,5 +60,58 @@ impl fmt::Debug for Client {
         f.debug_struct("blocking::Client")
             .field("endpoint", &self.endpoint())
             .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Client`]. The settings and their sources are those of [`agbcloud::ClientBuilder`](crate::ClientBuilder).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = agbcloud::blocking::Client::builder()
+///     .api_key("my-api-key")
+///     .endpoint("http://127.0.0.1:8780")
+///     .timeout(Duration::from_secs(10))
+///     .build()?;
+/// # Ok::<(), agbcloud::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    inner: crate::ClientBuilder,
+}
+
+methods! {
+    ClientBuilder;
+
+    set fn api_key(key: impl Into<String>);
+    set fn endpoint(endpoint: impl Into<String>);
+    set fn fallback_api_key(key: impl Into<String>);
+    set fn fallback_endpoint(endpoint: impl Into<String>);
+    set fn dotenv(read: bool);
+    set fn allow_insecure_urls(allow: bool);
+    set fn timeout(timeout: Duration);
+    set fn idle_timeout(timeout: Duration);
+    set fn retry(policy: RetryPolicy);
+}
+
+impl ClientBuilder {
+    /// Resolves the settings, starts the thread and makes the client. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientBuilder::build`](crate::ClientBuilder::build), and
+    /// [`Configuration`](crate::ErrorKind::Configuration) [inside a tokio runtime](super#inside-a-tokio-runtime) or if
+    /// the system can't start a thread.
+    pub fn build(self) -> Result<Client> {
+        let driver = Driver::start()?;
+        Ok(Client::new(self.inner.build()?, driver))
+    }
+}
+
+impl From<crate::ClientBuilder> for ClientBuilder {
+    /// Keeps all settings, including those of the feature `test-util`.
+    fn from(inner: crate::ClientBuilder) -> Self {
+        Self { inner }
     }
 }

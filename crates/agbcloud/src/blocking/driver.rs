@@ -1,4 +1,4 @@
-//! Where the futures behind the calls run: on the caller's thread, with one thread for what goes on beside them.
+//! Runs the futures of calls on the calling thread, with one background thread for the connections.
 
 use std::{fmt, future::IntoFuture, sync::Arc};
 
@@ -6,13 +6,13 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::{Error, ErrorKind, Result};
 
-/// The runtime of a client. Clones share it; the last one that is dropped ends it.
+/// The runtime of a client. Clones share it. It ends when the last clone is dropped.
 #[derive(Clone)]
 pub(super) struct Driver(Arc<Owned>);
 
 struct Owned {
     handle: Handle,
-    /// `None` only while it is dropped.
+    /// `None` only in `drop`.
     runtime: Option<Runtime>,
 }
 
@@ -25,7 +25,7 @@ impl Driver {
             .enable_all()
             .build()
             .map_err(|error| {
-                let message = "the thread of the blocking client can't be started";
+                let message = "can't start the thread of the blocking client";
                 Error::new(ErrorKind::Configuration, message).with_source(error)
             })?;
         Ok(Self(Arc::new(Owned {
@@ -34,32 +34,33 @@ impl Driver {
         })))
     }
 
-    /// Runs the work to its end on this thread.
+    /// Runs a future to its end on this thread.
     pub(super) fn run<W: IntoFuture>(&self, work: W) -> Result<W::Output> {
         outside_of_runtimes()?;
         Ok(self.0.handle.block_on(work.into_future()))
     }
 }
 
-/// Inside a runtime tokio would panic; where it did not, the thread that the runtime needs would stand still.
+/// Fails inside a runtime: tokio would panic there, or the call would block a thread that the runtime needs.
 fn outside_of_runtimes() -> Result<()> {
     match Handle::try_current() {
         Err(none) if none.is_missing_context() => Ok(()),
         Err(_) => Err(Error::new(
             ErrorKind::Configuration,
-            "a blocking call while its thread ends, as a thread-local value is dropped: make it before",
+            "a blocking call can't run while its thread ends, in the destructor of a thread-local value: make the call \
+             earlier",
         )),
         Ok(_) => Err(Error::new(
             ErrorKind::Configuration,
-            "a blocking call inside a tokio runtime would hold it up: use agbcloud::Client and await it, or move the \
-             call to a thread of its own (std::thread::spawn; spawn_blocking is inside the runtime)",
+            "a blocking call can't run inside a tokio runtime: use agbcloud::Client and await it, or move the call to \
+             a thread of its own (std::thread::spawn; spawn_blocking is inside the runtime)",
         )),
     }
 }
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Waits for nothing, since this may be a thread of another runtime.
+        // Does not wait for tasks, since this may be a thread of another runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -88,17 +89,17 @@ mod tests {
     }
 
     #[test]
-    fn its_one_thread_ends_with_the_last_clone() {
+    fn the_thread_ends_when_the_last_clone_is_dropped() {
         let (life, ended) = channel();
         let driver = Driver::start().unwrap();
         let clone = driver.clone();
-        let settled = driver.0.handle.spawn(async move {
+        let spawned = driver.0.handle.spawn(async move {
             let name = std::thread::current().name().unwrap_or("none").to_owned();
             life.send(name).unwrap();
             LIFE.set(Some(life));
             tokio::runtime::Handle::current().metrics().num_workers()
         });
-        assert_eq!(driver.run(settled).unwrap().unwrap(), 1);
+        assert_eq!(driver.run(spawned).unwrap().unwrap(), 1);
         assert_eq!(ended.recv().unwrap(), "agbcloud");
         drop(driver);
         assert!(
@@ -111,7 +112,7 @@ mod tests {
         assert_eq!(last, Err(RecvTimeoutError::Disconnected));
     }
 
-    /// Runs something as it is dropped, and sends what came of it.
+    /// Makes a call in its destructor and sends the kind of the error.
     struct Late(Driver, Sender<Option<ErrorKind>>);
 
     impl Drop for Late {
@@ -126,21 +127,21 @@ mod tests {
     }
 
     #[test]
-    fn a_call_from_a_thread_local_value_that_is_dropped_is_refused() {
-        let (told, failure) = channel();
+    fn a_call_in_the_destructor_of_a_thread_local_value_fails() {
+        let (sender, failure) = channel();
         let thread = std::thread::spawn(|| {
-            // What is touched first is dropped last: after what tokio keeps for the thread.
+            // The value that is used first is dropped last: after the thread-local values of tokio.
             LATE.set(None);
             let driver = Driver::start().unwrap();
             driver.run(async {}).unwrap();
-            LATE.set(Some(Late(driver, told)));
+            LATE.set(Some(Late(driver, sender)));
         });
         thread.join().unwrap();
         assert_eq!(failure.recv().unwrap(), Some(ErrorKind::Configuration));
     }
 
     #[test]
-    fn work_runs_on_the_thread_of_the_caller() {
+    fn a_future_runs_on_the_calling_thread() {
         let driver = Driver::start().unwrap();
         let there = driver.run(async { std::thread::current().id() }).unwrap();
         assert_eq!(there, std::thread::current().id());

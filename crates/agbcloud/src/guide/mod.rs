@@ -1,17 +1,16 @@
-//! The guide: one chapter for each thing to be done, with snippets that run as tests. The quick start is on the
-//! [front page](crate).
+//! The guide: one chapter for each task. All snippets run as tests. The quick start is on the [front page](crate).
 //!
-//! * [Pages](crate::guide::pages): listing contexts and files, stopping and going on, walking a tree.
-//! * [Clear](crate::guide::clear): emptying a context, waiting for it or not, taking it up again.
-//! * [Transfers](crate::guide::transfers): upload, download, progress, presigned URLs.
-//! * [Folders](crate::guide::folders): many files, both ways: planned, compared, chosen by globs.
-//! * [Errors](crate::guide::errors): the one error type, and what to do about each kind.
-//! * [Retries](crate::guide::retries): what is tried again, how long, and how to set it.
+//! * [Pages](crate::guide::pages): list contexts and files, stop and resume, walk a tree.
+//! * [Clear](crate::guide::clear): delete all files of a context, with or without waiting.
+//! * [Transfers](crate::guide::transfers): upload, download, presigned URLs, progress, interrupted transfers.
+//! * [Folders](crate::guide::folders): mirror a folder in either direction.
+//! * [Errors](crate::guide::errors): the error type, and what to do about each kind.
+//! * [Retries](crate::guide::retries): which calls are retried, for how long, and how to configure it.
 //! * [Tracing](crate::guide::tracing): the spans and events that the SDK emits.
-//! * [Testing](crate::guide::testing): your program without the cloud: a mock, a script, a service in the same process.
-//! * [Coming from Python](crate::guide::from_python): every name of the reference beside its Rust form.
+//! * [Testing](crate::guide::testing): test your program with a mock, a script or an embedded service.
+//! * [Migrating from Python](crate::guide::from_python): each name of the Python SDK and its Rust equivalent.
 //!
-//! This module is part of the documentation alone: no program can use it.
+//! This module exists only in the documentation.
 
 // For the links of the chapters.
 use crate::*;
@@ -43,7 +42,7 @@ pub mod transfers {}
 #[cfg(feature = "test-util")]
 pub use crate::testing;
 
-/// This chapter is the page of the module `testing`, which comes with the feature `test-util`:
+/// This chapter is the page of the module `testing`, which requires the feature `test-util`:
 /// `cargo doc -p agbcloud --features test-util --open` shows it.
 #[cfg(not(feature = "test-util"))]
 pub mod testing {}

@@ -1,4 +1,4 @@
-//! Clears: waited for, started, taken up again.
+//! Clears: wait, start, resume.
 
 use std::{
     sync::{Arc, Mutex},
@@ -12,40 +12,41 @@ use crate::support::World;
 
 const SOON: Duration = Duration::from_millis(20);
 
-/// A service whose clears last long enough to be seen.
+/// A service whose clears take long enough to be polled.
 fn slow() -> World {
     World::with(|builder| builder.clear_delay(Duration::from_secs(1)))
 }
 
 #[test]
-fn a_clear_is_waited_for_and_its_looks_are_told_on_this_thread() {
+fn send_waits_and_reports_each_poll_on_the_calling_thread() {
     let world = slow();
     let files = world.files();
     files.upload("/a", &b"hello"[..]).send().unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let sink = reported.clone();
     let clear = world.client.contexts().clear(files.context_id());
     let cleared = clear
         .poll_interval(SOON)
         .on_status(move |status| {
-            let known = (thread::current().id(), status.state.clone());
-            sink.lock().unwrap().push(known);
+            let report = (thread::current().id(), status.state.clone());
+            sink.lock().unwrap().push(report);
         })
         .send()
         .unwrap();
-    let told = told.lock().unwrap();
-    assert_eq!(told.len(), cleared.polls as usize);
+    let reported = reported.lock().unwrap();
+    assert_eq!(reported.len(), cleared.polls as usize);
     assert!(
-        told.iter()
+        reported
+            .iter()
             .all(|(thread, _)| *thread == thread::current().id())
     );
-    assert_eq!(told.first().unwrap().1, ContextState::Clearing);
-    assert_eq!(told.last().unwrap().1, ContextState::Available);
+    assert_eq!(reported.first().unwrap().1, ContextState::Clearing);
+    assert_eq!(reported.last().unwrap().1, ContextState::Available);
     assert_eq!(files.list().send().unwrap().total_count, Some(0));
 }
 
 #[test]
-fn a_started_clear_is_looked_at_and_waited_for() {
+fn a_handle_of_a_started_clear_polls_and_waits() {
     let world = slow();
     let context = world.context("one");
     let contexts = world.client.contexts();
@@ -60,11 +61,11 @@ fn a_started_clear_is_looked_at_and_waited_for() {
     assert_eq!(*handle.status().unwrap(), ContextState::Clearing);
 
     let mut statuses = handle.statuses();
-    let shown: Vec<_> = statuses
+    let states: Vec<_> = statuses
         .by_ref()
         .map(|status| status.unwrap().state)
         .collect();
-    let (last, before) = shown.split_last().unwrap();
+    let (last, before) = states.split_last().unwrap();
     assert_eq!(*last, ContextState::Available);
     assert!(!before.is_empty() && before.iter().all(|state| *state == ContextState::Clearing));
     assert!(statuses.next().is_none());
@@ -74,7 +75,7 @@ fn a_started_clear_is_looked_at_and_waited_for() {
 }
 
 #[test]
-fn a_clear_that_is_late_is_taken_up_and_waited_on() {
+fn a_clear_that_timed_out_is_resumed() {
     let world = slow();
     let context = world.context("one");
     let contexts = world.client.contexts();
@@ -88,7 +89,7 @@ fn a_clear_that_is_late_is_taken_up_and_waited_on() {
     assert_eq!(
         still.kind(),
         ErrorKind::ClearTimeout,
-        "its timeout is as before"
+        "the timeout is unchanged"
     );
     let cleared = contexts
         .resume(late)
@@ -98,7 +99,7 @@ fn a_clear_that_is_late_is_taken_up_and_waited_on() {
 }
 
 #[test]
-fn a_clear_of_nothing_is_an_error() {
+fn a_clear_of_a_missing_context_is_not_found() {
     let world = World::new();
     let contexts = world.client.contexts();
     let none = agbcloud::ContextId::new("SdkCtx-none").unwrap();

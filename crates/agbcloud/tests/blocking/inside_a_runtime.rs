@@ -1,4 +1,4 @@
-//! Inside a tokio runtime: a clear error from everything that blocks, no panic and no standstill.
+//! Inside a tokio runtime, each blocking call fails with a clear error. Nothing panics or hangs.
 
 use std::{
     io::{self, Read},
@@ -18,13 +18,13 @@ use crate::support::{World, client, ends};
 
 const NOWHERE: &str = "http://127.0.0.1:1";
 
-/// A client that nothing listens to, made where that is allowed.
+/// A client without a service, made outside of the runtime.
 fn outside() -> Client {
     thread::spawn(|| client(NOWHERE)).join().unwrap()
 }
 
-/// The error of an iterator, which must be its end.
-fn only<T>(mut iterator: impl Iterator<Item = Result<T>>) -> Option<Error> {
+/// The error of an iterator, which must end after it.
+fn only_error<T>(mut iterator: impl Iterator<Item = Result<T>>) -> Option<Error> {
     let error = iterator.next()?.err();
     assert!(iterator.next().is_none());
     error
@@ -46,17 +46,17 @@ fn errors(client: &Client) -> Vec<Option<Error>> {
         contexts.rename(&id, "a").err(),
         contexts.delete(&id).err(),
         contexts.list().send().err(),
-        only(contexts.list().by_page()),
-        only(contexts.list().prefetch(true).by_item()),
+        only_error(contexts.list().by_page()),
+        only_error(contexts.list().prefetch(true).by_item()),
         contexts.clear(&id).send().err(),
         contexts.clear(&id).start().err(),
         handle.status().err(),
         handle.wait().err(),
-        only(handle.statuses()),
+        only_error(handle.statuses()),
         files.list().send().err(),
-        only(files.list().by_page()),
-        only(files.list().by_item()),
-        only(files.list().walk()),
+        only_error(files.list().by_page()),
+        only_error(files.list().by_item()),
+        only_error(files.list().walk()),
         files.upload("/a", &b"a"[..]).send().err(),
         files
             .upload("/a", UploadSource::reader(io::empty(), 0))
@@ -73,9 +73,9 @@ fn errors(client: &Client) -> Vec<Option<Error>> {
     ]
 }
 
-fn assert_refused(client: &Client) {
+fn assert_all_fail(client: &Client) {
     for (number, error) in errors(client).into_iter().enumerate() {
-        let error = error.unwrap_or_else(|| panic!("call {number} was not refused"));
+        let error = error.unwrap_or_else(|| panic!("call {number} succeeded"));
         assert_eq!(
             error.kind(),
             ErrorKind::Configuration,
@@ -95,40 +95,42 @@ fn assert_refused(client: &Client) {
 }
 
 #[tokio::test]
-async fn everything_is_refused_in_a_runtime_of_one_thread() {
-    assert_refused(&outside());
+async fn all_calls_fail_in_a_current_thread_runtime() {
+    assert_all_fail(&outside());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_is_refused_in_a_runtime_of_many_threads() {
-    assert_refused(&outside());
-    tokio::spawn(async { assert_refused(&outside()) })
+async fn all_calls_fail_in_a_multi_thread_runtime() {
+    assert_all_fail(&outside());
+    tokio::spawn(async { assert_all_fail(&outside()) })
         .await
         .unwrap();
-    tokio::task::block_in_place(|| assert_refused(&outside()));
+    tokio::task::block_in_place(|| assert_all_fail(&outside()));
 }
 
 #[tokio::test]
-async fn everything_is_refused_in_spawn_blocking() {
-    spawn_blocking(|| assert_refused(&outside())).await.unwrap();
+async fn all_calls_fail_in_spawn_blocking() {
+    spawn_blocking(|| assert_all_fail(&outside()))
+        .await
+        .unwrap();
 }
 
 #[test]
-fn everything_is_refused_on_a_thread_that_has_entered_a_runtime() {
+fn all_calls_fail_on_a_thread_that_entered_a_runtime() {
     let runtime = Runtime::new().unwrap();
     let client = client(NOWHERE);
     let entered = runtime.enter();
-    assert_refused(&client);
+    assert_all_fail(&client);
     drop(entered);
     let error = client.contexts().list().send().unwrap_err();
     assert_eq!(
         error.kind(),
         ErrorKind::Connection,
-        "outside again it is sent"
+        "outside of the runtime the call is sent"
     );
 }
 
-async fn a_thread_of_its_own_can_call() {
+async fn check_that_another_thread_can_call() {
     let server = Server::builder().start().await.unwrap();
     let endpoint = server.url().to_owned();
     let (done, name) = tokio::sync::oneshot::channel();
@@ -142,16 +144,16 @@ async fn a_thread_of_its_own_can_call() {
 }
 
 #[tokio::test]
-async fn a_thread_of_its_own_can_call_beside_a_runtime_of_one_thread() {
-    a_thread_of_its_own_can_call().await;
+async fn another_thread_can_call_beside_a_current_thread_runtime() {
+    check_that_another_thread_can_call().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thread_of_its_own_can_call_beside_a_runtime_of_many_threads() {
-    a_thread_of_its_own_can_call().await;
+async fn another_thread_can_call_beside_a_multi_thread_runtime() {
+    check_that_another_thread_can_call().await;
 }
 
-/// A client with a connection and a page that is being fetched.
+/// A client with an open connection and a page that is being prefetched.
 fn used(endpoint: &str) -> (Client, impl Iterator + use<>) {
     let client = client(endpoint);
     let mut items = client
@@ -165,7 +167,7 @@ fn used(endpoint: &str) -> (Client, impl Iterator + use<>) {
 }
 
 #[test]
-fn the_last_clone_can_be_dropped_in_any_runtime() {
+fn a_client_can_be_dropped_inside_a_runtime() {
     let world = World::new();
     world.context("one");
     world.context("two");
@@ -184,19 +186,19 @@ fn the_last_clone_can_be_dropped_in_any_runtime() {
 }
 
 #[test]
-fn a_call_in_a_callback_or_a_reader_is_refused() {
+fn a_call_in_a_listener_or_a_reader_fails() {
     let world = World::new();
     let context = world.context("one");
     let contexts = world.client.contexts();
-    let (told, inner) = (Arc::new(Mutex::new(None)), contexts.clone());
-    let sink = told.clone();
+    let (reported, inner) = (Arc::new(Mutex::new(None)), contexts.clone());
+    let sink = reported.clone();
     contexts
         .clear(&context.id)
         .poll_interval(std::time::Duration::from_millis(20))
         .on_status(move |_| *sink.lock().unwrap() = inner.list().send().err())
         .send()
         .unwrap();
-    let error = told.lock().unwrap().take().unwrap();
+    let error = reported.lock().unwrap().take().unwrap();
     assert_eq!(error.kind(), ErrorKind::Configuration);
 
     let reader = UploadSource::reader(Calling(contexts.clone()), 5);
@@ -209,7 +211,7 @@ fn a_call_in_a_callback_or_a_reader_is_refused() {
     );
 }
 
-/// A reader that wants to ask the service for what it gives.
+/// A reader that calls the service.
 struct Calling(Contexts);
 
 impl Read for Calling {

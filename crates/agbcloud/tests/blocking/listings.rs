@@ -31,7 +31,7 @@ fn names(contexts: impl IntoIterator<Item = Result<agbcloud::Context>>) -> Vec<S
 }
 
 #[test]
-fn contexts_come_in_pages_and_one_by_one() {
+fn contexts_are_listed_by_page_and_by_item() {
     let world = five();
     let list = || world.client.contexts().list().page_size(2);
     let page = list().send().unwrap();
@@ -53,7 +53,7 @@ fn contexts_come_in_pages_and_one_by_one() {
 }
 
 #[test]
-fn a_listing_of_contexts_goes_on_where_it_was_left() {
+fn a_listing_of_contexts_resumes_at_a_continuation() {
     let world = five();
     let list = || world.client.contexts().list().page_size(2);
     let mut items = list().by_item();
@@ -73,7 +73,7 @@ fn a_listing_of_contexts_goes_on_where_it_was_left() {
 }
 
 #[test]
-fn files_come_in_pages_one_by_one_and_as_a_tree() {
+fn files_are_listed_by_page_by_item_and_as_a_tree() {
     let world = World::new();
     let files = world.files();
     for path in ["/x/1", "/x/2", "/x/3", "/y/deep/4"] {
@@ -109,7 +109,7 @@ fn files_come_in_pages_one_by_one_and_as_a_tree() {
 }
 
 #[test]
-fn an_iterator_gives_an_error_once_and_nothing_more() {
+fn an_iterator_ends_after_an_error() {
     fn once<S, T>(mut iterator: Iter<S>)
     where
         Iter<S>: FusedIterator<Item = Result<T>>,
@@ -130,33 +130,36 @@ fn an_iterator_gives_an_error_once_and_nothing_more() {
 }
 
 #[test]
-fn the_page_ahead_is_fetched_between_two_calls() {
+fn the_next_page_is_prefetched_between_two_calls() {
     let (client, requests) =
         endless(r#"{"code":"ok","success":true,"data":[{"id":"c-1"}],"nextToken":"#);
-    fetched_ahead(client.contexts().list().prefetch(true).by_page(), &requests);
-    fetched_ahead(client.contexts().list().prefetch(true).by_item(), &requests);
+    assert_prefetched(client.contexts().list().prefetch(true).by_page(), &requests);
+    assert_prefetched(client.contexts().list().prefetch(true).by_item(), &requests);
 
     let (client, requests) =
         endless(r#"{"code":"ok","success":true,"data":[{"filePath":"/a"}],"count":9,"message":"#);
     let files = client.contexts().files(&ContextId::new("c-1").unwrap());
     let list = || files.list().page_size(1).prefetch(true);
-    fetched_ahead(list().by_page(), &requests);
-    fetched_ahead(list().by_item(), &requests);
+    assert_prefetched(list().by_page(), &requests);
+    assert_prefetched(list().by_item(), &requests);
 }
 
-/// One item is asked for, two pages are: nobody waits for the second.
-fn fetched_ahead<T>(mut iterator: impl Iterator<Item = Result<T>>, requests: &mpsc::Receiver<()>) {
+/// Checks that one call of `next` requests two pages, and does not wait for the second.
+fn assert_prefetched<T>(
+    mut iterator: impl Iterator<Item = Result<T>>,
+    requests: &mpsc::Receiver<()>,
+) {
     iterator.next().unwrap().map(drop).unwrap();
     for _ in 0..2 {
         requests.recv_timeout(Duration::from_secs(60)).unwrap();
     }
 }
 
-/// A client of a service that tells each request, and always has another page: its answers end in a new text.
+/// A client of a service that reports each request and always has another page: each answer ends in a new token.
 fn endless(answer: &'static str) -> (Client, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = client(&format!("http://{}", listener.local_addr().unwrap()));
-    let (asked, requests) = mpsc::channel();
+    let (sender, requests) = mpsc::channel();
     thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
@@ -167,9 +170,9 @@ fn endless(answer: &'static str) -> (Client, mpsc::Receiver<()>) {
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
             );
-            // A client that was dropped may have hung up, and the test may have ended.
+            // The client may be dropped, or the test over.
             let _ = stream.write_all(answer.as_bytes());
-            let _ = asked.send(());
+            let _ = sender.send(());
         }
     });
     (client, requests)

@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "what the tests share is in no test function"
+    reason = "the helpers are outside of test functions"
 )]
 
 mod clears;

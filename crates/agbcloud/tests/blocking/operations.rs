@@ -1,11 +1,11 @@
-//! Each operation does what its async twin does.
+//! Each operation has the result of its async form.
 
 use agbcloud::ErrorKind;
 
 use crate::support::World;
 
 #[test]
-fn contexts_are_made_found_renamed_and_deleted() {
+fn contexts_are_created_found_renamed_and_deleted() {
     let world = World::new();
     let contexts = world.client.contexts();
     let missing = contexts.get_by_name("one").send().unwrap_err();
@@ -43,7 +43,7 @@ fn contexts_are_made_found_renamed_and_deleted() {
 }
 
 #[test]
-fn files_are_sent_fetched_read_and_deleted() {
+fn files_are_uploaded_downloaded_read_and_deleted() {
     let world = World::new();
     let files = world.files();
     let folder = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn files_are_sent_fetched_read_and_deleted() {
 }
 
 #[test]
-fn presigned_urls_stand_in_for_the_calls_that_get_them() {
+fn a_transfer_uses_a_given_presigned_url() {
     let world = World::new();
     let files = world.files();
     let put = files.upload_url("/a").unwrap().into_inner();
@@ -117,7 +117,7 @@ fn presigned_urls_stand_in_for_the_calls_that_get_them() {
 }
 
 #[test]
-fn a_wrong_value_is_refused_when_it_is_sent() {
+fn an_invalid_value_fails_when_it_is_sent() {
     let world = World::new();
     let (contexts, files) = (world.client.contexts(), world.files());
     let id = files.context_id().clone();
@@ -136,7 +136,7 @@ fn a_wrong_value_is_refused_when_it_is_sent() {
 }
 
 #[test]
-fn settings_reach_the_client_and_the_key_no_debug() {
+fn the_builder_applies_settings_and_debug_hides_the_key() {
     let builder = agbcloud::blocking::Client::builder()
         .api_key("secret-key")
         .endpoint("127.0.0.1:1")
@@ -144,8 +144,8 @@ fn settings_reach_the_client_and_the_key_no_debug() {
         .retry(agbcloud::RetryPolicy::default().max_attempts(2));
     let client = builder.clone().build().unwrap();
     assert_eq!(client.endpoint(), "https://127.0.0.1:1");
-    let no_time = builder.clone().timeout(std::time::Duration::ZERO).build();
-    assert_eq!(no_time.unwrap_err().kind(), ErrorKind::Configuration);
+    let zero_timeout = builder.clone().timeout(std::time::Duration::ZERO).build();
+    assert_eq!(zero_timeout.unwrap_err().kind(), ErrorKind::Configuration);
     let text = format!("{builder:?} {client:?} {:?}", client.contexts());
     assert!(!text.contains("secret-key"), "{text}");
     let error = client.contexts().get_by_name("a").send().unwrap_err();

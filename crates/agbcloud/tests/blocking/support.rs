@@ -1,4 +1,4 @@
-//! What the tests share: a service, and a client of it.
+//! A service and a blocking client for the tests.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 /// A service in memory, and a blocking client of it.
 pub(crate) struct World {
     pub(crate) client: Client,
-    /// Before its runtime, so that it is dropped before it.
+    /// Declared before the runtime, so that it is dropped first.
     _server: Server,
     _runtime: Runtime,
 }
@@ -22,7 +22,7 @@ impl World {
         Self::with(|builder| builder)
     }
 
-    /// A service with further settings.
+    /// A service with other settings.
     pub(crate) fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let runtime = Runtime::new().unwrap();
         let server = runtime
@@ -55,10 +55,10 @@ pub(crate) fn client(endpoint: &str) -> Client {
         .unwrap()
 }
 
-/// What the work gives, which must end: it is done on another thread, so that a test of it can fail.
+/// Returns the result of work that might hang: runs it on another thread and fails after 60 seconds.
 pub(crate) fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || done.send(work()));
-    // Nothing comes if the work has panicked or hangs.
+    // Fails if the work panicked or hangs.
     result.recv_timeout(Duration::from_secs(60)).unwrap()
 }

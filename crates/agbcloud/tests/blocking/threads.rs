@@ -1,4 +1,4 @@
-//! One client and many threads.
+//! Clients and threads.
 
 use std::thread;
 
@@ -40,7 +40,7 @@ fn eight_threads_share_one_client() {
 }
 
 #[test]
-fn what_was_made_from_a_client_outlives_it() {
+fn files_and_iterators_outlive_their_client() {
     let world = World::new();
     let client = crate::support::client(world.client.endpoint());
     let files = client.contexts().files(world.files().context_id());
@@ -53,26 +53,26 @@ fn what_was_made_from_a_client_outlives_it() {
 }
 
 #[test]
-fn everything_can_go_to_another_thread_and_clients_be_shared() {
-    fn sent<T: Send>() {}
-    fn shared<T: Send + Sync>() {}
-    shared::<blocking::Client>();
-    shared::<blocking::ClientBuilder>();
-    shared::<blocking::Contexts>();
-    shared::<blocking::Files>();
-    shared::<blocking::ClearHandle>();
-    sent::<blocking::LookupByName>();
-    sent::<blocking::ListContexts>();
-    sent::<blocking::Clear>();
-    sent::<blocking::ListFiles>();
-    sent::<blocking::Upload>();
-    sent::<blocking::Download>();
-    sent::<blocking::ReadFile>();
-    sent::<blocking::DeleteFile>();
-    sent::<blocking::ContextPages>();
-    sent::<blocking::ContextItems>();
-    sent::<blocking::FilePages>();
-    sent::<blocking::FileItems>();
-    sent::<blocking::FileWalk>();
-    sent::<blocking::ClearStatuses>();
+fn all_types_are_send_and_clients_are_sync() {
+    fn send<T: Send>() {}
+    fn send_and_sync<T: Send + Sync>() {}
+    send_and_sync::<blocking::Client>();
+    send_and_sync::<blocking::ClientBuilder>();
+    send_and_sync::<blocking::Contexts>();
+    send_and_sync::<blocking::Files>();
+    send_and_sync::<blocking::ClearHandle>();
+    send::<blocking::LookupByName>();
+    send::<blocking::ListContexts>();
+    send::<blocking::Clear>();
+    send::<blocking::ListFiles>();
+    send::<blocking::Upload>();
+    send::<blocking::Download>();
+    send::<blocking::ReadFile>();
+    send::<blocking::DeleteFile>();
+    send::<blocking::ContextPages>();
+    send::<blocking::ContextItems>();
+    send::<blocking::FilePages>();
+    send::<blocking::FileItems>();
+    send::<blocking::FileWalk>();
+    send::<blocking::ClearStatuses>();
 }

@@ -1,4 +1,4 @@
-//! Readers and writers of std, good and bad.
+//! Transfers with readers and writers of std, including faulty ones.
 
 use std::{
     error::Error as _,
@@ -14,7 +14,7 @@ use agbcloud::{
 
 use crate::support::{World, ends};
 
-/// Some chunks, and a part of one.
+/// Several chunks and part of one.
 const LENGTH: usize = 1_000_000;
 
 fn send(files: &Files, reader: impl Read + Send + 'static, length: u64) -> Result<Uploaded> {
@@ -22,7 +22,7 @@ fn send(files: &Files, reader: impl Read + Send + 'static, length: u64) -> Resul
     ends(move || upload.send())
 }
 
-/// The error of std that the error of this crate came from.
+/// The source of a local file error.
 fn cause(error: &Error) -> &io::Error {
     assert_eq!(error.kind(), ErrorKind::LocalFile, "{error:?}");
     error.source().unwrap().downcast_ref().unwrap()
@@ -33,19 +33,19 @@ fn pattern() -> Vec<u8> {
 }
 
 #[test]
-fn a_reader_is_sent_and_a_writer_gets_it() {
+fn a_reader_is_uploaded_and_downloaded_to_a_writer() {
     let world = World::new();
     let files = world.files();
     let sent = send(&files, Cursor::new(pattern()), LENGTH as u64).unwrap();
     assert_eq!(sent.bytes, LENGTH as u64);
-    let (writer, got) = Writer::new(Fault::None);
+    let (writer, received) = Writer::new(Fault::None);
     let fetched = files.download("/a", writer).send().unwrap();
     assert_eq!(fetched.bytes, LENGTH as u64);
-    assert!(*got.lock().unwrap() == pattern());
+    assert!(*received.lock().unwrap() == pattern());
 }
 
 #[test]
-fn a_reader_with_more_is_read_to_its_length_and_no_further() {
+fn a_reader_is_read_only_to_its_length() {
     let world = World::new();
     let files = world.files();
     let (taken, rest) = mpsc::channel();
@@ -63,7 +63,7 @@ fn a_reader_with_more_is_read_to_its_length_and_no_further() {
 }
 
 #[test]
-fn a_reader_that_ends_early_or_fails_or_panics_changes_nothing() {
+fn a_reader_that_ends_early_fails_or_panics_leaves_the_file_unchanged() {
     struct Panics;
     impl Read for Panics {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -75,7 +75,7 @@ fn a_reader_that_ends_early_or_fails_or_panics_changes_nothing() {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                "no, said the disk",
+                "permission denied by the disk",
             ))
         }
     }
@@ -90,7 +90,7 @@ fn a_reader_that_ends_early_or_fails_or_panics_changes_nothing() {
     assert_eq!(cause(&early).kind(), io::ErrorKind::UnexpectedEof);
     let failed = send(&files, start().chain(Fails), all).unwrap_err();
     assert_eq!(cause(&failed).kind(), io::ErrorKind::PermissionDenied);
-    assert_eq!(cause(&failed).to_string(), "no, said the disk");
+    assert_eq!(cause(&failed).to_string(), "permission denied by the disk");
     let panicked = send(&files, start().chain(Panics), all).unwrap_err();
     assert!(
         cause(&panicked).to_string().contains("panic"),
@@ -106,7 +106,7 @@ fn a_reader_that_ends_early_or_fails_or_panics_changes_nothing() {
 }
 
 #[test]
-fn a_writer_that_fails_or_panics_is_the_cause_of_the_error() {
+fn an_error_has_the_failure_of_the_writer_as_its_source() {
     let world = World::new();
     let files = world.files();
     files.upload("/a", pattern()).send().unwrap();
@@ -115,33 +115,34 @@ fn a_writer_that_fails_or_panics_is_the_cause_of_the_error() {
         (Fault::Flush, "disk full"),
         (Fault::Panic, "panic"),
     ] {
-        let (writer, got) = Writer::new(fault);
+        let (writer, received) = Writer::new(fault);
         let download = files.download("/a", writer);
         let error = ends(move || download.send()).unwrap_err();
         assert!(cause(&error).to_string().contains(text), "{error:?}");
-        let got = got.lock().unwrap_or_else(|poison| poison.into_inner());
-        assert!(pattern().starts_with(&got));
+        let received = received.lock().unwrap_or_else(|poison| poison.into_inner());
+        assert!(pattern().starts_with(&received));
     }
     assert_eq!(files.read("/a").send().unwrap().len(), LENGTH);
 }
 
 #[test]
-fn progress_of_a_download_is_told_here_and_of_an_upload_on_the_clients_thread() {
+fn progress_is_reported_on_the_calling_thread_for_downloads_and_on_the_clients_thread_for_uploads()
+{
     let world = World::new();
     let files = world.files();
-    let (told, threads) = mpsc::channel();
-    let tell = move |progress: agbcloud::Progress| {
+    let (sender, threads) = mpsc::channel();
+    let report = move |progress: agbcloud::Progress| {
         let thread = thread::current();
-        let known = (
+        let report = (
             progress.bytes,
             thread.id(),
             thread.name().map(str::to_owned),
         );
-        told.send(known).unwrap();
+        sender.send(report).unwrap();
     };
     files
         .upload("/a", pattern())
-        .on_progress(tell.clone())
+        .on_progress(report.clone())
         .send()
         .unwrap();
     let (bytes, _, name) = threads.try_iter().last().unwrap();
@@ -150,7 +151,7 @@ fn progress_of_a_download_is_told_here_and_of_an_upload_on_the_clients_thread() 
     let (writer, _) = Writer::new(Fault::None);
     files
         .download("/a", writer)
-        .on_progress(tell)
+        .on_progress(report)
         .send()
         .unwrap();
     let (bytes, thread, _) = threads.try_iter().last().unwrap();
@@ -160,13 +161,13 @@ fn progress_of_a_download_is_told_here_and_of_an_upload_on_the_clients_thread() 
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
     None,
-    /// After the first chunks.
+    /// Fails after the first chunks.
     Late,
     Flush,
     Panic,
 }
 
-/// Keeps what is written once it is flushed, until its fault comes.
+/// Keeps written bytes when they are flushed, until its fault occurs.
 struct Writer {
     buffer: Vec<u8>,
     flushed: Arc<Mutex<Vec<u8>>>,
@@ -174,7 +175,7 @@ struct Writer {
 }
 
 impl Writer {
-    #[expect(clippy::new_ret_no_self, reason = "the target is what is wanted")]
+    #[expect(clippy::new_ret_no_self, reason = "returns the target of a download")]
     fn new(fault: Fault) -> (DownloadTarget, Arc<Mutex<Vec<u8>>>) {
         let flushed = Arc::new(Mutex::new(Vec::new()));
         let writer = Self {
@@ -206,7 +207,7 @@ impl Write for Writer {
 }
 
 #[test]
-fn a_folder_goes_up_and_comes_down() {
+fn a_folder_is_uploaded_downloaded_and_deleted() {
     let world = World::new();
     let files = world.files();
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,175 @@
+//! Contexts: list, find, create, rename, delete.
+
+use super::{Clear, ClearHandle, Files, Iter};
+use crate::{
+    ClearTimedOut, Context, ContextId, ContextName, ContextPage, Continuation, Error, RegionId,
+    Response,
+};
+
+/// The pages of a listing of contexts. From [`ListContexts::by_page`].
+pub type ContextPages = Iter<crate::ContextPages>;
+
+/// The contexts of a listing, one by one. From [`ListContexts::by_item`].
+pub type ContextItems = Iter<crate::ContextItems>;
+
+blocking_type! {
+    /// The contexts of an API key: [`agbcloud::Contexts`](crate::Contexts) with blocking calls. Cheap to clone.
+    ///
+    /// From [`Client::contexts`](super::Client::contexts).
+    #[derive(Debug, Clone)]
+    #[doc(alias = "ContextService")]
+    pub struct Contexts;
+
+    /// Lists the contexts, page by page or one by one.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// for context in client.contexts().list().by_item() {
+    ///     println!("{}", context?.name);
+    /// }
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "ListContexts")]
+    make fn list() -> ListContexts;
+
+    /// Gets a context by its id.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// # let id = context.id;
+    /// let context = client.contexts().get(&id)?;
+    /// assert_eq!(context.name, "my-project");
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "GetContext")]
+    call fn get(id: &ContextId) -> Response<Context>;
+
+    /// Gets a context by its name.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let context = client.contexts().get_by_name("my-project").send()?;
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "get")]
+    make fn get_by_name<N: TryInto<ContextName, Error: Into<Error>>>(name: N) -> LookupByName;
+
+    /// Gets a context by its name, and creates it if it does not exist.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking(|client| {
+    /// let contexts = client.contexts();
+    /// let context = contexts.get_or_create("my-project").send()?;
+    /// assert_eq!(contexts.get_or_create("my-project").send()?.id, context.id);
+    ///
+    /// let elsewhere = contexts.get_or_create("my-project").region("cn-shanghai").send()?;
+    /// assert_ne!(elsewhere.id, context.id);
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "create")]
+    make fn get_or_create<N: TryInto<ContextName, Error: Into<Error>>>(name: N) -> LookupByName;
+
+    /// Renames a context.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// client.contexts().rename(&context.id, "our-project")?;
+    /// assert_eq!(client.contexts().get(&context.id)?.name, "our-project");
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "update")]
+    #[doc(alias = "ModifyContext")]
+    call fn rename<N: TryInto<ContextName, Error: Into<Error>>>(id: &ContextId, name: N) -> Response<()>;
+
+    /// Deletes a context with all its files.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// client.contexts().delete(&context.id)?;
+    /// assert!(client.contexts().get(&context.id).is_err());
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "DeleteContext")]
+    call fn delete(id: &ContextId) -> Response<()>;
+
+    /// Deletes all files of a context.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let cleared = client.contexts().clear(&context.id).send()?;
+    /// println!("cleared after {:?}", cleared.elapsed);
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "ClearContext")]
+    make fn clear(id: &ContextId) -> Clear;
+
+    /// Returns a handle to a clear that another process started. Sends nothing.
+    #[doc(alias = "get_clear_status")]
+    make fn resume_clear(id: &ContextId) -> ClearHandle;
+
+    /// Returns a handle to a clear that timed out. Sends nothing.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// use std::time::Duration;
+    ///
+    /// let contexts = client.contexts();
+    /// if let Err(error) = contexts.clear(&context.id).timeout(Duration::from_millis(1)).send() {
+    ///     let Some(late) = error.clear_timeout() else { return Err(error.into()) };
+    ///     println!("{:?} after {:?}", late.last_state, late.elapsed);
+    ///     contexts.resume(late).with_timeout(Duration::from_secs(60)).wait()?;
+    /// }
+    /// # Ok(()) });
+    /// ```
+    make fn resume(late: &ClearTimedOut) -> ClearHandle;
+
+    /// Returns the files of one context.
+    make fn files(id: &ContextId) -> Files;
+}
+
+blocking_type! {
+    /// A lookup by name that has not been sent. From [`Contexts::get_by_name`] and [`Contexts::get_or_create`].
+    #[derive(Debug)]
+    #[must_use = "a lookup does nothing until it is sent"]
+    pub struct LookupByName => Response<Context>;
+
+    #[doc(alias = "login_region_id")]
+    set fn region<R: TryInto<RegionId, Error: Into<Error>>>(region: R);
+}
+
+blocking_type! {
+    /// A listing that has not been sent, in the order of creation. From [`Contexts::list`].
+    #[derive(Debug, Clone)]
+    #[must_use = "a listing does nothing until it is sent or iterated"]
+    #[doc(alias = "ContextListParams")]
+    pub struct ListContexts;
+
+    #[doc(alias = "max_results")]
+    set fn page_size(size: u32);
+    set fn start_at(place: impl Into<Continuation>);
+    set fn prefetch(ahead: bool);
+
+    /// Fetches one page.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let page = client.contexts().list().page_size(10).send()?;
+    /// println!("{} of {:?}", page.contexts.len(), page.total_count);
+    /// # Ok(()) });
+    /// ```
+    send fn send() -> Response<ContextPage>;
+
+    /// Returns an iterator over all pages from the start of the listing.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// for page in client.contexts().list().page_size(100).by_page() {
+    ///     println!("{} contexts", page?.contexts.len());
+    /// }
+    /// # Ok(()) });
+    /// ```
+    into fn by_page() -> ContextPages;
+
+    /// Returns an iterator over all contexts from the start of the listing.
+    into fn by_item() -> ContextItems;
+}

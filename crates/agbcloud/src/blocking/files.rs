@@ -1,0 +1,378 @@
+//! The files of a context, one at a time.
+
+use std::{
+    io::{Read, Write},
+    ops::RangeBounds,
+    path::PathBuf,
+};
+
+use bytes::Bytes;
+
+use super::{
+    DeleteDir, Iter, SyncDir,
+    offload::{OffloadedReader, OffloadedWriter},
+};
+use crate::{
+    ContextId, Continuation, Downloaded, Error, FileEntry, FilePage, FolderPath, PresignedUrl,
+    Progress, RemotePath, Response, Uploaded,
+};
+
+/// The pages of a folder. From [`ListFiles::by_page`].
+pub type FilePages = Iter<crate::FilePages>;
+
+/// The entries of a folder, one by one. From [`ListFiles::by_item`].
+pub type FileItems = Iter<crate::FileItems>;
+
+/// All entries below a folder. From [`ListFiles::walk`]. See [`agbcloud::FileWalk`](crate::FileWalk) for their order
+/// and the number of calls.
+pub type FileWalk = Iter<crate::FileWalk>;
+
+blocking_type! {
+    /// The files of one context: [`agbcloud::Files`](crate::Files) with blocking calls. Cheap to clone.
+    ///
+    /// From [`Contexts::files`](super::Contexts::files).
+    #[derive(Debug, Clone)]
+    pub struct Files;
+
+    /// Lists a folder, page by page or entry by entry.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// for entry in files.list().folder("/data").by_item() {
+    ///     let entry = entry?;
+    ///     println!("{} {:?}", entry.path, entry.size);
+    /// }
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "list_files")]
+    #[doc(alias = "DescribeContextFiles")]
+    make fn list() -> ListFiles;
+
+    /// Reads a small file into memory.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/notes.txt", &b"hello"[..]).send()?;
+    /// assert_eq!(files.read("/notes.txt").send()?, b"hello"[..]);
+    /// # Ok(()) });
+    /// ```
+    make fn read<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> ReadFile;
+
+    /// Deletes a file.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// # files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// files.delete("/data/a.txt").send()?;
+    /// files.delete("/data/a.txt").missing_ok(true).send()?;
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "delete_file")]
+    #[doc(alias = "DeleteContextFile")]
+    make fn delete<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> DeleteFile;
+
+    /// Mirrors a local folder to a folder of the context.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let plan = files.upload_dir("project", "/data").plan()?;
+    /// println!("{} changes", plan.changes().len());
+    /// let report = plan.run()?;
+    /// assert_eq!(report.transferred, 1);
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "sync")]
+    make fn upload_dir<P: TryInto<FolderPath, Error: Into<Error>>>(local: impl Into<PathBuf>, remote: P) -> SyncDir;
+
+    /// Mirrors a folder of the context to a local folder.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// let report = files.download_dir("/data", "copy").send()?;
+    /// assert!(report.is_complete());
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "sync")]
+    make fn download_dir<P: TryInto<FolderPath, Error: Into<Error>>>(remote: P, local: impl Into<PathBuf>) -> SyncDir;
+
+    /// Returns the entry of a file or a folder.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// assert_eq!(files.stat("/data/a.txt")?.size, Some(5));
+    /// # Ok(()) });
+    /// ```
+    call fn stat<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> FileEntry;
+
+    /// Deletes a folder with all its files.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).send()?;
+    /// let report = files.delete_dir("/data").send()?;
+    /// assert_eq!(report.deleted, 1);
+    /// # Ok(()) });
+    /// ```
+    make fn delete_dir<P: TryInto<FolderPath, Error: Into<Error>>>(folder: P) -> DeleteDir;
+
+    /// Requests a presigned URL to read a file.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// # files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// let url = files.download_url("/data/a.txt")?;
+    /// println!("valid until {:?}: {}", url.expires_at(), url.as_str());
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "get_file_download_url")]
+    #[doc(alias = "GetContextFileDownloadUrl")]
+    call fn download_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> Response<PresignedUrl>;
+
+    /// Requests a presigned URL to write a file.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let url = files.upload_url("/data/a.txt")?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url.into_inner()).send()?;
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "get_file_upload_url")]
+    #[doc(alias = "GetContextFileUploadUrl")]
+    call fn upload_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> Response<PresignedUrl>;
+}
+
+impl Files {
+    /// Returns the id of the context.
+    pub fn context_id(&self) -> &ContextId {
+        self.inner.context_id()
+    }
+
+    /// Uploads a file from a local path, bytes or a reader.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let uploaded = files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// assert_eq!(uploaded.bytes, 5);
+    /// # Ok(()) });
+    /// ```
+    pub fn upload<P, S>(&self, path: P, source: S) -> Upload
+    where
+        P: TryInto<RemotePath, Error: Into<Error>>,
+        S: Into<UploadSource>,
+    {
+        let inner = self.inner.upload(path, source.into().0);
+        Upload::new(inner, self.driver.clone())
+    }
+
+    /// Downloads a file to a local path or a writer.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// use std::path::Path;
+    ///
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// files.download("/data/a.txt", Path::new("copy.txt")).send()?;
+    /// assert_eq!(std::fs::read("copy.txt")?, b"hello");
+    /// # Ok(()) });
+    /// ```
+    pub fn download<P, T>(&self, path: P, target: T) -> Download
+    where
+        P: TryInto<RemotePath, Error: Into<Error>>,
+        T: Into<DownloadTarget>,
+    {
+        let inner = self.inner.download(path, target.into().0);
+        Download::new(inner, self.driver.clone())
+    }
+}
+
+blocking_type! {
+    /// A listing that has not been sent, in the order of the service. From [`Files::list`].
+    #[derive(Debug)]
+    #[must_use = "a listing does nothing until it is sent or iterated"]
+    pub struct ListFiles;
+
+    #[doc(alias = "parent_folder_path")]
+    set fn folder<P: TryInto<FolderPath, Error: Into<Error>>>(folder: P);
+    set fn page_size(size: u32);
+    #[doc(alias = "page_number")]
+    set fn start_at_page(page: u32);
+    set fn start_at(place: Continuation);
+    set fn prefetch(ahead: bool);
+
+    /// Fetches one page.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let page = files.list().folder("/data").page_size(50).send()?;
+    /// assert_eq!(page.total_count, Some(0));
+    /// # Ok(()) });
+    /// ```
+    send fn send() -> Response<FilePage>;
+
+    /// Returns an iterator over all pages from the start of the listing.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// for page in files.list().folder("/data").by_page() {
+    ///     println!("{} entries", page?.entries.len());
+    /// }
+    /// # Ok(()) });
+    /// ```
+    into fn by_page() -> FilePages;
+
+    /// Returns an iterator over all entries from the start of the listing.
+    into fn by_item() -> FileItems;
+
+    /// Returns an iterator over all files and folders below the folder, at any depth.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).send()?;
+    /// let paths: Vec<_> = files.list().walk().map(|entry| Ok(entry?.path)).collect::<agbcloud::Result<_>>()?;
+    /// assert_eq!(paths, ["/data", "/data/deep", "/data/deep/a.txt"]);
+    /// # Ok(()) });
+    /// ```
+    into fn walk() -> FileWalk;
+}
+
+/// Source of an upload: a reader of known length, or anything that converts to
+/// [`agbcloud::UploadSource`](crate::UploadSource), such as a local path or bytes.
+#[derive(Debug)]
+pub struct UploadSource(crate::UploadSource);
+
+impl UploadSource {
+    /// A reader that returns `length` bytes. The upload fails if there are fewer; further bytes are not read.
+    ///
+    /// The reader runs on a thread of the client and is read as the bytes are sent, at most 128 KiB at a time. If it
+    /// fails or panics, the upload fails and has that error as its [source](std::error::Error::source). If it returns
+    /// nothing for 30 seconds, the upload fails, but the thread keeps waiting for the reader.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// use agbcloud::blocking::UploadSource;
+    /// use std::io::{Read, repeat};
+    ///
+    /// let dashes = repeat(b'-').take(1_000_000); // or a socket, the output of a child process …
+    /// files.upload("/dashes", UploadSource::reader(dashes, 1_000_000)).send()?;
+    /// # Ok(()) });
+    /// ```
+    pub fn reader(reader: impl Read + Send + 'static, length: u64) -> Self {
+        let reader = OffloadedReader::new(reader);
+        Self(crate::UploadSource::reader(reader, length))
+    }
+}
+
+impl<S: Into<crate::UploadSource>> From<S> for UploadSource {
+    fn from(source: S) -> Self {
+        Self(source.into())
+    }
+}
+
+blocking_type! {
+    /// An upload that has not been sent. From [`Files::upload`].
+    ///
+    /// The listener of [`on_progress`](Self::on_progress) runs on the client's thread, which serves all connections:
+    /// it must return quickly.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the source can't be read or ends early,
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
+    /// [`Conflict`](crate::ErrorKind::Conflict) while the context is being cleared,
+    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
+    /// call.
+    #[derive(Debug)]
+    #[must_use = "an upload does nothing until it is sent"]
+    pub struct Upload => Uploaded;
+
+    set fn presigned_url(url: PresignedUrl);
+    set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
+}
+
+/// Target of a download: a writer, or anything that converts to [`agbcloud::DownloadTarget`](crate::DownloadTarget),
+/// such as a local path.
+#[derive(Debug)]
+pub struct DownloadTarget(crate::DownloadTarget);
+
+impl DownloadTarget {
+    /// A writer. It is flushed at the end. If the download fails, the writer may have received part of the file.
+    ///
+    /// The writer runs on a thread of the client and receives at most 128 KiB at a time. If it fails or panics, the
+    /// download fails and has that error as its [source](std::error::Error::source).
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// use agbcloud::blocking::DownloadTarget;
+    ///
+    /// files.upload("/notes.txt", &b"hello\n"[..]).send()?;
+    /// files.download("/notes.txt", DownloadTarget::writer(std::io::stdout())).send()?;
+    /// # Ok(()) });
+    /// ```
+    pub fn writer(writer: impl Write + Send + 'static) -> Self {
+        Self(crate::DownloadTarget::writer(OffloadedWriter::new(writer)))
+    }
+}
+
+impl<T: Into<crate::DownloadTarget>> From<T> for DownloadTarget {
+    fn from(target: T) -> Self {
+        Self(target.into())
+    }
+}
+
+blocking_type! {
+    /// A download that has not been sent. From [`Files::download`].
+    ///
+    /// The listener of [`on_progress`](Self::on_progress) runs on the thread that waits.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
+    /// [`Conflict`](crate::ErrorKind::Conflict) if the local file exists and [`overwrite`](Self::overwrite) is not set,
+    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the target can't be written,
+    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
+    /// call.
+    #[derive(Debug)]
+    #[must_use = "a download does nothing until it is sent"]
+    pub struct Download => Downloaded;
+
+    set fn overwrite(overwrite: bool);
+    set fn durable(durable: bool);
+    set fn range(bytes: impl RangeBounds<u64>);
+    set fn presigned_url(url: PresignedUrl);
+    set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
+}
+
+blocking_type! {
+    /// A download into memory that has not been sent. From [`Files::read`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
+    /// [`Rejected`](crate::ErrorKind::Rejected) if the file is larger than the [`limit`](Self::limit),
+    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
+    /// call.
+    #[derive(Debug)]
+    #[must_use = "a download does nothing until it is sent"]
+    pub struct ReadFile => Bytes;
+
+    set fn limit(bytes: u64);
+    set fn range(bytes: impl RangeBounds<u64>);
+    set fn presigned_url(url: PresignedUrl);
+}
+
+blocking_type! {
+    /// A deletion that has not been sent. From [`Files::delete`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, or the file does not exist and
+    /// [`missing_ok`](Self::missing_ok) is not set, and those of any call.
+    #[derive(Debug)]
+    #[must_use = "a deletion does nothing until it is sent"]
+    pub struct DeleteFile => Response<()>;
+
+    set fn missing_ok(ok: bool);
+}

@@ -1,0 +1,87 @@
+//! Folders: mirror or delete.
+
+use std::{ops::Deref, path::PathBuf};
+
+use crate::{
+    Compare, ConflictPolicy, DeleteLimit, FileOutcome, Progress, Result, SkippedEntry, Symlinks,
+    SyncReport,
+};
+
+blocking_type! {
+    /// A synchronization of a local folder and a folder of a context: [`agbcloud::SyncDir`](crate::SyncDir).
+    /// From [`Files::upload_dir`](super::Files::upload_dir) and [`Files::download_dir`](super::Files::download_dir).
+    ///
+    /// Listeners run on threads of the client.
+    #[derive(Debug)]
+    #[must_use = "a synchronization does nothing until it is sent or planned"]
+    pub struct SyncDir => SyncReport;
+
+    set fn compare(how: Compare);
+    set fn delete(extraneous: bool);
+    set fn delete_limit(limit: DeleteLimit);
+    set fn state(file: impl Into<PathBuf>);
+    set fn on_conflict(how: ConflictPolicy);
+    set fn include(glob: impl Into<String>);
+    set fn exclude(glob: impl Into<String>);
+    set fn gitignore(respect: bool);
+    set fn symlinks(how: Symlinks);
+    set fn durable(durable: bool);
+    set fn max_concurrent_files(files: usize);
+    set fn max_bytes_in_flight(bytes: u64);
+    set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
+    set fn on_skipped(listener: impl Fn(&SkippedEntry) + Send + Sync + 'static);
+    set fn on_progress(listener: impl Fn(&str, Progress) + Send + Sync + 'static);
+}
+
+impl SyncDir {
+    /// Compares both folders and changes nothing yet.
+    ///
+    /// See [`SyncDir::plan`](crate::SyncDir::plan).
+    pub fn plan(self) -> Result<SyncPlan> {
+        let plan = self.driver.run(self.inner.plan())??;
+        Ok(SyncPlan::new(plan, self.driver))
+    }
+}
+
+blocking_type! {
+    /// The changes that a synchronization would make. Dereferences to [`agbcloud::SyncPlan`](crate::SyncPlan).
+    #[derive(Debug)]
+    #[must_use = "a plan does nothing until it is run"]
+    pub struct SyncPlan;
+
+    /// Makes the changes of the plan.
+    send fn run() -> SyncReport;
+}
+
+impl Deref for SyncPlan {
+    type Target = crate::SyncPlan;
+
+    fn deref(&self) -> &crate::SyncPlan {
+        &self.inner
+    }
+}
+
+blocking_type! {
+    /// A deletion of a folder of a context: [`agbcloud::DeleteDir`](crate::DeleteDir).
+    /// From [`Files::delete_dir`](super::Files::delete_dir).
+    ///
+    /// The listener runs on a thread of the client.
+    #[derive(Debug)]
+    #[must_use = "a deletion does nothing until it is sent or planned"]
+    pub struct DeleteDir => SyncReport;
+
+    set fn include(glob: impl Into<String>);
+    set fn exclude(glob: impl Into<String>);
+    set fn max_concurrent_files(files: usize);
+    set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
+}
+
+impl DeleteDir {
+    /// Lists the folder and deletes nothing yet.
+    ///
+    /// See [`DeleteDir::plan`](crate::DeleteDir::plan).
+    pub fn plan(self) -> Result<SyncPlan> {
+        let plan = self.driver.run(self.inner.plan())??;
+        Ok(SyncPlan::new(plan, self.driver))
+    }
+}
