@@ -59,7 +59,6 @@
 
 mod blobs;
 mod builder;
-mod clear;
 mod clock;
 mod connections;
 #[cfg(feature = "crash-points")]
@@ -67,8 +66,10 @@ mod connections;
 pub mod crash;
 #[cfg(not(feature = "crash-points"))]
 mod crash;
+mod data_folder;
 mod descriptors;
 mod durability;
+mod durable_fs;
 mod error;
 mod faults;
 mod fsck;
@@ -78,19 +79,17 @@ pub mod fuzzing;
 mod http;
 mod keys;
 mod limits;
-mod location;
-mod mark;
+mod markers;
 mod metadata;
 mod metrics;
 mod names;
-mod ownership;
 mod pace;
 mod permissions;
 mod random;
 mod server;
 mod signing;
 mod sums;
-mod supervisor;
+mod tasks;
 mod watched;
 
 pub use self::builder::ServerBuilder;
@@ -102,10 +101,10 @@ pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedCont
 pub use self::http::{Operation, operations};
 pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
-pub use self::mark::StoreMismatch;
+pub use self::markers::StoreMismatch;
 pub use self::permissions::{Exposed, Protection, check_permissions};
 pub use self::server::Server;
-pub use self::supervisor::TaskEnded;
+pub use self::tasks::TaskEnded;
 
 /// Compiles the README's example.
 #[cfg(doctest)]

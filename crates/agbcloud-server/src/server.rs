@@ -12,14 +12,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::blobs::{BLOBS, Blobs, Quarantine, sync_folder};
+use crate::blobs::{Blobs, Quarantine};
 use crate::builder::ServerBuilder;
-use crate::clear::{Wake, Worker};
 use crate::connections::Connections;
 #[cfg(feature = "tls")]
 use crate::connections::Tls;
+use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
 use crate::descriptors;
 use crate::durability::Durability;
+use crate::durable_fs::sync_folder;
 use crate::error::StartError;
 use crate::faults::Faults;
 use crate::http::{App, Load, router};
@@ -28,16 +29,10 @@ use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::metadata::sqlite::{Opened, Sqlite};
 use crate::metrics::{self, Metrics, Traffic};
-use crate::ownership::Ownership;
 use crate::permissions;
 use crate::random;
 use crate::signing::{Secret, Signer};
-use crate::supervisor::{Supervisor, TaskEnded};
-
-/// The database in the data folder. What other files SQLite puts beside it has the same permissions.
-pub(crate) const DATABASE: &str = "agb.sqlite3";
-/// What was committed and is not in the database file yet.
-const DATABASE_WAL: &str = "agb.sqlite3-wal";
+use crate::tasks::{Collector, Supervisor, TaskEnded, Wake};
 
 /// A running service.
 ///
@@ -127,7 +122,7 @@ impl Server {
             .and_then(|listener| listener.local_addr().ok());
         let (metadata, blobs, secret) = open(settings.data_dir, settings.durability).await?;
         metadata
-            .limit_files(settings.limits.context_files)
+            .set_file_limit(settings.limits.context_files)
             .await
             .map_err(|error| StartError::Database {
                 reason: error.to_string(),
@@ -148,11 +143,11 @@ impl Server {
             .trim_end_matches('/')
             .to_owned();
         let wake = Wake::default();
-        let worker = Worker {
+        let collector = Collector {
             metadata: metadata.clone(),
             blobs: blobs.clone(),
             wake: wake.clone(),
-            delay: settings.clear_delay,
+            clear_delay: settings.clear_delay,
             clock: settings.clock.clone(),
             quarantine: settings.quarantine,
         };
@@ -203,7 +198,7 @@ impl Server {
             connections: supervisor
                 .spawn("accepts connections", connections.serve(listener, "accept")),
             watchers,
-            worker: supervisor.spawn("collects deleted files", worker.run()),
+            worker: supervisor.spawn("collects deleted files", collector.run()),
             supervisor,
             url,
             local_addr,
@@ -296,7 +291,7 @@ async fn open(
     let (lock, folder) = {
         let folder = folder.clone();
         blocking(&folder.clone(), move || {
-            Ok((Ownership::take(&folder)?, fs::canonicalize(&folder)?))
+            Ok((FolderLock::acquire(&folder)?, fs::canonicalize(&folder)?))
         })
         .await?
     };
@@ -308,13 +303,13 @@ async fn open(
     let Opened {
         store,
         secret,
-        before,
+        previous,
     } = Sqlite::open(folder.join(DATABASE), durability, lock, new_secret)
         .await
         .map_err(StartError::from)?;
     let path = folder.clone();
     // A content of such a run is on the disk under its name before the commit that acknowledges it.
-    let staged_is_unacknowledged = before.is_some_and(|mark| mark.strict);
+    let staged_is_unacknowledged = previous.is_some_and(|marker| marker.strict);
     let blobs = blocking(&folder, move || {
         let quarantine = Quarantine::of(&path);
         let blobs = Blobs::folder(&path.join(BLOBS), durability)?

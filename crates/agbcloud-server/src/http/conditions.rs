@@ -8,7 +8,7 @@ use http::header::{
 };
 
 use super::xml::ObjectFailure;
-use crate::metadata::{Conditions, File, Tags};
+use crate::metadata::{Conditions, EntityTags, File};
 
 /// Refuses headers that can have one value and come twice. To take one of them would be to ignore the other.
 pub(super) fn once(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), ObjectFailure> {
@@ -47,7 +47,7 @@ pub(super) fn of_download(headers: &HeaderMap, file: &File) -> Result<Download, 
             if_match,
             if_none_match: None,
         })
-        .hold(Some(&file.etag))
+        .are_met_by(Some(&file.etag))
         {
             return Err(ObjectFailure::precondition());
         }
@@ -62,7 +62,7 @@ pub(super) fn of_download(headers: &HeaderMap, file: &File) -> Result<Download, 
             if_match: None,
             if_none_match,
         })
-        .hold(Some(&file.etag))
+        .are_met_by(Some(&file.etag))
     } else {
         seconds(headers, IF_MODIFIED_SINCE).is_some_and(|since| file.modified.seconds() <= since)
     };
@@ -92,7 +92,11 @@ enum Weak {
     Counts,
 }
 
-fn tags(headers: &HeaderMap, name: HeaderName, weak: Weak) -> Result<Option<Tags>, ObjectFailure> {
+fn tags(
+    headers: &HeaderMap,
+    name: HeaderName,
+    weak: Weak,
+) -> Result<Option<EntityTags>, ObjectFailure> {
     let mut all: Option<Vec<String>> = None;
     for value in headers.get_all(&name) {
         let value = value
@@ -100,7 +104,7 @@ fn tags(headers: &HeaderMap, name: HeaderName, weak: Weak) -> Result<Option<Tags
             .map_err(|_| ObjectFailure::invalid_condition())?
             .trim();
         if value == "*" && headers.get_all(&name).iter().count() == 1 {
-            return Ok(Some(Tags::Any));
+            return Ok(Some(EntityTags::Any));
         }
         let known = all.get_or_insert_default();
         for tag in value
@@ -133,7 +137,7 @@ fn tags(headers: &HeaderMap, name: HeaderName, weak: Weak) -> Result<Option<Tags
         Some(known) if known.is_empty() && !any_weak(headers, &name) => {
             Err(ObjectFailure::invalid_condition())
         }
-        all => Ok(all.map(Tags::These)),
+        all => Ok(all.map(EntityTags::List)),
     }
 }
 

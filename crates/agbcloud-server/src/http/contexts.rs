@@ -7,7 +7,7 @@ use super::envelope::{Failure, done};
 use super::lagging;
 use super::operations::Call;
 use crate::faults::Kind;
-use crate::metadata::{Context, Position};
+use crate::metadata::{Context, ContextCursor};
 
 pub(super) async fn list(call: Call) -> Result<Response, Failure> {
     let limit = call.params.page_size("maxResults", 10)?;
@@ -35,7 +35,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
         .filter(|_| call.app.faults.strikes("ListContexts", Kind::RepeatToken))
         .map(str::to_owned);
     let next_token = page.contexts.last().filter(|_| page.more).map(|last| {
-        let position = Position {
+        let position = ContextCursor {
             create_time: last.create_time,
             id: last.id.clone(),
         };

@@ -7,7 +7,7 @@ use http::Method;
 use super::envelope::{Failure, done};
 use super::lagging;
 use super::operations::Call;
-use crate::metadata::{Context, Entry, FileKey, State};
+use crate::metadata::{Context, ContextState, FileKey, ListedEntry};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::url::Grant;
 
@@ -40,7 +40,7 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
 
 pub(super) async fn upload_url(call: Call) -> Result<Response, Failure> {
     let (context, path) = context_and_path(&call).await?;
-    if call.app.state(&call.tenant, &context) == State::Clearing {
+    if call.app.state(&call.tenant, &context) == ContextState::Clearing {
         return Err(Failure::clearing());
     }
     let url = signed_url(&call, &Method::PUT, &context, path);
@@ -118,7 +118,7 @@ async fn note_use(call: &Call, context: &Context) {
     }
 }
 
-fn on_the_wire(folder: &FolderPath, entry: Entry) -> FileEntry {
+fn on_the_wire(folder: &FolderPath, entry: ListedEntry) -> FileEntry {
     FileEntry {
         file_id: Some(entry.id),
         file_path: Some(folder.join(&entry.name)),

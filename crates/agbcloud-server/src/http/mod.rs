@@ -31,14 +31,14 @@ pub use self::operations::{Operation, operations};
 pub(crate) use self::range::check as check_range;
 pub(crate) use self::router::{DOWNLOAD, UPLOAD, router};
 use crate::blobs::Blobs;
-use crate::clear::Wake;
 use crate::clock::{Clock, Micros};
 use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::limits::Limits;
-use crate::metadata::{Context, Metadata, State};
+use crate::metadata::{Context, ContextState, Metadata};
 use crate::metrics::Metrics;
 use crate::signing::{Signer, Tenant};
+use crate::tasks::Wake;
 
 /// What all requests share.
 pub(crate) struct App {
@@ -66,9 +66,9 @@ impl App {
     }
 
     /// What a context is doing, as callers are told.
-    fn state(&self, tenant: &Tenant, context: &Context) -> State {
+    fn state(&self, tenant: &Tenant, context: &Context) -> ContextState {
         if self.faults.clears(tenant, &context.id, self.now()) {
-            State::Clearing
+            ContextState::Clearing
         } else {
             context.state
         }

@@ -4,7 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::blobs::sync_folder;
+use crate::durable_fs::sync_folder;
 
 /// Where the file is, behind all symbolic links: to replace one of them would leave the file as it was for whoever
 /// comes another way.

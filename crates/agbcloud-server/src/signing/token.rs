@@ -5,14 +5,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Signer, Tenant, same};
 use crate::clock::Micros;
-use crate::metadata::Position;
+use crate::metadata::ContextCursor;
 
 const VERSION: u8 = 1;
 const MAC_LENGTH: usize = 16;
 
 impl Signer {
     /// The token of what comes after `position` in the listing of `tenant`.
-    pub(crate) fn page_token(&self, tenant: &Tenant, position: &Position) -> String {
+    pub(crate) fn page_token(&self, tenant: &Tenant, position: &ContextCursor) -> String {
         let mut token = vec![VERSION];
         token.extend(position.create_time.0.to_be_bytes());
         token.extend(position.id.as_bytes());
@@ -22,7 +22,7 @@ impl Signer {
     }
 
     /// The position in a token that was issued to this tenant; nothing for any other text.
-    pub(crate) fn position(&self, tenant: &Tenant, token: &str) -> Option<Position> {
+    pub(crate) fn position(&self, tenant: &Tenant, token: &str) -> Option<ContextCursor> {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (payload, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
         if !same(mac, &self.token_mac(tenant, payload)) {
@@ -33,7 +33,7 @@ impl Signer {
         if *version != VERSION {
             return None;
         }
-        Some(Position {
+        Some(ContextCursor {
             create_time: Micros(i64::from_be_bytes(*create_time)),
             id: String::from_utf8(id.to_vec()).ok()?,
         })
@@ -58,7 +58,7 @@ mod tests {
     fn a_token_comes_back_for_its_tenant_alone() {
         let signer = Signer::new(&Secret([7; 32]));
         let (mine, other) = (signer.tenant("mine"), signer.tenant("other"));
-        let position = Position {
+        let position = ContextCursor {
             create_time: Micros(-5),
             id: "SdkCtx-abc".to_owned(),
         };
@@ -72,7 +72,7 @@ mod tests {
     fn an_altered_token_is_none() {
         let signer = Signer::new(&Secret([7; 32]));
         let tenant = signer.tenant("mine");
-        let position = Position {
+        let position = ContextCursor {
             create_time: Micros(1),
             id: "SdkCtx-abc".to_owned(),
         };

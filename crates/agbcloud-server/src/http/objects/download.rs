@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use md5::{Digest, Md5};
 
 use super::CRC64;
-use crate::blobs::{BlobError, Blobs, BlockSums};
+use crate::blobs::{BlobError, Blobs, BlockChecksums};
 use crate::http::conditions::{self, Download};
 use crate::http::range::{self, Asked};
 use crate::http::xml::ObjectFailure;
@@ -78,7 +78,7 @@ async fn answer(
     app: &App,
     key: &FileKey,
     file: &File,
-    content: Option<(Content, Option<BlockSums>)>,
+    content: Option<(Content, Option<BlockChecksums>)>,
     request: &Parts,
 ) -> Result<Response, Trouble> {
     let headers = &request.headers;
@@ -120,7 +120,7 @@ async fn answer(
         Some((content, blocks)) if !part.is_empty() => {
             let damage = Damage::new(app, request);
             match content {
-                Content::Small(bytes) => small(file, bytes, part, &damage)?,
+                Content::Inline(bytes) => small(file, bytes, part, &damage)?,
                 Content::Blob(blob) => large(app, file, blob, blocks, part, damage).await?,
             }
         }
@@ -184,7 +184,7 @@ async fn large(
     app: &App,
     file: &File,
     blob: String,
-    blocks: Option<BlockSums>,
+    blocks: Option<BlockChecksums>,
     part: Range<u64>,
     damage: Damage,
 ) -> Result<Body, Trouble> {
@@ -209,17 +209,20 @@ async fn large(
 }
 
 /// The sums of the blocks of a blob that was written before there were any: the whole of it is verified, once.
-async fn late_sums(app: &App, file: &File, blob: &str) -> Result<BlockSums, BlobError> {
-    let (check, blocks) = app.blobs.sum(blob, Check::of(file), Check::update).await?;
+async fn late_sums(app: &App, file: &File, blob: &str) -> Result<BlockChecksums, BlobError> {
+    let (check, blocks) = app
+        .blobs
+        .compute_checksums(blob, Check::of(file), Check::update)
+        .await?;
     if !check.fits(file) {
         return Err(BlobError::Damaged(io::Error::new(
             io::ErrorKind::InvalidData,
             "the content does not have its checksum",
         )));
     }
-    let kept = app
-        .metadata
-        .keep_block_sums(blob.to_owned(), check.crc64.sum64(), blocks.clone());
+    let kept =
+        app.metadata
+            .store_block_checksums(blob.to_owned(), check.crc64.sum64(), blocks.clone());
     if let Err(error) = kept.await {
         tracing::warn!(%error, "the checksums of the blocks of a blob can't be kept");
     }

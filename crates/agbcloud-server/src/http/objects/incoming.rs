@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::blobs::{BlobError, Blobs, BlockHasher, Upload};
-use crate::metadata::{Content, NewFile, SMALL};
+use crate::metadata::{Content, MAX_INLINE_BYTES, NewFile};
 use crate::random::NoRandom;
 use crate::sums::Hasher;
 
@@ -14,7 +14,7 @@ pub(super) struct Incoming {
 }
 
 enum Room {
-    /// At most [`SMALL`] bytes.
+    /// At most [`MAX_INLINE_BYTES`] bytes.
     Memory(BytesMut),
     Blob(Upload, BlockHasher),
 }
@@ -22,7 +22,7 @@ enum Room {
 impl Incoming {
     /// Makes room for so many bytes. The blob store does not hear of a small content.
     pub(super) fn begin(blobs: &Blobs, length: u64) -> Result<Self, NoRandom> {
-        let room = if length <= SMALL {
+        let room = if length <= MAX_INLINE_BYTES {
             Room::Memory(BytesMut::new())
         } else {
             Room::Blob(blobs.upload()?, BlockHasher::default())
@@ -62,7 +62,7 @@ impl Incoming {
     /// next sweep.
     pub(super) async fn finish(self) -> Result<NewFile, BlobError> {
         let (content, blocks) = match self.room {
-            Room::Memory(gathered) => (Content::Small(gathered.freeze()), None),
+            Room::Memory(gathered) => (Content::Inline(gathered.freeze()), None),
             Room::Blob(upload, blocks) => {
                 (Content::Blob(upload.finish().await?), Some(blocks.finish()))
             }

@@ -17,7 +17,7 @@ use crate::crash;
 use crate::http::body::{self, Broken};
 use crate::http::xml::ObjectFailure;
 use crate::http::{App, conditions};
-use crate::metadata::{Conditions, Content, FileKey, SMALL, StoreError};
+use crate::metadata::{Conditions, Content, FileKey, MAX_INLINE_BYTES, StoreError};
 use crate::sums::Sums;
 
 pub(super) async fn put(
@@ -35,12 +35,12 @@ pub(super) async fn put(
         Err(StoreError::NoFile) => None,
         Err(error) => return Err(error.into()),
     };
-    if !conditions.hold(etag.as_deref()) {
+    if !conditions.are_met_by(etag.as_deref()) {
         return Err(ObjectFailure::precondition());
     }
 
-    if length > SMALL {
-        app.metadata.check_room().await?;
+    if length > MAX_INLINE_BYTES {
+        app.metadata.check_space().await?;
     }
     crash::point("upload-before-first-byte");
     let mut upload = Incoming::begin(&app.blobs, length)?;
@@ -134,7 +134,7 @@ async fn publish(
     let file = upload.finish().await?;
     crash::point("upload-after-blob");
     let blob = match &file.content {
-        Content::Small(_) => None,
+        Content::Inline(_) => None,
         Content::Blob(blob) => Some(blob.clone()),
     };
     let sums = file.sums.clone();
