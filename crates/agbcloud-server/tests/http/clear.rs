@@ -1,4 +1,4 @@
-//! Clearing a context: at once for everyone who looks, in the background for the disk.
+//! Clearing a context: its files are hidden immediately and deleted in the background.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,12 +29,12 @@ async fn a_clear_hides_files_immediately_and_ends_as_available() {
     assert_eq!(client.state(&id).await, "clearing");
     assert_eq!(client.list(&id, "/").await, (vec![], 0));
     assert_eq!(client.list(&id, "/a").await, (vec![], 0));
-    let refused = (403, "AccessDenied".to_owned());
+    let rejected = (403, "AccessDenied".to_owned());
     assert_eq!(
         xml_code(client.http.get(&get).send().await.unwrap()).await,
-        refused
+        rejected
     );
-    assert_eq!(xml_code(client.put(&put, "y").await).await, refused);
+    assert_eq!(xml_code(client.put(&put, "y").await).await, rejected);
     let file = [("contextId", id.as_str()), ("filePath", "/a/b")];
     client
         .fails(
@@ -59,8 +59,8 @@ async fn a_clear_hides_files_immediately_and_ends_as_available() {
     client.wait_available(&id).await;
     assert_eq!(
         xml_code(client.put(&put, "y").await).await,
-        refused,
-        "URLs from before stay void"
+        rejected,
+        "older URLs stay invalid"
     );
     client.upload(&id, "/a/b", "new").await;
     assert_eq!(client.list(&id, "/").await.1, 1);
@@ -141,7 +141,7 @@ async fn a_collection_does_not_affect_an_upload_in_progress() {
     let mut upload = raw::begin_upload(server.local_addr(), &url, 2 * PIECE).await;
     upload.write_all(&[b'n'; PIECE]).await.unwrap();
     wait_for(|| blobs(folder.path()) == 13).await;
-    // Everything that starts a collection: no row names the content that comes in.
+    // Everything that starts a collection. No row references the blob of the upload yet.
     client.ok("ClearContext", &[("id", &cleared)]).await;
     client.upload(&kept, "/g", large(b'y')).await;
     let file = [("contextId", &*kept), ("filePath", "/f")];
@@ -157,7 +157,7 @@ async fn a_collection_does_not_affect_an_upload_in_progress() {
     server.shutdown().await;
 }
 
-/// How many small contents are in the database.
+/// The number of inline contents.
 fn contents(folder: &Path) -> i64 {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = Connection::open_with_flags(folder.join("agb.sqlite3"), flags).unwrap();

@@ -1,4 +1,4 @@
-//! What a restart keeps, and who may use a folder.
+//! What survives a restart, and the lock on a data folder.
 
 use agbcloud_server::{Server, StartError};
 
@@ -111,7 +111,7 @@ async fn a_newer_and_a_broken_database_are_rejected() {
     );
     std::fs::write(
         &database,
-        b"this is not a database, but it is long enough to be looked at".repeat(20),
+        b"this is not a database, but it is long enough to be read".repeat(20),
     )
     .unwrap();
     let error = Server::builder()
@@ -162,7 +162,7 @@ async fn no_api_key_is_on_the_disk_and_no_path_in_a_file_name() {
     server.shutdown().await;
     assert!(
         !folder.path().join("agb.sqlite3-wal").exists(),
-        "a closed store is one file"
+        "a closed store has no log"
     );
     let database = std::fs::read(folder.path().join("agb.sqlite3")).unwrap();
     let contains = |text: &str| {
@@ -170,10 +170,7 @@ async fn no_api_key_is_on_the_disk_and_no_path_in_a_file_name() {
             .windows(text.len())
             .any(|window| window == text.as_bytes())
     };
-    assert!(
-        contains("path-of-the-file"),
-        "the database is where paths are"
-    );
+    assert!(contains("path-of-the-file"), "the database contains paths");
     assert!(!contains(key) && !contains(KEY));
     for part in std::fs::read_dir(folder.path().join("blobs")).unwrap() {
         let part = part.unwrap().path();

@@ -1,4 +1,4 @@
-//! `fsck`: what is damaged is found and told, what can be mended is mended, and nothing that may be of use is deleted.
+//! `fsck` reports damage, repairs what can be repaired, and deletes nothing that may be useful.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::client::{start_in, start_with};
 use crate::objects::{blobs, large, wait_for};
 use crate::small::BACK_TO_2;
 
-/// A folder with files of both sorts, which no server uses.
+/// A data folder with inline contents and a blob, which no server uses.
 struct Store {
     folder: TempDir,
     context: String,
@@ -40,7 +40,7 @@ impl Store {
         db.execute_batch(sql).unwrap();
     }
 
-    /// The index of blobs has none of them any more.
+    /// Removes all rows from the index of blobs.
     fn lose_index(&self) {
         for (rows, then) in [("blob = ''none''", "REINDEX"), ("blob IS NOT NULL", "")] {
             self.sql(&format!(
@@ -64,7 +64,7 @@ impl Store {
         fsck(self.path(), mode).unwrap()
     }
 
-    /// Kinds and paths of what is found.
+    /// Kinds and paths of the findings.
     fn found(&self, mode: FsckMode) -> Vec<(FindingKind, String)> {
         let found = self.check(mode).findings;
         let mut found: Vec<_> = found
@@ -75,7 +75,7 @@ impl Store {
         found
     }
 
-    /// All of it is still there and as it was.
+    /// Asserts that all files are unchanged.
     async fn assert_whole(&self) {
         let (server, client) = start_in(self.path()).await;
         let id = &self.context;
@@ -83,8 +83,8 @@ impl Store {
         assert_eq!(client.download(id, "/a/b/small").await, b"other");
         assert_eq!(client.download(id, "/a/large").await, large(b'l'));
         for (folder, count) in [("/", 2), ("/a", 2), ("/a/b", 1)] {
-            let (entries, told) = client.list(id, folder).await;
-            assert_eq!((entries.len() as i64, told), (count, count), "{folder}");
+            let (entries, total) = client.list(id, folder).await;
+            assert_eq!((entries.len() as i64, total), (count, count), "{folder}");
         }
         assert_eq!(client.ok("ListContexts", &[]).await["totalCount"], 2);
         server.shutdown().await;
@@ -161,9 +161,9 @@ async fn entries_of_an_invalid_folder_are_one_finding_with_their_number() {
                 panic!("{parent}: {found:?}");
             };
             assert_eq!(finding.path.as_deref(), Some(parent));
-            let told = format!("{count} entries");
+            let number = format!("{count} entries");
             assert!(
-                finding.detail.contains(&told) && !finding.repaired,
+                finding.detail.contains(&number) && !finding.repaired,
                 "{finding:?}"
             );
         }
@@ -181,7 +181,7 @@ async fn a_missing_root_folder_is_restored_by_one_repair() {
     let report = store.check(FsckMode::Repair);
     assert!(report.is_clean(), "{report:?}");
     store.assert_whole().await;
-    // The one without files takes them again.
+    // The empty context accepts files.
     let (server, client) = start_in(store.path()).await;
     let empty = client.create("empty").await;
     client.upload(&empty, "/f", "new").await;
@@ -331,7 +331,7 @@ async fn damaged_contents_are_reported_and_not_deleted() {
         damage(&store);
         for mode in [FsckMode::Check, FsckMode::Repair, FsckMode::Check] {
             let mut found = store.found(mode);
-            // Where the row was changed it is damaged too.
+            // A changed row does not match its checksum either.
             found.retain(|(kind, _)| *kind != FindingKind::DamagedRow);
             assert_eq!(found, [(kind, path.to_owned())], "case {number}");
             assert!(store.check(mode).is_damaged());
@@ -394,7 +394,7 @@ async fn a_lost_database_is_reported_and_not_replaced() {
                 "{number}: {error}"
             );
         }
-        // More than once: the first must not make what the second takes for a store.
+        // Twice: the first start must not create a database that the second one accepts.
         for _ in 0..2 {
             let start = Server::builder().data_dir(store.path()).start().await;
             let error = start.unwrap_err();

@@ -1,18 +1,18 @@
-//! Small files are in the database, large ones are blobs, and nobody who asks for them can tell.
+//! Inline contents and blobs get the same responses.
 
 use rusqlite::Connection;
 
 use crate::client::{start, start_in};
 use crate::objects::{blobs, large, wait_for};
 
-/// Up to here a content is in the database.
+/// Maximum size of an inline content.
 const SMALL: usize = 32 * 1024;
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 
-/// What the versions 3 to 5 of the schema have added, taken away again.
+/// Reverts the migrations to the schema versions 3 to 5.
 pub(crate) const BACK_TO_2: &str = "
     DROP TRIGGER file_refused; DROP TRIGGER file_counted; DROP TRIGGER file_gone; DROP TRIGGER tree_gone;
     DROP TABLE file_counts;
