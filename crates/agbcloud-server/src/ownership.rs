@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::blobs::make_private_folder;
-use crate::server::DATABASE;
+use crate::data_folder::DATABASE;
 
 /// The ownership of a folder, until it is dropped.
 ///

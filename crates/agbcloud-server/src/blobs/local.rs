@@ -1,13 +1,14 @@
 //! What blobs need of a folder beyond the object store: durable folders, deletions, and the sweep.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::{BlobError, Deleted, Quarantine, Swept};
 use crate::clock::Micros;
 use crate::crash;
+pub(crate) use crate::durable_fs::sync_folder;
 use crate::metadata::{Metadata, StoreError};
 
 /// So many blobs are looked up in one go.
@@ -55,18 +56,6 @@ pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)
-}
-
-/// Makes what was made or renamed in a folder survive a power failure.
-#[cfg(unix)]
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Elsewhere a folder can't be opened to sync it; the file system's journal has to do.
-#[cfg(not(unix))]
-pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// Removes what the object store has staged for a key. What can't be removed now the next start removes.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -28,7 +29,7 @@ pub(crate) use self::upload::Upload;
 use crate::clock::Micros;
 use crate::durability::Durability;
 use crate::metadata::{Metadata, StoreError};
-use crate::random::{self, NoRandom, hex};
+use crate::random::{self, NoRandom};
 
 /// What came of deleting many blobs.
 #[derive(Debug, Default)]
@@ -158,9 +159,9 @@ impl Blobs {
         let random: [u8; 17] = random::bytes()?;
         Ok(format!(
             "{}/{}-{}",
-            hex(&random[..1]),
+            HEXLOWER.encode(&random[..1]),
             self.run,
-            hex(&random[1..])
+            HEXLOWER.encode(&random[1..])
         ))
     }
 
@@ -352,7 +353,7 @@ impl fmt::Debug for Blobs {
 }
 
 fn new_run() -> Result<Arc<str>, NoRandom> {
-    Ok(hex(&random::bytes::<6>()?).into())
+    Ok(HEXLOWER.encode(&random::bytes::<6>()?).into())
 }
 
 #[cfg(test)]

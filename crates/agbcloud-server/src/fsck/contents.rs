@@ -7,9 +7,9 @@ use std::path::Path;
 use super::{Finding, FindingKind, FsckReport};
 use crate::blobs::Quarantine;
 use crate::blobs::quarantine::Quarantined;
+use crate::checksums::{Checksums, Hasher};
 use crate::metadata::Content;
 use crate::metadata::sqlite::check::{Rows, StoredFile, Trouble};
-use crate::sums::{Hasher, Sums};
 
 /// One read of the disk.
 const READ: usize = 256 * 1024;
@@ -100,7 +100,7 @@ fn at(file: &StoredFile, finding: Finding) -> Finding {
 
 fn compare(
     file: &StoredFile,
-    found: &Sums,
+    found: &Checksums,
     report: &mut FsckReport,
 ) -> Option<(FindingKind, String)> {
     report.bytes += found.size;
@@ -122,7 +122,7 @@ fn compare(
     Some((FindingKind::DamagedContent, wrong))
 }
 
-fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Sums> {
+fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Checksums> {
     let mut file = File::open(path)?;
     let mut hasher = Hasher::new();
     loop {

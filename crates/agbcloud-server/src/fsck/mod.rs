@@ -12,12 +12,12 @@ use self::contents::Contents;
 pub use self::report::{Finding, FindingKind, FsckReport, QuarantinedContent};
 use crate::blobs::{BLOBS, Quarantine, local, sync_folder};
 use crate::clock::{Clock, Micros, SystemClock};
+use crate::data_folder::DATABASE;
 use crate::error::StartError;
 use crate::mark::{Mark, MarkFile};
 use crate::metadata::sqlite::check::Check;
 use crate::metadata::sqlite::{Unusable, has_blobs};
 use crate::ownership::Ownership;
-use crate::server::DATABASE;
 
 /// Whether a check changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::blobs::BlockSums;
+use crate::checksums::Checksums;
 use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
 use crate::random::NoRandom;
 use crate::signing::Tenant;
-use crate::sums::Sums;
 
 /// A content of at most so many bytes is kept here; a larger one is a blob.
 pub(crate) const SMALL: u64 = 32 * 1024;
@@ -162,7 +162,7 @@ pub(crate) struct FileKey {
 /// An upload that waits to be published. A blob is durable already; a small content becomes so with its row.
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
-    pub(crate) sums: Sums,
+    pub(crate) sums: Checksums,
     pub(crate) content: Content,
     /// Those of a blob.
     pub(crate) blocks: Option<BlockSums>,

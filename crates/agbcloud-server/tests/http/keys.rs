@@ -329,7 +329,7 @@ async fn a_key_file_or_a_database_that_is_exposed_is_refused() {
     builder().start().await.unwrap().shutdown().await;
     set(&data.join("agb.sqlite3"), 0o602);
     let error = builder().start().await.unwrap_err();
-    assert!(matches!(error, StartError::Exposed { .. }), "{error}");
+    assert!(matches!(error, StartError::InsecurePermissions { .. }), "{error}");
     assert!(error.to_string().contains("agb.sqlite3"), "{error}");
     set(&data, 0o700);
     builder().start().await.unwrap();

@@ -8,9 +8,9 @@ use rusqlite::{Connection, params};
 use super::schema::{Unusable, meta};
 use crate::blobs::Quarantine;
 use crate::clock::{Clock, Micros, SystemClock};
+use crate::data_folder::DATABASE;
 use crate::mark::{self, Position, State};
 use crate::metadata::Result as Stored;
-use crate::server::DATABASE;
 
 /// The names of rows in the table `meta`.
 pub(super) const STORE: &str = "store";

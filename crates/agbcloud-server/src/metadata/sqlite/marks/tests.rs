@@ -4,12 +4,12 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::checksums::Hasher;
 use crate::clock::Micros;
 use crate::metadata::sqlite::{contexts, files, schema};
 use crate::metadata::{Conditions, Content, FileKey, NewFile};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::{Secret, Signer, Tenant};
-use crate::sums::Hasher;
 
 /// A context in a database of its own, and the names that are right below its root.
 struct Folder {

@@ -1,4 +1,4 @@
-//! The envelope that every control answer travels in.
+//! The envelope of control responses.
 
 use std::borrow::Cow;
 
@@ -11,16 +11,16 @@ use serde::Serialize;
 use crate::metadata::StoreError;
 use crate::random::NoRandom;
 
-/// A control call that failed: what the caller reads in the envelope.
+/// The error of a control call, as reported in the envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(in crate::http) struct ControlError {
     status: StatusCode,
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     header: Option<(HeaderName, &'static str)>,
 }
 
-impl Failure {
+impl ControlError {
     fn new(
         status: StatusCode,
         code: impl Into<Cow<'static, str>>,
@@ -34,7 +34,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn missing(parameter: &str, what: &str) -> Self {
+    pub(in crate::http) fn missing(parameter: &str, what: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             format!("MissingParameter.{}", capitalised(parameter)),
@@ -42,7 +42,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn invalid(parameter: &str, what: &str) -> Self {
+    pub(in crate::http) fn invalid(parameter: &str, what: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             format!("InvalidParameter.{}", capitalised(parameter)),
@@ -50,7 +50,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn bad_body() -> Self {
+    pub(in crate::http) fn invalid_body() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "InvalidParameter.Body",
@@ -58,7 +58,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn encoded_body() -> Self {
+    pub(in crate::http) fn encoded_body() -> Self {
         Self {
             header: Some((ACCEPT_ENCODING, "identity")),
             ..Self::new(
@@ -69,7 +69,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn invalid_host() -> Self {
+    pub(in crate::http) fn invalid_host() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "InvalidRequest",
@@ -77,7 +77,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn expectation() -> Self {
+    pub(in crate::http) fn expectation() -> Self {
         Self::new(
             StatusCode::EXPECTATION_FAILED,
             "ExpectationFailed",
@@ -85,7 +85,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn unfinished_body() -> Self {
+    pub(in crate::http) fn incomplete_body() -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "InvalidParameter.Body",
@@ -93,7 +93,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn slow_body() -> Self {
+    pub(in crate::http) fn body_timeout() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "RequestTimeout",
@@ -101,7 +101,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn body_too_large(max: usize) -> Self {
+    pub(in crate::http) fn body_too_large(max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "RequestTooLarge",
@@ -111,7 +111,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn headers_too_large(bytes: usize, lines: usize) -> Self {
+    pub(in crate::http) fn headers_too_large(bytes: usize, lines: usize) -> Self {
         Self::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "RequestHeadersTooLarge",
@@ -121,7 +121,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn uri_too_long(bytes: usize) -> Self {
+    pub(in crate::http) fn uri_too_long(bytes: usize) -> Self {
         Self::new(
             StatusCode::URI_TOO_LONG,
             "RequestUriTooLong",
@@ -131,7 +131,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn throttled() -> Self {
+    pub(in crate::http) fn throttled() -> Self {
         Self {
             header: Some((http::header::RETRY_AFTER, "1")),
             ..Self::new(
@@ -142,7 +142,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn unauthorized() -> Self {
+    pub(in crate::http) fn unauthorized() -> Self {
         Self {
             header: Some((WWW_AUTHENTICATE, "Bearer")),
             ..Self::new(
@@ -153,7 +153,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn no_such_operation() -> Self {
+    pub(in crate::http) fn no_such_operation() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "InvalidAction.NotFound",
@@ -161,7 +161,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn other_method(allowed: &'static str) -> Self {
+    pub(in crate::http) fn other_method(allowed: &'static str) -> Self {
         Self {
             header: Some((ALLOW, allowed)),
             ..Self::new(
@@ -172,7 +172,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn no_context() -> Self {
+    pub(in crate::http) fn no_context() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "InvalidContext.NotFound",
@@ -180,7 +180,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn clearing() -> Self {
+    pub(in crate::http) fn clearing() -> Self {
         Self::new(
             StatusCode::CONFLICT,
             "InvalidContext.Clearing",
@@ -188,8 +188,8 @@ impl Failure {
         )
     }
 
-    /// Our fault. What it was stands in the log, not in the answer.
-    pub(super) fn internal() -> Self {
+    /// The cause is in the log and not in the response.
+    pub(in crate::http) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalError",
@@ -197,7 +197,7 @@ impl Failure {
         )
     }
 
-    pub(super) fn unavailable() -> Self {
+    pub(in crate::http) fn unavailable() -> Self {
         Self {
             header: Some((http::header::RETRY_AFTER, "1")),
             ..Self::new(
@@ -208,7 +208,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn into_response(self, request_id: &str) -> Response {
+    pub(in crate::http) fn into_response(self, request_id: &str) -> Response {
         let mut response = json(
             self.status,
             &agbcloud_api::types::Failure {
@@ -228,7 +228,7 @@ impl Failure {
     }
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for ControlError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoContext | StoreError::Stale => Self::no_context(),
@@ -252,11 +252,11 @@ impl From<StoreError> for Failure {
                 )
             }
             StoreError::Moved(_) => {
-                tracing::error!(%error, "a write was refused");
+                tracing::error!(%error, "a write was rejected");
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "ServiceUnavailable",
-                    "the data folder of the service was moved or replaced: writes are refused until it is back",
+                    "the data folder of the service was moved or replaced: writes are rejected until it is back",
                 )
             }
             StoreError::Precondition
@@ -270,7 +270,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl From<NoRandom> for Failure {
+impl From<NoRandom> for ControlError {
     fn from(error: NoRandom) -> Self {
         StoreError::from(error).into()
     }
@@ -285,9 +285,9 @@ fn capitalised(parameter: &str) -> String {
     name
 }
 
-/// An answer with a JSON body.
+/// Returns a response with a JSON body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    // The types of the wire hold nothing that JSON can't say, so the fallback is never seen.
+    // Wire types always serialize, so the fallback is never used.
     let body = serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec());
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -297,10 +297,10 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
-/// The answer of a call that did what it was asked for: the envelope of a type of the wire, and its payload.
-macro_rules! done {
+/// Returns the response of a successful call: an envelope of a wire type with its payload.
+macro_rules! success {
     ($call:expr, $envelope:ident $(, $field:ident: $value:expr)* $(,)?) => {{
-        #[allow(clippy::needless_update, reason = "some envelopes have fields beyond these, others have not")]
+        #[allow(clippy::needless_update, reason = "only some envelopes have more fields")]
         let envelope = agbcloud_api::types::$envelope {
             request_id: Some($call.request_id.clone()),
             success: Some(true),
@@ -310,7 +310,7 @@ macro_rules! done {
             $($field: $value,)*
             ..Default::default()
         };
-        $crate::http::envelope::json(http::StatusCode::OK, &envelope)
+        $crate::http::control::envelope::json(http::StatusCode::OK, &envelope)
     }};
 }
-pub(super) use done;
+pub(super) use success;
