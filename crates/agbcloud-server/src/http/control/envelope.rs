@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -18,6 +18,17 @@ pub(in crate::http) struct ControlError {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     header: Option<(HeaderName, &'static str)>,
+}
+
+macro_rules! errors {
+    ($($name:ident: $status:ident, $code:literal, $message:literal $(, $header:ident: $value:literal)?;)*) => {
+        $(pub(in crate::http) fn $name() -> Self {
+            Self {
+                $(header: Some(($header, $value)),)?
+                ..Self::new(StatusCode::$status, $code, $message)
+            }
+        })*
+    };
 }
 
 impl ControlError {
@@ -37,7 +48,7 @@ impl ControlError {
     pub(in crate::http) fn missing(parameter: &str, what: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
-            format!("MissingParameter.{}", capitalised(parameter)),
+            format!("MissingParameter.{}", capitalized(parameter)),
             format!("parameter `{parameter}` is missing: give {what}"),
         )
     }
@@ -45,59 +56,8 @@ impl ControlError {
     pub(in crate::http) fn invalid(parameter: &str, what: &str) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
-            format!("InvalidParameter.{}", capitalised(parameter)),
+            format!("InvalidParameter.{}", capitalized(parameter)),
             format!("parameter `{parameter}`: {what}"),
-        )
-    }
-
-    pub(in crate::http) fn invalid_body() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidParameter.Body",
-            "the body is not JSON: send no body or `{}`, and the parameters in the query string",
-        )
-    }
-
-    pub(in crate::http) fn encoded_body() -> Self {
-        Self {
-            header: Some((ACCEPT_ENCODING, "identity")),
-            ..Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UnsupportedMediaType",
-                "Content-Encoding is not supported: send no body or `{}`, and the parameters in the query string",
-            )
-        }
-    }
-
-    pub(in crate::http) fn invalid_host() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequest",
-            "send one header Host with the host and port of the URL",
-        )
-    }
-
-    pub(in crate::http) fn expectation() -> Self {
-        Self::new(
-            StatusCode::EXPECTATION_FAILED,
-            "ExpectationFailed",
-            "the header Expect takes 100-continue and nothing else",
-        )
-    }
-
-    pub(in crate::http) fn incomplete_body() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidParameter.Body",
-            "the body ended too early: send no body or `{}`, and the parameters in the query string",
-        )
-    }
-
-    pub(in crate::http) fn body_timeout() -> Self {
-        Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "RequestTimeout",
-            "the body did not arrive in time: send no body or `{}`, then try again",
         )
     }
 
@@ -131,81 +91,32 @@ impl ControlError {
         )
     }
 
-    pub(in crate::http) fn throttled() -> Self {
-        Self {
-            header: Some((http::header::RETRY_AFTER, "1")),
-            ..Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "Throttling",
-                "too many requests with this key are under way: wait for the seconds in Retry-After, then try again",
-            )
-        }
-    }
-
-    pub(in crate::http) fn unauthorized() -> Self {
-        Self {
-            header: Some((WWW_AUTHENTICATE, "Bearer")),
-            ..Self::new(
-                StatusCode::UNAUTHORIZED,
-                "Unauthorized",
-                "send the header `authorization: Bearer <API key>` with a key that this service knows",
-            )
-        }
-    }
-
-    pub(in crate::http) fn no_such_operation() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "InvalidAction.NotFound",
-            "there is no such operation: the operations are listed in the OpenAPI document",
-        )
-    }
-
     pub(in crate::http) fn other_method(allowed: &'static str) -> Self {
         Self {
             header: Some((ALLOW, allowed)),
-            ..Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "InvalidMethod",
-                "this operation takes another HTTP method: see the Allow header",
-            )
+            ..Self::method_not_allowed()
         }
     }
 
-    pub(in crate::http) fn no_context() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "InvalidContext.NotFound",
-            "there is no such context: list the contexts, or create it by GetContext with allowCreate=true",
-        )
-    }
-
-    pub(in crate::http) fn clearing() -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "InvalidContext.Clearing",
-            "the context is being cleared: ask GetContext until its state is `available`, then try again",
-        )
-    }
-
-    /// The cause is in the log and not in the response.
-    pub(in crate::http) fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "InternalError",
-            "the service failed; nothing was changed: try again, and report the request id if it stays",
-        )
-    }
-
-    pub(in crate::http) fn unavailable() -> Self {
-        Self {
-            header: Some((http::header::RETRY_AFTER, "1")),
-            ..Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
-                "the service can't answer now: wait for the seconds in Retry-After, then try again",
-            )
-        }
+    errors! {
+        invalid_body: BAD_REQUEST, "InvalidParameter.Body", "the body is not JSON: send no body or `{}`, and the parameters in the query string";
+        incomplete_body: BAD_REQUEST, "InvalidParameter.Body", "the body ended too early: send no body or `{}`, and the parameters in the query string";
+        body_timeout: REQUEST_TIMEOUT, "RequestTimeout", "the body did not arrive in time: send no body or `{}`, then try again";
+        encoded_body: UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "Content-Encoding is not supported: send no body or `{}`, and the parameters in the query string", ACCEPT_ENCODING: "identity";
+        invalid_host: BAD_REQUEST, "InvalidRequest", "send one header Host with the host and port of the URL";
+        expectation: EXPECTATION_FAILED, "ExpectationFailed", "the header Expect only supports 100-continue";
+        throttled: TOO_MANY_REQUESTS, "Throttling", "too many concurrent requests with this key: wait for the seconds in Retry-After, then try again", RETRY_AFTER: "1";
+        unauthorized: UNAUTHORIZED, "Unauthorized", "send the header `authorization: Bearer <API key>` with a key that this service knows", WWW_AUTHENTICATE: "Bearer";
+        no_such_operation: NOT_FOUND, "InvalidAction.NotFound", "there is no such operation: the operations are listed in the OpenAPI document";
+        method_not_allowed: METHOD_NOT_ALLOWED, "InvalidMethod", "this operation takes another HTTP method: see the Allow header";
+        no_context: NOT_FOUND, "InvalidContext.NotFound", "there is no such context: list the contexts, or create it by GetContext with allowCreate=true";
+        no_file: NOT_FOUND, "InvalidFile.NotFound", "there is no such file in this context: list the folder to see what there is";
+        name_taken: CONFLICT, "InvalidContext.NameConflict", "another context has this name: choose another name, or rename or delete that context first";
+        clearing: CONFLICT, "InvalidContext.Clearing", "the context is being cleared: ask GetContext until its state is `available`, then try again";
+        internal: INTERNAL_SERVER_ERROR, "InternalError", "the service failed; nothing was changed: try again, and report the request id if it stays";
+        unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "the service can't answer now: wait for the seconds in Retry-After, then try again", RETRY_AFTER: "1";
+        moved: SERVICE_UNAVAILABLE, "ServiceUnavailable", "the data folder of the service was moved or replaced: writes are rejected until it is back";
+        full: INSUFFICIENT_STORAGE, "InsufficientStorage", "the service has no room left; nothing was changed: delete files or contexts, or try again later";
     }
 
     pub(in crate::http) fn into_response(self, request_id: &str) -> Response {
@@ -232,32 +143,16 @@ impl From<StoreError> for ControlError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoContext | StoreError::Stale => Self::no_context(),
-            StoreError::NoFile => Self::new(
-                StatusCode::NOT_FOUND,
-                "InvalidFile.NotFound",
-                "there is no such file in this context: list the folder to see what there is",
-            ),
-            StoreError::NameTaken => Self::new(
-                StatusCode::CONFLICT,
-                "InvalidContext.NameConflict",
-                "another context has this name: choose another name, or rename or delete that context first",
-            ),
+            StoreError::NoFile => Self::no_file(),
+            StoreError::NameTaken => Self::name_taken(),
             StoreError::Closed => Self::unavailable(),
             StoreError::Full => {
                 tracing::error!("the disk is full");
-                Self::new(
-                    StatusCode::INSUFFICIENT_STORAGE,
-                    "InsufficientStorage",
-                    "the service has no room left; nothing was changed: delete files or contexts, or try again later",
-                )
+                Self::full()
             }
             StoreError::Moved(_) => {
                 tracing::error!(%error, "a write was rejected");
-                Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "ServiceUnavailable",
-                    "the data folder of the service was moved or replaced: writes are rejected until it is back",
-                )
+                Self::moved()
             }
             StoreError::Precondition
             | StoreError::TooManyFiles
@@ -277,7 +172,7 @@ impl From<NoRandom> for ControlError {
 }
 
 /// `loginRegionId` → `LoginRegionId`.
-fn capitalised(parameter: &str) -> String {
+fn capitalized(parameter: &str) -> String {
     let mut name = parameter.to_owned();
     if let Some(first) = name.get_mut(..1) {
         first.make_ascii_uppercase();
