@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::InvalidLimit;
-use crate::mark::StoreMismatch;
-use crate::metadata::sqlite::{Unusable, VERSION};
+use crate::markers::StoreMismatch;
+use crate::metadata::sqlite::{DatabaseError, VERSION};
 use crate::permissions::InsecurePermissions;
 
 /// Why [`ServerBuilder::start`](crate::ServerBuilder::start) failed. The message says how to correct it.
@@ -129,15 +129,17 @@ pub enum StartError {
     NoRandom,
 }
 
-impl From<Unusable> for StartError {
-    fn from(unusable: Unusable) -> Self {
-        match unusable {
-            Unusable::Newer(found) => Self::NewerSchema {
+impl From<DatabaseError> for StartError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::NewerSchema(found) => Self::NewerSchema {
                 found,
                 known: VERSION,
             },
-            Unusable::Mismatch(mismatch) => Self::StoreMismatch { mismatch },
-            Unusable::Failed(reason) => Self::Database { reason },
+            DatabaseError::Mismatch(mismatch) => Self::StoreMismatch { mismatch },
+            other => Self::Database {
+                reason: other.to_string(),
+            },
         }
     }
 }

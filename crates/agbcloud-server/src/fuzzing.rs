@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::clock::Micros;
 use crate::http::{check_range, page_token};
-use crate::metadata::Position;
+use crate::metadata::ContextCursor;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::url::Grant;
 use crate::signing::{Secret, Signer};
@@ -73,7 +73,7 @@ pub fn range(data: &[u8]) {
 pub fn token(data: &[u8]) {
     let signer = Signer::new(&SECRET);
     let (mine, other) = (signer.tenant("mine"), signer.tenant("other"));
-    let position = Position {
+    let position = ContextCursor {
         create_time: Micros(1_748_520_000_000_000),
         id: "SdkCtx-abcdefghij0123456789".to_owned(),
     };

@@ -60,7 +60,6 @@
 mod blobs;
 mod builder;
 mod checksums;
-mod clear;
 mod clock;
 mod connections;
 #[cfg(feature = "crash-points")]
@@ -81,21 +80,19 @@ pub mod fuzzing;
 mod http;
 mod keys;
 mod limits;
-mod location;
-mod mark;
+mod markers;
 mod metadata;
 mod metrics;
 mod minimum_rate;
 mod names;
 mod operations;
-mod ownership;
 mod permissions;
 mod random;
 mod reloading_file;
 mod server;
 mod signing;
 mod start;
-mod supervisor;
+mod tasks;
 
 pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
@@ -105,11 +102,11 @@ pub use self::faults::{Fault, InvalidFault};
 pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck};
 pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
-pub use self::mark::StoreMismatch;
+pub use self::markers::StoreMismatch;
 pub use self::operations::{Operation, operations};
 pub use self::permissions::{InsecurePermissions, Protection, check_permissions};
 pub use self::server::Server;
-pub use self::supervisor::TaskEnded;
+pub use self::tasks::TaskEnded;
 
 /// Compiles the example in the README.
 #[cfg(doctest)]

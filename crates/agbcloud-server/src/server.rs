@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::metadata::Metadata;
-use crate::supervisor::{Supervisor, TaskEnded};
+use crate::tasks::{Supervisor, TaskEnded};
 
 /// A running service.
 ///

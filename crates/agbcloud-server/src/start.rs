@@ -10,13 +10,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::blobs::{BLOBS, Blobs, Quarantine};
+use crate::blobs::{Blobs, Quarantine};
 use crate::builder::ServerBuilder;
-use crate::clear::{Wake, Worker};
 use crate::connections::Connections;
 #[cfg(feature = "tls")]
 use crate::connections::Tls;
-use crate::data_folder::{DATABASE, DATABASE_WAL};
+use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
 use crate::descriptors;
 use crate::durability::Durability;
 use crate::durable_fs::sync_folder;
@@ -28,12 +27,11 @@ use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::metadata::sqlite::{Opened, Sqlite};
 use crate::metrics::{ConnectionMetrics, Metrics};
-use crate::ownership::Ownership;
 use crate::permissions;
 use crate::random;
 use crate::server::{Server, close};
 use crate::signing::{Secret, Signer};
-use crate::supervisor::Supervisor;
+use crate::tasks::{Collector, Supervisor, Wake};
 
 impl ServerBuilder {
     /// Starts the server. It accepts requests when this returns.
@@ -73,7 +71,7 @@ impl ServerBuilder {
             .and_then(|listener| listener.local_addr().ok());
         let (metadata, blobs, secret) = open_store(self.data_dir, self.durability).await?;
         metadata
-            .limit_files(self.limits.context_files)
+            .set_file_limit(self.limits.context_files)
             .await
             .map_err(|error| StartError::Database {
                 reason: error.to_string(),
@@ -90,11 +88,11 @@ impl ServerBuilder {
         let public_url = self.public_url.as_deref().unwrap_or(&url);
         let public_url = public_url.trim_end_matches('/').to_owned();
         let wake = Wake::default();
-        let worker = Worker {
+        let collector = Collector {
             metadata: metadata.clone(),
             blobs: blobs.clone(),
             wake: wake.clone(),
-            delay: self.clear_delay,
+            clear_delay: self.clear_delay,
             clock: self.clock.clone(),
             quarantine: self.quarantine,
         };
@@ -145,7 +143,7 @@ impl ServerBuilder {
             connections: supervisor
                 .spawn("accepts connections", connections.serve(listener, "accept")),
             metrics_connections,
-            worker: supervisor.spawn("collects deleted files", worker.run()),
+            worker: supervisor.spawn("collects deleted files", collector.run()),
             supervisor,
             url,
             local_addr,
@@ -210,7 +208,7 @@ async fn open_store(
     let (lock, folder) = {
         let folder = folder.clone();
         blocking(&folder.clone(), move || {
-            Ok((Ownership::take(&folder)?, fs::canonicalize(&folder)?))
+            Ok((FolderLock::acquire(&folder)?, fs::canonicalize(&folder)?))
         })
         .await?
     };
@@ -222,13 +220,13 @@ async fn open_store(
     let Opened {
         store,
         secret,
-        before,
+        previous,
     } = Sqlite::open(folder.join(DATABASE), durability, lock, new_secret)
         .await
         .map_err(StartError::from)?;
     let path = folder.clone();
     // With strict durability, a content has its final name on disk before the commit that acknowledges it.
-    let staged_is_unacknowledged = before.is_some_and(|mark| mark.strict);
+    let staged_is_unacknowledged = previous.is_some_and(|marker| marker.strict);
     let blobs = blocking(&folder, move || {
         let quarantine = Quarantine::of(&path);
         let blobs = Blobs::folder(&path.join(BLOBS), durability)?

@@ -24,7 +24,6 @@ pub(crate) use self::objects::check_range;
 pub(crate) use self::router::router;
 pub(crate) use self::tenant_limiter::TenantLimiter;
 use crate::blobs::Blobs;
-use crate::clear::Wake;
 use crate::clock::{Clock, Micros};
 use crate::faults::Faults;
 use crate::keys::Keys;
@@ -32,6 +31,7 @@ use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::signing::Signer;
+use crate::tasks::Wake;
 
 /// Everything that requests share.
 pub(crate) struct App {

@@ -93,12 +93,12 @@ async fn with_disk(megabytes: u32, check: impl AsyncFn(&Disk)) {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_nothing_else() {
+async fn a_full_disk_rejects_writes_only() {
     with_disk(8, check).await;
 }
 
 #[tokio::test]
-async fn whoever_deletes_can_write_again_without_a_restart_on_a_disk_of_any_size() {
+async fn deletions_make_space_for_writes_on_a_disk_of_any_size() {
     for megabytes in [8, 10, 12, 16, 17, 24, 32] {
         with_disk(megabytes, async |disk| refill(disk, megabytes).await).await;
     }

@@ -308,34 +308,34 @@ async fn crash_at_all(start: &str) {
 }
 
 #[tokio::test]
-async fn a_crash_while_bytes_come_in_leaves_the_old_or_the_new_file() {
+async fn a_crash_during_an_upload_leaves_the_old_or_the_new_file() {
     crash_at_all("upload-").await;
 }
 
 #[tokio::test]
-async fn a_crash_while_a_file_is_written_leaves_the_old_one() {
+async fn a_crash_before_the_commit_of_an_upload_leaves_the_old_file() {
     crash_at_all("put-").await;
 }
 
 #[tokio::test]
-async fn a_crash_while_something_is_deleted_or_cleared_leaves_all_of_it() {
+async fn a_crash_during_a_deletion_or_clear_deletes_nothing() {
     crash_at_all("delete-").await;
     crash_at_all("clear-").await;
 }
 
 #[tokio::test]
-async fn a_crash_while_a_context_is_made_or_renamed_leaves_what_was() {
+async fn a_crash_during_a_creation_or_renaming_changes_nothing() {
     crash_at_all("create-").await;
     crash_at_all("rename-").await;
 }
 
 #[tokio::test]
-async fn a_crash_around_a_commit_leaves_what_was_before_it_or_what_it_did() {
+async fn a_crash_around_a_commit_leaves_the_old_or_the_new_state() {
     crash_at_all("commit-").await;
 }
 
 #[tokio::test]
-async fn a_crash_between_the_steps_of_the_collection_leaves_nothing_behind() {
+async fn a_crash_during_a_collection_leaves_no_garbage() {
     crash_at_all("collect-").await;
 }
 

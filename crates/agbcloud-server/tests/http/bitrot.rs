@@ -65,7 +65,7 @@ async fn part(client: &Client, url: &str, range: &str) -> (u16, Option<Vec<u8>>)
 }
 
 #[tokio::test]
-async fn nothing_of_a_damaged_block_is_sent_and_the_failure_is_counted() {
+async fn damaged_blocks_are_not_sent_and_are_counted() {
     let store = Store::new().await;
     let path = store.blob("large");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -103,7 +103,7 @@ async fn nothing_of_a_damaged_block_is_sent_and_the_failure_is_counted() {
 }
 
 #[tokio::test]
-async fn contents_that_are_cut_missing_swapped_or_damaged_are_refused() {
+async fn truncated_missing_swapped_and_damaged_contents_are_not_sent() {
     type Damage = fn(&Store);
     let cases: [(Damage, &str); 10] = [
         (
@@ -188,7 +188,7 @@ async fn contents_that_are_cut_missing_swapped_or_damaged_are_refused() {
 }
 
 #[tokio::test]
-async fn a_content_from_before_blocks_had_sums_is_verified_whole_and_then_has_them() {
+async fn a_blob_without_block_checksums_is_verified_whole_and_gets_them() {
     let store = Store::new().await;
     store.db().execute_batch("DELETE FROM block_sums").unwrap();
     let (server, client) = start_in(store.path()).await;
@@ -215,7 +215,7 @@ async fn a_content_from_before_blocks_had_sums_is_verified_whole_and_then_has_th
 }
 
 #[tokio::test]
-async fn a_secret_with_a_flipped_bit_is_refused_and_reported() {
+async fn a_damaged_secret_or_marker_prevents_a_start() {
     for name in ["secret", "store", "position"] {
         let store = Store::new().await;
         let db = store.db();
@@ -264,7 +264,7 @@ fn noticed(data: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn no_cell_changes_unnoticed() {
+async fn a_check_detects_a_change_of_any_cell() {
     let store = Store::new().await;
     let good = std::fs::read(store.path().join("agb.sqlite3")).unwrap();
     let tables: Vec<String> = {
@@ -353,7 +353,7 @@ async fn answers(data: &Path, context: &str) -> Option<Vec<String>> {
 }
 
 #[tokio::test]
-async fn no_flipped_bit_of_the_database_changes_an_answer_unnoticed() {
+async fn a_check_detects_flipped_bits_that_change_responses() {
     let store = Store::new().await;
     let database = store.path().join("agb.sqlite3");
     let expected = answers(store.path(), &store.context).await.unwrap();

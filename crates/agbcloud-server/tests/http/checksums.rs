@@ -17,7 +17,7 @@ async fn put(client: &Client, url: &str, headers: &[(&str, &str)], body: Vec<u8>
 }
 
 #[tokio::test]
-async fn a_content_that_has_another_checksum_is_not_stored() {
+async fn a_content_that_does_not_match_its_checksum_is_not_stored() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "before").await;
@@ -55,7 +55,7 @@ async fn a_content_that_has_another_checksum_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_content_that_has_its_checksums_is_stored() {
+async fn a_content_that_matches_its_checksums_is_stored() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
@@ -78,7 +78,7 @@ async fn a_content_that_has_its_checksums_is_stored() {
 }
 
 #[tokio::test]
-async fn a_header_that_counts_once_is_refused_twice() {
+async fn a_repeated_header_is_rejected() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "hello").await;

@@ -16,7 +16,7 @@ async fn slow() -> (Server, Client) {
 }
 
 #[tokio::test]
-async fn files_vanish_at_once_and_the_context_becomes_available() {
+async fn a_clear_hides_files_immediately_and_ends_as_available() {
     let (_server, client) = slow().await;
     let id = client.create("c").await;
     client.upload(&id, "/a/b", "x").await;
@@ -83,7 +83,7 @@ async fn a_clearing_context_can_be_renamed_and_deleted() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_on_the_disk() {
+async fn cleared_and_deleted_contexts_leave_nothing_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let (cleared, deleted, kept) = (
@@ -125,7 +125,7 @@ async fn nothing_is_left_on_the_disk() {
 }
 
 #[tokio::test]
-async fn an_upload_under_way_keeps_its_bytes_whatever_is_collected_meanwhile() {
+async fn a_collection_does_not_affect_an_upload_in_progress() {
     const PIECE: usize = 1_500_000;
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
@@ -166,7 +166,7 @@ fn contents(folder: &Path) -> i64 {
 }
 
 #[tokio::test]
-async fn a_clear_goes_on_after_a_restart_in_the_middle() {
+async fn a_clear_continues_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let long = || {
         Server::builder()
@@ -189,7 +189,7 @@ async fn a_clear_goes_on_after_a_restart_in_the_middle() {
 }
 
 #[tokio::test]
-async fn content_that_can_not_be_deleted_holds_up_no_clear_and_no_other_content() {
+async fn a_blob_that_can_not_be_deleted_delays_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let id = client.create("stuck").await;

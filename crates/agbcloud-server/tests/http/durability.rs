@@ -71,7 +71,7 @@ async fn a_folder_has_one_owner() {
 }
 
 #[tokio::test]
-async fn a_folder_is_made_and_what_is_no_folder_is_refused() {
+async fn a_missing_folder_is_created_and_a_file_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("a/b/c");
     let (_server, client) = start_in(&deep).await;
@@ -85,7 +85,7 @@ async fn a_folder_is_made_and_what_is_no_folder_is_refused() {
 }
 
 #[tokio::test]
-async fn a_newer_store_and_a_broken_one_are_refused() {
+async fn a_newer_and_a_broken_database_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     start_in(folder.path()).await.0.shutdown().await;
     let database = folder.path().join("agb.sqlite3");
@@ -125,7 +125,7 @@ async fn a_newer_store_and_a_broken_one_are_refused() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_swept_up() {
+async fn leftovers_of_a_killed_process_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -146,7 +146,7 @@ async fn what_a_killed_process_left_is_swept_up() {
 }
 
 #[tokio::test]
-async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
+async fn no_api_key_is_on_the_disk_and_no_path_in_a_file_name() {
     let folder = tempfile::tempdir().unwrap();
     let key = "akm-very-secret-key";
     let server = Server::builder()
@@ -195,7 +195,7 @@ async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn other_users_of_the_machine_can_not_read_the_store() {
+async fn other_local_users_can_not_read_the_store() {
     use std::os::unix::fs::PermissionsExt;
 
     let parent = tempfile::tempdir().unwrap();

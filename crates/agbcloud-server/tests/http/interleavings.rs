@@ -316,17 +316,17 @@ impl<'a> Model<'a> {
 }
 
 #[test]
-fn any_order_of_uploads_clears_deletions_and_restarts_is_what_a_model_says() {
+fn any_order_of_operations_matches_the_model_when_strict() {
     run(Durability::Strict);
 }
 
 #[test]
-fn that_holds_without_a_wait_for_the_disk_too() {
+fn any_order_of_operations_matches_the_model_when_relaxed() {
     run(Durability::Relaxed);
 }
 
 #[test]
-fn that_holds_in_memory_too() {
+fn any_order_of_operations_matches_the_model_in_memory() {
     run(Durability::Memory);
 }
 

@@ -113,7 +113,7 @@ fn quarantined(data: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_older_database_is_refused_and_accepted_only_when_asked_to() {
+async fn an_older_database_is_rejected_without_accept() {
     let store = Halves::new().await;
     store.restore("agb.sqlite3");
     store.assert_refused(StoreMismatch::OlderDatabase).await;
@@ -132,14 +132,14 @@ async fn an_older_database_is_refused_and_accepted_only_when_asked_to() {
 }
 
 #[tokio::test]
-async fn an_older_folder_of_blobs_is_refused() {
+async fn an_older_folder_of_blobs_is_rejected() {
     let store = Halves::new().await;
     store.restore("blobs");
     store.assert_refused(StoreMismatch::OlderBlobs).await;
 }
 
 #[tokio::test]
-async fn a_folder_of_blobs_of_another_store_and_one_without_a_mark_are_refused() {
+async fn blobs_of_another_store_and_blobs_without_a_marker_are_rejected() {
     let (store, other) = (Halves::new().await, Halves::new().await);
     let away = store.older.path().join("away");
     std::fs::rename(store.path().join("blobs"), &away).unwrap();
@@ -147,14 +147,14 @@ async fn a_folder_of_blobs_of_another_store_and_one_without_a_mark_are_refused()
     store.assert_refused(StoreMismatch::OtherBlobs).await;
     std::fs::remove_dir_all(store.path().join("blobs")).unwrap();
     std::fs::create_dir(store.path().join("blobs")).unwrap();
-    store.assert_refused(StoreMismatch::NoMark).await;
+    store.assert_refused(StoreMismatch::NoMarker).await;
     std::fs::remove_dir_all(store.path().join("blobs")).unwrap();
     std::fs::rename(&away, store.path().join("blobs")).unwrap();
     start_in(store.path()).await;
 }
 
 #[tokio::test]
-async fn copies_that_went_on_separately_do_not_fit_together() {
+async fn copies_that_were_changed_separately_are_rejected() {
     let store = Halves::new().await;
     let copied = tempfile::tempdir().unwrap();
     copy(store.path(), copied.path());
@@ -178,7 +178,7 @@ async fn copies_that_went_on_separately_do_not_fit_together() {
 
 /// A copy of a folder in use is what a crash of the machine leaves: the database, its log, the blobs.
 #[tokio::test]
-async fn a_log_that_is_lost_cut_or_damaged_is_noticed_even_where_all_files_are_small() {
+async fn a_missing_truncated_or_damaged_log_is_detected() {
     for small in [true, false] {
         for damage in ["none", "removed", "cut", "damaged"] {
             let data = tempfile::tempdir().unwrap();
@@ -227,7 +227,7 @@ async fn a_log_that_is_lost_cut_or_damaged_is_noticed_even_where_all_files_are_s
 }
 
 #[tokio::test]
-async fn contents_that_no_file_names_are_kept_for_days_and_put_back_when_a_row_names_them() {
+async fn unreferenced_contents_are_quarantined_and_restored() {
     let store = Halves::new().await;
     let newer = store.older.path().join("newer");
     std::fs::copy(store.path().join("agb.sqlite3"), &newer).unwrap();
@@ -271,7 +271,7 @@ async fn pass(data: &Path, days: u64, left: usize) {
 }
 
 #[tokio::test]
-async fn the_quarantine_is_emptied_after_some_days_and_never_while_damage_is_reported() {
+async fn the_quarantine_is_purged_after_some_days_unless_damage_is_reported() {
     let data = tempfile::tempdir().unwrap();
     let (server, client) = start_in(data.path()).await;
     let context = client.create("c").await;
@@ -307,7 +307,7 @@ async fn status(client: &Client, url: &str, bytes: Vec<u8>) -> u16 {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn writes_fail_while_the_folder_is_not_where_it_was() {
+async fn writes_fail_while_the_data_folder_is_moved() {
     type Change = fn(&Path, &Path);
     let changes: [Change; 5] = [
         |data, away| std::fs::rename(data, away).unwrap(),
@@ -365,7 +365,7 @@ async fn writes_fail_while_the_folder_is_not_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_folder_that_is_removed_lets_no_second_owner_in() {
+async fn removing_a_file_of_the_folder_admits_no_second_owner() {
     let data = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(data.path()).await;
     client.create("c").await;

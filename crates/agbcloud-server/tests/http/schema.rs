@@ -30,7 +30,7 @@ fn problems(operation: &str, status: u16, body: &Value) -> Vec<String> {
 }
 
 #[test]
-fn an_answer_that_is_not_in_the_specification_is_found() {
+fn a_response_that_is_not_in_the_specification_is_detected() {
     let body = serde_json::json!({
         "requestId": "r", "success": true, "code": "ok", "message": "", "httpStatusCode": 200,
     });

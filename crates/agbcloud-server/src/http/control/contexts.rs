@@ -6,7 +6,7 @@ use axum::response::Response;
 use super::envelope::success;
 use super::{Call, ControlError, page_token, stale_listing};
 use crate::faults::FaultKind;
-use crate::metadata::{Context, Position};
+use crate::metadata::{Context, ContextCursor};
 
 pub(super) async fn list(call: Call) -> Result<Response, ControlError> {
     let limit = call.params.page_size("maxResults", 10)?;
@@ -36,7 +36,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ControlError> {
         })
         .map(str::to_owned);
     let next_token = page.contexts.last().filter(|_| page.more).map(|last| {
-        let position = Position {
+        let position = ContextCursor {
             create_time: last.create_time,
             id: last.id.clone(),
         };

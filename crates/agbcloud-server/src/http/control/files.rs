@@ -6,7 +6,7 @@ use http::Method;
 
 use super::envelope::success;
 use super::{Call, ControlError, stale_listing};
-use crate::metadata::{Context, Entry, FileKey, State};
+use crate::metadata::{Context, ContextState, FileKey, ListedEntry};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::url::Grant;
 
@@ -41,7 +41,7 @@ pub(super) async fn list(call: Call) -> Result<Response, ControlError> {
 
 pub(super) async fn upload_url(call: Call) -> Result<Response, ControlError> {
     let (context, path) = context_and_path(&call).await?;
-    if call.state(&context) == State::Clearing {
+    if call.state(&context) == ContextState::Clearing {
         return Err(ControlError::clearing());
     }
     let url = signed_url(&call, &Method::PUT, &context, path);
@@ -119,7 +119,7 @@ async fn update_last_use(call: &Call, context: &Context) {
     }
 }
 
-fn to_wire(folder: &FolderPath, entry: Entry) -> FileEntry {
+fn to_wire(folder: &FolderPath, entry: ListedEntry) -> FileEntry {
     FileEntry {
         file_id: Some(entry.id),
         file_path: Some(folder.join(&entry.name)),

@@ -24,7 +24,7 @@ use super::body::{self, BodyError};
 use super::{App, request_id};
 use crate::clock::Micros;
 use crate::limits::Limits;
-use crate::metadata::{Context, State};
+use crate::metadata::{Context, ContextState};
 use crate::operations::{Operation, OperationId, operations};
 use crate::signing::{Caller, Issuer, Tenant};
 
@@ -40,10 +40,10 @@ struct Call {
 
 impl Call {
     /// Returns the state of a context that is reported to callers.
-    fn state(&self, context: &Context) -> State {
+    fn state(&self, context: &Context) -> ContextState {
         let (faults, now) = (&self.app.faults, self.app.now());
         if faults.is_clearing(&self.tenant, &context.id, now) {
-            State::Clearing
+            ContextState::Clearing
         } else {
             context.state
         }

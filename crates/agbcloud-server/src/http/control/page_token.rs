@@ -4,14 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::Micros;
-use crate::metadata::Position;
+use crate::metadata::ContextCursor;
 use crate::signing::{Signer, Tenant, constant_time_eq};
 
 const VERSION: u8 = 1;
 const MAC_LENGTH: usize = 16;
 
 /// Returns the token for the entries after `position` in the listing of `tenant`.
-pub(crate) fn encode(signer: &Signer, tenant: &Tenant, position: &Position) -> String {
+pub(crate) fn encode(signer: &Signer, tenant: &Tenant, position: &ContextCursor) -> String {
     let mut token = vec![VERSION];
     token.extend(position.create_time.0.to_be_bytes());
     token.extend(position.id.as_bytes());
@@ -21,7 +21,7 @@ pub(crate) fn encode(signer: &Signer, tenant: &Tenant, position: &Position) -> S
 }
 
 /// Returns the position of a token that was issued to this tenant, and `None` for any other text.
-pub(crate) fn decode(signer: &Signer, tenant: &Tenant, token: &str) -> Option<Position> {
+pub(crate) fn decode(signer: &Signer, tenant: &Tenant, token: &str) -> Option<ContextCursor> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (payload, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
     if !constant_time_eq(mac, &signer.token_mac(tenant, payload)[..MAC_LENGTH]) {
@@ -32,7 +32,7 @@ pub(crate) fn decode(signer: &Signer, tenant: &Tenant, token: &str) -> Option<Po
     if *version != VERSION {
         return None;
     }
-    Some(Position {
+    Some(ContextCursor {
         create_time: Micros(i64::from_be_bytes(*create_time)),
         id: String::from_utf8(id.to_vec()).ok()?,
     })
@@ -47,7 +47,7 @@ mod tests {
     fn a_token_is_valid_only_for_its_tenant() {
         let signer = Signer::new(&Secret([7; 32]));
         let (mine, other) = (signer.tenant("mine"), signer.tenant("other"));
-        let position = Position {
+        let position = ContextCursor {
             create_time: Micros(-5),
             id: "SdkCtx-abc".to_owned(),
         };
@@ -61,7 +61,7 @@ mod tests {
     fn an_altered_token_is_invalid() {
         let signer = Signer::new(&Secret([7; 32]));
         let tenant = signer.tenant("mine");
-        let position = Position {
+        let position = ContextCursor {
             create_time: Micros(1),
             id: "SdkCtx-abc".to_owned(),
         };

@@ -2,7 +2,7 @@
 //! listing, which is acceptable in tests.
 
 use crate::clock::Micros;
-use crate::metadata::{ContextPage, FilePage, Metadata, Position, Result};
+use crate::metadata::{ContextCursor, ContextPage, FilePage, Metadata, Result};
 use crate::names::FolderPath;
 use crate::signing::Tenant;
 
@@ -14,10 +14,10 @@ pub(super) async fn contexts(
     store: &dyn Metadata,
     tenant: &Tenant,
     until: Micros,
-    after: Option<Position>,
+    after: Option<ContextCursor>,
     limit: u32,
 ) -> Result<ContextPage> {
-    let key = |position: &Position| (position.create_time, position.id.clone());
+    let key = |position: &ContextCursor| (position.create_time, position.id.clone());
     let (after, mut from) = (after.as_ref().map(key), None);
     let mut page = ContextPage {
         contexts: Vec::new(),
@@ -26,7 +26,7 @@ pub(super) async fn contexts(
     };
     loop {
         let found = store.list_contexts(tenant, from, BATCH).await?;
-        from = found.contexts.last().map(|last| Position {
+        from = found.contexts.last().map(|last| ContextCursor {
             create_time: last.create_time,
             id: last.id.clone(),
         });

@@ -12,7 +12,7 @@ use http::header::{
 };
 
 use super::ObjectError;
-use crate::metadata::{Conditions, File, Tags};
+use crate::metadata::{Conditions, EntityTags, File};
 
 /// Rejects repeated headers that allow one value.
 pub(super) fn check_not_repeated(
@@ -47,7 +47,7 @@ pub(super) fn is_modified(headers: &HeaderMap, file: &File) -> Result<bool, Obje
             if_match,
             if_none_match,
         }
-        .hold(Some(&file.etag))
+        .are_met_by(Some(&file.etag))
     };
     let modified = file.modified.seconds();
     let precondition = match tags(headers, IF_MATCH, WeakTags::Ignore)? {
@@ -86,7 +86,7 @@ fn tags(
     headers: &HeaderMap,
     name: HeaderName,
     weak: WeakTags,
-) -> Result<Option<Tags>, ObjectError> {
+) -> Result<Option<EntityTags>, ObjectError> {
     let values = headers.get_all(&name);
     if values.iter().next().is_none() {
         return Ok(None);
@@ -98,7 +98,7 @@ fn tags(
             .map_err(|_| ObjectError::invalid_condition())?
             .trim();
         if value == "*" && values.iter().count() == 1 {
-            return Ok(Some(Tags::Any));
+            return Ok(Some(EntityTags::Any));
         }
         for tag in value
             .split(',')
@@ -129,7 +129,7 @@ fn tags(
     if tags.is_empty() && !any_weak {
         return Err(ObjectError::invalid_condition());
     }
-    Ok(Some(Tags::These(tags)))
+    Ok(Some(EntityTags::List(tags)))
 }
 
 /// Whether a text has the format of the tags of this service.

@@ -22,7 +22,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::conditions::{self, RequestedRange};
 use super::{CRC64, ObjectError};
-use crate::blobs::{BlobError, Blobs, BlockSums};
+use crate::blobs::{BlobError, Blobs, BlockChecksums};
 use crate::http::{App, RequestId};
 use crate::metadata::{Content, File, FileKey, StoreError};
 use crate::metrics::Metrics;
@@ -77,7 +77,7 @@ async fn respond(
     app: &App,
     key: &FileKey,
     file: &File,
-    content: Option<(Content, Option<BlockSums>)>,
+    content: Option<(Content, Option<BlockChecksums>)>,
     request: &Parts,
 ) -> Result<Response, DownloadError> {
     let headers = &request.headers;
@@ -119,7 +119,7 @@ async fn respond(
         Some((content, blocks)) if !part.is_empty() => {
             let reporter = DamageReporter::new(app, request);
             match content {
-                Content::Small(bytes) => small_body(file, bytes, part, &reporter)?,
+                Content::Inline(bytes) => small_body(file, bytes, part, &reporter)?,
                 Content::Blob(blob) => large_body(app, file, blob, blocks, part, reporter).await?,
             }
         }
@@ -185,7 +185,7 @@ async fn large_body(
     app: &App,
     file: &File,
     blob: String,
-    blocks: Option<BlockSums>,
+    blocks: Option<BlockChecksums>,
     part: Range<u64>,
     reporter: DamageReporter,
 ) -> Result<Body, DownloadError> {
@@ -210,10 +210,14 @@ async fn large_body(
 }
 
 /// Computes the block checksums of a blob that was stored by a version without them. Verifies the entire blob once.
-async fn compute_block_sums(app: &App, file: &File, blob: &str) -> Result<BlockSums, BlobError> {
+async fn compute_block_sums(
+    app: &App,
+    file: &File,
+    blob: &str,
+) -> Result<BlockChecksums, BlobError> {
     let verifier = ContentVerifier::new(file);
     let update = ContentVerifier::update;
-    let (verifier, blocks) = app.blobs.sum(blob, verifier, update).await?;
+    let (verifier, blocks) = app.blobs.compute_checksums(blob, verifier, update).await?;
     if !verifier.matches(file) {
         return Err(BlobError::Damaged(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -222,7 +226,7 @@ async fn compute_block_sums(app: &App, file: &File, blob: &str) -> Result<BlockS
     }
     let kept =
         app.metadata
-            .keep_block_sums(blob.to_owned(), verifier.crc64.sum64(), blocks.clone());
+            .store_block_checksums(blob.to_owned(), verifier.crc64.sum64(), blocks.clone());
     if let Err(error) = kept.await {
         tracing::warn!(%error, "can't store the block checksums of a blob");
     }

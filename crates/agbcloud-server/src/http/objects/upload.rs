@@ -19,7 +19,7 @@ use crate::checksums::{Checksums, Hasher};
 use crate::crash;
 use crate::http::App;
 use crate::http::body::{self, BodyError};
-use crate::metadata::{Conditions, Content, FileKey, NewFile, SMALL, StoreError};
+use crate::metadata::{Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, StoreError};
 use crate::random::NoRandom;
 
 pub(super) async fn put(
@@ -37,12 +37,12 @@ pub(super) async fn put(
         Err(StoreError::NoFile) => None,
         Err(error) => return Err(error.into()),
     };
-    if !conditions.hold(etag.as_deref()) {
+    if !conditions.are_met_by(etag.as_deref()) {
         return Err(ObjectError::precondition());
     }
 
-    if length > SMALL {
-        app.metadata.check_room().await?;
+    if length > MAX_INLINE_BYTES {
+        app.metadata.check_space().await?;
     }
     crash::point("upload-before-first-byte");
     let mut upload = IncomingContent::begin(&app.blobs, length)?;
@@ -133,7 +133,7 @@ async fn publish(
     let file = upload.finish().await?;
     crash::point("upload-after-blob");
     let blob = match &file.content {
-        Content::Small(_) => None,
+        Content::Inline(_) => None,
         Content::Blob(blob) => Some(blob.clone()),
     };
     let checksums = file.sums.clone();
@@ -175,7 +175,7 @@ struct IncomingContent {
 }
 
 enum UploadBuffer {
-    /// At most [`SMALL`] bytes.
+    /// At most [`MAX_INLINE_BYTES`] bytes.
     Memory(BytesMut),
     Blob(Upload, BlockHasher),
 }
@@ -183,7 +183,7 @@ enum UploadBuffer {
 impl IncomingContent {
     /// Begins a content of `length` bytes. A small content does not use the blob store.
     fn begin(blobs: &Blobs, length: u64) -> Result<Self, NoRandom> {
-        let buffer = if length <= SMALL {
+        let buffer = if length <= MAX_INLINE_BYTES {
             UploadBuffer::Memory(BytesMut::new())
         } else {
             UploadBuffer::Blob(blobs.upload()?, BlockHasher::default())
@@ -222,7 +222,7 @@ impl IncomingContent {
     /// Makes a large content durable. Must not be cancelled: dropping this future may leave a blob until the next sweep.
     async fn finish(self) -> Result<NewFile, BlobError> {
         let (content, blocks) = match self.buffer {
-            UploadBuffer::Memory(received) => (Content::Small(received.freeze()), None),
+            UploadBuffer::Memory(received) => (Content::Inline(received.freeze()), None),
             UploadBuffer::Blob(upload, blocks) => {
                 (Content::Blob(upload.finish().await?), Some(blocks.finish()))
             }

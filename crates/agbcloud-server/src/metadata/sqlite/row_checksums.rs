@@ -1,34 +1,36 @@
-//! Checksums of rows: a column `sum` over all others, so that a flipped bit in a row is noticed.
+//! Checksums of rows: the column `sum` covers all other columns, so that a flipped bit in a row is detected.
 //!
-//! Triggers of the connection that writes keep it right, so that no statement can forget to. They are no part of the
-//! file: whatever changes a row in another way leaves a sum that does not fit.
+//! Temporary triggers of the writing connection maintain the column for every statement. They are not part of the file, so that
+//! a change by another program leaves a row that does not match its checksum.
 //!
-//! Rows of other tables are derived (counts, marks of pages) and verified by counting, or are verified by what names them
+//! The rows of other tables are derived (counts, offset index) and verified by counting, or verified by what references them
 //! (contents, dead blobs).
 
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 
-/// A table with sums: its columns, and those of them that name a row.
-pub(super) struct Table {
-    pub(super) name: &'static str,
+/// A table with checksums.
+struct ChecksummedTable {
+    name: &'static str,
+    /// All columns except `sum`.
     columns: &'static [&'static str],
+    /// The columns of the primary key.
     key: &'static [&'static str],
 }
 
-pub(super) const TABLES: [Table; 5] = [
-    Table {
+const TABLES: [ChecksummedTable; 5] = [
+    ChecksummedTable {
         name: "meta",
         columns: &["name", "value"],
         key: &["name"],
     },
-    Table {
+    ChecksummedTable {
         name: "trees",
         columns: &["pk", "context", "doomed"],
         key: &["pk"],
     },
-    Table {
+    ChecksummedTable {
         name: "contexts",
         columns: &[
             "pk",
@@ -44,7 +46,7 @@ pub(super) const TABLES: [Table; 5] = [
         ],
         key: &["pk"],
     },
-    Table {
+    ChecksummedTable {
         name: "entries",
         columns: &[
             "tree",
@@ -64,36 +66,36 @@ pub(super) const TABLES: [Table; 5] = [
         ],
         key: &["tree", "parent", "name", "folder"],
     },
-    Table {
+    ChecksummedTable {
         name: "block_sums",
         columns: &["blob", "crc64", "sums"],
         key: &["blob"],
     },
 ];
 
-/// The sum of rows of a table, as an expression; `row` is what its columns are prefixed with, such as `NEW.`.
-pub(super) fn expression(table: &str, row: &str) -> String {
+/// The SQL expression of the checksum of a row. `prefix` is put before each column, such as `NEW.`.
+pub(super) fn expression(table: &str, prefix: &str) -> String {
     let columns = TABLES
         .iter()
         .find(|known| known.name == table)
         .map_or(&[][..], |known| known.columns);
     let columns: String = columns
         .iter()
-        .map(|column| format!(", {row}{column}"))
+        .map(|column| format!(", {prefix}{column}"))
         .collect();
-    format!("row_sum('{table}'{columns})")
+    format!("row_checksum('{table}'{columns})")
 }
 
-/// Makes `row_sum` known to a connection.
+/// Adds the function `row_checksum` to a connection.
 pub(super) fn register(db: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_INNOCUOUS;
-    db.create_scalar_function("row_sum", -1, flags, row_sum)
+    db.create_scalar_function("row_checksum", -1, flags, row_checksum)
 }
 
-/// Keeps the sums right for all that this connection changes from now on.
-pub(super) fn keep(db: &Connection) -> rusqlite::Result<()> {
+/// Creates the triggers that maintain the checksums of all rows that this connection changes.
+pub(super) fn create_triggers(db: &Connection) -> rusqlite::Result<()> {
     for table in &TABLES {
         let (name, columns) = (table.name, table.columns.join(", "));
         let sum = expression(name, "NEW.");
@@ -103,9 +105,11 @@ pub(super) fn keep(db: &Connection) -> rusqlite::Result<()> {
             .map(|column| format!("{column} = NEW.{column}"))
             .collect();
         let row = row.join(" AND ");
-        // No trigger is on `sum`, so none of them starts another.
-        for change in ["INSERT", &format!("UPDATE OF {columns}")] {
-            let kind = change.split(' ').next().unwrap_or_default();
+        // A change of `sum` fires no trigger.
+        for (kind, change) in [
+            ("INSERT", "INSERT".to_owned()),
+            ("UPDATE", format!("UPDATE OF {columns}")),
+        ] {
             db.execute_batch(&format!(
                 "CREATE TEMP TRIGGER IF NOT EXISTS sum_{name}_{kind} AFTER {change} ON main.{name} BEGIN
                      UPDATE {name} SET sum = {sum} WHERE {row};
@@ -116,8 +120,8 @@ pub(super) fn keep(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Gives every row the sum that it has now.
-pub(super) fn stamp_all(db: &Connection) -> rusqlite::Result<()> {
+/// Sets the checksums of all rows.
+pub(super) fn update_all(db: &Connection) -> rusqlite::Result<()> {
     for table in &TABLES {
         let (name, sum) = (table.name, expression(table.name, ""));
         db.execute(&format!("UPDATE {name} SET sum = {sum}"), [])?;
@@ -125,7 +129,14 @@ pub(super) fn stamp_all(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn row_sum(context: &mut Context<'_>) -> rusqlite::Result<i64> {
+/// The number of rows of a table that do not match their checksum.
+pub(super) fn count_damaged(db: &Connection, table: &str) -> rusqlite::Result<i64> {
+    let sum = expression(table, "");
+    let query = format!("SELECT count(*) FROM {table} WHERE sum <> {sum}");
+    db.query_row(&query, [], |row| row.get(0))
+}
+
+fn row_checksum(context: &mut Context<'_>) -> rusqlite::Result<i64> {
     let mut digest = crc64fast::Digest::new();
     for at in 0..context.len() {
         match context.get_raw(at) {
@@ -144,7 +155,7 @@ fn row_sum(context: &mut Context<'_>) -> rusqlite::Result<i64> {
                 digest.write(&(bytes.len() as u64).to_le_bytes());
                 digest.write(bytes);
             }
-            // Only in a damaged row: no column is of this type.
+            // No column has this type: only a damaged row contains it.
             ValueRef::Real(number) => {
                 digest.write(&[4]);
                 digest.write(&number.to_bits().to_le_bytes());

@@ -1,28 +1,28 @@
-//! Whether the store is still where it was opened.
+//! Detects that a data folder was moved, removed or replaced.
 //!
-//! A folder that is moved, removed or replaced stays open under the process that has it, and what is written there is not
-//! found again at its path. So the files and folders at the paths are compared with those that are open.
+//! A process keeps writing to a folder that was moved or removed, and the next start does not find what was written. So the
+//! files and folders at the paths are compared with those that were opened.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Paths, and what was there.
+/// Paths, and the identities of the files and folders that were there.
 #[derive(Debug)]
-pub(crate) struct Location {
+pub(crate) struct FolderLocation {
     items: Vec<(PathBuf, FileId)>,
-    /// While a folder is open no other one gets its number.
+    /// An inode number is not reused while the folder is open.
     _folders: Vec<File>,
 }
 
-/// A path leads to another file or folder, or to none.
+/// A path now names another file or folder, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} was moved, removed or replaced", .0.display())]
 pub(crate) struct Moved(pub(crate) PathBuf);
 
-impl Location {
-    /// Remembers what is at these paths. The files have to be open elsewhere for as long as this lives: opening and closing
-    /// a database would end the locks that SQLite has on it.
+impl FolderLocation {
+    /// Records what is at these paths. The caller keeps the files open while this lives: opening and closing a database here
+    /// would release the locks that SQLite has on it.
     pub(crate) fn of(folders: &[&Path], files: &[&Path]) -> io::Result<Self> {
         let items = folders
             .iter()
@@ -39,7 +39,7 @@ impl Location {
         })
     }
 
-    /// Compares what is there now.
+    /// Compares what is at the paths now.
     pub(crate) fn check(&self) -> Result<(), Moved> {
         let moved = self
             .items
@@ -52,14 +52,14 @@ impl Location {
     }
 }
 
-/// By what a file is recognised whatever its name.
+/// The identity of a file or folder, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     #[cfg(unix)]
     device: u64,
     #[cfg(unix)]
-    number: u64,
-    /// All that the standard library offers elsewhere.
+    inode: u64,
+    /// The standard library offers no more on other systems.
     #[cfg(not(unix))]
     folder: bool,
 }
@@ -72,7 +72,7 @@ impl FileId {
             use std::os::unix::fs::MetadataExt;
             Ok(Self {
                 device: found.dev(),
-                number: found.ino(),
+                inode: found.ino(),
             })
         }
         #[cfg(not(unix))]
@@ -87,13 +87,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_moved_removed_or_replaced_is_noticed_and_what_comes_back_is_good() {
+    fn a_moved_removed_or_replaced_path_is_detected_until_it_is_restored() {
         let folder = tempfile::tempdir().unwrap();
         let (data, away) = (folder.path().join("data"), folder.path().join("away"));
         let file = data.join("file");
         fs::create_dir(&data).unwrap();
         let open = File::create(&file).unwrap();
-        let location = Location::of(&[&data], &[&file]).unwrap();
+        let location = FolderLocation::of(&[&data], &[&file]).unwrap();
         assert_eq!(location.check(), Ok(()));
 
         fs::rename(&data, &away).unwrap();

@@ -1,49 +1,49 @@
-//! The statements of the collection: what is to be done is what rows there are, so a restart just goes on.
+//! The deletion queue: trees of cleared and deleted contexts (`doomed`), and blobs that no file references (`dead_blobs`).
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::content::{self, Kept};
-use super::row_sums;
+use super::files::{self, ContentRef};
+use super::row_checksums;
 use crate::metadata::{Clear, Result};
 
-/// So many rows of a tree go in one transaction: few enough that uploads in between do not wait long.
+/// Maximum number of rows of a tree that are deleted in one transaction, so that uploads do not wait long.
 const BATCH: u32 = 500;
-/// So many trees of contexts that are being cleared get their turn in one transaction, so that a small clear does not
-/// wait for a large one.
+/// Maximum number of trees of clearing contexts in one transaction. More than one, so that a small clear does not wait for a
+/// large one.
 const CLEARING: u32 = 4;
-/// So many other trees do: those of deleted contexts, for which nobody waits. Most are small.
+/// Maximum number of other trees, of deleted contexts. Most of them are small.
 const OTHERS: u32 = 100;
-/// So many rows of all of them go in one transaction.
+/// Maximum number of rows of all trees in one transaction.
 const ROUND: usize = 4000;
 
-/// Takes one batch out of some doomed trees, and the trees that are empty then. False if there was nothing.
+/// Deletes one batch of rows of doomed trees, and trees that are empty. Returns whether there were any.
 pub(super) fn collect(db: &Connection) -> Result<bool> {
     let trees = next_trees(db)?;
-    let (mut taken, mut collected) = (0, false);
+    let (mut deleted, mut collected) = (0, false);
     for tree in &trees {
         if !is_doomed(db, *tree)? {
             tracing::error!(
                 tree,
-                "a row of the table \"trees\" is damaged: its files are not collected"
+                "not collecting the files of a tree: its row in the table \"trees\" is damaged"
             );
             continue;
         }
-        taken += take(db, *tree)?;
+        deleted += delete_rows(db, *tree)?;
         collected = true;
-        if taken >= ROUND {
+        if deleted >= ROUND {
             break;
         }
     }
     Ok(collected)
 }
 
-/// Whether nobody can see a tree any more, by all that is known of it: its files are destroyed.
+/// Whether a tree is doomed by two independent signals: its verified row, and no reference by a context.
 fn is_doomed(db: &Connection, tree: i64) -> Result<bool> {
     static QUERY: LazyLock<String> = LazyLock::new(|| {
-        let sum = row_sums::expression("trees", "");
+        let sum = row_checksums::expression("trees", "");
         format!(
             "SELECT doomed = 1 AND sum = {sum} AND NOT EXISTS (SELECT 1 FROM contexts WHERE contexts.tree = trees.pk)
              FROM trees WHERE pk = ?1"
@@ -54,8 +54,7 @@ fn is_doomed(db: &Connection, tree: i64) -> Result<bool> {
         .query_row([tree], |row| row.get(0))?)
 }
 
-/// Trees that have their turn, none for long before another: what it costs to choose them does not grow with how many there
-/// are.
+/// Selects the trees of the next batch. Random, so that no tree waits long, and independent of the number of trees.
 fn next_trees(db: &Connection) -> Result<Vec<i64>> {
     let mut trees = db
         .prepare_cached(
@@ -71,7 +70,7 @@ fn next_trees(db: &Connection) -> Result<Vec<i64>> {
         )?
         .query_row([], |row| row.get(0))
         .optional()?;
-    // Up from somewhere, then from the start.
+    // From a random context on, then from the first one.
     for from in start.into_iter().chain([0]) {
         let others = db
             .prepare_cached(
@@ -91,21 +90,21 @@ fn next_trees(db: &Connection) -> Result<Vec<i64>> {
     Ok(trees)
 }
 
-/// Takes rows out of a tree, and the tree itself when it is empty. Gives their number.
-fn take(db: &Connection, tree: i64) -> Result<usize> {
-    let taken = db
+/// Deletes rows of a tree, and the tree itself when it is empty. Returns the number of rows.
+fn delete_rows(db: &Connection, tree: i64) -> Result<usize> {
+    let contents = db
         .prepare_cached(
             "DELETE FROM entries WHERE tree = ?1 AND (parent, name, folder) IN
                  (SELECT parent, name, folder FROM entries WHERE tree = ?1 LIMIT ?2)
              RETURNING blob, small",
         )?
-        .query_map(params![tree, BATCH], |row| Kept::of(row, 0))?
-        .collect::<rusqlite::Result<Vec<Kept>>>()?;
-    let count = taken.len();
-    for kept in taken {
-        content::release(db, kept)?;
+        .query_map(params![tree, BATCH], |row| ContentRef::from_row(row, 0))?
+        .collect::<rusqlite::Result<Vec<ContentRef>>>()?;
+    let count = contents.len();
+    for content in contents {
+        files::release(db, content)?;
     }
-    // Far fewer than entries, so they are gone long before those.
+    // The offset index has far fewer rows than the tree.
     db.prepare_cached(
         "DELETE FROM marks WHERE tree = ?1 AND (parent, level, name, folder) IN
              (SELECT parent, level, name, folder FROM marks WHERE tree = ?1 LIMIT ?2)",
@@ -124,7 +123,7 @@ fn take(db: &Connection, tree: i64) -> Result<usize> {
     Ok(count)
 }
 
-/// Some dead blobs. One that a file names after all is none, whatever the rows say: its bytes can't be had again.
+/// Returns some dead blobs. Excludes blobs that a file references, since a deletion is final.
 pub(super) fn dead_blobs(db: &Connection, limit: u32) -> Result<Vec<String>> {
     let mut query = db.prepare_cached(
         "SELECT blob FROM dead_blobs
@@ -134,40 +133,41 @@ pub(super) fn dead_blobs(db: &Connection, limit: u32) -> Result<Vec<String>> {
     Ok(blobs.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Forgets dead blobs that are deleted. Not one that a file names: a check is to tell of it.
-pub(super) fn forget_blobs(db: &Connection, blobs: &[String]) -> Result<()> {
-    let mut forget = db.prepare_cached(
+/// Removes deleted blobs from the queue. Keeps blobs that a file references, so that a check reports them.
+pub(super) fn remove_dead_blobs(db: &Connection, blobs: &[String]) -> Result<()> {
+    let mut remove = db.prepare_cached(
         "DELETE FROM dead_blobs WHERE blob = ?1 AND NOT EXISTS (SELECT 1 FROM entries WHERE blob = ?1)",
     )?;
     for blob in blobs {
-        forget.execute([blob])?;
+        remove.execute([blob])?;
     }
     Ok(())
 }
 
-/// Lets a blob live.
-pub(super) fn spare_blob(db: &Connection, blob: &str) -> Result<()> {
+/// Removes a blob that must not be deleted from the queue.
+pub(super) fn keep_blob(db: &Connection, blob: &str) -> Result<()> {
     db.execute("DELETE FROM dead_blobs WHERE blob = ?1", [blob])?;
     Ok(())
 }
 
-pub(super) fn unknown_blobs(db: &Connection, blobs: Vec<String>) -> Result<Vec<String>> {
+/// Returns those of the blobs that are neither referenced nor queued.
+pub(super) fn unreferenced_blobs(db: &Connection, blobs: Vec<String>) -> Result<Vec<String>> {
     let mut known = db.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM entries WHERE blob = ?1) OR EXISTS (SELECT 1 FROM dead_blobs WHERE blob = ?1)",
     )?;
-    let mut unknown = Vec::new();
+    let mut unreferenced = Vec::new();
     for blob in blobs {
         if !known.query_row([&blob], |row| row.get::<_, bool>(0))? {
-            unknown.push(blob);
+            unreferenced.push(blob);
         }
     }
-    if !unknown.is_empty() {
-        retain_unnamed(db, &mut unknown)?;
+    if !unreferenced.is_empty() {
+        exclude_referenced(db, &mut unreferenced)?;
     }
-    Ok(unknown)
+    Ok(unreferenced)
 }
 
-pub(super) fn named_blobs(db: &Connection, after: &str, limit: u32) -> Result<Vec<String>> {
+pub(super) fn referenced_blobs(db: &Connection, after: &str, limit: u32) -> Result<Vec<String>> {
     let mut query = db.prepare_cached(
         "SELECT blob FROM entries WHERE blob IS NOT NULL AND blob > ?1 ORDER BY blob LIMIT ?2",
     )?;
@@ -175,12 +175,11 @@ pub(super) fn named_blobs(db: &Connection, after: &str, limit: u32) -> Result<Ve
     Ok(blobs.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Looks at all rows themselves, for what is unknown is deleted: an index that is damaged may not have them, and where
-/// rows can't be read this fails.
-fn retain_unnamed(db: &Connection, blobs: &mut Vec<String>) -> Result<()> {
+/// Removes blobs that any row references. Scans the table, because a damaged index may lack rows, and the result is deleted.
+fn exclude_referenced(db: &Connection, blobs: &mut Vec<String>) -> Result<()> {
     let mut left: HashSet<String> = blobs.drain(..).collect();
-    let mut named = db.prepare_cached("SELECT blob FROM entries NOT INDEXED")?;
-    let mut rows = named.query([])?;
+    let mut query = db.prepare_cached("SELECT blob FROM entries NOT INDEXED")?;
+    let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         if let Some(blob) = row.get::<_, Option<String>>(0)? {
             left.remove(&blob);
@@ -190,7 +189,7 @@ fn retain_unnamed(db: &Connection, blobs: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn finished(db: &Connection) -> Result<Vec<Clear>> {
+pub(super) fn finished_clears(db: &Connection) -> Result<Vec<Clear>> {
     let mut query = db.prepare_cached(
         "SELECT pk, generation FROM contexts WHERE state = 'clearing'
          AND NOT EXISTS (SELECT 1 FROM trees WHERE trees.context = contexts.pk AND doomed = 1)",
@@ -204,7 +203,7 @@ pub(super) fn finished(db: &Connection) -> Result<Vec<Clear>> {
     Ok(clears.collect::<rusqlite::Result<_>>()?)
 }
 
-pub(super) fn finish(db: &Connection, clear: &Clear) -> Result<()> {
+pub(super) fn finish_clear(db: &Connection, clear: &Clear) -> Result<()> {
     db.prepare_cached(
         "UPDATE contexts SET state = 'available' WHERE pk = ?1 AND generation = ?2 AND state = 'clearing'",
     )?
@@ -215,13 +214,13 @@ pub(super) fn finish(db: &Connection, clear: &Clear) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::sqlite::schema;
+    use crate::metadata::sqlite::open::prepare;
     use crate::signing::Secret;
 
     #[test]
-    fn a_blob_that_a_file_names_is_not_dead() {
+    fn a_referenced_blob_is_not_dead() {
         let mut db = Connection::open_in_memory().unwrap();
-        schema::prepare(&mut db, None, Secret([1; 32])).unwrap();
+        prepare(&mut db, None, Secret([1; 32])).unwrap();
         db.execute_batch(
             "INSERT INTO trees (pk, context) VALUES (1, 1);
              INSERT INTO entries (tree, parent, name, folder, id, created, modified, blob)
@@ -230,23 +229,23 @@ mod tests {
         )
         .unwrap();
         assert_eq!(dead_blobs(&db, 10).unwrap(), ["dead"]);
-        forget_blobs(&db, &["dead".to_owned(), "live".to_owned()]).unwrap();
+        remove_dead_blobs(&db, &["dead".to_owned(), "live".to_owned()]).unwrap();
         assert!(dead_blobs(&db, 10).unwrap().is_empty());
         db.execute_batch("DELETE FROM entries").unwrap();
-        let kept = Kept {
+        let content = ContentRef {
             blob: Some("live".to_owned()),
-            small: None,
+            inline: None,
         };
-        content::release(&db, kept).unwrap();
+        files::release(&db, content).unwrap();
         assert_eq!(dead_blobs(&db, 10).unwrap(), ["live"]);
-        spare_blob(&db, "live").unwrap();
+        keep_blob(&db, "live").unwrap();
         assert!(dead_blobs(&db, 10).unwrap().is_empty());
     }
 
     #[test]
-    fn a_clear_has_its_turn_however_much_others_have_deleted() {
+    fn many_deleted_contexts_are_collected_in_few_rounds() {
         let mut db = Connection::open_in_memory().unwrap();
-        schema::prepare(&mut db, None, Secret([1; 32])).unwrap();
+        prepare(&mut db, None, Secret([1; 32])).unwrap();
         db.execute_batch(
             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)
              INSERT INTO trees (context, doomed) SELECT n + 10, 1 FROM n;",

@@ -6,25 +6,26 @@ use proptest::prelude::*;
 use super::*;
 use crate::checksums::Hasher;
 use crate::clock::Micros;
-use crate::metadata::sqlite::{contexts, files, schema};
+use crate::metadata::sqlite::open::prepare;
+use crate::metadata::sqlite::{contexts, files};
 use crate::metadata::{Conditions, Content, FileKey, NewFile};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::{Secret, Signer, Tenant};
 
-/// A context in a database of its own, and the names that are right below its root.
+/// A context in its own database, and the keys of the entries of its root folder.
 struct Folder {
     db: Connection,
     tenant: Tenant,
     context: String,
-    keys: BTreeSet<Key>,
+    keys: BTreeSet<EntryKey>,
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Puts a file, right below the root or in a folder there.
+    /// Puts a file in the root folder, or in a subfolder.
     Put(u8, bool),
     Delete(u8, bool),
-    /// Many in a row of names, forwards.
+    /// Puts files with consecutive names.
     PutRun(u8, u8),
     DeleteRun(u8, u8),
 }
@@ -46,9 +47,7 @@ fn path(name: u8, below: bool) -> FilePath {
 impl Folder {
     fn new() -> Self {
         let mut db = Connection::open_in_memory().unwrap();
-        let secret = schema::prepare(&mut db, None, Secret([1; 32]))
-            .unwrap()
-            .secret;
+        let secret = prepare(&mut db, None, Secret([1; 32])).unwrap().secret;
         let tenant = Signer::new(&secret).tenant("key");
         let context = contexts::create(&db, &tenant, "r", "c", Micros(0)).unwrap();
         Self {
@@ -68,11 +67,11 @@ impl Folder {
         };
         let new = NewFile {
             sums: Hasher::new().finish(),
-            content: Content::Small(Bytes::new()),
+            content: Content::Inline(Bytes::new()),
             blocks: None,
         };
         files::put(&self.db, &key, &new, &Conditions::default(), Micros(1)).unwrap();
-        self.keys.insert(Key {
+        self.keys.insert(EntryKey {
             name: format!("{name:03}"),
             folder: below,
         });
@@ -80,7 +79,7 @@ impl Folder {
 
     fn delete(&mut self, name: u8, below: bool) {
         let (path, now) = (path(name, below), Micros(2));
-        let was = self.keys.remove(&Key {
+        let was = self.keys.remove(&EntryKey {
             name: format!("{name:03}"),
             folder: below,
         });
@@ -101,53 +100,57 @@ impl Folder {
         }
     }
 
-    fn place(&self) -> Place<'static> {
-        Place { tree: 1, path: "/" }
+    fn index(&self) -> OffsetIndex<'_> {
+        OffsetIndex {
+            db: &self.db,
+            tree: 1,
+            path: "/",
+        }
     }
 
-    /// Every page of every size is what skipping over all before it gives, and none is far from a mark.
+    /// Every page contains the expected entries, and `seek` skips few entries.
     fn check(&self) {
-        let all: Vec<Key> = self.keys.iter().cloned().collect();
-        assert!(are_right(&self.db, self.place(), all.len() as i64).unwrap());
+        let all: Vec<EntryKey> = self.keys.iter().cloned().collect();
+        assert!(self.index().is_correct(all.len() as i64).unwrap());
         let root = FolderPath::root();
         for offset in 0..=all.len() + 1 {
             for limit in [1, 7, 1000] {
                 let (start, size) = (offset as i64, limit as u32);
                 let page =
                     files::list(&self.db, &self.tenant, &self.context, &root, start, size).unwrap();
-                let found: Vec<Key> = page
+                let found: Vec<EntryKey> = page
                     .entries
                     .into_iter()
-                    .map(|entry| Key {
+                    .map(|entry| EntryKey {
                         name: entry.name,
                         folder: entry.folder,
                     })
                     .collect();
-                let naive: Vec<Key> = all.iter().skip(offset).take(limit).cloned().collect();
+                let naive: Vec<EntryKey> = all.iter().skip(offset).take(limit).cloned().collect();
                 assert_eq!((found, page.count), (naive, all.len() as i64));
             }
-            let (_, skip) = seek(&self.db, self.place(), offset as i64).unwrap();
-            assert!(skip <= FEW || offset > all.len(), "{skip} steps");
+            let (_, skip) = self.index().seek(offset as i64).unwrap();
+            assert!(skip <= MAX_UNINDEXED || offset > all.len(), "{skip} steps");
         }
-        let marked = |level| all_marks(self, level);
-        if all.len() as i64 > FEW {
-            let (blocks, groups) = (marked(Level::Blocks), marked(Level::Groups));
+        let indexed = |level| segments_of(self, level);
+        if all.len() as i64 > MAX_UNINDEXED {
+            let (blocks, groups) = (indexed(Level::Blocks), indexed(Level::Groups));
             assert!(blocks.len() > 1 && !groups.is_empty());
-            assert!(blocks.iter().all(|mark| mark.entries <= 3 * BLOCK));
-            assert!(groups.iter().all(|mark| mark.entries <= 3 * GROUP));
+            assert!(blocks.iter().all(|segment| segment.entries <= 3 * BLOCK));
+            assert!(groups.iter().all(|segment| segment.entries <= 3 * GROUP));
         }
     }
 }
 
-fn all_marks(folder: &Folder, level: Level) -> Vec<Mark> {
-    all(&folder.db, folder.place(), level).unwrap()
+fn segments_of(folder: &Folder, level: Level) -> Vec<Segment> {
+    folder.index().segments(level).unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn numbered_pages_are_what_skipping_gives(steps in prop::collection::vec(step(), 1..50)) {
+    fn pages_contain_the_entries_at_their_offset(steps in prop::collection::vec(step(), 1..50)) {
         let mut folder = Folder::new();
         for (number, step) in steps.iter().enumerate() {
             folder.step(step);
@@ -160,49 +163,45 @@ proptest! {
 }
 
 #[test]
-fn a_folder_that_is_emptied_leaves_no_mark() {
+fn an_emptied_folder_has_no_index() {
     let mut folder = Folder::new();
     (0..=255).for_each(|name| folder.put(name, name % 2 == 0));
-    assert!(all_marks(&folder, Level::Groups).len() > 4);
+    assert!(segments_of(&folder, Level::Groups).len() > 4);
     folder.check();
     (0..=255)
         .rev()
         .for_each(|name| folder.delete(name, name % 2 == 0));
     folder.check();
-    assert!(all_marks(&folder, Level::Blocks).is_empty());
+    assert!(segments_of(&folder, Level::Blocks).is_empty());
 }
 
 #[test]
-fn the_folders_of_an_older_store_get_their_marks() {
+fn folders_of_an_older_store_are_indexed() {
     let mut folder = Folder::new();
     (0..200).for_each(|name| folder.put(name, false));
     folder.db.execute("DELETE FROM marks", []).unwrap();
-    folder.check_without_marks();
-    build(&folder.db, None).unwrap();
-    assert!(all_marks(&folder, Level::Blocks).len() > 4);
+    folder.check_without_index();
+    build_all(&folder.db).unwrap();
+    assert!(segments_of(&folder, Level::Blocks).len() > 4);
     folder.check();
     (200..=255).for_each(|name| folder.put(name, false));
     folder.check();
 }
 
 #[test]
-fn a_wrong_mark_is_found() {
+fn a_wrong_index_is_detected() {
     let mut folder = Folder::new();
     (0..200).for_each(|name| folder.put(name, false));
-    assert!(are_right(&folder.db, folder.place(), 200).unwrap());
+    assert!(folder.index().is_correct(200).unwrap());
     folder
         .db
         .execute("UPDATE marks SET entries = entries + 1 WHERE name = ''", [])
         .unwrap();
-    assert!(!are_right(&folder.db, folder.place(), 200).unwrap());
+    assert!(!folder.index().is_correct(200).unwrap());
 }
 
 impl Folder {
-    /// Right, if slow.
-    fn check_without_marks(&self) {
-        assert_eq!(
-            seek(&self.db, self.place(), 150).unwrap(),
-            (Key::default(), 150)
-        );
+    fn check_without_index(&self) {
+        assert_eq!(self.index().seek(150).unwrap(), (EntryKey::default(), 150));
     }
 }

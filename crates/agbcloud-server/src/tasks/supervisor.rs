@@ -1,4 +1,4 @@
-//! The long-lived tasks of a server. One that ends by itself is reported: what it did is no longer done by anybody.
+//! Runs the long-lived tasks of a server, and reports one that ends early.
 
 use std::panic::AssertUnwindSafe;
 
@@ -6,25 +6,25 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A long-lived task of a server ended although nobody stopped the server.
+/// A long-lived task of a server ended while the server was running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the task that {task} has {}", if *.panicked { "panicked" } else { "ended" })]
 #[non_exhaustive]
 pub struct TaskEnded {
-    /// What the task did, as a verb phrase: `accepts connections`.
+    /// What the task does, as a verb phrase: `accepts connections`.
     pub task: &'static str,
-    /// Whether it panicked. Otherwise it returned.
+    /// Whether the task panicked. Otherwise it returned.
     pub panicked: bool,
 }
 
-/// Runs tasks and remembers the first one that ended too early.
+/// Runs tasks and records the first one that ends early.
 pub(crate) struct Supervisor {
     stop: watch::Receiver<bool>,
     ended: watch::Sender<Option<TaskEnded>>,
 }
 
 impl Supervisor {
-    /// A task that ends after `stop` has become true ends as intended.
+    /// Creates a supervisor. A task that ends after `stop` has become true is not reported.
     pub(crate) fn new(stop: watch::Receiver<bool>) -> Self {
         let (ended, _) = watch::channel(None);
         Self { stop, ended }
@@ -52,7 +52,7 @@ impl Supervisor {
         })
     }
 
-    /// Waits until a task has ended too early; for ever if none does.
+    /// Waits until a task has ended early. Never returns if none does.
     pub(crate) async fn ended(&self) -> TaskEnded {
         let mut ended = self.ended.subscribe();
         loop {
@@ -91,14 +91,14 @@ mod tests {
         supervisor.spawn("panics", async { panic!("a bug") });
         let end = supervisor.ended().await;
         assert_eq!(end.to_string(), "the task that panics has panicked");
-        // Who asks later learns of the first one.
+        // A later caller gets the first one.
         let later = supervisor.spawn("returns", ready(()));
         later.await.unwrap();
         assert_eq!(supervisor.ended().await, end);
     }
 
     #[tokio::test]
-    async fn a_task_that_ends_with_the_server_is_not() {
+    async fn a_task_that_ends_with_the_server_is_not_reported() {
         let (stop, supervisor) = supervisor();
         stop.send(true).unwrap();
         supervisor.spawn("returns", ready(())).await.unwrap();
