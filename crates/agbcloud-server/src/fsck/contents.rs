@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::report::{Finding, FindingKind, FsckReport};
 use crate::blobs::{Quarantine, QuarantinedFile, local};
+use crate::checksums::{Checksums, Hasher};
 use crate::clock::Micros;
 use crate::metadata::Content;
 use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::sqlite::check::{CheckTransaction, StoredFile};
-use crate::sums::{Hasher, Sums};
 
 /// Size of a read in bytes.
 const READ_BYTES: usize = 256 * 1024;
@@ -99,7 +99,7 @@ fn damaged(detail: String) -> Finding {
     Finding::new(FindingKind::DamagedContent, detail)
 }
 
-fn compare(file: &StoredFile, found: &Sums, report: &mut FsckReport) -> Option<Finding> {
+fn compare(file: &StoredFile, found: &Checksums, report: &mut FsckReport) -> Option<Finding> {
     report.bytes += found.size;
     let other_sha256 = |sha256: &String| *sha256 != found.sha256;
     let wrong = if found.size != file.size {
@@ -121,7 +121,7 @@ fn compare(file: &StoredFile, found: &Sums, report: &mut FsckReport) -> Option<F
     )))
 }
 
-fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Sums> {
+fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Checksums> {
     let mut file = File::open(path)?;
     let mut hasher = Hasher::new();
     loop {

@@ -12,11 +12,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::blobs::BlockChecksums;
+use crate::checksums::Checksums;
 use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
 use crate::random::NoRandom;
 use crate::signing::Tenant;
-use crate::sums::Sums;
 
 /// Maximum size in bytes of a content that is stored in the database: a blob costs several waits for the disk. A larger content
 /// is a blob.
@@ -160,7 +160,7 @@ pub(crate) struct FileKey {
 /// An upload that is ready to be published. A blob is durable already; an inline content becomes durable with its row.
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
-    pub(crate) sums: Sums,
+    pub(crate) sums: Checksums,
     pub(crate) content: Content,
     /// The checksums of a blob.
     pub(crate) blocks: Option<BlockChecksums>,

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::checksums::Hasher;
 use crate::clock::Micros;
 use crate::metadata::sqlite::open::prepare;
 use crate::metadata::sqlite::{contexts, files};
 use crate::metadata::{Conditions, Content, FileKey, NewFile};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::{Secret, Signer, Tenant};
-use crate::sums::Hasher;
 
 /// A context in its own database, and the keys of the entries of its root folder.
 struct Folder {

@@ -1,30 +1,32 @@
-//! The key file: one JSON object a line, written by programs, read by whoever wants to know.
+//! The key file: one JSON object per line.
 //!
 //! ```text
 //! {"type":"key","id":"k3v9x1ab","tenant":"team-a","sha256":"9f86…","created":"2026-01-31T12:00:00Z"}
 //! {"type":"signing","id":"m2b7q0cd","salt":"5e88…","created":"2026-01-31T12:00:00Z","retires":"2026-03-07T12:00:00Z"}
 //! ```
 //!
-//! An API key is made here, of 248 random bits; so its SHA-256 is enough to keep: there is nothing that guessing
-//! could try, with or without a salt, and no need to make each request slow. A signing key is derived from the secret
-//! of the store and the salt, so that neither of the two is enough to sign with.
+//! API keys are generated here from 248 random bits, so storing their unsalted SHA-256 is enough: they can't be guessed,
+//! and a slow hash would only slow down requests. A signing key is derived from the secret of the store and the salt, so
+//! that signing requires both.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::replace;
-use crate::random::{self, NoRandom, hex};
+use crate::clock::Micros;
+use crate::durable_fs;
+use crate::random::{self, NoRandom};
 
-/// The longest that a presigned URL can live, and so the longest that a signing key is needed after its last use.
-const LONGEST_URL: Duration = Duration::from_secs(604_800);
+/// The maximum lifetime of a presigned URL, and so the maximum time that a signing key is needed after its last use.
+const MAX_URL_TTL: Duration = Duration::from_secs(604_800);
 
-/// The keys of a file, as they were when it was read.
+/// The content of a key file at the time it was read.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,17 +50,17 @@ pub struct KeyFile {
     signing: Vec<SigningEntry>,
 }
 
-/// One API key of a [`KeyFile`]. The key itself is not in it and can't be found from it.
+/// One API key of a [`KeyFile`]. It neither contains nor reveals the key itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEntry {
     id: String,
     tenant: String,
-    sha256: Hash,
-    created: DateTime<Utc>,
+    sha256: HexBytes,
+    created: Timestamp,
 }
 
-/// An API key that was just made: the only time that it can be seen.
+/// A newly generated API key. The key can't be read again later.
 pub struct NewKey {
     id: String,
     secret: String,
@@ -68,50 +70,50 @@ pub struct NewKey {
 #[serde(deny_unknown_fields)]
 struct SigningEntry {
     id: String,
-    salt: Hash,
-    created: DateTime<Utc>,
-    /// When the signing key before this one ends.
-    retires: DateTime<Utc>,
+    salt: HexBytes,
+    created: Timestamp,
+    /// When the preceding signing key expires.
+    retires: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Line {
+enum KeyFileLine {
     Key(KeyEntry),
     Signing(SigningEntry),
 }
 
-/// Why a key file can't be read or changed. No message has a key or a hash in it.
+/// Why a key file can't be read or changed. Messages contain no keys and no hashes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// It can't be read or written.
-    #[error("the key file {}: {source}", path.display())]
+    /// The file can't be read or written.
+    #[error("key file {}: {source}", path.display())]
     Io {
         /// The key file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A line is not what a key file has.
-    #[error("the key file {}: line {line} is neither a key nor a signing key", path.display())]
+    /// A line is invalid.
+    #[error("key file {}: line {line} is neither a key nor a signing key", path.display())]
     Line {
         /// The key file.
         path: PathBuf,
-        /// The line, from 1.
+        /// The line number, starting at 1.
         line: usize,
     },
-    /// A tenant can't have this name.
-    #[error("a tenant has a name of 1 to 64 letters, digits, dots, hyphens or underscores")]
+    /// The name of a tenant is invalid.
+    #[error("a tenant name must have 1 to 64 letters, digits, dots, hyphens or underscores")]
     Tenant,
-    /// There is no such key.
-    #[error("there is no key with the id `{id}`: list them")]
+    /// The key does not exist.
+    #[error("no key with the id `{id}`: list the keys")]
     NoKey {
-        /// The id that was given.
+        /// The requested id.
         id: String,
     },
-    /// The operating system gives no random bytes.
-    #[error("the operating system gave no random bytes to make keys from")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes to generate keys from")]
     NoRandom,
 }
 
@@ -123,6 +125,10 @@ impl From<NoRandom> for KeyFileError {
 
 impl KeyFile {
     /// Reads a key file.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::Io`] or [`KeyFileError::Line`].
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         let failed = |source| KeyFileError::Io {
             path: path.to_owned(),
@@ -131,10 +137,12 @@ impl KeyFile {
         Self::parse(&fs::read_to_string(path).map_err(failed)?, path)
     }
 
-    /// Changes a key file, which is made if it is not there. Others see it as before or as after; whoever changes it at
-    /// the same time waits. A new one nobody but its owner may read. One that is there keeps its owner, its group (on
-    /// Unix) and its permissions, and a symbolic link goes on leading to it. If `change` or any of this fails, nothing
-    /// is changed.
+    /// Changes a key file atomically, or creates it. Concurrent changes wait for each other. Only its owner can read a new
+    /// file. An existing file keeps its owner and group (on Unix) and its permissions, and symbolic links to it stay valid.
+    ///
+    /// # Errors
+    ///
+    /// If `change` fails, or if the file can't be read or written. Then the file is unchanged.
     pub fn edit<T>(
         path: &Path,
         change: impl FnOnce(&mut Self) -> Result<T, KeyFileError>,
@@ -143,33 +151,36 @@ impl KeyFile {
             path: path.to_owned(),
             source,
         };
-        let real = &replace::resolved(path).map_err(failed)?;
-        let _lock = replace::lock(real).map_err(failed)?;
-        let (mut keys, before) = match fs::read_to_string(real) {
+        let target = &durable_fs::resolve_links(path).map_err(failed)?;
+        let _lock = durable_fs::lock(target).map_err(failed)?;
+        let (mut keys, before) = match fs::read_to_string(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Self::default(), None),
             text => {
                 let keys = Self::parse(&text.map_err(failed)?, path)?;
-                (keys, Some(fs::metadata(real).map_err(failed)?))
+                (keys, Some(fs::metadata(target).map_err(failed)?))
             }
         };
         let outcome = change(&mut keys)?;
-        let replaced = keys
-            .lines()
-            .and_then(|text| replace::replace(real, before.as_ref(), &text));
-        replaced.map_err(failed)?;
+        keys.into_text()
+            .and_then(|text| durable_fs::replace(target, before.as_ref(), &text))
+            .map_err(failed)?;
         Ok(outcome)
     }
 
-    /// The API keys, in the order in which they were made.
+    /// Returns the API keys in the order of their creation.
     pub fn keys(&self) -> &[KeyEntry] {
         &self.keys
     }
 
-    /// Makes an API key for a tenant. All keys of a tenant see the same contexts, which are there as long as the
-    /// tenant's name is used, whatever becomes of its keys.
+    /// Generates an API key for a tenant. All keys of a tenant see the same contexts. The contexts belong to the name of the
+    /// tenant and stay when its keys are revoked.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::Tenant`] or [`KeyFileError::NoRandom`].
     pub fn add(&mut self, tenant: &str, now: SystemTime) -> Result<NewKey, KeyFileError> {
-        let named = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        if tenant.is_empty() || tenant.len() > 64 || !tenant.bytes().all(named) {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if tenant.is_empty() || tenant.len() > 64 || !tenant.bytes().all(allowed) {
             return Err(KeyFileError::Tenant);
         }
         let key = NewKey {
@@ -179,13 +190,17 @@ impl KeyFile {
         self.keys.push(KeyEntry {
             id: key.id.clone(),
             tenant: tenant.to_owned(),
-            sha256: Hash(Sha256::digest(&key.secret).into()),
+            sha256: HexBytes(Sha256::digest(&key.secret).into()),
             created: whole_seconds(now),
         });
         Ok(key)
     }
 
-    /// Takes a key away.
+    /// Removes an API key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::NoKey`].
     pub fn revoke(&mut self, id: &str) -> Result<(), KeyFileError> {
         let at = self.keys.iter().position(|key| key.id == id);
         self.keys
@@ -193,8 +208,12 @@ impl KeyFile {
         Ok(())
     }
 
-    /// Makes a new key that signs presigned URLs from now on. What the key before it has signed stays good for
-    /// `overlap`, though not longer than it would anyway; nothing lives longer than seven days.
+    /// Generates a new signing key for presigned URLs. URLs that the preceding key signed stay valid for `overlap`, but
+    /// not beyond their own expiry. At most seven days of overlap are used.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::NoRandom`].
     pub fn rotate_signing(
         &mut self,
         overlap: Duration,
@@ -202,32 +221,32 @@ impl KeyFile {
     ) -> Result<(), KeyFileError> {
         let entry = SigningEntry {
             id: random::alphanumeric(8)?,
-            salt: Hash(random::bytes()?),
+            salt: HexBytes(random::bytes()?),
             created: whole_seconds(now),
-            retires: whole_seconds(now + overlap.min(LONGEST_URL)),
+            retires: whole_seconds(now + overlap.min(MAX_URL_TTL)),
         };
-        // Who ends the key before at once means all before it.
+        // No earlier key outlives the preceding one.
         for earlier in &mut self.signing {
             earlier.retires = earlier.retires.min(entry.retires);
         }
-        // What is over is over: the key that is already retired needs no successor to say so, except the last one.
+        // Removes expired keys. The last entry that has expired its predecessor stays, because its own key is in use.
         let now = whole_seconds(now);
-        let over = self
+        let expired = self
             .signing
             .iter()
             .rposition(|entry| entry.retires <= now)
             .unwrap_or(0);
-        self.signing.drain(..over);
+        self.signing.drain(..expired);
         self.signing.push(entry);
         Ok(())
     }
 
-    /// Ids and salts of the signing keys in the order of their use, each with the end of the one before in Unix
-    /// seconds.
+    /// Returns the ids and salts of the signing keys in the order of their use, each with the expiry of the preceding key
+    /// in Unix seconds.
     pub(super) fn signing(&self) -> impl Iterator<Item = (&str, &[u8; 32], i64)> {
         self.signing
             .iter()
-            .map(|entry| (&*entry.id, &entry.salt.0, entry.retires.timestamp()))
+            .map(|entry| (&*entry.id, &entry.salt.0, entry.retires.as_second()))
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, KeyFileError> {
@@ -237,9 +256,9 @@ impl KeyFile {
                 continue;
             }
             match serde_json::from_str(text) {
-                Ok(Line::Key(key)) => keys.keys.push(key),
-                Ok(Line::Signing(entry)) => keys.signing.push(entry),
-                // What serde says may quote the line.
+                Ok(KeyFileLine::Key(key)) => keys.keys.push(key),
+                Ok(KeyFileLine::Signing(entry)) => keys.signing.push(entry),
+                // The error of serde may quote the line.
                 Err(_) => {
                     let path = path.to_owned();
                     return Err(KeyFileError::Line { path, line });
@@ -249,9 +268,9 @@ impl KeyFile {
         Ok(keys)
     }
 
-    fn lines(self) -> io::Result<String> {
-        let keys = self.keys.into_iter().map(Line::Key);
-        let lines = keys.chain(self.signing.into_iter().map(Line::Signing));
+    fn into_text(self) -> io::Result<String> {
+        let keys = self.keys.into_iter().map(KeyFileLine::Key);
+        let lines = keys.chain(self.signing.into_iter().map(KeyFileLine::Signing));
         let mut text = String::new();
         for line in lines {
             text.push_str(&serde_json::to_string(&line)?);
@@ -262,17 +281,17 @@ impl KeyFile {
 }
 
 impl KeyEntry {
-    /// What the key is called: to revoke it, say.
+    /// Returns the id of the key, which [`KeyFile::revoke`] takes.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Whose key it is.
+    /// Returns the tenant of the key.
     pub fn tenant(&self) -> &str {
         &self.tenant
     }
 
-    /// When it was made.
+    /// Returns when the key was created.
     pub fn created(&self) -> SystemTime {
         self.created.into()
     }
@@ -283,18 +302,18 @@ impl KeyEntry {
 }
 
 impl NewKey {
-    /// What the key is called: to revoke it, say.
+    /// Returns the id of the key, which [`KeyFile::revoke`] takes.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The key. It is kept nowhere.
+    /// Returns the key itself. It is not stored anywhere.
     pub fn secret(&self) -> &str {
         &self.secret
     }
 }
 
-/// Shows no key.
+/// Contains no key.
 impl std::fmt::Debug for NewKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NewKey")
@@ -303,41 +322,37 @@ impl std::fmt::Debug for NewKey {
     }
 }
 
-/// 32 bytes, in hexadecimal.
+/// 32 bytes, serialized in hexadecimal.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-struct Hash([u8; 32]);
+struct HexBytes([u8; 32]);
 
-impl std::fmt::Debug for Hash {
+impl std::fmt::Debug for HexBytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hash(…)")
+        f.write_str("HexBytes(…)")
     }
 }
 
-impl From<Hash> for String {
-    fn from(hash: Hash) -> Self {
-        hex(&hash.0)
+impl From<HexBytes> for String {
+    fn from(bytes: HexBytes) -> Self {
+        HEXLOWER.encode(&bytes.0)
     }
 }
 
-impl TryFrom<String> for Hash {
+impl TryFrom<String> for HexBytes {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const NOT: &str = "not 64 hexadecimal digits";
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(NOT);
-        }
-        let mut hash = [0; 32];
-        for (at, byte) in hash.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| NOT)?;
-        }
-        Ok(Self(hash))
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or("not 64 hexadecimal digits")
     }
 }
 
-fn whole_seconds(time: SystemTime) -> DateTime<Utc> {
-    DateTime::<Utc>::from(time).trunc_subsecs(0)
+fn whole_seconds(time: SystemTime) -> Timestamp {
+    Timestamp::from_second(Micros::of(time).seconds()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -349,7 +364,7 @@ mod tests {
     const NOW: SystemTime = UNIX_EPOCH;
 
     #[test]
-    fn what_was_added_is_there_without_the_key_and_for_its_owner_alone() {
+    fn a_new_file_is_private_and_contains_no_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let one = KeyFile::edit(&path, |keys| keys.add("team-a", NOW)).unwrap();
@@ -372,33 +387,33 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn who_may_read_it_may_read_it_after_a_change() {
+    fn an_edit_keeps_owner_and_permissions() {
         use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         KeyFile::edit(&path, |keys| keys.add("a", NOW)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        // Who is not root can give a file to nobody, and is the owner anyway.
-        let given = chown(&path, Some(12345), Some(54321)).is_ok();
+        // Only root can change the owner.
+        let owner_changed = chown(&path, Some(12345), Some(54321)).is_ok();
         KeyFile::edit(&path, |keys| keys.add("b", NOW)).unwrap();
         let after = fs::metadata(&path).unwrap();
         assert_eq!(after.mode() & 0o777, 0o640);
-        if given {
+        if owner_changed {
             assert_eq!((after.uid(), after.gid()), (12345, 54321));
         }
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_goes_on_leading_to_the_file() {
+    fn an_edit_through_a_link_changes_the_file() {
         use std::os::unix::fs::symlink;
 
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         symlink("file", &link).unwrap();
-        let nowhere = KeyFile::edit(&link, |keys| keys.add("a", NOW));
-        assert!(matches!(nowhere, Err(KeyFileError::Io { .. })));
+        let dangling = KeyFile::edit(&link, |keys| keys.add("a", NOW));
+        assert!(matches!(dangling, Err(KeyFileError::Io { .. })));
         KeyFile::edit(&file, |keys| keys.add("a", NOW)).unwrap();
         KeyFile::edit(&link, |keys| keys.add("b", NOW)).unwrap();
         assert!(link.is_symlink());
@@ -406,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_fails_changes_nothing() {
+    fn a_failed_edit_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         KeyFile::edit(&path, |keys| keys.add("a", NOW)).unwrap();
@@ -421,21 +436,21 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_told_by_its_number_and_not_by_what_it_says() {
+    fn errors_contain_the_line_number_but_not_the_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let key = r#"{"type":"key","id":"k","tenant":"t","sha256":"HASH","created":"2026-01-31T12:00:00Z"}"#;
-        let good = key.replace("HASH", &"0f".repeat(32));
-        fs::write(&path, format!("{good}\n\n{good}\n")).unwrap();
+        let valid = key.replace("HASH", &"0f".repeat(32));
+        fs::write(&path, format!("{valid}\n\n{valid}\n")).unwrap();
         assert_eq!(KeyFile::read(&path).unwrap().keys().len(), 2);
-        for bad in [
+        for invalid in [
             "{",
             "secret",
             r#"{"type":"other"}"#,
             &key.replace("HASH", "secret"),
-            &good.replace("\"id\"", "\"secret\":1,\"id\""),
+            &valid.replace("\"id\"", "\"secret\":1,\"id\""),
         ] {
-            fs::write(&path, format!("{good}\n{bad}\n")).unwrap();
+            fs::write(&path, format!("{valid}\n{invalid}\n")).unwrap();
             let error = KeyFile::read(&path).unwrap_err().to_string();
             assert!(
                 error.contains("line 2") && !error.contains("secret"),
@@ -445,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn retired_signing_keys_are_forgotten() {
+    fn expired_signing_keys_are_removed() {
         let mut keys = KeyFile::default();
         let day = Duration::from_secs(24 * 3600);
         for number in 0..100 {
@@ -455,16 +470,16 @@ mod tests {
     }
 
     #[test]
-    fn who_ends_the_key_before_at_once_ends_all_before_it() {
+    fn a_rotation_without_overlap_expires_all_earlier_keys() {
         let mut keys = KeyFile::default();
         let week = Duration::from_secs(7 * 24 * 3600);
         let ends = |keys: &KeyFile| -> Vec<i64> { keys.signing().map(|(_, _, end)| end).collect() };
-        let at = |time| whole_seconds(time).timestamp();
+        let at = |time| whole_seconds(time).as_second();
         keys.rotate_signing(week, NOW).unwrap();
         assert_eq!(ends(&keys), [at(NOW + week)]);
         keys.rotate_signing(Duration::ZERO, NOW).unwrap();
         assert_eq!(ends(&keys), [at(NOW), at(NOW)]);
-        // The key that signs now is good for as long as it is said.
+        // The overlap applies to the current key alone.
         keys.rotate_signing(week, NOW).unwrap();
         assert_eq!(ends(&keys).last(), Some(&at(NOW + week)));
         assert!(

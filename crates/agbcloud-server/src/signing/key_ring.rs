@@ -1,41 +1,40 @@
-//! The keys that sign presigned URLs: one that signs, and those before it for as long as what they signed is good.
+//! The keys that sign presigned URLs: the current one, and earlier ones while their signatures are valid.
 
 use std::fmt;
 
-use super::{Key, Signer};
-use crate::clock::Micros;
-use crate::random::hex;
+use data_encoding::HEXLOWER;
 
-/// The signing keys, in the order of their use; the last one signs.
-pub(crate) struct Ring {
-    before: Vec<(SigningKey, Retirement)>,
+use super::{MacKey, Signer};
+use crate::clock::Micros;
+
+/// The signing keys of a store.
+pub(crate) struct KeyRing {
+    /// Earlier keys with their expiry in Unix seconds.
+    earlier: Vec<(SigningKey, i64)>,
     current: SigningKey,
 }
 
 pub(super) struct SigningKey {
-    /// Stands in every URL, so that it need not be tried which key has signed it.
+    /// Part of every URL, so that the key of a URL is known without checking all of them.
     pub(super) id: String,
-    pub(super) key: Key,
+    pub(super) key: MacKey,
 }
 
-/// Unix seconds from which on a key is good for nothing.
-struct Retirement(i64);
-
 impl Signer {
-    /// The key of a store whose keys were never rotated.
-    pub(crate) fn ring(&self) -> Ring {
-        Ring {
-            before: Vec::new(),
+    /// Returns the signing key of a store whose keys were never rotated.
+    pub(crate) fn ring(&self) -> KeyRing {
+        KeyRing {
+            earlier: Vec::new(),
             current: SigningKey {
-                id: hex(&self.root.mac(&[b"agb url key id v1"])[..4]),
-                key: Key(self.root.mac(&[b"agb url v1"])),
+                id: HEXLOWER.encode(&self.root.mac(&[b"agb url key id v1"])[..4]),
+                key: MacKey(self.root.mac(&[b"agb url v1"])),
             },
         }
     }
 }
 
-impl Ring {
-    /// Lets a new key sign, derived from the secret and a salt; the one before it ends at `retires`, in Unix seconds.
+impl KeyRing {
+    /// Adds a new current key, derived from the secret and a salt. The preceding key expires at `retires`, in Unix seconds.
     pub(crate) fn followed_by(
         mut self,
         signer: &Signer,
@@ -45,9 +44,9 @@ impl Ring {
     ) -> Self {
         let current = SigningKey {
             id: id.to_owned(),
-            key: Key(signer.root.mac(&[b"agb url v1\n", salt])),
+            key: MacKey(signer.root.mac(&[b"agb url v1\n", salt])),
         };
-        self.before.push((self.current, Retirement(retires)));
+        self.earlier.push((self.current, retires));
         self.current = current;
         self
     }
@@ -56,20 +55,21 @@ impl Ring {
         &self.current
     }
 
-    /// The key with this id, if it is not retired.
-    pub(super) fn find(&self, id: &str, now: Micros) -> Option<&Key> {
-        let before = self.before.iter();
-        let good = before.filter(|(_, retirement)| now.seconds() < retirement.0);
-        good.map(|(key, _)| key)
+    /// Returns the key with this id if it has not expired.
+    pub(super) fn find(&self, id: &str, now: Micros) -> Option<&MacKey> {
+        let earlier = self.earlier.iter();
+        let valid = earlier.filter(|(_, retires)| now.seconds() < *retires);
+        valid
+            .map(|(key, _)| key)
             .chain([&self.current])
             .find(|key| key.id == id)
             .map(|key| &key.key)
     }
 }
 
-impl fmt::Debug for Ring {
+impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ring(…)")
+        f.write_str("KeyRing(…)")
     }
 }
 
@@ -79,11 +79,11 @@ mod tests {
 
     use super::*;
     use crate::names::FilePath;
-    use crate::signing::url::{Grant, Refusal};
+    use crate::signing::url::{Grant, UrlError};
     use crate::signing::{Issuer, Secret, Tenant};
 
     #[test]
-    fn what_a_key_has_signed_is_good_until_the_key_is_retired() {
+    fn a_signature_is_valid_until_its_key_expires() {
         let signer = Signer::new(&Secret([3; 32]));
         let grant = Grant {
             tenant: Tenant::from("t"),
@@ -101,13 +101,13 @@ mod tests {
         let third = second.followed_by(&signer, "b", &[2; 32], 200);
         let verified = |target: &str, seconds: i64| third.verify(&get, target, at(seconds));
         assert_eq!(verified(&first, 99), Ok(grant.clone()));
-        assert_eq!(verified(&first, 100), Err(Refusal::Signature));
+        assert_eq!(verified(&first, 100), Err(UrlError::Signature));
         assert_eq!(verified(&from_second, 199), Ok(grant.clone()));
-        assert_eq!(verified(&from_second, 200), Err(Refusal::Signature));
+        assert_eq!(verified(&from_second, 200), Err(UrlError::Signature));
         let now = third.sign(&get, &grant);
         assert_eq!(verified(&now, 999), Ok(grant.clone()));
-        assert_eq!(verified(&now, 1000), Err(Refusal::Expired));
-        // The same salt with another secret is another key, and so is the same secret with another salt.
+        assert_eq!(verified(&now, 1000), Err(UrlError::Expired));
+        // Another secret or another salt results in another key.
         for ring in [
             Signer::new(&Secret([4; 32])).ring().followed_by(
                 &Signer::new(&Secret([4; 32])),
@@ -119,7 +119,7 @@ mod tests {
         ] {
             assert_eq!(
                 ring.verify(&get, &from_second, at(1)),
-                Err(Refusal::Signature)
+                Err(UrlError::Signature)
             );
         }
     }

@@ -4,33 +4,34 @@ use agbcloud_api::types::{ExpireTime, FileEntry, FileListData, FileUrl};
 use axum::response::Response;
 use http::Method;
 
-use super::envelope::{Failure, done};
-use super::lagging;
-use super::operations::Call;
+use super::envelope::success;
+use super::{Call, ControlError, stale_listing};
 use crate::metadata::{Context, ContextState, FileKey, ListedEntry};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::url::Grant;
 
-/// The last use is noted again when it is older: asking for a URL should not cost a write each time.
+/// The last use is only updated when it is older than this, so that not every URL costs a write.
 const TOUCH_AFTER_MICROS: i64 = 60_000_000;
 
-pub(super) async fn list(call: Call) -> Result<Response, Failure> {
+pub(super) async fn list(call: Call) -> Result<Response, ControlError> {
     let id = call.params.id("contextId")?;
     let folder = call.params.folder_path()?;
     let number = call.params.page_number()?;
     let size = call.params.page_size("pageSize", 50)?;
     let offset = (number - 1).saturating_mul(i64::from(size));
     let (store, tenant) = (&*call.app.metadata, &call.tenant);
-    let page = match call.app.listed_until("DescribeContextFiles") {
+    let page = match call.stale_until("DescribeContextFiles") {
         None => store.list_files(tenant, id, &folder, offset, size).await?,
-        Some(until) => lagging::files(store, (tenant, id, &folder), until, offset, size).await?,
+        Some(until) => {
+            stale_listing::files(store, (tenant, id, &folder), until, offset, size).await?
+        }
     };
     let entries: Vec<_> = page
         .entries
         .into_iter()
-        .map(|entry| on_the_wire(&folder, entry))
+        .map(|entry| to_wire(&folder, entry))
         .collect();
-    Ok(done!(
+    Ok(success!(
         call,
         DescribeContextFilesResponse,
         data: Some(FileListData::Array(entries)),
@@ -38,17 +39,17 @@ pub(super) async fn list(call: Call) -> Result<Response, Failure> {
     ))
 }
 
-pub(super) async fn upload_url(call: Call) -> Result<Response, Failure> {
+pub(super) async fn upload_url(call: Call) -> Result<Response, ControlError> {
     let (context, path) = context_and_path(&call).await?;
-    if call.app.state(&call.tenant, &context) == ContextState::Clearing {
-        return Err(Failure::clearing());
+    if call.state(&context) == ContextState::Clearing {
+        return Err(ControlError::clearing());
     }
     let url = signed_url(&call, &Method::PUT, &context, path);
-    note_use(&call, &context).await;
-    Ok(done!(call, GetContextFileUploadUrlResponse, data: Some(url)))
+    update_last_use(&call, &context).await;
+    Ok(success!(call, GetContextFileUploadUrlResponse, data: Some(url)))
 }
 
-pub(super) async fn download_url(call: Call) -> Result<Response, Failure> {
+pub(super) async fn download_url(call: Call) -> Result<Response, ControlError> {
     let (context, path) = context_and_path(&call).await?;
     let key = FileKey {
         tenant: call.tenant.clone(),
@@ -58,28 +59,28 @@ pub(super) async fn download_url(call: Call) -> Result<Response, Failure> {
     };
     call.app.metadata.file(&key).await?;
     let url = signed_url(&call, &Method::GET, &context, path);
-    note_use(&call, &context).await;
-    Ok(done!(call, GetContextFileDownloadUrlResponse, data: Some(url)))
+    update_last_use(&call, &context).await;
+    Ok(success!(call, GetContextFileDownloadUrlResponse, data: Some(url)))
 }
 
-pub(super) async fn delete(call: Call) -> Result<Response, Failure> {
+pub(super) async fn delete(call: Call) -> Result<Response, ControlError> {
     let (id, path) = (call.params.id("contextId")?, call.params.file_path()?);
     call.app
         .metadata
         .delete_file(&call.tenant, id, &path, call.app.now())
         .await?;
     call.app.wake.wake();
-    Ok(done!(call, DeleteContextFileResponse))
+    Ok(success!(call, DeleteContextFileResponse))
 }
 
-async fn context_and_path(call: &Call) -> Result<(Context, FilePath), Failure> {
+async fn context_and_path(call: &Call) -> Result<(Context, FilePath), ControlError> {
     let (id, path) = (call.params.id("contextId")?, call.params.file_path()?);
     let context = call
         .app
         .metadata
         .context_by_id(&call.tenant, id)
         .await?
-        .ok_or_else(Failure::no_context)?;
+        .ok_or_else(ControlError::no_context)?;
     Ok((context, path))
 }
 
@@ -104,8 +105,8 @@ fn signed_url(call: &Call, method: &Method, context: &Context, path: FilePath) -
     }
 }
 
-/// The caller has its URL either way, so a failure is not its business.
-async fn note_use(call: &Call, context: &Context) {
+/// Updates the last use of a context. A failure is only logged, because the URL is valid anyway.
+async fn update_last_use(call: &Call, context: &Context) {
     let now = call.app.now();
     if now.0.saturating_sub(context.last_used.0) > TOUCH_AFTER_MICROS
         && let Err(error) = call
@@ -114,11 +115,11 @@ async fn note_use(call: &Call, context: &Context) {
             .touch_context(&call.tenant, &context.id, now)
             .await
     {
-        tracing::warn!(%error, request_id = call.request_id, "can't note the last use of a context");
+        tracing::warn!(%error, request_id = call.request_id, "can't update the last use of a context");
     }
 }
 
-fn on_the_wire(folder: &FolderPath, entry: ListedEntry) -> FileEntry {
+fn to_wire(folder: &FolderPath, entry: ListedEntry) -> FileEntry {
     FileEntry {
         file_id: Some(entry.id),
         file_path: Some(folder.join(&entry.name)),

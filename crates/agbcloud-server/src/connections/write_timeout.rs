@@ -1,6 +1,6 @@
-//! A stream that gives up on a reader who stands still or is too slow, and counts what passes.
+//! A stream with a write timeout and a minimum write rate.
 
-#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
 
 use std::io;
 use std::pin::Pin;
@@ -11,73 +11,78 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::table::Slot;
-use crate::metrics::Traffic;
-use crate::pace::Pace;
+use super::connection_table::Slot;
+use crate::metrics::ConnectionMetrics;
+use crate::minimum_rate::MinimumRate;
 
-/// Fails a write that the other side takes nothing of for a while, or less than its pace. Reads wait for as long as they are asked to:
-/// what a reader waits for is known further up.
-pub(super) struct Patient<S> {
+/// A stream whose writes fail if the client stops reading or reads below a minimum rate, and which counts bytes. Reads have
+/// no timeout here: the readers have timeouts of their own.
+pub(super) struct WriteTimeout<S> {
     stream: S,
-    pace: Pace,
-    traffic: Traffic,
-    /// Learns that an answer was sent.
+    rate: MinimumRate,
+    metrics: ConnectionMetrics,
+    /// Notified when a response is sent.
     slot: Option<Arc<Slot>>,
-    /// Since when nothing was taken; none while the other side takes what it gets.
-    standing: Option<Pin<Box<Sleep>>>,
+    /// Times out a pending write. `None` while no write is pending.
+    pending: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    pub(super) fn new(stream: S, pace: Pace, traffic: Traffic, slot: Option<Arc<Slot>>) -> Self {
+impl<S> WriteTimeout<S> {
+    pub(super) fn new(
+        stream: S,
+        rate: MinimumRate,
+        metrics: ConnectionMetrics,
+        slot: Option<Arc<Slot>>,
+    ) -> Self {
         Self {
             stream,
-            pace,
-            traffic,
+            rate,
+            metrics,
             slot,
-            standing: None,
+            pending: None,
         }
     }
 
-    /// Counts what a write came to, and fails if that was too little for the time it took.
+    /// Counts written bytes, and fails if they are below the minimum rate.
     fn count(&mut self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let Poll::Ready(Ok(written)) = outcome else {
             return outcome;
         };
-        self.traffic.sent(written);
-        let waited = self.standing.as_ref().map_or(Duration::ZERO, |standing| {
-            let since = standing.deadline() - self.pace.window();
+        self.metrics.sent.inc_by(written as u64);
+        let waited = self.pending.as_ref().map_or(Duration::ZERO, |pending| {
+            let since = pending.deadline() - self.rate.window();
             Instant::now().saturating_duration_since(since)
         });
-        if self.pace.moved(written, waited) {
+        if self.rate.record(written, waited) {
             return outcome;
         }
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the other side takes too little",
+            "the client reads too slowly",
         )))
     }
 
-    /// Passes on what a write came to, unless it has waited for too long.
-    fn watch<T>(
+    /// Returns the outcome of a write, or a timeout if it has been pending for too long.
+    fn limit<T>(
         &mut self,
         context: &mut Context<'_>,
         outcome: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.standing = None;
+            self.pending = None;
             return outcome;
         }
-        let idle = self.pace.window();
-        let standing = self.standing.get_or_insert_with(|| Box::pin(sleep(idle)));
-        ready!(standing.as_mut().poll(context));
+        let idle = self.rate.window();
+        let pending = self.pending.get_or_insert_with(|| Box::pin(sleep(idle)));
+        ready!(pending.as_mut().poll(context));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
-            "the other side takes nothing",
+            "the client does not read",
         )))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -85,12 +90,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.traffic.received(buffer.filled().len() - before);
+        let received = buffer.filled().len() - before;
+        self.metrics.received.inc_by(received as u64);
         outcome
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -98,7 +104,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         let outcome = self.count(outcome);
-        self.watch(context, outcome)
+        self.limit(context, outcome)
     }
 
     fn poll_write_vectored(
@@ -108,7 +114,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         let outcome = self.count(outcome);
-        self.watch(context, outcome)
+        self.limit(context, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -117,7 +123,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(context);
-        // A flush that is through says nothing about a write that still waits.
+        // A completed flush does not complete a pending write.
         match outcome {
             Poll::Ready(outcome) => {
                 if outcome.is_ok()
@@ -127,13 +133,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
                 }
                 Poll::Ready(outcome)
             }
-            Poll::Pending => self.watch(context, Poll::Pending),
+            Poll::Pending => self.limit(context, Poll::Pending),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.watch(context, outcome)
+        self.limit(context, outcome)
     }
 }
 
@@ -146,35 +152,45 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_stands_still_is_given_up() {
+    async fn a_write_to_an_idle_reader_times_out() {
         let (near, _far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, Pace::new(IDLE, 0), Traffic::default(), None);
-        patient.write_all(b"full").await.unwrap();
-        let error = patient.write_all(b"more").await.unwrap_err();
+        let mut stream = WriteTimeout::new(
+            near,
+            MinimumRate::new(IDLE, 0),
+            ConnectionMetrics::default(),
+            None,
+        );
+        stream.write_all(b"full").await.unwrap();
+        let error = stream.write_all(b"more").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
-    /// Writes to a reader who takes a byte a minute less a second, as it may.
-    async fn to_a_slow_reader(rate: u64) -> io::Result<()> {
+    /// Writes to a client that reads a byte shortly before each timeout.
+    async fn write_to_slow_reader(rate: u64) -> io::Result<()> {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, Pace::new(IDLE, rate), Traffic::default(), None);
+        let mut stream = WriteTimeout::new(
+            near,
+            MinimumRate::new(IDLE, rate),
+            ConnectionMetrics::default(),
+            None,
+        );
         let reading = tokio::spawn(async move {
-            let mut taken = Vec::new();
-            while taken.len() < 40 {
+            let mut received = Vec::new();
+            while received.len() < 40 {
                 tokio::time::sleep(IDLE - Duration::from_secs(1)).await;
-                taken.push(far.read_u8().await.unwrap());
+                received.push(far.read_u8().await.unwrap());
             }
-            taken
+            received
         });
-        patient.write_all(&[7; 40]).await?;
+        stream.write_all(&[7; 40]).await?;
         assert_eq!(reading.await.unwrap(), [7; 40]);
         Ok(())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_reader_is_waited_for_as_long_as_it_keeps_its_pace() {
-        to_a_slow_reader(0).await.unwrap();
-        let error = to_a_slow_reader(1).await.unwrap_err();
+    async fn a_write_below_the_minimum_rate_times_out() {
+        write_to_slow_reader(0).await.unwrap();
+        let error = write_to_slow_reader(1).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -1,6 +1,6 @@
-//! Faults on their way through: what a client meets before and after its request is carried out.
+//! Injects faults before and after the execution of a request.
 
-#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
 
 use std::io;
 use std::pin::Pin;
@@ -18,48 +18,50 @@ use http::{HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::envelope::Failure;
-use super::router::{operation_of, request_id};
-use super::xml::ObjectFailure;
-use super::{App, DOWNLOAD, UPLOAD, body};
-use crate::faults::{Fault, Kind};
+use super::control::ControlError;
+use super::objects::ObjectError;
+use super::{App, body};
+use crate::faults::{Fault, FaultKind};
+use crate::operations::{DOWNLOAD, UPLOAD, operation_name};
 
-/// How long the head and what is left of a body get before the connection breaks.
+/// Time for sending the head and the rest of a truncated body before the connection breaks.
 const FLUSH: Duration = Duration::from_millis(20);
 
-/// Lets a request through, late, not at all or not whole.
-pub(super) async fn disturb(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let operation = operation_of(request.method(), request.uri().path());
-    let before = |kind: &Kind| match kind {
-        Kind::Latency(_) | Kind::Status(_) | Kind::Html => Some(*kind),
+/// Delays or rejects a request, or truncates its response.
+pub(super) async fn inject_faults(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let operation = operation_name(request.method(), request.uri().path());
+    let before = |kind: &FaultKind| match kind {
+        FaultKind::Latency(_) | FaultKind::Status(_) | FaultKind::Html => Some(*kind),
         _ => None,
     };
-    for (kind, fault) in app.faults.strike(operation, before) {
+    for (kind, fault) in app.faults.matching(operation, before) {
         match kind {
-            Kind::Latency(time) => sleep(time).await,
-            Kind::Html => return refuse(request, fault, |_| page()),
-            Kind::Status(status) => {
-                return refuse(request, fault, |id| failure(operation, status, id));
+            FaultKind::Latency(time) => sleep(time).await,
+            FaultKind::Html => return reject(request, fault, |_| gateway_page()),
+            FaultKind::Status(status) => {
+                return reject(request, fault, |id| status_response(operation, status, id));
             }
             _ => {}
         }
     }
-    let cut = |kind: &Kind| match kind {
-        Kind::Cut(bytes) => Some(*bytes),
+    let cut = |kind: &FaultKind| match kind {
+        FaultKind::Cut(bytes) => Some(*bytes),
         _ => None,
     };
-    let cut = app.faults.strike(operation, cut);
+    let cut = app.faults.matching(operation, cut);
     let response = next.run(request).await;
     match cut.into_iter().map(|(bytes, _)| bytes).min() {
-        Some(left) => response.map(|body| Body::new(Cut::after(left, body))),
+        Some(left) => response.map(|body| Body::new(TruncatedBody::new(left, body))),
         None => response,
     }
 }
 
-fn refuse(request: Request, fault: &Fault, answer: impl FnOnce(&str) -> Response) -> Response {
-    let mut response = answer(&request_id(&request));
-    let (parts, body) = request.into_parts();
-    body::drain(&parts.headers, body);
+fn reject(request: Request, fault: &Fault, respond: impl FnOnce(&str) -> Response) -> Response {
+    let mut response = body::reject(request, respond);
     if let Some(seconds) = fault.retry_after {
         response
             .headers_mut()
@@ -68,15 +70,15 @@ fn refuse(request: Request, fault: &Fault, answer: impl FnOnce(&str) -> Response
     response
 }
 
-fn failure(operation: &str, status: u16, id: &str) -> Response {
+fn status_response(operation: &str, status: u16, id: &str) -> Response {
     let is_object = [UPLOAD, DOWNLOAD].contains(&operation);
     match (is_object, status) {
-        (false, 429) => Failure::throttled().into_response(id),
-        (false, 503) => Failure::unavailable().into_response(id),
-        (false, _) => Failure::internal().into_response(id),
-        (true, 500) => ObjectFailure::internal().into_response(id),
+        (false, 429) => ControlError::throttled().into_response(id),
+        (false, 503) => ControlError::unavailable().into_response(id),
+        (false, _) => ControlError::internal().into_response(id),
+        (true, 500) => ObjectError::internal().into_response(id),
         (true, status) => {
-            let mut response = ObjectFailure::slow_down().into_response(id);
+            let mut response = ObjectError::slow_down().into_response(id);
             *response.status_mut() =
                 StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             response
@@ -84,8 +86,8 @@ fn failure(operation: &str, status: u16, id: &str) -> Response {
     }
 }
 
-/// What a gateway says whose service is gone.
-fn page() -> Response {
+/// Returns the response of a gateway whose service is down.
+fn gateway_page() -> Response {
     const PAGE: &str = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n";
     let mut response = Response::new(Body::from(PAGE));
     *response.status_mut() = StatusCode::BAD_GATEWAY;
@@ -95,16 +97,16 @@ fn page() -> Response {
     response
 }
 
-/// A body that breaks after so many bytes. It says that it was as long as the whole.
-struct Cut {
+/// A body that fails after a number of bytes. Its size hint is that of the complete body.
+struct TruncatedBody {
     body: Body,
     left: u64,
-    /// What came before is on its way meanwhile: a break at once would take it along.
+    /// The time for sending the preceding bytes, which an immediate failure would discard.
     flushing: Option<Pin<Box<Sleep>>>,
 }
 
-impl Cut {
-    fn after(left: u64, body: Body) -> Self {
+impl TruncatedBody {
+    fn new(left: u64, body: Body) -> Self {
         Self {
             body,
             left,
@@ -113,7 +115,7 @@ impl Cut {
     }
 }
 
-impl HttpBody for Cut {
+impl HttpBody for TruncatedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -124,7 +126,9 @@ impl HttpBody for Cut {
         if self.left == 0 {
             let flushing = self.flushing.get_or_insert_with(|| Box::pin(sleep(FLUSH)));
             ready!(flushing.as_mut().poll(context));
-            return Poll::Ready(Some(Err(axum::Error::new(io::Error::other("a fault")))));
+            return Poll::Ready(Some(Err(axum::Error::new(io::Error::other(
+                "injected fault",
+            )))));
         }
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         Pin::new(&mut self.body)

@@ -1,8 +1,8 @@
-//! The connections of one listener: how many there are, whose they are, and which one waits for the longest.
+//! The open connections of one listener: admits new ones and evicts idle ones.
 //!
-//! A connection is *idle* until the head of its first request is complete, and again between an answer and the head of
-//! the next request. When there is no room for a new connection, the one that has been idle for the longest is closed. One
-//! with a request under way never is.
+//! A connection is *idle* until the head of its first request is complete, and again between a response and the head of
+//! the next request. When the limit is reached, the connection that has been idle for the longest time is closed. A
+//! connection with a request in progress is never closed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,33 +11,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
-/// What the connections of a listener share.
-pub(super) struct Table {
+/// The open connections of a listener.
+pub(super) struct ConnectionTable {
     max: usize,
     per_address: PerAddress,
-    state: Mutex<State>,
-    /// A connection has ended or become idle.
+    state: Mutex<TableState>,
+    /// Notified when a connection ends or becomes idle.
     changed: Notify,
 }
 
-/// How many connections one client address may have.
+/// The maximum number of connections of one client address.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PerAddress {
-    /// At most this number, whatever the address.
+    /// Applies to all addresses.
     All(usize),
-    /// At most this number. A loopback address may have any number: it is a reverse proxy, or a program on the same host.
+    /// Applies to all but loopback addresses, which are reverse proxies or programs on the same host.
     Remote(usize),
 }
 
 #[derive(Default)]
-struct State {
-    /// Counts up with each connection that becomes idle or is accepted.
+struct TableState {
+    /// Incremented with each connection that becomes idle or is accepted.
     clock: u64,
-    slots: HashMap<u64, Entry>,
+    connections: HashMap<u64, Connection>,
     /// Idle connections in the order in which they became idle.
     idle: BTreeMap<u64, u64>,
     addresses: HashMap<IpAddr, Address>,
-    /// Connections that are being closed to make room.
+    /// Number of connections that are being closed to make room.
     evicting: usize,
 }
 
@@ -48,7 +48,7 @@ struct Address {
     evicting: usize,
 }
 
-struct Entry {
+struct Connection {
     address: IpAddr,
     phase: Phase,
     signal: watch::Sender<Signal>,
@@ -61,36 +61,36 @@ enum Phase {
     Evicted,
 }
 
-/// What the task of a connection has to know.
+/// A signal to the task of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// Nothing: other limits apply.
-    Go,
-    /// It was answered without a valid key or URL, and is idle.
-    Unknown,
-    /// It is to be closed.
+    /// Other limits apply.
+    Continue,
+    /// The connection is idle after a request without a valid key or URL.
+    Unauthenticated,
+    /// The connection must be closed.
     Evicted,
 }
 
-/// What becomes of a new connection.
-pub(super) enum Entered {
+/// The decision about a new connection.
+pub(super) enum Admission {
     Accepted(Arc<Slot>),
-    /// Its address has as many connections as it may, all of them busy.
-    Refused,
-    /// There may be room when the table has changed.
+    /// The address has its maximum number of connections, all of them busy.
+    Rejected,
+    /// There may be room after the table changes.
     Full,
 }
 
-/// The place of one connection, given back when this is dropped.
+/// The entry of one connection, removed when this is dropped.
 pub(super) struct Slot {
-    table: Arc<Table>,
+    table: Arc<ConnectionTable>,
     id: u64,
     signal: watch::Receiver<Signal>,
-    /// The answer is complete and may not be sent yet.
+    /// The response is complete but may not be sent yet.
     answered: AtomicBool,
 }
 
-impl Table {
+impl ConnectionTable {
     pub(super) fn new(max: usize, per_address: PerAddress) -> Arc<Self> {
         Arc::new(Self {
             max,
@@ -100,41 +100,41 @@ impl Table {
         })
     }
 
-    /// Makes a place for a connection from this address, if there is room. If there is none, the connection that
-    /// has been idle for the longest is closed.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Entered {
+    /// Admits a connection from this address if there is room. Otherwise closes the connection that has been idle for the
+    /// longest time.
+    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Admission {
         let max = self.per_address.of(address);
-        let address = client(address);
+        let address = client_address(address);
         let mut state = self.lock();
         if let Some(own) = state.addresses.get(&address)
             && own.connections >= max
         {
             if own.evicting == 0 {
                 let Some((_, oldest)) = own.idle.first().copied() else {
-                    return Entered::Refused;
+                    return Admission::Rejected;
                 };
                 state.evict(oldest);
             }
-            return Entered::Full;
+            return Admission::Full;
         }
-        if state.slots.len() >= self.max {
+        if state.connections.len() >= self.max {
             if state.evicting == 0 {
                 state.evict_oldest();
             }
-            return Entered::Full;
+            return Admission::Full;
         }
-        Entered::Accepted(self.slot(&mut state, address))
+        Admission::Accepted(self.slot(&mut state, address))
     }
 
-    fn slot(self: &Arc<Self>, state: &mut State, address: IpAddr) -> Arc<Slot> {
+    fn slot(self: &Arc<Self>, state: &mut TableState, address: IpAddr) -> Arc<Slot> {
         let id = state.tick();
-        let (signal, signals) = watch::channel(Signal::Go);
-        let entry = Entry {
+        let (signal, signals) = watch::channel(Signal::Continue);
+        let connection = Connection {
             address,
             phase: Phase::Busy,
             signal,
         };
-        state.slots.insert(id, entry);
+        state.connections.insert(id, connection);
         state.addresses.entry(address).or_default().connections += 1;
         state.become_idle(id);
         Arc::new(Slot {
@@ -145,22 +145,22 @@ impl Table {
         })
     }
 
-    /// Closes the connection that has been idle for the longest, because something else has run out.
+    /// Closes the connection that has been idle for the longest time, to free resources such as file descriptors.
     pub(super) fn make_room(&self) {
         self.lock().evict_oldest();
     }
 
-    /// Waits until there may be room where there was none.
+    /// Waits until there may be room for a connection.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TableState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl TableState {
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
@@ -168,30 +168,30 @@ impl State {
 
     fn become_idle(&mut self, id: u64) {
         let since = self.tick();
-        let Some(entry) = self.slots.get_mut(&id) else {
+        let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        if entry.phase != Phase::Busy {
+        if connection.phase != Phase::Busy {
             return;
         }
-        entry.phase = Phase::IdleSince(since);
+        connection.phase = Phase::IdleSince(since);
         self.idle.insert(since, id);
-        if let Some(address) = self.addresses.get_mut(&entry.address) {
+        if let Some(address) = self.addresses.get_mut(&connection.address) {
             address.idle.insert((since, id));
         }
     }
 
-    /// Sets the phase of a connection, and takes it off the idle ones. Returns whether it was idle.
+    /// Sets the phase of an idle connection. Returns whether the connection was idle.
     fn end_idle(&mut self, id: u64, phase: Phase) -> bool {
-        let Some(entry) = self.slots.get_mut(&id) else {
+        let Some(connection) = self.connections.get_mut(&id) else {
             return false;
         };
-        let Phase::IdleSince(since) = entry.phase else {
+        let Phase::IdleSince(since) = connection.phase else {
             return false;
         };
-        entry.phase = phase;
+        connection.phase = phase;
         self.idle.remove(&since);
-        if let Some(address) = self.addresses.get_mut(&entry.address) {
+        if let Some(address) = self.addresses.get_mut(&connection.address) {
             address.idle.remove(&(since, id));
         }
         true
@@ -202,11 +202,11 @@ impl State {
             return false;
         }
         self.evicting += 1;
-        if let Some(entry) = self.slots.get(&id) {
-            if let Some(address) = self.addresses.get_mut(&entry.address) {
+        if let Some(connection) = self.connections.get(&id) {
+            if let Some(address) = self.addresses.get_mut(&connection.address) {
                 address.evicting += 1;
             }
-            entry.signal.send_replace(Signal::Evicted);
+            connection.signal.send_replace(Signal::Evicted);
         }
         true
     }
@@ -219,40 +219,40 @@ impl State {
 }
 
 impl Slot {
-    /// Notes that the head of a request has come. False if the connection is being closed: the request must not be
-    /// carried out then.
+    /// Records that the head of a request was received. Returns false if the connection is being closed. Then the request
+    /// must not be executed.
     pub(super) fn begin(&self) -> bool {
         let mut state = self.table.lock();
         self.answered.store(false, Ordering::Relaxed);
-        let Some(entry) = state.slots.get(&self.id) else {
+        let Some(connection) = state.connections.get(&self.id) else {
             return false;
         };
-        if entry.phase == Phase::Evicted {
+        if connection.phase == Phase::Evicted {
             return false;
         }
-        entry.signal.send_if_modified(|signal| {
-            let modified = *signal != Signal::Go;
-            *signal = Signal::Go;
+        connection.signal.send_if_modified(|signal| {
+            let modified = *signal != Signal::Continue;
+            *signal = Signal::Continue;
             modified
         });
         state.end_idle(self.id, Phase::Busy);
         true
     }
 
-    /// Notes that the answer is complete. The connection is idle once it is sent; who gave no valid key or URL is not
-    /// waited for.
-    pub(super) fn answered(&self, known: bool) {
-        if known {
+    /// Records that the response is complete. The connection becomes idle when the response is sent, or immediately if the
+    /// request had no valid key or URL.
+    pub(super) fn answered(&self, authenticated: bool) {
+        if authenticated {
             self.answered.store(true, Ordering::Relaxed);
             return;
         }
         let mut state = self.table.lock();
         state.become_idle(self.id);
-        if let Some(entry) = state.slots.get(&self.id) {
-            entry.signal.send_if_modified(|signal| {
-                let modified = *signal == Signal::Go;
+        if let Some(connection) = state.connections.get(&self.id) {
+            connection.signal.send_if_modified(|signal| {
+                let modified = *signal == Signal::Continue;
                 if modified {
-                    *signal = Signal::Unknown;
+                    *signal = Signal::Unauthenticated;
                 }
                 modified
             });
@@ -261,7 +261,7 @@ impl Slot {
         self.table.changed.notify_one();
     }
 
-    /// Notes that all that was written is sent.
+    /// Records that all written bytes are sent.
     pub(super) fn flushed(&self) {
         if self.answered.swap(false, Ordering::Relaxed) {
             self.table.lock().become_idle(self.id);
@@ -269,13 +269,13 @@ impl Slot {
         }
     }
 
-    /// What the task of the connection has to know, now and later.
+    /// Returns the signals to the task of the connection.
     pub(super) fn signals(&self) -> watch::Receiver<Signal> {
         self.signal.clone()
     }
 
     /// Closes the connection if it is idle. Returns whether it is closed.
-    pub(super) fn give_up(&self) -> bool {
+    pub(super) fn close_if_idle(&self) -> bool {
         self.table.lock().evict(self.id)
     }
 }
@@ -284,14 +284,14 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.table.lock();
         state.end_idle(self.id, Phase::Busy);
-        if let Some(entry) = state.slots.remove(&self.id) {
-            let evicted = usize::from(entry.phase == Phase::Evicted);
+        if let Some(connection) = state.connections.remove(&self.id) {
+            let evicted = usize::from(connection.phase == Phase::Evicted);
             state.evicting -= evicted;
-            if let Some(address) = state.addresses.get_mut(&entry.address) {
+            if let Some(address) = state.addresses.get_mut(&connection.address) {
                 address.evicting -= evicted;
                 address.connections -= 1;
                 if address.connections == 0 {
-                    state.addresses.remove(&entry.address);
+                    state.addresses.remove(&connection.address);
                 }
             }
         }
@@ -310,8 +310,8 @@ impl PerAddress {
     }
 }
 
-/// What counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that a provider assigns.
-fn client(address: IpAddr) -> IpAddr {
+/// Returns the part of an address that identifies a client: an IPv4 address, or the /64 network of an IPv6 address.
+fn client_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             let network = address.to_bits() & !u128::from(u64::MAX);
@@ -333,20 +333,20 @@ mod tests {
         }
     }
 
-    fn accepted(table: &Arc<Table>, address: IpAddr) -> Arc<Slot> {
-        match table.enter(address) {
-            Entered::Accepted(slot) => slot,
-            Entered::Refused => panic!("refused"),
-            Entered::Full => panic!("full"),
+    fn accepted(table: &Arc<ConnectionTable>, address: IpAddr) -> Arc<Slot> {
+        match table.admit(address) {
+            Admission::Accepted(slot) => slot,
+            Admission::Rejected => panic!("rejected"),
+            Admission::Full => panic!("full"),
         }
     }
 
-    fn is_full(table: &Arc<Table>, address: IpAddr) -> bool {
-        matches!(table.enter(address), Entered::Full)
+    fn is_full(table: &Arc<ConnectionTable>, address: IpAddr) -> bool {
+        matches!(table.admit(address), Admission::Full)
     }
 
-    fn is_refused(table: &Arc<Table>, address: IpAddr) -> bool {
-        matches!(table.enter(address), Entered::Refused)
+    fn is_rejected(table: &Arc<ConnectionTable>, address: IpAddr) -> bool {
+        matches!(table.admit(address), Admission::Rejected)
     }
 
     fn address(text: &str) -> IpAddr {
@@ -354,17 +354,17 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_was_idle_for_the_longest_makes_room_and_no_busy_one() {
-        let table = Table::new(3, PerAddress::Remote(3));
+    fn a_full_table_evicts_the_connection_that_was_idle_longest() {
+        let table = ConnectionTable::new(3, PerAddress::Remote(3));
         let slots = [HERE; 3].map(|address| accepted(&table, address));
-        // The first is busy, and the third has been idle for longer than the second.
+        // The first is busy, and the third has been idle longer than the second.
         assert!(slots[0].begin() && slots[1].begin());
         slots[1].answered(true);
         slots[1].flushed();
         assert!(is_full(&table, HERE));
         let evicted = || slots.each_ref().map(|slot| slot.is_evicted());
         assert_eq!(evicted(), [false, false, true]);
-        // One is enough, and what was closed takes no request.
+        // One eviction is enough, and an evicted connection takes no request.
         assert!(is_full(&table, HERE));
         assert_eq!(evicted(), [false, false, true]);
         assert!(!slots[2].begin() && slots[1].begin());
@@ -379,61 +379,67 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_sent_yet_is_not_cut_unless_nobody_is_known_to_wait_for_it() {
-        let table = Table::new(1, PerAddress::Remote(1));
+    fn only_an_unauthenticated_connection_is_evicted_before_its_response_is_sent() {
+        let table = ConnectionTable::new(1, PerAddress::Remote(1));
         let slot = accepted(&table, HERE);
         slot.begin();
         slot.answered(true);
-        assert!(is_full(&table, HERE) && !slot.is_evicted() && !slot.give_up());
+        assert!(is_full(&table, HERE) && !slot.is_evicted() && !slot.close_if_idle());
         slot.flushed();
         assert!(is_full(&table, HERE) && slot.is_evicted());
         drop(slot);
         let slot = accepted(&table, HERE);
         slot.begin();
         slot.answered(false);
-        assert_eq!(*slot.signals().borrow(), Signal::Unknown);
-        // The next request may bring a key.
-        assert!(slot.begin() && *slot.signals().borrow() == Signal::Go);
+        assert_eq!(*slot.signals().borrow(), Signal::Unauthenticated);
+        // The next request may have a key.
+        assert!(slot.begin() && *slot.signals().borrow() == Signal::Continue);
         slot.answered(false);
         assert!(is_full(&table, HERE) && slot.is_evicted());
     }
 
     #[test]
-    fn an_address_has_a_share() {
-        let table = Table::new(10, PerAddress::Remote(2));
+    fn connections_per_address_are_limited() {
+        let table = ConnectionTable::new(10, PerAddress::Remote(2));
         let (one, other) = (address("192.0.2.1"), address("192.0.2.2"));
         let slots = [one; 2].map(|address| accepted(&table, address));
         let _others = [other; 2].map(|address| accepted(&table, address));
-        // Its own idle connections make room for it, and those of nobody else.
+        // Only idle connections of the same address are evicted.
         assert!(slots[0].begin());
         assert!(is_full(&table, one) && slots[1].is_evicted());
         let [busy, evicted] = slots;
         drop(evicted);
         let second = accepted(&table, one);
         second.begin();
-        assert!(is_refused(&table, one));
+        assert!(is_rejected(&table, one));
         drop(busy);
         accepted(&table, one);
-        // A proxy on the same host is not limited, unless that was asked for.
+        // Loopback addresses are not limited by default.
         let _all = [HERE; 6].map(|address| accepted(&table, address));
-        let limited = Table::new(10, PerAddress::All(1));
+        let limited = ConnectionTable::new(10, PerAddress::All(1));
         let slot = accepted(&limited, HERE);
         slot.begin();
-        assert!(is_refused(&limited, HERE));
+        assert!(is_rejected(&limited, HERE));
     }
 
     #[test]
-    fn an_address_of_ipv6_is_its_network_and_one_of_ipv4_is_itself_however_it_is_written() {
+    fn an_ipv6_client_is_its_network() {
         assert_eq!(
-            client(address("2001:db8::1")),
-            client(address("2001:db8::2:3"))
+            client_address(address("2001:db8::1")),
+            client_address(address("2001:db8::2:3"))
         );
         assert_ne!(
-            client(address("2001:db8::1")),
-            client(address("2001:db8:0:1::1"))
+            client_address(address("2001:db8::1")),
+            client_address(address("2001:db8:0:1::1"))
         );
-        assert_eq!(client(address("::ffff:192.0.2.1")), address("192.0.2.1"));
-        assert_ne!(client(address("192.0.2.1")), client(address("192.0.2.2")));
+        assert_eq!(
+            client_address(address("::ffff:192.0.2.1")),
+            address("192.0.2.1")
+        );
+        assert_ne!(
+            client_address(address("192.0.2.1")),
+            client_address(address("192.0.2.2"))
+        );
         assert_eq!(
             PerAddress::Remote(1).of(address("::ffff:127.0.0.1")),
             usize::MAX
@@ -442,13 +448,15 @@ mod tests {
     }
 
     #[test]
-    fn who_has_left_takes_no_memory() {
-        let table = Table::new(2, PerAddress::Remote(2));
+    fn closed_connections_leave_no_state() {
+        let table = ConnectionTable::new(2, PerAddress::Remote(2));
         let slots = [HERE, address("192.0.2.1")].map(|address| accepted(&table, address));
         assert!(is_full(&table, HERE));
         drop(slots);
         let state = table.lock();
-        assert!(state.slots.is_empty() && state.idle.is_empty() && state.addresses.is_empty());
+        assert!(
+            state.connections.is_empty() && state.idle.is_empty() && state.addresses.is_empty()
+        );
         assert_eq!(state.evicting, 0);
     }
 }

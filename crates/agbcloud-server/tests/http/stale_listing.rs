@@ -1,4 +1,4 @@
-//! Listings that lag behind are those of before: what is younger takes no place in them.
+//! Listings that lag behind omit newer entries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::client::{Client, start_with};
 
-/// The names on a page, and what it says how many there are.
-fn told(answer: &Value, name: &str, count: &str) -> (Vec<String>, i64) {
+/// Returns the names on a page and the total count.
+fn names_and_count(answer: &Value, name: &str, count: &str) -> (Vec<String>, i64) {
     let entries = answer["data"].as_array().unwrap().iter();
     let names = entries.map(|entry| entry[name].as_str().unwrap().to_owned());
     (names.collect(), answer[count].as_i64().unwrap())
@@ -19,11 +19,11 @@ async fn page_of_files(client: &Client, id: &str, number: &str) -> (Vec<String>,
     let page = [("pageNumber", number), ("pageSize", "2")];
     let params = [&[("contextId", id)][..], &page].concat();
     let answer = client.ok("DescribeContextFiles", &params).await;
-    told(&answer, "filePath", "count")
+    names_and_count(&answer, "filePath", "count")
 }
 
 #[tokio::test]
-async fn what_is_younger_hides_nothing_that_is_older() {
+async fn pages_and_counts_omit_newer_entries() {
     let clock = ManualClock::starting_now();
     let settings = Server::builder().clock(Arc::new(clock.clone()));
     let (_server, client) = start_with(settings.fault("lag=60s".parse().unwrap())).await;
@@ -48,13 +48,16 @@ async fn what_is_younger_hides_nothing_that_is_older() {
 
     let first = client.ok("ListContexts", &[("maxResults", "2")]).await;
     assert_eq!(
-        told(&first, "name", "totalCount"),
+        names_and_count(&first, "name", "totalCount"),
         (owned(&["old-1", "old-2"]), 3)
     );
     let token = first["nextToken"].as_str().unwrap();
     let params = [("maxResults", "2"), ("nextToken", token)];
     let last = client.ok("ListContexts", &params).await;
-    assert_eq!(told(&last, "name", "totalCount"), (owned(&["old-3"]), 3));
+    assert_eq!(
+        names_and_count(&last, "name", "totalCount"),
+        (owned(&["old-3"]), 3)
+    );
     assert!(last.get("nextToken").is_none_or(Value::is_null), "{last}");
 
     clock.advance(Duration::from_secs(61));
@@ -63,5 +66,5 @@ async fn what_is_younger_hides_nothing_that_is_older() {
         (owned(&["/a", "/b"]), 6)
     );
     let all = client.ok("ListContexts", &[]).await;
-    assert_eq!(told(&all, "name", "totalCount").1, 4);
+    assert_eq!(names_and_count(&all, "name", "totalCount").1, 4);
 }

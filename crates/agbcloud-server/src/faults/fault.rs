@@ -1,13 +1,13 @@
-//! What a fault is called, and where and how often it strikes.
+//! The definition of a fault, parsed from text.
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::http::{DOWNLOAD, UPLOAD, operations};
 use crate::limits::time;
+use crate::operations::{DOWNLOAD, UPLOAD, operations};
 
-/// A failure on request. Made from a text such as `status=503,op=GetContext,rate=0.1,seed=7`; what there is stands in
-/// `docs/faults.md`.
+/// An injected fault. Parsed from a text such as `status=503,op=GetContext,rate=0.1,seed=7`; `docs/faults.md` describes
+/// all faults.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -23,42 +23,42 @@ use crate::limits::time;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    pub(super) kind: Kind,
-    /// The operations that it strikes; all that it can strike, if there is none.
+    pub(super) kind: FaultKind,
+    /// The operations that the fault applies to. Empty means all that the kind supports.
     pub(super) operations: Vec<&'static str>,
-    /// What part of the requests.
+    /// The share of the requests, from 0 to 1.
     pub(super) rate: f64,
     pub(super) seed: u64,
-    /// How often altogether.
+    /// Maximum number of requests.
     pub(super) times: Option<u64>,
-    /// Seconds, for answers that tell them.
+    /// Seconds in the header `Retry-After`.
     pub(crate) retry_after: Option<u32>,
 }
 
-/// What goes wrong.
+/// The effect of a fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Kind {
-    /// The request waits before anything else is done.
+pub(crate) enum FaultKind {
+    /// Delays the request before anything else.
     Latency(Duration),
-    /// The request is answered with this status, and nothing is done.
+    /// Responds with this status without executing the request.
     Status(u16),
-    /// The request is answered with 502 and a page of HTML, as a gateway does, and nothing is done.
+    /// Responds with 502 and an HTML page, like a gateway, without executing the request.
     Html,
-    /// The request is carried out, and its answer ends after so many bytes of the body.
+    /// Executes the request, and ends the response after this number of bytes of the body.
     Cut(u64),
-    /// A presigned URL that is good is said to have expired.
+    /// Rejects a valid presigned URL as expired.
     ExpiredUrls,
-    /// What is younger is missing in listings.
+    /// Omits newer entries from listings.
     Lag(Duration),
-    /// A context is said to be clearing for this time, by the clock of the server.
+    /// Reports a context as clearing for this time, by the clock of the server.
     SlowClear(Duration),
-    /// A context is said to be clearing for ever.
+    /// Reports a context as clearing forever.
     StuckClear,
-    /// A listing gives the page token again that it was called with.
+    /// Returns the page token that a listing was called with.
     RepeatToken,
 }
 
-/// Why a text is no fault. The message says which part, and what could stand there.
+/// Why a text is not a valid fault. The message names the invalid part and the valid ones.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidFault(String);
@@ -68,8 +68,8 @@ const OPTIONS: &str =
     "op=NAME (or NAME+NAME), rate=0.5, seed=NUMBER, times=NUMBER or retry-after=SECONDS";
 
 impl Fault {
-    /// Whether it may strike a request of this operation.
-    pub(super) fn concerns(&self, operation: &str) -> bool {
+    /// Whether the fault may apply to this operation.
+    pub(super) fn includes(&self, operation: &str) -> bool {
         self.operations.is_empty() || self.operations.contains(&operation)
     }
 }
@@ -80,8 +80,10 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, InvalidFault> {
         let mut parts = text.split(',').map(str::trim);
         let kind = parts.next().unwrap_or_default();
-        let kind = Kind::parse(kind).ok_or_else(|| {
-            InvalidFault(format!("`{kind}` is no fault: a fault begins with {KINDS}"))
+        let kind = FaultKind::parse(kind).ok_or_else(|| {
+            InvalidFault(format!(
+                "invalid fault `{kind}`: a fault begins with {KINDS}"
+            ))
         })?;
         let mut fault = Self {
             kind,
@@ -94,7 +96,7 @@ impl FromStr for Fault {
         for part in parts {
             fault.set(part).ok_or_else(|| {
                 InvalidFault(format!(
-                    "`{part}` can't follow `{}`: what follows is {OPTIONS}, each operation one that this can strike: {}",
+                    "invalid option `{part}` of fault `{}`: the options are {OPTIONS}; the operations are {}",
                     kind.name(),
                     kind.operations().join(", ")
                 ))
@@ -121,7 +123,7 @@ impl Fault {
             }
             "seed" => self.seed = value.parse().ok()?,
             "times" => self.times = Some(value.parse().ok()?),
-            "retry-after" if matches!(self.kind, Kind::Status(_) | Kind::Html) => {
+            "retry-after" if matches!(self.kind, FaultKind::Status(_) | FaultKind::Html) => {
                 self.retry_after = Some(value.parse().ok()?);
             }
             _ => return None,
@@ -130,7 +132,7 @@ impl Fault {
     }
 }
 
-impl Kind {
+impl FaultKind {
     fn parse(text: &str) -> Option<Self> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -166,7 +168,7 @@ impl Kind {
         }
     }
 
-    /// The operations that it can strike.
+    /// Returns the operations that the fault can apply to.
     fn operations(&self) -> Vec<&'static str> {
         match self {
             Self::Latency(_) | Self::Status(_) | Self::Html | Self::Cut(_) => {
@@ -186,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_asked_for_is_what_it_is() {
+    fn valid_faults_are_parsed() {
         let fault: Fault =
             "status=503, op=GetContext+upload, rate=0.25, seed=7, times=3, retry-after=2"
                 .parse()
@@ -194,7 +196,7 @@ mod tests {
         assert_eq!(
             fault,
             Fault {
-                kind: Kind::Status(503),
+                kind: FaultKind::Status(503),
                 operations: vec!["GetContext", "upload"],
                 rate: 0.25,
                 seed: 7,
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_fault_is_told_with_what_could_be_one() {
+    fn errors_name_the_invalid_part() {
         for (text, part) in [
             ("", "``"),
             ("status=404", "`status=404`"),

@@ -1,13 +1,12 @@
-//! The checksums of a file's content, computed as it passes by.
+//! The checksums of a file's content, computed while it is received.
 
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
-use crate::random::hex;
-
-/// What names a content and holds it against damage.
+/// The size and the checksums of a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sums {
+pub(crate) struct Checksums {
     /// Bytes.
     pub(crate) size: u64,
     /// MD5 in hexadecimal.
@@ -18,7 +17,7 @@ pub(crate) struct Sums {
     pub(crate) sha256: String,
 }
 
-/// Sums that are still growing.
+/// Computes the [`Checksums`] of a content incrementally.
 pub(crate) struct Hasher {
     size: u64,
     md5: Md5,
@@ -36,7 +35,7 @@ impl Hasher {
         }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         self.md5.update(bytes);
@@ -44,32 +43,32 @@ impl Hasher {
         self.sha256.update(bytes);
     }
 
-    /// Bytes so far.
+    /// Returns the number of bytes so far.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    /// MD5 of the bytes so far.
+    /// Returns the MD5 of the bytes so far.
     pub(crate) fn md5_so_far(&self) -> [u8; 16] {
         self.md5.clone().finalize().into()
     }
 
-    /// SHA-256 of the bytes so far.
+    /// Returns the SHA-256 of the bytes so far.
     pub(crate) fn sha256_so_far(&self) -> [u8; 32] {
         self.sha256.clone().finalize().into()
     }
 
-    /// CRC-64/XZ of the bytes so far.
+    /// Returns the CRC-64/XZ of the bytes so far.
     pub(crate) fn crc64_so_far(&self) -> u64 {
         self.crc64.sum64()
     }
 
-    pub(crate) fn finish(self) -> Sums {
-        Sums {
+    pub(crate) fn finish(self) -> Checksums {
+        Checksums {
             size: self.size,
-            etag: hex(&self.md5.finalize()),
+            etag: HEXLOWER.encode(&self.md5.finalize()),
             crc64: self.crc64.sum64(),
-            sha256: hex(&self.sha256.finalize()),
+            sha256: HEXLOWER.encode(&self.sha256.finalize()),
         }
     }
 }
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sums_are_the_known_ones_however_the_bytes_come() {
+    fn checksums_do_not_depend_on_how_the_content_is_split() {
         for pieces in [&["123456789"][..], &["1234", "", "56789"]] {
             let mut hasher = Hasher::new();
             for piece in pieces {
@@ -87,12 +86,12 @@ mod tests {
             }
             assert_eq!(hasher.size(), 9);
             assert_eq!(
-                hex(&hasher.md5_so_far()),
+                HEXLOWER.encode(&hasher.md5_so_far()),
                 "25f9e794323b453885f5181f1b624d0b"
             );
             assert_eq!(
                 hasher.finish(),
-                Sums {
+                Checksums {
                     size: 9,
                     etag: "25f9e794323b453885f5181f1b624d0b".to_owned(),
                     crc64: 0x995d_c9bb_df19_39fa,

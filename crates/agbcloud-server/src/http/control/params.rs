@@ -1,19 +1,21 @@
-//! The parameters of a control call: read off the query string strictly, checked one by one.
+//! The parameters of a control call: parsed strictly from the query string.
 
-use super::envelope::Failure;
-use super::operations::Operation;
+use percent_encoding::percent_decode_str;
+
+use super::ControlError;
 use crate::names::{self, FilePath, FolderPath};
+use crate::operations::Operation;
 
-/// Pages are at most this long; who asks for more gets this.
+/// Maximum page size. Larger requests get this size.
 const MAX_PAGE: u32 = 1000;
 
-/// The parameters of one call: those that its operation knows, all others are ignored.
+/// The parameters of one call that its operation accepts. Others are ignored.
 #[derive(Debug)]
 pub(super) struct Params(Vec<(&'static str, String)>);
 
 impl Params {
-    /// Decodes `query`. A known parameter that is doubled or badly encoded is refused, not guessed at.
-    pub(super) fn parse(operation: &Operation, query: &str) -> Result<Self, Failure> {
+    /// Parses a query string. Rejects repeated and incorrectly encoded parameters.
+    pub(super) fn parse(operation: &Operation, query: &str) -> Result<Self, ControlError> {
         let mut params: Vec<(&'static str, String)> = Vec::new();
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -22,10 +24,13 @@ impl Params {
                 continue;
             };
             if params.iter().any(|(seen, _)| seen == name) {
-                return Err(Failure::invalid(name, "it is there twice: give it once"));
+                return Err(ControlError::invalid(
+                    name,
+                    "it is there twice: give it once",
+                ));
             }
             let value = decode(value).ok_or_else(|| {
-                Failure::invalid(
+                ControlError::invalid(
                     name,
                     "its percent-encoding is broken: encode its UTF-8 bytes",
                 )
@@ -42,10 +47,10 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
-    /// An id, if there is one.
-    pub(super) fn optional_id(&self, name: &str) -> Result<Option<&str>, Failure> {
+    /// Returns an optional id.
+    pub(super) fn optional_id(&self, name: &str) -> Result<Option<&str>, ControlError> {
         match self.get(name) {
-            Some(id) if !names::is_id(id) => Err(Failure::invalid(
+            Some(id) if !names::is_id(id) => Err(ControlError::invalid(
                 name,
                 "give 1 to 128 characters, none of them a control character",
             )),
@@ -53,16 +58,16 @@ impl Params {
         }
     }
 
-    /// The id of the context.
-    pub(super) fn id(&self, name: &str) -> Result<&str, Failure> {
+    /// Returns the id of the context.
+    pub(super) fn id(&self, name: &str) -> Result<&str, ControlError> {
         self.optional_id(name)?
-            .ok_or_else(|| Failure::missing(name, "the id of the context"))
+            .ok_or_else(|| ControlError::missing(name, "the id of the context"))
     }
 
-    /// The name of a context, if there is one.
-    pub(super) fn optional_name(&self) -> Result<Option<&str>, Failure> {
+    /// Returns the optional name of a context.
+    pub(super) fn optional_name(&self) -> Result<Option<&str>, ControlError> {
         match self.get("name") {
-            Some(name) if !names::is_name(name) => Err(Failure::invalid(
+            Some(name) if !names::is_name(name) => Err(ControlError::invalid(
                 "name",
                 "give 1 to 255 characters, none of them a control character",
             )),
@@ -70,73 +75,82 @@ impl Params {
         }
     }
 
-    /// The name of a context.
-    pub(super) fn name(&self) -> Result<&str, Failure> {
+    /// Returns the name of a context.
+    pub(super) fn name(&self) -> Result<&str, ControlError> {
         self.optional_name()?
-            .ok_or_else(|| Failure::missing("name", "the name of the context"))
+            .ok_or_else(|| ControlError::missing("name", "the name of the context"))
     }
 
-    /// The path of a file.
-    pub(super) fn file_path(&self) -> Result<FilePath, Failure> {
+    /// Returns the path of a file.
+    pub(super) fn file_path(&self) -> Result<FilePath, ControlError> {
         let path = self
             .get("filePath")
-            .ok_or_else(|| Failure::missing("filePath", "the absolute path of the file"))?;
-        FilePath::parse(path).ok_or_else(|| Failure::invalid("filePath", &describe_path(path)))
+            .ok_or_else(|| ControlError::missing("filePath", "the absolute path of the file"))?;
+        FilePath::parse(path).ok_or_else(|| ControlError::invalid("filePath", &describe_path(path)))
     }
 
-    /// The path of the folder to list; the root if there is none.
-    pub(super) fn folder_path(&self) -> Result<FolderPath, Failure> {
+    /// Returns the path of the folder to list. Defaults to the root.
+    pub(super) fn folder_path(&self) -> Result<FolderPath, ControlError> {
         let path = self.get("parentFolderPath").unwrap_or("/");
         FolderPath::parse(path)
-            .ok_or_else(|| Failure::invalid("parentFolderPath", &describe_path(path)))
+            .ok_or_else(|| ControlError::invalid("parentFolderPath", &describe_path(path)))
     }
 
-    /// A size of pages, from 1; what is over the maximum is the maximum.
-    pub(super) fn page_size(&self, name: &str, default: u32) -> Result<u32, Failure> {
+    /// Returns the page size, limited to the maximum.
+    pub(super) fn page_size(&self, name: &str, default: u32) -> Result<u32, ControlError> {
         match self.get(name) {
             None => Ok(default),
             Some(text) => match whole_number(text) {
-                None | Some(0) => Err(Failure::invalid(name, "give a whole number from 1 to 1000")),
+                None | Some(0) => Err(ControlError::invalid(
+                    name,
+                    "give a whole number from 1 to 1000",
+                )),
                 Some(size) => Ok(u32::try_from(size).unwrap_or(MAX_PAGE).min(MAX_PAGE)),
             },
         }
     }
 
-    /// The number of a page, from 1.
-    pub(super) fn page_number(&self) -> Result<i64, Failure> {
+    /// Returns the page number, starting at 1.
+    pub(super) fn page_number(&self) -> Result<i64, ControlError> {
         match self.get("pageNumber") {
             None => Ok(1),
             Some(text) => match whole_number(text) {
-                None | Some(0) => Err(Failure::invalid("pageNumber", "give a whole number from 1")),
+                None | Some(0) => Err(ControlError::invalid(
+                    "pageNumber",
+                    "give a whole number from 1",
+                )),
                 Some(number) => Ok(i64::try_from(number).unwrap_or(i64::MAX)),
             },
         }
     }
 
-    /// Where a listing goes on; nothing and an empty text both mean the beginning.
+    /// Returns the page token. An empty token means the first page.
     pub(super) fn next_token(&self) -> Option<&str> {
         self.get("nextToken").filter(|token| !token.is_empty())
     }
 
-    pub(super) fn allow_create(&self) -> Result<bool, Failure> {
+    pub(super) fn allow_create(&self) -> Result<bool, ControlError> {
         match self.get("allowCreate") {
             None => Ok(false),
             Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
             Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Some(_) => Err(Failure::invalid("allowCreate", "give `true` or `false`")),
+            Some(_) => Err(ControlError::invalid(
+                "allowCreate",
+                "give `true` or `false`",
+            )),
         }
     }
 
-    /// The login region out of the known ones, of which the first is the default.
-    pub(super) fn region<'a>(&self, known: &'a [String]) -> Result<&'a str, Failure> {
-        let asked = self.get("loginRegionId").unwrap_or_default();
-        let found = if asked.is_empty() {
+    /// Returns the requested login region. Defaults to the first known one.
+    pub(super) fn region<'a>(&self, known: &'a [String]) -> Result<&'a str, ControlError> {
+        let requested = self.get("loginRegionId").unwrap_or_default();
+        let found = if requested.is_empty() {
             known.first()
         } else {
-            known.iter().find(|region| *region == asked)
+            known.iter().find(|region| *region == requested)
         };
         found.map(String::as_str).ok_or_else(|| {
-            Failure::invalid(
+            ControlError::invalid(
                 "loginRegionId",
                 &format!("this region is unknown; known: {}", known.join(", ")),
             )
@@ -144,7 +158,7 @@ impl Params {
     }
 }
 
-/// What to do about a bad path: the rule that it breaks, or else all of them.
+/// Describes what is wrong with an invalid path.
 fn describe_path(path: &str) -> String {
     let rule = if path.len() > 1024 {
         "it is longer than 1024 bytes"
@@ -160,36 +174,31 @@ fn describe_path(path: &str) -> String {
     format!("give an absolute path of at most 1024 bytes without `.` and `..`; {rule}")
 }
 
-/// A number of digits alone. What no integer holds is as good as the largest: it is compared with limits only.
+/// Parses a number of digits only. Saturates on overflow, because numbers are only compared with limits.
 fn whole_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// Decodes one half of a pair: `+` is a space, as every HTTP client's query encoder has it.
+/// Decodes a name or a value strictly. `+` is a space, as in HTML forms.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            byte => byte,
-        });
+    let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    // The decoder passes invalid escapes through.
+    let mut escapes = text.as_bytes().split(|byte| *byte == b'%').skip(1);
+    if !escapes.all(|rest| is_hex(rest.first()) && is_hex(rest.get(1))) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::operations;
+    use crate::operations::operations;
 
-    fn parse(query: &str) -> Result<Params, Failure> {
+    fn parse(query: &str) -> Result<Params, ControlError> {
         let operation = operations()
             .iter()
             .find(|operation| operation.name == "GetContext")
@@ -198,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_decoded_once() {
+    fn values_are_decoded_exactly_once() {
         let params = parse("name=a%20b+c%2Bd%252e&id=%C3%BC&unknown=%zz&%zz=1&&").unwrap();
         assert_eq!(params.get("name"), Some("a b c+d%2e"));
         assert_eq!(params.get("id"), Some("ü"));
@@ -208,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_and_doubled_values_are_refused() {
+    fn invalid_and_repeated_values_are_rejected() {
         for query in [
             "name=%",
             "name=%4",
@@ -223,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_digits_alone() {
+    fn numbers_consist_of_digits_only() {
         for (text, number) in [
             ("0", 0),
             ("007", 7),

@@ -1,15 +1,15 @@
-//! Listings that lag behind, for clients under test: as if what is younger were not there yet, so that neither pages nor
-//! counts tell of it. They look at all there is, which only a test has to wait for.
+//! Listings that lag behind, for testing clients: pages and counts do not include newer entries. They read the entire
+//! listing, which is acceptable in tests.
 
 use crate::clock::Micros;
 use crate::metadata::{ContextCursor, ContextPage, FilePage, Metadata, Result};
 use crate::names::FolderPath;
 use crate::signing::Tenant;
 
-/// What is looked at in one go.
-const LOOK: u32 = 1000;
+/// Entries per query.
+const BATCH: u32 = 1000;
 
-/// A page of the contexts that were there at a time.
+/// Returns a page of the contexts that existed at `until`.
 pub(super) async fn contexts(
     store: &dyn Metadata,
     tenant: &Tenant,
@@ -25,7 +25,7 @@ pub(super) async fn contexts(
         total: 0,
     };
     loop {
-        let found = store.list_contexts(tenant, from, LOOK).await?;
+        let found = store.list_contexts(tenant, from, BATCH).await?;
         from = found.contexts.last().map(|last| ContextCursor {
             create_time: last.create_time,
             id: last.id.clone(),
@@ -48,7 +48,7 @@ pub(super) async fn contexts(
     }
 }
 
-/// A page of what was in a folder at a time, and is still.
+/// Returns a page of the current entries of a folder that existed at `until`.
 pub(super) async fn files(
     store: &dyn Metadata,
     (tenant, context, folder): (&Tenant, &str, &FolderPath),
@@ -60,9 +60,9 @@ pub(super) async fn files(
     let mut from = 0;
     loop {
         let found = store
-            .list_files(tenant, context, folder, from, LOOK)
+            .list_files(tenant, context, folder, from, BATCH)
             .await?;
-        from += i64::from(LOOK);
+        from += i64::from(BATCH);
         for entry in found.entries {
             if entry.created > until {
                 continue;

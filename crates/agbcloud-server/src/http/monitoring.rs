@@ -1,6 +1,6 @@
-//! The listener for those who watch: `/metrics`, `/health` and `/ready`.
+//! The monitoring listener: `/metrics`, `/health` and `/ready`.
 
-#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,54 +13,54 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
-use super::Metrics;
-use crate::http::required_in_text;
+use super::request_head::check_in_text;
 use crate::metadata::Metadata;
+use crate::metrics::Metrics;
 use crate::signing::Tenant;
 
-/// How long the store may take to answer. Whoever asks has patience for a few seconds.
-const READY: Duration = Duration::from_secs(2);
-/// Blobs are counted up to here: whether there are more is not worth a longer look.
+/// Maximum time for a response of the store. Monitoring systems wait for a few seconds.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum number of blobs to count. Counting more would take too long.
 const MAX_BACKLOG: u32 = 1000;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What the listener answers.
+/// Returns the routes of the listener.
 pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>) -> Router {
     let store = metadata.clone();
     Router::new()
         .route("/health", get(async || "the process is up\n"))
         .route("/ready", get(move || ready(store)))
         .route("/metrics", get(move || text(metrics, metadata)))
-        .layer(middleware::from_fn(required_in_text))
+        .layer(middleware::from_fn(check_in_text))
 }
 
-/// Whether the store answers. Nothing is ever stored for this tenant.
+/// Whether the store responds. Checks it with a tenant that stores nothing.
 async fn ready(store: Arc<dyn Metadata>) -> Response {
     let nobody = Tenant::from("");
-    let answers = async {
+    let check = async {
         store.check_location().await?;
         store.context_by_id(&nobody, "").await
     };
-    match timeout(READY, answers).await {
-        Ok(Ok(_)) => "the store answers\n".into_response(),
+    match timeout(STORE_TIMEOUT, check).await {
+        Ok(Ok(_)) => "the store responds\n".into_response(),
         Ok(Err(error)) => {
-            tracing::error!(%error, "the store does not answer");
+            tracing::error!(%error, "the store does not respond");
             (StatusCode::SERVICE_UNAVAILABLE, "the store fails\n").into_response()
         }
         Err(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the store does not answer in time\n",
+            "the store does not respond in time\n",
         )
             .into_response(),
     }
 }
 
 async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
-    // Written by hand, because it is asked for and not counted.
-    let backlog = timeout(READY, store.dead_blobs(MAX_BACKLOG)).await;
+    // Not part of the registry, because it is queried and not counted.
+    let backlog = timeout(STORE_TIMEOUT, store.dead_blobs(MAX_BACKLOG)).await;
     let backlog = backlog.ok().and_then(Result::ok).map(|blobs| {
         format!(
-            "# HELP agb_collection_backlog Blobs that nothing names any more and that are not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {}\n",
+            "# HELP agb_collection_backlog Blobs that are no longer referenced and not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {}\n",
             blobs.len()
         )
     });
@@ -81,7 +81,7 @@ mod tests {
     use crate::signing::Secret;
 
     #[tokio::test]
-    async fn a_store_that_does_not_answer_is_not_ready() {
+    async fn a_closed_store_is_not_ready() {
         let (store, _) = Sqlite::memory(Secret([1; 32])).await.unwrap();
         let store: Arc<dyn Metadata> = Arc::new(store);
         assert_eq!(ready(store.clone()).await.status(), StatusCode::OK);
@@ -90,7 +90,7 @@ mod tests {
             ready(store.clone()).await.status(),
             StatusCode::SERVICE_UNAVAILABLE
         );
-        // What was counted can still be had, without what only the store knows.
+        // Counters are still available, without the backlog of the store.
         let metrics = text(Metrics::new(Arc::default()), store).await;
         assert_eq!(metrics.status(), StatusCode::OK);
         let body = axum::body::to_bytes(metrics.into_body(), 1_000_000)
