@@ -55,8 +55,8 @@ impl BlockHasher {
     /// Adds the next bytes.
     pub(crate) fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let room = usize::try_from(BLOCK_BYTES - self.filled).unwrap_or(usize::MAX);
-            let (now, later) = bytes.split_at(bytes.len().min(room));
+            let free = usize::try_from(BLOCK_BYTES - self.filled).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(bytes.len().min(free));
             self.current.write(now);
             self.filled += now.len() as u64;
             if self.filled == BLOCK_BYTES {

@@ -40,8 +40,8 @@ impl Contents<'_> {
                     hasher.update(bytes);
                     compare(file, &hasher.finish(), report)
                 }
-                Some(Content::Blob(blob)) => match sums(&self.blobs.join(blob), &mut buffer) {
-                    Ok(sums) => compare(file, &sums, report),
+                Some(Content::Blob(blob)) => match checksums(&self.blobs.join(blob), &mut buffer) {
+                    Ok(found) => compare(file, &found, report),
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         Some(self.restore(file, blob, &mut buffer, report)?)
                     }
@@ -69,7 +69,7 @@ impl Contents<'_> {
         report: &mut FsckReport,
     ) -> io::Result<Finding> {
         for candidate in self.quarantined.iter().filter(|kept| kept.blob() == blob) {
-            if compare(file, &sums(candidate.path(), buffer)?, report).is_some() {
+            if compare(file, &checksums(candidate.path(), buffer)?, report).is_some() {
                 continue;
             }
             if !self.repair {
@@ -121,7 +121,7 @@ fn compare(file: &StoredFile, found: &Checksums, report: &mut FsckReport) -> Opt
     )))
 }
 
-fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Checksums> {
+fn checksums(path: &Path, buffer: &mut [u8]) -> io::Result<Checksums> {
     let mut file = File::open(path)?;
     let mut hasher = Hasher::new();
     loop {

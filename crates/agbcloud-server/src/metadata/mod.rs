@@ -160,7 +160,7 @@ pub(crate) struct FileKey {
 /// An upload that is ready to be published. A blob is durable already; an inline content becomes durable with its row.
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
-    pub(crate) sums: Checksums,
+    pub(crate) checksums: Checksums,
     pub(crate) content: Content,
     /// The checksums of a blob.
     pub(crate) blocks: Option<BlockChecksums>,

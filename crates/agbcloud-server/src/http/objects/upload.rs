@@ -136,7 +136,7 @@ async fn publish(
         Content::Inline(_) => None,
         Content::Blob(blob) => Some(blob.clone()),
     };
-    let checksums = file.sums.clone();
+    let checksums = file.checksums.clone();
     match app
         .metadata
         .put_file(&key, file, conditions, app.now())
@@ -228,7 +228,7 @@ impl IncomingContent {
             }
         };
         Ok(NewFile {
-            sums: self.hasher.finish(),
+            checksums: self.hasher.finish(),
             content,
             blocks,
         })

@@ -150,8 +150,8 @@ pub(super) fn put(
         return Err(StoreError::Precondition);
     }
     let modified = modified_after(before.as_ref(), now);
-    let sums = &new.sums;
-    let size = i64::try_from(sums.size)
+    let checksums = &new.checksums;
+    let size = i64::try_from(checksums.size)
         .map_err(|_| StoreError::Failed("the file is too large".to_owned()))?;
     let (parent, name) = (key.path.parent(), key.path.name());
     let replaced = before.is_some();
@@ -171,11 +171,11 @@ pub(super) fn put(
                 parent.as_str(),
                 name,
                 size,
-                sums.etag,
-                sums.sha256,
+                checksums.etag,
+                checksums.sha256,
                 content.blob,
                 modified.0,
-                sums.crc64.cast_signed(),
+                checksums.crc64.cast_signed(),
                 content.inline
             ])?;
         }
@@ -192,10 +192,10 @@ pub(super) fn put(
                 format!("file-{}", alphanumeric(20)?),
                 now.0,
                 size,
-                sums.etag,
-                sums.sha256,
+                checksums.etag,
+                checksums.sha256,
                 content.blob,
-                sums.crc64.cast_signed(),
+                checksums.crc64.cast_signed(),
                 content.inline
             ])?;
             crash::point("put-before-count");
@@ -203,7 +203,7 @@ pub(super) fn put(
         }
     }
     if let (Some(blob), Some(blocks)) = (&content.blob, &new.blocks) {
-        store_block_checksums(db, blob, sums.crc64, blocks)?;
+        store_block_checksums(db, blob, checksums.crc64, blocks)?;
     }
     contexts::touch(db, &key.tenant, &key.context, now)?;
     crash::point("put-after-row");

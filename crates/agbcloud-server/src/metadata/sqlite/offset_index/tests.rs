@@ -66,7 +66,7 @@ impl Folder {
             path: path(name, below),
         };
         let new = NewFile {
-            sums: Hasher::new().finish(),
+            checksums: Hasher::new().finish(),
             content: Content::Inline(Bytes::new()),
             blocks: None,
         };
