@@ -1,3 +1,5 @@
+//! The durability of writes.
+
 /// What an acknowledged write survives. In every mode a write is visible completely or not at all.
 ///
 /// `docs/durability.md` in the repository describes every write, and names the tests.

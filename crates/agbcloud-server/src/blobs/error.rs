@@ -1,3 +1,5 @@
+//! The errors of the blob store.
+
 use std::io::{self, ErrorKind};
 
 use crate::random::NoRandom;

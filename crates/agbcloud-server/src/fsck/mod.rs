@@ -16,8 +16,9 @@ use crate::data_folder::{BLOBS, DATABASE, FolderLock};
 use crate::durable_fs::sync_folder;
 use crate::error::StartError;
 use crate::markers::{FolderMarker, MarkerFile};
+use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::sqlite::check::DatabaseCheck;
-use crate::metadata::sqlite::{DatabaseError, has_blobs};
+use crate::metadata::sqlite::open::has_blobs;
 
 /// Whether a check changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ mod disk_reserve;
 mod files;
 mod meta;
 mod offset_index;
-mod open;
+pub(crate) mod open;
 mod row_checksums;
 mod schema;
 mod threads;
@@ -16,14 +16,13 @@ mod threads;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 
 use self::commit_tracker::CommitTracker;
-use self::threads::{Readers, Writer};
+use self::threads::{CLOSE_TIMEOUT, Readers, Writer};
 use super::{
     Clear, Conditions, Context, ContextCursor, ContextPage, File, FileKey, FilePage, Metadata,
     NewFile, OpenFile, Result, StoreError,
@@ -34,13 +33,7 @@ use crate::names::{FilePath, FolderPath};
 use crate::signing::Tenant;
 
 pub(crate) use self::meta::DatabaseError;
-pub(crate) use self::open::{Opened, has_blobs};
 pub(crate) use self::schema::VERSION;
-
-/// How long a statement waits for a lock of another connection. Only a checkpoint or a copy of the file holds one.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the writing thread waits for the readers when the store is closed.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {

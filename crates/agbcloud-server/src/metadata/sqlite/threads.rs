@@ -11,12 +11,15 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::BUSY_TIMEOUT;
 use super::commit_tracker::CommitTracker;
 use super::disk_reserve::DiskReserve;
 use crate::crash;
 use crate::metadata::{Result, StoreError};
 
+/// How long a statement waits for a lock of another connection. Only a checkpoint or a copy of the file holds one.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the writing thread waits for the readers when the store is closed.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of operations in a commit, so that the first one does not wait for an endless queue.
 const MAX_GROUP: usize = 256;
 

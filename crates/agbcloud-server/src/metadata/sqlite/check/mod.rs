@@ -1,6 +1,6 @@
 //! The statements of a check: find rows that contradict each other, and repair what follows from other rows.
 //!
-//! A check returns [`Problem`]s; the wording is up to the caller.
+//! A check returns [`Problem`]s.
 
 mod counts;
 mod folders;
@@ -16,7 +16,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::files::{self, ContentRef};
 use super::meta::{self, DatabaseError};
 use super::open::has_blobs;
-use super::{BUSY_TIMEOUT, deletion_queue, row_checksums, schema};
+use super::threads::BUSY_TIMEOUT;
+use super::{deletion_queue, row_checksums, schema};
 use crate::metadata::Content;
 
 pub(crate) use self::problem::{Problem, ProblemKind, WrongCount};

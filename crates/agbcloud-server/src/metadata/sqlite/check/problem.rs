@@ -1,3 +1,5 @@
+//! What a check reports. The wording is up to the caller.
+
 use crate::markers::StoreMismatch;
 
 /// A problem that a check found.
