@@ -1,4 +1,4 @@
-//! The service inside a test: several of them, a clock that is set, and a failure on request.
+//! The service in a test: several servers, a manual clock, and an injected fault.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use agbcloud_server::{ManualClock, Server};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let clock = ManualClock::starting_now();
-    // Each has a port, a store and a secret of its own, and none leaves anything behind.
+    // Each server has its own port, store and secret, and leaves nothing behind.
     let server = Server::builder()
         .memory()
         .clock(Arc::new(clock.clone()))
@@ -29,31 +29,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(list(&flaky).await?.status(), 503);
     assert_eq!(list(&flaky).await?.status(), 200);
 
-    // Any SDK does this with `server.url()` as its endpoint; here it is plain HTTP.
+    // An SDK would use `server.url()` as its endpoint. This example uses plain HTTP.
     let call = async |method, target: &str| {
         let url = format!("{}/sdk/{target}", server.url());
         let request = http.request(method, url).bearer_auth("any-key");
         let answer = request.send().await?.bytes().await?;
         Ok::<serde_json::Value, Box<dyn Error>>(serde_json::from_slice(&answer)?)
     };
-    let made = call(
+    let created = call(
         reqwest::Method::GET,
         "GetContext?name=mine&allowCreate=true",
     )
     .await?;
-    let id = made["data"]["id"].as_str().ok_or("no id")?;
+    let id = created["data"]["id"].as_str().ok_or("no id")?;
     let target = format!("GetContextFileUploadUrl?contextId={id}&filePath=/a.txt");
     let signed = call(reqwest::Method::POST, &target).await?;
     let url = signed["data"]["url"].as_str().ok_or("no URL")?;
     assert_eq!(http.put(url).body("hello").send().await?.status(), 200);
 
-    // Two hours pass at once, and the URL has expired.
+    // The URL expires without waiting for two hours.
     clock.advance(Duration::from_secs(2 * 3600));
     assert_eq!(http.put(url).body("hello").send().await?.status(), 403);
 
-    // Waits for what is under way; dropping a server cuts it off instead.
+    // Waits for requests in progress. Dropping a server would abort them.
     server.shutdown().await;
     flaky.shutdown().await;
-    println!("two services came and went");
+    println!("two servers started and stopped");
     Ok(())
 }

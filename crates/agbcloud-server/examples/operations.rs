@@ -1,4 +1,4 @@
-//! Prints the table of operations that the server routes, as JSON: for checks against the OpenAPI document.
+//! Prints the operations that the server routes as JSON, for comparison with the OpenAPI document.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! How a server is to be: the settings, checked when it starts.
+//! The settings of a server.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,11 +12,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::durability::Durability;
 use crate::error::StartError;
 use crate::faults::Fault;
-use crate::http::is_key;
+use crate::keys::is_api_key;
 use crate::limits::Limits;
 use crate::server::Server;
 
-/// Login regions that are known unless others are given; the first is the default.
+/// The default login regions. The first is the default region.
 const REGIONS: [&str; 12] = [
     "cn-hangzhou",
     "cn-shanghai",
@@ -33,9 +33,9 @@ const REGIONS: [&str; 12] = [
 ];
 const MAX_TTL: Duration = Duration::from_secs(604_800);
 
-/// Settings of a [`Server`]; made by [`Server::builder`].
+/// Settings of a [`Server`], created by [`Server::builder`].
 ///
-/// Each has a default that is good for a test: everything in memory, on a free port of this machine.
+/// The defaults suit tests: the server stores everything in memory and listens on a free local port.
 #[must_use = "a builder does nothing before `start`"]
 #[derive(Clone)]
 pub struct ServerBuilder {
@@ -58,8 +58,15 @@ pub struct ServerBuilder {
     pub(crate) dropped_log_lines: Arc<AtomicU64>,
 }
 
+impl Server {
+    /// Returns the default settings of a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+}
+
 impl ServerBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             data_dir: None,
             durability: Durability::Strict,
@@ -81,133 +88,132 @@ impl ServerBuilder {
         }
     }
 
-    /// Keeps everything in this folder, which is made if it is missing. One server at a time owns it.
+    /// Stores everything in this folder. Creates the folder if it is missing. Only one server at a time can use it.
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
         self
     }
 
-    /// Keeps nothing: all is gone with the server. This is the default.
+    /// Stores everything in memory, until the server is dropped. This is the default.
     pub fn memory(mut self) -> Self {
         self.data_dir = None;
         self
     }
 
-    /// What an acknowledged write survives. The default is [`Durability::Strict`].
+    /// Sets what an acknowledged write survives. Defaults to [`Durability::Strict`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Where to listen; port 0 takes a free one. The default is `127.0.0.1:0`.
+    /// Sets the address to listen on. Port 0 selects a free port. Defaults to `127.0.0.1:0`.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Allows an API key; each key is a tenant of its own, which sees its own contexts alone.
+    /// Accepts an API key. Each key is a separate tenant, which sees only its own contexts.
     ///
-    /// Without any, every non-empty key is allowed, and the server listens on loopback addresses only.
+    /// Without API keys and without a [key file](Self::key_file), every non-empty key is accepted, and the server only
+    /// listens on loopback addresses.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_keys.push(key.into());
         self
     }
 
-    /// Allows the API keys of a [`KeyFile`](crate::KeyFile), beside those given by [`api_key`](Self::api_key); its
-    /// signing keys sign presigned URLs. The file may change while the server runs: what was written before a request
-    /// came counts for it. One that can't be read any more leaves in force what it said before.
+    /// Accepts the API keys of a [`KeyFile`](crate::KeyFile) in addition to those of [`api_key`](Self::api_key), and signs
+    /// presigned URLs with its signing keys. The file may change while the server runs: each request sees the latest
+    /// version. If the file can't be read any more, the previous version stays in use.
     pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.key_file = Some(path.into());
         self
     }
 
-    /// Speaks TLS alone, by a chain of certificates and its private key, both in PEM. They may be replaced while the
-    /// server runs: each connection is taken in by what is there when it comes.
+    /// Accepts only TLS connections, with a certificate chain and its private key in PEM. The files may be replaced while
+    /// the server runs: each new connection uses the latest version.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls = Some((certificate.into(), key.into()));
         self
     }
 
-    /// Where those who watch may ask, in plain HTTP and without a key: `/metrics` for Prometheus, `/health` (the process
-    /// is up) and `/ready` (the store answers). Nothing secret is told, and no tenant named. Not by default.
+    /// Serves monitoring endpoints on another address, in plain HTTP and without a key: `/metrics` for Prometheus, `/health`
+    /// (the process is up) and `/ready` (the store responds). They contain no secrets and no tenant names. Disabled by
+    /// default.
     pub fn metrics_listen(mut self, address: SocketAddr) -> Self {
         self.metrics_listen = Some(address);
         self
     }
 
-    /// What presigned URLs begin with, if clients reach the server by another name than the address that it
-    /// listens on. A path in it has to be taken off again by whatever stands in front of the server.
+    /// Sets the prefix of presigned URLs, for clients that reach the server under another name than its address. A reverse
+    /// proxy must remove the path of this URL from requests. Defaults to [`Server::url`].
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.public_url = Some(url.into());
         self
     }
 
-    /// How long presigned URLs live, from one second to seven days. The default is an hour.
+    /// Sets the lifetime of presigned URLs, from one second to seven days. Defaults to one hour.
     pub fn url_ttl(mut self, ttl: Duration) -> Self {
         self.url_ttl = ttl;
         self
     }
 
-    /// The login regions that are known instead of the usual ones; the first is the default region.
+    /// Sets the login regions. The first is the default region. Defaults to the regions of the cloud.
     pub fn regions(mut self, regions: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.regions = regions.into_iter().map(Into::into).collect();
         self
     }
 
-    /// What it takes on at once, and how long it waits for a client.
+    /// Sets the limits of connections, requests, sizes and timeouts.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The largest file, in bytes. The default is 5 GiB. The same as [`Limits::object_bytes`].
+    /// Sets the maximum size of a file in bytes, like [`Limits::object_bytes`]. Defaults to 5 GiB.
     pub fn max_object_size(mut self, bytes: u64) -> Self {
         self.limits.object_bytes = bytes;
         self
     }
 
-    /// Where the time comes from. Tests give a [`ManualClock`](crate::ManualClock).
+    /// Sets the source of the time. Tests use a [`ManualClock`](crate::ManualClock). Defaults to
+    /// [`SystemClock`](crate::SystemClock).
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Makes every clear take at least this long in real time, so that tests of pollers see `clearing`.
+    /// Makes every clear take at least this long in real time, so that tests of polling clients observe `clearing`.
     pub fn clear_delay(mut self, delay: Duration) -> Self {
-        // Longer than a year is no test, and would be more than the clock can count.
+        // Longer times could overflow the clock.
         self.clear_delay = delay.min(Duration::from_secs(365 * 24 * 3600));
         self
     }
 
-    /// Lets something go wrong, for clients under test; give more for more. Each fault is decided by itself, in the
-    /// order in which they were given. With any, the server listens on loopback addresses only.
+    /// Injects a fault, for testing clients. May be called several times: the faults are independent of each other and
+    /// apply in the order of the calls. With faults, the server only listens on loopback addresses.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
     }
 
-    /// How long contents that no file names stay in the folder `quarantine` before they are deleted. Defaults to 7 days.
+    /// Sets how long contents that no file references stay in the folder `quarantine` before they are deleted. Defaults to
+    /// 7 days.
     pub fn quarantine(mut self, time: Duration) -> Self {
         self.quarantine = time;
         self
     }
 
-    /// A counter that the program keeps of the lines that its log has dropped. The metrics report it.
+    /// Sets the counter in which the embedding program counts dropped log lines. The metrics report it.
     pub fn dropped_log_lines(mut self, counter: Arc<AtomicU64>) -> Self {
         self.dropped_log_lines = counter;
         self
     }
 
-    /// Starts the server. When this returns, it answers.
-    pub async fn start(self) -> Result<Server, StartError> {
-        self.check()?;
-        Box::pin(Server::start(self)).await
-    }
-
-    fn check(&self) -> Result<(), StartError> {
-        let open = self.api_keys.is_empty() && self.key_file.is_none();
-        if open && !self.listen.ip().is_loopback() {
+    /// Checks all settings.
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let accepts_any_key = self.api_keys.is_empty() && self.key_file.is_none();
+        if accepts_any_key && !self.listen.ip().is_loopback() {
             return Err(StartError::KeysRequired {
                 address: self.listen,
             });
@@ -217,15 +223,15 @@ impl ServerBuilder {
                 address: self.listen,
             });
         }
-        if !self.api_keys.iter().all(|key| is_key(key)) {
+        if !self.api_keys.iter().all(|key| is_api_key(key)) {
             return Err(StartError::InvalidApiKey);
         }
         self.limits.check()?;
         if !(Duration::from_secs(1)..=MAX_TTL).contains(&self.url_ttl) {
             return Err(StartError::InvalidUrlTtl { ttl: self.url_ttl });
         }
-        let good_region = |region: &String| is_key(region) && region.len() <= 64;
-        if self.regions.is_empty() || !self.regions.iter().all(good_region) {
+        let is_region = |region: &String| is_api_key(region) && region.len() <= 64;
+        if self.regions.is_empty() || !self.regions.iter().all(is_region) {
             return Err(StartError::InvalidRegion);
         }
         match &self.public_url {
@@ -235,7 +241,7 @@ impl ServerBuilder {
     }
 }
 
-/// Shows no key.
+/// Contains no key.
 impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerBuilder")
@@ -254,8 +260,8 @@ fn is_base_url(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else {
         return false;
     };
-    let good_authority = uri.authority().is_some_and(|authority| {
-        // Of a port, or a colon where one should be, the parser believes anything.
+    let valid_authority = uri.authority().is_some_and(|authority| {
+        // The parser accepts any text as a port.
         let port = authority
             .as_str()
             .strip_prefix(authority.host())
@@ -266,7 +272,7 @@ fn is_base_url(url: &str) -> bool {
             && port.is_none_or(|port| port.is_ok())
     });
     matches!(uri.scheme_str(), Some("http" | "https"))
-        && good_authority
+        && valid_authority
         && url.is_ascii()
         && uri.query().is_none()
         && !url.contains('#')
@@ -277,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base_urls_are_plain() {
+    fn base_urls_have_no_user_query_or_fragment() {
         for good in [
             "http://127.0.0.1:8780",
             "https://agb.example.com/",
@@ -310,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_output_contains_no_key() {
         let shown = format!("{:?}", ServerBuilder::new().api_key("akm-secret"));
         assert!(
             !shown.contains("akm-secret") && shown.contains("api_keys: 1"),

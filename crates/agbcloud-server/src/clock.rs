@@ -1,15 +1,15 @@
-//! What time it is: the system's clock, or one that a test sets.
+//! The clock of the service: the system's, or one that a test sets.
 
-#![allow(clippy::disallowed_methods)] // This is where the service asks the machine for the time.
+#![allow(clippy::disallowed_methods)] // The only place where the service reads the system time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Where the service takes the time from: create times, and the expiry of presigned URLs.
+/// The source of the time for creation times and for the expiry of presigned URLs.
 ///
-/// Deadlines of the transport, such as the idle timeout of an upload, do not ask it: they are real time.
+/// Timeouts of the transport, such as the idle timeout of an upload, use real time instead.
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 }
 
@@ -23,7 +23,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move; clones share one time.
+/// A clock that only advances when a test advances it. Clones share one time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,24 +41,24 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Creates a clock that shows `now`.
     pub fn new(now: SystemTime) -> Self {
         Self {
             now: Arc::new(Mutex::new(now)),
         }
     }
 
-    /// A clock that shows the system's time of this moment, and then stands still.
+    /// Creates a clock that shows the current system time and then stands still.
     pub fn starting_now() -> Self {
         Self::new(SystemTime::now())
     }
 
-    /// Sets this clock and all its clones, also back.
+    /// Sets this clock and all its clones. The time may go backwards.
     pub fn set(&self, now: SystemTime) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
-    /// Moves this clock and all its clones forward.
+    /// Advances this clock and all its clones.
     pub fn advance(&self, by: Duration) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) += by;
     }
@@ -70,7 +70,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A point in time as the database keeps it: microseconds since 1970, UTC.
+/// A point in time as the database stores it: microseconds since 1970, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Micros(pub(crate) i64);
 
@@ -83,13 +83,13 @@ impl Micros {
         Self(micros)
     }
 
-    /// So much later.
+    /// Returns the point in time that is `time` later.
     pub(crate) fn after(self, time: Duration) -> Self {
         let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(micros))
     }
 
-    /// So much earlier.
+    /// Returns the point in time that is `time` earlier.
     pub(crate) fn before(self, time: Duration) -> Self {
         let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(micros))
@@ -99,24 +99,27 @@ impl Micros {
         self.0.div_euclid(1_000_000)
     }
 
-    /// RFC 3339 in UTC, in whole seconds as the wire has them.
+    /// Formats the time as RFC 3339 in UTC with whole seconds, as the wire format requires.
     pub(crate) fn rfc3339(self) -> String {
-        chrono::DateTime::from_timestamp(self.seconds(), 0)
-            .unwrap_or_default()
-            .to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        let time = jiff::Timestamp::from_second(self.seconds()).unwrap_or_default();
+        time.to_string()
     }
 
-    /// RFC 3339 in UTC with the fraction of a second: the times of files, so that clients can order changes of one second.
+    /// Formats the time as RFC 3339 in UTC with the fraction of the second in 0, 3 or 6 digits. Clients order the changes
+    /// to files within one second by it.
     pub(crate) fn rfc3339_micros(self) -> String {
-        chrono::DateTime::from_timestamp_micros(self.0)
-            .unwrap_or_default()
-            .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+        let time = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
+        match self.0.rem_euclid(1_000_000) {
+            0 => format!("{time:.0}"),
+            micros if micros % 1000 == 0 => format!("{time:.3}"),
+            _ => format!("{time:.6}"),
+        }
     }
 
-    /// The form of the headers `Last-Modified` and `Date`.
+    /// Formats the time for the headers `Last-Modified` and `Date`.
     pub(crate) fn http_date(self) -> String {
         let seconds = u64::try_from(self.seconds()).unwrap_or(0);
-        // httpdate knows the years 1970 to 9999 and panics beyond.
+        // httpdate supports the years 1970 to 9999 and panics on others.
         httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds.min(253_402_300_799)))
     }
 }
@@ -126,17 +129,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_on_the_wire_are_utc_with_a_z() {
+    fn times_are_formatted_in_utc() {
         let time = UNIX_EPOCH + Duration::from_micros(1_748_520_000_999_999);
         let micros = Micros::of(time);
         assert_eq!(micros.rfc3339(), "2025-05-29T12:00:00Z");
         assert_eq!(micros.http_date(), "Thu, 29 May 2025 12:00:00 GMT");
+        for (micros, text) in [
+            (1_748_520_000_000_000, "2025-05-29T12:00:00Z"),
+            (1_748_520_000_120_000, "2025-05-29T12:00:00.120Z"),
+            (1_748_520_000_000_001, "2025-05-29T12:00:00.000001Z"),
+        ] {
+            assert_eq!(Micros(micros).rfc3339_micros(), text);
+        }
     }
 
     #[test]
-    fn times_beyond_the_calendar_do_not_panic() {
+    fn times_outside_the_calendar_do_not_panic() {
         for micros in [i64::MIN, -1, 0, i64::MAX] {
             Micros(micros).rfc3339();
+            Micros(micros).rfc3339_micros();
             Micros(micros).http_date();
         }
         assert_eq!(

@@ -1,16 +1,16 @@
-//! Crash points: named instants at which a test makes the process end as if it were killed.
+//! Crash points: named places at which a test aborts the process as if it were killed.
 //!
-//! Without the feature `crash-points`, which nothing but the tests of this workspace switches on, a point is nothing.
+//! Only the tests of this workspace enable the feature `crash-points`. Without it, a crash point does nothing.
 
 #[cfg(feature = "crash-points")]
 pub use self::armed::{PANICS, POINTS, arm};
 
-/// Ends the process here, if this point is armed.
+/// Aborts the process if this point is armed.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub(crate) fn point(_name: &'static str) {}
 
-/// Panics here, if this point is armed.
+/// Panics if this point is armed.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]
 pub(crate) fn panic(_name: &'static str) {}
@@ -22,7 +22,7 @@ pub(crate) use self::armed::{panic, point};
 mod armed {
     use std::sync::{LazyLock, Mutex, PoisonError};
 
-    /// All points, by operation.
+    /// All crash points, by operation.
     pub const POINTS: [&str; 20] = [
         "upload-before-first-byte",
         "upload-before-blob",
@@ -46,21 +46,21 @@ mod armed {
         "collect-before-finish",
     ];
 
-    /// The long-lived tasks that can be made to panic.
+    /// The long-lived tasks in which a test can cause a panic.
     pub const PANICS: [&str; 3] = ["accept", "accept-metrics", "collect"];
 
-    /// Armed from outside by the environment, which is all that a binary of its own can be given.
+    /// Initialized from the environment, so that a test can arm a point in another process.
     static ARMED: LazyLock<Mutex<Option<String>>> =
         LazyLock::new(|| Mutex::new(std::env::var("AGB_TEST_CRASH_POINT").ok()));
 
-    /// From now on the process ends when it comes to this point, or panics there if it is one of [`PANICS`].
+    /// Arms a point: the process aborts when it reaches it, or panics if it is one of [`PANICS`].
     ///
     /// # Panics
     ///
-    /// If there is no such point.
+    /// If the point does not exist.
     pub fn arm(name: &str) {
         let known = POINTS.contains(&name) || PANICS.contains(&name);
-        assert!(known, "there is no crash point {name}");
+        assert!(known, "unknown crash point {name}");
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_owned());
     }
 
@@ -68,7 +68,7 @@ mod armed {
         debug_assert!(POINTS.contains(&name), "{name} is not listed");
         let armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
         if armed.as_deref() == Some(name) {
-            // No destructor runs and no buffer is written.
+            // Runs no destructors and flushes no buffers.
             std::process::abort();
         }
     }
@@ -78,7 +78,7 @@ mod armed {
         let armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner).clone();
         assert!(
             armed.as_deref() != Some(name),
-            "the task at {name} was made to panic"
+            "the test made the task at {name} panic"
         );
     }
 }

@@ -1,22 +1,23 @@
-//! How many connections the limit of open files leaves room for.
+//! The number of connections that the limit of open files allows.
 
-/// A connection may have a file open.
-const EACH: usize = 2;
-/// For what is opened for a moment: key files, certificates, folders that are synced, a connection that waits for its place.
+/// Descriptors per connection: its socket and one file.
+const PER_CONNECTION: usize = 2;
+/// Descriptors for files that are open for a moment: key files, certificates, synced folders, and a connection that waits
+/// to be admitted.
 const SPARE: usize = 12;
-/// Connections for which there is always room.
-const FEWEST: usize = 4;
+/// The minimum number of connections.
+const MIN_CONNECTIONS: usize = 4;
 
-/// The most connections for which the process can have files open, beside those that it has open now.
-pub(crate) fn connections() -> usize {
+/// Returns the maximum number of connections that the process has descriptors for, in addition to its open files.
+pub(crate) fn max_connections() -> usize {
     match limit() {
-        Some(limit) => fitting(limit, open()),
+        Some(limit) => connections_within(limit, open()),
         None => usize::MAX,
     }
 }
 
-fn fitting(limit: usize, open: usize) -> usize {
-    (limit.saturating_sub(open + SPARE) / EACH).max(FEWEST)
+fn connections_within(limit: usize, open: usize) -> usize {
+    (limit.saturating_sub(open + SPARE) / PER_CONNECTION).max(MIN_CONNECTIONS)
 }
 
 #[cfg(unix)]
@@ -27,18 +28,18 @@ fn limit() -> Option<usize> {
     usize::try_from(limit).ok()
 }
 
-/// Elsewhere there is no such limit.
+/// Other systems have no such limit.
 #[cfg(not(unix))]
 fn limit() -> Option<usize> {
     None
 }
 
-/// How many files are open now; a guess where the system does not list them.
+/// Returns the number of open files. An estimate where the system does not list them.
 fn open() -> usize {
-    /// What a service in a process of its own has open before its first connection.
-    const GUESS: usize = 32;
+    /// The number of open files of a standalone service before its first connection.
+    const ESTIMATE: usize = 32;
 
-    std::fs::read_dir("/dev/fd").map_or(GUESS, |files| files.count())
+    std::fs::read_dir("/dev/fd").map_or(ESTIMATE, |files| files.count())
 }
 
 #[cfg(test)]
@@ -46,12 +47,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_connection_has_room_for_a_file_beside_what_is_open() {
-        assert_eq!(fitting(64, 28), 12);
-        assert_eq!(fitting(20_000, 28), 9980);
-        assert_eq!(fitting(30, 28), FEWEST);
+    fn each_connection_may_open_a_file() {
+        assert_eq!(connections_within(64, 28), 12);
+        assert_eq!(connections_within(20_000, 28), 9980);
+        assert_eq!(connections_within(30, 28), MIN_CONNECTIONS);
         for limit in 64..2000 {
-            assert!(fitting(limit, 28) * EACH + SPARE + 28 <= limit);
+            let descriptors = connections_within(limit, 28) * PER_CONNECTION;
+            assert!(descriptors + SPARE + 28 <= limit);
         }
     }
 }

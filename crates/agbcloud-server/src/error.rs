@@ -1,4 +1,4 @@
-//! Why a server does not start, and what to do about it.
+//! The error of starting a server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,138 +6,140 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::InvalidLimit;
-use crate::mark::StoreMismatch;
-use crate::metadata::sqlite::{Unusable, VERSION};
-use crate::permissions::Exposed;
+use crate::markers::StoreMismatch;
+use crate::metadata::sqlite::{DatabaseError, VERSION};
+use crate::permissions::InsecurePermissions;
 
-/// Why [`ServerBuilder::start`](crate::ServerBuilder::start) did not start a server. The message says what to do.
+/// Why [`ServerBuilder::start`](crate::ServerBuilder::start) failed. The message says how to correct it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Another process listens there.
+    /// Another process listens on the address.
     #[error(
-        "{address} is in use by another process: stop that process, or listen on another port (port 0 takes a free one)"
+        "{address} is in use by another process: stop that process, or listen on another port (port 0 selects a free one)"
     )]
     AddressInUse {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
     },
-    /// The operating system does not let the server listen there.
+    /// The operating system does not let the server listen on the address.
     #[error(
-        "can't listen on {address}: give an address of this machine, and a port that this user may use"
+        "can't listen on {address}: use a local address and a port that the current user may use"
     )]
     Listen {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Without API keys everyone who can reach the server could use it.
+    /// Without API keys, everyone who can reach the server could use it.
     #[error(
-        "{address} can be reached from other machines: give at least one API key or a key file, or listen on a loopback address such as 127.0.0.1"
+        "{address} is reachable from other hosts: configure at least one API key or a key file, or listen on a loopback address such as 127.0.0.1"
     )]
     KeysRequired {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
     },
-    /// Whoever asked for failures should be the only one to meet them.
+    /// Faults are only allowed on loopback addresses.
     #[error(
-        "{address} can be reached from other machines: faults are for clients under test, so listen on a loopback address such as 127.0.0.1"
+        "{address} is reachable from other hosts: faults are for testing clients, so listen on a loopback address such as 127.0.0.1"
     )]
     FaultsBeyondLoopback {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
     },
     /// An API key that no client could send.
-    #[error("an API key has to be of one or more visible ASCII characters without spaces")]
+    #[error("an API key must consist of visible ASCII characters without spaces")]
     InvalidApiKey,
-    /// The key file is not there, or not one.
+    /// The key file is missing or invalid.
     #[error("{reason}")]
     KeyFile {
-        /// What is wrong with it.
+        /// The reason.
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The certificate and its key can't be used.
     #[error("TLS: {reason}")]
     Tls {
-        /// What is wrong with them.
+        /// The reason.
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Another server, perhaps of another process, works on the folder.
-    #[error("the data folder {} is in use by another server: stop that server, or give another folder", path.display())]
+    /// Another server, possibly in another process, uses the data folder.
+    #[error("the data folder {} is in use by another server: stop that server, or use another folder", path.display())]
     FolderInUse {
         /// The data folder.
         path: PathBuf,
     },
-    /// Others can change the database.
+    /// Other users can write to the database.
     #[error(transparent)]
-    Exposed(#[from] Exposed),
-    /// The folder can't be made, read or written.
-    #[error("can't use the data folder {}: give a folder that this user may write", path.display())]
+    InsecurePermissions(#[from] InsecurePermissions),
+    /// The data folder can't be created, read or written.
+    #[error("can't use the data folder {}: use a folder that the current user may write to", path.display())]
     Folder {
         /// The data folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The store was written by a later version of this crate.
+    /// A later version of this crate wrote the store.
     #[error(
-        "the store is of schema version {found} and this binary knows up to {known}: use the newer version that wrote it"
+        "the store has schema version {found}, but this version supports at most {known}: use the version that wrote the store"
     )]
     NewerSchema {
-        /// The version of the store.
+        /// The schema version of the store.
         found: i64,
-        /// The latest version that this crate can use.
+        /// The latest schema version that this crate supports.
         known: i64,
     },
-    /// The database and the folder of blobs do not belong together, so that one of them lacks acknowledged changes. Nothing
-    /// was changed.
+    /// The database and the blob folder do not belong together, so one of them lacks acknowledged changes. Nothing was
+    /// changed.
     #[error(
-        "{mismatch}. Nothing was changed. Restore the part that is older or lost; or accept what is there with `agb serve fsck --accept`, which keeps in quarantine what the database does not name"
+        "{mismatch}. Nothing was changed. Restore the part that is older or lost; or accept the current state with `agb serve fsck --accept`, which moves contents that the database does not reference to the quarantine"
     )]
     StoreMismatch {
         /// How they differ.
         mismatch: StoreMismatch,
     },
-    /// The database does not open.
+    /// The database can't be opened.
     #[error(
-        "the database can't be used: {reason}. If the file is damaged, restore the data folder from a backup"
+        "can't open the database: {reason}. If the file is damaged, restore the data folder from a backup"
     )]
     Database {
-        /// What the database said.
+        /// The error of the database.
         reason: String,
     },
-    /// Not a URL that presigned URLs can begin with.
+    /// The public URL can't be the prefix of presigned URLs.
     #[error(
-        "the public URL has to look like https://agb.example.com or https://example.com/agb, without user, query and fragment"
+        "the public URL must have the form https://agb.example.com or https://example.com/agb, without user, query and fragment"
     )]
     InvalidPublicUrl,
-    /// Presigned URLs can't live that long or short.
-    #[error("presigned URLs live 1 to 604800 seconds, not {ttl:?}")]
+    /// The lifetime of presigned URLs is out of range.
+    #[error("the lifetime of presigned URLs must be 1 to 604800 seconds, not {ttl:?}")]
     InvalidUrlTtl {
-        /// The life asked for.
+        /// The requested lifetime.
         ttl: Duration,
     },
-    /// A limit that no server could live within.
+    /// A limit is out of range.
     #[error(transparent)]
     InvalidLimit(#[from] InvalidLimit),
-    /// A login region without a name, or no region at all.
-    #[error("give at least one login region, each of 1 to 64 visible ASCII characters")]
+    /// A login region is invalid, or there is none.
+    #[error("configure at least one login region; a region has 1 to 64 visible ASCII characters")]
     InvalidRegion,
-    /// The operating system gives no random bytes.
-    #[error("the operating system gave no random bytes to make secrets from")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes to generate secrets from")]
     NoRandom,
 }
 
-impl From<Unusable> for StartError {
-    fn from(unusable: Unusable) -> Self {
-        match unusable {
-            Unusable::Newer(found) => Self::NewerSchema {
+impl From<DatabaseError> for StartError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::NewerSchema(found) => Self::NewerSchema {
                 found,
                 known: VERSION,
             },
-            Unusable::Mismatch(mismatch) => Self::StoreMismatch { mismatch },
-            Unusable::Failed(reason) => Self::Database { reason },
+            DatabaseError::Mismatch(mismatch) => Self::StoreMismatch { mismatch },
+            other => Self::Database {
+                reason: other.to_string(),
+            },
         }
     }
 }

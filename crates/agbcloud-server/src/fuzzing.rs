@@ -1,13 +1,13 @@
-//! What has to hold for whatever comes from outside: driven by the targets in `fuzz/`, and by their seeds in tests.
+//! Properties of the parsers of untrusted input, checked by the fuzz targets in `fuzz/`, and by their seeds in tests.
 
-// For the targets alone, which are named as these are; a panic is what they look for.
+// Only called by the fuzz targets of the same names, which detect panics.
 #![allow(missing_docs, clippy::missing_panics_doc, clippy::unwrap_used)]
 
 use http::Method;
 
 use crate::clock::Micros;
-use crate::http::check_range;
-use crate::metadata::Position;
+use crate::http::{check_range, page_token};
+use crate::metadata::ContextCursor;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::url::Grant;
 use crate::signing::{Secret, Signer};
@@ -15,7 +15,7 @@ use crate::signing::{Secret, Signer};
 const SECRET: Secret = Secret([7; 32]);
 const NOW: Micros = Micros(1_000_000_000);
 
-/// A path that is taken is one that leads where it says, in one spelling.
+/// An accepted path is normalized.
 pub fn path(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -38,7 +38,7 @@ pub fn path(data: &[u8]) {
     );
 }
 
-/// Only what was signed is allowed, and only as it was signed.
+/// Only an unaltered signed URL is valid.
 pub fn url(data: &[u8]) {
     let signer = Signer::new(&SECRET);
     let grant = Grant {
@@ -55,12 +55,11 @@ pub fn url(data: &[u8]) {
     let verified = ring.verify(&Method::PUT, &altered, NOW);
     assert_eq!(verified.is_ok(), altered == signed, "{altered}");
     assert!(ring.verify(&Method::GET, &altered, NOW).is_err());
-    // Nobody hits on 256 bits.
-    let made_up = String::from_utf8_lossy(data);
-    assert!(ring.verify(&Method::GET, &made_up, NOW).is_err());
+    let forged = String::from_utf8_lossy(data);
+    assert!(ring.verify(&Method::GET, &forged, NOW).is_err());
 }
 
-/// A part lies in the file.
+/// A requested range lies within the file.
 pub fn range(data: &[u8]) {
     let Some((size, value)) = data.split_first_chunk::<8>() else {
         return;
@@ -70,31 +69,36 @@ pub fn range(data: &[u8]) {
     }
 }
 
-/// Only a token that was issued is one, to the tenant that it was issued to.
+/// A page token is only valid unaltered, and only for its tenant.
 pub fn token(data: &[u8]) {
     let signer = Signer::new(&SECRET);
     let (mine, other) = (signer.tenant("mine"), signer.tenant("other"));
-    let position = Position {
+    let position = ContextCursor {
         create_time: Micros(1_748_520_000_000_000),
         id: "SdkCtx-abcdefghij0123456789".to_owned(),
     };
-    let issued = signer.page_token(&mine, &position);
+    let issued = page_token::encode(&signer, &mine, &position);
     let altered = altered(&issued, data);
-    let read = signer.position(&mine, &altered);
-    assert_eq!(read, (altered == issued).then_some(position), "{altered}");
-    assert_eq!(signer.position(&other, &altered), None);
-    assert_eq!(signer.position(&mine, &String::from_utf8_lossy(data)), None);
+    let decode = |tenant, token: &str| page_token::decode(&signer, tenant, token);
+    let decoded = decode(&mine, &altered);
+    assert_eq!(
+        decoded,
+        (altered == issued).then_some(position),
+        "{altered}"
+    );
+    assert_eq!(decode(&other, &altered), None);
+    assert_eq!(decode(&mine, &String::from_utf8_lossy(data)), None);
 }
 
-/// The text with a run of it replaced: where and how long say the first bytes, by what the others.
+/// Replaces a part of the text. The first two bytes determine its start and length, the others the replacement.
 fn altered(text: &str, data: &[u8]) -> String {
     let [start, length, rest @ ..] = data else {
         return text.to_owned();
     };
     let start = usize::from(*start) * text.len() / 256;
     let end = text.len().min(start + usize::from(*length));
-    let between = String::from_utf8_lossy(rest);
-    format!("{}{between}{}", &text[..start], &text[end..])
+    let replacement = String::from_utf8_lossy(rest);
+    format!("{}{replacement}{}", &text[..start], &text[end..])
 }
 
 #[cfg(test)]
@@ -113,30 +117,30 @@ mod tests {
     ];
 
     #[test]
-    fn it_holds_for_every_seed() {
-        for (name, holds) in TARGETS {
+    fn properties_hold_for_all_seeds() {
+        for (name, check) in TARGETS {
             let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
             let seeds = std::fs::read_dir(seeds.join(name)).unwrap();
             let seeds: Vec<_> = seeds.map(|seed| seed.unwrap().path()).collect();
             assert!(seeds.len() > 3, "{name}");
             for seed in seeds {
-                holds(&std::fs::read(seed).unwrap());
+                check(&std::fs::read(seed).unwrap());
             }
         }
     }
 
     proptest! {
         #[test]
-        fn it_holds_for_whatever_comes(data in prop::collection::vec(any::<u8>(), 0..64)) {
-            for (_, holds) in TARGETS {
-                holds(&data);
+        fn properties_hold_for_random_bytes(data in prop::collection::vec(any::<u8>(), 0..64)) {
+            for (_, check) in TARGETS {
+                check(&data);
             }
         }
 
         #[test]
-        fn it_holds_for_what_looks_right(text in "[/.%a-z0-9=&?-]{0,40}") {
-            for (_, holds) in TARGETS {
-                holds(text.as_bytes());
+        fn properties_hold_for_plausible_input(text in "[/.%a-z0-9=&?-]{0,40}") {
+            for (_, check) in TARGETS {
+                check(text.as_bytes());
             }
         }
     }

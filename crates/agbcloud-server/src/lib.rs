@@ -1,6 +1,7 @@
-//! An AGB Cloud Context service of your own: the wire of the real one, on a folder of this machine or in memory.
+//! A self-hosted AGB Cloud Context service: compatible with the wire format of the cloud, stores data in a local folder or
+//! in memory.
 //!
-//! Embedded in a test, it starts in milliseconds and needs nothing:
+//! Embedded in a test, it starts within milliseconds and requires no setup:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -17,20 +18,19 @@
 //! # }
 //! ```
 //!
-//! With a [`data_dir`](ServerBuilder::data_dir) everything stays:
+//! With a [`data_dir`](ServerBuilder::data_dir) all data is durable:
 //!
-//! - An upload that was acknowledged is on disk, and stays there if the power fails: its bytes are synced
-//!   before the transaction that publishes them, or with it if they are few, and that transaction before the answer.
-//! - An upload is seen whole or not at all, and a download that is under way goes on with the old bytes.
-//! - Presigned URLs and page tokens go on working after a restart, and a clear goes on where it stopped.
+//! - An acknowledged upload survives a power failure: its content is synced before the transaction that publishes it (a
+//!   small content is part of that transaction), and the transaction before the response.
+//! - An upload becomes visible atomically. A download in progress continues with the previous content.
+//! - Presigned URLs and page tokens stay valid across restarts, and an interrupted clear continues.
 //!
-//! Each API key is a tenant of its own; what belongs to another does not exist. Without
-//! [`api_key`](ServerBuilder::api_key) and [`key_file`](ServerBuilder::key_file) any non-empty key will do, and the
-//! server listens on loopback addresses only.
+//! Each API key is a separate tenant. The contexts of other tenants are invisible. Without
+//! [`api_key`](ServerBuilder::api_key) and [`key_file`](ServerBuilder::key_file), every non-empty key is accepted, and the
+//! server only listens on loopback addresses.
 //!
-//! For tests of programs that use contexts: any number of servers run in one process and share nothing. Time is set
-//! with a [`ManualClock`], a [`Fault`] makes requests fail in the same way in every run, and [`Limits`] make limits
-//! small enough to be met:
+//! For testing programs that use contexts, a process can run any number of independent servers. A test sets the time with
+//! a [`ManualClock`], injects reproducible failures with a [`Fault`], and lowers [`Limits`] to reach them:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -48,18 +48,18 @@
 //!     .fault("status=503,op=upload,times=1".parse()?)
 //!     .start()
 //!     .await?;
-//! // … upload, which fails once; ask for a URL, and let it expire:
+//! // … the first upload fails. Let all URLs expire:
 //! clock.advance(Duration::from_secs(3601));
 //! # Ok(())
 //! # }
 //! ```
 
-// Tests wait for real work.
+// Some tests wait in real time.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod blobs;
 mod builder;
-mod clear;
+mod checksums;
 mod clock;
 mod connections;
 #[cfg(feature = "crash-points")]
@@ -67,8 +67,10 @@ mod connections;
 pub mod crash;
 #[cfg(not(feature = "crash-points"))]
 mod crash;
+mod data_folder;
 mod descriptors;
 mod durability;
+mod durable_fs;
 mod error;
 mod faults;
 mod fsck;
@@ -78,20 +80,19 @@ pub mod fuzzing;
 mod http;
 mod keys;
 mod limits;
-mod location;
-mod mark;
+mod markers;
 mod metadata;
 mod metrics;
+mod minimum_rate;
 mod names;
-mod ownership;
-mod pace;
+mod operations;
 mod permissions;
 mod random;
+mod reloading_file;
 mod server;
 mod signing;
-mod sums;
-mod supervisor;
-mod watched;
+mod start;
+mod tasks;
 
 pub use self::builder::ServerBuilder;
 pub use self::clock::{Clock, ManualClock, SystemClock};
@@ -99,15 +100,15 @@ pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
 pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck};
-pub use self::http::{Operation, operations};
 pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
-pub use self::mark::StoreMismatch;
-pub use self::permissions::{Exposed, Protection, check_permissions};
+pub use self::markers::StoreMismatch;
+pub use self::operations::{Operation, operations};
+pub use self::permissions::{InsecurePermissions, Protection, check_permissions};
 pub use self::server::Server;
-pub use self::supervisor::TaskEnded;
+pub use self::tasks::TaskEnded;
 
-/// Compiles the README's example.
+/// Compiles the example in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

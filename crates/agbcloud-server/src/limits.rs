@@ -1,15 +1,15 @@
-//! How much the service takes on at once.
+//! The limits of a server.
 
 use std::time::Duration;
 
-/// The head of a request has to have room for the longest path, percent-encoded.
+/// The head of a request must fit the longest path, percent-encoded.
 const MIN_HEAD: usize = 8 * 1024;
-/// Header lines of a request.
-pub(crate) const HEADERS: usize = 100;
-/// Longer than a year is no limit, and would be more than the clock can count.
+/// The maximum number of headers of a request.
+pub(crate) const MAX_HEADERS: usize = 100;
+/// Longer times could overflow the clock.
 const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What a server takes on at once, and how long it waits for a client: all limits in one place.
+/// The limits of a server: connections, requests, sizes and timeouts.
 ///
 /// ```
 /// use agbcloud_server::{Limits, Server};
@@ -23,40 +23,43 @@ const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections that are open at once; 2048, or as many as the limit of open files leaves room for if that is
-    /// fewer: each may have a file open. Beyond it, a new connection closes the one that has been idle for the longest;
-    /// while all are busy it waits.
+    /// Maximum number of open connections. Defaults to 2048, or to what the limit of open files allows if that is less,
+    /// because each connection may have a file open. Beyond the limit, a new connection closes the one that has been idle
+    /// for the longest time, and waits while all connections are busy.
     pub connections: usize,
-    /// Connections of one client address (of one /64 network in IPv6) that are open at once. Beyond it, a new connection
-    /// closes the one of the same address that has been idle for the longest; while all are busy it is closed
-    /// itself. None, the default, is a quarter of `connections`, and no limit for loopback addresses. Behind a
-    /// reverse proxy on another host all clients have one address: set it to `connections` there.
+    /// Maximum number of open connections per client address (per /64 network in IPv6). Defaults to a quarter of
+    /// `connections`, and to no limit for loopback addresses. Beyond the limit, a new connection closes the one of the same
+    /// address that has been idle for the longest time, and is closed itself while all are busy. Behind a reverse proxy on
+    /// another host all clients have one address: set this limit to `connections` there.
     pub address_connections: Option<usize>,
-    /// Requests of one tenant that are under way at once, downloads until their last byte is sent; 1024. One more is
-    /// refused: 429 with the code `Throttling`, on presigned URLs 503 with `SlowDown`, both with `Retry-After`.
+    /// Maximum number of concurrent requests of one tenant. A download counts until its last byte is sent. Defaults to 1024.
+    /// Further requests fail with 429 and the code `Throttling`, on presigned URLs with 503 and `SlowDown`, both with
+    /// `Retry-After`.
     pub tenant_requests: usize,
-    /// Bytes of a request line with its headers, of which there are at most 100; 65536. Beyond it 431 with the code
-    /// `RequestHeadersTooLarge`, or 414 with `RequestUriTooLong` where the target takes more than half of that. Without a
-    /// code, where it is no longer read: from twice as many bytes or over 500 headers on, for a target over 65534 bytes.
+    /// Maximum number of bytes of a request line with its headers, of which there are at most 100. Defaults to 65536.
+    /// Larger requests fail with 431 and the code `RequestHeadersTooLarge`, or with 414 and `RequestUriTooLong` if the
+    /// target takes more than half of the limit. The response has no code if the server stops reading: above twice the
+    /// limit, above 500 headers, and for a target above 65534 bytes.
     pub head_bytes: usize,
-    /// How long a request line with its headers may take altogether, and how long a connection may be idle; 30 s.
-    /// Then the connection is closed. With TLS the handshake may take as long. After an answer to a request without a valid
-    /// key or URL a connection may be idle for 5 s at most.
+    /// Maximum time for receiving a request line with its headers, for a TLS handshake, and for an idle connection. Defaults
+    /// to 30 seconds. Then the connection is closed. After a response to a request without a valid key or URL, a
+    /// connection may be idle for at most 5 seconds.
     pub head_time: Duration,
-    /// How long a body may stand still, on its way in or out; 60 s. An upload is answered 408 `RequestTimeout`; a
-    /// client that does not take its download is cut off.
+    /// Maximum time without a byte in a request or response body. Defaults to 60 seconds. Then an upload fails with 408
+    /// and the code `RequestTimeout`, and the connection of a download is closed.
     pub idle_time: Duration,
-    /// Bytes a second that a body has to make, on its way in or out, on average over each [`idle_time`](Self::idle_time)
-    /// that is spent waiting for the client; 512. Beneath it the same happens as to one that stands still. 0 is no limit.
+    /// Minimum rate of a request or response body in bytes per second, averaged over each [`idle_time`](Self::idle_time)
+    /// spent waiting for the client. Defaults to 512. A slower body fails like an idle one. 0 disables the limit.
     pub least_rate: u64,
-    /// Bytes of the body of a control call; 65536. Beyond it 413 with the code `RequestTooLarge`.
+    /// Maximum number of bytes in the body of a control call. Defaults to 65536. Larger bodies fail with 413 and the code
+    /// `RequestTooLarge`.
     pub body_bytes: usize,
-    /// Bytes of a file; 5 GiB. Beyond it 413 with the code `EntityTooLarge`.
+    /// Maximum number of bytes of a file. Defaults to 5 GiB. Larger files fail with 413 and the code `EntityTooLarge`.
     pub object_bytes: u64,
-    /// Files of a context; 10,000,000. One more is refused once its bytes have come: 409 with the code `TooManyFiles`.
-    /// What there is stays, and can be replaced.
+    /// Maximum number of files of a context. Defaults to 10,000,000. A further upload fails with 409 and the code
+    /// `TooManyFiles` after its bytes were received. Existing files can still be replaced.
     pub context_files: u64,
-    /// How long requests under way get to end when the server is shut down; 10 s.
+    /// Maximum time for requests in progress to complete when the server shuts down. Defaults to 10 seconds.
     pub drain_time: Duration,
 }
 
@@ -78,38 +81,38 @@ impl Default for Limits {
     }
 }
 
-/// Why a limit could not be set. The message names the limit and says what it takes.
+/// Why a limit could not be set. The message names the limit and its valid values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLimit {
-    /// There is none of this name.
+    /// The limit does not exist.
     #[error(
-        "there is no limit `{name}`: there are {}",
+        "unknown limit `{name}`: the limits are {}",
         Limits::NAMES.join(", ")
     )]
     Unknown {
-        /// The name that was given.
+        /// The name.
         name: String,
     },
-    /// A limit can't have this value.
-    #[error("the limit `{name}` takes {takes}")]
+    /// The value is invalid.
+    #[error("invalid value for limit `{name}`: expected {expected}")]
     Value {
         /// The limit.
         name: &'static str,
-        /// What it takes.
-        takes: &'static str,
+        /// A description of the valid values.
+        expected: &'static str,
     },
 }
 
 const COUNT: &str = "a whole number from 1 to 1000000";
 const FILES: &str = "a whole number from 1";
-const BYTES: &str = "bytes, as a whole number with or without k, m or g (of 1024 each)";
-const HEAD: &str = "bytes from 8k to 1m";
+const BYTES: &str = "a whole number of bytes, optionally with k, m or g (powers of 1024)";
+const HEAD: &str = "a number of bytes from 8k to 1m";
 const TIME: &str =
-    "a time from 1ms to a year: a whole number of seconds, or one with ms, s, m or h";
+    "a time from 1ms to a year: a whole number of seconds, or a whole number with ms, s, m or h";
 
 impl Limits {
-    /// The names that [`set`](Self::set) knows: those of the fields, with hyphens.
+    /// The names that [`set`](Self::set) accepts: those of the fields, with hyphens.
     pub const NAMES: [&str; 11] = [
         "connections",
         "address-connections",
@@ -124,15 +127,19 @@ impl Limits {
         "drain-time",
     ];
 
-    /// Sets one limit by its name, as a command line does: counts as whole numbers, bytes with or without `k`, `m`
-    /// or `g`, times in seconds or with `ms`, `s`, `m` or `h`. After a failure nothing is changed.
+    /// Sets one limit by its name. Counts are whole numbers, sizes are bytes or have the suffix `k`, `m` or `g`, times are
+    /// seconds or have the suffix `ms`, `s`, `m` or `h`.
+    ///
+    /// # Errors
+    ///
+    /// If the limit does not exist or the value is invalid. Then nothing is changed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), InvalidLimit> {
         let Some(name) = Self::NAMES.into_iter().find(|known| *known == name) else {
             return Err(InvalidLimit::Unknown {
                 name: name.to_owned(),
             });
         };
-        let invalid = |takes| InvalidLimit::Value { name, takes };
+        let invalid = |expected| InvalidLimit::Value { name, expected };
         let count = || value.parse().map_err(|_| invalid(COUNT));
         let size = || bytes(value).ok_or_else(|| invalid(BYTES));
         let small = || usize::try_from(size()?).map_err(|_| invalid(BYTES));
@@ -158,11 +165,11 @@ impl Limits {
         Ok(())
     }
 
-    /// Whether a server can live within them.
+    /// Checks that all limits are within their ranges.
     pub(crate) fn check(&self) -> Result<(), InvalidLimit> {
-        let value = |good: bool, name, takes| match good {
+        let value = |valid: bool, name, expected| match valid {
             true => Ok(()),
-            false => Err(InvalidLimit::Value { name, takes }),
+            false => Err(InvalidLimit::Value { name, expected }),
         };
         let count = 1..=1_000_000;
         let times = Duration::from_millis(1)..=MAX_TIME;
@@ -197,7 +204,7 @@ fn bytes(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// A time as it is typed: `30`, `30s`, `500ms`, `2m`, `1h`.
+/// Parses a duration such as `30`, `30s`, `500ms`, `2m` or `1h`.
 pub(crate) fn time(text: &str) -> Option<Duration> {
     let at = text
         .find(|char: char| !char.is_ascii_digit())
@@ -218,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_can_be_set_by_its_name_and_changes_nothing_else() {
+    fn each_limit_can_be_set_by_name() {
         for name in Limits::NAMES {
             let mut limits = Limits::default();
             limits.set(name, "9000").unwrap();
@@ -240,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_limit_is_told_by_name() {
+    fn errors_name_the_limit() {
         let mut limits = Limits::default();
         let unknown = limits.set("conections", "1").unwrap_err().to_string();
         assert!(

@@ -1,38 +1,46 @@
-//! Who else may read or change the files that a service trusts.
+//! Permissions of the files that a service trusts.
 
 use std::path::{Path, PathBuf};
 
-/// What others must not be able to do with a file.
+/// Access to a file that other users must not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protection {
-    /// Change it.
+    /// Write access.
     Write,
-    /// Read or change it. The group may read a file that root owns: so root gives a secret to the user of a service.
+    /// Read and write access. The group may read a file that root owns, because root gives a secret to the user of a
+    /// service in this way.
     ReadAndWrite,
 }
 
-/// Others can do with a file what they must not. The message says how to change that.
+/// The permissions of a file allow other users too much. The message contains the `chmod` command that corrects them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("others can {} {} (mode {mode:03o}): run chmod {} '{}'", if *.writable { "change" } else { "read" }, path.display(), if *.writable { "go-w" } else { "go-r" }, path.display())]
 #[non_exhaustive]
-pub struct Exposed {
+pub struct InsecurePermissions {
     /// The file.
     pub path: PathBuf,
-    /// Its permissions, as in `chmod`.
+    /// The permissions, as in `chmod`.
     pub mode: u32,
-    /// Whether others can change it. Otherwise they can read it.
+    /// Whether other users can write to the file. Otherwise they can only read it.
     pub writable: bool,
 }
 
-/// Checks a file that a service trusts. A file that can't be found is not exposed. On other systems than Unix nothing is.
-pub fn check_permissions(file: &Path, protection: Protection) -> Result<(), Exposed> {
+/// Checks the permissions of a file that a service trusts. Accepts a missing file. Only Unix permissions are checked.
+///
+/// # Errors
+///
+/// If other users have the access that `protection` forbids.
+pub fn check_permissions(file: &Path, protection: Protection) -> Result<(), InsecurePermissions> {
     checks::file(file, protection)
 }
 
-/// Warns if others can change what is in a folder with data, or read one of the files in it that hold secrets. Fails if they
-/// can change one of those.
-pub(crate) fn check_data_folder(folder: &Path, secrets: &[&str]) -> Result<(), Exposed> {
+/// Warns if other users can write to a data folder or read one of its files with secrets. Fails if they can write to one of
+/// those files.
+pub(crate) fn check_data_folder(
+    folder: &Path,
+    secrets: &[&str],
+) -> Result<(), InsecurePermissions> {
     checks::data_folder(folder, secrets)
 }
 
@@ -42,7 +50,7 @@ mod checks {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
-    use super::{Exposed, Protection};
+    use super::{InsecurePermissions, Protection};
 
     const ROOT: u32 = 0;
     const STICKY: u32 = 0o1000;
@@ -50,7 +58,7 @@ mod checks {
     const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
     const GROUP_OR_OTHERS_ENTER: u32 = 0o011;
 
-    pub(super) fn file(file: &Path, protection: Protection) -> Result<(), Exposed> {
+    pub(super) fn file(file: &Path, protection: Protection) -> Result<(), InsecurePermissions> {
         let Ok(metadata) = fs::metadata(file) else {
             return Ok(());
         };
@@ -62,7 +70,7 @@ mod checks {
         let mode = metadata.mode();
         let writable = mode & GROUP_OR_OTHERS_WRITE != 0;
         if writable || mode & readable != 0 {
-            return Err(Exposed {
+            return Err(InsecurePermissions {
                 path: file.to_owned(),
                 mode: mode & 0o777,
                 writable,
@@ -73,7 +81,7 @@ mod checks {
         Ok(())
     }
 
-    pub(super) fn data_folder(folder: &Path, secrets: &[&str]) -> Result<(), Exposed> {
+    pub(super) fn data_folder(folder: &Path, secrets: &[&str]) -> Result<(), InsecurePermissions> {
         let Ok(metadata) = fs::metadata(folder) else {
             return Ok(());
         };
@@ -82,19 +90,19 @@ mod checks {
             tracing::warn!(
                 folder = %folder.display(),
                 mode = format_args!("{:03o}", mode & 0o777),
-                "others can change what is in the data folder: run chmod go-w"
+                "others can change the data folder: run chmod go-w"
             );
         }
         warn_of_owner(folder, &metadata);
         warn_of_parent(folder);
         if mode & GROUP_OR_OTHERS_ENTER == 0 {
-            // Nobody else gets as far as the files.
+            // Other users can't reach the files.
             return Ok(());
         }
         for secret in secrets {
             match file(&folder.join(secret), Protection::ReadAndWrite) {
-                // As after a restore, by whoever does not think of it: no reason not to start.
-                Err(exposed) if !exposed.writable => tracing::warn!("{exposed}"),
+                // Common after a restore from a backup, so not a reason to refuse to start.
+                Err(insecure) if !insecure.writable => tracing::warn!("{insecure}"),
                 checked => checked?,
             }
         }
@@ -107,12 +115,12 @@ mod checks {
             tracing::warn!(
                 path = %path.display(),
                 owner,
-                "it belongs to another user, who can change it: run chown"
+                "another user owns the file and can change it: run chown"
             );
         }
     }
 
-    /// Who may rename in a folder can put another file in the place of one.
+    /// Warns if other users can replace a file because they can write to its folder.
     fn warn_of_parent(path: &Path) {
         let Some(parent) = fs::canonicalize(path)
             .ok()
@@ -126,7 +134,7 @@ mod checks {
                 path = %path.display(),
                 folder = %parent.display(),
                 mode = format_args!("{:03o}", mode & 0o777),
-                "others can replace it, because they can change its folder: run chmod o-w on the folder"
+                "others can replace the file because they can write to its folder: run chmod o-w on the folder"
             );
         }
     }
@@ -136,13 +144,13 @@ mod checks {
 mod checks {
     use std::path::Path;
 
-    use super::{Exposed, Protection};
+    use super::{InsecurePermissions, Protection};
 
-    pub(super) fn file(_: &Path, _: Protection) -> Result<(), Exposed> {
+    pub(super) fn file(_: &Path, _: Protection) -> Result<(), InsecurePermissions> {
         Ok(())
     }
 
-    pub(super) fn data_folder(_: &Path, _: &[&str]) -> Result<(), Exposed> {
+    pub(super) fn data_folder(_: &Path, _: &[&str]) -> Result<(), InsecurePermissions> {
         Ok(())
     }
 }
@@ -160,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_others_can_change_or_read_is_exposed() {
+    fn a_file_that_others_can_read_or_write_is_insecure() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
@@ -169,10 +177,10 @@ mod tests {
             set(&file, mode);
             check_permissions(&file, protection)
                 .err()
-                .map(|exposed| exposed.writable)
+                .map(|insecure| insecure.writable)
         };
         let (write, both) = (Protection::Write, Protection::ReadAndWrite);
-        for (mode, of_write, of_both) in [
+        for (mode, for_write, for_both) in [
             (0o600, None, None),
             (0o400, None, None),
             (0o640, None, (!by_root).then_some(false)),
@@ -182,8 +190,8 @@ mod tests {
             (0o602, Some(true), Some(true)),
             (0o666, Some(true), Some(true)),
         ] {
-            assert_eq!(found(mode, write), of_write, "{mode:o}");
-            assert_eq!(found(mode, both), of_both, "{mode:o}");
+            assert_eq!(found(mode, write), for_write, "{mode:o}");
+            assert_eq!(found(mode, both), for_both, "{mode:o}");
         }
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
@@ -199,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_exposed_where_others_can_reach_it() {
+    fn a_writable_database_is_insecure_only_in_a_reachable_folder() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("database");
         fs::write(&file, "").unwrap();
@@ -210,16 +218,16 @@ mod tests {
         };
         assert_eq!(found(0o700, 0o666), Ok(()));
         assert_eq!(found(0o755, 0o600), Ok(()));
-        // After a restore: that is warned of.
+        // Readable after a restore: only a warning.
         assert_eq!(found(0o755, 0o644), Ok(()));
         for mode in [0o620, 0o602] {
-            let exposed = found(0o755, mode).unwrap_err();
-            let expected = Exposed {
+            let insecure = found(0o755, mode).unwrap_err();
+            let expected = InsecurePermissions {
                 path: file.clone(),
                 mode,
                 writable: true,
             };
-            assert_eq!(exposed, expected);
+            assert_eq!(insecure, expected);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Random bytes and names from the operating system.
 
-#![allow(clippy::disallowed_methods)] // This is where the service asks the machine for random bytes.
+#![allow(clippy::disallowed_methods)] // The only place where the service requests random bytes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The operating system gave no random bytes. Nothing secret can be made without.
+use data_encoding::HEXLOWER;
+
+/// The operating system returned no random bytes. No secret can be generated without them.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the operating system gave no random bytes")]
+#[error("the operating system returned no random bytes")]
 pub(crate) struct NoRandom;
 
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], NoRandom> {
@@ -15,13 +17,13 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], NoRandom> {
     Ok(bytes)
 }
 
-/// `length` random characters out of `a-z0-9`, each with the same chance.
+/// Returns `length` characters out of `a-z0-9`, uniformly distributed.
 pub(crate) fn alphanumeric(length: usize) -> Result<String, NoRandom> {
     const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut name = String::with_capacity(length);
     while name.len() < length {
         for byte in bytes::<32>()? {
-            // 252 is the largest multiple of 36 in a byte: what is above would favour the first letters.
+            // 252 is the largest multiple of 36 in a byte. Larger values would favour the first letters.
             if byte < 252 && name.len() < length {
                 name.push(char::from(ALPHABET[usize::from(byte % 36)]));
             }
@@ -30,9 +32,9 @@ pub(crate) fn alphanumeric(length: usize) -> Result<String, NoRandom> {
     Ok(name)
 }
 
-/// An id for one request, in the form of a version 4 UUID.
+/// Returns an id for one request, in the form of a version 4 UUID.
 ///
-/// It only has to tell requests apart, so a failing random source ends in a counter, not in a failure.
+/// It only has to be unique, so a counter replaces a failing random source.
 pub(crate) fn request_id() -> String {
     static FALLBACK: AtomicU64 = AtomicU64::new(0);
     let mut id: [u8; 16] = bytes().unwrap_or_else(|NoRandom| {
@@ -40,26 +42,15 @@ pub(crate) fn request_id() -> String {
     });
     id[6] = (id[6] & 0x0f) | 0x40;
     id[8] = (id[8] & 0x3f) | 0x80;
-    let hex = hex(&id);
-    format!(
-        "{}-{}-{}-{}-{}",
+    let hex = HEXLOWER.encode(&id);
+    let parts = [
         &hex[..8],
         &hex[8..12],
         &hex[12..16],
         &hex[16..20],
-        &hex[20..]
-    )
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        hex.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        hex.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    hex
+        &hex[20..],
+    ];
+    parts.join("-")
 }
 
 #[cfg(test)]
@@ -75,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn names_have_the_length_and_the_letters() {
+    fn names_have_the_requested_length_and_alphabet() {
         let name = alphanumeric(20).unwrap();
         assert_eq!(name.len(), 20);
         assert!(
@@ -83,10 +74,5 @@ mod tests {
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         );
         assert_ne!(name, alphanumeric(20).unwrap());
-    }
-
-    #[test]
-    fn hex_is_lower_case() {
-        assert_eq!(hex(&[0, 255, 10]), "00ff0a");
     }
 }

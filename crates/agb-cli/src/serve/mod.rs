@@ -312,7 +312,9 @@ fn start_failure(error: StartError) -> Failure {
         | StartError::FaultsBeyondLoopback { .. }
         | StartError::InvalidApiKey
         | StartError::InvalidPublicUrl => Failure::usage(error.to_string()),
-        StartError::Exposed(exposed) => Failure::with_code(Code::NotAllowed, exposed.to_string()),
+        StartError::InsecurePermissions(exposed) => {
+            Failure::with_code(Code::NotAllowed, exposed.to_string())
+        }
         error => match std::error::Error::source(&error) {
             Some(source) => Failure::with_cause(error.to_string(), source),
             None => Failure::new(error.to_string()),

@@ -1,34 +1,29 @@
-//! What blobs need of a folder beyond the object store: durable folders, deletions, and the sweep.
+//! File operations on a local folder of blobs that the object store does not offer: durable folders and bulk deletions.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::{BlobError, Deleted, Quarantine, Swept};
-use crate::clock::Micros;
+use super::error::BlobError;
 use crate::crash;
-use crate::metadata::{Metadata, StoreError};
+use crate::durable_fs::{make_private_folder, sync_folder};
 
-/// So many blobs are looked up in one go.
-const LOOK_UP: usize = 500;
-
-/// Makes the folder and the 256 in it into which the keys are spread, durable all of them.
+/// Creates the folder and its 256 subfolders, all of them durable.
 ///
-/// The object store would make them when needed and sync them too, but not for a second upload that finds
-/// the new folder before the first one has synced it.
-pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
-    // Nobody else gets past it, whatever the folder around it allows.
+/// The object store creates and syncs them on demand, but a second upload that finds a new subfolder does not wait for the
+/// sync by the first one.
+pub(crate) fn create_folders(folder: &Path) -> io::Result<()> {
+    // Private even if the folder around it is not.
     make_private_folder(folder)?;
-    let mut made = false;
-    for name in spread() {
-        match fs::create_dir(folder.join(name)) {
-            Ok(()) => made = true,
+    let mut created = false;
+    for part in parts() {
+        match fs::create_dir(folder.join(part)) {
+            Ok(()) => created = true,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
-    if made {
+    if created {
         sync_folder(folder)?;
         if let Some(parent) = folder.parent() {
             sync_folder(parent)?;
@@ -37,63 +32,50 @@ pub(crate) fn prepare(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn spread() -> impl Iterator<Item = String> {
+/// The names of the subfolders: the first byte of each key.
+pub(crate) fn parts() -> impl Iterator<Item = String> {
     (0..=255).map(|byte: u8| format!("{byte:02x}"))
 }
 
-/// Makes a folder that, if it is new, only its owner may enter.
-#[cfg(unix)]
-pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
+/// The blob that a file in the folder is, or was to become: the object store writes `<key>#<number>` and renames it.
+pub(super) fn blob_of(name: &str) -> &str {
+    name.split_once('#').map_or(name, |(blob, _)| blob)
 }
 
-/// Elsewhere the folder around it decides.
-#[cfg(not(unix))]
-pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
-}
-
-/// Makes what was made or renamed in a folder survive a power failure.
-#[cfg(unix)]
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Elsewhere a folder can't be opened to sync it; the file system's journal has to do.
-#[cfg(not(unix))]
-pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Removes what the object store has staged for a key. What can't be removed now the next start removes.
+/// Removes the staging files of a key. The next start removes those that can't be removed now.
 pub(super) async fn remove_staged(folder: &Path, key: &str) {
     let Some((part, name)) = key.split_once('/') else {
         return;
     };
     let (path, staged) = (folder.join(part), format!("{name}#"));
     let removed = blocking(move || {
-        let names = names(&path)?.into_iter();
+        let names = file_names(&path)?.into_iter();
         let mut staged = names.filter(|name| name.starts_with(&staged));
-        staged.try_for_each(|name| remove(&path.join(name)))
+        staged.try_for_each(|name| remove_if_exists(&path.join(name)))
     });
     if let Err(error) = removed.await {
-        tracing::warn!(%error, "an upload that failed left a file behind; the next start takes it away");
+        tracing::warn!(%error, "failed to remove the staging file of an upload; the next start removes it");
     }
 }
 
-/// Deletes blobs in one go. One that can't be deleted stops no other.
-pub(super) async fn delete_all(folder: &Path, blobs: Vec<String>) -> io::Result<Deleted> {
+/// The outcome of deleting many blobs.
+#[derive(Debug, Default)]
+pub(crate) struct DeleteOutcome {
+    /// The blobs that are deleted.
+    pub(crate) blobs: Vec<String>,
+    /// Why the last one of the others is not.
+    pub(crate) failed: Option<BlobError>,
+}
+
+/// Deletes blobs, and continues after a failure.
+pub(super) async fn delete_all(folder: &Path, blobs: Vec<String>) -> io::Result<DeleteOutcome> {
     let folder = folder.to_owned();
     blocking(move || {
-        let mut outcome = Deleted::default();
+        let mut outcome = DeleteOutcome::default();
         for blob in blobs {
-            match remove(&folder.join(&blob)) {
+            match remove_if_exists(&folder.join(&blob)) {
                 Ok(()) => outcome.blobs.push(blob),
-                Err(error) => outcome.failed = Some(BlobError::from(error)),
+                Err(error) => outcome.failed = Some(error.into()),
             }
             crash::point("collect-between-blobs");
         }
@@ -102,89 +84,7 @@ pub(super) async fn delete_all(folder: &Path, blobs: Vec<String>) -> io::Result<
     .await
 }
 
-/// One walk over the folder of blobs.
-pub(super) struct Sweep<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) run: &'a str,
-    pub(super) quarantine: &'a Quarantine,
-    pub(super) staged_is_unacknowledged: bool,
-    pub(super) now: Micros,
-}
-
-impl Sweep<'_> {
-    /// Moves the blobs of other runs that no row names, and what those left unfinished, to the quarantine. What was staged
-    /// for a blob that no row names is deleted where it can't have been acknowledged.
-    pub(super) async fn run(&self, metadata: &dyn Metadata) -> io::Result<Swept> {
-        let mut swept = Swept::default();
-        for part in spread() {
-            let (path, own) = (self.folder.join(&part), format!("{}-", self.run));
-            let names = blocking(move || {
-                let mut names = names(&path)?;
-                names.retain(|name| !name.starts_with(&own));
-                Ok(names)
-            })
-            .await?;
-            let mut unnamed = HashSet::new();
-            // The object store writes to `<key>#<number>` and renames.
-            let blobs: HashSet<_> = names.iter().map(|name| blob_of(name)).collect();
-            let blobs: Vec<_> = blobs.iter().map(|name| format!("{part}/{name}")).collect();
-            for keys in blobs.chunks(LOOK_UP) {
-                let unknown = metadata.unknown_blobs(keys.to_vec()).await;
-                unnamed.extend(unknown.map_err(io::Error::other)?);
-            }
-            let is_unnamed = |name: &str| unnamed.contains(&format!("{part}/{}", blob_of(name)));
-            let (removed, moved): (Vec<_>, Vec<_>) = names
-                .into_iter()
-                .filter(|name| name.contains('#') || is_unnamed(name))
-                .partition(|name| {
-                    self.staged_is_unacknowledged && name.contains('#') && is_unnamed(name)
-                });
-            swept.removed += removed.len() as u64;
-            let (folder, quarantine, now) =
-                (self.folder.to_owned(), self.quarantine.clone(), self.now);
-            let amount = blocking(move || {
-                let path = folder.join(&part);
-                removed
-                    .iter()
-                    .try_for_each(|name| remove(&path.join(name)))?;
-                quarantine.take(&folder, &part, &moved, now)
-            })
-            .await?;
-            swept.moved.files += amount.files;
-            swept.moved.bytes += amount.bytes;
-        }
-        Ok(swept)
-    }
-}
-
-/// The blob that a file is, or was to become.
-fn blob_of(name: &str) -> &str {
-    name.split_once('#').map_or(name, |(blob, _)| blob)
-}
-
-/// A blob that a row names and that is not there.
-pub(super) async fn first_missing(
-    folder: &Path,
-    metadata: &dyn Metadata,
-) -> Result<Option<String>, StoreError> {
-    let mut after = String::new();
-    loop {
-        let blobs = metadata.named_blobs(after, LOOK_UP as u32).await?;
-        let Some(last) = blobs.last() else {
-            return Ok(None);
-        };
-        after = last.clone();
-        let folder = folder.to_owned();
-        let missing =
-            blocking(move || Ok(blobs.into_iter().find(|blob| !folder.join(blob).is_file())));
-        let missing = missing.await;
-        if let Some(blob) = missing.map_err(|error| StoreError::Failed(error.to_string()))? {
-            return Ok(Some(blob));
-        }
-    }
-}
-
-pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn file_names(folder: &Path) -> io::Result<Vec<String>> {
     fs::read_dir(folder)?
         .filter_map(|entry| {
             entry
@@ -194,14 +94,15 @@ pub(crate) fn names(folder: &Path) -> io::Result<Vec<String>> {
         .collect()
 }
 
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove_if_exists(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
+/// Runs file operations on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work)
@@ -211,7 +112,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 pub(super) fn count(folder: &Path) -> usize {
-    spread()
-        .map(|part| names(&folder.join(part)).unwrap().len())
+    parts()
+        .map(|part| file_names(&folder.join(part)).unwrap().len())
         .sum()
 }

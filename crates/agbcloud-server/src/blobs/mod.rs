@@ -1,11 +1,13 @@
-//! The bytes of the files, under random keys: what a key belongs to stands in the metadata alone.
+//! The contents of files, under random keys. Only the metadata knows which file a key belongs to.
 //!
-//! A blob is written once and never changed. It counts only when a row names it, so what is written and not
-//! named (a broken upload, a crash) is refuse, and [`Blobs::sweep`] takes it away.
+//! A blob is written once and never changed. It is garbage until a row references it, and stays garbage after a failed upload or
+//! a crash: [`Blobs::sweep`] moves it to the quarantine.
 
-mod blocks;
+mod block_checksums;
+mod error;
 pub(crate) mod local;
-pub(crate) mod quarantine;
+mod quarantine;
+mod sweep;
 mod upload;
 
 use std::fmt;
@@ -14,133 +16,64 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
+use data_encoding::HEXLOWER;
+use futures_util::stream::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
 
-pub(crate) use self::blocks::{BlockHasher, BlockSums};
-pub(crate) use self::local::{make_private_folder, sync_folder};
-pub(crate) use self::quarantine::{Amount, Quarantine};
+pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
+pub(crate) use self::error::BlobError;
+pub(crate) use self::local::DeleteOutcome;
+pub(crate) use self::quarantine::{FileTotals, Quarantine, QuarantinedFile};
+pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
 use crate::clock::Micros;
 use crate::durability::Durability;
-use crate::metadata::{Metadata, StoreError};
-use crate::random::{self, NoRandom, hex};
+use crate::random::{self, NoRandom};
 
-/// What came of deleting many blobs.
-#[derive(Debug, Default)]
-pub(crate) struct Deleted {
-    /// Those that are gone.
-    pub(crate) blobs: Vec<String>,
-    /// Why another is not.
-    pub(crate) failed: Option<BlobError>,
-}
-
-/// The folder of blobs in the data folder.
-pub(crate) const BLOBS: &str = "blobs";
-
-/// Why bytes could not be stored or fetched.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BlobError {
-    /// There is no blob with this key: it was replaced since, or it was lost.
-    #[error("there is no such blob")]
-    Missing,
-    /// The bytes are not those that were written.
-    #[error("the blob is damaged: {0}")]
-    Damaged(io::Error),
-    /// The disk has no room for the bytes.
-    #[error("the disk is full")]
-    Full,
-    #[error(transparent)]
-    NoRandom(#[from] NoRandom),
-    #[error("the blob store failed: {0}")]
-    Failed(object_store::Error),
-    #[error("the blob store failed: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl From<object_store::Error> for BlobError {
-    fn from(error: object_store::Error) -> Self {
-        match error {
-            object_store::Error::NotFound { .. } => Self::Missing,
-            error if is_full(&error) => Self::Full,
-            error => Self::Failed(error),
-        }
-    }
-}
-
-/// Whether a full disk, or a used up quota, is behind an error.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && matches!(io.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// A stream of a blob's bytes.
-pub(crate) type Chunks = BoxStream<'static, io::Result<Bytes>>;
-
-/// The store of blobs. Clones are the same store.
+/// The store of blobs. Clones share one store.
 #[derive(Clone)]
 pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
-    /// The folder, if the blobs are files.
+    /// `None` in memory.
     folder: Option<PathBuf>,
-    /// Begins every key that this process makes, so that a sweep leaves alone what is being uploaded.
+    /// A part of all keys of this process, so that a sweep ignores current uploads.
     run: Arc<str>,
     quarantine: Option<Quarantine>,
-    /// Whether what the runs before had staged was never acknowledged.
+    /// Whether the staging files of earlier processes belong to uploads that were never acknowledged.
     staged_is_unacknowledged: bool,
 }
 
-/// What a sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Swept {
-    /// Unfinished uploads that were deleted.
-    pub(crate) removed: u64,
-    /// What was moved to the quarantine.
-    pub(crate) moved: Amount,
-}
-
 impl Blobs {
-    /// Blobs that end with the process.
-    pub(crate) fn memory() -> Result<Self, NoRandom> {
+    fn new(store: Arc<dyn ObjectStore>, folder: Option<PathBuf>) -> Result<Self, NoRandom> {
         Ok(Self {
-            store: Arc::new(InMemory::new()),
-            folder: None,
-            run: new_run()?,
+            store,
+            folder,
+            run: HEXLOWER.encode(&random::bytes::<6>()?).into(),
             quarantine: None,
             staged_is_unacknowledged: false,
         })
     }
 
-    /// Blobs as files in a folder, on the disk when they are written if that is asked for. Blocks.
+    /// Creates a store in memory.
+    pub(crate) fn memory() -> Result<Self, NoRandom> {
+        Self::new(Arc::new(InMemory::new()), None)
+    }
+
+    /// Creates a store of files in a folder. Blocks the thread.
     pub(crate) fn folder(folder: &Path, durability: Durability) -> io::Result<Self> {
-        local::prepare(folder)?;
-        // Syncs a new file and, after the rename, the folder that it lies in; the folders themselves were
-        // made and synced by `prepare`. Deletions are not synced: a blob that comes back is swept up.
+        local::create_folders(folder)?;
+        // Syncs a new file and, after the rename, its folder. Deletions are not synced: a sweep moves a blob that reappears
+        // after a power failure.
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(io::Error::other)?
             .with_fsync(durability == Durability::Strict);
-        Ok(Self {
-            store: Arc::new(store),
-            folder: Some(folder.to_owned()),
-            run: new_run().map_err(io::Error::other)?,
-            quarantine: None,
-            staged_is_unacknowledged: false,
-        })
+        Self::new(Arc::new(store), Some(folder.to_owned())).map_err(io::Error::other)
     }
 
-    /// Moves what no row names to this quarantine. Staged files of uploads that were never acknowledged are deleted.
+    /// Sets the quarantine, and whether a sweep deletes staging files instead of moving them there.
     pub(crate) fn with_quarantine(
         self,
         quarantine: Quarantine,
@@ -153,18 +86,18 @@ impl Blobs {
         }
     }
 
-    /// A key that was never used, in one of 256 folders.
+    /// Returns an unused key, in one of 256 folders.
     fn new_key(&self) -> Result<String, NoRandom> {
         let random: [u8; 17] = random::bytes()?;
         Ok(format!(
             "{}/{}-{}",
-            hex(&random[..1]),
+            HEXLOWER.encode(&random[..1]),
             self.run,
-            hex(&random[1..])
+            HEXLOWER.encode(&random[1..])
         ))
     }
 
-    /// Begins a new blob.
+    /// Starts a new blob.
     pub(crate) fn upload(&self) -> Result<Upload, NoRandom> {
         Ok(Upload::new(
             self.store.clone(),
@@ -173,22 +106,18 @@ impl Blobs {
         ))
     }
 
-    /// The bytes of a range of a blob of this size, which must lie within it and not be empty. Those of a file are verified
-    /// block by block before they are there, the first block before this returns.
+    /// Streams a range of a blob of this size. The range must lie within the blob and must not be empty. Blocks of a file are
+    /// verified before they are yielded, the first block before this returns.
     ///
-    /// Once this has returned, the stream goes on to its end even if the blob is deleted meanwhile: an open
-    /// file stays, and so do bytes in memory.
+    /// The stream is complete even if the blob is deleted while it is read.
     pub(crate) async fn read(
         &self,
         blob: &str,
         size: u64,
         range: Range<u64>,
-        sums: BlockSums,
+        checksums: BlockChecksums,
     ) -> Result<Chunks, BlobError> {
-        let result = self
-            .store
-            .get_opts(&Key::from(blob), GetOptions::default())
-            .await?;
+        let result = self.store.get(&Key::from(blob)).await?;
         if result.meta.size != size {
             return Err(BlobError::Damaged(io::Error::new(
                 ErrorKind::InvalidData,
@@ -196,7 +125,7 @@ impl Blobs {
             )));
         }
         match result.payload {
-            GetResultPayload::File(file, _) => blocks::read(file, size, range, sums)
+            GetResultPayload::File(file, _) => block_checksums::read(file, size, range, checksums)
                 .await
                 .map_err(BlobError::Damaged),
             GetResultPayload::Stream(_) => {
@@ -211,37 +140,35 @@ impl Blobs {
         }
     }
 
-    /// Reads a whole blob from before blocks had sums, and computes them. `take` gets its bytes.
-    pub(crate) async fn sum<T: Send + 'static>(
+    /// Reads a whole blob and computes the checksums of its blocks. Passes its bytes to `consume`.
+    pub(crate) async fn compute_checksums<T: Send + 'static>(
         &self,
         blob: &str,
         mut state: T,
-        take: impl Fn(&mut T, &[u8]) + Send + 'static,
-    ) -> Result<(T, BlockSums), BlobError> {
-        let result = self
-            .store
-            .get_opts(&Key::from(blob), GetOptions::default())
-            .await?;
+        consume: impl Fn(&mut T, &[u8]) + Send + 'static,
+    ) -> Result<(T, BlockChecksums), BlobError> {
+        let result = self.store.get(&Key::from(blob)).await?;
         match result.payload {
             GetResultPayload::File(mut file, _) => {
-                let summed = local::blocking(move || {
-                    let sums = blocks::sum(&mut file, |bytes| take(&mut state, bytes))?;
-                    Ok((state, sums))
+                let computed = local::blocking(move || {
+                    let consume = |bytes: &[u8]| consume(&mut state, bytes);
+                    let checksums = block_checksums::compute(&mut file, consume)?;
+                    Ok((state, checksums))
                 });
-                Ok(summed.await?)
+                Ok(computed.await?)
             }
             GetResultPayload::Stream(mut stream) => {
                 let mut hasher = BlockHasher::default();
                 while let Some(bytes) = stream.try_next().await? {
                     hasher.update(&bytes);
-                    take(&mut state, &bytes);
+                    consume(&mut state, &bytes);
                 }
                 Ok((state, hasher.finish()))
             }
         }
     }
 
-    /// Deletes a blob; one that is not there is deleted already.
+    /// Deletes a blob. Succeeds if it does not exist.
     pub(crate) async fn delete(&self, blob: &str) -> Result<(), BlobError> {
         match self
             .store
@@ -254,13 +181,13 @@ impl Blobs {
         }
     }
 
-    /// Deletes many blobs. One that can't be deleted stops no other.
-    pub(crate) async fn delete_all(&self, blobs: Vec<String>) -> Result<Deleted, BlobError> {
+    /// Deletes many blobs, and continues after a failure.
+    pub(crate) async fn delete_all(&self, blobs: Vec<String>) -> Result<DeleteOutcome, BlobError> {
         match &self.folder {
-            // The object store would change threads for each of them, which costs more than the deletion.
+            // The object store switches threads for each blob, which takes longer than the deletion.
             Some(folder) => Ok(local::delete_all(folder, blobs).await?),
             None => {
-                let mut outcome = Deleted::default();
+                let mut outcome = DeleteOutcome::default();
                 for blob in blobs {
                     match self.delete(&blob).await {
                         Ok(()) => outcome.blobs.push(blob),
@@ -272,68 +199,54 @@ impl Blobs {
         }
     }
 
-    /// Moves what earlier processes have left and no row names to the quarantine. Only the owner of the folder may.
-    pub(crate) async fn sweep(&self, metadata: &dyn Metadata, now: Micros) -> io::Result<Swept> {
+    /// Moves the files of earlier processes that no row references to the quarantine. `unreferenced` returns those of the given
+    /// blobs that no row references. The caller holds the lock on the data folder.
+    pub(crate) async fn sweep<F>(
+        &self,
+        now: Micros,
+        unreferenced: impl Fn(Vec<String>) -> F,
+    ) -> io::Result<SweepOutcome>
+    where
+        F: Future<Output = io::Result<Vec<String>>>,
+    {
         match (&self.folder, &self.quarantine) {
             (Some(folder), Some(quarantine)) => {
-                let sweep = local::Sweep {
+                let sweep = sweep::Sweep {
                     folder,
                     run: &self.run,
                     quarantine,
                     staged_is_unacknowledged: self.staged_is_unacknowledged,
                     now,
                 };
-                sweep.run(metadata).await
+                sweep.run(unreferenced).await
             }
-            _ => Ok(Swept::default()),
+            _ => Ok(SweepOutcome::default()),
         }
     }
 
-    /// Deletes what is in quarantine since before a time. Nothing while damage is reported: any content that a row names and
-    /// that is not there is reported here.
-    pub(crate) async fn purge(
-        &self,
-        metadata: &dyn Metadata,
-        before: Micros,
-    ) -> Result<Amount, StoreError> {
-        let failed = |error: io::Error| StoreError::Failed(error.to_string());
-        let (Some(folder), Some(quarantine)) = (&self.folder, &self.quarantine) else {
-            return Ok(Amount::default());
+    /// The quarantine. `None` in memory.
+    pub(crate) fn quarantine(&self) -> Option<&Quarantine> {
+        self.quarantine.as_ref()
+    }
+
+    /// Returns the first of these blobs whose file is missing.
+    pub(crate) async fn find_missing(&self, blobs: Vec<String>) -> io::Result<Option<String>> {
+        let Some(folder) = self.folder.clone() else {
+            return Ok(None);
         };
-        let old = quarantine.clone();
-        if !local::blocking(move || old.has_older(before))
+        local::blocking(move || Ok(blobs.into_iter().find(|blob| !folder.join(blob).is_file())))
             .await
-            .map_err(failed)?
-        {
-            return Ok(Amount::default());
-        }
-        if let Some(missing) = local::first_missing(folder, metadata).await? {
-            tracing::error!(blob = missing, "the content of a file is missing");
-            self.report_damage().await.map_err(failed)?;
-        }
-        let quarantine = quarantine.clone();
-        local::blocking(move || {
-            if quarantine.is_held() {
-                tracing::warn!(
-                    "nothing in quarantine is deleted while damage is reported: run `agb serve fsck`"
-                );
-                return Ok(Amount::default());
-            }
-            quarantine.purge(before)
-        })
-        .await
-        .map_err(failed)
     }
 
-    /// From now on nothing in quarantine is deleted, until a check finds no damage.
+    /// Forbids deletions from the quarantine until a check finds no damage.
     pub(crate) async fn report_damage(&self) -> io::Result<()> {
         match self.quarantine.clone() {
-            Some(quarantine) => local::blocking(move || quarantine.hold(true)).await,
+            Some(quarantine) => local::blocking(move || quarantine.set_held(true)).await,
             None => Ok(()),
         }
     }
 
-    /// How many blobs there are, finished or not.
+    /// The number of blobs and staging files.
     #[cfg(test)]
     pub(crate) async fn count(&self) -> usize {
         match &self.folder {
@@ -349,10 +262,6 @@ impl fmt::Debug for Blobs {
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }
-}
-
-fn new_run() -> Result<Arc<str>, NoRandom> {
-    Ok(hex(&random::bytes::<6>()?).into())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What holds for blobs in memory and in a folder.
+//! Tests of blobs in memory and in a folder.
+
+use bytes::Bytes;
 
 use super::*;
-use crate::metadata::sqlite::Sqlite;
-use crate::signing::Secret;
 
 async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> String {
     let mut upload = blobs.upload().unwrap();
@@ -13,10 +13,10 @@ async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> String {
 }
 
 async fn read(blobs: &Blobs, blob: &str, range: Range<u64>) -> Result<Chunks, BlobError> {
-    let (size, sums) = blobs
-        .sum(blob, 0, |size, bytes| *size += bytes.len() as u64)
+    let (size, checksums) = blobs
+        .compute_checksums(blob, 0, |size, bytes| *size += bytes.len() as u64)
         .await?;
-    blobs.read(blob, size, range, sums).await
+    blobs.read(blob, size, range, checksums).await
 }
 
 async fn fetch(blobs: &Blobs, blob: &str, range: Range<u64>) -> Vec<u8> {
@@ -40,7 +40,7 @@ async fn both() -> (tempfile::TempDir, [Blobs; 2]) {
 
 #[cfg(unix)]
 #[test]
-fn only_the_owner_gets_to_the_blobs_whatever_folder_they_are_in() {
+fn the_folder_of_blobs_is_private_in_a_readable_folder() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempfile::tempdir().unwrap();
@@ -55,7 +55,7 @@ fn only_the_owner_gets_to_the_blobs_whatever_folder_they_are_in() {
 }
 
 #[tokio::test]
-async fn bytes_come_back_small_large_and_in_part() {
+async fn blobs_are_read_whole_and_in_part() {
     let (_folder, stores) = both().await;
     for blobs in stores {
         let small = store(&blobs, &[b"hello ", b"world"]).await;
@@ -74,7 +74,7 @@ async fn bytes_come_back_small_large_and_in_part() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_dropped_or_aborted_leaves_nothing() {
+async fn a_dropped_or_aborted_upload_leaves_no_blob() {
     let (_folder, stores) = both().await;
     for blobs in stores {
         for size in [10, 3_000_000] {
@@ -96,7 +96,7 @@ async fn an_upload_that_is_dropped_or_aborted_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_reader_keeps_what_is_deleted_under_it() {
+async fn a_reader_finishes_after_its_blob_is_deleted() {
     let (_folder, stores) = both().await;
     for blobs in stores {
         let content = vec![7_u8; 2_000_000];
@@ -114,7 +114,7 @@ async fn a_reader_keeps_what_is_deleted_under_it() {
 }
 
 #[tokio::test]
-async fn a_sweep_moves_what_nothing_names_but_not_what_is_being_uploaded() {
+async fn a_sweep_moves_unreferenced_blobs_of_earlier_processes() {
     for strict in [true, false] {
         let data = tempfile::tempdir().unwrap();
         let path = data.path().join("blobs");
@@ -123,19 +123,22 @@ async fn a_sweep_moves_what_nothing_names_but_not_what_is_being_uploaded() {
                 .unwrap()
                 .with_quarantine(Quarantine::of(data.path()), strict)
         };
-        let (metadata, _) = Sqlite::memory(Secret([0; 32])).await.unwrap();
+        let sweep = async |blobs: &Blobs| {
+            let unreferenced = async |keys| Ok(keys);
+            blobs.sweep(Micros(0), unreferenced).await.unwrap()
+        };
         let before = open();
         let orphan = store(&before, &[b"orphan"]).await;
-        // What a killed process leaves of an upload: the staging file of the object store.
+        // A killed process leaves the staging file of an upload.
         std::fs::write(path.join(format!("{orphan}#1")), b"half").unwrap();
         assert_eq!(before.count().await, 2);
-        let own = before.sweep(&metadata, Micros(0)).await.unwrap();
-        assert_eq!(own, Swept::default());
+        let own = sweep(&before).await;
+        assert_eq!(own, SweepOutcome::default());
         let now = open();
         let fresh = store(&now, &[b"fresh"]).await;
-        let swept = now.sweep(&metadata, Micros(0)).await.unwrap();
+        let swept = sweep(&now).await;
         let kept = Quarantine::of(data.path()).list().unwrap();
-        // Only where an upload that was staged can't have been acknowledged it is deleted.
+        // The staging file is deleted only if its upload was never acknowledged.
         match strict {
             true => assert_eq!((swept.removed, swept.moved.files, kept.len()), (1, 1, 1)),
             false => assert_eq!((swept.removed, swept.moved.files, kept.len()), (0, 2, 2)),

@@ -1,4 +1,4 @@
-//! One blob on its way in: constant memory, durable when it is finished.
+//! Writes one blob: constant memory, durable once finished.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,19 +7,20 @@ use bytes::{Bytes, BytesMut};
 use object_store::path::Path as Key;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 
-use super::{BlobError, local};
+use super::error::BlobError;
+use super::local;
 
-/// What is gathered before it is written, and so the memory of one upload.
-const PART: usize = 1024 * 1024;
+/// Size of a part in bytes, which is also the memory of one upload.
+const PART_BYTES: usize = 1024 * 1024;
 
-/// A blob that is being written. Dropped before it is finished, it leaves nothing.
+/// A blob that is being written. Leaves nothing behind if it is dropped.
 pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
-    /// The folder, if the blobs are files.
+    /// `None` in memory.
     folder: Option<PathBuf>,
     key: String,
     pending: BytesMut,
-    /// Begun with the first part that is full: what fits into one part is written in one go.
+    /// Started with the first full part. A smaller blob is written with one request.
     parts: Option<Box<dyn MultipartUpload>>,
 }
 
@@ -34,10 +35,10 @@ impl Upload {
         }
     }
 
-    /// Takes the next bytes.
+    /// Appends bytes.
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
-        while self.pending.len() + bytes.len() > PART {
-            let fits = bytes.split_to(PART - self.pending.len());
+        while self.pending.len() + bytes.len() > PART_BYTES {
+            let fits = bytes.split_to(PART_BYTES - self.pending.len());
             self.pending.extend_from_slice(&fits);
             let part = self.pending.split().freeze();
             self.parts().await?.put_part(PutPayload::from(part)).await?;
@@ -58,15 +59,14 @@ impl Upload {
         Ok(self.parts.insert(parts))
     }
 
-    /// Makes the blob durable, and gives its key. It must not be cancelled: whoever drops this may leave a blob
-    /// until the next sweep.
+    /// Makes the blob durable and returns its key. If the future is dropped, a blob may stay until the next sweep.
     pub(crate) async fn finish(mut self) -> Result<String, BlobError> {
         let rest = PutPayload::from(self.pending.split().freeze());
         match &mut self.parts {
             Some(parts) => {
                 parts.put_part(rest).await?;
                 if let Err(error) = parts.complete().await {
-                    // The object store forgets the staging file before it knows that it could be synced and renamed.
+                    // The object store does not remove the staging file if syncing or renaming it fails.
                     if let Some(folder) = &self.folder {
                         local::remove_staged(folder, &self.key).await;
                     }
@@ -80,12 +80,12 @@ impl Upload {
         Ok(self.key)
     }
 
-    /// Takes back what was written.
+    /// Discards the blob.
     pub(crate) async fn abort(mut self) {
         if let Some(mut parts) = self.parts.take()
             && let Err(error) = parts.abort().await
         {
-            tracing::warn!(%error, "an upload that ended early left a file behind; the next start takes it away");
+            tracing::warn!(%error, "failed to remove the staging file of an aborted upload; the next start removes it");
         }
     }
 }

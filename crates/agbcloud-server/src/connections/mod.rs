@@ -1,11 +1,11 @@
-//! The connections of one listener: taken in, served, and ended together.
+//! The connections of one listener: accepts, serves and closes them.
 
-#![allow(clippy::disallowed_methods)] // It waits by tokio's clock; nothing that is stored rests on it.
+#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
 
-mod patient;
-mod table;
+mod connection_table;
 #[cfg(feature = "tls")]
 mod tls;
+mod write_timeout;
 
 use std::io;
 use std::net::IpAddr;
@@ -26,40 +26,40 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::patient::Patient;
-use self::table::{Entered, PerAddress, Signal, Slot, Table};
+use self::connection_table::{Admission, ConnectionTable, PerAddress, Signal, Slot};
 #[cfg(feature = "tls")]
 pub(crate) use self::tls::Tls;
+use self::write_timeout::WriteTimeout;
 use crate::crash;
-use crate::http::{Known, hold};
-use crate::limits::{HEADERS, Limits};
-use crate::metrics::Traffic;
-use crate::pace::Pace;
+use crate::http::{Authenticated, attach_guard};
+use crate::limits::{Limits, MAX_HEADERS};
+use crate::metrics::ConnectionMetrics;
+use crate::minimum_rate::MinimumRate;
 
-/// After a failure to accept, such as too many open files, there is no point in trying at once.
+/// The pause after a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long a connection may be idle after an answer to a request without a valid key or URL.
-const UNKNOWN_IDLE: Duration = Duration::from_secs(5);
+/// How long a connection may be idle after a response to a request without a valid key or URL.
+const UNAUTHENTICATED_IDLE: Duration = Duration::from_secs(5);
 
-/// What the connections of a listener share.
+/// Everything that the connections of a listener share.
 #[derive(Clone)]
 pub(crate) struct Connections {
     pub(crate) router: Router,
     pub(crate) limits: Limits,
-    pub(crate) traffic: Traffic,
+    pub(crate) metrics: ConnectionMetrics,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Arc<Tls>>,
-    /// Turns true when all is to end.
+    /// Becomes true when the server stops.
     pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Connections {
-    /// Serves until it is to stop or the task is aborted. Connections do not outlive it. `point` names where the tests
-    /// make it panic.
+    /// Serves connections until the server stops or this task is aborted, which closes all connections. Tests cause a
+    /// panic at the crash point `point`.
     pub(crate) async fn serve(mut self, listener: TcpListener, point: &'static str) {
         let graceful = GracefulShutdown::new();
-        let table = Table::new(self.limits.connections, self.per_address());
-        // Aborts its tasks when it is dropped, so an aborted server leaves no connection.
+        let table = ConnectionTable::new(self.limits.connections, self.per_address());
+        // Aborts its tasks when it is dropped, so an aborted server closes all connections.
         let mut connections = JoinSet::new();
         let accepting = self.accept(&listener, &table, &graceful, &mut connections, point);
         let panicked = AssertUnwindSafe(accepting).catch_unwind().await.err();
@@ -68,7 +68,7 @@ impl Connections {
             .await
             .is_err()
         {
-            tracing::warn!("requests under way did not end in time; they are cut");
+            tracing::warn!("closing connections whose requests did not complete in time");
         }
         connections.shutdown().await;
         if let Some(panic) = panicked {
@@ -86,7 +86,7 @@ impl Connections {
     async fn accept(
         &mut self,
         listener: &TcpListener,
-        table: &Arc<Table>,
+        table: &Arc<ConnectionTable>,
         graceful: &GracefulShutdown,
         connections: &mut JoinSet<()>,
         point: &'static str,
@@ -107,25 +107,26 @@ impl Connections {
             match accepted {
                 Ok((stream, address)) => {
                     let slot = tokio::select! {
-                        slot = place(table, address.ip()) => slot,
+                        slot = admit(table, address.ip()) => slot,
                         _ = stop.wait_for(|stop| *stop) => return,
                     };
                     let Some(slot) = slot else {
-                        self.traffic.refused();
+                        self.metrics.rejected.inc();
                         continue;
                     };
                     let (shared, watcher) = (self.clone(), graceful.watcher());
                     connections.spawn(async move {
-                        let open = shared.traffic.open();
-                        if let Err(error) = shared.watched(stream, watcher, slot).await {
-                            tracing::debug!(error, "a connection broke");
+                        let open = shared.metrics.connection_opened();
+                        if let Err(error) = shared.serve_until_evicted(stream, watcher, slot).await
+                        {
+                            tracing::debug!(error, "a connection failed");
                         }
                         drop(open);
                     });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "can't accept a connection");
-                    // It may be files that have run out.
+                    // The cause may be too many open files.
                     table.make_room();
                     sleep(ACCEPT_PAUSE).await;
                 }
@@ -133,21 +134,19 @@ impl Connections {
         }
     }
 
-    /// Serves a connection until it ends, or until its place is needed or it was idle for too long.
-    async fn watched(
+    /// Serves a connection until it ends, is evicted or was idle for too long.
+    async fn serve_until_evicted(
         self,
         stream: TcpStream,
         watcher: Watcher,
         slot: Arc<Slot>,
-    ) -> Result<(), Broken> {
-        let (traffic, idle) = (
-            self.traffic.clone(),
-            UNKNOWN_IDLE.min(self.limits.head_time),
-        );
+    ) -> Result<(), ConnectionError> {
+        let idle = UNAUTHENTICATED_IDLE.min(self.limits.head_time);
+        let evictions = self.metrics.evicted.clone();
         tokio::select! {
             outcome = self.connection(stream, watcher, slot.clone()) => outcome,
             () = evicted(&slot, idle) => {
-                traffic.evicted();
+                evictions.inc();
                 Ok(())
             }
         }
@@ -158,18 +157,18 @@ impl Connections {
         stream: TcpStream,
         watcher: Watcher,
         slot: Arc<Slot>,
-    ) -> Result<(), Broken> {
-        // Answers are small: waiting to fill a packet only delays them.
+    ) -> Result<(), ConnectionError> {
+        // Responses are small: waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let pace = Pace::new(self.limits.idle_time, self.limits.least_rate);
-        let stream = Patient::new(stream, pace, self.traffic.clone(), Some(slot.clone()));
+        let rate = MinimumRate::new(self.limits.idle_time, self.limits.least_rate);
+        let stream = WriteTimeout::new(stream, rate, self.metrics.clone(), Some(slot.clone()));
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let mut stop = self.stop.clone();
             let handshake = timeout(self.limits.head_time, tls.accept(stream));
             let stream = tokio::select! {
                 accepted = handshake => accepted.map_err(io::Error::from).flatten()?,
-                // Nothing was asked yet.
+                // There was no request yet.
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
             };
             return self.requests(stream, watcher, slot).await;
@@ -182,27 +181,30 @@ impl Connections {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         watcher: Watcher,
         slot: Arc<Slot>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ConnectionError> {
         let mut http = http1::Builder::new();
-        // More than the limits, so that what is over them comes as far as to be told so. A buffer that nobody fills does
-        // not grow.
+        // Above the limits, so that requests beyond them get a proper response. An unused buffer does not grow.
         http.timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_time)
-            // Who has sent its whole request may close its half of the connection and wait for the answer.
+            // A client may close its half of the connection after the request and wait for the response.
             .half_close(true)
             .max_buf_size(2 * self.limits.head_bytes)
-            .max_headers(5 * HEADERS);
+            .max_headers(5 * MAX_HEADERS);
         let router = TowerToHyperService::new(self.router);
         let service = service_fn(move |request| {
-            let answering = slot.begin().then(|| router.call(request));
+            let call = slot.begin().then(|| router.call(request));
             let slot = slot.clone();
             async move {
-                let Some(answering) = answering else {
+                let Some(call) = call else {
                     return Err(io::Error::other("the connection was idle for too long"));
                 };
-                let response = answering.await.map_err(io::Error::other)?;
-                let known = response.extensions().get::<Known>().is_some();
-                Ok(hold(response, Answer { slot, known }))
+                let response = call.await.map_err(io::Error::other)?;
+                let authenticated = response.extensions().get::<Authenticated>().is_some();
+                let guard = ResponseGuard {
+                    slot,
+                    authenticated,
+                };
+                Ok(attach_guard(response, guard))
             }
         });
         let connection = http.serve_connection(TokioIo::new(stream), service);
@@ -211,48 +213,48 @@ impl Connections {
 }
 
 /// Why a connection ended early, for the log.
-type Broken = Box<dyn std::error::Error + Send + Sync>;
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Waits for a place for a connection from this address. None if the address has as many as it may.
-async fn place(table: &Arc<Table>, address: IpAddr) -> Option<Arc<Slot>> {
+/// Waits until a connection from this address is admitted. Returns `None` if it is rejected.
+async fn admit(table: &Arc<ConnectionTable>, address: IpAddr) -> Option<Arc<Slot>> {
     loop {
-        match table.enter(address) {
-            Entered::Accepted(slot) => return Some(slot),
-            Entered::Refused => return None,
-            Entered::Full => table.changed().await,
+        match table.admit(address) {
+            Admission::Accepted(slot) => return Some(slot),
+            Admission::Rejected => return None,
+            Admission::Full => table.changed().await,
         }
     }
 }
 
-/// Waits until the connection is to be closed.
+/// Waits until the connection must be closed.
 async fn evicted(slot: &Slot, idle: Duration) {
     let mut signals = slot.signals();
     loop {
         let signal = *signals.borrow_and_update();
         let waited = match signal {
             Signal::Evicted => return,
-            Signal::Unknown => timeout(idle, signals.changed()).await,
-            Signal::Go => Ok(signals.changed().await),
+            Signal::Unauthenticated => timeout(idle, signals.changed()).await,
+            Signal::Continue => Ok(signals.changed().await),
         };
         match waited {
             Ok(Ok(())) => {}
-            Err(_) if slot.give_up() => return,
-            // It became busy just now.
+            Err(_) if slot.close_if_idle() => return,
+            // The connection has just become busy.
             Err(_) => {}
-            // The slot sends signals for as long as it is borrowed here.
+            // Not reached: the sender exists as long as the slot.
             Ok(Err(_)) => std::future::pending().await,
         }
     }
 }
 
-/// Part of the body of an answer: dropped when it is complete.
-struct Answer {
+/// Attached to the body of a response, and dropped when the body is complete.
+struct ResponseGuard {
     slot: Arc<Slot>,
-    known: bool,
+    authenticated: bool,
 }
 
-impl Drop for Answer {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
-        self.slot.answered(self.known);
+        self.slot.answered(self.authenticated);
     }
 }

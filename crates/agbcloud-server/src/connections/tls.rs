@@ -1,4 +1,4 @@
-//! TLS by certificate and key files, which may be replaced while the server runs.
+//! TLS with certificate and key files that may be replaced while the server runs.
 
 use std::fs;
 use std::io;
@@ -14,17 +14,17 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::server::TlsStream;
 
 use crate::permissions::{Protection, check_permissions};
-use crate::watched::{Unreadable, Watched};
+use crate::reloading_file::{LoadError, ReloadingFile};
 
-/// Takes connections in by the certificate that is there now.
-pub(crate) struct Tls(Watched<Arc<ServerConfig>>);
+/// Accepts TLS connections with the current certificate.
+pub(crate) struct Tls(ReloadingFile<Arc<ServerConfig>>);
 
 impl Tls {
-    /// Reads a chain of certificates and its key, both in PEM. A certificate that is replaced while its key is not yet
-    /// leaves the pair before it in force.
-    pub(crate) fn new(certificate: PathBuf, key: PathBuf) -> Result<Self, Unreadable> {
+    /// Loads a certificate chain and its key, both in PEM. If only one of the files has been replaced so far, the previous
+    /// pair stays in use.
+    pub(crate) fn new(certificate: PathBuf, key: PathBuf) -> Result<Self, LoadError> {
         let files = vec![certificate.clone(), key.clone()];
-        Watched::new(files, move || config(&certificate, &key)).map(Self)
+        ReloadingFile::new(files, move || config(&certificate, &key)).map(Self)
     }
 
     pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
@@ -36,7 +36,7 @@ impl Tls {
     }
 }
 
-fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Unreadable> {
+fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, LoadError> {
     let read = |file: &Path| {
         fs::read(file).map_err(|error| format!("can't read {}: {error}", file.display()))
     };
@@ -47,16 +47,16 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, Unreadabl
         .collect::<Result<Vec<_>, _>>()
         .ok()
         .filter(|chain| !chain.is_empty())
-        .ok_or_else(|| format!("{} has no certificate in PEM", certificate.display()))?;
+        .ok_or_else(|| format!("{} contains no certificate in PEM", certificate.display()))?;
     let secret = PrivateKeyDer::from_pem_slice(&read(key)?)
-        .map_err(|_| format!("{} has no private key in PEM", key.display()))?;
+        .map_err(|_| format!("{} contains no private key in PEM", key.display()))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, secret)
         .map_err(|error| {
             format!(
-                "the certificate in {} and the key in {} can't be used together: {error}",
+                "can't use the certificate in {} with the key in {}: {error}",
                 certificate.display(),
                 key.display()
             )

@@ -1,128 +1,127 @@
-//! The content of each file, read again and held against what its row says.
+//! Compares the contents of all files with their rows, and finds blobs that no file references.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use super::{Finding, FindingKind, FsckReport};
-use crate::blobs::Quarantine;
-use crate::blobs::quarantine::Quarantined;
+use super::report::{Finding, FindingKind, FsckReport};
+use crate::blobs::{Quarantine, QuarantinedFile, local};
+use crate::checksums::{Checksums, Hasher};
+use crate::clock::Micros;
 use crate::metadata::Content;
-use crate::metadata::sqlite::check::{Rows, StoredFile, Trouble};
-use crate::sums::{Hasher, Sums};
+use crate::metadata::sqlite::DatabaseError;
+use crate::metadata::sqlite::check::{CheckTransaction, StoredFile};
 
-/// One read of the disk.
-const READ: usize = 256 * 1024;
+/// Size of a read in bytes.
+const READ_BYTES: usize = 256 * 1024;
 
-/// Where contents are.
+/// The contents of a store.
 pub(super) struct Contents<'a> {
     pub(super) blobs: &'a Path,
     pub(super) quarantine: &'a Quarantine,
-    /// What is in it.
-    pub(super) kept: &'a [Quarantined],
+    pub(super) quarantined: &'a [QuarantinedFile],
     pub(super) repair: bool,
 }
 
 impl Contents<'_> {
-    pub(super) fn check(&self, rows: &Rows<'_>, report: &mut FsckReport) -> Result<(), Trouble> {
-        let mut buffer = vec![0; READ];
-        let mut failed = None;
-        rows.each_file(|file| {
+    /// Reads the contents of all files, and restores missing ones from the quarantine.
+    pub(super) fn check(
+        &self,
+        transaction: &CheckTransaction<'_>,
+        report: &mut FsckReport,
+    ) -> Result<(), DatabaseError> {
+        let mut buffer = vec![0; READ_BYTES];
+        transaction.each_file(|file| {
             report.files += 1;
-            let problem = match &file.content {
-                None => Some((
-                    FindingKind::MissingContent,
-                    "its content is not there".to_owned(),
-                )),
-                Some(Content::Small(bytes)) => {
+            let finding = match &file.content {
+                None => Some(missing("the content of the file is missing".to_owned())),
+                Some(Content::Inline(bytes)) => {
                     let mut hasher = Hasher::new();
                     hasher.update(bytes);
                     compare(file, &hasher.finish(), report)
                 }
-                Some(Content::Blob(blob)) => match sums(&self.blobs.join(blob), &mut buffer) {
-                    Ok(sums) => compare(file, &sums, report),
+                Some(Content::Blob(blob)) => match checksums(&self.blobs.join(blob), &mut buffer) {
+                    Ok(found) => compare(file, &found, report),
                     Err(error) if error.kind() == ErrorKind::NotFound => {
-                        match self.put_back(file, blob, &mut buffer, report) {
-                            Ok(finding) => {
-                                report.findings.push(finding);
-                                None
-                            }
-                            Err(error) => {
-                                failed = Some(error);
-                                None
-                            }
-                        }
+                        Some(self.restore(file, blob, &mut buffer, report)?)
                     }
-                    Err(error) => Some((
-                        FindingKind::DamagedContent,
-                        format!("its content, blob {blob}, can't be read: {error}"),
-                    )),
+                    Err(error) => Some(damaged(format!(
+                        "failed to read the content of the file, blob {blob}: {error}"
+                    ))),
                 },
             };
-            if let Some((kind, detail)) = problem {
-                report.findings.push(at(file, Finding::new(kind, detail)));
-            }
-        })?;
-        failed.map_or(Ok(()), |error| Err(Trouble::Io(error)))
+            let at_file = |finding: Finding| Finding {
+                context: Some(file.context.clone()),
+                path: Some(file.path.clone()),
+                ..finding
+            };
+            report.findings.extend(finding.map(at_file));
+            Ok(())
+        })
     }
 
-    /// Looks for a missing blob in quarantine, and a repair puts it back.
-    fn put_back(
+    /// Reports a missing blob. A repair restores it if it is in quarantine.
+    fn restore(
         &self,
         file: &StoredFile,
         blob: &str,
         buffer: &mut [u8],
         report: &mut FsckReport,
     ) -> io::Result<Finding> {
-        let candidates = self.kept.iter().filter(|kept| kept.blob() == blob);
-        for kept in candidates {
-            if compare(file, &sums(kept.path(), buffer)?, report).is_some() {
+        for candidate in self.quarantined.iter().filter(|kept| kept.blob() == blob) {
+            if compare(file, &checksums(candidate.path(), buffer)?, report).is_some() {
                 continue;
             }
-            let detail = match self.repair {
-                true => format!("its content, blob {blob}, was in quarantine and is put back"),
-                false => format!("its content, blob {blob}, is in quarantine"),
-            };
-            if self.repair {
-                self.quarantine.put_back(kept, self.blobs)?;
+            if !self.repair {
+                return Ok(missing(format!(
+                    "the content of the file, blob {blob}, is in quarantine"
+                )));
             }
-            let finding = Finding::new(FindingKind::MissingContent, detail);
-            return Ok(at(file, finding.repaired(self.repair)));
+            self.quarantine.restore(candidate, self.blobs)?;
+            return Ok(Finding {
+                repaired: true,
+                ..missing(format!(
+                    "the content of the file, blob {blob}, is restored from the quarantine"
+                ))
+            });
         }
-        let detail = format!("its content, blob {blob}, is not there");
-        Ok(at(file, Finding::new(FindingKind::MissingContent, detail)))
+        Ok(missing(format!(
+            "the content of the file, blob {blob}, is missing"
+        )))
     }
 }
 
-fn at(file: &StoredFile, finding: Finding) -> Finding {
-    finding.at(Some(file.context.clone()), file.path.clone())
+fn missing(detail: String) -> Finding {
+    Finding::new(FindingKind::MissingContent, detail)
 }
 
-fn compare(
-    file: &StoredFile,
-    found: &Sums,
-    report: &mut FsckReport,
-) -> Option<(FindingKind, String)> {
+fn damaged(detail: String) -> Finding {
+    Finding::new(FindingKind::DamagedContent, detail)
+}
+
+fn compare(file: &StoredFile, found: &Checksums, report: &mut FsckReport) -> Option<Finding> {
     report.bytes += found.size;
+    let other_sha256 = |sha256: &String| *sha256 != found.sha256;
     let wrong = if found.size != file.size {
-        format!("it has {} bytes instead of {}", found.size, file.size)
-    } else if file
-        .sha256
-        .as_ref()
-        .is_some_and(|sha256| *sha256 != found.sha256)
-    {
-        "its content has another SHA-256".to_owned()
+        let (found, stored) = (found.size, file.size);
+        return Some(damaged(format!(
+            "the content of the file has {found} bytes instead of {stored}"
+        )));
+    } else if file.sha256.as_ref().is_some_and(other_sha256) {
+        "SHA-256"
     } else if found.etag != file.etag {
-        "its content has another MD5".to_owned()
+        "MD5"
     } else if file.crc64.is_some_and(|crc64| crc64 != found.crc64) {
-        "its content has another CRC-64".to_owned()
+        "CRC-64"
     } else {
         return None;
     };
-    Some((FindingKind::DamagedContent, wrong))
+    Some(damaged(format!(
+        "the content of the file does not match its {wrong}"
+    )))
 }
 
-fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Sums> {
+fn checksums(path: &Path, buffer: &mut [u8]) -> io::Result<Checksums> {
     let mut file = File::open(path)?;
     let mut hasher = Hasher::new();
     loop {
@@ -133,4 +132,45 @@ fn sums(path: &Path, buffer: &mut [u8]) -> io::Result<Sums> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Returns the blobs and staging files that are neither referenced nor queued for deletion.
+pub(super) fn find_orphans(
+    transaction: &CheckTransaction<'_>,
+    blobs: &Path,
+) -> Result<Vec<String>, DatabaseError> {
+    let mut orphans = Vec::new();
+    for part in local::parts() {
+        let names = match local::file_names(&blobs.join(&part)) {
+            Ok(names) => names,
+            // The next start creates the folder.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let keys = names.into_iter().map(|name| format!("{part}/{name}"));
+        orphans.extend(transaction.unreferenced_blobs(keys.collect())?);
+    }
+    Ok(orphans)
+}
+
+/// Reports orphaned blobs, and moves them to the quarantine if one is given.
+pub(super) fn report_orphans(
+    blobs: &Path,
+    orphans: Vec<String>,
+    quarantine: Option<(&Quarantine, Micros)>,
+    report: &mut FsckReport,
+) -> io::Result<()> {
+    for orphan in orphans {
+        if let Some((quarantine, now)) = quarantine
+            && let Some((part, name)) = orphan.split_once('/')
+        {
+            quarantine.move_blobs(blobs, part, &[name.to_owned()], now)?;
+        }
+        let detail = format!("no file references the blob {orphan}");
+        report.findings.push(Finding {
+            repaired: quarantine.is_some(),
+            ..Finding::new(FindingKind::OrphanBlob, detail)
+        });
+    }
+    Ok(())
 }

@@ -1,48 +1,51 @@
-//! Checking a data folder that no server uses: rows against contents, contents against checksums, counts.
+//! Checks and repairs a data folder that no server uses.
 
-mod blobs;
 mod contents;
+mod findings;
 mod report;
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use self::contents::Contents;
+use self::contents::{Contents, find_orphans, report_orphans};
 pub use self::report::{Finding, FindingKind, FsckReport, QuarantinedContent};
-use crate::blobs::{BLOBS, Quarantine, local, sync_folder};
+use crate::blobs::{Quarantine, local};
 use crate::clock::{Clock, Micros, SystemClock};
+use crate::data_folder::{BLOBS, DATABASE, FolderLock};
+use crate::durable_fs::sync_folder;
 use crate::error::StartError;
-use crate::mark::{Mark, MarkFile};
-use crate::metadata::sqlite::check::Check;
-use crate::metadata::sqlite::{Unusable, has_blobs};
-use crate::ownership::Ownership;
-use crate::server::DATABASE;
+use crate::markers::{FolderMarker, MarkerFile};
+use crate::metadata::sqlite::DatabaseError;
+use crate::metadata::sqlite::check::DatabaseCheck;
+use crate::metadata::sqlite::open::has_blobs;
 
 /// Whether a check changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FsckMode {
-    /// Only looks.
+    /// Changes nothing.
     Check,
-    /// Repairs what can be repaired without loss: see [`FindingKind`]. A file whose content is damaged is reported and
-    /// left as it is. Contents that no file names move to the quarantine, unless there is damage that can't be repaired:
-    /// they may be what is missing elsewhere.
+    /// Repairs what can be repaired without loss: see [`FindingKind`]. A file with damaged content is reported and not changed.
+    /// Unreferenced contents move to the quarantine, unless there is damage that can't be repaired, since they may be what is
+    /// missing.
     Repair,
-    /// Repairs, and accepts a database and a folder of blobs that do not belong together as one store: what the other part
-    /// had and this one lacks is given up. See [`StoreMismatch`](crate::StoreMismatch).
+    /// Repairs, and accepts a database and a folder of blobs that do not belong together as one store. Changes that only one of
+    /// them contains are lost. See [`StoreMismatch`](crate::StoreMismatch).
     Accept,
 }
 
-/// Checks a data folder. Blocks, for as long as it takes to read all that is in it.
+/// Checks a data folder. Reads all contents, and blocks the thread.
 ///
-/// The folder must not be in use, and is not while this runs. A store of an older version is checked as if it were
-/// of this one; only a repair brings it there. Where damage is found, and not repaired, the file `quarantine/hold` is made,
-/// so that nothing in quarantine is deleted; otherwise it is removed.
+/// The folder is locked while this runs. A store of an older version is checked as if it were migrated; only a repair migrates
+/// it. If damage is found and not repaired, the file `quarantine/hold` is created, which prevents deletions from the quarantine;
+/// otherwise it is removed.
 ///
 /// # Errors
 ///
-/// Those of a start: [`StartError::FolderInUse`], [`StartError::NewerSchema`], [`StartError::Database`] where the
-/// database can't be read at all or is missing although there are contents of files, and [`StartError::Folder`], also where there is no database in the folder.
+/// - [`StartError::FolderInUse`]: a server or another check uses the folder.
+/// - [`StartError::NewerSchema`]: the store has a newer version.
+/// - [`StartError::Database`]: the database can't be read, or is missing although there are blobs.
+/// - [`StartError::Folder`]: the folder can't be read or contains no database.
 pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, StartError> {
     let folder = folder.as_ref();
     let unusable = |source| StartError::Folder {
@@ -51,95 +54,72 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
     };
     if !folder.join(DATABASE).is_file() {
         if has_blobs(&folder.join(BLOBS)) {
-            return Err(Unusable::lost().into());
+            return Err(DatabaseError::Lost.into());
         }
-        let nothing = format!("there is no {DATABASE} in it");
-        return Err(unusable(io::Error::new(io::ErrorKind::NotFound, nothing)));
+        let missing = format!("{DATABASE} not found");
+        return Err(unusable(io::Error::new(io::ErrorKind::NotFound, missing)));
     }
     let folder = &fs::canonicalize(folder).map_err(unusable)?;
-    // Held until the end.
-    let _lock =
-        Ownership::take(folder)
-            .map_err(unusable)?
-            .ok_or_else(|| StartError::FolderInUse {
-                path: folder.clone(),
-            })?;
+    let _lock = FolderLock::acquire(folder)
+        .map_err(unusable)?
+        .ok_or_else(|| StartError::FolderInUse {
+            path: folder.clone(),
+        })?;
     let (repair, accept) = (mode != FsckMode::Check, mode == FsckMode::Accept);
     let mut report = FsckReport::default();
-    let blob_folder = folder.join(BLOBS);
+    let blobs = folder.join(BLOBS);
     let quarantine = Quarantine::of(folder);
-    let kept = quarantine.list().map_err(unusable)?;
+    let quarantined = quarantine.list().map_err(unusable)?;
     let now = Micros::of(SystemClock.now());
-    let mut check = Check::open(&folder.join(DATABASE), &blob_folder)?;
-    let (moves, orphans, mark) = check.run(repair, |rows| {
-        rows.database(&mut report)?;
-        rows.meta(&mut report)?;
-        let pair = rows.pair(&blob_folder, accept, &mut report)?;
-        rows.trees(&mut report)?;
-        rows.contexts(&mut report)?;
-        rows.file_counts(&mut report)?;
-        rows.folders(&mut report)?;
-        rows.pages(&mut report)?;
-        rows.contents(&mut report)?;
-        rows.row_sums(&mut report)?;
+    let mut check = DatabaseCheck::open(&folder.join(DATABASE), &blobs)?;
+    let (moves, orphans, marker) = check.run(repair, |transaction| {
+        report.add(transaction.database()?);
+        report.add(transaction.meta()?);
+        let (markers, problems) = transaction.markers(&blobs, accept)?;
+        report.add(problems);
+        report.add(transaction.trees()?);
+        report.contexts = transaction.count_contexts()?;
+        report.add(transaction.context_counts()?);
+        report.add(transaction.file_counts()?);
+        report.add(transaction.folders()?);
+        report.add(transaction.offset_indexes()?);
+        report.add(transaction.contents()?);
+        report.add(transaction.row_checksums()?);
         let contents = Contents {
-            blobs: &blob_folder,
+            blobs: &blobs,
             quarantine: &quarantine,
-            kept: &kept,
+            quarantined: &quarantined,
             repair,
         };
-        contents.check(rows, &mut report)?;
-        // What no file names may be just what is missing elsewhere, while rows are damaged or lost.
+        contents.check(transaction, &mut report)?;
+        // While rows are damaged or lost, unreferenced contents may be what is missing.
         let moves = repair && !report.is_damaged();
-        let keep = |number: i64, bytes: &[u8]| quarantine.keep(number, bytes, now);
-        rows.orphan_contents(moves.then_some(&keep), &mut report)?;
-        let mark = match repair {
-            true => rows.pair_again(&pair, accept)?,
+        let store = |key: i64, bytes: &[u8]| quarantine.store_content(key, bytes, now);
+        report.add(transaction.orphan_contents(moves.then_some(&store))?);
+        let marker = match repair {
+            true => transaction.start_run(&markers, accept)?,
             false => None,
         };
-        Ok((moves, blobs::orphans(rows, &blob_folder)?, mark))
+        Ok((moves, find_orphans(transaction, &blobs)?, marker))
     })?;
-    if let Some(mark) = mark {
-        write_mark(&blob_folder, &mark).map_err(unusable)?;
+    if let Some(marker) = marker {
+        write_marker(&blobs, &marker).map_err(unusable)?;
     }
-    // After the commit: until then a row might have come to name one.
+    // After the commit, which a failure would undo.
     let target = moves.then_some((&quarantine, now));
-    blobs::report(&blob_folder, orphans, target, &mut report).map_err(unusable)?;
-    let kept = quarantine.list().map_err(unusable)?;
-    report.quarantine = kept.iter().map(QuarantinedContent::of).collect();
-    quarantine.hold(report.is_damaged()).map_err(unusable)?;
+    report_orphans(&blobs, orphans, target, &mut report).map_err(unusable)?;
+    let quarantined = quarantine.list().map_err(unusable)?;
+    report.quarantine = quarantined.iter().map(QuarantinedContent::of).collect();
+    let damaged = report.is_damaged();
+    quarantine.set_held(damaged).map_err(unusable)?;
     Ok(report)
 }
 
-/// Writes the mark of a folder of blobs, on the disk when this returns.
-fn write_mark(blobs: &Path, mark: &Mark) -> io::Result<()> {
-    local::prepare(blobs)?;
-    let mut file = MarkFile::open(blobs)?;
-    file.write(mark)?;
+/// Writes and syncs the marker of a folder of blobs.
+fn write_marker(blobs: &Path, marker: &FolderMarker) -> io::Result<()> {
+    local::create_folders(blobs)?;
+    let mut file = MarkerFile::open(blobs)?;
+    file.write(marker)?;
     file.handle()?.sync_all()?;
     sync_folder(blobs)
-}
-
-impl Finding {
-    pub(crate) fn new(kind: FindingKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            context: None,
-            path: None,
-            detail: detail.into(),
-            repaired: false,
-        }
-    }
-
-    pub(crate) fn at(self, context: Option<String>, path: impl Into<String>) -> Self {
-        Self {
-            context,
-            path: Some(path.into()),
-            ..self
-        }
-    }
-
-    pub(crate) fn repaired(self, repaired: bool) -> Self {
-        Self { repaired, ..self }
-    }
 }

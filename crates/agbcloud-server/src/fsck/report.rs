@@ -1,25 +1,25 @@
-//! What a check of a data folder has found.
+//! The report of a check.
 
 use std::fmt;
 
-use chrono::SecondsFormat;
 use serde::Serialize;
 
-use crate::blobs::quarantine::Quarantined;
+use crate::blobs::QuarantinedFile;
+use crate::metadata::sqlite::check::Problem;
 
-/// What was looked at and what was found.
+/// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FsckReport {
-    /// Contexts of all tenants.
+    /// Number of contexts of all tenants.
     pub contexts: u64,
-    /// Files in them.
+    /// Number of files in them.
     pub files: u64,
-    /// Bytes that were read again and held against their checksums.
+    /// Number of bytes that were read and compared with their checksums.
     pub bytes: u64,
-    /// All that is not as it should be.
+    /// The problems that were found.
     pub findings: Vec<Finding>,
-    /// Contents that no file names and that are kept for some days. They are no damage.
+    /// Unreferenced contents that are kept for some days. They are no damage.
     pub quarantine: Vec<QuarantinedContent>,
 }
 
@@ -27,33 +27,37 @@ pub struct FsckReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QuarantinedContent {
-    /// The name of the blob; for an unfinished upload with `#` and a number; for a content that was in the database
-    /// `contents/` and a number.
+    /// The name of the blob. An unfinished upload also has `#` and a number. A content from the database has the name `contents/`
+    /// and a number.
     pub name: String,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: u64,
     /// When it was moved, in RFC 3339.
     pub since: String,
 }
 
 impl QuarantinedContent {
-    pub(crate) fn of(content: &Quarantined) -> Self {
+    pub(super) fn of(content: &QuarantinedFile) -> Self {
         Self {
             name: content.key.clone(),
             bytes: content.bytes,
-            since: content.since.to_rfc3339_opts(SecondsFormat::Secs, true),
+            since: content.since.to_string(),
         }
     }
 }
 
 impl FsckReport {
-    /// Whether nothing was found at all.
+    pub(super) fn add(&mut self, problems: Vec<Problem>) {
+        self.findings
+            .extend(problems.into_iter().map(Finding::from));
+    }
+
+    /// Whether nothing was found.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// Whether something is wrong that was not repaired. What a killed process leaves, and the next start removes,
-    /// does not count.
+    /// Whether there is damage that was not repaired. Leftovers of a killed process, which the next start removes, do not count.
     pub fn is_damaged(&self) -> bool {
         self.findings
             .iter()
@@ -62,25 +66,37 @@ impl FsckReport {
 
     /// The report as one line of JSON.
     pub fn to_json(&self) -> String {
-        // There is nothing in it that JSON can't say.
+        // Serialization can't fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// One thing that is not as it should be.
+/// A problem that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What kind of thing.
+    /// The kind of the problem.
     pub kind: FindingKind,
-    /// The id of the context, where it is about one.
+    /// The id of the context that it concerns.
     pub context: Option<String>,
-    /// The path of the file or folder in the context, where it is about one.
+    /// The path of the file or folder that it concerns.
     pub path: Option<String>,
-    /// What exactly, for people.
+    /// A description for people.
     pub detail: String,
-    /// Whether it is as it should be now.
+    /// Whether it was repaired.
     pub repaired: bool,
+}
+
+impl Finding {
+    pub(super) fn new(kind: FindingKind, detail: String) -> Self {
+        Self {
+            kind,
+            context: None,
+            path: None,
+            detail,
+            repaired: false,
+        }
+    }
 }
 
 /// The kinds of findings.
@@ -88,47 +104,46 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
-    /// A file whose content is not there. Repaired if it is in quarantine: it is put back. Otherwise restore it from a backup,
-    /// or delete the file.
+    /// The content of a file is missing. Repaired if it is in quarantine. Otherwise restore it from a backup, or delete the file.
     MissingContent,
-    /// A file whose content does not have its size or its checksums. Not repaired: what is there may still be of use.
+    /// The content of a file has another size or another checksum than its row. Not repaired: the content may still be useful.
     DamagedContent,
-    /// Two files that name one content. Not repaired.
+    /// Several files reference one content. Not repaired.
     SharedContent,
-    /// A blob that no file names: an upload that did not come to its end, or a file whose row was lost. Repaired by a move
-    /// to the quarantine, as by a start, if nothing else is damaged.
+    /// No file references a blob: an upload was interrupted, or the row of a file was lost. Repaired by a move to the quarantine,
+    /// as by a start, if nothing else is damaged.
     OrphanBlob,
-    /// A content in the database that no file names. Repaired by a move to the quarantine, if nothing else is damaged.
+    /// No file references a content in the database. Repaired by a move to the quarantine, if nothing else is damaged.
     OrphanContent,
-    /// A blob that is about to be deleted although a file names it. Repaired: it stays.
+    /// A blob is queued for deletion although a file references it. Repaired: it is removed from the queue.
     DoomedContent,
-    /// A folder that does not tell how many entries it has. Repaired by counting.
+    /// The stored number of entries of a folder is wrong. Repaired by counting.
     WrongChildCount,
-    /// A folder with entries that is not listed itself, or the root folder of a context. Repaired.
+    /// A folder with entries, or the root folder of a context, has no row. Repaired.
     MissingFolder,
     /// A folder without entries. Repaired by deletion.
     EmptyFolder,
-    /// The index of the pages of a large folder is wrong. Repaired by making it anew.
+    /// The page index of a large folder is wrong. Repaired by rebuilding it.
     WrongPages,
-    /// A tenant whose number of contexts is wrong. Repaired by counting.
+    /// The stored number of contexts of a tenant is wrong. Repaired by counting.
     WrongContextCount,
-    /// A context whose number of files is wrong. Repaired by counting.
+    /// The stored number of files of a context is wrong. Repaired by counting.
     WrongFileCount,
-    /// Files that belong to no context, or to no folder that there could be, or a context without a place for files. Not
-    /// repaired. Of one place it is one finding, however many files are there.
+    /// Files belong to no context or no valid folder, or a context has no tree of files. Not repaired. There is one finding for
+    /// each folder, whatever the number of its files.
     LostTree,
-    /// A row that does not have its checksum. Not repaired: restore it from a backup, or delete what it describes.
+    /// A row does not match its checksum. Not repaired: restore it from a backup, or delete what it describes.
     DamagedRow,
     /// The database and the folder of blobs do not belong together, so that one of them lacks acknowledged changes. Not
-    /// repaired: restore the other part, or accept what is there by [`FsckMode::Accept`](crate::FsckMode::Accept).
+    /// repaired: restore the other part, or accept both with [`FsckMode::Accept`](crate::FsckMode::Accept).
     StoreMismatch,
-    /// The database says that it is damaged itself. Indexes are made anew; all else is not repaired: restore it from a
-    /// backup.
+    /// SQLite reports damage, or the secret of the store is lost. Indexes are rebuilt. Everything else is not repaired: restore
+    /// the data folder from a backup.
     Database,
 }
 
 impl FindingKind {
-    /// Whether it is what a killed process leaves, and no loss.
+    /// Whether it is a leftover of a killed process, and no loss.
     pub fn is_leftover(self) -> bool {
         matches!(self, Self::OrphanBlob)
     }
@@ -147,7 +162,7 @@ impl fmt::Display for Finding {
             write!(f, "context {context}: ")?;
         }
         if let Some(path) = &self.path {
-            // Quoted and escaped: a name can hold what a terminal takes for a command.
+            // Quoted and escaped, since a name can contain terminal control characters.
             write!(f, "{path:?}: ")?;
         }
         f.write_str(&self.detail)

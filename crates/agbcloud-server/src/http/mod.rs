@@ -1,60 +1,53 @@
-//! The wire: control calls under `/sdk/`, the bytes of files under `/objects/v1/`.
+//! The HTTP interface: control calls under `/sdk/`, contents of files under `/objects/v1/`, and monitoring.
 
-mod auth;
 mod body;
-mod conditions;
-mod conformance;
-mod contexts;
-mod disturb;
-mod envelope;
-mod files;
-mod head;
-mod held;
-mod lagging;
-mod load;
+mod control;
+mod fault_injection;
+pub(crate) mod monitoring;
 mod objects;
-mod operations;
-mod params;
-mod range;
+mod request_head;
 mod router;
-mod xml;
+mod tenant_limiter;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::auth::is_key;
-pub(crate) use self::conformance::required_in_text;
-pub(crate) use self::held::hold;
-pub(crate) use self::load::Load;
-pub use self::operations::{Operation, operations};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use http_body_util::BodyExt;
+
 #[cfg(any(fuzzing, test))]
-pub(crate) use self::range::check as check_range;
-pub(crate) use self::router::{DOWNLOAD, UPLOAD, router};
+pub(crate) use self::control::page_token;
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::objects::check_range;
+pub(crate) use self::router::router;
+pub(crate) use self::tenant_limiter::TenantLimiter;
 use crate::blobs::Blobs;
-use crate::clear::Wake;
 use crate::clock::{Clock, Micros};
 use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::limits::Limits;
-use crate::metadata::{Context, Metadata, State};
+use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::signing::{Signer, Tenant};
+use crate::signing::Signer;
+use crate::tasks::Wake;
 
-/// What all requests share.
+/// Everything that requests share.
 pub(crate) struct App {
     pub(crate) metadata: Arc<dyn Metadata>,
     pub(crate) blobs: Blobs,
     pub(crate) signer: Arc<Signer>,
-    /// Who may call, and what URLs are signed with.
+    /// API keys of callers and signing keys of URLs.
     pub(crate) keys: Keys,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The known login regions; the first is the default.
+    /// The login regions. The first is the default.
     pub(crate) regions: Vec<String>,
-    /// What presigned URLs begin with, without a slash at the end.
+    /// The prefix of presigned URLs, without a trailing slash.
     pub(crate) public_url: String,
     pub(crate) url_ttl: Duration,
     pub(crate) limits: Limits,
-    pub(crate) load: Arc<Load>,
+    pub(crate) tenant_limiter: Arc<TenantLimiter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) faults: Faults,
     pub(crate) wake: Wake,
@@ -64,27 +57,30 @@ impl App {
     fn now(&self) -> Micros {
         Micros::of(self.clock.now())
     }
-
-    /// What a context is doing, as callers are told.
-    fn state(&self, tenant: &Tenant, context: &Context) -> State {
-        if self.faults.clears(tenant, &context.id, self.now()) {
-            State::Clearing
-        } else {
-            context.state
-        }
-    }
-
-    /// The time since which nothing is in a listing yet, where it lags behind.
-    fn listed_until(&self, operation: &str) -> Option<Micros> {
-        let lag = self.faults.lag(operation)?;
-        Some(self.now().before(lag))
-    }
 }
 
-/// Part of an answer to a request with a valid key or a valid URL.
+/// Extension of responses to requests with a valid key or a valid URL.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known;
+pub(crate) struct Authenticated;
 
-/// The id of a request: in the answer's header and body, and in the log.
+/// The id of a request: in the header and body of its response, and in the log.
 #[derive(Debug, Clone)]
 struct RequestId(String);
+
+fn request_id(request: &Request) -> String {
+    request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default()
+}
+
+/// Keeps a value alive until the body of the response is sent or dropped.
+pub(crate) fn attach_guard<T: Send + 'static>(response: Response, guard: T) -> Response {
+    response.map(|body| {
+        Body::new(body.map_err(move |error| {
+            let _guard = &guard;
+            error
+        }))
+    })
+}

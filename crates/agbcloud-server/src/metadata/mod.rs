@@ -1,8 +1,7 @@
-//! What the service knows: contexts, files, and what is still to be collected. The only truth about which files exist.
-//! The content of small files is here too: a file of its own would cost several waits for the disk.
+//! The metadata store: contexts, files, and the deletion queue. Only the metadata decides which files exist.
 //!
-//! Handlers see [`Metadata`] alone, so that another database is another implementation of it. Every method
-//! that a caller's key can reach takes the tenant; what belongs to another tenant does not exist.
+//! Handlers use the trait [`Metadata`], so that another database is another implementation of it. Every method that a request
+//! can reach takes the tenant; contexts of other tenants are not found.
 
 pub(crate) mod sqlite;
 
@@ -12,40 +11,39 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::blobs::BlockSums;
+use crate::blobs::BlockChecksums;
+use crate::checksums::Checksums;
 use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
 use crate::random::NoRandom;
 use crate::signing::Tenant;
-use crate::sums::Sums;
 
-/// A content of at most so many bytes is kept here; a larger one is a blob.
-pub(crate) const SMALL: u64 = 32 * 1024;
+/// Maximum size in bytes of a content that is stored in the database: a blob costs several waits for the disk. A larger content
+/// is a blob.
+pub(crate) const MAX_INLINE_BYTES: u64 = 32 * 1024;
 
-/// Why the store did not do something. Nothing was changed then.
+/// Why an operation failed. It changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
-    #[error("there is no such context")]
+    #[error("context not found")]
     NoContext,
-    #[error("there is no such file")]
+    #[error("file not found")]
     NoFile,
     #[error("another context has this name")]
     NameTaken,
-    /// The context was cleared or deleted since the URL was signed.
-    #[error("the context is another one now")]
+    /// The context was cleared or deleted after the URL was signed.
+    #[error("the context was cleared or deleted")]
     Stale,
-    #[error("the file is not as the caller demands")]
+    #[error("a condition of the request is not met")]
     Precondition,
-    /// The disk has no room for the change.
-    #[error("the disk is full")]
+    #[error("disk full")]
     Full,
-    /// The context has as many files as it may have.
-    #[error("there are too many files")]
+    /// The context has the maximum number of files.
+    #[error("too many files")]
     TooManyFiles,
-    /// The data folder is not where it was opened, so that nothing written now would be found again.
+    /// The data folder is no longer at its path, so that the next start would not find what is written now.
     #[error("{} was moved, removed or replaced", .0.display())]
     Moved(PathBuf),
-    /// A row is not as it was written.
     #[error("damaged: {0}")]
     Damaged(&'static str),
     #[error("the store is closed")]
@@ -62,14 +60,14 @@ impl From<NoRandom> for StoreError {
 
 pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// What a context is doing.
+/// The state of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ContextState {
     Available,
     Clearing,
 }
 
-impl State {
+impl ContextState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Available => "available",
@@ -83,53 +81,53 @@ impl State {
 pub(crate) struct Context {
     pub(crate) id: String,
     pub(crate) name: String,
-    pub(crate) state: State,
-    /// How often it was cleared, from 1.
+    pub(crate) state: ContextState,
+    /// The number of clears, plus 1.
     pub(crate) generation: i64,
     pub(crate) create_time: Micros,
     pub(crate) last_used: Micros,
 }
 
-/// The place in the order of contexts after which a page begins.
+/// The last context of a page: the next page starts after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Position {
+pub(crate) struct ContextCursor {
     pub(crate) create_time: Micros,
     pub(crate) id: String,
 }
 
-/// One page of contexts.
+/// A page of contexts.
 #[derive(Debug, Clone)]
 pub(crate) struct ContextPage {
     pub(crate) contexts: Vec<Context>,
-    /// Whether there is a page after this one.
+    /// Whether there is another page.
     pub(crate) more: bool,
-    /// Contexts over all pages.
+    /// The number of contexts on all pages.
     pub(crate) total: i64,
 }
 
-/// A file, all but its content.
+/// A file without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct File {
     pub(crate) size: u64,
     /// MD5 of the content in hexadecimal.
     pub(crate) etag: String,
-    /// CRC-64/XZ of the content; a file of an older store has none.
+    /// CRC-64/XZ of the content. `None` for a file of an older version.
     pub(crate) crc64: Option<u64>,
     pub(crate) modified: Micros,
 }
 
-/// The bytes of a file, or where they are.
+/// Where the content of a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// At most [`SMALL`] bytes.
-    Small(Bytes),
-    /// Key of the blob that has them.
+    /// In the database: at most [`MAX_INLINE_BYTES`].
+    Inline(Bytes),
+    /// In the blob with this key.
     Blob(String),
 }
 
 /// A file or a folder in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct ListedEntry {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) folder: bool,
@@ -142,15 +140,15 @@ pub(crate) struct Entry {
     pub(crate) crc64: Option<u64>,
 }
 
-/// One page of a folder.
+/// A page of a folder.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FilePage {
-    pub(crate) entries: Vec<Entry>,
-    /// Entries over all pages.
+    pub(crate) entries: Vec<ListedEntry>,
+    /// The number of entries on all pages.
     pub(crate) count: i64,
 }
 
-/// A file of one generation of a context: what a presigned URL names.
+/// A file of one generation of a context, as a presigned URL identifies it.
 #[derive(Debug, Clone)]
 pub(crate) struct FileKey {
     pub(crate) tenant: Tenant,
@@ -159,53 +157,53 @@ pub(crate) struct FileKey {
     pub(crate) path: FilePath,
 }
 
-/// An upload that waits to be published. A blob is durable already; a small content becomes so with its row.
+/// An upload that is ready to be published. A blob is durable already; an inline content becomes durable with its row.
 #[derive(Debug, Clone)]
 pub(crate) struct NewFile {
-    pub(crate) sums: Sums,
+    pub(crate) checksums: Checksums,
     pub(crate) content: Content,
-    /// Those of a blob.
-    pub(crate) blocks: Option<BlockSums>,
+    /// The checksums of a blob.
+    pub(crate) blocks: Option<BlockChecksums>,
 }
 
-/// A file with its content, of one moment.
+/// A file with its content, from one snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenFile {
     pub(crate) file: File,
     pub(crate) content: Content,
-    /// The sums of the blocks of a blob; none if it is from before there were any.
-    pub(crate) blocks: Option<BlockSums>,
+    /// The checksums of a blob. `None` for a blob of an older version.
+    pub(crate) blocks: Option<BlockChecksums>,
 }
 
-/// A set of entity tags in a condition.
+/// The entity tags in a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Tags {
+pub(crate) enum EntityTags {
     /// `*`: any file that exists.
     Any,
-    /// These, without quotes.
-    These(Vec<String>),
+    /// These tags, without quotes.
+    List(Vec<String>),
 }
 
-impl Tags {
+impl EntityTags {
     fn match_file(&self, etag: Option<&str>) -> bool {
         match (self, etag) {
             (_, None) => false,
             (Self::Any, Some(_)) => true,
-            (Self::These(tags), Some(etag)) => tags.iter().any(|tag| tag == etag),
+            (Self::List(tags), Some(etag)) => tags.iter().any(|tag| tag == etag),
         }
     }
 }
 
-/// `If-Match` and `If-None-Match` of an upload: compare-and-swap for those who share a context.
+/// The headers `If-Match` and `If-None-Match` of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
-    pub(crate) if_match: Option<Tags>,
-    pub(crate) if_none_match: Option<Tags>,
+    pub(crate) if_match: Option<EntityTags>,
+    pub(crate) if_none_match: Option<EntityTags>,
 }
 
 impl Conditions {
-    /// Whether they hold for a file with this tag, or for no file.
-    pub(crate) fn hold(&self, etag: Option<&str>) -> bool {
+    /// Whether a file with this tag, or a missing file, meets the conditions.
+    pub(crate) fn are_met_by(&self, etag: Option<&str>) -> bool {
         self.if_match
             .as_ref()
             .is_none_or(|tags| tags.match_file(etag))
@@ -218,8 +216,8 @@ impl Conditions {
 
 /// The store of contexts and files.
 ///
-/// A method that returns has its change on disk. One that fails has changed nothing, except that after
-/// [`StoreError::Closed`] nobody knows.
+/// A change is durable when the method returns. A method that fails has changed nothing, except that the outcome is unknown
+/// after [`StoreError::Closed`].
 #[async_trait]
 pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn context_by_id(&self, tenant: &Tenant, id: &str) -> Result<Option<Context>>;
@@ -229,7 +227,7 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         region: &str,
         name: &str,
     ) -> Result<Option<Context>>;
-    /// The context of that name, made if there is none: of any number of racing calls one makes it.
+    /// Returns the context with this name, and creates it if needed. Concurrent calls create one context.
     async fn create_context(
         &self,
         tenant: &Tenant,
@@ -245,18 +243,18 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         now: Micros,
     ) -> Result<()>;
     async fn delete_context(&self, tenant: &Tenant, id: &str) -> Result<()>;
-    /// Makes all files vanish and all URLs void, and starts the collection; changes nothing if one is running.
+    /// Hides all files, invalidates all URLs, and queues the files for deletion. Does nothing while a clear is running.
     async fn clear_context(&self, tenant: &Tenant, id: &str, now: Micros) -> Result<()>;
     async fn list_contexts(
         &self,
         tenant: &Tenant,
-        after: Option<Position>,
+        after: Option<ContextCursor>,
         limit: u32,
     ) -> Result<ContextPage>;
-    /// Notes that the context was used.
+    /// Updates the time of the last use.
     async fn touch_context(&self, tenant: &Tenant, id: &str, now: Micros) -> Result<()>;
 
-    /// What lies right below a folder, by name; a folder that does not exist is empty.
+    /// Lists the entries of a folder by name. A folder that does not exist is empty.
     async fn list_files(
         &self,
         tenant: &Tenant,
@@ -266,13 +264,18 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<FilePage>;
     async fn file(&self, key: &FileKey) -> Result<File>;
-    /// A file with its content, of one moment, once its row is verified.
+    /// Returns a file with its content. Verifies the row.
     async fn open_file(&self, key: &FileKey) -> Result<OpenFile>;
-    /// Keeps the sums of the blocks of a blob that has none, if a file names it.
-    async fn keep_block_sums(&self, blob: String, crc64: u64, sums: BlockSums) -> Result<()>;
-    /// Publishes an upload: readers see the file before or the file after, whole. Returns whether there was one before.
+    /// Stores the block checksums of a blob of an older version, if a file references it.
+    async fn store_block_checksums(
+        &self,
+        blob: String,
+        crc64: u64,
+        checksums: BlockChecksums,
+    ) -> Result<()>;
+    /// Publishes an upload. Readers get the old or the new file, never a mixture. Returns whether a file was replaced.
     ///
-    /// After [`StoreError::Full`] it is certain that it was not published.
+    /// [`StoreError::Full`] guarantees that the upload was not published.
     async fn put_file(
         &self,
         key: &FileKey,
@@ -288,41 +291,41 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         now: Micros,
     ) -> Result<()>;
 
-    /// Takes one batch of files that nobody can see any more out of the store; their blobs become dead.
-    /// Returns whether there was anything to do.
+    /// Deletes one batch of files of cleared and deleted contexts, and queues their blobs for deletion. Returns whether there were
+    /// any.
     async fn collect_files(&self) -> Result<bool>;
-    /// Some blobs that no file names any more.
+    /// Returns some blobs of the deletion queue.
     async fn dead_blobs(&self, limit: u32) -> Result<Vec<String>>;
-    /// Forgets dead blobs whose bytes are gone.
-    async fn forget_blobs(&self, blobs: Vec<String>) -> Result<()>;
-    /// Those of the blobs that the store has never heard of.
-    async fn unknown_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>>;
-    /// The blobs that files name, in order, from behind one of them on.
-    async fn named_blobs(&self, after: String, limit: u32) -> Result<Vec<String>>;
-    /// Clears whose files are all collected and that can be finished.
+    /// Removes deleted blobs from the deletion queue.
+    async fn remove_dead_blobs(&self, blobs: Vec<String>) -> Result<()>;
+    /// Returns those of the blobs that no file references and that are not queued for deletion.
+    async fn unreferenced_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>>;
+    /// Returns the blobs that files reference, in order, after the given one.
+    async fn referenced_blobs(&self, after: String, limit: u32) -> Result<Vec<String>>;
+    /// Returns the clears whose files are all deleted.
     async fn finished_clears(&self) -> Result<Vec<Clear>>;
     /// Makes a cleared context available.
     async fn finish_clear(&self, clear: &Clear) -> Result<()>;
 
-    /// Whether there is room for more: a large upload asks before it takes room beside the store.
-    async fn check_room(&self) -> Result<()>;
+    /// Fails if the disk is full. Called before a large upload.
+    async fn check_space(&self) -> Result<()>;
 
-    /// Whether the store is still where it was opened.
+    /// Fails if the store was moved, removed or replaced.
     async fn check_location(&self) -> Result<()>;
 
-    /// Brings all that is committed to the disk, also where commits do not wait for it: what can't be undone comes after.
-    async fn settle(&self) -> Result<()>;
+    /// Waits until all commits are on the disk, also in modes where commits do not wait for it.
+    async fn sync_commits(&self) -> Result<()>;
 
-    /// How many files a context may have from now on.
-    async fn limit_files(&self, max: u64) -> Result<()>;
+    /// Sets the maximum number of files of a context.
+    async fn set_file_limit(&self, max: u64) -> Result<()>;
 
-    /// Ends the store: what was sent before is done, what comes after fails. Does not wait.
+    /// Closes the store: finishes queued operations and rejects later ones. Does not wait.
     fn close(&self);
-    /// Waits until everything is closed, at most a few seconds. Blocks.
+    /// Waits until the store is closed, at most a few seconds. Blocks the thread.
     fn wait_closed(&self);
 }
 
-/// One clear of one context.
+/// A clear of a context.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Clear {
     pub(crate) context: i64,
@@ -334,29 +337,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conditions_compare_with_what_is_there() {
-        let these = |tag: &str| Some(Tags::These(vec![tag.to_owned()]));
+    fn conditions_compare_the_tag_of_the_existing_file() {
+        let these = |tag: &str| Some(EntityTags::List(vec![tag.to_owned()]));
         let none = Conditions::default();
-        assert!(none.hold(None) && none.hold(Some("a")));
+        assert!(none.are_met_by(None) && none.are_met_by(Some("a")));
         let create = Conditions {
-            if_none_match: Some(Tags::Any),
+            if_none_match: Some(EntityTags::Any),
             ..Default::default()
         };
-        assert!(create.hold(None) && !create.hold(Some("a")));
+        assert!(create.are_met_by(None) && !create.are_met_by(Some("a")));
         let swap = Conditions {
             if_match: these("a"),
             ..Default::default()
         };
-        assert!(swap.hold(Some("a")) && !swap.hold(Some("b")) && !swap.hold(None));
+        assert!(
+            swap.are_met_by(Some("a")) && !swap.are_met_by(Some("b")) && !swap.are_met_by(None)
+        );
         let exists = Conditions {
-            if_match: Some(Tags::Any),
+            if_match: Some(EntityTags::Any),
             ..Default::default()
         };
-        assert!(exists.hold(Some("b")) && !exists.hold(None));
+        assert!(exists.are_met_by(Some("b")) && !exists.are_met_by(None));
         let not_this = Conditions {
             if_none_match: these("a"),
             ..Default::default()
         };
-        assert!(not_this.hold(Some("b")) && not_this.hold(None) && !not_this.hold(Some("a")));
+        assert!(
+            not_this.are_met_by(Some("b"))
+                && not_this.are_met_by(None)
+                && !not_this.are_met_by(Some("a"))
+        );
     }
 }

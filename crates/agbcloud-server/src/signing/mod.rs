@@ -1,20 +1,19 @@
-//! Everything that hangs on the secret of the store: tenants, presigned URLs, page tokens.
+//! Everything that is derived from the secret of the store: tenants, presigned URLs and page tokens.
 
-mod ring;
-pub(crate) mod token;
+mod key_ring;
 pub(crate) mod url;
 
 use std::fmt;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-pub(crate) use self::ring::Ring;
-use crate::random::hex;
+pub(crate) use self::key_ring::KeyRing;
 
-/// The secret that is made on the first start and stays in the store: what it signed stays good over a restart.
+/// The secret of a store, generated on the first start. Signatures stay valid across restarts.
 #[derive(Clone)]
 pub(crate) struct Secret(pub(crate) [u8; 32]);
 
@@ -24,7 +23,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whose contexts: a name for an API key from which the key can't be found.
+/// The owner of contexts: an id that is derived from an API key or a name and does not reveal it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Tenant(Arc<str>);
 
@@ -40,7 +39,7 @@ impl From<&str> for Tenant {
     }
 }
 
-/// Which API key has asked for a URL: a name for it from which the key can't be found.
+/// The API key that requested a URL: an id that is derived from the key and does not reveal it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Issuer(Arc<str>);
 
@@ -56,25 +55,26 @@ impl From<&str> for Issuer {
     }
 }
 
-/// Who calls: whose contexts are seen, and by which key.
+/// The caller of an operation: the tenant, and the API key in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) tenant: Tenant,
     pub(crate) issuer: Issuer,
 }
 
-/// The keys derived from the secret, one for each purpose, so that nothing signed for one passes for another.
+/// The keys that are derived from the secret, one for each purpose, so that a signature for one purpose is invalid for
+/// the others.
 pub(crate) struct Signer {
-    tenants: Key,
-    tokens: Key,
-    issuers: Key,
-    root: Key,
+    tenants: MacKey,
+    tokens: MacKey,
+    issuers: MacKey,
+    root: MacKey,
 }
 
 impl Signer {
     pub(crate) fn new(secret: &Secret) -> Self {
-        let root = Key(secret.0);
-        let derive = |purpose: &[u8]| Key(root.mac(&[purpose]));
+        let root = MacKey(secret.0);
+        let derive = |purpose: &[u8]| MacKey(root.mac(&[purpose]));
         Self {
             tenants: derive(b"agb tenant v1"),
             tokens: derive(b"agb page token v1"),
@@ -83,23 +83,29 @@ impl Signer {
         }
     }
 
-    /// The tenant of an API key.
+    /// Returns the tenant of an API key.
     pub(crate) fn tenant(&self, api_key: &str) -> Tenant {
-        self.tenant_of(&[api_key.as_bytes()])
+        self.derive_tenant(&[api_key.as_bytes()])
     }
 
-    /// The tenant of this name. No API key is the same tenant: none has a line break in it.
+    /// Returns the tenant with a name. It differs from the tenant of every API key, because no key contains a line break.
     pub(crate) fn named_tenant(&self, name: &str) -> Tenant {
-        self.tenant_of(&[b"name\n", name.as_bytes()])
+        self.derive_tenant(&[b"name\n", name.as_bytes()])
     }
 
-    /// The issuer of the URLs that the API key with this SHA-256 asks for.
+    /// Returns the issuer of the URLs that the API key with this SHA-256 requests.
     pub(crate) fn issuer(&self, hash: &[u8; 32]) -> Issuer {
-        Issuer(hex(&self.issuers.mac(&[hash])[..8]).into())
+        Issuer(HEXLOWER.encode(&self.issuers.mac(&[hash])[..8]).into())
     }
 
-    fn tenant_of(&self, parts: &[&[u8]]) -> Tenant {
-        Tenant(hex(&self.tenants.mac(parts)[..16]).into())
+    /// Returns the MAC of a page token of this tenant.
+    pub(crate) fn token_mac(&self, tenant: &Tenant, payload: &[u8]) -> [u8; 32] {
+        self.tokens
+            .mac(&[tenant.as_str().as_bytes(), b"\n", payload])
+    }
+
+    fn derive_tenant(&self, parts: &[&[u8]]) -> Tenant {
+        Tenant(HEXLOWER.encode(&self.tenants.mac(parts)[..16]).into())
     }
 }
 
@@ -110,12 +116,12 @@ impl fmt::Debug for Signer {
 }
 
 #[derive(Clone)]
-struct Key([u8; 32]);
+struct MacKey([u8; 32]);
 
-impl Key {
-    /// HMAC-SHA256 over the parts, one after the other. The caller sees to it that they can't run into each other.
+impl MacKey {
+    /// Returns the HMAC-SHA256 of the concatenated parts. Callers must make the concatenation unambiguous.
     fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        // HMAC fills a short key up with zeros; doing it here makes the constructor infallible.
+        // HMAC pads a short key with zeros. Doing it here makes the constructor infallible.
         let mut block = [0; 64];
         block[..32].copy_from_slice(&self.0);
         let mut mac = Hmac::<Sha256>::new(&block.into());
@@ -126,8 +132,8 @@ impl Key {
     }
 }
 
-/// Whether both are the same, in a time that does not tell where they differ.
-pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
+/// Whether both are equal. The duration does not reveal where they differ.
+pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
@@ -137,17 +143,17 @@ mod tests {
 
     #[test]
     fn the_mac_is_hmac_sha256() {
-        // RFC 4231, test case 6 has a long key; case 1 fits: 20 bytes of 0x0b, zero-filled like HMAC does itself.
+        // RFC 4231, test case 1: a key of 20 bytes of 0x0b, padded with zeros as HMAC does.
         let mut key = [0; 32];
         key[..20].fill(0x0b);
         assert_eq!(
-            hex(&Key(key).mac(&[b"Hi ", b"There"])),
+            HEXLOWER.encode(&MacKey(key).mac(&[b"Hi ", b"There"])),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
         );
     }
 
     #[test]
-    fn tenants_depend_on_key_and_secret_and_do_not_show_them() {
+    fn tenants_depend_on_key_and_secret_without_revealing_them() {
         let signer = Signer::new(&Secret([1; 32]));
         let tenant = signer.tenant("akm-one");
         assert_eq!(tenant, signer.tenant("akm-one"));

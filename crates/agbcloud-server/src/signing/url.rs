@@ -1,22 +1,22 @@
-//! Presigned URLs: whoever has one may read or write one file until it expires.
+//! Presigned URLs: whoever has one can read or write one file until it expires.
 //!
 //! ```text
 //! /objects/v1/<context>/<base64url of the path>?method=GET&tenant=…&generation=…&expires=…&issuer=…&key=…&signature=…
 //! ```
 //!
-//! The path travels in base64url, because clients and proxies collapse dots and re-encode what is not plain.
-//! The signature covers the method and the raw request target up to itself, so it does not depend on how a
-//! target is taken apart: another character, order or number of parameters is another target.
+//! The path is encoded in base64url, because clients and proxies normalize dots and re-encode special characters. The
+//! signature covers the method and the raw request target up to the signature, so it does not depend on how the target is
+//! parsed: any change to a character or to the order or number of parameters invalidates it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
-use super::{Issuer, Key, Ring, Tenant, same};
+use super::{Issuer, KeyRing, MacKey, Tenant, constant_time_eq};
 use crate::clock::Micros;
 use crate::names::FilePath;
 
-/// Where the object leg begins.
+/// The path prefix of presigned URLs.
 pub(crate) const PREFIX: &str = "/objects/v1/";
 const KEY: &str = "&key=";
 const SIGNATURE: &str = "&signature=";
@@ -26,27 +26,27 @@ const SIGNATURE: &str = "&signature=";
 pub(crate) struct Grant {
     pub(crate) tenant: Tenant,
     pub(crate) context: String,
-    /// The generation of the context: a clear makes a new one, and so ends all URLs from before.
+    /// The generation of the context. A clear starts a new generation, which invalidates all earlier URLs.
     pub(crate) generation: i64,
     pub(crate) path: FilePath,
     /// Unix seconds.
     pub(crate) expires: i64,
-    /// The API key that asked for the URL: the URL is good for as long as the key is.
+    /// The API key that requested the URL. The URL is valid while the key is.
     pub(crate) issuer: Issuer,
 }
 
-/// Why a URL allows nothing.
+/// Why a presigned URL is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Not signed by us, or for another method.
+pub(crate) enum UrlError {
+    /// The service did not sign it, or signed it for another method.
     Signature,
     Expired,
-    /// The API key that asked for it is no longer accepted.
+    /// The API key that requested it is no longer accepted.
     Revoked,
 }
 
-impl Ring {
-    /// The signed request target for a method: path and query.
+impl KeyRing {
+    /// Returns the signed request target for a method: path and query.
     pub(crate) fn sign(&self, method: &Method, grant: &Grant) -> String {
         let mut target = format!(
             "{PREFIX}{}/{}?method={method}&tenant={}&generation={}&expires={}&issuer={}&key={}",
@@ -64,37 +64,37 @@ impl Ring {
         target
     }
 
-    /// What the raw request target allows this method now, if its issuer is still accepted. The signature comes before everything else.
+    /// Returns the grant in a raw request target. Checks the signature before anything else, but not the issuer.
     pub(crate) fn verify(
         &self,
         method: &Method,
         target: &str,
         now: Micros,
-    ) -> Result<Grant, Refusal> {
-        // Whoever may read a file may ask for its size.
+    ) -> Result<Grant, UrlError> {
+        // Read access to a file includes access to its size.
         let method = if method == Method::HEAD {
             &Method::GET
         } else {
             method
         };
-        let (signed, signature) = target.rsplit_once(SIGNATURE).ok_or(Refusal::Signature)?;
-        let (_, id) = signed.rsplit_once(KEY).ok_or(Refusal::Signature)?;
-        let key = self.find(id, now).ok_or(Refusal::Signature)?;
-        // The texts are compared, not the bytes: base64 has more than one text for some bytes.
+        let (signed, signature) = target.rsplit_once(SIGNATURE).ok_or(UrlError::Signature)?;
+        let (_, id) = signed.rsplit_once(KEY).ok_or(UrlError::Signature)?;
+        let key = self.find(id, now).ok_or(UrlError::Signature)?;
+        // Compares the encoded signatures, because base64 can encode the same bytes in several ways.
         let expected = self::signature(key, method, signed);
-        if !same(signature.as_bytes(), expected.as_bytes()) {
-            return Err(Refusal::Signature);
+        if !constant_time_eq(signature.as_bytes(), expected.as_bytes()) {
+            return Err(UrlError::Signature);
         }
-        let grant = parse(signed).ok_or(Refusal::Signature)?;
+        let grant = parse(signed).ok_or(UrlError::Signature)?;
         if now.seconds() >= grant.expires {
-            Err(Refusal::Expired)
+            Err(UrlError::Expired)
         } else {
             Ok(grant)
         }
     }
 }
 
-fn signature(key: &Key, method: &Method, target: &str) -> String {
+fn signature(key: &MacKey, method: &Method, target: &str) -> String {
     let mac = key.mac(&[
         b"AGB1-HMAC-SHA256\n",
         method.as_str().as_bytes(),
@@ -104,7 +104,7 @@ fn signature(key: &Key, method: &Method, target: &str) -> String {
     URL_SAFE_NO_PAD.encode(mac)
 }
 
-/// Takes a target apart that [`Ring::sign`] has put together.
+/// Parses a target that [`KeyRing::sign`] created.
 fn parse(signed: &str) -> Option<Grant> {
     let (path, query) = signed.strip_prefix(PREFIX)?.split_once('?')?;
     let (context, path) = path.split_once('/')?;
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::signing::{Secret, Signer};
 
-    fn ring() -> Ring {
+    fn ring() -> KeyRing {
         Signer::new(&Secret([3; 32])).ring()
     }
 
@@ -146,13 +146,13 @@ mod tests {
     const AT_EXPIRY: Micros = Micros(1_000_000_000);
 
     #[test]
-    fn what_was_granted_comes_back_until_it_expires() {
+    fn a_signed_url_is_valid_until_it_expires() {
         let target = ring().sign(&Method::GET, &grant());
         assert_eq!(ring().verify(&Method::GET, &target, BEFORE), Ok(grant()));
         assert_eq!(ring().verify(&Method::HEAD, &target, BEFORE), Ok(grant()));
         assert_eq!(
             ring().verify(&Method::GET, &target, AT_EXPIRY),
-            Err(Refusal::Expired)
+            Err(UrlError::Expired)
         );
         assert!(
             target
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_method_key_or_tampering_passes() {
+    fn another_method_key_or_target_is_rejected() {
         let target = ring().sign(&Method::PUT, &grant());
         assert_eq!(ring().verify(&Method::PUT, &target, BEFORE), Ok(grant()));
         for method in [
@@ -175,14 +175,14 @@ mod tests {
         ] {
             assert_eq!(
                 ring().verify(&method, &target, BEFORE),
-                Err(Refusal::Signature),
+                Err(UrlError::Signature),
                 "{method}"
             );
         }
         let other = Signer::new(&Secret([4; 32])).ring();
         assert_eq!(
             other.verify(&Method::PUT, &target, BEFORE),
-            Err(Refusal::Signature)
+            Err(UrlError::Signature)
         );
         let parameter = "&expires=1000";
         let moved = target
@@ -203,14 +203,14 @@ mod tests {
         ] {
             assert_eq!(
                 ring().verify(&Method::PUT, &altered, BEFORE),
-                Err(Refusal::Signature),
+                Err(UrlError::Signature),
                 "{altered}"
             );
         }
     }
 
     #[test]
-    fn every_single_character_counts() {
+    fn a_change_of_any_character_is_rejected() {
         let target = ring().sign(&Method::GET, &grant());
         for at in 0..target.len() {
             for replacement in ["", "A", "0", "%", "aa"] {

@@ -1,4 +1,4 @@
-//! A disk that is full: writes are refused by a code of their own, reads go on, and room makes all well again.
+//! A full disk: writes fail with their own code, reads succeed, and writes succeed again once there is space.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,11 +10,11 @@ use agbcloud_server::{FsckMode, fsck};
 use crate::client::{Client, start_in, xml_code};
 use crate::{FORKS, blobs, large, wait_for};
 
-/// A file system of its own, of some MiB in memory.
+/// A small file system in memory.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// None, and said so aloud, where nothing can be mounted.
+    /// Returns `None` with a message if the user may not mount file systems.
     fn mount(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
@@ -25,10 +25,10 @@ impl Disk {
         if mounted.is_ok_and(|status| status.success()) {
             return Some(Self(folder));
         }
-        // Not by `eprintln!`, which the test harness would keep for itself.
+        // Not with `eprintln!`, which the test harness captures.
         let _ = writeln!(
             std::io::stderr(),
-            "\nSKIPPED: a full disk was not tried: this user can't mount a small file system. Run the test as root"
+            "\nSKIPPED: the tests of a full disk need to mount a file system: run them as root"
         );
         None
     }
@@ -41,7 +41,7 @@ impl Disk {
         self.path().join("filler")
     }
 
-    /// Takes all the room that there is.
+    /// Fills the disk.
     fn fill(&self) {
         let mut filler = File::options()
             .create(true)
@@ -56,12 +56,12 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Nothing is lost if it stays: the folder can't be removed then.
+        // If this fails, the folder can't be removed.
         let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }
 
-/// Uploads until there is no room; the answer then.
+/// Uploads files until one is rejected, and returns that response.
 async fn fill_with_files(client: &Client, id: &str, bytes: &[u8]) -> (u16, String) {
     for number in 0..5000 {
         let url = client
@@ -72,10 +72,10 @@ async fn fill_with_files(client: &Client, id: &str, bytes: &[u8]) -> (u16, Strin
             return xml_code(response).await;
         }
     }
-    panic!("there is always room");
+    panic!("the disk is never full");
 }
 
-/// Does a check on a disk of that size.
+/// Runs a test on a disk of this size.
 async fn with_disk(megabytes: u32, check: impl AsyncFn(&Disk)) {
     let disk = {
         let _alone = FORKS.write().await;
@@ -93,18 +93,18 @@ async fn with_disk(megabytes: u32, check: impl AsyncFn(&Disk)) {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_and_nothing_else() {
+async fn a_full_disk_rejects_writes_only() {
     with_disk(8, check).await;
 }
 
 #[tokio::test]
-async fn whoever_deletes_can_write_again_without_a_restart_on_a_disk_of_any_size() {
+async fn deletions_make_space_for_writes_on_a_disk_of_any_size() {
     for megabytes in [8, 10, 12, 16, 17, 24, 32] {
         with_disk(megabytes, async |disk| refill(disk, megabytes).await).await;
     }
 }
 
-/// Fills the disk and makes room, more than once and with files of each sort.
+/// Fills the disk and frees space repeatedly, with inline contents and with blobs.
 async fn refill(disk: &Disk, megabytes: u32) {
     let (server, client) = start_in(&disk.path().join("data")).await;
     let keep = client.create("keep").await;
@@ -113,7 +113,7 @@ async fn refill(disk: &Disk, megabytes: u32) {
         let id = client.create(&format!("c{round}")).await;
         assert_eq!(fill_with_files(&client, &id, &vec![1; size]).await.0, 507);
         if round == 0 {
-            // Not only a whole context: a part of the files does as well.
+            // Deletes a part of the files instead of a whole context.
             for number in 0..60 {
                 let path = format!("/fill/{size}/{number}");
                 let file = [("contextId", &*id), ("filePath", &*path)];
@@ -132,7 +132,7 @@ async fn refill(disk: &Disk, megabytes: u32) {
     assert!(!report.is_damaged(), "{report:?}");
 }
 
-/// Waits until a small file is taken: the worker may still be about to delete what makes room for it.
+/// Waits until the upload of a small file succeeds: the collector may not have deleted the blobs yet.
 async fn wait_writable(client: &Client, id: &str, what: &str) {
     for _ in 0..100 {
         let url = client.upload_url(id, "/again").await;
@@ -141,7 +141,7 @@ async fn wait_writable(client: &Client, id: &str, what: &str) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("{what}: a small file is still refused");
+    panic!("{what}: a small file is still rejected");
 }
 
 async fn check(disk: &Disk) {
@@ -155,7 +155,7 @@ async fn check(disk: &Disk) {
     disk.fill();
     let full = (507, "InsufficientStorage".to_owned());
     let before = blobs(&data);
-    // Each takes another way to the disk: into the database, in one go, in parts.
+    // An inline content, a blob of one part, and a blob of several parts.
     for size in [32 * 1024, 40_000, 3_000_000] {
         assert_eq!(
             fill_with_files(&client, &id, &vec![1; size]).await,
@@ -165,23 +165,23 @@ async fn check(disk: &Disk) {
         wait_for(|| blobs(&data) == before).await;
     }
     let mut created = 0;
-    let refused = loop {
+    let rejected = loop {
         created += 1;
         let call = format!("name=n{created}&allowCreate=true");
         let answer = client.call("GetContext", &call).await;
         if answer.status != 200 {
             break answer;
         }
-        assert!(created < 50_000, "there is always room");
+        assert!(created < 50_000, "the disk is never full");
     };
-    refused.assert_failure(507, "InsufficientStorage", "a context");
+    rejected.assert_failure(507, "InsufficientStorage", "a context");
 
     assert_eq!(client.download(&id, "/small").await, b"small");
     assert_eq!(client.download(&id, "/large").await, large(b'l'));
     assert!(client.list(&id, "/").await.1 >= 3);
     assert_eq!(client.state(&id).await, "available");
 
-    // To delete is a way to make room: it works also where there is none.
+    // Deletions need no free space.
     let second = [("contextId", &*id), ("filePath", "/second")];
     client.ok("DeleteContextFile", &second).await;
     wait_for(|| blobs(&data) == before - 1).await;
@@ -192,10 +192,10 @@ async fn check(disk: &Disk) {
     assert_eq!(
         xml_code(client.put(&url, "x").await).await,
         full,
-        "not before there is more room"
+        "there is too little space"
     );
 
-    // Also a start finds its way.
+    // A start needs no free space.
     server.shutdown().await;
     disk.fill();
     let (server, client) = start_in(&data).await;

@@ -1,11 +1,11 @@
-//! The service where the ground gives way: its process ends, or its disk is full.
+//! The service when its process ends, or its disk is full.
 
-#![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
+#![allow(clippy::disallowed_methods)] // Tests wait for real processes and sockets.
 
-// As test code these may unwrap; clippy tells it by the attribute.
+// The attribute marks test code for clippy, so that it may unwrap.
 #[cfg(test)]
 #[path = "../http/client.rs"]
-#[allow(dead_code)] // It has more than is needed here.
+#[allow(dead_code)] // Not all of it is used here.
 mod client;
 #[cfg(target_os = "linux")]
 #[cfg(test)]
@@ -16,12 +16,12 @@ mod points;
 #[path = "../http/schema.rs"]
 mod schema;
 
-/// A process that is just being made has, for a moment, all that its maker has open, the lock of a folder too. So
-/// none is made while a folder is in use here.
+/// A new process briefly inherits all open files of its parent, including the lock on a data folder. So no process is started
+/// while a data folder is in use here.
 #[cfg(test)]
 static FORKS: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
-/// How many files there are in the folder of blobs.
+/// The number of files in the folder of blobs.
 #[cfg(test)]
 fn blobs(folder: &std::path::Path) -> usize {
     let parts = std::fs::read_dir(folder.join("blobs")).unwrap();
@@ -32,7 +32,7 @@ fn blobs(folder: &std::path::Path) -> usize {
         .sum()
 }
 
-/// Content that is too large for the database, and so a blob.
+/// A content that is too large for the database.
 #[cfg(test)]
 fn large(byte: u8) -> Vec<u8> {
     vec![byte; 40_000]
@@ -46,5 +46,5 @@ async fn wait_for(done: impl Fn() -> bool) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    panic!("it does not happen");
+    panic!("the condition was not met in time");
 }

@@ -1,5 +1,5 @@
-//! The process ends at a named instant: afterwards there is what was before or what was to be, never a mixture, and
-//! once the collection has run, nothing besides.
+//! The process ends at a crash point: afterwards the store is in the old or the new state, never in a mixture, and the collector
+//! leaves no garbage.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -14,7 +14,7 @@ use crate::{FORKS, blobs, large, wait_for};
 
 const FOLDER: &str = "AGB_TEST_CRASH_FOLDER";
 
-/// The service of the tests below, in a process of its own: without their environment it does nothing.
+/// Runs the service of the other tests in a process of its own. Does nothing without their environment variable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_that_crashes() {
     let Ok(folder) = std::env::var(FOLDER) else {
@@ -31,7 +31,7 @@ async fn the_service_that_crashes() {
     tokio::task::spawn_blocking(arm).await.unwrap();
 }
 
-/// That process.
+/// The process of the service.
 struct Service {
     child: Child,
     input: ChildStdin,
@@ -66,18 +66,21 @@ impl Service {
         line(&mut self.output, "armed");
     }
 
-    /// Waits for the crash.
+    /// Waits until the process has crashed.
     fn crashed(mut self, what: &str) {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                assert!(!status.success(), "{what}: it ended without a crash");
+                assert!(
+                    !status.success(),
+                    "{what}: the process ended without a crash"
+                );
                 return;
             }
             if Instant::now() > deadline {
                 self.child.kill().unwrap();
                 self.child.wait().unwrap();
-                panic!("{what}: the point is never reached");
+                panic!("{what}: the crash point is not reached");
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -124,15 +127,15 @@ const COMMITS: [Operation; 10] = [
     DeleteContext,
 ];
 
-/// What is there after a crash.
+/// The state after a crash.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Left {
     Old,
     New,
 }
 
-/// What comes by a point, and what a crash there leaves.
-fn provoked_by(point: &str) -> (&'static [Operation], Left) {
+/// The operations that reach a crash point, and the state after a crash there.
+fn operations_at(point: &str) -> (&'static [Operation], Left) {
     match point {
         "upload-before-first-byte" | "upload-before-blob" | "upload-after-blob" => {
             (&PUTS, Left::Old)
@@ -152,7 +155,7 @@ fn provoked_by(point: &str) -> (&'static [Operation], Left) {
             (&[ShrinkLarge, DeleteLarge, Clear, DeleteContext], Left::New)
         }
         "collect-before-finish" => (&[Clear], Left::New),
-        other => panic!("the point {other} is not tested"),
+        other => panic!("no test for the crash point {other}"),
     }
 }
 
@@ -194,7 +197,7 @@ async fn world(client: &Client) -> World {
 }
 
 impl Operation {
-    /// What it does to the world.
+    /// Applies the operation to the expected contexts.
     fn apply(self, world: &mut World) {
         let mut files = world.remove("c").unwrap();
         match self {
@@ -215,7 +218,7 @@ impl Operation {
         world.insert("c".into(), files);
     }
 
-    /// What has to be asked for before it can be tried.
+    /// The URL that the operation needs.
     async fn url(self, client: &Client, id: &str) -> String {
         match self {
             PutSmall | PutLarge => client.upload_url(id, "/new/f").await,
@@ -225,7 +228,7 @@ impl Operation {
         }
     }
 
-    /// Tries it. Whether there is an answer does not matter.
+    /// Sends the request, and ignores the response.
     async fn attempt(self, client: &Client, id: &str, url: &str) {
         let request = match self {
             PutSmall | ShrinkLarge => client.http.put(url).body("new"),
@@ -283,7 +286,7 @@ async fn crash_at(point: &str, operation: Operation, left: Left) {
     for name in expected.keys() {
         client.wait_available(&client.create(name).await).await;
     }
-    // What is tried again succeeds.
+    // A retry succeeds.
     let (id, again) = (client.create("again").await, large(b'a'));
     client.upload(&id, "/f", again.clone()).await;
     assert_eq!(client.download(&id, "/f").await, again);
@@ -292,7 +295,7 @@ async fn crash_at(point: &str, operation: Operation, left: Left) {
     assert!(report.is_clean(), "{what}: {report:?}");
 }
 
-/// One test for each group of points, so that they run beside each other.
+/// Tests the crash points with a prefix. Each group is a test, so that the groups run concurrently.
 async fn crash_at_all(start: &str) {
     let points: Vec<_> = crash::POINTS
         .iter()
@@ -300,7 +303,7 @@ async fn crash_at_all(start: &str) {
         .collect();
     assert!(!points.is_empty());
     for point in points {
-        let (operations, left) = provoked_by(point);
+        let (operations, left) = operations_at(point);
         for operation in operations {
             crash_at(point, *operation, left).await;
         }
@@ -308,34 +311,34 @@ async fn crash_at_all(start: &str) {
 }
 
 #[tokio::test]
-async fn a_crash_while_bytes_come_in_leaves_the_old_or_the_new_file() {
+async fn a_crash_during_an_upload_leaves_the_old_or_the_new_file() {
     crash_at_all("upload-").await;
 }
 
 #[tokio::test]
-async fn a_crash_while_a_file_is_written_leaves_the_old_one() {
+async fn a_crash_before_the_commit_of_an_upload_leaves_the_old_file() {
     crash_at_all("put-").await;
 }
 
 #[tokio::test]
-async fn a_crash_while_something_is_deleted_or_cleared_leaves_all_of_it() {
+async fn a_crash_during_a_deletion_or_clear_deletes_nothing() {
     crash_at_all("delete-").await;
     crash_at_all("clear-").await;
 }
 
 #[tokio::test]
-async fn a_crash_while_a_context_is_made_or_renamed_leaves_what_was() {
+async fn a_crash_during_a_creation_or_renaming_changes_nothing() {
     crash_at_all("create-").await;
     crash_at_all("rename-").await;
 }
 
 #[tokio::test]
-async fn a_crash_around_a_commit_leaves_what_was_before_it_or_what_it_did() {
+async fn a_crash_around_a_commit_leaves_the_old_or_the_new_state() {
     crash_at_all("commit-").await;
 }
 
 #[tokio::test]
-async fn a_crash_between_the_steps_of_the_collection_leaves_nothing_behind() {
+async fn a_crash_during_a_collection_leaves_no_garbage() {
     crash_at_all("collect-").await;
 }
 
@@ -349,6 +352,6 @@ fn every_point_belongs_to_a_test() {
             groups.iter().any(|group| point.starts_with(group)),
             "{point}"
         );
-        provoked_by(point);
+        operations_at(point);
     }
 }

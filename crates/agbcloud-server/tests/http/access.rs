@@ -1,4 +1,4 @@
-//! What lets someone in, and what does not: each refusal beside the same request that is let in.
+//! Authentication and authorization: each rejected request beside an accepted one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use tokio::io::AsyncWriteExt;
 use crate::client::{Client, start, start_at, start_with};
 use crate::raw;
 
-/// A URL to read a file by and one to write it, each with its method.
+/// Returns a download URL and an upload URL, each with its method.
 async fn signed(client: &Client) -> [(Method, String); 2] {
     let id = client.create("c").await;
     let put = client.upload_url(&id, "/dir/f").await;
-    // Whatever name the URL has for the server, the server is here.
+    // The public URL has another host, but the server listens here.
     let here = format!("{}{}", client.url, raw::target(&put));
     assert_eq!(client.put(&here, "x").await.status(), 200);
     let get = client.download_url(&id, "/dir/f").await;
     [(Method::GET, get), (Method::PUT, put)]
 }
 
-/// Sends the target as it is written, with these header lines.
+/// Sends a request with an unchanged target and additional header lines.
 async fn send(server: &Server, method: &str, target: &str, lines: &str) -> (u16, String) {
     let body = if method == "PUT" { "x" } else { "" };
     let length = body.len();
@@ -33,12 +33,12 @@ async fn send(server: &Server, method: &str, target: &str, lines: &str) -> (u16,
 
 const HOST: &str = "host: x\r\n";
 
-async fn assert_good(server: &Server, method: &Method, target: &str) {
+async fn assert_accepted(server: &Server, method: &Method, target: &str) {
     let (status, text) = send(server, method.as_str(), target, HOST).await;
     assert_eq!(status, 200, "{text}");
 }
 
-async fn assert_bad(server: &Server, method: &str, target: &str) {
+async fn assert_rejected(server: &Server, method: &str, target: &str) {
     let (status, text) = send(server, method, target, HOST).await;
     assert!(
         status == 403 && text.contains("<Code>SignatureDoesNotMatch</Code>"),
@@ -47,11 +47,11 @@ async fn assert_bad(server: &Server, method: &str, target: &str) {
 }
 
 #[tokio::test]
-async fn every_parameter_of_a_url_counts_once_in_its_place_with_its_value() {
+async fn a_change_to_any_parameter_of_a_url_is_rejected() {
     let (server, client) = start().await;
     for (method, url) in signed(&client).await {
         let target = raw::target(&url);
-        assert_good(&server, &method, target).await;
+        assert_accepted(&server, &method, target).await;
         let (path, query) = target.split_once('?').unwrap();
         let parameters: Vec<&str> = query.split('&').collect();
         let names: Vec<_> = parameters
@@ -87,7 +87,7 @@ async fn every_parameter_of_a_url_counts_once_in_its_place_with_its_value() {
             let one = |text: String| vec![text];
             let good = (*parameter).to_owned();
             altered.extend([
-                // Altered.
+                // Changed.
                 with(at, &one(format!("{name}={other}"))),
                 with(at, &one(format!("{name}={value}0"))),
                 with(at, &one(format!("{name}="))),
@@ -100,9 +100,9 @@ async fn every_parameter_of_a_url_counts_once_in_its_place_with_its_value() {
                         &value[1..]
                     )),
                 ),
-                // Dropped.
+                // Removed.
                 with(at, &[]),
-                // Doubled, with the same value and with another, before and after.
+                // Repeated, with the same and with another value, before and after.
                 with(at, &[good.clone(), good.clone()]),
                 with(at, &[good.clone(), format!("{name}={other}")]),
                 with(at, &[format!("{name}={other}"), good]),
@@ -118,47 +118,47 @@ async fn every_parameter_of_a_url_counts_once_in_its_place_with_its_value() {
         assert_eq!(altered.len(), 71);
         for parameters in altered {
             let target = format!("{path}?{}", parameters.join("&"));
-            assert_bad(&server, method.as_str(), &target).await;
+            assert_rejected(&server, method.as_str(), &target).await;
         }
-        assert_bad(&server, method.as_str(), path).await;
-        assert_good(&server, &method, target).await;
+        assert_rejected(&server, method.as_str(), path).await;
+        assert_accepted(&server, &method, target).await;
     }
 }
 
 #[tokio::test]
-async fn a_url_is_for_its_method_however_that_is_said() {
+async fn a_method_override_does_not_change_what_a_url_allows() {
     let (server, client) = start().await;
     for (method, url) in signed(&client).await {
         let target = raw::target(&url);
-        assert_good(&server, &method, target).await;
+        assert_accepted(&server, &method, target).await;
         let other = if method == Method::GET { "PUT" } else { "GET" };
         for wrong in [
             other, "POST", "DELETE", "PATCH", "OPTIONS", "get", "put", "X",
         ] {
-            assert_bad(&server, wrong, target).await;
+            assert_rejected(&server, wrong, target).await;
         }
         let pretended = format!("{HOST}x-http-method-override: {method}\r\n");
         let (status, text) = send(&server, other, target, &pretended).await;
         assert_eq!(status, 403, "{text}");
-        assert_good(&server, &method, target).await;
+        assert_accepted(&server, &method, target).await;
     }
 }
 
 #[tokio::test]
-async fn a_url_is_good_to_its_last_second_by_the_clock_of_the_server() {
+async fn a_url_expires_by_the_clock_of_the_server() {
     let clock = ManualClock::starting_now();
     let (server, client) = start_at(&clock).await;
     let urls = signed(&client).await;
     clock.advance(Duration::from_secs(3598));
     for (method, url) in &urls {
-        assert_good(&server, method, raw::target(url)).await;
+        assert_accepted(&server, method, raw::target(url)).await;
     }
     clock.advance(Duration::from_secs(2));
     for (method, url) in &urls {
         let (status, text) = send(&server, method.as_str(), raw::target(url), HOST).await;
         assert_eq!(status, 403);
         assert!(text.contains("Request has expired"), "{text}");
-        // What the client says of the time counts for nothing.
+        // The time of the client is ignored.
         let dated = format!("{HOST}date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
         let (status, _) = send(&server, method.as_str(), raw::target(url), &dated).await;
         assert_eq!(status, 403);
@@ -166,7 +166,7 @@ async fn a_url_is_good_to_its_last_second_by_the_clock_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_transfer_that_has_begun_is_not_cut_when_its_url_expires() {
+async fn a_transfer_in_progress_completes_after_its_url_expires() {
     let clock = ManualClock::starting_now();
     let (server, client) = start_at(&clock).await;
     let id = client.create("c").await;
@@ -182,7 +182,7 @@ async fn a_transfer_that_has_begun_is_not_cut_when_its_url_expires() {
 }
 
 #[tokio::test]
-async fn the_host_of_a_request_opens_nothing_and_closes_nothing_and_is_not_repeated() {
+async fn the_host_header_does_not_affect_access_or_urls() {
     let settings = Server::builder().public_url("https://agb.example.com");
     let (server, client) = start_with(settings).await;
     for (method, url) in signed(&client).await {
@@ -213,7 +213,7 @@ async fn the_host_of_a_request_opens_nothing_and_closes_nothing_and_is_not_repea
 }
 
 #[tokio::test]
-async fn a_page_token_is_good_for_its_tenant_on_its_store() {
+async fn a_page_token_is_valid_only_for_its_tenant_and_store() {
     let builder = || Server::builder().clock(Arc::new(ManualClock::starting_now()));
     let (_server, mine) = start_with(builder()).await;
     let (_elsewhere, stranger) = start_with(builder()).await;
@@ -241,7 +241,7 @@ async fn a_page_token_is_good_for_its_tenant_on_its_store() {
 }
 
 #[tokio::test]
-async fn no_page_of_another_origin_can_read_an_answer() {
+async fn responses_allow_no_other_origin() {
     let (_server, client) = start().await;
     let [(_, get), (_, put)] = signed(&client).await;
     let list = format!("{}/sdk/ListContexts", client.url);
@@ -255,7 +255,7 @@ async fn no_page_of_another_origin_can_read_an_answer() {
                 .header("access-control-request-method", "GET")
                 .header("access-control-request-headers", "authorization");
             let response = request.body("{}").send().await.unwrap();
-            // The same request is good where it is one: what is missing is the leave to read the answer.
+            // The request itself is valid. Only the permission to read the response is missing.
             let is_good = (url == &list || url == &get) && method == Method::GET
                 || url == &put && method == Method::PUT;
             assert_eq!(response.status() == 200, is_good, "{method} {url}");
@@ -266,7 +266,7 @@ async fn no_page_of_another_origin_can_read_an_answer() {
 }
 
 #[tokio::test]
-async fn keys_are_compared_whole_and_in_their_case() {
+async fn keys_are_compared_exactly() {
     let settings = Server::builder().api_key("akm-One").api_key("akm-Two");
     let (_server, client) = start_with(settings).await;
     for key in ["akm-One", "akm-Two"] {

@@ -1,4 +1,4 @@
-//! Damage that nothing but a checksum shows: it is never sent, and a check never calls it clean.
+//! Damage that only a checksum detects: it is never sent, and a check reports it.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl Store {
     }
 }
 
-/// Asks for a part; the status, and the bytes that came or none if it broke off.
+/// Requests a range. Returns the status and the bytes, or `None` if the body is incomplete.
 async fn part(client: &Client, url: &str, range: &str) -> (u16, Option<Vec<u8>>) {
     let response = client.http.get(url).header("range", range).send().await;
     let response = response.unwrap();
@@ -65,7 +65,7 @@ async fn part(client: &Client, url: &str, range: &str) -> (u16, Option<Vec<u8>>)
 }
 
 #[tokio::test]
-async fn nothing_of_a_damaged_block_is_sent_and_the_failure_is_counted() {
+async fn damaged_blocks_are_not_sent_and_are_counted() {
     let store = Store::new().await;
     let path = store.blob("large");
     let mut bytes = std::fs::read(&path).unwrap();
@@ -77,7 +77,7 @@ async fn nothing_of_a_damaged_block_is_sent_and_the_failure_is_counted() {
         .metrics_listen(local);
     let (server, client) = start_with(builder).await;
     let url = client.download_url(&store.context, "/large").await;
-    // The whole breaks off, and what came before is good.
+    // A download of the whole file fails; the ranges before and after the block are intact.
     let response = client.http.get(&url).send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.bytes().await.is_err());
@@ -86,24 +86,24 @@ async fn nothing_of_a_damaged_block_is_sent_and_the_failure_is_counted() {
     let last = pattern(3 * BLOCK)[2 * BLOCK..].to_vec();
     let (status, body) = part(&client, &url, &format!("bytes=-{BLOCK}")).await;
     assert_eq!((status, body), (206, Some(last)));
-    // A range that begins in it is refused before anything is sent.
-    let asked = client
+    // A range that starts in the block fails before anything is sent.
+    let request = client
         .http
         .get(&url)
         .header("range", format!("bytes={}-{0}", 2 * BLOCK - 1));
-    let refused = asked.send().await.unwrap();
-    assert_eq!(xml_code(refused).await, (500, "InternalError".to_owned()));
+    let response = request.send().await.unwrap();
+    assert_eq!(xml_code(response).await, (500, "InternalError".to_owned()));
     assert_eq!(client.http.head(&url).send().await.unwrap().status(), 200);
     let metrics = format!("http://{}/metrics", server.metrics_addr().unwrap());
     let text = client.http.get(metrics).send().await.unwrap();
     let text = text.text().await.unwrap();
     assert!(text.contains("agb_damaged_downloads_total 2"), "{text}");
-    // From now on nothing in quarantine is deleted.
+    // The damage prevents deletions from the quarantine.
     crate::objects::wait_for(|| store.path().join("quarantine/hold").exists()).await;
 }
 
 #[tokio::test]
-async fn contents_that_are_cut_missing_swapped_or_damaged_are_refused() {
+async fn truncated_missing_swapped_and_damaged_contents_are_not_sent() {
     type Damage = fn(&Store);
     let cases: [(Damage, &str); 10] = [
         (
@@ -176,11 +176,11 @@ async fn contents_that_are_cut_missing_swapped_or_damaged_are_refused() {
         let (server, client) = start_in(store.path()).await;
         let url = client.download_url(&store.context, path).await;
         for range in ["bytes=0-", "bytes=0-0"] {
-            let asked = client.http.get(&url).header("range", range);
-            let refused = xml_code(asked.send().await.unwrap()).await;
-            assert_eq!(refused, (500, "InternalError".to_owned()), "{number}");
+            let request = client.http.get(&url).header("range", range);
+            let failure = xml_code(request.send().await.unwrap()).await;
+            assert_eq!(failure, (500, "InternalError".to_owned()), "{number}");
         }
-        // A new content makes it good.
+        // An upload replaces the damaged content.
         client.upload(&store.context, path, pattern(70_000)).await;
         assert_eq!(client.download(&store.context, path).await, pattern(70_000));
         server.shutdown().await;
@@ -188,7 +188,7 @@ async fn contents_that_are_cut_missing_swapped_or_damaged_are_refused() {
 }
 
 #[tokio::test]
-async fn a_content_from_before_blocks_had_sums_is_verified_whole_and_then_has_them() {
+async fn a_blob_without_block_checksums_is_verified_whole_and_gets_them() {
     let store = Store::new().await;
     store.db().execute_batch("DELETE FROM block_sums").unwrap();
     let (server, client) = start_in(store.path()).await;
@@ -209,13 +209,13 @@ async fn a_content_from_before_blocks_had_sums_is_verified_whole_and_then_has_th
     std::fs::write(store.blob("second"), bytes).unwrap();
     let (_server, client) = start_in(store.path()).await;
     let url = client.download_url(&store.context, "/second").await;
-    let asked = client.http.get(&url).header("range", "bytes=0-0");
-    let refused = xml_code(asked.send().await.unwrap()).await;
-    assert_eq!(refused, (500, "InternalError".to_owned()));
+    let request = client.http.get(&url).header("range", "bytes=0-0");
+    let failure = xml_code(request.send().await.unwrap()).await;
+    assert_eq!(failure, (500, "InternalError".to_owned()));
 }
 
 #[tokio::test]
-async fn a_secret_with_a_flipped_bit_is_refused_and_reported() {
+async fn a_damaged_secret_or_marker_prevents_a_start() {
     for name in ["secret", "store", "position"] {
         let store = Store::new().await;
         let db = store.db();
@@ -235,7 +235,7 @@ async fn a_secret_with_a_flipped_bit_is_refused_and_reported() {
             matches!(&error, StartError::Database { reason } if reason.contains(name)),
             "{error}"
         );
-        // The secret can't be had again; the others can be made again.
+        // The marker can be replaced, but not the secret.
         let report = fsck(store.path(), FsckMode::Accept).unwrap();
         assert_eq!(report.is_damaged(), name == "secret", "{report:?}");
         if name != "secret" {
@@ -248,23 +248,13 @@ async fn a_secret_with_a_flipped_bit_is_refused_and_reported() {
     }
 }
 
-/// A generator that gives the same numbers in each run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1);
-        (self.0 >> 33) as usize % limit
-    }
-}
-
-/// Whether a check notices that something is not as it was.
-fn noticed(data: &Path) -> bool {
+/// Whether a check finds something.
+fn is_detected(data: &Path) -> bool {
     fsck(data, FsckMode::Check).map_or(true, |report| !report.is_clean())
 }
 
 #[tokio::test]
-async fn no_cell_changes_unnoticed() {
+async fn a_check_detects_a_change_of_any_cell() {
     let store = Store::new().await;
     let good = std::fs::read(store.path().join("agb.sqlite3")).unwrap();
     let tables: Vec<String> = {
@@ -313,23 +303,23 @@ async fn no_cell_changes_unnoticed() {
             let update = format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2");
             let done = db.execute(&update, (flipped, found));
             drop(db);
-            // What a constraint does not allow is no cell that could be there.
+            // A constraint may reject the change.
             if done.is_ok_and(|rows| rows > 0) {
-                assert!(noticed(store.path()), "{table}.{column}");
+                assert!(is_detected(store.path()), "{table}.{column}");
                 changed += 1;
             }
             std::fs::write(store.path().join("agb.sqlite3"), &good).unwrap();
         }
     }
     assert!(changed > 30, "{changed}");
-    assert!(!noticed(store.path()));
+    assert!(!is_detected(store.path()));
 }
 
-/// All that the service answers about the store.
-async fn answers(data: &Path, context: &str) -> Option<Vec<String>> {
+/// The responses of the service about the store.
+async fn responses(data: &Path, context: &str) -> Option<Vec<String>> {
     let server = Server::builder().data_dir(data).start().await.ok()?;
     let client = Client::new(server.url(), crate::client::KEY);
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     let calls = [
         ("ListContexts", String::new()),
         ("GetContext", format!("id={context}")),
@@ -346,36 +336,36 @@ async fn answers(data: &Path, context: &str) -> Option<Vec<String>> {
         let mut body = client.call(operation, &query).await.body;
         body["requestId"] = "".into();
         body["nextToken"] = "".into();
-        answers.push(body.to_string());
+        responses.push(body.to_string());
     }
     server.shutdown().await;
-    Some(answers)
+    Some(responses)
 }
 
 #[tokio::test]
-async fn no_flipped_bit_of_the_database_changes_an_answer_unnoticed() {
+async fn a_check_detects_flipped_bits_that_change_responses() {
     let store = Store::new().await;
     let database = store.path().join("agb.sqlite3");
-    let expected = answers(store.path(), &store.context).await.unwrap();
+    let expected = responses(store.path(), &store.context).await.unwrap();
     let good = std::fs::read(&database).unwrap();
-    let mark = std::fs::read(store.path().join("blobs/mark")).unwrap();
-    let mut numbers = Numbers(14);
-    let mut unnoticed = 0;
+    let marker = std::fs::read(store.path().join("blobs/mark")).unwrap();
+    let mut random = fastrand::Rng::with_seed(14);
+    let mut undetected = 0;
     for _ in 0..150 {
         let mut bytes = good.clone();
-        let at = numbers.below(bytes.len());
-        bytes[at] ^= 1 << numbers.below(8);
+        let at = random.usize(..bytes.len());
+        bytes[at] ^= 1 << random.u32(..8);
         std::fs::write(&database, &bytes).unwrap();
-        if !noticed(store.path()) {
-            unnoticed += 1;
-            let found = answers(store.path(), &store.context).await;
+        if !is_detected(store.path()) {
+            undetected += 1;
+            let found = responses(store.path(), &store.context).await;
             assert_eq!(found.as_ref(), Some(&expected), "byte {at}");
         }
         for beside in ["agb.sqlite3-wal", "agb.sqlite3-shm"] {
             let _ = std::fs::remove_file(store.path().join(beside));
         }
-        std::fs::write(store.path().join("blobs/mark"), &mark).unwrap();
+        std::fs::write(store.path().join("blobs/mark"), &marker).unwrap();
     }
-    // Bits of free space are nobody's.
-    assert!(unnoticed < 150);
+    // Bits in free pages do not matter.
+    assert!(undetected < 150);
 }

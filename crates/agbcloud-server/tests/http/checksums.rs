@@ -1,4 +1,4 @@
-//! Checksums that an uploader sends along, and headers that come twice.
+//! Checksums in the headers of an upload, and repeated headers.
 
 use reqwest::Response;
 
@@ -17,7 +17,7 @@ async fn put(client: &Client, url: &str, headers: &[(&str, &str)], body: Vec<u8>
 }
 
 #[tokio::test]
-async fn a_content_that_has_another_checksum_is_not_stored() {
+async fn a_content_that_does_not_match_its_checksum_is_not_stored() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "before").await;
@@ -55,7 +55,7 @@ async fn a_content_that_has_another_checksum_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_content_that_has_its_checksums_is_stored() {
+async fn a_content_that_matches_its_checksums_is_stored() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
@@ -78,7 +78,7 @@ async fn a_content_that_has_its_checksums_is_stored() {
 }
 
 #[tokio::test]
-async fn a_header_that_counts_once_is_refused_twice() {
+async fn a_repeated_header_is_rejected() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "hello").await;
@@ -97,8 +97,8 @@ async fn a_header_that_counts_once_is_refused_twice() {
     ] {
         let request = client.http.get(&down).header(name, first);
         let response = request.header(name, second).send().await.unwrap();
-        let refused = (400, "InvalidArgument".to_owned());
-        assert_eq!(xml_code(response).await, refused, "{name}");
+        let rejected = (400, "InvalidArgument".to_owned());
+        assert_eq!(xml_code(response).await, rejected, "{name}");
     }
     let md5 = "XUFAKrxLKna5cZ2REBfFkg==";
     for (name, value, other) in [
@@ -111,10 +111,10 @@ async fn a_header_that_counts_once_is_refused_twice() {
     ] {
         let twice = [(name, value), (name, other)];
         let response = put(&client, &up, &twice, b"hello".to_vec()).await;
-        let refused = (400, "InvalidArgument".to_owned());
-        assert_eq!(xml_code(response).await, refused, "{name}");
+        let rejected = (400, "InvalidArgument".to_owned());
+        assert_eq!(xml_code(response).await, rejected, "{name}");
     }
-    // Lists of tags may be on many lines, and all of them count.
+    // Lists of tags may span several headers.
     let match_many = [("if-match", "\"other\""), ("if-match", etag)];
     let response = put(&client, &up, &match_many, b"hello".to_vec()).await;
     assert_eq!(response.status(), 200);

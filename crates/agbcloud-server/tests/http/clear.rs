@@ -1,4 +1,4 @@
-//! Clearing a context: at once for everyone who looks, in the background for the disk.
+//! Clearing a context: its files are hidden immediately and deleted in the background.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +16,7 @@ async fn slow() -> (Server, Client) {
 }
 
 #[tokio::test]
-async fn files_vanish_at_once_and_the_context_becomes_available() {
+async fn a_clear_hides_files_immediately_and_ends_as_available() {
     let (_server, client) = slow().await;
     let id = client.create("c").await;
     client.upload(&id, "/a/b", "x").await;
@@ -29,12 +29,12 @@ async fn files_vanish_at_once_and_the_context_becomes_available() {
     assert_eq!(client.state(&id).await, "clearing");
     assert_eq!(client.list(&id, "/").await, (vec![], 0));
     assert_eq!(client.list(&id, "/a").await, (vec![], 0));
-    let refused = (403, "AccessDenied".to_owned());
+    let rejected = (403, "AccessDenied".to_owned());
     assert_eq!(
         xml_code(client.http.get(&get).send().await.unwrap()).await,
-        refused
+        rejected
     );
-    assert_eq!(xml_code(client.put(&put, "y").await).await, refused);
+    assert_eq!(xml_code(client.put(&put, "y").await).await, rejected);
     let file = [("contextId", id.as_str()), ("filePath", "/a/b")];
     client
         .fails(
@@ -59,8 +59,8 @@ async fn files_vanish_at_once_and_the_context_becomes_available() {
     client.wait_available(&id).await;
     assert_eq!(
         xml_code(client.put(&put, "y").await).await,
-        refused,
-        "URLs from before stay void"
+        rejected,
+        "older URLs stay invalid"
     );
     client.upload(&id, "/a/b", "new").await;
     assert_eq!(client.list(&id, "/").await.1, 1);
@@ -83,7 +83,7 @@ async fn a_clearing_context_can_be_renamed_and_deleted() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_on_the_disk() {
+async fn cleared_and_deleted_contexts_leave_nothing_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let (cleared, deleted, kept) = (
@@ -125,7 +125,7 @@ async fn nothing_is_left_on_the_disk() {
 }
 
 #[tokio::test]
-async fn an_upload_under_way_keeps_its_bytes_whatever_is_collected_meanwhile() {
+async fn a_collection_does_not_affect_an_upload_in_progress() {
     const PIECE: usize = 1_500_000;
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
@@ -141,7 +141,7 @@ async fn an_upload_under_way_keeps_its_bytes_whatever_is_collected_meanwhile() {
     let mut upload = raw::begin_upload(server.local_addr(), &url, 2 * PIECE).await;
     upload.write_all(&[b'n'; PIECE]).await.unwrap();
     wait_for(|| blobs(folder.path()) == 13).await;
-    // Everything that starts a collection: no row names the content that comes in.
+    // Everything that starts a collection. No row references the blob of the upload yet.
     client.ok("ClearContext", &[("id", &cleared)]).await;
     client.upload(&kept, "/g", large(b'y')).await;
     let file = [("contextId", &*kept), ("filePath", "/f")];
@@ -157,7 +157,7 @@ async fn an_upload_under_way_keeps_its_bytes_whatever_is_collected_meanwhile() {
     server.shutdown().await;
 }
 
-/// How many small contents are in the database.
+/// The number of inline contents.
 fn contents(folder: &Path) -> i64 {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = Connection::open_with_flags(folder.join("agb.sqlite3"), flags).unwrap();
@@ -166,7 +166,7 @@ fn contents(folder: &Path) -> i64 {
 }
 
 #[tokio::test]
-async fn a_clear_goes_on_after_a_restart_in_the_middle() {
+async fn a_clear_continues_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let long = || {
         Server::builder()
@@ -189,7 +189,7 @@ async fn a_clear_goes_on_after_a_restart_in_the_middle() {
 }
 
 #[tokio::test]
-async fn content_that_can_not_be_deleted_holds_up_no_clear_and_no_other_content() {
+async fn a_blob_that_can_not_be_deleted_delays_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let id = client.create("stuck").await;

@@ -1,4 +1,4 @@
-//! A small client for the tests: it knows the wire and nothing else.
+//! A minimal HTTP client for the tests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::schema;
 
 pub(crate) const KEY: &str = "akm-test";
 
-/// One caller of one server.
+/// A caller with one key.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) http: reqwest::Client,
@@ -21,7 +21,7 @@ pub(crate) struct Client {
     pub(crate) key: String,
 }
 
-/// What came back from a control call.
+/// The response of a control call.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -71,7 +71,7 @@ impl Client {
         }
     }
 
-    /// The same server with another key.
+    /// Returns a client for the same server with another key.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         Self {
             key: key.to_owned(),
@@ -113,7 +113,7 @@ impl Client {
         answer
     }
 
-    /// Calls an operation with values that are encoded here, and expects success.
+    /// Encodes the parameters, calls an operation and expects success.
     pub(crate) async fn ok(&self, operation: &str, params: &[(&str, &str)]) -> Value {
         let answer = self.call(operation, &query(params)).await;
         assert_eq!(
@@ -124,7 +124,7 @@ impl Client {
         answer.body
     }
 
-    /// Calls an operation and expects this failure.
+    /// Calls an operation and expects an error.
     pub(crate) async fn fails(
         &self,
         operation: &str,
@@ -157,7 +157,7 @@ impl Client {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the clear does not end");
+        panic!("the clear does not complete");
     }
 
     pub(crate) async fn upload_url(&self, id: &str, path: &str) -> String {
@@ -187,7 +187,7 @@ impl Client {
     ) -> reqwest::Response {
         let body = bytes.into();
         let mut request = self.http.put(url);
-        // Hyper sends no length for an empty body, and an upload has to have one.
+        // Hyper sends no length for an empty body, but uploads require one.
         if body.as_bytes().is_some_and(<[u8]>::is_empty) {
             request = request.header("content-length", "0");
         }
@@ -207,7 +207,7 @@ impl Client {
         response.bytes().await.unwrap().to_vec()
     }
 
-    /// Paths, types and sizes right below a folder, over all pages, and the count.
+    /// Returns paths, types and sizes of the direct entries of a folder, over all pages, and the count.
     pub(crate) async fn list(&self, id: &str, folder: &str) -> (Vec<(String, String, i64)>, i64) {
         let mut entries = Vec::new();
         for page in 1.. {
@@ -249,7 +249,7 @@ pub(crate) fn query(params: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// The code of a failure in XML.
+/// Returns the status and the code of an XML error.
 pub(crate) async fn xml_code(response: reqwest::Response) -> (u16, String) {
     let status = response.status().as_u16();
     assert_eq!(response.headers()["content-type"], "application/xml");
@@ -275,7 +275,7 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// All five fields, in agreement with the HTTP answer.
+    /// Checks all five fields of the envelope against the HTTP response.
     pub(crate) fn check_envelope(&self) {
         let body = &self.body;
         assert_eq!(body["httpStatusCode"], self.status.as_u16(), "{body}");

@@ -1,4 +1,4 @@
-//! What RFC 9110 and RFC 9112 require of every request, and what a client's mistake counts as.
+//! Requirements of RFC 9110 and RFC 9112, and responses to invalid requests.
 
 use agbcloud_server::Server;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use crate::client::start_with;
 use crate::raw;
 
 #[tokio::test]
-async fn a_request_has_one_host_on_every_listener() {
+async fn every_listener_requires_one_host_header() {
     let builder = Server::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;
     let id = client.create("c").await;
@@ -26,7 +26,7 @@ async fn a_request_has_one_host_on_every_listener() {
         };
         assert_eq!(send(target, "1.1", "host: x\r\n").await.0, 200, "{target}");
         assert_eq!(send(target, "1.0", "").await.0, 200, "{target}");
-        // In the absolute form it is the path that counts, and the header is still required.
+        // In the absolute form, the path is used and the header is still required.
         let absolute = format!("http://other{target}");
         let (status, text) = send(&absolute, "1.1", "host: x\r\n").await;
         assert_eq!(status, 200, "{text}");
@@ -47,7 +47,7 @@ async fn a_request_has_one_host_on_every_listener() {
 }
 
 #[tokio::test]
-async fn what_a_client_does_wrong_is_never_a_5xx() {
+async fn invalid_requests_are_4xx() {
     let builder = Server::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;
     let id = client.create("c").await;
@@ -127,7 +127,7 @@ async fn what_a_client_does_wrong_is_never_a_5xx() {
 }
 
 #[tokio::test]
-async fn an_empty_file_has_no_part_but_all_of_it() {
+async fn a_range_of_an_empty_file_is_the_whole_file() {
     let (_server, client) = start_with(Server::builder()).await;
     let id = client.create("c").await;
     client.upload(&id, "/empty", "").await;

@@ -1,4 +1,4 @@
-//! Contexts: made, found, renamed, listed page by page, deleted.
+//! Creating, finding, renaming, listing and deleting contexts.
 
 use std::collections::BTreeSet;
 
@@ -25,13 +25,13 @@ async fn page(client: &Client, size: &str, token: Option<&str>) -> Value {
 #[tokio::test]
 async fn a_context_has_all_its_fields_and_is_found_by_id_and_name() {
     let (_server, client) = start().await;
-    let made = client
+    let created = client
         .ok(
             "GetContext",
             &[("name", "my project"), ("allowCreate", "true")],
         )
         .await;
-    let context = &made["data"];
+    let context = &created["data"];
     let id = context["id"].as_str().unwrap();
     assert_eq!(id.len(), "SdkCtx-".len() + 20);
     assert!(id.starts_with("SdkCtx-"));
@@ -54,12 +54,12 @@ async fn a_context_has_all_its_fields_and_is_found_by_id_and_name() {
         client.ok("GetContext", &[("name", "my project")]).await["data"],
         *context
     );
-    assert_eq!(client.create("my project").await, id, "again is the same");
+    assert_eq!(client.create("my project").await, id, "the same context");
 }
 
 #[tokio::test]
-async fn thirty_one_contexts_in_pages_of_ten_while_some_come_and_go() {
-    // The clock stands still: only the tie-break orders them.
+async fn pages_stay_consistent_while_contexts_are_created_and_deleted() {
+    // All have the same creation time, so only the tie-break orders them.
     let (_server, client) = start_at(&ManualClock::starting_now()).await;
     let mut ids = Vec::new();
     for number in 0..31 {
@@ -71,7 +71,7 @@ async fn thirty_one_contexts_in_pages_of_ten_while_some_come_and_go() {
         (Some(31), Some(10))
     );
     let mut seen = names(&first);
-    // Gone: one that was seen, the last that was seen (the token stands on it), and one to come. New: one.
+    // Deletes a listed context, the last listed one (which the token refers to) and one not listed yet. Creates one.
     for at in [3, 9, 15] {
         client.ok("DeleteContext", &[("id", &ids[at])]).await;
     }
@@ -157,7 +157,7 @@ async fn renaming_keeps_the_id_and_frees_the_name() {
 }
 
 #[tokio::test]
-async fn names_are_apart_by_region_and_ids_are_not() {
+async fn names_are_unique_per_region() {
     let server = Server::builder()
         .regions(["north", "south"])
         .start()
@@ -195,7 +195,7 @@ async fn names_are_apart_by_region_and_ids_are_not() {
 }
 
 #[tokio::test]
-async fn a_deleted_context_is_gone_at_once_and_its_name_is_free() {
+async fn a_deleted_context_disappears_immediately_and_frees_its_name() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     client.upload(&id, "/a", "x").await;
@@ -224,14 +224,14 @@ async fn a_deleted_context_is_gone_at_once_and_its_name_is_free() {
         )
         .await;
     assert_eq!(client.ok("ListContexts", &[]).await["totalCount"], 0);
-    let refused = (403, "AccessDenied".to_owned());
+    let rejected = (403, "AccessDenied".to_owned());
     assert_eq!(
         crate::client::xml_code(client.http.get(&get).send().await.unwrap()).await,
-        refused
+        rejected
     );
     assert_eq!(
         crate::client::xml_code(client.put(&put, "y").await).await,
-        refused
+        rejected
     );
     let again = client.create("c").await;
     assert_ne!(again, id);
@@ -239,7 +239,7 @@ async fn a_deleted_context_is_gone_at_once_and_its_name_is_free() {
 }
 
 #[tokio::test]
-async fn the_last_use_moves_with_what_is_done() {
+async fn operations_update_the_last_use() {
     let clock = ManualClock::starting_now();
     let (_server, client) = start_at(&clock).await;
     let id = client.create("c").await;

@@ -1,4 +1,4 @@
-//! Many connections at once: those that ask nothing keep nobody out.
+//! Many concurrent connections: idle ones do not block others.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::client::start_with;
-use crate::load::{CALL, PATIENCE, start_within, until_closed};
+use crate::load::{CALL, TIMEOUT, start_within, until_closed};
 use crate::raw;
 
 const UNKNOWN: &[u8] = b"GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\n\r\n";
 
-/// Longer than any test: nobody leaves by itself.
+/// Longer than any test, so that no connection times out.
 const EVER: Duration = Duration::from_secs(3600);
 
-/// What would otherwise be waited for until someone leaves.
+/// Fails if the work waits for a connection to close.
 async fn soon<T>(work: impl Future<Output = T>) -> T {
-    let done = tokio::time::timeout(PATIENCE, work).await;
-    done.expect("there is room")
+    let done = tokio::time::timeout(TIMEOUT, work).await;
+    done.expect("the connection is accepted")
 }
 
 async fn connect(server: &Server, request: &[u8]) -> TcpStream {
@@ -28,7 +28,7 @@ async fn connect(server: &Server, request: &[u8]) -> TcpStream {
     stream
 }
 
-/// A connection that was answered and waits for its next request.
+/// Returns a connection that received a response and is idle.
 async fn answered(server: &Server, request: &[u8], status: u16) -> TcpStream {
     let mut stream = connect(server, request).await;
     assert_eq!(soon(raw::read_status(&mut stream)).await, status);
@@ -40,7 +40,7 @@ async fn is_answered(server: &Server) {
 }
 
 #[tokio::test]
-async fn the_longest_idle_connection_makes_room_and_busy_ones_do_not() {
+async fn a_new_connection_evicts_the_one_that_was_idle_longest() {
     let (server, client) = start_within(|limits| {
         limits.connections = 3;
         limits.head_time = EVER;
@@ -52,14 +52,14 @@ async fn the_longest_idle_connection_makes_room_and_busy_ones_do_not() {
         client.upload_url(&id, "/1").await,
         client.upload_url(&id, "/2").await,
     ];
-    // The connection of the client itself makes room in its turn.
+    // The next eviction is the connection of the client itself.
     let mut first = answered(&server, CALL, 200).await;
     let mut uploads = Vec::new();
     for url in &urls {
         uploads.push(soon(raw::begin_upload(server.local_addr(), url, 2)).await);
     }
     assert_eq!(until_closed(&mut first).await, b"");
-    // All are busy: the next one waits.
+    // All are busy, so the next connection waits.
     let mut waiting = connect(&server, CALL).await;
     for upload in &mut uploads {
         upload.write_all(b"h").await.unwrap();
@@ -67,7 +67,7 @@ async fn the_longest_idle_connection_makes_room_and_busy_ones_do_not() {
     let mut done = uploads.pop().unwrap();
     done.write_all(b"i").await.unwrap();
     assert_eq!(raw::read_status(&mut done).await, 200);
-    // That one is idle now, and makes room.
+    // That connection is idle now and is evicted.
     assert_eq!(raw::read_status(&mut waiting).await, 200);
     assert_eq!(until_closed(&mut done).await, b"");
     for mut upload in uploads {
@@ -77,31 +77,31 @@ async fn the_longest_idle_connection_makes_room_and_busy_ones_do_not() {
 }
 
 #[tokio::test]
-async fn connections_that_ask_nothing_keep_nobody_out() {
+async fn idle_connections_do_not_block_new_ones() {
     let (server, _) = start_within(|limits| {
         limits.connections = 8;
         limits.head_time = EVER;
     })
     .await;
-    let mut held = Vec::new();
+    let mut open = Vec::new();
     for begun in [&b""[..], b"GET", b"GET /sdk/ListContexts HTTP/1.1\r\nx-"] {
         for _ in 0..10 {
-            held.push(connect(&server, begun).await);
+            open.push(connect(&server, begun).await);
         }
         is_answered(&server).await;
     }
     for _ in 0..10 {
-        held.push(answered(&server, UNKNOWN, 401).await);
+        open.push(answered(&server, UNKNOWN, 401).await);
     }
     is_answered(&server).await;
     for _ in 0..10 {
-        held.push(answered(&server, CALL, 200).await);
+        open.push(answered(&server, CALL, 200).await);
     }
     is_answered(&server).await;
 }
 
 #[tokio::test]
-async fn who_has_shown_no_key_is_not_waited_for_as_long_as_others() {
+async fn unauthenticated_connections_have_a_shorter_idle_time() {
     let (server, client) = start_with(Server::builder()).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
@@ -137,7 +137,7 @@ async fn who_has_shown_no_key_is_not_waited_for_as_long_as_others() {
 }
 
 #[tokio::test]
-async fn a_client_address_has_a_share() {
+async fn connections_per_address_are_limited() {
     let mut limits = Limits::default();
     limits.address_connections = Some(2);
     limits.head_time = EVER;
@@ -150,13 +150,13 @@ async fn a_client_address_has_a_share() {
         client.upload_url(&id, "/0").await,
         client.upload_url(&id, "/1").await,
     ];
-    // One that is idle makes room for one of the same address.
+    // An idle connection is evicted for one of the same address.
     let mut uploads = Vec::new();
     for url in &urls {
         uploads.push(soon(raw::begin_upload(server.local_addr(), url, 2)).await);
     }
-    let mut refused = TcpStream::connect(server.local_addr()).await.unwrap();
-    assert_eq!(until_closed(&mut refused).await, b"");
+    let mut rejected = TcpStream::connect(server.local_addr()).await.unwrap();
+    assert_eq!(until_closed(&mut rejected).await, b"");
     let mut done = uploads.pop().unwrap();
     done.write_all(b"hi").await.unwrap();
     assert_eq!(raw::read_status(&mut done).await, 200);
@@ -171,7 +171,7 @@ async fn a_client_address_has_a_share() {
 }
 
 #[tokio::test]
-async fn health_is_answered_whatever_clients_do_and_however_many_watch() {
+async fn health_responds_while_all_client_connections_are_busy() {
     let mut limits = Limits::default();
     limits.connections = 1;
     limits.head_time = EVER;

@@ -1,4 +1,4 @@
-//! What a restart keeps, and who may use a folder.
+//! What survives a restart, and the lock on a data folder.
 
 use agbcloud_server::{Server, StartError};
 
@@ -71,7 +71,7 @@ async fn a_folder_has_one_owner() {
 }
 
 #[tokio::test]
-async fn a_folder_is_made_and_what_is_no_folder_is_refused() {
+async fn a_missing_folder_is_created_and_a_file_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("a/b/c");
     let (_server, client) = start_in(&deep).await;
@@ -85,7 +85,7 @@ async fn a_folder_is_made_and_what_is_no_folder_is_refused() {
 }
 
 #[tokio::test]
-async fn a_newer_store_and_a_broken_one_are_refused() {
+async fn a_newer_and_a_broken_database_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     start_in(folder.path()).await.0.shutdown().await;
     let database = folder.path().join("agb.sqlite3");
@@ -111,7 +111,7 @@ async fn a_newer_store_and_a_broken_one_are_refused() {
     );
     std::fs::write(
         &database,
-        b"this is not a database, but it is long enough to be looked at".repeat(20),
+        b"this is not a database, but it is long enough to be read".repeat(20),
     )
     .unwrap();
     let error = Server::builder()
@@ -125,7 +125,7 @@ async fn a_newer_store_and_a_broken_one_are_refused() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_swept_up() {
+async fn leftovers_of_a_killed_process_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -146,7 +146,7 @@ async fn what_a_killed_process_left_is_swept_up() {
 }
 
 #[tokio::test]
-async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
+async fn no_api_key_is_on_the_disk_and_no_path_in_a_file_name() {
     let folder = tempfile::tempdir().unwrap();
     let key = "akm-very-secret-key";
     let server = Server::builder()
@@ -162,7 +162,7 @@ async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
     server.shutdown().await;
     assert!(
         !folder.path().join("agb.sqlite3-wal").exists(),
-        "a closed store is one file"
+        "a closed store has no log"
     );
     let database = std::fs::read(folder.path().join("agb.sqlite3")).unwrap();
     let contains = |text: &str| {
@@ -170,10 +170,7 @@ async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
             .windows(text.len())
             .any(|window| window == text.as_bytes())
     };
-    assert!(
-        contains("path-of-the-file"),
-        "the database is where paths are"
-    );
+    assert!(contains("path-of-the-file"), "the database contains paths");
     assert!(!contains(key) && !contains(KEY));
     for part in std::fs::read_dir(folder.path().join("blobs")).unwrap() {
         let part = part.unwrap().path();
@@ -195,7 +192,7 @@ async fn no_key_stands_on_the_disk_and_no_path_in_a_file_name() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn other_users_of_the_machine_can_not_read_the_store() {
+async fn other_local_users_can_not_read_the_store() {
     use std::os::unix::fs::PermissionsExt;
 
     let parent = tempfile::tempdir().unwrap();

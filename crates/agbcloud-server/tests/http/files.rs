@@ -36,7 +36,7 @@ fn entry(path: &str, kind: &str, size: i64) -> (String, String, i64) {
 }
 
 #[tokio::test]
-async fn a_listing_has_what_is_right_below_the_folder() {
+async fn a_listing_contains_the_direct_entries_of_a_folder() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     for (path, bytes) in [
@@ -82,7 +82,7 @@ async fn a_listing_has_what_is_right_below_the_folder() {
 }
 
 #[tokio::test]
-async fn a_listing_has_the_checksums_of_files() {
+async fn a_listing_contains_the_checksums_of_files() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     client.upload(&id, "/d/a.txt", "123456789").await;
@@ -100,7 +100,7 @@ async fn a_listing_has_the_checksums_of_files() {
 }
 
 #[tokio::test]
-async fn folders_come_with_their_first_file_and_go_with_their_last() {
+async fn folders_exist_while_they_contain_files() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     let delete = async |path: &str| {
@@ -114,7 +114,7 @@ async fn folders_come_with_their_first_file_and_go_with_their_last() {
     client.upload(&id, "/a/b/c/1", "x").await;
     client.upload(&id, "/a/b/c/1", "yy").await;
     client.upload(&id, "/a/b/2", "x").await;
-    // A file may be called like a folder beside it.
+    // A file may have the same name as a folder.
     client.upload(&id, "/a", "file").await;
     assert_eq!(
         client.list(&id, "/").await.0,
@@ -172,7 +172,7 @@ async fn pages_are_numbered_from_one() {
 }
 
 #[tokio::test]
-async fn an_entry_keeps_its_id_and_create_time_when_it_is_overwritten() {
+async fn an_overwritten_file_keeps_its_id_and_creation_time() {
     let clock = agbcloud_server::ManualClock::starting_now();
     let (_server, client) = crate::client::start_at(&clock).await;
     let id = client.create("c").await;
@@ -196,12 +196,12 @@ async fn an_entry_keeps_its_id_and_create_time_when_it_is_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_pages_of_a_large_folder_are_those_of_one_listing_while_it_grows_and_shrinks() {
+async fn pages_of_a_large_folder_match_its_listing_while_it_changes() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
     let mut names = std::collections::BTreeSet::new();
-    // In no order, and over the size from which a folder counts itself.
+    // In random order, and above the size from which the number of entries of a folder is stored.
     let batches: Vec<Vec<u32>> = (0..13)
         .map(|batch| {
             (0..100)
@@ -257,7 +257,7 @@ async fn the_pages_of_a_large_folder_are_those_of_one_listing_while_it_grows_and
     assert!(report.is_clean(), "{report:?}");
 }
 
-/// What a folder's listing says of the time of a file.
+/// Returns the time of a file in the listing of its folder.
 async fn listed_time(client: &Client, id: &str, path: &str) -> String {
     let query = [("contextId", id), ("parentFolderPath", "/")];
     let body = client.ok("DescribeContextFiles", &query).await;
@@ -267,7 +267,7 @@ async fn listed_time(client: &Client, id: &str, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_time_of_a_file_never_goes_back_when_the_clock_does() {
+async fn file_times_never_go_backwards() {
     let folder = tempfile::tempdir().unwrap();
     let start = std::time::UNIX_EPOCH + Duration::from_secs(1_750_000_000);
     let clock = ManualClock::new(start);
@@ -282,12 +282,12 @@ async fn the_time_of_a_file_never_goes_back_when_the_clock_does() {
     let first = listed_time(&client, &id, "/f").await;
     clock.set(start - Duration::from_secs(3600));
     client.upload(&id, "/f", "2").await;
-    // Each version is a microsecond later than the one before.
+    // Each version is one microsecond later than its predecessor.
     assert_eq!(first, "2025-06-15T15:06:40Z");
     let second = "2025-06-15T15:06:40.000001Z";
     assert_eq!(listed_time(&client, &id, "/f").await, second);
     server.shutdown().await;
-    // Also over a restart.
+    // Also after a restart.
     let (server, client) = start_with(at(&clock)).await;
     client.upload(&id, "/f", "3").await;
     let third = "2025-06-15T15:06:40.000002Z";
@@ -308,7 +308,7 @@ async fn the_time_of_a_file_never_goes_back_when_the_clock_does() {
         )
         .unwrap();
     assert!(folder_time >= 1_750_000_000_000_000);
-    // A clock that goes on is believed.
+    // An advancing clock is used again.
     clock.set(start + Duration::from_secs(60));
     let (_server, client) = start_with(at(&clock)).await;
     client.upload(&id, "/f", "4").await;

@@ -1,4 +1,4 @@
-//! `fsck`: what is damaged is found and told, what can be mended is mended, and nothing that may be of use is deleted.
+//! `fsck` reports damage, repairs what can be repaired, and deletes nothing that may be useful.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::client::{start_in, start_with};
 use crate::objects::{blobs, large, wait_for};
 use crate::small::BACK_TO_2;
 
-/// A folder with files of both sorts, which no server uses.
+/// A data folder with inline contents and a blob, which no server uses.
 struct Store {
     folder: TempDir,
     context: String,
@@ -40,7 +40,7 @@ impl Store {
         db.execute_batch(sql).unwrap();
     }
 
-    /// The index of blobs has none of them any more.
+    /// Removes all rows from the index of blobs.
     fn lose_index(&self) {
         for (rows, then) in [("blob = ''none''", "REINDEX"), ("blob IS NOT NULL", "")] {
             self.sql(&format!(
@@ -64,7 +64,7 @@ impl Store {
         fsck(self.path(), mode).unwrap()
     }
 
-    /// Kinds and paths of what is found.
+    /// Kinds and paths of the findings.
     fn found(&self, mode: FsckMode) -> Vec<(FindingKind, String)> {
         let found = self.check(mode).findings;
         let mut found: Vec<_> = found
@@ -75,7 +75,7 @@ impl Store {
         found
     }
 
-    /// All of it is still there and as it was.
+    /// Asserts that all files are unchanged.
     async fn assert_whole(&self) {
         let (server, client) = start_in(self.path()).await;
         let id = &self.context;
@@ -83,8 +83,8 @@ impl Store {
         assert_eq!(client.download(id, "/a/b/small").await, b"other");
         assert_eq!(client.download(id, "/a/large").await, large(b'l'));
         for (folder, count) in [("/", 2), ("/a", 2), ("/a/b", 1)] {
-            let (entries, told) = client.list(id, folder).await;
-            assert_eq!((entries.len() as i64, told), (count, count), "{folder}");
+            let (entries, total) = client.list(id, folder).await;
+            assert_eq!((entries.len() as i64, total), (count, count), "{folder}");
         }
         assert_eq!(client.ok("ListContexts", &[]).await["totalCount"], 2);
         server.shutdown().await;
@@ -104,7 +104,7 @@ async fn a_good_folder_is_clean() {
 }
 
 #[tokio::test]
-async fn what_can_be_told_from_the_rest_is_repaired() {
+async fn derived_data_is_repaired() {
     let cases: [(&str, FindingKind, &str); 10] = [
         ("UPDATE entries SET child_count = 7 WHERE name = 'a'", FindingKind::WrongChildCount, "/a"),
         ("UPDATE entries SET child_count = 0 WHERE parent = ''", FindingKind::WrongChildCount, "/"),
@@ -145,7 +145,7 @@ async fn what_can_be_told_from_the_rest_is_repaired() {
 }
 
 #[tokio::test]
-async fn entries_in_what_is_no_folder_are_told_once_with_their_number() {
+async fn entries_of_an_invalid_folder_are_one_finding_with_their_number() {
     for (parent, count) in [("/a//b", 3), ("/a/", 1), ("nowhere", 2), ("/a/../b", 601)] {
         let store = Store::new().await;
         store.sql(&format!(
@@ -161,9 +161,9 @@ async fn entries_in_what_is_no_folder_are_told_once_with_their_number() {
                 panic!("{parent}: {found:?}");
             };
             assert_eq!(finding.path.as_deref(), Some(parent));
-            let told = format!("{count} entries");
+            let number = format!("{count} entries");
             assert!(
-                finding.detail.contains(&told) && !finding.repaired,
+                finding.detail.contains(&number) && !finding.repaired,
                 "{finding:?}"
             );
         }
@@ -171,7 +171,7 @@ async fn entries_in_what_is_no_folder_are_told_once_with_their_number() {
 }
 
 #[tokio::test]
-async fn a_root_folder_that_is_missing_is_made_anew_in_one_repair() {
+async fn a_missing_root_folder_is_restored_by_one_repair() {
     let store = Store::new().await;
     store.sql("DELETE FROM entries WHERE parent = ''");
     let root = || (FindingKind::MissingFolder, "/".to_owned());
@@ -181,7 +181,7 @@ async fn a_root_folder_that_is_missing_is_made_anew_in_one_repair() {
     let report = store.check(FsckMode::Repair);
     assert!(report.is_clean(), "{report:?}");
     store.assert_whole().await;
-    // The one without files takes them again.
+    // The empty context accepts files.
     let (server, client) = start_in(store.path()).await;
     let empty = client.create("empty").await;
     client.upload(&empty, "/f", "new").await;
@@ -191,7 +191,7 @@ async fn a_root_folder_that_is_missing_is_made_anew_in_one_repair() {
 }
 
 #[tokio::test]
-async fn nothing_is_deleted_that_no_file_names_while_there_is_other_damage() {
+async fn unreferenced_contents_stay_while_there_is_other_damage() {
     let damages = [
         "PRAGMA foreign_keys = 0; DELETE FROM entries WHERE blob IS NOT NULL; UPDATE contexts SET tree = 99 WHERE name = 'c'",
         "PRAGMA foreign_keys = 0; DELETE FROM contexts WHERE name = 'c'",
@@ -217,7 +217,7 @@ async fn nothing_is_deleted_that_no_file_names_while_there_is_other_damage() {
 }
 
 #[tokio::test]
-async fn a_damaged_index_is_made_anew_before_anything_is_taken_for_a_leftover() {
+async fn a_damaged_index_is_rebuilt_before_leftovers_are_removed() {
     let store = Store::new().await;
     store.lose_index();
     let report = store.check(FsckMode::Check);
@@ -231,7 +231,7 @@ async fn a_damaged_index_is_made_anew_before_anything_is_taken_for_a_leftover() 
 }
 
 #[tokio::test]
-async fn a_start_does_not_delete_what_a_file_names() {
+async fn a_start_does_not_delete_referenced_contents() {
     let store = Store::new().await;
     store.sql("INSERT INTO dead_blobs SELECT blob FROM entries WHERE blob IS NOT NULL");
     store.sql("INSERT INTO dead_blobs VALUES ('00/0123456789ab-00')");
@@ -245,7 +245,7 @@ async fn a_start_does_not_delete_what_a_file_names() {
 }
 
 #[tokio::test]
-async fn a_start_does_not_trust_an_index_that_says_what_no_file_names() {
+async fn a_start_does_not_trust_a_damaged_index() {
     let store = Store::new().await;
     store.lose_index();
     std::fs::write(store.path().join("blobs/00/0123456789ab-00"), b"half").unwrap();
@@ -280,7 +280,7 @@ async fn leftovers_are_no_damage_and_a_repair_removes_them() {
 }
 
 #[tokio::test]
-async fn damaged_content_is_told_and_never_deleted() {
+async fn damaged_contents_are_reported_and_not_deleted() {
     type Damage = fn(&Store);
     let cases: [(Damage, FindingKind, &str); 8] = [
         (
@@ -331,7 +331,7 @@ async fn damaged_content_is_told_and_never_deleted() {
         damage(&store);
         for mode in [FsckMode::Check, FsckMode::Repair, FsckMode::Check] {
             let mut found = store.found(mode);
-            // Where the row was changed it is damaged too.
+            // A changed row does not match its checksum either.
             found.retain(|(kind, _)| *kind != FindingKind::DamagedRow);
             assert_eq!(found, [(kind, path.to_owned())], "case {number}");
             assert!(store.check(mode).is_damaged());
@@ -344,7 +344,7 @@ async fn damaged_content_is_told_and_never_deleted() {
 }
 
 #[tokio::test]
-async fn lost_rows_and_a_torn_database_are_told() {
+async fn lost_rows_and_a_torn_database_are_reported() {
     let store = Store::new().await;
     store.sql("UPDATE entries SET small = (SELECT min(pk) FROM contents) WHERE small IS NOT NULL");
     let found = store.found(FsckMode::Repair);
@@ -371,7 +371,7 @@ async fn lost_rows_and_a_torn_database_are_told() {
 }
 
 #[tokio::test]
-async fn a_database_that_was_lost_is_told_and_no_start_makes_a_new_one_over_its_files() {
+async fn a_lost_database_is_reported_and_not_replaced() {
     type Loss = fn(&Path);
     let losses: [Loss; 3] = [
         |database| std::fs::remove_file(database).unwrap(),
@@ -394,7 +394,7 @@ async fn a_database_that_was_lost_is_told_and_no_start_makes_a_new_one_over_its_
                 "{number}: {error}"
             );
         }
-        // More than once: the first must not make what the second takes for a store.
+        // Twice: the first start must not create a database that the second one accepts.
         for _ in 0..2 {
             let start = Server::builder().data_dir(store.path()).start().await;
             let error = start.unwrap_err();
@@ -413,7 +413,7 @@ async fn a_database_that_was_lost_is_told_and_no_start_makes_a_new_one_over_its_
 }
 
 #[tokio::test]
-async fn a_lost_secret_is_told_and_no_start_makes_another() {
+async fn a_lost_secret_is_reported_and_not_replaced() {
     let damages = [
         "DELETE FROM meta WHERE name = 'secret'",
         "UPDATE meta SET value = x'00' WHERE name = 'secret'",
@@ -452,7 +452,7 @@ async fn an_empty_database_without_files_is_a_new_store() {
 }
 
 #[tokio::test]
-async fn a_folder_in_use_a_newer_one_and_no_folder_are_refused() {
+async fn used_newer_and_missing_folders_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     for nothing in [folder.path(), &missing] {
@@ -477,7 +477,7 @@ async fn a_folder_in_use_a_newer_one_and_no_folder_are_refused() {
 }
 
 #[tokio::test]
-async fn an_older_store_is_checked_and_only_a_repair_brings_it_up_to_date() {
+async fn an_older_store_is_migrated_by_a_repair_only() {
     let store = Store::new().await;
     let version = || -> i64 {
         let db = Connection::open(store.path().join("agb.sqlite3")).unwrap();

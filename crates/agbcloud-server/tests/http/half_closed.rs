@@ -11,7 +11,7 @@ use crate::load::until_closed;
 use crate::objects::{blobs, large};
 use crate::raw;
 
-/// Sends the bytes, closes the half that sends, and returns all that comes.
+/// Sends the bytes, closes the sending half, and returns everything received.
 async fn sent(server: &Server, request: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -32,8 +32,8 @@ fn request(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_that_is_whole_is_answered() {
-    // Late enough that the end of what the client sends has come before the answer is made.
+async fn a_complete_request_gets_a_response() {
+    // Delays the response until the server has received the end of the stream.
     let slow = "latency=200ms".parse().unwrap();
     let (server, client) = start_with(Server::builder().fault(slow)).await;
     let id = client.create("c").await;
@@ -49,14 +49,14 @@ async fn a_request_that_is_whole_is_answered() {
         assert_eq!(status(&answer), "HTTP/1.1 200");
         assert!(answer.ends_with(&content));
     }
-    // Also the second of two that were sent together.
+    // Also the second of two pipelined requests.
     let both = sent(&server, &[&list[..], &list[..]].concat()).await;
     let both = String::from_utf8(both).unwrap();
     assert_eq!(both.matches("HTTP/1.1 200").count(), 2, "{both}");
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_whole_leaves_nothing() {
+async fn an_incomplete_body_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -67,7 +67,7 @@ async fn a_body_that_is_not_whole_leaves_nothing() {
         assert_eq!(status(&answer), "HTTP/1.1 400");
         assert!(String::from_utf8_lossy(&answer).contains("<Code>IncompleteBody</Code>"));
     }
-    // Nor does a head that is not whole.
+    // The same applies to an incomplete head.
     let answer = sent(&server, b"GET /sdk/ListContexts HTTP/1.1\r\nhost").await;
     assert_eq!(String::from_utf8_lossy(&answer), "");
     assert_eq!(client.list(&id, "/").await.1, 0);
@@ -82,7 +82,7 @@ async fn one_at_a_time() -> (Server, Client) {
 }
 
 #[tokio::test]
-async fn a_client_that_is_gone_or_takes_nothing_is_given_up() {
+async fn a_client_that_stops_reading_is_disconnected() {
     const SIZE: usize = 64 * 1024 * 1024;
     let (server, client) = one_at_a_time().await;
     let id = client.create("c").await;
@@ -103,7 +103,7 @@ async fn a_client_that_is_gone_or_takes_nothing_is_given_up() {
         };
         tokio::time::timeout(Duration::from_secs(20), freed)
             .await
-            .expect("the server gives up on it");
+            .expect("the server closes the connection");
         if let Some(mut stream) = kept {
             assert!(until_closed(&mut stream).await.len() < SIZE);
         }

@@ -1,4 +1,4 @@
-//! What one tenant does can't be told from what another sees: each is answered as if it were alone.
+//! Isolation of tenants: the responses to one tenant do not depend on another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::client::{Client, encode};
 
-/// What a tenant does. Numbers choose among the contexts that it has, or that the other has.
+/// A step of a tenant. Numbers select one of its own contexts, or one of the other tenant.
 #[derive(Debug, Clone)]
 enum Step {
     Create(&'static str),
@@ -23,7 +23,7 @@ enum Step {
     Download(u8, &'static str),
 }
 
-/// What is done with a context: operation, name of the parameter with its id, and what else is in the query.
+/// A call on a context: the operation, the name of its id parameter, and the rest of the query.
 #[derive(Debug, Clone)]
 struct Call(&'static str, &'static str, String);
 
@@ -62,15 +62,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// One tenant, the contexts that it has made, and all that it was answered.
+/// A tenant with the contexts that it created and all its responses.
 struct Tenant {
     client: Client,
     contexts: Vec<String>,
     answers: Vec<String>,
 }
 
-/// An id that is nobody's, of the form of all.
-const NOBODYS: &str = "SdkCtx-00000000000000000000";
+/// A well-formed id that no context has.
+const UNKNOWN_ID: &str = "SdkCtx-00000000000000000000";
 
 impl Tenant {
     fn new(server: &Server, key: &str) -> Self {
@@ -84,11 +84,11 @@ impl Tenant {
     fn own(&self, which: u8) -> String {
         let count = self.contexts.len().max(1);
         let chosen = self.contexts.get(usize::from(which) % count);
-        chosen.map_or(NOBODYS, String::as_str).to_owned()
+        chosen.map_or(UNKNOWN_ID, String::as_str).to_owned()
     }
 
-    /// Does one step. `foreign` are the contexts of the other, if there is another.
-    async fn act(&mut self, step: &Step, foreign: &[String]) {
+    /// Executes a step. `foreign` are the contexts of the other tenant, if there is one.
+    async fn execute(&mut self, step: &Step, foreign: &[String]) {
         match step {
             Step::Create(name) => {
                 let answer = self
@@ -125,7 +125,7 @@ impl Tenant {
             }
             Step::Foreign(which, call) => {
                 let chosen = foreign.get(usize::from(*which) % foreign.len().max(1));
-                let id = chosen.map_or(NOBODYS, String::as_str).to_owned();
+                let id = chosen.map_or(UNKNOWN_ID, String::as_str).to_owned();
                 self.on(&id, call).await;
             }
             Step::Upload(which, path) => {
@@ -159,7 +159,7 @@ impl Tenant {
         answer["data"]["url"].as_str().map(str::to_owned)
     }
 
-    /// Calls, and writes down everything of the answer but what is random.
+    /// Calls an operation and records the response without random values.
     async fn call(&mut self, operation: &str, query: &str) -> Value {
         let answer = self.client.call(operation, query).await;
         let headers: Vec<_> = answer
@@ -174,7 +174,7 @@ impl Tenant {
         answer.body
     }
 
-    /// Puts the number of a context for its id, and a word for what else is random.
+    /// Replaces ids by the numbers of contexts, and other random values by placeholders.
     fn hide(&self, value: &mut Value) {
         match value {
             Value::Array(values) => values.iter_mut().for_each(|value| self.hide(value)),
@@ -197,29 +197,29 @@ impl Tenant {
     }
 }
 
-/// Lets those of the two who take part do their steps; gives what each was answered.
-async fn run(steps: &[(bool, Step)], takes_part: [bool; 2]) -> [Vec<String>; 2] {
+/// Executes the steps of the participating tenants and returns the responses of each.
+async fn run(steps: &[(bool, Step)], participates: [bool; 2]) -> [Vec<String>; 2] {
     let clock = ManualClock::new(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let builder = Server::builder().clock(Arc::new(clock.clone()));
     let server = builder.start().await.unwrap();
     let mut first = Tenant::new(&server, "key-of-the-first");
     let mut second = Tenant::new(&server, "key-of-the-second");
     for (is_second, step) in steps {
-        // So that the order of creation is one of time.
+        // Gives each context another creation time.
         clock.advance(Duration::from_secs(1));
-        if takes_part[usize::from(*is_second)] {
+        if participates[usize::from(*is_second)] {
             let (actor, other) = match is_second {
                 true => (&mut second, &first),
                 false => (&mut first, &second),
             };
-            actor.act(step, &other.contexts).await;
+            actor.execute(step, &other.contexts).await;
         }
     }
     [first.answers, second.answers]
 }
 
 #[test]
-fn each_tenant_is_answered_as_if_it_were_alone() {
+fn responses_do_not_depend_on_other_tenants() {
     let runtime = Runtime::new().unwrap();
     let steps = prop::collection::vec((any::<bool>(), step()), 1..40);
     let config = ProptestConfig {
@@ -241,14 +241,14 @@ fn each_tenant_is_answered_as_if_it_were_alone() {
         .unwrap();
 }
 
-/// The property would not notice anything if the two never met: they do, where they share a key.
+/// Verifies that the property detects a difference: two clients with the same key see each other.
 #[test]
-fn the_comparison_notices_what_a_tenant_can_see() {
+fn the_comparison_detects_shared_contexts() {
     let runtime = Runtime::new().unwrap();
     let create = (false, Step::Create("one"));
-    let look = (false, Step::List(1));
+    let list = (false, Step::List(1));
     let answers = |steps: &[(bool, Step)]| runtime.block_on(run(steps, [true, true]));
-    let [seen, _] = answers(&[create, look.clone()]);
-    let [unseen, _] = answers(&[(true, Step::Create("one")), look]);
+    let [seen, _] = answers(&[create, list.clone()]);
+    let [unseen, _] = answers(&[(true, Step::Create("one")), list]);
     assert_ne!(seen.last(), unseen.last());
 }

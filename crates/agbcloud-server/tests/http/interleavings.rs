@@ -1,5 +1,5 @@
-//! Uploads, listings, clears, deletions, restarts and old URLs in any order: after each step the service is what a
-//! simple model says. The clock is set.
+//! Uploads, listings, clears, deletions, restarts and old URLs in any order: after each step the service matches a simple model.
+//! Uses a manual clock.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::raw;
 
 const CONTEXTS: [&str; 2] = ["c", "d"];
 const PATHS: [&str; 4] = ["/a", "/b", "/x/a", "/x/y/a"];
-/// In the database, and a blob.
+/// Two inline contents and a blob.
 const SIZES: [usize; 3] = [0, 100, 40_000];
 const TTL: u64 = 3600;
 
@@ -27,12 +27,12 @@ enum Step {
     DeleteFile(usize, usize),
     Clear(usize),
     DeleteContext(usize),
-    /// Asks for a URL, to be used some time.
+    /// Requests a URL for a later step.
     Sign(usize, usize, bool),
     /// Uses an old URL.
     Use(prop::sample::Index, u8),
     Advance(u64),
-    /// Gracefully or not; afterwards clears come to their end, or do not.
+    /// Whether the restart is graceful, and whether clears end afterwards.
     Restart(bool, bool),
 }
 
@@ -55,7 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug, Clone)]
 struct Context {
     id: String,
-    /// Counts clears, and contexts of the same name too: a URL is good for one.
+    /// Changes with every clear, and with every context of the same name. A URL is valid for one value.
     life: u32,
     clearing: bool,
     files: BTreeMap<&'static str, Vec<u8>>,
@@ -73,7 +73,7 @@ struct Url {
 struct Model<'a> {
     store: Store<'a>,
     clock: ManualClock,
-    /// Seconds since the beginning.
+    /// Seconds since the start.
     now: u64,
     server: Option<Server>,
     client: Client,
@@ -82,15 +82,15 @@ struct Model<'a> {
     lives: u32,
 }
 
-/// What is kept, and where.
+/// The settings of the store.
 #[derive(Clone, Copy)]
 struct Store<'a> {
-    /// None in memory: there is no restart then.
+    /// `None` in memory. Such a store is not restarted.
     folder: Option<&'a Path>,
     durability: Durability,
 }
 
-/// Starts a server whose clears do not end, or end at once.
+/// Starts a server whose clears end immediately, or not at all.
 async fn start(store: Store<'_>, clock: &ManualClock, end: bool) -> (Server, Client) {
     let delay = if end { 0 } else { 3600 };
     let builder = match store.folder {
@@ -136,7 +136,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Where the URL is now: after a restart the port is another one.
+    /// The URL with the current port, which changes with a restart.
     fn here(&self, url: &str) -> String {
         format!("{}{}", self.client.url, raw::target(url))
     }
@@ -205,7 +205,7 @@ impl<'a> Model<'a> {
         self.check().await;
     }
 
-    /// A URL, where one is given.
+    /// Requests a URL. Returns `None` if the request fails as expected.
     async fn sign(&self, context: usize, path: usize, put: bool) -> Option<String> {
         let (context, path) = (&self.contexts[context], PATHS[path]);
         let file = [("contextId", &*context.id), ("filePath", path)];
@@ -226,16 +226,16 @@ impl<'a> Model<'a> {
         let url = &self.urls[which];
         let here = self.here(&url.url);
         let context = &mut self.contexts[url.context];
-        let good = url.life == context.life && self.now <= url.signed + TTL;
+        let valid = url.life == context.life && self.now <= url.signed + TTL;
         let bytes = vec![byte; 200];
         let response = if url.put {
             self.client.put(&here, bytes.clone()).await
         } else {
             self.client.http.get(&here).send().await.unwrap()
         };
-        if !good {
-            let refused = (403, "AccessDenied".to_owned());
-            assert_eq!(xml_code(response).await, refused);
+        if !valid {
+            let rejected = (403, "AccessDenied".to_owned());
+            assert_eq!(xml_code(response).await, rejected);
         } else if url.put {
             assert_eq!(response.status(), 200);
             context.files.insert(url.path, bytes);
@@ -262,7 +262,7 @@ impl<'a> Model<'a> {
                 self.client.wait_available(&context.id).await;
                 context.clearing = false;
             }
-            // Whatever the steps after this one clear stays so again.
+            // Later clears do not end again.
             Box::pin(self.restart(graceful, false)).await;
         }
     }
@@ -292,7 +292,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Everything comes back, and once all is collected there is nothing else.
+    /// Asserts that all files survive a restart, and that the collector leaves no garbage.
     async fn end(mut self) {
         self.restart(true, true).await;
         self.check().await;
@@ -316,17 +316,17 @@ impl<'a> Model<'a> {
 }
 
 #[test]
-fn any_order_of_uploads_clears_deletions_and_restarts_is_what_a_model_says() {
+fn any_order_of_operations_matches_the_model_when_strict() {
     run(Durability::Strict);
 }
 
 #[test]
-fn that_holds_without_a_wait_for_the_disk_too() {
+fn any_order_of_operations_matches_the_model_when_relaxed() {
     run(Durability::Relaxed);
 }
 
 #[test]
-fn that_holds_in_memory_too() {
+fn any_order_of_operations_matches_the_model_in_memory() {
     run(Durability::Memory);
 }
 

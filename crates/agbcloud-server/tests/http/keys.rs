@@ -1,4 +1,4 @@
-//! Keys and signing keys in a file that changes while the server runs.
+//! API keys and signing keys in a file that changes while the server runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ async fn status(client: &Client) -> u16 {
 }
 
 #[tokio::test]
-async fn a_tenant_keeps_its_contexts_while_its_keys_come_and_go() {
+async fn a_tenant_keeps_its_contexts_when_its_keys_change() {
     let (_folder, path) = key_file();
     let first = add(&path, "team-a");
     let other = add(&path, "team-b");
@@ -52,14 +52,14 @@ async fn a_tenant_keeps_its_contexts_while_its_keys_come_and_go() {
     assert_eq!(status(&with(&second)).await, 401);
     let third = add(&path, "team-a");
     assert_eq!(with(&third).state(&id).await, "available");
-    // A name is no key, and neither is what stands in the file.
+    // Neither the name of a tenant nor a hash is a key.
     for wrong in ["team-a", third.id()] {
         assert_eq!(status(&client.with_key(wrong)).await, 401);
     }
 }
 
 #[tokio::test]
-async fn a_file_without_keys_lets_nobody_in() {
+async fn a_file_without_keys_accepts_no_key() {
     let (_folder, path) = key_file();
     let key = add(&path, "team-a");
     revoke(&path, &key);
@@ -75,14 +75,14 @@ async fn a_file_without_keys_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn keys_of_the_file_stand_beside_those_that_were_given() {
+async fn keys_of_the_file_are_accepted_in_addition_to_fixed_keys() {
     let (_folder, path) = key_file();
     let key = add(&path, "akm-given");
     let builder = Server::builder().key_file(&path).api_key("akm-given");
     let (_server, client) = start_with(builder).await;
     let given = client.with_key("akm-given");
     let id = given.create("mine").await;
-    // A tenant that is named like a key is not the tenant of that key.
+    // A tenant whose name is a key differs from the tenant of that key.
     let named = client.with_key(key.secret());
     named
         .fails("GetContext", &[("id", &id)], 404, "InvalidContext.NotFound")
@@ -91,7 +91,7 @@ async fn keys_of_the_file_stand_beside_those_that_were_given() {
 }
 
 #[tokio::test]
-async fn a_file_that_breaks_leaves_in_force_what_it_said() {
+async fn an_invalid_file_keeps_the_previous_keys() {
     let (_folder, path) = key_file();
     let key = add(&path, "team-a");
     let (_server, client) = start_with(Server::builder().key_file(&path)).await;
@@ -107,18 +107,18 @@ async fn a_file_that_breaks_leaves_in_force_what_it_said() {
 }
 
 #[tokio::test]
-async fn a_server_does_not_start_without_the_file_that_it_was_given() {
+async fn a_server_does_not_start_with_a_missing_or_invalid_file() {
     let (_folder, path) = key_file();
     let missing = Server::builder().key_file(&path).start().await.unwrap_err();
     assert!(matches!(missing, StartError::KeyFile { .. }), "{missing}");
     std::fs::write(&path, "akm-secret").unwrap();
-    let broken = Server::builder().key_file(&path).start().await.unwrap_err();
-    assert!(broken.to_string().contains("line 1"), "{broken}");
-    assert!(!broken.to_string().contains("akm-secret"), "{broken}");
+    let error = Server::builder().key_file(&path).start().await.unwrap_err();
+    assert!(error.to_string().contains("line 1"), "{error}");
+    assert!(!error.to_string().contains("akm-secret"), "{error}");
 }
 
 #[tokio::test]
-async fn urls_of_the_signing_key_before_are_good_until_it_is_retired() {
+async fn urls_are_valid_until_their_signing_key_expires() {
     let (folder, path) = key_file();
     let clock = ManualClock::starting_now();
     let key = add(&path, "team-a");
@@ -156,20 +156,20 @@ async fn urls_of_the_signing_key_before_are_good_until_it_is_retired() {
         assert_eq!(fetch(&client, url).await.status(), 200, "{url}");
     }
     clock.advance(Duration::from_secs(601));
-    let refused = (403, "SignatureDoesNotMatch".to_owned());
+    let rejected = (403, "SignatureDoesNotMatch".to_owned());
     for old in &urls[..2] {
-        assert_eq!(xml_code(fetch(&client, old).await).await, refused);
+        assert_eq!(xml_code(fetch(&client, old).await).await, rejected);
     }
     assert_eq!(fetch(&client, &urls[2]).await.status(), 200);
 
-    // It is the same after a restart.
+    // Also after a restart.
     server.shutdown().await;
     let (_server, again) = start_with(builder()).await;
     assert_eq!(fetch(&again, &urls[2]).await.status(), 200);
-    assert_eq!(xml_code(fetch(&again, &urls[0]).await).await, refused);
+    assert_eq!(xml_code(fetch(&again, &urls[0]).await).await, rejected);
 }
 
-/// Fetches by a URL that may have been made by a server on another port.
+/// Fetches a URL that a server on another port may have signed.
 async fn fetch(client: &Client, method: reqwest::Method, url: &str) -> reqwest::Response {
     let target = crate::raw::target(url);
     let request = client.request(&method, target);
@@ -182,7 +182,7 @@ async fn fetch(client: &Client, method: reqwest::Method, url: &str) -> reqwest::
 }
 
 #[tokio::test]
-async fn urls_of_a_revoked_key_are_refused_and_those_of_others_are_not() {
+async fn only_urls_of_a_revoked_key_are_rejected() {
     let (folder, path) = key_file();
     let (first, second) = (add(&path, "team-a"), add(&path, "team-a"));
     let builder = || {
@@ -215,14 +215,14 @@ async fn urls_of_a_revoked_key_are_refused_and_those_of_others_are_not() {
             let response = fetch(client, method.clone(), url).await;
             assert_eq!(response.status(), status, "{method}");
             if status == 403 && *method != reqwest::Method::HEAD {
-                let refused = (403, "AccessDenied".to_owned());
-                assert_eq!(xml_code(response).await, refused);
+                let rejected = (403, "AccessDenied".to_owned());
+                assert_eq!(xml_code(response).await, rejected);
             }
         }
     };
     all_are(&client, &of_first, 200).await;
     all_are(&client, &of_second, 200).await;
-    // What has begun is not cut.
+    // Transfers in progress complete.
     let mut upload = crate::raw::begin_upload(server.local_addr(), &of_first[2].1, 5).await;
     revoke(&path, &first);
     all_are(&client, &of_first, 403).await;
@@ -231,14 +231,14 @@ async fn urls_of_a_revoked_key_are_refused_and_those_of_others_are_not() {
         .await
         .unwrap();
     assert_eq!(crate::raw::read_status(&mut upload).await, 200);
-    // A new key of the tenant is another one, and a restart changes nothing.
+    // A new key of the tenant does not revive the URLs, and neither does a restart.
     add(&path, "team-a");
     all_are(&client, &of_first, 403).await;
     server.shutdown().await;
     let (server, client) = start_with(builder()).await;
     all_are(&client, &of_first, 403).await;
     all_are(&client, &of_second, 200).await;
-    // A key that is given to another tenant takes its URLs along to nobody.
+    // URLs of a key that moves to another tenant stay invalid.
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replace("team-a", "team-b")).unwrap();
     all_are(&client, &of_second, 403).await;
@@ -246,7 +246,7 @@ async fn urls_of_a_revoked_key_are_refused_and_those_of_others_are_not() {
 }
 
 #[tokio::test]
-async fn urls_of_a_key_that_was_given_are_good_for_as_long_as_it_is() {
+async fn urls_of_a_fixed_key_are_valid_while_it_is_configured() {
     let folder = tempfile::tempdir().unwrap();
     let start = async |keys: &[&str]| {
         let builder = Server::builder().data_dir(folder.path());
@@ -276,7 +276,7 @@ async fn urls_of_a_key_that_was_given_are_good_for_as_long_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_url_without_the_key_that_asked_for_it_is_refused() {
+async fn a_url_without_its_issuer_is_rejected() {
     let (_server, client) = start_with(Server::builder()).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
@@ -287,16 +287,16 @@ async fn a_url_without_the_key_that_asked_for_it_is_refused() {
     );
     let (before, after) = url.split_once("&issuer=").unwrap();
     let without = format!("{before}&{}", after.split_once('&').unwrap().1);
-    let refused = fetch(&client, reqwest::Method::GET, &without).await;
+    let rejected = fetch(&client, reqwest::Method::GET, &without).await;
     assert_eq!(
-        xml_code(refused).await,
+        xml_code(rejected).await,
         (403, "SignatureDoesNotMatch".to_owned())
     );
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_key_file_or_a_database_that_is_exposed_is_refused() {
+async fn a_writable_key_file_or_database_is_rejected() {
     use std::os::unix::fs::PermissionsExt;
 
     let (folder, path) = key_file();
@@ -313,11 +313,11 @@ async fn a_key_file_or_a_database_that_is_exposed_is_refused() {
         assert!(matches!(error, StartError::KeyFile { .. }), "{error}");
         assert!(error.to_string().contains("chmod go-w"), "{error}");
     }
-    // It holds no secret that others could use: they may read it.
+    // The key file contains no usable secret, so others may read it.
     set(&path, 0o644);
     let (server, client) = start_with(builder()).await;
     assert_eq!(status(&client.with_key(key.secret())).await, 200);
-    // While it runs, such a file changes nothing.
+    // While the server runs, an insecure file is not loaded.
     revoke(&path, &key);
     set(&path, 0o666);
     assert_eq!(status(&client.with_key(key.secret())).await, 200);
@@ -329,7 +329,10 @@ async fn a_key_file_or_a_database_that_is_exposed_is_refused() {
     builder().start().await.unwrap().shutdown().await;
     set(&data.join("agb.sqlite3"), 0o602);
     let error = builder().start().await.unwrap_err();
-    assert!(matches!(error, StartError::Exposed { .. }), "{error}");
+    assert!(
+        matches!(error, StartError::InsecurePermissions { .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("agb.sqlite3"), "{error}");
     set(&data, 0o700);
     builder().start().await.unwrap();

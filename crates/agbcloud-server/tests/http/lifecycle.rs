@@ -10,7 +10,7 @@ use crate::client::{Client, start, start_in, start_with};
 use crate::raw;
 
 #[tokio::test]
-async fn bad_settings_are_told_apart() {
+async fn each_invalid_setting_has_its_own_error() {
     let keys = Server::builder().listen("0.0.0.0:0".parse().unwrap());
     assert!(matches!(
         keys.clone().start().await,
@@ -59,7 +59,7 @@ async fn bad_settings_are_told_apart() {
 }
 
 #[tokio::test]
-async fn several_servers_run_beside_each_other() {
+async fn several_servers_run_concurrently() {
     let (_one, a) = start().await;
     let (_two, b) = start().await;
     a.create("only here").await;
@@ -68,7 +68,7 @@ async fn several_servers_run_beside_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shutdown_lets_a_request_end() {
+async fn a_shutdown_waits_for_a_request_in_progress() {
     let (server, client) = start().await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
@@ -79,7 +79,7 @@ async fn a_shutdown_lets_a_request_end() {
     let closed = async { while TcpStream::connect(address).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(5), closed)
         .await
-        .expect("nobody new comes in");
+        .expect("new connections are rejected");
     stream.write_all(b"llo").await.unwrap();
     let (status, text) = raw::read(&mut stream).await;
     assert_eq!(status, 200, "{text}");
@@ -90,7 +90,7 @@ async fn a_shutdown_lets_a_request_end() {
 }
 
 #[tokio::test]
-async fn a_shutdown_cuts_what_does_not_end_in_time() {
+async fn a_shutdown_aborts_requests_after_the_drain_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut limits = Limits::default();
     limits.drain_time = Duration::from_millis(100);
@@ -102,8 +102,8 @@ async fn a_shutdown_cuts_what_does_not_end_in_time() {
     stream.write_all(b"he").await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), server.shutdown())
         .await
-        .expect("it waits for nobody for ever");
-    // Reset or closed, but not answered.
+        .expect("the shutdown completes");
+    // Reset or closed without a response.
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     assert_eq!(answer, b"");
@@ -127,7 +127,7 @@ async fn a_shutdown_does_not_wait_for_idle_connections() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_is_gone() {
+async fn a_dropped_server_stops() {
     let (server, client) = start().await;
     client.create("c").await;
     let address = server.local_addr();
@@ -156,7 +156,7 @@ fn a_server_may_outlive_its_runtime() {
 }
 
 #[tokio::test]
-async fn debug_shows_no_secret() {
+async fn debug_output_contains_no_secret() {
     let server = Server::builder()
         .api_key("akm-secret")
         .start()

@@ -1,4 +1,4 @@
-//! Too many, too slow, too large, and what is no HTTP: nobody else suffers from it.
+//! Too many, too slow, too large and invalid requests do not affect other clients.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::client::{Client, start, start_with, xml_code};
 use crate::objects::{blobs, large};
 use crate::raw;
 
-/// Longer than anything here takes, and short of the test's own end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any wait in these tests, and shorter than the timeout of a test.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn start_within(set: impl FnOnce(&mut Limits)) -> (Server, Client) {
     let mut limits = Limits::default();
@@ -19,11 +19,11 @@ pub(crate) async fn start_within(set: impl FnOnce(&mut Limits)) -> (Server, Clie
     start_with(Server::builder().limits(limits)).await
 }
 
-/// What comes until the server closes.
+/// Returns everything received until the server closes the connection.
 pub(crate) async fn until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
-    // A reset is an end as well.
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all))
+    // A reset ends the connection, too.
+    let _ = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut all))
         .await
         .expect("the server closes");
     all
@@ -33,7 +33,7 @@ pub(crate) const CALL: &[u8] =
     b"GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\n\r\n";
 
 #[tokio::test]
-async fn heads_that_do_not_end_hold_no_connection() {
+async fn incomplete_heads_time_out() {
     let (server, client) = start_within(|limits| {
         limits.connections = 3;
         limits.head_time = Duration::from_millis(300);
@@ -45,20 +45,20 @@ async fn heads_that_do_not_end_hold_no_connection() {
         stream.write_all(begun).await.unwrap();
         slow.push(stream);
     }
-    // Each byte comes soon after the one before; it is the whole that takes too long.
-    let mut dripping = slow.pop().unwrap();
-    let dripped = async {
-        while dripping.write_all(b"a").await.is_ok() {
+    // Each byte arrives soon after its predecessor. Only the total takes too long.
+    let mut slow_head = slow.pop().unwrap();
+    let writing = async {
+        while slow_head.write_all(b"a").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, dripped)
+    tokio::time::timeout(TIMEOUT, writing)
         .await
         .expect("the server closes");
     for mut stream in slow {
         until_closed(&mut stream).await;
     }
-    // Nor do those who have asked something and then ask nothing more.
+    // Idle connections time out, too.
     let mut idle = TcpStream::connect(server.local_addr()).await.unwrap();
     idle.write_all(CALL).await.unwrap();
     let answer = until_closed(&mut idle).await;
@@ -67,7 +67,7 @@ async fn heads_that_do_not_end_hold_no_connection() {
 }
 
 #[tokio::test]
-async fn a_download_that_nobody_takes_is_cut_and_gives_its_place_back() {
+async fn a_download_that_is_not_read_is_aborted_and_releases_its_permit() {
     const SIZE: usize = 64 * 1024 * 1024;
     let (server, client) = start_within(|limits| {
         limits.idle_time = Duration::from_millis(500);
@@ -80,7 +80,7 @@ async fn a_download_that_nobody_takes_is_cut_and_gives_its_place_back() {
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
     let head = format!("GET {} HTTP/1.1\r\nhost: x\r\n\r\n", raw::target(&url));
     stream.write_all(head.as_bytes()).await.unwrap();
-    // It has begun, and is the one request that the tenant may have.
+    // The download in progress is the only request that the tenant may have.
     stream.peek(&mut [0]).await.unwrap();
     client.fails("ListContexts", &[], 429, "Throttling").await;
     let freed = async {
@@ -88,17 +88,17 @@ async fn a_download_that_nobody_takes_is_cut_and_gives_its_place_back() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, freed)
+    tokio::time::timeout(TIMEOUT, freed)
         .await
-        .expect("the server gives up on it");
-    let taken = until_closed(&mut stream).await.len();
-    assert!(taken < SIZE, "{taken}");
-    // Who takes what it gets has all of it.
+        .expect("the server closes the connection");
+    let received = until_closed(&mut stream).await.len();
+    assert!(received < SIZE, "{received}");
+    // A client that reads receives everything.
     assert_eq!(client.download(&id, "/f").await.len(), SIZE);
 }
 
 #[tokio::test]
-async fn an_upload_that_drips_is_refused() {
+async fn a_slow_upload_times_out() {
     let drip = async |least_rate| {
         let (server, client) = start_within(|limits| {
             limits.idle_time = Duration::from_millis(500);
@@ -112,15 +112,15 @@ async fn an_upload_that_drips_is_refused() {
         let head = format!("PUT {target} HTTP/1.1\r\nhost: x\r\ncontent-length: 40\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let (mut answer, mut writing) = stream.split();
-        let dripped = async {
+        let writing = async {
             for _ in 0..40 {
-                // Once it is refused nobody need take it.
+                // Writing may fail after the rejection.
                 let _ = writing.write_all(b"x").await;
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };
         let mut status = [0; 12];
-        let (_, read) = tokio::join!(dripped, answer.read_exact(&mut status));
+        let (_, read) = tokio::join!(writing, answer.read_exact(&mut status));
         read.unwrap();
         (
             String::from_utf8_lossy(&status).into_owned(),
@@ -132,7 +132,7 @@ async fn an_upload_that_drips_is_refused() {
 }
 
 #[tokio::test]
-async fn a_tenant_has_so_many_requests_under_way_and_others_have_theirs() {
+async fn each_tenant_has_its_own_request_limit() {
     let (server, client) = start_within(|limits| limits.tenant_requests = 1).await;
     let id = client.create("c").await;
     let (one, two) = (
@@ -141,12 +141,12 @@ async fn a_tenant_has_so_many_requests_under_way_and_others_have_theirs() {
     );
     let mut stream = raw::begin_upload(server.local_addr(), &one, 5).await;
 
-    let refused = client.call("ListContexts", "").await;
-    refused.assert_failure(429, "Throttling", "one is under way");
-    assert_eq!(refused.headers["retry-after"], "1");
-    let refused = client.put(&two, "x").await;
-    assert_eq!(refused.headers()["retry-after"], "1");
-    assert_eq!(xml_code(refused).await, (503, "SlowDown".to_owned()));
+    let rejected = client.call("ListContexts", "").await;
+    rejected.assert_failure(429, "Throttling", "one is in progress");
+    assert_eq!(rejected.headers["retry-after"], "1");
+    let rejected = client.put(&two, "x").await;
+    assert_eq!(rejected.headers()["retry-after"], "1");
+    assert_eq!(xml_code(rejected).await, (503, "SlowDown".to_owned()));
     client.with_key("another").create("c").await;
 
     stream.write_all(b"hello").await.unwrap();
@@ -156,7 +156,7 @@ async fn a_tenant_has_so_many_requests_under_way_and_others_have_theirs() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_a_400_and_hurts_nobody() {
+async fn invalid_http_is_a_400() {
     let (server, client) = start().await;
     for bytes in [
         &b"\r\n\r\nnonsense\r\n\r\n"[..],
@@ -172,14 +172,14 @@ async fn what_is_no_request_is_a_400_and_hurts_nobody() {
         let (status, text) = raw::exchange(&server, bytes).await;
         assert_eq!(status, 400, "{:?}: {text}", String::from_utf8_lossy(bytes));
     }
-    // Who speaks HTTP/2 at once is not answered in HTTP/1.
+    // HTTP/2 with prior knowledge gets no HTTP/1 response.
     let (status, text) = raw::exchange(&server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     assert_eq!((status, &*text), (0, ""));
     client.create("c").await;
 }
 
 #[tokio::test]
-async fn heads_over_the_limit_are_refused_with_a_code_and_those_below_are_not() {
+async fn heads_above_the_limit_are_rejected_with_a_code() {
     let (server, client) = start().await;
     let send = async |target: String, headers: String| {
         let head =
@@ -214,7 +214,7 @@ async fn heads_over_the_limit_are_refused_with_a_code_and_those_below_are_not() 
             assert!(!id.is_empty() && after.matches(id).count() == 2, "{text}");
         }
     }
-    // The parser itself gives up here, and says no more than the status.
+    // The parser itself rejects this head, without a code.
     assert_eq!(send(control(), long(200_000)).await.0, 431);
     assert_eq!(send(control(), many(600)).await.0, 431);
     assert_eq!(send(target("/sdk/", 66_000), String::new()).await.0, 414);
@@ -222,7 +222,7 @@ async fn heads_over_the_limit_are_refused_with_a_code_and_those_below_are_not() 
 }
 
 #[tokio::test]
-async fn sizes_are_limited_as_asked() {
+async fn size_limits_apply() {
     let (_server, client) = start_within(|limits| {
         limits.object_bytes = 10;
         limits.body_bytes = 2;
@@ -231,8 +231,8 @@ async fn sizes_are_limited_as_asked() {
     let id = client.create("c").await;
     client.upload(&id, "/f", vec![0; 10]).await;
     let url = client.upload_url(&id, "/f").await;
-    let refused = client.put(&url, vec![0; 11]).await;
-    assert_eq!(xml_code(refused).await, (413, "EntityTooLarge".to_owned()));
+    let rejected = client.put(&url, vec![0; 11]).await;
+    assert_eq!(xml_code(rejected).await, (413, "EntityTooLarge".to_owned()));
     let target = format!("/sdk/ClearContext?id={id}");
     let call = client
         .request(&reqwest::Method::POST, &target)
@@ -242,7 +242,7 @@ async fn sizes_are_limited_as_asked() {
 }
 
 #[tokio::test]
-async fn a_context_has_so_many_files_and_can_replace_them() {
+async fn the_number_of_files_is_limited_but_files_can_be_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let start = async |files| {
         let mut limits = Limits::default();
@@ -260,38 +260,42 @@ async fn a_context_has_so_many_files_and_can_replace_them() {
             status => panic!("{status}"),
         }
     };
-    let refused = "TooManyFiles";
+    let rejected = "TooManyFiles";
     for path in ["/a", "/d/b", "/a"] {
         assert_eq!(put(&client, &id, path).await, "", "{path}");
     }
-    assert_eq!(put(&client, &id, "/new/c").await, refused);
-    assert_eq!(put(&client, &id, "/d/c").await, refused);
+    assert_eq!(put(&client, &id, "/new/c").await, rejected);
+    assert_eq!(put(&client, &id, "/d/c").await, rejected);
     let url = client.upload_url(&id, "/large").await;
     assert_eq!(client.put(&url, large(b'l')).await.status(), 409);
-    assert_eq!(blobs(folder.path()), 0, "nor the bytes of a large file");
+    assert_eq!(
+        blobs(folder.path()),
+        0,
+        "no content of a large file was left"
+    );
     assert_eq!(client.list(&id, "/").await.1, 2, "no folder was left");
     assert_eq!(client.list(&id, "/d").await.1, 1);
     assert_eq!(put(&client, &other, "/c").await, "");
-    // What goes makes room.
+    // A deletion makes room.
     let params = [("contextId", id.as_str()), ("filePath", "/a")];
     client.ok("DeleteContextFile", &params).await;
     assert_eq!(put(&client, &id, "/c").await, "");
-    assert_eq!(put(&client, &id, "/a").await, refused);
+    assert_eq!(put(&client, &id, "/a").await, rejected);
     client.ok("ClearContext", &[("id", &id)]).await;
     client.wait_available(&id).await;
     for path in ["/a", "/b"] {
         assert_eq!(put(&client, &id, path).await, "", "{path}");
     }
     server.shutdown().await;
-    // A lower limit takes nothing away.
+    // A lower limit keeps existing files.
     let (_server, client) = start(1).await;
     assert_eq!(client.list(&id, "/").await.1, 2);
     assert_eq!(put(&client, &id, "/a").await, "");
-    assert_eq!(put(&client, &id, "/c").await, refused);
+    assert_eq!(put(&client, &id, "/c").await, rejected);
 }
 
 #[tokio::test]
-async fn limits_that_nobody_could_live_within_are_refused() {
+async fn invalid_limits_are_rejected() {
     let mut limits = Limits::default();
     limits.connections = 0;
     let error = Server::builder().limits(limits).start().await.unwrap_err();

@@ -1,8 +1,8 @@
-//! The service over real sockets, as any HTTP client sees it.
+//! Tests of the service over real sockets.
 
-#![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
+#![allow(clippy::disallowed_methods)] // These tests wait for real processes and sockets.
 
-// As test code these may unwrap; clippy tells it by the attribute.
+// The attribute lets clippy allow `unwrap` in these modules.
 #[cfg(test)]
 mod access;
 #[cfg(test)]
@@ -36,8 +36,6 @@ mod interleavings;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
-mod lagging;
-#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod load;
@@ -57,6 +55,8 @@ mod raw;
 mod schema;
 #[cfg(test)]
 mod small;
+#[cfg(test)]
+mod stale_listing;
 #[cfg(test)]
 mod tenants;
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! What those who watch are told.
+//! The monitoring endpoints.
 
 use agbcloud_server::Server;
 
 use crate::client::{Client, start, start_with};
 
-async fn watched() -> (Server, Client, String) {
+async fn monitored() -> (Server, Client, String) {
     let builder = Server::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;
     let url = format!("http://{}", server.metrics_addr().unwrap());
     (server, client, url)
 }
 
-/// The value of one line, found by how it starts.
+/// Returns the value of the line with this prefix.
 fn value(text: &str, start: &str) -> u64 {
     let line = text.lines().find(|line| line.starts_with(start));
     let line = line.unwrap_or_else(|| panic!("no {start} in {text}"));
@@ -20,7 +20,7 @@ fn value(text: &str, start: &str) -> u64 {
 
 #[tokio::test]
 async fn requests_bytes_and_connections_are_counted() {
-    let (_server, client, url) = watched().await;
+    let (_server, client, url) = monitored().await;
     let id = client.create("c").await;
     client.upload(&id, "/secret-path", vec![7; 100_000]).await;
     client.download(&id, "/secret-path").await;
@@ -53,15 +53,15 @@ async fn requests_bytes_and_connections_are_counted() {
     assert!(value(&text, "agb_connections ") >= 1);
     value(&text, "agb_collection_backlog ");
     assert!(text.ends_with("# EOF\n"));
-    // Neither what is whose, nor where.
+    // Metrics contain no tenants, contexts or paths.
     for secret in [&id, "secret-path", &client.key, "signature"] {
         assert!(!text.contains(secret), "{text}");
     }
 }
 
 #[tokio::test]
-async fn the_page_on_running_it_has_every_metric_and_no_other() {
-    let (_server, client, url) = watched().await;
+async fn all_metrics_are_documented() {
+    let (_server, client, url) = monitored().await;
     client.create("c").await;
     let response = client.http.get(format!("{url}/metrics")).send().await;
     let text = response.unwrap().text().await.unwrap();
@@ -78,19 +78,19 @@ async fn the_page_on_running_it_has_every_metric_and_no_other() {
         .filter(|line| line.starts_with("| `agb_"))
         .flat_map(shown)
         .collect();
-    let mut told: Vec<_> = text
+    let mut reported: Vec<_> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE "))
         .map(|line| line.split(' ').next().unwrap().to_owned())
         .collect();
     documented.sort();
-    told.sort();
-    assert_eq!(documented, told);
+    reported.sort();
+    assert_eq!(documented, reported);
 }
 
 #[tokio::test]
-async fn health_and_readiness_are_told_there_and_nowhere_else() {
-    let (_server, client, url) = watched().await;
+async fn only_the_monitoring_listener_serves_health_and_readiness() {
+    let (_server, client, url) = monitored().await;
     let get = async |url: String| client.http.get(url).send().await.unwrap().status();
     for path in ["/health", "/ready", "/metrics"] {
         assert_eq!(get(format!("{url}{path}")).await, 200, "{path}");
@@ -102,14 +102,14 @@ async fn health_and_readiness_are_told_there_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn nobody_watches_who_did_not_ask_to() {
+async fn monitoring_is_disabled_by_default() {
     let (server, _) = start().await;
     assert_eq!(server.metrics_addr(), None);
 }
 
 #[tokio::test]
 async fn a_shutdown_ends_both_listeners() {
-    let (server, client, url) = watched().await;
+    let (server, client, url) = monitored().await;
     server.shutdown().await;
     assert!(
         client

@@ -1,4 +1,4 @@
-//! A database and a folder of blobs of different times: nothing is destroyed because one side does not know it.
+//! A database and a folder of blobs of different times: a start deletes nothing that only one of them contains.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::client::{Client, start_in, start_with};
 use crate::objects::{blobs, large, wait_for};
 
-/// A store with a copy of each part from before a second large file and a second small one.
+/// A store, and an older copy of it without the last two files.
 struct Halves {
     data: TempDir,
     older: TempDir,
@@ -54,7 +54,7 @@ impl Halves {
         self.data.path()
     }
 
-    /// Replaces a part by the older one.
+    /// Replaces a part with the older one.
     fn restore(&self, part: &str) {
         let path = self.path().join(part);
         if path.is_dir() {
@@ -63,7 +63,7 @@ impl Halves {
         copy(&self.older.path().join(part), &path);
     }
 
-    async fn assert_refused(&self, expected: StoreMismatch) {
+    async fn assert_rejected(&self, expected: StoreMismatch) {
         let before = files(self.path());
         for _ in 0..2 {
             let start = Server::builder().data_dir(self.path()).start().await;
@@ -86,7 +86,7 @@ impl Halves {
     }
 }
 
-/// What is in the folder of blobs.
+/// The files in the folder of blobs.
 fn files(data: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for part in std::fs::read_dir(data.join("blobs")).unwrap() {
@@ -113,48 +113,48 @@ fn quarantined(data: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_older_database_is_refused_and_accepted_only_when_asked_to() {
+async fn an_older_database_is_rejected_without_accept() {
     let store = Halves::new().await;
     store.restore("agb.sqlite3");
-    store.assert_refused(StoreMismatch::OlderDatabase).await;
+    store.assert_rejected(StoreMismatch::OlderDatabase).await;
     let report = fsck(store.path(), FsckMode::Accept).unwrap();
     assert!(!report.is_damaged(), "{report:?}");
-    // What only the newer database knew is kept.
+    // The blob that only the newer database references is kept.
     assert_eq!(quarantined(store.path()).len(), 1);
     let (server, client) = start_in(store.path()).await;
     assert_eq!(client.download(&store.context, "/1").await, large(1));
     assert_eq!(client.list(&store.context, "/").await.1, 1);
     server.shutdown().await;
     assert!(fsck(store.path(), FsckMode::Check).unwrap().is_clean());
-    // The newer database is the one that does not fit now.
+    // The new run does not match the older copy either.
     store.restore("agb.sqlite3");
-    store.assert_refused(StoreMismatch::OlderDatabase).await;
+    store.assert_rejected(StoreMismatch::OlderDatabase).await;
 }
 
 #[tokio::test]
-async fn an_older_folder_of_blobs_is_refused() {
+async fn an_older_folder_of_blobs_is_rejected() {
     let store = Halves::new().await;
     store.restore("blobs");
-    store.assert_refused(StoreMismatch::OlderBlobs).await;
+    store.assert_rejected(StoreMismatch::OlderBlobs).await;
 }
 
 #[tokio::test]
-async fn a_folder_of_blobs_of_another_store_and_one_without_a_mark_are_refused() {
+async fn blobs_of_another_store_and_blobs_without_a_marker_are_rejected() {
     let (store, other) = (Halves::new().await, Halves::new().await);
     let away = store.older.path().join("away");
     std::fs::rename(store.path().join("blobs"), &away).unwrap();
     copy(&other.path().join("blobs"), &store.path().join("blobs"));
-    store.assert_refused(StoreMismatch::OtherBlobs).await;
+    store.assert_rejected(StoreMismatch::OtherBlobs).await;
     std::fs::remove_dir_all(store.path().join("blobs")).unwrap();
     std::fs::create_dir(store.path().join("blobs")).unwrap();
-    store.assert_refused(StoreMismatch::NoMark).await;
+    store.assert_rejected(StoreMismatch::NoMarker).await;
     std::fs::remove_dir_all(store.path().join("blobs")).unwrap();
     std::fs::rename(&away, store.path().join("blobs")).unwrap();
     start_in(store.path()).await;
 }
 
 #[tokio::test]
-async fn copies_that_went_on_separately_do_not_fit_together() {
+async fn copies_that_were_changed_separately_are_rejected() {
     let store = Halves::new().await;
     let copied = tempfile::tempdir().unwrap();
     copy(store.path(), copied.path());
@@ -176,9 +176,9 @@ async fn copies_that_went_on_separately_do_not_fit_together() {
     assert!(matches!(error, StartError::StoreMismatch { .. }), "{error}");
 }
 
-/// A copy of a folder in use is what a crash of the machine leaves: the database, its log, the blobs.
+/// A copy of a folder in use has the state after a power failure: the database, its log, and the blobs.
 #[tokio::test]
-async fn a_log_that_is_lost_cut_or_damaged_is_noticed_even_where_all_files_are_small() {
+async fn a_missing_truncated_or_damaged_log_is_detected() {
     for small in [true, false] {
         for damage in ["none", "removed", "cut", "damaged"] {
             let data = tempfile::tempdir().unwrap();
@@ -217,7 +217,7 @@ async fn a_log_that_is_lost_cut_or_damaged_is_noticed_even_where_all_files_are_s
                 );
             }
             assert_eq!(files(crashed.path()), before);
-            // What is left of the log is kept: closing the database takes it away.
+            // A copy of the log is kept, since closing the database deletes it.
             let report = fsck(crashed.path(), FsckMode::Check).unwrap();
             let kept = report.quarantine.iter();
             let kept = kept.filter(|kept| kept.name == "log/agb.sqlite3-wal");
@@ -227,7 +227,7 @@ async fn a_log_that_is_lost_cut_or_damaged_is_noticed_even_where_all_files_are_s
 }
 
 #[tokio::test]
-async fn contents_that_no_file_names_are_kept_for_days_and_put_back_when_a_row_names_them() {
+async fn unreferenced_contents_are_quarantined_and_restored() {
     let store = Halves::new().await;
     let newer = store.older.path().join("newer");
     std::fs::copy(store.path().join("agb.sqlite3"), &newer).unwrap();
@@ -258,8 +258,8 @@ fn at(data: &Path, days: u64) -> ServerBuilder {
     Server::builder().data_dir(data).clock(Arc::new(clock))
 }
 
-/// Starts and ends a service on that day, once it has deleted or kept what is in quarantine: what is dead is deleted after
-/// that. So many blobs are left.
+/// Runs a service on that day until it has purged the quarantine, and until `left` blobs are left: dead blobs are deleted after
+/// the purge.
 async fn pass(data: &Path, days: u64, left: usize) {
     let (server, client) = start_with(at(data, days)).await;
     let id = client.create("pass").await;
@@ -271,7 +271,7 @@ async fn pass(data: &Path, days: u64, left: usize) {
 }
 
 #[tokio::test]
-async fn the_quarantine_is_emptied_after_some_days_and_never_while_damage_is_reported() {
+async fn the_quarantine_is_purged_after_some_days_unless_damage_is_reported() {
     let data = tempfile::tempdir().unwrap();
     let (server, client) = start_in(data.path()).await;
     let context = client.create("c").await;
@@ -285,13 +285,13 @@ async fn the_quarantine_is_emptied_after_some_days_and_never_while_damage_is_rep
     pass(data.path(), 6, 1).await;
     assert_eq!(quarantined(data.path()).len(), 1);
 
-    // A content that is missing, which nobody has reported yet.
+    // A missing content that is not reported yet.
     let away = data.path().join("away");
     std::fs::rename(&kept, &away).unwrap();
     pass(data.path(), 8, 0).await;
     assert_eq!(quarantined(data.path()).len(), 1);
     std::fs::rename(&away, &kept).unwrap();
-    // It is reported until a check finds nothing.
+    // The report stays until a check finds no damage.
     std::fs::write(data.path().join("quarantine/hold"), b"").unwrap();
     pass(data.path(), 8, 1).await;
     let report = fsck(data.path(), FsckMode::Check).unwrap();
@@ -307,7 +307,7 @@ async fn status(client: &Client, url: &str, bytes: Vec<u8>) -> u16 {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn writes_fail_while_the_folder_is_not_where_it_was() {
+async fn writes_fail_while_the_data_folder_is_moved() {
     type Change = fn(&Path, &Path);
     let changes: [Change; 5] = [
         |data, away| std::fs::rename(data, away).unwrap(),
@@ -349,12 +349,12 @@ async fn writes_fail_while_the_folder_is_not_where_it_was() {
         change(&data, &away);
         assert_eq!(is_ready().await, 503, "{number}");
         for (url, bytes) in [(&small, b"x".to_vec()), (&big, large(1))] {
-            let refused = status(&client, url, bytes).await;
-            assert!(refused == 503 || refused == 500, "{number}: {refused}");
+            let code = status(&client, url, bytes).await;
+            assert!(code == 503 || code == 500, "{number}: {code}");
         }
         let query = format!("id={id}&name=renamed");
-        let refused = client.call("ModifyContext", &query).await.status;
-        assert!(refused.is_server_error(), "{number}: {refused}");
+        let code = client.call("ModifyContext", &query).await.status;
+        assert!(code.is_server_error(), "{number}: {code}");
         if number == 0 {
             std::fs::rename(&away, &data).unwrap();
             assert_eq!(is_ready().await, 200);
@@ -365,7 +365,7 @@ async fn writes_fail_while_the_folder_is_not_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_folder_that_is_removed_lets_no_second_owner_in() {
+async fn removing_a_file_of_the_folder_admits_no_second_owner() {
     let data = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(data.path()).await;
     client.create("c").await;

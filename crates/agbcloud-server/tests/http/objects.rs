@@ -1,4 +1,4 @@
-//! The bytes of files, through presigned URLs.
+//! Uploads and downloads through presigned URLs.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::client::{Client, start, start_in, xml_code};
 use crate::raw;
 
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length as u32)
-        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect()
+    let mut bytes = vec![0; length];
+    fastrand::Rng::with_seed(1).fill(&mut bytes);
+    bytes
 }
 
 async fn file(client: &Client, bytes: &[u8]) -> (String, String) {
@@ -25,7 +25,7 @@ async fn file(client: &Client, bytes: &[u8]) -> (String, String) {
 }
 
 #[tokio::test]
-async fn bytes_of_all_sizes_come_back() {
+async fn contents_of_all_sizes_are_stored() {
     let folder = tempfile::tempdir().unwrap();
     for (_server, client) in [start().await, start_in(folder.path()).await] {
         let id = client.create("c").await;
@@ -39,7 +39,7 @@ async fn bytes_of_all_sizes_come_back() {
 }
 
 #[tokio::test]
-async fn an_upload_answers_with_the_md5_and_ignores_a_content_type() {
+async fn an_upload_returns_the_md5_and_ignores_the_content_type() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
@@ -61,7 +61,7 @@ async fn an_upload_answers_with_the_md5_and_ignores_a_content_type() {
 }
 
 #[tokio::test]
-async fn a_download_is_inert_and_complete() {
+async fn a_download_has_headers_that_prevent_execution() {
     let (_server, client) = start().await;
     let (_, url) = file(&client, b"<script>alert(1)</script>").await;
     for method in [Method::GET, Method::HEAD] {
@@ -95,7 +95,7 @@ async fn a_download_is_inert_and_complete() {
     }
 }
 
-/// The CRC-64 that an answer tells.
+/// Returns the CRC-64 in a response.
 fn crc64(response: &reqwest::Response) -> Option<&str> {
     response
         .headers()
@@ -105,12 +105,12 @@ fn crc64(response: &reqwest::Response) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn every_answer_tells_the_crc_of_the_whole_file() {
+async fn every_response_has_the_crc_of_the_whole_file() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
-    // The check value of this CRC, and that of nothing.
+    // The check value of this CRC, and the CRC of an empty content.
     for (content, crc) in [("", "0"), ("123456789", "11051210869376104954")] {
         let put = client.http.put(&url).body(content);
         let put = put
@@ -277,7 +277,7 @@ async fn conditions_of_uploads_compare_and_swap() {
         (412, "PreconditionFailed".to_owned())
     );
     assert_eq!(
-        xml_code(put("if-match", "\"broken", "x").await).await,
+        xml_code(put("if-match", "\"unterminated", "x").await).await,
         (400, "InvalidArgument".to_owned())
     );
     assert_eq!(client.download(&id, "/f").await, b"hello");
@@ -291,7 +291,7 @@ async fn conditions_of_uploads_compare_and_swap() {
 }
 
 #[tokio::test]
-async fn uploads_that_are_not_what_they_say_change_nothing() {
+async fn an_upload_that_does_not_match_its_headers_changes_nothing() {
     let (server, client) = {
         let server = Server::builder()
             .max_object_size(1000)
@@ -367,7 +367,7 @@ async fn uploads_that_are_not_what_they_say_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_url_of_a_file_that_is_gone_says_so() {
+async fn a_url_of_a_deleted_file_is_not_found() {
     let (_server, client) = start().await;
     let (id, url) = file(&client, b"hello").await;
     client
@@ -387,7 +387,7 @@ async fn a_url_of_a_file_that_is_gone_says_so() {
 }
 
 #[tokio::test]
-async fn expect_continue_is_refused_before_the_bytes_come() {
+async fn an_upload_with_expect_continue_is_rejected_before_its_body() {
     let (server, client) = start().await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
@@ -408,7 +408,7 @@ async fn expect_continue_is_refused_before_the_bytes_come() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_abandoned_midway_leaves_no_file_and_no_blob() {
+async fn an_aborted_upload_leaves_no_file_and_no_blob() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -450,7 +450,7 @@ pub(crate) fn blobs(folder: &std::path::Path) -> usize {
         .sum()
 }
 
-/// Content that is too large for the database, and so a blob.
+/// A content that is too large for the database and becomes a blob.
 pub(crate) fn large(byte: u8) -> Vec<u8> {
     vec![byte; 40_000]
 }
@@ -462,11 +462,11 @@ pub(crate) async fn wait_for(done: impl Fn() -> bool) {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("it does not happen");
+    panic!("the condition is not met in time");
 }
 
 #[tokio::test]
-async fn a_download_that_is_under_way_keeps_its_bytes_when_the_file_is_overwritten() {
+async fn a_download_in_progress_keeps_its_content_when_the_file_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     for (folder, (_server, client)) in [
         (None, start().await),
@@ -484,7 +484,7 @@ async fn a_download_that_is_under_way_keeps_its_bytes_when_the_file_is_overwritt
             etag
         );
         if let Some(folder) = folder {
-            // The old blob is really gone, and not just later.
+            // The old blob has really been deleted.
             wait_for(|| blobs(folder) == 0).await;
         }
         while let Some(chunk) = stream.next().await {

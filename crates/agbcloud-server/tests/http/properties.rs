@@ -1,4 +1,4 @@
-//! Whatever is stored comes back, and listings are what a simple model says.
+//! Properties of stored contents and of listings, compared with a simple model.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::client::{Client, start};
 
-/// The cases of one run: each is some requests over a socket.
+/// Few cases, because each one sends requests over a socket.
 fn runner() -> TestRunner {
     TestRunner::new(ProptestConfig {
         cases: 48,
@@ -31,7 +31,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn any_good_path_comes_back() {
+fn a_file_with_any_valid_path_is_stored() {
     let runtime = Runtime::new().unwrap();
     let (_server, client) = runtime.block_on(start());
     let id = runtime.block_on(client.create("c"));
@@ -78,7 +78,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 type Entry = (String, String, i64);
 
-/// What lies right below a folder, by name and then files before folders.
+/// Returns the direct entries of a folder, ordered by name and then files before folders.
 fn model_list(files: &BTreeMap<String, usize>, folder: &str) -> Vec<Entry> {
     let prefix = format!("{}/", folder.trim_end_matches('/'));
     let mut entries = BTreeSet::new();

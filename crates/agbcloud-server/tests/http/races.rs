@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent requests.
 
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use crate::client::{start, start_in};
 use crate::raw;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_racing_creates_of_a_name_make_one_context() {
+async fn concurrent_creates_of_a_name_create_one_context() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let ids = join_all((0..50).map(|_| client.create("same"))).await;
@@ -20,7 +20,7 @@ async fn fifty_racing_creates_of_a_name_make_one_context() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_racing_first_writers_one_wins() {
+async fn one_of_concurrent_first_writers_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -33,7 +33,7 @@ async fn of_racing_first_writers_one_wins() {
             raw::target(&url)
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        // Leave to send: the server has looked, and there was no file yet.
+        // The server has checked that there is no file yet, and requests the body.
         assert_eq!(raw::read_status(&mut stream).await, 100);
         streams.push(stream);
     }
@@ -64,11 +64,11 @@ async fn of_racing_first_writers_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_see_one_version_whole_while_it_is_overwritten() {
+async fn readers_see_complete_versions_while_a_file_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
-    // Some are blobs and some are small: what a file is changes with its version.
+    // The versions alternate between blobs and small contents.
     let version = |number: u8| {
         let base = if number.is_multiple_of(3) {
             500
@@ -106,7 +106,7 @@ async fn readers_see_one_version_whole_while_it_is_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn racing_uploads_and_deletes_keep_the_counts_right() {
+async fn concurrent_uploads_and_deletions_keep_counts_correct() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     join_all((0..8).map(|worker| {

@@ -1,4 +1,4 @@
-//! Requests that no client library would send, written to the socket byte by byte.
+//! Requests that no client library would send, written to a socket.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use agbcloud_server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Sends the bytes, and returns the status and all that comes until the server closes or falls silent.
+/// Sends the bytes, and returns the status and everything received until the server closes or stops sending.
 pub(crate) async fn exchange(server: &Server, request: &[u8]) -> (u16, String) {
     exchange_with(server.local_addr(), request).await
 }
 
-/// The same with one of its listeners.
+/// Like [`send`], for one listener.
 pub(crate) async fn exchange_with(listener: SocketAddr, request: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(listener).await.unwrap();
-    // The server may answer and close before it has read everything.
+    // The server may respond and close before it has read everything.
     let _ = stream.write_all(request).await;
     read(&mut stream).await
 }
 
-/// Begins an upload, and returns once the server has taken it up; the body is still to be sent.
+/// Begins an upload, and returns when the server waits for its body.
 pub(crate) async fn begin_upload(server: SocketAddr, url: &str, length: usize) -> TcpStream {
     let mut stream = TcpStream::connect(server).await.unwrap();
     let target = target(url);
@@ -58,12 +58,12 @@ pub(crate) async fn read(stream: &mut TcpStream) -> (u16, String) {
     (status, text)
 }
 
-/// The target of a URL: what stands in the request line.
+/// Returns the request target of a URL.
 pub(crate) fn target(url: &str) -> &str {
     &url[url.match_indices('/').nth(2).unwrap().0..]
 }
 
-/// The status of the next answer, read with what belongs to it.
+/// Reads the next response and returns its status.
 pub(crate) async fn read_status(stream: &mut TcpStream) -> u16 {
     let mut answer = vec![0; 4096];
     let read = stream.read(&mut answer).await.unwrap();

@@ -1,4 +1,4 @@
-//! Every answer that a test gets is held against the specification.
+//! Validates every response that a test gets against the specification.
 
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -12,25 +12,25 @@ static SPEC: LazyLock<Spec> = LazyLock::new(|| {
 });
 static STRICT: LazyLock<Mutex<Strict<'static>>> = LazyLock::new(|| Mutex::new(Strict::new(&SPEC)));
 
-/// Panics if the answer is not one that the specification allows, field by field.
+/// Panics unless the specification allows the response, field by field.
 pub(crate) fn check(operation: &str, status: u16, body: &Value) {
     let problems = problems(operation, status, body);
     assert!(
         problems.is_empty(),
-        "{operation} answered {status} with what is not in the specification: {problems:#?}\n{body:#}"
+        "{operation}: a response with status {status} violates the specification: {problems:#?}\n{body:#}"
     );
 }
 
 fn problems(operation: &str, status: u16, body: &Value) -> Vec<String> {
     let Some(schema) = SPEC.answer(operation, status) else {
-        return vec!["it has no such answer".to_owned()];
+        return vec!["the operation has no such response".to_owned()];
     };
     let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
     strict.problems(schema, body)
 }
 
 #[test]
-fn an_answer_that_is_not_in_the_specification_is_found() {
+fn a_response_that_is_not_in_the_specification_is_detected() {
     let body = serde_json::json!({
         "requestId": "r", "success": true, "code": "ok", "message": "", "httpStatusCode": 200,
     });

@@ -1,18 +1,18 @@
-//! Small files are in the database, large ones are blobs, and nobody who asks for them can tell.
+//! Inline contents and blobs get the same responses.
 
 use rusqlite::Connection;
 
 use crate::client::{start, start_in};
 use crate::objects::{blobs, large, wait_for};
 
-/// Up to here a content is in the database.
+/// Maximum size of an inline content.
 const SMALL: usize = 32 * 1024;
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 
-/// What the versions 3 to 5 of the schema have added, taken away again.
+/// Reverts the migrations to the schema versions 3 to 5.
 pub(crate) const BACK_TO_2: &str = "
     DROP TRIGGER file_refused; DROP TRIGGER file_counted; DROP TRIGGER file_gone; DROP TRIGGER tree_gone;
     DROP TABLE file_counts;
@@ -22,7 +22,7 @@ pub(crate) const BACK_TO_2: &str = "
     PRAGMA user_version = 2";
 
 #[tokio::test]
-async fn a_file_looks_the_same_wherever_its_content_is() {
+async fn inline_and_blob_contents_get_the_same_responses() {
     let folder = tempfile::tempdir().unwrap();
     for (_server, client) in [start().await, start_in(folder.path()).await] {
         let id = client.create("c").await;
@@ -59,7 +59,7 @@ async fn a_file_looks_the_same_wherever_its_content_is() {
 }
 
 #[tokio::test]
-async fn a_file_can_grow_large_and_small_again() {
+async fn a_file_can_change_between_inline_and_blob() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -74,7 +74,7 @@ async fn a_file_can_grow_large_and_small_again() {
 }
 
 #[tokio::test]
-async fn a_store_from_before_small_files_opens_and_keeps_its_files() {
+async fn a_version_2_store_opens_and_keeps_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;

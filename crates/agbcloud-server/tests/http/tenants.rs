@@ -1,9 +1,9 @@
-//! Nothing of one key's contexts can be reached, counted or guessed with another key.
+//! Contexts of one key are invisible to another key.
 
 use crate::client::{Client, start};
 
 #[tokio::test]
-async fn a_foreign_context_answers_exactly_like_a_missing_one() {
+async fn a_foreign_context_is_indistinguishable_from_a_missing_one() {
     let (_server, mine) = start().await;
     let other = mine.with_key("other-key");
     let id = mine.create("secret").await;
@@ -39,8 +39,12 @@ async fn a_foreign_context_answers_exactly_like_a_missing_one() {
         )
         .await;
     assert_eq!(other.ok("ListContexts", &[]).await["totalCount"], 0);
-    assert_ne!(other.create("secret").await, id, "a name of its own");
-    // Everything is still there for its owner.
+    assert_ne!(
+        other.create("secret").await,
+        id,
+        "each tenant has its own names"
+    );
+    // Nothing has changed for the owner.
     assert_eq!(mine.ok("ListContexts", &[]).await["totalCount"], 1);
     assert_eq!(
         mine.ok("GetContext", &[("id", &id)]).await["data"]["name"],

@@ -1,4 +1,4 @@
-//! Presigned URLs allow what they say, for as long as they say, and nothing else.
+//! Presigned URLs allow one method on one file until they expire.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ async fn a_url_expires_by_the_clock() {
 }
 
 #[tokio::test]
-async fn a_url_is_good_for_one_method() {
+async fn a_url_is_valid_for_one_method() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
@@ -52,7 +52,7 @@ async fn a_url_is_good_for_one_method() {
         client.upload_url(&id, "/f").await,
         client.download_url(&id, "/f").await,
     );
-    let refused = (403, "SignatureDoesNotMatch".to_owned());
+    let rejected = (403, "SignatureDoesNotMatch".to_owned());
     for (url, good) in [
         (&put, vec![Method::PUT]),
         (&get, vec![Method::GET, Method::HEAD]),
@@ -75,7 +75,7 @@ async fn a_url_is_good_for_one_method() {
             if good.contains(&method) {
                 assert_eq!(response.status(), 200, "{method}");
             } else {
-                assert_eq!(xml_code(response).await, refused, "{method}");
+                assert_eq!(xml_code(response).await, rejected, "{method}");
             }
         }
     }
@@ -130,7 +130,7 @@ async fn no_character_of_a_url_can_be_altered() {
                 }
             }
         }
-        // The same bytes written otherwise, and what a client could add.
+        // The same bytes in another encoding, and additions of clients.
         for altered in [
             target.replace("method=", "m%65thod="),
             target.replacen("/objects/", "//objects/", 1),
@@ -139,13 +139,13 @@ async fn no_character_of_a_url_can_be_altered() {
             format!("{target}&response-content-type=text/html"),
             target.replace('?', "?x=y&"),
         ] {
-            // Straight to the socket: a client library would tidy some of them up.
+            // Written to the socket, because a client library would normalize some of them.
             let request =
                 format!("{method} {altered} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
             let (status, _) = raw::exchange(&server, request.as_bytes()).await;
             assert!(status == 403 || status == 404, "{status} {altered}");
         }
-        // Without any of its path it is still no other URL, whoever asks.
+        // Also without its path.
         let (_, query) = target.split_once('?').unwrap();
         for altered in ["/objects/v1/", &format!("/objects/v1/?{query}")] {
             let request =
@@ -162,13 +162,13 @@ async fn no_character_of_a_url_can_be_altered() {
 }
 
 #[tokio::test]
-async fn a_url_needs_no_key_and_gives_no_other() {
+async fn a_url_requires_no_key_and_gives_no_other_access() {
     let (_server, client) = start_with(Server::builder().api_key(crate::client::KEY)).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
     let url = client.download_url(&id, "/f").await;
     assert_eq!(client.http.get(&url).send().await.unwrap().status(), 200);
-    // A second server has another secret.
+    // Another server has another secret.
     let (_other, stranger) = start().await;
     let elsewhere = format!("{}{}", stranger.url, raw::target(&url));
     assert_eq!(
@@ -188,7 +188,7 @@ async fn a_url_needs_no_key_and_gives_no_other() {
 }
 
 #[tokio::test]
-async fn urls_begin_with_the_public_url_whatever_the_host_header_says() {
+async fn urls_begin_with_the_public_url_independent_of_the_host_header() {
     let builder = Server::builder()
         .public_url("https://agb.example.com/base/")
         .url_ttl(Duration::from_secs(60));
@@ -216,7 +216,7 @@ async fn urls_begin_with_the_public_url_whatever_the_host_header_says() {
             .all(|b| b.is_ascii_alphanumeric() || b"-._~:/?&=".contains(&b)),
         "{url}"
     );
-    // What a proxy in front passes on, with the base taken off.
+    // As forwarded by a proxy that removes the base path.
     let inside = format!(
         "{}{}",
         server.url(),
@@ -226,7 +226,7 @@ async fn urls_begin_with_the_public_url_whatever_the_host_header_says() {
 }
 
 #[tokio::test]
-async fn every_path_has_a_url_of_its_own() {
+async fn different_paths_have_different_urls() {
     let (_server, client) = start().await;
     let id = client.create("c").await;
     let paths = [

@@ -1,45 +1,47 @@
-//! The checksums that an uploader sends along: what the content is held against before it becomes a file.
+//! The checksums in the headers of an upload. The content must match them before it is published.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use http::HeaderMap;
 use http::header::HeaderName;
 
-use super::CRC64;
-use crate::http::conditions::once;
-use crate::http::xml::ObjectFailure;
-use crate::signing::same;
-use crate::sums::Hasher;
+use super::conditions::check_not_repeated;
+use super::{CRC64, ObjectError};
+use crate::checksums::Hasher;
+use crate::signing::constant_time_eq;
 
 const MD5: HeaderName = HeaderName::from_static("content-md5");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const SHA256: HeaderName = HeaderName::from_static("x-amz-checksum-sha256");
-/// Both name the algorithm of a checksum that is sent beside them.
+/// Headers with the algorithm of the checksum in another header.
 const ALGORITHMS: [HeaderName; 2] = [
     HeaderName::from_static("x-amz-checksum-algorithm"),
     HeaderName::from_static("x-amz-sdk-checksum-algorithm"),
 ];
-/// What begins like this is a checksum, or says how one is meant.
+/// Prefixes of headers with checksums or their algorithms.
 const CHECKSUMS: [&str; 3] = ["x-amz-checksum-", "x-amz-sdk-checksum-", "x-oss-hash-"];
 
-/// What the headers of an upload say that its content is.
+/// The checksums in the headers of an upload.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Digests {
     md5: Option<[u8; 16]>,
     sha256: Option<[u8; 32]>,
-    /// The SHA-256 that a request signed by AWS has; its mismatch has a code of its own.
+    /// The SHA-256 of a request in the format of AWS. A mismatch has its own error code.
     content_sha256: Option<[u8; 32]>,
     crc64: Option<u64>,
 }
 
 impl Digests {
-    /// Reads them. What can't be held against the content is refused: an ignored checksum would seem to have held.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, ObjectFailure> {
-        once(headers, &[MD5, CONTENT_SHA256, SHA256, CRC64])?;
-        if headers.keys().any(is_foreign)
-            || ALGORITHMS.iter().any(|name| names_another(headers, name))
+    /// Parses the headers. Rejects unsupported checksums, because clients would assume that they were verified.
+    pub(super) fn parse(headers: &HeaderMap) -> Result<Self, ObjectError> {
+        check_not_repeated(headers, &[MD5, CONTENT_SHA256, SHA256, CRC64])?;
+        if headers.keys().any(is_unsupported)
+            || ALGORITHMS
+                .iter()
+                .any(|name| is_unsupported_algorithm(headers, name))
         {
-            return Err(ObjectFailure::other_checksum());
+            return Err(ObjectError::other_checksum());
         }
         Ok(Self {
             md5: base64(headers, &MD5)?,
@@ -49,31 +51,31 @@ impl Digests {
         })
     }
 
-    /// Whether the content that was taken in is the one that was meant.
-    pub(super) fn check(&self, content: &Hasher) -> Result<(), ObjectFailure> {
+    /// Checks that the content matches all checksums.
+    pub(super) fn check(&self, content: &Hasher) -> Result<(), ObjectError> {
         let sha256 = match (self.sha256, self.content_sha256) {
             (None, None) => None,
             _ => Some(content.sha256_so_far()),
         };
-        let differs = |expected: Option<[u8; 32]>| matches!((expected, sha256), (Some(expected), Some(found)) if !same(&expected, &found));
+        let differs = |expected: Option<[u8; 32]>| matches!((expected, sha256), (Some(expected), Some(found)) if !constant_time_eq(&expected, &found));
         if differs(self.content_sha256) {
-            return Err(ObjectFailure::content_sha256());
+            return Err(ObjectError::content_sha256());
         }
         let md5 = self
             .md5
-            .is_some_and(|md5| !same(&md5, &content.md5_so_far()));
+            .is_some_and(|md5| !constant_time_eq(&md5, &content.md5_so_far()));
         let crc64 = self
             .crc64
             .is_some_and(|crc64| crc64 != content.crc64_so_far());
         if md5 || crc64 || differs(self.sha256) {
-            return Err(ObjectFailure::bad_digest());
+            return Err(ObjectError::bad_digest());
         }
         Ok(())
     }
 }
 
-fn is_foreign(name: &HeaderName) -> bool {
-    // Trailers are not read, and so no checksum in one.
+fn is_unsupported(name: &HeaderName) -> bool {
+    // Checksums in trailers are not supported.
     *name == "x-amz-trailer"
         || ![SHA256, CRC64].contains(name)
             && !ALGORITHMS.contains(name)
@@ -82,8 +84,8 @@ fn is_foreign(name: &HeaderName) -> bool {
                 .any(|start| name.as_str().starts_with(start))
 }
 
-/// Whether an algorithm is asked for whose checksum is not there.
-fn names_another(headers: &HeaderMap, name: &HeaderName) -> bool {
+/// Whether the header specifies an algorithm without a supported checksum.
+fn is_unsupported_algorithm(headers: &HeaderMap, name: &HeaderName) -> bool {
     headers.get_all(name).iter().any(|algorithm| {
         !algorithm.as_bytes().eq_ignore_ascii_case(b"SHA256") || !headers.contains_key(SHA256)
     })
@@ -92,7 +94,7 @@ fn names_another(headers: &HeaderMap, name: &HeaderName) -> bool {
 fn base64<const N: usize>(
     headers: &HeaderMap,
     name: &HeaderName,
-) -> Result<Option<[u8; N]>, ObjectFailure> {
+) -> Result<Option<[u8; N]>, ObjectError> {
     let Some(value) = headers.get(name) else {
         return Ok(None);
     };
@@ -100,45 +102,35 @@ fn base64<const N: usize>(
     digest
         .and_then(|digest| digest.try_into().ok())
         .map(Some)
-        .ok_or_else(ObjectFailure::invalid_digest)
+        .ok_or_else(ObjectError::invalid_digest)
 }
 
-fn content_sha256(headers: &HeaderMap) -> Result<Option<[u8; 32]>, ObjectFailure> {
+fn content_sha256(headers: &HeaderMap) -> Result<Option<[u8; 32]>, ObjectError> {
     match headers.get(CONTENT_SHA256).map(|value| value.as_bytes()) {
         None | Some(b"UNSIGNED-PAYLOAD") => Ok(None),
-        // The bytes of the file would lie between signatures of its parts.
-        Some(value) if value.starts_with(b"STREAMING-") => Err(ObjectFailure::unsupported_header()),
-        Some(value) => from_hex(value)
+        // In this format, the body contains signatures between the bytes of the file.
+        Some(value) if value.starts_with(b"STREAMING-") => Err(ObjectError::unsupported_header()),
+        Some(value) => HEXLOWER_PERMISSIVE
+            .decode(value)
+            .ok()
+            .and_then(|digest| digest.try_into().ok())
             .map(Some)
-            .ok_or_else(ObjectFailure::invalid_digest),
+            .ok_or_else(ObjectError::invalid_digest),
     }
 }
 
-fn from_hex(text: &[u8]) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let (pairs, rest) = text.as_chunks::<2>();
-    if pairs.len() != bytes.len() || !rest.is_empty() {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?;
-    }
-    Some(bytes)
-}
-
-fn crc64(headers: &HeaderMap) -> Result<Option<u64>, ObjectFailure> {
+fn crc64(headers: &HeaderMap) -> Result<Option<u64>, ObjectError> {
     let Some(value) = headers.get(CRC64) else {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or_default();
-    // A sign is no part of a number here.
+    // Signs are not allowed.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse()
         .ok()
         .filter(|_| digits)
         .map(Some)
-        .ok_or_else(ObjectFailure::invalid_digest)
+        .ok_or_else(ObjectError::invalid_digest)
 }
 
 #[cfg(test)]
@@ -152,11 +144,11 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        Digests::of(&headers).map_err(|failure| failure.code())
+        Digests::parse(&headers).map_err(|error| error.code())
     }
 
     #[test]
-    fn checksums_are_read_or_refused_and_never_ignored() {
+    fn checksums_are_parsed_or_rejected() {
         let sha256 = "A".repeat(43) + "=";
         let upper = "0F".repeat(32);
         let good = |digests| Ok::<_, &str>(digests);

@@ -1,4 +1,4 @@
-//! GET and HEAD: a file or a part of it, inert in a browser.
+//! Downloads of a file or a part of it, with headers that prevent execution in a browser.
 
 use std::fmt;
 use std::io;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use futures_util::TryStreamExt;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
@@ -17,88 +18,86 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use md5::{Digest, Md5};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::CRC64;
-use crate::blobs::{BlobError, Blobs, BlockSums};
-use crate::http::conditions::{self, Download};
-use crate::http::range::{self, Asked};
-use crate::http::xml::ObjectFailure;
+use super::conditions::{self, RequestedRange};
+use super::{CRC64, ObjectError};
+use crate::blobs::{BlobError, Blobs, BlockChecksums};
 use crate::http::{App, RequestId};
 use crate::metadata::{Content, File, FileKey, StoreError};
 use crate::metrics::Metrics;
-use crate::random::hex;
 
-/// How often a file may be replaced between finding it and opening it.
+/// Maximum number of attempts if the file is replaced while it is opened.
 const ATTEMPTS: usize = 16;
 
 pub(super) async fn get(
     app: &App,
     key: &FileKey,
     request: &Parts,
-) -> Result<Response, ObjectFailure> {
+) -> Result<Response, ObjectError> {
     let mut missing = String::new();
     for _ in 0..ATTEMPTS {
-        // Who asks for the head alone does not need the content.
+        // HEAD does not need the content.
         let (file, content) = if request.method == Method::HEAD {
             (app.metadata.file(key).await?, None)
         } else {
             let opened = match app.metadata.open_file(key).await {
                 Err(StoreError::Damaged(reason)) => {
-                    Damage::new(app, request).report("", &reason);
-                    return Err(ObjectFailure::damaged());
+                    DamageReporter::new(app, request).report("", &reason);
+                    return Err(ObjectError::damaged());
                 }
                 opened => opened?,
             };
             (opened.file, Some((opened.content, opened.blocks)))
         };
-        match answer(app, key, &file, content, request).await {
-            // The file was replaced a moment ago, and the worker was quick: there is a newer one.
-            Err(Trouble::Replaced(blob)) => missing = blob,
-            Err(Trouble::Failure(failure)) => return Err(failure),
+        match respond(app, key, &file, content, request).await {
+            // The file was replaced, and its previous blob is already deleted. Retries with the new version.
+            Err(DownloadError::BlobMissing(blob)) => missing = blob,
+            Err(DownloadError::Object(error)) => return Err(error),
             Ok(response) => return Ok(response),
         }
     }
-    Damage::new(app, request).report(&missing, &"it is not there");
-    Err(ObjectFailure::damaged())
+    DamageReporter::new(app, request).report(&missing, &"the blob is missing");
+    Err(ObjectError::damaged())
 }
 
-enum Trouble {
-    /// This blob is not there.
-    Replaced(String),
-    Failure(ObjectFailure),
+enum DownloadError {
+    /// The blob with this name does not exist.
+    BlobMissing(String),
+    Object(ObjectError),
 }
 
-impl From<ObjectFailure> for Trouble {
-    fn from(failure: ObjectFailure) -> Self {
-        Self::Failure(failure)
+impl From<ObjectError> for DownloadError {
+    fn from(error: ObjectError) -> Self {
+        Self::Object(error)
     }
 }
 
-async fn answer(
+async fn respond(
     app: &App,
     key: &FileKey,
     file: &File,
-    content: Option<(Content, Option<BlockSums>)>,
+    content: Option<(Content, Option<BlockChecksums>)>,
     request: &Parts,
-) -> Result<Response, Trouble> {
+) -> Result<Response, DownloadError> {
     let headers = &request.headers;
-    if conditions::of_download(headers, file)? == Download::NotModified {
+    if !conditions::is_modified(headers, file)? {
         return Ok(response(
             StatusCode::NOT_MODIFIED,
             Body::empty(),
             &identity(file),
         ));
     }
-    let asked = match headers.get(RANGE).map(|value| value.to_str()) {
-        Some(Ok(value)) if conditions::range_counts(headers, file) => {
-            range::parse(value, file.size)
+    let range = match headers.get(RANGE).map(|value| value.to_str()) {
+        Some(Ok(value)) if conditions::range_applies(headers, file) => {
+            conditions::parse_range(value, file.size)
         }
-        _ => Asked::Whole,
+        _ => RequestedRange::Whole,
     };
-    let (status, part) = match asked {
-        Asked::Whole => (StatusCode::OK, 0..file.size),
-        Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
-        Asked::Unsatisfiable => return Err(ObjectFailure::range(file.size).into()),
+    let (status, part) = match range {
+        RequestedRange::Whole => (StatusCode::OK, 0..file.size),
+        RequestedRange::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+        RequestedRange::Unsatisfiable => return Err(ObjectError::range(file.size).into()),
     };
     let mut lines = identity(file);
     lines.extend([
@@ -106,7 +105,7 @@ async fn answer(
         (CONTENT_LENGTH, (part.end - part.start).to_string()),
         (ACCEPT_RANGES, "bytes".to_owned()),
         (CONTENT_DISPOSITION, attachment(key.path.name())),
-        // Whatever a user has uploaded, no browser runs it in the name of this service.
+        // Prevents browsers from executing uploaded content in the origin of this service.
         (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
     ]);
@@ -118,10 +117,10 @@ async fn answer(
     }
     let body = match content {
         Some((content, blocks)) if !part.is_empty() => {
-            let damage = Damage::new(app, request);
+            let reporter = DamageReporter::new(app, request);
             match content {
-                Content::Small(bytes) => small(file, bytes, part, &damage)?,
-                Content::Blob(blob) => large(app, file, blob, blocks, part, damage).await?,
+                Content::Inline(bytes) => small_body(file, bytes, part, &reporter)?,
+                Content::Blob(blob) => large_body(app, file, blob, blocks, part, reporter).await?,
             }
         }
         _ => Body::empty(),
@@ -129,15 +128,15 @@ async fn answer(
     Ok(response(status, body, &lines))
 }
 
-/// What is done about a content that is not as it was written.
+/// Reports stored contents that are damaged or missing.
 #[derive(Clone)]
-struct Damage {
+struct DamageReporter {
     metrics: Arc<Metrics>,
     blobs: Blobs,
     request: String,
 }
 
-impl Damage {
+impl DamageReporter {
     fn new(app: &App, request: &Parts) -> Self {
         let id = request.extensions.get::<RequestId>();
         Self {
@@ -147,95 +146,103 @@ impl Damage {
         }
     }
 
-    /// Logs and counts it, and keeps what is in quarantine: it may be what is missing.
+    /// Logs and counts the damage. Stops deletions from the quarantine, which may contain the missing content.
     fn report(&self, blob: &str, reason: &dyn fmt::Display) {
         tracing::error!(blob, request_id = self.request, %reason, "a stored content is damaged");
-        self.metrics.damaged();
+        self.metrics.count_damaged_download();
         let blobs = self.blobs.clone();
         tokio::spawn(async move {
             if let Err(error) = blobs.report_damage().await {
-                tracing::warn!(%error, "the quarantine can't be held");
+                tracing::warn!(%error, "can't stop deletions from the quarantine");
             }
         });
     }
 }
 
-/// A content from the database, once it is verified.
-fn small(
+/// Returns a verified content from the database.
+fn small_body(
     file: &File,
     bytes: Bytes,
     part: Range<u64>,
-    damage: &Damage,
-) -> Result<Body, ObjectFailure> {
-    let mut check = Check::of(file);
-    check.update(&bytes);
+    reporter: &DamageReporter,
+) -> Result<Body, ObjectError> {
+    let mut verifier = ContentVerifier::new(file);
+    verifier.update(&bytes);
     let within = |at: u64| usize::try_from(at).ok().filter(|at| *at <= bytes.len());
     match (within(part.start), within(part.end)) {
-        (Some(start), Some(end)) if check.fits(file) => Ok(Body::from(bytes.slice(start..end))),
+        (Some(start), Some(end)) if verifier.matches(file) => {
+            Ok(Body::from(bytes.slice(start..end)))
+        }
         _ => {
-            damage.report("", &"a content in the database does not have its checksum");
-            Err(ObjectFailure::damaged())
+            reporter.report("", &"a content in the database does not match its checksum");
+            Err(ObjectError::damaged())
         }
     }
 }
 
-/// A content from a blob: each block is verified before it is sent, the first one before the answer begins.
-async fn large(
+/// Returns a content from a blob. Each block is verified before it is sent, and the first one before the response begins.
+async fn large_body(
     app: &App,
     file: &File,
     blob: String,
-    blocks: Option<BlockSums>,
+    blocks: Option<BlockChecksums>,
     part: Range<u64>,
-    damage: Damage,
-) -> Result<Body, Trouble> {
+    reporter: DamageReporter,
+) -> Result<Body, DownloadError> {
     let read = async {
         let blocks = match blocks {
             Some(blocks) => blocks,
-            None => late_sums(app, file, &blob).await?,
+            None => compute_block_sums(app, file, &blob).await?,
         };
         app.blobs.read(&blob, file.size, part, blocks).await
     };
     match read.await {
         Ok(chunks) => Ok(Body::from_stream(
-            chunks.inspect_err(move |error| damage.report(&blob, error)),
+            chunks.inspect_err(move |error| reporter.report(&blob, error)),
         )),
-        Err(BlobError::Missing) => Err(Trouble::Replaced(blob)),
+        Err(BlobError::Missing) => Err(DownloadError::BlobMissing(blob)),
         Err(error @ (BlobError::Damaged(_) | BlobError::Io(_))) => {
-            damage.report(&blob, &error);
-            Err(ObjectFailure::damaged().into())
+            reporter.report(&blob, &error);
+            Err(ObjectError::damaged().into())
         }
-        Err(error) => Err(ObjectFailure::from(error).into()),
+        Err(error) => Err(ObjectError::from(error).into()),
     }
 }
 
-/// The sums of the blocks of a blob that was written before there were any: the whole of it is verified, once.
-async fn late_sums(app: &App, file: &File, blob: &str) -> Result<BlockSums, BlobError> {
-    let (check, blocks) = app.blobs.sum(blob, Check::of(file), Check::update).await?;
-    if !check.fits(file) {
+/// Computes the block checksums of a blob that was stored by a version without them. Verifies the entire blob once.
+async fn compute_block_sums(
+    app: &App,
+    file: &File,
+    blob: &str,
+) -> Result<BlockChecksums, BlobError> {
+    let verifier = ContentVerifier::new(file);
+    let update = ContentVerifier::update;
+    let (verifier, blocks) = app.blobs.compute_checksums(blob, verifier, update).await?;
+    if !verifier.matches(file) {
         return Err(BlobError::Damaged(io::Error::new(
             io::ErrorKind::InvalidData,
-            "the content does not have its checksum",
+            "the content does not match its checksum",
         )));
     }
-    let kept = app
-        .metadata
-        .keep_block_sums(blob.to_owned(), check.crc64.sum64(), blocks.clone());
+    let kept =
+        app.metadata
+            .store_block_checksums(blob.to_owned(), verifier.crc64.sum64(), blocks.clone());
     if let Err(error) = kept.await {
-        tracing::warn!(%error, "the checksums of the blocks of a blob can't be kept");
+        tracing::warn!(%error, "can't store the block checksums of a blob");
     }
     Ok(blocks)
 }
 
-/// A content that is compared with its file.
-struct Check {
+/// Compares a content with the checksums of its file.
+struct ContentVerifier {
     size: u64,
     crc64: crc64fast::Digest,
-    /// Only where the file has no CRC-64.
+    /// Only used if the file has no CRC-64.
     md5: Option<Md5>,
 }
 
-impl Check {
-    fn of(file: &File) -> Self {
+impl ContentVerifier {
+    fn new(file: &File) -> Self {
         Self {
             size: 0,
             crc64: crc64fast::Digest::new(),
@@ -251,15 +258,15 @@ impl Check {
         }
     }
 
-    fn fits(&self, file: &File) -> bool {
+    fn matches(&self, file: &File) -> bool {
         let md5 = self.md5.as_ref();
         self.size == file.size
             && file.crc64.is_none_or(|crc64| crc64 == self.crc64.sum64())
-            && md5.is_none_or(|md5| hex(&md5.clone().finalize()) == file.etag)
+            && md5.is_none_or(|md5| HEXLOWER.encode(&md5.clone().finalize()) == file.etag)
     }
 }
 
-/// What names the version of a file, also in an answer without its bytes.
+/// Returns the headers that identify the version of a file.
 fn identity(file: &File) -> Vec<(HeaderName, String)> {
     let crc64 = file.crc64.map(|crc64| (CRC64, crc64.to_string()));
     let lines = [
@@ -282,7 +289,7 @@ fn response(status: StatusCode, body: Body, lines: &[(HeaderName, String)]) -> R
     response
 }
 
-/// A download under this name: plain ASCII for old clients (RFC 6266), and the name itself in UTF-8 (RFC 8187).
+/// Returns the header `Content-Disposition` with a file name: in ASCII for old clients (RFC 6266) and in UTF-8 (RFC 8187).
 fn attachment(name: &str) -> String {
     let plain: String = name
         .chars()
@@ -294,15 +301,9 @@ fn attachment(name: &str) -> String {
             }
         })
         .collect();
-    let mut header = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''");
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b".-_".contains(&byte) {
-            header.push(char::from(byte));
-        } else {
-            header.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    header
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+    let encoded = utf8_percent_encode(name, ENCODED);
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
 
 #[cfg(test)]
@@ -310,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_can_not_break_out_of_the_header() {
+    fn file_names_are_escaped_in_the_header() {
         assert_eq!(
             attachment("a b.txt"),
             "attachment; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt"

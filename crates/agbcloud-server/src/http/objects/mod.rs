@@ -1,8 +1,9 @@
-//! The object leg: the bytes of files, through presigned URLs.
+//! Contents of files through presigned URLs.
 
+mod conditions;
 mod digests;
 mod download;
-mod incoming;
+mod error;
 mod upload;
 
 use std::sync::Arc;
@@ -12,35 +13,36 @@ use axum::response::Response;
 use http::Method;
 use http::header::HeaderName;
 
-use super::xml::ObjectFailure;
-use super::{App, Known, body, held, router};
-use crate::faults::Kind;
+#[cfg(any(fuzzing, test))]
+pub(crate) use self::conditions::check_range;
+pub(super) use self::error::ObjectError;
+use super::{App, Authenticated, attach_guard, body, request_id};
+use crate::faults::FaultKind;
 use crate::metadata::FileKey;
+use crate::operations::operation_name;
 
-/// The CRC-64 of a whole object, in decimal, by the name that Alibaba's OSS gives it.
+/// The header of Alibaba OSS with the CRC-64 of the whole object in decimal.
 const CRC64: HeaderName = HeaderName::from_static("x-oss-hash-crc64ecma");
 
-/// Does what the URL allows. It is verified before anything else of the request is looked at.
+/// Executes a request to a presigned URL. Verifies the URL before anything else.
 pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
-    let id = router::request_id(&request);
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("", |target| target.as_str());
-    let (grant, method) = (
-        app.keys.verify(request.method(), target, app.now()),
-        request.method().clone(),
-    );
-    let operation = router::operation_of(&method, request.uri().path());
+    let id = request_id(&request);
+    let (method, uri) = (request.method().clone(), request.uri());
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    let grant = app.keys.ring().verify(&method, target, app.now());
+    let grant = grant.and_then(|grant| app.keys.check_issuer(grant));
+    let operation = operation_name(&method, uri.path());
     let (parts, mut body) = request.into_parts();
-    let place = grant
+    let permit = grant
         .as_ref()
         .ok()
-        .map(|grant| app.load.enter(&grant.tenant));
-    let outcome = match grant {
-        Err(refusal) => Err(refusal.into()),
-        Ok(_) if app.faults.strikes(operation, Kind::ExpiredUrls) => Err(ObjectFailure::expired()),
-        Ok(_) if matches!(place, Some(None)) => Err(ObjectFailure::slow_down()),
+        .map(|grant| app.tenant_limiter.acquire(&grant.tenant));
+    let result = match grant {
+        Err(error) => Err(error.into()),
+        Ok(_) if app.faults.applies(operation, FaultKind::ExpiredUrls) => {
+            Err(ObjectError::expired())
+        }
+        Ok(_) if matches!(permit, Some(None)) => Err(ObjectError::slow_down()),
         Ok(grant) => {
             let key = FileKey {
                 tenant: grant.tenant,
@@ -51,17 +53,17 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
             match method {
                 Method::PUT => upload::put(app, key, &parts.headers, &mut body).await,
                 Method::GET | Method::HEAD => download::get(&app, &key, &parts).await,
-                // No URL is ever signed for another method.
-                _ => Err(ObjectFailure::signature()),
+                // URLs are not signed for other methods.
+                _ => Err(ObjectError::signature()),
             }
         }
     };
-    let mut response = outcome.unwrap_or_else(|failure| {
+    let mut response = result.unwrap_or_else(|error| {
         body::drain(&parts.headers, body);
-        failure.into_response(&id)
+        error.into_response(&id)
     });
-    if place.is_some() {
-        response.extensions_mut().insert(Known);
+    if permit.is_some() {
+        response.extensions_mut().insert(Authenticated);
     }
-    held::hold(response, place)
+    attach_guard(response, permit)
 }

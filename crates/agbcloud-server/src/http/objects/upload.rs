@@ -1,70 +1,72 @@
-//! PUT: the bytes of a large file first, made durable, then one transaction that publishes them. Those of a small
-//! file are part of that transaction.
+//! Uploads. A large content becomes a durable blob before a transaction publishes the file. A small content is part of
+//! that transaction.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::{Bytes, BytesMut};
 use http::header::{
     CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_RANGE, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderValue};
 
-use super::CRC64;
+use super::conditions::upload_conditions;
 use super::digests::Digests;
-use super::incoming::Incoming;
+use super::{CRC64, ObjectError};
+use crate::blobs::{BlobError, Blobs, BlockHasher, Upload};
+use crate::checksums::{Checksums, Hasher};
 use crate::crash;
-use crate::http::body::{self, Broken};
-use crate::http::xml::ObjectFailure;
-use crate::http::{App, conditions};
-use crate::metadata::{Conditions, Content, FileKey, SMALL, StoreError};
-use crate::sums::Sums;
+use crate::http::App;
+use crate::http::body::{self, BodyError};
+use crate::metadata::{Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, StoreError};
+use crate::random::NoRandom;
 
 pub(super) async fn put(
     app: Arc<App>,
     key: FileKey,
     headers: &HeaderMap,
     body: &mut Body,
-) -> Result<Response, ObjectFailure> {
+) -> Result<Response, ObjectError> {
     let length = check_headers(headers, app.limits.object_bytes)?;
-    let digests = Digests::of(headers)?;
-    let conditions = conditions::of_upload(headers)?;
-    // Before the bytes come: whoever can't succeed learns it now. What counts is the check in the transaction.
+    let digests = Digests::parse(headers)?;
+    let conditions = upload_conditions(headers)?;
+    // Fails early, before the body is received. The check in the transaction is decisive.
     let etag = match app.metadata.file(&key).await {
         Ok(file) => Some(file.etag),
         Err(StoreError::NoFile) => None,
         Err(error) => return Err(error.into()),
     };
-    if !conditions.hold(etag.as_deref()) {
-        return Err(ObjectFailure::precondition());
+    if !conditions.are_met_by(etag.as_deref()) {
+        return Err(ObjectError::precondition());
     }
 
-    if length > SMALL {
-        app.metadata.check_room().await?;
+    if length > MAX_INLINE_BYTES {
+        app.metadata.check_space().await?;
     }
     crash::point("upload-before-first-byte");
-    let mut upload = Incoming::begin(&app.blobs, length)?;
-    if let Err(failure) = receive(&app, &mut upload, body, length, &digests).await {
+    let mut upload = IncomingContent::begin(&app.blobs, length)?;
+    if let Err(error) = receive(&app, &mut upload, body, length, &digests).await {
         upload.abort().await;
-        return Err(failure);
+        return Err(error);
     }
-    // A task of its own: a client that goes away now must not stop it halfway.
-    let sums = tokio::spawn(publish(app, key, upload, conditions))
+    // In a separate task, because a disconnect of the client must not cancel it.
+    let checksums = tokio::spawn(publish(app, key, upload, conditions))
         .await
-        .map_err(|_| ObjectFailure::unavailable())??;
+        .map_err(|_| ObjectError::unavailable())??;
     let mut response = Response::new(Body::empty());
-    if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", sums.etag)) {
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", checksums.etag)) {
         response.headers_mut().insert(ETAG, etag);
     }
     response
         .headers_mut()
-        .insert(CRC64, HeaderValue::from(sums.crc64));
+        .insert(CRC64, HeaderValue::from(checksums.crc64));
     Ok(response)
 }
 
-/// Refuses what would not be stored as it is meant, and returns the length.
-fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectFailure> {
-    let changes_meaning = [
+/// Rejects headers that would change the stored content, and returns the length.
+fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectError> {
+    let unsupported = [
         CONTENT_RANGE.as_str(),
         IF_MODIFIED_SINCE.as_str(),
         IF_UNMODIFIED_SINCE.as_str(),
@@ -75,69 +77,66 @@ fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectFailure> {
         "x-oss-forbid-overwrite",
     ];
     if body::is_encoded(headers) {
-        return Err(ObjectFailure::unsupported_encoding());
+        return Err(ObjectError::unsupported_encoding());
     }
-    if changes_meaning
-        .iter()
-        .any(|name| headers.contains_key(*name))
-    {
-        return Err(ObjectFailure::unsupported_header());
+    if unsupported.iter().any(|name| headers.contains_key(*name)) {
+        return Err(ObjectError::unsupported_header());
     }
     match body::content_length(headers) {
         Some(length) if !headers.contains_key(TRANSFER_ENCODING) => {
             if length > max {
-                Err(ObjectFailure::too_large())
+                Err(ObjectError::too_large())
             } else {
                 Ok(length)
             }
         }
-        _ => Err(ObjectFailure::missing_length()),
+        _ => Err(ObjectError::missing_length()),
     }
 }
 
-/// Takes the body in, and checks that it is what was announced.
+/// Receives the body and checks its length and checksums.
 async fn receive(
     app: &App,
-    upload: &mut Incoming,
+    upload: &mut IncomingContent,
     body: &mut Body,
     length: u64,
     digests: &Digests,
-) -> Result<(), ObjectFailure> {
-    let mut pace = body::pace(&app.limits);
-    while let Some(bytes) = body::next(body, &mut pace)
+) -> Result<(), ObjectError> {
+    let mut rate = body::minimum_rate(&app.limits);
+    while let Some(bytes) = body::next(body, &mut rate)
         .await
-        .map_err(|broken| match broken {
-            Broken::Cut => ObjectFailure::incomplete(),
-            Broken::Slow => ObjectFailure::timeout(),
+        .map_err(|error| match error {
+            BodyError::Incomplete => ObjectError::incomplete(),
+            BodyError::Timeout => ObjectError::timeout(),
         })?
     {
-        // Hyper ends a body where its length does; what is gathered in memory does not rest on that alone.
+        // Hyper enforces the length, too. This check protects the memory of small contents.
         if upload.size() + bytes.len() as u64 > length {
-            return Err(ObjectFailure::incomplete());
+            return Err(ObjectError::incomplete());
         }
         upload.write(bytes).await?;
     }
     if upload.size() != length {
-        return Err(ObjectFailure::incomplete());
+        return Err(ObjectError::incomplete());
     }
     digests.check(upload.hasher())
 }
 
-/// Makes the bytes durable and then the file. What is returned an uploader can hold against what it sent.
+/// Makes the content durable and publishes the file. Returns the checksums of the content.
 async fn publish(
     app: Arc<App>,
     key: FileKey,
-    upload: Incoming,
+    upload: IncomingContent,
     conditions: Conditions,
-) -> Result<Sums, ObjectFailure> {
+) -> Result<Checksums, ObjectError> {
     crash::point("upload-before-blob");
     let file = upload.finish().await?;
     crash::point("upload-after-blob");
     let blob = match &file.content {
-        Content::Small(_) => None,
+        Content::Inline(_) => None,
         Content::Blob(blob) => Some(blob.clone()),
     };
-    let sums = file.sums.clone();
+    let checksums = file.checksums.clone();
     match app
         .metadata
         .put_file(&key, file, conditions, app.now())
@@ -148,11 +147,11 @@ async fn publish(
             if replaced {
                 app.wake.wake();
             }
-            Ok(sums)
+            Ok(checksums)
         }
         Err(error) => {
-            // Only where it is certain that no row names the blob. A commit that failed may still turn out to
-            // be on disk; then the next start decides.
+            // Only if certainly no row references the blob. A failed commit may still be on disk. The next start decides
+            // about its blob.
             if matches!(
                 error,
                 StoreError::Stale
@@ -162,9 +161,84 @@ async fn publish(
             ) && let Some(blob) = blob
                 && let Err(error) = app.blobs.delete(&blob).await
             {
-                tracing::warn!(%error, "a refused upload left its bytes behind; the next start moves them to the quarantine");
+                tracing::warn!(%error, "can't delete the content of a rejected upload; the next start moves it to the quarantine");
             }
             Err(error.into())
+        }
+    }
+}
+
+/// The content of an upload in progress. If it is dropped before it is finished, nothing remains.
+struct IncomingContent {
+    hasher: Hasher,
+    buffer: UploadBuffer,
+}
+
+enum UploadBuffer {
+    /// At most [`MAX_INLINE_BYTES`] bytes.
+    Memory(BytesMut),
+    Blob(Upload, BlockHasher),
+}
+
+impl IncomingContent {
+    /// Begins a content of `length` bytes. A small content does not use the blob store.
+    fn begin(blobs: &Blobs, length: u64) -> Result<Self, NoRandom> {
+        let buffer = if length <= MAX_INLINE_BYTES {
+            UploadBuffer::Memory(BytesMut::new())
+        } else {
+            UploadBuffer::Blob(blobs.upload()?, BlockHasher::default())
+        };
+        Ok(Self {
+            hasher: Hasher::new(),
+            buffer,
+        })
+    }
+
+    /// Adds the next bytes. The total must not exceed the length.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
+        self.hasher.update(&bytes);
+        match &mut self.buffer {
+            UploadBuffer::Memory(received) => {
+                received.extend_from_slice(&bytes);
+                Ok(())
+            }
+            UploadBuffer::Blob(upload, blocks) => {
+                blocks.update(&bytes);
+                upload.write(bytes).await
+            }
+        }
+    }
+
+    /// Returns the number of bytes so far.
+    fn size(&self) -> u64 {
+        self.hasher.size()
+    }
+
+    /// Returns the checksums of the bytes so far.
+    fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// Makes a large content durable. Must not be cancelled: dropping this future may leave a blob until the next sweep.
+    async fn finish(self) -> Result<NewFile, BlobError> {
+        let (content, blocks) = match self.buffer {
+            UploadBuffer::Memory(received) => (Content::Inline(received.freeze()), None),
+            UploadBuffer::Blob(upload, blocks) => {
+                (Content::Blob(upload.finish().await?), Some(blocks.finish()))
+            }
+        };
+        Ok(NewFile {
+            checksums: self.hasher.finish(),
+            content,
+            blocks,
+        })
+    }
+
+    /// Deletes the written bytes.
+    async fn abort(self) {
+        match self.buffer {
+            UploadBuffer::Memory(_) => {}
+            UploadBuffer::Blob(upload, _) => upload.abort().await,
         }
     }
 }
@@ -187,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_stands_still_is_given_up() {
+    async fn an_idle_body_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits {
             idle_time: Duration::from_millis(100),

@@ -1,14 +1,14 @@
-//! The statements about contexts. Each that a key can reach names the tenant.
+//! The statements about contexts. All of them are restricted to a tenant.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::Micros;
 use crate::crash;
-use crate::metadata::{Context, ContextPage, Position, Result, State, StoreError};
+use crate::metadata::{Context, ContextCursor, ContextPage, ContextState, Result, StoreError};
 use crate::random::alphanumeric;
 use crate::signing::Tenant;
 
-/// The columns of [`context`], in its order.
+/// The columns that [`context`] reads.
 const COLUMNS: &str = "id, name, state, generation, create_time, last_used";
 
 fn context(row: &Row<'_>) -> rusqlite::Result<Context> {
@@ -22,29 +22,29 @@ fn context(row: &Row<'_>) -> rusqlite::Result<Context> {
     })
 }
 
-fn state(text: &str) -> State {
-    if text == State::Clearing.as_str() {
-        State::Clearing
+fn state(text: &str) -> ContextState {
+    if text == ContextState::Clearing.as_str() {
+        ContextState::Clearing
     } else {
-        State::Available
+        ContextState::Available
     }
 }
 
-/// What the tables about files hang on.
-pub(super) struct Place {
+/// The columns of a context that refer to its files.
+pub(super) struct ContextRow {
     pub(super) pk: i64,
     pub(super) tree: i64,
     pub(super) generation: i64,
-    pub(super) state: State,
+    pub(super) state: ContextState,
 }
 
-/// Where the files of a context of this tenant are.
-pub(super) fn place(db: &Connection, tenant: &Tenant, id: &str) -> Result<Place> {
+/// Finds a context of a tenant.
+pub(super) fn find(db: &Connection, tenant: &Tenant, id: &str) -> Result<ContextRow> {
     db.prepare_cached(
         "SELECT pk, tree, generation, state FROM contexts WHERE id = ?1 AND tenant = ?2",
     )?
     .query_row(params![id, tenant.as_str()], |row| {
-        Ok(Place {
+        Ok(ContextRow {
             pk: row.get(0)?,
             tree: row.get(1)?,
             generation: row.get(2)?,
@@ -91,9 +91,9 @@ pub(super) fn create(
     let new = Context {
         id: format!("SdkCtx-{}", alphanumeric(20)?),
         name: name.to_owned(),
-        state: State::Available,
+        state: ContextState::Available,
         generation: 1,
-        create_time: after_the_last(db, tenant, now)?,
+        create_time: new_create_time(db, tenant, now)?,
         last_used: now,
     };
     let tree = new_tree(db, now)?;
@@ -124,9 +124,9 @@ pub(super) fn create(
     Ok(new)
 }
 
-/// A create time behind that of the tenant's newest context where the clock did not move, so that whoever
-/// pages in that order meets a new context at the end. A clock that was set back by more is believed.
-fn after_the_last(db: &Connection, tenant: &Tenant, now: Micros) -> Result<Micros> {
+/// Returns the current time, or a time just after the newest context of the tenant if that is up to one second ahead: so a new
+/// context is on the last page. If the clock was set back by more, returns its time.
+fn new_create_time(db: &Connection, tenant: &Tenant, now: Micros) -> Result<Micros> {
     let last: Option<i64> = db
         .prepare_cached("SELECT max(create_time) FROM contexts WHERE tenant = ?1")?
         .query_row([tenant.as_str()], |row| row.get(0))?;
@@ -136,7 +136,7 @@ fn after_the_last(db: &Connection, tenant: &Tenant, now: Micros) -> Result<Micro
     })
 }
 
-/// An empty tree of no context yet: nothing but the root folder.
+/// Creates a tree with a root folder. The caller assigns it to a context.
 fn new_tree(db: &Connection, now: Micros) -> Result<i64> {
     db.prepare_cached("INSERT INTO trees (context) VALUES (0)")?
         .execute([])?;
@@ -161,7 +161,7 @@ pub(super) fn rename(
         )?
         .execute(params![id, tenant.as_str(), name, now.0])
         .map_err(|error| match error.sqlite_error() {
-            // The only constraint that a name can break is that it is unique.
+            // A name can violate only the uniqueness constraint.
             Some(cause) if cause.code == rusqlite::ErrorCode::ConstraintViolation => {
                 StoreError::NameTaken
             }
@@ -176,11 +176,11 @@ pub(super) fn rename(
 }
 
 pub(super) fn delete(db: &Connection, tenant: &Tenant, id: &str) -> Result<()> {
-    let place = place(db, tenant, id)?;
+    let context = find(db, tenant, id)?;
     db.prepare_cached("DELETE FROM contexts WHERE pk = ?1 AND tenant = ?2")?
-        .execute(params![place.pk, tenant.as_str()])?;
+        .execute(params![context.pk, tenant.as_str()])?;
     db.prepare_cached("UPDATE trees SET doomed = 1 WHERE pk = ?1")?
-        .execute([place.tree])?;
+        .execute([context.tree])?;
     db.prepare_cached("UPDATE tenants SET contexts = contexts - 1 WHERE tenant = ?1")?
         .execute([tenant.as_str()])?;
     crash::point("delete-context-after-row");
@@ -188,21 +188,21 @@ pub(super) fn delete(db: &Connection, tenant: &Tenant, id: &str) -> Result<()> {
 }
 
 pub(super) fn clear(db: &Connection, tenant: &Tenant, id: &str, now: Micros) -> Result<()> {
-    let place = place(db, tenant, id)?;
-    if place.state == State::Clearing {
+    let context = find(db, tenant, id)?;
+    if context.state == ContextState::Clearing {
         return Ok(());
     }
     let tree = new_tree(db, now)?;
     db.prepare_cached("UPDATE trees SET context = ?2 WHERE pk = ?1")?
-        .execute([tree, place.pk])?;
+        .execute([tree, context.pk])?;
     db.prepare_cached(
         "UPDATE contexts SET state = 'clearing', generation = generation + 1, tree = ?3, last_used = max(last_used, ?4)
          WHERE pk = ?1 AND tenant = ?2",
     )?
-    .execute(params![place.pk, tenant.as_str(), tree, now.0])?;
+    .execute(params![context.pk, tenant.as_str(), tree, now.0])?;
     crash::point("clear-before-doom");
     db.prepare_cached("UPDATE trees SET doomed = 1 WHERE pk = ?1")?
-        .execute([place.tree])?;
+        .execute([context.tree])?;
     crash::point("clear-after-row");
     Ok(())
 }
@@ -210,18 +210,18 @@ pub(super) fn clear(db: &Connection, tenant: &Tenant, id: &str, now: Micros) -> 
 pub(super) fn list(
     db: &Connection,
     tenant: &Tenant,
-    after: Option<&Position>,
+    after: Option<&ContextCursor>,
     limit: u32,
 ) -> Result<ContextPage> {
-    // Before the first: no time is smaller, and no id is empty.
-    let (time, id) = after.map_or((i64::MIN, ""), |position| {
-        (position.create_time.0, position.id.as_str())
+    // Sorts before all contexts.
+    let (time, id) = after.map_or((i64::MIN, ""), |cursor| {
+        (cursor.create_time.0, cursor.id.as_str())
     });
     let mut query = db.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM contexts WHERE tenant = ?1 AND (create_time, id) > (?2, ?3)
          ORDER BY create_time, id LIMIT ?4"
     ))?;
-    // One more than asked for shows whether there is a next page.
+    // One more than requested, to detect whether there is a next page.
     let rows = query.query_map(
         params![tenant.as_str(), time, id, i64::from(limit) + 1],
         context,

@@ -1,18 +1,18 @@
-//! The statements about files and folders. Each begins at a context of the tenant.
+//! The statements about files, folders and contents. All of them start at a context of the tenant.
 
 use std::sync::LazyLock;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::content::{self, Kept};
-use super::contexts::place;
-use super::marks::{self, Key};
-use super::row_sums;
+use super::offset_index::{EntryKey, OffsetIndex};
+use super::{contexts, row_checksums};
+use crate::blobs::BlockChecksums;
 use crate::clock::Micros;
 use crate::crash;
 use crate::metadata::{
-    Conditions, Content, Entry, File, FileKey, FilePage, NewFile, OpenFile, Result, State,
-    StoreError,
+    Conditions, Content, ContextState, File, FileKey, FilePage, ListedEntry, NewFile, OpenFile,
+    Result, StoreError,
 };
 use crate::names::{FilePath, FolderPath};
 use crate::random::alphanumeric;
@@ -26,7 +26,7 @@ pub(super) fn list(
     offset: i64,
     limit: u32,
 ) -> Result<FilePage> {
-    let tree = place(db, tenant, context)?.tree;
+    let tree = contexts::find(db, tenant, context)?.tree;
     let (parent, name) = folder.place();
     let count = db
         .prepare_cached(
@@ -42,7 +42,7 @@ pub(super) fn list(
         });
     }
     let path = folder.as_str();
-    let (start, skip) = marks::seek(db, marks::Place { tree, path }, offset)?;
+    let (start, skip) = OffsetIndex { db, tree, path }.seek(offset)?;
     let mut query = db.prepare_cached(
         "SELECT id, name, folder, size, created, modified, etag, crc64 FROM entries
          WHERE tree = ?1 AND parent = ?2 AND (name, folder) >= (?3, ?4) ORDER BY name, folder LIMIT ?5 OFFSET ?6",
@@ -50,7 +50,7 @@ pub(super) fn list(
     let parameters = params![tree, path, start.name, start.folder, limit, skip];
     let entries = query
         .query_map(parameters, |row| {
-            Ok(Entry {
+            Ok(ListedEntry {
                 id: row.get(0)?,
                 name: row.get(1)?,
                 folder: row.get(2)?,
@@ -65,10 +65,10 @@ pub(super) fn list(
     Ok(FilePage { entries, count })
 }
 
-/// The tree that a URL was signed for, if the context still has it.
-fn signed_tree(db: &Connection, key: &FileKey) -> Result<(i64, State)> {
-    match place(db, &key.tenant, &key.context) {
-        Ok(place) if place.generation == key.generation => Ok((place.tree, place.state)),
+/// Returns the tree that a URL was signed for. Fails if the context has another one.
+fn signed_tree(db: &Connection, key: &FileKey) -> Result<(i64, ContextState)> {
+    match contexts::find(db, &key.tenant, &key.context) {
+        Ok(context) if context.generation == key.generation => Ok((context.tree, context.state)),
         Ok(_) | Err(StoreError::NoContext) => Err(StoreError::Stale),
         Err(error) => Err(error),
     }
@@ -83,12 +83,14 @@ pub(super) fn open(db: &Connection, key: &FileKey) -> Result<OpenFile> {
     let (tree, _) = signed_tree(db, key)?;
     let found = find(db, tree, &key.path)?.ok_or(StoreError::NoFile)?;
     if !found.valid {
-        return Err(StoreError::Damaged("its row does not have its checksum"));
+        return Err(StoreError::Damaged(
+            "the row of the file does not match its checksum",
+        ));
     }
-    let content = content::read(db, found.kept)?;
+    let content = read_content(db, found.content)?;
     let blocks = match &content {
-        Content::Small(_) => None,
-        Content::Blob(blob) => content::sums(db, blob, &found.file)?,
+        Content::Inline(_) => None,
+        Content::Blob(blob) => block_checksums(db, blob, &found.file)?,
     };
     Ok(OpenFile {
         file: found.file,
@@ -98,16 +100,16 @@ pub(super) fn open(db: &Connection, key: &FileKey) -> Result<OpenFile> {
 }
 
 /// The row of a file.
-struct Found {
+struct FileRow {
     file: File,
-    kept: Kept,
-    /// Whether it has its checksum.
+    content: ContentRef,
+    /// Whether the row matches its checksum.
     valid: bool,
 }
 
-fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<Found>> {
+fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<FileRow>> {
     static QUERY: LazyLock<String> = LazyLock::new(|| {
-        let sum = row_sums::expression("entries", "");
+        let sum = row_checksums::expression("entries", "");
         format!(
             "SELECT size, etag, modified, crc64, blob, small, sum = {sum} FROM entries
              WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0"
@@ -122,9 +124,9 @@ fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<Found>> {
                 modified: Micros(row.get(2)?),
                 crc64: row.get::<_, Option<i64>>(3)?.map(i64::cast_unsigned),
             };
-            Ok(Found {
+            Ok(FileRow {
                 file,
-                kept: Kept::of(row, 4)?,
+                content: ContentRef::from_row(row, 4)?,
                 valid: row.get(6)?,
             })
         })
@@ -140,27 +142,24 @@ pub(super) fn put(
     now: Micros,
 ) -> Result<bool> {
     let (tree, state) = signed_tree(db, key)?;
-    if state == State::Clearing {
+    if state == ContextState::Clearing {
         return Err(StoreError::Stale);
     }
     let before = find(db, tree, &key.path)?;
-    if !conditions.hold(before.as_ref().map(|found| found.file.etag.as_str())) {
+    if !conditions.are_met_by(before.as_ref().map(|found| found.file.etag.as_str())) {
         return Err(StoreError::Precondition);
     }
     let modified = modified_after(before.as_ref(), now);
-    let sums = &new.sums;
-    let size = i64::try_from(sums.size)
+    let checksums = &new.checksums;
+    let size = i64::try_from(checksums.size)
         .map_err(|_| StoreError::Failed("the file is too large".to_owned()))?;
     let (parent, name) = (key.path.parent(), key.path.name());
     let replaced = before.is_some();
     if let Some(found) = before {
-        content::release(db, found.kept)?;
+        release(db, found.content)?;
     }
     crash::point("put-before-row");
-    let kept = content::keep(db, &new.content)?;
-    if let (Some(blob), Some(blocks)) = (&kept.blob, &new.blocks) {
-        content::keep_sums(db, blob, sums.crc64, blocks)?;
-    }
+    let content = store_content(db, &new.content)?;
     match replaced {
         true => {
             db.prepare_cached(
@@ -172,12 +171,12 @@ pub(super) fn put(
                 parent.as_str(),
                 name,
                 size,
-                sums.etag,
-                sums.sha256,
-                kept.blob,
+                checksums.etag,
+                checksums.sha256,
+                content.blob,
                 modified.0,
-                sums.crc64.cast_signed(),
-                kept.small
+                checksums.crc64.cast_signed(),
+                content.inline
             ])?;
         }
         false => {
@@ -193,25 +192,28 @@ pub(super) fn put(
                 format!("file-{}", alphanumeric(20)?),
                 now.0,
                 size,
-                sums.etag,
-                sums.sha256,
-                kept.blob,
-                sums.crc64.cast_signed(),
-                kept.small
+                checksums.etag,
+                checksums.sha256,
+                content.blob,
+                checksums.crc64.cast_signed(),
+                content.inline
             ])?;
             crash::point("put-before-count");
             count_child(db, tree, parent, name, now)?;
         }
     }
-    touch(db, &key.tenant, &key.context, now)?;
+    if let (Some(blob), Some(blocks)) = (&content.blob, &new.blocks) {
+        store_block_checksums(db, blob, checksums.crc64, blocks)?;
+    }
+    contexts::touch(db, &key.tenant, &key.context, now)?;
     crash::point("put-after-row");
     Ok(replaced)
 }
 
-/// When a file that replaces another was modified: later than the one before, also where the clock was set back.
-fn modified_after(before: Option<&Found>, now: Micros) -> Micros {
+/// The modification time of a new or replaced file: later than before, even if the clock was set back.
+fn modified_after(before: Option<&FileRow>, now: Micros) -> Micros {
     match before {
-        // A damaged row says nothing about the time.
+        // The time of a damaged row is unreliable.
         Some(found) if found.valid => now.max(Micros(found.file.modified.0.saturating_add(1))),
         _ => now,
     }
@@ -224,28 +226,24 @@ pub(super) fn delete(
     path: &FilePath,
     now: Micros,
 ) -> Result<()> {
-    let tree = place(db, tenant, context)?.tree;
+    let tree = contexts::find(db, tenant, context)?.tree;
     let parent = path.parent();
-    let kept = db
+    let content = db
         .prepare_cached(
             "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 0 RETURNING blob, small",
         )?
-        .query_row(params![tree, parent.as_str(), path.name()], |row| Kept::of(row, 0))
+        .query_row(params![tree, parent.as_str(), path.name()], |row| ContentRef::from_row(row, 0))
         .optional()?
         .ok_or(StoreError::NoFile)?;
-    content::release(db, kept)?;
+    release(db, content)?;
     crash::point("delete-before-count");
-    discount_child(db, tree, parent, path.name(), now)?;
-    touch(db, tenant, context, now)?;
+    uncount_child(db, tree, parent, path.name(), now)?;
+    contexts::touch(db, tenant, context, now)?;
     crash::point("delete-after-row");
     Ok(())
 }
 
-fn touch(db: &Connection, tenant: &Tenant, context: &str, now: Micros) -> Result<()> {
-    super::contexts::touch(db, tenant, context, now)
-}
-
-/// Notes a new file in a folder; a folder that had nothing comes into being, in its own parent too, up to the root.
+/// Counts a new file in its folder. Creates missing folders up to the root.
 fn count_child(
     db: &Connection,
     tree: i64,
@@ -253,7 +251,7 @@ fn count_child(
     child: &str,
     now: Micros,
 ) -> Result<()> {
-    let mut next = Some((folder, file_key(child)));
+    let mut next = Some((folder, EntryKey::file(child)));
     while let Some((folder, child)) = next {
         let (parent, name) = folder.place();
         let count = db
@@ -265,7 +263,7 @@ fn count_child(
             .optional()?;
         let path = folder.as_str();
         if let Some(count) = count {
-            return marks::added(db, marks::Place { tree, path }, &child, count);
+            return OffsetIndex { db, tree, path }.insert(&child, count);
         }
         db.prepare_cached(
             "INSERT INTO entries (tree, parent, name, folder, id, created, modified, child_count)
@@ -278,20 +276,20 @@ fn count_child(
             format!("folder-{}", alphanumeric(20)?),
             now.0
         ])?;
-        next = folder.parent().map(|above| (above, folder_key(name)));
+        next = folder.parent().map(|above| (above, EntryKey::folder(name)));
     }
     Ok(())
 }
 
-/// Notes that a file of a folder went; a folder goes with its last child, in its own parent too, but the root stays.
-fn discount_child(
+/// Removes a file from the count of its folder. Deletes folders that are now empty, except the root.
+fn uncount_child(
     db: &Connection,
     tree: i64,
     folder: FolderPath,
     child: &str,
     now: Micros,
 ) -> Result<()> {
-    let mut next = Some((folder, file_key(child)));
+    let mut next = Some((folder, EntryKey::file(child)));
     while let Some((folder, child)) = next {
         let (parent, name) = folder.place();
         let left: i64 = db
@@ -301,7 +299,7 @@ fn discount_child(
             )?
             .query_row(params![tree, parent, name, now.0], |row| row.get(0))?;
         let path = folder.as_str();
-        marks::removed(db, marks::Place { tree, path }, &child, left)?;
+        OffsetIndex { db, tree, path }.remove(&child, left)?;
         if left > 0 || folder.is_root() {
             return Ok(());
         }
@@ -309,21 +307,109 @@ fn discount_child(
             "DELETE FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1",
         )?
         .execute(params![tree, parent, name])?;
-        next = folder.parent().map(|above| (above, folder_key(name)));
+        next = folder.parent().map(|above| (above, EntryKey::folder(name)));
     }
     Ok(())
 }
 
-fn file_key(name: &str) -> Key {
-    Key {
-        name: name.to_owned(),
-        folder: false,
+/// The content columns of a file's row. A folder has none.
+pub(super) struct ContentRef {
+    pub(super) blob: Option<String>,
+    /// The key of an inline content in the table `contents`.
+    pub(super) inline: Option<i64>,
+}
+
+impl ContentRef {
+    /// Reads the columns `blob` and `small`, starting at the column `first`.
+    pub(super) fn from_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            blob: row.get(first)?,
+            inline: row.get(first + 1)?,
+        })
     }
 }
 
-fn folder_key(name: &str) -> Key {
-    Key {
-        name: name.to_owned(),
-        folder: true,
+/// Stores an inline content, or refers to a blob. The caller stores the row of the file in the same transaction.
+fn store_content(db: &Connection, content: &Content) -> Result<ContentRef> {
+    Ok(match content {
+        Content::Inline(bytes) => {
+            db.prepare_cached("INSERT INTO contents (bytes) VALUES (?1)")?
+                .execute([&bytes[..]])?;
+            ContentRef {
+                blob: None,
+                inline: Some(db.last_insert_rowid()),
+            }
+        }
+        Content::Blob(blob) => ContentRef {
+            blob: Some(blob.clone()),
+            inline: None,
+        },
+    })
+}
+
+fn read_content(db: &Connection, content: ContentRef) -> Result<Content> {
+    if let Some(inline) = content.inline {
+        let bytes: Vec<u8> = db
+            .prepare_cached("SELECT bytes FROM contents WHERE pk = ?1")?
+            .query_row([inline], |row| row.get(0))?;
+        return Ok(Content::Inline(Bytes::from(bytes)));
+    }
+    let missing = || StoreError::Failed("the row of the file references no content".to_owned());
+    content.blob.map(Content::Blob).ok_or_else(missing)
+}
+
+/// Deletes an inline content, or queues a blob for deletion.
+pub(super) fn release(db: &Connection, content: ContentRef) -> Result<()> {
+    if let Some(inline) = content.inline {
+        db.prepare_cached("DELETE FROM contents WHERE pk = ?1")?
+            .execute([inline])?;
+    }
+    if let Some(blob) = content.blob {
+        db.prepare_cached("DELETE FROM block_sums WHERE blob = ?1")?
+            .execute([&blob])?;
+        // A damaged database may have queued it before.
+        db.prepare_cached("INSERT OR IGNORE INTO dead_blobs (blob) VALUES (?1)")?
+            .execute([blob])?;
+    }
+    Ok(())
+}
+
+/// Stores the block checksums of a blob with the CRC-64 of the whole blob, if a file references it.
+pub(super) fn store_block_checksums(
+    db: &Connection,
+    blob: &str,
+    crc64: u64,
+    checksums: &BlockChecksums,
+) -> Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO block_sums (blob, crc64, sums)
+         SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM entries WHERE blob = ?1)",
+    )?
+    .execute(params![blob, crc64.cast_signed(), checksums.as_bytes()])?;
+    Ok(())
+}
+
+/// Returns the block checksums of a blob. `None` for a blob of an older version.
+fn block_checksums(db: &Connection, blob: &str, file: &File) -> Result<Option<BlockChecksums>> {
+    static QUERY: LazyLock<String> = LazyLock::new(|| {
+        let sum = row_checksums::expression("block_sums", "");
+        format!("SELECT crc64, sums, sum = {sum} FROM block_sums WHERE blob = ?1")
+    });
+    let found = db
+        .prepare_cached(&QUERY)?
+        .query_row([blob], |row| {
+            let crc64 = row.get::<_, i64>(0)?.cast_unsigned();
+            Ok((crc64, row.get::<_, Vec<u8>>(1)?, row.get::<_, bool>(2)?))
+        })
+        .optional()?;
+    let Some((crc64, checksums, valid)) = found else {
+        return Ok(None);
+    };
+    let belongs = valid && file.crc64.is_none_or(|whole| whole == crc64);
+    match BlockChecksums::from_bytes(&checksums, file.size) {
+        Some(checksums) if belongs => Ok(Some(checksums)),
+        _ => Err(StoreError::Damaged(
+            "the checksums of the blocks do not belong to the file",
+        )),
     }
 }

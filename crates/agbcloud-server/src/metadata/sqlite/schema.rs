@@ -1,27 +1,23 @@
-//! The tables, and how an older store becomes this one.
+//! The tables, and the migrations from older versions.
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind};
-use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction};
 
-use super::{marks, quota, row_sums, state};
-use crate::blobs::local;
-use crate::mark::{self, Mark, MarkFile, State, StoreMismatch};
-use crate::signing::Secret;
+use super::meta::DatabaseError;
+use super::{offset_index, row_checksums};
 
-/// The version of the schema that this binary writes. A store of a later one is refused.
+/// The schema version of this release. A database with a newer one is rejected.
 pub(crate) const VERSION: i64 = 5;
 
-/// The steps from each version to the next. Never edited once released: a new version is a new step.
-const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, quota::TABLE, VERSION_5];
+/// The migrations from each version to the next. Never changed once released: a change of the schema is another migration.
+const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
-/// A *tree* is all the files of one generation of a context. Clearing or deleting a context is leaving its
-/// tree (`doomed`), which a worker then takes apart row by row; so neither depends on how much it holds.
+/// A *tree* contains the files of one generation of a context. To clear or delete a context, its tree is marked as `doomed`; the
+/// garbage collector deletes the rows later. So neither operation depends on the number of files.
 ///
-/// A folder has a row for as long as something is in it, with the number of its children, so a listing is one
-/// range of the primary key, and its count is one row. The root folder has an empty parent and an empty name.
+/// A folder has a row, with the number of its children, as long as it is not empty. So a listing is one range of the primary
+/// key, and its count is in one row. The root folder has an empty parent and an empty name.
 const VERSION_1: &str = "
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -79,11 +75,11 @@ CREATE TABLE dead_blobs (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// The CRC-64 of the content, its bits taken for those of a signed number. Files of before have none.
+/// The CRC-64 of the content, as a signed number with the same bits. Older files have none.
 const VERSION_2: &str = "ALTER TABLE entries ADD COLUMN crc64 INTEGER;";
 
-/// The content of small files: a file has either a blob or one of these. In a table of its own, so that the rows of
-/// listings stay small. And the marks of large folders: see `marks.rs`.
+/// Inline contents: a file has either a blob or a row in `contents`, which is a separate table so that listings read small rows.
+/// `marks` is the offset index of large folders: see `offset_index.rs`.
 const VERSION_3: &str = "
 CREATE TABLE contents (
     pk    INTEGER PRIMARY KEY,
@@ -101,10 +97,36 @@ CREATE TABLE marks (
     PRIMARY KEY (tree, parent, level, name, folder)
 ) STRICT, WITHOUT ROWID;
 ";
-/// Since this version large folders have marks.
-const MARKED: i64 = 3;
+/// Large folders are indexed since this version.
+const INDEXED: i64 = 3;
 
-/// The checksums of rows (see `row_sums.rs`), and those of the blocks of a blob (see `blobs/blocks.rs`).
+/// The number of files of each tree, and the limit on it. Triggers maintain and enforce them for every statement.
+const VERSION_4: &str = "
+CREATE TABLE file_counts (
+    tree  INTEGER PRIMARY KEY,
+    files INTEGER NOT NULL
+) STRICT;
+INSERT INTO file_counts SELECT tree, count(*) FROM entries WHERE folder = 0 GROUP BY tree;
+
+CREATE TRIGGER file_refused BEFORE INSERT ON entries WHEN NEW.folder = 0 BEGIN
+    SELECT RAISE(ABORT, 'too many files') FROM file_counts
+    WHERE tree = NEW.tree
+      AND files >= (SELECT CAST(CAST(value AS TEXT) AS INTEGER) FROM meta WHERE name = 'max_files');
+END;
+CREATE TRIGGER file_counted AFTER INSERT ON entries WHEN NEW.folder = 0 BEGIN
+    INSERT INTO file_counts VALUES (NEW.tree, 1) ON CONFLICT (tree) DO UPDATE SET files = files + 1;
+END;
+CREATE TRIGGER file_gone AFTER DELETE ON entries WHEN OLD.folder = 0 BEGIN
+    UPDATE file_counts SET files = files - 1 WHERE tree = OLD.tree;
+END;
+CREATE TRIGGER tree_gone AFTER DELETE ON trees BEGIN
+    DELETE FROM file_counts WHERE tree = OLD.pk;
+END;
+";
+/// The message of the trigger `file_refused`.
+pub(super) const TOO_MANY_FILES: &str = "too many files";
+
+/// The checksums of rows (see `row_checksums.rs`), and those of the blocks of blobs (see `blobs/block_checksums.rs`).
 const VERSION_5: &str = "
 ALTER TABLE meta ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE trees ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
@@ -118,78 +140,32 @@ CREATE TABLE block_sums (
     sum   INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 ";
-/// Since this version rows have checksums.
-const SUMMED: i64 = 5;
+/// Rows have checksums since this version.
+const CHECKSUMMED: i64 = 5;
 
-/// The names of rows in the table `meta`.
-const SECRET: &str = "secret";
-
-/// Why a database can't be used.
-#[derive(Debug)]
-pub(crate) enum Unusable {
-    Newer(i64),
-    Mismatch(StoreMismatch),
-    Failed(String),
-}
-
-impl From<io::Error> for Unusable {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl From<rusqlite::Error> for Unusable {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
-impl Unusable {
-    /// There is no database, or nothing in it, but there are the contents of files. A new store in its place would take
-    /// all of them for leftovers.
-    pub(crate) fn lost() -> Self {
-        Self::Failed(
-            "it is missing or empty although there are contents of files in the folder \"blobs\" beside it, so it was \
-             lost. To begin anew without those files, move that folder away"
-                .to_owned(),
-        )
-    }
-}
-
-/// Whether there is anything in the folder of blobs, or it can't be read. A folder with a mark belongs to a store, which
-/// may have had small files only.
-pub(crate) fn has_blobs(folder: &Path) -> bool {
-    if !matches!(MarkFile::read(folder), Ok(None)) {
-        return true;
-    }
-    // Those that the object store has not finished count too: what they belong to may be in the making of a restore.
-    local::spread().any(|part| match local::names(&folder.join(part)) {
-        Ok(names) => !names.is_empty(),
-        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
-    })
-}
-
-/// Brings the store to [`VERSION`], in the transaction that is open. An empty database is a new store only if there are
-/// no blobs.
-pub(crate) fn migrate(transaction: &Transaction<'_>, blobs: Option<&Path>) -> Result<(), Unusable> {
+/// Migrates a database to [`VERSION`] in the open transaction. An empty database is a new store; fails if that has blobs.
+pub(super) fn migrate(
+    transaction: &Transaction<'_>,
+    has_blobs: impl FnOnce() -> bool,
+) -> Result<(), DatabaseError> {
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found <= VERSION && is_empty(transaction)? && blobs.is_some_and(has_blobs) {
-        return Err(Unusable::lost());
+    if found <= VERSION && is_empty(transaction)? && has_blobs() {
+        return Err(DatabaseError::Lost);
     }
     let done = match usize::try_from(found) {
         Ok(done) if done <= MIGRATIONS.len() => done,
-        _ => return Err(Unusable::Newer(found)),
+        _ => return Err(DatabaseError::NewerSchema(found)),
     };
     for migration in &MIGRATIONS[done..] {
         transaction.execute_batch(migration)?;
     }
-    if found < MARKED {
-        marks::build(transaction, None).map_err(|error| Unusable::Failed(error.to_string()))?;
+    if found < INDEXED {
+        offset_index::build_all(transaction)?;
     }
-    if found < SUMMED {
-        row_sums::stamp_all(transaction)?;
+    if found < CHECKSUMMED {
+        row_checksums::update_all(transaction)?;
     }
-    // A store that is up to date is not written to: it may be on a disk that is full.
+    // Writes nothing if the database is up to date: the disk may be full.
     if found != VERSION {
         transaction.pragma_update(None, "user_version", VERSION)?;
     }
@@ -201,84 +177,7 @@ fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     db.query_row(tables, [], |row| row.get(0))
 }
 
-/// A store that is ready.
-pub(crate) struct Prepared {
-    pub(crate) secret: Secret,
-    /// The state that this run begins with; none in memory.
-    pub(crate) state: Option<State>,
-    /// The mark that was there before.
-    pub(crate) before: Option<Mark>,
-}
-
-/// Brings the store, with blobs in the folder if there is one, to [`VERSION`], and begins a new run, all in one
-/// transaction.
-pub(crate) fn prepare(
-    db: &mut Connection,
-    blobs: Option<&Path>,
-    new_secret: Secret,
-) -> Result<Prepared, Unusable> {
-    row_sums::register(db)?;
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    migrate(&transaction, blobs)?;
-    row_sums::keep(&transaction)?;
-    // Every start writes this one again.
-    transaction.execute(
-        &format!(
-            "DELETE FROM meta WHERE name = ?1 AND sum <> {}",
-            row_sums::expression("meta", "")
-        ),
-        [quota::LIMIT],
-    )?;
-    if let Some(name) = damaged_meta(&transaction)?.first() {
-        return Err(Unusable::Failed(format!(
-            "the row {name:?} of the table \"meta\" does not have its checksum"
-        )));
-    }
-    let secret = match stored_secret(&transaction)? {
-        Some(secret) => secret,
-        None => {
-            transaction.execute(
-                "INSERT INTO meta (name, value) VALUES (?1, ?2)",
-                params![SECRET, new_secret.0.as_slice()],
-            )?;
-            new_secret
-        }
-    };
-    let (mut run, mut before) = (None, None);
-    if let Some(blobs) = blobs {
-        let known = state::stored(&transaction)?;
-        before = MarkFile::read(blobs).map_err(|error| Unusable::Failed(error.to_string()))?;
-        if let Err(mismatch) = mark::compare(known.as_ref(), before.as_ref()) {
-            state::keep_log(blobs)?;
-            return Err(Unusable::Mismatch(mismatch));
-        }
-        run = Some(state::begin_run(&transaction, known, 0)?);
-    }
-    transaction.commit()?;
-    Ok(Prepared {
-        secret,
-        state: run,
-        before,
-    })
-}
-
-pub(super) fn meta(db: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-    db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
-        row.get(0)
-    })
-    .optional()
-}
-
-/// The names of rows of the table `meta` that do not have their checksum.
-pub(super) fn damaged_meta(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    let sum = row_sums::expression("meta", "");
-    let mut damaged = db.prepare(&format!("SELECT name FROM meta WHERE sum <> {sum}"))?;
-    let names = damaged.query_map([], |row| row.get(0))?;
-    names.collect()
-}
-
-/// The objects of the schema that are missing or not as the migrations make them, and triggers that none of them makes, by
-/// name.
+/// The names of schema objects that are missing or differ from the migrations, and of unknown triggers.
 pub(super) fn wrong_objects(db: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let expected = Connection::open_in_memory()?;
     for migration in MIGRATIONS {
@@ -295,7 +194,7 @@ pub(super) fn wrong_objects(db: &Connection) -> rusqlite::Result<BTreeSet<String
         .collect())
 }
 
-/// Names and definitions, white space aside: that depends on the way by which a store came to its version.
+/// Names and definitions without white space, which depends on the version that created the database.
 fn objects(db: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
     let mut objects = db.prepare(
         "SELECT name, type || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema
@@ -308,30 +207,16 @@ fn objects(db: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
     objects.collect()
 }
 
-/// The secret of the store; none only where nothing can have been signed with one.
-pub(crate) fn stored_secret(db: &Connection) -> Result<Option<Secret>, Unusable> {
-    let Some(bytes) = meta(db, SECRET)? else {
-        let used = "SELECT EXISTS (SELECT 1 FROM contexts)";
-        return match db.query_row(used, [], |row| row.get(0))? {
-            true => Err(Unusable::Failed(
-                "it has contexts, but its secret is missing".to_owned(),
-            )),
-            false => Ok(None),
-        };
-    };
-    let secret = bytes
-        .try_into()
-        .map_err(|_| Unusable::Failed("its secret does not have 32 bytes".to_owned()))?;
-    Ok(Some(Secret(secret)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metadata::StoreError;
+    use crate::metadata::sqlite::meta;
+    use crate::metadata::sqlite::open::prepare;
+    use crate::signing::Secret;
 
     #[test]
-    fn the_secret_of_the_first_start_stays() {
+    fn the_secret_of_the_first_start_is_kept() {
         let mut db = Connection::open_in_memory().unwrap();
         assert_eq!(
             prepare(&mut db, None, Secret([1; 32])).unwrap().secret.0,
@@ -344,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_secret_is_made_anew_only_where_nothing_is_signed_with_it() {
+    fn a_lost_secret_is_replaced_only_in_a_store_without_contexts() {
         let mut db = Connection::open_in_memory().unwrap();
         prepare(&mut db, None, Secret([1; 32])).unwrap();
         db.execute_batch("DELETE FROM meta").unwrap();
@@ -359,7 +244,7 @@ mod tests {
         )
         .unwrap();
         let refused = prepare(&mut db, None, Secret([3; 32]));
-        assert!(matches!(refused, Err(Unusable::Failed(reason)) if reason.contains("secret")));
+        assert!(matches!(refused, Err(DatabaseError::MissingSecret)));
         let stored: i64 = db
             .query_row("SELECT count(*) FROM meta", [], |row| row.get(0))
             .unwrap();
@@ -397,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn the_files_of_a_store_of_version_3_are_counted() {
+    fn the_files_of_a_version_3_store_are_counted() {
         let mut db = Connection::open_in_memory().unwrap();
         for migration in &MIGRATIONS[..3] {
             db.execute_batch(migration).unwrap();
@@ -421,19 +306,16 @@ mod tests {
                 .unwrap()
         };
         assert_eq!(counts(&db), [(1, 2), (2, 1)]);
-        // From here on they are kept.
-        quota::limit(&db, 2).unwrap();
+        // Triggers maintain the counts.
+        meta::set_file_limit(&db, 2).unwrap();
         let add = |tree: i64, name: &str| {
             db.execute(
                 "INSERT INTO entries (tree, parent, name, folder, id, created, modified) VALUES (?1, '/', ?2, 0, ?2, 0, 0)",
                 (tree, name),
             )
         };
-        let error = add(1, "d").unwrap_err();
-        assert!(
-            matches!(quota::refused(&error), Some(StoreError::TooManyFiles)),
-            "{error}"
-        );
+        let error = StoreError::from(add(1, "d").unwrap_err());
+        assert_eq!(error, StoreError::TooManyFiles);
         for tree in [2, 3] {
             add(tree, "d").unwrap();
         }
@@ -443,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_of_version_4_gets_checksums_and_keeps_its_secret() {
+    fn a_version_4_store_gets_checksums_and_keeps_its_secret() {
         let mut db = Connection::open_in_memory().unwrap();
         for migration in &MIGRATIONS[..4] {
             db.execute_batch(migration).unwrap();
@@ -457,23 +339,19 @@ mod tests {
              VALUES (1, '', '', 1, '', 0, 0, NULL), (1, '/', 'a', 0, 'file-1', 0, 0, '00/a');",
         )
         .unwrap();
-        let secret: Vec<u8> = meta(&db, SECRET).unwrap().unwrap();
+        let secret = meta::secret(&db).unwrap().unwrap().0;
         for _ in 0..2 {
             let prepared = prepare(&mut db, None, Secret([1; 32])).unwrap();
-            assert_eq!(prepared.secret.0.to_vec(), secret);
+            assert_eq!(prepared.secret.0, secret);
         }
         let wrong = |db: &Connection| -> i64 {
-            let tables = ["meta", "trees", "contexts", "entries"].map(|table| {
-                let sum = row_sums::expression(table, "");
-                let query = format!("SELECT count(*) FROM {table} WHERE sum <> {sum}");
-                db.query_row(&query, [], |row| row.get::<_, i64>(0))
-                    .unwrap()
-            });
-            tables.into_iter().sum()
+            let tables = ["meta", "trees", "contexts", "entries"];
+            let counts = tables.map(|table| row_checksums::count_damaged(db, table).unwrap());
+            counts.into_iter().sum()
         };
         assert_eq!(wrong(&db), 0);
         assert!(wrong_objects(&db).unwrap().is_empty());
-        // What this connection changes keeps its checksum.
+        // Changes by this connection update the checksums.
         db.execute_batch(
             "UPDATE entries SET size = 5, modified = 7; UPDATE trees SET doomed = 1; UPDATE contexts SET tree = 1",
         )
@@ -485,11 +363,11 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_store_is_refused_and_left_alone() {
+    fn a_newer_store_is_rejected_and_not_changed() {
         let mut db = Connection::open_in_memory().unwrap();
         db.pragma_update(None, "user_version", VERSION + 1).unwrap();
         assert!(
-            matches!(prepare(&mut db, None, Secret([1; 32])), Err(Unusable::Newer(found)) if found == VERSION + 1)
+            matches!(prepare(&mut db, None, Secret([1; 32])), Err(DatabaseError::NewerSchema(found)) if found == VERSION + 1)
         );
         let tables: i64 = db
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))

@@ -1,4 +1,4 @@
-//! Keys, operations, methods, bodies, and what is no HTTP at all.
+//! Invalid keys, operations, methods and bodies, and invalid HTTP.
 
 use agbcloud_server::Server;
 use reqwest::Method;
@@ -185,7 +185,7 @@ async fn bodies() {
             .await
             .assert_failure(413, "RequestTooLarge", "chunked");
     }
-    // A length that is never sent: the refusal does not wait for it.
+    // The rejection does not wait for the announced body.
     let head = format!(
         "POST {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: 9999999999\r\n\r\n"
     );
@@ -193,7 +193,7 @@ async fn bodies() {
 }
 
 #[tokio::test]
-async fn a_body_is_held_to_the_same_whatever_the_method() {
+async fn bodies_are_checked_for_all_methods() {
     let (server, client) = start().await;
     let send = async |method: Method, body: Vec<u8>| {
         let request = client.request(&method, "/sdk/ListContexts");
@@ -209,10 +209,10 @@ async fn a_body_is_held_to_the_same_whatever_the_method() {
         answer.assert_failure(400, "InvalidParameter.Body", "not JSON");
     }
     let large = send(Method::GET, vec![b' '; 64 * 1024 + 1]).await;
-    large.assert_failure(413, "RequestTooLarge", "one byte too many");
+    large.assert_failure(413, "RequestTooLarge", "one byte above the limit");
     let other = send(Method::DELETE, vec![b' '; 64 * 1024 + 1]).await;
     other.assert_failure(405, "InvalidMethod", "no such method");
-    // Whatever is announced, the refusal does not wait for it.
+    // The rejection does not wait for the announced body.
     for (method, status) in [("GET", 413), ("HEAD", 405), ("DELETE", 405)] {
         let head = format!(
             "{method} /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: 9999999999\r\n\r\n"
@@ -250,7 +250,7 @@ async fn malformed_http() {
 }
 
 #[tokio::test]
-async fn no_length_is_too_large_to_be_refused() {
+async fn a_body_of_any_length_is_rejected() {
     let (server, client) = start().await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
@@ -260,7 +260,7 @@ async fn no_length_is_too_large_to_be_refused() {
         client.key
     );
     for (head, code) in [(upload, "EntityTooLarge"), (call, "RequestTooLarge")] {
-        // The parser has uses of its own for the last two numbers, and says nothing but the status of what it refuses.
+        // The parser reserves the last two numbers and rejects them without a code.
         for (length, status) in [
             (i64::MAX as u128, 413),
             (u128::from(u64::MAX) - 2, 413),

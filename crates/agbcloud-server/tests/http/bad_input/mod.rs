@@ -1,4 +1,4 @@
-//! Every kind of bad input, with its status and its code, beside input that is good.
+//! Invalid input with its status and code, beside valid input.
 
 mod calls;
 mod pages;

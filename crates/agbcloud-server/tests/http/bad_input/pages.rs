@@ -1,4 +1,4 @@
-//! Pages and tokens, and parameters that can't be read.
+//! Invalid page numbers, tokens and parameter encodings.
 
 use crate::client::start;
 
@@ -123,7 +123,7 @@ async fn tokens() {
 }
 
 #[tokio::test]
-async fn doubled_and_badly_encoded_parameters() {
+async fn repeated_and_incorrectly_encoded_parameters() {
     let (_server, client) = start().await;
     let id = client.create("good").await;
     for (operation, query, code) in [

@@ -47,7 +47,7 @@ async fn names() {
     assert_eq!(
         client.ok("ListContexts", &[]).await["totalCount"],
         1,
-        "nothing was made"
+        "nothing was created"
     );
 
     for good in [&long[..510], "x", "日本", "a/b\\c", "<b>", " a "] {
@@ -56,7 +56,7 @@ async fn names() {
             client.ok("GetContext", &[("id", &id)]).await["data"]["name"],
             good
         );
-        // Renaming takes the same names as creating.
+        // Renaming accepts the same names as creating.
         client.ok("DeleteContext", &[("id", &id)]).await;
         let other = client.create("other").await;
         client
@@ -170,7 +170,7 @@ async fn ids() {
     client
         .fails(
             "GetContext",
-            &[("name", "nobody")],
+            &[("name", "missing")],
             404,
             "InvalidContext.NotFound",
         )
@@ -342,7 +342,7 @@ async fn file_paths() {
                 "InvalidFile.NotFound",
             )
             .await;
-        // A folder is no file.
+        // A folder is not a file.
         client
             .fails(
                 operation,

@@ -1,4 +1,4 @@
-//! TLS, with certificates that are for these tests alone and good for a hundred years.
+//! TLS, with certificates for these tests that are valid for a hundred years.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::load::PATIENCE;
+use crate::load::TIMEOUT;
 use crate::raw;
 
 fn material(name: &str) -> PathBuf {
@@ -24,7 +24,7 @@ fn material(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Puts a certificate and its key into the folder, as whoever renews them does.
+/// Installs a certificate and its key in the folder, as a renewal does.
 fn install(folder: &Path, name: &str) {
     for part in ["certificate.pem", "key.pem"] {
         let new = folder.join("new");
@@ -41,12 +41,12 @@ fn set_mode(file: &Path, mode: u32) {
     fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What the server answers a client that trusts this certificate alone; nothing if it does not get that far.
+/// Returns the response to a client that only trusts this certificate, or `None` if the connection fails.
 async fn call(server: &Server, trusted: &str, request: &str) -> Option<String> {
     let mut stream = connect(server, trusted).await?;
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    // Without a farewell in TLS this is an error after the last byte.
+    // Without a TLS close notification, reading fails after the last byte.
     let _ = stream.read_to_string(&mut answer).await;
     Some(answer)
 }
@@ -76,22 +76,22 @@ async fn start(folder: &Path) -> Result<Server, StartError> {
 }
 
 #[tokio::test]
-async fn calls_and_urls_are_https_and_plain_http_is_not_answered() {
+async fn calls_and_urls_use_https_only() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), "one");
     let server = start(folder.path()).await.unwrap();
     assert!(server.url().starts_with("https://127.0.0.1:"));
     let head = "HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let create = format!("GET /sdk/GetContext?name=c&allowCreate=true {head}");
-    let made = call(&server, "one", &create).await.unwrap();
-    assert!(made.starts_with("HTTP/1.1 200"), "{made}");
-    let id = made.split("\"id\":\"").nth(1).unwrap();
+    let created = call(&server, "one", &create).await.unwrap();
+    assert!(created.starts_with("HTTP/1.1 200"), "{created}");
+    let id = created.split("\"id\":\"").nth(1).unwrap();
     let id = id.split('"').next().unwrap();
     let sign = format!("POST /sdk/GetContextFileUploadUrl?contextId={id}&filePath=/f {head}");
     let signed = call(&server, "one", &sign).await.unwrap();
     let url = format!("\"url\":\"{}/objects/v1/", server.url());
     assert!(signed.contains(&url), "{signed}");
-    // In the clear: refused by TLS, and not answered by HTTP.
+    // Plain HTTP gets no response.
     let (status, text) = raw::exchange(&server, LIST.as_bytes()).await;
     assert!(status == 0 && !text.contains("HTTP"), "{text}");
 }
@@ -106,7 +106,7 @@ async fn a_certificate_is_replaced_while_the_server_runs() {
     install(folder.path(), "two");
     assert!(call(&server, "two", LIST).await.is_some());
     assert!(call(&server, "one", LIST).await.is_none());
-    // Half of a pair, or nothing at all, changes nothing.
+    // An incomplete pair is not loaded.
     fs::copy(
         material("one-certificate.pem"),
         folder.path().join("certificate.pem"),
@@ -118,24 +118,24 @@ async fn a_certificate_is_replaced_while_the_server_runs() {
 }
 
 #[tokio::test]
-async fn a_server_does_not_start_without_a_pair_that_fits() {
+async fn a_server_does_not_start_without_a_matching_pair() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = folder.path().join("certificate.pem");
-    let told = async || {
+    let error = async || {
         let error = start(folder.path()).await.unwrap_err();
         assert!(matches!(error, StartError::Tls { .. }), "{error}");
         error.to_string()
     };
-    assert!(told().await.contains("certificate.pem"));
+    assert!(error().await.contains("certificate.pem"));
     install(folder.path(), "one");
     fs::copy(material("two-certificate.pem"), &certificate).unwrap();
-    assert!(told().await.contains("can't be used together"));
+    assert!(error().await.contains("can't use the certificate"));
     fs::write(&certificate, "no PEM").unwrap();
-    assert!(told().await.contains("no certificate"));
+    assert!(error().await.contains("contains no certificate"));
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_end_holds_up_neither_others_nor_the_end() {
+async fn an_incomplete_handshake_blocks_neither_others_nor_the_shutdown() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), "one");
     let server = start(folder.path()).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_handshake_that_does_not_end_holds_up_neither_others_nor_the_end() {
 }
 
 #[tokio::test]
-async fn who_closes_its_half_gets_its_answer() {
+async fn a_half_closed_connection_gets_its_response() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), "one");
     let tls = Server::builder()
@@ -171,8 +171,8 @@ async fn who_closes_its_half_gets_its_answer() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         answer
     };
-    let made = sent(format!("{create} {call}\r\n")).await;
-    let id = made.split("\"id\":\"").nth(1).unwrap();
+    let created = sent(format!("{create} {call}\r\n")).await;
+    let id = created.split("\"id\":\"").nth(1).unwrap();
     let id = id.split('"').next().unwrap();
     for (operation, method, body) in [
         ("Upload", "PUT", "x".repeat(100_000)),
@@ -190,7 +190,7 @@ async fn who_closes_its_half_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn handshakes_that_do_not_end_make_room() {
+async fn incomplete_handshakes_are_evicted() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), "one");
     let mut limits = Limits::default();
@@ -207,13 +207,13 @@ async fn handshakes_that_do_not_end_make_room() {
     for _ in 0..5 {
         silent.push(TcpStream::connect(server.local_addr()).await.unwrap());
     }
-    let called = tokio::time::timeout(PATIENCE, call(&server, "one", LIST)).await;
-    assert!(called.expect("there is room").is_some());
+    let called = tokio::time::timeout(TIMEOUT, call(&server, "one", LIST)).await;
+    assert!(called.expect("the connection is accepted").is_some());
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_key_that_others_can_read_is_refused() {
+async fn a_key_that_others_can_read_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), "one");
     let key = folder.path().join("key.pem");
@@ -225,11 +225,11 @@ async fn a_key_that_others_can_read_is_refused() {
     }
     set_mode(&key, 0o600);
     let server = start(folder.path()).await.unwrap();
-    // Nor is such a pair used while it runs.
+    // Such a pair is not loaded while the server runs, either.
     install(folder.path(), "two");
     set_mode(&key, 0o644);
-    let called = tokio::time::timeout(PATIENCE, call(&server, "one", LIST)).await;
-    assert!(called.expect("there is room").is_some());
+    let called = tokio::time::timeout(TIMEOUT, call(&server, "one", LIST)).await;
+    assert!(called.expect("the connection is accepted").is_some());
     set_mode(&key, 0o600);
     assert!(call(&server, "two", LIST).await.is_some());
 }

@@ -1,0 +1,278 @@
+//! Checksums of the blocks of a blob, so that a part of it can be verified before it is sent.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// A stream of the bytes of a blob.
+pub(crate) type Chunks = BoxStream<'static, io::Result<Bytes>>;
+
+/// Size of a block in bytes. The last block of a blob may be smaller.
+const BLOCK_BYTES: u64 = 256 * 1024;
+/// Size of one checksum in bytes.
+const CHECKSUM_BYTES: usize = 8;
+
+/// The CRC-64/XZ of each block of a blob, in little-endian.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BlockChecksums(Arc<[u8]>);
+
+impl BlockChecksums {
+    /// Returns `None` unless there is exactly one checksum for each block of a blob of this size.
+    pub(crate) fn from_bytes(bytes: &[u8], size: u64) -> Option<Self> {
+        let blocks = usize::try_from(size.div_ceil(BLOCK_BYTES)).ok()?;
+        (bytes.len() == blocks.checked_mul(CHECKSUM_BYTES)?).then(|| Self(bytes.into()))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn match_block(&self, block: u64, bytes: &[u8]) -> bool {
+        let mut digest = crc64fast::Digest::new();
+        digest.write(bytes);
+        let checksum = usize::try_from(block).ok().and_then(|block| {
+            let start = block.checked_mul(CHECKSUM_BYTES)?;
+            self.0.get(start..)?.get(..CHECKSUM_BYTES)
+        });
+        checksum == Some(&digest.sum64().to_le_bytes()[..])
+    }
+}
+
+/// Computes the checksums of the blocks of a blob.
+#[derive(Default)]
+pub(crate) struct BlockHasher {
+    checksums: Vec<u8>,
+    current: crc64fast::Digest,
+    filled: u64,
+}
+
+impl BlockHasher {
+    /// Adds the next bytes.
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let free = usize::try_from(BLOCK_BYTES - self.filled).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at(bytes.len().min(free));
+            self.current.write(now);
+            self.filled += now.len() as u64;
+            if self.filled == BLOCK_BYTES {
+                self.end_block();
+            }
+            bytes = later;
+        }
+    }
+
+    fn end_block(&mut self) {
+        self.checksums
+            .extend_from_slice(&self.current.sum64().to_le_bytes());
+        self.current = crc64fast::Digest::new();
+        self.filled = 0;
+    }
+
+    pub(crate) fn finish(mut self) -> BlockChecksums {
+        if self.filled > 0 {
+            self.end_block();
+        }
+        BlockChecksums(self.checksums.into())
+    }
+}
+
+/// Reads and verifies the blocks of a blob.
+struct BlockReader {
+    file: File,
+    size: u64,
+    checksums: BlockChecksums,
+}
+
+impl BlockReader {
+    /// Reads one block. Fails if it does not match its checksum. Blocks the thread.
+    fn read(&mut self, block: u64) -> io::Result<Bytes> {
+        let start = block * BLOCK_BYTES;
+        let length = BLOCK_BYTES.min(self.size.saturating_sub(start));
+        let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+        self.file.seek(SeekFrom::Start(start))?;
+        (&mut self.file).take(length).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != length || !self.checksums.match_block(block, &bytes) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                format!("the block at byte {start} does not match its checksum"),
+            ));
+        }
+        Ok(Bytes::from(bytes))
+    }
+}
+
+/// A block that is being read.
+type Prefetch = JoinHandle<(BlockReader, io::Result<Bytes>)>;
+
+fn prefetch(mut reader: BlockReader, block: u64) -> Prefetch {
+    spawn_blocking(move || {
+        let bytes = reader.read(block);
+        (reader, bytes)
+    })
+}
+
+/// Streams a range, which must not be empty. Verifies each block before it yields a part of it, and the first block before
+/// this returns. Reads one block ahead.
+pub(super) async fn read(
+    file: File,
+    size: u64,
+    range: Range<u64>,
+    checksums: BlockChecksums,
+) -> io::Result<Chunks> {
+    let blocks = range.start / BLOCK_BYTES..range.end.div_ceil(BLOCK_BYTES);
+    let reader = BlockReader {
+        file,
+        size,
+        checksums,
+    };
+    let first = prefetch(reader, blocks.start);
+    let (reader, bytes) = first.await.map_err(io::Error::other)?;
+    let state = (blocks.start, Some((reader, bytes?)), None::<Prefetch>);
+    let chunks = stream::try_unfold(state, move |(block, ready, pending)| {
+        let range = range.clone();
+        let end = blocks.end;
+        async move {
+            let (reader, bytes) = match (ready, pending) {
+                (Some(ready), _) => ready,
+                (None, Some(pending)) => {
+                    let (reader, bytes) = pending.await.map_err(io::Error::other)?;
+                    (reader, bytes?)
+                }
+                (None, None) => return Ok(None),
+            };
+            let start = block * BLOCK_BYTES;
+            let within = |at: u64| {
+                let at = at.clamp(start, start + bytes.len() as u64) - start;
+                usize::try_from(at).unwrap_or(usize::MAX)
+            };
+            let part = bytes.slice(within(range.start)..within(range.end));
+            let next = block + 1;
+            let pending = (next < end).then(|| prefetch(reader, next));
+            Ok(Some((part, (next, None, pending))))
+        }
+    });
+    Ok(chunks.boxed())
+}
+
+/// Reads a whole blob, passes its bytes to `consume`, and computes its checksums. Blocks the thread.
+pub(super) fn compute(
+    file: &mut File,
+    mut consume: impl FnMut(&[u8]),
+) -> io::Result<BlockChecksums> {
+    let mut hasher = BlockHasher::default();
+    let mut buffer = vec![0; usize::try_from(BLOCK_BYTES).map_err(io::Error::other)?];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                consume(&buffer[..read]);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt;
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn pattern(length: u64) -> Vec<u8> {
+        (0..length).map(|at| (at % 251) as u8).collect()
+    }
+
+    /// Returns the bytes before the end or the first error, and whether the end was reached.
+    async fn sent(stored: &[u8], checksums: &BlockChecksums, range: Range<u64>) -> (Vec<u8>, bool) {
+        let size = stored.len() as u64;
+        let Ok(mut chunks) = read(file(stored), size, range, checksums.clone()).await else {
+            return (Vec::new(), false);
+        };
+        let mut sent = Vec::new();
+        loop {
+            match chunks.try_next().await {
+                Ok(Some(bytes)) => sent.extend_from_slice(&bytes),
+                Ok(None) => return (sent, true),
+                Err(_) => return (sent, false),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn ranges_are_complete_and_damaged_blocks_are_not_sent() {
+        for size in [
+            1,
+            BLOCK_BYTES - 1,
+            BLOCK_BYTES,
+            BLOCK_BYTES + 1,
+            3 * BLOCK_BYTES + 7,
+        ] {
+            let good = pattern(size);
+            let mut hasher = BlockHasher::default();
+            for piece in good.chunks(100_001) {
+                hasher.update(piece);
+            }
+            let checksums = hasher.finish();
+            assert_eq!(compute(&mut reopened(&good), |_| {}).unwrap(), checksums);
+            assert_eq!(
+                BlockChecksums::from_bytes(checksums.as_bytes(), size),
+                Some(checksums.clone())
+            );
+            assert_eq!(
+                BlockChecksums::from_bytes(checksums.as_bytes(), size + BLOCK_BYTES),
+                None
+            );
+            let ends = [
+                0,
+                1,
+                BLOCK_BYTES - 1,
+                BLOCK_BYTES,
+                BLOCK_BYTES + 1,
+                2 * BLOCK_BYTES,
+                size - 1,
+                size,
+            ];
+            for start in ends {
+                for end in ends.into_iter().filter(|end| start < *end && *end <= size) {
+                    let part = &good[start as usize..end as usize];
+                    assert_eq!(
+                        sent(&good, &checksums, start..end).await,
+                        (part.to_vec(), true),
+                        "{start}..{end} of {size}"
+                    );
+                }
+            }
+            for damaged in [0, size / 2, size - 1] {
+                let mut bad = good.clone();
+                bad[damaged as usize] ^= 1;
+                let block = damaged / BLOCK_BYTES * BLOCK_BYTES;
+                let before = good[..block as usize].to_vec();
+                assert_eq!(sent(&bad, &checksums, 0..size).await, (before, false));
+                if block > 0 {
+                    let part = good[..block as usize].to_vec();
+                    assert_eq!(sent(&bad, &checksums, 0..block).await, (part, true));
+                }
+            }
+        }
+    }
+
+    fn reopened(bytes: &[u8]) -> File {
+        let mut file = file(bytes);
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file
+    }
+}

@@ -1,0 +1,174 @@
+//! The control API: the operations under `/sdk/`.
+
+mod auth;
+mod contexts;
+mod envelope;
+mod files;
+pub(crate) mod page_token;
+mod params;
+mod stale_listing;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::any;
+use http::{HeaderMap, HeaderValue};
+
+pub(super) use self::envelope::ControlError;
+use self::params::Params;
+use super::body::{self, BodyError};
+use super::{App, request_id};
+use crate::clock::Micros;
+use crate::limits::Limits;
+use crate::metadata::{Context, ContextState};
+use crate::operations::{Operation, OperationId, operations};
+use crate::signing::{Caller, Issuer, Tenant};
+
+/// An authenticated call of an operation.
+struct Call {
+    app: Arc<App>,
+    tenant: Tenant,
+    /// The API key of the caller, for presigned URLs.
+    issuer: Issuer,
+    params: Params,
+    request_id: String,
+}
+
+impl Call {
+    /// Returns the state of a context that is reported to callers.
+    fn state(&self, context: &Context) -> ContextState {
+        let (faults, now) = (&self.app.faults, self.app.now());
+        if faults.is_clearing(&self.tenant, &context.id, now) {
+            ContextState::Clearing
+        } else {
+            context.state
+        }
+    }
+
+    /// Returns the time of the newest entries in a listing, if a fault makes it lag behind.
+    fn stale_until(&self, operation: &str) -> Option<Micros> {
+        let lag = self.app.faults.lag(operation)?;
+        Some(self.app.now().before(lag))
+    }
+}
+
+/// Returns the routes of all operations.
+pub(super) fn routes(app: &Arc<App>) -> Router {
+    let mut routes = Router::new();
+    for operation in operations() {
+        let app = app.clone();
+        routes = routes.route(
+            operation.path,
+            any(move |request| serve(app, operation, request)),
+        );
+    }
+    routes
+        .route("/sdk/", any(unknown_operation))
+        .route("/sdk/{*operation}", any(unknown_operation))
+        // Without a key, even the existence of operations is not revealed.
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            auth::authenticate,
+        ))
+}
+
+pub(super) async fn unknown_operation(request: Request) -> Response {
+    reject(request, ControlError::no_such_operation())
+}
+
+fn reject(request: Request, error: ControlError) -> Response {
+    body::reject(request, |id| error.into_response(id))
+}
+
+async fn serve(app: Arc<App>, operation: &'static Operation, request: Request) -> Response {
+    if request.method() != operation.method {
+        return reject(request, ControlError::other_method(operation.method));
+    }
+    let request_id = request_id(&request);
+    // The clock of file times, so that clients can determine their clock offset.
+    let date = HeaderValue::from_str(&app.now().http_date());
+    let result = execute(app, operation, request, request_id.clone()).await;
+    let mut response = result.unwrap_or_else(|error| error.into_response(&request_id));
+    if let Ok(date) = date {
+        response.headers_mut().insert(http::header::DATE, date);
+    }
+    response
+}
+
+async fn execute(
+    app: Arc<App>,
+    operation: &'static Operation,
+    request: Request,
+    request_id: String,
+) -> Result<Response, ControlError> {
+    let (parts, body) = request.into_parts();
+    let Caller { tenant, issuer } = parts
+        .extensions
+        .get::<Caller>()
+        .cloned()
+        .ok_or_else(ControlError::unauthorized)?;
+    check_body(&parts.headers, body, &app.limits).await?;
+    let params = Params::parse(operation, parts.uri.query().unwrap_or_default())?;
+    let call = Call {
+        app,
+        tenant,
+        issuer,
+        params,
+        request_id,
+    };
+    match operation.id {
+        OperationId::ListContexts => contexts::list(call).await,
+        OperationId::GetContext => contexts::get(call).await,
+        OperationId::ModifyContext => contexts::modify(call).await,
+        OperationId::DeleteContext => contexts::delete(call).await,
+        OperationId::ClearContext => contexts::clear(call).await,
+        OperationId::DescribeContextFiles => files::list(call).await,
+        OperationId::GetContextFileUploadUrl => files::upload_url(call).await,
+        OperationId::GetContextFileDownloadUrl => files::download_url(call).await,
+        OperationId::DeleteContextFile => files::delete(call).await,
+    }
+}
+
+/// Reads the body of a control call, which must be empty or JSON. All parameters are in the query string.
+async fn check_body(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: &Limits,
+) -> Result<(), ControlError> {
+    let max = limits.body_bytes;
+    if body::content_length(headers).is_some_and(|length| length > max as u64) {
+        body::drain(headers, body);
+        return Err(ControlError::body_too_large(max));
+    }
+    let (mut json, mut rate) = (Vec::new(), body::minimum_rate(limits));
+    while let Some(chunk) = body::next(&mut body, &mut rate)
+        .await
+        .map_err(|error| match error {
+            BodyError::Incomplete => ControlError::incomplete_body(),
+            BodyError::Timeout => ControlError::body_timeout(),
+        })?
+    {
+        if json.len() + chunk.len() > max {
+            body::drain(headers, body);
+            return Err(ControlError::body_too_large(max));
+        }
+        json.extend_from_slice(&chunk);
+    }
+    if json.is_empty() || is_json(&json) {
+        Ok(())
+    } else if body::is_encoded(headers) {
+        Err(ControlError::encoded_body())
+    } else {
+        Err(ControlError::invalid_body())
+    }
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    // Parsed as text, because serde_json does not check the UTF-8 of ignored strings in bytes.
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
+}

@@ -1,0 +1,105 @@
+//! The monitoring listener: `/metrics`, `/health` and `/ready`.
+
+#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use tokio::time::timeout;
+
+use super::request_head::check_in_text;
+use crate::metadata::Metadata;
+use crate::metrics::Metrics;
+use crate::signing::Tenant;
+
+/// Maximum time for a response of the store. Monitoring systems wait for a few seconds.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum number of blobs to count. Counting more would take too long.
+const MAX_BACKLOG: u32 = 1000;
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Returns the routes of the listener.
+pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>) -> Router {
+    let store = metadata.clone();
+    Router::new()
+        .route("/health", get(async || "the process is up\n"))
+        .route("/ready", get(move || ready(store)))
+        .route("/metrics", get(move || text(metrics, metadata)))
+        .layer(middleware::from_fn(check_in_text))
+}
+
+/// Whether the store responds. Checks it with a tenant that stores nothing.
+async fn ready(store: Arc<dyn Metadata>) -> Response {
+    let nobody = Tenant::from("");
+    let check = async {
+        store.check_location().await?;
+        store.context_by_id(&nobody, "").await
+    };
+    match timeout(STORE_TIMEOUT, check).await {
+        Ok(Ok(_)) => "the store responds\n".into_response(),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the store does not respond");
+            (StatusCode::SERVICE_UNAVAILABLE, "the store fails\n").into_response()
+        }
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store does not respond in time\n",
+        )
+            .into_response(),
+    }
+}
+
+async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
+    // Not part of the registry, because it is queried and not counted.
+    let backlog = timeout(STORE_TIMEOUT, store.dead_blobs(MAX_BACKLOG)).await;
+    let backlog = backlog.ok().and_then(Result::ok).map(|blobs| {
+        format!(
+            "# HELP agb_collection_backlog Blobs that are no longer referenced and not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {}\n",
+            blobs.len()
+        )
+    });
+    match metrics.text() {
+        Ok(text) => (
+            [(CONTENT_TYPE, OPEN_METRICS)],
+            backlog.unwrap_or_default() + &text,
+        )
+            .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::sqlite::Sqlite;
+    use crate::signing::Secret;
+
+    #[tokio::test]
+    async fn a_closed_store_is_not_ready() {
+        let (store, _) = Sqlite::memory(Secret([1; 32])).await.unwrap();
+        let store: Arc<dyn Metadata> = Arc::new(store);
+        assert_eq!(ready(store.clone()).await.status(), StatusCode::OK);
+        store.close();
+        assert_eq!(
+            ready(store.clone()).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        // Counters are still available, without the backlog of the store.
+        let metrics = text(Metrics::new(Arc::default()), store).await;
+        assert_eq!(metrics.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(metrics.into_body(), 1_000_000)
+            .await
+            .unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            body.contains("agb_connections 0") && !body.contains("backlog"),
+            "{body}"
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! Checks the counts of contexts, of files and of pages.
+
+use rusqlite::params;
+
+use super::{CheckTransaction, FOLDER_PATH, Problem, ProblemKind, Result, WrongCount};
+use crate::metadata::sqlite::offset_index::{self, OffsetIndex};
+
+impl CheckTransaction<'_> {
+    /// The number of contexts of all tenants.
+    pub(crate) fn count_contexts(&self) -> Result<u64> {
+        let count: i64 = self
+            .db
+            .query_row("SELECT count(*) FROM contexts", [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Checks the number of contexts of each tenant.
+    pub(crate) fn context_counts(&self) -> Result<Vec<Problem>> {
+        let mut wrong = self.db.prepare(
+            "SELECT tenant, sum(stored), sum(found) FROM (
+                 SELECT tenant, contexts AS stored, 0 AS found FROM tenants
+                 UNION ALL SELECT tenant, 0, count(*) FROM contexts GROUP BY tenant)
+             GROUP BY tenant HAVING sum(stored) <> sum(found)",
+        )?;
+        let wrong = wrong
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<Vec<(String, i64, i64)>>>()?;
+        let mut problems = Vec::new();
+        for (tenant, stored, found) in wrong {
+            if self.repair {
+                self.db.execute(
+                    "INSERT INTO tenants (tenant, contexts) VALUES (?1, ?2)
+                     ON CONFLICT (tenant) DO UPDATE SET contexts = excluded.contexts",
+                    params![tenant, found],
+                )?;
+            }
+            let problem = Problem::from(ProblemKind::ContextCount(WrongCount { stored, found }));
+            problems.push(problem.repaired(self.repair));
+        }
+        Ok(problems)
+    }
+
+    /// Checks the number of files of each context. Ignores doomed trees, which no upload adds to.
+    pub(crate) fn file_counts(&self) -> Result<Vec<Problem>> {
+        let mut wrong = self.db.prepare(
+            "SELECT id, tree, stored, found FROM (
+                 SELECT id, tree, coalesce((SELECT files FROM file_counts WHERE file_counts.tree = contexts.tree), 0) AS stored,
+                        (SELECT count(*) FROM entries WHERE entries.tree = contexts.tree AND folder = 0) AS found
+                 FROM contexts)
+             WHERE stored <> found",
+        )?;
+        let wrong = wrong
+            .query_map([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<Vec<(String, i64, i64, i64)>>>()?;
+        let mut problems = Vec::new();
+        for (context, tree, stored, found) in wrong {
+            if self.repair {
+                self.db.execute(
+                    "INSERT INTO file_counts (tree, files) VALUES (?1, ?2)
+                     ON CONFLICT (tree) DO UPDATE SET files = excluded.files",
+                    [tree, found],
+                )?;
+            }
+            let kind = ProblemKind::FileCount(WrongCount { stored, found });
+            problems.push(kind.at(Some(context), None).repaired(self.repair));
+        }
+        Ok(problems)
+    }
+
+    /// Checks the offset index of each large folder.
+    pub(crate) fn offset_indexes(&self) -> Result<Vec<Problem>> {
+        let mut folders = self.db.prepare(&format!(
+            "SELECT contexts.id, f.tree, {FOLDER_PATH} AS path,
+                    (SELECT count(*) FROM entries c WHERE c.tree = f.tree AND c.parent = {FOLDER_PATH}) AS found
+             FROM entries f JOIN contexts ON contexts.tree = f.tree
+             WHERE folder = 1 AND (found > ?1 OR EXISTS
+                 (SELECT 1 FROM marks WHERE marks.tree = f.tree AND marks.parent = {FOLDER_PATH}))"
+        ))?;
+        let folders = folders
+            .query_map([offset_index::BLOCK], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<Vec<(Option<String>, i64, String, i64)>>>()?;
+        let mut problems = Vec::new();
+        for (context, tree, path, count) in folders {
+            let index = OffsetIndex {
+                db: &self.db,
+                tree,
+                path: &path,
+            };
+            if index.is_correct(count)? {
+                continue;
+            }
+            if self.repair {
+                index.delete()?;
+                index.build()?;
+            }
+            let problem = ProblemKind::OffsetIndex.at(context, Some(path));
+            problems.push(problem.repaired(self.repair));
+        }
+        Ok(problems)
+    }
+}

@@ -1,0 +1,86 @@
+//! What a check reports. The wording is up to the caller.
+
+use crate::markers::StoreMismatch;
+
+/// A problem that a check found.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) kind: ProblemKind,
+    /// The id of the context that it concerns.
+    pub(crate) context: Option<String>,
+    /// The path of the file or folder that it concerns.
+    pub(crate) path: Option<String>,
+    pub(crate) repaired: bool,
+}
+
+/// A stored count that is wrong.
+#[derive(Debug)]
+pub(crate) struct WrongCount {
+    pub(crate) stored: i64,
+    pub(crate) found: i64,
+}
+
+#[derive(Debug)]
+pub(crate) enum ProblemKind {
+    /// A line of SQLite's own integrity check.
+    Integrity(String),
+    /// The name of a table, index or trigger that is missing or differs from the schema.
+    SchemaObject(String),
+    /// The table of a row that violates a foreign key.
+    ForeignKey(String),
+    /// The secret of the store is missing or invalid, or the marker of the database or of the folder of blobs is.
+    Unreadable(String),
+    StoreMismatch(StoreMismatch),
+    /// The number of trees that no context references.
+    UnreferencedTrees(i64),
+    /// A context whose tree does not exist.
+    MissingTree,
+    /// The number of entries whose parent is not the path of a folder.
+    InvalidParent(i64),
+    ContextCount(WrongCount),
+    FileCount(WrongCount),
+    ChildCount(WrongCount),
+    MissingFolder,
+    EmptyFolder,
+    /// The offset index of a large folder is wrong.
+    OffsetIndex,
+    /// The number of files that reference the same content.
+    SharedContent(i64),
+    /// A referenced blob is queued for deletion.
+    DoomedContent,
+    /// The size of an inline content that no file references.
+    OrphanContent(usize),
+    /// The name of a row of the table `meta` that does not match its checksum.
+    MetaChecksum(String),
+    /// The row of a file or folder does not match its checksum.
+    EntryChecksum,
+    /// The row of a context does not match its checksum.
+    ContextChecksum,
+    /// The table and number of other rows that do not match their checksums.
+    RowChecksums(&'static str, i64),
+    /// The next row ids are invalid.
+    RowNumbering,
+}
+
+impl ProblemKind {
+    pub(super) fn at(self, context: Option<String>, path: Option<String>) -> Problem {
+        Problem {
+            kind: self,
+            context,
+            path,
+            repaired: false,
+        }
+    }
+}
+
+impl From<ProblemKind> for Problem {
+    fn from(kind: ProblemKind) -> Self {
+        kind.at(None, None)
+    }
+}
+
+impl Problem {
+    pub(super) fn repaired(self, repaired: bool) -> Self {
+        Self { repaired, ..self }
+    }
+}

@@ -1,0 +1,256 @@
+//! Starting a server: opens its store and its listeners, and connects its parts.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::blobs::{Blobs, Quarantine};
+use crate::builder::ServerBuilder;
+use crate::connections::Connections;
+#[cfg(feature = "tls")]
+use crate::connections::Tls;
+use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
+use crate::descriptors;
+use crate::durability::Durability;
+use crate::durable_fs::sync_folder;
+use crate::error::StartError;
+use crate::faults::Faults;
+use crate::http::{App, TenantLimiter, monitoring, router};
+use crate::keys::Keys;
+use crate::limits::Limits;
+use crate::metadata::Metadata;
+use crate::metadata::sqlite::Sqlite;
+use crate::metadata::sqlite::open::Opened;
+use crate::metrics::{ConnectionMetrics, Metrics};
+use crate::permissions;
+use crate::random;
+use crate::server::{Server, close};
+use crate::signing::{Secret, Signer};
+use crate::tasks::{Collector, Supervisor, Wake};
+
+impl ServerBuilder {
+    /// Starts the server. It accepts requests when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is invalid, or if an address, the data folder, the key file or the certificate can't be used.
+    pub async fn start(self) -> Result<Server, StartError> {
+        self.check()?;
+        Box::pin(self.start_checked()).await
+    }
+
+    async fn start_checked(self) -> Result<Server, StartError> {
+        // First, so that an address in use is reported before a folder is changed.
+        let listener = listen(self.listen).await?;
+        let local_addr = listener.local_addr().map_err(|source| StartError::Listen {
+            address: self.listen,
+            source,
+        })?;
+        #[cfg(feature = "tls")]
+        let tls = self
+            .tls
+            .map(|(certificate, key)| Tls::new(certificate, key).map(Arc::new))
+            .transpose()
+            .map_err(|reason| StartError::Tls { reason })?;
+        #[cfg(feature = "tls")]
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        #[cfg(not(feature = "tls"))]
+        let scheme = "http";
+        let url = format!("{scheme}://{local_addr}");
+        let metrics_listener = match self.metrics_listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let metrics_addr = metrics_listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok());
+        let (metadata, blobs, secret) = open_store(self.data_dir, self.durability).await?;
+        metadata
+            .set_file_limit(self.limits.context_files)
+            .await
+            .map_err(|error| StartError::Database {
+                reason: error.to_string(),
+            })?;
+        let signer = Arc::new(Signer::new(&secret));
+        let keys = match Keys::new(&signer, &self.api_keys, self.key_file) {
+            Ok(keys) => keys,
+            Err(reason) => {
+                // Frees the folder for the next attempt.
+                close(metadata).await;
+                return Err(StartError::KeyFile { reason });
+            }
+        };
+        let public_url = self.public_url.as_deref().unwrap_or(&url);
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let wake = Wake::default();
+        let collector = Collector {
+            metadata: metadata.clone(),
+            blobs: blobs.clone(),
+            wake: wake.clone(),
+            clear_delay: self.clear_delay,
+            clock: self.clock.clone(),
+            quarantine: self.quarantine,
+        };
+        let metrics = Metrics::new(self.dropped_log_lines);
+        let app = App {
+            metadata: metadata.clone(),
+            blobs,
+            signer,
+            keys,
+            clock: self.clock,
+            regions: self.regions,
+            public_url,
+            url_ttl: self.url_ttl,
+            tenant_limiter: TenantLimiter::new(self.limits.tenant_requests),
+            limits: self.limits.clone(),
+            metrics: metrics.clone(),
+            faults: Faults::new(self.faults),
+            wake,
+        };
+        let (stop, stopping) = watch::channel(false);
+        let supervisor = Supervisor::new(stopping.clone());
+        let (limits, metrics_limits) = fit_open_file_limit(self.limits, metrics_listener.is_some());
+        let connections = Connections {
+            router: router(Arc::new(app)),
+            limits,
+            metrics: metrics.connections(),
+            #[cfg(feature = "tls")]
+            tls,
+            stop: stopping,
+        };
+        let metrics_connections = metrics_listener.map(|listener| {
+            let connections = Connections {
+                router: monitoring::router(metrics, metadata.clone()),
+                limits: metrics_limits,
+                metrics: ConnectionMetrics::default(),
+                #[cfg(feature = "tls")]
+                tls: None,
+                stop: connections.stop.clone(),
+            };
+            supervisor.spawn(
+                "accepts connections for metrics",
+                connections.serve(listener, "accept-metrics"),
+            )
+        });
+        let server = Server {
+            metadata,
+            stop,
+            connections: supervisor
+                .spawn("accepts connections", connections.serve(listener, "accept")),
+            metrics_connections,
+            worker: supervisor.spawn("collects deleted files", collector.run()),
+            supervisor,
+            url,
+            local_addr,
+            metrics_addr,
+        };
+        tracing::info!(url = server.url, "started");
+        Ok(server)
+    }
+}
+
+/// Returns the limits of the listeners for clients and for metrics, lowered to what the limit of open files allows.
+fn fit_open_file_limit(limits: Limits, has_metrics: bool) -> (Limits, Limits) {
+    let available = descriptors::max_connections();
+    // Monitoring needs few connections and short requests. Clients can't use up its share.
+    let metrics_limits = Limits {
+        connections: (available / 8).clamp(2, 64),
+        head_time: Duration::from_secs(10),
+        idle_time: Duration::from_secs(10),
+        drain_time: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    // Monitoring connections open no files, so two of them need as many descriptors as one other connection.
+    let reserved = if has_metrics {
+        metrics_limits.connections / 2
+    } else {
+        0
+    };
+    let available = available - reserved;
+    if available < limits.connections {
+        tracing::warn!(
+            connections = available,
+            requested = limits.connections,
+            "the limit of open files allows fewer connections than configured"
+        );
+    }
+    let limits = Limits {
+        connections: limits.connections.min(available),
+        ..limits
+    };
+    (limits, metrics_limits)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+            _ => StartError::Listen { address, source },
+        })
+}
+
+async fn open_store(
+    data_dir: Option<PathBuf>,
+    durability: Durability,
+) -> Result<(Arc<dyn Metadata>, Blobs, Secret), StartError> {
+    let new_secret = Secret(random::bytes().map_err(|_| StartError::NoRandom)?);
+    let Some(folder) = data_dir.filter(|_| durability != Durability::Memory) else {
+        let blobs = Blobs::memory().map_err(|_| StartError::NoRandom)?;
+        let (metadata, secret) = Sqlite::memory(new_secret).await.map_err(StartError::from)?;
+        return Ok((Arc::new(metadata), blobs, secret));
+    };
+    let (lock, folder) = {
+        let folder = folder.clone();
+        blocking(&folder.clone(), move || {
+            Ok((FolderLock::acquire(&folder)?, fs::canonicalize(&folder)?))
+        })
+        .await?
+    };
+    let lock = lock.ok_or_else(|| StartError::FolderInUse {
+        path: folder.clone(),
+    })?;
+    permissions::check_data_folder(&folder, &[DATABASE, DATABASE_WAL])?;
+    // Opens the database first: it rejects a store of a newer version before anything is changed.
+    let Opened {
+        store,
+        secret,
+        previous,
+    } = Sqlite::open(folder.join(DATABASE), durability, lock, new_secret)
+        .await
+        .map_err(StartError::from)?;
+    let path = folder.clone();
+    // With strict durability, a content has its final name on disk before the commit that acknowledges it.
+    let staged_is_unacknowledged = previous.is_some_and(|marker| marker.strict);
+    let blobs = blocking(&folder, move || {
+        let quarantine = Quarantine::of(&path);
+        let blobs = Blobs::folder(&path.join(BLOBS), durability)?
+            .with_quarantine(quarantine, staged_is_unacknowledged);
+        // Makes the names of the database and of the blob folder durable.
+        sync_folder(&path)?;
+        path.parent().map_or(Ok(()), sync_folder)?;
+        Ok(blobs)
+    })
+    .await?;
+    Ok((Arc::new(store), blobs, secret))
+}
+
+async fn blocking<T: Send + 'static>(
+    folder: &Path,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)
+        .and_then(|result| result)
+        .map_err(|source| StartError::Folder {
+            path: folder.to_owned(),
+            source,
+        })
+}

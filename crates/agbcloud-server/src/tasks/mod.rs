@@ -1,0 +1,9 @@
+//! The background tasks of a server.
+
+mod collector;
+mod quarantine;
+mod supervisor;
+
+pub(crate) use self::collector::{Collector, Wake};
+pub(crate) use self::supervisor::Supervisor;
+pub use self::supervisor::TaskEnded;
