@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::client::{start_in, start_with};
+use crate::inline_contents::BACK_TO_2;
 use crate::objects::{blobs, large, wait_for};
-use crate::small::BACK_TO_2;
 
 /// A data folder with inline contents and a blob, which no server uses.
 struct Store {

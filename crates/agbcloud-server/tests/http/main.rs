@@ -30,6 +30,8 @@ mod fsck;
 #[cfg(test)]
 mod half_closed;
 #[cfg(test)]
+mod inline_contents;
+#[cfg(test)]
 mod interference;
 #[cfg(test)]
 mod interleavings;
@@ -53,8 +55,6 @@ mod races;
 mod raw;
 #[cfg(test)]
 mod schema;
-#[cfg(test)]
-mod small;
 #[cfg(test)]
 mod stale_listing;
 #[cfg(test)]
