@@ -83,6 +83,28 @@ fn missing_local_folders_are_created() {
 }
 
 #[test]
+fn messages_contain_the_whole_path() {
+    let env = env();
+    env.print(&["put", "project/a.txt", "one:/x"]);
+    let paths = [
+        "dir; it goes on here/x",
+        "a: allow overwriting, or choose another name",
+        "no API key; there is not one file",
+    ];
+    for path in paths {
+        env.print(&["get", "one:/x", path]);
+        let (code, stderr) = env.fail(&["get", "one:/x", path]);
+        assert_eq!(code, 6, "{stderr}");
+        let message = format!("error: can't get one:/x: {path} already exists\n");
+        assert!(stderr.starts_with(&message), "{stderr}");
+        let remote = format!("one:/{path}");
+        let (code, stderr) = env.fail(&["cat", &remote]);
+        assert_eq!(code, 3, "{stderr}");
+        assert!(stderr.starts_with(&format!("error: {remote} not found\n")));
+    }
+}
+
+#[test]
 fn a_path_on_the_wrong_side_is_an_error() {
     let env = env();
     env.print(&["put", "project/a.txt", "one:/fold/a.txt"]);

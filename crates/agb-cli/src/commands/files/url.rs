@@ -82,12 +82,10 @@ fn print_url(session: &Session, method: &'static str, url: &PresignedUrl) -> Res
     if session.output.mode() != OutputMode::Quiet {
         let until = expires_at.map_or_else(String::new, |time| format!(" until {time}"));
         let action = match method {
-            "PUT" => "upload (with PUT and no Content-Type)",
-            _ => "download",
+            "PUT" => "upload the file with PUT and no Content-Type",
+            _ => "download the file",
         };
-        stderr::note(format_args!(
-            "anyone with this URL can {action} the file{until}"
-        ));
+        stderr::note(format_args!("anyone with this URL can {action}{until}"));
     }
     Ok(())
 }

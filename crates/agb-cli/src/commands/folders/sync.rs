@@ -30,7 +30,7 @@ use crate::{
 
 /// The folders and options of sync and diff.
 #[derive(Debug, Args)]
-pub(crate) struct Sides {
+pub(crate) struct SyncFolders {
     /// Source folder: a local one, or NAME:/path
     #[arg(value_name = "SRC", add = ArgValueCompleter::new(completion::addresses))]
     from: Address,
@@ -47,7 +47,7 @@ pub(crate) struct Sides {
     options: FolderOptions,
 }
 
-impl Sides {
+impl SyncFolders {
     fn direction(&self) -> Result<SyncDirection<'_>, Failure> {
         match (&self.from, &self.to) {
             (Address::Local(local), Address::Remote(remote)) => {
@@ -123,8 +123,6 @@ fn state_file(client: &ServiceClient, context: &Context, local: &Path) -> Result
 
 #[derive(Debug, Args)]
 pub(crate) struct SyncArguments {
-    #[command(flatten)]
-    sides: Sides,
     /// List the changes and make none
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -134,6 +132,8 @@ pub(crate) struct SyncArguments {
     /// Delete without confirmation in the first sync of two folders
     #[arg(long, short, requires = "delete")]
     yes: bool,
+    #[command(flatten)]
+    folders: SyncFolders,
 }
 
 fn limit(text: &str) -> Result<DeleteLimit, String> {
@@ -149,17 +149,17 @@ fn limit(text: &str) -> Result<DeleteLimit, String> {
 
 impl Run for SyncArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let sync = self.sides.sync(&session.connect()?).await?;
+        let sync = self.folders.sync(&session.connect()?).await?;
         let limit = self.max_delete.unwrap_or_default();
         if self.dry_run {
             // Lists all deletions before it fails for too many.
             let sync = sync.delete_limit(DeleteLimit::NONE);
-            let plan = preview(session, &self.sides.task("sync"), sync, Skipped::Listed).await?;
+            let plan = preview(session, &self.folders.task("sync"), sync, Skipped::Listed).await?;
             return Ok(plan.check_delete_limit(limit)?);
         }
         let sync = sync.delete_limit(limit);
         let check = |plan: &SyncPlan| confirm_deletions(plan, self.yes);
-        execute(session, &self.sides.task("sync"), sync, check).await
+        execute(session, &self.folders.task("sync"), sync, check).await
     }
 }
 
@@ -179,14 +179,20 @@ fn confirm_deletions(plan: &SyncPlan, yes: bool) -> Result<(), Failure> {
 #[derive(Debug, Args)]
 pub(crate) struct DiffArguments {
     #[command(flatten)]
-    sides: Sides,
+    folders: SyncFolders,
 }
 
 impl Run for DiffArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let sync = self.sides.sync(&session.connect()?).await?;
+        let sync = self.folders.sync(&session.connect()?).await?;
         let sync = sync.delete_limit(DeleteLimit::NONE);
-        let plan = match preview(session, &self.sides.task("compare"), sync, Skipped::Counted).await
+        let plan = match preview(
+            session,
+            &self.folders.task("compare"),
+            sync,
+            Skipped::Counted,
+        )
+        .await
         {
             // The reader closes the pipe after at least one difference.
             Err(failure) if failure.code() == Code::BrokenPipe => {
