@@ -1,10 +1,9 @@
-//! The form of an answer: the specification's schemas as JSON schemas, and stricter than clients are.
+//! Validates responses against the schemas of the specification, more strictly than clients do.
 //!
-//! Clients read answers leniently; an example is what agbcloud-server sends. So here a field that the schema
-//! does not list is refused, and what `x-always` lists must be there and not be null.
+//! Clients parse responses leniently. Examples and the responses of agbcloud-server must be exact: a field that the schema
+//! does not list is a problem, and the fields that `x-always` lists must exist and not be null.
 //!
-//! An object that is put together by `allOf` of several parts is not known here: each part would refuse the
-//! fields of the others.
+//! Objects that `allOf` combines from several parts are not supported: each part would refuse the fields of the others.
 
 use std::collections::HashMap;
 
@@ -14,33 +13,33 @@ use serde_json::{Map, Value, json};
 
 use crate::Spec;
 
-/// The validators, made when first asked for.
+/// Validates responses. Compiles the schemas on first use.
 #[derive(Debug)]
-pub struct Strict<'a> {
+pub struct ResponseValidator<'a> {
     spec: &'a Spec,
-    made: HashMap<String, Result<Validator, String>>,
+    compiled: HashMap<String, Result<Validator, String>>,
 }
 
-impl<'a> Strict<'a> {
-    /// None yet.
+impl<'a> ResponseValidator<'a> {
+    /// Creates a validator for this specification.
     pub fn new(spec: &'a Spec) -> Self {
         Self {
             spec,
-            made: HashMap::new(),
+            compiled: HashMap::new(),
         }
     }
 
-    /// How an answer, or an example of one, differs from the schema.
-    pub fn problems(&mut self, schema: &Value, answer: &Value) -> Vec<String> {
-        let made = self
-            .made
+    /// Returns the differences of a response, or of an example of one, from the schema.
+    pub fn problems(&mut self, schema: &Value, response: &Value) -> Vec<String> {
+        let compiled = self
+            .compiled
             .entry(schema.to_string())
             .or_insert_with(|| validator(self.spec, schema));
-        match made {
+        match compiled {
             Ok(validator) => {
                 let mut problems: Vec<String> = validator
-                    .iter_errors(answer)
-                    .flat_map(|error| told(&error))
+                    .iter_errors(response)
+                    .flat_map(|error| describe(&error))
                     .collect();
                 problems.dedup();
                 problems
@@ -57,11 +56,11 @@ fn validator(spec: &Spec, schema: &Value) -> Result<Validator, String> {
         .collect();
     let root = json!({"allOf": [convert(schema)], "$defs": definitions});
     jsonschema::draft202012::new(&root)
-        .map_err(|error| format!("its schema is no valid schema: {error}"))
+        .map_err(|error| format!("its schema is not a valid schema: {error}"))
 }
 
-/// Mistakes in the schemas that would make every example fail in a way that is hard to read.
-pub fn problems(spec: &Spec) -> Vec<String> {
+/// Returns mistakes in the schemas that would make every example fail with an unclear error.
+pub fn schema_problems(spec: &Spec) -> Vec<String> {
     let mut found = Vec::new();
     for (name, schema) in spec.schemas() {
         for always in always(schema) {
@@ -70,7 +69,7 @@ pub fn problems(spec: &Spec) -> Vec<String> {
                 .and_then(|all| all.get(always));
             if property.is_none() {
                 found.push(format!(
-                    "`x-always` of the schema `{name}` lists `{always}`, which is none of its properties"
+                    "`x-always` of the schema `{name}` lists `{always}`, which is not one of its properties"
                 ));
             }
         }
@@ -83,7 +82,7 @@ fn always(schema: &Value) -> impl Iterator<Item = &str> {
     names.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// From OpenAPI 3.0 to JSON schema.
+/// Converts an OpenAPI 3.0 schema to a JSON schema.
 fn convert(schema: &Value) -> Value {
     let Some(fields) = schema.as_object() else {
         return schema.clone();
@@ -97,8 +96,8 @@ fn convert(schema: &Value) -> Value {
         .filter(|(keyword, _)| is_assertion(keyword))
         .map(|(keyword, value)| (keyword.clone(), convert_keyword(keyword, value)))
         .collect();
-    close(schema, &mut converted);
-    bound(&mut converted);
+    forbid_unlisted(schema, &mut converted);
+    limit_integers(&mut converted);
     match fields.get("nullable") {
         Some(Value::Bool(true)) => or_null(converted),
         _ => Value::Object(converted),
@@ -106,7 +105,7 @@ fn convert(schema: &Value) -> Value {
 }
 
 fn is_assertion(keyword: &str) -> bool {
-    let says_nothing = matches!(
+    let is_annotation = matches!(
         keyword,
         "nullable"
             | "title"
@@ -116,7 +115,7 @@ fn is_assertion(keyword: &str) -> bool {
             | "externalDocs"
             | "deprecated"
     );
-    !says_nothing && !keyword.starts_with("x-")
+    !is_annotation && !keyword.starts_with("x-")
 }
 
 fn convert_keyword(keyword: &str, value: &Value) -> Value {
@@ -133,8 +132,8 @@ fn convert_keyword(keyword: &str, value: &Value) -> Value {
     }
 }
 
-/// Refuses what is not listed, and demands what is always there.
-fn close(schema: &Value, converted: &mut Map<String, Value>) {
+/// Refuses unlisted fields, and requires the fields of `x-always`.
+fn forbid_unlisted(schema: &Value, converted: &mut Map<String, Value>) {
     if !converted.contains_key("properties") {
         return;
     }
@@ -157,8 +156,8 @@ fn close(schema: &Value, converted: &mut Map<String, Value>) {
     converted.insert("required".to_owned(), required.into());
 }
 
-/// A number that does not fit its format can't be read by the clients.
-fn bound(converted: &mut Map<String, Value>) {
+/// Limits integers to their format, because clients cannot parse larger ones.
+fn limit_integers(converted: &mut Map<String, Value>) {
     if converted
         .get("format")
         .is_some_and(|format| format == "int32")
@@ -174,22 +173,22 @@ fn or_null(mut converted: Map<String, Value>) -> Value {
         return Value::Object(converted);
     }
     match converted.is_empty() {
-        // What may be anything may be null.
+        // A schema without assertions accepts null already.
         true => Value::Object(converted),
         false => json!({"anyOf": [converted, {"type": "null"}]}),
     }
 }
 
-/// The errors, and where they are. Of alternatives only the first is told that the example has the form of, a
-/// list or an object: the others say nothing but that it is of another form.
-fn told(error: &ValidationError<'_>) -> Vec<String> {
-    let meant = alternatives(error)
+/// Describes an error with its location. For alternatives, only the first one of the same type (list or object) as the
+/// response is described: the others only report the different type.
+fn describe(error: &ValidationError<'_>) -> Vec<String> {
+    let matching = alternatives(error)
         .iter()
-        .find(|errors| !of_another_form(errors, depth(error)))
+        .find(|errors| !has_other_type(errors, depth(error)))
         .or_else(|| alternatives(error).first());
-    match meant {
-        Some(errors) => errors.iter().flat_map(told).collect(),
-        None => vec![format!("at {}: {error}", place(error))],
+    match matching {
+        Some(errors) => errors.iter().flat_map(describe).collect(),
+        None => vec![format!("at {}: {error}", location(error))],
     }
 }
 
@@ -202,14 +201,14 @@ fn alternatives<'a>(error: &'a ValidationError<'_>) -> &'a [Vec<ValidationError<
     }
 }
 
-/// Whether it is the value at this depth itself that has the wrong type.
-fn of_another_form(errors: &[ValidationError<'_>], at: usize) -> bool {
+/// Returns whether the value at this depth itself has the wrong type.
+fn has_other_type(errors: &[ValidationError<'_>], at: usize) -> bool {
     errors.iter().any(|error| {
         let wrong = match error.kind() {
             ValidationErrorKind::Type { .. } => true,
             _ => {
                 let mut rest = alternatives(error).iter().peekable();
-                rest.peek().is_some() && rest.all(|errors| of_another_form(errors, at))
+                rest.peek().is_some() && rest.all(|errors| has_other_type(errors, at))
             }
         };
         wrong && depth(error) == at
@@ -220,7 +219,7 @@ fn depth(error: &ValidationError<'_>) -> usize {
     error.instance_path().as_str().matches('/').count()
 }
 
-fn place(error: &ValidationError<'_>) -> String {
+fn location(error: &ValidationError<'_>) -> String {
     match error.instance_path().as_str() {
         "" => "the top".to_owned(),
         path => path.to_owned(),
@@ -252,14 +251,14 @@ components:
         id: {type: string, nullable: true}
 ";
 
-    fn problems_of(example: &Value) -> Vec<String> {
+    fn problems_of(response: &Value) -> Vec<String> {
         let spec = Spec::parse(SCHEMAS.into()).unwrap();
         let schema = json!({"$ref": "#/components/schemas/Answer"});
-        Strict::new(&spec).problems(&schema, example)
+        ResponseValidator::new(&spec).problems(&schema, response)
     }
 
     #[test]
-    fn what_the_schema_says_passes() {
+    fn responses_that_match_the_schema_have_no_problems() {
         for good in [
             json!({"data": [{"id": "a"}], "count": 1, "rest": {"any": 1}}),
             json!({"data": [], "count": null, "rest": null}),
@@ -270,7 +269,7 @@ components:
     }
 
     #[test]
-    fn each_deviation_is_told_with_its_place() {
+    fn each_problem_has_its_location() {
         for (bad, place, what) in [
             (json!({}), "the top", "required"),
             (json!({"data": null}), "/data", "null"),
@@ -299,12 +298,12 @@ components:
     }
 
     #[test]
-    fn a_name_that_is_always_there_must_be_a_property() {
+    fn x_always_must_list_properties() {
         let schemas = SCHEMAS.replace("x-always: [id]", "x-always: [id, ident]");
         let spec = Spec::parse(schemas.into()).unwrap();
         assert_eq!(
-            problems(&spec),
-            ["`x-always` of the schema `Entry` lists `ident`, which is none of its properties"]
+            schema_problems(&spec),
+            ["`x-always` of the schema `Entry` lists `ident`, which is not one of its properties"]
         );
     }
 }
