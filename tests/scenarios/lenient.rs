@@ -3,7 +3,7 @@
 use agbcloud::{Client, ContextId};
 use futures_util::TryStreamExt;
 
-use crate::{scripted::ScriptedServer, support::KEY};
+use crate::{scripted_server::ScriptedServer, support::KEY};
 
 fn ok(body: &str) -> String {
     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";

@@ -2,22 +2,21 @@
 
 #![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
 
-mod bad_input;
-mod documented_codes;
+mod documentation;
+mod end_to_end;
+mod error_codes;
+mod invalid_input;
 mod lenient;
 mod pages;
-mod pages_of_docs;
-mod presigned;
-mod readme;
+mod presigned_urls;
 mod restart;
 mod retries;
 mod schema;
-mod scripted;
+mod scripted_server;
 mod secrets;
 mod settings;
-mod simulated;
-mod story;
+mod simulated_faults;
 mod support;
+mod sync;
 mod tracing;
 mod transfers;
-mod trees;

@@ -10,7 +10,7 @@ use agbcloud::{Client, ContextId, Error, PresignedUrl, RetryPolicy};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
-    scripted::ScriptedServer,
+    scripted_server::ScriptedServer,
     support::{KEY, World},
 };
 

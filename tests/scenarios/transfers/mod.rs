@@ -1,5 +1,5 @@
 //! Moving one file.
 
-mod answers;
 mod faults;
+mod responses;
 pub(crate) mod store;

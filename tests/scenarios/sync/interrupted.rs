@@ -39,7 +39,7 @@ async fn do_and_kill(world: &World, id: &str, direction: &str, local: &Path, aft
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "trees::killed::child_that_is_killed",
+            "sync::interrupted::child_that_is_killed",
             "--ignored",
         ])
         .env("TREE_ENDPOINT", world.server.url())
@@ -179,4 +179,50 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
     );
     assert!(found == new, "nothing else is left");
     drop(held);
+}
+
+#[tokio::test]
+async fn one_that_was_broken_off_finishes_the_rest() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let here = tempfile::tempdir().unwrap();
+    for number in 0..100 {
+        write(
+            here.path(),
+            &[(
+                &format!("{}/{number}", number % 7),
+                &"x".repeat(number * 100),
+            )],
+        );
+    }
+    for after in [1, 5, 20, 60] {
+        let wait = tokio::time::sleep(Duration::from_millis(after));
+        let sync = files.upload_dir(here.path(), "/data");
+        tokio::select! {
+            report = async { sync.await } => drop(report.unwrap()),
+            () = wait => {}
+        }
+    }
+    let report = files.upload_dir(here.path(), "/data").await.unwrap();
+    assert_eq!(report.transferred + report.unchanged, 100);
+
+    let there = tempfile::tempdir().unwrap();
+    for after in [1, 5, 20, 60] {
+        let wait = tokio::time::sleep(Duration::from_millis(after));
+        let sync = files.download_dir("/data", there.path());
+        tokio::select! {
+            report = async { sync.await } => drop(report.unwrap()),
+            () = wait => {}
+        }
+    }
+    files.download_dir("/data", there.path()).await.unwrap();
+    let here = tree(here.path());
+    for _ in 0..100 {
+        // What was dropped may be at its last file.
+        if tree(there.path()) == here {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(tree(there.path()), here, "and nothing is left behind");
 }

@@ -9,7 +9,7 @@ use agbcloud::{
 };
 
 use crate::{
-    scripted::{ScriptedServer, Turn},
+    scripted_server::{ScriptedServer, Turn},
     support::{KEY, World},
 };
 

@@ -1,9 +1,9 @@
 //! Two files are the same only where there is evidence for it: what another machine or program wrote is seen, whatever the
 //! sizes and times.
 
-mod conflicts;
+mod changes;
 mod first_run;
-mod times;
+mod kept_copies;
 
 use std::{
     path::Path,

@@ -1,10 +1,55 @@
-//! Symbolic links that come in the way between a plan and its run: nothing from outside is sent.
+//! Symbolic links: the policies, and links that replace a folder between a plan and its run.
 
 use std::os::unix::fs::symlink;
 
 use agbcloud::{ErrorKind, Symlinks};
 
-use super::{counts, remote, world, write};
+use super::{Tree, counts, remote, tree, world, write};
+
+#[tokio::test]
+async fn links_are_left_out_followed_or_refused_and_never_written_through() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let (here, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(here.path(), &[("a", "a")]);
+    write(outside.path(), &[("b", "b")]);
+    symlink(outside.path(), here.path().join("link")).unwrap();
+    symlink(outside.path().join("b"), here.path().join("file-link")).unwrap();
+
+    let up = |to: &str| files.upload_dir(here.path(), to);
+    let report = up("/skip").await.unwrap();
+    assert_eq!((report.transferred, report.skipped), (1, 2));
+    let report = up("/follow").symlinks(Symlinks::Follow).await.unwrap();
+    assert_eq!(report.transferred, 3);
+    assert_eq!(
+        remote(&files, "/follow").await,
+        ["/follow/a", "/follow/file-link", "/follow/link/b"]
+    );
+    let report = up("/refuse").symlinks(Symlinks::Refuse).await.unwrap();
+    assert_eq!((report.transferred, report.failed), (1, 2));
+
+    // Down again: what lies behind a link on this machine is not written, a link in the file's own place is replaced.
+    files
+        .upload("/follow/link/evil", &b"evil"[..])
+        .await
+        .unwrap();
+    files
+        .upload("/follow/file-link", &b"new"[..])
+        .await
+        .unwrap();
+    let report = files.download_dir("/follow", here.path()).await.unwrap();
+    // The other one behind it is the same.
+    assert_eq!(report.failed, 1, "{report:?}");
+    assert_eq!(
+        tree(outside.path()),
+        Tree::from([("b".to_owned(), b"b".to_vec())])
+    );
+    assert_eq!(
+        std::fs::read(here.path().join("file-link")).unwrap(),
+        b"new"
+    );
+    assert!(!here.path().join("file-link").is_symlink());
+}
 
 /// Small files are read in groups, large ones while they are sent.
 #[tokio::test]
