@@ -1,4 +1,4 @@
-//! The pages for operators name what there is.
+//! The documentation matches the code.
 
 use std::{fs, path::Path};
 
@@ -10,13 +10,13 @@ fn page(name: &str) -> String {
     fs::read_to_string(repository().join("docs").join(name)).unwrap()
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
 #[test]
-fn each_rule_of_security_has_a_test_that_is_there() {
+fn every_test_named_in_the_security_page_exists() {
     let mut found = 0;
     for line in page("security.md")
         .lines()
@@ -45,7 +45,7 @@ fn each_rule_of_security_has_a_test_that_is_there() {
 }
 
 #[test]
-fn each_limit_stands_in_the_page_on_running_it() {
+fn every_limit_is_documented() {
     let page = page("running.md");
     for name in agbcloud_server::Limits::NAMES {
         assert!(page.contains(&format!("| `{name}` |")), "{name}");
@@ -53,7 +53,7 @@ fn each_limit_stands_in_the_page_on_running_it() {
 }
 
 #[test]
-fn the_config_file_that_is_shown_has_names_of_flags() {
+fn the_documented_config_file_uses_names_of_flags() {
     let page = page("running.md");
     let shown = page.split("```toml").nth(1).unwrap();
     let shown = shown.split("```").next().unwrap();
@@ -66,7 +66,7 @@ fn the_config_file_that_is_shown_has_names_of_flags() {
     assert!(names > 5, "{names}");
 }
 
-/// What stands between two texts.
+/// Returns the text between two markers.
 fn between(text: &'static str, start: &str, end: &str) -> &'static str {
     let (_, rest) = text.split_once(start).unwrap();
     let (part, _) = rest.split_once(end).unwrap();
@@ -74,10 +74,10 @@ fn between(text: &'static str, start: &str, end: &str) -> &'static str {
 }
 
 #[test]
-fn the_program_of_the_readme_is_the_quickstart_but_for_the_client() {
+fn the_readme_shows_the_quickstart_example() {
     let readme = include_str!("../../README.md");
     let quickstart = include_str!("../../crates/agbcloud/examples/quickstart.rs");
-    // That the whole of it compiles is tested in `src/lib.rs`.
+    // A doc test in `src/lib.rs` compiles the program.
     let program = between(readme, "```rust,no_run\n", "```");
     let (_, shown) = program
         .split_once("let client = Client::from_env()?;")

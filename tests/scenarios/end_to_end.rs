@@ -1,14 +1,14 @@
-//! The story of `agb demo`, as a user of the SDK would write it.
+//! The main features of the SDK against the service.
 
 use std::time::Duration;
 
 use agbcloud::{ContextState, ErrorKind, FileKind};
 use futures_util::TryStreamExt;
 
-use crate::support::{World, sdk};
+use crate::support::{World, client_of};
 
 #[tokio::test]
-async fn every_context_is_listed_once_through_pages_of_ten() {
+async fn pages_list_every_context_exactly_once() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     let mut made = Vec::new();
@@ -53,7 +53,7 @@ async fn every_context_is_listed_once_through_pages_of_ten() {
 }
 
 #[tokio::test]
-async fn contexts_that_come_and_go_between_pages_hide_no_other() {
+async fn creations_and_deletions_between_pages_hide_no_other_context() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     for number in 0..20 {
@@ -85,7 +85,7 @@ async fn contexts_that_come_and_go_between_pages_hide_no_other() {
 }
 
 #[tokio::test]
-async fn a_context_is_found_by_id_and_name_and_renamed_and_deleted() {
+async fn contexts_are_created_found_renamed_and_deleted() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     let made = contexts.get_or_create("one").await.unwrap();
@@ -121,12 +121,12 @@ async fn a_context_is_found_by_id_and_name_and_renamed_and_deleted() {
     assert_ne!(
         contexts.get_or_create("three").await.unwrap().id,
         made.id,
-        "an id is never used again"
+        "an id is never reused"
     );
 }
 
 #[tokio::test]
-async fn each_region_has_its_own_names() {
+async fn names_are_unique_per_region() {
     let world = World::with(|builder| builder.regions(["cn-hangzhou", "eu-west-1"])).await;
     let contexts = world.client.contexts();
     let here = contexts.get_or_create("one").await.unwrap();
@@ -154,7 +154,7 @@ async fn each_region_has_its_own_names() {
 }
 
 #[tokio::test]
-async fn files_go_up_are_listed_come_down_and_are_deleted() {
+async fn files_are_uploaded_listed_downloaded_and_deleted() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let folder = tempfile::tempdir().unwrap();
@@ -222,12 +222,12 @@ async fn files_go_up_are_listed_come_down_and_are_deleted() {
     assert_eq!(
         left.total_count,
         Some(3),
-        "a folder goes with its last file"
+        "a folder disappears with its last file"
     );
 }
 
 #[tokio::test]
-async fn a_clear_empties_the_context_at_once_and_ends_available() {
+async fn a_clear_hides_all_files_immediately_and_ends_in_available() {
     let world = World::with(|builder| builder.clear_delay(Duration::from_millis(400))).await;
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"a"[..]).await.unwrap();
@@ -246,7 +246,7 @@ async fn a_clear_empties_the_context_at_once_and_ends_available() {
         (error.kind(), error.code()),
         (ErrorKind::Conflict, Some("InvalidContext.Clearing"))
     );
-    // A second clear meanwhile is fine, and so is waiting from elsewhere.
+    // A second clear succeeds, and another client can wait for it.
     world.client.contexts().clear(&id).start().await.unwrap();
     let cleared = world
         .client
@@ -266,13 +266,13 @@ async fn a_clear_empties_the_context_at_once_and_ends_available() {
     assert_eq!(
         error.kind(),
         ErrorKind::UrlRejected,
-        "URLs from before a clear are dead"
+        "URLs from before a clear are refused"
     );
     files.upload("/b", &b"b"[..]).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_clear_that_takes_too_long_is_told_and_can_be_waited_for_again() {
+async fn a_clear_that_times_out_can_be_resumed() {
     let world = World::with(|builder| builder.clear_delay(Duration::from_millis(700))).await;
     let (id, _) = world.files("one").await;
     let clear = world.client.contexts().clear(&id);
@@ -289,7 +289,7 @@ async fn a_clear_that_takes_too_long_is_told_and_can_be_waited_for_again() {
 }
 
 #[tokio::test]
-async fn nothing_of_one_key_is_seen_with_another() {
+async fn contexts_of_another_key_are_not_found() {
     let world = World::with(|builder| builder.api_key("another-key")).await;
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"a"[..]).await.unwrap();
@@ -303,7 +303,7 @@ async fn nothing_of_one_key_is_seen_with_another() {
         .unwrap();
     assert_eq!(page.total_count, Some(1));
 
-    let other = sdk(&world.server, "another-key").contexts();
+    let other = client_of(&world.server, "another-key").contexts();
     assert_eq!(other.list().send().await.unwrap().total_count, Some(0));
     let theirs = other.get_or_create("one").await.unwrap().into_inner().id;
     assert_ne!(theirs, id);

@@ -1,4 +1,4 @@
-//! The failures that the specification promises for each operation are the ones that the service gives.
+//! The errors that the specification documents for each operation are those that the service returns.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{KEY, World, call};
 
-/// Failures that need a broken or overloaded service, or a client that is silent for a minute.
+/// Errors that need a broken or overloaded service, or a client that is silent for a minute.
 const NOT_PROVOKED: [&str; 4] = [
     "RequestTimeout",
     "Throttling",
@@ -34,7 +34,7 @@ fn documented() -> BTreeSet<(String, String)> {
     codes
 }
 
-/// Queries that are each wrong in one way, for an operation that takes these parameters.
+/// Returns queries with one error each, for an operation with these parameters.
 fn wrong_queries(operation: &Value, parameters: &Value, id: &str) -> Vec<String> {
     let names: Vec<String> = operation["parameters"]
         .as_array()
@@ -65,7 +65,7 @@ fn wrong_queries(operation: &Value, parameters: &Value, id: &str) -> Vec<String>
             .join("&")
     };
     let is_get_context = names.iter().any(|name| name == "allowCreate");
-    // GetContext takes an id or a name, not both.
+    // GetContext accepts an id or a name, not both.
     let used: Vec<&str> = names
         .iter()
         .map(String::as_str)
@@ -92,7 +92,7 @@ fn wrong_queries(operation: &Value, parameters: &Value, id: &str) -> Vec<String>
 }
 
 #[tokio::test]
-async fn the_service_gives_exactly_the_failures_that_are_documented() {
+async fn the_service_returns_exactly_the_documented_errors() {
     let world =
         World::with(|builder| builder.clear_delay(std::time::Duration::from_secs(600))).await;
     let (id, _) = world.files("one").await;
@@ -104,7 +104,7 @@ async fn the_service_gives_exactly_the_failures_that_are_documented() {
     for (path, item) in spec["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let name = operation["operationId"].as_str().unwrap();
-            // Some calls rename or delete: each operation gets contexts of its own.
+            // Some calls rename or delete, so each operation has contexts of its own.
             let (own, _) = world.files(&format!("own-{name}")).await;
             let (clearing, _) = world.files(&format!("clearing-{name}")).await;
             world

@@ -1,4 +1,4 @@
-//! Bad input, on both sides: the SDK refuses what it can know, the service refuses it all, nothing changes.
+//! Invalid input: the SDK refuses what it can check, the service refuses everything else, and nothing changes.
 
 use agbcloud::{ContextId, ContextName, Error, ErrorKind, FolderPath, RegionId, RemotePath};
 
@@ -13,7 +13,7 @@ const BAD_PATHS: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn the_service_names_what_is_wrong_and_changes_nothing() {
+async fn the_service_names_the_invalid_parameter_and_changes_nothing() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"a"[..]).await.unwrap();
@@ -272,7 +272,7 @@ async fn the_service_names_what_is_wrong_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn page_sizes_over_the_limit_mean_the_limit() {
+async fn page_sizes_above_the_limit_are_lowered_to_the_limit() {
     let world = World::new().await;
     let (id, _) = world.files("one").await;
     for size in ["1000", "1001", "99999999999999999999999"] {
@@ -290,7 +290,7 @@ async fn page_sizes_over_the_limit_mean_the_limit() {
 }
 
 #[tokio::test]
-async fn without_a_good_key_there_is_no_answer() {
+async fn calls_without_a_valid_key_are_unauthorized() {
     let world = World::new().await;
     world.files("one").await;
     let good = format!("Bearer {KEY}");
@@ -326,7 +326,7 @@ async fn without_a_good_key_there_is_no_answer() {
 }
 
 #[tokio::test]
-async fn bodies_are_small_and_json_or_absent() {
+async fn bodies_must_be_small_json_or_empty() {
     let world = World::new().await;
     let (id, _) = world.files("one").await;
     let path = format!("/sdk/ClearContext?id={id}");
@@ -351,7 +351,7 @@ async fn bodies_are_small_and_json_or_absent() {
 }
 
 #[test]
-fn the_sdk_refuses_before_the_wire_what_it_can_know() {
+fn the_sdk_validates_names_ids_and_paths() {
     let refused: Vec<Error> = vec![
         ContextId::new("").unwrap_err(),
         ContextId::new("x".repeat(1025)).unwrap_err(),
@@ -369,11 +369,11 @@ fn the_sdk_refuses_before_the_wire_what_it_can_know() {
 }
 
 #[tokio::test]
-async fn what_the_sdk_refuses_never_reaches_the_service() {
+async fn invalid_arguments_are_never_sent() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;
     let contexts = world.client.contexts();
-    // Nothing that needs an answer can succeed after this.
+    // After this, no call that needs a response can succeed.
     drop(world.server);
     for error in [
         contexts.get_or_create("").await.unwrap_err(),

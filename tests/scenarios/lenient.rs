@@ -1,4 +1,4 @@
-//! Answers of services that write what is meant in other ways.
+//! Responses with unusual types and lengths, which the SDK accepts.
 
 use agbcloud::{Client, ContextId};
 use futures_util::TryStreamExt;
@@ -11,14 +11,14 @@ fn ok(body: &str) -> String {
 }
 
 async fn client(bodies: &[&str]) -> (Client, ScriptedServer) {
-    let answers: Vec<String> = bodies.iter().map(|body| ok(body)).collect();
-    let service = ScriptedServer::new(answers.iter()).await;
+    let responses: Vec<String> = bodies.iter().map(|body| ok(body)).collect();
+    let service = ScriptedServer::new(responses.iter()).await;
     let client = Client::builder().api_key(KEY).endpoint(&*service.endpoint);
     (client.build().unwrap(), service)
 }
 
 #[tokio::test]
-async fn what_a_service_gave_goes_back_to_it_whatever_its_length() {
+async fn long_ids_and_tokens_from_a_service_are_sent_back_unchanged() {
     let (token, id) = ("t".repeat(5000), format!("SdkCtx-{}", "i".repeat(300)));
     let first = format!(
         r#"{{"success":true,"data":[{{"id":"{id}","name":7,"createTime":1748520000000}}],"nextToken":"{token}"}}"#

@@ -1,6 +1,6 @@
-//! The SDK and the service together, over real sockets: the story of `agb demo` and what can go wrong in it.
+//! Scenarios with the SDK and the service over real sockets.
 
-#![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
+#![allow(clippy::disallowed_methods)] // Processes and sockets need real time.
 
 mod documentation;
 mod end_to_end;

@@ -1,20 +1,20 @@
-//! Listings that are broken off and taken up again, fetched ahead, and whole trees.
+//! Listings: resuming, prefetching and walking a folder.
 
 use std::collections::BTreeSet;
 
 use agbcloud::{Continuation, ErrorKind};
 use futures_util::TryStreamExt;
 
-use crate::support::{World, sdk};
+use crate::support::{World, client_of};
 
-/// As it would go through a file or a queue.
-fn kept(place: Option<Continuation>) -> Continuation {
+/// Serializes and parses a continuation, as a program that stores it does.
+fn stored(place: Option<Continuation>) -> Continuation {
     let text = serde_json::to_string(&place.unwrap()).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 #[tokio::test]
-async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page() {
+async fn a_listing_of_contexts_resumes_in_another_client() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     let mut made = Vec::new();
@@ -33,10 +33,10 @@ async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page
         for _ in 0..taken {
             listed.push(before.next().await.unwrap().unwrap());
         }
-        let place = kept(before.continuation());
+        let place = stored(before.continuation());
         drop(before);
 
-        let other = sdk(&world.server, crate::support::KEY);
+        let other = client_of(&world.server, crate::support::KEY);
         let listing = other.contexts().list().page_size(next_size);
         let mut after = listing.prefetch(prefetch).start_at(place).by_item();
         while let Some(context) = after.next().await {
@@ -48,7 +48,7 @@ async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page
 }
 
 #[tokio::test]
-async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
+async fn deleting_delivered_contexts_hides_no_later_ones() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     for number in 0..9 {
@@ -56,7 +56,7 @@ async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
     }
     let mut pages = contexts.list().page_size(3).by_page();
     let first = pages.next().await.unwrap().unwrap();
-    let place = kept(pages.continuation());
+    let place = stored(pages.continuation());
     for context in &first.contexts {
         contexts.delete(&context.id).await.unwrap();
     }
@@ -70,7 +70,7 @@ async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
 }
 
 #[tokio::test]
-async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_it_had() {
+async fn a_listing_of_files_resumes_with_its_own_page_size() {
     let world = World::new().await;
     let (_, files) = world.files("listed").await;
     for number in 0..11 {
@@ -86,7 +86,7 @@ async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_i
         for _ in 0..6 {
             listed.push(before.next().await.unwrap().unwrap());
         }
-        let place = kept(before.continuation());
+        let place = stored(before.continuation());
         let after = list()
             .page_size(3)
             .prefetch(prefetch)
@@ -102,7 +102,7 @@ async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_i
 }
 
 #[tokio::test]
-async fn pages_fetched_ahead_are_the_same_pages() {
+async fn prefetching_returns_the_same_pages() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     for number in 0..23 {
@@ -123,7 +123,7 @@ async fn pages_fetched_ahead_are_the_same_pages() {
 }
 
 #[tokio::test]
-async fn a_tree_is_walked_from_the_top_and_from_within() {
+async fn walking_a_folder_returns_everything_below_it() {
     let world = World::new().await;
     let (_, files) = world.files("tree").await;
     let paths = [
@@ -168,9 +168,9 @@ async fn a_tree_is_walked_from_the_top_and_from_within() {
             assert_eq!(sorted, wanted, "{top}");
             for (at, path) in walked.iter().enumerate() {
                 let parent = path.rsplit_once('/').unwrap().0;
-                let told =
+                let is_listed =
                     parent == top.trim_end_matches('/') || walked[..at].iter().any(|p| p == parent);
-                assert!(told, "{path} before its folder");
+                assert!(is_listed, "{path} before its folder");
             }
         }
     }

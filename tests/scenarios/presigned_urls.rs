@@ -1,4 +1,4 @@
-//! Presigned URLs from outside: what holds them good, and what does not.
+//! Presigned URLs as any HTTP client uses them: method, expiry, signature.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn get_with(client: &reqwest::Client, url: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_url_is_good_for_its_method_alone() {
+async fn a_url_is_valid_for_one_method() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let up = files.upload_url("/a").await.unwrap().as_str().to_owned();
@@ -51,7 +51,7 @@ async fn a_url_is_good_for_its_method_alone() {
 }
 
 #[tokio::test]
-async fn a_url_with_any_character_altered_is_refused() {
+async fn a_url_with_an_altered_character_is_refused() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     files.upload("/a", &b"hello"[..]).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_url_with_any_character_altered_is_refused() {
 }
 
 #[tokio::test]
-async fn a_url_ends_when_it_says() {
+async fn a_url_expires_at_its_expire_time() {
     let world = World::with(|builder| builder.url_ttl(Duration::from_secs(60))).await;
     let (_, files) = world.files("one").await;
     let up = files.upload_url("/a").await.unwrap().into_inner();
@@ -116,7 +116,7 @@ async fn a_url_ends_when_it_says() {
 }
 
 #[tokio::test]
-async fn a_large_upload_that_is_refused_early_is_told_why() {
+async fn an_early_refusal_of_a_large_upload_has_a_reason() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let up = files.upload_url("/a").await.unwrap().into_inner();
@@ -133,7 +133,7 @@ async fn a_large_upload_that_is_refused_early_is_told_why() {
 }
 
 #[tokio::test]
-async fn urls_of_a_deleted_context_are_dead() {
+async fn urls_of_a_deleted_context_are_refused() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"a"[..]).await.unwrap();
@@ -148,7 +148,7 @@ async fn urls_of_a_deleted_context_are_dead() {
 }
 
 #[tokio::test]
-async fn what_is_served_is_inert_in_a_browser() {
+async fn downloads_are_inert_in_a_browser() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     files
@@ -165,7 +165,7 @@ async fn what_is_served_is_inert_in_a_browser() {
 }
 
 #[tokio::test]
-async fn a_url_from_elsewhere_can_be_used_without_a_key() {
+async fn a_given_url_needs_no_api_key() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     files.upload("/a", &b"hello"[..]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Every answer to a raw call is held against the specification, as those in the tests of the service itself are.
+//! Validates every response to a raw call against the specification, as the tests of the service do.
 
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -10,10 +10,10 @@ static SPEC: LazyLock<Spec> = LazyLock::new(|| {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     Spec::load(Path::new(root)).unwrap()
 });
-static STRICT: LazyLock<Mutex<ResponseValidator<'static>>> =
+static VALIDATOR: LazyLock<Mutex<ResponseValidator<'static>>> =
     LazyLock::new(|| Mutex::new(ResponseValidator::new(&SPEC)));
 
-/// Panics if an operation of the specification was called and this is no answer that the specification allows.
+/// Panics if this response to an operation violates the specification.
 pub(crate) fn check(method: &str, target: &str, status: u16, body: &Value) {
     let problems = problems(method, target, status, body);
     assert!(
@@ -33,12 +33,12 @@ fn problems(method: &str, target: &str, status: u16, body: &Value) -> Vec<String
     let Some(schema) = SPEC.response_schema(operation.id, status) else {
         return vec!["it has no such answer".to_owned()];
     };
-    let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
-    strict.problems(schema, body)
+    let mut validator = VALIDATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    validator.problems(schema, body)
 }
 
 #[test]
-fn an_answer_that_is_not_in_the_specification_is_found() {
+fn a_response_that_violates_the_specification_is_detected() {
     let mut body = serde_json::json!({
         "requestId": "r", "success": true, "code": "ok", "message": "", "httpStatusCode": 200,
     });

@@ -1,4 +1,4 @@
-//! A server that does what a script says, on real sockets: as a service or as an object store.
+//! A scripted server on real sockets that acts as a service or an object store.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,40 +7,40 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What is done with one connection.
+/// How the server handles one connection.
 #[derive(Debug, Clone)]
 pub(crate) enum Turn {
-    /// Reads the request, answers with this text, and closes.
-    Says(String),
-    /// Reads the request, says this much, and no more.
-    Begins(String),
-    /// Resets the connection before it reads anything.
-    ResetsAtOnce,
+    /// Reads the request, sends this response and closes the connection.
+    Respond(String),
+    /// Reads the request, sends the start of a response and stalls.
+    RespondPartly(String),
+    /// Resets the connection without reading the request.
+    ResetBeforeRequest,
     /// Reads the request, then resets the connection.
-    ResetsAfterwards,
-    /// Reads the request and says no word.
-    IsSilent,
-    /// Leaves the connection to the service at this address.
-    PassesOn(String),
-    /// Has the request carried out by the service at this address, and closes without a word of it.
-    CarriesOut(String),
+    ResetAfterRequest,
+    /// Reads the request and sends nothing.
+    Stall,
+    /// Forwards the connection to the service at this address.
+    Forward(String),
+    /// Lets the service at this address execute the request, and drops the response.
+    DropResponse(String),
 }
 
 impl From<&str> for Turn {
-    fn from(answer: &str) -> Self {
-        Self::Says(answer.to_owned())
+    fn from(response: &str) -> Self {
+        Self::Respond(response.to_owned())
     }
 }
 
 impl From<&String> for Turn {
-    fn from(answer: &String) -> Self {
-        Self::Says(answer.clone())
+    fn from(response: &String) -> Self {
+        Self::Respond(response.clone())
     }
 }
 
-/// A server that takes each connection for the next turn, and keeps what it was sent.
+/// A server that handles each connection by the next turn, and records the requests.
 pub(crate) struct ScriptedServer {
-    /// Without a path.
+    /// The URL of the server, without a path.
     pub(crate) endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
@@ -51,57 +51,61 @@ impl ScriptedServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let kept = requests.clone();
+        let recorded = requests.clone();
         tokio::spawn(async move {
-            let mut silent = Vec::new();
+            let mut stalled = Vec::new();
             for turn in turns {
                 let (stream, _) = listener.accept().await.unwrap();
-                silent.extend(take(turn, stream, &kept).await);
+                stalled.extend(handle(turn, stream, &recorded).await);
             }
-            // Who comes then is refused. Connections that are kept silent stay open as long as the test runs.
+            // Further connections are refused. Stalled connections stay open until the test ends.
             drop(listener);
             std::future::pending::<()>().await;
         });
         Self { endpoint, requests }
     }
 
-    /// A presigned URL of this server as an object store.
+    /// Returns a presigned URL of this server as an object store.
     pub(crate) fn url(&self) -> String {
         format!("{}/object?signature=secret-signature", self.endpoint)
     }
 
-    /// The requests so far, head and body.
+    /// Returns the requests so far, head and body.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-/// Gives the connection back if it is to stay open.
-async fn take(turn: Turn, mut stream: TcpStream, kept: &Mutex<Vec<String>>) -> Option<TcpStream> {
+/// Handles a connection. Returns it if it has to stay open.
+async fn handle(
+    turn: Turn,
+    mut stream: TcpStream,
+    requests: &Mutex<Vec<String>>,
+) -> Option<TcpStream> {
     let request = match &turn {
-        Turn::ResetsAtOnce | Turn::PassesOn(_) => String::new(),
+        Turn::ResetBeforeRequest | Turn::Forward(_) => String::new(),
         _ => read_request(&mut stream).await,
     };
-    kept.lock().unwrap().push(request.clone());
+    requests.lock().unwrap().push(request.clone());
     match turn {
-        Turn::Says(answer) => {
-            // A client that has what it wants may have hung up.
-            let _ = stream.write_all(answer.as_bytes()).await;
+        Turn::Respond(response) => {
+            // The client may have disconnected already.
+            let _ = stream.write_all(response.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
-        Turn::ResetsAtOnce | Turn::ResetsAfterwards => stream.set_zero_linger().unwrap(),
-        Turn::IsSilent => return Some(stream),
-        Turn::Begins(answer) => {
-            stream.write_all(answer.as_bytes()).await.unwrap();
+        Turn::ResetBeforeRequest | Turn::ResetAfterRequest => stream.set_zero_linger().unwrap(),
+        Turn::Stall => return Some(stream),
+        Turn::RespondPartly(response) => {
+            stream.write_all(response.as_bytes()).await.unwrap();
             return Some(stream);
         }
-        Turn::CarriesOut(address) => {
+        Turn::DropResponse(address) => {
             let mut service = TcpStream::connect(address).await.unwrap();
             service.write_all(request.as_bytes()).await.unwrap();
-            // The answer has begun, so that the request was carried out.
+            // A byte of the response shows that the request was executed.
             service.read_u8().await.unwrap();
         }
-        Turn::PassesOn(address) => {
+        Turn::Forward(address) => {
             let mut service = TcpStream::connect(address).await.unwrap();
             tokio::spawn(
                 async move { tokio::io::copy_bidirectional(&mut stream, &mut service).await },
@@ -111,7 +115,7 @@ async fn take(turn: Turn, mut stream: TcpStream, kept: &Mutex<Vec<String>>) -> O
     None
 }
 
-/// Reads a request to the end of the body that its Content-Length tells.
+/// Reads a request to the end of its body, by its Content-Length.
 pub(crate) async fn read_request(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     loop {

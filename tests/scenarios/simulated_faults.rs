@@ -1,4 +1,4 @@
-//! The service fails as it was asked to, and the SDK gets over it or says what is wrong.
+//! Simulated faults of the service, and how the SDK handles them.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,14 +17,14 @@ async fn world(faults: &[&str]) -> World {
     .await
 }
 
-/// A client that tries everything once, so that each failure is seen.
-fn once(world: &World) -> Client {
+/// A client that does not retry, so that each failure is visible.
+fn without_retries(world: &World) -> Client {
     let builder = Client::builder().api_key(KEY).endpoint(world.server.url());
     builder.retry(RetryPolicy::never()).build().unwrap()
 }
 
-/// One that waits next to nothing between tries.
-fn hurried(world: &World) -> Client {
+/// A client that hardly waits between attempts.
+fn with_short_waits(world: &World) -> Client {
     let short = Duration::from_millis(1);
     let builder = Client::builder().api_key(KEY).endpoint(world.server.url());
     let policy = RetryPolicy::default().backoff(short, short);
@@ -32,7 +32,7 @@ fn hurried(world: &World) -> Client {
 }
 
 #[tokio::test]
-async fn answers_of_an_overloaded_service_are_told_and_got_over() {
+async fn temporary_errors_have_a_kind_and_are_retried() {
     for (fault, kind, code) in [
         (
             "status=429,retry-after=0",
@@ -49,21 +49,35 @@ async fn answers_of_an_overloaded_service_are_told_and_got_over() {
         ("cut=5", ErrorKind::Connection, ""),
     ] {
         let world = world(&[&format!("{fault},times=2,op=ListContexts")]).await;
-        let error = once(&world).contexts().list().send().await.unwrap_err();
+        let error = without_retries(&world)
+            .contexts()
+            .list()
+            .send()
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), kind, "{fault}: {error}");
         assert_eq!(error.code().unwrap_or_default(), code, "{fault}");
-        // Another operation is not struck, and the second strike is got over.
-        once(&world).contexts().get_or_create("one").await.unwrap();
-        let page = hurried(&world).contexts().list().send().await.unwrap();
+        // Other operations are not affected, and the second fault is retried.
+        without_retries(&world)
+            .contexts()
+            .get_or_create("one")
+            .await
+            .unwrap();
+        let page = with_short_waits(&world)
+            .contexts()
+            .list()
+            .send()
+            .await
+            .unwrap();
         assert_eq!(page.contexts.len(), 1, "{fault}");
     }
 }
 
 #[tokio::test]
-async fn what_was_refused_was_not_done_and_what_was_cut_was() {
+async fn a_refused_call_is_not_executed_and_a_cut_one_is() {
     for (fault, done) in [("status=503", false), ("html", false), ("cut=0", true)] {
         let world = world(&[&format!("{fault},times=1,op=GetContext")]).await;
-        let contexts = once(&world).contexts();
+        let contexts = without_retries(&world).contexts();
         contexts.get_or_create("one").await.unwrap_err();
         let count = contexts.list().send().await.unwrap().contexts.len();
         assert_eq!(count, usize::from(done), "{fault}");
@@ -71,11 +85,11 @@ async fn what_was_refused_was_not_done_and_what_was_cut_was() {
 }
 
 #[tokio::test]
-async fn a_run_with_a_seed_can_be_repeated() {
+async fn a_seed_makes_faults_reproducible() {
     let mut runs = BTreeSet::new();
     for seed in [1, 1, 2] {
         let world = world(&[&format!("status=503,rate=0.5,seed={seed}")]).await;
-        let contexts = once(&world).contexts();
+        let contexts = without_retries(&world).contexts();
         let mut run = Vec::new();
         for _ in 0..40 {
             run.push(contexts.list().send().await.is_ok());
@@ -87,9 +101,9 @@ async fn a_run_with_a_seed_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn a_slow_operation_does_not_hold_up_another() {
+async fn latency_of_one_operation_does_not_delay_another() {
     let world = world(&["latency=1h,op=ListContexts"]).await;
-    let contexts = once(&world).contexts();
+    let contexts = without_retries(&world).contexts();
     let slow = contexts.list();
     let slow = slow.send();
     tokio::select! {
@@ -100,14 +114,14 @@ async fn a_slow_operation_does_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn transfers_break_and_go_on() {
+async fn interrupted_transfers_are_resumed() {
     let world = world(&[
         "cut=100000,times=2,op=download",
         "status=503,times=1,retry-after=0,op=upload",
         "expired-urls,times=1,op=download",
     ])
     .await;
-    let contexts = hurried(&world).contexts();
+    let contexts = with_short_waits(&world).contexts();
     let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
     let files = contexts.files(&id);
     let content: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
@@ -116,7 +130,7 @@ async fn transfers_break_and_go_on() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_said_to_have_expired_is_an_error_for_who_has_no_other() {
+async fn a_url_that_always_expires_is_an_error() {
     let world = world(&["expired-urls"]).await;
     let files = world.files("one").await.1;
     let error = files.upload("/a", vec![1]).await.unwrap_err();
@@ -124,7 +138,7 @@ async fn a_url_that_is_said_to_have_expired_is_an_error_for_who_has_no_other() {
 }
 
 #[tokio::test]
-async fn listings_lag_behind_by_the_clock() {
+async fn listings_lag_by_the_clock_of_the_server() {
     let world = world(&["lag=60s"]).await;
     let (id, files) = world.files("one").await;
     files.upload("/a", vec![1]).await.unwrap();
@@ -136,7 +150,7 @@ async fn listings_lag_behind_by_the_clock() {
         )
     };
     assert_eq!(listed().await, (0, 0));
-    // Who knows of it has it.
+    // Contexts and files are accessible although they are not listed.
     contexts.get(&id).await.unwrap();
     assert_eq!(files.read("/a").await.unwrap(), vec![1]);
     world.clock.advance(Duration::from_secs(61));
@@ -146,7 +160,7 @@ async fn listings_lag_behind_by_the_clock() {
 #[tokio::test]
 async fn a_stuck_clear_never_ends() {
     let world = world(&["stuck-clear"]).await;
-    let contexts = hurried(&world).contexts();
+    let contexts = with_short_waits(&world).contexts();
     let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
     let state = async || contexts.get(&id).await.unwrap().into_inner().state;
     contexts.clear(&id).start().await.unwrap();
@@ -163,9 +177,9 @@ async fn a_stuck_clear_never_ends() {
 }
 
 #[tokio::test]
-async fn a_slow_clear_ends_when_its_time_has_come() {
+async fn a_slow_clear_ends_after_its_delay() {
     let world = world(&["slow-clear=60s"]).await;
-    let contexts = hurried(&world).contexts();
+    let contexts = with_short_waits(&world).contexts();
     let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
     contexts.clear(&id).start().await.unwrap();
     let state = async || contexts.get(&id).await.unwrap().into_inner().state;
@@ -178,7 +192,7 @@ async fn a_slow_clear_ends_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn a_repeated_token_is_an_error_and_not_an_endless_loop() {
+async fn a_repeated_token_is_an_error() {
     let world = world(&["repeat-token"]).await;
     for number in 0..5 {
         let name = format!("context-{number}");
@@ -202,7 +216,7 @@ async fn a_repeated_token_is_an_error_and_not_an_endless_loop() {
 }
 
 #[tokio::test]
-async fn nobody_else_meets_the_faults() {
+async fn faults_require_a_loopback_address() {
     let builder = Server::builder()
         .api_key(KEY)
         .listen("0.0.0.0:0".parse().unwrap());
@@ -216,7 +230,7 @@ async fn nobody_else_meets_the_faults() {
 }
 
 #[test]
-fn what_the_page_on_faults_shows_can_be_asked_for() {
+fn every_documented_fault_can_be_parsed() {
     let page = include_str!("../../docs/faults.md");
     let mut found = 0;
     for line in page.lines().filter(|line| line.starts_with("| `")) {
@@ -236,7 +250,7 @@ fn what_the_page_on_faults_shows_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_cut_answer_has_its_head_and_so_many_bytes() {
+async fn a_cut_response_has_its_head_and_the_given_number_of_bytes() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     for size in [1_000, 200_000, 3_000_000] {
@@ -250,7 +264,7 @@ async fn a_cut_answer_has_its_head_and_so_many_bytes() {
         let request = format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut came = Vec::new();
-        // It ends with a reset or with nothing more.
+        // The connection is reset or closed.
         let _ = stream.read_to_end(&mut came).await;
         let came = String::from_utf8(came).unwrap();
         let (head, body) = came.split_once("\r\n\r\n").unwrap();

@@ -1,4 +1,4 @@
-//! What the scenarios share: a service, clients of it, and a scripted object store.
+//! Shared helpers: a service, clients of it, and raw calls.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::schema;
 
 pub(crate) const KEY: &str = "test-key-0123456789";
 
-/// A service in memory, and the SDK with a key of it.
+/// A service in memory and a client of it.
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) clock: ManualClock,
@@ -22,7 +22,7 @@ impl World {
         Self::with(|builder| builder).await
     }
 
-    /// A service with further settings.
+    /// Starts a service with further settings.
     pub(crate) async fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let clock = ManualClock::starting_now();
         let builder = Server::builder()
@@ -30,7 +30,7 @@ impl World {
             .api_key(KEY)
             .clock(Arc::new(clock.clone()));
         let server = settings(builder).start().await.unwrap();
-        let client = sdk(&server, KEY);
+        let client = client_of(&server, KEY);
         Self {
             server,
             clock,
@@ -38,15 +38,15 @@ impl World {
         }
     }
 
-    /// The files of a new context, for a client that tries everything once.
-    pub(crate) async fn files_tried_once(&self, name: &str) -> Files {
+    /// Returns the files of a new context, for a client that does not retry.
+    pub(crate) async fn files_without_retries(&self, name: &str) -> Files {
         let (id, _) = self.files(name).await;
         let builder = Client::builder().api_key(KEY).endpoint(self.server.url());
-        let once = builder.retry(RetryPolicy::never()).build().unwrap();
-        once.contexts().files(&id)
+        let client = builder.retry(RetryPolicy::never()).build().unwrap();
+        client.contexts().files(&id)
     }
 
-    /// A new context and its files.
+    /// Creates a context, and returns its id and its files.
     pub(crate) async fn files(&self, name: &str) -> (ContextId, Files) {
         let id = self
             .client
@@ -60,8 +60,8 @@ impl World {
         (id, files)
     }
 
-    /// A call as any HTTP client would make it.
-    pub(crate) async fn call(&self, method: &str, path_and_query: &str) -> Answer {
+    /// Sends a call without the SDK.
+    pub(crate) async fn call(&self, method: &str, path_and_query: &str) -> RawResponse {
         let authorization = format!("Bearer {KEY}");
         call(
             &self.server,
@@ -74,8 +74,8 @@ impl World {
     }
 }
 
-/// The SDK against a service.
-pub(crate) fn sdk(server: &Server, key: &str) -> Client {
+/// Returns a client of a service.
+pub(crate) fn client_of(server: &Server, key: &str) -> Client {
     Client::builder()
         .api_key(key)
         .endpoint(server.url())
@@ -83,14 +83,14 @@ pub(crate) fn sdk(server: &Server, key: &str) -> Client {
         .unwrap()
 }
 
-/// An answer of the service to a raw call.
-pub(crate) struct Answer {
+/// The response to a call without the SDK.
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) headers: reqwest::header::HeaderMap,
     pub(crate) body: Value,
 }
 
-impl Answer {
+impl RawResponse {
     pub(crate) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
@@ -102,7 +102,7 @@ pub(crate) async fn call(
     path_and_query: &str,
     headers: &[(&str, &str)],
     body: impl Into<reqwest::Body>,
-) -> Answer {
+) -> RawResponse {
     let url = format!("{}{path_and_query}", server.url());
     let mut request = reqwest::Client::new()
         .request(method.parse().unwrap(), url)
@@ -114,7 +114,7 @@ pub(crate) async fn call(
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
     schema::check(method, path_and_query, status, &body);
-    Answer {
+    RawResponse {
         status,
         headers,
         body,

@@ -260,7 +260,7 @@ fn no_version_is_lost_and_no_difference_is_hidden() {
 
 /// As above, with real time between the steps, so that what the states hold is not always recent.
 #[test]
-fn no_version_is_lost_and_no_difference_is_hidden_seconds_later() {
+fn no_version_is_lost_with_pauses_between_steps() {
     let first = setting("AGB_MODEL_SEED").unwrap_or(0);
     let runs = setting("AGB_MODEL_RUNS").map_or(SLOW_RUNS, |runs| runs.min(SLOW_RUNS));
     let total = run_on(SLEEPING, Script::with_pauses, (Engine::Sdk, first, runs));
@@ -275,7 +275,7 @@ fn no_version_is_lost_and_no_difference_is_hidden_seconds_later() {
 
 /// The oracle finds synchronisations that are wrong.
 #[test]
-fn a_broken_synchronisation_is_found() {
+fn the_oracle_detects_faulty_engines() {
     for (engine, expected) in [
         (Engine::Overwriting, &[Kind::Lost, Kind::ReplacedUnseen][..]),
         (Engine::SizeOnly, &[Kind::Hidden]),
@@ -299,7 +299,7 @@ fn a_broken_synchronisation_is_found() {
 
 /// The oracle finds no fault in one that is right.
 #[test]
-fn a_careful_synchronisation_passes() {
+fn the_oracle_accepts_the_reference_engine() {
     let runs = setting("AGB_MODEL_RUNS").unwrap_or(100);
     let total = run_all(Engine::Careful, 0, runs);
     assert!(total.failures.is_empty(), "{}", summary(&total.failures));

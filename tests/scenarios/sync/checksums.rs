@@ -1,4 +1,4 @@
-//! Services whose listings have no checksums, and stores that have none or some.
+//! Comparison with and without checksums of listings and stores.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -14,9 +14,9 @@ use super::{
     write,
 };
 use crate::support::World;
-use crate::transfers::store::{Fault, Manners, Store};
+use crate::transfers::store::{Fault, FaultyStore, StoreFeatures};
 
-const NOTHING: Manners = Manners {
+const NO_CHECKSUMS: StoreFeatures = StoreFeatures {
     ranges: true,
     md5_etag: false,
     crc64: false,
@@ -24,13 +24,13 @@ const NOTHING: Manners = Manners {
     length: true,
 };
 
-/// Lists one file of five bytes, which is in the store.
-struct Cloud {
+/// A service that lists one file of five bytes, which is in the store.
+struct OneStoredFile {
     modified: &'static str,
     url: String,
 }
 
-impl ContextApi for Cloud {
+impl ContextApi for OneStoredFile {
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         let entry = json!({
             "filePath": "/d/a", "fileType": "file", "size": 5, "gmtModified": self.modified
@@ -47,50 +47,50 @@ impl ContextApi for Cloud {
     }
 }
 
-fn cloud(store: &Store, modified: &'static str) -> Files {
+fn files_of(store: &FaultyStore, modified: &'static str) -> Files {
     let url = format!("{}/object?signature=1", store.endpoint);
-    files(Cloud { modified, url })
+    files(OneStoredFile { modified, url })
 }
 
-async fn store(manners: Manners, content: &str) -> Store {
-    Store::new(manners, content.into(), Vec::new(), []).await
+async fn store(features: StoreFeatures, content: &str) -> FaultyStore {
+    FaultyStore::new(features, content.into(), Vec::new(), []).await
 }
 
 #[tokio::test]
-async fn without_checksums_size_and_time_decide_and_the_report_counts_that() {
-    let store = store(NOTHING, "other").await;
+async fn without_checksums_files_are_compared_by_size_and_time_and_counted() {
+    let store = store(NO_CHECKSUMS, "other").await;
     let here = tempfile::tempdir().unwrap();
     write(here.path(), &[("a", "mine!")]);
-    // Sent after it was written.
-    let report = cloud(&store, "2999-01-01T00:00:00Z").upload_dir(here.path(), "/d");
+    // Uploaded after it was written.
+    let report = files_of(&store, "2999-01-01T00:00:00Z").upload_dir(here.path(), "/d");
     let report = report.await.unwrap();
     assert_eq!(
         (report.unchanged, report.unverified, report.failed),
         (1, 1, 0)
     );
-    let plan = cloud(&store, "2999-01-01T00:00:00Z").upload_dir(here.path(), "/d");
+    let plan = files_of(&store, "2999-01-01T00:00:00Z").upload_dir(here.path(), "/d");
     let plan = plan.plan().await.unwrap();
     assert_eq!((plan.unchanged(), plan.unverified()), (1, 1));
 }
 
-/// The headers of the first byte decide where the listing says nothing.
+/// The headers of a request for the first byte are used if the listing has no checksums.
 #[tokio::test]
-async fn checksums_of_the_store_decide_where_the_listing_has_none() {
+async fn checksums_of_the_store_are_used_if_the_listing_has_none() {
     for (md5_etag, crc64) in [(true, false), (false, true)] {
-        let manners = Manners {
+        let features = StoreFeatures {
             md5_etag,
             crc64,
             any_etag: md5_etag,
-            ..NOTHING
+            ..NO_CHECKSUMS
         };
         for (content, same) in [("mine!", 1), ("other", 0)] {
-            let store = store(manners, content).await;
+            let store = store(features, content).await;
             let here = tempfile::tempdir().unwrap();
             write(here.path(), &[("a", "mine!")]);
-            let up = cloud(&store, "2999-01-01T00:00:00Z").upload_dir(here.path(), "/d");
+            let up = files_of(&store, "2999-01-01T00:00:00Z").upload_dir(here.path(), "/d");
             let report = up.await.unwrap();
             let counts = (report.unchanged, report.unverified, report.failed);
-            assert_eq!(counts, (same, 0, 1 - same), "{content} {manners:?}");
+            assert_eq!(counts, (same, 0, 1 - same), "{content} {features:?}");
             let range = store
                 .heads()
                 .into_iter()
@@ -100,20 +100,20 @@ async fn checksums_of_the_store_decide_where_the_listing_has_none() {
     }
 }
 
-/// What was sent is asked about once, and from then on known by its size and time.
+/// After the first request, a remote file is identified by size and time.
 #[tokio::test]
-async fn a_remote_file_without_listed_checksums_is_asked_about_once() {
-    let manners = Manners {
+async fn checksums_of_a_remote_file_are_requested_once() {
+    let features = StoreFeatures {
         md5_etag: true,
         any_etag: true,
-        ..NOTHING
+        ..NO_CHECKSUMS
     };
-    let store = store(manners, "mine!").await;
+    let store = store(features, "mine!").await;
     let here = tempfile::tempdir().unwrap();
     let state = tempfile::tempdir().unwrap();
     write(here.path(), &[("a", "mine!")]);
     let run = || {
-        let files = cloud(&store, "2020-01-01T00:00:00Z");
+        let files = files_of(&store, "2020-01-01T00:00:00Z");
         let up = files.upload_dir(here.path(), "/d");
         up.state(state.path().join("state"))
     };
@@ -122,21 +122,21 @@ async fn a_remote_file_without_listed_checksums_is_asked_about_once() {
         assert_eq!((report.unchanged, report.unverified), (1, 0));
         assert_eq!(store.heads().len(), asked);
     }
-    // A change that leaves size and time is seen by who reads.
+    // Comparing checksums detects a change that keeps size and time.
     write(here.path(), &[("a", "other")]);
     let report = run().await.unwrap();
     assert_eq!((report.transferred, report.failed), (1, 0), "{report:?}");
     assert_eq!(store.content(), b"other");
 }
 
-/// A store that refuses conditions gets the file without, and the next one at once.
+/// A store that refuses conditions receives the file without them, and later files too.
 #[tokio::test]
-async fn a_store_that_does_not_know_conditions_is_sent_none() {
+async fn conditions_are_not_sent_to_a_store_that_refuses_them() {
     let faults = [Fault::NotImplemented];
-    let store = Store::new(NOTHING, Vec::new(), Vec::new(), faults).await;
+    let store = FaultyStore::new(NO_CHECKSUMS, Vec::new(), Vec::new(), faults).await;
     let here = tempfile::tempdir().unwrap();
     write(here.path(), &[("new", "1"), ("other", "2")]);
-    let up = cloud(&store, "2020-01-01T00:00:00Z").upload_dir(here.path(), "/d");
+    let up = files_of(&store, "2020-01-01T00:00:00Z").upload_dir(here.path(), "/d");
     let report = up.max_concurrent_files(1).await.unwrap();
     assert_eq!((report.transferred, report.failed), (2, 0), "{report:?}");
     let conditions: Vec<_> = store
@@ -147,8 +147,8 @@ async fn a_store_that_does_not_know_conditions_is_sent_none() {
     assert_eq!(conditions, [true, false, false]);
 }
 
-/// The answers that the service has given, by operation.
-async fn answers(metrics: SocketAddr) -> BTreeMap<String, u64> {
+/// Returns the number of responses of the service, by operation.
+async fn responses(metrics: SocketAddr) -> BTreeMap<String, u64> {
     let text = reqwest::get(format!("http://{metrics}/metrics"));
     let text = text.await.unwrap().text().await.unwrap();
     let lines = text.lines().filter_map(|line| {
@@ -156,16 +156,16 @@ async fn answers(metrics: SocketAddr) -> BTreeMap<String, u64> {
         let operation = labels.split_once("operation=\"")?.1.split_once('"')?.0;
         Some((operation.to_owned(), count.parse::<f64>().ok()? as u64))
     });
-    let mut answers = BTreeMap::new();
+    let mut responses = BTreeMap::new();
     for (operation, count) in lines {
-        *answers.entry(operation).or_default() += count;
+        *responses.entry(operation).or_default() += count;
     }
-    answers
+    responses
 }
 
-/// Pages of the listing and nothing else, also of files that were just copied, however they are compared.
+/// For each way to compare, and also for files that were just copied.
 #[tokio::test]
-async fn a_run_over_unchanged_files_lists_and_makes_no_other_call() {
+async fn a_sync_of_unchanged_files_only_lists() {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let world = World::with(|server| server.metrics_listen(address)).await;
     let metrics = world.server.metrics_addr().unwrap();
@@ -196,7 +196,7 @@ async fn a_run_over_unchanged_files_lists_and_makes_no_other_call() {
         up().await.unwrap();
         down().await.unwrap();
         for checksum in [Compare::SizeAndTime, Compare::Checksum] {
-            let before = answers(metrics).await;
+            let before = responses(metrics).await;
             for report in [
                 up().compare(checksum).await.unwrap(),
                 down().compare(checksum).await.unwrap(),
@@ -204,12 +204,12 @@ async fn a_run_over_unchanged_files_lists_and_makes_no_other_call() {
                 assert_eq!(counts(&report), (0, 1100, 0, 0));
                 assert_eq!(report.unverified, 0);
             }
-            let mut made = answers(metrics).await;
+            let mut made = responses(metrics).await;
             for (operation, count) in before {
                 *made.entry(operation).or_default() -= count;
             }
             made.retain(|_, count| *count > 0);
-            // Two pages in each direction.
+            // Two pages per direction.
             let pages = BTreeMap::from([("DescribeContextFiles".to_owned(), 2 * 2)]);
             assert_eq!(made, pages, "{state} {checksum:?}");
         }

@@ -1,4 +1,4 @@
-//! Remote files that this machine may take for one.
+//! Remote files whose names are the same on the local file system.
 
 use std::path::PathBuf;
 
@@ -6,18 +6,18 @@ use agbcloud::{ConflictPolicy, DeleteLimit, ErrorKind, FileFailure, Files, SyncD
 
 use super::{tree, world, write};
 
-/// A folder whose file system takes names for the same may be named to the tests. That of a mount below a file system that
-/// does not is the hardest case. Without it the answers are those of the folder for temporary files.
+/// Names a folder on a file system that folds names. The hardest case is a mount below a file system that does not fold names.
+/// Defaults to the folder for temporary files.
 const FOLDER: &str = "AGB_TEST_FOLDING_FOLDER";
 
-/// A folder of its own for a test, some way below the one that is made alike.
-struct Below {
+/// A folder of one test, some levels below the synced folder.
+struct NestedFolder {
     root: PathBuf,
     name: String,
     _made: tempfile::TempDir,
 }
 
-impl Below {
+impl NestedFolder {
     fn new(test: &str) -> Self {
         let made = tempfile::tempdir().unwrap();
         let folder = std::env::var_os(FOLDER).map(PathBuf::from);
@@ -36,8 +36,8 @@ impl Below {
         self.root.join(&self.name)
     }
 
-    /// Whether two names are one here.
-    fn are_one(&self, [one, other]: [&str; 2]) -> bool {
+    /// Whether two names are the same on this file system.
+    fn folds(&self, [one, other]: [&str; 2]) -> bool {
         let (one, other) = (self.folder().join(one), self.folder().join(other));
         std::fs::write(&one, "").unwrap();
         let are = other.exists();
@@ -45,13 +45,13 @@ impl Below {
         are
     }
 
-    /// Whether a name is shown as it was given.
-    fn keeps(&self, name: &str) -> bool {
+    /// Whether the file system preserves a name.
+    fn preserves(&self, name: &str) -> bool {
         let file = self.folder().join(name);
         std::fs::write(&file, "").unwrap();
-        let keeps = tree(&self.folder()).contains_key(name);
+        let preserves = tree(&self.folder()).contains_key(name);
         std::fs::remove_file(file).unwrap();
-        keeps
+        preserves
     }
 
     fn sync(&self, files: &Files) -> SyncDir {
@@ -64,7 +64,7 @@ impl Below {
     }
 }
 
-impl Drop for Below {
+impl Drop for NestedFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(self.folder());
     }
@@ -77,11 +77,11 @@ fn is_collision(failure: &FileFailure, named: bool) -> bool {
 }
 
 #[tokio::test]
-async fn two_files_whose_names_are_one_here_do_not_take_turns() {
+async fn two_remote_files_with_one_local_name_do_not_alternate() {
     for pair in [["README", "readme"], ["caf\u{e9}", "cafe\u{301}"]] {
-        let below = Below::new("turns");
-        let one = below.are_one(pair);
-        let keeps = pair.iter().all(|name| below.keeps(name));
+        let below = NestedFolder::new("turns");
+        let one = below.folds(pair);
+        let preserves = pair.iter().all(|name| below.preserves(name));
         let world = world().await;
         let (_, files) = world.files("one").await;
         for name in pair {
@@ -115,8 +115,8 @@ async fn two_files_whose_names_are_one_here_do_not_take_turns() {
                 false => assert!(failures.is_empty(), "{failures:?}"),
                 true => {
                     assert_eq!(failures.len(), 1, "{round}: {failures:?}");
-                    // The first time, one of two may just be in the way of the other.
-                    let is_collision = is_collision(&failures[0], keeps || round > 0);
+                    // In the first round, one of the two may only block the other.
+                    let is_collision = is_collision(&failures[0], preserves || round > 0);
                     assert!(is_collision, "{round}: {failures:?}");
                 }
             }
@@ -124,7 +124,7 @@ async fn two_files_whose_names_are_one_here_do_not_take_turns() {
             if round == 0 {
                 continue;
             }
-            // From the second time on it is the same.
+            // The result is stable from the second round on.
             let contents = pair.map(|name| below.content(name));
             if let Some(last) = last.replace(contents.clone()) {
                 assert_eq!(last, contents);
@@ -136,10 +136,10 @@ async fn two_files_whose_names_are_one_here_do_not_take_turns() {
 }
 
 #[tokio::test]
-async fn what_has_the_name_of_a_remote_file_here_is_not_deleted_for_its_case() {
+async fn a_local_file_that_differs_in_case_only_is_not_deleted() {
     for pair in [["README", "readme"], ["caf\u{e9}", "cafe\u{301}"]] {
-        let below = Below::new("deleted");
-        let one = below.are_one(pair);
+        let below = NestedFolder::new("deleted");
+        let one = below.folds(pair);
         let world = world().await;
         let (_, files) = world.files("one").await;
         write(&below.folder(), &[(pair[1], "old")]);
@@ -161,10 +161,10 @@ async fn what_has_the_name_of_a_remote_file_here_is_not_deleted_for_its_case() {
     }
 }
 
-/// Two ways to a file are what two names of it look like.
+/// Hard links look like two names that the file system folds.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_is_in_the_place_of_one_remote_file() {
+async fn a_local_file_corresponds_to_one_remote_file() {
     let here = tempfile::tempdir().unwrap();
     write(
         here.path(),

@@ -1,4 +1,4 @@
-//! Folders of a context that are deleted.
+//! Deletions of remote folders, and files and folders that replace each other.
 
 use std::{
     sync::{
@@ -22,11 +22,11 @@ use super::{
 };
 
 #[tokio::test]
-async fn all_of_a_folder_goes_and_nothing_else() {
+async fn deleting_a_folder_deletes_all_its_files_and_no_others() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
-    // Two pages, of a folder that gets shorter.
+    // Two pages of a folder that shrinks.
     let many = MAX_PAGE_SIZE + 1;
     for number in 0..many {
         write(here.path(), &[(&format!("{number}"), "x")]);
@@ -35,8 +35,8 @@ async fn all_of_a_folder_goes_and_nothing_else() {
     for path in ["/data/keep/é 1%.log", "/data2/a", "/datum"] {
         files.upload(path, &b"x"[..]).await.unwrap();
     }
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let listener = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let listener = reported.clone();
     let deletion = files
         .delete_dir("/data")
         .exclude("*.log")
@@ -47,10 +47,10 @@ async fn all_of_a_folder_goes_and_nothing_else() {
         });
     let plan = deletion.plan().await.unwrap();
     assert_eq!(plan.changes().len(), many as usize);
-    assert!(told.lock().unwrap().is_empty());
+    assert!(reported.lock().unwrap().is_empty());
     let report = plan.run().await.unwrap();
     assert_eq!(counts(&report), (0, 0, u64::from(many), 0));
-    assert_eq!(told.lock().unwrap().len(), many as usize);
+    assert_eq!(reported.lock().unwrap().len(), many as usize);
     let left = ["/data/keep/é 1%.log", "/data2/a", "/datum"];
     assert_eq!(remote(&files, "/").await, left);
 
@@ -60,10 +60,10 @@ async fn all_of_a_folder_goes_and_nothing_else() {
     assert_eq!((report.deleted, report.is_complete()), (3, true));
 }
 
-/// Has three files, and does not delete the first.
-struct Unwilling(&'static str);
+/// A service with three files that fails to delete the first.
+struct OneUndeletable(&'static str);
 
-impl ContextApi for Unwilling {
+impl ContextApi for OneUndeletable {
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         let entries = ["/a", "/b", "/c"].map(entry);
         Script::new([Step::json(page(&entries, 3))]).list_files(query)
@@ -79,9 +79,9 @@ impl ContextApi for Unwilling {
 }
 
 #[tokio::test]
-async fn one_that_stays_holds_back_no_other() {
+async fn a_file_that_cannot_be_deleted_does_not_stop_the_others() {
     let nothing = tempfile::tempdir().unwrap();
-    let unwilling = || files(Unwilling("FileNotAllowed"));
+    let unwilling = || files(OneUndeletable("FileNotAllowed"));
     for report in [
         unwilling().delete_dir("/").await,
         unwilling()
@@ -106,15 +106,15 @@ async fn one_that_stays_holds_back_no_other() {
 }
 
 #[tokio::test]
-async fn a_context_that_is_gone_stops_it() {
-    let error = files(Unwilling("InvalidContext.NotFound")).delete_dir("/");
+async fn a_missing_context_stops_the_deletion() {
+    let error = files(OneUndeletable("InvalidContext.NotFound")).delete_dir("/");
     assert_eq!(error.await.unwrap_err().kind(), ErrorKind::NotFound);
     let error = files(Script::new([])).delete_dir("no/slash").await;
     assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
 #[tokio::test]
-async fn a_name_that_can_not_be_one_is_told_and_harms_nothing() {
+async fn an_invalid_remote_name_is_a_failure_and_deletes_nothing() {
     let here = tempfile::tempdir().unwrap();
     let listed = || {
         let pages = page(&[entry("///b"), entry("/c//d")], 2);
@@ -127,11 +127,11 @@ async fn a_name_that_can_not_be_one_is_told_and_harms_nothing() {
     assert_eq!((report.skipped, report.deleted, report.failed), (2, 0, 0));
 }
 
-/// Has three files, and has had enough for a while.
+/// A service with three files that throttles for a while.
 #[derive(Default)]
-struct Busy(AtomicU32);
+struct ThrottlingForAWhile(AtomicU32);
 
-impl ContextApi for Busy {
+impl ContextApi for ThrottlingForAWhile {
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         let entries = ["/a", "/b", "/c"].map(entry);
         Script::new([Step::json(page(&entries, 3))]).list_files(query)
@@ -139,7 +139,7 @@ impl ContextApi for Busy {
 
     fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
         let step = match self.0.fetch_add(1, Ordering::Relaxed) {
-            // More than the tries of three calls.
+            // More than the attempts of three calls.
             0..15 => Step::failure(429, "TooManyRequests", "slowly"),
             _ => Step::json(json!({"success": true})),
         };
@@ -148,18 +148,21 @@ impl ContextApi for Busy {
 }
 
 #[tokio::test]
-async fn what_is_too_much_waits_and_does_not_fail() {
-    let report = files(Busy::default()).delete_dir("/").await.unwrap();
+async fn throttled_deletions_wait_and_do_not_fail() {
+    let report = files(ThrottlingForAWhile::default())
+        .delete_dir("/")
+        .await
+        .unwrap();
     assert_eq!(counts(&report), (0, 0, 3, 0));
 }
 
-/// Has many files, and always enough.
-struct Overrun {
+/// A service with many files that always throttles.
+struct AlwaysThrottling {
     asks_for: &'static str,
     calls: Arc<AtomicU32>,
 }
 
-impl ContextApi for Overrun {
+impl ContextApi for AlwaysThrottling {
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         let entries: Vec<_> = (0..200).map(|n| entry(&format!("/{n}"))).collect();
         Script::new([Step::json(page(&entries, 200))]).list_files(query)
@@ -174,11 +177,11 @@ impl ContextApi for Overrun {
 }
 
 #[tokio::test]
-async fn a_service_that_has_enough_is_not_asked_for_all_the_rest() {
+async fn a_permanently_throttling_service_is_not_called_for_every_file() {
     let calls = Arc::new(AtomicU32::new(0));
     let overrun = |asks_for| {
         let calls = calls.clone();
-        let api = Overrun { asks_for, calls };
+        let api = AlwaysThrottling { asks_for, calls };
         let once = Client::builder().stub(api).retry(RetryPolicy::never());
         let client = once.build().unwrap();
         let id = ContextId::new("SdkCtx-1").unwrap();
@@ -200,7 +203,7 @@ async fn a_service_that_has_enough_is_not_asked_for_all_the_rest() {
     assert_eq!(report.failures[0].error.kind(), ErrorKind::Throttled);
 }
 
-fn of(files: &[(&str, &str)]) -> Tree {
+fn tree_of(files: &[(&str, &str)]) -> Tree {
     let files = files.iter();
     files
         .map(|(path, content)| ((*path).to_owned(), content.as_bytes().to_vec()))
@@ -211,7 +214,7 @@ const BEFORE: [(&str, &str); 4] = [("a", "file"), ("b/x", "x"), ("b/y/z", "z"), 
 const AFTER: [(&str, &str); 4] = [("a/x", "x"), ("a/y/z", "z"), ("b", "file"), ("c", "c")];
 
 #[tokio::test]
-async fn what_became_a_folder_or_a_file_is_that_on_the_other_side_too_with_delete() {
+async fn with_delete_files_and_folders_replace_each_other() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -223,15 +226,15 @@ async fn what_became_a_folder_or_a_file_is_that_on_the_other_side_too_with_delet
     assert_eq!(counts(&up.await.unwrap()), (3, 1, 3, 0));
     assert_eq!(remote(&files, "/").await, ["/a/x", "/a/y/z", "/b", "/c"]);
 
-    // Folders with nothing in them are in nobody's way.
+    // Empty folders do not block a file.
     std::fs::create_dir_all(before.path().join("b/none/at/all")).unwrap();
     let down = || {
         let down = files.download_dir("/", before.path());
         down.delete_limit(DeleteLimit::NONE)
     };
     let report = down().await.unwrap();
-    assert_eq!((report.failed, report.deleted), (3, 0), "unasked");
-    assert_eq!(tree(before.path()), of(&BEFORE));
+    assert_eq!((report.failed, report.deleted), (3, 0), "without delete");
+    assert_eq!(tree(before.path()), tree_of(&BEFORE));
 
     let plan = down().delete(true).plan().await.unwrap();
     let changes: Vec<_> = plan.changes().map(|planned| planned.change).collect();
@@ -241,13 +244,13 @@ async fn what_became_a_folder_or_a_file_is_that_on_the_other_side_too_with_delet
         [deleted, deleted, deleted, fetched, fetched, fetched]
     );
     assert_eq!(counts(&plan.run().await.unwrap()), (3, 1, 3, 0));
-    assert_eq!(tree(before.path()), of(&AFTER));
+    assert_eq!(tree(before.path()), tree_of(&AFTER));
     let again = down().delete(true).await.unwrap();
     assert_eq!(counts(&again), (0, 4, 0, 0));
 }
 
 #[tokio::test]
-async fn what_a_glob_leaves_out_stays_and_keeps_its_place() {
+async fn an_excluded_file_is_not_replaced_by_a_folder() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     files.upload("/a/x", &b"x"[..]).await.unwrap();
@@ -258,16 +261,16 @@ async fn what_a_glob_leaves_out_stays_and_keeps_its_place() {
     let down = files.download_dir("/", here.path()).delete(true);
     let down = down.delete_limit(DeleteLimit::NONE);
     let report = down.exclude("*.log").exclude("/a").await.unwrap();
-    // `/a` is left out with what is below it.
+    // `/a` is excluded with everything below it.
     assert_eq!((report.failed, report.deleted), (1, 0), "{report:?}");
-    assert_eq!(tree(here.path()), of(&mine));
+    assert_eq!(tree(here.path()), tree_of(&mine));
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_stays_until_its_replacement_is_whole() {
+async fn a_blocking_file_is_deleted_only_after_its_replacement_is_complete() {
     let broken = "status=500,op=download".parse().unwrap();
     let world = crate::support::World::with(|builder| builder.fault(broken)).await;
-    let files = world.files_tried_once("one").await;
+    let files = world.files_without_retries("one").await;
     files.upload("/a/x", &b"x"[..]).await.unwrap();
     files.upload("/b", &b"file"[..]).await.unwrap();
     let here = tempfile::tempdir().unwrap();
@@ -277,6 +280,6 @@ async fn what_is_in_the_way_stays_until_its_replacement_is_whole() {
     let report = down.delete_limit(DeleteLimit::NONE).await.unwrap();
     assert_eq!((report.failed, report.deleted), (2, 0), "{report:?}");
     assert!(report.deletions_held_back);
-    assert_eq!(tree(here.path()), of(&mine));
+    assert_eq!(tree(here.path()), tree_of(&mine));
     assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 2);
 }

@@ -7,7 +7,7 @@ use agbcloud::{ConflictPolicy, DeleteLimit, ErrorKind, SkipReason, SkippedEntry}
 use super::{counts, remote, tree, world, write};
 
 #[tokio::test]
-async fn globs_and_gitignore_choose() {
+async fn globs_and_gitignore_select_files() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ async fn globs_and_gitignore_choose() {
 }
 
 #[tokio::test]
-async fn what_the_ignore_files_leave_out_is_not_deleted_there_either() {
+async fn ignored_files_are_not_deleted_in_the_context() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -89,12 +89,12 @@ async fn what_the_ignore_files_leave_out_is_not_deleted_there_either() {
 
     let up = files.upload_dir(here.path(), "/").delete(true);
     let up = up.delete_limit(DeleteLimit::NONE);
-    assert_eq!(up.await.unwrap().deleted, 3, "unless nobody asks for that");
+    assert_eq!(up.await.unwrap().deleted, 3, "without gitignore");
 }
 
-/// A subfolder of a repository is ignored by what is above it, in both directions and in deletions.
+/// Rules of parent folders also apply to deletions.
 #[tokio::test]
-async fn the_rules_above_a_subfolder_hold_both_ways() {
+async fn ignore_rules_of_parent_folders_apply_in_both_directions() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let repo = tempfile::tempdir().unwrap();
@@ -136,13 +136,13 @@ async fn the_rules_above_a_subfolder_hold_both_ways() {
         .plan()
         .await
         .unwrap();
-    assert_eq!(down.changes().len(), 4, "unless nobody asks");
+    assert_eq!(down.changes().len(), 4, "without gitignore");
 }
 
-/// A pipe of that name would be waited for, and what a file of it says can't be known.
+/// Reading a pipe would block, and its rules cannot be known.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_folder_whose_ignore_file_can_not_be_read_is_a_failure() {
+async fn an_unreadable_ignore_file_is_a_failure() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -166,11 +166,11 @@ async fn a_folder_whose_ignore_file_can_not_be_read_is_a_failure() {
     std::fs::rename(&odd, here.path().join(".gitignore")).unwrap();
     let report = up().gitignore(true).await.unwrap();
     assert_eq!(counts(&report), (0, 0, 0, 1));
-    assert_eq!(up().await.unwrap().transferred, 2, "unless nobody asks");
+    assert_eq!(up().await.unwrap().transferred, 2, "without gitignore");
 }
 
 #[tokio::test]
-async fn what_is_remembered_is_no_part_of_the_folder() {
+async fn the_state_file_is_not_synced() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -194,7 +194,7 @@ async fn what_is_remembered_is_no_part_of_the_folder() {
     }
     assert_eq!(tree(here.path()).len(), 2);
 
-    // Nor where neither is there yet.
+    // The same if neither file exists yet.
     files.upload("/deep/state", &b"theirs"[..]).await.unwrap();
     let new = here.path().join("new/folder");
     let down = files.download_dir("/", &new).state(new.join("deep/state"));
@@ -212,7 +212,7 @@ fn sorted<'a>(entries: impl IntoIterator<Item = &'a SkippedEntry>) -> Vec<(Strin
     entries
 }
 
-fn named(entries: &[(&str, SkipReason)]) -> Vec<(String, SkipReason)> {
+fn expected_entries(entries: &[(&str, SkipReason)]) -> Vec<(String, SkipReason)> {
     let entries = entries.iter();
     entries
         .map(|(path, reason)| ((*path).to_owned(), *reason))
@@ -221,7 +221,7 @@ fn named(entries: &[(&str, SkipReason)]) -> Vec<(String, SkipReason)> {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn an_upload_names_what_it_skips() {
+async fn an_upload_reports_skipped_entries() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let world = world().await;
@@ -245,7 +245,7 @@ async fn an_upload_names_what_it_skips() {
     symlink("gone", path("bin/dangling")).unwrap();
     let _listener = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
 
-    let expected = named(&[
+    let expected = expected_entries(&[
         ("bin/.agb-1.part", SkipReason::UnfinishedDownload),
         ("bin/dangling", SkipReason::Symlink),
         ("deep/er/empty", SkipReason::EmptyFolder),
@@ -254,18 +254,21 @@ async fn an_upload_names_what_it_skips() {
         ("socket", SkipReason::SpecialFile),
         ("z", SkipReason::EmptyFolder),
     ]);
-    let heard = Arc::new(Mutex::new(Vec::new()));
+    let reported = Arc::new(Mutex::new(Vec::new()));
     let up = || {
-        let heard = heard.clone();
+        let reported = reported.clone();
         let up = files.upload_dir(here.path(), "/up").exclude("*.tmp");
-        up.on_skipped(move |entry| heard.lock().unwrap().push(entry.clone()))
+        up.on_skipped(move |entry| reported.lock().unwrap().push(entry.clone()))
     };
     let plan = up().plan().await.unwrap();
     assert_eq!(sorted(plan.skipped()), expected);
     let executable: Vec<_> = plan.changes().filter(|change| change.executable).collect();
     assert_eq!(executable.len(), 1);
     assert_eq!(executable[0].path, "bin/run");
-    assert!(heard.lock().unwrap().is_empty(), "a plan does nothing");
+    assert!(
+        reported.lock().unwrap().is_empty(),
+        "a plan calls no listener"
+    );
 
     let mut reports = Vec::new();
     for (report, transferred) in [(plan.run().await, 2), (up().await, 0)] {
@@ -273,24 +276,24 @@ async fn an_upload_names_what_it_skips() {
         assert_eq!(counts(&report), (transferred, 2 - transferred, 0, 0));
         assert_eq!(report.skipped, 7);
         assert_eq!(sorted(&report.skipped_entries), expected);
-        let heard = std::mem::take(&mut *heard.lock().unwrap());
-        reports.push((report.executable_files, report.executable, heard));
+        let reported = std::mem::take(&mut *reported.lock().unwrap());
+        reports.push((report.executable_files, report.executable, reported));
     }
-    // Both ran before the first was looked at.
-    let heard: Vec<_> = reports.iter().flat_map(|(.., heard)| heard).collect();
-    assert_eq!(heard.len(), 14);
-    assert_eq!(sorted(heard[..7].iter().copied()), expected);
+    // Both syncs ran before the first report was checked.
+    let reported: Vec<_> = reports.iter().flat_map(|(.., reported)| reported).collect();
+    assert_eq!(reported.len(), 14);
+    assert_eq!(sorted(reported[..7].iter().copied()), expected);
     assert_eq!(
         (&reports[0].0[..], reports[0].1),
         (&["bin/run".to_owned()][..], 1)
     );
-    assert_eq!(reports[1].1, 0, "only what was sent");
+    assert_eq!(reports[1].1, 0, "only uploaded files");
     assert_eq!(remote(&files, "/up").await, ["/up/a", "/up/bin/run"]);
 }
 
-/// With `include` only a folder that it takes could be expected on the other side.
+/// With `include`, only an included folder can be expected on the other side.
 #[tokio::test]
-async fn an_empty_folder_that_takes_no_part_is_not_named() {
+async fn an_excluded_empty_folder_is_not_reported() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -312,12 +315,12 @@ async fn an_empty_folder_that_takes_no_part_is_not_named() {
     }
     let nothing = tempfile::tempdir().unwrap();
     let report = files.upload_dir(nothing.path(), "/up").await.unwrap();
-    assert_eq!(report.skipped, 0, "the folder itself is there");
+    assert_eq!(report.skipped, 0, "the folder itself exists");
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_download_that_deletes_names_what_stays() {
+async fn a_download_with_delete_reports_entries_that_stay() {
     use std::os::unix::fs::symlink;
 
     let world = world().await;
@@ -331,6 +334,6 @@ async fn a_download_that_deletes_names_what_stays() {
     assert_eq!(counts(&report), (1, 0, 2, 0));
     assert_eq!(
         sorted(&report.skipped_entries),
-        named(&[("link", SkipReason::Symlink)])
+        expected_entries(&[("link", SkipReason::Symlink)])
     );
 }

@@ -13,7 +13,7 @@ use super::{counts, remote, tree, world, write};
 use crate::support::World;
 
 #[tokio::test]
-async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
+async fn a_folder_is_copied_in_both_directions_and_only_once() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -34,11 +34,11 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
     assert_eq!(tree(&local), tree(here.path()));
     let report = files.download_dir("/data", &local).await.unwrap();
     assert_eq!(counts(&report), (0, 3, 0, 0));
-    // What was fetched needs not to be sent back.
+    // A downloaded file does not have to be uploaded again.
     let report = files.upload_dir(&local, "/data").await.unwrap();
     assert_eq!(counts(&report), (0, 3, 0, 0));
 
-    // A local change is newer and leaves the size: it is undone only where that is asked for.
+    // The local change is newer and keeps the size: only `Overwrite` replaces it.
     write(&local, &[("a.txt", "A")]);
     let edited = std::fs::File::options()
         .write(true)
@@ -64,7 +64,7 @@ async fn a_folder_goes_up_and_comes_down_and_nothing_moves_twice() {
 }
 
 #[tokio::test]
-async fn the_plan_is_what_is_done() {
+async fn a_run_executes_exactly_the_plan() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     files.upload("/data/old.txt", &b"old"[..]).await.unwrap();
@@ -104,7 +104,7 @@ async fn the_plan_is_what_is_done() {
         ["/data/a.txt", "/data/old.txt", "/elsewhere"]
     );
 
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let reported = Arc::new(Mutex::new(Vec::new()));
     let report = plan.run().await.unwrap();
     assert_eq!(counts(&report), (2, 0, 1, 0));
     assert_eq!(
@@ -113,17 +113,17 @@ async fn the_plan_is_what_is_done() {
     );
 
     write(here.path(), &[("more.txt", "x")]);
-    let sink = told.clone();
+    let sink = reported.clone();
     let listened = files.upload_dir(here.path(), "/data").on_file(move |file| {
         let line = format!("{:?} {} {:?}", file.change, file.path, file.size);
         sink.lock().unwrap().push(line);
     });
     listened.await.unwrap();
-    assert_eq!(*told.lock().unwrap(), ["Some(Upload) more.txt Some(1)"]);
+    assert_eq!(*reported.lock().unwrap(), ["Some(Upload) more.txt Some(1)"]);
 }
 
 #[tokio::test]
-async fn extraneous_files_go_last_and_only_when_all_went_well() {
+async fn extraneous_files_are_deleted_last_and_only_without_failures() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     for path in ["/a.txt", "/b/c.txt", "/keep.log"] {
@@ -134,7 +134,7 @@ async fn extraneous_files_go_last_and_only_when_all_went_well() {
         here.path(),
         &[("old.txt", "old"), ("keep.log", "mine"), ("a.txt", "x")],
     );
-    // A folder stands where a file should be, with something in it that has to stay.
+    // A folder with an excluded file blocks a file.
     write(here.path(), &[("b/c.txt/mine.log", "mine")]);
 
     let sync = || {
@@ -162,13 +162,13 @@ async fn extraneous_files_go_last_and_only_when_all_went_well() {
 }
 
 #[tokio::test]
-async fn content_decides_and_not_size_and_time() {
+async fn content_decides_instead_of_size_and_time() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
     write(here.path(), &[("a", "one"), ("b", "same"), ("empty", "")]);
     files.upload_dir(here.path(), "/").await.unwrap();
-    // Another content of the same size that looks old.
+    // Another content of the same size with an old time.
     std::fs::write(here.path().join("a"), "two").unwrap();
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     for name in ["a", "b", "empty"] {
@@ -178,7 +178,7 @@ async fn content_decides_and_not_size_and_time() {
             .unwrap();
         file.set_modified(old).unwrap();
     }
-    // Nothing shows which of two versions is the newer one.
+    // Nothing shows which version is newer.
     let report = files.upload_dir(here.path(), "/").await.unwrap();
     assert_eq!(counts(&report), (0, 2, 0, 1));
     let report = files
@@ -198,7 +198,7 @@ async fn content_decides_and_not_size_and_time() {
 }
 
 #[tokio::test]
-async fn old_files_are_fetched_while_what_is_abandoned_is_swept() {
+async fn removing_leftovers_does_not_affect_downloads_with_old_times() {
     let world = World::with(|server| server.clock(Arc::new(ManualClock::new(long_ago())))).await;
     let (_, files) = world.files("one").await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -227,7 +227,7 @@ fn long_ago() -> SystemTime {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn one_file_that_fails_does_not_stop_the_others() {
+async fn a_file_that_fails_does_not_stop_the_others() {
     use std::os::unix::ffi::OsStrExt;
 
     let world = world().await;
@@ -251,7 +251,7 @@ async fn one_file_that_fails_does_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn what_all_would_meet_stops_it() {
+async fn a_failure_that_affects_all_files_stops_the_sync() {
     let world = world().await;
     let (id, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -270,7 +270,7 @@ async fn what_all_would_meet_stops_it() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
 
-/// Names that files can have on both sides.
+/// Names that are valid on both sides.
 fn names() -> impl Strategy<Value = Vec<String>> {
     let segment = prop_oneof![
         "[ -.0-\\[\\]-~]{1,12}",
@@ -286,14 +286,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn every_name_survives_both_ways(names in names(), compare: bool) {
+    fn every_valid_name_survives_both_directions(names in names(), compare: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             for (number, name) in names.iter().enumerate() {
                 let path = here.path().join(name);
                 let unusable = name.split('/').any(|segment| segment == "." || segment == "..");
-                // One name may be a folder of another: the first counts.
+                // One name can be a folder of another: the first one is used.
                 if !unusable && std::fs::create_dir_all(path.parent().unwrap()).is_ok() {
                     let _ = std::fs::write(path, number.to_string());
                 }

@@ -1,4 +1,4 @@
-//! Processes that are killed in the middle of a folder.
+//! Syncs that are killed or dropped before they end.
 
 use std::{path::Path, time::Duration};
 
@@ -7,45 +7,45 @@ use agbcloud::{ConflictPolicy, SyncDir};
 use super::{remote, tree, world, write};
 use crate::support::{KEY, World};
 
-/// The process that is killed: not a test of its own.
+/// The process that another test kills; not a test of its own.
 #[tokio::test]
 #[ignore = "started by another test"]
-async fn child_that_is_killed() {
+async fn child_process_to_kill() {
     let variable = |name: &str| std::env::var(name).unwrap();
     let client = agbcloud::Client::builder()
         .api_key(KEY)
-        .endpoint(variable("TREE_ENDPOINT"));
-    let id = agbcloud::ContextId::new(variable("TREE_CONTEXT")).unwrap();
+        .endpoint(variable("SYNC_ENDPOINT"));
+    let id = agbcloud::ContextId::new(variable("SYNC_CONTEXT")).unwrap();
     let files = client.build().unwrap().contexts().files(&id);
-    let local = variable("TREE_LOCAL");
-    match variable("TREE_DIRECTION").as_str() {
+    let local = variable("SYNC_LOCAL");
+    match variable("SYNC_DIRECTION").as_str() {
         "up" => overwrite(files.upload_dir(local, "/data")).await.unwrap(),
         _ => overwrite(files.download_dir("/data", local)).await.unwrap(),
     };
 }
 
-/// The versions here have no times by which the newer one would be known.
+/// The times do not show which version is newer.
 fn overwrite(sync: SyncDir) -> SyncDir {
     sync.on_conflict(ConflictPolicy::Overwrite)
 }
 
-/// Times to kill after, so that some hit the middle on any machine.
-fn growing() -> impl Iterator<Item = Duration> {
+/// Growing delays, so that some of them end in the middle of a sync on any machine.
+fn delays() -> impl Iterator<Item = Duration> {
     (2..20_u32).map(|step| Duration::from_millis(30) * step)
 }
 
-/// Starts a process that does it, and kills it after a while.
-async fn do_and_kill(world: &World, id: &str, direction: &str, local: &Path, after: Duration) {
+/// Starts a process that syncs, and kills it after a delay.
+async fn sync_and_kill(world: &World, id: &str, direction: &str, local: &Path, after: Duration) {
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "sync::interrupted::child_that_is_killed",
+            "sync::interrupted::child_process_to_kill",
             "--ignored",
         ])
-        .env("TREE_ENDPOINT", world.server.url())
-        .env("TREE_CONTEXT", id)
-        .env("TREE_LOCAL", local)
-        .env("TREE_DIRECTION", direction)
+        .env("SYNC_ENDPOINT", world.server.url())
+        .env("SYNC_CONTEXT", id)
+        .env("SYNC_LOCAL", local)
+        .env("SYNC_DIRECTION", direction)
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
@@ -54,7 +54,7 @@ async fn do_and_kill(world: &World, id: &str, direction: &str, local: &Path, aft
 }
 
 #[tokio::test]
-async fn one_that_was_killed_finishes_the_rest() {
+async fn a_sync_after_a_kill_copies_the_rest() {
     let world = world().await;
     let (id, files) = world.files("one").await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -63,8 +63,8 @@ async fn one_that_was_killed_finishes_the_rest() {
         write(here.path(), &[(&path, &"x".repeat(number * 300))]);
     }
     let whole = tree(here.path());
-    for after in growing() {
-        do_and_kill(&world, id.as_str(), "up", here.path(), after).await;
+    for after in delays() {
+        sync_and_kill(&world, id.as_str(), "up", here.path(), after).await;
         for path in remote(&files, "/data").await {
             let name = path.strip_prefix("/data/").unwrap();
             assert!(
@@ -79,12 +79,12 @@ async fn one_that_was_killed_finishes_the_rest() {
     let report = files.upload_dir(here.path(), "/data").await.unwrap();
     assert_eq!(report.transferred + report.unchanged, 300);
 
-    for after in growing() {
-        do_and_kill(&world, id.as_str(), "down", there.path(), after).await;
+    for after in delays() {
+        sync_and_kill(&world, id.as_str(), "down", there.path(), after).await;
         let mut found = tree(there.path());
         let all = found.len();
         found.retain(|path, _| !path.ends_with(".part"));
-        if knows_nameless_files(there.path()) {
+        if supports_unnamed_files(there.path()) {
             assert_eq!(all, found.len(), "what is new has no other name before");
         }
         assert!(found.iter().all(|(path, content)| whole[path] == *content));
@@ -94,13 +94,13 @@ async fn one_that_was_killed_finishes_the_rest() {
     }
     files.download_dir("/data", there.path()).await.unwrap();
     assert!(tree(there.path()) == whole);
-    // What was left behind is not sent.
+    // Leftovers are not uploaded.
     let report = files.upload_dir(there.path(), "/data").await.unwrap();
     assert_eq!(report.unchanged, 300);
 }
 
-/// Whether the file system has files without a name.
-fn knows_nameless_files(folder: &Path) -> bool {
+/// Whether the file system supports files without a name.
+fn supports_unnamed_files(folder: &Path) -> bool {
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -117,11 +117,11 @@ fn knows_nameless_files(folder: &Path) -> bool {
     }
 }
 
-/// A file that replaces another has a name of its own for a moment, and on some file systems for longer. Whoever is killed
-/// then leaves it, and the next run removes it at once, but not that of a process that is alive.
+/// A download that replaces a file has a temporary name for a moment, on some file systems for longer. A process that is killed
+/// then leaves the file. The next sync removes it, but not the file of a running process.
 #[cfg(unix)]
 #[tokio::test]
-async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
+async fn leftovers_of_a_killed_process_are_removed_by_the_next_sync() {
     let world = world().await;
     let (id, files) = world.files("one").await;
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -145,8 +145,8 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
             .filter(|(path, content)| new.get(*path) == Some(content))
             .count()
     };
-    for after in growing() {
-        do_and_kill(&world, id.as_str(), "down", there.path(), after).await;
+    for after in delays() {
+        sync_and_kill(&world, id.as_str(), "down", there.path(), after).await;
         let mut found = tree(there.path());
         found.retain(|path, _| !path.ends_with(".part"));
         for (path, content) in &found {
@@ -159,13 +159,13 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
             break;
         }
     }
-    // As if it had been killed between the two names.
+    // As if it had been killed before the rename.
     let [dead, alive] = ["0123456789abcdef", "fedcba9876543210"]
         .map(|name| there.path().join(format!("1/.agb-{name}.part")));
     std::fs::write(&dead, "half").unwrap();
     let held = std::fs::File::create(&alive).unwrap();
     held.lock().unwrap();
-    // One file of each folder is to be fetched, whatever was done before.
+    // One file of each folder has to be downloaded, whatever was copied before.
     for folder in 0..7 {
         std::fs::remove_file(there.path().join(format!("{folder}/{folder}"))).unwrap();
     }
@@ -182,7 +182,7 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_run() {
 }
 
 #[tokio::test]
-async fn one_that_was_broken_off_finishes_the_rest() {
+async fn a_sync_after_a_dropped_one_copies_the_rest() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -218,7 +218,7 @@ async fn one_that_was_broken_off_finishes_the_rest() {
     files.download_dir("/data", there.path()).await.unwrap();
     let here = tree(here.path());
     for _ in 0..100 {
-        // What was dropped may be at its last file.
+        // The dropped sync may still write its last file.
         if tree(there.path()) == here {
             return;
         }

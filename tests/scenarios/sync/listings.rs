@@ -1,4 +1,4 @@
-//! When a listing counts: with a service that lists what the test says, when the test says it.
+//! Stale and slow listings, with a service whose listings the test controls.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ pub(super) fn entry(path: &str) -> Value {
     json!({"filePath": path, "fileType": "file", "size": 1})
 }
 
-/// A page of so many entries in all.
+/// Returns a page with this total count.
 pub(super) fn page(entries: &[Value], count: usize) -> Value {
     json!({"success": true, "data": entries, "count": count})
 }
 
 #[tokio::test]
-async fn a_local_file_is_deleted_only_after_a_second_look() {
+async fn a_local_file_is_deleted_only_after_a_second_listing() {
     let here = tempfile::tempdir().unwrap();
     write(
         here.path(),
@@ -43,7 +43,7 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
     let script = Script::new(pages.map(Step::json).into_iter().chain([gone]));
     let files = files(script);
     let down = files.download_dir("/", here.path()).delete(true);
-    // The listing has no times by which one of two versions would be known to be newer.
+    // Without times in the listing, no version is known to be newer.
     let down = down.on_conflict(ConflictPolicy::Overwrite);
     let plan = down.delete_limit(DeleteLimit::NONE).plan();
     let plan = plan.await.unwrap();
@@ -60,10 +60,10 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
     );
 }
 
-/// Lists one file, and answers so to who asks for another.
-struct InFront(Step);
+/// Lists one file, and responds with a step to requests for others.
+struct OneFile(Step);
 
-impl ContextApi for InFront {
+impl ContextApi for OneFile {
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         Script::new([Step::json(page(&[entry("/a")], 1))]).list_files(query)
     }
@@ -74,7 +74,7 @@ impl ContextApi for InFront {
 }
 
 #[tokio::test]
-async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone() {
+async fn a_local_file_is_deleted_only_if_the_service_reports_it_missing() {
     let here = tempfile::tempdir().unwrap();
     write(here.path(), &[("a", "another length"), ("gone", "gone")]);
     for (step, deletions) in [
@@ -94,7 +94,7 @@ async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone
             1,
         ),
     ] {
-        let download = files(InFront(step.clone())).download_dir("/", here.path());
+        let download = files(OneFile(step.clone())).download_dir("/", here.path());
         let download = download.delete_limit(DeleteLimit::NONE);
         let download = download.on_conflict(ConflictPolicy::Overwrite).delete(true);
         let plan = download.plan().await.unwrap();
@@ -106,17 +106,17 @@ async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone
     }
 }
 
-/// Lists the second of two files only when it was asked for a URL of the first, which it does not have.
-struct Hesitant(Arc<Notify>);
+/// Lists the second of two files only after a URL of the first was requested, which is missing.
+struct SlowListing(Arc<Notify>);
 
-impl Hesitant {
+impl SlowListing {
     fn url(&self) -> Script {
         self.0.notify_one();
         Script::new([Step::status(404)])
     }
 }
 
-impl ContextApi for Hesitant {
+impl ContextApi for SlowListing {
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         let asked = self.0.clone();
         Box::pin(async move {
@@ -139,13 +139,13 @@ impl ContextApi for Hesitant {
 }
 
 #[tokio::test]
-async fn what_differs_moves_while_the_rest_is_listed() {
+async fn files_are_copied_while_the_listing_continues() {
     let here = tempfile::tempdir().unwrap();
     write(
         here.path(),
         &[("a", "another length"), ("b", "another length")],
     );
-    let hesitant = || files(Hesitant(Arc::default()));
+    let hesitant = || files(SlowListing(Arc::default()));
     for work in [
         hesitant().upload_dir(here.path(), "/"),
         hesitant().download_dir("/", here.path()),
@@ -156,7 +156,7 @@ async fn what_differs_moves_while_the_rest_is_listed() {
 }
 
 #[tokio::test]
-async fn a_new_file_is_sent_when_the_listing_has_not_shown_it() {
+async fn a_new_file_is_uploaded_after_the_listing_ends() {
     let here = tempfile::tempdir().unwrap();
     write(
         here.path(),
@@ -179,7 +179,7 @@ async fn a_new_file_is_sent_when_the_listing_has_not_shown_it() {
 }
 
 #[tokio::test]
-async fn a_folder_without_files_does_not_hide_that_there_is_no_context() {
+async fn an_empty_folder_does_not_hide_a_missing_context() {
     let here = tempfile::tempdir().unwrap();
     let refused = json!({"success": false, "code": "InvalidContext.NotFound", "message": "gone"});
     for _ in 0..20 {
@@ -190,7 +190,7 @@ async fn a_folder_without_files_does_not_hide_that_there_is_no_context() {
 }
 
 #[tokio::test]
-async fn a_local_file_that_no_listing_shows_yet_is_not_deleted() {
+async fn a_local_file_missing_from_a_stale_listing_is_not_deleted() {
     let lag = "lag=60s,op=DescribeContextFiles".parse().unwrap();
     let world = crate::support::World::with(|builder| builder.fault(lag)).await;
     let (_, files) = world.files("one").await;
@@ -206,9 +206,9 @@ async fn a_local_file_that_no_listing_shows_yet_is_not_deleted() {
     assert!(here.path().join("sent").exists());
 }
 
-/// More often than a file by itself is tried.
+/// More failures than attempts of one upload.
 #[tokio::test]
-async fn a_store_that_wants_less_gets_the_file_later() {
+async fn a_throttled_upload_is_retried_later() {
     let busy = "status=503,op=upload,times=6,retry-after=0";
     let busy = busy.parse().unwrap();
     let world = crate::support::World::with(|builder| builder.fault(busy)).await;

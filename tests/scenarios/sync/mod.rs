@@ -22,7 +22,7 @@ use crate::support::World;
 
 type Tree = BTreeMap<String, Vec<u8>>;
 
-/// What is in a local folder, by path.
+/// Returns the content of each file in a local folder, by path.
 fn tree(root: &Path) -> Tree {
     let mut found = Tree::new();
     let mut folders = vec![root.to_owned()];
@@ -51,14 +51,14 @@ fn write(root: &Path, files: &[(&str, &str)]) {
     }
 }
 
-/// A service whose clock is behind no file that the test writes.
+/// Starts a service whose clock is ahead of all files that the test writes.
 async fn world() -> World {
     let world = World::new().await;
     world.clock.advance(Duration::from_secs(3600));
     world
 }
 
-/// What is below a folder of the context, by path.
+/// Returns the sorted paths of the files below a folder of the context.
 async fn remote(files: &Files, root: &str) -> Vec<String> {
     let mut walk = files.list().folder(root).walk();
     let mut found = Vec::new();
@@ -72,6 +72,7 @@ async fn remote(files: &Files, root: &str) -> Vec<String> {
     found
 }
 
+/// Returns the numbers of copied, unchanged, deleted and failed files.
 fn counts(report: &SyncReport) -> (u64, u64, u64, u64) {
     (
         report.transferred,

@@ -1,4 +1,4 @@
-//! What is told while files move.
+//! Progress callbacks.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use agbcloud::{Change, DeleteLimit, FileOutcome, Progress, UploadSource};
 use super::{remote, world, write};
 
 #[tokio::test]
-async fn bytes_are_told_of_each_file_while_it_moves() {
+async fn progress_is_reported_for_each_file() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let [here, back] = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -19,21 +19,21 @@ async fn bytes_are_told_of_each_file_while_it_moves() {
         here.path(),
         &[("large", &large), ("deep/small", "s"), ("empty", "")],
     );
-    let told = Arc::new(Mutex::new(BTreeMap::new()));
+    let reported = Arc::new(Mutex::new(BTreeMap::new()));
     for work in [
         files.upload_dir(here.path(), "/data"),
         files.download_dir("/data", back.path()),
     ] {
-        told.lock().unwrap().clear();
-        let sink = told.clone();
+        reported.lock().unwrap().clear();
+        let sink = reported.clone();
         let work = work.on_progress(move |path, progress| {
-            let mut told = sink.lock().unwrap();
-            let last = told.insert(path.to_owned(), progress);
+            let mut reported = sink.lock().unwrap();
+            let last = reported.insert(path.to_owned(), progress);
             assert!(last.is_none_or(|last| last.bytes <= progress.bytes));
         });
         assert_eq!(work.await.unwrap().transferred, 3);
-        let told = told.lock().unwrap();
-        let ends: Vec<_> = told
+        let reported = reported.lock().unwrap();
+        let ends: Vec<_> = reported
             .iter()
             .map(|(path, end)| (path.as_str(), end.bytes, end.total))
             .collect();
@@ -45,7 +45,7 @@ async fn bytes_are_told_of_each_file_while_it_moves() {
     }
 }
 
-/// Work that is polled in a task of its own, and what it panicked with.
+/// Runs work in a task of its own, and returns the message of its panic.
 async fn panic_of<T: Send + 'static>(
     work: impl IntoFuture<Output = T, IntoFuture: Send + 'static>,
 ) -> String {
@@ -57,13 +57,13 @@ async fn panic_of<T: Send + 'static>(
     text.unwrap_or_else(|| panic.downcast_ref::<String>().unwrap().clone())
 }
 
-fn told(_: Progress) {
-    panic!("who is told panics");
+fn panicking(_: Progress) {
+    panic!("panic in a callback");
 }
 
-/// A file, bytes and a reader; up and down; one and a folder.
+/// For files, bytes and readers, uploads and downloads, single files and folders.
 #[tokio::test]
-async fn a_panic_of_who_is_told_is_no_broken_connection() {
+async fn a_panic_in_a_callback_is_not_a_connection_error() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -74,24 +74,23 @@ async fn a_panic_of_who_is_told_is_no_broken_connection() {
         let length = bytes.len() as u64;
         let reader = UploadSource::reader(std::io::Cursor::new(bytes.clone()), length);
         for source in [here.path().join("a").into(), bytes.into(), reader] {
-            let upload = files.upload("/b", source).on_progress(told);
-            assert_eq!(panic_of(upload).await, "who is told panics");
+            let upload = files.upload("/b", source).on_progress(panicking);
+            assert_eq!(panic_of(upload).await, "panic in a callback");
         }
         let folder = files.upload_dir(here.path(), "/data");
-        let folder = folder.on_progress(|_, moved| told(moved));
-        assert_eq!(panic_of(folder).await, "who is told panics");
+        let folder = folder.on_progress(|_, moved| panicking(moved));
+        assert_eq!(panic_of(folder).await, "panic in a callback");
         let download = files
             .download("/a", here.path().join("b"))
-            .on_progress(told);
-        assert_eq!(panic_of(download).await, "who is told panics");
+            .on_progress(panicking);
+        assert_eq!(panic_of(download).await, "panic in a callback");
         let folder = files.download_dir("/", here.path().join("back"));
-        let folder = folder.on_progress(|_, moved| told(moved));
-        assert_eq!(panic_of(folder).await, "who is told panics");
+        let folder = folder.on_progress(|_, moved| panicking(moved));
+        assert_eq!(panic_of(folder).await, "panic in a callback");
     }
     assert_eq!(remote(&files, "/").await, ["/a"], "nothing was stored");
 }
 
-/// Whatever becomes of a file, its size is that of the file.
 #[tokio::test]
 async fn every_outcome_has_the_size_of_its_file() {
     let world = world().await;

@@ -1,4 +1,4 @@
-//! Small files are read before it is their turn: what happens to them until then counts.
+//! Small files that are read ahead, and change before they are sent.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ fn name(n: usize) -> String {
     format!("folder/{n:02}")
 }
 
-/// A folder of small files, and where it is.
+/// Creates a folder of small files.
 fn filled() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..FILES {
@@ -22,9 +22,9 @@ fn filled() -> (tempfile::TempDir, PathBuf) {
     (folder, root)
 }
 
-/// In the order in which they are sent, one at a time, the first is sent before the others change.
+/// Files are sent one at a time, and the first one is sent before the others change.
 #[tokio::test]
-async fn what_changes_after_it_was_read_is_sent_as_it_is_now() {
+async fn a_file_that_changes_after_it_was_read_ahead_is_sent_again() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let ((here, root), back) = (filled(), tempfile::tempdir().unwrap());
@@ -48,7 +48,7 @@ async fn what_changes_after_it_was_read_is_sent_as_it_is_now() {
 }
 
 #[tokio::test]
-async fn what_is_gone_when_it_is_its_turn_fails_alone() {
+async fn a_file_that_disappears_fails_alone() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let (here, root) = filled();
@@ -57,7 +57,7 @@ async fn what_is_gone_when_it_is_its_turn_fails_alone() {
         .max_concurrent_files(1);
     let upload = upload.on_file(move |file| {
         if file.path == name(0) {
-            // The next may be under way; one is of the same lot, one of another.
+            // The next file may be in progress. One file is of the same batch, one of another.
             for n in [5, FILES - 1] {
                 std::fs::remove_file(root.join(name(n))).unwrap();
             }
@@ -73,7 +73,7 @@ async fn what_is_gone_when_it_is_its_turn_fails_alone() {
 
 #[tokio::test]
 #[should_panic(expected = "of whoever listens")]
-async fn a_panic_of_a_listener_is_that_of_the_one_who_waits() {
+async fn a_panic_in_a_listener_reaches_the_caller() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();

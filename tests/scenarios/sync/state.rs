@@ -1,4 +1,4 @@
-//! What was moved before is remembered: nothing moves for a new time alone, and no change of the other side is lost.
+//! The state: nothing is copied because of a new time only, and no change on the other side is lost.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use agbcloud::{ConflictPolicy, DeleteLimit, ErrorKind, Files, SyncDir, SyncRepor
 
 use super::{remote, tree, world, write};
 
-/// Both sides, alike and remembered: `a.txt` and `deep/b`.
+/// Two equal sides that are recorded in the state: `a.txt` and `deep/b`.
 struct Pair {
     world: crate::support::World,
     files: Files,
@@ -27,7 +27,7 @@ impl Pair {
         write(pair.here.path(), &[("a.txt", "first"), ("deep/b", "b")]);
         let report = pair.up().await.unwrap();
         assert_eq!(report.transferred, 2);
-        // The same for the other direction.
+        // The state of the other direction.
         assert_eq!(pair.down().await.unwrap().failed, 0);
         pair
     }
@@ -42,8 +42,8 @@ impl Pair {
         sync.state(self.state.path().join("state"))
     }
 
-    /// Somebody else writes a file there.
-    async fn write_there(&self, path: &str, content: &str) {
+    /// Another program writes a file of the context.
+    async fn write_remote(&self, path: &str, content: &str) {
         self.world.clock.advance(std::time::Duration::from_secs(60));
         let content = content.as_bytes().to_vec();
         self.files.upload(path, content).await.unwrap();
@@ -59,7 +59,7 @@ impl Pair {
     }
 }
 
-/// Every file gets another time, as by a fresh checkout.
+/// Gives every file a new time, as a fresh checkout does.
 fn touch(root: &Path) {
     for path in tree(root).keys() {
         let file = std::fs::File::options().append(true).open(root.join(path));
@@ -74,7 +74,7 @@ fn conflict(report: &SyncReport) {
 }
 
 #[tokio::test]
-async fn a_fresh_checkout_moves_nothing_either_way() {
+async fn a_fresh_checkout_copies_nothing_in_either_direction() {
     let pair = Pair::new().await;
     for work in [Pair::up, Pair::down] {
         touch(pair.here.path());
@@ -90,7 +90,7 @@ async fn a_fresh_checkout_moves_nothing_either_way() {
 }
 
 #[tokio::test]
-async fn a_plan_remembers_nothing_until_it_is_run() {
+async fn a_plan_writes_no_state_until_it_runs() {
     let pair = Pair::new().await;
     let state = pair.state.path().join("state");
     let remembered = std::fs::read(&state).unwrap();
@@ -112,17 +112,17 @@ async fn a_plan_remembers_nothing_until_it_is_run() {
     assert_eq!(tree(pair.state.path()).len(), 1);
     assert!(!pair.state.path().join("below").exists());
     plan.run().await.unwrap();
-    // The contents that the plan has compared: a change there is one since.
-    pair.write_there("/data/a.txt", "other").await;
+    // The plan recorded the compared contents, so a remote change is detected.
+    pair.write_remote("/data/a.txt", "other").await;
     write(pair.here.path(), &[("a.txt", "mine!")]);
     conflict(&first().await.unwrap());
 }
 
-/// A file that is copied with its time, or moved, is older than what was sent of the one before.
+/// A file that is moved, or copied with its time, is older than the uploaded file.
 #[cfg(unix)]
 #[tokio::test]
-async fn an_older_file_in_the_place_of_one_that_was_sent_is_a_conflict_without_a_state() {
-    // With the clock of this machine on both sides.
+async fn without_a_state_replacing_an_uploaded_file_by_an_older_one_is_a_conflict() {
+    // With the local clock on both sides.
     let world = crate::support::World::new().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
@@ -144,19 +144,19 @@ async fn an_older_file_in_the_place_of_one_that_was_sent_is_a_conflict_without_a
 }
 
 #[tokio::test]
-async fn a_new_content_moves_though_its_size_is_the_old_one() {
+async fn a_change_that_keeps_the_size_is_copied() {
     let pair = Pair::new().await;
     write(pair.here.path(), &[("a.txt", "other")]);
     touch(pair.here.path());
     assert_eq!(pair.up().await.unwrap().transferred, 1);
     assert_eq!(pair.there("/data/a.txt").await, "other");
-    pair.write_there("/data/a.txt", "third").await;
+    pair.write_remote("/data/a.txt", "third").await;
     assert_eq!(pair.down().await.unwrap().transferred, 1);
     assert_eq!(pair.here("a.txt"), "third");
 }
 
 #[tokio::test]
-async fn a_change_there_is_not_overwritten_unless_told() {
+async fn a_remote_change_is_overwritten_only_with_overwrite() {
     for how in [
         ConflictPolicy::Fail,
         ConflictPolicy::Skip,
@@ -165,7 +165,7 @@ async fn a_change_there_is_not_overwritten_unless_told() {
     ] {
         let pair = Pair::new().await;
         write(pair.here.path(), &[("a.txt", "mine, longer")]);
-        pair.write_there("/data/a.txt", "theirs").await;
+        pair.write_remote("/data/a.txt", "theirs").await;
         let report = pair.up().on_conflict(how).delete(true).await.unwrap();
         let (there, names) = (
             pair.there("/data/a.txt").await,
@@ -195,7 +195,7 @@ async fn a_change_there_is_not_overwritten_unless_told() {
 }
 
 #[tokio::test]
-async fn a_change_here_is_not_overwritten_unless_told() {
+async fn a_local_change_is_overwritten_only_with_overwrite() {
     for how in [
         ConflictPolicy::Fail,
         ConflictPolicy::Skip,
@@ -204,7 +204,7 @@ async fn a_change_here_is_not_overwritten_unless_told() {
     ] {
         let pair = Pair::new().await;
         write(pair.here.path(), &[("a.txt", "mine, longer")]);
-        pair.write_there("/data/a.txt", "theirs").await;
+        pair.write_remote("/data/a.txt", "theirs").await;
         let report = pair.down().on_conflict(how).delete(true).await.unwrap();
         let (here, names) = (pair.here("a.txt"), tree(pair.here.path()));
         match how {
@@ -231,10 +231,10 @@ async fn a_change_here_is_not_overwritten_unless_told() {
 }
 
 #[tokio::test]
-async fn the_same_change_on_both_sides_is_no_conflict() {
+async fn the_same_change_on_both_sides_is_not_a_conflict() {
     let pair = Pair::new().await;
     write(pair.here.path(), &[("a.txt", "agreed")]);
-    pair.write_there("/data/a.txt", "agreed").await;
+    pair.write_remote("/data/a.txt", "agreed").await;
     touch(pair.here.path());
     for work in [Pair::up, Pair::down] {
         let report = work(&pair).await.unwrap();
@@ -246,36 +246,36 @@ async fn the_same_change_on_both_sides_is_no_conflict() {
 }
 
 #[tokio::test]
-async fn what_was_changed_is_not_deleted_for_the_lack_of_the_other() {
+async fn a_changed_file_is_not_deleted_because_the_other_side_lacks_it() {
     let pair = Pair::new().await;
     std::fs::remove_file(pair.here.path().join("a.txt")).unwrap();
-    pair.write_there("/data/a.txt", "still needed").await;
+    pair.write_remote("/data/a.txt", "still needed").await;
     conflict(&pair.up().delete(true).await.unwrap());
     let skipped = pair.up().delete(true).on_conflict(ConflictPolicy::Skip);
     assert_eq!(skipped.await.unwrap().deleted, 0);
-    let told = pair
+    let forced = pair
         .up()
         .delete(true)
         .on_conflict(ConflictPolicy::Overwrite);
-    assert_eq!(told.await.unwrap().deleted, 1);
+    assert_eq!(forced.await.unwrap().deleted, 1);
 
     let pair = Pair::new().await;
     pair.files.delete("/data/a.txt").await.unwrap();
     write(pair.here.path(), &[("a.txt", "still needed")]);
     conflict(&pair.down().delete(true).await.unwrap());
     assert_eq!(pair.here("a.txt"), "still needed");
-    let told = pair
+    let forced = pair
         .down()
         .delete(true)
         .on_conflict(ConflictPolicy::Overwrite);
-    assert_eq!(told.await.unwrap().deleted, 1);
+    assert_eq!(forced.await.unwrap().deleted, 1);
 }
 
 #[tokio::test]
-async fn more_than_the_limit_is_not_deleted() {
+async fn deletions_beyond_the_limit_are_refused() {
     let pair = Pair::new().await;
     for n in 0..8 {
-        pair.write_there(&format!("/data/{n}"), "x").await;
+        pair.write_remote(&format!("/data/{n}"), "x").await;
     }
     let refused = |limit| {
         let up = pair.up().delete(true).delete_limit(limit);
@@ -305,7 +305,7 @@ async fn more_than_the_limit_is_not_deleted() {
     assert_eq!(all.unwrap().deleted, 2);
 }
 
-/// A file is written, and gets a time long ago: as by `cp -p`.
+/// Writes a file with an old time, as `cp -p` does.
 fn write_old(root: &Path, path: &str, content: &str) {
     write(root, &[(path, content)]);
     let file = std::fs::File::options().append(true).open(root.join(path));
@@ -314,17 +314,17 @@ fn write_old(root: &Path, path: &str, content: &str) {
 }
 
 #[tokio::test]
-async fn a_change_that_leaves_the_size_is_seen_on_either_side() {
+async fn a_change_that_keeps_the_size_is_detected_on_both_sides() {
     let pair = Pair::new().await;
     assert_eq!(pair.up().await.unwrap().unchanged, 2);
-    // An older file takes the place of a newer one.
+    // An older file replaces a newer one.
     write_old(pair.here.path(), "a.txt", "older");
     assert_eq!(pair.up().await.unwrap().transferred, 1);
     assert_eq!(pair.there("/data/a.txt").await, "older");
-    // Only they have changed it.
-    pair.write_there("/data/a.txt", "THEIR").await;
+    // Only the remote file changed.
+    pair.write_remote("/data/a.txt", "THEIR").await;
     conflict(&pair.up().await.unwrap());
-    // Both have.
+    // Both files changed.
     write(pair.here.path(), &[("a.txt", "MINE!")]);
     conflict(&pair.up().await.unwrap());
     assert_eq!(pair.there("/data/a.txt").await, "THEIR");
@@ -333,7 +333,7 @@ async fn a_change_that_leaves_the_size_is_seen_on_either_side() {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_known_like_any_other() {
+async fn an_empty_file_is_recorded_in_the_state() {
     let pair = Pair::new().await;
     write(pair.here.path(), &[("empty", "")]);
     assert_eq!(pair.up().await.unwrap().transferred, 1);
@@ -345,17 +345,17 @@ async fn an_empty_file_is_known_like_any_other() {
     assert_eq!((report.failed, report.deleted), (0, 1));
 }
 
-/// Later than the look at the clock that files have.
+/// Waits for longer than the granularity of file times.
 async fn later() {
     tokio::time::sleep(std::time::Duration::from_millis(30)).await;
 }
 
 #[tokio::test]
-async fn what_changes_after_the_look_is_neither_replaced_nor_deleted() {
+async fn a_file_that_changes_after_the_plan_is_not_replaced_or_deleted() {
     let pair = Pair::new().await;
     write(pair.here.path(), &[("extra", "old"), ("left", "old")]);
-    pair.write_there("/data/a.txt", "theirs").await;
-    pair.write_there("/data/new", "theirs").await;
+    pair.write_remote("/data/a.txt", "theirs").await;
+    pair.write_remote("/data/new", "theirs").await;
     let down = pair
         .down()
         .delete(true)

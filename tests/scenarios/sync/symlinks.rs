@@ -7,7 +7,7 @@ use agbcloud::{ErrorKind, Symlinks};
 use super::{Tree, counts, remote, tree, world, write};
 
 #[tokio::test]
-async fn links_are_left_out_followed_or_refused_and_never_written_through() {
+async fn symlinks_are_skipped_followed_or_refused_and_never_written_through() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let (here, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -28,7 +28,7 @@ async fn links_are_left_out_followed_or_refused_and_never_written_through() {
     let report = up("/refuse").symlinks(Symlinks::Refuse).await.unwrap();
     assert_eq!((report.transferred, report.failed), (1, 2));
 
-    // Down again: what lies behind a link on this machine is not written, a link in the file's own place is replaced.
+    // A download does not write through a link, and replaces a link in the place of the file.
     files
         .upload("/follow/link/evil", &b"evil"[..])
         .await
@@ -38,7 +38,7 @@ async fn links_are_left_out_followed_or_refused_and_never_written_through() {
         .await
         .unwrap();
     let report = files.download_dir("/follow", here.path()).await.unwrap();
-    // The other one behind it is the same.
+    // The other file behind the link is unchanged.
     assert_eq!(report.failed, 1, "{report:?}");
     assert_eq!(
         tree(outside.path()),
@@ -51,9 +51,9 @@ async fn links_are_left_out_followed_or_refused_and_never_written_through() {
     assert!(!here.path().join("file-link").is_symlink());
 }
 
-/// Small files are read in groups, large ones while they are sent.
+/// Small files are read ahead, large ones while they are sent.
 #[tokio::test]
-async fn a_folder_that_becomes_a_link_sends_nothing_from_outside() {
+async fn a_folder_replaced_by_a_link_uploads_nothing_from_outside() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let large = "x".repeat(600 * 1024);
@@ -65,7 +65,7 @@ async fn a_folder_that_becomes_a_link_sends_nothing_from_outside() {
             here.path(),
             &[(&small, "mine"), (&big, &large), ("kept", "k")],
         );
-        // As large, so that nothing else gives it away.
+        // The same size, so that nothing else reveals the change.
         let secret = "s".repeat(large.len());
         let [small_there, big_there] = [&small, &big].map(|name| name.split_once('/').unwrap().1);
         write(
@@ -97,9 +97,8 @@ async fn a_folder_that_becomes_a_link_sends_nothing_from_outside() {
     }
 }
 
-/// Links above the folder are the user's, and so are those in it that are to be followed.
 #[tokio::test]
-async fn links_that_are_asked_for_are_followed() {
+async fn links_above_the_folder_and_links_to_follow_are_followed() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let (here, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

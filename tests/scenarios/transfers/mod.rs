@@ -1,4 +1,4 @@
-//! Moving one file.
+//! Uploads and downloads of one file.
 
 mod faults;
 mod responses;

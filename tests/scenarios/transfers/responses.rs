@@ -1,5 +1,5 @@
-//! Transfers against a store that fails in every way: the right bytes or a typed error, and the local target
-//! whole or untouched.
+//! Transfers against scripted responses of a store: the right bytes or a typed error, and the local target complete or
+//! unchanged.
 
 use std::time::Duration;
 
@@ -35,9 +35,9 @@ async fn download(files: &Files, store: &ScriptedServer) -> (Result<(), Error>, 
 }
 
 #[tokio::test]
-async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
+async fn a_download_is_complete_and_verified_or_leaves_the_target_unchanged() {
     let world = World::new().await;
-    let files = world.files_tried_once("one").await;
+    let files = world.files_without_retries("one").await;
     for (answer, kind) in [
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello",
@@ -56,7 +56,7 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
             None,
         ),
         ("HTTP/1.1 200 OK\r\n\r\nhello", None),
-        // No content, and content of another kind.
+        // Without content, and with other content.
         (
             "HTTP/1.1 204 No Content\r\n\r\n",
             Some(ErrorKind::InvalidResponse),
@@ -113,9 +113,9 @@ async fn a_download_is_whole_and_verified_or_leaves_the_target_untouched() {
 }
 
 #[tokio::test]
-async fn what_the_store_says_of_a_refusal_reaches_the_user() {
+async fn the_code_and_message_of_the_store_are_in_the_error() {
     let world = World::new().await;
-    let files = world.files_tried_once("one").await;
+    let files = world.files_without_retries("one").await;
     let store = ScriptedServer::new(["HTTP/1.1 503 Busy\r\nretry-after: 7\r\n\r\n<Error><Code>SlowDown</Code>\
         <Message>Please slow down</Message><RequestId>r-9</RequestId><SignatureProvided>secret-signature\
         </SignatureProvided></Error>"])
@@ -130,7 +130,7 @@ async fn what_the_store_says_of_a_refusal_reaches_the_user() {
 }
 
 #[tokio::test]
-async fn nobody_sleeps_as_long_as_a_store_likes() {
+async fn a_long_retry_after_of_the_store_is_not_waited_for() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     for seconds in ["86400", "99999999999999999999999"] {
@@ -144,7 +144,7 @@ async fn nobody_sleeps_as_long_as_a_store_likes() {
 }
 
 #[tokio::test]
-async fn a_transfer_carries_a_length_and_neither_key_nor_content_type() {
+async fn transfers_send_a_length_and_no_key_or_content_type() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -193,9 +193,9 @@ async fn a_transfer_carries_a_length_and_neither_key_nor_content_type() {
 }
 
 #[tokio::test]
-async fn an_upload_that_the_store_got_wrong_is_an_error() {
+async fn an_upload_with_a_wrong_checksum_is_an_error() {
     let world = World::new().await;
-    let files = world.files_tried_once("one").await;
+    let files = world.files_without_retries("one").await;
     let wrong = "HTTP/1.1 200 OK\r\netag: \"00000000000000000000000000000000\"\r\ncontent-length: 0\r\n\r\n";
     let store = ScriptedServer::new([wrong]).await;
     let upload = files
@@ -205,7 +205,7 @@ async fn an_upload_that_the_store_got_wrong_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_source_that_ends_early_changes_nothing() {
+async fn a_source_that_ends_early_fails_the_upload() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     files.upload("/a", &b"old"[..]).await.unwrap();
@@ -219,7 +219,7 @@ async fn a_source_that_ends_early_changes_nothing() {
 }
 
 #[tokio::test]
-async fn local_files_are_checked_before_anything_is_sent() {
+async fn local_files_are_checked_before_a_request_is_sent() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let folder = tempfile::tempdir().unwrap();
@@ -242,7 +242,7 @@ async fn local_files_are_checked_before_anything_is_sent() {
     files.download("/a", &target).overwrite(true).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), b"new");
     for nowhere in ["none/target", "target/below"] {
-        // No store is there that could be asked.
+        // There is no store to connect to.
         let url = PresignedUrl::new("http://127.0.0.1:9/object").unwrap();
         let download = files
             .download("/a", folder.path().join(nowhere))
@@ -254,7 +254,7 @@ async fn local_files_are_checked_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_writer_gets_the_bytes_and_a_limit_holds() {
+async fn a_writer_receives_the_bytes_up_to_the_limit() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     files.upload("/a", vec![7; 300_000]).await.unwrap();
@@ -278,7 +278,7 @@ async fn a_writer_gets_the_bytes_and_a_limit_holds() {
     assert!(files.read("/a").limit(300_000).await.is_ok());
 }
 
-/// Writes to the file as soon as some of it has been sent.
+/// Writes to the file as soon as a part of it was sent.
 async fn upload_while(
     files: &Files,
     length: usize,
@@ -297,7 +297,7 @@ async fn upload_while(
 }
 
 #[tokio::test]
-async fn a_file_that_changes_while_it_is_sent_is_an_error() {
+async fn a_file_that_changes_during_its_upload_is_an_error() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     files.upload("/a", &b"old"[..]).await.unwrap();
@@ -326,7 +326,7 @@ async fn a_file_that_changes_while_it_is_sent_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_goes_on_after_a_break_is_of_the_same_object_or_starts_over() {
+async fn a_resumed_download_has_the_same_version_or_starts_over() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let old = "a".repeat(1000);
@@ -336,7 +336,7 @@ async fn what_goes_on_after_a_break_is_of_the_same_object_or_starts_over() {
     );
     let new = "b".repeat(500);
     let whole = format!("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{new}");
-    // One that says nothing of its version, and one that says the same of another size.
+    // One response without a version, and one with the same version and another size.
     let rest = |etag: &str, total: u32| {
         format!(
             "HTTP/1.1 206 Part\r\n{etag}content-range: bytes 600-{}/{total}\r\ncontent-length: {}\r\n\r\n{}",
@@ -361,9 +361,9 @@ async fn what_goes_on_after_a_break_is_of_the_same_object_or_starts_over() {
     assert_eq!(content.unwrap().len(), 1000);
 }
 
-/// What stands behind the end of a part must not become the bytes that follow it.
+/// Bytes beyond the end of a part must not become the bytes that follow it.
 #[tokio::test]
-async fn a_part_ends_where_it_says() {
+async fn bytes_beyond_the_end_of_a_part_are_ignored() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     let part = |range: &str, body: &str| {
@@ -386,7 +386,7 @@ async fn a_part_ends_where_it_says() {
 }
 
 #[tokio::test]
-async fn an_etag_that_every_object_has_tells_no_versions_apart() {
+async fn an_etag_shared_by_all_objects_does_not_identify_a_version() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
     for etag in ["*", ""] {
@@ -399,9 +399,9 @@ async fn an_etag_that_every_object_has_tells_no_versions_apart() {
     }
 }
 
-/// The status is there, so that nobody has to wait for more to know what follows.
+/// The status is known, so there is no need to wait for the body.
 #[tokio::test]
-async fn a_refusal_counts_though_its_text_stalls() {
+async fn a_refusal_with_a_stalled_body_is_reported() {
     let world = World::new().await;
     let (id, _) = world.files("one").await;
     let builder = Client::builder().api_key(KEY).endpoint(world.server.url());
@@ -409,7 +409,7 @@ async fn a_refusal_counts_though_its_text_stalls() {
     let client = builder.retry(RetryPolicy::never()).build().unwrap();
     let files = client.contexts().files(&id);
     let refusal = "HTTP/1.1 403 No\r\ncontent-length: 90\r\n\r\n<Code>AccessDenied</Code>";
-    let turn = || ScriptedServer::new([Turn::Begins(refusal.to_owned())]);
+    let turn = || ScriptedServer::new([Turn::RespondPartly(refusal.to_owned())]);
     let (result, _) = download(&files, &turn().await).await;
     let store = turn().await;
     let url = PresignedUrl::new(store.url()).unwrap();
@@ -424,9 +424,9 @@ async fn a_refusal_counts_though_its_text_stalls() {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_ranges_is_asked_without() {
+async fn a_download_without_range_follows_a_refused_range() {
     let world = World::new().await;
-    let files = world.files_tried_once("one").await;
+    let files = world.files_without_retries("one").await;
     for refusal in ["400 Bad Request", "416 No", "501 Not Implemented"] {
         let refusal = format!("HTTP/1.1 {refusal}\r\ncontent-length: 0\r\n\r\n");
         let whole = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello".to_owned();

@@ -1,4 +1,4 @@
-//! An object store on real sockets that holds one object and fails as it is told to.
+//! An object store on real sockets with one object and configurable faults.
 
 use std::{
     collections::VecDeque,
@@ -11,37 +11,37 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Nothing.
+    /// No fault.
     None,
     /// The connection is reset before the request is read.
-    ResetAtOnce,
-    /// The connection is reset when the request's head was read.
+    ResetBeforeRequest,
+    /// The connection is reset after the head of the request was read.
     ResetAfterHead,
     /// The connection closes in the middle of the body, sent or received.
     Truncated,
-    /// As that, but nothing comes any more.
+    /// The transfer stalls in the middle of the body.
     Stalled,
-    /// The answer says more bytes than the object has.
+    /// The Content-Length is larger than the object.
     WrongLength,
-    /// The bytes that come, or the checksum of what was sent, are wrong.
+    /// The bytes of a download, or the checksum of an upload, are wrong.
     WrongBytes,
     /// The URL has expired.
     Expired,
-    /// The object is another from now on.
+    /// The object changes before the response.
     Changed,
     Unsatisfiable,
     Throttled,
     Unavailable,
-    /// The store does not know what was asked for.
+    /// The store does not support the request.
     NotImplemented,
 }
 
 pub(crate) const FAULTS: [Fault; 12] = [
     Fault::None,
-    Fault::ResetAtOnce,
+    Fault::ResetBeforeRequest,
     Fault::ResetAfterHead,
     Fault::Truncated,
     Fault::Stalled,
@@ -54,79 +54,79 @@ pub(crate) const FAULTS: [Fault; 12] = [
     Fault::Unavailable,
 ];
 
-/// What the store tells and knows.
+/// The features of the store.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Manners {
+pub(crate) struct StoreFeatures {
     pub(crate) ranges: bool,
     pub(crate) md5_etag: bool,
     pub(crate) crc64: bool,
     pub(crate) any_etag: bool,
-    /// How large the object is.
+    /// Whether the length of the object is sent.
     pub(crate) length: bool,
 }
 
-pub(crate) struct Store {
-    state: Arc<Mutex<State>>,
+pub(crate) struct FaultyStore {
+    state: Arc<Mutex<ObjectState>>,
     pub(crate) endpoint: String,
 }
 
-struct State {
-    manners: Manners,
+struct ObjectState {
+    features: StoreFeatures,
     content: Vec<u8>,
-    /// What the object becomes when it changes.
+    /// The content after a change.
     next: Vec<u8>,
     faults: VecDeque<Fault>,
     heads: Vec<String>,
-    /// MD5 and CRC of the content.
-    sums: (String, u64),
+    /// MD5 and CRC-64 of the content.
+    checksums: (String, u64),
 }
 
-impl State {
-    fn become_now(&mut self, content: Vec<u8>) {
+impl ObjectState {
+    fn set_content(&mut self, content: Vec<u8>) {
         let digest = Md5::digest(&content);
         let mut crc64 = crc64fast::Digest::new();
         crc64.write(&content);
         let md5 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.sums = (md5, crc64.sum64());
+        self.checksums = (md5, crc64.sum64());
         self.content = content;
     }
 }
 
-impl Store {
+impl FaultyStore {
     pub(crate) async fn new(
-        manners: Manners,
+        features: StoreFeatures,
         content: Vec<u8>,
         next: Vec<u8>,
         faults: impl IntoIterator<Item = Fault>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let mut state = State {
-            manners,
+        let mut state = ObjectState {
+            features,
             content: Vec::new(),
             next,
             faults: faults.into_iter().collect(),
             heads: Vec::new(),
-            sums: Default::default(),
+            checksums: Default::default(),
         };
-        state.become_now(content);
+        state.set_content(content);
         let state = Arc::new(Mutex::new(state));
         let shared = state.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // What the other side makes of it is for the test to see.
+                // The test checks the result of the client.
                 tokio::spawn(serve(stream, shared.clone()));
             }
         });
         Self { state, endpoint }
     }
 
-    /// What the object is now.
+    /// Returns the current content of the object.
     pub(crate) fn content(&self) -> Vec<u8> {
         self.state.lock().unwrap().content.clone()
     }
 
-    /// The heads of the requests that were read, in lower case.
+    /// Returns the heads of the requests, in lower case.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.state.lock().unwrap().heads.clone()
     }
@@ -136,15 +136,15 @@ impl Store {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<ObjectState>>) -> Option<()> {
     let fault = state.lock().unwrap().faults.pop_front();
     let fault = fault.unwrap_or(Fault::None);
-    if fault == Fault::ResetAtOnce {
+    if fault == Fault::ResetBeforeRequest {
         return stream.set_zero_linger().ok();
     }
     let (head, body) = read_head(&mut stream).await?;
     state.lock().unwrap().heads.push(head.clone());
-    let answer = match fault {
+    let response = match fault {
         Fault::ResetAfterHead => return stream.set_zero_linger().ok(),
         Fault::Expired => refusal(403, "Request has expired"),
         Fault::Unsatisfiable => refusal(416, ""),
@@ -154,7 +154,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) -> Option<()> {
         _ if head.starts_with("put") => put(&mut stream, &head, body, fault, &state).await?,
         _ => get(&head, fault, &mut state.lock().unwrap()),
     };
-    stream.write_all(&answer).await.ok()?;
+    stream.write_all(&response).await.ok()?;
     if fault == Fault::Stalled {
         std::future::pending::<()>().await;
     }
@@ -173,15 +173,15 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-fn get(head: &str, fault: Fault, state: &mut State) -> Vec<u8> {
+fn get(head: &str, fault: Fault, state: &mut ObjectState) -> Vec<u8> {
     if fault == Fault::Changed {
-        state.become_now(state.next.clone());
+        state.set_content(state.next.clone());
     }
-    let (content, manners) = (&state.content, state.manners);
+    let (content, features) = (&state.content, state.features);
     if header(head, "if-match").is_some_and(|etag| Some(etag) != etag_of(state).as_deref()) {
         return refusal(412, "");
     }
-    let range = header(head, "range").filter(|_| manners.ranges);
+    let range = header(head, "range").filter(|_| features.ranges);
     let (first, end) = match range.map(|range| span(range, content.len())) {
         Some(None) => return refusal(416, ""),
         Some(Some(span)) => span,
@@ -195,25 +195,25 @@ fn get(head: &str, fault: Fault, state: &mut State) -> Vec<u8> {
         Fault::Truncated | Fault::Stalled => body.truncate(body.len() / 2),
         _ => {}
     }
-    let mut answer = match range {
+    let mut response = match range {
         Some(_) => format!(
             "HTTP/1.1 206 Part\r\ncontent-range: bytes {first}-{}/{}\r\n",
             end - 1,
-            match manners.length {
+            match features.length {
                 true => content.len().to_string(),
                 false => "*".to_owned(),
             }
         ),
         None => "HTTP/1.1 200 OK\r\n".to_owned(),
     };
-    if manners.length || range.is_some() {
-        answer += &format!("content-length: {length}\r\n");
+    if features.length || range.is_some() {
+        response += &format!("content-length: {length}\r\n");
     }
-    answer += &format!("connection: close\r\n{}\r\n", sums(state));
-    [answer.into_bytes(), body].concat()
+    response += &format!("connection: close\r\n{}\r\n", checksums(state));
+    [response.into_bytes(), body].concat()
 }
 
-/// `bytes=a-b` or `bytes=a-`, as a half-open span.
+/// Parses `bytes=a-b` or `bytes=a-` as a half-open span.
 fn span(range: &str, length: usize) -> Option<(usize, usize)> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let first: usize = first.parse().ok()?;
@@ -223,13 +223,13 @@ fn span(range: &str, length: usize) -> Option<(usize, usize)> {
     (first < end).then_some((first, end))
 }
 
-/// Takes an object: the old one stays where the body does not come whole.
+/// Stores an object. The old one stays if the body is incomplete.
 async fn put(
     stream: &mut TcpStream,
     head: &str,
     mut body: Vec<u8>,
     fault: Fault,
-    state: &Mutex<State>,
+    state: &Mutex<ObjectState>,
 ) -> Option<Vec<u8>> {
     let length: usize = header(head, "content-length")?.parse().ok()?;
     let wanted = match fault {
@@ -249,38 +249,38 @@ async fn put(
         _ => {}
     }
     let state = &mut *state.lock().unwrap();
-    state.become_now(body);
-    let sums = match fault {
+    state.set_content(body);
+    let checksums = match fault {
         Fault::WrongBytes => "etag: \"00000000000000000000000000000000\"\r\n".to_owned(),
-        _ => sums(state),
+        _ => checksums(state),
     };
     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n";
-    Some(format!("{head}{sums}\r\n").into_bytes())
+    Some(format!("{head}{checksums}\r\n").into_bytes())
 }
 
-fn etag_of(state: &State) -> Option<String> {
-    let md5 = &state.sums.0;
-    match state.manners {
-        Manners {
+fn etag_of(state: &ObjectState) -> Option<String> {
+    let md5 = &state.checksums.0;
+    match state.features {
+        StoreFeatures {
             any_etag: false, ..
         } => None,
-        Manners { md5_etag: true, .. } => Some(format!("\"{md5}\"")),
+        StoreFeatures { md5_etag: true, .. } => Some(format!("\"{md5}\"")),
         _ => Some(format!("\"{md5}-3\"")),
     }
 }
 
-fn sums(state: &State) -> String {
+fn checksums(state: &ObjectState) -> String {
     let mut headers = String::new();
     if let Some(etag) = etag_of(state) {
         headers += &format!("etag: {etag}\r\n");
     }
-    if state.manners.crc64 {
-        headers += &format!("x-oss-hash-crc64ecma: {}\r\n", state.sums.1);
+    if state.features.crc64 {
+        headers += &format!("x-oss-hash-crc64ecma: {}\r\n", state.checksums.1);
     }
     headers
 }
 
-/// The head of a request in lower case, and what came with it of the body.
+/// Reads the head of a request in lower case, and the part of the body that came with it.
 async fn read_head(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {

@@ -1,16 +1,16 @@
-//! Neither equal sizes nor any order of times hide a change.
+//! Changes are detected despite equal sizes and any order of times.
 
 use std::time::{Duration, SystemTime};
 
 use agbcloud::{ConflictPolicy, SyncDir};
 
-use super::{HOUR, Machine, Service, conflict};
+use super::{HOUR, Machine, Service, assert_conflict};
 
-/// Clocks of the service and of the machine: right, and off by hours.
+/// Offsets of the clocks of the service and the machine: right, and off by hours.
 const CLOCKS: [(i64, i64); 5] = [(0, 0), (HOUR, 0), (-HOUR, 0), (0, 2 * HOUR), (0, -2 * HOUR)];
 
-/// A machine that has sent `f`, and the service.
-async fn sent((service, machine): (i64, i64)) -> (Service, Machine) {
+/// A service, and a machine that has uploaded `f`.
+async fn with_uploaded_file((service, machine): (i64, i64)) -> (Service, Machine) {
     let service = Service::new(service).await;
     let machine = service.machine(machine).await;
     machine.write("f", "v1");
@@ -19,10 +19,10 @@ async fn sent((service, machine): (i64, i64)) -> (Service, Machine) {
 }
 
 #[tokio::test]
-async fn a_remote_change_of_the_same_size_comes_down() {
+async fn a_remote_change_of_the_same_size_is_downloaded() {
     for clocks in CLOCKS {
         for later in [0, 1, 60] {
-            let (service, machine) = sent(clocks).await;
+            let (service, machine) = with_uploaded_file(clocks).await;
             service.clock.advance(Duration::from_secs(later));
             machine.put("f", "RR").await;
             let report = machine.down().await.unwrap();
@@ -38,22 +38,22 @@ async fn a_remote_change_of_the_same_size_comes_down() {
 async fn a_remote_change_of_the_same_size_is_not_overwritten() {
     for clocks in CLOCKS {
         for edited in [false, true] {
-            let (_service, machine) = sent(clocks).await;
+            let (_service, machine) = with_uploaded_file(clocks).await;
             machine.put("f", "RR").await;
             if edited {
                 machine.write("f", "LL");
             }
             let report = machine.up().await.unwrap();
             assert_eq!(machine.there("f").await, "RR", "{clocks:?}: {report:?}");
-            conflict(&report);
-            // The local edit is not lost for it either.
+            assert_conflict(&report);
+            // The local edit is not lost either.
             let report = machine
                 .down()
                 .on_conflict(ConflictPolicy::Fail)
                 .await
                 .unwrap();
             match edited {
-                true => conflict(&report),
+                true => assert_conflict(&report),
                 false => assert_eq!(report.transferred, 1),
             }
             assert_eq!(machine.read("f"), if edited { "LL" } else { "RR" });
@@ -64,7 +64,7 @@ async fn a_remote_change_of_the_same_size_is_not_overwritten() {
 #[tokio::test]
 async fn a_remote_change_of_the_same_size_is_not_deleted() {
     for clocks in CLOCKS {
-        let (_service, machine) = sent(clocks).await;
+        let (_service, machine) = with_uploaded_file(clocks).await;
         machine.write("g", "stays");
         machine.up().await.unwrap();
         machine.put("f", "RR").await;
@@ -72,28 +72,28 @@ async fn a_remote_change_of_the_same_size_is_not_deleted() {
         let report = machine.up().delete(true).await.unwrap();
         assert_eq!(report.deleted, 0, "{clocks:?}: {report:?}");
         assert_eq!(machine.there("f").await, "RR");
-        conflict(&report);
+        assert_conflict(&report);
     }
 }
 
 #[tokio::test]
-async fn a_change_after_a_download_is_seen() {
+async fn a_change_after_a_download_is_detected() {
     for clocks in CLOCKS {
-        let (service, machine) = sent(clocks).await;
+        let (service, machine) = with_uploaded_file(clocks).await;
         let other = service.machine(0).await;
         assert_eq!(other.down().await.unwrap().transferred, 1);
         machine.put("f", "RR").await;
         let report = other.down().await.unwrap();
         assert_eq!(other.read("f"), "RR", "{clocks:?}: {report:?}");
         machine.put("f", "SS").await;
-        conflict(&other.up().await.unwrap());
+        assert_conflict(&other.up().await.unwrap());
     }
 }
 
 #[tokio::test]
-async fn of_two_machines_that_send_different_edits_one_has_a_conflict() {
+async fn the_second_of_two_different_edits_is_a_conflict() {
     for at_once in [false, true] {
-        let (service, one) = sent((0, 0)).await;
+        let (service, one) = with_uploaded_file((0, 0)).await;
         let other = service.machine(0).await;
         other.down().await.unwrap();
         one.write("f", "AA");
@@ -115,13 +115,13 @@ async fn of_two_machines_that_send_different_edits_one_has_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_local_change_that_leaves_size_and_time_is_sent() {
-    let (_service, machine) = sent((0, 0)).await;
-    // Into the same file.
+async fn a_local_change_that_keeps_size_and_time_is_uploaded() {
+    let (_service, machine) = with_uploaded_file((0, 0)).await;
+    // Written into the same file.
     machine.write_with_the_same_time("f", "v2");
     let report = machine.up().await.unwrap();
     assert_eq!(machine.there("f").await, "v2", "{report:?}");
-    // A new file that takes its place, as `cp -p` and `tar` do.
+    // A new file that replaces it, as with `cp -p` and `tar`.
     let time = machine
         .path()
         .join("f")
@@ -136,7 +136,7 @@ async fn a_local_change_that_leaves_size_and_time_is_sent() {
 }
 
 #[tokio::test]
-async fn two_releases_with_one_time_are_two_contents() {
+async fn two_releases_with_the_same_time_are_different() {
     let service = Service::new(0).await;
     let machine = service.machine(0).await;
     let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
@@ -151,7 +151,7 @@ async fn two_releases_with_one_time_are_two_contents() {
 }
 
 #[tokio::test]
-async fn files_that_were_swapped_are_sent() {
+async fn swapped_files_are_uploaded() {
     let service = Service::new(0).await;
     let machine = service.machine(0).await;
     let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
@@ -168,7 +168,7 @@ async fn files_that_were_swapped_are_sent() {
 }
 
 #[tokio::test]
-async fn a_local_change_that_leaves_size_and_time_is_not_overwritten_by_a_download() {
+async fn a_download_does_not_overwrite_a_change_that_keeps_size_and_time() {
     for remote_changed in [false, true] {
         let service = Service::new(0).await;
         let machine = service.machine(0).await;
@@ -181,24 +181,24 @@ async fn a_local_change_that_leaves_size_and_time_is_not_overwritten_by_a_downlo
         }
         let report = machine.down().await.unwrap();
         assert_eq!(machine.read("f"), "LL", "{report:?}");
-        conflict(&report);
+        assert_conflict(&report);
     }
 }
 
 #[tokio::test]
-async fn without_a_state_files_that_differ_are_not_the_same() {
+async fn without_a_state_different_files_are_not_equal() {
     for clocks in CLOCKS {
         let service = Service::new(clocks.0).await;
         let machine = service.machine(clocks.1).await;
-        let ways: [fn(&Machine) -> SyncDir; 2] = [Machine::forgetful_up, Machine::forgetful_down];
+        let ways: [fn(&Machine) -> SyncDir; 2] = [Machine::stateless_up, Machine::stateless_down];
         for way in ways {
             machine.put("conf", "8080").await;
             machine
-                .forgetful_down()
+                .stateless_down()
                 .on_conflict(ConflictPolicy::Overwrite)
                 .await
                 .unwrap();
-            // By every time it is the file that was fetched.
+            // By its times, it is the downloaded file.
             machine.write_with_the_same_time("conf", "9090");
             let report = way(&machine).await.unwrap();
             assert_eq!(report.unchanged, 0, "{clocks:?}: {report:?}");
@@ -209,24 +209,24 @@ async fn without_a_state_files_that_differ_are_not_the_same() {
 }
 
 #[tokio::test]
-async fn without_a_state_a_newer_remote_file_is_no_copy_of_an_older_local_one() {
+async fn without_a_state_a_newer_remote_file_differs_from_an_older_local_one() {
     let service = Service::new(0).await;
     let machine = service.machine(0).await;
     machine.write("conf", "8080");
     service.clock.advance(Duration::from_secs(60));
     machine.put("conf", "9090").await;
-    let report = machine.forgetful_up().await.unwrap();
+    let report = machine.stateless_up().await.unwrap();
     assert_eq!(machine.there("conf").await, "9090", "{report:?}");
-    conflict(&report);
+    assert_conflict(&report);
 }
 
 #[tokio::test]
-async fn what_is_sent_twice_within_a_second_is_the_second_version() {
+async fn the_second_of_two_uploads_within_a_second_is_stored() {
     let service = Service::new(0).await;
     let machine = service.machine(0).await;
     machine.write("f", "v1");
-    assert_eq!(machine.forgetful_up().await.unwrap().transferred, 1);
+    assert_eq!(machine.stateless_up().await.unwrap().transferred, 1);
     machine.write("f", "v2");
-    let report = machine.forgetful_up().await.unwrap();
+    let report = machine.stateless_up().await.unwrap();
     assert_eq!(machine.there("f").await, "v2", "{report:?}");
 }

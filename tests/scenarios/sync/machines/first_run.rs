@@ -1,10 +1,10 @@
-//! What no state knows: files of a first run, and files that came since the last one or since the plan.
+//! Files without an entry in the state: first runs, and files added since the last sync or since the plan.
 
 use std::time::{Duration, SystemTime};
 
 use agbcloud::ConflictPolicy;
 
-use super::{HOUR, Machine, Service, conflict, remote, shifted};
+use super::{HOUR, Machine, Service, assert_conflict, remote, shifted};
 
 #[tokio::test]
 async fn the_first_download_does_not_replace_a_newer_local_file() {
@@ -18,11 +18,11 @@ async fn the_first_download_does_not_replace_a_newer_local_file() {
             let sync = if with_state {
                 machine.down()
             } else {
-                machine.forgetful_down()
+                machine.stateless_down()
             };
             let report = sync.await.unwrap();
             assert_eq!(machine.read("f"), content, "{report:?}");
-            conflict(&report);
+            assert_conflict(&report);
             let asked = machine.down().on_conflict(ConflictPolicy::Overwrite);
             assert_eq!(asked.await.unwrap().transferred, 1);
             assert_eq!(machine.read("f"), "then");
@@ -42,16 +42,16 @@ async fn the_first_upload_does_not_replace_a_newer_remote_file() {
             let sync = if with_state {
                 machine.up()
             } else {
-                machine.forgetful_up()
+                machine.stateless_up()
             };
             let report = sync.await.unwrap();
             assert_eq!(machine.there("f").await, content, "{report:?}");
-            conflict(&report);
+            assert_conflict(&report);
         }
     }
 }
 
-/// A machine with files that it has sent.
+/// A service, and a machine that has uploaded files.
 async fn with_files() -> (Service, Machine) {
     let service = Service::new(0).await;
     let machine = service.machine(0).await;
@@ -64,7 +64,7 @@ async fn with_files() -> (Service, Machine) {
 }
 
 #[tokio::test]
-async fn a_remote_file_that_was_added_since_is_not_deleted() {
+async fn a_remote_file_added_since_the_last_sync_is_not_deleted() {
     for how in [
         ConflictPolicy::Fail,
         ConflictPolicy::Skip,
@@ -76,7 +76,7 @@ async fn a_remote_file_that_was_added_since_is_not_deleted() {
         let report = machine.up().delete(true).on_conflict(how).await.unwrap();
         assert_eq!(machine.there("new").await, "added", "{report:?}");
         match how {
-            // It holds back no other deletion.
+            // Other files are deleted.
             ConflictPolicy::Fail => assert_eq!((report.failed, report.deleted), (1, 1)),
             _ => assert_eq!((report.failed, report.skipped, report.deleted), (0, 1, 1)),
         }
@@ -92,7 +92,7 @@ async fn a_remote_file_that_was_added_since_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn a_local_file_that_was_added_since_is_not_deleted() {
+async fn a_local_file_added_since_the_last_sync_is_not_deleted() {
     for how in [
         ConflictPolicy::Fail,
         ConflictPolicy::Skip,
@@ -104,16 +104,16 @@ async fn a_local_file_that_was_added_since_is_not_deleted() {
         let report = machine.down().delete(true).on_conflict(how).await.unwrap();
         assert_eq!(machine.read("new"), "added", "{report:?}");
         match how {
-            // It holds back no other deletion.
+            // Other files are deleted.
             ConflictPolicy::Fail => assert_eq!((report.failed, report.deleted), (1, 1)),
             _ => assert_eq!((report.failed, report.skipped, report.deleted), (0, 1, 1)),
         }
     }
 }
 
-/// A file that was deleted on both sides and written again by another program is another file.
+/// A file that was deleted on both sides and written again by another program is a new file.
 #[tokio::test]
-async fn a_remote_file_that_came_again_is_not_deleted() {
+async fn a_recreated_remote_file_is_not_deleted() {
     let (_service, machine) = with_files().await;
     std::fs::remove_file(machine.path().join("a")).unwrap();
     assert_eq!(machine.up().delete(true).await.unwrap().deleted, 1);
@@ -124,7 +124,7 @@ async fn a_remote_file_that_came_again_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn what_came_to_the_context_after_the_plan_is_not_replaced() {
+async fn a_remote_file_added_after_the_plan_is_not_replaced() {
     for with_state in [true, false] {
         let (service, machine) = with_files().await;
         service.clock.advance(Duration::from_secs(60));
@@ -133,7 +133,7 @@ async fn what_came_to_the_context_after_the_plan_is_not_replaced() {
         let sync = if with_state {
             machine.up()
         } else {
-            machine.forgetful_up()
+            machine.stateless_up()
         };
         let plan = sync.plan().await.unwrap();
         assert_eq!(plan.changes().len(), 2);
@@ -147,7 +147,7 @@ async fn what_came_to_the_context_after_the_plan_is_not_replaced() {
 }
 
 #[tokio::test]
-async fn what_changed_in_the_context_after_the_plan_is_not_deleted() {
+async fn a_remote_file_changed_after_the_plan_is_not_deleted() {
     let (_service, machine) = with_files().await;
     std::fs::remove_file(machine.path().join("a")).unwrap();
     let plan = machine.up().delete(true).plan().await.unwrap();

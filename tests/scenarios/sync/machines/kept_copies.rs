@@ -1,4 +1,4 @@
-//! Copies that are kept beside the file that replaces them.
+//! Kept copies of replaced files.
 
 use std::{
     pin::Pin,
@@ -9,11 +9,11 @@ use agbcloud::{ConflictPolicy, testing::Clock};
 
 use super::{Machine, Service, remote, tree};
 
-/// A clock on which it is always the same second.
+/// A clock that always shows the same second.
 #[derive(Clone, Copy)]
-struct Still;
+struct StoppedClock;
 
-impl Clock for Still {
+impl Clock for StoppedClock {
     fn now(&self) -> Instant {
         Instant::now()
     }
@@ -27,13 +27,13 @@ impl Clock for Still {
     }
 }
 
-/// The longest name of a file.
+/// Maximum length of a file name in bytes.
 const NAME_BYTES: usize = 255;
 
 #[tokio::test]
 async fn every_conflict_within_a_second_keeps_a_copy() {
     let service = Service::new(0).await;
-    let machine = service.machine_with(Still).await;
+    let machine = service.machine_with(StoppedClock).await;
     machine.write("f.txt", "first");
     machine.up().await.unwrap();
     let mut all = Vec::new();
@@ -56,7 +56,7 @@ async fn every_conflict_within_a_second_keeps_a_copy() {
 #[tokio::test]
 async fn every_conflict_within_a_second_keeps_a_local_copy() {
     let service = Service::new(0).await;
-    let machine = service.machine_with(Still).await;
+    let machine = service.machine_with(StoppedClock).await;
     machine.put("f.txt", "first").await;
     machine.down().await.unwrap();
     let mut all = Vec::new();
@@ -77,11 +77,11 @@ async fn every_conflict_within_a_second_keeps_a_local_copy() {
 }
 
 #[tokio::test]
-async fn two_machines_do_not_overwrite_each_others_copies() {
+async fn two_machines_do_not_overwrite_each_others_kept_copies() {
     let service = Service::new(0).await;
     let [one, other] = [
-        service.machine_with(Still).await,
-        service.machine_with(Still).await,
+        service.machine_with(StoppedClock).await,
+        service.machine_with(StoppedClock).await,
     ];
     one.write("f", "first");
     one.up().await.unwrap();
@@ -101,7 +101,7 @@ async fn two_machines_do_not_overwrite_each_others_copies() {
         assert_eq!(report.failed, 0, "{report:?}");
     }
     let contents = one.all_there().await;
-    // What the first machine sent was replaced by another program before the second.
+    // Another program replaced the upload of the first machine before the second one.
     for kept in [
         "before that of the first machine",
         "before that of the other machine",
@@ -114,7 +114,7 @@ async fn two_machines_do_not_overwrite_each_others_copies() {
     }
 }
 
-/// Names for which a copy beside the file has no room unless its name is cut.
+/// Names for which the name of a kept copy has to be shortened.
 fn long_names() -> [String; 5] {
     [
         format!("{}.txt", "n".repeat(245)),
@@ -125,7 +125,7 @@ fn long_names() -> [String; 5] {
     ]
 }
 
-async fn names_fit(machine: &Machine) {
+async fn assert_names_fit(machine: &Machine) {
     let local = tree(machine.path()).into_keys();
     for path in local.chain(remote(&machine.files, "/w").await) {
         let name = path.rsplit('/').next().unwrap();
@@ -134,7 +134,7 @@ async fn names_fit(machine: &Machine) {
 }
 
 #[tokio::test]
-async fn a_copy_of_a_file_with_a_long_name_has_a_name_that_fits() {
+async fn the_name_of_a_kept_copy_fits_the_file_system() {
     for name in long_names() {
         for up in [true, false] {
             let service = Service::new(0).await;
@@ -148,14 +148,14 @@ async fn a_copy_of_a_file_with_a_long_name_has_a_name_that_fits() {
             let sync = if up { machine.up() } else { machine.down() };
             let report = sync.on_conflict(ConflictPolicy::KeepBoth).await.unwrap();
             assert_eq!(report.failed, 0, "{report:?}");
-            names_fit(&machine).await;
+            assert_names_fit(&machine).await;
             let contents = if up {
                 machine.all_there().await
             } else {
                 machine.all_here()
             };
             assert_eq!(contents, ["mine, longer", "theirs"]);
-            // The copy takes part in what follows.
+            // Later syncs include the copy.
             let [down, up] = [machine.down().await.unwrap(), machine.up().await.unwrap()];
             assert_eq!((down.failed, up.failed), (0, 0), "{down:?} {up:?}");
             assert_eq!(machine.all_here(), machine.all_there().await);
@@ -164,8 +164,8 @@ async fn a_copy_of_a_file_with_a_long_name_has_a_name_that_fits() {
 }
 
 #[tokio::test]
-async fn a_copy_of_a_file_with_a_long_path_has_a_path_that_fits() {
-    // With `/w/` it has as many bytes as the service allows.
+async fn the_path_of_a_kept_copy_fits_the_service() {
+    // With `/w/` it has the maximum length of the service.
     let path = format!(
         "{0}/{0}/{0}/{0}/{1}",
         "d".repeat(200),
@@ -187,11 +187,11 @@ async fn a_copy_of_a_file_with_a_long_path_has_a_path_that_fits() {
     assert_eq!(machine.all_there().await, ["mine, longer", "theirs"]);
 }
 
-/// The copy has the name that another file was given on purpose.
+/// Another file has the name of the copy.
 #[tokio::test]
-async fn a_copy_replaces_no_file_that_has_its_name() {
+async fn a_kept_copy_does_not_replace_another_file() {
     let service = Service::new(0).await;
-    let machine = service.machine_with(Still).await;
+    let machine = service.machine_with(StoppedClock).await;
     let taken = "f.conflict-20250529T122000Z";
     machine.write("f", "first");
     machine.up().await.unwrap();

@@ -1,5 +1,4 @@
-//! Two files are the same only where there is evidence for it: what another machine or program wrote is seen, whatever the
-//! sizes and times.
+//! Syncs of several machines with wrong clocks: every change is detected, whatever the sizes and times.
 
 mod changes;
 mod first_run;
@@ -16,11 +15,11 @@ use agbcloud::{Client, Files, SyncDir, SyncReport, testing::Clock};
 use agbcloud_server::{ManualClock, Server};
 
 use super::{remote, tree, write};
+use crate::support::KEY;
 
-const KEY: &str = "test-key-0123456789";
 const HOUR: i64 = 3600;
 
-/// A service whose clock stands still, and is off by some seconds.
+/// A service with a stopped clock that is off by some seconds.
 struct Service {
     server: Server,
     clock: ManualClock,
@@ -35,9 +34,9 @@ impl Service {
         Self { server, clock }
     }
 
-    /// A machine with a folder and a state of its own, whose clock is off by some seconds.
+    /// Creates a machine with a folder and a state of its own, and a clock that is off by some seconds.
     async fn machine(&self, seconds: i64) -> Machine {
-        self.machine_with(Off(seconds)).await
+        self.machine_with(OffsetClock(seconds)).await
     }
 
     async fn machine_with(&self, clock: impl Clock + 'static) -> Machine {
@@ -58,9 +57,9 @@ fn shifted(time: SystemTime, seconds: i64) -> SystemTime {
 }
 
 /// A clock that is off by some seconds.
-struct Off(i64);
+struct OffsetClock(i64);
 
-impl Clock for Off {
+impl Clock for OffsetClock {
     fn now(&self) -> Instant {
         Instant::now()
     }
@@ -86,20 +85,20 @@ impl Machine {
     }
 
     fn up(&self) -> SyncDir {
-        self.forgetful_up().state(self.state.path().join("state"))
+        self.stateless_up().state(self.state.path().join("state"))
     }
 
     fn down(&self) -> SyncDir {
-        self.forgetful_down().state(self.state.path().join("state"))
+        self.stateless_down().state(self.state.path().join("state"))
     }
 
-    /// Without a state.
-    fn forgetful_up(&self) -> SyncDir {
+    /// Uploads without a state.
+    fn stateless_up(&self) -> SyncDir {
         self.files.upload_dir(self.path(), "/w")
     }
 
-    /// Without a state.
-    fn forgetful_down(&self) -> SyncDir {
+    /// Downloads without a state.
+    fn stateless_down(&self) -> SyncDir {
         self.files.download_dir("/w", self.path())
     }
 
@@ -107,7 +106,7 @@ impl Machine {
         write(self.path(), &[(path, content)]);
     }
 
-    /// Writes a file with the time of the one it replaces.
+    /// Replaces a file by one with the same time.
     fn write_with_the_same_time(&self, path: &str, content: &str) {
         let modified = self.path().join(path).metadata().unwrap().modified();
         self.write_at(path, content, modified.unwrap());
@@ -139,7 +138,7 @@ impl Machine {
         String::from_utf8(content.to_vec()).unwrap()
     }
 
-    /// The contents of all files of the context, in order.
+    /// Returns the contents of all files of the context, sorted.
     async fn all_there(&self) -> Vec<String> {
         let mut contents = Vec::new();
         for path in remote(&self.files, "/w").await {
@@ -150,7 +149,7 @@ impl Machine {
         contents
     }
 
-    /// The contents of all local files, in order.
+    /// Returns the contents of all local files, sorted.
     fn all_here(&self) -> Vec<String> {
         let contents = tree(self.path()).into_values();
         let mut contents: Vec<_> = contents
@@ -161,9 +160,9 @@ impl Machine {
     }
 }
 
-/// One file is a conflict, and nothing was moved.
+/// Asserts that one file is a conflict, and that nothing was copied.
 #[track_caller]
-fn conflict(report: &SyncReport) {
+fn assert_conflict(report: &SyncReport) {
     assert_eq!((report.transferred, report.failed), (0, 1), "{report:?}");
     assert_eq!(
         report.failures[0].error.kind(),
