@@ -1,12 +1,12 @@
-//! A synchronisation that reads every content and remembers every version: the oracle must find no fault in it.
+//! A correct implementation of a sync, which reads every content and records every version. The oracle must accept it.
 
 use std::{collections::BTreeMap, path::Path};
 
 use agbcloud::{ConflictPolicy, Files};
 
 use crate::{
-    actions::Sync,
-    broken::remote,
+    actions::SyncStep,
+    engine::remote,
     oracle::{Ended, Report, is_kept},
     versions::{File, Snapshot, Version, content},
 };
@@ -60,8 +60,8 @@ impl Target<'_> {
     }
 }
 
-pub(crate) async fn synchronise(
-    sync: &Sync,
+pub(crate) async fn sync(
+    sync: &SyncStep,
     before: &Snapshot,
     state: &Path,
     (folder, files): (&Path, &Files),

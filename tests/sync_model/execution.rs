@@ -1,4 +1,4 @@
-//! Carries out a script against the service, and asks the oracle after each step.
+//! Executes a script against the service, and checks each step with the oracle.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,47 +9,48 @@ use std::{
 use agbcloud::{Compare, ConflictPolicy, ContextId, Files, PresignedUrl};
 
 use crate::{
-    actions::{Action, Disturbance, MACHINES, Mtime, Script, Sync},
-    broken::{self, Engine},
-    careful,
-    oracle::{Clocks, Ended, Fault, Kind, Memory, Oracle, Run, is_kept},
+    actions::{Action, Interference, MACHINES, Mtime, Script, SyncStep},
+    engine::{self, Engine},
+    oracle::{Clocks, Ended, Fault, FaultKind, KnownState, Oracle, Run, is_kept},
+    reference,
     sdk::ended,
     versions::{File, Snapshot, Tree, Version, equal},
     world::World,
 };
 
-/// Rounds in which the sides must have become equal.
+/// Rounds after which all sides must be equal.
 const ROUNDS: usize = 4;
 
 /// How often something happened.
 pub(crate) type Counts = BTreeMap<&'static str, u64>;
 
-/// What a script led to.
+/// The result of a script.
 pub(crate) struct Outcome {
     pub(crate) fault: Option<Fault>,
     pub(crate) trace: Vec<String>,
     pub(crate) counts: Counts,
 }
 
+/// Executes a script in a new context of this name.
 pub(crate) async fn run(world: &World, engine: Engine, script: &Script, name: &str) -> Outcome {
-    let mut case = Case::new(world, engine, script, name).await;
-    let fault = Box::pin(case.play(script)).await.err();
+    let mut execution = Execution::new(world, engine, script, name).await;
+    let fault = Box::pin(execution.play(script)).await.err();
     let long = "n".repeat(245);
     Outcome {
         fault,
-        trace: case
+        trace: execution
             .trace
             .iter()
             .map(|line| line.replace(&long, "n…"))
             .collect(),
-        counts: case.counts,
+        counts: execution.counts,
     }
 }
 
 pub(crate) struct Machine {
     pub(crate) root: tempfile::TempDir,
-    /// The state file and what it knows, as they were saved.
-    saved: Option<(Vec<u8>, Memory)>,
+    /// The saved state file, and what it knows.
+    saved: Option<(Vec<u8>, KnownState)>,
 }
 
 impl Machine {
@@ -62,10 +63,10 @@ impl Machine {
     }
 }
 
-/// A version that a user put somewhere while a run was under way: the machine, or `None` for the context.
-pub(crate) type Arrival = (Option<usize>, String, File);
+/// A version that a user wrote during a run: the machine, or `None` for the context; the path; the file.
+pub(crate) type Edit = (Option<usize>, String, File);
 
-pub(crate) struct Case<'w> {
+pub(crate) struct Execution<'w> {
     pub(crate) world: &'w World,
     engine: Engine,
     pub(crate) context: ContextId,
@@ -73,7 +74,7 @@ pub(crate) struct Case<'w> {
     pub(crate) machines: Vec<Machine>,
     pub(crate) oracle: Oracle,
     pub(crate) now: Snapshot,
-    /// The requests that could have changed the context before it was last read.
+    /// The number of writing requests when the context was last read.
     pub(crate) writes: u64,
     pub(crate) urls: HashMap<String, PresignedUrl>,
     pub(crate) next: Version,
@@ -81,7 +82,7 @@ pub(crate) struct Case<'w> {
     counts: Counts,
 }
 
-impl<'w> Case<'w> {
+impl<'w> Execution<'w> {
     async fn new(world: &'w World, engine: Engine, script: &Script, name: &str) -> Self {
         let context = world
             .other
@@ -115,7 +116,7 @@ impl<'w> Case<'w> {
             oracle: Oracle::default(),
             now: none,
             urls: HashMap::new(),
-            writes: world.proxy.trap.writes(),
+            writes: world.proxy.interceptor.writes(),
             next: 1,
             trace: vec![format!(
                 "clocks: service {:+} ms, machines {:?} ms",
@@ -139,8 +140,8 @@ impl<'w> Case<'w> {
     async fn step(&mut self, action: &Action) -> Result<(), Fault> {
         match action {
             Action::Sync(sync) => return self.sync(sync).await,
-            Action::Both(one, other) => return self.both(one, other).await,
-            Action::Pass { ms } => {
+            Action::Concurrent(one, other) => return self.concurrent_syncs(one, other).await,
+            Action::AdvanceClocks { ms } => {
                 let clocks = [&self.world.service].into_iter().chain(&self.world.clocks);
                 clocks.for_each(|clock| clock.set(clock.ms() + ms));
             }
@@ -148,19 +149,19 @@ impl<'w> Case<'w> {
             Action::StepService { ms } => self.world.service.set(*ms),
             Action::LoseState { machine } => {
                 let _ = std::fs::remove_file(self.machines[*machine].state());
-                self.oracle.memories[*machine] = Memory::default();
+                self.oracle.known_states[*machine] = KnownState::default();
             }
             Action::SaveState { machine } => {
-                let memory = self.oracle.memories[*machine].clone();
+                let known_state = self.oracle.known_states[*machine].clone();
                 let machine = &mut self.machines[*machine];
                 machine.saved = std::fs::read(machine.state())
                     .ok()
-                    .map(|state| (state, memory));
+                    .map(|state| (state, known_state));
             }
             Action::RestoreState { machine } => {
-                if let Some((state, memory)) = self.machines[*machine].saved.clone() {
+                if let Some((state, known_state)) = self.machines[*machine].saved.clone() {
                     std::fs::write(self.machines[*machine].state(), state).unwrap();
-                    self.oracle.memories[*machine] = memory;
+                    self.oracle.known_states[*machine] = known_state;
                 }
             }
             Action::NewSandbox { machine } => {
@@ -169,29 +170,31 @@ impl<'w> Case<'w> {
                 std::fs::create_dir(place.folder()).unwrap();
                 let _ = std::fs::remove_file(place.state());
                 self.machines[*machine].saved = None;
-                self.oracle.memories[*machine] = Memory::default();
+                self.oracle.known_states[*machine] = KnownState::default();
                 let folder = std::mem::take(&mut self.now.machines[*machine]);
-                self.now = self.look().await?;
+                self.now = self.snapshot().await?;
                 self.oracle.discarded(&folder, &self.now);
             }
             edit => {
-                let arrived = self.edit(edit).await;
-                // What another program did needs no look.
-                if let Action::Remove { name } | Action::Put { name } = edit {
+                let edits_in_time = self.edit(edit).await;
+                // The effect of another program is known without a snapshot.
+                if let Action::RemoteDelete { name } | Action::RemotePut { name } = edit {
                     self.now.context.remove(name);
-                    let put = arrived.into_iter().map(|(_, path, file)| (path, file));
+                    let put = edits_in_time
+                        .into_iter()
+                        .map(|(_, path, file)| (path, file));
                     self.now.context.extend(put);
-                    self.writes = self.world.proxy.trap.writes();
+                    self.writes = self.world.proxy.interceptor.writes();
                 }
             }
         }
         self.note(action);
-        self.now = self.look().await?;
+        self.now = self.snapshot().await?;
         let lost = self.oracle.check_lost(&self.now);
         self.counted(lost)
     }
 
-    /// A fault of a kind that does not count is left out.
+    /// Ignores faults of kinds that are not reported.
     fn counted(&self, result: Result<(), Fault>) -> Result<(), Fault> {
         match result {
             Err(fault) if !self.counts_as_fault(fault.kind) => Ok(()),
@@ -199,7 +202,7 @@ impl<'w> Case<'w> {
         }
     }
 
-    fn counts_as_fault(&self, kind: Kind) -> bool {
+    fn counts_as_fault(&self, kind: FaultKind) -> bool {
         let only = self.world.only.as_ref();
         only.is_none_or(|only| only.split(',').any(|name| name == format!("{kind:?}")))
     }
@@ -213,46 +216,46 @@ impl<'w> Case<'w> {
             Action::Delete { .. } => "deleted",
             Action::Rename { .. } => "renamed",
             Action::Swap { .. } => "swapped",
-            Action::Put { .. } => "put by another program",
-            Action::Remove { .. } => "removed by another program",
-            Action::Pass { .. } => "time passed",
+            Action::RemotePut { .. } => "put by another program",
+            Action::RemoteDelete { .. } => "removed by another program",
+            Action::AdvanceClocks { .. } => "time passed",
             Action::Wait => "waited",
             Action::StepService { .. } => "service clock stepped",
             Action::LoseState { .. } => "state lost",
             Action::SaveState { .. } => "state saved",
             Action::RestoreState { .. } => "state restored",
             Action::NewSandbox { .. } => "new sandbox",
-            Action::Sync(_) | Action::Both(..) => "synchronised",
+            Action::Sync(_) | Action::Concurrent(..) => "synced",
         };
         self.count(what, 1);
         self.trace.push(format!("{action:?}"));
     }
 
-    async fn sync(&mut self, sync: &Sync) -> Result<(), Fault> {
+    async fn sync(&mut self, sync: &SyncStep) -> Result<(), Fault> {
         self.trace.push(format!("{sync:?}"));
         let before = self.now.clone();
-        let (ended, mut arrived, disturbed) = match self.engine {
-            Engine::Sdk => Box::pin(self.disturb(sync)).await,
-            Engine::Careful => {
+        let (ended, mut edits_in_time, interfered) = match self.engine {
+            Engine::Sdk => Box::pin(self.run_with_interference(sync)).await,
+            Engine::Reference => {
                 let machine = &self.machines[sync.machine];
                 let place = (&*machine.folder(), &self.other);
                 let state = machine.state();
-                let ended = careful::synchronise(sync, &before, &state, place).await;
+                let ended = reference::sync(sync, &before, &state, place).await;
                 (ended, Vec::new(), false)
             }
             engine => {
                 let place = (&*self.machines[sync.machine].folder(), &self.other);
-                let ended = broken::synchronise(engine, sync, &before, place).await;
+                let ended = engine::sync(engine, sync, &before, place).await;
                 (ended, Vec::new(), false)
             }
         };
         let written = if sync.up { None } else { Some(sync.machine) };
-        arrived.retain(|(side, ..)| *side == written);
-        let arrived: Vec<_> = arrived
+        edits_in_time.retain(|(side, ..)| *side == written);
+        let edits_in_time: Vec<_> = edits_in_time
             .into_iter()
             .map(|(_, path, file)| (path, file))
             .collect();
-        self.now = self.look().await?;
+        self.now = self.snapshot().await?;
         let after = self.now.clone();
         self.count_run(sync, &ended, (&before, &after));
         self.trace.push(format!("  {ended}"));
@@ -263,31 +266,32 @@ impl<'w> Case<'w> {
             after: &after,
             ended: &ended,
             clocks: self.clocks(sync.machine),
-            arrived: &arrived,
-            disturbed,
+            edits_in_time: &edits_in_time,
+            interfered,
         };
-        self.oracle.excuse(&run);
+        self.oracle.allow_replacements(&run);
         let lost = self.oracle.check_lost(&after);
         let checked = self.oracle.check(&run);
-        self.oracle.remember(&run);
+        self.oracle.record_state(&run);
         self.counted(lost)?;
         self.counted(checked)
     }
 
-    async fn both(&mut self, one: &Sync, other: &Sync) -> Result<(), Fault> {
+    async fn concurrent_syncs(&mut self, one: &SyncStep, other: &SyncStep) -> Result<(), Fault> {
         if self.engine != Engine::Sdk {
             self.sync(one).await?;
             return self.sync(other).await;
         }
-        self.trace.push(format!("at once: {one:?} and {other:?}"));
+        self.trace
+            .push(format!("concurrently: {one:?} and {other:?}"));
         let before = self.now.clone();
         let dirs = [one, other].map(|sync| self.start(sync).into_future());
         let [first, second] = dirs;
         let (first, second) = tokio::join!(first, second);
         let ended = [ended(first), ended(second)];
-        self.now = self.look().await?;
+        self.now = self.snapshot().await?;
         let after = self.now.clone();
-        self.count("two at once", 1);
+        self.count("two concurrent syncs", 1);
         self.trace.push(format!("  {}; {}", ended[0], ended[1]));
         self.trace.push(format!("  {}", after.line()));
         let run = |sync, ended| Run {
@@ -296,14 +300,15 @@ impl<'w> Case<'w> {
             after: &after,
             ended,
             clocks: self.clocks(sync.machine),
-            arrived: &[],
-            disturbed: true,
+            edits_in_time: &[],
+            interfered: true,
         };
         let runs = [run(one, &ended[0]), run(other, &ended[1])];
-        runs.iter().for_each(|run| self.oracle.excuse(run));
+        runs.iter()
+            .for_each(|run| self.oracle.allow_replacements(run));
         let lost = self.oracle.check_lost(&after);
-        let checked = self.oracle.check_both([&runs[0], &runs[1]]);
-        runs.iter().for_each(|run| self.oracle.remember(run));
+        let checked = self.oracle.check_concurrent([&runs[0], &runs[1]]);
+        runs.iter().for_each(|run| self.oracle.record_state(run));
         self.counted(lost)?;
         self.counted(checked)
     }
@@ -315,7 +320,7 @@ impl<'w> Case<'w> {
         }
     }
 
-    /// Synchronises the machines in turn until all sides are equal.
+    /// Syncs the machines in turn until all sides are equal.
     async fn settle(&mut self) -> Result<(), Fault> {
         for round in 0..ROUNDS {
             self.trace.push(format!("final round {round}"));
@@ -327,7 +332,7 @@ impl<'w> Case<'w> {
                     self.count("settled", 1);
                     return Ok(());
                 }
-                let sync = Sync {
+                let sync = SyncStep {
                     machine,
                     up,
                     state: true,
@@ -336,19 +341,24 @@ impl<'w> Case<'w> {
                     compare: Compare::SizeAndTime,
                     one_at_a_time: false,
                     retries: true,
-                    disturbance: Disturbance::Nothing,
+                    interference: Interference::Nothing,
                 };
                 self.sync(&sync).await?;
             }
         }
         let text = format!("after {ROUNDS} rounds: {}", self.now.line());
         self.counted(Err(Fault {
-            kind: Kind::NotSettled,
+            kind: FaultKind::NotSettled,
             text,
         }))
     }
 
-    fn count_run(&mut self, sync: &Sync, ended: &Ended, (before, after): (&Snapshot, &Snapshot)) {
+    fn count_run(
+        &mut self,
+        sync: &SyncStep,
+        ended: &Ended,
+        (before, after): (&Snapshot, &Snapshot),
+    ) {
         self.count(if sync.up { "up" } else { "down" }, 1);
         self.count(
             if sync.state {

@@ -1,35 +1,36 @@
-//! Synchronisations that are wrong on purpose: the oracle must find each of them.
+//! Implementations of a sync: the SDK, a correct one, and faulty ones that the oracle must detect.
 
 use std::path::Path;
 
 use agbcloud::Files;
 
 use crate::{
-    actions::Sync,
+    actions::SyncStep,
     oracle::{Ended, Report},
     versions::{Snapshot, content},
 };
 
-/// What carries out a synchronisation.
+/// The implementation that executes a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Engine {
     /// The SDK.
     Sdk,
-    /// [`careful`](crate::careful).
-    Careful,
-    /// Replaces whatever differs, whoever changed it.
+    /// The correct implementation in [`reference`](crate::reference).
+    Reference,
+    /// Replaces every file that differs, whoever changed it.
     Overwriting,
-    /// Takes files of the same size for the same.
+    /// Treats files of the same size as equal.
     SizeOnly,
-    /// As `Overwriting`, and deletes whatever the source does not have, asked to or not.
+    /// Like `Overwriting`, and always deletes files that the source does not have.
     Mirroring,
-    /// Moves nothing and reports that everything is the same.
+    /// Copies nothing and reports everything as unchanged.
     Idle,
 }
 
-pub(crate) async fn synchronise(
+/// Executes a sync with a faulty engine.
+pub(crate) async fn sync(
     engine: Engine,
-    sync: &Sync,
+    sync: &SyncStep,
     before: &Snapshot,
     (folder, files): (&Path, &Files),
 ) -> Ended {
