@@ -86,9 +86,9 @@ fn the_readme_shows_the_quickstart_example() {
     let function = "async fn quickstart(client: Client) -> agbcloud::Result<()> {\n";
     let (_, run) = quickstart.split_once(function).unwrap();
     assert_eq!(shown, run);
-    assert!(shown.lines().count() >= 10, "there is something to compare");
+    assert!(shown.lines().count() >= 10, "the program is too short");
     assert!(
         program.lines().count() <= 25,
-        "twenty lines, and an import or two"
+        "the program is too long"
     );
 }

@@ -326,7 +326,7 @@ async fn contexts_of_another_key_are_not_found() {
     assert_eq!(
         files.read("/a").await.unwrap(),
         b"a"[..],
-        "and nothing was changed"
+        "nothing was changed"
     );
 }
 
@@ -354,5 +354,5 @@ async fn futures_are_send_and_clients_are_shared() {
         ids.push(task.await.unwrap());
     }
     ids.dedup();
-    assert_eq!(ids.len(), 1, "racing creates of one name make one context");
+    assert_eq!(ids.len(), 1, "concurrent calls create one context");
 }

@@ -149,13 +149,13 @@ async fn the_service_returns_exactly_the_documented_errors() {
     let mut expected = documented();
     expected.retain(|(_, code)| !NOT_PROVOKED.contains(&code.as_str()));
     let undocumented: Vec<_> = given.difference(&expected).collect();
-    let never_given: Vec<_> = expected.difference(&given).collect();
+    let never_returned: Vec<_> = expected.difference(&given).collect();
     assert!(
         undocumented.is_empty(),
-        "given, not documented: {undocumented:?}"
+        "returned, not documented: {undocumented:?}"
     );
     assert!(
-        never_given.is_empty(),
-        "documented, never given: {never_given:?}"
+        never_returned.is_empty(),
+        "documented, never returned: {never_returned:?}"
     );
 }

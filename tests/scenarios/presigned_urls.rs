@@ -46,7 +46,7 @@ async fn a_url_is_valid_for_one_method() {
     assert_eq!(
         get(&down).await,
         (200, "hello".to_owned()),
-        "and nothing was changed"
+        "nothing was changed"
     );
 }
 

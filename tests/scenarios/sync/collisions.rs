@@ -196,6 +196,6 @@ async fn a_local_file_corresponds_to_one_remote_file() {
     assert_eq!(
         changes.len(),
         5,
-        "hard links are files of their own: {changes:?}"
+        "hard links are separate files: {changes:?}"
     );
 }

@@ -193,7 +193,7 @@ async fn a_permanently_throttling_service_is_not_called_for_every_file() {
     };
     let second = Duration::from_secs(1);
     let patient = tokio::time::timeout(second, async { overrun("60").await });
-    assert!(patient.await.is_err(), "it waits");
+    assert!(patient.await.is_err(), "still waiting");
     let calls = calls.load(Ordering::Relaxed);
     assert!((1..20).contains(&calls), "{calls} calls");
 

@@ -85,7 +85,7 @@ async fn a_sync_after_a_kill_copies_the_rest() {
         let all = found.len();
         found.retain(|path, _| !path.ends_with(".part"));
         if supports_unnamed_files(there.path()) {
-            assert_eq!(all, found.len(), "what is new has no other name before");
+            assert_eq!(all, found.len(), "incomplete files have no name");
         }
         assert!(found.iter().all(|(path, content)| whole[path] == *content));
         if found.len() > 200 {
@@ -177,7 +177,7 @@ async fn leftovers_of_a_killed_process_are_removed_by_the_next_sync() {
         found.remove("1/.agb-fedcba9876543210.part"),
         Some(Vec::new())
     );
-    assert!(found == new, "nothing else is left");
+    assert!(found == new, "no leftovers");
     drop(held);
 }
 
@@ -224,5 +224,5 @@ async fn a_sync_after_a_dropped_one_copies_the_rest() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(tree(there.path()), here, "and nothing is left behind");
+    assert_eq!(tree(there.path()), here, "no leftovers");
 }

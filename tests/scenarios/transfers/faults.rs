@@ -68,7 +68,7 @@ async fn download(files: &Files, right: &[&[u8]]) -> Result<(), Error> {
             assert!(right.contains(&&left[..]), "wrong bytes");
             assert_eq!(done.bytes, left.len() as u64);
         }
-        Err(_) => assert_eq!(left, b"before", "the target was touched"),
+        Err(_) => assert_eq!(left, b"before", "the target was changed"),
     }
     let names = std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(names, 1, "something was left behind");

@@ -29,7 +29,7 @@ async fn download(files: &Files, store: &ScriptedServer) -> (Result<(), Error>, 
     assert_eq!(
         left,
         usize::from(content.is_some()),
-        "no temporary file stays"
+        "a temporary file is left"
     );
     (result, content)
 }
@@ -321,7 +321,7 @@ async fn a_file_that_changes_during_its_upload_is_an_error() {
     });
     assert_eq!(touched.await.unwrap_err().kind(), ErrorKind::LocalFile);
     let left = files.read("/a").await.unwrap();
-    assert_eq!(left, b"old"[..], "no mix has replaced it");
+    assert_eq!(left, b"old"[..], "the file was replaced by a mix");
     upload_while(&files, large, |_| {}).await.unwrap();
 }
 
