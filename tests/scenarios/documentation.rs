@@ -87,8 +87,5 @@ fn the_readme_shows_the_quickstart_example() {
     let (_, run) = quickstart.split_once(function).unwrap();
     assert_eq!(shown, run);
     assert!(shown.lines().count() >= 10, "the program is too short");
-    assert!(
-        program.lines().count() <= 25,
-        "the program is too long"
-    );
+    assert!(program.lines().count() <= 25, "the program is too long");
 }

@@ -20,9 +20,9 @@ pub(crate) fn operation(operation: Operation, context: Option<&ContextId>) -> Sp
         otel.name = operation.as_str(),
         otel.kind = "internal",
         otel.status_code = Empty,
-        client.operation = operation.as_str(),
-        client.context.id = context.map(|id| escape_for_display(id.as_str())).as_deref(),
-        client.request.id = Empty,
+        agb.operation = operation.as_str(),
+        agb.context.id = context.map(|id| escape_for_display(id.as_str())).as_deref(),
+        agb.request.id = Empty,
         http.response.status_code = Empty,
         error.type = Empty,
     )
@@ -43,7 +43,7 @@ pub(crate) fn call(operation: Operation, endpoint: &Endpoint, before: usize) -> 
         url.full = format_args!("{}/sdk/{operation}", endpoint.url),
         server.address = endpoint.host,
         server.port = endpoint.port,
-        client.request.id = Empty,
+        agb.request.id = Empty,
         error.type = Empty,
     )
 }
@@ -61,7 +61,7 @@ pub(crate) fn presigned(operation: Operation, url: &Url) -> Span {
         url.full = format_args!("{}{}?REDACTED", url.origin().ascii_serialization(), url.path()),
         server.address = url.host_str(),
         server.port = url.port_or_known_default(),
-        client.request.id = Empty,
+        agb.request.id = Empty,
         error.type = Empty,
     )
 }
