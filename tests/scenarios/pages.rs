@@ -1,11 +1,11 @@
-//! Listings: resuming, prefetching and walking a folder.
+//! Listings: resuming, prefetching, walking a folder and unusual responses.
 
 use std::collections::BTreeSet;
 
-use agbcloud::{Continuation, ErrorKind};
+use agbcloud::{Client, ContextId, Continuation, ErrorKind};
 use futures_util::TryStreamExt;
 
-use crate::support::{World, client_of};
+use crate::support::{KEY, World, client_of, scripted_server::ScriptedServer};
 
 /// Serializes and parses a continuation, as a program that stores it does.
 fn stored(place: Option<Continuation>) -> Continuation {
@@ -36,7 +36,7 @@ async fn a_listing_of_contexts_resumes_in_another_client() {
         let place = stored(before.continuation());
         drop(before);
 
-        let other = client_of(&world.server, crate::support::KEY);
+        let other = client_of(&world.server, KEY);
         let listing = other.contexts().list().page_size(next_size);
         let mut after = listing.prefetch(prefetch).start_at(place).by_item();
         while let Some(context) = after.next().await {
@@ -174,4 +174,44 @@ async fn walking_a_folder_returns_everything_below_it() {
             }
         }
     }
+}
+
+/// A successful response with this body.
+fn ok(body: &str) -> String {
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A client of a scripted service.
+async fn client(bodies: &[&str]) -> (Client, ScriptedServer) {
+    let responses: Vec<String> = bodies.iter().map(|body| ok(body)).collect();
+    let service = ScriptedServer::new(responses.iter()).await;
+    let client = Client::builder().api_key(KEY).endpoint(&*service.endpoint);
+    (client.build().unwrap(), service)
+}
+
+#[tokio::test]
+async fn long_ids_and_tokens_from_a_service_are_sent_back_unchanged() {
+    let (token, id) = ("t".repeat(5000), format!("SdkCtx-{}", "i".repeat(300)));
+    let first = format!(
+        r#"{{"success":true,"data":[{{"id":"{id}","name":7,"createTime":1748520000000}}],"nextToken":"{token}"}}"#
+    );
+    let last = r#"{"success":"true","data":[{"id":12}],"nextToken":null,"totalCount":"2"}"#;
+    let cleared = r#"{"success":true,"requestId":99}"#;
+    let (client, service) = client(&[&first, last, cleared]).await;
+    let listing = client.contexts().list().by_item();
+    let contexts: Vec<_> = listing.try_collect().await.unwrap();
+    let ids: Vec<_> = contexts.iter().map(|context| context.id.as_str()).collect();
+    assert_eq!(ids, [id.as_str(), "12"]);
+    assert_eq!(contexts[0].name, "7");
+    let created = contexts[0].created_at.as_ref().unwrap();
+    assert!(created.to_system_time().is_some());
+    let started = client
+        .contexts()
+        .clear(&ContextId::new(&*id).unwrap())
+        .start();
+    assert_eq!(started.await.unwrap().request_id(), Some("99"));
+    let requests = service.requests();
+    assert!(requests[1].contains(&format!("nextToken={token}")));
+    assert!(requests[2].contains(&format!("id={id}")));
 }

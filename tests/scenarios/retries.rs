@@ -6,7 +6,7 @@ use agbcloud::{Client, ContextId, ErrorKind, Operation, RetryPolicy, StoppedBy};
 use serde_json::Value;
 
 use crate::{
-    scripted_server::{ScriptedServer, Turn},
+    support::scripted_server::{ScriptedServer, Turn},
     support::{KEY, World},
 };
 

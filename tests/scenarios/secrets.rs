@@ -9,7 +9,7 @@ use agbcloud::{Client, ContextId, Error, PresignedUrl, RetryPolicy};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
-    scripted_server::ScriptedServer,
+    support::scripted_server::ScriptedServer,
     support::{KEY, World},
 };
 

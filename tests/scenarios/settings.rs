@@ -9,7 +9,7 @@ use agbcloud::{Client, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    scripted_server::read_request,
+    support::scripted_server::read_request,
     support::{KEY, World},
 };
 

@@ -19,7 +19,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    scripted_server::ScriptedServer,
+    support::scripted_server::ScriptedServer,
     support::{KEY, World},
 };
 

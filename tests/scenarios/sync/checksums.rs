@@ -14,7 +14,7 @@ use super::{
     write,
 };
 use crate::support::World;
-use crate::transfers::store::{Fault, FaultyStore, StoreFeatures};
+use crate::support::faulty_store::{Fault, FaultyStore, StoreFeatures};
 
 const NO_CHECKSUMS: StoreFeatures = StoreFeatures {
     ranges: true,

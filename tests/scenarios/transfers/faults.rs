@@ -15,7 +15,7 @@ use agbcloud::{
 };
 use proptest::prelude::*;
 
-use super::store::{FAULTS, Fault, FaultyStore, StoreFeatures};
+use crate::support::faulty_store::{FAULTS, Fault, FaultyStore, StoreFeatures};
 
 const ALL_FEATURES: StoreFeatures = StoreFeatures {
     ranges: true,

@@ -2,4 +2,3 @@
 
 mod faults;
 mod responses;
-pub(crate) mod store;

@@ -9,7 +9,7 @@ use agbcloud::{
 };
 
 use crate::{
-    scripted_server::{ScriptedServer, Turn},
+    support::scripted_server::{ScriptedServer, Turn},
     support::{KEY, World},
 };
 

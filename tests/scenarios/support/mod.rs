@@ -1,12 +1,14 @@
 //! Shared helpers: a service, clients of it, and raw calls.
 
+pub(crate) mod faulty_store;
+mod schema;
+pub(crate) mod scripted_server;
+
 use std::sync::Arc;
 
 use agbcloud::{Client, ContextId, Files, RetryPolicy};
 use agbcloud_server::{ManualClock, Server, ServerBuilder};
 use serde_json::Value;
-
-use crate::schema;
 
 pub(crate) const KEY: &str = "test-key-0123456789";
 
