@@ -1,8 +1,8 @@
-"""The official Python SDK, which nobody here wrote, drives the service.
+"""Tests of the service with the official Python SDK.
 
-`cargo xtask interop` installs the SDK into a throw-away environment, starts `agb serve` with two keys and runs
-this. By hand: set AGB_ENDPOINT, AGB_API_KEY and AGB_OTHER_API_KEY, and run it with an interpreter that has
-requirements.txt installed. All names are unique, so it can run again against the same service.
+`cargo xtask interop` installs the SDK into a temporary environment, starts `agb serve` with two keys and runs
+this file. To run it manually, set AGB_ENDPOINT, AGB_API_KEY and AGB_OTHER_API_KEY, and use an interpreter that has
+requirements.txt installed. All names are unique, so it can run repeatedly against the same service.
 """
 
 import os
@@ -11,7 +11,7 @@ import unittest
 import uuid
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-# The SDK logs every call otherwise. It reads this when it is imported.
+# Disables the log of every call. The SDK reads this when it is imported.
 os.environ.setdefault("AGB_LOG_LEVEL", "CRITICAL")
 
 import requests  # noqa: E402  (comes with the SDK)
@@ -27,7 +27,7 @@ TIMEOUT = 60
 
 
 def service(key):
-    """The SDK's context service for one key."""
+    """Returns the context service of the SDK for one key."""
     return AGB(api_key=key, cfg=Config(endpoint=ENDPOINT, timeout_ms=TIMEOUT * 1000)).context
 
 
@@ -36,7 +36,7 @@ def unique(name):
 
 
 def call(operation, key=KEY, method="GET", **query):
-    """One call without the SDK, for what the SDK hides."""
+    """Sends a call without the SDK, to check what the SDK hides."""
     headers = {"authorization": f"Bearer {key}"}
     return requests.request(
         method, f"{ENDPOINT}/sdk/{operation}", params=query, headers=headers, timeout=TIMEOUT
@@ -44,7 +44,7 @@ def call(operation, key=KEY, method="GET", **query):
 
 
 class SdkTestCase(unittest.TestCase):
-    """Words for the tests: what succeeded, what was refused, and contexts that go with their test."""
+    """Assertions, and contexts that are deleted after their test."""
 
     def setUp(self):
         self.contexts = service(KEY)
@@ -71,7 +71,7 @@ class SdkTestCase(unittest.TestCase):
     def upload(self, context, path, content):
         url = self.succeeded(self.contexts.get_file_upload_url(context.id, path)).url
         answer = requests.put(url, data=content, timeout=TIMEOUT)
-        # What object stores sign against: a content type would break the signature.
+        # A content type would break the signature of object stores.
         self.assertNotIn("content-type", {name.lower() for name in answer.request.headers})
         self.assertEqual(answer.status_code, 200, answer.text)
         return url
@@ -101,7 +101,7 @@ class Contexts(SdkTestCase):
         self.assertEqual(by_name.context_id, created.context_id)
         self.assertEqual(by_id.context.name, name)
 
-    def test_creating_again_gives_the_same_context(self):
+    def test_creating_again_returns_the_same_context(self):
         context = self.create()
         again = self.succeeded(self.contexts.get(context.name, create=True))
         self.assertEqual(again.context_id, context.id)
@@ -126,7 +126,7 @@ class Contexts(SdkTestCase):
         result = self.contexts.get(unique("region"), create=True, login_region_id="nowhere-1")
         self.refused(result, "loginRegionId")
 
-    def test_what_is_not_there_is_refused(self):
+    def test_a_missing_context_is_refused(self):
         self.refused(self.contexts.get(unique("missing")))
         self.refused(self.contexts.get(context_id=UNKNOWN))
 
@@ -172,18 +172,18 @@ class Listing(SdkTestCase):
         for context in page.contexts:
             self.assertTrue(context.id and context.name and context.created_at)
 
-    def test_a_large_page_holds_everything(self):
+    def test_a_large_page_contains_everything(self):
         page = self.succeeded(self.contexts.list(ContextListParams(max_results=1000)))
         self.assertLessEqual(self.mine, {context.id for context in page.contexts})
 
-    def test_the_sdk_sees_no_next_token_though_there_is_one(self):
-        # A known defect of SDK 0.12.0: it looks inside `data`, which is an array. Should this fail after an
+    def test_the_sdk_does_not_read_the_next_token(self):
+        # A known defect of SDK 0.12.0: it reads the token inside `data`, which is an array. If this fails after an
         # upgrade, page with the SDK in the test below.
         page = self.succeeded(self.contexts.list(ContextListParams(max_results=2)))
         self.assertIsNone(page.next_token)
         self.assertTrue(call("ListContexts", maxResults=2).json()["nextToken"])
 
-    def test_pages_hold_every_context_once(self):
+    def test_pages_contain_every_context_once(self):
         seen, token = [], None
         for _ in range(10_000):
             query = {"maxResults": 2, **({"nextToken": token} if token else {})}
@@ -199,7 +199,7 @@ class Listing(SdkTestCase):
         self.assertEqual(len(seen), page["totalCount"])
         self.assertLessEqual(self.mine, set(seen))
 
-    def test_the_sdk_goes_on_from_a_token(self):
+    def test_the_sdk_continues_from_a_token(self):
         token = call("ListContexts", maxResults=2).json()["nextToken"]
         first = self.succeeded(self.contexts.list(ContextListParams(max_results=2)))
         params = ContextListParams(max_results=2, next_token=token)
@@ -218,7 +218,7 @@ class Files(SdkTestCase):
         super().setUp()
         self.context = self.create("files")
 
-    def test_bytes_come_back_as_they_went(self):
+    def test_a_download_returns_the_uploaded_bytes(self):
         content = bytes(range(256)) * 1024 + b"the end"
         self.upload(self.context, "/data/blob.bin", content)
         self.assertEqual(self.download(self.context, "/data/blob.bin"), content)
@@ -244,11 +244,11 @@ class Files(SdkTestCase):
         names = {entry.file_name for entry in self.listed(self.context, "/Ünïcode").entries}
         self.assertEqual(names, {"文件 1.txt"})
 
-    def test_a_url_tells_when_it_ends(self):
+    def test_a_url_has_an_expire_time(self):
         result = self.succeeded(self.contexts.get_file_upload_url(self.context.id, "/a"))
         self.assertTrue(int(result.expire_time) > 0)
 
-    def test_listing_shows_a_folder_and_what_is_right_below(self):
+    def test_listing_returns_files_and_folders_of_one_level(self):
         self.upload(self.context, "/top.txt", b"12345")
         self.upload(self.context, "/data/one.txt", b"1")
         self.upload(self.context, "/data/deep/two.txt", b"22")
@@ -268,7 +268,7 @@ class Files(SdkTestCase):
             self.assertEqual(paths, ["/data/deep", "/data/one.txt"])
         self.assertEqual(self.listed(self.context, "/nowhere").entries, [])
 
-    def test_listing_goes_by_numbered_pages(self):
+    def test_listing_has_numbered_pages(self):
         names = [f"{number:02}.txt" for number in range(5)]
         for name in names:
             self.upload(self.context, f"/many/{name}", b"x")
@@ -335,12 +335,12 @@ class PresignedUrls(SdkTestCase):
             answer = requests.get(self.download_url, timeout=TIMEOUT)
             self.assertEqual(answer.content, self.CONTENT)
 
-    def test_a_url_is_for_one_direction(self):
+    def test_a_url_is_valid_for_one_direction(self):
         self.assert_refused(requests.put(self.download_url, data=b"other", timeout=TIMEOUT))
         self.assert_refused(requests.get(self.upload_url, timeout=TIMEOUT))
         self.assert_refused(requests.delete(self.upload_url, timeout=TIMEOUT))
 
-    def test_a_url_that_was_altered_anywhere_is_refused(self):
+    def test_an_altered_url_is_refused(self):
         parts = urlsplit(self.download_url)
         query = parse_qsl(parts.query, keep_blank_values=True)
         self.assertTrue(query)
@@ -356,7 +356,7 @@ class PresignedUrls(SdkTestCase):
                 self.assertNotEqual(url, self.download_url)
                 self.assert_refused(requests.get(url, timeout=TIMEOUT))
 
-    def test_a_signature_does_not_fit_another_url(self):
+    def test_a_signature_is_valid_for_one_url(self):
         upload = urlsplit(self.upload_url)
         url = urlunsplit(upload._replace(query=urlsplit(self.download_url).query))
         self.assert_refused(requests.put(url, data=b"other", timeout=TIMEOUT))
@@ -393,14 +393,14 @@ class Clearing(SdkTestCase):
             time.sleep(0.05)
         self.assert_empty()
 
-    def test_a_cleared_context_keeps_its_name_and_takes_files_again(self):
+    def test_a_cleared_context_keeps_its_name_and_accepts_files(self):
         self.succeeded(self.contexts.clear(self.context.id, poll_interval=0.2))
         again = self.succeeded(self.contexts.get(self.context.name))
         self.assertEqual(again.context_id, self.context.id)
         self.upload(self.context, "/data/0.txt", b"new")
         self.assertEqual(self.download(self.context, "/data/0.txt"), b"new")
 
-    def test_a_url_from_before_is_dead(self):
+    def test_a_url_from_before_the_clear_is_refused(self):
         self.succeeded(self.contexts.clear(self.context.id, poll_interval=0.2))
         answer = requests.put(self.url, data=b"late", timeout=TIMEOUT)
         self.assertIn(answer.status_code, range(400, 500), answer.text)
@@ -438,7 +438,7 @@ class Keys(SdkTestCase):
         self.assertEqual((body["success"], body["httpStatusCode"]), (False, 401))
         self.assertEqual(body["requestId"], answer.headers["x-request-id"])
 
-    def test_another_key_sees_nothing_of_this_one(self):
+    def test_contexts_of_another_key_are_not_visible(self):
         context = self.create("tenant")
         self.upload(context, "/secret.txt", b"secret")
         other = service(OTHER_KEY)
@@ -456,14 +456,14 @@ class Keys(SdkTestCase):
             self.refused(result)
         listed = self.succeeded(other.list(ContextListParams(max_results=1000))).contexts
         self.assertNotIn(context.id, {other.id for other in listed})
-        # The name is free there, and what is refused looks like what does not exist.
+        # The name is free for the other key, and a refused context looks like a missing one.
         own = self.succeeded(other.create(context.name))
         self.addCleanup(other.delete, own.context)
         self.assertNotEqual(own.context_id, context.id)
         foreign = other.get(context_id=context.id).error_message
         missing = other.get(context_id=UNKNOWN).error_message
         self.assertEqual(foreign.replace(context.id, ""), missing.replace(UNKNOWN, ""))
-        # And the owner's is as it was.
+        # The context of the owner is unchanged.
         self.assertEqual(self.download(context, "/secret.txt"), b"secret")
 
 

@@ -1,23 +1,19 @@
-//! The SDK and the service together, over real sockets: the story of `agb demo` and what can go wrong in it.
+//! Scenarios with the SDK and the service over real sockets.
 
-#![allow(clippy::disallowed_methods)] // Real processes and sockets are waited for in real time.
+#![allow(clippy::disallowed_methods)] // Processes and sockets need real time.
 
-mod bad_input;
-mod documented_codes;
-mod lenient;
+mod documentation;
+mod end_to_end;
+mod error_codes;
+mod invalid_input;
 mod pages;
-mod pages_of_docs;
-mod presigned;
-mod readme;
+mod presigned_urls;
 mod restart;
 mod retries;
-mod schema;
-mod scripted;
 mod secrets;
 mod settings;
-mod simulated;
-mod story;
+mod simulated_faults;
 mod support;
+mod sync;
 mod tracing;
 mod transfers;
-mod trees;

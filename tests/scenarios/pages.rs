@@ -1,20 +1,20 @@
-//! Listings that are broken off and taken up again, fetched ahead, and whole trees.
+//! Listings: resuming, prefetching, walking a folder and unusual responses.
 
 use std::collections::BTreeSet;
 
-use agbcloud::{Continuation, ErrorKind};
+use agbcloud::{Client, ContextId, Continuation, ErrorKind};
 use futures_util::TryStreamExt;
 
-use crate::support::{World, sdk};
+use crate::support::{KEY, World, client_of, scripted_server::ScriptedServer};
 
-/// As it would go through a file or a queue.
-fn kept(place: Option<Continuation>) -> Continuation {
+/// Serializes and parses a continuation, as a program that stores it does.
+fn stored(place: Option<Continuation>) -> Continuation {
     let text = serde_json::to_string(&place.unwrap()).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 #[tokio::test]
-async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page() {
+async fn a_listing_of_contexts_resumes_in_another_client() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     let mut made = Vec::new();
@@ -33,10 +33,10 @@ async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page
         for _ in 0..taken {
             listed.push(before.next().await.unwrap().unwrap());
         }
-        let place = kept(before.continuation());
+        let place = stored(before.continuation());
         drop(before);
 
-        let other = sdk(&world.server, crate::support::KEY);
+        let other = client_of(&world.server, KEY);
         let listing = other.contexts().list().page_size(next_size);
         let mut after = listing.prefetch(prefetch).start_at(place).by_item();
         while let Some(context) = after.next().await {
@@ -48,7 +48,7 @@ async fn a_listing_of_contexts_goes_on_in_another_client_in_the_middle_of_a_page
 }
 
 #[tokio::test]
-async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
+async fn deleting_delivered_contexts_hides_no_later_ones() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     for number in 0..9 {
@@ -56,7 +56,7 @@ async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
     }
     let mut pages = contexts.list().page_size(3).by_page();
     let first = pages.next().await.unwrap().unwrap();
-    let place = kept(pages.continuation());
+    let place = stored(pages.continuation());
     for context in &first.contexts {
         contexts.delete(&context.id).await.unwrap();
     }
@@ -70,7 +70,7 @@ async fn what_is_had_and_then_deleted_hides_nothing_on_the_pages_behind() {
 }
 
 #[tokio::test]
-async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_it_had() {
+async fn a_listing_of_files_resumes_with_its_own_page_size() {
     let world = World::new().await;
     let (_, files) = world.files("listed").await;
     for number in 0..11 {
@@ -86,7 +86,7 @@ async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_i
         for _ in 0..6 {
             listed.push(before.next().await.unwrap().unwrap());
         }
-        let place = kept(before.continuation());
+        let place = stored(before.continuation());
         let after = list()
             .page_size(3)
             .prefetch(prefetch)
@@ -102,7 +102,7 @@ async fn a_listing_of_files_goes_on_in_the_middle_of_a_page_with_the_page_size_i
 }
 
 #[tokio::test]
-async fn pages_fetched_ahead_are_the_same_pages() {
+async fn prefetching_returns_the_same_pages() {
     let world = World::new().await;
     let contexts = world.client.contexts();
     for number in 0..23 {
@@ -123,7 +123,7 @@ async fn pages_fetched_ahead_are_the_same_pages() {
 }
 
 #[tokio::test]
-async fn a_tree_is_walked_from_the_top_and_from_within() {
+async fn walking_a_folder_returns_everything_below_it() {
     let world = World::new().await;
     let (_, files) = world.files("tree").await;
     let paths = [
@@ -168,10 +168,50 @@ async fn a_tree_is_walked_from_the_top_and_from_within() {
             assert_eq!(sorted, wanted, "{top}");
             for (at, path) in walked.iter().enumerate() {
                 let parent = path.rsplit_once('/').unwrap().0;
-                let told =
+                let is_listed =
                     parent == top.trim_end_matches('/') || walked[..at].iter().any(|p| p == parent);
-                assert!(told, "{path} before its folder");
+                assert!(is_listed, "{path} before its folder");
             }
         }
     }
+}
+
+/// A successful response with this body.
+fn ok(body: &str) -> String {
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A client of a scripted service.
+async fn client(bodies: &[&str]) -> (Client, ScriptedServer) {
+    let responses: Vec<String> = bodies.iter().map(|body| ok(body)).collect();
+    let service = ScriptedServer::new(responses.iter()).await;
+    let client = Client::builder().api_key(KEY).endpoint(&*service.endpoint);
+    (client.build().unwrap(), service)
+}
+
+#[tokio::test]
+async fn long_ids_and_tokens_from_a_service_are_sent_back_unchanged() {
+    let (token, id) = ("t".repeat(5000), format!("SdkCtx-{}", "i".repeat(300)));
+    let first = format!(
+        r#"{{"success":true,"data":[{{"id":"{id}","name":7,"createTime":1748520000000}}],"nextToken":"{token}"}}"#
+    );
+    let last = r#"{"success":"true","data":[{"id":12}],"nextToken":null,"totalCount":"2"}"#;
+    let cleared = r#"{"success":true,"requestId":99}"#;
+    let (client, service) = client(&[&first, last, cleared]).await;
+    let listing = client.contexts().list().by_item();
+    let contexts: Vec<_> = listing.try_collect().await.unwrap();
+    let ids: Vec<_> = contexts.iter().map(|context| context.id.as_str()).collect();
+    assert_eq!(ids, [id.as_str(), "12"]);
+    assert_eq!(contexts[0].name, "7");
+    let created = contexts[0].created_at.as_ref().unwrap();
+    assert!(created.to_system_time().is_some());
+    let started = client
+        .contexts()
+        .clear(&ContextId::new(&*id).unwrap())
+        .start();
+    assert_eq!(started.await.unwrap().request_id(), Some("99"));
+    let requests = service.requests();
+    assert!(requests[1].contains(&format!("nextToken={token}")));
+    assert!(requests[2].contains(&format!("id={id}")));
 }

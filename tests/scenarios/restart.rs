@@ -1,9 +1,9 @@
-//! What a restart on the same folder keeps.
+//! Restarts of the service on the same data folder.
 
 use agbcloud::ContextState;
 use agbcloud_server::Server;
 
-use crate::support::{KEY, sdk};
+use crate::support::{KEY, client_of};
 
 async fn serve(folder: &std::path::Path) -> Server {
     Server::builder()
@@ -18,7 +18,7 @@ async fn serve(folder: &std::path::Path) -> Server {
 async fn contexts_files_tokens_and_urls_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path()).await;
-    let contexts = sdk(&server, KEY).contexts();
+    let contexts = client_of(&server, KEY).contexts();
     let first = contexts.get_or_create("first").await.unwrap().into_inner();
     let second = contexts.get_or_create("second").await.unwrap().into_inner();
     let files = contexts.files(&first.id);
@@ -42,7 +42,7 @@ async fn contexts_files_tokens_and_urls_survive_a_restart() {
     server.shutdown().await;
 
     let server = serve(folder.path()).await;
-    let contexts = sdk(&server, KEY).contexts();
+    let contexts = client_of(&server, KEY).contexts();
     assert_eq!(contexts.get_by_name("first").await.unwrap().id, first.id);
     assert_eq!(
         contexts.files(&first.id).read("/data/a").await.unwrap(),
@@ -65,7 +65,7 @@ async fn contexts_files_tokens_and_urls_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn a_clear_that_a_restart_interrupts_goes_on() {
+async fn an_interrupted_clear_continues_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let slow = Server::builder()
         .data_dir(folder.path())
@@ -74,13 +74,13 @@ async fn a_clear_that_a_restart_interrupts_goes_on() {
         .start()
         .await
         .unwrap();
-    let contexts = sdk(&slow, KEY).contexts();
+    let contexts = client_of(&slow, KEY).contexts();
     let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
     contexts.files(&id).upload("/a", &b"a"[..]).await.unwrap();
     contexts.clear(&id).start().await.unwrap();
     drop(slow);
 
-    // The folder is free once the first service has let go of it.
+    // The first service has to release the folder first.
     let server = loop {
         match Server::builder()
             .data_dir(folder.path())
@@ -92,7 +92,7 @@ async fn a_clear_that_a_restart_interrupts_goes_on() {
             Err(_) => tokio::task::yield_now().await,
         }
     };
-    let contexts = sdk(&server, KEY).contexts();
+    let contexts = client_of(&server, KEY).contexts();
     assert_eq!(
         contexts.files(&id).list().send().await.unwrap().total_count,
         Some(0)

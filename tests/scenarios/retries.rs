@@ -1,4 +1,4 @@
-//! Retries over real sockets: a service that fails in every way before it answers.
+//! Retries over real sockets, against a service that fails before it responds.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,14 +6,14 @@ use agbcloud::{Client, ContextId, ErrorKind, Operation, RetryPolicy, StoppedBy};
 use serde_json::Value;
 
 use crate::{
-    scripted::{ScriptedServer, Turn},
+    support::scripted_server::{ScriptedServer, Turn},
     support::{KEY, World},
 };
 
 const GOOD: &str =
     r#"{"success":true,"data":{"id":"SdkCtx-1","name":"one"},"requestId":"good-one"}"#;
 
-/// A good answer with this body.
+/// A successful response with this body.
 fn ok(body: &str) -> String {
     format!(
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
@@ -21,14 +21,14 @@ fn ok(body: &str) -> String {
     )
 }
 
-/// A client that waits next to nothing between tries.
+/// A client that hardly waits between attempts.
 async fn client<T: Into<Turn>>(turns: impl IntoIterator<Item = T>) -> (Client, ScriptedServer) {
     let service = ScriptedServer::new(turns).await;
-    let client = hurried(&service.endpoint);
+    let client = with_short_waits(&service.endpoint);
     (client, service)
 }
 
-fn hurried(endpoint: &str) -> Client {
+fn with_short_waits(endpoint: &str) -> Client {
     let short = Duration::from_millis(1);
     Client::builder()
         .api_key(KEY)
@@ -44,11 +44,11 @@ fn id() -> ContextId {
 }
 
 #[tokio::test]
-async fn every_passing_failure_is_got_over() {
+async fn every_temporary_failure_is_retried() {
     for failure in [
-        Turn::ResetsAtOnce,
-        Turn::ResetsAfterwards,
-        Turn::IsSilent,
+        Turn::ResetBeforeRequest,
+        Turn::ResetAfterRequest,
+        Turn::Stall,
         Turn::from(""),
         "nonsense\r\n\r\n".into(),
         "HTTP/1.1 200 OK\r\ncontent-length: 75\r\n\r\n{\"success\":true".into(),
@@ -76,7 +76,7 @@ async fn every_passing_failure_is_got_over() {
 }
 
 #[tokio::test]
-async fn what_will_fail_again_is_sent_once() {
+async fn permanent_failures_are_not_retried() {
     for (failure, kind) in [
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\ngarbage",
@@ -111,7 +111,7 @@ async fn what_will_fail_again_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_megabyte_of_error_is_not_kept() {
+async fn a_large_error_body_is_truncated() {
     let body = "x".repeat(1 << 20);
     let head = format!("HTTP/1.1 400 Bad\r\ncontent-length: {}\r\n\r\n", body.len());
     let answer = format!("{head}{body}");
@@ -122,11 +122,11 @@ async fn a_megabyte_of_error_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_as_often_as_allowed() {
+async fn a_refused_connection_is_retried_up_to_the_limit() {
     let world = World::new().await;
     let endpoint = world.server.url().to_owned();
     world.server.shutdown().await;
-    let client = hurried(&endpoint);
+    let client = with_short_waits(&endpoint);
     let error = client.contexts().get(&id()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.stopped_by()),
@@ -135,17 +135,17 @@ async fn a_refused_connection_is_tried_as_often_as_allowed() {
     assert_eq!(error.attempts().len(), 4);
 }
 
-/// A client whose first call is carried out without an answer, and whose others reach the service as they are.
-async fn without_an_answer(world: &World) -> (Client, ScriptedServer) {
+/// A client whose first call is executed and loses its response. Further calls are forwarded to the service.
+async fn with_lost_response(world: &World) -> (Client, ScriptedServer) {
     let address = world.server.url()["http://".len()..].to_owned();
-    let rest = std::iter::repeat_n(Turn::PassesOn(address.clone()), 10);
-    client([Turn::CarriesOut(address)].into_iter().chain(rest)).await
+    let rest = std::iter::repeat_n(Turn::Forward(address.clone()), 10);
+    client([Turn::DropResponse(address)].into_iter().chain(rest)).await
 }
 
 #[tokio::test]
-async fn a_creation_whose_answer_was_lost_makes_one_context() {
+async fn a_creation_with_a_lost_response_creates_one_context() {
     let world = World::new().await;
-    let (client, service) = without_an_answer(&world).await;
+    let (client, service) = with_lost_response(&world).await;
     let made = client.contexts().get_or_create("one").await.unwrap();
     assert_eq!(service.requests().len(), 2);
     let page = world.client.contexts().list().send().await.unwrap();
@@ -153,16 +153,16 @@ async fn a_creation_whose_answer_was_lost_makes_one_context() {
 }
 
 #[tokio::test]
-async fn a_deletion_whose_answer_was_lost_has_succeeded() {
+async fn a_deletion_with_a_lost_response_succeeds() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"x"[..]).await.unwrap();
 
-    let (client, service) = without_an_answer(&world).await;
+    let (client, service) = with_lost_response(&world).await;
     client.contexts().files(&id).delete("/a").await.unwrap();
     assert_eq!(service.requests().len(), 2);
 
-    let (client, service) = without_an_answer(&world).await;
+    let (client, service) = with_lost_response(&world).await;
     client.contexts().delete(&id).await.unwrap();
     assert_eq!(service.requests().len(), 2);
     let error = world.client.contexts().get(&id).await.unwrap_err();
@@ -196,9 +196,9 @@ fn every_operation_is_idempotent_in_the_specification() {
     assert_eq!(BTreeMap::from(known), specified);
 }
 
-/// What is between can lose its way to the service.
+/// A gateway can return 404 if it does not reach the service.
 #[tokio::test]
-async fn a_gateways_404_is_no_deletion() {
+async fn a_404_from_a_gateway_is_not_a_successful_deletion() {
     let lost = "HTTP/1.1 404 Not Found\r\ncontent-length: 6\r\n\r\n<html>";
     let unknown = r#"{"success":false,"code":"InvalidAction.NotFound"}"#;
     let unknown = format!(
@@ -209,7 +209,7 @@ async fn a_gateways_404_is_no_deletion() {
         (lost, ErrorKind::WrongEndpoint),
         (&unknown, ErrorKind::WrongEndpoint),
     ] {
-        let turns = [Turn::ResetsAfterwards, answer.into()];
+        let turns = [Turn::ResetAfterRequest, answer.into()];
         let (client, _service) = client(turns).await;
         let error = client.contexts().delete(&id()).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");

@@ -1,5 +1,4 @@
-//! Nothing that is printed, logged or told holds an API key or a signature: of the SDK, of the service, and of
-//! the libraries under them.
+//! No output, log or error of the SDK, the service and their libraries contains an API key or a signature.
 
 use std::{
     io,
@@ -10,11 +9,11 @@ use agbcloud::{Client, ContextId, Error, PresignedUrl, RetryPolicy};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
-    scripted::ScriptedServer,
+    support::scripted_server::ScriptedServer,
     support::{KEY, World},
 };
 
-/// Everything that is logged at any level, kept.
+/// Records the log at all levels.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -37,8 +36,8 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// All that an error can be made to say.
-fn told(error: &Error) -> String {
+/// Returns all text that can be obtained from an error.
+fn all_text(error: &Error) -> String {
     let mut text = format!("{error}\n{error:?}\n{error:#?}\n{:?}\n", error.body_start());
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -49,7 +48,7 @@ fn told(error: &Error) -> String {
 }
 
 #[tokio::test]
-async fn no_failure_tells_a_key_or_a_signature() {
+async fn no_error_or_log_contains_a_key_or_a_signature() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
@@ -79,7 +78,7 @@ async fn no_failure_tells_a_key_or_a_signature() {
         .into_iter()
         .chain(transfer_failures(&world, &url).await)
     {
-        text += &told(&error);
+        text += &all_text(&error);
     }
     drop(guard);
     text += &String::from_utf8_lossy(&log.0.lock().unwrap());
@@ -121,7 +120,7 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
             .build()
             .unwrap_err(),
     ];
-    // A gateway that echoes what it was sent, as JSON, as HTML and as nothing of the kind.
+    // A gateway that echoes the request as JSON, as HTML and as plain text.
     let echo = format!("authorization: Bearer {KEY}");
     let json = format!(r#"{{"success":false,"code":"Echo","message":"{echo}"}}"#);
     for (status, body) in [
@@ -149,7 +148,7 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
                 .unwrap_err(),
         );
     }
-    // A URL whose answer breaks off, or has something else in it that is not understood.
+    // A response with a URL that is truncated or cannot be parsed.
     for rest in ["\",\"exp", "\",\"expireTime\":{}}}", "\"]}"] {
         let body = format!(
             "{{\"success\":true,\"data\":{{\"url\":\"https://a.example/b?Expires=1&Signature=secret-signature{rest}"
@@ -185,7 +184,7 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
             .await
             .unwrap_err(),
     ];
-    // A store that repeats what it was asked, in every field.
+    // A store that repeats the request in every field.
     let query = "Expires=1&amp;Signature=very%2Bsecret%2Fone";
     let body = format!(
         "<Error><Code>No.very+secret/one</Code><Message>GET /object?{query} has expired (very+secret/one)</Message>\
@@ -215,14 +214,14 @@ async fn transfer_failures(world: &World, url: &PresignedUrl) -> Vec<Error> {
                 .await
                 .unwrap_err(),
         );
-        // An upload needs no body in the answer, so that the last of these is fine for it.
+        // The last response is valid for an upload, which needs no body.
         errors.extend(files.upload("/a", &b"x"[..]).presigned_url(url).await.err());
     }
     errors
 }
 
 #[tokio::test]
-async fn no_redirect_carries_a_key_or_a_file_elsewhere() {
+async fn redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         elsewhere.set_nonblocking(true).unwrap();

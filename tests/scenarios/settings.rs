@@ -1,4 +1,4 @@
-//! The client's settings against a real service.
+//! Settings of the client against a real service.
 
 use std::sync::{
     Arc,
@@ -9,12 +9,12 @@ use agbcloud::{Client, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    scripted::read_request,
+    support::scripted_server::read_request,
     support::{KEY, World},
 };
 
 #[tokio::test]
-async fn a_wrong_key_is_told_and_not_shown() {
+async fn an_error_about_a_wrong_key_does_not_contain_the_key() {
     let world = World::new().await;
     let client = Client::builder()
         .api_key("wrong-key-42")
@@ -31,7 +31,7 @@ async fn a_wrong_key_is_told_and_not_shown() {
 }
 
 #[tokio::test]
-async fn an_endpoint_where_nobody_listens_is_a_connection_error() {
+async fn an_endpoint_without_a_listener_is_a_connection_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -47,7 +47,7 @@ async fn an_endpoint_where_nobody_listens_is_a_connection_error() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_no_service_is_told_by_what_it_answers() {
+async fn an_endpoint_that_is_not_a_service_is_reported_with_its_response() {
     let world = World::new().await;
     let endpoint = format!("{}/prefix", world.server.url());
     let client = Client::builder()
@@ -63,7 +63,7 @@ async fn an_endpoint_that_is_no_service_is_told_by_what_it_answers() {
 }
 
 #[tokio::test]
-async fn calls_share_one_connection_also_those_of_clones() {
+async fn clones_of_a_client_share_one_connection() {
     let (endpoint, connections) = counting_service().await;
     let client = Client::builder()
         .api_key(KEY)
@@ -77,7 +77,7 @@ async fn calls_share_one_connection_also_those_of_clones() {
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
-/// A service that lists nothing, keeps its connections, and counts them.
+/// A service that lists nothing, keeps its connections open and counts them.
 async fn counting_service() -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! What a client tells to whoever traces: the names are OpenTelemetry's.
+//! Tracing spans of a client, with names of OpenTelemetry.
 
 use std::{
     collections::BTreeMap,
@@ -19,25 +19,25 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    scripted::ScriptedServer,
+    support::scripted_server::ScriptedServer,
     support::{KEY, World},
 };
 
-/// The fields of a span, and the name of the span around it.
+/// A recorded span: its fields, and the name of its parent.
 #[derive(Debug, Clone, Default)]
-struct Seen {
+struct RecordedSpan {
     name: &'static str,
-    within: Option<&'static str>,
+    parent: Option<&'static str>,
     fields: BTreeMap<&'static str, String>,
 }
 
-impl Seen {
+impl RecordedSpan {
     fn get(&self, field: &str) -> Option<&str> {
         self.fields.get(field).map(String::as_str)
     }
 }
 
-impl Visit for Seen {
+impl Visit for RecordedSpan {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.fields.insert(field.name(), format!("{value:?}"));
     }
@@ -47,17 +47,17 @@ impl Visit for Seen {
     }
 }
 
-/// Keeps every span of the SDK when it closes.
+/// Records every span of the SDK when it closes.
 #[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<Seen>>>);
+struct Spans(Arc<Mutex<Vec<RecordedSpan>>>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let span = context.span(id).unwrap();
-        let mut seen = Seen {
+        let mut seen = RecordedSpan {
             name: span.name(),
-            within: span.parent().map(|parent| parent.name()),
-            ..Seen::default()
+            parent: span.parent().map(|parent| parent.name()),
+            ..RecordedSpan::default()
         };
         attributes.record(&mut seen);
         span.extensions_mut().insert(seen);
@@ -65,7 +65,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let span = context.span(id).unwrap();
-        if let Some(seen) = span.extensions_mut().get_mut::<Seen>() {
+        if let Some(seen) = span.extensions_mut().get_mut::<RecordedSpan>() {
             values.record(seen);
         }
     }
@@ -73,14 +73,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let span = context.span(&id).unwrap();
         if span.metadata().target().starts_with("agbcloud::") {
-            let seen = span.extensions_mut().remove::<Seen>().unwrap();
+            let seen = span.extensions_mut().remove::<RecordedSpan>().unwrap();
             self.0.lock().unwrap().push(seen);
         }
     }
 }
 
-/// The spans of the work, in the order in which they close.
-async fn spans_of(work: impl AsyncFnOnce()) -> Vec<Seen> {
+/// Returns the spans of the work, in the order in which they close.
+async fn spans_of(work: impl AsyncFnOnce()) -> Vec<RecordedSpan> {
     let spans = Spans::default();
     let guard =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
@@ -90,7 +90,7 @@ async fn spans_of(work: impl AsyncFnOnce()) -> Vec<Seen> {
 }
 
 #[tokio::test]
-async fn a_call_is_an_operation_with_an_http_request_in_it() {
+async fn a_call_has_an_operation_span_with_a_request_span() {
     let world = World::new().await;
     let (id, _) = world.files("one").await;
     let mut answered = None;
@@ -107,7 +107,7 @@ async fn a_call_is_an_operation_with_an_http_request_in_it() {
         .split_once(':')
         .unwrap();
     let full = format!("{}/sdk/GetContext", world.server.url());
-    assert_eq!((http.name, http.within), ("http", Some("agb.operation")));
+    assert_eq!((http.name, http.parent), ("http", Some("agb.operation")));
     for (field, value) in [
         ("otel.name", "GET /sdk/GetContext"),
         ("otel.kind", "client"),
@@ -134,7 +134,7 @@ async fn a_call_is_an_operation_with_an_http_request_in_it() {
 }
 
 #[tokio::test]
-async fn a_retry_is_counted_and_a_failure_has_a_type() {
+async fn retries_are_numbered_and_failures_have_an_error_type() {
     let busy = "HTTP/1.1 503 Busy\r\nx-request-id: busy\r\ncontent-length: 0\r\n\r\n";
     let service = ScriptedServer::new([busy, ""]).await;
     let client = Client::builder()
@@ -169,7 +169,7 @@ async fn a_retry_is_counted_and_a_failure_has_a_type() {
 }
 
 #[tokio::test]
-async fn a_transfer_shows_where_it_went_and_no_signature() {
+async fn transfer_spans_have_an_address_and_no_signature() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;
     let spans = spans_of(async || {

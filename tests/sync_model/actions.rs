@@ -1,22 +1,22 @@
-//! What users and machines do, chosen by a seed.
+//! Random scripts of what users and machines do.
 
 use agbcloud::{Compare, ConflictPolicy};
 use fastrand::Rng;
 
 pub(crate) const MACHINES: usize = 2;
 
-/// The time that a file gets when a user writes it.
+/// The modification time of a file that a user writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mtime {
-    /// The machine's time.
+    /// The time of the machine.
     Now,
-    /// That of the file it replaces, as with `cp -p` or `tar --mtime`.
+    /// The time of the replaced file, as with `cp -p` or `tar --mtime`.
     Same,
     /// A fixed time long ago, as with `SOURCE_DATE_EPOCH`.
     Epoch,
 }
 
-/// One step of a run.
+/// One step of a script.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
     /// Writes a new version, into the same file or a new file that replaces it.
@@ -43,20 +43,20 @@ pub(crate) enum Action {
         other: String,
     },
     /// Another program uploads a new version.
-    Put {
+    RemotePut {
         name: String,
     },
     /// Another program deletes a file of the context.
-    Remove {
+    RemoteDelete {
         name: String,
     },
-    /// Time passes on all clocks.
-    Pass {
+    /// Advances all clocks.
+    AdvanceClocks {
         ms: i64,
     },
-    /// Real time passes: more than the granularity of any clock.
+    /// Waits for longer than the granularity of any clock.
     Wait,
-    /// The clock of the service is set to this offset.
+    /// Sets the clock of the service to this offset.
     StepService {
         ms: i64,
     },
@@ -69,18 +69,18 @@ pub(crate) enum Action {
     RestoreState {
         machine: usize,
     },
-    /// The folder and the state are gone, as in a new sandbox.
+    /// Deletes the folder and the state, as in a new sandbox.
     NewSandbox {
         machine: usize,
     },
-    Sync(Sync),
-    /// Two machines synchronise at the same time.
-    Both(Sync, Sync),
+    Sync(SyncStep),
+    /// Two machines sync at the same time.
+    Concurrent(SyncStep, SyncStep),
 }
 
-/// One synchronisation.
+/// One sync.
 #[derive(Debug, Clone)]
-pub(crate) struct Sync {
+pub(crate) struct SyncStep {
     pub(crate) machine: usize,
     pub(crate) up: bool,
     pub(crate) state: bool,
@@ -89,34 +89,34 @@ pub(crate) struct Sync {
     pub(crate) compare: Compare,
     pub(crate) one_at_a_time: bool,
     pub(crate) retries: bool,
-    pub(crate) disturbance: Disturbance,
+    pub(crate) interference: Interference,
 }
 
-/// What happens while a synchronisation runs.
+/// What happens during a sync.
 #[derive(Debug, Clone)]
-pub(crate) enum Disturbance {
+pub(crate) enum Interference {
     Nothing,
-    /// These are done between the plan and its run.
+    /// Users do this between the plan and its run.
     AfterPlan(Vec<Action>),
-    /// These are done before a request is sent, or after it was carried out.
+    /// Users do this before a request is sent, or after it was executed.
     AtRequest {
         request: u32,
         after: bool,
         actions: Vec<Action>,
     },
-    /// The connection breaks at a request.
+    /// The connection breaks before or after a request.
     Cut {
         request: u32,
         after: bool,
     },
-    /// The process ends at a request.
+    /// The process ends before or after a request.
     Stop {
         request: u32,
         after: bool,
     },
 }
 
-/// Offsets of the clocks in milliseconds, and the steps.
+/// Offsets of the clocks in milliseconds, and steps.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     pub(crate) service: i64,
@@ -126,16 +126,16 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn of(seed: u64) -> Self {
-        let mut choice = Choice {
+        let mut generator = ScriptGenerator {
             rng: Rng::with_seed(seed),
             names: Vec::new(),
         };
-        choice.names = choice.some_names();
-        let service = choice.offset();
-        let machines = [choice.offset(), choice.offset()];
-        let steps = choice.rng.usize(7..15);
-        let mut actions = choice.beginning();
-        actions.extend((0..steps).map(|_| choice.action()));
+        generator.names = generator.some_names();
+        let service = generator.offset();
+        let machines = [generator.offset(), generator.offset()];
+        let steps = generator.rng.usize(7..15);
+        let mut actions = generator.initial_sync();
+        actions.extend((0..steps).map(|_| generator.action()));
         Self {
             service,
             machines,
@@ -145,11 +145,11 @@ impl Script {
 }
 
 impl Script {
-    /// With real time between some of the steps.
+    /// Returns the script of a seed with pauses between some steps.
     pub(crate) fn with_pauses(seed: u64) -> Self {
         let mut script = Self::of(seed);
         let steps = script.actions.len();
-        // After the files were first synchronised, and at the end.
+        // After the first sync, and at the end.
         for place in [steps, steps / 2, steps.min(5)] {
             script.actions.insert(place, Action::Wait);
         }
@@ -157,17 +157,17 @@ impl Script {
     }
 }
 
-struct Choice {
+struct ScriptGenerator {
     rng: Rng,
     names: Vec<String>,
 }
 
-impl Choice {
+impl ScriptGenerator {
     fn some_names(&mut self) -> Vec<String> {
         let mut names = vec!["a".to_owned(), "b.txt".to_owned()];
         match self.rng.u8(0..8) {
             0 | 1 => names.push("d/c".to_owned()),
-            // As long as file systems allow, less the few bytes that a temporary name adds.
+            // The maximum of file systems, minus a few bytes that a temporary name adds.
             2 => names.push(format!("{}.txt", "n".repeat(245))),
             _ => names.push("c".to_owned()),
         }
@@ -175,7 +175,7 @@ impl Choice {
         names
     }
 
-    /// Most clocks are right, some are off by parts of a second, some by hours.
+    /// Most clocks are right, some are off by up to three seconds, some by an hour.
     fn offset(&mut self) -> i64 {
         match self.rng.u8(0..8) {
             0 => self.rng.i64(-3000..3000),
@@ -207,7 +207,7 @@ impl Choice {
     fn action(&mut self) -> Action {
         match self.rng.u8(0..100) {
             0..38 => self.edit(),
-            38..42 => Action::Pass {
+            38..42 => Action::AdvanceClocks {
                 ms: [400, 1100, 2500, 86_400_000][self.rng.usize(0..4)],
             },
             42..43 => Action::StepService { ms: self.offset() },
@@ -227,19 +227,19 @@ impl Choice {
             _ => {
                 let (mut one, mut other) = (self.sync(), self.sync());
                 (one.machine, other.machine) = (0, 1);
-                one.disturbance = Disturbance::Nothing;
-                other.disturbance = Disturbance::Nothing;
-                Action::Both(one, other)
+                one.interference = Interference::Nothing;
+                other.interference = Interference::Nothing;
+                Action::Concurrent(one, other)
             }
         }
     }
 
-    /// Mostly the machines have the same files and know it.
-    fn beginning(&mut self) -> Vec<Action> {
+    /// In most scripts, the machines start with the same files and a state.
+    fn initial_sync(&mut self) -> Vec<Action> {
         if self.one_in(4) {
             return Vec::new();
         }
-        // The last one may be added later.
+        // A later step may add the last name.
         let names = self.names[..3].to_vec();
         let mut actions: Vec<_> = names
             .into_iter()
@@ -251,7 +251,7 @@ impl Choice {
             })
             .collect();
         for (machine, up) in [(0, true), (1, false)] {
-            actions.push(Action::Sync(Sync {
+            actions.push(Action::Sync(SyncStep {
                 machine,
                 up,
                 state: true,
@@ -260,13 +260,13 @@ impl Choice {
                 compare: Compare::SizeAndTime,
                 one_at_a_time: false,
                 retries: true,
-                disturbance: Disturbance::Nothing,
+                interference: Interference::Nothing,
             }));
         }
         actions
     }
 
-    /// What a user does at a machine or in the context.
+    /// Returns an edit of a user on a machine or in the context.
     fn edit(&mut self) -> Action {
         let (machine, name) = (self.machine(), self.name());
         match self.rng.u8(0..20) {
@@ -296,8 +296,8 @@ impl Choice {
                     other,
                 }
             }
-            15..19 => Action::Put { name },
-            _ => Action::Remove { name },
+            15..19 => Action::RemotePut { name },
+            _ => Action::RemoteDelete { name },
         }
     }
 
@@ -305,14 +305,14 @@ impl Choice {
         (0..self.rng.usize(1..3)).map(|_| self.edit()).collect()
     }
 
-    fn sync(&mut self) -> Sync {
+    fn sync(&mut self) -> SyncStep {
         let state = !self.one_in(5);
         let delete = if state {
             self.one_in(3)
         } else {
             self.one_in(8)
         };
-        Sync {
+        SyncStep {
             machine: self.machine(),
             up: self.rng.bool(),
             state,
@@ -330,22 +330,22 @@ impl Choice {
             },
             one_at_a_time: self.rng.bool(),
             retries: self.rng.bool(),
-            disturbance: self.disturbance(),
+            interference: self.interference(),
         }
     }
 
-    fn disturbance(&mut self) -> Disturbance {
+    fn interference(&mut self) -> Interference {
         let (request, after) = (self.rng.u32(0..8), self.rng.bool());
         match self.rng.u8(0..24) {
-            0..2 => Disturbance::AfterPlan(self.edits()),
-            2..4 => Disturbance::AtRequest {
+            0..2 => Interference::AfterPlan(self.edits()),
+            2..4 => Interference::AtRequest {
                 request,
                 after,
                 actions: self.edits(),
             },
-            4..6 => Disturbance::Cut { request, after },
-            6..8 => Disturbance::Stop { request, after },
-            _ => Disturbance::Nothing,
+            4..6 => Interference::Cut { request, after },
+            6..8 => Interference::Stop { request, after },
+            _ => Interference::Nothing,
         }
     }
 }

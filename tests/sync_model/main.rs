@@ -1,21 +1,22 @@
-//! A model of users, machines and one context: whatever happens in whatever order, no version that a user wrote is lost, and
-//! no file is called the same that is not.
+//! A model of users, machines and one context. For any actions in any order, no version that a user wrote is lost, and no
+//! different files are reported as equal.
 //!
-//! A failure prints seeds, and for each kind of fault the shortest script that still fails. Environment variables:
+//! A failure prints the seeds, and for each kind of fault the shortest script that still fails. Environment variables:
 //!
 //! * `AGB_MODEL_RUNS`: the number of runs.
 //! * `AGB_MODEL_SEED`: the seed of the first run. With `AGB_MODEL_RUNS=1` it repeats a run.
 //! * `AGB_MODEL_SHOWN`: the number of scripts to print for each kind of fault. Defaults to 1.
-//! * `AGB_MODEL_ONLY`: the kinds of faults that count, separated by commas, such as `Lost,NotSettled`.
+//! * `AGB_MODEL_ONLY`: the kinds of faults to report, separated by commas, such as `Lost,NotSettled`. Defaults to all.
 
-#![allow(clippy::disallowed_methods)] // Files get real times, and the machine's clock is one of those that are compared.
+#![allow(clippy::disallowed_methods)] // Files have real times, which are compared with the clock of the machine.
 
 mod actions;
-mod broken;
-mod careful;
+mod engine;
+mod execution;
 mod oracle;
 mod proxy;
-mod run;
+mod reference;
+
 mod sdk;
 mod users;
 mod versions;
@@ -30,24 +31,24 @@ use std::{
 };
 
 use actions::{Action, Script};
-use broken::Engine;
-use oracle::Kind;
-use run::{Counts, Outcome};
+use engine::Engine;
+use execution::{Counts, Outcome};
+use oracle::FaultKind;
 use world::World;
 
 const RUNS: u64 = 2000;
 
-/// Runs that take seconds, most of which they sleep.
+/// Number of runs with pauses. Each takes seconds and mostly sleeps.
 const SLOW_RUNS: u64 = 48;
 
-/// Threads for these.
-const SLEEPING: usize = 16;
+/// Threads for runs with pauses.
+const SLOW_THREADS: usize = 16;
 
-/// Attempts to make a failing script shorter.
-const SHORTER: usize = 120;
+/// Maximum number of attempts to shorten a failing script.
+const SHRINK_ATTEMPTS: usize = 120;
 
-/// Everything that must have happened in the default number of runs for them to mean anything.
-const HAPPENS: [&str; 32] = [
+/// Events that must occur in the default number of runs. Otherwise the runs prove nothing.
+const REQUIRED_EVENTS: [&str; 32] = [
     "written",
     "written with the same time",
     "deleted",
@@ -77,20 +78,20 @@ const HAPPENS: [&str; 32] = [
     "deleted in the context",
     "deleted on a machine",
     "edited after the plan",
-    "edited meanwhile",
-    "two at once",
+    "edited during a run",
+    "two concurrent syncs",
     "settled",
 ];
 
 struct Failure {
     seed: u64,
-    kind: Kind,
-    story: String,
+    kind: FaultKind,
+    trace: String,
 }
 
-/// What many runs led to.
+/// The results of many runs.
 #[derive(Default)]
-struct Total {
+struct Results {
     counts: Counts,
     failures: Vec<Failure>,
 }
@@ -99,8 +100,8 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Runs scripts in several threads for each processor, since a run often waits. Each thread has a service of its own.
-fn run_all(engine: Engine, first: u64, runs: u64) -> Total {
+/// Runs scripts in several threads per processor, because a run often waits. Each thread has a service of its own.
+fn run_all(engine: Engine, first: u64, runs: u64) -> Results {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     run_on(4 * processors, Script::of, (engine, first, runs))
 }
@@ -109,11 +110,11 @@ fn run_on(
     threads: usize,
     script_of: fn(u64) -> Script,
     (engine, first, runs): (Engine, u64, u64),
-) -> Total {
-    let (next, total) = (AtomicU64::new(first), Mutex::new(Total::default()));
+) -> Results {
+    let (next, results) = (AtomicU64::new(first), Mutex::new(Results::default()));
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (next, total) = (&next, &total);
+            let (next, results) = (&next, &results);
             scope.spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
@@ -128,26 +129,26 @@ fn run_on(
                         }
                         let script = script_of(seed);
                         let name = format!("{thread}-{seed}");
-                        let outcome = run::run(&world, engine, &script, &name).await;
-                        record(total, (engine, seed, &world), &script, outcome).await;
+                        let outcome = execution::run(&world, engine, &script, &name).await;
+                        record(results, (engine, seed, &world), &script, outcome).await;
                     }
                 });
             });
         }
     });
-    total.into_inner().unwrap()
+    results.into_inner().unwrap()
 }
 
 async fn record(
-    total: &Mutex<Total>,
+    results: &Mutex<Results>,
     (engine, seed, world): (Engine, u64, &World),
     script: &Script,
     outcome: Outcome,
 ) {
     let fault = {
-        let mut total = total.lock().unwrap();
+        let mut results = results.lock().unwrap();
         for (what, times) in outcome.counts {
-            *total.counts.entry(what).or_default() += times;
+            *results.counts.entry(what).or_default() += times;
         }
         outcome.fault
     };
@@ -155,12 +156,12 @@ async fn record(
         return;
     };
     let kind = fault.kind;
-    let told = {
-        let total = total.lock().unwrap();
-        let same = total
+    let printed = {
+        let results = results.lock().unwrap();
+        let same = results
             .failures
             .iter()
-            .filter(|failure| failure.kind == kind && !failure.story.is_empty());
+            .filter(|failure| failure.kind == kind && !failure.trace.is_empty());
         same.count()
     };
     let shown: usize =
@@ -169,41 +170,41 @@ async fn record(
         .actions
         .iter()
         .any(|action| matches!(action, Action::Wait));
-    let story = match told < shown && matches!(engine, Engine::Sdk | Engine::Careful) {
+    let trace = match printed < shown && matches!(engine, Engine::Sdk | Engine::Reference) {
         true if is_slow => format!("{}\n  {kind:?}: {}", outcome.trace.join("\n"), fault.text),
-        true => shorten((world, engine), script, kind, seed)
+        true => shrink((world, engine), script, kind, seed)
             .await
             .unwrap_or_else(|| format!("{}\n  {kind:?}: {}", outcome.trace.join("\n"), fault.text)),
         false => String::new(),
     };
-    total
+    results
         .lock()
         .unwrap()
         .failures
-        .push(Failure { seed, kind, story });
+        .push(Failure { seed, kind, trace });
 }
 
-/// Drops steps as long as the same kind of fault remains, and returns the trace of the shortest script.
-async fn shorten(
+/// Removes steps as long as the script fails with the same kind of fault, and returns the trace of the shortest script.
+async fn shrink(
     (world, engine): (&World, Engine),
     script: &Script,
-    kind: Kind,
+    kind: FaultKind,
     seed: u64,
 ) -> Option<String> {
     let mut shortest = script.clone();
-    let (mut story, mut attempts) = (None, 0);
+    let (mut trace, mut attempts) = (None, 0);
     loop {
         let length = shortest.actions.len();
         let mut place = length;
-        while place > 0 && attempts < SHORTER {
+        while place > 0 && attempts < SHRINK_ATTEMPTS {
             place -= 1;
             attempts += 1;
             let mut shorter = shortest.clone();
             shorter.actions.remove(place);
             let name = format!("shorter-{seed}-{kind:?}-{attempts}");
-            let outcome = run::run(world, engine, &shorter, &name).await;
+            let outcome = execution::run(world, engine, &shorter, &name).await;
             if let Some(fault) = outcome.fault.filter(|fault| fault.kind == kind) {
-                story = Some(format!(
+                trace = Some(format!(
                     "{}\n  {kind:?}: {}",
                     outcome.trace.join("\n"),
                     fault.text
@@ -211,14 +212,14 @@ async fn shorten(
                 shortest = shorter;
             }
         }
-        if shortest.actions.len() == length || attempts >= SHORTER {
-            return story;
+        if shortest.actions.len() == length || attempts >= SHRINK_ATTEMPTS {
+            return trace;
         }
     }
 }
 
 fn summary(failures: &[Failure]) -> String {
-    let mut kinds: BTreeMap<Kind, Vec<&Failure>> = BTreeMap::new();
+    let mut kinds: BTreeMap<FaultKind, Vec<&Failure>> = BTreeMap::new();
     for failure in failures {
         kinds.entry(failure.kind).or_default().push(failure);
     }
@@ -230,8 +231,8 @@ fn summary(failures: &[Failure]) -> String {
             seeds.len(),
             &seeds[..seeds.len().min(20)]
         );
-        for failure in failures.iter().filter(|failure| !failure.story.is_empty()) {
-            text += &format!("seed {}:\n{}\n", failure.seed, failure.story);
+        for failure in failures.iter().filter(|failure| !failure.trace.is_empty()) {
+            text += &format!("seed {}:\n{}\n", failure.seed, failure.trace);
         }
     }
     text
@@ -241,67 +242,76 @@ fn summary(failures: &[Failure]) -> String {
 fn no_version_is_lost_and_no_difference_is_hidden() {
     let first = setting("AGB_MODEL_SEED").unwrap_or(0);
     let runs = setting("AGB_MODEL_RUNS").unwrap_or(RUNS);
-    let total = run_all(Engine::Sdk, first, runs);
-    println!("{:?}", total.counts);
-    let failed = total.failures.len();
+    let results = run_all(Engine::Sdk, first, runs);
+    println!("{:?}", results.counts);
+    let failed = results.failures.len();
     assert!(
         failed == 0,
         "{failed} of {runs} runs failed{}",
-        summary(&total.failures)
+        summary(&results.failures)
     );
     if runs >= RUNS {
-        let missing: Vec<_> = HAPPENS
+        let missing: Vec<_> = REQUIRED_EVENTS
             .iter()
-            .filter(|what| !total.counts.contains_key(*what))
+            .filter(|what| !results.counts.contains_key(*what))
             .collect();
         assert!(missing.is_empty(), "never happened: {missing:?}");
     }
 }
 
-/// As above, with real time between the steps, so that what the states hold is not always recent.
+/// As above, with pauses between the steps, so that entries of the states are not always recent.
 #[test]
-fn no_version_is_lost_and_no_difference_is_hidden_seconds_later() {
+fn no_version_is_lost_with_pauses_between_steps() {
     let first = setting("AGB_MODEL_SEED").unwrap_or(0);
     let runs = setting("AGB_MODEL_RUNS").map_or(SLOW_RUNS, |runs| runs.min(SLOW_RUNS));
-    let total = run_on(SLEEPING, Script::with_pauses, (Engine::Sdk, first, runs));
-    let failed = total.failures.len();
+    let results = run_on(
+        SLOW_THREADS,
+        Script::with_pauses,
+        (Engine::Sdk, first, runs),
+    );
+    let failed = results.failures.len();
     assert!(
         failed == 0,
         "{failed} of {runs} runs failed{}",
-        summary(&total.failures)
+        summary(&results.failures)
     );
-    assert!(runs < SLOW_RUNS || total.counts["settled"] > 0);
+    assert!(runs < SLOW_RUNS || results.counts["settled"] > 0);
 }
 
-/// The oracle finds synchronisations that are wrong.
 #[test]
-fn a_broken_synchronisation_is_found() {
+fn the_oracle_detects_faulty_engines() {
     for (engine, expected) in [
-        (Engine::Overwriting, &[Kind::Lost, Kind::ReplacedUnseen][..]),
-        (Engine::SizeOnly, &[Kind::Hidden]),
+        (
+            Engine::Overwriting,
+            &[FaultKind::Lost, FaultKind::ReplacedUnseen][..],
+        ),
+        (Engine::SizeOnly, &[FaultKind::Hidden]),
         (
             Engine::Mirroring,
-            &[Kind::DeletedUnasked, Kind::DeletedUnseen],
+            &[FaultKind::DeletedWithoutOption, FaultKind::DeletedUnseen],
         ),
-        (Engine::Idle, &[Kind::Hidden]),
+        (Engine::Idle, &[FaultKind::Hidden]),
     ] {
-        let total = run_all(engine, 0, 240);
+        let results = run_all(engine, 0, 240);
         for kind in expected {
-            let found = total.failures.iter().any(|failure| failure.kind == *kind);
+            let found = results.failures.iter().any(|failure| failure.kind == *kind);
             assert!(
                 found,
-                "{engine:?} does not show as {kind:?}: {}",
-                summary(&total.failures)
+                "{engine:?} is not detected as {kind:?}: {}",
+                summary(&results.failures)
             );
         }
     }
 }
 
-/// The oracle finds no fault in one that is right.
 #[test]
-fn a_careful_synchronisation_passes() {
+fn the_oracle_accepts_the_reference_engine() {
     let runs = setting("AGB_MODEL_RUNS").unwrap_or(100);
-    let total = run_all(Engine::Careful, 0, runs);
-    assert!(total.failures.is_empty(), "{}", summary(&total.failures));
-    assert!(total.counts["kept both"] > 0 && total.counts["failed"] > 0);
+    let results = run_all(Engine::Reference, 0, runs);
+    assert!(
+        results.failures.is_empty(),
+        "{}",
+        summary(&results.failures)
+    );
+    assert!(results.counts["kept both"] > 0 && results.counts["failed"] > 0);
 }

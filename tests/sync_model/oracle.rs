@@ -1,7 +1,7 @@
-//! Decides what a synchronisation may do to what users wrote.
+//! Decides which versions of users a sync may replace or delete.
 //!
-//! A version is *replaced knowingly* once a user edits or deletes it where it is, or a run overwrites or deletes it that was
-//! asked to and had seen it. Every other version must exist somewhere after each step.
+//! A version is *replaced knowingly* once a user edits or deletes it in its place, or a run that had seen it and was allowed to
+//! overwrites or deletes it. Every other version must exist somewhere after each step.
 
 use std::{
     collections::BTreeSet,
@@ -12,36 +12,36 @@ use std::{
 use agbcloud::ConflictPolicy;
 
 use crate::{
-    actions::{MACHINES, Sync},
+    actions::{MACHINES, SyncStep},
     versions::{File, Snapshot, Tree, Version, short},
 };
 
-/// Times that are closer than this are not ordered: the wire has whole seconds.
+/// Times with a smaller difference are not ordered, because the wire has whole seconds.
 const GRANULARITY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum FaultKind {
     /// A version exists nowhere, and nobody replaced it knowingly.
     Lost,
-    /// Files differ, and the report counts neither a failure nor a skipped file for it.
+    /// Files differ, and the report contains neither a failure nor a skipped file.
     Hidden,
     /// A run replaced a version that its state does not know.
     ReplacedUnseen,
     /// A run deleted a version that its state does not know.
     DeletedUnseen,
-    /// A run deleted a file without the option to.
-    DeletedUnasked,
+    /// A run deleted a file without the option `delete`.
+    DeletedWithoutOption,
     /// A run changed the side that it reads.
     SourceChanged,
-    /// A file holds something that nobody wrote.
+    /// A file has a content that nobody wrote.
     Torn,
-    /// The sides do not become equal, however often they are synchronised.
+    /// The sides do not become equal after several syncs.
     NotSettled,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
-    pub(crate) kind: Kind,
+    pub(crate) kind: FaultKind,
     pub(crate) text: String,
 }
 
@@ -103,17 +103,17 @@ pub(crate) struct Clocks {
     pub(crate) machine: i64,
 }
 
-/// A run and what was there before and after it.
+/// A run, with snapshots before and after it.
 pub(crate) struct Run<'a> {
-    pub(crate) sync: &'a Sync,
+    pub(crate) sync: &'a SyncStep,
     pub(crate) before: &'a Snapshot,
     pub(crate) after: &'a Snapshot,
     pub(crate) ended: &'a Ended,
     pub(crate) clocks: Clocks,
-    /// What users wrote on the side that is written to, in time for the run to see it.
-    pub(crate) arrived: &'a [(String, File)],
-    /// Whether anything else changed files meanwhile.
-    pub(crate) disturbed: bool,
+    /// Edits on the side that is written to that the run could have seen.
+    pub(crate) edits_in_time: &'a [(String, File)],
+    /// Whether others changed files during the run.
+    pub(crate) interfered: bool,
 }
 
 impl Run<'_> {
@@ -131,7 +131,7 @@ impl Run<'_> {
         of.sides(self.sync.machine, self.sync.up)
     }
 
-    /// Whether the file that was in the place is newer by every measure than the one that replaced it.
+    /// Returns whether the replaced file is newer than its replacement, by both clocks.
     fn is_newer(&self, old: &File, path: &str) -> bool {
         let Some(source) = self
             .source()
@@ -144,7 +144,7 @@ impl Run<'_> {
         let replacement = source.modified.max(source.touched);
         let old = old.modified;
         let ahead = self.clocks.service - self.clocks.machine;
-        // By the machine's clock.
+        // By the clock of the machine.
         let corrected = match self.sync.up {
             true => (shifted(old, -ahead), replacement),
             false => (old, shifted(replacement, -ahead)),
@@ -159,17 +159,17 @@ pub(crate) fn shifted(time: SystemTime, ms: i64) -> SystemTime {
     if ms < 0 { time - by } else { time + by }
 }
 
-/// What the state file of a machine remembers, as far as its runs allow to tell.
+/// What the state file of a machine contains, as far as it follows from its runs.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Memory {
-    /// Paths that it must know.
+pub(crate) struct KnownState {
+    /// Paths that it must contain.
     known: BTreeSet<String>,
-    /// Versions that it may know.
+    /// Versions that it may contain.
     possible: BTreeSet<(String, Version)>,
 }
 
-impl Memory {
-    /// Whether the state holds anything: without that, nothing is known of either side.
+impl KnownState {
+    /// Returns whether the state has entries. Without entries, nothing is known of either side.
     fn has_baseline(&self) -> bool {
         !self.known.is_empty()
     }
@@ -179,92 +179,92 @@ impl Memory {
 pub(crate) struct Oracle {
     alive: BTreeSet<Version>,
     replaced_knowingly: BTreeSet<Version>,
-    pub(crate) memories: [Memory; MACHINES],
+    pub(crate) known_states: [KnownState; MACHINES],
 }
 
 impl Oracle {
-    /// A user wrote a version, in the place of another or not.
+    /// Records that a user wrote a version, which may have replaced another.
     pub(crate) fn wrote(&mut self, version: Version, replaced: Option<Version>) {
         self.alive.insert(version);
         self.replaced_knowingly.extend(replaced);
     }
 
-    /// A user deleted a version.
+    /// Records that a user deleted a version.
     pub(crate) fn deleted(&mut self, version: Option<Version>) {
         self.replaced_knowingly.extend(version);
     }
 
-    /// A folder was thrown away: what was nowhere else is gone with it, and what the context does not hold in the same place
-    /// is given up, also where an older copy of it is left.
+    /// Records that a folder was discarded. Versions that the context does not have at the same path may be lost, even if an
+    /// older copy exists.
     pub(crate) fn discarded(&mut self, folder: &Tree, now: &Snapshot) {
         let is_there = |path: &String, file: &File| {
             let there = now.context.get(path);
             there.is_some_and(|there| there.version == file.version)
         };
-        let given_up = folder.iter().filter(|(path, file)| !is_there(path, file));
-        let given_up = given_up.map(|(_, file)| file.version);
-        self.replaced_knowingly.extend(given_up);
+        let discarded_versions = folder.iter().filter(|(path, file)| !is_there(path, file));
+        let discarded_versions = discarded_versions.map(|(_, file)| file.version);
+        self.replaced_knowingly.extend(discarded_versions);
         self.alive = now.versions();
     }
 
-    /// Checks that every version is somewhere.
+    /// Checks that every version exists somewhere.
     pub(crate) fn check_lost(&mut self, now: &Snapshot) -> Result<(), Fault> {
         let present = now.versions();
         let gone = self.alive.difference(&present);
         let lost: Vec<_> = gone
             .filter(|version| !self.replaced_knowingly.contains(version))
             .collect();
-        let text = format!("nobody has version {lost:?} any more");
+        let text = format!("version {lost:?} exists nowhere");
         let is_lost = !lost.is_empty();
         self.alive = present;
         match is_lost {
             true => Err(Fault {
-                kind: Kind::Lost,
+                kind: FaultKind::Lost,
                 text,
             }),
             false => Ok(()),
         }
     }
 
-    /// Takes what a run was allowed to replace or delete as replaced knowingly.
-    pub(crate) fn excuse(&mut self, run: &Run<'_>) {
+    /// Marks versions that a run was allowed to replace or delete as replaced knowingly.
+    pub(crate) fn allow_replacements(&mut self, run: &Run<'_>) {
         let (before, after) = run.target();
         let kept: BTreeSet<_> = after.values().map(|file| file.version).collect();
-        let memory = &self.memories[run.sync.machine];
-        let arrived = run.arrived.iter().map(|(path, file)| (path, file));
-        let mut excused = Vec::new();
-        for (path, old) in before.iter().chain(arrived) {
+        let known_state = &self.known_states[run.sync.machine];
+        let edits_in_time = run.edits_in_time.iter().map(|(path, file)| (path, file));
+        let mut allowed = Vec::new();
+        for (path, old) in before.iter().chain(edits_in_time) {
             if kept.contains(&old.version) {
                 continue;
             }
-            let knows = run.sync.state && memory.known.contains(path);
-            let is_excused = match after.contains_key(path) {
+            let knows = run.sync.state && known_state.known.contains(path);
+            let is_allowed = match after.contains_key(path) {
                 _ if run.sync.conflict == ConflictPolicy::Overwrite => true,
                 true => !knows && !run.is_newer(old, path),
-                false => run.sync.delete && !(run.sync.state && memory.has_baseline()),
+                false => run.sync.delete && !(run.sync.state && known_state.has_baseline()),
             };
-            if is_excused {
-                excused.push(old.version);
+            if is_allowed {
+                allowed.push(old.version);
             }
         }
-        // The service has no conditional delete: a version that replaces another between the check and the deletion goes
-        // with it.
-        if run.disturbed && run.sync.up && run.sync.delete {
+        // The service has no conditional delete: a version that replaces another between the check and the deletion is deleted
+        // too.
+        if run.interfered && run.sync.up && run.sync.delete {
             let deleted = before.keys().filter(|path| !after.contains_key(*path));
             for path in deleted {
                 let machines = run.before.machines.iter();
                 let uploaded = machines.filter_map(|machine| machine.get(path));
-                let arrived = run.arrived.iter().filter(|(at, _)| at == path);
-                let versions = uploaded.chain(arrived.map(|(_, file)| file));
-                excused.extend(versions.map(|file| file.version));
+                let edits_in_time = run.edits_in_time.iter().filter(|(at, _)| at == path);
+                let versions = uploaded.chain(edits_in_time.map(|(_, file)| file));
+                allowed.extend(versions.map(|file| file.version));
             }
         }
-        self.replaced_knowingly.extend(excused);
+        self.replaced_knowingly.extend(allowed);
     }
 
-    /// Checks what an undisturbed run did and reported.
+    /// Checks the changes and the report of a run without interference.
     pub(crate) fn check(&self, run: &Run<'_>) -> Result<(), Fault> {
-        if run.disturbed {
+        if run.interfered {
             return Ok(());
         }
         self.check_sides(run)?;
@@ -279,9 +279,9 @@ impl Oracle {
             .all(|(path, file)| same(after.get(path), file));
         let mut others = after.keys().filter(|path| !before.contains_key(*path));
         if !remain || others.any(|path| !is_kept(path)) {
-            let text = "the side that was only read is another".to_owned();
+            let text = "the side that is only read has changed".to_owned();
             return Err(Fault {
-                kind: Kind::SourceChanged,
+                kind: FaultKind::SourceChanged,
                 text,
             });
         }
@@ -289,23 +289,23 @@ impl Oracle {
         let gone = before.keys().find(|path| !after.contains_key(*path));
         match gone {
             Some(path) if !run.sync.delete => Err(Fault {
-                kind: Kind::DeletedUnasked,
+                kind: FaultKind::DeletedWithoutOption,
                 text: format!("{} was deleted without the option", short(path)),
             }),
             _ => Ok(()),
         }
     }
 
-    /// With a state, only what it knows is replaced or deleted.
+    /// Checks that a run with a state replaces or deletes only versions that the state contains.
     fn check_unseen(&self, run: &Run<'_>) -> Result<(), Fault> {
-        let memory = &self.memories[run.sync.machine];
+        let known_state = &self.known_states[run.sync.machine];
         if !run.sync.state || run.sync.conflict == ConflictPolicy::Overwrite {
             return Ok(());
         }
         let (before, after) = run.target();
         let kept: BTreeSet<_> = after.values().map(|file| file.version).collect();
         for (path, old) in before {
-            let known = memory.possible.contains(&(path.clone(), old.version));
+            let known = known_state.possible.contains(&(path.clone(), old.version));
             if known
                 || kept.contains(&old.version)
                 || self.replaced_knowingly.contains(&old.version)
@@ -313,8 +313,8 @@ impl Oracle {
                 continue;
             }
             let kind = match after.contains_key(path) {
-                true if memory.known.contains(path) => Kind::ReplacedUnseen,
-                false if memory.has_baseline() => Kind::DeletedUnseen,
+                true if known_state.known.contains(path) => FaultKind::ReplacedUnseen,
+                false if known_state.has_baseline() => FaultKind::DeletedUnseen,
                 _ => continue,
             };
             let text = format!(
@@ -327,8 +327,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// Two machines that upload different edits of one file at once do not both succeed.
-    pub(crate) fn check_both(&self, runs: [&Run<'_>; 2]) -> Result<(), Fault> {
+    /// Checks that concurrent uploads of different edits of one file do not both succeed.
+    pub(crate) fn check_concurrent(&self, runs: [&Run<'_>; 2]) -> Result<(), Fault> {
         let mut reported = 0;
         for run in runs {
             let Ended::Report(report) = run.ended else {
@@ -349,22 +349,22 @@ impl Oracle {
             let before = runs[0].before.context.get(path).map(|file| file.version);
             let known = runs
                 .iter()
-                .all(|run| self.memories[run.sync.machine].known.contains(path));
+                .all(|run| self.known_states[run.sync.machine].known.contains(path));
             let edits = [file.version, rival.version];
             let are_edits = edits[0] != edits[1]
                 && edits.iter().all(|edit| {
                     Some(*edit) != before
                         && !self.replaced_knowingly.contains(edit)
                         && runs.iter().all(|run| {
-                            let memory = &self.memories[run.sync.machine];
-                            !memory.possible.contains(&(path.clone(), *edit))
+                            let known_state = &self.known_states[run.sync.machine];
+                            !known_state.possible.contains(&(path.clone(), *edit))
                         })
                 });
             if known && are_edits && reported == 0 && !edits.iter().all(|edit| kept.contains(edit))
             {
                 let text = format!("both uploads of {} succeeded: {edits:?}", short(path));
                 return Err(Fault {
-                    kind: Kind::ReplacedUnseen,
+                    kind: FaultKind::ReplacedUnseen,
                     text,
                 });
             }
@@ -372,46 +372,48 @@ impl Oracle {
         Ok(())
     }
 
-    /// Notes what the state of a machine knows after a run.
-    pub(crate) fn remember(&mut self, run: &Run<'_>) {
+    /// Records what the state of a machine contains after a run.
+    pub(crate) fn record_state(&mut self, run: &Run<'_>) {
         if !run.sync.state {
             return;
         }
-        let memory = &mut self.memories[run.sync.machine];
+        let known_state = &mut self.known_states[run.sync.machine];
         let (source, target) = run.sides(run.after);
-        memory
+        known_state
             .known
             .retain(|path| source.contains_key(path) && target.contains_key(path));
         for (path, file) in source {
             if same(target.get(path), file) {
-                memory.possible.insert((path.clone(), file.version));
+                known_state.possible.insert((path.clone(), file.version));
             }
         }
         let interrupted = !matches!(run.ended, Ended::Report(_));
-        if run.disturbed || interrupted {
+        if run.interfered || interrupted {
             let sides = [run.sides(run.before), run.sides(run.after)];
             for (path, file) in sides
                 .iter()
                 .flat_map(|(source, target)| source.iter().chain(*target))
             {
-                memory.possible.insert((path.clone(), file.version));
+                known_state.possible.insert((path.clone(), file.version));
             }
-            let arrived = run.arrived.iter();
-            memory
+            let edits_in_time = run.edits_in_time.iter();
+            known_state
                 .possible
-                .extend(arrived.map(|(path, file)| (path.clone(), file.version)));
+                .extend(edits_in_time.map(|(path, file)| (path.clone(), file.version)));
         }
-        if let (Ended::Report(report), false) = (run.ended, run.disturbed) {
+        if let (Ended::Report(report), false) = (run.ended, run.interfered) {
             let equal = source
                 .iter()
                 .filter(|(path, file)| same(target.get(*path), file));
             let known = equal.filter(|(path, _)| !report.failed_paths.contains(path));
-            memory.known.extend(known.map(|(path, _)| path.clone()));
+            known_state
+                .known
+                .extend(known.map(|(path, _)| path.clone()));
         }
     }
 }
 
-/// No file is called the same that is not: whatever differs is a failure or skipped.
+/// Checks that every file that differs is reported as a failure or skipped.
 fn check_report(run: &Run<'_>) -> Result<(), Fault> {
     let Ended::Report(report) = run.ended else {
         return Ok(());
@@ -428,14 +430,14 @@ fn check_report(run: &Run<'_>) -> Result<(), Fault> {
         let paths: Vec<_> = hidden.iter().map(|path| short(path)).collect();
         let text = format!("{paths:?} differ, and the report is: {report}");
         return Err(Fault {
-            kind: Kind::Hidden,
+            kind: FaultKind::Hidden,
             text,
         });
     }
     Ok(())
 }
 
-/// Whether a file was kept beside another in a conflict.
+/// Whether a file is a kept copy.
 pub(crate) fn is_kept(path: &str) -> bool {
     path.contains(".conflict-")
 }

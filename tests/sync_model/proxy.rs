@@ -18,18 +18,18 @@ use tokio::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// The connection breaks, and the service never receives the request.
-    CutBefore,
-    /// The service carries out the request, and its answer is lost.
-    CutAfter,
+    DropRequest,
+    /// The service executes the request, and its response is lost.
+    DropResponse,
     /// The request waits until the test resumes it.
     Pause,
-    /// As `Pause`, after the service has carried out the request.
+    /// Like `Pause`, after the service has executed the request.
     PauseAfter,
 }
 
 /// Counts requests while armed, and applies an effect to one of them.
 #[derive(Default)]
-pub(crate) struct Trap {
+pub(crate) struct Interceptor {
     armed: Mutex<Option<(u32, Effect)>>,
     /// Requests that may have changed a file.
     writes: AtomicU64,
@@ -38,7 +38,7 @@ pub(crate) struct Trap {
     resumed: Notify,
 }
 
-impl Trap {
+impl Interceptor {
     /// Applies the effect to the request after `requests` others.
     pub(crate) fn arm(&self, requests: u32, effect: Effect) {
         *self.lock() = Some((requests, effect));
@@ -87,7 +87,7 @@ impl Trap {
 /// A listening proxy. It runs in the runtime of the test.
 pub(crate) struct Proxy {
     pub(crate) url: String,
-    pub(crate) trap: Arc<Trap>,
+    pub(crate) interceptor: Arc<Interceptor>,
     target: Arc<OnceLock<SocketAddr>>,
 }
 
@@ -95,21 +95,25 @@ impl Proxy {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (trap, target) = (Arc::new(Trap::default()), Arc::new(OnceLock::new()));
-        let (for_connections, to) = (trap.clone(), target.clone());
+        let (interceptor, target) = (Arc::new(Interceptor::default()), Arc::new(OnceLock::new()));
+        let (for_connections, to) = (interceptor.clone(), target.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Some(target) = to.get().copied() else {
                     continue;
                 };
-                let trap = for_connections.clone();
+                let interceptor = for_connections.clone();
                 tokio::spawn(async move {
-                    // A connection that breaks is what the tests are about.
-                    let _ = forward(client, target, &trap).await;
+                    // Broken connections are part of the tests.
+                    let _ = forward(client, target, &interceptor).await;
                 });
             }
         });
-        Self { url, trap, target }
+        Self {
+            url,
+            interceptor,
+            target,
+        }
     }
 
     /// Sets the address that requests are forwarded to.
@@ -118,7 +122,11 @@ impl Proxy {
     }
 }
 
-async fn forward(mut client: TcpStream, target: SocketAddr, trap: &Trap) -> std::io::Result<()> {
+async fn forward(
+    mut client: TcpStream,
+    target: SocketAddr,
+    interceptor: &Interceptor,
+) -> std::io::Result<()> {
     let mut server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -133,11 +141,11 @@ async fn forward(mut client: TcpStream, target: SocketAddr, trap: &Trap) -> std:
                 }
                 if begins_request(sent) {
                     if writes(sent) {
-                        trap.writes.fetch_add(1, Ordering::Relaxed);
+                        interceptor.writes.fetch_add(1, Ordering::Relaxed);
                     }
-                    match trap.request() {
-                        Some(Effect::CutBefore) => return Ok(()),
-                        Some(Effect::Pause) => trap.pause().await,
+                    match interceptor.request() {
+                        Some(Effect::DropRequest) => return Ok(()),
+                        Some(Effect::Pause) => interceptor.pause().await,
                         Some(effect) => at_answer = Some(effect),
                         None => {}
                     }
@@ -150,7 +158,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, trap: &Trap) -> std:
                     return Ok(());
                 }
                 match at_answer.take() {
-                    Some(Effect::PauseAfter) => trap.pause().await,
+                    Some(Effect::PauseAfter) => interceptor.pause().await,
                     Some(_) => return Ok(()),
                     None => {}
                 }
@@ -160,7 +168,7 @@ async fn forward(mut client: TcpStream, target: SocketAddr, trap: &Trap) -> std:
     }
 }
 
-/// The bodies that the tests send never look like the start of a request.
+/// The bodies that the tests send never start like a request.
 fn begins_request(sent: &[u8]) -> bool {
     let methods: [&[u8]; 5] = [b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE "];
     methods.iter().any(|method| sent.starts_with(method))

@@ -1,18 +1,18 @@
-//! Runs of the SDK, with what happens meanwhile.
+//! Syncs by the SDK, with interference.
 
 use std::time::Duration;
 
 use agbcloud::{DeleteLimit, SyncDir, SyncReport};
 
 use crate::{
-    actions::{Disturbance, Sync},
+    actions::{Interference, SyncStep},
+    execution::{Edit, Execution},
     oracle::{Ended, Report},
     proxy::Effect,
-    run::{Arrival, Case},
 };
 
-impl Case<'_> {
-    pub(crate) fn start(&self, sync: &Sync) -> SyncDir {
+impl Execution<'_> {
+    pub(crate) fn start(&self, sync: &SyncStep) -> SyncDir {
         let client = &self.world.clients[sync.machine][usize::from(sync.retries)];
         let files = client.contexts().files(&self.context);
         let machine = &self.machines[sync.machine];
@@ -36,14 +36,16 @@ impl Case<'_> {
         dir
     }
 
-    /// Runs it with what is to happen meanwhile. Returns what users wrote in time for it to be seen, and whether they did
-    /// anything.
-    pub(crate) async fn disturb(&mut self, sync: &Sync) -> (Ended, Vec<Arrival>, bool) {
+    /// Executes a sync with its interference. Returns the edits that it could have seen, and whether users changed anything.
+    pub(crate) async fn run_with_interference(
+        &mut self,
+        sync: &SyncStep,
+    ) -> (Ended, Vec<Edit>, bool) {
         let dir = self.start(sync);
-        let trap = &self.world.proxy.trap;
-        match &sync.disturbance {
-            Disturbance::Nothing => (ended(dir.await), Vec::new(), false),
-            Disturbance::AfterPlan(actions) => {
+        let interceptor = &self.world.proxy.interceptor;
+        match &sync.interference {
+            Interference::Nothing => (ended(dir.await), Vec::new(), false),
+            Interference::AfterPlan(actions) => {
                 let plan = match dir.plan().await {
                     Ok(plan) => plan,
                     Err(error) => return (Ended::Error(error.to_string()), Vec::new(), false),
@@ -53,26 +55,26 @@ impl Case<'_> {
                     self.trace.push(format!("  after the plan: {action:?}"));
                     self.edit(action).await;
                 }
-                // The plan has not seen these.
+                // The plan does not contain these edits.
                 (ended(plan.run().await), Vec::new(), true)
             }
-            Disturbance::Cut { request, after } => {
-                trap.arm(
+            Interference::Cut { request, after } => {
+                interceptor.arm(
                     *request,
                     if *after {
-                        Effect::CutAfter
+                        Effect::DropResponse
                     } else {
-                        Effect::CutBefore
+                        Effect::DropRequest
                     },
                 );
                 let ended = ended(dir.await);
-                if trap.disarm() {
+                if interceptor.disarm() {
                     self.count("cut", 1);
                 }
                 (ended, Vec::new(), false)
             }
-            Disturbance::Stop { request, after } => {
-                trap.arm(
+            Interference::Stop { request, after } => {
+                interceptor.arm(
                     *request,
                     if *after {
                         Effect::PauseAfter
@@ -82,24 +84,24 @@ impl Case<'_> {
                 );
                 let done = tokio::select! {
                     done = dir.into_future() => Some(ended(done)),
-                    () = trap.paused.notified() => None,
+                    () = interceptor.paused.notified() => None,
                 };
-                trap.disarm();
+                interceptor.disarm();
                 let Some(done) = done else {
-                    trap.resume();
-                    // Threads finish what they had begun.
+                    interceptor.resume();
+                    // Other threads finish their current operation.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     self.count("stopped", 1);
                     return (Ended::Stopped, Vec::new(), false);
                 };
                 (done, Vec::new(), false)
             }
-            Disturbance::AtRequest {
+            Interference::AtRequest {
                 request,
                 after,
                 actions,
             } => {
-                trap.arm(
+                interceptor.arm(
                     *request,
                     if *after {
                         Effect::PauseAfter
@@ -110,20 +112,20 @@ impl Case<'_> {
                 let mut running = dir.into_future();
                 let done = tokio::select! {
                     done = &mut running => Some(ended(done)),
-                    () = trap.paused.notified() => None,
+                    () = interceptor.paused.notified() => None,
                 };
-                trap.disarm();
+                interceptor.disarm();
                 if let Some(done) = done {
                     return (done, Vec::new(), false);
                 }
-                self.count("edited meanwhile", 1);
-                let mut arrived = Vec::new();
+                self.count("edited during a run", 1);
+                let mut edits_in_time = Vec::new();
                 for action in actions {
-                    self.trace.push(format!("  meanwhile: {action:?}"));
-                    arrived.extend(self.edit(action).await);
+                    self.trace.push(format!("  during the run: {action:?}"));
+                    edits_in_time.extend(self.edit(action).await);
                 }
-                self.world.proxy.trap.resume();
-                (ended(running.await), arrived, true)
+                self.world.proxy.interceptor.resume();
+                (ended(running.await), edits_in_time, true)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What users and other programs do, and what there is afterwards.
+//! Edits by users and other programs, and snapshots of all sides.
 
 use std::{
     path::Path,
@@ -7,15 +7,15 @@ use std::{
 
 use crate::{
     actions::{Action, Mtime},
-    broken::remote,
-    oracle::{Fault, Kind},
-    run::{Arrival, Case},
+    engine::remote,
+    execution::{Edit, Execution},
+    oracle::{Fault, FaultKind},
     versions::{self, File, Snapshot, Tree, Version, content, version_of},
 };
 
-impl Case<'_> {
-    /// What users do. Returns the versions that came to a new place.
-    pub(crate) async fn edit(&mut self, action: &Action) -> Vec<Arrival> {
+impl Execution<'_> {
+    /// Executes an edit. Returns the versions with a new path.
+    pub(crate) async fn edit(&mut self, action: &Action) -> Vec<Edit> {
         match action {
             Action::Write {
                 machine,
@@ -94,7 +94,7 @@ impl Case<'_> {
                     (Some(*machine), other.clone(), first),
                 ]
             }
-            Action::Put { name } => {
+            Action::RemotePut { name } => {
                 let old = self.remote_version(name).await;
                 let version = self.new_version();
                 let bytes = content(version).into_bytes();
@@ -111,7 +111,7 @@ impl Case<'_> {
                     },
                 )]
             }
-            Action::Remove { name } => {
+            Action::RemoteDelete { name } => {
                 let old = self.remote_version(name).await;
                 if old.is_some() {
                     self.other
@@ -143,24 +143,24 @@ impl Case<'_> {
     }
 
     async fn remote_version(&self, name: &str) -> Option<Version> {
-        if self.writes == self.world.proxy.trap.writes() {
+        if self.writes == self.world.proxy.interceptor.writes() {
             return self.now.context.get(name).map(|file| file.version);
         }
         let read = self.other.read(remote(name)).await;
         read.ok().and_then(|bytes| version_of(&bytes))
     }
 
-    /// Everything there is now.
-    pub(crate) async fn look(&mut self) -> Result<Snapshot, Fault> {
+    /// Reads all sides.
+    pub(crate) async fn snapshot(&mut self) -> Result<Snapshot, Fault> {
         let torn = |text| Fault {
-            kind: Kind::Torn,
+            kind: FaultKind::Torn,
             text,
         };
         let mut machines = Vec::new();
         for machine in &self.machines {
             machines.push(versions::local(&machine.folder()).map_err(torn)?);
         }
-        let writes = self.world.proxy.trap.writes();
+        let writes = self.world.proxy.interceptor.writes();
         if writes == self.writes {
             let context = self.now.context.clone();
             return Ok(Snapshot { context, machines });
@@ -193,7 +193,7 @@ impl Case<'_> {
         Ok(Snapshot { context, machines })
     }
 
-    /// Reads a file of the context. A URL serves for every version of it.
+    /// Reads a file of the context. A URL is valid for every version of the file.
     async fn read(&mut self, path: &str) -> Vec<u8> {
         if let Some(url) = self.urls.get(path) {
             let read = self.other.read(path).presigned_url(url.clone()).await;

@@ -1,4 +1,4 @@
-//! Contents that identify themselves, and what each side holds.
+//! Contents that identify their version, and snapshots of all sides.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-/// A content that a user wrote, different from every other.
+/// A content that a user wrote, different from all others.
 pub(crate) type Version = u32;
 
 /// The bytes of a version. Most versions have the same size.
@@ -19,7 +19,7 @@ pub(crate) fn content(version: Version) -> String {
     format!("version {version:06}{longer}")
 }
 
-/// The version that a file holds; `None` if it holds no whole version.
+/// The version of a file, or `None` if its content is not a complete version.
 pub(crate) fn version_of(bytes: &[u8]) -> Option<Version> {
     let text = std::str::from_utf8(bytes).ok()?;
     let version = text.strip_prefix("version ")?.get(..6)?.parse().ok()?;
@@ -32,13 +32,13 @@ pub(crate) struct File {
     pub(crate) version: Version,
     /// Its modification time.
     pub(crate) modified: SystemTime,
-    /// When anything about it last changed; for a remote file its modification time.
+    /// The change time of a local file, or the modification time of a remote file.
     pub(crate) touched: SystemTime,
 }
 
 pub(crate) type Tree = BTreeMap<String, File>;
 
-/// Everything there is at one moment.
+/// All sides at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     pub(crate) context: Tree,
@@ -52,7 +52,7 @@ impl Snapshot {
         files.map(|file| file.version).collect()
     }
 
-    /// The side that a run reads and the side that it writes.
+    /// Returns the side that a run reads and the side that it writes to.
     pub(crate) fn sides(&self, machine: usize, up: bool) -> (&Tree, &Tree) {
         match up {
             true => (&self.machines[machine], &self.context),
@@ -60,7 +60,7 @@ impl Snapshot {
         }
     }
 
-    /// One line for a trace.
+    /// Returns one line for a trace.
     pub(crate) fn line(&self) -> String {
         let side = |tree: &Tree| {
             let files = tree.iter();
@@ -77,7 +77,7 @@ impl Snapshot {
     }
 }
 
-/// A long name in a form that fits a line.
+/// Shortens a long name.
 pub(crate) fn short(path: &str) -> String {
     match path.len() > 60 {
         true => format!("{}…{}", &path[..4], &path[path.len() - 24..]),
@@ -85,7 +85,7 @@ pub(crate) fn short(path: &str) -> String {
     }
 }
 
-/// The same paths with the same contents, whatever their times.
+/// Whether two sides have the same paths and contents, regardless of times.
 pub(crate) fn equal(one: &Tree, other: &Tree) -> bool {
     let contents = |tree: &Tree| -> Vec<(String, Version)> {
         let files = tree.iter();
@@ -96,7 +96,7 @@ pub(crate) fn equal(one: &Tree, other: &Tree) -> bool {
     contents(one) == contents(other)
 }
 
-/// The local files. A path that holds no whole version is an error.
+/// Reads the local files. A file without a complete version is an error.
 pub(crate) fn local(root: &Path) -> Result<Tree, String> {
     let mut tree = Tree::new();
     let mut folders = vec![root.to_owned()];
@@ -109,7 +109,7 @@ pub(crate) fn local(root: &Path) -> Result<Tree, String> {
                 .to_str()
                 .unwrap()
                 .to_owned();
-            // An incomplete download has no name of its own yet.
+            // An incomplete download still has a temporary name.
             if name
                 .rsplit('/')
                 .next()

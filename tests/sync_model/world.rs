@@ -1,4 +1,4 @@
-//! A service behind a proxy, and clients of it whose clocks can be set.
+//! A service behind a proxy, and clients with adjustable clocks.
 
 use std::{
     path::PathBuf,
@@ -19,9 +19,9 @@ const KEY: &str = "test-key-0123456789";
 
 /// A clock that is off by some milliseconds.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shifted(Arc<AtomicI64>);
+pub(crate) struct OffsetClock(Arc<AtomicI64>);
 
-impl Shifted {
+impl OffsetClock {
     pub(crate) fn set(&self, ms: i64) {
         self.0.store(ms, Ordering::Relaxed);
     }
@@ -35,13 +35,13 @@ impl Shifted {
     }
 }
 
-impl agbcloud_server::Clock for Shifted {
+impl agbcloud_server::Clock for OffsetClock {
     fn now(&self) -> SystemTime {
         self.time()
     }
 }
 
-impl agbcloud::testing::Clock for Shifted {
+impl agbcloud::testing::Clock for OffsetClock {
     fn now(&self) -> Instant {
         Instant::now()
     }
@@ -57,15 +57,15 @@ impl agbcloud::testing::Clock for Shifted {
 
 pub(crate) struct World {
     pub(crate) proxy: Proxy,
-    pub(crate) service: Shifted,
-    pub(crate) clocks: [Shifted; MACHINES],
-    /// For each machine a client that makes one attempt, and one that retries.
+    pub(crate) service: OffsetClock,
+    pub(crate) clocks: [OffsetClock; MACHINES],
+    /// For each machine, a client that does not retry and one that does.
     pub(crate) clients: [[Client; 2]; MACHINES],
-    /// The client of everybody else.
+    /// The client of other programs.
     pub(crate) other: Client,
-    /// Where folders are made.
+    /// The folder for temporary folders.
     pub(crate) temporary: PathBuf,
-    /// The kinds of faults that count, where not all do.
+    /// The kinds of faults to report. Defaults to all.
     pub(crate) only: Option<String>,
     _server: Server,
 }
@@ -73,7 +73,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start() -> Self {
         let proxy = Proxy::start().await;
-        let service = Shifted::default();
+        let service = OffsetClock::default();
         let builder = Server::builder()
             .memory()
             .api_key(KEY)
@@ -84,8 +84,8 @@ impl World {
             .await
             .unwrap();
         proxy.forward_to(server.local_addr());
-        let clocks: [Shifted; MACHINES] = Default::default();
-        let client = |clock: &Shifted, policy| {
+        let clocks: [OffsetClock; MACHINES] = Default::default();
+        let client = |clock: &OffsetClock, policy| {
             let builder = Client::builder()
                 .api_key(KEY)
                 .endpoint(&proxy.url)
@@ -106,7 +106,7 @@ impl World {
         } else {
             std::env::temp_dir()
         };
-        let other = client(&Shifted::default(), RetryPolicy::default());
+        let other = client(&OffsetClock::default(), RetryPolicy::default());
         Self {
             proxy,
             service,

@@ -1,76 +1,76 @@
-//! The specification as a document: loading it and finding one's way in it.
+//! Loads the specification and looks up its operations, schemas and references.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// Where the specification lives, below the root of the repository.
+/// Path of the specification, relative to the root of the repository.
 pub const SPEC: &str = "spec/context-api.yaml";
 
-/// Why the specification can't be used.
+/// Why the specification cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
-    /// The file can't be read.
+    /// The file cannot be read.
     #[error("can't read {}: {source}", path.display())]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// The file is no YAML.
+    /// The file is not valid YAML.
     #[error("spec/context-api.yaml is not valid YAML: {0}")]
     Yaml(#[from] serde_norway::Error),
-    /// A `$ref` leads nowhere, or in a circle.
-    #[error("spec/context-api.yaml: the reference `{0}` leads nowhere")]
+    /// A `$ref` has no target, or is part of a cycle.
+    #[error("spec/context-api.yaml: the reference `{0}` has no target")]
     Reference(String),
 }
 
-/// The specification: its bytes as they are on disk, and what they say.
+/// The specification: the bytes of its file, and the parsed document.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// Its file, byte for byte.
+    /// Content of the file.
     pub bytes: Vec<u8>,
-    /// What stands in it.
+    /// The parsed document.
     pub document: Value,
 }
 
 /// One operation of the specification.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation<'a> {
-    /// Its name.
+    /// The `operationId`.
     pub id: &'a str,
-    /// The HTTP method, in small letters.
+    /// The HTTP method, in lower case.
     pub method: &'a str,
-    /// The path that it is at.
+    /// The path of the operation.
     pub path: &'a str,
-    /// All that is said of it.
+    /// The definition of the operation.
     pub definition: &'a Value,
 }
 
 impl Spec {
-    /// Reads it.
+    /// Loads the specification of the repository with this root.
     ///
     /// # Errors
     ///
-    /// If it is not there, or is no YAML.
+    /// [`SpecError::Read`] or [`SpecError::Yaml`].
     pub fn load(root: &Path) -> Result<Self, SpecError> {
         let path = root.join(SPEC);
         let bytes = std::fs::read(&path).map_err(|source| SpecError::Read { path, source })?;
         Self::parse(bytes)
     }
 
-    /// From the bytes of its file.
+    /// Parses the content of the file.
     ///
     /// # Errors
     ///
-    /// If they are no YAML.
+    /// [`SpecError::Yaml`].
     pub fn parse(bytes: Vec<u8>) -> Result<Self, SpecError> {
         let document = serde_norway::from_slice(&bytes)?;
         Ok(Self { bytes, document })
     }
 
-    /// A document that stands in no file.
+    /// Creates a specification from a document without a file.
     pub fn from_document(document: Value) -> Self {
         Self {
             bytes: Vec::new(),
@@ -78,13 +78,13 @@ impl Spec {
         }
     }
 
-    /// Follows `$ref` until something stands there itself.
+    /// Follows `$ref` to the value that it refers to.
     ///
     /// # Errors
     ///
-    /// If one leads nowhere, or in a circle.
+    /// [`SpecError::Reference`].
     pub fn resolve<'a>(&'a self, mut value: &'a Value) -> Result<&'a Value, SpecError> {
-        // A chain longer than this is a circle.
+        // A longer chain is a cycle.
         for _ in 0..16 {
             let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
                 return Ok(value);
@@ -97,27 +97,27 @@ impl Spec {
         Err(SpecError::Reference(value.to_string()))
     }
 
-    /// Finds the first `$ref`, at any depth, that leads nowhere or in a circle.
+    /// Checks that every `$ref`, at any depth, has a target.
     ///
     /// # Errors
     ///
-    /// That one.
+    /// [`SpecError::Reference`] with the first one that has none or is part of a cycle.
     pub fn check_references(&self) -> Result<(), SpecError> {
-        let mut open = vec![&self.document];
-        while let Some(value) = open.pop() {
+        let mut pending = vec![&self.document];
+        while let Some(value) = pending.pop() {
             match value {
                 Value::Object(fields) => {
                     self.resolve(value)?;
-                    open.extend(fields.values());
+                    pending.extend(fields.values());
                 }
-                Value::Array(items) => open.extend(items),
+                Value::Array(items) => pending.extend(items),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Every operation, in the order of the document.
+    /// Returns all operations, in the order of the document.
     pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
         let paths = self.document.get("paths").and_then(Value::as_object);
         paths.into_iter().flatten().flat_map(|(path, item)| {
@@ -134,8 +134,8 @@ impl Spec {
         })
     }
 
-    /// The schema of the JSON that an operation answers with under this status; `None` where nothing is said of it.
-    pub fn answer(&self, operation: &str, status: u16) -> Option<&Value> {
+    /// Returns the schema of the JSON response of an operation with this status, or `None` if the document has none.
+    pub fn response_schema(&self, operation: &str, status: u16) -> Option<&Value> {
         let operation = self.operations().find(|known| known.id == operation)?;
         let exact = status.to_string();
         let class = format!("{}XX", status / 100);
@@ -146,7 +146,7 @@ impl Spec {
         response.pointer("/content/application~1json/schema")
     }
 
-    /// The component schemas by name.
+    /// Returns the component schemas by name.
     pub fn schemas(&self) -> impl Iterator<Item = (&str, &Value)> {
         let schemas = self
             .document
@@ -160,7 +160,7 @@ impl Spec {
 }
 
 impl<'a> Operation<'a> {
-    /// Its answers by status: `200`, `4XX`.
+    /// Returns the responses by status: `200`, `4XX`.
     pub fn responses(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         let responses = self.definition.get("responses").and_then(Value::as_object);
         responses
@@ -169,11 +169,11 @@ impl<'a> Operation<'a> {
             .map(|(status, response)| (status.as_str(), response))
     }
 
-    /// The names of its query parameters, sorted.
+    /// Returns the names of the query parameters, sorted.
     ///
     /// # Errors
     ///
-    /// If a `$ref` among them leads nowhere.
+    /// [`SpecError::Reference`].
     pub fn query(&self, spec: &'a Spec) -> Result<Vec<&'a str>, SpecError> {
         let parameters = self.definition.get("parameters").and_then(Value::as_array);
         let mut names = Vec::new();
@@ -198,24 +198,24 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_leads_nowhere_is_found_at_any_depth() {
+    fn a_reference_without_target_is_an_error_at_any_depth() {
         let found = spec("a: [{b: {$ref: '#/c/d'}}]\nc: {}").check_references();
         assert!(matches!(found, Err(SpecError::Reference(to)) if to == "#/c/d"));
     }
 
     #[test]
-    fn a_reference_to_another_file_leads_nowhere() {
+    fn a_reference_to_another_file_is_an_error() {
         assert!(spec("a: {$ref: 'b.yaml#/c'}").check_references().is_err());
     }
 
     #[test]
-    fn a_circle_of_references_is_found() {
-        let circle = spec("a: {$ref: '#/b'}\nb: {$ref: '#/a'}");
-        assert!(circle.check_references().is_err());
+    fn a_cycle_of_references_is_an_error() {
+        let cycle = spec("a: {$ref: '#/b'}\nb: {$ref: '#/a'}");
+        assert!(cycle.check_references().is_err());
     }
 
     #[test]
-    fn a_property_of_the_name_is_no_circle() {
+    fn a_property_named_like_a_target_is_not_a_cycle() {
         assert!(
             spec("a: {b: {$ref: '#/c'}}\nc: {d: 1}")
                 .check_references()

@@ -1,8 +1,8 @@
-//! The specification, `spec/context-api.yaml`, for whatever is held against it: the chores of `xtask`, and the answers
-//! that the service gives in tests.
+//! The specification, `spec/context-api.yaml`, for code that is checked against it: the chores of `xtask`, and tests of the
+//! responses of the service.
 
 mod document;
-mod strict;
+mod validator;
 
 pub use document::{Operation, SPEC, Spec, SpecError};
-pub use strict::{Strict, problems};
+pub use validator::{ResponseValidator, schema_problems};

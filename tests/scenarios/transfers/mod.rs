@@ -1,5 +1,4 @@
-//! Moving one file.
+//! Uploads and downloads of one file.
 
-mod answers;
 mod faults;
-pub(crate) mod store;
+mod responses;

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use agbcloud_spec::{Spec, Strict};
+use agbcloud_spec::{ResponseValidator, Spec};
 use serde_json::Value;
 
 static SPEC: LazyLock<Spec> = LazyLock::new(|| {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     Spec::load(Path::new(root)).unwrap()
 });
-static STRICT: LazyLock<Mutex<Strict<'static>>> = LazyLock::new(|| Mutex::new(Strict::new(&SPEC)));
+static STRICT: LazyLock<Mutex<ResponseValidator<'static>>> =
+    LazyLock::new(|| Mutex::new(ResponseValidator::new(&SPEC)));
 
 /// Panics unless the specification allows the response, field by field.
 pub(crate) fn check(operation: &str, status: u16, body: &Value) {
@@ -22,7 +23,7 @@ pub(crate) fn check(operation: &str, status: u16, body: &Value) {
 }
 
 fn problems(operation: &str, status: u16, body: &Value) -> Vec<String> {
-    let Some(schema) = SPEC.answer(operation, status) else {
+    let Some(schema) = SPEC.response_schema(operation, status) else {
         return vec!["the operation has no such response".to_owned()];
     };
     let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);

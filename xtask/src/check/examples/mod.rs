@@ -1,7 +1,7 @@
 //! The example answers against the specification.
 //!
 //! The specification links every example by `externalValue`. Each link must lead to a file, each file must be
-//! linked, and what the file holds must be an answer that the service could give: see [`Strict`] for its form
+//! linked, and what the file holds must be an answer that the service could give: see [`ResponseValidator`] for its form
 //! and [`envelope`] for what it says.
 
 mod envelope;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use self::links::Link;
 use super::finding::{Finding, Kind};
-use agbcloud_spec::{SPEC, Spec, Strict};
+use agbcloud_spec::{ResponseValidator, SPEC, Spec};
 
 /// Where the examples are, below the root of the repository.
 const FOLDER: &str = "spec/examples";
@@ -22,11 +22,11 @@ const FOLDER: &str = "spec/examples";
 pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut complain = |file: &str, problem: String| findings.push(finding(file, problem));
-    for problem in agbcloud_spec::problems(spec) {
+    for problem in agbcloud_spec::schema_problems(spec) {
         complain(SPEC, problem);
     }
     let links = links::all(spec, &mut complain);
-    let mut strict = Strict::new(spec);
+    let mut strict = ResponseValidator::new(spec);
     let mut linked = BTreeSet::new();
     for link in &links {
         linked.insert(link.file.clone());
@@ -56,7 +56,7 @@ fn finding(file: &str, problem: String) -> Finding {
 }
 
 /// What is wrong with one example under one link.
-fn check_link(root: &Path, link: &Link<'_>, strict: &mut Strict<'_>) -> Vec<String> {
+fn check_link(root: &Path, link: &Link<'_>, strict: &mut ResponseValidator<'_>) -> Vec<String> {
     let text = match std::fs::read(root.join(&link.file)) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
