@@ -1,14 +1,14 @@
-//! Running code that panics where it should give an error: progenitor does on some specifications.
+//! Turns panics of progenitor into errors: it panics on some specifications.
 
 use std::panic::PanicHookInfo;
 use std::sync::Once;
 
 const THREAD: &str = "generate";
 
-/// Runs the work on a thread of its own; gives the message if it panics, and prints nothing.
-pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+/// Runs the work on its own thread and returns the message if it panics, without printing it.
+pub(super) fn catch_panic<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     static HOOK: Once = Once::new();
-    HOOK.call_once(silence);
+    HOOK.call_once(silence_thread);
     std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name(THREAD.to_owned())
@@ -19,12 +19,12 @@ pub(super) fn run<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String>
     })
 }
 
-/// Every other thread keeps the hook that it had.
-fn silence() {
-    let others = std::panic::take_hook();
+/// All other threads keep the previous hook.
+fn silence_thread() {
+    let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
         if std::thread::current().name() != Some(THREAD) {
-            others(info);
+            previous(info);
         }
     }));
 }
@@ -42,14 +42,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_passes_through() {
-        assert_eq!(run(|| 7), Ok(7));
+    fn a_result_is_returned() {
+        assert_eq!(catch_panic(|| 7), Ok(7));
     }
 
     #[test]
-    fn a_panic_is_its_message() {
+    fn a_panic_returns_its_message() {
         let number = 7;
-        let panicked: Result<(), _> = run(|| panic!("no more than one, got {number}"));
+        let panicked: Result<(), _> = catch_panic(|| panic!("no more than one, got {number}"));
         assert_eq!(panicked, Err("no more than one, got 7".to_owned()));
     }
 }
