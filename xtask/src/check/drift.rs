@@ -58,7 +58,7 @@ fn generation_failed(error: &GenerateError) -> Diagnostic {
             Kind::ChangedGenerator,
             "xtask/src/generate/rewrite_output.rs",
         ),
-        GenerateError::Settings(_) => (Kind::ChangedGenerator, "Cargo.lock"),
+        GenerateError::Lock(_) => (Kind::ChangedGenerator, "Cargo.lock"),
         GenerateError::Write { .. } => (Kind::ChangedGenerator, OUTPUT),
     };
     Diagnostic {

@@ -45,10 +45,11 @@ fn check_files(root: &Path) -> Vec<Diagnostic> {
     if let Ok(spec) = Spec::load(root) {
         diagnostics.extend(examples::check(root, &spec));
     }
-    diagnostics.extend(modules::check(root).into_iter().map(|cycle| Diagnostic {
+    let cycles = modules::check(root).into_iter();
+    diagnostics.extend(cycles.map(|(file, problem)| Diagnostic {
         kind: Kind::Cycle,
-        file: cycle.krate,
-        problem: cycle.description,
+        file,
+        problem,
         hint: "move what both use to a module below them".to_owned(),
     }));
     diagnostics

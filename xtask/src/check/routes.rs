@@ -231,7 +231,7 @@ mod tests {
     fn a_service_that_does_not_compile_is_reported() {
         let repository = crate::test_repository::TestRepository::new();
         let spec = Spec::load(repository.root()).unwrap();
-        // No Cargo.toml served_by_name.
+        // The folder has no Cargo.toml.
         let diagnostics = check(repository.root(), &spec);
         assert_eq!(diagnostics.len(), 1);
         assert_eq!(diagnostics[0].kind, Kind::Build);

@@ -4,12 +4,12 @@
 //! tokens, [`rewrite_output`] replaces the decoding of responses and splits types from client, prettyplease formats, and
 //! [`header`] adds the inputs and a checksum.
 
-mod catch_panic;
 pub(crate) mod header;
 mod rewrite_output;
 pub(crate) mod settings;
 mod simplify_spec;
 
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use crate::failure::Failure;
@@ -45,9 +45,9 @@ pub(crate) enum GenerateError {
     /// The rewriting step does not support the generator's output.
     #[error("the structure of progenitor's output has changed: {0}")]
     Rewrite(String),
-    /// The versions of the generator are unknown.
-    #[error(transparent)]
-    Settings(#[from] settings::SettingsError),
+    /// The lock file does not contain the versions of the generator.
+    #[error("can't read the versions of the generator from Cargo.lock: {0}")]
+    Lock(String),
     /// A file can't be written.
     #[error("can't write {path}: {source}")]
     Write {
@@ -68,7 +68,7 @@ impl GenerateError {
             Self::Rewrite(_) => {
                 "adapt xtask/src/generate/rewrite_output.rs to the generator, then run `cargo xtask generate`"
             }
-            Self::Settings(_) => {
+            Self::Lock(_) => {
                 "restore Cargo.lock with `git checkout -- Cargo.lock`, or create it with `cargo generate-lockfile`"
             }
             Self::Write { .. } => "make the folder writable, then run `cargo xtask generate` again",
@@ -90,11 +90,15 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
 
 /// Generates all files in memory. The same inputs generate the same bytes.
 pub(crate) fn generate(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
-    catch_panic::catch_panic(|| generate_on_this_thread(root))
-        .map_err(|message| GenerateError::Progenitor(format!("it panicked: {message}")))?
+    // progenitor panics on some specifications.
+    catch_unwind(|| generate_or_panic(root)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        GenerateError::Progenitor(format!("it panicked: {}", text.unwrap_or_default()))
+    })?
 }
 
-fn generate_on_this_thread(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
+fn generate_or_panic(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
     let spec = Spec::load(root)?;
     spec.check_references()?;
     let provenance = settings::provenance(root, &spec)?;

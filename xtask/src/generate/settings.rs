@@ -1,9 +1,10 @@
 //! The settings of the generator, and their hash.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use progenitor::{GenerationSettings, Generator, InterfaceStyle, TagStyle, TypeImpl};
 
+use super::GenerateError;
 use super::header::{Provenance, hash};
 use agbcloud_spec::Spec;
 
@@ -17,22 +18,6 @@ const SOURCES: [&str; 3] = [
     include_str!("rewrite_output.rs"),
 ];
 
-/// The inputs of a generation are unknown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SettingsError {
-    /// The lock file is not readable.
-    #[error("can't read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The lock file does not contain a package of the generator.
-    #[error("Cargo.lock does not contain `{0}`")]
-    Unlocked(&'static str),
-}
-
 pub(super) fn generator() -> Generator {
     let mut settings = GenerationSettings::default();
     settings
@@ -45,13 +30,13 @@ pub(super) fn generator() -> Generator {
 }
 
 /// Returns the current inputs.
-pub(crate) fn provenance(root: &Path, spec: &Spec) -> Result<Provenance, SettingsError> {
-    let path = root.join("Cargo.lock");
-    let lock =
-        std::fs::read_to_string(&path).map_err(|source| SettingsError::Read { path, source })?;
+pub(crate) fn provenance(root: &Path, spec: &Spec) -> Result<Provenance, GenerateError> {
+    let lock = std::fs::read_to_string(root.join("Cargo.lock"))
+        .map_err(|error| GenerateError::Lock(error.to_string()))?;
     let mut generator = Vec::new();
     for name in GENERATORS {
-        let version = locked_version(&lock, name).ok_or(SettingsError::Unlocked(name))?;
+        let version = locked_version(&lock, name)
+            .ok_or_else(|| GenerateError::Lock(format!("there is no {name}")))?;
         generator.push(format!("{name} {version}"));
     }
     Ok(Provenance {
