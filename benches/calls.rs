@@ -1,4 +1,4 @@
-//! So many GetContext calls, one after the other, for a tool that counts instructions: see the README.
+//! Sequential calls of GetContext, for a tool that counts instructions. See the README.
 //!
 //! `calls ENDPOINT COUNT`
 

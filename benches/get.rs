@@ -1,5 +1,4 @@
-//! One `GetContext` through the raw crate, through the SDK, and through a bare reqwest loop, side by side
-//! against the same service on this machine.
+//! Compares `GetContext` by the generated client, the SDK and plain reqwest, against the same local service.
 
 use agbcloud::{Client, ContextId};
 use agbcloud_server::Server;
@@ -10,7 +9,7 @@ use tokio::runtime::Runtime;
 const KEY: &str = "bench-key";
 const NAME: &str = "bench";
 
-/// The service on a runtime of its own, so that no client shares its threads.
+/// The service on its own runtime, so that it shares no threads with the clients.
 struct Service {
     _runtime: Runtime,
     server: Server,
@@ -69,7 +68,7 @@ fn get(c: &mut Criterion) {
     let mut group = c.benchmark_group("get");
 
     let (client, url) = (http(), format!("{}/sdk/GetContext?id={id}", server.url()));
-    group.bench_function("bare reqwest", |b| {
+    group.bench_function("plain reqwest", |b| {
         b.to_async(&clients).iter(|| async {
             let answer = client
                 .get(&url)

@@ -1,7 +1,7 @@
-//! A million files in a context, listed by a stub, and what a folder's synchronisation takes of memory: see the README.
+//! Measures the memory of a synchronization of a million files, listed by a stub. See the README.
 //!
-//! `million fill DIR` makes the same files here, empty. `million JOB DIR [delete]` with a job of `up`, `down`, `plan-up`
-//! and `plan-down`.
+//! `million fill DIR` creates the same files locally, empty. `million JOB DIR [delete]` runs a job: `up`, `down`, `plan-up`
+//! or `plan-down`.
 
 use std::{
     path::Path,
@@ -12,17 +12,17 @@ use agbcloud::{
     Change, Client, ContextId, DeleteLimit, FilePage, RemotePath, SyncDir,
     testing::{Answer, ContextApi, FileQuery, Script, Step, ok},
 };
-use agbcloud_benches::{Failure, peak_kib};
+use agbcloud_benches::{Error, peak_memory_kib};
 use serde_json::{Value, json};
 
-/// Folders at the top, folders in each of them, files in each of those.
+/// Number of top-level folders, of folders in each, and of files in each of those.
 const SHAPE: [usize; 3] = [20, 50, 1000];
 
-/// When every file was written, here and there.
-const WRITTEN: &str = "2025-05-29T12:20:00Z";
-const WRITTEN_UNIX: u64 = 1_748_521_200;
+/// Modification time of all files.
+const MODIFIED: &str = "2025-05-29T12:20:00Z";
+const MODIFIED_UNIX: u64 = 1_748_521_200;
 
-/// Names that make paths of 60 bytes.
+/// Names for paths of 60 bytes.
 fn name(level: usize, n: usize) -> String {
     match level {
         0 => format!("workspace-{n:02}"),
@@ -31,9 +31,9 @@ fn name(level: usize, n: usize) -> String {
     }
 }
 
-struct Million;
+struct MillionFiles;
 
-impl ContextApi for Million {
+impl ContextApi for MillionFiles {
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         let top = query.folder.as_str().trim_end_matches('/');
         let level = top.matches('/').count();
@@ -42,7 +42,7 @@ impl ContextApi for Million {
         let entries = (start..end).map(|n| entry(level, top, &name(level, n)));
         let entries: Vec<Value> = entries.collect();
         let envelope = json!({"success": true, "data": entries, "count": SHAPE[level]});
-        // Through the decoding that answers over HTTP go through.
+        // Decoded as a response over HTTP.
         Script::new([Step::json(envelope)]).list_files(query)
     }
 
@@ -51,15 +51,15 @@ impl ContextApi for Million {
     }
 }
 
-/// With all that the service tells.
+/// An entry with all fields of the service.
 fn entry(level: usize, top: &str, name: &str) -> Value {
     json!({
         "fileId": "SdkFile-8w2n5k1x9c4m7q3v6z0b",
         "fileName": name,
         "filePath": format!("{top}/{name}"),
         "fileType": if level < 2 { "folder" } else { "file" },
-        "gmtCreate": WRITTEN,
-        "gmtModified": WRITTEN,
+        "gmtCreate": MODIFIED,
+        "gmtModified": MODIFIED,
         "size": 0,
         "status": "available",
         "eTag": "\"d41d8cd98f00b204e9800998ecf8427e\"",
@@ -68,7 +68,7 @@ fn entry(level: usize, top: &str, name: &str) -> Value {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let [job, dir, rest @ ..] = &arguments[..] else {
@@ -78,32 +78,34 @@ async fn main() -> Result<(), Failure> {
     if *job == "fill" {
         return fill(dir);
     }
-    let before = peak_kib();
-    let files = Client::builder().stub(Million).build()?;
+    let before = peak_memory_kib();
+    let files = Client::builder().stub(MillionFiles).build()?;
     let files = files.contexts().files(&ContextId::new("SdkCtx-1")?);
     let sync = match *job {
         "up" | "plan-up" => files.upload_dir(dir, "/"),
         _ => files.download_dir("/", dir),
     };
-    let did = run(
+    let result = run(
         sync.delete(rest.contains(&"delete"))
             .delete_limit(DeleteLimit::NONE),
         job.starts_with("plan"),
     )
     .await?;
-    let (before, after) = (before.unwrap_or(0), peak_kib().unwrap_or(0));
+    let (before, after) = (before.unwrap_or(0), peak_memory_kib().unwrap_or(0));
     println!(
-        "{}: {did}; {before} KiB at the start, {after} KiB at most",
+        "{}: {result}; {before} KiB at the start, {after} KiB peak",
         arguments.join(" ")
     );
     Ok(())
 }
 
-async fn run(sync: SyncDir, plan: bool) -> Result<String, Failure> {
+async fn run(sync: SyncDir, plan: bool) -> Result<String, Error> {
     if !plan {
         let report = sync.await?;
-        let (moved, same, deleted) = (report.transferred, report.unchanged, report.deleted);
-        return Ok(format!("{moved} moved, {same} the same, {deleted} deleted"));
+        let (copied, unchanged, deleted) = (report.transferred, report.unchanged, report.deleted);
+        return Ok(format!(
+            "{copied} copied, {unchanged} unchanged, {deleted} deleted"
+        ));
     }
     let plan = sync.plan().await?;
     let count = |changes: [Change; 2]| {
@@ -112,23 +114,23 @@ async fn run(sync: SyncDir, plan: bool) -> Result<String, Failure> {
             .into_iter()
             .sum::<usize>()
     };
-    let moved = count([Change::Upload, Change::Download]);
-    let gone = count([Change::DeleteLocal, Change::DeleteRemote]);
-    let same = plan.unchanged();
+    let copied = count([Change::Upload, Change::Download]);
+    let deleted = count([Change::DeleteLocal, Change::DeleteRemote]);
+    let unchanged = plan.unchanged();
     Ok(format!(
-        "{moved} to move, {same} the same, {gone} to delete"
+        "{copied} to copy, {unchanged} unchanged, {deleted} to delete"
     ))
 }
 
-fn fill(dir: &Path) -> Result<(), Failure> {
-    let written = UNIX_EPOCH + Duration::from_secs(WRITTEN_UNIX);
+fn fill(dir: &Path) -> Result<(), Error> {
+    let modified = UNIX_EPOCH + Duration::from_secs(MODIFIED_UNIX);
     for top in 0..SHAPE[0] {
         for middle in 0..SHAPE[1] {
             let folder = dir.join(name(0, top)).join(name(1, middle));
             std::fs::create_dir_all(&folder)?;
             for n in 0..SHAPE[2] {
                 let file = std::fs::File::create(folder.join(name(2, n)))?;
-                file.set_modified(written)?;
+                file.set_modified(modified)?;
             }
         }
     }

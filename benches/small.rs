@@ -1,7 +1,7 @@
-//! Small uploads to the service on a folder: what a durable write of few bytes costs. See the README.
+//! Measures durable uploads of small files. See the README.
 //!
-//! `small DIR [FILES [BYTES]]` uploads so many files over 16 connections, to a service of its own whose data is in
-//! `DIR`, which must not exist.
+//! `small DIR [FILES [BYTES]]` starts a service with its data in the new folder `DIR`, and uploads files over 16
+//! connections.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -11,13 +11,13 @@ use std::{
     time::Instant,
 };
 
-use agbcloud_benches::{Failure, KEY};
+use agbcloud_benches::{Error, KEY};
 use agbcloud_server::Server;
 use serde_json::Value;
 
 const CONNECTIONS: usize = 16;
 
-fn main() -> Result<(), Failure> {
+fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(arguments.next().ok_or("usage: small DIR [FILES [BYTES]]")?);
     let files = arguments.next().map_or(Ok(10_000), |n| n.parse())?;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
         address,
     )?;
     let body: Vec<u8> = (0..bytes).map(|byte: usize| (byte % 251) as u8).collect();
-    // A measurement asks the machine for the time.
+    // It measures real time.
     #[allow(clippy::disallowed_methods)]
     let start = Instant::now();
     in_parallel(
@@ -60,12 +60,12 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Does something so many times over all connections, and gives the results in order.
+/// Runs `work` for the numbers below `times` over all connections, and returns the results in order.
 fn in_parallel<T: Send>(
     times: usize,
-    work: impl Fn(&mut Connection, usize) -> Result<T, Failure> + Sync,
+    work: impl Fn(&mut Connection, usize) -> Result<T, Error> + Sync,
     address: SocketAddr,
-) -> Result<Vec<T>, Failure> {
+) -> Result<Vec<T>, Error> {
     let next = AtomicUsize::new(0);
     let mut results = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..CONNECTIONS)
@@ -76,7 +76,7 @@ fn in_parallel<T: Send>(
                     loop {
                         let n = next.fetch_add(1, Ordering::Relaxed);
                         if n >= times {
-                            return Ok::<_, Failure>(done);
+                            return Ok::<_, Error>(done);
                         }
                         done.push((n, work(&mut connection, n)?));
                     }
@@ -87,28 +87,28 @@ fn in_parallel<T: Send>(
         for thread in threads {
             all.extend(thread.join().map_err(|_| "a connection panicked")??);
         }
-        Ok::<_, Failure>(all)
+        Ok::<_, Error>(all)
     })?;
     results.sort_unstable_by_key(|(n, _)| *n);
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-fn call(address: SocketAddr, line: &str) -> Result<Value, Failure> {
+fn call(address: SocketAddr, line: &str) -> Result<Value, Error> {
     Connection::open(address)?.call(line)
 }
 
-/// One connection that is kept, with no more of HTTP than this needs.
+/// A minimal HTTP client with one connection.
 struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    fn open(address: SocketAddr) -> Result<Self, Failure> {
+    fn open(address: SocketAddr) -> Result<Self, Error> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// A control call; the answer's `data`.
-    fn call(&mut self, line: &str) -> Result<Value, Failure> {
+    /// Calls an operation and returns the `data` of its response.
+    fn call(&mut self, line: &str) -> Result<Value, Error> {
         let head = format!(
             "{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: 0\r\n\r\n"
         );
@@ -116,7 +116,7 @@ impl Connection {
         Ok(serde_json::from_slice::<Value>(&body)?["data"].take())
     }
 
-    fn put(&mut self, target: &str, body: &[u8]) -> Result<(), Failure> {
+    fn put(&mut self, target: &str, body: &[u8]) -> Result<(), Error> {
         let head = format!(
             "PUT {target} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -124,12 +124,12 @@ impl Connection {
         self.send([head.as_bytes(), body].concat()).map(drop)
     }
 
-    fn send(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    fn send(&mut self, request: Vec<u8>) -> Result<Vec<u8>, Error> {
         self.0.get_mut().write_all(&request)?;
         let mut line = String::new();
         self.0.read_line(&mut line)?;
         if !line.starts_with("HTTP/1.1 200") {
-            return Err(format!("the service answered {line:?}").into());
+            return Err(format!("the service returned {line:?}").into());
         }
         let mut length = 0;
         loop {

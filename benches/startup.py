@@ -1,8 +1,8 @@
-"""From nothing to a listing of contexts: a new process each time, `agb` and the official Python SDK.
+"""Compares the time to start a process and list contexts: `agb` and the official Python SDK.
 
-`cargo xtask startup` builds what is needed, starts `agb serve` with some contexts and runs this. By hand: set AGB_ENDPOINT,
-AGB_API_KEY and AGB (the binary), and run it with an interpreter that has tests/python/requirements.txt installed.
-The two take turns. CPU is what the kernel counts for the process, user and system; both are held against agb's.
+`cargo xtask startup` builds `agb`, starts `agb serve` and runs this script. To run it by hand, set AGB_ENDPOINT,
+AGB_API_KEY and AGB (the path of the binary), and use an interpreter with tests/python/requirements.txt installed. The
+commands alternate. CPU is the user and system time of the process. Ratios are relative to `agb context list`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ for context in agb.context.list().contexts:
     print(context.name)
 """
 
-WHO = {
+COMMANDS = {
     "agb --version": [os.environ["AGB"], "--version"],
     "agb context list": [os.environ["AGB"], "context", "list", "--quiet"],
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -31,14 +31,14 @@ WHO = {
 
 
 def run(command):
-    """Seconds of the wall and of the CPU, and what was printed."""
-    began = time.perf_counter()
+    """Returns the wall-clock seconds, the CPU seconds and the output of a command."""
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     printed = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{command[:2]} ended with {status}")
-    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, printed
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, printed
 
 
 def main():
@@ -49,18 +49,18 @@ def main():
         subprocess.run(
             [os.environ["AGB"], "context", "create", f"context-{number}"], check=True, stdout=subprocess.DEVNULL
         )
-    printed = {who: sorted(run(command)[2].splitlines()) for who, command in WHO.items()}
+    printed = {name: sorted(run(command)[2].splitlines()) for name, command in COMMANDS.items()}
     if printed["agb context list"] != printed["official Python SDK"] or len(printed["agb context list"]) != 10:
-        sys.exit("the two do not list the same")
-    times = {who: [] for who in WHO}
+        sys.exit("agb and the Python SDK list different contexts")
+    times = {name: [] for name in COMMANDS}
     for _ in range(rounds):
-        for who, command in WHO.items():
-            times[who].append(run(command)[:2])
+        for name, command in COMMANDS.items():
+            times[name].append(run(command)[:2])
     wall, cpu = (statistics.median(time[at] for time in times["agb context list"]) for at in (0, 1))
-    print("\n| command | wall over agb's | CPU over agb's |\n| --- | --- | --- |")
-    for who, taken in times.items():
-        ratios = [statistics.median(time[at] for time in taken) / ours for at, ours in ((0, wall), (1, cpu))]
-        print(f"| {who} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+    print("\n| command | wall-clock time relative to agb | CPU time relative to agb |\n| --- | --- | --- |")
+    for name, measured in times.items():
+        ratios = [statistics.median(time[at] for time in measured) / ours for at, ours in ((0, wall), (1, cpu))]
+        print(f"| {name} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
 
 
 main()

@@ -1,21 +1,21 @@
-//! One transfer, by the SDK or by the bare loop, for a program that compares whole commands: see the README.
+//! Makes one transfer of the context `bench`, by the SDK or by plain reqwest, for `transfers.py`. See the README.
 //!
-//! `transfer ENDPOINT JOB FROM [TO]`, with the API key in `AGB_API_KEY`. Of the context `bench`:
+//! `transfer ENDPOINT JOB FROM [TO]`, with the API key in `AGB_API_KEY`. The jobs are:
 //!
-//! * `up FILE REMOTE`, `down REMOTE FILE`: the SDK moves one file;
-//! * `up-dir DIR REMOTE`, `down-dir REMOTE DIR`: the SDK moves a folder;
-//! * `fast-down`, `fast-down-dir`: the same without making it durable;
-//! * `bare-up DIR REMOTE`, `bare-down REMOTE DIR`: the bare loop moves a folder;
+//! * `up FILE REMOTE`, `down REMOTE FILE`: the SDK copies one file;
+//! * `up-dir DIR REMOTE`, `down-dir REMOTE DIR`: the SDK copies a folder;
+//! * `fast-down`, `fast-down-dir`: the same with `durable(false)`;
+//! * `plain-up DIR REMOTE`, `plain-down REMOTE DIR`: plain reqwest copies a folder;
 //! * `up-url REMOTE`, `down-url REMOTE`: prints a presigned URL.
 
 use std::{path::Path, time::Instant};
 
 use agbcloud::{Client, Files};
-use agbcloud_benches::{Bare, Failure, peak_kib};
+use agbcloud_benches::{Error, PlainClient, peak_memory_kib};
 
 #[tokio::main]
-#[allow(clippy::disallowed_methods)] // It is for measuring.
-async fn main() -> Result<(), Failure> {
+#[allow(clippy::disallowed_methods)] // It measures real time.
+async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let [endpoint, job, from, to @ ..] = &arguments[..] else {
@@ -30,22 +30,31 @@ async fn main() -> Result<(), Failure> {
         "up-url" => println!("{}", files.upload_url(*from).await?.as_str()),
         "down-url" => println!("{}", files.download_url(*from).await?.as_str()),
         job => {
-            let began = Instant::now();
-            let moved = match job {
-                "bare-up" | "bare-down" => {
+            let start = Instant::now();
+            let copied = match job {
+                "plain-up" | "plain-down" => {
                     let key = std::env::var("AGB_API_KEY")?;
-                    bare(&Bare::new(endpoint, &key, id.as_str())?, job, from, to).await?
+                    plain(
+                        &PlainClient::new(endpoint, &key, id.as_str())?,
+                        job,
+                        from,
+                        to,
+                    )
+                    .await?
                 }
                 job => sdk(&files, job, from, to).await?,
             };
-            let (seconds, peak) = (began.elapsed().as_secs_f64(), peak_kib().unwrap_or(0));
-            println!("{job}: {moved} files, {seconds:.3} s, {peak} KiB");
+            let (seconds, peak) = (
+                start.elapsed().as_secs_f64(),
+                peak_memory_kib().unwrap_or(0),
+            );
+            println!("{job}: {copied} files, {seconds:.3} s, {peak} KiB");
         }
     }
     Ok(())
 }
 
-async fn sdk(files: &Files, job: &str, from: &str, to: &str) -> Result<usize, Failure> {
+async fn sdk(files: &Files, job: &str, from: &str, to: &str) -> Result<usize, Error> {
     let report = match job {
         "up" => {
             files.upload(to, Path::new(from)).await?;
@@ -59,7 +68,7 @@ async fn sdk(files: &Files, job: &str, from: &str, to: &str) -> Result<usize, Fa
         "up-dir" => files.upload_dir(from, to).await?,
         "down-dir" => files.download_dir(from, to).await?,
         "fast-down-dir" => files.download_dir(from, to).durable(false).await?,
-        _ => return Err("no such job".into()),
+        _ => return Err("unknown job".into()),
     };
     if let Some(failure) = report.failures.into_iter().next() {
         return Err(failure.error.into());
@@ -67,9 +76,9 @@ async fn sdk(files: &Files, job: &str, from: &str, to: &str) -> Result<usize, Fa
     Ok(report.transferred.try_into()?)
 }
 
-async fn bare(bare: &Bare, job: &str, from: &str, to: &str) -> Result<usize, Failure> {
+async fn plain(client: &PlainClient, job: &str, from: &str, to: &str) -> Result<usize, Error> {
     match job {
-        "bare-up" => bare.up(Path::new(from), to).await,
-        _ => bare.down(from, Path::new(to)).await,
+        "plain-up" => client.upload_dir(Path::new(from), to).await,
+        _ => client.download_dir(from, Path::new(to)).await,
     }
 }

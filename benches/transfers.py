@@ -1,12 +1,12 @@
-"""Whole commands side by side against one service: the SDK, curl, a bare reqwest loop, the official Python SDK.
+"""Compares transfers by the SDK, curl, plain reqwest and the official Python SDK, against the same service.
 
-`cargo xtask transfers` builds what is needed, starts `agb serve` with an empty folder and runs this; what follows it on
-that line is given on. By hand: set AGB_ENDPOINT, AGB_API_KEY and TRANSFER (the program of transfer.rs), and run it with
-an interpreter that has tests/python/requirements.txt installed.
+`cargo xtask transfers` builds the programs, starts `agb serve` and runs this script with its own arguments. To run it by
+hand, set AGB_ENDPOINT, AGB_API_KEY and TRANSFER (the path of the example transfer), and use an interpreter with
+tests/python/requirements.txt installed.
 
-In each round everyone takes their turn, one round from the first on, the next from the second on. Each fetches what
-another has sent, and all that was fetched is compared with the original. Data that waits to be written to the disk is
-written between two turns. What a command had resident at most is read from /proc while it runs: Linux only.
+In each round all clients run one after the other, starting with a different one each round. Each downloads what another
+has uploaded, and all downloads are compared with the original. Between two commands, `sync` writes all data to the disk.
+Peak memory is read from /proc while a command runs, on Linux only.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def url(job, remote):
 
 
 def peak(pid):
-    """What a process has had resident at most, in KiB; 0 if it is no more."""
+    """Returns the peak resident memory of a process in KiB, or 0 if it has ended."""
     with contextlib.suppress(OSError):
         for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -53,10 +53,10 @@ def peak(pid):
 
 
 def measured(*commands):
-    """Runs the commands one after the other: seconds of them all, and the peak memory of the largest."""
+    """Runs commands one after the other. Returns the seconds of all, and the largest peak memory."""
     os.sync()
     most = 0
-    began = time.perf_counter()
+    start = time.perf_counter()
     for command in commands:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         ended = threading.Event()
@@ -73,24 +73,24 @@ def measured(*commands):
         watcher.join()
         if status:
             sys.exit(f"{command[:3]} ended with {status}")
-    return time.perf_counter() - began, most
+    return time.perf_counter() - start, most
 
 
 def same_file(one, other):
     if not filecmp.cmp(one, other, shallow=False):
-        sys.exit(f"{other} is not what was sent")
+        sys.exit(f"{other} differs from the uploaded file")
 
 
 def same_folder(one, other):
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
     if files != sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file()):
-        sys.exit(f"{other} does not have the files that were sent")
+        sys.exit(f"{other} does not contain the uploaded files")
     for file in files:
         same_file(one / file, other / file)
 
 
 def curl_up(source, remote):
-    # Without a content type: it would be part of what is signed.
+    # A content type would change the signature.
     return ["curl", "-fsS", "-T", source, "-H", "Content-Type:", url("up-url", remote)]
 
 
@@ -98,7 +98,7 @@ def curl_down(remote, target):
     return ["curl", "-fsS", "-o", target, url("down-url", remote)]
 
 
-# Who takes part: the commands of one turn. What is prepared in making them is not measured.
+# The commands of each client. Preparing them is not measured.
 ONE_UP = {
     "curl": lambda source, remote: [curl_up(source, remote)],
     "SDK": lambda source, remote: [transfer("up", source, remote)],
@@ -110,13 +110,13 @@ ONE_DOWN = {
     "SDK, not durable": lambda remote, target: [transfer("fast-down", remote, target)],
 }
 MANY_UP = {
-    "bare": lambda source, remote: [transfer("bare-up", source, remote)],
+    "plain": lambda source, remote: [transfer("plain-up", source, remote)],
     "SDK": lambda source, remote: [transfer("up-dir", source, remote)],
     "Python": lambda source, remote: [python("up", source, remote)],
 }
 MANY_DOWN = {
-    "bare": lambda remote, target: [transfer("bare-down", remote, target)],
-    "bare, then sync": lambda remote, target: [transfer("bare-down", remote, target), ["sync", "-f", target]],
+    "plain": lambda remote, target: [transfer("plain-down", remote, target)],
+    "plain, then sync": lambda remote, target: [transfer("plain-down", remote, target), ["sync", "-f", target]],
     "SDK": lambda remote, target: [transfer("down-dir", remote, target)],
     "SDK, not durable": lambda remote, target: [transfer("fast-down-dir", remote, target)],
     "Python": lambda remote, target: [python("down", remote, target)],
@@ -124,49 +124,49 @@ MANY_DOWN = {
 
 
 class Table:
-    """What was measured, by job and by who did it, round by round."""
+    """The measurements of each job and client."""
 
     def __init__(self):
         self.seconds = {}
         self.memory = {}
 
-    def add(self, job, who, seconds, memory):
-        self.seconds.setdefault(job, {}).setdefault(who, []).append(seconds)
-        self.memory.setdefault(job, {}).setdefault(who, []).append(memory)
-        print(f"  {job}, {who}: {seconds:.2f} s, {memory / 1024:.0f} MiB", flush=True)
+    def add(self, job, client, seconds, memory):
+        self.seconds.setdefault(job, {}).setdefault(client, []).append(seconds)
+        self.memory.setdefault(job, {}).setdefault(client, []).append(memory)
+        print(f"  {job}, {client}: {seconds:.2f} s, {memory / 1024:.0f} MiB", flush=True)
 
     def show(self):
         ours = ["SDK", "SDK, not durable"]
-        print("\n| job | who |" + "".join(f" its time over that of: {who} |" for who in ours) + " peak memory |")
+        print("\n| job | client |" + "".join(f" time relative to: {name} |" for name in ours) + " peak memory |")
         print("| --- | --- | --- | --- | --- |")
         for job, all_seconds in self.seconds.items():
-            for who, seconds in all_seconds.items():
+            for client, seconds in all_seconds.items():
                 ratios = [spread(seconds, all_seconds.get(sdk)) for sdk in ours]
-                memory = max(self.memory[job][who]) / 1024
-                print(f"| {job} | {who} | {' | '.join(ratios)} | {memory:.0f} MiB |")
+                memory = max(self.memory[job][client]) / 1024
+                print(f"| {job} | {client} | {' | '.join(ratios)} | {memory:.0f} MiB |")
 
 
 def spread(theirs, ours):
-    """The SDK's speed in theirs, over 1 where it is faster: median, lowest and highest."""
+    """Median, minimum and maximum of the ratio of times. Above 1 the SDK is faster."""
     if ours is None:
         return ""
     ratios = sorted(their / our for their, our in zip(theirs, ours))
     return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
 
 
-def turns(table, job, contenders, number, arguments, after=lambda *_: None):
+def run_round(table, job, clients, number, arguments, after=lambda *_: None):
     """One round of one job."""
-    names = list(contenders)
+    names = list(clients)
     for name in names[number % len(names):] + names[: number % len(names)]:
-        given = arguments(name)
-        commands = [[str(part) for part in command] for command in contenders[name](*given)]
+        values = arguments(name)
+        commands = [[str(part) for part in command] for command in clients[name](*values)]
         table.add(job, name, *measured(*commands))
-        after(*given)
+        after(*values)
 
 
 def compare(options, folder):
     table = Table()
-    one, fetched = folder / "one", folder / "fetched"
+    one, downloaded = folder / "one", folder / "downloaded"
     if options.size_mib:
         make_one(one, options.size_mib)
     many = folder / "many"
@@ -177,7 +177,7 @@ def compare(options, folder):
         target.unlink()
 
     def check_many(_, target):
-        # It stays: for minutes after many files were deleted, ext4 is slow to make new ones.
+        # The folder stays: after many files are deleted, ext4 creates new ones slowly for minutes.
         same_folder(many, target)
 
     def new_folder():
@@ -186,21 +186,21 @@ def compare(options, folder):
     for number in range(options.rounds):
         print(f"round {number + 1}", flush=True)
         if options.size_mib:
-            turns(table, "one up", ONE_UP, number, lambda who: (one, f"/one-{who}"))
+            run_round(table, "upload one", ONE_UP, number, lambda client: (one, f"/one-{client}"))
             source = {"SDK": "/one-curl", "SDK, not durable": "/one-curl"}
-            turns(
-                table, "one down", ONE_DOWN, number,
-                lambda who: (source.get(who, "/one-SDK"), fetched), check_one,
+            run_round(
+                table, "download one", ONE_DOWN, number,
+                lambda client: (source.get(client, "/one-SDK"), downloaded), check_one,
             )
         if options.files:
-            remote = {who: f"/many-{who}-{number}" for who in MANY_UP}
-            turns(table, "many up", MANY_UP, number, lambda who: (many, remote[who]))
+            remote = {client: f"/many-{client}-{number}" for client in MANY_UP}
+            run_round(table, "upload many", MANY_UP, number, lambda client: (many, remote[client]))
             source = {
-                "SDK": "bare", "SDK, not durable": "Python", "bare": "SDK", "bare, then sync": "Python", "Python": "SDK",
+                "SDK": "plain", "SDK, not durable": "Python", "plain": "SDK", "plain, then sync": "Python", "Python": "SDK",
             }
-            turns(
-                table, "many down", MANY_DOWN, number,
-                lambda who: (remote[source[who]], new_folder()), check_many,
+            run_round(
+                table, "download many", MANY_DOWN, number,
+                lambda client: (remote[source[client]], new_folder()), check_many,
             )
     table.show()
 
@@ -219,19 +219,19 @@ def make_many(path, files):
 
 
 def official():
-    """The official SDK's contexts, the id of the one in use, and a session for each thread."""
+    """Returns the contexts of the official SDK, the id of the context, and a function for the session of a thread."""
     os.environ.setdefault("AGB_LOG_LEVEL", "CRITICAL")
     import requests
     from agb import AGB
     from agb.config import Config
 
     contexts = AGB(api_key=KEY, cfg=Config(endpoint=ENDPOINT, timeout_ms=60_000)).context
-    kept = threading.local()
+    local = threading.local()
 
     def session():
-        if not hasattr(kept, "session"):
-            kept.session = requests.Session()
-        return kept.session
+        if not hasattr(local, "session"):
+            local.session = requests.Session()
+        return local.session
 
     return contexts, contexts.get("bench", create=True).context_id, session
 
@@ -239,39 +239,39 @@ def official():
 def python_up(source, remote):
     contexts, context, session = official()
 
-    def send(path):
+    def upload(path):
         name = f"{remote}/{path.relative_to(source).as_posix()}"
         address = contexts.get_file_upload_url(context, name).url
         session().put(address, data=path.read_bytes()).raise_for_status()
 
     files = [path for path in pathlib.Path(source).rglob("*") if path.is_file()]
     with ThreadPoolExecutor(PYTHON_THREADS) as pool:
-        list(pool.map(send, files))
+        list(pool.map(upload, files))
 
 
 def python_down(remote, target):
     contexts, context, session = official()
 
-    def listed(folder):
+    def list_files(folder):
         for number in range(1, sys.maxsize):
             entries = contexts.list_files(context, folder, number, 1000).entries
             for entry in entries:
                 if entry.file_type == "folder":
-                    yield from listed(entry.file_path)
+                    yield from list_files(entry.file_path)
                 else:
                     yield entry.file_path
             if len(entries) < 1000:
                 return
 
-    def fetch(path):
-        answer = session().get(contexts.get_file_download_url(context, path).url)
-        answer.raise_for_status()
+    def download(path):
+        response = session().get(contexts.get_file_download_url(context, path).url)
+        response.raise_for_status()
         file = pathlib.Path(target) / path.removeprefix(f"{remote}/")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(answer.content)
+        file.write_bytes(response.content)
 
     with ThreadPoolExecutor(PYTHON_THREADS) as pool:
-        list(pool.map(fetch, listed(remote)))
+        list(pool.map(download, list_files(remote)))
 
 
 def main():
@@ -281,8 +281,8 @@ def main():
         return python_down(*sys.argv[2:])
     parser = argparse.ArgumentParser(description="Compares transfers.", prog="cargo xtask transfers")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--size-mib", type=int, default=1024, help="size of the one file; 0 leaves it out")
-    parser.add_argument("--files", type=int, default=10_000, help="how many of 4 KiB; 0 leaves them out")
+    parser.add_argument("--size-mib", type=int, default=1024, help="size of the single file; 0 skips it")
+    parser.add_argument("--files", type=int, default=10_000, help="number of files of 4 KiB; 0 skips them")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="agb-transfers-") as folder:
         compare(options, pathlib.Path(folder))

@@ -1,5 +1,5 @@
-//! Transfers through the SDK and through a bare reqwest loop, side by side against the same service on this machine:
-//! one file of 64 MiB, and a folder of 200 files of 4 KiB. Whole commands and larger amounts are in `transfers.py`.
+//! Compares transfers by the SDK and by plain reqwest, against the same local service: one file of 64 MiB, and a folder of
+//! 200 files of 4 KiB. `transfers.py` compares whole commands with more data.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use agbcloud::{Client, Files};
-use agbcloud_benches::{Bare, KEY};
+use agbcloud_benches::{KEY, PlainClient};
 use agbcloud_server::Server;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, SamplingMode, criterion_group, criterion_main};
@@ -18,19 +18,19 @@ const LARGE: usize = 64 * 1024 * 1024;
 const MANY: usize = 200;
 const SMALL: usize = 4 * 1024;
 
-/// The service on a runtime of its own, and the clients on another.
-struct Setting {
+/// The service and the clients, each on its own runtime.
+struct Fixture {
     _service: Runtime,
     _server: Server,
     clients: Runtime,
     files: Files,
-    bare: Bare,
+    plain: PlainClient,
     folder: TempDir,
-    /// Counts remote folders, so that each run finds an empty one.
+    /// Number of remote folders, so that each run uses a new one.
     runs: AtomicU64,
 }
 
-impl Setting {
+impl Fixture {
     fn new() -> Self {
         let (service, clients) = (Runtime::new().unwrap(), Runtime::new().unwrap());
         let server = Server::builder().memory().api_key(KEY).start();
@@ -41,7 +41,7 @@ impl Setting {
         let id = context.unwrap().id.clone();
         Self {
             files: contexts.files(&id),
-            bare: Bare::new(server.url(), KEY, id.as_str()).unwrap(),
+            plain: PlainClient::new(server.url(), KEY, id.as_str()).unwrap(),
             folder: tempfile::tempdir().unwrap(),
             runs: AtomicU64::new(0),
             clients,
@@ -58,7 +58,7 @@ impl Setting {
         tempfile::tempdir_in(&self.folder).unwrap()
     }
 
-    /// The files to be sent.
+    /// Creates the files to upload.
     fn many(&self) -> PathBuf {
         let folder = self.folder.path().join("many");
         std::fs::create_dir_all(&folder).unwrap();
@@ -69,48 +69,48 @@ impl Setting {
     }
 }
 
-/// So many bytes that are not those of another number.
+/// Content that differs for each `n`.
 fn content(n: usize, bytes: usize) -> Vec<u8> {
     let word = n.wrapping_mul(0x9E37_79B9).to_le_bytes();
     word.into_iter().cycle().take(bytes).collect()
 }
 
 fn large(c: &mut Criterion) {
-    let setting = Setting::new();
-    let (files, bare) = (&setting.files, &setting.bare);
-    let sent = Bytes::from(content(1, LARGE));
+    let fixture = Fixture::new();
+    let (files, plain) = (&fixture.files, &fixture.plain);
+    let content = Bytes::from(content(1, LARGE));
     let mut group = c.benchmark_group("transfers: up and down, 64 MiB of memory");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    group.bench_function("bare reqwest", |b| {
-        b.to_async(&setting.clients).iter(|| async {
-            bare.put("/bare", sent.clone()).await.unwrap();
-            assert_eq!(bare.get("/bare").await.unwrap(), sent);
+    group.bench_function("plain reqwest", |b| {
+        b.to_async(&fixture.clients).iter(|| async {
+            plain.put("/plain", content.clone()).await.unwrap();
+            assert_eq!(plain.get("/plain").await.unwrap(), content);
         });
     });
     group.bench_function("agbcloud", |b| {
-        b.to_async(&setting.clients).iter(|| async {
-            files.upload("/sdk", sent.clone()).await.unwrap();
-            assert_eq!(files.read("/sdk").await.unwrap(), sent);
+        b.to_async(&fixture.clients).iter(|| async {
+            files.upload("/sdk", content.clone()).await.unwrap();
+            assert_eq!(files.read("/sdk").await.unwrap(), content);
         });
     });
     group.finish();
 }
 
 fn up(c: &mut Criterion) {
-    let setting = Setting::new();
-    let (files, bare, many) = (&setting.files, &setting.bare, &setting.many());
+    let fixture = Fixture::new();
+    let (files, plain, many) = (&fixture.files, &fixture.plain, &fixture.many());
     let mut group = c.benchmark_group("transfers: up, 200 files of 4 KiB");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    let remote = || setting.new_remote();
-    group.bench_function("bare reqwest", |b| {
-        b.to_async(&setting.clients).iter_batched(
+    let remote = || fixture.new_remote();
+    group.bench_function("plain reqwest", |b| {
+        b.to_async(&fixture.clients).iter_batched(
             remote,
-            |remote| async move { assert_eq!(bare.up(many, &remote).await.unwrap(), MANY) },
+            |remote| async move { assert_eq!(plain.upload_dir(many, &remote).await.unwrap(), MANY) },
             BatchSize::PerIteration,
         );
     });
     group.bench_function("agbcloud", |b| {
-        b.to_async(&setting.clients).iter_batched(
+        b.to_async(&fixture.clients).iter_batched(
             remote,
             |remote| async move {
                 let report = files.upload_dir(many, remote).await.unwrap();
@@ -123,18 +123,21 @@ fn up(c: &mut Criterion) {
 }
 
 fn down(c: &mut Criterion) {
-    let setting = Setting::new();
-    let (files, bare, many) = (&setting.files, &setting.bare, setting.many());
-    let sent = setting.clients.block_on(bare.up(&many, "/many"));
-    assert_eq!(sent.unwrap(), MANY);
+    let fixture = Fixture::new();
+    let (files, plain, many) = (&fixture.files, &fixture.plain, fixture.many());
+    let uploaded = fixture.clients.block_on(plain.upload_dir(&many, "/many"));
+    assert_eq!(uploaded.unwrap(), MANY);
     let mut group = c.benchmark_group("transfers: down, 200 files of 4 KiB");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    let local = || setting.new_local();
-    group.bench_function("bare reqwest", |b| {
-        b.to_async(&setting.clients).iter_batched(
+    let local = || fixture.new_local();
+    group.bench_function("plain reqwest", |b| {
+        b.to_async(&fixture.clients).iter_batched(
             local,
             |local| async move {
-                assert_eq!(bare.down("/many", local.path()).await.unwrap(), MANY);
+                assert_eq!(
+                    plain.download_dir("/many", local.path()).await.unwrap(),
+                    MANY
+                );
                 check(local.path());
                 local
             },
@@ -142,11 +145,11 @@ fn down(c: &mut Criterion) {
         );
     });
     group.bench_function("agbcloud", |b| {
-        b.to_async(&setting.clients).iter_batched(
+        b.to_async(&fixture.clients).iter_batched(
             local,
             |local| async move {
-                let fetch = files.download_dir("/many", local.path());
-                let report = fetch.await.unwrap();
+                let download = files.download_dir("/many", local.path());
+                let report = download.await.unwrap();
                 assert_eq!(report.transferred, MANY as u64, "{report:?}");
                 check(local.path());
                 local
@@ -157,7 +160,7 @@ fn down(c: &mut Criterion) {
     group.finish();
 }
 
-/// Whether one of the files is what was sent: all of them would take longer than fetching them.
+/// Checks the content of one file and the number of files. Comparing all would take longer than the download.
 fn check(local: &Path) {
     let last = std::fs::read(local.join((MANY - 1).to_string())).unwrap();
     assert_eq!(last, content(MANY - 1, SMALL));

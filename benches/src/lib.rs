@@ -1,13 +1,18 @@
-//! What the benches beside this folder have in common. `README.md` has the results.
+//! Shared code of the benchmarks. `README.md` has the results.
 
-mod bare;
-mod memory;
+mod plain_client;
 
-pub use bare::Bare;
-pub use memory::peak_kib;
+pub use plain_client::PlainClient;
 
-/// The key that the benches use where they start a service themselves.
+/// API key of the services that the benchmarks start.
 pub const KEY: &str = "bench-key";
 
-/// What goes wrong in a bench ends it.
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Any error.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Peak resident memory of this process in KiB. `None` on systems other than Linux.
+pub fn peak_memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line?.trim().strip_suffix("kB")?.trim().parse().ok()
+}

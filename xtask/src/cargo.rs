@@ -1,63 +1,96 @@
-//! Calling cargo from a program that cargo itself has started.
+//! Runs cargo as a subprocess.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// How many lines of a failed build are shown.
-const SHOWN: usize = 8;
+/// Maximum number of lines shown of a failed command.
+const MAX_ERROR_LINES: usize = 8;
 
-/// The cargo that started this program, else the one on the path.
-pub(crate) fn command(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
-    command
-}
-
-/// Runs cargo and gives what it printed; on failure the first lines that tell why.
+/// Runs the cargo that started this program and returns its stdout. An error holds the first error that it printed.
 pub(crate) fn output(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
     let shown = arguments.join(" ");
     let Output {
         status,
         stdout,
         stderr,
-    } = command(root)
+    } = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root)
         .args(arguments)
-        // What it says is read here.
         .env("CARGO_TERM_COLOR", "never")
         .output()
         .map_err(|error| format!("can't run `cargo {shown}`: {error}"))?;
     if status.success() {
         return Ok(stdout);
     }
-    let why = first_errors(&String::from_utf8_lossy(&stderr));
-    Err(format!("`cargo {shown}` failed:\n{why}"))
+    let reason = first_error(&String::from_utf8_lossy(&stderr));
+    Err(format!("`cargo {shown}` failed:\n{reason}"))
 }
 
-/// Builds what these arguments name and gives the path of the program of this name.
-pub(crate) fn built(root: &Path, program: &str, what: &[&str]) -> Result<PathBuf, String> {
+/// Builds a binary or an example and returns its path.
+pub(crate) fn build(root: &Path, name: &str, arguments: &[&str]) -> Result<PathBuf, String> {
     let start = ["build", "--quiet", "--locked"];
     let end = ["--message-format", "json-render-diagnostics"];
-    let messages = output(root, &[&start[..], what, &end].concat())?;
-    let path = executable(program, &String::from_utf8_lossy(&messages));
-    path.ok_or_else(|| format!("cargo tells no path of {program}"))
+    let messages = output(root, &[&start[..], arguments, &end].concat())?;
+    let path = executable(name, &String::from_utf8_lossy(&messages));
+    path.ok_or_else(|| format!("cargo reports no executable {name}"))
 }
 
-fn executable(program: &str, messages: &str) -> Option<PathBuf> {
+/// Builds an example of a workspace crate, runs it and returns its stdout.
+pub(crate) fn run_example(root: &Path, name: &str) -> Result<Vec<u8>, String> {
+    // With the features of the whole workspace, so that `cargo test --workspace` has compiled its dependencies.
+    let program = build(root, name, &["--workspace", "--example", name])?;
+    let output = Command::new(&program)
+        .current_dir(root)
+        .output()
+        .map_err(|error| format!("can't run {}: {error}", program.display()))?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => {
+            let reason = first_error(&String::from_utf8_lossy(&output.stderr));
+            Err(format!("the example {name} failed:\n{reason}"))
+        }
+    }
+}
+
+/// Runs `cargo tree` for a package, and returns the name and version of each distinct crate, including its own.
+pub(crate) fn tree(
+    root: &Path,
+    package: &str,
+    arguments: &[&str],
+) -> Result<BTreeSet<(String, String)>, String> {
+    let start = ["tree", "--locked", "--package", package];
+    let end = ["--edges", "normal,build", "--prefix", "none"];
+    let tree = output(root, &[&start[..], arguments, &end].concat())?;
+    Ok(parse_tree(&String::from_utf8_lossy(&tree)))
+}
+
+/// A line is `name v1.0.0`, optionally followed by its source and by `(*)` if it is repeated.
+fn parse_tree(tree: &str) -> BTreeSet<(String, String)> {
+    let crates = tree.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (name, version) = (words.next()?, words.next()?);
+        Some((name.to_owned(), version.trim_start_matches('v').to_owned()))
+    });
+    crates.collect()
+}
+
+fn executable(name: &str, messages: &str) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| {
             message
                 .pointer("/target/name")
-                .is_some_and(|name| name == program)
+                .is_some_and(|target| target == name)
         })
         .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
 }
 
-/// From the first line that is an error on.
-fn first_errors(stderr: &str) -> String {
+/// The lines from the first error on, without the warnings before it.
+fn first_error(stderr: &str) -> String {
     let lines: Vec<&str> = stderr.lines().collect();
     let start = lines
         .iter()
@@ -67,7 +100,7 @@ fn first_errors(stderr: &str) -> String {
         .into_iter()
         .skip(start)
         .filter(|line| !line.trim().is_empty())
-        .take(SHOWN)
+        .take(MAX_ERROR_LINES)
         .collect();
     shown.join("\n")
 }
@@ -77,22 +110,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_build_shows_its_first_error_not_the_warnings_before() {
+    fn warnings_before_the_first_error_are_omitted() {
         let stderr =
             "warning: unused\n  --> a.rs\n\nerror[E0425]: no `x`\n  --> b.rs\n\nerror: aborting\n";
         assert_eq!(
-            first_errors(stderr),
+            first_error(stderr),
             "error[E0425]: no `x`\n  --> b.rs\nerror: aborting"
         );
     }
 
     #[test]
-    fn what_names_no_error_is_shown_from_the_start() {
-        assert_eq!(first_errors("killed\n"), "killed");
+    fn output_without_an_error_line_is_shown_from_its_start() {
+        assert_eq!(first_error("killed\n"), "killed");
     }
 
     #[test]
-    fn a_failing_cargo_tells_its_command_and_why() {
+    fn a_failure_names_the_command_and_its_error() {
         let folder = tempfile::tempdir().unwrap();
         let failed = output(folder.path(), &["metadata", "--format-version", "1"]).unwrap_err();
         assert!(
@@ -102,10 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn the_path_of_the_program_is_read_from_the_messages_of_cargo() {
+    fn the_path_of_a_program_is_read_from_the_messages_of_cargo() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"agb"},"executable":"/t/agb"}
 {"reason":"build-finished","success":true}"#;
         assert_eq!(executable("agb", messages), Some(PathBuf::from("/t/agb")));
+    }
+
+    #[test]
+    fn two_versions_of_a_crate_are_two_crates() {
+        let tree = "sdk v0.1.0 (/sdk)\nsyn v3.0.1\nsyn v2.0.0\nserde_derive v1.0.0 (proc-macro)\n\
+                    syn v3.0.1 (*)\n\nserde_derive v1.0.0 (proc-macro) (*)\n";
+        assert_eq!(parse_tree(tree).len(), 4);
     }
 }

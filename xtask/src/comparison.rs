@@ -1,84 +1,74 @@
-//! `cargo xtask transfers` and `cargo xtask startup`: whole commands, side by side against one `agb serve`.
+//! `cargo xtask transfers` and `cargo xtask startup`: compare whole commands against the same `agb serve`.
 //!
-//! Everything is thrown away afterwards. It is in the folder for temporary files, so TMPDIR says on which disk it is
-//! measured.
+//! The data is in a temporary folder, so TMPDIR selects the disk that is measured.
 
 use std::path::Path;
+use std::process::Stdio;
 
-use tempfile::TempDir;
-
+use crate::agb_serve::{self, Service};
 use crate::cargo;
 use crate::failure::Failure;
-use crate::interop::{REQUIREMENTS, python::Environment, service::Service};
+use crate::python::{OFFICIAL_SDK, VirtualEnvironment};
+use crate::temporary;
 
 const KEY: &str = "comparison-key";
 
-/// A script of Python that runs programs and compares them.
+/// A Python script that runs and measures commands.
 pub(crate) struct Comparison {
     script: &'static str,
-    /// The program that it needs: its variable in the environment, its name, and how it is built.
-    program: (&'static str, &'static str, &'static [&'static str]),
+    /// Environment variable that passes the path of the measured program to the script.
+    variable: &'static str,
+    /// Name of that program.
+    program: &'static str,
+    /// Arguments of cargo that build it.
+    target: &'static [&'static str],
 }
 
-/// Files that are moved.
 pub(crate) const TRANSFERS: Comparison = Comparison {
     script: "benches/transfers.py",
-    program: (
-        "TRANSFER",
-        "transfer",
-        &[
-            "--release",
-            "--package",
-            "agbcloud-benches",
-            "--example",
-            "transfer",
-        ],
-    ),
+    variable: "TRANSFER",
+    program: "transfer",
+    target: &["--package", "agbcloud-benches", "--example", "transfer"],
 };
 
-/// From nothing to a listing.
 pub(crate) const STARTUP: Comparison = Comparison {
     script: "benches/startup.py",
-    program: (
-        "AGB",
-        "agb",
-        &["--release", "--package", "agb-cli", "--bin", "agb"],
-    ),
+    variable: "AGB",
+    program: "agb",
+    target: &["--package", "agb-cli", "--bin", "agb"],
 };
 
 impl Comparison {
     pub(crate) fn run(&self, root: &Path, arguments: &[String]) -> Result<(), Failure> {
-        let script = self.script;
-        let scratch = TempDir::with_prefix("agb-comparison-").map_err(|error| {
-            Failure::new(
-                format!("can't make a temporary folder: {error}"),
-                "set TMPDIR to a folder that can be written to",
-            )
-        })?;
-        println!("{script}: installing {REQUIREMENTS} into a throw-away environment");
+        let folder = temporary::folder("comparison")?;
         let environment =
-            Environment::install(&scratch.path().join("python"), &root.join(REQUIREMENTS))?;
-        println!("{script}: building and starting agb serve");
-        let (variable, name, what) = self.program;
-        let program = cargo::built(root, name, what)
-            .map_err(|problem| Failure::new(problem, "see why it does not compile"))?;
-        let service = Service::start(root, &["--release"], &scratch.path().join("data"), &[KEY])?;
-        let passed = environment.run(&root.join(script), |command| {
+            VirtualEnvironment::create(&folder.path().join("python"), &root.join(OFFICIAL_SDK))?;
+        println!("building {} and agb", self.program);
+        let target = [&["--release"][..], self.target].concat();
+        let program = cargo::build(root, self.program, &target)
+            .map_err(|problem| Failure::new(problem, "correct the error"))?;
+        let service = Service::start(
+            &agb_serve::build_release(root)?,
+            &folder.path().join("data"),
+            &["--api-key", KEY],
+            Stdio::inherit(),
+        )?;
+        let passed = environment.run(&root.join(self.script), |command| {
             command
                 .args(arguments)
-                // The SDK reads a `.env` from where it runs, and may write a log there.
-                .current_dir(scratch.path())
+                // The SDK reads `.env` of its working directory and may write a log file there.
+                .current_dir(folder.path())
                 .env("AGB_ENDPOINT", service.endpoint())
                 .env("AGB_API_KEY", KEY)
-                .env(variable, &program);
+                .env(self.variable, &program);
         })?;
         service.stop();
-        if passed {
-            return Ok(());
+        match passed {
+            true => Ok(()),
+            false => Err(Failure::new(
+                format!("{} failed", self.script),
+                "see its output above",
+            )),
         }
-        Err(Failure::new(
-            format!("{script} did not get to its end"),
-            "its last lines above say why",
-        ))
     }
 }

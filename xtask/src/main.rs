@@ -1,101 +1,101 @@
-//! The chores of this repository, in Rust: `cargo xtask NAME`.
-//!
-//! `generate` writes the raw client crate from the specification; `check` fails when the two, the
-//! examples or the service's routes have drifted apart; `msrv` holds the dependencies against the declared
-//! Rust versions, `ceiling` their number against the declared one; `interop` lets the official Python SDK
-//! drive the service and `schemathesis` requests made from the specification, `browser` opens hostile files in
-//! Chromium, `crash` kills the service under writers, `scale` measures calls to one that holds much and
-//! `transfers` and `startup` what moves files and what lists contexts, side by side.
+//! Maintenance tasks of this repository: `cargo xtask TASK`. Run `cargo xtask --help` for the list.
 
+mod agb_serve;
 mod browser;
 mod cargo;
-mod ceiling;
 mod check;
 mod comparison;
 mod crash;
+mod dependency_count;
 mod failure;
 mod generate;
+mod http_client;
 mod interop;
+mod modules;
 mod msrv;
+mod python;
 mod scale;
 mod schemathesis;
+mod temporary;
 #[cfg(test)]
-mod scratch;
+mod test_repository;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::failure::Failure;
-
-/// The chores of this repository.
+/// Maintenance tasks of this repository.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
-    /// The repository to work on; this one if not given.
+    /// Root of the repository. Defaults to the one that this program was built from.
     #[arg(long, global = true, hide = true, value_name = "DIR")]
     root: Option<PathBuf>,
     #[command(subcommand)]
-    chore: Chore,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Chore {
-    /// Write crates/agbcloud-api/src/generated from spec/context-api.yaml
+enum Task {
+    /// Generate crates/agbcloud-api/src/generated from spec/context-api.yaml
     Generate,
-    /// Fail if specification, generated code, examples and routes do not agree, and say which drifted
+    /// Check that the specification, generated code, examples and routes agree, and that no modules form a cycle
     Check,
-    /// Fail if a dependency needs a newer Rust than the package that uses it declares
+    /// Check only for cycles between modules, without compiling anything
+    Modules,
+    /// Check that no dependency requires a newer Rust than the package that uses it declares
     Msrv,
-    /// Fail if `agbcloud` pulls in more crates, or fewer, than the root Cargo.toml declares
-    Ceiling,
-    /// Drive `agb serve` with the official Python SDK
+    /// Check the number of crates that `agbcloud` is built from
+    DependencyCount,
+    /// Test `agb serve` with the official Python SDK
     Interop,
-    /// Drive `agb serve` with requests made from the specification, and fail on any 5xx
+    /// Test `agb serve` with requests generated from the specification
     Schemathesis {
-        /// Which requests are made
+        /// Seed of the requests
         #[arg(long, default_value_t = 1)]
         seed: u32,
-        /// How many for each operation; more take longer
+        /// Number of requests for each operation
         #[arg(long, default_value_t = 100)]
         examples: u32,
     },
-    /// Open files with scripts that `agb serve` serves in headless Chromium, and fail if one did anything
+    /// Check in headless Chromium that files from `agb serve` run no scripts
     Browser,
-    /// Kill `agb serve` at random instants under writers, and verify every byte that was acknowledged
+    /// Kill `agb serve` during writes and check that no acknowledged change is lost
     Crash {
-        /// How often
+        /// Number of kills
         #[arg(long, default_value_t = 20)]
         rounds: u32,
-        /// Make the changes of an earlier run
+        /// Seed of the changes. Defaults to a random one.
         #[arg(long)]
         seed: Option<u64>,
-        /// The mode of the service: strict or relaxed
+        /// Durability mode of the service: strict or relaxed
         #[arg(long, default_value = "strict")]
         durability: String,
     },
-    /// Measure calls to an `agb serve` that holds much against one that holds next to nothing
+    /// Compare the latency of calls to a full and a nearly empty `agb serve`
     Scale {
+        /// Number of contexts of the full service
         #[arg(long, default_value_t = 100_000)]
         contexts: usize,
-        /// In one of them
+        /// Number of files in one of them
         #[arg(long, default_value_t = 1_000_000)]
         files: usize,
+        /// Number of measurements
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
-    /// Measure what it takes to start and list contexts, by agb and by the official Python SDK
+    /// Compare the time to start and list contexts: `agb` and the official Python SDK
     #[command(disable_help_flag = true)]
     Startup {
-        /// For benches/startup.py, which explains them with --help
+        /// Options of benches/startup.py, listed by --help
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure transfers by the SDK, curl, a bare loop and the official Python SDK side by side
+    /// Compare transfers by the SDK, curl, a plain loop and the official Python SDK
     #[command(disable_help_flag = true)]
     Transfers {
-        /// For benches/transfers.py, which explains them with --help
+        /// Options of benches/transfers.py, listed by --help
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -104,28 +104,29 @@ enum Chore {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let root = arguments.root.unwrap_or_else(workspace);
-    let done = match arguments.chore {
-        Chore::Generate => generate(&root),
-        Chore::Check => check(&root),
-        Chore::Msrv => msrv::run(&root),
-        Chore::Ceiling => ceiling::run(&root),
-        Chore::Interop => interop::run(&root),
-        Chore::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
-        Chore::Browser => browser::run(&root),
-        Chore::Crash {
+    let result = match arguments.task {
+        Task::Generate => generate::run(&root),
+        Task::Check => check::run(&root),
+        Task::Modules => modules::run(&root),
+        Task::Msrv => msrv::run(&root),
+        Task::DependencyCount => dependency_count::run(&root),
+        Task::Interop => interop::run(&root),
+        Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
+        Task::Browser => browser::run(&root),
+        Task::Crash {
             rounds,
             seed,
             durability,
         } => crash::run(&root, rounds, seed, &durability),
-        Chore::Scale {
+        Task::Scale {
             contexts,
             files,
             rounds,
         } => scale::run(&root, contexts, files, rounds),
-        Chore::Startup { arguments } => comparison::STARTUP.run(&root, &arguments),
-        Chore::Transfers { arguments } => comparison::TRANSFERS.run(&root, &arguments),
+        Task::Startup { arguments } => comparison::STARTUP.run(&root, &arguments),
+        Task::Transfers { arguments } => comparison::TRANSFERS.run(&root, &arguments),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
@@ -138,33 +139,4 @@ fn main() -> ExitCode {
 fn workspace() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.parent().unwrap_or(package).to_owned()
-}
-
-fn generate(root: &Path) -> Result<(), Failure> {
-    let written = generate::write(root)?;
-    for file in &written {
-        println!("wrote {file}");
-    }
-    if written.is_empty() {
-        println!("nothing to do");
-    }
-    Ok(())
-}
-
-fn check(root: &Path) -> Result<(), Failure> {
-    let findings = check::run(root);
-    if findings.is_empty() {
-        println!(
-            "the generated code, its schemas, the examples and the routes agree with {}",
-            agbcloud_spec::SPEC
-        );
-        return Ok(());
-    }
-    for finding in &findings {
-        println!("{finding}\n");
-    }
-    Err(Failure::new(
-        format!("drifted: {}", check::summary(&findings)),
-        "each finding above says how; then run `cargo xtask check` again",
-    ))
 }

@@ -1,4 +1,4 @@
-//! Chromium without a window.
+//! Headless Chromium.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -7,15 +7,15 @@ use crate::failure::Failure;
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// A browser with one page. It is killed when this is dropped.
+/// A browser with one page. It is killed on drop.
 pub(super) struct Browser(Child);
 
-/// Opens a page in a browser with a profile of its own, which also takes what it downloads.
+/// Opens a page in a browser with its own profile, which is also its download folder.
 pub(super) fn open(url: &str, profile: &Path) -> Result<Browser, Failure> {
     for name in NAMES {
         let started = Command::new(name)
             .args(["--headless=new", "--disable-gpu", "--disable-dev-shm-usage"])
-            // Root, as in most containers, can't have the sandbox. What is opened is our own.
+            // The sandbox is not available to root, as in most containers. All pages are our own.
             .args(["--no-sandbox", "--disable-popup-blocking"])
             .args(["--no-first-run", "--disable-background-networking"])
             .arg(format!("--user-data-dir={}", profile.display()))
@@ -31,8 +31,8 @@ pub(super) fn open(url: &str, profile: &Path) -> Result<Browser, Failure> {
         }
     }
     Err(Failure::new(
-        "there is no Chromium",
-        "`apt-get install --no-install-recommends chromium`, or what your system calls it",
+        "Chromium is not installed",
+        "`apt-get install --no-install-recommends chromium`, or its name on your system",
     ))
 }
 
@@ -44,7 +44,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Where it can't be killed it has ended already. The processes that it has started end with it.
+        // An error means that it has already ended. Its child processes end with it.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

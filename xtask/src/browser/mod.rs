@@ -1,13 +1,13 @@
-//! `cargo xtask browser`: what somebody uploads does nothing in the browser of who opens it.
+//! `cargo xtask browser`: checks that files from `agb serve` run no scripts and load nothing in a browser.
 //!
-//! A page in headless Chromium opens files and embeds them in every way there is. Each file tells a beacon whatever it
-//! gets done. First a plain server serves them, and each has to be heard in each way: that is how a run knows that it
-//! would hear anything, and how long to listen. Then `agb serve` serves the same bytes by presigned URLs, and nothing may
-//! be heard.
+//! A page in headless Chromium opens the files of [`payloads`] and embeds them in every way that HTML has. Each payload
+//! requests `/beacon/NAME` from a [`RecordingServer`] for every attack that works. The first run serves them from a plain
+//! server, where every attack has to work; this proves that the check detects them, and finds out how long to wait. The
+//! second run serves the same bytes by presigned URLs of `agb serve`, where none may work.
 
-mod bait;
 mod chromium;
-mod site;
+mod payloads;
+mod recording_server;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -16,147 +16,141 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use self::bait::Bait;
-use self::site::Site;
-use crate::crash::http::Connection;
+use self::payloads::Payload;
+use self::recording_server::RecordingServer;
+use crate::agb_serve::{self, Service};
 use crate::failure::Failure;
-use crate::interop::service::{self, Service};
+use crate::http_client::Connection;
+use crate::temporary;
 
 const KEY: &str = "browser-key";
-/// For how long a page listens, in milliseconds: the next of them if not all that can be heard was.
-const LISTEN: [u32; 3] = [1_500, 6_000, 30_000];
+/// Time in milliseconds that a page stays open. The next one applies if not all attacks worked in the first run.
+const WAITS: [u32; 3] = [1_500, 6_000, 30_000];
 
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
-    let scratch = TempDir::with_prefix("agb-browser-").map_err(broken)?;
-    let listen = control(scratch.path())?;
-
-    println!("browser: building and starting agb serve");
-    let log = scratch.path().join("log");
-    let service = Service::launch(
-        &service::build(root, &[])?,
-        &scratch.path().join("data"),
+    let folder = temporary::folder("browser")?;
+    let wait = run_plain(folder.path())?;
+    let log = folder.path().join("log");
+    let service = Service::start(
+        &agb_serve::build(root)?,
+        &folder.path().join("data"),
         &["--api-key", KEY, "--log", "info"],
-        File::create(&log).map_err(broken)?.into(),
+        File::create(&log).map_err(failure)?.into(),
     )?;
-    let beacon = Site::start().map_err(broken)?;
-    let baits = bait::all(beacon.url());
-    let links = upload(service.endpoint(), &baits).map_err(broken)?;
-    let heard = visit(scratch.path(), &beacon, &links, listen)?;
+    let beacon = RecordingServer::start().map_err(failure)?;
+    let payloads = payloads::all(beacon.url());
+    let links = upload(service.endpoint(), &payloads).map_err(failure)?;
+    let reported = visit(folder.path(), &beacon, &links, wait)?;
     service.stop();
-    let told = std::fs::read_to_string(&log).map_err(broken)?;
-    // Each was downloaded once after it was uploaded.
-    let asked = downloads(&told).saturating_sub(baits.len());
-    if asked < baits.len() {
+    let log = std::fs::read_to_string(&log).map_err(failure)?;
+    // `upload` downloads each file once.
+    let downloads = downloads(&log).saturating_sub(payloads.len());
+    if downloads < payloads.len() {
         return Err(Failure::new(
-            format!("Chromium made {asked} downloads only, so that nothing is shown"),
-            "see whether the presigned URLs are good",
+            format!("Chromium made only {downloads} downloads, so the check proves nothing"),
+            "check that the presigned URLs are valid",
         ));
     }
-    if !heard.is_empty() {
+    if !reported.is_empty() {
         return Err(Failure::new(
             format!(
-                "files that agb serve serves did something in Chromium: {}",
-                listed(&heard)
+                "attacks worked in files from agb serve: {}",
+                join(&reported)
             ),
-            "see the headers of downloads in crates/agbcloud-server/src/http/objects/download.rs",
+            "check the headers of downloads in crates/agbcloud-server/src/http",
         ));
     }
-    println!("browser: {asked} downloads, and nothing was heard of them");
+    println!("browser: {downloads} downloads from agb serve, no attack worked");
     Ok(())
 }
 
-/// The plain server: gives how long to listen until all is heard.
-fn control(scratch: &Path) -> Result<u32, Failure> {
-    let expected = bait::heard();
+/// Serves the payloads from a plain server, and returns the milliseconds until all attacks have worked.
+fn run_plain(folder: &Path) -> Result<u32, Failure> {
+    let expected = payloads::attacks();
     let mut missing = BTreeSet::new();
-    for listen in LISTEN {
-        let beacon = Site::start().map_err(broken)?;
-        let plain = Site::start().map_err(broken)?;
-        let baits = bait::all(beacon.url());
-        let links: Vec<String> = baits.iter().map(|bait| plain.at(bait.name)).collect();
-        for bait in baits {
-            plain.put(bait.name, bait.content_type, bait.bytes);
+    for wait in WAITS {
+        let beacon = RecordingServer::start().map_err(failure)?;
+        let plain = RecordingServer::start().map_err(failure)?;
+        let payloads = payloads::all(beacon.url());
+        let links: Vec<String> = payloads.iter().map(|file| plain.link(file.name)).collect();
+        for payload in payloads {
+            plain.add(payload.name, payload.content_type, payload.bytes);
         }
-        let heard = visit(scratch, &beacon, &links, listen)?;
-        missing = expected.difference(&heard).cloned().collect();
+        let reported = visit(folder, &beacon, &links, wait)?;
+        missing = expected.difference(&reported).cloned().collect();
         if missing.is_empty() {
             println!(
-                "browser: a plain server's files were heard in {} ways within {listen} ms",
+                "browser: all {} attacks work from a plain server within {wait} ms",
                 expected.len()
             );
-            return Ok(listen);
+            return Ok(wait);
         }
     }
     Err(Failure::new(
         format!(
-            "a plain server's files were not heard: {}",
-            listed(&missing)
+            "attacks do not work even from a plain server: {}",
+            join(&missing)
         ),
-        "Chromium has changed what it allows, or did not start: xtask/src/browser/bait.rs has what was tried",
+        "Chromium did not start or now blocks them: update xtask/src/browser/payloads.rs",
     ))
 }
 
-/// What is heard while a page has the files open.
+/// Opens the files in Chromium, and returns the attacks that worked.
 fn visit(
-    scratch: &Path,
-    beacon: &Site,
+    folder: &Path,
+    beacon: &RecordingServer,
     links: &[String],
-    listen: u32,
+    wait: u32,
 ) -> Result<BTreeSet<String>, Failure> {
-    beacon.put("host", "text/html", bait::host(links, listen).into_bytes());
-    let profile = TempDir::with_prefix_in("profile-", scratch).map_err(broken)?;
-    let browser = chromium::open(&beacon.at("host"), profile.path())?;
-    let heard = beacon.heard_until(bait::DONE);
+    let host = payloads::host_page(links, wait);
+    beacon.add("host", "text/html", host.into_bytes());
+    let profile = TempDir::with_prefix_in("profile-", folder).map_err(failure)?;
+    let browser = chromium::open(&beacon.link("host"), profile.path())?;
+    let reported = beacon.record_until(payloads::DONE);
     browser.close();
-    heard.ok_or_else(|| {
+    reported.ok_or_else(|| {
         Failure::new(
-            "Chromium did not get to the end of its page",
-            "try it by hand: `chromium --headless=new --no-sandbox --dump-dom about:blank`",
+            "Chromium did not finish the page",
+            "run it by hand: `chromium --headless=new --no-sandbox --dump-dom about:blank`",
         )
     })
 }
 
-/// Uploads the files, and gives the URLs that they are downloaded by.
-fn upload(endpoint: &str, baits: &[Bait]) -> io::Result<Vec<String>> {
+/// Uploads the files and returns their download URLs.
+fn upload(endpoint: &str, payloads: &[Payload]) -> io::Result<Vec<String>> {
     let mut connection = Connection::open(endpoint, KEY)?;
-    let text = |answer: &serde_json::Value, field: &str| match &answer["data"][field] {
-        serde_json::Value::String(text) => Ok(text.clone()),
-        _ => Err(io::Error::other(format!("no {field} in {answer}"))),
-    };
-    let (_, context) = connection.call("GET", "GetContext?name=browser&allowCreate=true")?;
-    let id = text(&context, "id")?;
+    let id = connection.create_context("browser")?;
     let mut links = Vec::new();
-    for bait in baits {
-        let file = format!("contextId={id}&filePath=/{}", bait.name);
-        let (_, put) = connection.call("POST", &format!("GetContextFileUploadUrl?{file}"))?;
-        connection.transfer("PUT", &text(&put, "url")?, &bait.bytes)?;
-        let (_, get) = connection.call("POST", &format!("GetContextFileDownloadUrl?{file}"))?;
-        let link = text(&get, "url")?;
-        let answer = connection.transfer("GET", &link, &[])?;
-        if answer.body != bait.bytes {
-            return Err(io::Error::other(format!("{} is not there", bait.name)));
+    for payload in payloads {
+        let path = format!("/{}", payload.name);
+        let url = connection.upload_url(&id, &path)?;
+        connection.transfer("PUT", &url, &payload.bytes)?;
+        let link = connection.download_url(&id, &path)?;
+        let response = connection.transfer("GET", &link, &[])?;
+        if response.body != payload.bytes {
+            return Err(io::Error::other(format!("{path} was not uploaded")));
         }
         links.push(link);
     }
     Ok(links)
 }
 
-/// How many downloads the log tells of.
+/// The number of successful downloads in the log.
 fn downloads(log: &str) -> usize {
     log.lines()
         .filter(|line| line.contains("operation=\"download\"") && line.contains("status=200"))
         .count()
 }
 
-fn listed(names: &BTreeSet<String>) -> String {
+fn join(names: &BTreeSet<String>) -> String {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     names.join(", ")
 }
 
-fn broken(error: io::Error) -> Failure {
+fn failure(error: io::Error) -> Failure {
     Failure::new(
-        format!("the parts of the check can't talk: {error}"),
-        "try again; if it stays, try `agb serve` by hand",
+        format!("the check could not run: {error}"),
+        "run it again, or run `agb serve` by hand",
     )
 }
 
@@ -165,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn downloads_are_counted_in_the_log() {
+    fn successful_downloads_in_the_log_are_counted() {
         let log = "request operation=\"download\" method=GET status=200 request_id=\"1\"\n\
                    request operation=\"download\" method=GET status=403 request_id=\"2\"\n\
                    request operation=\"upload\" method=PUT status=200 request_id=\"3\"\n";

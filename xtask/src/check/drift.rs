@@ -1,42 +1,47 @@
-//! The generated files against what would be generated now, and which of three it is that differs: the
-//! specification, the generator, or a file that was edited by hand.
+//! Compares the generated files with a new generation, and reports the cause of a difference: the specification, the
+//! generator, or an edit by hand.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::finding::{Finding, Kind};
-use crate::generate::header::{self, Provenance, Stamp};
+use super::diagnostic::{Diagnostic, Kind};
+use crate::generate::header::{self, Header, Provenance};
 use crate::generate::{self, FILES, GenerateError, GeneratedFile, OUTPUT, settings};
 use agbcloud_spec::{SPEC, Spec};
 
 const GENERATE: &str = "run `cargo xtask generate`";
 
-/// What would be generated now, as far as that can be told.
-struct Now {
+/// A new generation. `None` where it failed.
+struct Generation {
     files: Option<Vec<GeneratedFile>>,
     provenance: Option<Provenance>,
 }
 
-impl Now {
-    fn fresh(&self, path: &str) -> Option<&str> {
+impl Generation {
+    fn content(&self, path: &str) -> Option<&str> {
         let mut files = self.files.iter().flatten();
         let file = files.find(|file| file.path == path)?;
         Some(&file.content)
     }
 }
 
-pub(super) fn check(root: &Path) -> Vec<Finding> {
-    let fresh = generate::generate(root);
-    let mut findings: Vec<Finding> = fresh.as_ref().err().map(refused).into_iter().collect();
-    let now = Now {
-        files: fresh.ok(),
+pub(super) fn check(root: &Path) -> Vec<Diagnostic> {
+    let generated = generate::generate(root);
+    let mut diagnostics: Vec<Diagnostic> = generated
+        .as_ref()
+        .err()
+        .map(generation_failed)
+        .into_iter()
+        .collect();
+    let generation = Generation {
+        files: generated.ok(),
         provenance: provenance(root),
     };
     for name in FILES {
-        findings.extend(check_file(root, &format!("{OUTPUT}/{name}"), &now));
+        diagnostics.extend(check_file(root, &format!("{OUTPUT}/{name}"), &generation));
     }
-    findings.extend(strangers(root));
-    findings
+    diagnostics.extend(unknown_files(root));
+    diagnostics
 }
 
 fn provenance(root: &Path) -> Option<Provenance> {
@@ -44,25 +49,28 @@ fn provenance(root: &Path) -> Option<Provenance> {
     settings::provenance(root, &spec).ok()
 }
 
-fn refused(error: &GenerateError) -> Finding {
+fn generation_failed(error: &GenerateError) -> Diagnostic {
     let (kind, file) = match error {
         GenerateError::Spec(_) | GenerateError::OpenApi(_) | GenerateError::Progenitor(_) => {
             (Kind::Specification, SPEC)
         }
-        GenerateError::Rewrite(_) => (Kind::GeneratorDrift, "xtask/src/generate/rewrite.rs"),
-        GenerateError::Settings(_) => (Kind::GeneratorDrift, "Cargo.lock"),
-        GenerateError::Write { .. } => (Kind::GeneratorDrift, OUTPUT),
+        GenerateError::Rewrite(_) => (
+            Kind::ChangedGenerator,
+            "xtask/src/generate/rewrite_output.rs",
+        ),
+        GenerateError::Lock(_) => (Kind::ChangedGenerator, "Cargo.lock"),
+        GenerateError::Write { .. } => (Kind::ChangedGenerator, OUTPUT),
     };
-    Finding {
+    Diagnostic {
         kind,
         file: file.to_owned(),
         problem: error.to_string(),
-        mend: error.mend().to_owned(),
+        hint: error.hint().to_owned(),
     }
 }
 
-/// What lies among the generated files and is none.
-fn strangers(root: &Path) -> Vec<Finding> {
+/// Files in the folder of generated files that are not generated.
+fn unknown_files(root: &Path) -> Vec<Diagnostic> {
     let entries = std::fs::read_dir(root.join(OUTPUT));
     let names: BTreeSet<String> = entries
         .into_iter()
@@ -71,130 +79,132 @@ fn strangers(root: &Path) -> Vec<Finding> {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| !FILES.contains(&name.as_str()))
         .collect();
-    let strange = names
+    let diagnostics = names
         .iter()
-        .map(|name| unknown(&format!("{OUTPUT}/{name}")));
-    strange.collect()
+        .map(|name| unknown_file(&format!("{OUTPUT}/{name}")));
+    diagnostics.collect()
 }
 
-fn check_file(root: &Path, path: &str, now: &Now) -> Vec<Finding> {
+fn check_file(root: &Path, path: &str, generation: &Generation) -> Vec<Diagnostic> {
     let content = match std::fs::read_to_string(root.join(path)) {
         Ok(content) => content.replace("\r\n", "\n"),
         Err(error) => return vec![unreadable(path, &error)],
     };
-    let Some(stamp) = header::read(&content) else {
-        return vec![headless(path)];
+    let Some(header) = header::read(&content) else {
+        return vec![missing_header(path)];
     };
-    let fresh = now.fresh(path);
-    let mut findings = Vec::new();
-    if !stamp.intact {
-        findings.push(edited(path));
+    let fresh = generation.content(path);
+    let mut diagnostics = Vec::new();
+    if !header.intact {
+        diagnostics.push(edited(path));
     }
-    // The checksum is the first line. The one of a fresh file says that this was generated from what is there
-    // now: whatever else differs was edited later.
+    // The first line is the checksum. If it is the current one, the file was generated from the current inputs, and all
+    // differences are edits.
     if fresh.and_then(|fresh| fresh.lines().next()) != content.lines().next() {
-        findings.extend(moved_on(path, &stamp, now.provenance.as_ref()));
+        diagnostics.extend(changed_inputs(
+            path,
+            &header,
+            generation.provenance.as_ref(),
+        ));
     }
-    if findings.is_empty() && fresh.is_some_and(|fresh| fresh != content) {
-        findings.push(unexplained(path));
+    if diagnostics.is_empty() && fresh.is_some_and(|fresh| fresh != content) {
+        diagnostics.push(unexplained(path));
     }
-    findings
+    diagnostics
 }
 
-fn unknown(path: &str) -> Finding {
-    Finding {
+fn unknown_file(path: &str) -> Diagnostic {
+    Diagnostic {
         kind: Kind::UnknownFile,
         file: path.to_owned(),
-        problem: "nothing generates this file, and only generated files belong here".to_owned(),
-        mend: "move it out of the folder, or delete it".to_owned(),
+        problem: "this file is not generated, and the folder is for generated files only"
+            .to_owned(),
+        hint: "move it out of the folder, or delete it".to_owned(),
     }
 }
 
-fn unreadable(path: &str, error: &std::io::Error) -> Finding {
+fn unreadable(path: &str, error: &std::io::Error) -> Diagnostic {
     let missing = error.kind() == std::io::ErrorKind::NotFound;
-    Finding {
+    Diagnostic {
         kind: if missing {
-            Kind::Missing
+            Kind::MissingFile
         } else {
             Kind::HandEdit
         },
         file: path.to_owned(),
         problem: if missing {
-            "it should have been generated, and is not there".to_owned()
+            "the generated file does not exist".to_owned()
         } else {
-            format!("it can't be read: {error}")
+            format!("can't read the file: {error}")
         },
-        mend: GENERATE.to_owned(),
+        hint: GENERATE.to_owned(),
     }
 }
 
-fn headless(path: &str) -> Finding {
-    hand_edit(
-        path,
-        "edited by hand: its header, which tells what it was generated from, is gone or damaged",
-    )
+fn missing_header(path: &str) -> Diagnostic {
+    hand_edit(path, "edited by hand: its header is missing or damaged")
 }
 
-fn edited(path: &str) -> Finding {
+fn edited(path: &str) -> Diagnostic {
     hand_edit(
         path,
         "edited by hand: it does not match the checksum in its first line",
     )
 }
 
-fn hand_edit(path: &str, problem: &str) -> Finding {
-    Finding {
+fn hand_edit(path: &str, problem: &str) -> Diagnostic {
+    Diagnostic {
         kind: Kind::HandEdit,
         file: path.to_owned(),
         problem: problem.to_owned(),
-        mend: format!(
-            "run `git checkout -- {path}` or `cargo xtask generate`; a change that should stay belongs in \
-             {SPEC} or in xtask/src/generate"
+        hint: format!(
+            "run `git checkout -- {path}` or `cargo xtask generate`; to keep a change, make it in {SPEC} or \
+             xtask/src/generate"
         ),
     }
 }
 
-/// What of the file's provenance is no longer so.
-fn moved_on(path: &str, stamp: &Stamp, now: Option<&Provenance>) -> Vec<Finding> {
+/// The inputs that have changed since the file was generated.
+fn changed_inputs(path: &str, header: &Header, now: Option<&Provenance>) -> Vec<Diagnostic> {
     let Some(now) = now else {
         return Vec::new();
     };
-    let then = &stamp.provenance;
-    let finding = |kind, problem| Finding {
+    let then = &header.provenance;
+    let diagnostic = |kind, problem| Diagnostic {
         kind,
         file: path.to_owned(),
         problem,
-        mend: GENERATE.to_owned(),
+        hint: GENERATE.to_owned(),
     };
-    let mut findings = Vec::new();
+    let mut diagnostics = Vec::new();
     if then.spec != now.spec {
         let change = change(&then.spec, &now.spec);
-        let problem = format!("{SPEC} has changed since this was generated ({change})");
-        findings.push(finding(Kind::SpecDrift, problem));
+        let problem = format!("{SPEC} has changed since the file was generated ({change})");
+        diagnostics.push(diagnostic(Kind::ChangedSpecification, problem));
     }
     if then.generator != now.generator {
         let problem = format!(
             "the generator has changed: {}",
             versions(&then.generator, &now.generator)
         );
-        findings.push(finding(Kind::GeneratorDrift, problem));
+        diagnostics.push(diagnostic(Kind::ChangedGenerator, problem));
     }
     if then.settings != now.settings {
         let change = change(&then.settings, &now.settings);
         let problem =
             format!("the generator's settings in xtask/src/generate have changed ({change})");
-        findings.push(finding(Kind::GeneratorDrift, problem));
+        diagnostics.push(diagnostic(Kind::ChangedGenerator, problem));
     }
-    findings
+    diagnostics
 }
 
-/// The first digits of two hashes are enough to see that they differ.
+/// The first digits of two hashes.
 fn change(old: &str, new: &str) -> String {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
     format!("{} → {}", short(old), short(new))
 }
 
-/// The packages whose versions differ: `name old → new`.
+/// The packages whose versions differ, as `name old → new`.
 fn versions(old: &str, new: &str) -> String {
     let version = |list: &str, package: &str| {
         let mut entries = list.split(", ").filter_map(|entry| entry.split_once(' '));
@@ -216,15 +226,15 @@ fn versions(old: &str, new: &str) -> String {
     changes.join(", ")
 }
 
-fn unexplained(path: &str) -> Finding {
-    Finding {
-        kind: Kind::GeneratorDrift,
+fn unexplained(path: &str) -> Diagnostic {
+    Diagnostic {
+        kind: Kind::ChangedGenerator,
         file: path.to_owned(),
         problem:
-            "a fresh generation differs, though specification, versions and settings are the same: \
-                  something that shapes the output is not in the fingerprint (xtask/src/generate/settings.rs)"
+            "a new generation differs, although specification, versions and settings are the same: \
+                  an input is missing in the hashes of xtask/src/generate/settings.rs"
                 .to_owned(),
-        mend: GENERATE.to_owned(),
+        hint: GENERATE.to_owned(),
     }
 }
 

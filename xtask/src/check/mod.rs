@@ -1,39 +1,58 @@
-//! `cargo xtask check`: whether everything that tells the same wire still tells the same.
+//! `cargo xtask check`: checks that everything that describes the HTTP API agrees, and that no modules form a cycle.
 //!
-//! [`drift`] holds the generated files against the specification and the generator, [`examples`] the example
-//! answers, [`schemas`] the types as compiled, [`routes`] the service. Each gives all its findings, so that one
-//! run shows everything there is to mend.
+//! [`drift`] compares the generated files with the specification and the generator, [`examples`] the example responses with
+//! the specification, [`schemas`] the compiled types, and [`routes`] the service. Each check reports all problems that it
+//! finds.
 
+mod diagnostic;
 mod drift;
 mod examples;
-mod finding;
 mod routes;
 mod schemas;
 
 use std::path::Path;
 
-pub(crate) use finding::{Finding, summary};
+use self::diagnostic::{Diagnostic, Kind, summary};
+use crate::failure::Failure;
+use crate::modules;
+use agbcloud_spec::{SPEC, Spec};
 
-use agbcloud_spec::Spec;
-
-/// Everything that is wrong.
-pub(crate) fn run(root: &Path) -> Vec<Finding> {
-    let mut findings = files(root);
-    // Where the specification can't be read there is nothing to hold against it; `drift` has said why.
+pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    let mut diagnostics = check_files(root);
+    // `drift` reports an invalid specification.
     if let Ok(spec) = Spec::load(root) {
-        findings.extend(schemas::check(root, &spec));
-        findings.extend(routes::check(root, &spec));
+        diagnostics.extend(schemas::check(root, &spec));
+        diagnostics.extend(routes::check(root, &spec));
     }
-    findings
+    if diagnostics.is_empty() {
+        println!(
+            "generated code, schemas, examples and routes agree with {SPEC}; no modules form a cycle"
+        );
+        return Ok(());
+    }
+    for diagnostic in &diagnostics {
+        println!("{diagnostic}\n");
+    }
+    Err(Failure::new(
+        format!("found {}", summary(&diagnostics)),
+        "follow the hints above",
+    ))
 }
 
-/// What can be told from the files alone, without compiling anything.
-fn files(root: &Path) -> Vec<Finding> {
-    let mut findings = drift::check(root);
+/// The checks that compile nothing.
+fn check_files(root: &Path) -> Vec<Diagnostic> {
+    let mut diagnostics = drift::check(root);
     if let Ok(spec) = Spec::load(root) {
-        findings.extend(examples::check(root, &spec));
+        diagnostics.extend(examples::check(root, &spec));
     }
-    findings
+    let cycles = modules::check(root).into_iter();
+    diagnostics.extend(cycles.map(|(file, problem)| Diagnostic {
+        kind: Kind::Cycle,
+        file,
+        problem,
+        hint: "move what both use to a module below them".to_owned(),
+    }));
+    diagnostics
 }
 
 #[cfg(test)]
@@ -41,8 +60,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_repository_has_not_drifted() {
-        let findings = files(&crate::workspace());
-        assert_eq!(findings, [], "{}", summary(&findings));
+    fn this_repository_has_no_problems() {
+        let diagnostics = check_files(&crate::workspace());
+        assert_eq!(diagnostics, [], "{}", summary(&diagnostics));
     }
 }

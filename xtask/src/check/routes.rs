@@ -1,17 +1,17 @@
-//! The service's routes against the specification's operations.
+//! Compares the routes of the service with the operations of the specification.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::finding::{Finding, Kind};
+use super::diagnostic::{Diagnostic, Kind};
 use crate::cargo;
 use agbcloud_spec::{SPEC, Spec, SpecError};
 
 const EXAMPLE: &str = "crates/agbcloud-server/examples/operations.rs";
 
-/// One operation, as the service prints it and as the specification has it.
+/// An operation, as printed by the service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Route {
     name: String,
@@ -20,37 +20,27 @@ struct Route {
     parameters: Vec<String>,
 }
 
-pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Finding> {
+pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Diagnostic> {
     let specified = match specified(spec) {
         Ok(routes) => routes,
-        Err(error) => return vec![finding(SPEC, error.to_string(), "correct it")],
+        Err(error) => return vec![route_mismatch(SPEC, error.to_string(), "correct it")],
     };
     match served(root) {
         Ok(served) => compare(&specified, &served),
-        Err(problem) => vec![Finding {
+        Err(problem) => vec![Diagnostic {
             kind: Kind::Build,
             file: EXAMPLE.to_owned(),
             problem,
-            mend: "correct the error; `cargo run -p agbcloud-server --example operations` shows all of it"
+            hint: "correct the error, shown in full by `cargo run -p agbcloud-server --example operations`"
                 .to_owned(),
         }],
     }
 }
 
 fn served(root: &Path) -> Result<Vec<Route>, String> {
-    let output = cargo::output(
-        root,
-        &[
-            "run",
-            "--quiet",
-            "--locked",
-            "--package",
-            "agbcloud-server",
-            "--example",
-            "operations",
-        ],
-    )?;
-    serde_json::from_slice(&output).map_err(|error| format!("it prints no list of routes: {error}"))
+    let output = cargo::run_example(root, "operations")?;
+    serde_json::from_slice(&output)
+        .map_err(|error| format!("its output is not a list of routes: {error}"))
 }
 
 fn specified(spec: &Spec) -> Result<Vec<Route>, SpecError> {
@@ -67,35 +57,38 @@ fn specified(spec: &Spec) -> Result<Vec<Route>, SpecError> {
         .collect()
 }
 
-/// Every difference between what is specified and what is served.
-fn compare(specified: &[Route], served: &[Route]) -> Vec<Finding> {
+/// All differences between the specified and the served operations.
+fn compare(specified: &[Route], served: &[Route]) -> Vec<Diagnostic> {
     let by_name = |routes: &[Route]| -> BTreeMap<String, Route> {
         let named = routes
             .iter()
             .map(|route| (route.name.clone(), route.clone()));
         named.collect()
     };
-    let there = by_name(served);
+    let served_by_name = by_name(served);
     let wanted = by_name(specified);
     let mut problems = Vec::new();
     for (name, route) in &wanted {
-        match there.get(name) {
+        match served_by_name.get(name) {
             Some(other) => problems.extend(differences(route, other)),
             None => problems.push(format!("the service has no operation `{name}`")),
         }
     }
-    for name in there.keys().filter(|name| !wanted.contains_key(*name)) {
+    for name in served_by_name
+        .keys()
+        .filter(|name| !wanted.contains_key(*name))
+    {
         problems.push(format!(
             "the service has an operation `{name}`, which is not in {SPEC}"
         ));
     }
-    for name in twice(served) {
+    for name in duplicates(served) {
         problems.push(format!("the service names the operation `{name}` twice"));
     }
-    problems.into_iter().map(drifted).collect()
+    problems.into_iter().map(mismatch).collect()
 }
 
-fn twice(routes: &[Route]) -> Vec<&str> {
+fn duplicates(routes: &[Route]) -> Vec<&str> {
     let mut names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
     names.sort_unstable();
     let mut doubled: Vec<&str> = names
@@ -134,20 +127,20 @@ fn differences(specified: &Route, served: &Route) -> Vec<String> {
     .collect()
 }
 
-fn drifted(problem: String) -> Finding {
-    finding(
+fn mismatch(problem: String) -> Diagnostic {
+    route_mismatch(
         "crates/agbcloud-server",
         problem,
         "change the service's table of operations, or spec/context-api.yaml and run `cargo xtask generate`",
     )
 }
 
-fn finding(file: &str, problem: String, mend: &str) -> Finding {
-    Finding {
+fn route_mismatch(file: &str, problem: String, hint: &str) -> Diagnostic {
+    Diagnostic {
         kind: Kind::Route,
         file: file.to_owned(),
         problem,
-        mend: mend.to_owned(),
+        hint: hint.to_owned(),
     }
 }
 
@@ -170,22 +163,26 @@ mod tests {
 
     fn problems(served: &[Route]) -> Vec<String> {
         let clear = route("Clear", "POST", "/sdk/Clear", &["id"]);
-        let findings = compare(&[list(), clear.clone()], &[served, &[clear]].concat());
-        assert!(findings.iter().all(|finding| finding.kind == Kind::Route));
-        findings
+        let diagnostics = compare(&[list(), clear.clone()], &[served, &[clear]].concat());
+        assert!(
+            diagnostics
+                .iter()
+                .all(|diagnostic| diagnostic.kind == Kind::Route)
+        );
+        diagnostics
             .into_iter()
-            .map(|finding| finding.problem)
+            .map(|diagnostic| diagnostic.problem)
             .collect()
     }
 
     #[test]
-    fn routes_that_agree_have_no_findings_in_any_order_of_parameters() {
+    fn the_order_of_parameters_does_not_matter() {
         let shuffled = route("List", "get", "/sdk/List", &["nextToken", "maxResults"]);
         assert_eq!(problems(&[shuffled]), Vec::<String>::new());
     }
 
     #[test]
-    fn a_missing_and_an_extra_operation_are_found() {
+    fn a_missing_and_an_extra_operation_are_reported() {
         let other = route("Other", "GET", "/sdk/Other", &[]);
         assert_eq!(
             problems(&[other]),
@@ -197,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_path_and_query_are_all_found() {
+    fn differences_of_method_path_and_query_are_reported() {
         let changed = route("List", "POST", "/list", &["maxResults"]);
         assert_eq!(
             problems(&[changed]),
@@ -210,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_named_twice_is_found() {
+    fn a_duplicate_operation_is_reported() {
         assert_eq!(
             problems(&[list(), list()]),
             ["the service names the operation `List` twice"]
@@ -218,9 +215,9 @@ mod tests {
     }
 
     #[test]
-    fn the_specification_is_read_with_its_shared_parameters() {
-        let scratch = crate::scratch::Scratch::new();
-        let routes = specified(&Spec::load(scratch.root()).unwrap()).unwrap();
+    fn shared_parameters_of_the_specification_are_resolved() {
+        let repository = crate::test_repository::TestRepository::new();
+        let routes = specified(&Spec::load(repository.root()).unwrap()).unwrap();
         assert_eq!(routes.len(), 9);
         assert!(routes.contains(&route(
             "ListContexts",
@@ -231,18 +228,18 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_can_not_be_compiled_is_a_finding() {
-        let scratch = crate::scratch::Scratch::new();
-        let spec = Spec::load(scratch.root()).unwrap();
-        // No Cargo.toml there.
-        let findings = check(scratch.root(), &spec);
-        assert_eq!(findings.len(), 1);
-        assert_eq!(findings[0].kind, Kind::Build);
-        assert!(findings[0].problem.contains("failed:\nerror: "));
+    fn a_service_that_does_not_compile_is_reported() {
+        let repository = crate::test_repository::TestRepository::new();
+        let spec = Spec::load(repository.root()).unwrap();
+        // The folder has no Cargo.toml.
+        let diagnostics = check(repository.root(), &spec);
+        assert_eq!(diagnostics.len(), 1);
+        assert_eq!(diagnostics[0].kind, Kind::Build);
+        assert!(diagnostics[0].problem.contains("failed:\nerror: "));
     }
 
     #[test]
-    fn the_output_of_the_service_is_read() {
+    fn the_output_of_the_service_is_parsed() {
         let printed =
             r#"[{"name": "Clear", "method": "POST", "path": "/sdk/Clear", "parameters": ["id"]}]"#;
         let routes: Vec<Route> = serde_json::from_str(printed).unwrap();

@@ -1,27 +1,27 @@
-//! One writer: it changes a context of its own, and knows what it was told to be done.
+//! A writer: changes its own context and remembers what the service has acknowledged.
 
 use std::collections::BTreeMap;
 use std::io;
 
-use super::http::Connection;
+use crate::http_client::Connection;
 
-/// Small and large, at both sides of where a file gets a blob of its own, and empty.
+/// Sizes of files: empty, small, large, and on both sides of the limit for storage in the database.
 const SIZES: [usize; 9] = [
     0, 10, 4096, 4096, 32_768, 32_769, 100_000, 1_100_000, 3_000_000,
 ];
-/// Paths that it writes to again and again.
+/// Paths of files, written repeatedly.
 const PATHS: [&str; 10] = [
     "/a", "/b", "/c", "/d/a", "/d/b", "/d/e/a", "/d/e/b", "/f/g/h/i", "/j", "/k%25",
 ];
 
-/// The content of a file, as what it is made from.
+/// The content of a file: random bytes from a seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Content {
+struct FileContent {
     seed: u64,
     size: usize,
 }
 
-impl Content {
+impl FileContent {
     fn bytes(self) -> Vec<u8> {
         let mut bytes = vec![0; self.size];
         fastrand::Rng::with_seed(self.seed).fill(&mut bytes);
@@ -29,22 +29,22 @@ impl Content {
     }
 }
 
-/// What a writer has in its context.
+/// Name and files of a context.
 #[derive(Debug, Clone, PartialEq)]
-struct State {
+struct ContextState {
     name: String,
-    files: BTreeMap<String, Content>,
+    files: BTreeMap<String, FileContent>,
 }
 
 #[derive(Debug, Clone)]
 enum Change {
-    Put(&'static str, Content),
+    Put(&'static str, FileContent),
     Delete(String),
     Clear,
     Rename(String),
 }
 
-impl State {
+impl ContextState {
     fn after(&self, change: &Change) -> Self {
         let mut state = self.clone();
         match change {
@@ -60,12 +60,12 @@ impl State {
 pub(crate) struct Writer {
     number: usize,
     random: fastrand::Rng,
-    id: Option<String>,
-    /// What was acknowledged.
-    state: State,
-    /// What was asked for and not answered.
+    id: String,
+    /// The acknowledged state.
+    state: ContextState,
+    /// The change without a response.
     pending: Option<Change>,
-    /// How much was acknowledged, over all rounds.
+    /// Number of acknowledged changes of all rounds.
     pub(crate) acknowledged: u64,
 }
 
@@ -74,8 +74,8 @@ impl Writer {
         Self {
             number,
             random,
-            id: None,
-            state: State {
+            id: String::new(),
+            state: ContextState {
                 name: format!("writer-{number}"),
                 files: BTreeMap::new(),
             },
@@ -84,27 +84,20 @@ impl Writer {
         }
     }
 
-    /// The tenant that its context belongs to: two share one.
+    /// The API key, which selects the tenant. Two writers share each.
     fn key(&self) -> String {
         format!("crash-key-{}", self.number / 2)
     }
 
-    /// Makes its context, before the first crash.
-    pub(crate) fn prepare(&mut self, endpoint: &str) -> Result<(), String> {
-        let connection = Connection::open(endpoint, &self.key());
-        let mut connection = connection.map_err(|error| error.to_string())?;
-        let call = format!("GetContext?name={}&allowCreate=true", self.state.name);
-        let (status, envelope) = connection
-            .call("GET", &call)
-            .map_err(|error| error.to_string())?;
-        self.id = envelope["data"]["id"].as_str().map(str::to_owned);
-        match self.id {
-            Some(_) => Ok(()),
-            None => Err(format!("no context was made: {status} {envelope}")),
-        }
+    /// Creates the context, before the first crash.
+    pub(crate) fn create_context(&mut self, endpoint: &str) -> Result<(), String> {
+        let created = Connection::open(endpoint, &self.key())
+            .and_then(|mut connection| connection.create_context(&self.state.name));
+        self.id = created.map_err(|error| error.to_string())?;
+        Ok(())
     }
 
-    /// Changes things until the service goes away. An answer that no service should give is an error.
+    /// Makes changes until the connection breaks. An unexpected status is an error.
     pub(crate) fn write(&mut self, endpoint: &str) -> Result<(), String> {
         let Ok(mut connection) = Connection::open(endpoint, &self.key()) else {
             return Ok(());
@@ -118,9 +111,9 @@ impl Writer {
                     self.pending = None;
                     self.acknowledged += 1;
                 }
-                // It is being cleared: nothing was changed.
+                // The context is being cleared: nothing has changed.
                 Ok(409) => self.pending = None,
-                Ok(status) => return Err(format!("{change:?} was answered with {status}")),
+                Ok(status) => return Err(format!("{change:?} returned status {status}")),
                 Err(_) => return Ok(()),
             }
         }
@@ -136,13 +129,13 @@ impl Writer {
                 let path = PATHS[self.random.usize(..PATHS.len())];
                 let size = SIZES[self.random.usize(..SIZES.len())];
                 let seed = self.random.u64(..);
-                Change::Put(path, Content { seed, size })
+                Change::Put(path, FileContent { seed, size })
             }
         }
     }
 
     fn attempt(&self, connection: &mut Connection, change: &Change) -> io::Result<u16> {
-        let id = self.id.as_deref().unwrap_or_default();
+        let id = &self.id;
         match change {
             Change::Put(path, content) => {
                 let path = path.replace('%', "%25");
@@ -166,23 +159,22 @@ impl Writer {
         }
     }
 
-    /// Holds what is there against what was acknowledged; what was not answered may have happened or not.
-    /// Returns the bytes that were compared.
+    /// Compares the context with the acknowledged state, with or without the pending change. Returns the number of
+    /// compared bytes.
     pub(crate) fn verify(&mut self, endpoint: &str) -> Result<u64, String> {
-        let read = |error: io::Error| format!("it can't be read: {error}");
-        let mut connection = Connection::open(endpoint, &self.key()).map_err(read)?;
-        let id = self.id.clone().unwrap_or_default();
+        let failed = |error: io::Error| format!("can't read the context: {error}");
+        let mut connection = Connection::open(endpoint, &self.key()).map_err(failed)?;
         let (_, context) = connection
-            .call("GET", &format!("GetContext?id={id}"))
-            .map_err(read)?;
+            .call("GET", &format!("GetContext?id={}", self.id))
+            .map_err(failed)?;
         let name = context["data"]["name"].as_str().unwrap_or_default();
         let mut files = BTreeMap::new();
-        walk(&mut connection, &id, "/", &mut files).map_err(read)?;
-        let possible = [
+        read_folder(&mut connection, &self.id, "/", &mut files).map_err(failed)?;
+        let expected = [
             Some(self.state.clone()),
             self.pending.take().map(|change| self.state.after(&change)),
         ];
-        let found = possible.into_iter().flatten().find(|state| {
+        let matching = expected.into_iter().flatten().find(|state| {
             state.name == name
                 && state.files.len() == files.len()
                 && state.files.iter().all(|(path, content)| {
@@ -191,23 +183,24 @@ impl Writer {
                         .is_some_and(|bytes| *bytes == content.bytes())
                 })
         });
-        let Some(found) = found else {
-            let told: Vec<_> = self.state.files.iter().collect();
-            let there: Vec<_> = files
+        let Some(matching) = matching else {
+            let acknowledged: Vec<_> = self.state.files.iter().collect();
+            let found: Vec<_> = files
                 .iter()
                 .map(|(path, bytes)| (path, bytes.len()))
                 .collect();
             return Err(format!(
-                "the context {name} of writer {} has {there:?}, and was told to have {told:?} as {}",
+                "the context {name} of writer {} has {found:?}, acknowledged are {acknowledged:?} as {}",
                 self.number, self.state.name
             ));
         };
-        self.state = found;
+        self.state = matching;
         Ok(files.values().map(|bytes| bytes.len() as u64).sum())
     }
 }
 
-fn walk(
+/// Downloads all files below a folder.
+fn read_folder(
     connection: &mut Connection,
     id: &str,
     folder: &str,
@@ -220,27 +213,24 @@ fn walk(
     let entries = page["data"].as_array().cloned().unwrap_or_default();
     if page["count"].as_u64() != Some(entries.len() as u64) {
         return Err(io::Error::other(
-            "a folder does not have as many entries as it tells",
+            "the count of a folder differs from its number of entries",
         ));
     }
     for entry in entries {
         let path = entry["filePath"].as_str().unwrap_or_default();
         if entry["fileType"] == "folder" {
-            walk(connection, id, path, files)?;
+            read_folder(connection, id, path, files)?;
             continue;
         }
-        let encoded = path.replace('%', "%25");
-        let call = format!("GetContextFileDownloadUrl?contextId={id}&filePath={encoded}");
-        let (_, url) = connection.call("POST", &call)?;
-        let url = url["data"]["url"].as_str().unwrap_or_default();
-        let answer = connection.transfer("GET", url, &[])?;
-        if answer.status != 200 {
+        let url = connection.download_url(id, path)?;
+        let response = connection.transfer("GET", &url, &[])?;
+        if response.status != 200 {
             return Err(io::Error::other(format!(
                 "{path}: status {}",
-                answer.status
+                response.status
             )));
         }
-        files.insert(path.to_owned(), answer.body);
+        files.insert(path.to_owned(), response.body);
     }
     Ok(())
 }

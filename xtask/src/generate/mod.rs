@@ -1,93 +1,108 @@
-//! From the specification to `crates/agbcloud-api/src/generated`.
+//! `cargo xtask generate`: generates `crates/agbcloud-api/src/generated` from the specification.
 //!
-//! The way of one run: [`reduce`] derives from the specification what the generator can take, progenitor
-//! turns that into tokens, [`rewrite`] mends the one place where an answer would lose its head and splits
-//! types from client, prettyplease formats, [`header`] says where the file comes from.
+//! The steps: [`simplify_spec`] removes from the specification what the generator does not support, progenitor generates
+//! tokens, [`rewrite_output`] replaces the decoding of responses and splits types from client, prettyplease formats, and
+//! [`header`] adds the inputs and a checksum.
 
 pub(crate) mod header;
-mod reduce;
-mod rewrite;
+mod rewrite_output;
 pub(crate) mod settings;
-mod unpanicked;
+mod simplify_spec;
 
+use std::panic::catch_unwind;
 use std::path::Path;
 
+use crate::failure::Failure;
 use agbcloud_spec::{Spec, SpecError};
 
-/// Folder of the generated files, below the root of the repository.
+/// Folder of the generated files, relative to the root of the repository.
 pub(crate) const OUTPUT: &str = "crates/agbcloud-api/src/generated";
 
-/// The files in it.
+/// The generated files.
 pub(crate) const FILES: [&str; 2] = ["client.rs", "types.rs"];
 
 /// One generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GeneratedFile {
-    /// Its path below the root of the repository, with `/`.
+    /// Path relative to the root of the repository, with `/`.
     pub(crate) path: String,
-    /// All of it, header included.
+    /// Content, including the header.
     pub(crate) content: String,
 }
 
-/// Why nothing could be generated.
+/// The error of a generation.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GenerateError {
-    /// The specification can't be used.
+    /// The specification is invalid.
     #[error(transparent)]
     Spec(#[from] SpecError),
-    /// The specification is no OpenAPI 3.0 document.
-    #[error("spec/context-api.yaml is no OpenAPI 3.0 document: {0}")]
+    /// The specification is not an OpenAPI 3.0 document.
+    #[error("spec/context-api.yaml is not an OpenAPI 3.0 document: {0}")]
     OpenApi(serde_json::Error),
-    /// The generator refused the specification.
+    /// The generator rejects the specification.
     #[error("progenitor can't generate from spec/context-api.yaml: {0}")]
     Progenitor(String),
-    /// The generator's output is not what the rewriting step knows.
-    #[error(
-        "progenitor's output has changed its shape: {0}; look at xtask/src/generate/rewrite.rs"
-    )]
+    /// The rewriting step does not support the generator's output.
+    #[error("the structure of progenitor's output has changed: {0}")]
     Rewrite(String),
-    /// The versions of the generator can't be found out.
-    #[error(transparent)]
-    Settings(#[from] settings::SettingsError),
+    /// The lock file does not contain the versions of the generator.
+    #[error("can't read the versions of the generator from Cargo.lock: {0}")]
+    Lock(String),
     /// A file can't be written.
     #[error("can't write {path}: {source}")]
     Write {
-        /// The file, below the root.
+        /// The file, relative to the root.
         path: String,
-        /// What the system said.
+        /// The cause.
         source: std::io::Error,
     },
 }
 
 impl GenerateError {
-    /// What to do about it.
-    pub(crate) fn mend(&self) -> &'static str {
+    /// What to do.
+    pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Spec(_) | Self::OpenApi(_) | Self::Progenitor(_) => {
                 "correct spec/context-api.yaml, then run `cargo xtask generate`"
             }
             Self::Rewrite(_) => {
-                "adapt xtask/src/generate/rewrite.rs to the generator, then run `cargo xtask generate`"
+                "adapt xtask/src/generate/rewrite_output.rs to the generator, then run `cargo xtask generate`"
             }
-            Self::Settings(_) => {
-                "restore Cargo.lock with `git checkout -- Cargo.lock`, or make it anew with `cargo generate-lockfile`"
+            Self::Lock(_) => {
+                "restore Cargo.lock with `git checkout -- Cargo.lock`, or create it with `cargo generate-lockfile`"
             }
             Self::Write { .. } => "make the folder writable, then run `cargo xtask generate` again",
         }
     }
 }
 
-/// Generates everything in memory: the same input gives the same bytes.
-pub(crate) fn generate(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
-    unpanicked::run(|| generate_here(root))
-        .map_err(|message| GenerateError::Progenitor(format!("it panicked: {message}")))?
+/// Generates all files and prints what it wrote.
+pub(crate) fn run(root: &Path) -> Result<(), Failure> {
+    let written = write(root).map_err(|error| Failure::new(error.to_string(), error.hint()))?;
+    for file in &written {
+        println!("wrote {file}");
+    }
+    if written.is_empty() {
+        println!("all generated files are up to date");
+    }
+    Ok(())
 }
 
-fn generate_here(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
+/// Generates all files in memory. The same inputs generate the same bytes.
+pub(crate) fn generate(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
+    // progenitor panics on some specifications.
+    catch_unwind(|| generate_or_panic(root)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        GenerateError::Progenitor(format!("it panicked: {}", text.unwrap_or_default()))
+    })?
+}
+
+fn generate_or_panic(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
     let spec = Spec::load(root)?;
     spec.check_references()?;
     let provenance = settings::provenance(root, &spec)?;
-    let sources = rewrite::split(tokens(&spec)?)?;
+    let sources = rewrite_output::split(tokens(&spec)?)?;
     Ok(sources
         .into_iter()
         .map(|(name, source)| GeneratedFile {
@@ -97,8 +112,7 @@ fn generate_here(root: &Path) -> Result<Vec<GeneratedFile>, GenerateError> {
         .collect())
 }
 
-/// Generates and writes what differs; gives the paths that were written. A reader never sees half a file:
-/// each is written beside its place and renamed.
+/// Generates all files and writes those that differ. Returns the paths of the written files.
 pub(crate) fn write(root: &Path) -> Result<Vec<String>, GenerateError> {
     let mut written = Vec::new();
     for file in generate(root)? {
@@ -115,6 +129,7 @@ pub(crate) fn write(root: &Path) -> Result<Vec<String>, GenerateError> {
     Ok(written)
 }
 
+/// Writes a temporary file and renames it, so that no reader sees half a file.
 fn replace(target: &Path, content: &str) -> std::io::Result<()> {
     let folder = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -125,11 +140,10 @@ fn replace(target: &Path, content: &str) -> std::io::Result<()> {
 }
 
 fn tokens(spec: &Spec) -> Result<syn::File, GenerateError> {
-    let reduced = reduce::reduce(spec)?;
-    // Once more: what is left of a schema that consists of itself is a circle, which the generator would
-    // follow until the stack ends.
-    Spec::from_document(reduced.clone()).check_references()?;
-    let document = serde_json::from_value(reduced).map_err(GenerateError::OpenApi)?;
+    let simplified = simplify_spec::simplify(spec)?;
+    // Checked again: a simplified recursive schema can be a cycle of references, which overflows the generator's stack.
+    Spec::from_document(simplified.clone()).check_references()?;
+    let document = serde_json::from_value(simplified).map_err(GenerateError::OpenApi)?;
     let tokens = settings::generator()
         .generate_tokens(&document)
         .map_err(|error| GenerateError::Progenitor(error.to_string()))?;
@@ -139,43 +153,45 @@ fn tokens(spec: &Spec) -> Result<syn::File, GenerateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::Scratch;
+    use crate::test_repository::TestRepository;
 
     #[test]
-    fn two_runs_give_the_same_bytes() {
-        let scratch = Scratch::new();
+    fn two_runs_generate_the_same_bytes() {
+        let repository = TestRepository::new();
         assert_eq!(
-            generate(scratch.root()).unwrap(),
-            generate(scratch.root()).unwrap()
+            generate(repository.root()).unwrap(),
+            generate(repository.root()).unwrap()
         );
     }
 
     #[test]
-    fn writing_touches_only_what_differs_and_leaves_nothing_else_behind() {
-        let scratch = Scratch::new();
-        assert_eq!(write(scratch.root()).unwrap(), Vec::<String>::new());
-
+    fn only_files_that_differ_are_written() {
+        let repository = TestRepository::new();
+        assert_eq!(write(repository.root()).unwrap(), Vec::<String>::new());
         let types = format!("{OUTPUT}/types.rs");
-        let before = scratch.read(&types);
-        scratch.write(&types, "struct Mine;\n");
-        assert_eq!(write(scratch.root()).unwrap(), std::slice::from_ref(&types));
-        assert_eq!(scratch.read(&types), before);
-        let entries = std::fs::read_dir(scratch.root().join(OUTPUT)).unwrap();
+        let before = repository.read(&types);
+        repository.write(&types, "struct Mine;\n");
+        assert_eq!(
+            write(repository.root()).unwrap(),
+            std::slice::from_ref(&types)
+        );
+        assert_eq!(repository.read(&types), before);
+        let entries = std::fs::read_dir(repository.root().join(OUTPUT)).unwrap();
         assert_eq!(entries.count(), 2);
     }
 
     #[test]
-    fn the_files_are_those_that_are_known() {
-        let files = generate(Scratch::new().root()).unwrap();
+    fn the_generated_files_are_the_listed_ones() {
+        let files = generate(TestRepository::new().root()).unwrap();
         let mut paths: Vec<String> = files.into_iter().map(|file| file.path).collect();
         paths.sort_unstable();
         assert_eq!(paths, FILES.map(|name| format!("{OUTPUT}/{name}")));
     }
 
     #[test]
-    fn a_missing_folder_is_made() {
-        let scratch = Scratch::new();
-        std::fs::remove_dir_all(scratch.root().join(OUTPUT)).unwrap();
-        assert_eq!(write(scratch.root()).unwrap().len(), 2);
+    fn a_missing_folder_is_created() {
+        let repository = TestRepository::new();
+        std::fs::remove_dir_all(repository.root().join(OUTPUT)).unwrap();
+        assert_eq!(write(repository.root()).unwrap().len(), 2);
     }
 }

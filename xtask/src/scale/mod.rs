@@ -1,27 +1,25 @@
-//! `cargo xtask scale`: what a call costs in a service that holds much, against one that holds next to nothing.
+//! `cargo xtask scale`: compares the latency of calls to a full service with those to a nearly empty one.
 //!
-//! Two services of the same binary, `strict`, run beside each other on folders of their own, and take turns call by call.
-//! Everything is thrown away afterwards. It is in the folder for temporary files, so TMPDIR says on which disk it is
-//! measured.
+//! Both run the same binary with `strict` durability on folders of the same disk, and the calls alternate. The folders are
+//! temporary, so TMPDIR selects the disk that is measured.
 
-#![allow(clippy::disallowed_methods)] // A measurement asks the machine for the time.
+#![allow(clippy::disallowed_methods)] // It measures real time.
 
-mod side;
+mod instance;
 mod table;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
-use self::side::{Job, Side, Size};
+use self::instance::{Instance, Operation, Size, failure};
 use self::table::Table;
+use crate::agb_serve;
 use crate::failure::Failure;
-use crate::interop::service;
+use crate::temporary;
 
-/// How often each call is made in a round, on either side.
+/// Number of calls of each operation in a round, to each service.
 const CALLS: usize = 300;
-/// What the service that holds next to nothing has: enough for two pages of each.
+/// Size of the nearly empty service: two pages of contexts and of files.
 const SMALL: Size = Size {
     contexts: 200,
     files: 200,
@@ -34,34 +32,29 @@ pub(crate) fn run(
     files: usize,
     rounds: usize,
 ) -> Result<(), Failure> {
-    let scratch = TempDir::with_prefix("agb-scale-").map_err(|error| {
-        Failure::new(
-            format!("can't make a temporary folder: {error}"),
-            "set TMPDIR to a folder that can be written to",
-        )
-    })?;
-    println!("scale: building agb serve");
-    let program = service::build(root, &["--release"])?;
+    let folder = temporary::folder("scale")?;
+    println!("scale: building agb");
+    let program = agb_serve::build_release(root)?;
     let large = Size {
         contexts,
         files,
         cleared: files.div_ceil(10),
     };
-    let filled = |name, size: Size| {
+    let fill = |name, size: Size| {
         let start = Instant::now();
-        let mut side = Side::start(&program, &scratch.path().join(name), size)?;
-        side.fill(rounds).map_err(broken)?;
+        let mut instance = Instance::start(&program, &folder.path().join(name), size)?;
+        instance.fill(rounds).map_err(failure)?;
         println!(
-            "scale: {} contexts, {} files in one and {} in {rounds} others each: {:.0} s",
+            "scale: created {} contexts, {} files in one and {} in each of {rounds} others in {:.0} s",
             size.contexts,
             size.files,
             size.cleared,
             start.elapsed().as_secs_f64()
         );
-        Ok::<_, Failure>(side)
+        Ok::<_, Failure>(instance)
     };
-    let mut small = filled("small", SMALL)?;
-    let mut large = filled("large", large)?;
+    let mut small = fill("small", SMALL)?;
+    let mut large = fill("large", large)?;
     let mut table = Table::default();
     for round in 0..rounds {
         measure(&mut small, &mut large, round, &mut table)?;
@@ -70,53 +63,53 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// One round: every job in turn on either side.
+/// One round: all operations on both services.
 fn measure(
-    small: &mut Side,
-    large: &mut Side,
+    small: &mut Instance,
+    large: &mut Instance,
     round: usize,
     table: &mut Table,
 ) -> Result<(), Failure> {
-    for side in [&mut *small, &mut *large] {
-        side.reconnect().map_err(broken)?;
+    for instance in [&mut *small, &mut *large] {
+        instance.reconnect().map_err(failure)?;
     }
-    for job in Job::ALL {
+    for operation in Operation::ALL {
         let mut times = [Vec::new(), Vec::new()];
         for call in 0..CALLS {
-            for (side, times) in [&mut *small, &mut *large].into_iter().zip(&mut times) {
-                times.push(side.time(job, round * CALLS + call).map_err(broken)?);
+            for (instance, times) in [&mut *small, &mut *large].into_iter().zip(&mut times) {
+                let time = instance.measure(operation, round * CALLS + call);
+                times.push(time.map_err(failure)?);
             }
         }
-        table.add(job.name(), times.map(median));
+        table.add(operation.name(), times.map(median));
     }
-    // Clears come last, since what they leave to be collected would be in the way of others.
+    // Clears come last: collecting the garbage that they leave would slow down the other calls.
     let cleared = [
-        small.clear(round).map_err(broken)?,
-        large.clear(round).map_err(broken)?,
+        small.clear(round).map_err(failure)?,
+        large.clear(round).map_err(failure)?,
     ];
     table.add(
-        "ClearContext, until its answer",
+        "ClearContext, until its response",
         cleared.map(|times| times.0),
     );
     table.add(
-        "the same, until it is available",
+        "ClearContext, until the context is available",
         cleared.map(|times| times.1),
     );
-    table.note("resident after a round, KiB", large.resident());
+    table.note(
+        "resident memory after a round, KiB",
+        large.resident_memory(),
+    );
     let restarted = [small.restart()?, large.restart()?];
-    table.add("kill -9, and up again", restarted);
-    table.note("resident after a restart, KiB", large.resident());
+    table.add("restart after kill -9", restarted);
+    table.note(
+        "resident memory after a restart, KiB",
+        large.resident_memory(),
+    );
     Ok(())
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
-}
-
-fn broken(error: std::io::Error) -> Failure {
-    Failure::new(
-        format!("the service did not do what it was asked to: {error}"),
-        "see what it said above; the disk may be full",
-    )
 }

@@ -1,9 +1,9 @@
-//! Times side by side, and their ratios over the rounds.
+//! The table of times and their ratios.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Rows in the order in which they first came.
+/// Rows in the order of their first measurement.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     rows: Vec<(&'static str, Vec<[Duration; 2]>)>,
@@ -11,12 +11,12 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// What something took in a round: small, then large.
+    /// Adds the times of a round: of the small and the large service.
     pub(super) fn add(&mut self, name: &'static str, times: [Duration; 2]) {
         put(&mut self.rows, name, times);
     }
 
-    /// A number of the large side.
+    /// Adds a number of the large service.
     pub(super) fn note(&mut self, name: &'static str, number: u64) {
         put(&mut self.notes, name, number);
     }
@@ -29,7 +29,7 @@ fn put<T>(rows: &mut Vec<(&'static str, Vec<T>)>, name: &'static str, value: T) 
     }
 }
 
-/// The lowest, the one in the middle and the highest.
+/// Minimum, median and maximum.
 fn spread(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_unstable_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_has_the_ratios_of_its_rounds() {
+    fn a_row_shows_the_ratios_of_its_rounds() {
         let mut table = Table::default();
         for [small, large] in [[2, 3], [2, 2], [2, 4]] {
             table.add("x", [small, large].map(Duration::from_micros));

@@ -1,6 +1,6 @@
-//! What an example says: its envelope must tell the same as the place where it is linked and as its name.
+//! Checks the envelope of an example against its file name and the place of its link.
 //!
-//! A file is named `STATUS-NAME.json`; the name of a failure is its code.
+//! A file is named `STATUS-NAME.json`. The name of a failure is its code.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::links::Link;
 
 pub(super) fn problems(link: &Link<'_>, example: &Value) -> Vec<String> {
     let Some((number, name)) = name(&link.file) else {
-        return vec!["its name is not STATUS-NAME.json".to_owned()];
+        return vec!["the file name is not STATUS-NAME.json".to_owned()];
     };
     let mut problems: Vec<String> = in_range(link.status, number).into_iter().collect();
     problems.extend(field(example, "httpStatusCode", &number.into()));
@@ -19,8 +19,8 @@ pub(super) fn problems(link: &Link<'_>, example: &Value) -> Vec<String> {
     } else {
         problems.extend(field(example, "success", &false.into()));
         problems.extend(field(example, "code", &name.into()));
-        problems.extend(wordless(example));
-        problems.extend(misnamed(link, name));
+        problems.extend(empty_message(example));
+        problems.extend(wrong_key(link, name));
     }
     problems
 }
@@ -43,7 +43,7 @@ fn in_range(status: Option<&str>, number: u16) -> Option<String> {
     };
     (!fits).then(|| {
         format!(
-            "its name says {number}, but it is linked under {}",
+            "the file name has status {number}, but it is linked under {}",
             status.unwrap_or("the failures")
         )
     })
@@ -51,20 +51,20 @@ fn in_range(status: Option<&str>, number: u16) -> Option<String> {
 
 fn field(example: &Value, name: &str, expected: &Value) -> Option<String> {
     let found = example.get(name).unwrap_or(&Value::Null);
-    (found != expected).then(|| format!("`{name}` is {found}, and must be {expected}"))
+    (found != expected).then(|| format!("`{name}` is {found} instead of {expected}"))
 }
 
-fn wordless(example: &Value) -> Option<String> {
+fn empty_message(example: &Value) -> Option<String> {
     let message = example.get("message").and_then(Value::as_str);
     message
         .is_none_or(|message| message.trim().is_empty())
-        .then(|| "`message` is empty, and must tell what went wrong".to_owned())
+        .then(|| "`message` is empty".to_owned())
 }
 
-/// A failure is linked under its code. What belongs to no operation is named by what it is an example of.
-fn misnamed(link: &Link<'_>, name: &str) -> Option<String> {
+/// The key of a failure is its code, except for examples outside of operations.
+fn wrong_key(link: &Link<'_>, name: &str) -> Option<String> {
     (link.status.is_some() && link.key != name)
-        .then(|| format!("it is linked as `{}`, and must be as `{name}`", link.key))
+        .then(|| format!("it is linked as `{}` instead of `{name}`", link.key))
 }
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_file_is_named_by_status_and_name() {
+    fn a_file_name_has_a_status_and_a_name() {
         assert_eq!(name("spec/examples/A/404-B.C.json"), Some((404, "B.C")));
         for file in [
             "a/ok.json",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_that_belongs_to_no_operation_is_a_failure() {
+    fn an_example_outside_of_operations_is_a_failure() {
         let link = Link {
             place: "components.examples".into(),
             key: "Any",
@@ -105,7 +105,7 @@ mod tests {
         let found = problems(&good, &failure);
         assert_eq!(
             found[0],
-            "its name says 200, but it is linked under the failures"
+            "the file name has status 200, but it is linked under the failures"
         );
     }
 }

@@ -7,45 +7,45 @@ use agbcloud_spec::{Operation, SPEC, Spec};
 /// One link to one example.
 #[derive(Debug)]
 pub(super) struct Link<'a> {
-    /// Where it stands, for a reader: `GetContext 4XX`.
+    /// Its place, for messages: `GetContext 4XX`.
     pub(super) place: String,
-    /// The name of the example there.
+    /// The key of the example.
     pub(super) key: &'a str,
-    /// `200`, `4XX`; none for an example that belongs to no operation.
+    /// `200` or `4XX`. `None` for an example outside of operations.
     pub(super) status: Option<&'a str>,
-    /// What the example has to be.
+    /// The schema of the example.
     pub(super) schema: &'a Value,
-    /// The example, below the root of the repository.
+    /// The file, relative to the root of the repository.
     pub(super) file: String,
 }
 
-/// The schema of what belongs to no operation.
+/// The schema of examples outside of operations.
 const FAILURE: &str = "/components/schemas/Failure";
 
-/// Every link; what is wrong with a link itself is complained about.
-pub(super) fn all<'a>(spec: &'a Spec, complain: &mut impl FnMut(&str, String)) -> Vec<Link<'a>> {
+/// Returns all links, and reports the invalid ones.
+pub(super) fn all<'a>(spec: &'a Spec, report: &mut impl FnMut(&str, String)) -> Vec<Link<'a>> {
     let mut links = Vec::new();
     for operation in spec.operations() {
         for (status, response) in operation.responses() {
             let place = format!("{} {status}", operation.id);
             match of_response(spec, &place, status, response) {
-                Ok(found) if found.is_empty() => complain(SPEC, format!("{place} has no example")),
+                Ok(found) if found.is_empty() => report(SPEC, format!("{place} has no example")),
                 Ok(found) => links.extend(found),
-                Err(problem) => complain(SPEC, problem),
+                Err(problem) => report(SPEC, problem),
             }
         }
         for problem in missing_outcomes(&operation) {
-            complain(SPEC, problem);
+            report(SPEC, problem);
         }
     }
-    match of_no_operation(spec) {
+    match outside_of_operations(spec) {
         Ok(found) => links.extend(found),
-        Err(problem) => complain(SPEC, problem),
+        Err(problem) => report(SPEC, problem),
     }
     links
 }
 
-/// An operation has a good answer and both ranges of failures.
+/// An operation must have a success and both ranges of failures.
 fn missing_outcomes(operation: &Operation<'_>) -> Vec<String> {
     ['2', '4', '5']
         .into_iter()
@@ -53,7 +53,7 @@ fn missing_outcomes(operation: &Operation<'_>) -> Vec<String> {
             let mut responses = operation.responses();
             !responses.any(|(status, _)| status.starts_with(*class))
         })
-        .map(|class| format!("{} has no answer of the range {class}XX", operation.id))
+        .map(|class| format!("{} has no response {class}XX", operation.id))
         .collect()
 }
 
@@ -66,7 +66,7 @@ fn of_response<'a>(
     let response = spec.resolve(response).map_err(|error| error.to_string())?;
     let media = response
         .pointer("/content/application~1json")
-        .ok_or_else(|| format!("{place} has no answer in application/json"))?;
+        .ok_or_else(|| format!("{place} has no content application/json"))?;
     let schema = media
         .get("schema")
         .ok_or_else(|| format!("{place} has no schema"))?;
@@ -84,7 +84,7 @@ fn of_response<'a>(
         .collect()
 }
 
-fn of_no_operation(spec: &Spec) -> Result<Vec<Link<'_>>, String> {
+fn outside_of_operations(spec: &Spec) -> Result<Vec<Link<'_>>, String> {
     let place = "components.examples";
     let found = examples(spec, place, spec.document.pointer("/components/examples"))?;
     let Some(schema) = spec.document.pointer(FAILURE) else {
@@ -100,7 +100,7 @@ fn of_no_operation(spec: &Spec) -> Result<Vec<Link<'_>>, String> {
     Ok(found.into_iter().map(link).collect())
 }
 
-/// The examples of one map, by name, with the files that they are in.
+/// Key and file of each example of a map.
 fn examples<'a>(
     spec: &'a Spec,
     place: &str,
@@ -112,22 +112,19 @@ fn examples<'a>(
         .map(|(key, example)| {
             let example = spec.resolve(example).map_err(|error| error.to_string())?;
             let target = example.get("externalValue").and_then(Value::as_str);
-            let target = target.ok_or_else(|| {
-                format!(
-                    "{place}: the example `{key}` has no `externalValue`: examples stand in files"
-                )
-            })?;
+            let target = target
+                .ok_or_else(|| format!("{place}: the example `{key}` has no `externalValue`"))?;
             Ok((
                 key.as_str(),
                 inside(target).ok_or_else(|| {
-                    format!("{place}: the example `{key}` leads out of spec/: {target}")
+                    format!("{place}: the example `{key}` is outside of spec/: {target}")
                 })?,
             ))
         })
         .collect()
 }
 
-/// The path below the root, of one that is relative to the specification and does not leave its folder.
+/// Converts a path relative to the specification to one relative to the root. `None` if it leaves the folder.
 fn inside(target: &str) -> Option<String> {
     let plain = target
         .split('/')
@@ -140,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_stays_in_the_folder_of_the_specification() {
+    fn a_link_does_not_leave_the_folder_of_the_specification() {
         assert_eq!(
             inside("examples/a.json").as_deref(),
             Some("spec/examples/a.json")

@@ -1,8 +1,7 @@
-//! The example answers against the specification.
+//! Checks the example responses against the specification.
 //!
-//! The specification links every example by `externalValue`. Each link must lead to a file, each file must be
-//! linked, and what the file holds must be an answer that the service could give: see [`ResponseValidator`] for its form
-//! and [`envelope`] for what it says.
+//! The specification links every example by `externalValue`. Each linked file must exist, each file must be linked, and
+//! its content must be a possible response of the service: [`ResponseValidator`] checks the schema, [`envelope`] the values.
 
 mod envelope;
 mod links;
@@ -13,56 +12,57 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use self::links::Link;
-use super::finding::{Finding, Kind};
+use super::diagnostic::{Diagnostic, Kind};
 use agbcloud_spec::{ResponseValidator, SPEC, Spec};
 
-/// Where the examples are, below the root of the repository.
+/// Folder of the examples, relative to the root of the repository.
 const FOLDER: &str = "spec/examples";
 
-pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut complain = |file: &str, problem: String| findings.push(finding(file, problem));
+pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let mut report =
+        |file: &str, problem: String| diagnostics.push(example_mismatch(file, problem));
     for problem in agbcloud_spec::schema_problems(spec) {
-        complain(SPEC, problem);
+        report(SPEC, problem);
     }
-    let links = links::all(spec, &mut complain);
+    let links = links::all(spec, &mut report);
     let mut strict = ResponseValidator::new(spec);
     let mut linked = BTreeSet::new();
     for link in &links {
         linked.insert(link.file.clone());
         for problem in check_link(root, link, &mut strict) {
-            complain(&link.file, format!("{problem} (as {})", link.place));
+            report(&link.file, format!("{problem} (as {})", link.place));
         }
     }
     for file in files(root) {
         if !linked.contains(&file) {
-            complain(&file, format!("an orphan: nothing in {SPEC} links to it"));
+            report(&file, format!("{SPEC} does not link to it"));
         }
     }
-    merged(findings)
+    without_duplicates(diagnostics)
 }
 
-fn finding(file: &str, problem: String) -> Finding {
-    let mend = match file {
+fn example_mismatch(file: &str, problem: String) -> Diagnostic {
+    let hint = match file {
         SPEC => format!("correct {SPEC}"),
-        file => format!("correct {file}, or {SPEC} where it is right"),
+        file => format!("correct {file} or {SPEC}"),
     };
-    Finding {
+    Diagnostic {
         kind: Kind::Example,
         file: file.to_owned(),
         problem,
-        mend,
+        hint,
     }
 }
 
-/// What is wrong with one example under one link.
+/// The problems of one linked example.
 fn check_link(root: &Path, link: &Link<'_>, strict: &mut ResponseValidator<'_>) -> Vec<String> {
     let text = match std::fs::read(root.join(&link.file)) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return vec!["the file is linked, but is not there".to_owned()];
+            return vec!["the linked file does not exist".to_owned()];
         }
-        Err(error) => return vec![format!("it can't be read: {error}")],
+        Err(error) => return vec![format!("can't read the file: {error}")],
     };
     let value: Value = match serde_json::from_slice(&text) {
         Ok(value) => value,
@@ -73,7 +73,7 @@ fn check_link(root: &Path, link: &Link<'_>, strict: &mut ResponseValidator<'_>) 
     problems
 }
 
-/// Every example, below the root, with `/`.
+/// The paths of all examples, relative to the root, with `/`.
 fn files(root: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![PathBuf::from(FOLDER)];
@@ -94,16 +94,18 @@ fn files(root: &Path) -> BTreeSet<String> {
     found
 }
 
-/// An example that many operations share is wrong in the same way under each: that is said once.
-fn merged(findings: Vec<Finding>) -> Vec<Finding> {
+/// Keeps one of the equal problems of an example that several operations share.
+fn without_duplicates(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut seen = BTreeSet::new();
-    let what = |problem: &str| match problem.rsplit_once(" (as ") {
-        Some((what, _)) => what.to_owned(),
+    let without_place = |problem: &str| match problem.rsplit_once(" (as ") {
+        Some((start, _)) => start.to_owned(),
         None => problem.to_owned(),
     };
-    findings
+    diagnostics
         .into_iter()
-        .filter(|finding| seen.insert((finding.file.clone(), what(&finding.problem))))
+        .filter(|diagnostic| {
+            seen.insert((diagnostic.file.clone(), without_place(&diagnostic.problem)))
+        })
         .collect()
 }
 

@@ -1,8 +1,7 @@
-//! The types as compiled against the specification: the JSON schemas that schemars derives from the types must
-//! say what the component schemas say.
+//! Compares the JSON schemas that schemars derives from the compiled types with the schemas of the specification.
 //!
-//! The schemas come from an example of the client crate, run as a program of its own: this one does not depend
-//! on that crate, so that a damaged generated file can't keep the check from being built.
+//! An example of `agbcloud-api` prints them. `xtask` does not depend on that crate, so that it compiles even if a generated
+//! file does not.
 
 mod shape;
 
@@ -12,89 +11,77 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use self::shape::{Outline, Property};
-use super::finding::{Finding, Kind};
+use super::diagnostic::{Diagnostic, Kind};
 use crate::cargo;
 use crate::generate::OUTPUT;
 use agbcloud_spec::{SPEC, Spec};
 
 const EXAMPLE: &str = "crates/agbcloud-api/examples/json_schemas.rs";
 
-/// Types that are written by hand and take the place of a schema: their text speaks to Rust's readers.
+/// Types that are written by hand. Their descriptions differ.
 const HAND_WRITTEN: [&str; 1] = ["SignedUrl"];
 
-pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Finding> {
+pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Diagnostic> {
     match printed(root) {
         Ok(types) => compare(spec, &types),
-        Err(problem) => vec![Finding {
+        Err(problem) => vec![Diagnostic {
             kind: Kind::Build,
             file: EXAMPLE.to_owned(),
             problem,
-            mend: format!(
-                "if the error is in {OUTPUT}, run `cargo xtask generate`; else correct {EXAMPLE}"
+            hint: format!(
+                "run `cargo xtask generate` if the error is in {OUTPUT}, or correct {EXAMPLE}"
             ),
         }],
     }
 }
 
 fn printed(root: &Path) -> Result<Map<String, Value>, String> {
-    let output = cargo::output(
-        root,
-        &[
-            "run",
-            "--quiet",
-            "--locked",
-            "--package",
-            "agbcloud-api",
-            "--no-default-features",
-            "--example",
-            "json_schemas",
-        ],
-    )?;
-    serde_json::from_slice(&output).map_err(|error| format!("it prints no JSON object: {error}"))
+    let output = cargo::run_example(root, "json_schemas")?;
+    serde_json::from_slice(&output)
+        .map_err(|error| format!("its output is not a JSON object: {error}"))
 }
 
-/// Every difference between the specification's schemas and those of the types.
-fn compare(spec: &Spec, types: &Map<String, Value>) -> Vec<Finding> {
+/// All differences between the schemas of the specification and those of the types.
+fn compare(spec: &Spec, types: &Map<String, Value>) -> Vec<Diagnostic> {
     let specified: BTreeMap<&str, &Value> = spec.schemas().collect();
-    let mut findings = Vec::new();
+    let mut diagnostics = Vec::new();
     for (name, schema) in &specified {
         match types.get(*name) {
             Some(of_type) => {
                 let differences = differences(name, &Outline::of(schema), &Outline::of(of_type));
-                findings.extend(differences.into_iter().map(drifted));
+                diagnostics.extend(differences.into_iter().map(mismatch));
             }
-            None => findings.push(finding(
+            None => diagnostics.push(schema_mismatch(
                 EXAMPLE,
-                format!("the schema `{name}` of the specification is not among the printed types"),
+                format!("the schema `{name}` of the specification is missing in the printed types"),
                 format!("run `cargo xtask generate`, then add `{name}` to {EXAMPLE}"),
             )),
         }
     }
     for name in types.keys() {
         if !specified.contains_key(name.as_str()) {
-            findings.push(finding(
+            diagnostics.push(schema_mismatch(
                 EXAMPLE,
-                format!("the type `{name}` is printed, but {SPEC} has no such schema"),
-                format!("take `{name}` out of {EXAMPLE}, or add it to {SPEC}"),
+                format!("the printed type `{name}` is not a schema of {SPEC}"),
+                format!("remove `{name}` from {EXAMPLE}, or add it to {SPEC}"),
             ));
         }
     }
-    findings
+    diagnostics
 }
 
-fn drifted(problem: String) -> Finding {
+fn mismatch(problem: String) -> Diagnostic {
     let file = format!("{OUTPUT}/types.rs");
-    let mend =
-        "run `cargo xtask generate`; if that changes nothing, look at xtask/src/generate/reduce.rs";
-    finding(&file, problem, mend.to_owned())
+    let hint = "run `cargo xtask generate`; if it changes nothing, correct xtask/src/generate/simplify_spec.rs";
+    schema_mismatch(&file, problem, hint.to_owned())
 }
 
-fn finding(file: &str, problem: String, mend: String) -> Finding {
-    Finding {
+fn schema_mismatch(file: &str, problem: String, hint: String) -> Diagnostic {
+    Diagnostic {
         kind: Kind::Schema,
         file: file.to_owned(),
         problem,
-        mend,
+        hint,
     }
 }
 
@@ -107,8 +94,11 @@ fn differences(name: &str, spec: &Outline, of_type: &Outline) -> Vec<String> {
         ));
     }
     if !HAND_WRITTEN.contains(&name) {
-        let described = described(name, &spec.description, &of_type.description);
-        found.extend(described);
+        found.extend(description_difference(
+            name,
+            &spec.description,
+            &of_type.description,
+        ));
     }
     let properties: BTreeSet<&String> = spec
         .properties
@@ -147,11 +137,15 @@ fn property_differences(place: &str, spec: &Property, of_type: &Property) -> Vec
             word(of_type.required)
         ));
     }
-    found.extend(described(place, &spec.description, &of_type.description));
+    found.extend(description_difference(
+        place,
+        &spec.description,
+        &of_type.description,
+    ));
     found
 }
 
-fn described(place: &str, spec: &str, of_type: &str) -> Option<String> {
+fn description_difference(place: &str, spec: &str, of_type: &str) -> Option<String> {
     (spec != of_type).then(|| {
         format!(
             "the description of `{place}` differs\nspecification: {spec}\ntype:          {of_type}"

@@ -1,13 +1,13 @@
-//! A schema in a few words, the same for an OpenAPI 3.0 schema and for the JSON schema of a Rust type.
+//! Describes a schema in a few words, which are the same for an OpenAPI 3.0 schema and the JSON schema of a Rust type.
 //!
-//! What differs between the two by design is left out: titles, examples, our own extensions, whether null
-//! is allowed (the types always allow it), and whether alternatives are `oneOf` or `anyOf`.
+//! The description omits what differs by design: titles, examples, extensions, whether null is allowed (the types always
+//! allow it), and `oneOf` versus `anyOf`.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// One named schema.
+/// A named schema.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outline {
     pub(super) shape: String,
@@ -15,7 +15,7 @@ pub(super) struct Outline {
     pub(super) properties: BTreeMap<String, Property>,
 }
 
-/// One field of it.
+/// A property of a schema.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Property {
     pub(super) shape: String,
@@ -47,14 +47,14 @@ fn requires(schema: &Value, name: &str) -> bool {
     required.is_some_and(|names| names.iter().any(|required| required == name))
 }
 
-/// The text without its line breaks, which YAML and doc comments set differently.
+/// The description without line breaks, which differ between YAML and doc comments.
 fn description(schema: &Value) -> String {
     let text = schema.get("description").and_then(Value::as_str);
     let words: Vec<&str> = text.unwrap_or_default().split_whitespace().collect();
     words.join(" ")
 }
 
-/// The shape without the properties, which are compared one by one.
+/// The shape without the properties, which are compared separately.
 fn own_shape(schema: &Value) -> String {
     match schema.as_object() {
         Some(fields) => {
@@ -69,7 +69,7 @@ fn own_shape(schema: &Value) -> String {
 
 fn shape(schema: &Value) -> String {
     let Some(fields) = schema.as_object() else {
-        // `true`, which schemars writes for a field without a type.
+        // schemars writes `true` for a field without a type.
         return "anything".to_owned();
     };
     let base = reference(fields)
@@ -88,7 +88,7 @@ fn shape(schema: &Value) -> String {
 }
 
 fn is_limit(keyword: &str) -> bool {
-    let told_otherwise = matches!(
+    let in_shape = matches!(
         keyword,
         "$ref"
             | "allOf"
@@ -100,7 +100,7 @@ fn is_limit(keyword: &str) -> bool {
             | "properties"
             | "required"
     );
-    let says_nothing = matches!(
+    let ignored = matches!(
         keyword,
         "$schema"
             | "$defs"
@@ -111,10 +111,10 @@ fn is_limit(keyword: &str) -> bool {
             | "example"
             | "examples"
     );
-    !told_otherwise && !says_nothing && !keyword.starts_with("x-")
+    !in_shape && !ignored && !keyword.starts_with("x-")
 }
 
-/// `{$ref}`, and `{allOf: [{$ref}]}`, which is how OpenAPI 3.0 says it with more beside it.
+/// `{$ref}`, or `{allOf: [{$ref}]}`, which OpenAPI 3.0 requires next to other keywords.
 fn reference(fields: &Map<String, Value>) -> Option<String> {
     if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
         return reference.rsplit('/').next().map(str::to_owned);
@@ -125,7 +125,7 @@ fn reference(fields: &Map<String, Value>) -> Option<String> {
     }
 }
 
-/// The alternatives without null; the only one that is left stands for itself.
+/// The alternatives without null. A single one is shown alone.
 fn alternatives(fields: &Map<String, Value>) -> Option<String> {
     let all = fields.get("oneOf").or_else(|| fields.get("anyOf"))?;
     let is_null = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "null");
@@ -191,7 +191,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn both_dialects_say_the_same() {
+    fn both_dialects_have_the_same_shape() {
         for (openapi, json_schema, expected) in [
             (
                 json!({"type": "string", "nullable": true}),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outline_keeps_properties_apart() {
+    fn an_outline_lists_the_properties() {
         let outline = Outline::of(&json!({
             "type": "object",
             "description": "Two\n  lines.",

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scratch::Scratch;
+use crate::test_repository::TestRepository;
 use serde_json::json;
 
 const SPECIFICATION: &str = "
@@ -33,16 +33,20 @@ fn types() -> Value {
 
 fn problems(types: &Value) -> Vec<String> {
     let spec = Spec::parse(SPECIFICATION.into()).unwrap();
-    let findings = compare(&spec, types.as_object().unwrap());
-    assert!(findings.iter().all(|finding| finding.kind == Kind::Schema));
-    findings
+    let diagnostics = compare(&spec, types.as_object().unwrap());
+    assert!(
+        diagnostics
+            .iter()
+            .all(|diagnostic| diagnostic.kind == Kind::Schema)
+    );
+    diagnostics
         .into_iter()
-        .map(|finding| finding.problem)
+        .map(|diagnostic| diagnostic.problem)
         .collect()
 }
 
 #[test]
-fn types_that_agree_have_no_findings() {
+fn equal_schemas_have_no_problems() {
     assert_eq!(problems(&types()), Vec::<String>::new());
 }
 
@@ -62,7 +66,7 @@ fn a_renamed_property_is_missing_on_one_side_and_extra_on_the_other() {
 }
 
 #[test]
-fn another_type_format_or_reference_is_found() {
+fn a_different_type_format_or_reference_is_reported() {
     for (place, value, problem) in [
         (
             "/Context/properties/id/type",
@@ -87,7 +91,7 @@ fn another_type_format_or_reference_is_found() {
 }
 
 #[test]
-fn a_field_that_became_required_is_found() {
+fn a_field_that_became_required_is_reported() {
     let mut types = types();
     types["Context"]["required"] = json!(["id"]);
     assert_eq!(
@@ -97,7 +101,7 @@ fn a_field_that_became_required_is_found() {
 }
 
 #[test]
-fn another_description_is_found_and_shown() {
+fn a_different_description_is_shown() {
     let mut types = types();
     types["Context"]["properties"]["id"]["description"] = json!("Its name.");
     assert_eq!(
@@ -109,26 +113,26 @@ fn another_description_is_found_and_shown() {
 }
 
 #[test]
-fn a_schema_on_one_side_only_is_found() {
+fn a_schema_on_one_side_only_is_reported() {
     let mut types = types();
     let page = types.as_object_mut().unwrap().remove("Page").unwrap();
     types["Pages"] = page;
     assert_eq!(
         problems(&types),
         [
-            "the schema `Page` of the specification is not among the printed types",
-            "the type `Pages` is printed, but spec/context-api.yaml has no such schema"
+            "the schema `Page` of the specification is missing in the printed types",
+            "the printed type `Pages` is not a schema of spec/context-api.yaml"
         ]
     );
 }
 
 #[test]
-fn types_that_can_not_be_compiled_are_a_finding() {
-    let scratch = Scratch::new();
-    let spec = Spec::load(scratch.root()).unwrap();
-    // No Cargo.toml there.
-    let findings = check(scratch.root(), &spec);
-    assert_eq!(findings.len(), 1);
-    assert_eq!(findings[0].kind, Kind::Build);
-    assert!(findings[0].problem.contains("failed:\nerror: "));
+fn types_that_do_not_compile_are_reported() {
+    let repository = TestRepository::new();
+    let spec = Spec::load(repository.root()).unwrap();
+    // The folder has no Cargo.toml.
+    let diagnostics = check(repository.root(), &spec);
+    assert_eq!(diagnostics.len(), 1);
+    assert_eq!(diagnostics[0].kind, Kind::Build);
+    assert!(diagnostics[0].problem.contains("failed:\nerror: "));
 }

@@ -1,4 +1,4 @@
-//! A web server that serves what it is given as it is, and listens to who calls `/heard/…`.
+//! A web server that serves given files and records requests of `/beacon/…`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, BufRead, BufReader, Write};
@@ -7,34 +7,38 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A browser that is not heard of for so long does not run.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Without a beacon for this long, the browser is assumed not to run.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Content type and bytes by name.
 type Files = Arc<Mutex<HashMap<String, (&'static str, Vec<u8>)>>>;
 
-pub(super) struct Site {
+pub(super) struct RecordingServer {
     url: String,
     files: Files,
-    heard: Receiver<String>,
+    beacons: Receiver<String>,
 }
 
-impl Site {
-    /// Serves on a free port for as long as the process runs.
+impl RecordingServer {
+    /// Serves on a free port until the process ends.
     pub(super) fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}", listener.local_addr()?);
         let files = Files::default();
-        let (sender, heard) = mpsc::channel();
+        let (sender, beacons) = mpsc::channel();
         let served = files.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (files, sender) = (served.clone(), sender.clone());
-                // A browser opens connections that it may use later: one must not hold up the others.
-                std::thread::spawn(move || answer(&stream, &files, &sender));
+                // A browser opens connections in advance: an idle one must not block the others.
+                std::thread::spawn(move || respond(&stream, &files, &sender));
             }
         });
-        Ok(Self { url, files, heard })
+        Ok(Self {
+            url,
+            files,
+            beacons,
+        })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -42,30 +46,30 @@ impl Site {
     }
 
     /// The URL of a file.
-    pub(super) fn at(&self, name: &str) -> String {
+    pub(super) fn link(&self, name: &str) -> String {
         format!("{}/{name}", self.url)
     }
 
-    pub(super) fn put(&self, name: &str, content_type: &'static str, bytes: Vec<u8>) {
+    pub(super) fn add(&self, name: &str, content_type: &'static str, bytes: Vec<u8>) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.insert(name.to_owned(), (content_type, bytes));
     }
 
-    /// What is heard before `end`; none if that never comes.
-    pub(super) fn heard_until(&self, end: &str) -> Option<BTreeSet<String>> {
-        let mut heard = BTreeSet::new();
+    /// The beacons before the one named `end`. `None` if that does not arrive.
+    pub(super) fn record_until(&self, end: &str) -> Option<BTreeSet<String>> {
+        let mut beacons = BTreeSet::new();
         loop {
-            let name = self.heard.recv_timeout(PATIENCE).ok()?;
+            let name = self.beacons.recv_timeout(TIMEOUT).ok()?;
             if name == end {
-                return Some(heard);
+                return Some(beacons);
             }
-            heard.insert(name);
+            beacons.insert(name);
         }
     }
 }
 
-/// Reads one request and answers it. Nobody waits for how that goes.
-fn answer(stream: &TcpStream, files: &Files, heard: &Sender<String>) -> Option<()> {
+/// Reads one request and responds. A connection that fails is ignored.
+fn respond(stream: &TcpStream, files: &Files, beacons: &Sender<String>) -> Option<()> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let first = lines.next()?;
     lines.find(|line| line.is_empty())?;
@@ -75,8 +79,8 @@ fn answer(stream: &TcpStream, files: &Files, heard: &Sender<String>) -> Option<(
         let files = files.lock().unwrap_or_else(PoisonError::into_inner);
         files.get(path).cloned()
     };
-    if let Some(name) = path.strip_prefix("heard/") {
-        heard.send(name.to_owned()).ok()?;
+    if let Some(name) = path.strip_prefix("beacon/") {
+        beacons.send(name.to_owned()).ok()?;
     }
     let (content_type, body) = file.unwrap_or(("text/plain", Vec::new()));
     let head = format!(

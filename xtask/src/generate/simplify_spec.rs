@@ -1,20 +1,19 @@
-//! What the generator is given: the specification less what progenitor 0.15 can't take or would make worse.
+//! Removes parts of the specification that progenitor 0.15 does not support or turns into worse code:
 //!
-//! * Failures (`4XX`, `5XX`) go: with a type for them, a gateway's HTML answer would lose its status and its
-//!   headers; without, every failure reaches the caller as the untouched response.
-//! * Request bodies go: the service wants none, and progenitor would make the optional one required.
-//! * `nullable` and the `allOf` around one reference go: every field of an answer is optional already, and
-//!   an `Option` reads null as absent. Only arrays keep it, since an optional array is no `Option` otherwise.
-//! * A query parameter with a default becomes optional without one, so that what the caller does not say is
-//!   not sent.
-//! * An id and a page token of any length are taken: what a service gave goes back to it as it came.
-//! * Examples and extensions go: they carry nothing for code.
+//! * Failures (`4XX`, `5XX`). With a type for them, progenitor drops status and headers of an error page of a gateway;
+//!   without, it returns the response unchanged.
+//! * Request bodies. The service requires none, and progenitor makes the optional one required.
+//! * `nullable`, and an `allOf` around a single reference. All fields of responses are optional, and an `Option` reads
+//!   null as `None`. Arrays keep `nullable`, since progenitor otherwise generates no `Option` for an optional array.
+//! * Defaults of query parameters, so that the client does not send a parameter that the caller has not set.
+//! * Length limits of ids and page tokens, so that the client returns those of the service unchanged.
+//! * Examples and extensions, which have no effect on the code.
 
 use serde_json::Value;
 
 use agbcloud_spec::{Spec, SpecError};
 
-pub(super) fn reduce(spec: &Spec) -> Result<Value, SpecError> {
+pub(super) fn simplify(spec: &Spec) -> Result<Value, SpecError> {
     let mut document = spec.document.clone();
     for operation in operations_mut(&mut document) {
         operation.remove("requestBody");
@@ -32,8 +31,8 @@ pub(super) fn reduce(spec: &Spec) -> Result<Value, SpecError> {
         components.remove("examples");
         components.remove("requestBodies");
     }
-    unbound(&mut document);
-    soften(&mut document);
+    remove_length_limits(&mut document);
+    simplify_schemas(&mut document);
     Ok(document)
 }
 
@@ -49,29 +48,29 @@ fn operations_mut(
         .filter_map(Value::as_object_mut)
 }
 
-/// What a caller has from the service and gives back.
-const GIVEN: [&str; 3] = ["id", "contextId", "nextToken"];
+/// Parameters whose values come from the service.
+const OPAQUE: [&str; 3] = ["id", "contextId", "nextToken"];
 
-/// Drops, at any depth, the limit on the length of a parameter that the service gave.
-fn unbound(value: &mut Value) {
+/// Removes the length limits of [`OPAQUE`] parameters, at any depth.
+fn remove_length_limits(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(unbound),
+        Value::Array(items) => items.iter_mut().for_each(remove_length_limits),
         Value::Object(fields) => {
             let name = fields.get("name").and_then(Value::as_str);
-            if fields.contains_key("in") && name.is_some_and(|name| GIVEN.contains(&name)) {
+            if fields.contains_key("in") && name.is_some_and(|name| OPAQUE.contains(&name)) {
                 let schema = fields.get_mut("schema").and_then(Value::as_object_mut);
                 schema.map(|schema| schema.remove("maxLength"));
             }
-            fields.values_mut().for_each(unbound);
+            fields.values_mut().for_each(remove_length_limits);
         }
         _ => {}
     }
 }
 
-/// Drops, at any depth, what says nothing to the generator.
-fn soften(value: &mut Value) {
+/// Removes the keywords without effect on the code, at any depth.
+fn simplify_schemas(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(soften),
+        Value::Array(items) => items.iter_mut().for_each(simplify_schemas),
         Value::Object(fields) => {
             fields.retain(|name, _| {
                 !matches!(
@@ -86,9 +85,9 @@ fn soften(value: &mut Value) {
             for (name, field) in fields {
                 match field {
                     Value::Object(properties) if name == "properties" => {
-                        properties.values_mut().for_each(soften_property);
+                        properties.values_mut().for_each(simplify_property);
                     }
-                    field => soften(field),
+                    field => simplify_schemas(field),
                 }
             }
         }
@@ -96,10 +95,10 @@ fn soften(value: &mut Value) {
     }
 }
 
-/// An optional array is no `Option` unless it is nullable.
-fn soften_property(property: &mut Value) {
+/// Keeps `nullable` of an array.
+fn simplify_property(property: &mut Value) {
     let nullable = property.get("nullable").cloned();
-    soften(property);
+    simplify_schemas(property);
     if let (Some(nullable), Some(fields)) = (nullable, property.as_object_mut())
         && fields.get("type").is_some_and(|kind| kind == "array")
     {

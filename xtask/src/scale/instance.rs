@@ -1,4 +1,4 @@
-//! A service with what it holds, and the calls that are measured.
+//! A service with test data, and the calls that are measured.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,34 +6,32 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::crash::http::Connection;
+use crate::agb_serve::Service;
 use crate::failure::Failure;
-use crate::interop::service::Service;
+use crate::http_client::{Connection, string_at};
 
 const KEY: &str = "scale-key";
-/// Connections that fill a service.
+/// Number of connections that create the data.
 const CONNECTIONS: usize = 32;
-/// Entries of a page.
+/// Page size.
 const PAGE: usize = 100;
 const CONTENT: &[u8] = b"a few bytes of a small file";
-/// The context with most of the files.
+/// Name of the context with most of the files.
 const MAIN: &str = "main";
 
-/// How much a service holds.
+/// Size of the data.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) contexts: usize,
-    /// In one context, all in one folder.
+    /// Files in one context, all in one folder.
     pub(super) files: usize,
-    /// In each of the contexts that are cleared.
+    /// Files in each of the contexts that are cleared.
     pub(super) cleared: usize,
 }
 
-/// What is measured, by how it is told.
+/// What is measured.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Job {
+pub(super) enum Operation {
     FirstContexts,
     MiddleContexts,
     FirstFiles,
@@ -46,7 +44,7 @@ pub(super) enum Job {
     Delete,
 }
 
-impl Job {
+impl Operation {
     pub(super) const ALL: [Self; 10] = [
         Self::FirstContexts,
         Self::MiddleContexts,
@@ -63,11 +61,11 @@ impl Job {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::FirstContexts => "ListContexts, first page of 100",
-            Self::MiddleContexts => "ListContexts, page of 100 in the middle, by token",
+            Self::MiddleContexts => "ListContexts, page of 100 in the middle",
             Self::FirstFiles => "DescribeContextFiles, first page of 100",
-            Self::DeepFiles => "DescribeContextFiles, last page of 100, by number",
+            Self::DeepFiles => "DescribeContextFiles, last page of 100",
             Self::Get => "GetContext, by name",
-            Self::Create => "GetContext, which creates it",
+            Self::Create => "GetContext, creating it",
             Self::Download => "GET of a file",
             Self::Overwrite => "PUT over a file",
             Self::Put => "PUT of a new file",
@@ -76,7 +74,7 @@ impl Job {
     }
 }
 
-pub(super) struct Side {
+pub(super) struct Instance {
     program: PathBuf,
     folder: PathBuf,
     size: Size,
@@ -88,10 +86,10 @@ pub(super) struct Side {
     middle: String,
 }
 
-impl Side {
+impl Instance {
     pub(super) fn start(program: &Path, folder: &Path, size: Size) -> Result<Self, Failure> {
         let service = launch(program, folder)?;
-        let connection = Connection::open(service.endpoint(), KEY).map_err(super::broken)?;
+        let connection = Connection::open(service.endpoint(), KEY).map_err(failure)?;
         Ok(Self {
             program: program.to_owned(),
             folder: folder.to_owned(),
@@ -103,22 +101,22 @@ impl Side {
         })
     }
 
-    /// Makes all that it is to hold, and a context to be cleared for each round.
+    /// Creates the data, and one context to clear in each round.
     pub(super) fn fill(&mut self, rounds: usize) -> io::Result<()> {
-        self.main = create(&mut self.connection, MAIN)?;
+        self.main = self.connection.create_context(MAIN)?;
         let Size {
             contexts,
             files,
             cleared,
         } = self.size;
         self.in_parallel(contexts, |connection, n| {
-            create(connection, &format!("context-{n}")).map(drop)
+            connection.create_context(&format!("context-{n}")).map(drop)
         })?;
         let main = self.main.clone();
         self.in_parallel(files, |connection, n| put(connection, &main, &file(n)))?;
         for round in 0..rounds {
             self.reconnect()?;
-            let id = create(&mut self.connection, &to_clear(round))?;
+            let id = self.connection.create_context(&to_clear(round))?;
             self.in_parallel(cleared, |connection, n| put(connection, &id, &file(n)))?;
         }
         self.reconnect()?;
@@ -126,7 +124,7 @@ impl Side {
         Ok(())
     }
 
-    /// The service has closed a connection that nobody used for half a minute.
+    /// Opens a new connection, since the service closes one that was idle for half a minute.
     pub(super) fn reconnect(&mut self) -> io::Result<()> {
         self.connection = Connection::open(self.service.endpoint(), KEY)?;
         Ok(())
@@ -158,7 +156,7 @@ impl Side {
         })
     }
 
-    /// The page token after so many contexts, more or less.
+    /// The page token after at least this number of contexts.
     fn token_after(&mut self, contexts: usize) -> io::Result<String> {
         let (mut token, mut seen) = (String::new(), 0);
         loop {
@@ -166,7 +164,7 @@ impl Side {
             let (_, page) = self
                 .connection
                 .call("GET", target.trim_end_matches("&nextToken="))?;
-            token = text(&page, "/nextToken")?;
+            token = string_at(&page, "/nextToken")?;
             seen += PAGE;
             if seen >= contexts {
                 return Ok(token);
@@ -174,62 +172,62 @@ impl Side {
         }
     }
 
-    /// How long a call takes; `n` is another one each time.
-    pub(super) fn time(&mut self, job: Job, n: usize) -> io::Result<Duration> {
+    /// Measures one call. `n` differs in each.
+    pub(super) fn measure(&mut self, operation: Operation, n: usize) -> io::Result<Duration> {
         let main = &self.main;
         let middle = &self.middle;
-        // Spread over the folder, and after the first that was measured none is new to a cache.
+        // Files spread over the whole folder.
         let known = file(n.wrapping_mul(7919) % self.size.files);
         let fresh = format!("/new-{n}");
         let pages = self.size.files / PAGE;
         let files = format!("DescribeContextFiles?contextId={main}&pageSize={PAGE}&pageNumber");
         let connection = &mut self.connection;
-        let (method, target, body) = match job {
-            Job::FirstContexts => ("GET", format!("ListContexts?maxResults={PAGE}"), None),
-            Job::MiddleContexts => (
+        let (method, target, body) = match operation {
+            Operation::FirstContexts => ("GET", format!("ListContexts?maxResults={PAGE}"), None),
+            Operation::MiddleContexts => (
                 "GET",
                 format!("ListContexts?maxResults={PAGE}&nextToken={middle}"),
                 None,
             ),
-            Job::FirstFiles => ("POST", format!("{files}=1"), None),
-            Job::DeepFiles => ("POST", format!("{files}={pages}"), None),
-            Job::Get => {
+            Operation::FirstFiles => ("POST", format!("{files}=1"), None),
+            Operation::DeepFiles => ("POST", format!("{files}={pages}"), None),
+            Operation::Get => {
                 let n = n.wrapping_mul(7919) % self.size.contexts;
                 ("GET", format!("GetContext?name=context-{n}"), None)
             }
-            Job::Create => (
+            Operation::Create => (
                 "GET",
                 format!("GetContext?name=new-{n}&allowCreate=true"),
                 None,
             ),
-            Job::Delete => (
+            Operation::Delete => (
                 "POST",
                 format!("DeleteContextFile?contextId={main}&filePath={fresh}"),
                 None,
             ),
-            Job::Download => ("GET", url(connection, main, &known, "Download")?, Some("")),
-            Job::Overwrite => ("PUT", url(connection, main, &known, "Upload")?, Some("x")),
-            Job::Put => ("PUT", url(connection, main, &fresh, "Upload")?, Some("x")),
+            Operation::Download => ("GET", connection.download_url(main, &known)?, Some("")),
+            Operation::Overwrite => ("PUT", connection.upload_url(main, &known)?, Some("x")),
+            Operation::Put => ("PUT", connection.upload_url(main, &fresh)?, Some("x")),
         };
         let start = Instant::now();
-        let answer = match body {
+        let response = match body {
             Some(body) => connection.transfer(method, &target, body.as_bytes())?,
-            None => connection.ask(method, &target)?,
+            None => connection.call_raw(method, &target)?,
         };
         let took = start.elapsed();
-        match answer.status {
+        match response.status {
             200 => Ok(took),
             status => Err(io::Error::other(format!(
-                "{job:?} was answered {status}: {}",
-                String::from_utf8_lossy(&answer.body)
+                "{operation:?} returned status {status}: {}",
+                String::from_utf8_lossy(&response.body)
             ))),
         }
     }
 
-    /// Clears the context of this round: how long it takes until the answer, and until it is available again.
+    /// Clears the context of this round. Returns the time until the response, and until the context is available.
     pub(super) fn clear(&mut self, round: usize) -> io::Result<(Duration, Duration)> {
         self.reconnect()?;
-        let id = create(&mut self.connection, &to_clear(round))?;
+        let id = self.connection.create_context(&to_clear(round))?;
         let start = Instant::now();
         let (status, answer) = self
             .connection
@@ -242,26 +240,26 @@ impl Side {
             let (_, context) = self
                 .connection
                 .call("GET", &format!("GetContext?id={id}"))?;
-            if text(&context, "/data/state")? == "available" {
+            if string_at(&context, "/data/state")? == "available" {
                 return Ok((answered, start.elapsed()));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Kills it, and tells how long it then takes until it listens.
+    /// Kills the service and returns the time of a restart until it listens.
     pub(super) fn restart(&mut self) -> Result<Duration, Failure> {
         self.service.kill();
         let start = Instant::now();
         self.service = launch(&self.program, &self.folder)?;
         let took = start.elapsed();
-        self.reconnect().map_err(super::broken)?;
+        self.reconnect().map_err(failure)?;
         Ok(took)
     }
 
-    /// Resident memory in KiB; 0 where the system does not tell.
-    pub(super) fn resident(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.service.process());
+    /// Resident memory in KiB. 0 on systems without `/proc`.
+    pub(super) fn resident_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.service.process_id());
         let status = std::fs::read_to_string(status).unwrap_or_default();
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().nth(1));
@@ -270,7 +268,7 @@ impl Side {
 }
 
 fn launch(program: &Path, folder: &Path) -> Result<Service, Failure> {
-    Service::launch(program, folder, &["--api-key", KEY], Stdio::inherit())
+    Service::start(program, folder, &["--api-key", KEY], Stdio::inherit())
 }
 
 fn file(n: usize) -> String {
@@ -281,30 +279,19 @@ fn to_clear(round: usize) -> String {
     format!("to-clear-{round}")
 }
 
-fn create(connection: &mut Connection, name: &str) -> io::Result<String> {
-    let target = format!("GetContext?name={name}&allowCreate=true");
-    let (_, answer) = connection.call("GET", &target)?;
-    text(&answer, "/data/id")
-}
-
 fn put(connection: &mut Connection, context: &str, path: &str) -> io::Result<()> {
-    let url = url(connection, context, path, "Upload")?;
-    let answer = connection.transfer("PUT", &url, CONTENT)?;
-    match answer.status {
+    let url = connection.upload_url(context, path)?;
+    match connection.transfer("PUT", &url, CONTENT)?.status {
         200 => Ok(()),
-        status => Err(io::Error::other(format!("an upload was answered {status}"))),
+        status => Err(io::Error::other(format!(
+            "an upload returned status {status}"
+        ))),
     }
 }
 
-fn url(connection: &mut Connection, context: &str, path: &str, way: &str) -> io::Result<String> {
-    let target = format!("GetContextFile{way}Url?contextId={context}&filePath={path}");
-    let (_, answer) = connection.call("POST", &target)?;
-    text(&answer, "/data/url")
-}
-
-fn text(answer: &Value, pointer: &str) -> io::Result<String> {
-    match answer.pointer(pointer) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        _ => Err(io::Error::other(format!("no {pointer} in {answer}"))),
-    }
+pub(super) fn failure(error: io::Error) -> Failure {
+    Failure::new(
+        format!("a call failed: {error}"),
+        "see the log of agb serve above; check the space left on the disk",
+    )
 }

@@ -1,4 +1,4 @@
-//! Folders moved by a loop around reqwest, as one writes it without an SDK: nothing is checked, synced or tried again.
+//! A client as one writes it without an SDK: plain reqwest, without checksums, fsync or retries.
 
 use std::path::{Path, PathBuf};
 
@@ -6,28 +6,30 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::Failure;
+use crate::Error;
 
-/// As many as the SDK has if nothing else is said.
-const FILES_AT_ONCE: usize = agbcloud::DEFAULT_MAX_CONCURRENT_FILES;
+/// The default of the SDK.
+const MAX_CONCURRENT_FILES: usize = agbcloud::DEFAULT_MAX_CONCURRENT_FILES;
 
-/// Entries in a page.
-const PAGE: usize = 1000;
+/// Page size of listings.
+const PAGE_SIZE: usize = 1000;
 
-/// One context, through bare requests. Cheap to clone.
+/// A client of one context. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Bare {
+pub struct PlainClient {
     calls: reqwest::Client,
     store: reqwest::Client,
     endpoint: String,
     context: String,
 }
 
-impl Bare {
+impl PlainClient {
+    /// Creates a client.
+    ///
     /// # Errors
     ///
-    /// If the key can't be in a header.
-    pub fn new(endpoint: &str, key: &str, context: &str) -> Result<Self, Failure> {
+    /// The key is not a valid header value.
+    pub fn new(endpoint: &str, key: &str, context: &str) -> Result<Self, Error> {
         let authorization = HeaderValue::from_str(&format!("Bearer {key}"))?;
         let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
         Ok(Self {
@@ -40,43 +42,48 @@ impl Bare {
         })
     }
 
-    /// Sends every file below a local folder, after a look at what is there. Gives the number of files.
+    /// Lists the remote folder, then uploads all files of a local folder. Returns the number of files.
     ///
     /// # Errors
     ///
     /// The first failure.
-    pub async fn up(&self, local: &Path, remote: &str) -> Result<usize, Failure> {
+    pub async fn upload_dir(&self, local: &Path, remote: &str) -> Result<usize, Error> {
         self.list(remote).await?;
         let mut files = Vec::new();
-        find(local, &mut files)?;
+        list_local(local, &mut files)?;
         let count = files.len();
         let mut tasks = JoinSet::new();
         for file in files {
-            room(&mut tasks).await?;
-            let below = file.strip_prefix(local)?.to_str().ok_or("no UTF-8")?;
-            let (path, bare) = (format!("{remote}/{below}"), self.clone());
-            tasks.spawn(async move { bare.put(&path, tokio::fs::read(file).await?).await });
+            wait_for_slot(&mut tasks).await?;
+            let below = file
+                .strip_prefix(local)?
+                .to_str()
+                .ok_or("a path is not UTF-8")?;
+            let (path, client) = (format!("{remote}/{below}"), self.clone());
+            tasks.spawn(async move { client.put(&path, tokio::fs::read(file).await?).await });
         }
-        rest(tasks).await?;
+        join_all(tasks).await?;
         Ok(count)
     }
 
-    /// Fetches every file below a remote folder. Gives the number of files.
+    /// Downloads all files of a remote folder. Returns the number of files.
     ///
     /// # Errors
     ///
     /// The first failure.
-    pub async fn down(&self, remote: &str, local: &Path) -> Result<usize, Failure> {
+    pub async fn download_dir(&self, remote: &str, local: &Path) -> Result<usize, Error> {
         let paths = self.list(remote).await?;
         let count = paths.len();
         let mut tasks = JoinSet::new();
         for path in paths {
-            room(&mut tasks).await?;
-            let below = path.strip_prefix(remote).ok_or("not below the folder")?;
+            wait_for_slot(&mut tasks).await?;
+            let below = path
+                .strip_prefix(remote)
+                .ok_or("a listed path is not in the folder")?;
             let file = local.join(below.trim_start_matches('/'));
-            let bare = self.clone();
+            let client = self.clone();
             tasks.spawn(async move {
-                let content = bare.get(&path).await?;
+                let content = client.get(&path).await?;
                 if let Some(folder) = file.parent() {
                     tokio::fs::create_dir_all(folder).await?;
                 }
@@ -84,16 +91,16 @@ impl Bare {
                 Ok(())
             });
         }
-        rest(tasks).await?;
+        join_all(tasks).await?;
         Ok(count)
     }
 
-    /// Sends one file.
+    /// Uploads one file.
     ///
     /// # Errors
     ///
     /// The first failure.
-    pub async fn put(&self, path: &str, content: impl Into<bytes::Bytes>) -> Result<(), Failure> {
+    pub async fn put(&self, path: &str, content: impl Into<bytes::Bytes>) -> Result<(), Error> {
         let (url, content) = (
             self.url("GetContextFileUploadUrl", path).await?,
             content.into(),
@@ -103,44 +110,49 @@ impl Bare {
         Ok(())
     }
 
-    /// Fetches one file.
+    /// Downloads one file.
     ///
     /// # Errors
     ///
     /// The first failure.
-    pub async fn get(&self, path: &str) -> Result<bytes::Bytes, Failure> {
+    pub async fn get(&self, path: &str) -> Result<bytes::Bytes, Error> {
         let url = self.url("GetContextFileDownloadUrl", path).await?;
         let response = self.store.get(url).send().await?.error_for_status()?;
         Ok(response.bytes().await?)
     }
 
-    async fn url(&self, operation: &str, path: &str) -> Result<String, Failure> {
-        let answer = self.call(operation, &[("filePath", path)]).await?;
-        let url = answer["data"]["url"].as_str();
-        Ok(url.ok_or("no URL came")?.to_owned())
+    async fn url(&self, operation: &str, path: &str) -> Result<String, Error> {
+        let response = self.call(operation, &[("filePath", path)]).await?;
+        let url = response["data"]["url"].as_str();
+        Ok(url.ok_or("the response has no URL")?.to_owned())
     }
 
-    /// The paths of all files below a folder.
-    async fn list(&self, folder: &str) -> Result<Vec<String>, Failure> {
+    /// Lists the paths of all files below a folder.
+    async fn list(&self, folder: &str) -> Result<Vec<String>, Error> {
         let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
         while let Some(folder) = folders.pop() {
             for page in 1.. {
-                let (number, size) = (page.to_string(), PAGE.to_string());
+                let (number, size) = (page.to_string(), PAGE_SIZE.to_string());
                 let query = [
                     ("parentFolderPath", folder.as_str()),
                     ("pageNumber", &number),
                     ("pageSize", &size),
                 ];
-                let answer = self.call("DescribeContextFiles", &query).await?;
-                let entries = answer["data"].as_array().ok_or("no entries came")?;
+                let response = self.call("DescribeContextFiles", &query).await?;
+                let entries = response["data"]
+                    .as_array()
+                    .ok_or("the response has no entries")?;
                 for entry in entries {
-                    let path = entry["filePath"].as_str().ok_or("no path came")?.to_owned();
+                    let path = entry["filePath"]
+                        .as_str()
+                        .ok_or("an entry has no path")?
+                        .to_owned();
                     match entry["fileType"].as_str() {
                         Some("folder") => folders.push(path),
                         _ => files.push(path),
                     }
                 }
-                if entries.len() < PAGE {
+                if entries.len() < PAGE_SIZE {
                     break;
                 }
             }
@@ -148,19 +160,19 @@ impl Bare {
         Ok(files)
     }
 
-    async fn call(&self, operation: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+    async fn call(&self, operation: &str, query: &[(&str, &str)]) -> Result<Value, Error> {
         let request = self
             .calls
             .post(format!("{}/sdk/{operation}", self.endpoint));
         let request = request.query(&[("contextId", &self.context)]).query(query);
-        let answer = request.send().await?.error_for_status()?.bytes().await?;
-        Ok(serde_json::from_slice(&answer)?)
+        let response = request.send().await?.error_for_status()?.bytes().await?;
+        Ok(serde_json::from_slice(&response)?)
     }
 }
 
-/// Waits until one more may start.
-async fn room(tasks: &mut JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
-    if tasks.len() >= FILES_AT_ONCE
+/// Waits until another task may start.
+async fn wait_for_slot(tasks: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
+    if tasks.len() >= MAX_CONCURRENT_FILES
         && let Some(done) = tasks.join_next().await
     {
         done??;
@@ -168,18 +180,18 @@ async fn room(tasks: &mut JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn rest(mut tasks: JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
+async fn join_all(mut tasks: JoinSet<Result<(), Error>>) -> Result<(), Error> {
     while let Some(done) = tasks.join_next().await {
         done??;
     }
     Ok(())
 }
 
-fn find(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+fn list_local(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            find(&entry.path(), files)?;
+            list_local(&entry.path(), files)?;
         } else {
             files.push(entry.path());
         }

@@ -1,30 +1,31 @@
-//! What is changed in the generator's output before it is formatted.
+//! Rewrites the generator's output before it is formatted:
 //!
-//! * `ResponseValue::from_response` reads a good answer's body and, where that is not the JSON that was
-//!   expected, gives an error that has lost the status and the headers. It is replaced by `crate::decode`,
-//!   which keeps them.
-//! * The fields of answers are read by `crate::lenient`: a number may be written as a text, and a text as a number.
-//! * The module of types becomes a file of its own, so that the crate without its client is types alone.
+//! * `ResponseValue::from_response` is replaced by `crate::decode`. Its error for a body that is not the expected JSON
+//!   has neither status nor headers.
+//! * Fields of responses are deserialized by `crate::lenient`, which accepts a string for a number and the reverse.
+//! * The module of types becomes its own file, so that the crate can be compiled without the client.
 
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 
 use super::GenerateError;
 
-/// The files of the generated crate, by name.
+/// Returns the generated files by name.
 pub(super) fn split(mut file: syn::File) -> Result<[(&'static str, syn::File); 2], GenerateError> {
     let mut decode = UseDecode { replaced: 0 };
     decode.visit_file_mut(&mut file);
     if decode.replaced == 0 {
         return Err(GenerateError::Rewrite(
-            "no call of ResponseValue::from_response".into(),
+            "it does not call ResponseValue::from_response".into(),
         ));
     }
     let mut types = take_types(&mut file)?;
     let mut lenient = ReadLeniently { fields: 0 };
     lenient.visit_file_mut(&mut types);
     if lenient.fields == 0 {
-        return Err(GenerateError::Rewrite("no field of an answer".into()));
+        return Err(GenerateError::Rewrite(
+            "it has no field of a response".into(),
+        ));
     }
     Ok([("types.rs", types), ("client.rs", file)])
 }
@@ -59,7 +60,7 @@ impl VisitMut for ReadLeniently {
             return;
         }
         for field in &mut item.fields {
-            let reader = match plain(&field.ty).as_str() {
+            let reader = match without_whitespace(&field.ty).as_str() {
                 "::std::option::Option<::std::string::String>" => "crate::lenient::text",
                 "::std::option::Option<bool>" => "crate::lenient::truth",
                 "::std::option::Option<i32>" | "::std::option::Option<i64>" => {
@@ -68,7 +69,7 @@ impl VisitMut for ReadLeniently {
                 "::std::option::Option<ExpireTime>" => "crate::lenient::expiry",
                 _ => continue,
             };
-            // With a reader of its own, a field that is not there is an error otherwise.
+            // With `deserialize_with`, a missing field is an error unless it has a default.
             field
                 .attrs
                 .push(syn::parse_quote!(#[serde(default, deserialize_with = #reader)]));
@@ -79,20 +80,20 @@ impl VisitMut for ReadLeniently {
 
 fn derives(item: &syn::ItemStruct, name: &str) -> bool {
     item.attrs.iter().any(|attribute| {
-        attribute.path().is_ident("derive") && plain(&attribute.meta).contains(name)
+        attribute.path().is_ident("derive") && without_whitespace(&attribute.meta).contains(name)
     })
 }
 
-/// A piece of code without its spaces.
-fn plain(tokens: &impl ToTokens) -> String {
+/// Code without whitespace.
+fn without_whitespace(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     text.retain(|character| !character.is_whitespace());
     text
 }
 
-/// Moves the body of `pub mod types { … }` out of the file and leaves a `use` of it behind.
+/// Moves the items of `pub mod types { … }` out of the file and replaces it by a `use`.
 fn take_types(file: &mut syn::File) -> Result<syn::File, GenerateError> {
-    let missing = || GenerateError::Rewrite("no module `types`".into());
+    let missing = || GenerateError::Rewrite("it has no module `types`".into());
     let is_types =
         |item: &syn::Item| matches!(item, syn::Item::Mod(module) if module.ident == "types");
     let index = file.items.iter().position(is_types).ok_or_else(missing)?;

@@ -1,4 +1,4 @@
-//! For tests: a copy of what the checks read, to be damaged at will.
+//! A copy of the files that the checks read, for tests.
 
 use std::path::{Path, PathBuf};
 
@@ -7,11 +7,11 @@ use tempfile::TempDir;
 use crate::generate::OUTPUT;
 
 /// A temporary folder with the specification, its examples, the generated files and the lock file.
-pub(crate) struct Scratch {
+pub(crate) struct TestRepository {
     folder: TempDir,
 }
 
-impl Scratch {
+impl TestRepository {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workspace = crate::workspace();
@@ -46,7 +46,7 @@ impl Scratch {
         std::fs::remove_file(self.path(file)).unwrap();
     }
 
-    /// Replaces the first place where the text stands; there must be one.
+    /// Replaces the first occurrence of a text. Panics if there is none.
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let old = self.read(file);
         assert!(old.contains(from), "{file} has no {from:?}");
