@@ -17,6 +17,7 @@ mod file;
 #[cfg(any(doc, doctest))]
 pub mod guide;
 mod http_client;
+mod lock;
 mod model;
 mod page;
 mod redact;
@@ -29,6 +30,7 @@ mod task;
 pub mod testing;
 mod text;
 mod trace;
+mod transfer;
 #[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
 mod wire;
 
@@ -43,13 +45,12 @@ pub use config::{
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
-    DeleteFile, Download, DownloadTarget, Downloaded, FileEntry, FileItems, FileKind, FilePage,
-    FilePages, FileWalk, Files, ListFiles, PresignedUrl, Progress, ReadFile, Upload, UploadSource,
-    Uploaded,
+    DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
+    ListFiles, ReadFile, Upload, UploadSource, Uploaded,
 };
 pub use model::{
-    Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FolderPath, RegionId,
-    RemotePath, Response, Timestamp,
+    Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FileEntry, FileKind,
+    FilePage, FolderPath, PresignedUrl, RegionId, RemotePath, Response, Timestamp,
 };
 pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use retry::RetryPolicy;
@@ -59,6 +60,7 @@ pub use sync::{
     SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
 };
 pub use text::escape_for_display;
+pub use transfer::Progress;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -21,8 +21,8 @@ const RANDOM_LENGTH: usize = 8;
 /// Maximum length of the host name.
 const MAX_HOST: usize = 16;
 
-/// Returns the relative path of the conflict copy of a file: with the time, the host and a random part before the extension. A
-/// long name is shortened.
+/// Returns the relative path of the conflict copy of a file: with the time, the host and a random part before the extension.
+/// A long name is shortened.
 pub(super) fn conflict_copy_name(root: &FolderPath, relative: &str, now: SystemTime) -> String {
     let random = std::iter::repeat_with(|| fastrand::char('a'..='z'));
     let random: String = random.take(RANDOM_LENGTH).collect();

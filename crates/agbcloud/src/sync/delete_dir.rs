@@ -14,10 +14,10 @@ use crate::{Files, FolderPath, Result, trace};
 
 /// The deletion of a folder of a context. Await it, or inspect the [`plan`](Self::plan) first. From [`Files::delete_dir`].
 ///
-/// The failure of one file does not stop the deletion, but a failure that affects all files does, for example an invalid API key
-/// or a missing context. A file that somebody else has deleted is not a failure. The folder is listed completely before the first
-/// deletion, which would move entries to other pages. This takes 24 bytes for each file, and the part of its path that differs
-/// from the path before.
+/// The failure of one file does not stop the deletion, but a failure that affects all files does, for example an invalid API
+/// key or a missing context. A file that somebody else has deleted is not a failure. The folder is listed completely before
+/// the first deletion, which would move entries to other pages. This takes 24 bytes for each file, and the part of its path
+/// that differs from the path before.
 #[derive(Debug)]
 #[must_use = "a deletion does nothing until it is awaited or planned"]
 pub struct DeleteDir(SyncDir);
@@ -52,8 +52,8 @@ impl DeleteDir {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid glob or folder, and those of a listing. A missing
-    /// folder is not an error.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid glob or folder, and those of a listing. A
+    /// missing folder is not an error.
     pub async fn plan(self) -> Result<SyncPlan> {
         self.0.plan().await
     }

@@ -2,7 +2,6 @@
 
 mod conflict_name;
 mod delete_dir;
-mod delete_limit;
 mod execute;
 mod filter;
 mod options;
@@ -16,7 +15,6 @@ mod sync_plan;
 use std::path::PathBuf;
 
 pub use delete_dir::DeleteDir;
-pub use delete_limit::DeleteLimit;
 pub use filter::{GlobError, Symlinks};
 pub use options::{
     Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
@@ -26,7 +24,7 @@ pub use report::{
     Change, FileFailure, FileOutcome, KeptCopy, SkipReason, SkippedEntry, SyncReport,
 };
 pub use sync_dir::SyncDir;
-pub use sync_plan::SyncPlan;
+pub use sync_plan::{DeleteLimit, SyncPlan};
 
 use options::Direction;
 
@@ -53,19 +51,19 @@ impl Files {
     /// # }
     /// ```
     #[doc(alias = "sync")]
-    pub fn upload_dir<P>(&self, local: impl Into<PathBuf>, remote: P) -> SyncDir
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn upload_dir(
+        &self,
+        local: impl Into<PathBuf>,
+        remote: impl TryInto<FolderPath, Error: Into<Error>>,
+    ) -> SyncDir {
         SyncDir::new(self.clone(), Direction::Up, local.into(), checked(remote))
     }
 
-    /// Mirrors a folder of the context to a local folder, which is created if it does not exist. Downloads the files that differ.
-    /// Await the result, or inspect the [plan](SyncDir::plan) first.
+    /// Mirrors a folder of the context to a local folder, which is created if it does not exist. Downloads the files that
+    /// differ. Await the result, or inspect the [plan](SyncDir::plan) first.
     ///
-    /// Writes nothing outside of the local folder: a remote path that points outside, or that passes through a symbolic link, is a
-    /// failure of its file.
+    /// Writes nothing outside of the local folder: a remote path that points outside, or that passes through a symbolic
+    /// link, is a failure of its file.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -83,16 +81,16 @@ impl Files {
     /// # }
     /// ```
     #[doc(alias = "sync")]
-    pub fn download_dir<P>(&self, remote: P, local: impl Into<PathBuf>) -> SyncDir
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn download_dir(
+        &self,
+        remote: impl TryInto<FolderPath, Error: Into<Error>>,
+        local: impl Into<PathBuf>,
+    ) -> SyncDir {
         SyncDir::new(self.clone(), Direction::Down, local.into(), checked(remote))
     }
 
-    /// Deletes a folder of the context with everything in it. Await the result, or inspect the [plan](DeleteDir::plan) first.
-    /// [`Contexts::clear`](crate::Contexts::clear) deletes all files of a context in the background.
+    /// Deletes a folder of the context with everything in it. Await the result, or inspect the [plan](DeleteDir::plan)
+    /// first. [`Contexts::clear`](crate::Contexts::clear) deletes all files of a context in the background.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -108,11 +106,7 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn delete_dir<P>(&self, folder: P) -> DeleteDir
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn delete_dir(&self, folder: impl TryInto<FolderPath, Error: Into<Error>>) -> DeleteDir {
         DeleteDir::new(self.clone(), checked(folder))
     }
 }

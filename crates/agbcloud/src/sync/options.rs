@@ -12,8 +12,8 @@ use crate::{
     file::{
         local::{LocalFile, SourceFolder, cannot, not_a_folder},
         store_checksums,
-        transfer::StoreChecksums,
     },
+    transfer::StoreChecksums,
 };
 
 /// Default of [`SyncDir::max_concurrent_files`](crate::SyncDir::max_concurrent_files).
@@ -33,27 +33,27 @@ pub(super) enum Direction {
 /// How files are compared that exist on both sides with the same size.
 ///
 /// Two files are the same only if a checksum of their content is, or if the [state](crate::SyncDir::state) contains both as
-/// they are. Checksums come from the listing if the service reports them there, as `agb serve` does, or else from a request for
-/// the first byte of the file. If the store reports no checksums, files are compared by size and time, and counted as
+/// they are. Checksums come from the listing if the service reports them there, as `agb serve` does, or else from a request
+/// for the first byte of the file. If the store reports no checksums, files are compared by size and time, and counted as
 /// [unverified](crate::SyncReport::unverified).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Compare {
-    /// Does not read a local file whose size, times and inode number are those in the state. Without a state, reads each local
-    /// file that has the size of the remote one.
+    /// Does not read a local file whose size, times and inode number are those in the state. Without a state, reads each
+    /// local file that has the size of the remote one.
     #[default]
     SizeAndTime,
-    /// Reads each local file that has the size of the remote one and compares its checksum with that of the store, even if the
-    /// state contains both.
+    /// Reads each local file that has the size of the remote one and compares its checksum with that of the store, even if
+    /// the state contains both.
     Checksum,
 }
 
 /// What happens to a file on the target side that may not be an older version of the source.
 ///
 /// With a [state](crate::SyncDir::state), this is a file whose content differs from that in the state, and with
-/// [deletion](crate::SyncDir::delete) also a file that was added since the last sync. For a file that is not in the state, the
-/// modification times decide: a target that is or may be newer than the source is in conflict. The clocks of both sides are
-/// compared by the `Date` header of the service.
+/// [deletion](crate::SyncDir::delete) also a file that was added since the last sync. For a file that is not in the state,
+/// the modification times decide: a target that is or may be newer than the source is in conflict. The clocks of both sides
+/// are compared by the `Date` header of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ConflictPolicy {
@@ -65,8 +65,8 @@ pub enum ConflictPolicy {
     /// Leaves the file unchanged, and counts it as skipped.
     Skip,
     /// Replaces the file and keeps the replaced version beside it: `notes.txt` as
-    /// `notes.conflict-20250529T122000.042Z-host-abcdefgh.txt`, with the time in UTC, the name of the local host and a random
-    /// part. These copies are not deleted as extraneous files. A file that would be deleted is left unchanged.
+    /// `notes.conflict-20250529T122000.042Z-host-abcdefgh.txt`, with the time in UTC, the name of the local host and a
+    /// random part. These copies are not deleted as extraneous files. A file that would be deleted is left unchanged.
     KeepBoth,
 }
 
@@ -116,8 +116,8 @@ impl SyncOptions {
         }
     }
 
-    /// Whether the state records that a sync of these folders has ended. If it has, somebody else has added a file that is not in
-    /// the state.
+    /// Whether the state records that a sync of these folders has ended. If it has, somebody else has added a file that is
+    /// not in the state.
     pub(super) fn has_baseline(&self) -> bool {
         let state = self.state.as_ref();
         state.is_some_and(|state| state.has_baseline(&self.remote))

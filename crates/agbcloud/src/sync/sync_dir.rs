@@ -9,7 +9,6 @@ use std::{
 use futures_core::future::BoxFuture;
 
 use super::{
-    delete_limit::DeleteLimit,
     execute::{Executor, run_in_task},
     filter::{EntryFilter, GlobFilter, IgnoreRules, Symlinks, resolve_path},
     options::{
@@ -19,7 +18,7 @@ use super::{
     plan::plan,
     report::{FileOutcome, SkippedEntry, SyncListener, SyncReport},
     state::SyncState,
-    sync_plan::SyncPlan,
+    sync_plan::{DeleteLimit, SyncPlan},
 };
 #[cfg(doc)]
 use crate::Download;
@@ -33,19 +32,20 @@ use crate::{
 /// A sync of a local folder and a folder of a context. Await it, or inspect the [`plan`](Self::plan) first. From
 /// [`Files::upload_dir`] and [`Files::download_dir`].
 ///
-/// Only files that differ are copied, and each appears complete or not at all, so a sync that was interrupted copies the rest when
-/// it runs again. The failure of one file does not stop the sync, but a failure that affects all files does, for example an
-/// invalid API key or a missing context.
+/// Only files that differ are copied, and each appears complete or not at all, so a sync that was interrupted copies the
+/// rest when it runs again. The failure of one file does not stop the sync, but a failure that affects all files does, for
+/// example an invalid API key or a missing context.
 ///
-/// If the local file system treats the names of several remote files as the same, because it ignores case or normalizes accents,
-/// one of them is downloaded, and the others are failures of kind [`Conflict`](crate::ErrorKind::Conflict). A plan contains these
-/// failures only for files that exist locally. A local file is not deleted because its name differs in this way.
+/// If the local file system treats the names of several remote files as the same, because it ignores case or normalizes
+/// accents, one of them is downloaded, and the others are failures of kind [`Conflict`](crate::ErrorKind::Conflict). A plan
+/// contains these failures only for files that exist locally. A local file is not deleted because its name differs in this
+/// way.
 ///
-/// Files that exist on both sides are copied while the context is listed, and files that exist only on the source side when the
-/// listing has ended.
+/// Files that exist on both sides are copied while the context is listed, and files that exist only on the source side when
+/// the listing has ended.
 ///
-/// The use of memory does not depend on the size of files. It takes about 110 bytes for each remote file of an upload that has not
-/// been matched with a local file, 30 bytes for each existing file of a download, and 20 bytes for each file with
+/// The use of memory does not depend on the size of files. It takes about 110 bytes for each remote file of an upload that
+/// has not been matched with a local file, 30 bytes for each existing file of a download, and 20 bytes for each file with
 /// [`delete`](Self::delete).
 #[derive(Debug)]
 #[must_use = "a sync does nothing until it is awaited or planned"]
@@ -105,18 +105,19 @@ impl SyncDir {
 
     /// Whether files on the target side are deleted that are not on the source side. Defaults to `false`.
     ///
-    /// Deletions are last, and happen only if nothing failed before. Files that a glob or [`gitignore`](Self::gitignore) filters
-    /// out are not deleted. Local folders are not deleted, unless a file replaces one. A file that replaces a deleted folder, or
-    /// the reverse, is published after the deletion.
+    /// Deletions are last, and happen only if nothing failed before. Files that a glob or [`gitignore`](Self::gitignore)
+    /// filters out are not deleted. Local folders are not deleted, unless a file replaces one. A file that replaces a
+    /// deleted folder, or the reverse, is published after the deletion.
     pub fn delete(mut self, extraneous: bool) -> Self {
         self.delete = extraneous;
         self
     }
 
-    /// The maximum number of files to [delete](Self::delete). Defaults to 1000 files and half of the files on the target side.
+    /// The maximum number of files to [delete](Self::delete). Defaults to 1000 files and half of the files on the target
+    /// side.
     ///
-    /// The sync is planned completely, and fails without a change if it would delete more, or if the source has no files and it
-    /// would delete any.
+    /// The sync is planned completely, and fails without a change if it would delete more, or if the source has no files and
+    /// it would delete any.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -141,21 +142,21 @@ impl SyncDir {
         self
     }
 
-    /// Records in this file which versions both sides had in common: 80 bytes for each file, without content and names. With a
-    /// state,
+    /// Records in this file which versions both sides had in common: 80 bytes for each file, without content and names. With
+    /// a state,
     ///
-    /// * a local file that has not changed is not read again, and one with another time but the same content is not copied, for
-    ///   example after a new checkout;
+    /// * a local file that has not changed is not read again, and one with another time but the same content is not copied,
+    ///   for example after a new checkout;
     /// * a file that was changed or added on the target side since the last sync of these folders is a
     ///   [conflict](Self::on_conflict).
     ///
-    /// The file is created with the folders above it if it does not exist. It belongs to one context and one local folder, in both
-    /// directions. A [plan](Self::plan) reads it, and writes it only when it runs. A killed process leaves it valid; files that
-    /// were downloaded immediately before are compared by checksum in the next sync. The state takes 80 bytes of memory for each
-    /// file.
+    /// The file is created with the folders above it if it does not exist. It belongs to one context and one local folder,
+    /// in both directions. A [plan](Self::plan) reads it, and writes it only when it runs. A killed process leaves it valid;
+    /// files that were downloaded immediately before are compared by checksum in the next sync. The state takes 80 bytes of
+    /// memory for each file.
     ///
-    /// Several syncs may use it concurrently: each entry is written under a lock. On Windows, and on file systems without locks,
-    /// only one sync may use it at a time.
+    /// Several syncs may use it concurrently: each entry is written under a lock. On Windows, and on file systems without
+    /// locks, only one sync may use it at a time.
     pub fn state(mut self, file: impl Into<PathBuf>) -> Self {
         self.state = Some(file.into());
         self
@@ -170,28 +171,28 @@ impl SyncDir {
 
     /// Includes only files that match this glob. With several globs, a file must match one of them.
     ///
-    /// The syntax is that of a `.gitignore` for paths relative to the folder, with `{a,b}` for alternatives. Paths are normalized:
-    /// `./a` is `/a`, `a//b` is `a/b`, and `#a` and `a ` are files of that name. A glob that can never match is an error, whose
-    /// [source](std::error::Error::source) is a [`GlobError`](crate::GlobError).
+    /// The syntax is that of a `.gitignore` for paths relative to the folder, with `{a,b}` for alternatives. Paths are
+    /// normalized: `./a` is `/a`, `a//b` is `a/b`, and `#a` and `a ` are files of that name. A glob that can never match is
+    /// an error, whose [source](std::error::Error::source) is a [`GlobError`](crate::GlobError).
     pub fn include(mut self, glob: impl Into<String>) -> Self {
         self.include.push(glob.into());
         self
     }
 
-    /// Excludes files that match this glob, even if they are [included](Self::include): `target/`, `*.tmp`. As with git, a `!` does
-    /// not include a file again whose folder is excluded.
+    /// Excludes files that match this glob, even if they are [included](Self::include): `target/`, `*.tmp`. As with git, a
+    /// `!` does not include a file again whose folder is excluded.
     pub fn exclude(mut self, glob: impl Into<String>) -> Self {
         self.exclude.push(glob.into());
         self
     }
 
-    /// Whether files that git ignores are excluded, in both directions and from deletion, as by `git check-ignore --no-index`.
-    /// Defaults to `false`.
+    /// Whether files that git ignores are excluded, in both directions and from deletion, as by `git check-ignore
+    /// --no-index`. Defaults to `false`.
     ///
     /// Applies the `.gitignore` files in the local folder and in the folders above it up to the root of the repository,
-    /// `.git/info/exclude` and `core.excludesFile`. `.git` itself is excluded too. Tracked files are ignored like others. In nested
-    /// repositories the rules of both apply. `.ignore` files in the local folder take precedence. An ignored folder has no files to
-    /// copy. `includeIf` and settings in environment variables are not supported.
+    /// `.git/info/exclude` and `core.excludesFile`. `.git` itself is excluded too. Tracked files are ignored like others. In
+    /// nested repositories the rules of both apply. `.ignore` files in the local folder take precedence. An ignored folder
+    /// has no files to copy. `includeIf` and settings in environment variables are not supported.
     pub fn gitignore(mut self, respect: bool) -> Self {
         self.gitignore = respect;
         self
@@ -209,22 +210,22 @@ impl SyncDir {
         self
     }
 
-    /// Maximum number of files that are copied concurrently, at least 1. Defaults to [`DEFAULT_MAX_CONCURRENT_FILES`]. Reduced
-    /// while the service or the store throttles requests.
+    /// Maximum number of files that are copied concurrently, at least 1. Defaults to [`DEFAULT_MAX_CONCURRENT_FILES`].
+    /// Reduced while the service or the store throttles requests.
     pub fn max_concurrent_files(mut self, files: usize) -> Self {
         self.max_concurrent_files = files;
         self
     }
 
-    /// Maximum total size of the files that are copied concurrently, in bytes. Defaults to [`DEFAULT_MAX_BYTES_IN_FLIGHT`]. A
-    /// larger file is copied alone.
+    /// Maximum total size of the files that are copied concurrently, in bytes. Defaults to [`DEFAULT_MAX_BYTES_IN_FLIGHT`].
+    /// A larger file is copied alone.
     pub fn max_bytes_in_flight(mut self, bytes: u64) -> Self {
         self.max_bytes_in_flight = bytes;
         self
     }
 
-    /// Calls this for each file that was copied or deleted or that failed, one after the other. It should return quickly, since no
-    /// other file starts during the call.
+    /// Calls this for each file that was copied or deleted or that failed, one after the other. It should return quickly,
+    /// since no other file starts during the call.
     pub fn on_file(mut self, listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static) -> Self {
         self.listener.on_file = Some(Arc::new(listener));
         self
@@ -236,8 +237,8 @@ impl SyncDir {
         self
     }
 
-    /// Calls this with the path and the progress of each file that is copied, at most twenty times a second and at its end. Calls
-    /// for different files are concurrent. A retry starts again from 0.
+    /// Calls this with the path and the progress of each file that is copied, at most twenty times a second and at its end.
+    /// Calls for different files are concurrent. A retry starts again from 0.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -261,8 +262,8 @@ impl SyncDir {
         self
     }
 
-    /// Compares both sides without making changes. Each change in the plan takes 24 bytes and the part of its path that differs
-    /// from the path before.
+    /// Compares both sides without making changes. Each change in the plan takes 24 bytes and the part of its path that
+    /// differs from the path before.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

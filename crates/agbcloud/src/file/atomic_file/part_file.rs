@@ -1,7 +1,7 @@
 //! Names and locks of temporary files, and the removal of abandoned ones.
 //!
-//! A process holds a lock on each temporary file that it writes. The system releases the lock when the process ends, so other
-//! processes recognize an abandoned file immediately.
+//! A process holds a lock on each temporary file that it writes. The system releases the lock when the process ends, so
+//! other processes recognize an abandoned file immediately.
 
 use std::{
     fs::{File, Metadata},
@@ -104,7 +104,8 @@ pub(super) fn lock(_: &File) -> bool {
     true
 }
 
-/// Returns the owner of a file. For [`PartOwner::Gone`] also a handle that holds the lock, for the removal of the file. Blocks.
+/// Returns the owner of a file. For [`PartOwner::Gone`] also a handle that holds the lock, for the removal of the file.
+/// Blocks.
 #[cfg(unix)]
 pub(super) fn part_owner(path: &Path) -> (PartOwner, Option<File>) {
     use std::os::unix::fs::OpenOptionsExt;

@@ -6,13 +6,9 @@ use super::byte_range::{ByteRange, ContentRange};
 use crate::{
     Error, ErrorDetail, ErrorKind, Operation, RemotePath, Result,
     error::request_id,
-    file::{
-        atomic_file::DownloadSink,
-        files::Files,
-        transfer::{ContentHasher, GetOptions, ProgressMeter, StoreChecksums, etag_of},
-        transfer_url::TransferUrl,
-    },
+    file::{atomic_file::DownloadSink, files::Files, transfer_url::TransferUrl},
     retry::Attempts,
+    transfer::{ContentHasher, GetOptions, ProgressMeter, StoreChecksums, etag_of},
 };
 
 /// The version of an object, by which an interrupted download resumes.
@@ -112,8 +108,8 @@ pub(super) struct FetchedRange {
     pub(super) hasher: ContentHasher,
 }
 
-/// Requests the checksums of a file. Returns `None` only if the service or the store reports by its code that the file does not
-/// exist: a 404 response may come from a proxy.
+/// Requests the checksums of a file. Returns `None` only if the service or the store reports by its code that the file does
+/// not exist: a 404 response may come from a proxy.
 pub(crate) async fn store_checksums(
     files: &Files,
     path: &RemotePath,
@@ -127,7 +123,7 @@ pub(crate) async fn store_checksums(
 
 async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChecksums> {
     let mut url = TransferUrl::new(files, path, Operation::Download, None);
-    let mut tries = Attempts::new(files.client.retry_context(), None);
+    let mut attempts = Attempts::new(files.client.retry_context(), None);
     // One byte by GET, since some stores reject HEAD for a URL that was signed for GET.
     let mut options = GetOptions {
         range: Some("bytes=0-0".to_owned()),
@@ -137,14 +133,14 @@ async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChec
         let presigned = url.url().await?;
         match files.store().get(&presigned, &options).await {
             Ok(response) => {
-                tries.succeeded();
+                attempts.succeeded();
                 return Ok(StoreChecksums::from_headers(response.headers()));
             }
             // An empty file has no first byte.
             Err(error) if options.range.is_some() && rejects_ranges(&error) => options.range = None,
             Err(error) => {
                 let retry = url.can_retry(&error);
-                tries.failed(error, retry).await?;
+                attempts.failed(error, retry).await?;
             }
         }
     }
@@ -205,31 +201,28 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
         sink: &mut impl DownloadSink,
         mut first: Option<ObjectResponse>,
     ) -> Result<FetchedRange, AttemptFailure> {
-        let mut tries = Attempts::new(self.files.client.retry_context(), None);
+        let mut attempts = Attempts::new(self.files.client.retry_context(), None);
         loop {
             let result = self.attempt(sink, first.take()).await;
             if self.position > self.furthest {
                 self.furthest = self.position;
-                tries.progressed();
+                attempts.progressed();
             }
             match result {
                 Ok(fetched) => {
-                    tries.succeeded();
+                    attempts.succeeded();
                     return Ok(fetched);
                 }
                 // The call that requests a URL has been retried already.
                 Err(failure) if failure.error.stopped_by().is_some() => return Err(failure),
-                Err(AttemptFailure {
-                    error,
-                    retry,
-                    changed,
-                }) => {
+                Err(failure) => {
+                    let (error, changed) = (failure.error, failure.changed);
+                    let retry = failure.retry;
                     let retry = retry.unwrap_or_else(|| self.url.can_retry(&error));
-                    let failed = tries.failed(error, retry).await;
+                    let failed = attempts.failed(error, retry).await;
                     failed.map_err(|error| AttemptFailure {
-                        error,
-                        retry: None,
                         changed,
+                        ..error.into()
                     })?;
                 }
             }

@@ -20,10 +20,14 @@ use target::{MemorySink, TargetKind, WriterSink};
 use super::{
     atomic_file::{AtomicFile, DownloadSink, Writing},
     files::Files,
-    transfer::{PresignedUrl, Progress, ProgressListener, ProgressMeter},
     transfer_url::TransferUrl,
 };
-use crate::{ContextId, Error, Operation, RemotePath, Result, model::checked, trace};
+use crate::{
+    ContextId, Error, Operation, PresignedUrl, Progress, RemotePath, Result,
+    model::checked,
+    trace,
+    transfer::{ProgressListener, ProgressMeter},
+};
 
 /// Default limit of [`Files::read`]: 64 MiB.
 const DEFAULT_READ_LIMIT: u64 = 64 * 1024 * 1024;
@@ -48,12 +52,11 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn download<P, T>(&self, path: P, target: T) -> Download
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-        T: Into<DownloadTarget>,
-    {
+    pub fn download(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+        target: impl Into<DownloadTarget>,
+    ) -> Download {
         Download {
             request: DownloadRequest::new(self.clone(), checked(path)),
             target: target.into(),
@@ -76,11 +79,7 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn read<P>(&self, path: P) -> ReadFile
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-    {
+    pub fn read(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> ReadFile {
         ReadFile {
             request: DownloadRequest::new(self.clone(), checked(path)),
             limit: DEFAULT_READ_LIMIT,
@@ -92,8 +91,8 @@ impl Files {
 ///
 /// An interrupted download resumes where it stopped if the store reports an ETag that identifies the file; otherwise, and if
 /// the file has changed, it starts again. It fails after as many consecutive attempts without progress as calls have (see
-/// [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply). A file of more than 16 MiB is downloaded to a local path
-/// in four concurrent parts.
+/// [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply). A file of more than 16 MiB is downloaded to a local
+/// path in four concurrent parts.
 ///
 /// Dropping a running download cancels it and leaves no file behind.
 #[derive(Debug)]
@@ -127,8 +126,8 @@ impl Download {
         self
     }
 
-    /// Whether a local file is synced to the disk before it appears under its name. Defaults to `true`. Without it, the file is
-    /// complete even if the process is killed, but a power failure within about half a minute may leave an empty file.
+    /// Whether a local file is synced to the disk before it appears under its name. Defaults to `true`. Without it, the file
+    /// is complete even if the process is killed, but a power failure within about half a minute may leave an empty file.
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
@@ -146,8 +145,9 @@ impl Download {
         self
     }
 
-    /// Downloads only these bytes, counted from 0. The range may end after the file; a range that starts after it is an error of
-    /// kind [`Rejected`](crate::ErrorKind::Rejected). The length is verified, but not a checksum, which only whole files have.
+    /// Downloads only these bytes, counted from 0. The range may end after the file; a range that starts after it is an
+    /// error of kind [`Rejected`](crate::ErrorKind::Rejected). The length is verified, but not a checksum, which only whole
+    /// files have.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -323,12 +323,14 @@ impl DownloadRequest {
 }
 
 impl trace::Traced for FetchedFile {
-    fn status(&self) -> Option<u16> {
-        self.downloaded.status()
-    }
-
     fn request_id(&self) -> Option<&str> {
         trace::Traced::request_id(&self.downloaded)
+    }
+}
+
+impl trace::Traced for Downloaded {
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 }
 
@@ -358,11 +360,5 @@ impl From<FetchedRange> for Downloaded {
             etag: fetched.etag,
             request_id: fetched.request_id,
         }
-    }
-}
-
-impl trace::Traced for Downloaded {
-    fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
     }
 }

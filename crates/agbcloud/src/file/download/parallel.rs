@@ -11,14 +11,14 @@ use super::{
     },
 };
 use crate::{
-    Operation, RemotePath, Result,
+    Operation, PresignedUrl, RemotePath, Result,
     file::{
         atomic_file::{AtomicFile, Writing},
         files::Files,
-        transfer::{PresignedUrl, ProgressListener, ProgressMeter, StoreChecksums, combine_crc64},
         transfer_url::TransferUrl,
     },
     retry::Attempts,
+    transfer::{ProgressListener, ProgressMeter, StoreChecksums, combine_crc64},
 };
 
 /// Size of a part in bytes. A smaller file is downloaded with one request.
@@ -34,7 +34,7 @@ pub(super) async fn fetch(
     listener: ProgressListener,
     file: &mut AtomicFile<Writing>,
 ) -> Result<Downloaded> {
-    let mut tries = Attempts::new(files.client.retry_context(), None);
+    let mut attempts = Attempts::new(files.client.retry_context(), None);
     let mut url = TransferUrl::new(files, path, Operation::Download, url);
     loop {
         let time = files.client.time().clone();
@@ -44,24 +44,20 @@ pub(super) async fn fetch(
             file: &*file,
             meter: &meter,
         };
-        let AttemptFailure {
-            error,
-            retry,
-            changed,
-        } = match attempt.run(&mut url).await {
+        let failure = match attempt.run(&mut url).await {
             Ok(downloaded) => {
                 meter.finish();
-                tries.succeeded();
+                attempts.succeeded();
                 return Ok(downloaded);
             }
             Err(failure) => failure,
         };
         // A range retries by itself, unless the file has changed under a part.
-        if error.stopped_by().is_some() && retry != Some(true) {
-            return Err(error);
+        if failure.error.stopped_by().is_some() && failure.retry != Some(true) {
+            return Err(failure.error);
         }
-        let retry = changed || url.can_retry(&error);
-        tries.failed(error, retry).await?;
+        let retry = failure.changed || url.can_retry(&failure.error);
+        attempts.failed(failure.error, retry).await?;
         file.restart();
     }
 }

@@ -10,9 +10,10 @@ pub use walk::FileWalk;
 
 use page_source::FilePageSource;
 
-use super::{file_entry::FileEntry, files::Files};
+use super::files::Files;
 use crate::{
-    Client, ContextId, Continuation, Error, FolderPath, Operation, Response, Result,
+    Client, ContextId, Continuation, Error, FileEntry, FilePage, FolderPath, Operation, Response,
+    Result,
     model::{FilePosition, checked},
     page::{DeliveredItems, Items, Pages, named_stream, page_size},
 };
@@ -68,38 +69,17 @@ enum ListStart {
     At(Continuation),
 }
 
-/// One page of a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-#[doc(alias = "ContextFileListResult")]
-pub struct FilePage {
-    /// The entries of this page.
-    pub entries: Vec<FileEntry>,
-    /// Number of this page, starting at 1.
-    pub page_number: u32,
-    /// Number of the next page, for [`ListFiles::start_at_page`]; `None` for the last page.
-    pub next_page: Option<u32>,
-    /// Number of entries on all pages.
-    pub total_count: Option<u64>,
-    /// Request id of the call that fetched this page.
-    pub request_id: Option<String>,
-}
-
 impl ListFiles {
     /// The folder to list. Defaults to the root folder.
     #[doc(alias = "parent_folder_path")]
-    pub fn folder<P>(mut self, folder: P) -> Self
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn folder(mut self, folder: impl TryInto<FolderPath, Error: Into<Error>>) -> Self {
         self.folder = checked(folder);
         self
     }
 
     /// Number of entries on a page, from 1 to 1000; larger numbers mean 1000. Defaults to
-    /// [`DEFAULT_PAGE_SIZE`](crate::DEFAULT_PAGE_SIZE). A page size of 0 is an error when the listing is sent. Has no effect with
-    /// [`start_at`](Self::start_at).
+    /// [`DEFAULT_PAGE_SIZE`](crate::DEFAULT_PAGE_SIZE). A page size of 0 is an error when the listing is sent. Has no effect
+    /// with [`start_at`](Self::start_at).
     pub fn page_size(mut self, size: u32) -> Self {
         self.page_size = Some(size);
         self
@@ -112,17 +92,17 @@ impl ListFiles {
         self
     }
 
-    /// Resumes a listing with its page size, from [`FileItems::continuation`] or [`FilePages::continuation`]. A continuation of
-    /// another folder, of another context or of a listing of contexts is an error when the listing is sent. Overrides
+    /// Resumes a listing with its page size, from [`FileItems::continuation`] or [`FilePages::continuation`]. A continuation
+    /// of another folder, of another context or of a listing of contexts is an error when the listing is sent. Overrides
     /// [`start_at_page`](Self::start_at_page) if that was called before, and vice versa.
-    pub fn start_at(mut self, place: Continuation) -> Self {
-        self.start = ListStart::At(place);
+    pub fn start_at(mut self, position: Continuation) -> Self {
+        self.start = ListStart::At(position);
         self
     }
 
     /// Whether a stream fetches the next page while the caller processes the current one. Defaults to `false`. The request
-    /// starts when a page is delivered, and is cancelled when the stream is dropped. Two pages are in memory instead of one. An
-    /// error of the prefetched page is returned after all entries before it.
+    /// starts when a page is delivered, and is cancelled when the stream is dropped. Two pages are in memory instead of one.
+    /// An error of the prefetched page is returned after all entries before it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -159,9 +139,9 @@ impl ListFiles {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page or page size of 0, for an invalid [`FolderPath`] and for
-    /// a continuation of another listing, [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, and those of
-    /// any call. A folder that does not exist is empty.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page or page size of 0, for an invalid [`FolderPath`]
+    /// and for a continuation of another listing, [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
+    /// and those of any call. A folder that does not exist is empty.
     pub async fn send(self) -> Result<Response<FilePage>> {
         let (page, _) = self.into_source().next_page().await?;
         Ok(page)
@@ -209,8 +189,8 @@ impl ListFiles {
         FileItems(Items::new(self.into_source(), prefetch))
     }
 
-    /// Returns a stream of all folders and files below the folder, at any depth: see [`FileWalk`] for the order and the use of
-    /// memory. A start other than the first page is an error.
+    /// Returns a stream of all folders and files below the folder, at any depth: see [`FileWalk`] for the order and the use
+    /// of memory. A start other than the first page is an error.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -264,17 +244,17 @@ impl ListFiles {
 
     fn into_source(self) -> FilePageSource {
         let client = self.client.clone();
-        let place = self
-            .place()
+        let position = self
+            .position()
             .map_err(|error| error.with_operation(Operation::DescribeContextFiles));
-        FilePageSource::new(client, place)
+        FilePageSource::new(client, position)
     }
 
-    fn place(self) -> Result<FilePosition> {
+    fn position(self) -> Result<FilePosition> {
         let folder = self.folder?;
         let requested = page_size(self.page_size)?;
-        let place = match self.start {
-            ListStart::At(place) => place.in_files(&self.context, &folder)?,
+        let position = match self.start {
+            ListStart::At(position) => position.in_files(&self.context, &folder)?,
             ListStart::Page(page) => FilePosition {
                 context: self.context,
                 folder,
@@ -287,11 +267,14 @@ impl ListFiles {
                 delivered: DeliveredItems::default(),
             },
         };
-        if place.page == 0 {
+        if position.page == 0 {
             return Err(Error::invalid_argument("page numbers start at 1"));
         }
-        let page_size = page_size(Some(place.page_size))?;
-        Ok(FilePosition { page_size, ..place })
+        let page_size = page_size(Some(position.page_size))?;
+        Ok(FilePosition {
+            page_size,
+            ..position
+        })
     }
 }
 
@@ -306,9 +289,9 @@ named_stream! {
 }
 
 impl FilePages {
-    /// Returns the position after the delivered pages, from which another listing resumes. After an error it is the page that
-    /// failed. `None` after the last page, and for a listing with invalid arguments. A page that is being prefetched does not
-    /// count as delivered.
+    /// Returns the position after the delivered pages, from which another listing resumes. After an error it is the page
+    /// that failed. `None` after the last page, and for a listing with invalid arguments. A page that is being prefetched
+    /// does not count as delivered.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,15 +1,13 @@
 //! Looking up one path.
 
 use crate::{
-    Error, ErrorDetail, ErrorKind, MAX_PAGE_SIZE, Operation, RemotePath, Result,
-    error::in_operation,
-    file::{file_entry::FileEntry, files::Files},
-    model::checked,
+    Error, ErrorDetail, ErrorKind, FileEntry, MAX_PAGE_SIZE, Operation, RemotePath, Result,
+    error::in_operation, file::files::Files, model::checked,
 };
 
 impl Files {
-    /// Returns the entry of a file or a folder. Lists its parent folder until the entry is found, with one call for each thousand
-    /// entries, since the service has no call for a single entry.
+    /// Returns the entry of a file or a folder. Lists its parent folder until the entry is found, with one call for each
+    /// thousand entries, since the service has no call for a single entry.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -29,11 +27,10 @@ impl Files {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if the path or the context does not exist,
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`], and those of a listing.
-    pub async fn stat<P>(&self, path: P) -> Result<FileEntry>
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-    {
+    pub async fn stat(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<FileEntry> {
         let found = async { self.find(&checked(path)?).await };
         let operation = Operation::DescribeContextFiles;
         found.await.map_err(in_operation(operation))

@@ -104,8 +104,8 @@ async fn without_a_count_a_smaller_page_is_the_last() {
     assert_eq!(all.len(), 3);
 }
 
-/// Lists a folder with at most `cap` entries on a page. The service may repeat the last page for higher page numbers, and may
-/// omit the count.
+/// Lists a folder with at most `cap` entries on a page. The service may repeat the last page for higher page numbers, and
+/// may omit the count.
 async fn list_capped(
     total: usize,
     cap: usize,

@@ -11,28 +11,28 @@ use futures_core::{FusedStream, Stream};
 
 use super::{ListFiles, page_source::FilePageSource};
 use crate::{
-    Error, ErrorKind, FolderPath, Operation, Result,
-    file::file_entry::FileEntry,
+    Error, ErrorKind, FileEntry, FolderPath, Operation, Result,
     page::{Pages, named_stream},
 };
 
 named_stream! {
-    /// A stream of everything below a folder, without the folder itself. From [`ListFiles::walk`]. An error ends the stream. A
-    /// folder whose name can't be listed is an error after all other entries.
+    /// A stream of everything below a folder, without the folder itself. From [`ListFiles::walk`]. An error ends the stream.
+    /// A folder whose name can't be listed is an error after all other entries.
     ///
     /// The walk works whether the service lists only one level or recursively. It lists a folder unless the listing that
     /// contained the folder also contained entries in it.
     ///
-    /// **Order.** Folder by folder: the entries as the service returns them, then the folders among them in the order of their
-    /// paths. If listings have one level, a folder precedes its entries.
+    /// **Order.** Folder by folder: the entries as the service returns them, then the folders among them in the order of
+    /// their paths. If listings have one level, a folder precedes its entries.
     ///
-    /// **Duplicates.** A folder is returned once. A file is compared with the two latest pages: it is returned once unless more
-    /// than a page of entries is added between two calls, which moves it to a later page. As in any listing by page numbers, an
-    /// entry may be missed if others are deleted during the walk.
+    /// **Duplicates.** A folder is returned once. A file is compared with the two latest pages: it is returned once unless
+    /// more than a page of entries is added between two calls, which moves it to a later page. As in any listing by page
+    /// numbers, an entry may be missed if others are deleted during the walk.
     ///
-    /// **Memory.** Two pages (three with [`prefetch`](ListFiles::prefetch)), the path of each folder in the current listing, and
-    /// the paths of the folders that have not been listed: at most the depth of the tree times the largest number of folders in
-    /// one folder. If listings are recursive, it is the path of every folder of the tree. The number of files does not matter.
+    /// **Memory.** Two pages (three with [`prefetch`](ListFiles::prefetch)), the path of each folder in the current listing,
+    /// and the paths of the folders that have not been listed: at most the depth of the tree times the largest number of
+    /// folders in one folder. If listings are recursive, it is the path of every folder of the tree. The number of files
+    /// does not matter.
     FileWalk, WalkState, FileEntry
 }
 
@@ -89,10 +89,7 @@ impl Stream for WalkState {
                 Some(Ok(page)) => open.set_page(page.entries),
                 Some(Err(error)) => return self.end_with(error),
                 None => {
-                    let PendingFolders {
-                        folders,
-                        unlistable,
-                    } = open.pending();
+                    let (folders, unlistable) = open.pending();
                     self.pending.extend(folders.into_iter().rev());
                     self.open = None;
                     if self.unlistable.is_none() {
@@ -190,27 +187,20 @@ impl OpenFolder {
         !self.files[1].contains(&path) && self.files[0].insert(path)
     }
 
-    fn pending(&mut self) -> PendingFolders {
-        let mut pending = PendingFolders::default();
+    /// Returns the folders whose entries the listing does not contain, and the error of one with an invalid name.
+    fn pending(&mut self) -> (Vec<FolderPath>, Option<Error>) {
+        let (mut folders, mut invalid) = (Vec::new(), None);
         for (path, seen) in std::mem::take(&mut self.folders) {
             if !seen.listed || seen.has_entries {
                 continue;
             }
             match FolderPath::new(path) {
-                Ok(folder) => pending.folders.push(folder),
-                Err(error) => pending.unlistable = Some(unlistable(error)),
+                Ok(folder) => folders.push(folder),
+                Err(error) => invalid = Some(unlistable(error)),
             }
         }
-        pending
+        (folders, invalid)
     }
-}
-
-/// Folders whose entries the listing does not contain.
-#[derive(Default)]
-struct PendingFolders {
-    folders: Vec<FolderPath>,
-    /// The error of a folder whose name is invalid.
-    unlistable: Option<Error>,
 }
 
 fn unlistable(error: Error) -> Error {

@@ -12,18 +12,14 @@ pub use source::UploadSource;
 use body::{BodyRecord, SizedBody};
 use source::{LocalOrigin, OpenedSource};
 
-use super::{
-    files::Files,
-    local::LocalIdentity,
-    transfer::{
-        PresignedUrl, Progress, ProgressListener, ProgressMeter, PutCondition, StoreChecksums,
-        etag_of,
-    },
-    transfer_url::TransferUrl,
-};
+use super::{files::Files, local::LocalIdentity, transfer_url::TransferUrl};
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, model::checked,
-    retry::Attempts, trace,
+    Error, ErrorKind, Operation, PresignedUrl, Progress, RemotePath, Result,
+    error::request_id,
+    model::checked,
+    retry::Attempts,
+    trace,
+    transfer::{ProgressListener, ProgressMeter, PutCondition, StoreChecksums, etag_of},
 };
 
 impl Files {
@@ -43,12 +39,11 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn upload<P, S>(&self, path: P, source: S) -> Upload
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-        S: Into<UploadSource>,
-    {
+    pub fn upload(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+        source: impl Into<UploadSource>,
+    ) -> Upload {
         Upload {
             files: self.clone(),
             path: checked(path),
@@ -63,8 +58,8 @@ impl Files {
 
 /// An upload that has not started. Await it. From [`Files::upload`].
 ///
-/// A failed upload is retried like a call (see [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply), with a new
-/// presigned URL if the last one has expired or may have been rejected. Each attempt sends the whole file.
+/// A failed upload is retried like a call (see [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply), with a
+/// new presigned URL if the last one has expired or may have been rejected. Each attempt sends the whole file.
 ///
 /// Dropping a running upload cancels it, and the remote file stays as it was.
 #[derive(Debug)]
@@ -136,7 +131,7 @@ impl Upload {
         let path = path?;
         source.check().await?;
         let mut url = TransferUrl::new(&files, &path, Operation::Upload, url);
-        let mut tries = Attempts::new(files.client.retry_context(), None);
+        let mut attempts = Attempts::new(files.client.retry_context(), None);
         loop {
             let presigned = url.url().await?;
             let opened = source.open().await?;
@@ -146,12 +141,12 @@ impl Upload {
                     if uploaded.source_changed && !tolerates_change {
                         origin.map_or(Ok(()), |origin| origin.check_unchanged())?;
                     }
-                    tries.succeeded();
+                    attempts.succeeded();
                     return Ok(uploaded);
                 }
                 Err(error) => {
                     let retry = source.is_available() && url.can_retry(&error);
-                    tries.failed(error, retry).await?;
+                    attempts.failed(error, retry).await?;
                 }
             }
         }
@@ -165,6 +160,12 @@ impl IntoFuture for Upload {
     fn into_future(self) -> Self::IntoFuture {
         let context = self.files.context.clone();
         trace::transfer(Operation::Upload, context, self.run())
+    }
+}
+
+impl trace::Traced for Uploaded {
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 }
 
@@ -219,11 +220,5 @@ fn verify(record: &BodyRecord, length: u64, reported: &StoreChecksums) -> Result
     } else {
         let message = "the checksum of the store does not match the uploaded content";
         Err(Error::new(ErrorKind::Corrupted, message))
-    }
-}
-
-impl trace::Traced for Uploaded {
-    fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
     }
 }

@@ -1,10 +1,10 @@
 //! The limit on concurrent transfers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::{file::local::limit_concurrent_transfers, retry::Overload};
+use crate::{file::local::limit_concurrent_transfers, lock::lock, retry::Overload};
 
 /// Limits the files and bytes that are transferred concurrently. Halves the number of files when the service or the store
 /// throttles, and raises it one by one after successful transfers.
@@ -66,7 +66,7 @@ impl ConcurrencyLimit {
     }
 
     fn try_acquire(&self, bytes: u64) -> bool {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let total = state.bytes.saturating_add(bytes);
         let fits = total <= self.max_bytes || state.files == 0;
         let acquired = state.files < state.max_files && fits;
@@ -78,7 +78,7 @@ impl ConcurrencyLimit {
     }
 
     fn release(&self, bytes: u64) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.files -= 1;
         state.bytes = state.bytes.saturating_sub(bytes);
         let throttled = self.overload.count();
@@ -95,10 +95,6 @@ impl ConcurrencyLimit {
         }
         drop(state);
         self.released.notify_waiters();
-    }
-
-    fn state(&self) -> MutexGuard<'_, LimitState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,13 +137,13 @@ mod tests {
         drop(all);
         overload.record();
         drop(acquire_now(&limit, 1));
-        assert_eq!(limit.state().max_files, 4);
+        assert_eq!(lock(&limit.state).max_files, 4);
         drop(acquire_now(&limit, 1));
-        assert_eq!(limit.state().max_files, 4, "each response counts once");
+        assert_eq!(lock(&limit.state).max_files, 4, "each response counts once");
         for _ in 0..100 {
             drop(acquire_now(&limit, 1));
         }
-        assert_eq!(limit.state().max_files, 8);
+        assert_eq!(lock(&limit.state).max_files, 8);
     }
 
     #[tokio::test]

@@ -4,11 +4,9 @@ use std::path::Path;
 
 use crate::{
     Result,
-    file::{
-        local::{LocalIdentity, blocking, cannot, changed_since_compared},
-        transfer::PutCondition,
-    },
+    file::local::{LocalIdentity, blocking, cannot, changed_since_compared},
     sync::{conflict_name::conflict_copy_name, options::SyncOptions, paths, plan::PlannedChange},
+    transfer::PutCondition,
 };
 
 /// A copy of a replaced version.
@@ -71,7 +69,8 @@ impl SyncOptions {
         Ok((name, identity.await?))
     }
 
-    /// Removes the copy of a local file that was not replaced. Returns the copy if it stays because the file has changed since.
+    /// Removes the copy of a local file that was not replaced. Returns the copy if it stays because the file has changed
+    /// since.
     pub(super) async fn remove_local_copy(
         &self,
         relative: &str,

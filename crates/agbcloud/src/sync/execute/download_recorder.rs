@@ -1,18 +1,19 @@
 //! Recording downloaded files in the state.
 //!
-//! The times of a new file do not identify its content yet: another write within the granularity of the file system's clock would
-//! not change them. So a file is recorded after a short delay, if its identity is still the same.
+//! The times of a new file do not identify its content yet: another write within the granularity of the file system's clock
+//! would not change them. So a file is recorded after a short delay, and marked as recent if its identity has changed.
 
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
     Downloaded, RemotePath, Result,
     file::local::{LocalIdentity, blocking, file_system_time},
+    lock::lock,
     sync::{
         options::SyncOptions,
         state::{RemoteTime, SyncedVersion, etag_number},
@@ -84,7 +85,7 @@ impl DownloadRecorder {
                 None => RemoteTime::Unknown,
             },
         };
-        self.waiting().push_back(RecentDownload {
+        lock(&self.waiting).push_back(RecentDownload {
             published_at: client.time().now(),
             remote,
             local_path: path.to_owned(),
@@ -95,7 +96,7 @@ impl DownloadRecorder {
 
     /// Whether a batch of files can be recorded.
     pub(super) fn is_due(&self) -> bool {
-        let waiting = self.waiting();
+        let waiting = lock(&self.waiting);
         let is_due = |download: &RecentDownload| {
             self.options
                 .files
@@ -109,13 +110,13 @@ impl DownloadRecorder {
 
     /// Records a batch of files. [`is_due`](Self::is_due) must have returned `true`.
     pub(super) async fn record_due(&self) -> Result<()> {
-        let due: Vec<_> = self.waiting().drain(..BATCH).collect();
+        let due: Vec<_> = lock(&self.waiting).drain(..BATCH).collect();
         self.record(due).await
     }
 
     /// Records all files, after the delay of the last one.
     pub(super) async fn record_all(&self) -> Result<()> {
-        let all = std::mem::take(&mut *self.waiting());
+        let all = std::mem::take(&mut *lock(&self.waiting));
         let Some(last) = all.back() else {
             return Ok(());
         };
@@ -143,9 +144,5 @@ impl DownloadRecorder {
             self.options.record(&download.remote, version).await?;
         }
         Ok(())
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<RecentDownload>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

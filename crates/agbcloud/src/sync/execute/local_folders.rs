@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
             not_a_folder,
         },
     },
+    lock::lock,
 };
 
 /// The folders below a root folder. Each is created or checked once.
@@ -63,13 +64,11 @@ impl LocalFolders {
     }
 
     fn set_checked(&self, relative: &Path) {
-        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.insert(relative.to_owned());
+        lock(&self.checked).insert(relative.to_owned());
     }
 
     fn is_checked(&self, relative: &Path) -> bool {
-        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.contains(relative)
+        lock(&self.checked).contains(relative)
     }
 
     /// Removes a folder that a file replaces, if it contains no files.

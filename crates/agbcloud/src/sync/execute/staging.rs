@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
 };
 
 use tempfile::TempPath;
@@ -16,6 +16,7 @@ use crate::{
         atomic_file::{AtomicFile, ExpectedTarget, LockedFolder},
         local::{blocking, cannot, check_no_symlinks},
     },
+    lock::lock,
     sync::{options::SyncOptions, paths, plan::PlannedChange},
 };
 
@@ -55,17 +56,13 @@ impl StagingArea {
         fetched.file.publish(options.durable).await?;
         let downloaded = fetched.downloaded;
         let staged = StagedFile { path, downloaded };
-        self.files().insert(planned.path.clone(), staged);
+        lock(&self.files).insert(planned.path.clone(), staged);
         Ok(())
     }
 
     /// Removes and returns a downloaded file.
     pub(super) fn take(&self, path: &str) -> Option<StagedFile> {
-        self.files().remove(path)
-    }
-
-    fn files(&self) -> MutexGuard<'_, HashMap<String, StagedFile>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.files).remove(path)
     }
 }
 

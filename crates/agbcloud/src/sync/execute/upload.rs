@@ -5,14 +5,12 @@ use std::{path::Path, sync::atomic::Ordering};
 use super::{conflict_copy::ConflictCopy, read_ahead::PreRead, shared_state::SharedState};
 use crate::{
     Error, ErrorDetail, ErrorKind, RemotePath, Result, UploadSource, Uploaded,
-    file::{
-        local::{LocalFile, LocalIdentity, hash_file},
-        transfer::{ContentHasher, PutCondition},
-    },
+    file::local::{LocalFile, LocalIdentity, hash_file},
     sync::{
         plan::PlannedChange,
         state::{RemoteTime, SyncedVersion, etag_number},
     },
+    transfer::{ContentHasher, PutCondition},
 };
 
 /// Maximum number of uploads of a file that changes during the upload.
@@ -88,8 +86,8 @@ impl SharedState {
         }
     }
 
-    /// Returns the size of the local file if the remote file has its content: an earlier attempt may have uploaded it, and only
-    /// the response was lost.
+    /// Returns the size of the local file if the remote file has its content: an earlier attempt may have uploaded it, and
+    /// only the response was lost.
     async fn is_uploaded_already(
         &self,
         local: &LocalFile,

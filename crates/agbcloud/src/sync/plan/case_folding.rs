@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::remote_index::Shards;
+use super::remote_files::Shards;
 use crate::{
     Error, ErrorKind,
     file::local::blocking,
@@ -42,16 +42,16 @@ pub(in crate::sync) fn same_local_name() -> Error {
 }
 
 impl SyncOptions {
-    /// Whether the local folder ignores case. A folder in it may do so even if the folder does not, and names can be the same for
-    /// other reasons: [`ClaimedFiles`] detects that.
+    /// Whether the local folder ignores case. A folder in it may do so even if the folder does not, and names can be the
+    /// same for other reasons: [`ClaimedFiles`] detects that.
     pub(super) async fn folds_case(&self) -> bool {
         let root = self.local.clone();
         let folds = blocking(move || Ok(folds_case(&root)));
         folds.await.unwrap_or(false)
     }
 
-    /// Returns the error for a file whose target has appeared since the comparison: the sync may have downloaded another file
-    /// under a name that the file system treats as the same.
+    /// Returns the error for a file whose target has appeared since the comparison: the sync may have downloaded another
+    /// file under a name that the file system treats as the same.
     pub(in crate::sync) async fn explain_conflict(&self, relative: &str, error: Error) -> Error {
         let Ok(path) = paths::to_local(relative) else {
             return error;
@@ -65,8 +65,8 @@ impl SyncOptions {
     }
 }
 
-/// Identifies a local file independently of its name: by its inode number, and by its size and times, since a few file systems
-/// assign a number twice.
+/// Identifies a local file independently of its name: by its inode number, and by its size and times, since a few file
+/// systems assign a number twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct FileNumber {
     number: (u64, u64),
@@ -104,9 +104,9 @@ impl FileNumber {
     }
 }
 
-/// Local files that exist under the names of remote files. Two names of one file are names that the file system treats as the
-/// same, because it ignores case or normalizes accents. Takes 12 bytes for each file: 64 bits of a hash of its identity, and 32
-/// bits of a hash of its name.
+/// Local files that exist under the names of remote files. Two names of one file are names that the file system treats as
+/// the same, because it ignores case or normalizes accents. Takes 12 bytes for each file: 64 bits of a hash of its identity,
+/// and 32 bits of a hash of its name.
 pub(super) struct ClaimedFiles {
     key: RandomState,
     names: Shards<HashMap<[u32; 2], u32>>,
@@ -148,8 +148,8 @@ fn halves(hash: u64) -> [u32; 2] {
     [(hash >> 32) as u32, hash as u32]
 }
 
-/// Whether the folder contains exactly this name, and not another one that the file system treats as the same. Reads the folder.
-/// Blocks.
+/// Whether the folder contains exactly this name, and not another one that the file system treats as the same. Reads the
+/// folder. Blocks.
 pub(super) fn has_exact_name(file: &Path) -> bool {
     let folder = file.parent().map(std::fs::read_dir);
     let mut entries = folder.into_iter().flatten().flatten().flatten();

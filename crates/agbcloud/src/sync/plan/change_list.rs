@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     decision::{Compared, PlannedChange},
-    remote_index::{FileFacts, PackedFacts, pack, unpack},
+    remote_files::{PackedFacts, pack, unpack},
 };
 use crate::sync::report::Change;
 
 /// An ordered list of changes. Each takes 24 bytes and the part of its path that differs from the path before. A change that
-/// replaces or deletes a file takes about 250 bytes more.
+/// replaces or deletes a file takes about 170 bytes more.
 #[derive(Default)]
 pub(in crate::sync) struct ChangeList {
     /// The different ends of the paths, concatenated.
@@ -47,10 +47,7 @@ impl ChangeList {
         }
         self.path_ends.push_str(rest);
         self.entries.push(PackedChange {
-            facts: pack(FileFacts {
-                size: planned.size,
-                modified: planned.modified,
-            }),
+            facts: pack(planned.size, planned.modified),
             shared,
             // Paths are shorter on every system.
             rest: u32::try_from(rest.len()).unwrap_or(u32::MAX),
@@ -71,7 +68,7 @@ impl ChangeList {
     /// Returns each change with its size.
     pub(in crate::sync) fn sizes(&self) -> impl Iterator<Item = (Change, Option<u64>)> {
         let entries = self.entries.iter();
-        entries.map(|entry| (entry.change, unpack(entry.facts).size))
+        entries.map(|entry| (entry.change, unpack(entry.facts).0))
     }
 
     pub(in crate::sync) fn iter(&self) -> impl ExactSizeIterator<Item = PlannedChange> {
@@ -82,7 +79,7 @@ impl ChangeList {
             (rest, ends) = ends.split_at(entry.rest as usize);
             path.truncate(entry.shared.into());
             path.push_str(rest);
-            let FileFacts { size, modified } = unpack(entry.facts);
+            let (size, modified) = unpack(entry.facts);
             PlannedChange {
                 path: path.clone(),
                 change: entry.change,
@@ -120,7 +117,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::file::transfer::StoreChecksums;
+    use crate::transfer::StoreChecksums;
 
     fn changed(path: &str, change: Change) -> PlannedChange {
         PlannedChange::deletion(path, change, None, Compared::default())

@@ -5,18 +5,16 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::remote_listing::RemoteIdentity;
+use super::remote_files::RemoteIdentity;
 use crate::{
     RemotePath, Result,
-    file::{
-        local::{LocalIdentity, hash_file},
-        transfer::{ContentHasher, StoreChecksums},
-    },
+    file::local::{LocalIdentity, hash_file},
     service_clock::Order,
     sync::{
         options::{Compare, Direction, SyncOptions},
         state::{RemoteTime, SyncedVersion, etag_number},
     },
+    transfer::{ContentHasher, StoreChecksums},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -40,7 +38,7 @@ pub(super) enum Comparison {
     Conflict,
 }
 
-/// Whether a file has changed since the last sync.
+/// Whether a remote file has changed since the last sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChangeSinceSync {
     Unchanged,
@@ -62,24 +60,22 @@ impl SyncOptions {
         pair: &FilePair<'_>,
         synced: &SyncedVersion,
     ) -> Result<Comparison> {
-        let local = self
-            .local_change(pair.local_path, pair.local, synced)
-            .await?;
-        let remote = self
-            .remote_change(pair.remote_path, pair.remote, synced)
-            .await?;
-        let (source, target) = match self.direction {
-            Direction::Down => (remote, local),
-            Direction::Up | Direction::DeleteOnly => (local, remote),
+        let local_changed = self.is_local_changed(pair.local_path, pair.local, synced);
+        let remote = self.remote_change(pair.remote_path, pair.remote, synced);
+        let (local_changed, remote) = (local_changed.await?, remote.await?);
+        let remote_changed = remote == ChangeSinceSync::Changed;
+        let (source_changed, target_changed) = match self.direction {
+            Direction::Down => (remote_changed, local_changed),
+            Direction::Up | Direction::DeleteOnly => (local_changed, remote_changed),
         };
-        if target == ChangeSinceSync::Changed {
+        if target_changed {
             // Both sides may have been changed to the same content.
             return Ok(match self.has_same_content(pair).await? {
                 Some(true) => Comparison::Same,
                 Some(false) | None => Comparison::Conflict,
             });
         }
-        if source == ChangeSinceSync::Changed {
+        if source_changed {
             return Ok(Comparison::Differs);
         }
         let etag = pair.remote.etag();
@@ -123,8 +119,8 @@ impl SyncOptions {
         })
     }
 
-    /// Compares the content by checksum, and records it in the state if it is the same. Returns `None` if the store reports no
-    /// checksum.
+    /// Compares the content by checksum, and records it in the state if it is the same. Returns `None` if the store reports
+    /// no checksum.
     async fn has_same_content(&self, pair: &FilePair<'_>) -> Result<Option<bool>> {
         if pair.remote.size.is_some_and(|size| size != pair.local.size) {
             return Ok(Some(false));
@@ -171,18 +167,6 @@ impl SyncOptions {
                 None => RemoteTime::Unknown,
             },
         }
-    }
-
-    async fn local_change(
-        &self,
-        path: &Path,
-        local: LocalIdentity,
-        synced: &SyncedVersion,
-    ) -> Result<ChangeSinceSync> {
-        Ok(match self.is_local_changed(path, local, synced).await? {
-            true => ChangeSinceSync::Changed,
-            false => ChangeSinceSync::Unchanged,
-        })
     }
 
     /// Whether the content of a local file differs from that in the state.
@@ -251,8 +235,8 @@ impl SyncOptions {
         })
     }
 
-    /// Whether the times are those of a copy, for stores without checksums: an upload makes the remote file newer than the local
-    /// one, and a download gives the local file the time of the remote one.
+    /// Whether the times are those of a copy, for stores without checksums: an upload makes the remote file newer than the
+    /// local one, and a download gives the local file the time of the remote one.
     fn times_match(&self, pair: &FilePair<'_>) -> bool {
         let times = pair.local.modified().zip(pair.remote.modified);
         times.is_some_and(|(local, remote)| match self.direction {
@@ -292,8 +276,8 @@ fn change_by_checksums(
     })
 }
 
-/// Returns the precision of a local time: a second if it has no fraction, and otherwise at worst 100 ns. FAT has a precision of
-/// two seconds, but to assume that everywhere would hide changes.
+/// Returns the precision of a local time: a second if it has no fraction, and otherwise at worst 100 ns. FAT has a precision
+/// of two seconds, but to assume that everywhere would hide changes.
 fn precision_of(time: SystemTime) -> Duration {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     match since.is_ok_and(|since| since.subsec_nanos() == 0) {

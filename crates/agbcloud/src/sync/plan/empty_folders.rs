@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::remote_index::SeenPaths;
+use super::remote_files::SeenPaths;
 use crate::sync::{
     filter::GlobFilter,
     report::{SkipReason, SkippedEntry},
@@ -48,8 +48,8 @@ fn empty(folder: PathBuf, root: &Path) -> Option<SkippedEntry> {
     entries.next().is_none().then(skipped)
 }
 
-/// Finds the empty folders in a remote listing in any order. Takes the path of each folder that may be empty, and 8 bytes for
-/// each other folder.
+/// Finds the empty folders in a remote listing in any order. Takes the path of each folder that may be empty, and 8 bytes
+/// for each other folder.
 pub(super) struct EmptyRemoteFolders {
     empty: BTreeSet<String>,
     filled: SeenPaths,

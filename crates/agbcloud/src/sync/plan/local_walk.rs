@@ -3,7 +3,7 @@
 use std::{
     fs::Metadata,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use ignore::{DirEntry, WalkBuilder};
@@ -13,6 +13,7 @@ use super::{case_folding::FileNumber, empty_folders::EmptyLocalFolders};
 use crate::{
     Error, ErrorKind,
     file::{atomic_file::is_part, local::LocalIdentity},
+    lock::lock,
     sync::{
         filter::{EntryFilter, IgnoreRules, Symlinks, unreadable_rules},
         report::{SkipReason, SkippedEntry},
@@ -105,16 +106,12 @@ impl UnreadableRules {
             return true;
         };
         let relative = file.strip_prefix(root).unwrap_or(&file).to_owned();
-        self.failures().push(LocalEntry::Failed { relative, error });
+        lock(&self.0).push(LocalEntry::Failed { relative, error });
         false
     }
 
     fn take(&self) -> Vec<LocalEntry> {
-        std::mem::take(&mut self.failures())
-    }
-
-    fn failures(&self) -> std::sync::MutexGuard<'_, Vec<LocalEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut lock(&self.0))
     }
 }
 

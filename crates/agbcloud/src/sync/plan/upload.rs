@@ -13,8 +13,7 @@ use super::{
     compare::{Comparison, FilePair},
     decision::{Compared, Decision, DecisionSender, PlannedChange},
     local_walk::{self, LocalEntry},
-    remote_index::{RemoteIndex, SeenPaths},
-    remote_listing::{RemoteIdentity, RemoteListing},
+    remote_files::{RemoteIdentity, RemoteIndex, RemoteListing, SeenPaths},
 };
 use crate::{
     FileEntry, RemotePath, Result,
@@ -40,8 +39,8 @@ pub(super) async fn plan(options: &SyncOptions, decisions: &DecisionSender) -> R
     Ok(())
 }
 
-/// Lists the context and walks the folder concurrently. A file that was found on both sides is decided immediately, and a file
-/// that was found only on the local side when the listing has ended.
+/// Lists the context and walks the folder concurrently. A file that was found on both sides is decided immediately, and a
+/// file that was found only on the local side when the listing has ended.
 async fn plan_uploads(
     options: &SyncOptions,
     seen: &mut SeenPaths,
@@ -237,8 +236,8 @@ async fn decide(options: &SyncOptions, (file, remote): MatchedFile) -> Decision 
 
 /// Plans the deletion of remote files that are not on the local side.
 ///
-/// Lists the context again, since the current files count. The listing ends before the first deletion, which would move entries
-/// to other pages.
+/// Lists the context again, since the current files count. The listing ends before the first deletion, which would move
+/// entries to other pages.
 async fn plan_deletions(
     options: &SyncOptions,
     seen: &SeenPaths,

@@ -11,10 +11,12 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use md5::{Digest, Md5};
+
+pub(super) use format::{RemoteTime, SyncedVersion};
 
 use self::{
     format::{StateContent, StateEntry, StateKey, decode, encode, key_of, read_u64},
@@ -24,6 +26,7 @@ use crate::{
     ContextId, Error, ErrorKind, FolderPath, RemotePath, Result,
     clock::Time,
     file::local::{LocalIdentity, blocking, cannot},
+    lock::lock,
 };
 
 /// Number of replaced entries after which the file is rewritten.
@@ -36,34 +39,8 @@ const MAX_LOCK_ATTEMPTS: u32 = 2000;
 /// Number of entries that are written at a time.
 const BATCH: usize = 4096;
 
-/// The version of a file that both sides had after a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sync) struct SyncedVersion {
-    /// The CRC-64 of the content.
-    pub(in crate::sync) crc64: u64,
-    /// A hash of the store's ETag; 0 if unknown.
-    pub(in crate::sync) etag: u64,
-    pub(in crate::sync) local: LocalIdentity,
-    /// The local times were recent when the version was recorded, so another content may have the same identity.
-    pub(in crate::sync) recent: bool,
-    pub(in crate::sync) remote: RemoteTime,
-}
-
-/// The modification time of a remote file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sync) enum RemoteTime {
-    Unknown,
-    /// The time in a listing. If it was recent, the file may have changed since without another time.
-    Listed {
-        modified: SystemTime,
-        recent: bool,
-    },
-    /// The time of the service when it acknowledged the upload. The file has not been listed since.
-    Acknowledged(SystemTime),
-}
-
-/// The versions of files. Each change is appended to the state file, so a process can be killed at any time. Several processes may
-/// use the same file.
+/// The versions of files. Each change is appended to the state file, so a process can be killed at any time. Several
+/// processes may use the same file.
 pub(in crate::sync) struct SyncState {
     context: String,
     path: PathBuf,
@@ -140,9 +117,7 @@ impl SyncState {
         let mut file = StateFile::new(&self.path);
         let created = file.create();
         created.map_err(|error| cannot("use", &self.path, error))?;
-        let rewritable = self.rewritable.lock();
-        let mut rewritable = rewritable.unwrap_or_else(PoisonError::into_inner);
-        if let Some(snapshot) = rewritable.take() {
+        if let Some(snapshot) = lock(&self.rewritable).take() {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             match file.rewrite(snapshot, &entries.read) {
                 Ok(true) => entries.changed.clear(),
@@ -165,8 +140,8 @@ impl SyncState {
         decode(&entries.read[position])
     }
 
-    /// Records the version of a file, or `None` for a file that does not exist. After [`begin`](Self::begin), writes 80 bytes
-    /// without a sync to the disk.
+    /// Records the version of a file, or `None` for a file that does not exist. After [`begin`](Self::begin), writes 80
+    /// bytes without a sync to the disk.
     ///
     /// # Errors
     ///
@@ -194,7 +169,7 @@ impl SyncState {
     async fn append(&self, file: &Mutex<StateFile>, entries: &[u8]) -> Result<()> {
         for _ in 0..MAX_LOCK_ATTEMPTS {
             let appended = {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut file = lock(file);
                 file.append(entries)
             };
             if appended.map_err(|error| cannot("write", &self.path, error))? {

@@ -15,8 +15,8 @@ use crate::file::{
 /// Maximum number of attempts to open the file while other processes rewrite it.
 const MAX_OPEN_ATTEMPTS: usize = 16;
 
-/// A file of entries. On Unix a process locks it for each change, and the lock ends with the process. Other systems, and file
-/// systems without locks, do not protect against concurrent changes.
+/// A file of entries. On Unix a process locks it for each change, and the lock ends with the process. Other systems, and
+/// file systems without locks, do not protect against concurrent changes.
 pub(super) struct StateFile {
     path: PathBuf,
     file: Option<File>,
@@ -52,8 +52,8 @@ impl StateFile {
         appended.map(|()| true)
     }
 
-    /// Replaces the entries that were read by these, and keeps those that were appended since. Returns `false` without a change if
-    /// another process has locked or replaced the file. Blocks.
+    /// Replaces the entries that were read by these, and keeps those that were appended since. Returns `false` without a
+    /// change if another process has locked or replaced the file. Blocks.
     pub(super) fn rewrite(
         &mut self,
         read: StateSnapshot,

@@ -68,7 +68,7 @@ fn is_folder(path: &str) -> bool {
     path.rsplit('/').next().unwrap().starts_with('d')
 }
 
-fn page_items(tree: &Tree, style: &ListingStyle, folder: &str) -> Vec<Value> {
+fn listed(tree: &Tree, style: &ListingStyle, folder: &str) -> Vec<Value> {
     let folder = if style.always_root { "/" } else { folder };
     let prefix = format!("{}/", folder.trim_end_matches('/'));
     let levels = if style.always_root {
@@ -102,7 +102,7 @@ fn page_items(tree: &Tree, style: &ListingStyle, folder: &str) -> Vec<Value> {
 fn service(tree: Tree, style: ListingStyle) -> MockContextApi {
     let mut wire = MockContextApi::new();
     wire.expect_list_files().returning(move |query| {
-        let all = page_items(&tree, &style, query.folder.as_str());
+        let all = listed(&tree, &style, query.folder.as_str());
         let start = ((query.page - 1) * query.page_size) as usize;
         let page: Vec<&Value> = all
             .iter()
@@ -193,7 +193,7 @@ async fn folders_are_listed_in_the_order_of_their_paths() {
 #[tokio::test]
 async fn a_recursive_listing_needs_one_call() {
     let tree = Tree::from(["/da", "/da/db", "/da/db/f"].map(String::from));
-    let all = page_items(&tree, &ListingStyle { levels: 9, ..PLAIN }, "/");
+    let all = listed(&tree, &ListingStyle { levels: 9, ..PLAIN }, "/");
     let mut wire = MockContextApi::new();
     wire.expect_list_files()
         .times(1)
@@ -242,7 +242,7 @@ async fn an_error_ends_a_walk() {
     let mut wire = MockContextApi::new();
     wire.expect_list_files().times(2).returning(|query| {
         if query.folder.as_str() == "/" {
-            let entries = page_items(&Tree::from(["/da", "/db"].map(String::from)), &PLAIN, "/");
+            let entries = listed(&Tree::from(["/da", "/db"].map(String::from)), &PLAIN, "/");
             return answer(json!({"success": true, "data": entries, "count": 2}));
         }
         answer(json!({"success": false, "code": "InvalidParameter.Scripted"}))

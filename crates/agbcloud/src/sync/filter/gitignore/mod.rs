@@ -12,25 +12,22 @@ use std::{
     fs::{File, Metadata},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use pattern::IgnorePatterns;
-use repository::{GitEnvironment, GitRepository, GitSettings, worktree_of};
+use repository::{GIT, GitEnvironment, GitRepository, GitSettings, worktree_of};
 
-use crate::{Error, ErrorKind, file::local::cannot};
+use crate::{Error, ErrorKind, file::local::cannot, lock::lock};
 
 const DOT_IGNORE: &str = ".ignore";
 const GITIGNORE: &str = ".gitignore";
 
-/// Name of the folder of a repository, or of a file in a submodule.
-const GIT: &str = ".git";
-
 /// Maximum number of folders whose rules are cached.
 const MAX_CACHED: usize = 4096;
 
-/// The ignore rules for a local folder: those of its ignore files, of the folders above it up to the root of its repository, of
-/// the repository and of the user.
+/// The ignore rules for a local folder: those of its ignore files, of the folders above it up to the root of its repository,
+/// of the repository and of the user.
 ///
 /// In nested repositories the rules of both apply: a file that either of them ignores is ignored.
 #[derive(Debug)]
@@ -157,7 +154,7 @@ impl IgnoreRules {
     /// Returns the rules of a folder by its path relative to `top`.
     fn folder(&self, path: &[u8]) -> Arc<FolderRules> {
         let relative = path_of(path);
-        let mut cache = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = lock(&self.folders);
         if let Some(folder) = cache.get(&relative) {
             return folder.clone();
         }
@@ -272,8 +269,8 @@ impl LinkHandling {
     }
 }
 
-/// Returns the error of an unreadable file of rules in a folder. A file that is not regular counts as unreadable: reading a pipe
-/// could block forever. Blocks.
+/// Returns the error of an unreadable file of rules in a folder. A file that is not regular counts as unreadable: reading a
+/// pipe could block forever. Blocks.
 pub(in crate::sync) fn unreadable_rules(folder: &Path) -> Option<(PathBuf, Error)> {
     let exclude = || GitRepository::of(folder).map(|own| own.exclude());
     unreadable([folder.join(GITIGNORE)], LinkHandling::NotFollowed)

@@ -38,8 +38,8 @@ impl IgnorePatterns {
         )
     }
 
-    /// Returns the decision of the last matching line: `true` ignores the entry, `false` includes it again. The path is relative to
-    /// the folder of the file.
+    /// Returns the decision of the last matching line: `true` ignores the entry, `false` includes it again. The path is
+    /// relative to the folder of the file.
     pub(super) fn ignores(&self, path: &[u8], is_folder: bool, ignore_case: bool) -> Option<bool> {
         let patterns = self.0.iter().rev();
         let mut matching = patterns.filter(|pattern| pattern.matches(path, is_folder, ignore_case));

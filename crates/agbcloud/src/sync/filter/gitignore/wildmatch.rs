@@ -1,5 +1,5 @@
-//! The glob matching of git: a port of `wildmatch.c`. Braces are literal, an unclosed class matches nothing, and `**` is special
-//! only as a whole segment. Tests compare it with `git check-ignore`.
+//! The glob matching of git: a port of `wildmatch.c`. Braces are literal, an unclosed class matches nothing, and `**` is
+//! special only as a whole segment. Tests compare it with `git check-ignore`.
 
 /// The result of a match. The two kinds of abort avoid attempts with longer texts that can't match either.
 #[derive(Clone, Copy, PartialEq, Eq)]

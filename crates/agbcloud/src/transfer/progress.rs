@@ -2,11 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use crate::clock::Time;
+use crate::{clock::Time, lock::lock};
 
 /// Minimum interval between two reports. The last report is always sent.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -67,21 +67,21 @@ impl ProgressMeter {
     }
 
     pub(crate) fn set_total(&self, total: Option<u64>) {
-        self.state().progress.total = total;
+        lock(&self.state).progress.total = total;
     }
 
     /// Subtracts bytes that have to be transferred again.
     pub(crate) fn subtract(&self, bytes: u64) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.progress.bytes = state.progress.bytes.saturating_sub(bytes);
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.state().progress.bytes
+        lock(&self.state).progress.bytes
     }
 
     pub(crate) fn add(&self, bytes: usize) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.progress.bytes += bytes as u64;
         let Some(listener) = &self.listener.0 else {
             return;
@@ -97,7 +97,7 @@ impl ProgressMeter {
 
     /// Ends the transfer, and reports the last byte unless that was reported already.
     pub(crate) fn finish(&self) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         let Some(listener) = &self.listener.0 else {
             return;
         };
@@ -106,10 +106,6 @@ impl ProgressMeter {
             state.progress.total = Some(state.progress.bytes);
             listener(state.progress);
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, MeterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The entries of a folder.
+//! The entries of a folder, and its pages.
 
 use agbcloud_api::types;
 
-use crate::{FolderPath, Timestamp};
+use super::{FolderPath, Timestamp};
 
 /// One entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,9 @@ impl FileEntry {
         self.kind == FileKind::Folder
     }
 
-    /// Makes the path absolute. A path without a leading slash is relative to the root if that puts it into the listed folder,
-    /// and otherwise relative to the folder.
-    pub(super) fn with_absolute_path(mut self, folder: &FolderPath) -> Self {
+    /// Makes the path absolute. A path without a leading slash is relative to the root if that puts it into the listed
+    /// folder, and otherwise relative to the folder.
+    pub(crate) fn with_absolute_path(mut self, folder: &FolderPath) -> Self {
         if !self.path.starts_with('/') {
             let prefix = format!("{}/", folder.as_str().trim_end_matches('/'));
             let from_root = format!("/{}", self.path);
@@ -103,6 +103,23 @@ impl FileKind {
             Self::File
         }
     }
+}
+
+/// One page of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "ContextFileListResult")]
+pub struct FilePage {
+    /// The entries of this page.
+    pub entries: Vec<FileEntry>,
+    /// Number of this page, starting at 1.
+    pub page_number: u32,
+    /// Number of the next page, for [`ListFiles::start_at_page`](crate::ListFiles::start_at_page); `None` for the last page.
+    pub next_page: Option<u32>,
+    /// Number of entries on all pages.
+    pub total_count: Option<u64>,
+    /// Request id of the call that fetched this page.
+    pub request_id: Option<String>,
 }
 
 #[cfg(test)]

@@ -8,8 +8,6 @@ use super::store::etag_of;
 /// Checksums of an object as reported by the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StoreChecksums {
-    /// In hexadecimal.
-    md5: Option<String>,
     crc64: Option<u64>,
     etag: Option<String>,
 }
@@ -18,33 +16,28 @@ impl StoreChecksums {
     /// Reads the ETag and the CRC-64 of Alibaba OSS.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         let crc64 = headers.get("x-oss-hash-crc64ecma");
-        Self::of(
-            etag_of(headers),
-            crc64.and_then(|crc| crc.to_str().ok()?.trim().parse().ok()),
-        )
+        Self {
+            crc64: crc64.and_then(|crc| crc.to_str().ok()?.trim().parse().ok()),
+            etag: etag_of(headers),
+        }
     }
 
     /// Reads the entry of a listing. A weak ETag does not identify the bytes.
     pub(crate) fn from_listing(etag: Option<&str>, crc64: Option<u64>) -> Self {
         let strong = etag.filter(|etag| !etag.starts_with("W/"));
-        Self::of(strong.map(str::to_owned), crc64)
+        let etag = strong.map(str::to_owned);
+        Self { crc64, etag }
     }
 
-    fn of(etag: Option<String>, crc64: Option<u64>) -> Self {
-        let tag = etag.as_deref();
-        let tag = tag.map(|tag| tag.trim_matches('"').to_ascii_lowercase());
-        // An ETag of 32 hexadecimal digits is the MD5 of the content; that of a multipart upload ends with `-N`.
-        let is_md5 =
-            |tag: &String| tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
-        Self {
-            md5: tag.filter(is_md5),
-            crc64,
-            etag,
-        }
+    /// Returns the ETag if it is the MD5 of the content: 32 hexadecimal digits. That of a multipart upload ends with `-N`.
+    fn md5(&self) -> Option<String> {
+        let digits = self.etag()?.trim_matches('"').to_ascii_lowercase();
+        let is_md5 = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_md5.then_some(digits)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.md5.is_none() && self.crc64.is_none()
+        self.crc64.is_none() && self.md5().is_none()
     }
 
     /// Returns the ETag as received, with its quotes.
@@ -62,12 +55,12 @@ impl StoreChecksums {
 
     /// Whether the MD5 is the only checksum.
     pub(crate) fn needs_md5(&self) -> bool {
-        self.md5.is_some() && self.crc64.is_none()
+        self.crc64.is_none() && self.md5().is_some()
     }
 
     /// Whether every reported checksum that was also computed is the same.
     pub(crate) fn match_content(&self, hasher: &ContentHasher) -> bool {
-        let md5 = hasher.md5().zip(self.md5.clone());
+        let md5 = hasher.md5().zip(self.md5());
         md5.is_none_or(|(computed, reported)| computed == reported)
             && self.crc64.is_none_or(|reported| hasher.crc64() == reported)
     }
@@ -77,7 +70,7 @@ impl StoreChecksums {
         if let (Some(one), Some(other)) = (self.crc64, other.crc64) {
             return one != other;
         }
-        let tag = |checksums: &Self| checksums.md5.clone().or_else(|| checksums.etag.clone());
+        let tag = |checksums: &Self| checksums.md5().or_else(|| checksums.etag.clone());
         let both = tag(self).zip(tag(other));
         both.is_some_and(|(one, other)| one != other)
     }
@@ -199,9 +192,9 @@ mod tests {
     fn only_an_etag_of_32_hex_digits_is_an_md5() {
         let md5 = "5d41402abc4b2a76b9719d911017c592";
         let upper = format!("\"{}\"", md5.to_uppercase());
-        assert_eq!(reported(&[("etag", &upper)]).md5.as_deref(), Some(md5));
-        assert_eq!(reported(&[("etag", &format!("\"{md5}-2\""))]).md5, None);
-        assert_eq!(reported(&[("etag", "W/\"abc\"")]).md5, None);
+        assert_eq!(reported(&[("etag", &upper)]).md5().as_deref(), Some(md5));
+        assert_eq!(reported(&[("etag", &format!("\"{md5}-2\""))]).md5(), None);
+        assert_eq!(reported(&[("etag", "W/\"abc\"")]).md5(), None);
     }
 
     #[test]

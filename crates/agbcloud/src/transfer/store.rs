@@ -7,12 +7,12 @@ use reqwest::{
     header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
-use super::{IdleTimeout, PresignedUrl};
+use super::IdleTimeout;
 use crate::{
-    Error, ErrorKind, Operation, Result,
     clock::Time,
-    error::StoreError,
+    error::{Error, ErrorKind, Operation, Result, StoreError},
     http_client::{AGENT, CONNECT_TIMEOUT, POOL_IDLE_TIMEOUT, check_tls, client_error},
+    model::PresignedUrl,
     trace,
 };
 
@@ -94,8 +94,8 @@ impl Store {
         IdleTimeout::new(self.time.clone(), self.idle_limit)
     }
 
-    /// Uploads a body. Sends `Content-Length` even for 0, which HTTP libraries omit, and no `Content-Type`, which the signature
-    /// would include.
+    /// Uploads a body. Sends `Content-Length` even for 0, which HTTP libraries omit, and no `Content-Type`, which the
+    /// signature would include.
     pub(crate) async fn put(
         &self,
         url: &PresignedUrl,
@@ -178,8 +178,8 @@ impl Store {
     }
 }
 
-/// Returns the parts of a presigned URL that an error must not contain, longest first: the query and its values, both encoded
-/// and decoded.
+/// Returns the parts of a presigned URL that an error must not contain, longest first: the query and its values, both
+/// encoded and decoded.
 fn secrets(url: &Url) -> Vec<String> {
     let query = url.query().unwrap_or_default();
     let encoded = query

@@ -1,11 +1,15 @@
 //! The timeout of a transfer that makes no progress. The total time of a transfer is not limited.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use crate::{Error, ErrorKind, Result, clock::Time};
+use crate::{
+    clock::Time,
+    error::{Error, ErrorKind, Result},
+    lock::lock,
+};
 
 /// Maximum size of a socket buffer on Linux, in bytes.
 const MAX_SOCKET_BUFFER: u64 = 4 * 1024 * 1024;
@@ -32,29 +36,15 @@ impl IdleTimeout {
 
     /// Records progress.
     pub(crate) fn reset(&self) {
-        self.set(self.time.now());
+        *lock(&self.last_progress) = self.time.now();
     }
 
-    /// Records that the whole body was handed to the system, and extends the timeout: a full socket buffer has to be sent over
-    /// a slow connection, and the store has a second for each 16 MiB to make the object durable.
+    /// Records that the whole body was handed to the system, and extends the timeout: a full socket buffer has to be sent
+    /// over a slow connection, and the store has a second for each 16 MiB to make the object durable.
     pub(crate) fn body_sent(&self, bytes: u64) {
         let buffered = Duration::from_secs(bytes.min(MAX_SOCKET_BUFFER) / SLOW_CONNECTION);
         let durable = Duration::from_secs(bytes / (16 * 1024 * 1024));
-        self.set(self.time.later(buffered + durable));
-    }
-
-    fn set(&self, moment: Instant) {
-        *self
-            .last_progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = moment;
-    }
-
-    fn last_progress(&self) -> Instant {
-        *self
-            .last_progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.last_progress) = self.time.later(buffered + durable);
     }
 
     /// Runs work until it ends or the timeout expires.
@@ -71,7 +61,7 @@ impl IdleTimeout {
 
     async fn expired(&self) {
         loop {
-            let idle = self.time.since(self.last_progress());
+            let idle = self.time.since(*lock(&self.last_progress));
             match self.limit.checked_sub(idle) {
                 None | Some(Duration::ZERO) => return,
                 Some(left) => self.time.sleep(left).await,

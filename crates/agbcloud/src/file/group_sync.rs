@@ -5,7 +5,7 @@
 
 use std::{
     ops::RangeInclusive,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -14,12 +14,11 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use super::{AtomicFile, Published, Synced, Writing};
-use crate::{
-    Result,
-    clock::Time,
-    file::local::{local_task_failed, open_files},
+use super::{
+    atomic_file::{AtomicFile, Published, Synced, Writing},
+    local::{local_task_failed, open_files},
 };
+use crate::{Result, clock::Time, lock::lock};
 
 /// KiB of memory that waiting files may take.
 const MAX_WAITING: usize = 16 * 1024;
@@ -30,8 +29,8 @@ const PER_FILE: usize = 4;
 /// KiB of files that are published without waiting for others: the next group gathers while one is published.
 const FULL_GROUP: usize = MAX_WAITING / 16;
 
-/// Minimum and maximum time that an incomplete group waits for other files. It is an eighth of the age of the group sync: the
-/// more files are published together, the less each costs.
+/// Minimum and maximum time that an incomplete group waits for other files. It is an eighth of the age of the group sync:
+/// the more files are published together, the less each costs.
 const GATHERING: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(250);
 
 /// Publishes files together that are completed at the same time.
@@ -107,7 +106,7 @@ impl GroupSync {
     ) -> Result<AtomicFile<Published>> {
         let (result, published) = oneshot::channel();
         let (leads, full) = {
-            let mut queue = self.queue();
+            let mut queue = lock(&self.queue);
             queue.kib += kib(&file);
             queue.files.push(QueuedFile { file, result });
             let has_leader = std::mem::replace(&mut queue.has_leader, true);
@@ -125,7 +124,7 @@ impl GroupSync {
 
     /// Publishes what is queued without waiting for other files, from now on.
     pub(crate) fn close(&self) {
-        self.queue().closed = true;
+        lock(&self.queue).closed = true;
         self.full.notify_one();
     }
 
@@ -135,7 +134,7 @@ impl GroupSync {
         loop {
             self.gather().await;
             let mut files = {
-                let mut queue = self.queue();
+                let mut queue = lock(&self.queue);
                 queue.has_leader = !queue.files.is_empty();
                 queue.kib = 0;
                 std::mem::take(&mut queue.files)
@@ -174,7 +173,7 @@ impl GroupSync {
         let age = self.time.since(self.started);
         let wait = (age / 8).clamp(*GATHERING.start(), *GATHERING.end());
         let full = async {
-            while !self.queue().is_full() {
+            while !lock(&self.queue).is_full() {
                 self.full.notified().await;
             }
         };
@@ -183,17 +182,14 @@ impl GroupSync {
             () = self.time.sleep(wait) => {}
         }
     }
-
-    fn queue(&self) -> MutexGuard<'_, GroupQueue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn kib(file: &AtomicFile<Writing>) -> usize {
     file.memory_bytes().div_ceil(1024) + PER_FILE
 }
 
-/// The maximum number of open files in a group. Two groups take at most a quarter of the files that the process may still open.
+/// The maximum number of open files in a group. Two groups take at most a quarter of the files that the process may still
+/// open.
 fn max_open() -> usize {
     const MAX: usize = 128;
     let eighth = open_files::remaining().map(|remaining| remaining / 8);
