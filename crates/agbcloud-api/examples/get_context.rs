@@ -1,8 +1,8 @@
-//! Gets a context by name, or creates it, with the raw client:
+//! Gets or creates a context with the generated client:
 //! `cargo run -p agbcloud-api --example get_context -- my-project`.
 //!
-//! Reads `AGB_ENDPOINT` (default `http://127.0.0.1:8780`, where `agb serve` listens) and `AGB_API_KEY`. For an
-//! `https://` endpoint turn on a TLS feature of reqwest first.
+//! `AGB_ENDPOINT` defaults to `http://127.0.0.1:8780`, the address of `agb serve`. `AGB_API_KEY` is the API key. An
+//! `https://` endpoint requires a TLS feature of reqwest.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,8 +15,8 @@ async fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or("my-project".to_owned());
     match get_or_create(&name).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("error: {problem}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -24,26 +24,26 @@ async fn main() -> ExitCode {
 
 async fn get_or_create(name: &str) -> Result<(), String> {
     let endpoint = setting("AGB_ENDPOINT", "http://127.0.0.1:8780");
-    // A local service that was started without keys takes any.
+    // A local service without a key file accepts any key.
     let client = client(&endpoint, &setting("AGB_API_KEY", "any-key"))?;
     let call = client.get_context().name(name).allow_create(true).send();
-    let answer = match call.await {
-        Ok(answer) => answer.into_inner(),
+    let envelope = match call.await {
+        Ok(envelope) => envelope.into_inner(),
         Err(error) => return Err(explain(error, &endpoint).await),
     };
-    // Failures come as a 200 as well.
-    if answer.success != Some(true) {
+    // Failures can have status 200 too.
+    if envelope.success != Some(true) {
         return Err(format!(
-            "refused: {}: {}",
-            answer.code.unwrap_or_default(),
-            answer.message.unwrap_or_default()
+            "rejected: {}: {}",
+            envelope.code.unwrap_or_default(),
+            envelope.message.unwrap_or_default()
         ));
     }
-    let context = answer.data.unwrap_or_default();
+    let context = envelope.data.unwrap_or_default();
     println!("context  {}", context.id.unwrap_or_default());
     println!("name     {}", context.name.unwrap_or_default());
     println!("state    {}", context.state.unwrap_or_default());
-    println!("request  {}", answer.request_id.unwrap_or_default());
+    println!("request  {}", envelope.request_id.unwrap_or_default());
     Ok(())
 }
 
@@ -54,7 +54,7 @@ fn setting(name: &str, default: &str) -> String {
 
 fn client(endpoint: &str, key: &str) -> Result<Client, String> {
     let mut authorization = HeaderValue::from_str(&format!("Bearer {key}"))
-        .map_err(|_| "AGB_API_KEY has characters that no header can carry".to_owned())?;
+        .map_err(|_| "AGB_API_KEY is not a valid header value".to_owned())?;
     authorization.set_sensitive(true);
     let http = reqwest::Client::builder()
         .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
@@ -70,9 +70,8 @@ fn client(endpoint: &str, key: &str) -> Result<Client, String> {
 async fn explain(error: Error<()>, endpoint: &str) -> String {
     match error {
         Error::CommunicationError(error) if error.is_connect() => format!(
-            "nothing listens at {endpoint}\n\
-             Start a service on this machine: cargo run -p agb-cli -- serve\n\
-             or set AGB_ENDPOINT."
+            "no service at {endpoint}\n\
+             hint: start a local service with 'cargo run -p agb-cli -- serve', or set AGB_ENDPOINT"
         ),
         Error::UnexpectedResponse(response) => {
             let status = response.status();

@@ -1,8 +1,7 @@
-//! Prints the JSON schema of every type that can stand in an answer, as one JSON object by name:
+//! Prints the JSON schemas of all types of responses, as one JSON object by name:
 //! `cargo run -p agbcloud-api --no-default-features --example json_schemas`.
 //!
-//! `cargo xtask check` holds what this prints against the specification, so a type that is missing here is
-//! found there.
+//! `cargo xtask check` compares the output with the specification, so it detects a missing type.
 
 use agbcloud_api::{SignedUrl, types};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
@@ -60,7 +59,7 @@ fn schemas() -> Map<String, Value> {
         .collect()
 }
 
-/// The schema of one type; what it refers to stands in its own `$defs`.
+/// The schema of one type, with the types that it refers to in its `$defs`.
 fn of<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12()
         .into_generator()

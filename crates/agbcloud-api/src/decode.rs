@@ -1,7 +1,7 @@
-//! Reading a good answer without ever losing its head.
+//! Decodes successful responses.
 //!
-//! progenitor's own reading drops status and headers when the body is not what was expected. Here such an
-//! answer comes back as [`Error::UnexpectedResponse`], rebuilt with everything that had arrived.
+//! The decoder of progenitor drops status and headers if the body is unexpected. This one returns such a response as
+//! [`Error::UnexpectedResponse`], with everything that was received.
 
 use std::sync::Arc;
 
@@ -10,35 +10,35 @@ use progenitor_client::{Error, ResponseValue};
 use reqwest::{Response, ResponseBuilderExt};
 use serde::de::DeserializeOwned;
 
-/// How much of an answer is read at most: 64 MiB. A page of 1000 entries with the longest paths, every
-/// character escaped, is below 8 MiB.
+/// Maximum size of a response: 64 MiB. A page of 1000 entries with the longest paths, every character escaped, has less
+/// than 8 MiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// Why the body of an [`Error::UnexpectedResponse`] with a good status is not whole; found in the response's
-/// extensions.
+/// Why the body of an [`Error::UnexpectedResponse`] with a successful status is incomplete. It is an extension of the
+/// response.
 ///
 /// ```
 /// # fn show(response: &reqwest::Response) {
 /// if let Some(fault) = response.extensions().get::<agbcloud_api::BodyFault>() {
-///     eprintln!("the answer broke off: {fault:?}");
+///     eprintln!("incomplete response: {fault:?}");
 /// }
 /// # }
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum BodyFault {
-    /// The connection failed in the middle of the body.
+    /// The connection failed within the body.
     Broken(Arc<reqwest::Error>),
     /// The body is larger than [`MAX_BODY_BYTES`].
     TooLarge,
 }
 
-/// Reads a good answer as the generated client does: for what takes the client's place in a test.
+/// Decodes a successful response like the generated client, for replacements of the client in tests.
 ///
 /// # Errors
 ///
-/// [`Error::UnexpectedResponse`] if the body is not a `T`, not whole, or larger than [`MAX_BODY_BYTES`]. The response in
-/// it has status, headers and what had arrived of the body.
+/// [`Error::UnexpectedResponse`] if the body is not a `T`, incomplete, or larger than [`MAX_BODY_BYTES`]. Its response has
+/// the status, the headers and the received part of the body.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -46,8 +46,8 @@ pub enum BodyFault {
 /// use agbcloud_api::{decode, types::ClearContextResponse};
 ///
 /// let response = http::Response::new(r#"{"success": true}"#);
-/// let answer = decode::<ClearContextResponse, ()>(response.into()).await.unwrap();
-/// assert_eq!(answer.success, Some(true));
+/// let envelope = decode::<ClearContextResponse, ()>(response.into()).await.unwrap();
+/// assert_eq!(envelope.success, Some(true));
 /// # }
 /// ```
 pub async fn decode<T: DeserializeOwned, E>(
@@ -88,7 +88,7 @@ fn rebuild(mut response: Response, body: BytesMut, fault: Option<BodyFault>) -> 
     with_url(rebuilt, response.url().clone()).into()
 }
 
-/// Reqwest keeps a response's URL in an extension that only its builder trait can make.
+/// Adds the URL of a response, an extension that only reqwest's builder trait can create.
 fn with_url<B>(mut response: http::Response<B>, url: reqwest::Url) -> http::Response<B> {
     if let Ok(carrier) = http::Response::builder().url(url).body(()) {
         response

@@ -1,5 +1,5 @@
-//! What `cargo xtask generate` writes. Nothing in the folder beside this file is edited by hand, nor by rustfmt:
-//! `cargo xtask check` compares it byte for byte.
+//! The output of `cargo xtask generate`. Do not edit or format the files of this folder: `cargo xtask check` compares them byte
+//! for byte.
 
 #[cfg(feature = "client")]
 #[rustfmt::skip]

@@ -1,4 +1,4 @@
-//! What is done to every request of the generated client.
+//! Hooks of the generated client.
 
 use progenitor_client::{ClientHooks, Error, OperationInfo};
 use reqwest::{
@@ -9,7 +9,7 @@ use reqwest::{
 use crate::Client;
 
 impl ClientHooks<()> for Client {
-    /// Says that a POST has no body (RFC 9110, section 8.6): some gateways answer 411 to one that does not.
+    /// Adds `Content-Length: 0` to a POST without a body (RFC 9110, section 8.6), since some gateways require it (411).
     async fn pre<E>(
         &self,
         request: &mut reqwest::Request,

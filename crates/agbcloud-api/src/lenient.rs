@@ -1,23 +1,22 @@
-//! Reading the fields of answers: what is meant counts, not the type that it was written with. Services of several makes
-//! write ids, times and counts as texts or as numbers.
+//! Lenient deserialization of response fields: services send ids, times and counts as strings or as numbers.
 
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
 use crate::types::ExpireTime;
 
-/// A text, that may be written as a number or a truth value.
+/// A string, which can be sent as a number or a boolean.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text)),
         Value::Number(number) => Ok(Some(number.to_string())),
-        Value::Bool(truth) => Ok(Some(truth.to_string())),
-        other => Err(unexpected("a text", &other)),
+        Value::Bool(boolean) => Ok(Some(boolean.to_string())),
+        other => Err(unexpected("a string", &other)),
     }
 }
 
-/// A whole number, that may be written as a text or with a fraction of nothing. The empty text is none.
+/// An integer, which can be sent as a string or with a zero fraction. The empty string is `None`.
 pub(crate) fn integer<'de, D, N>(deserializer: D) -> Result<Option<N>, D::Error>
 where
     D: Deserializer<'de>,
@@ -33,15 +32,15 @@ where
     };
     let fits = number.and_then(|number| N::try_from(number).ok());
     fits.map(Some)
-        .ok_or_else(|| unexpected("a whole number", &value))
+        .ok_or_else(|| unexpected("an integer", &value))
 }
 
-/// A truth value, that may be written as a text or as 0 or 1.
+/// A boolean, which can be sent as a string or as 0 or 1.
 pub(crate) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    let truth = match &value {
+    let boolean = match &value {
         Value::Null => return Ok(None),
-        Value::Bool(truth) => Some(*truth),
+        Value::Bool(boolean) => Some(*boolean),
         Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
         Value::Number(number) => match number.as_i64() {
             Some(0) => Some(false),
@@ -50,12 +49,12 @@ pub(crate) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
         },
         _ => None,
     };
-    truth
+    boolean
         .map(Some)
-        .ok_or_else(|| unexpected("a truth value", &value))
+        .ok_or_else(|| unexpected("a boolean", &value))
 }
 
-/// When a URL ends: a text, or a number, whose fraction tells nothing that counts.
+/// The expiry of a URL: a string, or a number whose fraction is ignored.
 pub(crate) fn expiry<'de, D>(deserializer: D) -> Result<Option<ExpireTime>, D::Error>
 where
     D: Deserializer<'de>,
@@ -74,24 +73,24 @@ where
     }
 }
 
-/// A number without a fraction, small enough to be exact.
+/// A number without a fraction that is small enough to be exact.
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[allow(clippy::cast_possible_truncation)] // Whole, and within what an i64 can be.
+    #[allow(clippy::cast_possible_truncation)] // Has no fraction and fits in an i64.
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
-/// Says what kind of value was met, and not the value: it could be a URL with a signature.
+/// Names the type of the value rather than the value, which could be a URL with a signature.
 fn unexpected<E: Error>(expected: &str, value: &Value) -> E {
-    let met = match value {
+    let found = match value {
         Value::Null => "null",
-        Value::Bool(_) => "a truth value",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     };
-    E::custom(format!("{met} where {expected} was expected"))
+    E::custom(format!("expected {expected}, found {found}"))
 }
 
 #[cfg(test)]
@@ -101,7 +100,7 @@ mod tests {
     use crate::types::{Context, DescribeContextFilesResponse, FileListData, FileUrl};
 
     #[test]
-    fn what_is_meant_counts() {
+    fn fields_are_converted_to_their_types() {
         let body = json!({
             "success": "true", "httpStatusCode": "200", "count": "2", "requestId": 7, "code": 0,
             "data": [
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_may_have_a_fraction() {
+    fn the_fraction_of_an_expiry_is_ignored() {
         for (written, read) in [
             (json!(3600), json!(3600)),
             (json!(3600.0), json!(3600)),
@@ -143,11 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_meaning_is_refused_without_being_shown() {
+    fn an_invalid_value_is_rejected_without_showing_it() {
         for body in [json!({"id": {"secret": 1}}), json!({"id": ["secret"]})] {
             let error = serde_json::from_value::<Context>(body).unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
-            assert!(error.to_string().contains("a text was expected"), "{error}");
+            assert!(error.to_string().contains("expected a string"), "{error}");
         }
         for count in [json!("many"), json!(1.5), json!(1e300), json!([])] {
             let body = json!({"count": count});

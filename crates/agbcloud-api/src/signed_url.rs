@@ -1,13 +1,13 @@
-//! A presigned URL as it travels, kept out of logs.
+//! Presigned URLs whose signature is not shown in logs.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A presigned URL: whoever has it can read or write one file until it expires.
+/// A presigned URL, which allows to read or write one file until it expires.
 ///
-/// `Debug` and `Display` leave the query string out, since the signature is in it, and a user with a password; [`as_str`](Self::as_str)
-/// gives the whole.
+/// `Debug` and `Display` omit the query string, which contains the signature, and user and password.
+/// [`as_str`](Self::as_str) returns the whole URL.
 ///
 /// ```
 /// let url = agbcloud_api::SignedUrl::from("https://example.com/a?signature=secret".to_owned());

@@ -1,5 +1,5 @@
-//! Answers are read leniently: a newer or a sloppier service does not break a deployed client. And what may not be
-//! shown is not shown.
+//! Responses are deserialized leniently, so that a newer or less strict service does not break a deployed client, and secrets
+//! are not shown.
 
 use agbcloud_api::types;
 use schemars::JsonSchema;
@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Null for every field that the type has, and for one that it has not.
+/// An object with null for every field of the type, and for an unknown one.
 fn all_null<T: JsonSchema>() -> Value {
     let schema = schemars::schema_for!(T).to_value();
     let fields = schema["properties"].as_object().unwrap();
@@ -16,7 +16,7 @@ fn all_null<T: JsonSchema>() -> Value {
     Value::Object(names.map(|name| (name.to_owned(), Value::Null)).collect())
 }
 
-/// Reads what must be readable, and gives what was understood.
+/// Deserializes valid JSON, and serializes it again.
 #[track_caller]
 fn read<T: DeserializeOwned + Serialize>(json: Value) -> Value {
     let text = json.to_string();
@@ -26,29 +26,29 @@ fn read<T: DeserializeOwned + Serialize>(json: Value) -> Value {
 }
 
 #[track_caller]
-fn reads_nothing<T: DeserializeOwned + Serialize + JsonSchema>() {
+fn reads_as_empty<T: DeserializeOwned + Serialize + JsonSchema>() {
     assert_eq!(read::<T>(json!({})), json!({}));
     assert_eq!(read::<T>(all_null::<T>()), json!({}));
     assert_eq!(read::<T>(json!({"neverSeenBefore": {"a": [1]}})), json!({}));
 }
 
 #[test]
-fn every_field_of_every_answer_can_be_missing_null_or_unknown() {
-    reads_nothing::<types::ClearContextResponse>();
-    reads_nothing::<types::Context>();
-    reads_nothing::<types::ContextListObject>();
-    reads_nothing::<types::DeleteContextFileResponse>();
-    reads_nothing::<types::DeleteContextResponse>();
-    reads_nothing::<types::DescribeContextFilesResponse>();
-    reads_nothing::<types::Failure>();
-    reads_nothing::<types::FileEntry>();
-    reads_nothing::<types::FileListObject>();
-    reads_nothing::<types::FileUrl>();
-    reads_nothing::<types::GetContextFileDownloadUrlResponse>();
-    reads_nothing::<types::GetContextFileUploadUrlResponse>();
-    reads_nothing::<types::GetContextResponse>();
-    reads_nothing::<types::ListContextsResponse>();
-    reads_nothing::<types::ModifyContextResponse>();
+fn every_field_can_be_missing_null_or_unknown() {
+    reads_as_empty::<types::ClearContextResponse>();
+    reads_as_empty::<types::Context>();
+    reads_as_empty::<types::ContextListObject>();
+    reads_as_empty::<types::DeleteContextFileResponse>();
+    reads_as_empty::<types::DeleteContextResponse>();
+    reads_as_empty::<types::DescribeContextFilesResponse>();
+    reads_as_empty::<types::Failure>();
+    reads_as_empty::<types::FileEntry>();
+    reads_as_empty::<types::FileListObject>();
+    reads_as_empty::<types::FileUrl>();
+    reads_as_empty::<types::GetContextFileDownloadUrlResponse>();
+    reads_as_empty::<types::GetContextFileUploadUrlResponse>();
+    reads_as_empty::<types::GetContextResponse>();
+    reads_as_empty::<types::ListContextsResponse>();
+    reads_as_empty::<types::ModifyContextResponse>();
 }
 
 #[test]
@@ -59,13 +59,13 @@ fn unknown_fields_are_ignored_at_any_depth() {
 }
 
 #[test]
-fn a_state_that_nobody_knows_yet_is_read() {
+fn an_unknown_state_is_accepted() {
     let read = read::<types::Context>(json!({"state": "hibernating"}));
     assert_eq!(read["state"], "hibernating");
 }
 
 #[test]
-fn data_that_holds_nothing_may_hold_anything() {
+fn unused_data_can_be_anything() {
     for data in [json!(true), json!([1]), json!({"a": 1})] {
         let read = read::<types::DeleteContextResponse>(json!({"data": data}));
         assert_eq!(read["data"], data);
@@ -73,7 +73,7 @@ fn data_that_holds_nothing_may_hold_anything() {
 }
 
 #[test]
-fn a_page_may_be_an_object_with_its_fields_inside() {
+fn a_page_can_be_an_object_with_pagination_fields() {
     let contexts = json!({"data": {
         "items": [{"id": "c1"}], "nextToken": "t", "maxResults": 10, "totalCount": 31
     }});
@@ -89,7 +89,7 @@ fn a_page_may_be_an_object_with_its_fields_inside() {
 }
 
 #[test]
-fn the_end_of_a_url_is_a_number_or_digits() {
+fn an_expiry_is_a_number_or_digits() {
     for end in [json!(3600), json!("3600")] {
         let read = read::<types::FileUrl>(json!({"expireTime": end}));
         assert_eq!(read["expireTime"], end);
@@ -99,11 +99,12 @@ fn the_end_of_a_url_is_a_number_or_digits() {
 #[test]
 fn a_presigned_url_shows_no_signature() {
     let url = "https://store.example/b/k?Expires=1&Signature=s3cr3t";
-    let answer = json!({"data": {"url": url}});
-    let answer: types::GetContextFileUploadUrlResponse = serde_json::from_value(answer).unwrap();
-    let shown = format!("{answer:?} {answer:#?}");
+    let envelope = json!({"data": {"url": url}});
+    let envelope: types::GetContextFileUploadUrlResponse =
+        serde_json::from_value(envelope).unwrap();
+    let shown = format!("{envelope:?} {envelope:#?}");
     assert!(shown.contains("https://store.example/b/k?…"), "{shown}");
     assert!(!shown.contains("s3cr3t"), "{shown}");
-    let kept = answer.data.unwrap().url.unwrap();
-    assert_eq!(kept.as_str(), url);
+    let parsed = envelope.data.unwrap().url.unwrap();
+    assert_eq!(parsed.as_str(), url);
 }

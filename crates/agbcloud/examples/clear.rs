@@ -1,4 +1,4 @@
-//! Clears: watched, waited for in vain and then on, and taken up again by the id of the context alone.
+//! Clears a context: with status updates, with a timeout that is resumed, and resumed by the id of the context.
 //!
 //! `cargo run -p agbcloud --example clear`
 
@@ -8,7 +8,7 @@ use agbcloud::{Client, ContextId, ErrorKind};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Its clears take as long as they do where there is much to delete.
+    // Clears take time, as with many files.
     let service = agbcloud_server::Server::builder()
         .clear_delay(Duration::from_millis(1500))
         .start()
@@ -18,15 +18,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .endpoint(service.url())
         .build()?;
     let context = client.contexts().get_or_create("my-project").await?;
-    watched(&client, &context.id).await?;
+    with_status(&client, &context.id).await?;
     late(&client, &context.id).await?;
     resumed(&client, &context.id).await?;
     service.shutdown().await;
     Ok(())
 }
 
-async fn watched(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
-    println!("a clear that is watched:");
+async fn with_status(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
+    println!("a clear with status updates:");
     let files = client.contexts().files(id);
     files.upload("/data/a.txt", &b"hello"[..]).await?;
 
@@ -37,18 +37,18 @@ async fn watched(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
         println!("  {} after {:.1?}", status.state, status.elapsed);
     }
     let left = files.list().send().await?;
-    println!("  {} entries are left", left.entries.len());
+    println!("  {} entries left", left.entries.len());
     Ok(())
 }
 
 async fn late(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
-    println!("a clear that takes longer than it may:");
+    println!("a clear with a timeout that is too short:");
     let clear = client
         .contexts()
         .clear(id)
         .timeout(Duration::from_millis(400));
     let Err(error) = clear.await else {
-        println!("  it was done in time after all");
+        println!("  done before the timeout");
         return Ok(());
     };
     println!("  {error}");
@@ -58,26 +58,26 @@ async fn late(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
     // The clear goes on in the service, and the wait can go on too.
     let handle = client.contexts().resume(late);
     let cleared = handle.with_timeout(Duration::from_secs(60)).wait().await?;
-    println!("  waited on: done after {:.1?}", cleared.elapsed);
+    println!("  resumed: done after {:.1?}", cleared.elapsed);
     Ok(())
 }
 
 async fn resumed(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
-    println!("a clear that another process has started:");
+    println!("a clear that was started in another process:");
     client.contexts().clear(id).start().await?;
-    let kept = id.to_string();
+    let saved = id.to_string();
 
-    let id = ContextId::new(kept)?;
+    let id = ContextId::new(saved)?;
     let files = client.contexts().files(&id);
     match files.upload("/data/a.txt", &b"hello"[..]).await {
         Err(error) if error.kind() == ErrorKind::Conflict => println!("  {error}"),
         result => println!("  uploaded {} bytes", result?.bytes),
     }
     let handle = client.contexts().resume_clear(&id);
-    println!("  now it is {}", handle.status().await?);
+    println!("  the context is {}", handle.status().await?);
     let cleared = handle.wait().await?;
     println!(
-        "  done {:.1?} later, seen by {} looks",
+        "  done after {:.1?} and {} polls",
         cleared.elapsed, cleared.polls
     );
     Ok(())

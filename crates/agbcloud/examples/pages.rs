@@ -1,5 +1,4 @@
-//! Listings over many pages: one by one, page by page, fetched ahead, stopped half-way and taken up again, and a
-//! whole tree.
+//! Listings with many pages: by item, by page, with prefetching, continued later, and a whole tree.
 //!
 //! `cargo run -p agbcloud --example pages`
 
@@ -23,18 +22,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         files.upload(path, &b"hello"[..]).await?;
     }
 
-    one_by_one(&client).await?;
-    page_by_page(&client).await?;
-    let kept = first_half(&client).await?;
-    println!("kept meanwhile: {kept}");
-    second_half(&client, &kept).await?;
+    by_item(&client).await?;
+    by_page(&client).await?;
+    let saved = first_half(&client).await?;
+    println!("saved: {saved}");
+    second_half(&client, &saved).await?;
     tree(&files).await?;
     service.shutdown().await;
     Ok(())
 }
 
-async fn one_by_one(client: &Client) -> agbcloud::Result<()> {
-    // The next page is fetched while this one is worked on.
+async fn by_item(client: &Client) -> agbcloud::Result<()> {
+    // The next page is fetched while the current one is processed.
     let mut all = client
         .contexts()
         .list()
@@ -46,21 +45,21 @@ async fn one_by_one(client: &Client) -> agbcloud::Result<()> {
         context?;
         count += 1;
     }
-    println!("{count} contexts, one by one");
+    println!("{count} contexts by item");
     Ok(())
 }
 
-async fn page_by_page(client: &Client) -> agbcloud::Result<()> {
+async fn by_page(client: &Client) -> agbcloud::Result<()> {
     let mut pages = client.contexts().list().by_page();
     while let Some(page) = pages.next().await {
         let page = page?;
         let total = page.total_count.unwrap_or_default();
-        println!("a page of {} of {total} contexts", page.contexts.len());
+        println!("a page with {} of {total} contexts", page.contexts.len());
     }
     Ok(())
 }
 
-/// Takes some, in the middle of a page, and gives the place as text: for a file, a database, a queue.
+/// Lists some contexts and returns the position, within a page, as text for a file, a database or a queue.
 async fn first_half(client: &Client) -> Result<String, Box<dyn std::error::Error>> {
     let mut some = client.contexts().list().by_item();
     for _ in 0..120 {
@@ -69,18 +68,18 @@ async fn first_half(client: &Client) -> Result<String, Box<dyn std::error::Error
     Ok(serde_json::to_string(&some.continuation())?)
 }
 
-async fn second_half(client: &Client, kept: &str) -> Result<(), Box<dyn std::error::Error>> {
-    // Nothing is kept of a listing that came to its end.
-    let Some(place) = serde_json::from_str::<Option<Continuation>>(kept)? else {
+async fn second_half(client: &Client, saved: &str) -> Result<(), Box<dyn std::error::Error>> {
+    // A listing that is complete has no continuation.
+    let Some(position) = serde_json::from_str::<Option<Continuation>>(saved)? else {
         return Ok(());
     };
-    let mut rest = client.contexts().list().start_at(place).by_item();
+    let mut rest = client.contexts().list().start_at(position).by_item();
     let (mut first, mut count) = (None, 0);
     while let Some(context) = rest.next().await {
         first.get_or_insert(context?.name);
         count += 1;
     }
-    println!("went on at {first:?}: {count} were left");
+    println!("continued at {first:?}: {count} left");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The program of the README: a context, a file in it, a listing, a clear. It starts a service for itself.
+//! The program of the README: a context, a file, a listing and a clear. It starts its own service.
 //!
 //! In the root of the repository: `cargo run -p agbcloud --example quickstart`
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Never a service of the environment: its context of this name would be cleared.
+    // Ignores the service in the environment, so as not to clear a context there.
     let service = agbcloud_server::Server::builder().start().await?;
     let client = Client::builder()
         .api_key("any")
@@ -30,6 +30,6 @@ async fn quickstart(client: Client) -> agbcloud::Result<()> {
     }
 
     let cleared = contexts.clear(&context.id).await?;
-    println!("empty again after {:?}", cleared.elapsed);
+    println!("cleared after {:?}", cleared.elapsed);
     Ok(())
 }

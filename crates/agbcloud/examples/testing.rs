@@ -1,5 +1,5 @@
-//! One function of a program, tested in three ways: with a mock, with a script in paused time, and with a service in
-//! the same process. In a program of yours, each is the body of a `#[tokio::test]`.
+//! Tests a function in three ways: with a mock, with a script in paused time, and with a service in the same process. In your
+//! program, each is the body of a `#[tokio::test]`.
 //!
 //! `cargo run -p agbcloud --example testing --features test-util`
 
@@ -11,7 +11,7 @@ use agbcloud::{
 };
 use serde_json::json;
 
-/// What is to be tested: bytes in the context of a name, 0 if there is none.
+/// The function to test: the total size of the files of a context, or 0 if the context does not exist.
 async fn bytes_of(client: &Client, name: &str) -> agbcloud::Result<u64> {
     let context = match client.contexts().get_by_name(name).await {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
@@ -25,7 +25,7 @@ async fn bytes_of(client: &Client, name: &str) -> agbcloud::Result<u64> {
     Ok(bytes)
 }
 
-/// For the logic: no answer is more than a line.
+/// For logic: each response is one line.
 async fn with_a_mock() -> Result<(), Box<dyn Error>> {
     let mut api = MockContextApi::new();
     api.expect_get_context()
@@ -41,11 +41,11 @@ async fn with_a_mock() -> Result<(), Box<dyn Error>> {
         .returning(|_| error(ErrorKind::NotFound, "no such context"));
     let client = Client::builder().stub(api).build()?;
     assert_eq!(bytes_of(&client, "my-project").await?, 0);
-    println!("mock: the sizes are added up, and a missing context has none");
+    println!("mock: sizes are added, and a missing context has size 0");
     Ok(())
 }
 
-/// For failures: what comes when, and what the retries make of it.
+/// For failures and retries.
 #[allow(clippy::disallowed_methods)] // Measures paused time.
 async fn with_a_script() -> Result<(), Box<dyn Error>> {
     let script = Script::new([
@@ -57,17 +57,17 @@ async fn with_a_script() -> Result<(), Box<dyn Error>> {
     let began = tokio::time::Instant::now();
     let client = Client::builder().stub(script.clone()).build()?;
     assert_eq!(bytes_of(&client, "my-project").await?, 3);
-    let tries = script.calls();
-    let looks = tries.iter().filter(|call| **call == Operation::GetContext);
+    let calls = script.calls();
+    let attempts = calls.iter().filter(|call| **call == Operation::GetContext);
     println!(
-        "script: found at try {}, {:.1?} of paused time later",
-        looks.count(),
+        "script: found after {} attempts and {:.1?} of paused time",
+        attempts.count(),
         began.elapsed()
     );
     Ok(())
 }
 
-/// For all else: the real wire, real files.
+/// For everything else: HTTP and files.
 async fn with_a_service() -> Result<(), Box<dyn Error>> {
     let server = agbcloud_server::Server::builder().start().await?;
     let client = Client::builder()
@@ -78,13 +78,13 @@ async fn with_a_service() -> Result<(), Box<dyn Error>> {
     let files = client.contexts().files(&context.id);
     files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
     assert_eq!(bytes_of(&client, "my-project").await?, 5);
-    println!("service: what was uploaded is found, at any depth");
+    println!("service: uploaded files are found at any depth");
     server.shutdown().await;
     Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // What `#[tokio::test]` and `#[tokio::test(start_paused = true)]` do. Paused time and real sockets do not mix.
+    // Like `#[tokio::test]` and `#[tokio::test(start_paused = true)]`. Paused time does not work with sockets.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_all();
     runtime.build()?.block_on(with_a_mock())?;

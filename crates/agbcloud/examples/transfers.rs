@@ -26,14 +26,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn uploads(files: &Files, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let sent = files.upload("/data/bytes.txt", &b"hello"[..]).await?;
-    println!("sent {} bytes from memory", sent.bytes);
+    println!("uploaded {} bytes from memory", sent.bytes);
 
     let local = folder.join("report.txt");
     std::fs::write(&local, "a report\n".repeat(1000))?;
     let sent = files.upload("/data/report.txt", &local).await?;
-    println!("sent {} bytes from a file", sent.bytes);
+    println!("uploaded {} bytes from a file", sent.bytes);
 
-    // Any AsyncRead whose length is known: here one that makes up its bytes.
+    // Any AsyncRead with a known length.
     let length = 16 * 1024 * 1024;
     let source = UploadSource::reader(tokio::io::repeat(7), length);
     let sent = files
@@ -44,40 +44,38 @@ async fn uploads(files: &Files, folder: &Path) -> Result<(), Box<dyn std::error:
             }
         })
         .await?;
-    println!("sent {} bytes from a reader", sent.bytes);
+    println!("uploaded {} bytes from a reader", sent.bytes);
     Ok(())
 }
 
 async fn downloads(files: &Files, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let copy = folder.join("copy.txt");
     let got = files.download("/data/report.txt", &copy).await?;
-    println!("got {} bytes into a file", got.bytes);
+    println!("downloaded {} bytes to a file", got.bytes);
 
     match files.download("/data/bytes.txt", &copy).await {
         Err(error) if error.kind() == ErrorKind::Conflict => {
-            println!("a local file that exists is left alone");
+            println!("an existing local file is not overwritten");
         }
-        other => println!("got {} bytes over it", other?.bytes),
+        other => println!("downloaded {} bytes", other?.bytes),
     }
     let got = files.download("/data/bytes.txt", &copy);
-    println!(
-        "got {} bytes over it, as asked for",
-        got.overwrite(true).await?.bytes
-    );
+    let bytes = got.overwrite(true).await?.bytes;
+    println!("downloaded {bytes} bytes and overwrote the file");
 
     let text = files.read("/data/bytes.txt").await?;
-    println!("got {:?} into memory", String::from_utf8_lossy(&text));
+    println!("read {:?}", String::from_utf8_lossy(&text));
     if let Err(error) = files.read("/data/large").limit(1024).await {
-        println!("more than the limit: {error}");
+        println!("over the limit: {error}");
     }
     Ok(())
 }
 
 async fn presigned(files: &Files) -> Result<(), Box<dyn std::error::Error>> {
     let url = files.download_url("/data/bytes.txt").await?;
-    // Shown without its signature.
-    println!("for whoever has it: {}", *url);
+    // `Display` omits the signature.
+    println!("presigned URL: {}", *url);
     let text = reqwest::get(url.as_str()).await?.text().await?;
-    println!("got {text:?} with another client and no key");
+    println!("read {text:?} without an API key");
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::{
 use agbcloud::{
     Change, Client, ContextId, DeleteLimit, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
     RetryPolicy,
-    testing::{Answer, ContextApi, FileQuery, Script, Step},
+    testing::{ContextApi, FileQuery, ResponseFuture, Script, Step},
 };
 use serde_json::json;
 
@@ -64,12 +64,12 @@ async fn all_of_a_folder_goes_and_nothing_else() {
 struct Unwilling(&'static str);
 
 impl ContextApi for Unwilling {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let entries = ["/a", "/b", "/c"].map(entry);
         Script::new([Step::json(page(&entries, 3))]).list_files(query)
     }
 
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         let answer = match path.as_str() {
             "/a" => json!({"success": false, "code": self.0, "message": "no"}),
             _ => json!({"success": true}),
@@ -132,12 +132,12 @@ async fn a_name_that_can_not_be_one_is_told_and_harms_nothing() {
 struct Busy(AtomicU32);
 
 impl ContextApi for Busy {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let entries = ["/a", "/b", "/c"].map(entry);
         Script::new([Step::json(page(&entries, 3))]).list_files(query)
     }
 
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         let step = match self.0.fetch_add(1, Ordering::Relaxed) {
             // More than the tries of three calls.
             0..15 => Step::error(429, "TooManyRequests", "slowly"),
@@ -160,12 +160,12 @@ struct Overrun {
 }
 
 impl ContextApi for Overrun {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let entries: Vec<_> = (0..200).map(|n| entry(&format!("/{n}"))).collect();
         Script::new([Step::json(page(&entries, 200))]).list_files(query)
     }
 
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let step = Step::error(429, "TooManyRequests", "slowly");
         let step = step.header("retry-after", self.asks_for);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use agbcloud::{
     Change, Client, ConflictPolicy, ContextId, DeleteLimit, FilePage, Files, PresignedUrl,
     RemotePath,
-    testing::{Answer, ContextApi, FileQuery, Script, Step},
+    testing::{ContextApi, FileQuery, ResponseFuture, Script, Step},
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -64,11 +64,11 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
 struct InFront(Step);
 
 impl ContextApi for InFront {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         Script::new([Step::json(page(&[entry("/a")], 1))]).list_files(query)
     }
 
-    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         Script::new([self.0.clone()]).download_url(context, path)
     }
 }
@@ -89,10 +89,7 @@ async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone
             0,
         ),
         (Step::error(403, "Forbidden", "no"), 0),
-        (
-            Step::error(404, "InvalidFile.NotFound", "no such file"),
-            1,
-        ),
+        (Step::error(404, "InvalidFile.NotFound", "no such file"), 1),
     ] {
         let download = files(InFront(step.clone())).download_dir("/", here.path());
         let download = download.delete_limit(DeleteLimit::NONE);
@@ -117,7 +114,7 @@ impl Hesitant {
 }
 
 impl ContextApi for Hesitant {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let asked = self.0.clone();
         Box::pin(async move {
             let path = ["/a", "/b"][query.page as usize - 1];
@@ -129,11 +126,11 @@ impl ContextApi for Hesitant {
         })
     }
 
-    fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn upload_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         self.url().upload_url(context, path)
     }
 
-    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         self.url().download_url(context, path)
     }
 }

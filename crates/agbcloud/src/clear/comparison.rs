@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::{
     Context, ContextState,
-    testing::{Answer, ContextApi, ContextLookup, context, ok},
+    testing::{ContextApi, ContextLookup, ResponseFuture, context, ok},
 };
 
 /// The cost to detect the end.
@@ -62,11 +62,11 @@ fn lasting(part: f64) -> Duration {
 struct Service(Arc<Mutex<(Instant, u32)>>);
 
 impl ContextApi for Service {
-    fn clear_context(&self, _: ContextId) -> Answer<()> {
+    fn clear_context(&self, _: ContextId) -> ResponseFuture<()> {
         ok(())
     }
 
-    fn get_context(&self, _: ContextLookup) -> Answer<Context> {
+    fn get_context(&self, _: ContextLookup) -> ResponseFuture<Context> {
         let (end, polls) = &mut *self.0.lock().unwrap();
         *polls += 1;
         let mut context = context("SdkCtx-1", "one");

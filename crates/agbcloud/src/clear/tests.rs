@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::*;
 use crate::{
     Context, ContextState, Error, ErrorKind,
-    testing::{Answer, MockContextApi, Script, Step, context, ok},
+    testing::{MockContextApi, ResponseFuture, Script, Step, context, ok},
     wire::answer,
 };
 
@@ -29,7 +29,7 @@ pub(super) fn clearing_between(from: Duration, to: Duration) -> MockContextApi {
     wire
 }
 
-fn state(state: &str) -> Answer<Context> {
+fn state(state: &str) -> ResponseFuture<Context> {
     let mut context = context("SdkCtx-1", "one");
     context.state = ContextState::from(state.to_owned());
     ok(context)

@@ -7,7 +7,7 @@ use crate::{
     error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result},
     model::{Context, ContextId, Response},
     retry, trace,
-    wire::{Answer, ContextApi, ContextLookup},
+    wire::{ContextApi, ContextLookup, ResponseFuture},
 };
 
 /// The operation of a call, and its context.
@@ -42,7 +42,7 @@ impl<'a> From<(Operation, &'a ContextId)> for Call<'a> {
 pub(crate) async fn call<T>(
     client: &Client,
     call: impl Into<Call<'_>>,
-    send: impl Fn(&dyn ContextApi) -> Answer<T>,
+    send: impl Fn(&dyn ContextApi) -> ResponseFuture<T>,
 ) -> Result<Response<T>> {
     run(client, call.into(), send, |_, error| Err(error)).await
 }
@@ -52,7 +52,7 @@ pub(crate) async fn call<T>(
 pub(crate) async fn remove(
     client: &Client,
     call: impl Into<Call<'_>>,
-    send: impl Fn(&dyn ContextApi) -> Answer<()>,
+    send: impl Fn(&dyn ContextApi) -> ResponseFuture<()>,
 ) -> Result<Response<()>> {
     let call = call.into();
     let forgive = |failed: &[Attempt], error: Error| {
@@ -84,7 +84,7 @@ pub(crate) async fn get_context(
 async fn run<T>(
     client: &Client,
     call: Call<'_>,
-    send: impl Fn(&dyn ContextApi) -> Answer<T>,
+    send: impl Fn(&dyn ContextApi) -> ResponseFuture<T>,
     forgive: impl Fn(&[Attempt], Error) -> Result<Response<T>>,
 ) -> Result<Response<T>> {
     let Call {

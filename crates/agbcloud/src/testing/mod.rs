@@ -6,7 +6,7 @@ pub use script::{Script, Step};
 
 pub use crate::{
     clock::Clock,
-    wire::{Answer, ContextApi, ContextLookup, ContextQuery, FileQuery, MockContextApi},
+    wire::{ContextApi, ContextLookup, ContextQuery, FileQuery, MockContextApi, ResponseFuture},
 };
 
 use crate::{
@@ -16,18 +16,18 @@ use crate::{
 };
 
 /// An immediate successful response.
-pub fn ok<T: Send + 'static>(value: T) -> Answer<T> {
+pub fn ok<T: Send + 'static>(value: T) -> ResponseFuture<T> {
     Box::pin(async { Ok(Response::new(value, None)) })
 }
 
 /// An immediate failure. The SDK retries it like any other failure of its kind: see [`RetryPolicy`](crate::RetryPolicy).
-pub fn error<T>(kind: ErrorKind, message: &str) -> Answer<T> {
+pub fn error<T>(kind: ErrorKind, message: &str) -> ResponseFuture<T> {
     let error = Error::new(kind, message);
     Box::pin(async { Err(error) })
 }
 
 /// An immediate failure with a code of the service, for cases in which the code matters, such as `InvalidFile.NotFound`.
-pub fn error_with_code<T>(kind: ErrorKind, code: &str, message: &str) -> Answer<T> {
+pub fn error_with_code<T>(kind: ErrorKind, code: &str, message: &str) -> ResponseFuture<T> {
     let error = Error::new(kind, message).with_code(code);
     Box::pin(async { Err(error) })
 }

@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::{Answer, Clock, ContextApi, ContextLookup, ContextQuery, FileQuery};
+use super::{Clock, ContextApi, ContextLookup, ContextQuery, FileQuery, ResponseFuture};
 use crate::{
     FilePage, PresignedUrl,
     clock::Time,
@@ -138,7 +138,7 @@ impl Script {
         &self,
         operation: Operation,
         decode: fn(E, DecodeContext<'_>) -> Result<T>,
-    ) -> Answer<T>
+    ) -> ResponseFuture<T>
     where
         E: Envelope + DeserializeOwned,
         T: 'static,
@@ -168,43 +168,43 @@ where
 }
 
 impl ContextApi for Script {
-    fn list_contexts(&self, _: ContextQuery) -> Answer<ContextPage> {
+    fn list_contexts(&self, _: ContextQuery) -> ResponseFuture<ContextPage> {
         self.play(Operation::ListContexts, ContextPage::from_envelope)
     }
 
-    fn get_context(&self, _: ContextLookup) -> Answer<Context> {
+    fn get_context(&self, _: ContextLookup) -> ResponseFuture<Context> {
         self.play(Operation::GetContext, Context::from_envelope)
     }
 
-    fn modify_context(&self, _: ContextId, _: ContextName) -> Answer<()> {
+    fn modify_context(&self, _: ContextId, _: ContextName) -> ResponseFuture<()> {
         let decode = ignore_data::<types::ModifyContextResponse>;
         self.play(Operation::ModifyContext, decode)
     }
 
-    fn delete_context(&self, _: ContextId) -> Answer<()> {
+    fn delete_context(&self, _: ContextId) -> ResponseFuture<()> {
         let decode = ignore_data::<types::DeleteContextResponse>;
         self.play(Operation::DeleteContext, decode)
     }
 
-    fn clear_context(&self, _: ContextId) -> Answer<()> {
+    fn clear_context(&self, _: ContextId) -> ResponseFuture<()> {
         let decode = ignore_data::<types::ClearContextResponse>;
         self.play(Operation::ClearContext, decode)
     }
 
-    fn list_files(&self, _: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, _: FileQuery) -> ResponseFuture<FilePage> {
         self.play(Operation::DescribeContextFiles, FilePage::from_envelope)
     }
 
-    fn upload_url(&self, _: ContextId, _: RemotePath) -> Answer<PresignedUrl> {
+    fn upload_url(&self, _: ContextId, _: RemotePath) -> ResponseFuture<PresignedUrl> {
         self.play(Operation::GetContextFileUploadUrl, upload_url)
     }
 
-    fn download_url(&self, _: ContextId, _: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, _: ContextId, _: RemotePath) -> ResponseFuture<PresignedUrl> {
         let decode = PresignedUrl::from_envelope;
         self.play(Operation::GetContextFileDownloadUrl, decode)
     }
 
-    fn delete_file(&self, _: ContextId, _: RemotePath) -> Answer<()> {
+    fn delete_file(&self, _: ContextId, _: RemotePath) -> ResponseFuture<()> {
         let decode = ignore_data::<types::DeleteContextFileResponse>;
         self.play(Operation::DeleteContextFile, decode)
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The future of a response.
-pub type Answer<T> = BoxFuture<'static, Result<Response<T>>>;
+pub type ResponseFuture<T> = BoxFuture<'static, Result<Response<T>>>;
 
 /// The nine operations of the service. One call is one attempt; pages, clears and retries are the same for every
 /// implementation.
@@ -22,56 +22,56 @@ pub type Answer<T> = BoxFuture<'static, Result<Response<T>>>;
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]
 pub trait ContextApi: Send + Sync {
     /// Returns one page of contexts.
-    fn list_contexts(&self, query: ContextQuery) -> Answer<ContextPage> {
+    fn list_contexts(&self, query: ContextQuery) -> ResponseFuture<ContextPage> {
         let _ = query;
         unsupported(Operation::ListContexts)
     }
 
     /// Returns a context, and creates it if requested.
-    fn get_context(&self, lookup: ContextLookup) -> Answer<Context> {
+    fn get_context(&self, lookup: ContextLookup) -> ResponseFuture<Context> {
         let _ = lookup;
         unsupported(Operation::GetContext)
     }
 
     /// Renames a context.
-    fn modify_context(&self, id: ContextId, name: ContextName) -> Answer<()> {
+    fn modify_context(&self, id: ContextId, name: ContextName) -> ResponseFuture<()> {
         let _ = (id, name);
         unsupported(Operation::ModifyContext)
     }
 
     /// Deletes a context.
-    fn delete_context(&self, id: ContextId) -> Answer<()> {
+    fn delete_context(&self, id: ContextId) -> ResponseFuture<()> {
         let _ = id;
         unsupported(Operation::DeleteContext)
     }
 
     /// Starts to delete the files of a context.
-    fn clear_context(&self, id: ContextId) -> Answer<()> {
+    fn clear_context(&self, id: ContextId) -> ResponseFuture<()> {
         let _ = id;
         unsupported(Operation::ClearContext)
     }
 
     /// Returns one page of a folder: its entries, and their number on all pages. The SDK sets the page number and the next
     /// page.
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let _ = query;
         unsupported(Operation::DescribeContextFiles)
     }
 
     /// Returns a URL to write a file.
-    fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn upload_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         let _ = (context, path);
         unsupported(Operation::GetContextFileUploadUrl)
     }
 
     /// Returns a URL to read a file.
-    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         let _ = (context, path);
         unsupported(Operation::GetContextFileDownloadUrl)
     }
 
     /// Deletes a file.
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         let _ = (context, path);
         unsupported(Operation::DeleteContextFile)
     }
@@ -87,7 +87,7 @@ impl fmt::Debug for StubApi {
     }
 }
 
-fn unsupported<T>(operation: Operation) -> Answer<T> {
+fn unsupported<T>(operation: Operation) -> ResponseFuture<T> {
     let message = format!("{operation} is not implemented by this stub");
     Box::pin(async { Err(Error::new(ErrorKind::Rejected, message)) })
 }

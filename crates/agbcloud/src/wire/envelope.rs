@@ -154,7 +154,7 @@ pub(crate) async fn decode_envelope<E: Envelope, T>(
 
 /// A response with status 200 and this body, for mocks.
 #[cfg(test)]
-pub(crate) fn answer<T>(body: serde_json::Value) -> super::Answer<T>
+pub(crate) fn answer<T>(body: serde_json::Value) -> super::ResponseFuture<T>
 where
     T: FromEnvelope + Send + 'static,
     T::Envelope: serde::de::DeserializeOwned,

@@ -7,7 +7,7 @@ use agbcloud_api::{Client, types};
 use reqwest::header::DATE;
 
 use super::{
-    Answer, ContextApi, ContextLookup, ContextQuery, FileQuery, FromEnvelope,
+    ContextApi, ContextLookup, ContextQuery, FileQuery, FromEnvelope, ResponseFuture,
     envelope::{Envelope, RawResult, decode_envelope, ignore_data, upload_url},
 };
 use crate::{
@@ -33,7 +33,7 @@ impl HttpApi {
         &self,
         send: impl FnOnce(Client) -> F,
         decode: fn(E, DecodeContext<'_>) -> Result<T>,
-    ) -> Answer<T>
+    ) -> ResponseFuture<T>
     where
         F: Future<Output = RawResult<E>> + Send + 'static,
     {
@@ -64,7 +64,7 @@ impl HttpApi {
 }
 
 impl ContextApi for HttpApi {
-    fn list_contexts(&self, query: ContextQuery) -> Answer<ContextPage> {
+    fn list_contexts(&self, query: ContextQuery) -> ResponseFuture<ContextPage> {
         let send = async move |client: Client| {
             let mut request = client
                 .list_contexts()
@@ -77,7 +77,7 @@ impl ContextApi for HttpApi {
         self.call(send, ContextPage::from_envelope)
     }
 
-    fn get_context(&self, lookup: ContextLookup) -> Answer<Context> {
+    fn get_context(&self, lookup: ContextLookup) -> ResponseFuture<Context> {
         let send = async move |client: Client| {
             let request = client.get_context();
             match lookup {
@@ -101,7 +101,7 @@ impl ContextApi for HttpApi {
         self.call(send, Context::from_envelope)
     }
 
-    fn modify_context(&self, id: ContextId, name: ContextName) -> Answer<()> {
+    fn modify_context(&self, id: ContextId, name: ContextName) -> ResponseFuture<()> {
         let send = async move |client: Client| {
             let request = client.modify_context();
             request
@@ -113,19 +113,19 @@ impl ContextApi for HttpApi {
         self.call(send, ignore_data::<types::ModifyContextResponse>)
     }
 
-    fn delete_context(&self, id: ContextId) -> Answer<()> {
+    fn delete_context(&self, id: ContextId) -> ResponseFuture<()> {
         let send =
             async move |client: Client| client.delete_context().id(String::from(id)).send().await;
         self.call(send, ignore_data::<types::DeleteContextResponse>)
     }
 
-    fn clear_context(&self, id: ContextId) -> Answer<()> {
+    fn clear_context(&self, id: ContextId) -> ResponseFuture<()> {
         let send =
             async move |client: Client| client.clear_context().id(String::from(id)).send().await;
         self.call(send, ignore_data::<types::ClearContextResponse>)
     }
 
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let send = async move |client: Client| {
             let mut request = client
                 .describe_context_files()
@@ -141,7 +141,7 @@ impl ContextApi for HttpApi {
         self.call(send, FilePage::from_envelope)
     }
 
-    fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn upload_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         let send = async move |client: Client| {
             let request = client.get_context_file_upload_url();
             request
@@ -153,7 +153,7 @@ impl ContextApi for HttpApi {
         self.call(send, upload_url)
     }
 
-    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         let send = async move |client: Client| {
             let request = client.get_context_file_download_url();
             request
@@ -165,7 +165,7 @@ impl ContextApi for HttpApi {
         self.call(send, PresignedUrl::from_envelope)
     }
 
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         let send = async move |client: Client| {
             let request = client.delete_context_file();
             request

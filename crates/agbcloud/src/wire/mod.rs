@@ -9,7 +9,7 @@ use crate::model::{ContextId, ContextName, FolderPath, RegionId};
 #[cfg(any(test, feature = "test-util"))]
 pub use api::MockContextApi;
 pub(crate) use api::StubApi;
-pub use api::{Answer, ContextApi};
+pub use api::{ContextApi, ResponseFuture};
 #[cfg(test)]
 pub(crate) use envelope::answer;
 #[cfg(any(test, feature = "test-util"))]
