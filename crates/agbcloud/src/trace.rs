@@ -22,9 +22,9 @@ pub(crate) fn operation_span(operation: Operation, context: Option<&ContextId>) 
         otel.name = operation.as_str(),
         otel.kind = "internal",
         otel.status_code = Empty,
-        client.operation = operation.as_str(),
-        client.context.id = context.map(|id| escape_for_display(id.as_str())).as_deref(),
-        client.request.id = Empty,
+        agb.operation = operation.as_str(),
+        agb.context.id = context.map(|id| escape_for_display(id.as_str())).as_deref(),
+        agb.request.id = Empty,
         http.response.status_code = Empty,
         error.type = Empty,
     )
@@ -45,7 +45,7 @@ pub(crate) fn call_span(operation: Operation, endpoint: &Endpoint, retries: usiz
         url.full = format_args!("{}/sdk/{operation}", endpoint.url),
         server.address = endpoint.host,
         server.port = endpoint.port,
-        client.request.id = Empty,
+        agb.request.id = Empty,
         error.type = Empty,
     )
 }
@@ -63,7 +63,7 @@ pub(crate) fn presigned_span(operation: Operation, url: &Url) -> Span {
         url.full = format_args!("{}{}?REDACTED", url.origin().ascii_serialization(), url.path()),
         server.address = url.host_str(),
         server.port = url.port_or_known_default(),
-        client.request.id = Empty,
+        agb.request.id = Empty,
         error.type = Empty,
     )
 }
