@@ -46,7 +46,7 @@ const ORDER: [(SettingSource, &str); 4] = [
 
 /// All combinations of four sources for a key and an endpoint.
 #[test]
-fn a_key_is_sent_only_to_an_endpoint_of_an_equally_trusted_source() {
+fn a_key_is_sent_only_to_an_equally_or_more_trusted_endpoint() {
     let subset = |bits: usize| -> Vec<SettingSource> {
         let of = ORDER.iter().enumerate();
         of.filter(|(at, _)| bits & (1 << at) != 0)
