@@ -64,17 +64,6 @@ impl fmt::Debug for Client {
 }
 
 /// Builds a [`Client`]. The settings and their sources are those of [`agbcloud::ClientBuilder`](crate::ClientBuilder).
-///
-/// ```
-/// use std::time::Duration;
-///
-/// let client = agbcloud::blocking::Client::builder()
-///     .api_key("my-api-key")
-///     .endpoint("http://127.0.0.1:8780")
-///     .timeout(Duration::from_secs(10))
-///     .build()?;
-/// # Ok::<(), agbcloud::Error>(())
-/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClientBuilder {

@@ -24,9 +24,15 @@ blocking_type! {
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// for context in client.contexts().list().by_item() {
+    /// let contexts = client.contexts();
+    /// for context in contexts.list().by_item() {
     ///     println!("{}", context?.name);
     /// }
+    /// for page in contexts.list().page_size(100).by_page() {
+    ///     println!("{} contexts", page?.contexts.len());
+    /// }
+    /// let first_page = contexts.list().page_size(10).send()?;
+    /// assert_eq!(first_page.total_count, Some(1));
     /// # Ok(()) });
     /// ```
     #[doc(alias = "ListContexts")]
@@ -150,26 +156,9 @@ blocking_type! {
     set fn prefetch(ahead: bool);
 
     /// Fetches one page.
-    ///
-    /// ```
-    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// let page = client.contexts().list().page_size(10).send()?;
-    /// println!("{} of {:?}", page.contexts.len(), page.total_count);
-    /// # Ok(()) });
-    /// ```
     send fn send() -> Response<ContextPage>;
-
-    /// Returns an iterator over all pages from the start of the listing.
-    ///
-    /// ```
-    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// for page in client.contexts().list().page_size(100).by_page() {
-    ///     println!("{} contexts", page?.contexts.len());
-    /// }
-    /// # Ok(()) });
-    /// ```
+    /// Returns an iterator over the pages.
     into fn by_page() -> ContextPages;
-
-    /// Returns an iterator over all contexts from the start of the listing.
+    /// Returns an iterator over the contexts of all pages.
     into fn by_item() -> ContextItems;
 }

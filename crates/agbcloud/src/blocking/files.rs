@@ -40,9 +40,13 @@ blocking_type! {
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
     /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
     /// for entry in files.list().folder("/data").by_item() {
-    ///     let entry = entry?;
-    ///     println!("{} {:?}", entry.path, entry.size);
+    ///     println!("{}", entry?.path);
     /// }
+    /// for page in files.list().folder("/data").page_size(100).by_page() {
+    ///     println!("{} entries", page?.entries.len());
+    /// }
+    /// let first_page = files.list().folder("/data").page_size(10).send()?;
+    /// assert_eq!(first_page.total_count, Some(1));
     /// # Ok(()) });
     /// ```
     #[doc(alias = "list_files")]
@@ -203,27 +207,10 @@ blocking_type! {
     set fn prefetch(ahead: bool);
 
     /// Fetches one page.
-    ///
-    /// ```
-    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// let page = files.list().folder("/data").page_size(50).send()?;
-    /// assert_eq!(page.total_count, Some(0));
-    /// # Ok(()) });
-    /// ```
     send fn send() -> Response<FilePage>;
-
-    /// Returns an iterator over all pages from the start of the listing.
-    ///
-    /// ```
-    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// for page in files.list().folder("/data").by_page() {
-    ///     println!("{} entries", page?.entries.len());
-    /// }
-    /// # Ok(()) });
-    /// ```
+    /// Returns an iterator over the pages.
     into fn by_page() -> FilePages;
-
-    /// Returns an iterator over all entries from the start of the listing.
+    /// Returns an iterator over the entries of all pages.
     into fn by_item() -> FileItems;
 
     /// Returns an iterator over all files and folders below the folder, at any depth.
