@@ -1,8 +1,10 @@
 #![doc = include_str!("guide.md")]
-// Tests take tokio's time, paused.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Tests use the paused clock of tokio.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 #[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;
 mod clear;
 mod client;
@@ -10,39 +12,35 @@ mod client;
 mod clock;
 mod config;
 mod context;
-mod display;
 mod error;
 mod file;
 #[cfg(any(doc, doctest))]
 pub mod guide;
-mod name;
+mod http_client;
+mod model;
 mod page;
-mod response;
+mod redact;
 mod retry;
 mod service_clock;
 mod task;
 #[cfg(any(test, feature = "test-util"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod testing;
-mod timestamp;
+mod text;
 mod trace;
 #[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
 mod wire;
 
 pub use clear::{
-    Clear, ClearHandle, ClearStatus, ClearStatuses, Cleared, DEFAULT_CLEAR_TIMEOUT,
+    Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
     DEFAULT_POLL_INTERVAL,
 };
-pub use client::{Client, Probe};
+pub use client::{Client, ClientBuilder, Probe};
 pub use config::{
-    ClientBuilder, DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, SettingSource,
-    SettingSources,
+    DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, SettingSource, SettingSources,
 };
-pub use context::{
-    Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,
-    LookupByName,
-};
-pub use display::escape_for_display;
-pub use error::{ClearTimedOut, Error, ErrorDetail, ErrorKind, Operation, Result, Side};
+pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
+pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
     Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
     DeleteDir, DeleteFile, DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry,
@@ -50,13 +48,15 @@ pub use file::{
     KeptCopy, ListFiles, PlannedChange, PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry,
     Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
 };
-pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
-pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
-pub use response::Response;
-pub use retry::{Attempt, RetryPolicy, StoppedBy};
-pub use timestamp::Timestamp;
+pub use model::{
+    Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FolderPath, RegionId,
+    RemotePath, Response, Timestamp,
+};
+pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
+pub use retry::RetryPolicy;
+pub use text::escape_for_display;
 
-/// Compiles the README's example.
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

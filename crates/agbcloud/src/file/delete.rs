@@ -6,7 +6,7 @@ use futures_core::future::BoxFuture;
 
 use crate::{
     Client, ContextId, Operation, RemotePath, Response, Result,
-    wire::{is_missing_file, remove},
+    client::{is_missing_file, remove},
 };
 
 /// A deletion that has not been sent: await it. From [`Files::delete`](crate::Files::delete).

@@ -3,8 +3,8 @@
 use super::{FileEntry, FileWalk, source::FileSource};
 use crate::{
     Client, ContextId, Continuation, Error, FolderPath, Operation, Response, Result,
-    name::checked,
-    page::{FilePlace, Had, Items, Pages, named_stream, page_size},
+    model::{FilePosition, checked},
+    page::{DeliveredItems, Items, Pages, named_stream, page_size},
 };
 
 /// A listing that has not been sent. From [`Files::list`](crate::Files::list). Order: as the service gives it.
@@ -238,12 +238,12 @@ impl ListFiles {
         FileSource::new(client, place)
     }
 
-    fn place(self) -> Result<FilePlace> {
+    fn place(self) -> Result<FilePosition> {
         let folder = self.folder?;
         let asked = page_size(self.page_size)?;
         let place = match self.start {
             Start::At(place) => place.in_files(&self.context, &folder)?,
-            Start::Page(page) => FilePlace {
+            Start::Page(page) => FilePosition {
                 context: self.context,
                 folder,
                 page,
@@ -252,14 +252,14 @@ impl ListFiles {
                 assumed: page > 1,
                 largest: 0,
                 last: None,
-                had: Had::default(),
+                delivered: DeliveredItems::default(),
             },
         };
         if place.page == 0 {
             return Err(Error::invalid_argument("pages are counted from 1"));
         }
         let page_size = page_size(Some(place.page_size))?;
-        Ok(FilePlace { page_size, ..place })
+        Ok(FilePosition { page_size, ..place })
     }
 }
 
@@ -294,7 +294,7 @@ impl FilePages {
     /// # }
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
-        self.0.continuation()
+        self.0.position()
     }
 }
 
@@ -320,7 +320,7 @@ impl FileItems {
     /// # }
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
-        self.0.continuation()
+        self.0.position()
     }
 }
 

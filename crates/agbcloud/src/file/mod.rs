@@ -35,8 +35,8 @@ pub use url::PresignedUrl;
 pub use walk::FileWalk;
 
 use crate::{
-    Client, ContextId, Error, FolderPath, Operation, RemotePath, Response, Result, name::checked,
-    wire::call,
+    Client, ContextId, Error, FolderPath, Operation, RemotePath, Response, Result, client::call,
+    model::checked,
 };
 
 /// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
@@ -361,6 +361,6 @@ impl Files {
     }
 
     fn store(&self) -> &Store {
-        &self.client.0.store
+        self.client.store()
     }
 }

@@ -6,18 +6,20 @@ use futures_core::future::BoxFuture;
 use super::{FileEntry, FilePage};
 use crate::{
     Client, Continuation, Error, ErrorKind, Operation, Response, Result,
-    error::Reading,
-    page::{FilePlace, Mark, Source, listed},
-    wire::{FileQuery, FromEnvelope, call},
+    client::call,
+    error::DecodeContext,
+    model::FilePosition,
+    page::{PageFingerprint, PageSource},
+    wire::{FileQuery, FromEnvelope, page_items},
 };
 
 pub(super) struct FileSource {
     client: Client,
-    place: Result<FilePlace>,
+    place: Result<FilePosition>,
 }
 
 impl FileSource {
-    pub(super) fn new(client: Client, place: Result<FilePlace>) -> Self {
+    pub(super) fn new(client: Client, place: Result<FilePosition>) -> Self {
         Self { client, place }
     }
 
@@ -34,7 +36,7 @@ impl FileSource {
             page
         });
         let request_id = answer.request_id().map(str::to_owned);
-        let mark = Mark::of(answer.entries.iter().map(Self::key), answer.total_count);
+        let mark = PageFingerprint::of(answer.entries.iter().map(Self::key), answer.total_count);
         let repeated = mark.is_some() && mark == place.last;
         let next = match repeated {
             true => behind_repetition(&place, answer.total_count).map_err(|error| {
@@ -47,7 +49,7 @@ impl FileSource {
         let page = answer.map(|mut page| {
             match repeated {
                 true => page.entries.clear(),
-                false => place.had.take_from(&mut page.entries, Self::key),
+                false => place.delivered.remove_from(&mut page.entries, Self::key),
             }
             FilePage {
                 page_number: place.page,
@@ -58,9 +60,9 @@ impl FileSource {
         });
         let next = next.map(|next| Self {
             client: self.client,
-            place: Ok(FilePlace {
+            place: Ok(FilePosition {
                 last: mark,
-                had: place.had,
+                delivered: place.delivered,
                 ..next
             }),
         });
@@ -68,7 +70,7 @@ impl FileSource {
     }
 }
 
-fn query(place: &FilePlace) -> FileQuery {
+fn query(place: &FilePosition) -> FileQuery {
     FileQuery {
         context: place.context.clone(),
         folder: place.folder.clone(),
@@ -80,7 +82,7 @@ fn query(place: &FilePlace) -> FileQuery {
 /// Where a listing goes on behind a page of so many entries. The count tells whether it does; an empty page is always the
 /// last, so that a folder that shrinks meanwhile ends. Without a count, the last page is one that is smaller than another
 /// before it, since a service may give fewer on a page than were asked for.
-fn behind(place: &FilePlace, entries: u64, total: Option<u64>) -> Option<FilePlace> {
+fn behind(place: &FilePosition, entries: u64, total: Option<u64>) -> Option<FilePosition> {
     let (before, assumed) = before(place, entries);
     let before = before.saturating_add(entries);
     let more = match total {
@@ -89,7 +91,7 @@ fn behind(place: &FilePlace, entries: u64, total: Option<u64>) -> Option<FilePla
         Some(total) => before < total,
     };
     let page = place.page.checked_add(1).filter(|_| more)?;
-    Some(FilePlace {
+    Some(FilePosition {
         page,
         before,
         assumed,
@@ -100,7 +102,7 @@ fn behind(place: &FilePlace, entries: u64, total: Option<u64>) -> Option<FilePla
 
 /// Entries on the pages before, and whether that is no more than a lower bound. Where a listing starts at a later page that
 /// is not full, it is either the last one or shows that the service gives fewer on a page than were asked for.
-fn before(place: &FilePlace, entries: u64) -> (u64, bool) {
+fn before(place: &FilePosition, entries: u64) -> (u64, bool) {
     if !place.assumed || place.largest > 0 {
         (place.before, place.assumed)
     } else if entries >= u64::from(place.page_size) {
@@ -112,7 +114,7 @@ fn before(place: &FilePlace, entries: u64) -> (u64, bool) {
 }
 
 /// Behind a page that is the one before once more: a service may give the last page for every number that is too high.
-fn behind_repetition(place: &FilePlace, total: Option<u64>) -> Result<Option<FilePlace>> {
+fn behind_repetition(place: &FilePosition, total: Option<u64>) -> Result<Option<FilePosition>> {
     if place.assumed || total.is_none_or(|total| place.before >= total) {
         return Ok(None);
     }
@@ -121,9 +123,10 @@ fn behind_repetition(place: &FilePlace, total: Option<u64>) -> Result<Option<Fil
     Err(Error::new(ErrorKind::RepeatedToken, message))
 }
 
-impl Source for FileSource {
+impl PageSource for FileSource {
     type Page = FilePage;
     type Item = FileEntry;
+    type Position = Continuation;
 
     fn fetch(self) -> BoxFuture<'static, Result<(FilePage, Option<Self>)>> {
         Box::pin(async move {
@@ -143,7 +146,7 @@ impl Source for FileSource {
         }
     }
 
-    fn place(&self) -> Option<Continuation> {
+    fn position(&self) -> Option<Continuation> {
         self.place.as_ref().ok().cloned().map(Continuation::from)
     }
 }
@@ -153,12 +156,12 @@ impl FromEnvelope for FilePage {
 
     /// The count stands beside `data` or, should that ever be an object, inside it. Which page this is the answer does
     /// not tell.
-    fn from_envelope(envelope: DescribeContextFilesResponse, _: Reading<'_>) -> Result<Self> {
+    fn from_envelope(envelope: DescribeContextFilesResponse, _: DecodeContext<'_>) -> Result<Self> {
         let (entries, inner) = match envelope.data {
             Some(FileListData::Array(entries)) => (entries, None),
             Some(FileListData::FileListObject(object)) => {
                 let count = object.count;
-                (listed(object.items, count.or(envelope.count))?, count)
+                (page_items(object.items, count.or(envelope.count))?, count)
             }
             None => (Vec::new(), None),
         };

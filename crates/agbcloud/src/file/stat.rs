@@ -3,7 +3,7 @@
 use super::{FileEntry, Files};
 use crate::{
     Error, ErrorDetail, ErrorKind, MAX_PAGE_SIZE, Operation, RemotePath, Result,
-    error::in_operation, name::checked,
+    error::in_operation, model::checked,
 };
 
 impl Files {

@@ -10,10 +10,9 @@ use reqwest::{
 use super::{PresignedUrl, stall::Pulse, upload::Condition};
 use crate::{
     Error, ErrorKind, Operation, Result,
-    client::{AGENT, CONNECT, IDLE, client_error},
     clock::Time,
-    config::tls,
-    error::StoreRefusal,
+    error::StoreError,
+    http_client::{AGENT, CONNECT_TIMEOUT, POOL_IDLE_TIMEOUT, check_tls, client_error},
     trace,
 };
 
@@ -58,8 +57,8 @@ impl Store {
         }
         let client = reqwest::Client::builder()
             .user_agent(AGENT)
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             // The bytes of an object are those that it has. Another crate may have turned these on for all.
             .no_gzip()
@@ -93,7 +92,7 @@ impl Store {
         pulse: &Pulse,
     ) -> Result<Response> {
         let url = url.parsed();
-        let span = trace::presigned(Operation::Upload, url);
+        let span = trace::presigned_span(Operation::Upload, url);
         let request = self.client()?.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
         let request = match condition {
@@ -101,12 +100,12 @@ impl Store {
             Condition::Matches(etag) => request.header(IF_MATCH, etag),
             Condition::Absent => request.header(IF_NONE_MATCH, "*"),
         };
-        trace::told(self.send(request, url, pulse), span).await
+        trace::instrument(self.send(request, url, pulse), span).await
     }
 
     pub(super) async fn get(&self, url: &PresignedUrl, ask: &Ask) -> Result<Response> {
         let url = url.parsed();
-        let span = trace::presigned(Operation::Download, url);
+        let span = trace::presigned_span(Operation::Download, url);
         let mut request = self.client()?.get(url.clone());
         if let Some(range) = &ask.range {
             request = request.header(RANGE, range);
@@ -114,7 +113,7 @@ impl Store {
         if let Some(etag) = &ask.if_match {
             request = request.header(IF_MATCH, etag);
         }
-        trace::told(self.send(request, url, &self.pulse()), span).await
+        trace::instrument(self.send(request, url, &self.pulse()), span).await
     }
 
     async fn send(
@@ -123,7 +122,7 @@ impl Store {
         url: &Url,
         pulse: &Pulse,
     ) -> Result<Response> {
-        tls::check(url.as_str())?;
+        check_tls(url.as_str())?;
         let answer = pulse.watch(request.send()).await?;
         let response = answer.map_err(Error::from_transport)?;
         if response.status().is_success() {
@@ -147,7 +146,7 @@ impl Store {
         let _ = self.time.within(self.stall.min(ERROR_TIME), read).await;
         let body = String::from_utf8_lossy(&body);
         // Nothing else of the body is kept: a store's error repeats the signature that it refused.
-        let refusal = StoreRefusal {
+        let refusal = StoreError {
             code: element(&body, "Code"),
             message: element(&body, "Message"),
             request_id: element(&body, "RequestId"),

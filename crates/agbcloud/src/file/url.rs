@@ -13,7 +13,9 @@ use agbcloud_api::{
 };
 use reqwest::Url;
 
-use crate::{Error, ErrorKind, Result, error::Reading, escape_for_display, wire::FromEnvelope};
+use crate::{
+    Error, ErrorKind, Result, error::DecodeContext, escape_for_display, wire::FromEnvelope,
+};
 
 /// A presigned URL: whoever has it can read or write one file until it expires, without an API key.
 ///
@@ -85,7 +87,7 @@ impl PresignedUrl {
 impl FromEnvelope for PresignedUrl {
     type Envelope = GetContextFileDownloadUrlResponse;
 
-    fn from_envelope(envelope: Self::Envelope, reading: Reading<'_>) -> Result<Self> {
+    fn from_envelope(envelope: Self::Envelope, reading: DecodeContext<'_>) -> Result<Self> {
         Self::from_wire(envelope.data, reading.now())
     }
 }

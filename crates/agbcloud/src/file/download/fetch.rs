@@ -16,7 +16,7 @@ use crate::{
         progress::Meter,
         store::{Ask, etag_of},
     },
-    retry::Tries,
+    retry::Attempts,
 };
 
 /// One state of an object, by which a break is gone on after.
@@ -127,7 +127,7 @@ fn is_gone(error: &Error) -> bool {
 
 async fn asked(files: &Files, path: &RemotePath) -> Result<Told> {
     let mut address = Address::new(files, path, Operation::Download, None);
-    let mut tries = Tries::new(files.client.retrying(), None);
+    let mut tries = Attempts::new(files.client.retry_context(), None);
     // The least that can be asked for: a URL for GET is not one for HEAD everywhere.
     let mut ask = Ask {
         range: Some("bytes=0-0".to_owned()),
@@ -205,12 +205,12 @@ impl<'a, 'b> Fetch<'a, 'b> {
         sink: &mut impl Sink,
         mut first: Option<Opened>,
     ) -> Result<Fetched, Stopped> {
-        let mut tries = Tries::new(self.files.client.retrying(), None);
+        let mut tries = Attempts::new(self.files.client.retry_context(), None);
         loop {
             let result = self.attempt(sink, first.take()).await;
             if self.at > self.furthest {
                 self.furthest = self.at;
-                tries.achieved();
+                tries.progressed();
             }
             match result {
                 Ok(fetched) => {
@@ -385,7 +385,7 @@ impl<'a, 'b> Fetch<'a, 'b> {
         }
         match end {
             Some(end) if self.at != end && (total.is_some() || part_end.is_some()) => {
-                Err(Error::broken_off())
+                Err(Error::connection_closed())
             }
             // The whole file came, without its length.
             _ if self.at == self.span.first && self.span.first > 0 => Err(nothing_there()),

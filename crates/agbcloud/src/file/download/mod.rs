@@ -213,13 +213,13 @@ pub(in crate::file) struct Unpublished {
     pub(super) file: Option<Written>,
 }
 
-impl trace::Outcome for Unpublished {
+impl trace::Traced for Unpublished {
     fn status(&self) -> Option<u16> {
         self.done.status()
     }
 
     fn request_id(&self) -> Option<&str> {
-        trace::Outcome::request_id(&self.done)
+        trace::Traced::request_id(&self.done)
     }
 }
 
@@ -317,5 +317,11 @@ fn done(fetched: Fetched) -> Downloaded {
         crc64: fetched.sums.crc64(),
         etag: fetched.etag,
         request_id: fetched.request_id,
+    }
+}
+
+impl trace::Traced for Downloaded {
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         local::NewFile,
         progress::{Listener, Meter},
     },
-    retry::Tries,
+    retry::Attempts,
 };
 
 /// Bytes of a part. A file that is not larger comes in one.
@@ -33,7 +33,7 @@ pub(super) async fn fetch(
     listener: Listener,
     file: &mut NewFile,
 ) -> Result<Downloaded> {
-    let mut tries = Tries::new(files.client.retrying(), None);
+    let mut tries = Attempts::new(files.client.retry_context(), None);
     let mut address = Address::new(files, path, Operation::Download, url);
     loop {
         let time = files.client.time().clone();

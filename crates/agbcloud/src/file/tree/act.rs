@@ -44,7 +44,7 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn new(setup: &Setup, listener: Listener) -> Self {
-        let strain = setup.files.client.strain().clone();
+        let strain = setup.files.client.overload().clone();
         Self {
             gate: Gate::new(
                 setup.max_concurrent_files,

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::{file::local::transfers_at_once, retry::Strain};
+use crate::{file::local::transfers_at_once, retry::Overload};
 
 /// Lets transfers through: so many files and so many bytes at a time. When the service or the store says that it is too
 /// much, half as many; when it is fine again, one more after the other.
 pub(super) struct Gate {
     most_files: usize,
     most_bytes: u64,
-    strain: Strain,
+    strain: Overload,
     state: Mutex<State>,
     left: Notify,
 }
@@ -34,7 +34,7 @@ pub(super) struct Pass {
 }
 
 impl Gate {
-    pub(super) fn new(most_files: usize, most_bytes: u64, strain: Strain) -> Arc<Self> {
+    pub(super) fn new(most_files: usize, most_bytes: u64, strain: Overload) -> Arc<Self> {
         let most_files = transfers_at_once(most_files);
         Arc::new(Self {
             most_files,
@@ -44,7 +44,7 @@ impl Gate {
                 bytes: 0,
                 limit: most_files,
                 calm: 0,
-                strain: strain.level(),
+                strain: strain.count(),
             }),
             strain,
             left: Notify::new(),
@@ -80,7 +80,7 @@ impl Gate {
         let mut state = self.state();
         state.files -= 1;
         state.bytes = state.bytes.saturating_sub(bytes);
-        let strain = self.strain.level();
+        let strain = self.strain.count();
         if strain > state.strain {
             state.limit = (state.limit / 2).max(1);
             state.calm = 0;
@@ -119,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn files_and_bytes_are_bounded_and_a_large_one_goes_alone() {
-        let gate = Gate::new(3, 100, Strain::default());
+        let gate = Gate::new(3, 100, Overload::default());
         let first = enters(&gate, 60).unwrap();
         assert!(enters(&gate, 50).is_none());
         let second = enters(&gate, 40).unwrap();
@@ -133,12 +133,12 @@ mod tests {
 
     #[tokio::test]
     async fn strain_halves_it_and_calm_lets_it_grow() {
-        let strain = Strain::default();
+        let strain = Overload::default();
         let gate = Gate::new(8, 100, strain.clone());
         let all: Vec<_> = (0..9).map_while(|_| enters(&gate, 1)).collect();
         assert_eq!(all.len(), 8);
         drop(all);
-        strain.felt();
+        strain.record();
         drop(enters(&gate, 1));
         assert_eq!(gate.state().limit, 4);
         drop(enters(&gate, 1));
@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_let_in_when_another_leaves() {
-        let gate = Gate::new(1, 100, Strain::default());
+        let gate = Gate::new(1, 100, Overload::default());
         let pass = enters(&gate, 1).unwrap();
         let waits = gate.enter(1);
         let leaves = async {

@@ -113,7 +113,7 @@ impl Work {
                 Err(error) if closings > 0 && are_too_many(&error) => {
                     closings -= 1;
                     // The gate lets fewer in when it sees that.
-                    self.setup.files.client.strain().felt();
+                    self.setup.files.client.overload().record();
                     pass = gate.enter(bytes).await;
                     self.setup.files.client.time().sleep(CLOSING).await;
                 }
@@ -136,7 +136,7 @@ impl Work {
 
     /// Whether it was too much, and nobody asks for more patience than a call has.
     fn may_wait(&self, error: &Error) -> bool {
-        let policy = self.setup.files.client.retrying().policy;
+        let policy = self.setup.files.client.retry_context().policy;
         error.kind() == ErrorKind::Throttled
             && error.retry_after().is_none_or(|wait| policy.allows(wait))
     }

@@ -138,3 +138,5 @@ impl SyncReport {
         }
     }
 }
+
+impl crate::trace::Traced for SyncReport {}

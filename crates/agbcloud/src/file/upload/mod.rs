@@ -21,7 +21,7 @@ use super::{
     store::etag_of,
 };
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, retry::Tries, trace,
+    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, retry::Attempts, trace,
 };
 
 /// An upload that has not been sent: await it. From [`Files::upload`].
@@ -124,7 +124,7 @@ impl Upload {
         let path = path?;
         source.check().await?;
         let mut address = Address::new(&files, &path, Operation::Upload, url);
-        let mut tries = Tries::new(files.client.retrying(), None);
+        let mut tries = Attempts::new(files.client.retry_context(), None);
         loop {
             let url = address.url().await?;
             let opened = source.open().await?;
@@ -207,5 +207,11 @@ fn verify(seen: &Seen, length: u64, told: &Told) -> Result<()> {
     } else {
         let message = "the store's checksum is not that of what was sent: upload it again";
         Err(Error::new(ErrorKind::Corrupted, message))
+    }
+}
+
+impl trace::Traced for Uploaded {
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 }

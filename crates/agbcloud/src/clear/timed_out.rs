@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{ContextId, ContextState};
+use super::WaitOptions;
+use crate::{
+    error::Error,
+    model::{ContextId, ContextState},
+};
 
-/// A clear that did not end in time, from [`Error::clear_timeout`](crate::Error::clear_timeout). The clear goes on in
-/// the service: continue to wait with [`Contexts::resume`](crate::Contexts::resume).
+/// A clear that did not end in time: from [`Error::clear_timeout`](crate::Error::clear_timeout). The clear continues in
+/// the service; to continue to wait, use [`Contexts::resume`](crate::Contexts::resume).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -32,16 +36,23 @@ pub struct ClearTimedOut {
     pub polls: u32,
     /// The state of the last successful poll; `None` if no poll succeeded.
     pub last_state: Option<ContextState>,
-    pub(crate) context_id: ContextId,
-    pub(crate) timeout: Duration,
-    pub(crate) poll_interval: Duration,
-    pub(crate) began: Instant,
-    pub(crate) seen_clearing: bool,
+    pub(super) context_id: ContextId,
+    pub(super) options: WaitOptions,
+    pub(super) began: Instant,
+    pub(super) seen_clearing: bool,
 }
 
 impl ClearTimedOut {
     /// Id of the context that is being cleared.
     pub fn context_id(&self) -> &ContextId {
         &self.context_id
+    }
+}
+
+impl Error {
+    /// What is known of a clear that did not end in time: `Some` for
+    /// [`ClearTimeout`](crate::ErrorKind::ClearTimeout) only. [`ClearTimedOut`] has an example.
+    pub fn clear_timeout(&self) -> Option<&ClearTimedOut> {
+        self.extension()
     }
 }

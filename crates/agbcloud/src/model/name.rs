@@ -4,7 +4,7 @@
 use agbcloud_api::rules::{self, MAX_NAME_CHARS, MAX_PATH_BYTES, NameError, PathError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Converts an argument into a checked value.
 pub(crate) fn checked<T, V>(value: V) -> Result<T>

@@ -1,8 +1,10 @@
-//! What a good call gives.
+//! The result of a successful call.
 
 use std::{fmt, ops::Deref};
 
-/// The value of a good answer, with the id of the call. It derefs to the value.
+use crate::error::Result;
+
+/// The value of a successful call and the id of the request. It dereferences to the value.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -30,32 +32,23 @@ impl<T> Response<T> {
         Self { value, request_id }
     }
 
-    /// Id of the call, to quote when something about it is to be reported.
+    /// Id of the request, to quote when you report a problem.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
 
-    /// The value alone.
+    /// Returns the value without the request id.
     pub fn into_inner(self) -> T {
         self.value
     }
 
     pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Response<U> {
-        Response {
-            value: f(self.value),
-            request_id: self.request_id,
-        }
+        Response::new(f(self.value), self.request_id)
     }
 
-    pub(crate) fn try_map<U>(
-        self,
-        f: impl FnOnce(T) -> crate::Result<U>,
-    ) -> crate::Result<Response<U>> {
+    pub(crate) fn try_map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Response<U>> {
         match f(self.value) {
-            Ok(value) => Ok(Response {
-                value,
-                request_id: self.request_id,
-            }),
+            Ok(value) => Ok(Response::new(value, self.request_id)),
             Err(error) => Err(error.with_request_id(self.request_id)),
         }
     }

@@ -1,43 +1,43 @@
-//! The real wire: the generated client.
+//! [`ContextApi`] over HTTP, with the generated client.
 //!
-//! Its setters take the place of positional arguments, so that two texts can't be swapped; here is the only
-//! place that calls them.
+//! Requests are built with setters rather than positional arguments, so that two texts can't be swapped. Nothing else calls
+//! the generated client.
 
 use agbcloud_api::{Client, types};
 use reqwest::header::DATE;
 
 use super::{
     Answer, ContextApi, ContextLookup, ContextQuery, FileQuery, FromEnvelope,
-    envelope::{Envelope, RawResult, judge, nothing, upload_url},
+    envelope::{Envelope, RawResult, decode_envelope, ignore_data, upload_url},
 };
 use crate::{
-    Context, ContextId, ContextName, ContextPage, Error, ErrorKind, FilePage, FolderPath,
-    PresignedUrl, RemotePath, Result,
+    FilePage, PresignedUrl,
     clock::Time,
     config::ApiKey,
-    error::{Reading, date},
+    error::{DecodeContext, Error, ErrorKind, Result, http_date},
+    model::{Context, ContextId, ContextName, ContextPage, FolderPath, RemotePath},
     service_clock::ServiceClock,
 };
 
-pub(crate) struct RawWire {
+pub(crate) struct HttpApi {
     pub(crate) client: Client,
-    /// To take it out of texts that come back.
+    /// To redact it in responses.
     pub(crate) api_key: ApiKey,
     pub(crate) time: Time,
     pub(crate) service_clock: ServiceClock,
 }
 
-impl RawWire {
-    /// Sends, and reads the answer.
-    fn ask<E: Envelope, T: 'static, F>(
+impl HttpApi {
+    /// Sends a request and decodes the response.
+    fn call<E: Envelope, T: 'static, F>(
         &self,
         send: impl FnOnce(Client) -> F,
-        read: fn(E, Reading<'_>) -> Result<T>,
+        decode: fn(E, DecodeContext<'_>) -> Result<T>,
     ) -> Answer<T>
     where
         F: Future<Output = RawResult<E>> + Send + 'static,
     {
-        let (sent, key, time, service_clock) = (
+        let (response, key, time, service_clock) = (
             send(self.client.clone()),
             self.api_key.clone(),
             self.time.clone(),
@@ -48,22 +48,22 @@ impl RawWire {
                 return Err(no_runtime());
             }
             let began = time.system_time();
-            let result = sent.await;
+            let result = response.await;
             if let Ok(response) = &result
-                && let Some(date) = date(response.headers(), &DATE)
+                && let Some(date) = http_date(response.headers(), &DATE)
             {
                 service_clock.observe(date, began, time.system_time());
             }
-            let reading = Reading {
+            let context = DecodeContext {
                 key: key.expose(),
                 time: &time,
             };
-            judge(result, read, reading).await
+            decode_envelope(result, decode, context).await
         })
     }
 }
 
-impl ContextApi for RawWire {
+impl ContextApi for HttpApi {
     fn list_contexts(&self, query: ContextQuery) -> Answer<ContextPage> {
         let send = async move |client: Client| {
             let mut request = client
@@ -74,7 +74,7 @@ impl ContextApi for RawWire {
             }
             request.send().await
         };
-        self.ask(send, ContextPage::from_envelope)
+        self.call(send, ContextPage::from_envelope)
     }
 
     fn get_context(&self, lookup: ContextLookup) -> Answer<Context> {
@@ -98,7 +98,7 @@ impl ContextApi for RawWire {
                 }
             }
         };
-        self.ask(send, Context::from_envelope)
+        self.call(send, Context::from_envelope)
     }
 
     fn modify_context(&self, id: ContextId, name: ContextName) -> Answer<()> {
@@ -110,19 +110,19 @@ impl ContextApi for RawWire {
                 .send()
                 .await
         };
-        self.ask(send, nothing::<types::ModifyContextResponse>)
+        self.call(send, ignore_data::<types::ModifyContextResponse>)
     }
 
     fn delete_context(&self, id: ContextId) -> Answer<()> {
         let send =
             async move |client: Client| client.delete_context().id(String::from(id)).send().await;
-        self.ask(send, nothing::<types::DeleteContextResponse>)
+        self.call(send, ignore_data::<types::DeleteContextResponse>)
     }
 
     fn clear_context(&self, id: ContextId) -> Answer<()> {
         let send =
             async move |client: Client| client.clear_context().id(String::from(id)).send().await;
-        self.ask(send, nothing::<types::ClearContextResponse>)
+        self.call(send, ignore_data::<types::ClearContextResponse>)
     }
 
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
@@ -132,13 +132,13 @@ impl ContextApi for RawWire {
                 .context_id(String::from(query.context))
                 .page_number(non_zero(query.page))
                 .page_size(non_zero(query.page_size));
-            // The official SDKs leave the root out, so that is the form that is known to work.
+            // The official SDKs omit the parameter for the root folder.
             if query.folder != FolderPath::root() {
                 request = request.parent_folder_path(String::from(query.folder));
             }
             request.send().await
         };
-        self.ask(send, FilePage::from_envelope)
+        self.call(send, FilePage::from_envelope)
     }
 
     fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
@@ -150,7 +150,7 @@ impl ContextApi for RawWire {
                 .send()
                 .await
         };
-        self.ask(send, upload_url)
+        self.call(send, upload_url)
     }
 
     fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
@@ -162,7 +162,7 @@ impl ContextApi for RawWire {
                 .send()
                 .await
         };
-        self.ask(send, PresignedUrl::from_envelope)
+        self.call(send, PresignedUrl::from_envelope)
     }
 
     fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
@@ -174,16 +174,16 @@ impl ContextApi for RawWire {
                 .send()
                 .await
         };
-        self.ask(send, nothing::<types::DeleteContextFileResponse>)
+        self.call(send, ignore_data::<types::DeleteContextFileResponse>)
     }
 }
 
 fn no_runtime() -> Error {
-    let message = "there is no tokio runtime here: await it in one, or use agbcloud::blocking (feature `blocking`)";
+    let message = "no tokio runtime: await in one, or use agbcloud::blocking (feature `blocking`)";
     Error::new(ErrorKind::Configuration, message)
 }
 
-/// Page sizes and numbers are checked to be over 0 where they are set.
+/// Page sizes and numbers are checked where they are set.
 fn non_zero(number: u32) -> std::num::NonZeroU32 {
     std::num::NonZeroU32::new(number).unwrap_or(std::num::NonZeroU32::MIN)
 }

@@ -1,26 +1,33 @@
-use super::*;
+//! The sources of settings, and their trust.
 
-fn settle(builder: ClientBuilder, process: &[(&str, &str)], dotenv: &str) -> Result<Settings> {
-    builder.settle(&Sources::given(process, dotenv))
+use super::*;
+use crate::ErrorKind;
+
+fn resolve(
+    builder: ClientBuilder,
+    process: &[(&str, &str)],
+    dotenv: &str,
+) -> Result<ClientSettings> {
+    builder.resolve(&Sources::of_texts(process, dotenv))
 }
 
-/// A value of each source has the name of the source in it.
+/// A builder and sources whose values contain the name of their source.
 fn sources(
     key: &[SettingSource],
     endpoint: &[SettingSource],
 ) -> (ClientBuilder, Vec<(&'static str, &'static str)>, String) {
     let mut builder = ClientBuilder::default();
     let (mut process, mut dotenv) = (Vec::new(), String::new());
-    for origin in key {
-        match origin {
+    for source in key {
+        match source {
             SettingSource::Code => builder = builder.api_key("key-of-code"),
             SettingSource::Environment => process.push(("AGB_API_KEY", "key-of-environment")),
             SettingSource::Fallback => builder = builder.fallback_api_key("key-of-fallback"),
             _ => dotenv += "AGB_API_KEY=key-of-dotenv\n",
         }
     }
-    for origin in endpoint {
-        match origin {
+    for source in endpoint {
+        match source {
             SettingSource::Code => builder = builder.endpoint("code.example"),
             SettingSource::Environment => process.push(("AGB_ENDPOINT", "environment.example")),
             SettingSource::Fallback => builder = builder.fallback_endpoint("fallback.example"),
@@ -37,36 +44,32 @@ const ORDER: [(SettingSource, &str); 4] = [
     (SettingSource::Dotenv, "dotenv"),
 ];
 
-/// Every way in which four sources can name a key and an endpoint.
+/// All combinations of four sources for a key and an endpoint.
 #[test]
-fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
+fn a_key_is_sent_only_to_an_endpoint_of_an_equally_trusted_source() {
     let subset = |bits: usize| -> Vec<SettingSource> {
         let of = ORDER.iter().enumerate();
         of.filter(|(at, _)| bits & (1 << at) != 0)
-            .map(|(_, (origin, _))| *origin)
+            .map(|(_, (source, _))| *source)
             .collect()
     };
     for bits in 0..256 {
-        for dotenv_is_read in [true, false] {
+        for reads_dotenv in [true, false] {
             let (keys, endpoints) = (subset(bits & 15), subset(bits >> 4));
             let (builder, process, dotenv) = sources(&keys, &endpoints);
-            let dotenv = if dotenv_is_read {
-                dotenv
-            } else {
-                String::new()
-            };
+            let dotenv = if reads_dotenv { dotenv } else { String::new() };
             let rank = |of: &[SettingSource]| {
                 let read =
-                    |origin: &SettingSource| dotenv_is_read || *origin != SettingSource::Dotenv;
+                    |source: &SettingSource| reads_dotenv || *source != SettingSource::Dotenv;
                 ORDER
                     .iter()
-                    .position(|(origin, _)| of.contains(origin) && read(origin))
+                    .position(|(source, _)| of.contains(source) && read(source))
             };
-            let settled = settle(builder, &process, &dotenv);
-            let case = format!("{keys:?} {endpoints:?} {dotenv_is_read}");
+            let resolved = resolve(builder, &process, &dotenv);
+            let case = format!("{keys:?} {endpoints:?} {reads_dotenv}");
             match (rank(&keys), rank(&endpoints)) {
                 (Some(key), None) => {
-                    let settings = settled.unwrap();
+                    let settings = resolved.unwrap();
                     assert_eq!(settings.endpoint.url, DEFAULT_ENDPOINT, "{case}");
                     assert_eq!(
                         settings.api_key.expose(),
@@ -74,7 +77,7 @@ fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
                     );
                 }
                 (Some(key), Some(endpoint)) if endpoint <= key => {
-                    let settings = settled.unwrap();
+                    let settings = resolved.unwrap();
                     let expected = format!("https://{}.example", ORDER[endpoint].1);
                     assert_eq!(settings.endpoint.url, expected, "{case}");
                     assert_eq!(
@@ -83,7 +86,7 @@ fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
                     );
                 }
                 (key, _) => {
-                    let error = settled.unwrap_err();
+                    let error = resolved.unwrap_err();
                     assert_eq!(error.kind(), ErrorKind::Configuration, "{case}");
                     let names_both = error.message().contains("less trusted");
                     assert_eq!(names_both, key.is_some(), "{case}: {error}");
@@ -95,15 +98,15 @@ fn a_key_goes_only_to_an_endpoint_of_the_same_or_a_more_trusted_source() {
 }
 
 #[test]
-fn an_endpoint_that_is_set_to_nothing_does_not_let_a_dotenv_have_the_key() {
+fn a_blank_endpoint_does_not_send_the_key_to_that_of_a_dotenv() {
     let trap = "AGB_ENDPOINT=dotenv.example\n";
     for empty in ["", "  ", "\t"] {
         let process = [("AGB_API_KEY", "k"), ("AGB_ENDPOINT", empty)];
         assert!(
-            settle(ClientBuilder::default(), &process, trap).is_err(),
+            resolve(ClientBuilder::default(), &process, trap).is_err(),
             "{empty:?}"
         );
-        assert!(settle(ClientBuilder::default().dotenv(false), &process, "").is_ok());
+        assert!(resolve(ClientBuilder::default().dotenv(false), &process, "").is_ok());
     }
     for odd in [
         "export AGB_ENDPOINT=a.example",
@@ -111,17 +114,17 @@ fn an_endpoint_that_is_set_to_nothing_does_not_let_a_dotenv_have_the_key() {
         "\u{feff}AGB_ENDPOINT=a.example",
     ] {
         assert!(
-            settle(ClientBuilder::default(), &[("AGB_API_KEY", "k")], odd).is_err(),
+            resolve(ClientBuilder::default(), &[("AGB_API_KEY", "k")], odd).is_err(),
             "{odd}"
         );
     }
     let other = "agb_endpoint=a.example\nHTTPS_PROXY=http://a.example\n";
-    let settings = settle(ClientBuilder::default(), &[("AGB_API_KEY", "k")], other).unwrap();
+    let settings = resolve(ClientBuilder::default(), &[("AGB_API_KEY", "k")], other).unwrap();
     assert_eq!(settings.endpoint.url, DEFAULT_ENDPOINT);
 }
 
 #[test]
-fn code_comes_before_environment_before_dotenv_before_default() {
+fn code_precedes_environment_dotenv_and_default() {
     let dotenv = "AGB_API_KEY=from-file\nAGB_ENDPOINT=file.example\nAGB_TIMEOUT_MS=3\n";
     let process = [
         ("AGB_API_KEY", "from-env"),
@@ -167,7 +170,7 @@ fn code_comes_before_environment_before_dotenv_before_default() {
             60_000,
         ),
     ] {
-        let settings = settle(builder, process, dotenv).unwrap();
+        let settings = resolve(builder, process, dotenv).unwrap();
         assert_eq!(settings.api_key.expose(), key);
         assert_eq!(settings.endpoint.url, endpoint);
         assert_eq!(settings.timeout, Duration::from_millis(timeout));
@@ -175,7 +178,7 @@ fn code_comes_before_environment_before_dotenv_before_default() {
 }
 
 #[test]
-fn a_dotenv_is_taken_at_its_word() {
+fn a_dotenv_is_not_expanded() {
     for (written, key) in [
         ("ab$cd#ef", "ab$cd#ef"),
         ("ab${HOME}", "ab${HOME}"),
@@ -184,48 +187,48 @@ fn a_dotenv_is_taken_at_its_word() {
         ("ab\\$HOME", "ab$HOME"),
     ] {
         let dotenv = format!("\u{feff}AGB_API_KEY={written}\n");
-        let settings = settle(ClientBuilder::default(), &[], &dotenv).unwrap();
+        let settings = resolve(ClientBuilder::default(), &[], &dotenv).unwrap();
         assert_eq!(settings.api_key.expose(), key);
     }
     let trap = "AGB_API_KEY=k\nAGB_ENDPOINT=http://a.example/${PATH}\n";
-    let settled = settle(ClientBuilder::default(), &[], trap);
-    assert!(settled.is_err() || settled.unwrap().endpoint.url.contains("PATH"));
+    let resolved = resolve(ClientBuilder::default(), &[], trap);
+    assert!(resolved.is_err() || resolved.unwrap().endpoint.url.contains("PATH"));
 }
 
 #[test]
-fn it_is_told_where_a_setting_comes_from() {
+fn setting_sources_returns_the_sources() {
     let dotenv = "AGB_API_KEY=k\n";
     let process = [("AGB_ENDPOINT", "env.example")];
     let builder = ClientBuilder::default().fallback_api_key("f");
-    let told = |builder: &ClientBuilder, sources| {
-        let setting_sources = builder.setting_sources_by(sources);
+    let sources_of = |builder: &ClientBuilder, sources| {
+        let setting_sources = builder.setting_sources_in(sources);
         (setting_sources.endpoint, setting_sources.api_key)
     };
-    let both = Sources::given(&process, dotenv);
+    let both = Sources::of_texts(&process, dotenv);
     let plain = ClientBuilder::default();
     assert_eq!(
-        told(&plain, &both),
+        sources_of(&plain, &both),
         (SettingSource::Environment, SettingSource::Dotenv)
     );
     assert_eq!(
-        told(&builder, &both),
+        sources_of(&builder, &both),
         (SettingSource::Environment, SettingSource::Fallback)
     );
-    let none = Sources::given(&[], "");
+    let none = Sources::of_texts(&[], "");
     assert_eq!(
-        told(&builder, &none),
+        sources_of(&builder, &none),
         (SettingSource::Default, SettingSource::Fallback)
     );
     let builder = builder.endpoint("a").api_key("k");
     assert_eq!(
-        told(&builder, &both),
+        sources_of(&builder, &both),
         (SettingSource::Code, SettingSource::Code)
     );
 }
 
 #[test]
-fn an_empty_variable_counts_as_not_set() {
-    let settings = settle(
+fn an_empty_variable_is_unset() {
+    let settings = resolve(
         ClientBuilder::default(),
         &[("AGB_API_KEY", "")],
         "AGB_API_KEY=file",
@@ -236,7 +239,7 @@ fn an_empty_variable_counts_as_not_set() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_utf_8_is_refused_and_not_passed_over() {
+fn a_value_that_is_not_utf_8_is_rejected() {
     for (name, part) in [
         ("AGB_API_KEY", "API key must be visible ASCII"),
         ("AGB_ENDPOINT", "endpoint"),
@@ -247,14 +250,14 @@ fn what_is_no_utf_8_is_refused_and_not_passed_over() {
             _ => ClientBuilder::default().api_key("k"),
         };
         let sources = Sources::of_bytes(name, b"1\xff.example");
-        let error = builder.settle(&sources).unwrap_err();
+        let error = builder.resolve(&sources).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().contains(part), "{error}");
     }
 }
 
 #[test]
-fn bad_settings_say_where_to_mend_them_and_show_no_key() {
+fn errors_name_the_invalid_setting_and_show_no_key() {
     for (process, dotenv, part) in [
         (&[][..], "", "AGB_API_KEY"),
         (&[], "A=1\nAGB_API_KEY='secret-1\n", "line 2"),
@@ -275,7 +278,7 @@ fn bad_settings_say_where_to_mend_them_and_show_no_key() {
             "http",
         ),
     ] {
-        let error = settle(ClientBuilder::default(), process, dotenv).unwrap_err();
+        let error = resolve(ClientBuilder::default(), process, dotenv).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().contains(part), "{error}");
         assert!(!format!("{error:?}").contains("secret-1"), "{error:?}");
@@ -283,7 +286,7 @@ fn bad_settings_say_where_to_mend_them_and_show_no_key() {
 }
 
 #[test]
-fn nothing_prints_the_key() {
+fn debug_does_not_show_the_key() {
     let builder = ClientBuilder::default().api_key("secret-1");
     let builder = builder.endpoint("https://me:secret-1@a.example?k=secret-1");
     assert!(!format!("{builder:?}").contains("secret-1"));

@@ -1,30 +1,30 @@
-//! A context as the SDK shows it.
+//! Contexts and pages of contexts.
 
 use std::fmt;
 
-use agbcloud_api::types::{self, GetContextResponse};
+use agbcloud_api::types;
 
+use super::{ContextId, Timestamp};
 use crate::{
-    ContextId, Error, ErrorKind, Result, Timestamp,
-    error::{Reading, snippet},
-    wire::FromEnvelope,
+    error::{Error, ErrorKind, Result},
+    text::snippet,
 };
 
 /// A context: named, persistent storage for agent sandboxes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Context {
-    /// Its id, which never changes.
+    /// The id, which never changes.
     pub id: ContextId,
-    /// Its name, as the service tells it.
+    /// The name.
     pub name: String,
-    /// What it is doing.
+    /// The state.
     pub state: ContextState,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Option<Timestamp>,
-    /// When it was last used.
+    /// Time of last use.
     pub last_used_at: Option<Timestamp>,
-    /// Operating system of the sandbox that it was made for, where the service tells it.
+    /// Operating system of the sandbox that the context was created for, if known.
     pub os_type: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl Context {
         let id = ContextId::new(id).map_err(|error| {
             Error::new(
                 ErrorKind::InvalidResponse,
-                "the answer holds a context without a usable id",
+                "the response has a context without a valid id",
             )
             .with_source(error)
         })?;
@@ -49,17 +49,24 @@ impl Context {
     }
 }
 
-impl FromEnvelope for Context {
-    type Envelope = GetContextResponse;
-
-    fn from_envelope(envelope: GetContextResponse, _: Reading<'_>) -> Result<Self> {
-        let invalid = || Error::new(ErrorKind::InvalidResponse, "the answer holds no context");
-        envelope.data.ok_or_else(invalid).and_then(Self::from_wire)
-    }
+/// One page of contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[doc(alias = "ContextListResult")]
+pub struct ContextPage {
+    /// The contexts of this page.
+    pub contexts: Vec<Context>,
+    /// The token of the next page, for [`ListContexts::start_at`](crate::ListContexts::start_at); `None` on the last page.
+    pub next_token: Option<String>,
+    /// The page size that the service used.
+    pub max_results: Option<u32>,
+    /// The number of contexts on all pages.
+    pub total_count: Option<u64>,
+    /// Id of the request that fetched this page.
+    pub request_id: Option<String>,
 }
 
-/// What a context is doing. The set is open: a state that this version does not know is kept as
-/// [`Other`](Self::Other).
+/// The state of a context. An unknown state is [`Other`](Self::Other).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContextState {
@@ -67,18 +74,18 @@ pub enum ContextState {
     Available,
     /// Its files are being deleted.
     Clearing,
-    /// About to be ready.
+    /// Becoming available.
     PreAvailable,
-    /// A sandbox uses it.
+    /// Used by a sandbox.
     InUse,
-    /// The service did not tell.
+    /// Not specified by the service.
     Unspecified,
-    /// A state that this version does not know, as the service wrote it.
+    /// A state that this version does not know.
     Other(String),
 }
 
 impl ContextState {
-    /// The state as on the wire; empty for [`Unspecified`](Self::Unspecified).
+    /// The state in the format of the API; empty for [`Unspecified`](Self::Unspecified).
     pub fn as_str(&self) -> &str {
         match self {
             Self::Available => "available",
@@ -108,7 +115,7 @@ impl fmt::Display for ContextState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unspecified => f.write_str("unspecified"),
-            // A state that is not known may have any characters in it.
+            // An unknown state can contain any character.
             state => f.write_str(&snippet(state.as_str())),
         }
     }
@@ -119,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_of_the_future_is_kept() {
+    fn an_unknown_state_is_kept() {
         let context = types::Context {
             id: Some("SdkCtx-1".into()),
             state: Some("hibernating".into()),
@@ -131,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_without_id_is_no_context() {
+    fn a_context_without_an_id_is_an_invalid_response() {
         let error = Context::from_wire(types::Context::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     }

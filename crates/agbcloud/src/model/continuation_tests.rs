@@ -1,4 +1,4 @@
-//! What holds for every listing: its pages are its items, in order, none twice, wherever it breaks off.
+//! Properties of both listings: every item is delivered once and in order, wherever the listing is interrupted.
 
 use std::{
     collections::BTreeSet,
@@ -16,13 +16,13 @@ use crate::{
     wire::{MockContextApi, answer},
 };
 
-/// Which calls fail, counted from 0 over all streams.
+/// The numbers of failing calls, counted from 0 over all streams.
 type Faults = BTreeSet<usize>;
 
-/// What both streams of both listings have, in names of items.
+/// A stream of names, over both streams of both listings.
 trait Listing: Send {
     fn next(&mut self) -> BoxFuture<'_, Option<Result<Vec<String>>>>;
-    fn place(&self) -> Option<Continuation>;
+    fn position(&self) -> Option<Continuation>;
 }
 
 macro_rules! listing {
@@ -32,7 +32,7 @@ macro_rules! listing {
                 Box::pin(async move { Some($name::next(self).await?.map($names)) })
             }
 
-            fn place(&self) -> Option<Continuation> {
+            fn position(&self) -> Option<Continuation> {
                 self.continuation()
             }
         }
@@ -56,7 +56,7 @@ fn refusal() -> Value {
     json!({"success": false, "code": "InvalidParameter.Scripted", "message": "scripted"})
 }
 
-/// Contexts `n0`, `n1` …, with their numbers as tokens; fewer in a page than asked if the service caps it.
+/// Contexts `n0`, `n1` …, with their numbers as tokens, and at most `cap` on a page.
 fn contexts(total: usize, cap: usize, faults: Faults) -> MockContextApi {
     let calls = AtomicUsize::new(0);
     let mut wire = MockContextApi::new();
@@ -75,7 +75,7 @@ fn contexts(total: usize, cap: usize, faults: Faults) -> MockContextApi {
     wire
 }
 
-/// A folder of files `/n0`, `/n1` …; fewer in a page than asked if the service caps it.
+/// A folder of files `/n0`, `/n1` …, with at most `cap` on a page.
 fn folder(total: usize, cap: usize, count: bool, faults: Faults) -> MockContextApi {
     let calls = AtomicUsize::new(0);
     let mut wire = MockContextApi::new();
@@ -101,14 +101,14 @@ fn files(client: &Client) -> Files {
         .files(&ContextId::new("SdkCtx-1").unwrap())
 }
 
-/// How one stream is opened and how much is taken of it before it is dropped.
+/// How a stream is opened, and how many items are taken before it is dropped.
 #[derive(Debug, Clone)]
 struct Leg {
     taken: usize,
     page_size: u32,
     prefetch: bool,
     by_item: bool,
-    /// Lets the page ahead arrive before the stream is dropped.
+    /// Whether a prefetched page arrives before the stream is dropped.
     lingers: bool,
 }
 
@@ -128,11 +128,11 @@ fn legs() -> impl Strategy<Value = Vec<Leg>> {
 type Open = dyn Fn(&Leg, Option<Continuation>) -> Box<dyn Listing>;
 
 fn list_contexts(client: Client) -> Box<Open> {
-    Box::new(move |leg, place| {
+    Box::new(move |leg, position| {
         let mut listing = client.contexts().list().page_size(leg.page_size);
         listing = listing.prefetch(leg.prefetch);
-        if let Some(place) = place {
-            listing = listing.start_at(place);
+        if let Some(position) = position {
+            listing = listing.start_at(position);
         }
         if leg.by_item {
             Box::new(listing.by_item())
@@ -143,11 +143,11 @@ fn list_contexts(client: Client) -> Box<Open> {
 }
 
 fn list_files(client: Client) -> Box<Open> {
-    Box::new(move |leg, place| {
+    Box::new(move |leg, position| {
         let mut listing = files(&client).list().page_size(leg.page_size);
         listing = listing.prefetch(leg.prefetch);
-        if let Some(place) = place {
-            listing = listing.start_at(place);
+        if let Some(position) = position {
+            listing = listing.start_at(position);
         }
         if leg.by_item {
             Box::new(listing.by_item())
@@ -157,15 +157,15 @@ fn list_files(client: Client) -> Box<Open> {
     })
 }
 
-/// Opens a stream, takes some of it, drops it and goes on from its continuation, kept as text; the last leg goes to
-/// the end. An error ends a leg early. Gives all that was delivered and the errors.
+/// Opens a stream, takes some items, drops it and continues from its serialized continuation; the last leg runs to the end. An
+/// error ends a leg early. Returns all delivered items and errors.
 async fn run(open: &Open, legs: &[Leg]) -> (Vec<String>, Vec<Error>) {
     let (mut items, mut errors) = (Vec::new(), Vec::new());
-    let mut place = None;
+    let mut position = None;
     for number in 0.. {
         let last = number + 1 >= legs.len();
         let leg = &legs[number.min(legs.len() - 1)];
-        let mut stream = open(leg, place);
+        let mut stream = open(leg, position);
         let mut left = if last { usize::MAX } else { leg.taken };
         while left > 0 {
             left -= 1;
@@ -177,7 +177,7 @@ async fn run(open: &Open, legs: &[Leg]) -> (Vec<String>, Vec<Error>) {
                     break;
                 }
                 None => {
-                    assert_eq!(stream.place(), None, "everything has been delivered");
+                    assert_eq!(stream.position(), None, "everything was delivered");
                     break;
                 }
             }
@@ -185,9 +185,11 @@ async fn run(open: &Open, legs: &[Leg]) -> (Vec<String>, Vec<Error>) {
         if leg.lingers {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
-        let Some(kept) = stream.place() else { break };
-        let text = serde_json::to_string(&kept).unwrap();
-        place = Some(serde_json::from_str(&text).unwrap());
+        let Some(continuation) = stream.position() else {
+            break;
+        };
+        let text = serde_json::to_string(&continuation).unwrap();
+        position = Some(serde_json::from_str(&text).unwrap());
     }
     (items, errors)
 }
@@ -213,7 +215,7 @@ fn check(wire: MockContextApi, list: fn(Client) -> Box<Open>, legs: &[Leg], tota
 
 proptest! {
     #[test]
-    fn contexts_come_once_and_in_order_wherever_the_listing_breaks_off(
+    fn interrupted_listings_deliver_each_context_once_and_in_order(
         total in 0_usize..60, cap in 1_usize..9, legs in legs(),
         faults in prop::collection::btree_set(0_usize..30, 0..8),
     ) {
@@ -221,7 +223,7 @@ proptest! {
     }
 
     #[test]
-    fn files_come_once_and_in_order_wherever_the_listing_breaks_off(
+    fn interrupted_listings_deliver_each_file_once_and_in_order(
         total in 0_usize..60, cap in 1_usize..9, count: bool, legs in legs(),
         faults in prop::collection::btree_set(0_usize..30, 0..8),
     ) {
@@ -229,9 +231,9 @@ proptest! {
     }
 }
 
-/// The faults above are of use only if they are met.
+/// Shows that the faults of the properties above occur.
 #[tokio::test(start_paused = true)]
-async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on() {
+async fn a_listing_continues_after_an_error() {
     for prefetch in [false, true] {
         let client = Client::on(contexts(10, 3, Faults::from([2])));
         let leg = Leg {
@@ -247,11 +249,11 @@ async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on()
         }
         assert!(stream.next().await.unwrap().is_err());
         let (items, errors) = {
-            let place = stream.continuation();
-            assert_eq!(place, Some("6".into()));
+            let position = stream.continuation();
+            assert_eq!(position, Some("6".into()));
             let open = list_contexts(client);
             let open = move |leg: &Leg, next: Option<Continuation>| {
-                open(leg, next.or_else(|| place.clone()))
+                open(leg, next.or_else(|| position.clone()))
             };
             run(&open, &[leg]).await
         };
@@ -261,7 +263,7 @@ async fn an_error_comes_behind_the_items_before_it_and_is_got_over_by_going_on()
 }
 
 #[tokio::test]
-async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
+async fn a_continuation_of_another_listing_is_rejected() {
     let client = Client::on({
         let mut wire = folder(5, 9, true, Faults::new());
         wire.expect_list_contexts().never();
@@ -269,9 +271,13 @@ async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
     });
     let mut entries = files(&client).list().page_size(2).by_item();
     entries.next().await.unwrap().unwrap();
-    let place = entries.continuation().unwrap();
+    let position = entries.continuation().unwrap();
 
-    let mut contexts = client.contexts().list().start_at(place.clone()).by_item();
+    let mut contexts = client
+        .contexts()
+        .list()
+        .start_at(position.clone())
+        .by_item();
     let error = contexts.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(contexts.continuation(), None);
@@ -281,8 +287,11 @@ async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
         .files(&ContextId::new("SdkCtx-2").unwrap());
     for listing in [
         files(&client).list().start_at("a token".into()),
-        files(&client).list().folder("/b").start_at(place.clone()),
-        other.list().start_at(place.clone()),
+        files(&client)
+            .list()
+            .folder("/b")
+            .start_at(position.clone()),
+        other.list().start_at(position.clone()),
     ] {
         let error = listing.send().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -292,7 +301,7 @@ async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
     let rest = files(&client)
         .list()
         .page_size(1)
-        .start_at(place)
+        .start_at(position)
         .send()
         .await
         .unwrap();
@@ -300,7 +309,7 @@ async fn a_continuation_of_another_listing_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
-async fn a_continuation_can_be_kept_in_a_format_that_names_no_fields() {
+async fn a_continuation_can_be_serialized_without_field_names() {
     let client = Client::on(contexts(9, 9, Faults::new()));
     let mut contexts = client.contexts().list().page_size(4).by_item();
     let client = Client::on(folder(9, 9, true, Faults::new()));
@@ -308,24 +317,24 @@ async fn a_continuation_can_be_kept_in_a_format_that_names_no_fields() {
     for taken in 1..9 {
         contexts.next().await.unwrap().unwrap();
         entries.next().await.unwrap().unwrap();
-        for place in [contexts.continuation(), entries.continuation()] {
-            let kept = postcard::to_allocvec(&place).unwrap();
-            let back: Option<Continuation> = postcard::from_bytes(&kept).unwrap();
-            assert_eq!(back, place, "after {taken}");
+        for position in [contexts.continuation(), entries.continuation()] {
+            let bytes = postcard::to_allocvec(&position).unwrap();
+            let back: Option<Continuation> = postcard::from_bytes(&bytes).unwrap();
+            assert_eq!(back, position, "after {taken}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_page_that_has_shrunk_meanwhile_ends_too() {
+async fn a_shrunken_page_ends_the_listing() {
     let client = Client::on(folder(5, 9, true, Faults::new()));
     let mut entries = files(&client).list().page_size(5).by_item();
     for _ in 0..4 {
         entries.next().await.unwrap().unwrap();
     }
-    let place = entries.continuation().unwrap();
+    let position = entries.continuation().unwrap();
     let shrunk = Client::on(folder(2, 9, true, Faults::new()));
-    let mut rest = files(&shrunk).list().start_at(place).by_item();
+    let mut rest = files(&shrunk).list().start_at(position).by_item();
     assert!(rest.next().await.is_none());
 }
 
@@ -339,7 +348,7 @@ async fn the_empty_token_is_the_start() {
     }
 }
 
-/// A page of what is left of ten contexts or files, from the token or the page number on.
+/// The contexts or files that are left of ten, from the token or the page number on.
 fn survivors(gone: &[usize]) -> MockContextApi {
     let left: Vec<usize> = (0..10).filter(|n| !gone.contains(n)).collect();
     let (contexts, files) = (left.clone(), left);
@@ -369,33 +378,33 @@ fn survivors(gone: &[usize]) -> MockContextApi {
 }
 
 proptest! {
-    /// Whoever lists and deletes as he goes misses nothing of the page that he was in.
+    /// A caller that deletes items during a listing misses nothing of the current page.
     #[test]
-    fn nothing_is_passed_over_when_items_vanish_before_it_is_taken_up_again(
-        had in 1_usize..10, gone in prop::collection::btree_set(0_usize..10, 0..10), again in 1_u32..11,
+    fn no_item_is_skipped_when_items_are_deleted_before_a_continuation(
+        taken in 1_usize..10, gone in prop::collection::btree_set(0_usize..10, 0..10), again in 1_u32..11,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let gone: Vec<usize> = gone.into_iter().collect();
-        let unseen = (had..10).filter(|n| !gone.contains(n));
+        let unseen = (taken..10).filter(|n| !gone.contains(n));
         let unseen: Vec<String> = unseen.map(|n| format!("n{n}")).collect();
         let (before, after) = (Client::on(survivors(&[])), Client::on(survivors(&gone)));
         runtime.block_on(async {
             let mut items = before.contexts().list().page_size(10).by_item();
             let mut entries = files(&before).list().page_size(10).by_item();
-            for _ in 0..had {
+            for _ in 0..taken {
                 items.next().await.unwrap().unwrap();
                 entries.next().await.unwrap().unwrap();
             }
-            let place = items.continuation().unwrap();
-            let mut rest = after.contexts().list().page_size(again).start_at(place).by_item();
+            let position = items.continuation().unwrap();
+            let mut rest = after.contexts().list().page_size(again).start_at(position).by_item();
             let mut names = Vec::new();
             while let Some(context) = rest.next().await {
                 names.push(context.unwrap().name);
             }
             prop_assert_eq!(&names, &unseen);
 
-            let place = entries.continuation().unwrap();
-            let mut rest = files(&after).list().start_at(place).by_item();
+            let position = entries.continuation().unwrap();
+            let mut rest = files(&after).list().start_at(position).by_item();
             let mut paths = Vec::new();
             while let Some(entry) = rest.next().await {
                 paths.push(entry.unwrap().path[1..].to_owned());
@@ -407,7 +416,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn pages_that_are_smaller_than_asked_are_all_found_one_by_one() {
+async fn pages_smaller_than_requested_are_all_found() {
     let mut wire = MockContextApi::new();
     wire.expect_list_files().returning(|query| {
         let start = (query.page as usize - 1) * 10;

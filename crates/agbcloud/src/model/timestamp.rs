@@ -1,9 +1,8 @@
-//! Times as the service writes them.
+//! Times in the format of the service.
 
 use std::{fmt, time::SystemTime};
 
-/// A time as the service wrote it. The text is kept; it is read only when asked for, and leniently: its form
-/// is not promised.
+/// A time in the format of the service, which is not specified. The text is kept as it is, and parsed leniently on request.
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
@@ -20,13 +19,13 @@ impl Timestamp {
         text.filter(|text| !text.trim().is_empty()).map(Self)
     }
 
-    /// The text as it came.
+    /// The unparsed text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The moment, if the text can be read: RFC 3339 with any offset, a date and time without one (taken as
-    /// UTC), or Unix time in seconds or milliseconds.
+    /// Parses the text: RFC 3339 with any offset, a date and time without an offset (as UTC), or Unix time in seconds or
+    /// milliseconds. Returns `None` for any other format.
     pub fn to_system_time(&self) -> Option<SystemTime> {
         parse(self.0.trim()).map(SystemTime::from)
     }
@@ -40,7 +39,7 @@ impl fmt::Display for Timestamp {
 
 fn parse(text: &str) -> Option<jiff::Timestamp> {
     if let Ok(number) = text.parse::<i64>() {
-        // No context is from before 1973, so a number of this size is not seconds.
+        // No context is older than 1973, so a number this large is milliseconds.
         let milliseconds = number.unsigned_abs() >= 100_000_000_000;
         return if milliseconds {
             jiff::Timestamp::from_millisecond(number).ok()
@@ -48,13 +47,13 @@ fn parse(text: &str) -> Option<jiff::Timestamp> {
             jiff::Timestamp::from_second(number).ok()
         };
     }
-    let zoned = text.parse::<jiff::Timestamp>().or_else(|error| {
-        // The offset without a colon, which RFC 3339 does not know.
+    let timestamp = text.parse::<jiff::Timestamp>().or_else(|error| {
+        // An offset without a colon, which is not RFC 3339.
         jiff::fmt::strtime::parse("%Y-%m-%dT%H:%M:%S%.f%z", text)
             .and_then(|broken| broken.to_timestamp())
             .map_err(|_| error)
     });
-    zoned.ok().or_else(|| {
+    timestamp.ok().or_else(|| {
         let civil = text.parse::<jiff::civil::DateTime>().ok()?;
         civil
             .to_zoned(jiff::tz::TimeZone::UTC)
@@ -70,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_that_was_seen_is_read() {
+    fn every_known_format_is_parsed() {
         let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(1_748_520_000);
         for text in [
             "2025-05-29T12:00:00Z",
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_still_kept() {
+    fn unparsable_text_is_kept() {
         let odd = Timestamp::from_wire(Some("yesterday".into())).unwrap();
         assert_eq!((odd.as_str(), odd.to_system_time()), ("yesterday", None));
         assert_eq!(Timestamp::from_wire(Some(" ".into())), None);

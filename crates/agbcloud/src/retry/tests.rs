@@ -1,17 +1,19 @@
-//! Each way in which a try fails, in paused time.
+//! Retries of each kind of failure, in paused time.
+
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    Attempt, Client, Context, ContextId, ErrorKind, Operation, Response, RetryPolicy, StoppedBy,
+    Attempt, Client, Context, ContextId, Error, ErrorKind, Operation, Response, Result, StoppedBy,
     testing::{Script, Step},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A client of a service that does these things one after the other, and waits as long as it ever would.
+/// A client of a scripted service, with the longest waits.
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     let script = Script::new(steps);
     (Client::on(script.clone()), script)
@@ -27,7 +29,7 @@ fn busy() -> Step {
 }
 
 fn gone() -> Step {
-    Step::failure(200, "InvalidContext.NotFound", "no such context")
+    Step::error(200, "InvalidContext.NotFound", "no such context")
 }
 
 fn id() -> ContextId {
@@ -41,14 +43,14 @@ async fn a_failure_that_leaves_the_result_open_is_retried() {
     for failure in [
         Error::no_connection as fn() -> Error,
         throttled,
-        Error::broken_off,
-        Error::no_answer,
+        Error::connection_closed,
+        Error::no_response,
     ] {
         let once = |before: &[Attempt]| {
             let first = before.is_empty();
             async move { if first { Err(failure()) } else { Ok(()) } }
         };
-        let result = run(client.retrying(), once, |_, error| Err(error)).await;
+        let result = run(client.retry_context(), once, |_, error| Err(error)).await;
         assert!(result.is_ok(), "{result:?}");
     }
 }
@@ -57,8 +59,8 @@ async fn get(client: &Client) -> Result<Response<Context>> {
     client.contexts().get(&id()).await
 }
 
-/// A failure as [`Error::attempts`] tells it.
-fn told(attempt: &Attempt) -> (ErrorKind, Option<u16>, Option<&str>, Option<u128>) {
+/// The fields of an attempt, with the wait in milliseconds.
+fn fields(attempt: &Attempt) -> (ErrorKind, Option<u16>, Option<&str>, Option<u128>) {
     (
         attempt.kind,
         attempt.status,
@@ -68,7 +70,7 @@ fn told(attempt: &Attempt) -> (ErrorKind, Option<u16>, Option<&str>, Option<u128
 }
 
 #[tokio::test(start_paused = true)]
-async fn passing_failures_are_tried_again_with_doubling_waits() {
+async fn transient_failures_are_retried_with_doubling_waits() {
     let start = Instant::now();
     let (client, script) = scripted([busy(), Step::connection_reset(), Step::status(429), good()]);
     let response = get(&client).await.unwrap();
@@ -78,13 +80,13 @@ async fn passing_failures_are_tried_again_with_doubling_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_error_tells_every_try_and_why_there_was_no_more() {
+async fn the_error_has_all_attempts_and_why_they_stopped() {
     let (client, script) = scripted([busy(), busy(), Step::connection_reset(), busy(), good()]);
     let error = get(&client).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Attempts));
     let busy = |wait| (ErrorKind::Unavailable, Some(503), Some("busy"), wait);
     assert_eq!(
-        error.attempts().iter().map(told).collect::<Vec<_>>(),
+        error.attempts().iter().map(fields).collect::<Vec<_>>(),
         [
             busy(Some(200)),
             busy(Some(400)),
@@ -92,14 +94,14 @@ async fn the_error_tells_every_try_and_why_there_was_no_more() {
             busy(None)
         ]
     );
-    let end = "(HTTP 503, request busy, tried 4 times)";
+    let end = "(HTTP 503, request busy, 4 attempts)";
     assert!(error.to_string().ends_with(end), "{error}");
     assert_eq!(script.steps_left(), 1);
 }
 
-/// What can go wrong on the way, and what is made of it: whether it is tried again, and what the attempt tells.
+/// Every kind of failure, whether it is retried, and the fields of its attempt.
 #[tokio::test(start_paused = true)]
-async fn every_failure_is_told_for_what_it_is() {
+async fn every_failure_has_its_kind() {
     use ErrorKind::*;
     let html = || {
         Step::status(502)
@@ -129,14 +131,14 @@ async fn every_failure_is_told_for_what_it_is() {
         (Step::status(504), true, Unavailable, Some(504), None),
         (large(), true, Unavailable, Some(500), None),
         (
-            Step::failure(200, "Throttling.User", "slow down"),
+            Step::error(200, "Throttling.User", "slow down"),
             true,
             Throttled,
             Some(200),
             None,
         ),
         (
-            Step::failure(200, "ServiceUnavailable", ""),
+            Step::error(200, "ServiceUnavailable", ""),
             true,
             Unavailable,
             Some(200),
@@ -171,14 +173,14 @@ async fn every_failure_is_told_for_what_it_is() {
         let never = Client::builder().stub(Script::new([step.clone()]));
         let alone = never.retry(RetryPolicy::never()).build().unwrap();
         let error = get(&alone).await.unwrap_err();
-        let seen = told(&error.attempts()[0]);
+        let seen = fields(&error.attempts()[0]);
         assert_eq!(seen, (kind, status, id, None), "{step:?}");
         assert!(error.body_start().unwrap_or_default().len() <= 1024);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_waited_for_but_never_past_the_deadline() {
+async fn retry_after_is_waited_for_within_the_deadline() {
     let start = Instant::now();
     let (client, _) = scripted([Step::status(503).header("retry-after", "7"), good()]);
     get(&client).await.unwrap();
@@ -193,7 +195,7 @@ async fn retry_after_is_waited_for_but_never_past_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_date_in_retry_after_is_read_too() {
+async fn a_date_in_retry_after_is_parsed() {
     let start = Instant::now();
     let past = "Sun, 06 Nov 1994 08:49:37 GMT";
     let (client, _) = scripted([Step::status(503).header("retry-after", past), good()]);
@@ -202,17 +204,17 @@ async fn a_date_in_retry_after_is_read_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_try_ends_when_its_time_is_over_and_the_call_at_its_deadline() {
+async fn an_attempt_ends_at_its_timeout_and_the_call_at_its_deadline() {
     let start = Instant::now();
     let late = Step::ok(json!({"id": "SdkCtx-1"})).after(SECOND * 70);
-    let (client, _) = scripted([Step::silence(), late, Step::silence(), good()]);
+    let (client, _) = scripted([Step::no_response(), late, Step::no_response(), good()]);
     let error = get(&client).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.stopped_by()),
         (ErrorKind::Timeout, Some(StoppedBy::Deadline))
     );
     assert_eq!(start.elapsed(), SECOND * 180);
-    let waits: Vec<_> = error.attempts().iter().map(|one| told(one).3).collect();
+    let waits: Vec<_> = error.attempts().iter().map(|one| fields(one).3).collect();
     assert_eq!(waits, [Some(200), Some(400), None]);
 
     let patient = Client::builder().timeout(SECOND * 100).jitter(|| 1.0);
@@ -222,7 +224,7 @@ async fn a_try_ends_when_its_time_is_over_and_the_call_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clones_share_a_budget_that_runs_out() {
+async fn clones_share_a_retry_budget() {
     let script = Script::new([]).then_always(busy());
     let client = Client::on(script);
     let mut calls = 0;
@@ -238,12 +240,12 @@ async fn clones_share_a_budget_that_runs_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_that_finds_nothing_left_on_a_retry_has_succeeded() {
-    for first in [busy(), Step::connection_reset(), Step::silence()] {
+async fn a_deletion_that_finds_nothing_on_a_retry_succeeds() {
+    for first in [busy(), Step::connection_reset(), Step::no_response()] {
         let (client, _) = scripted([first, gone()]);
         client.contexts().delete(&id()).await.unwrap();
     }
-    // Nothing was there before, as far as is known: what was throttled or not even sent was not carried out.
+    // A call that was throttled or not sent was not executed, so the context was missing before.
     for first in [
         None,
         Some(Step::status(429)),
@@ -259,7 +261,7 @@ async fn a_deletion_that_finds_nothing_left_on_a_retry_has_succeeded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_try_is_one_try() {
+async fn without_retries_there_is_one_attempt() {
     let builder = Client::builder().retry(RetryPolicy::never());
     let script = Script::new([busy(), good()]);
     let client = builder.stub(script.clone()).build().unwrap();

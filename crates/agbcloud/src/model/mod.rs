@@ -1,0 +1,17 @@
+//! The values that calls take and return.
+
+mod context;
+mod continuation;
+#[cfg(test)]
+mod continuation_tests;
+mod name;
+mod response;
+mod timestamp;
+
+pub use context::{Context, ContextPage, ContextState};
+pub use continuation::Continuation;
+pub(crate) use continuation::{ContextPosition, FilePosition};
+pub(crate) use name::checked;
+pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
+pub use response::Response;
+pub use timestamp::Timestamp;
