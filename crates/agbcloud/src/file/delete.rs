@@ -29,11 +29,7 @@ impl Files {
     /// ```
     #[doc(alias = "delete_file")]
     #[doc(alias = "DeleteContextFile")]
-    pub fn delete<P>(&self, path: P) -> DeleteFile
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-    {
+    pub fn delete(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> DeleteFile {
         DeleteFile {
             client: self.client.clone(),
             context: self.context.clone(),

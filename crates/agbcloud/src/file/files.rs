@@ -45,11 +45,10 @@ impl Files {
     /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint returns an http URL, and those of any call.
     #[doc(alias = "get_file_download_url")]
     #[doc(alias = "GetContextFileDownloadUrl")]
-    pub async fn download_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-    {
+    pub async fn download_url(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<Response<PresignedUrl>> {
         let operation = Operation::GetContextFileDownloadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let what = (operation, &self.context);
@@ -84,11 +83,10 @@ impl Files {
     /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint returns an http URL, and those of any call.
     #[doc(alias = "get_file_upload_url")]
     #[doc(alias = "GetContextFileUploadUrl")]
-    pub async fn upload_url<P>(&self, path: P) -> Result<Response<PresignedUrl>>
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-    {
+    pub async fn upload_url(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<Response<PresignedUrl>> {
         let operation = Operation::GetContextFileUploadUrl;
         let path = checked(path).map_err(|error| error.with_operation(operation))?;
         let what = (operation, &self.context);

@@ -2,7 +2,6 @@
 
 mod conflict_name;
 mod delete_dir;
-mod delete_limit;
 mod execute;
 mod filter;
 mod options;
@@ -16,7 +15,6 @@ mod sync_plan;
 use std::path::PathBuf;
 
 pub use delete_dir::DeleteDir;
-pub use delete_limit::DeleteLimit;
 pub use filter::{GlobError, Symlinks};
 pub use options::{
     Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
@@ -26,7 +24,7 @@ pub use report::{
     Change, FileFailure, FileOutcome, KeptCopy, SkipReason, SkippedEntry, SyncReport,
 };
 pub use sync_dir::SyncDir;
-pub use sync_plan::SyncPlan;
+pub use sync_plan::{DeleteLimit, SyncPlan};
 
 use options::Direction;
 
@@ -53,11 +51,11 @@ impl Files {
     /// # }
     /// ```
     #[doc(alias = "sync")]
-    pub fn upload_dir<P>(&self, local: impl Into<PathBuf>, remote: P) -> SyncDir
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn upload_dir(
+        &self,
+        local: impl Into<PathBuf>,
+        remote: impl TryInto<FolderPath, Error: Into<Error>>,
+    ) -> SyncDir {
         SyncDir::new(self.clone(), Direction::Up, local.into(), checked(remote))
     }
 
@@ -83,11 +81,11 @@ impl Files {
     /// # }
     /// ```
     #[doc(alias = "sync")]
-    pub fn download_dir<P>(&self, remote: P, local: impl Into<PathBuf>) -> SyncDir
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn download_dir(
+        &self,
+        remote: impl TryInto<FolderPath, Error: Into<Error>>,
+        local: impl Into<PathBuf>,
+    ) -> SyncDir {
         SyncDir::new(self.clone(), Direction::Down, local.into(), checked(remote))
     }
 
@@ -108,11 +106,7 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn delete_dir<P>(&self, folder: P) -> DeleteDir
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn delete_dir(&self, folder: impl TryInto<FolderPath, Error: Into<Error>>) -> DeleteDir {
         DeleteDir::new(self.clone(), checked(folder))
     }
 }

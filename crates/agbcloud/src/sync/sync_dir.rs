@@ -9,7 +9,6 @@ use std::{
 use futures_core::future::BoxFuture;
 
 use super::{
-    delete_limit::DeleteLimit,
     execute::{Executor, run_in_task},
     filter::{EntryFilter, GlobFilter, IgnoreRules, Symlinks, resolve_path},
     options::{
@@ -19,7 +18,7 @@ use super::{
     plan::plan,
     report::{FileOutcome, SkippedEntry, SyncListener, SyncReport},
     state::SyncState,
-    sync_plan::SyncPlan,
+    sync_plan::{DeleteLimit, SyncPlan},
 };
 #[cfg(doc)]
 use crate::Download;

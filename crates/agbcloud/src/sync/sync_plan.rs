@@ -1,11 +1,12 @@
 //! A plan that is inspected before it is run.
 
+use std::fmt;
+
 use super::{
-    delete_limit::DeleteLimit,
     execute::{Executor, run_in_task},
     options::SyncOptions,
-    plan::{ChangeList, PlanSink, PlannedChange},
-    report::{Change, FileFailure, MAX_REPORTED, SkippedEntry, SyncListener, SyncReport},
+    plan::{ChangeList, Decision, PlanSink, PlannedChange},
+    report::{Change, FileFailure, SkippedEntry, SyncListener, SyncReport, push_limited},
 };
 use crate::{Error, ErrorDetail, ErrorKind, Result};
 
@@ -135,19 +136,11 @@ impl SyncPlan {
     async fn execute(self) -> Result<SyncReport> {
         self.options.begin().await?;
         let mut executor = Executor::new(&self.options, self.listener);
-        for _ in self.unverified..self.unchanged {
-            executor.unchanged();
-        }
-        for _ in 0..self.unverified {
-            executor.unverified();
-        }
-        for entry in self.skipped {
-            executor.skipped(entry);
-        }
-        executor.add_unlisted_failures(self.failed - self.failures.len() as u64);
-        for failure in self.failures {
-            executor.failed(failure);
-        }
+        let unlisted_failures = self.failed - self.failures.len() as u64;
+        executor.add_planned(self.unchanged, self.unverified, unlisted_failures);
+        let skipped = self.skipped.into_iter().map(Decision::Skipped);
+        let failed = self.failures.into_iter().map(Decision::Failed);
+        executor.add(skipped.chain(failed).collect()).await?;
         let after_copies = self
             .changes
             .iter()
@@ -160,36 +153,85 @@ impl SyncPlan {
             if batch.is_empty() {
                 return executor.finish().await;
             }
-            executor.changes(batch).await?;
+            executor.start_all(batch).await?;
+        }
+    }
+}
+
+/// The maximum number of files that a sync deletes: see [`SyncDir::delete_limit`](crate::SyncDir::delete_limit).
+///
+/// Defaults to 1000 files and half of the files on the target side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeleteLimit {
+    files: Option<u64>,
+    percent: Option<u8>,
+}
+
+impl DeleteLimit {
+    /// Any number of files.
+    pub const NONE: Self = Self {
+        files: None,
+        percent: None,
+    };
+
+    /// This number of files.
+    pub const fn files(files: u64) -> Self {
+        Self {
+            files: Some(files),
+            percent: None,
+        }
+    }
+
+    /// This percentage of the files on the target side. 100 allows to delete all files for an empty source.
+    pub const fn percent(percent: u8) -> Self {
+        Self {
+            files: None,
+            percent: Some(percent),
+        }
+    }
+}
+
+impl Default for DeleteLimit {
+    fn default() -> Self {
+        Self {
+            files: Some(1000),
+            percent: Some(50),
+        }
+    }
+}
+
+impl fmt::Display for DeleteLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files = self.files.map(|files| match files {
+            1 => "1 file".to_owned(),
+            files => format!("{files} files"),
+        });
+        match (files, self.percent) {
+            (Some(files), Some(percent)) => write!(f, "{files} or {percent} %"),
+            (Some(files), None) => f.write_str(&files),
+            (None, Some(percent)) => write!(f, "{percent} %"),
+            (None, None) => f.write_str("no limit"),
         }
     }
 }
 
 impl PlanSink for SyncPlan {
-    async fn changes(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
-        for change in &changes {
-            self.changes.push(change);
+    async fn add(&mut self, decisions: Vec<Decision>) -> Result<()> {
+        for decision in decisions {
+            match decision {
+                Decision::Change(planned) => self.changes.push(&planned),
+                Decision::Unchanged => self.unchanged += 1,
+                Decision::Unverified => {
+                    self.unchanged += 1;
+                    self.unverified += 1;
+                }
+                Decision::Skipped(entry) => self.skipped.push(entry),
+                Decision::Failed(failure) => {
+                    self.failed += 1;
+                    push_limited(&mut self.failures, failure);
+                }
+            }
         }
         Ok(())
-    }
-
-    fn unchanged(&mut self) {
-        self.unchanged += 1;
-    }
-
-    fn unverified(&mut self) {
-        self.unchanged += 1;
-        self.unverified += 1;
-    }
-
-    fn skipped(&mut self, entry: SkippedEntry) {
-        self.skipped.push(entry);
-    }
-
-    fn failed(&mut self, failure: FileFailure) {
-        self.failed += 1;
-        if self.failures.len() < MAX_REPORTED {
-            self.failures.push(failure);
-        }
     }
 }

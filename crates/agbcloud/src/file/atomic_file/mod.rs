@@ -41,6 +41,7 @@ pub(crate) struct AtomicFile<S> {
 }
 
 /// The file receives its content.
+#[derive(Default)]
 pub(crate) struct Writing {
     /// Created when the content exceeds what is kept in memory.
     temporary: OnceCell<Temporary>,
@@ -83,12 +84,7 @@ impl AtomicFile<Writing> {
     fn to(destination: Destination) -> Self {
         Self {
             destination: Arc::new(destination),
-            state: Writing {
-                temporary: OnceCell::new(),
-                memory: Mutex::new(None),
-                writeback: None,
-                modified: None,
-            },
+            state: Writing::default(),
         }
     }
 
@@ -119,11 +115,10 @@ impl AtomicFile<Writing> {
 
     /// Discards the content. A write that is still running does not reach the new temporary file.
     pub(crate) fn restart(&mut self) {
+        let writeback = self.state.writeback.as_ref();
         self.state = Writing {
-            temporary: OnceCell::new(),
-            memory: Mutex::new(None),
-            writeback: self.state.writeback.as_ref().map(|_| Writeback::default()),
-            modified: None,
+            writeback: writeback.map(|_| Writeback::default()),
+            ..Writing::default()
         };
     }
 

@@ -48,12 +48,11 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn download<P, T>(&self, path: P, target: T) -> Download
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-        T: Into<DownloadTarget>,
-    {
+    pub fn download(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+        target: impl Into<DownloadTarget>,
+    ) -> Download {
         Download {
             request: DownloadRequest::new(self.clone(), checked(path)),
             target: target.into(),
@@ -76,11 +75,7 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn read<P>(&self, path: P) -> ReadFile
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-    {
+    pub fn read(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> ReadFile {
         ReadFile {
             request: DownloadRequest::new(self.clone(), checked(path)),
             limit: DEFAULT_READ_LIMIT,

@@ -88,11 +88,7 @@ pub struct FilePage {
 impl ListFiles {
     /// The folder to list. Defaults to the root folder.
     #[doc(alias = "parent_folder_path")]
-    pub fn folder<P>(mut self, folder: P) -> Self
-    where
-        P: TryInto<FolderPath>,
-        P::Error: Into<Error>,
-    {
+    pub fn folder(mut self, folder: impl TryInto<FolderPath, Error: Into<Error>>) -> Self {
         self.folder = checked(folder);
         self
     }

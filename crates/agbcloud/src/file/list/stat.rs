@@ -29,11 +29,10 @@ impl Files {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if the path or the context does not exist,
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`], and those of a listing.
-    pub async fn stat<P>(&self, path: P) -> Result<FileEntry>
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-    {
+    pub async fn stat(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<FileEntry> {
         let found = async { self.find(&checked(path)?).await };
         let operation = Operation::DescribeContextFiles;
         found.await.map_err(in_operation(operation))

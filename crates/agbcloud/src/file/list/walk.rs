@@ -89,10 +89,7 @@ impl Stream for WalkState {
                 Some(Ok(page)) => open.set_page(page.entries),
                 Some(Err(error)) => return self.end_with(error),
                 None => {
-                    let PendingFolders {
-                        folders,
-                        unlistable,
-                    } = open.pending();
+                    let (folders, unlistable) = open.pending();
                     self.pending.extend(folders.into_iter().rev());
                     self.open = None;
                     if self.unlistable.is_none() {
@@ -190,27 +187,20 @@ impl OpenFolder {
         !self.files[1].contains(&path) && self.files[0].insert(path)
     }
 
-    fn pending(&mut self) -> PendingFolders {
-        let mut pending = PendingFolders::default();
+    /// Returns the folders whose entries the listing does not contain, and the error of one with an invalid name.
+    fn pending(&mut self) -> (Vec<FolderPath>, Option<Error>) {
+        let (mut folders, mut invalid) = (Vec::new(), None);
         for (path, seen) in std::mem::take(&mut self.folders) {
             if !seen.listed || seen.has_entries {
                 continue;
             }
             match FolderPath::new(path) {
-                Ok(folder) => pending.folders.push(folder),
-                Err(error) => pending.unlistable = Some(unlistable(error)),
+                Ok(folder) => folders.push(folder),
+                Err(error) => invalid = Some(unlistable(error)),
             }
         }
-        pending
+        (folders, invalid)
     }
-}
-
-/// Folders whose entries the listing does not contain.
-#[derive(Default)]
-struct PendingFolders {
-    folders: Vec<FolderPath>,
-    /// The error of a folder whose name is invalid.
-    unlistable: Option<Error>,
 }
 
 fn unlistable(error: Error) -> Error {

@@ -43,12 +43,11 @@ impl Files {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn upload<P, S>(&self, path: P, source: S) -> Upload
-    where
-        P: TryInto<RemotePath>,
-        P::Error: Into<Error>,
-        S: Into<UploadSource>,
-    {
+    pub fn upload(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+        source: impl Into<UploadSource>,
+    ) -> Upload {
         Upload {
             files: self.clone(),
             path: checked(path),

@@ -20,8 +20,8 @@ use shared_state::{ChangeResult, SharedState, affects_all_files};
 
 use super::{
     options::SyncOptions,
-    plan::{PlanSink, PlannedChange},
-    report::{Change, FileFailure, FileOutcome, SkippedEntry, SyncListener, SyncReport},
+    plan::{Decision, PlanSink, PlannedChange},
+    report::{Change, FileFailure, FileOutcome, SyncListener, SyncReport},
 };
 use crate::{Error, ErrorKind, Result, task::Task};
 
@@ -72,10 +72,23 @@ impl Executor {
         }
     }
 
-    /// Counts failures without details.
-    pub(super) fn add_unlisted_failures(&mut self, files: u64) {
-        self.failed_copies += files;
-        self.report.failed += files;
+    /// Adds the results of planning that need no change.
+    pub(super) fn add_planned(&mut self, unchanged: u64, unverified: u64, unlisted_failures: u64) {
+        self.report.unchanged += unchanged;
+        self.report.unverified += unverified;
+        self.report.failed += unlisted_failures;
+        self.failed_copies += unlisted_failures;
+    }
+
+    fn failed(&mut self, failure: FileFailure) {
+        self.listener.file(&FileOutcome {
+            path: &failure.path,
+            change: failure.change,
+            size: None,
+            kept: None,
+            error: Some(&failure.error),
+        });
+        self.add_failure(failure);
     }
 
     fn add_failure(&mut self, failure: FileFailure) {
@@ -168,6 +181,16 @@ impl Executor {
         Ok(())
     }
 
+    pub(super) async fn start_all(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
+        let mut batches = ReadAhead::new(&self.state.options, changes);
+        while let Some(batch) = batches.next().await {
+            for (planned, content) in batch {
+                self.start(planned, content).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits for a permit, and processes the results of other changes while it waits.
     async fn acquire(&mut self, bytes: u64) -> Result<Permit> {
         let limit = self.limit.clone();
@@ -235,38 +258,23 @@ fn joined<T>(result: Result<T, JoinError>) -> Option<T> {
 }
 
 impl PlanSink for Executor {
-    async fn changes(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
-        let mut batches = ReadAhead::new(&self.state.options, changes);
-        while let Some(batch) = batches.next().await {
-            for (planned, content) in batch {
-                self.start(planned, content).await?;
+    async fn add(&mut self, decisions: Vec<Decision>) -> Result<()> {
+        let mut changes = Vec::new();
+        for decision in decisions {
+            match decision {
+                Decision::Change(planned) => changes.push(planned),
+                Decision::Unchanged => self.report.unchanged += 1,
+                Decision::Unverified => {
+                    self.report.unchanged += 1;
+                    self.report.unverified += 1;
+                }
+                Decision::Skipped(entry) => {
+                    self.listener.skipped(&entry);
+                    self.report.add_skipped(entry);
+                }
+                Decision::Failed(failure) => self.failed(failure),
             }
         }
-        Ok(())
-    }
-
-    fn unchanged(&mut self) {
-        self.report.unchanged += 1;
-    }
-
-    fn unverified(&mut self) {
-        self.report.unchanged += 1;
-        self.report.unverified += 1;
-    }
-
-    fn skipped(&mut self, entry: SkippedEntry) {
-        self.listener.skipped(&entry);
-        self.report.add_skipped(entry);
-    }
-
-    fn failed(&mut self, failure: FileFailure) {
-        self.listener.file(&FileOutcome {
-            path: &failure.path,
-            change: failure.change,
-            size: None,
-            kept: None,
-            error: Some(&failure.error),
-        });
-        self.add_failure(failure);
+        self.start_all(changes).await
     }
 }

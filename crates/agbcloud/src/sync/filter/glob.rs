@@ -35,66 +35,45 @@ impl GlobError {
 
     /// Returns what to write instead.
     pub fn hint(&self) -> &'static str {
-        match self.problem {
-            GlobProblem::Empty => "omit the option to include every file",
-            GlobProblem::WholeFolder => "name the files in the folder",
-            GlobProblem::Outside | GlobProblem::Absolute | GlobProblem::Home => {
-                "write the path relative to the folder: /secrets, or secrets at any depth"
-            }
-            GlobProblem::ControlCharacter => "write ? for the character",
-            GlobProblem::Backslash => {
-                "write / between folders, and \\ only before one of * ? [ ] { } ! # ~ \\ and space"
-            }
-            GlobProblem::UnclosedClass => "write \\[ for the character",
-            GlobProblem::NamedClass => "write the characters: [a-zA-Z]",
-            GlobProblem::SlashInClass => "write one glob for each folder",
-            GlobProblem::FirstNegated => "write the glob that it is an exception to before it",
-            GlobProblem::Contradiction => "omit one of the two",
-            GlobProblem::Syntax(_) => "write \\ before a literal special character",
+        self.problem.texts().1
+    }
+}
+
+impl GlobProblem {
+    /// Returns what is wrong with the glob, and what to write instead.
+    fn texts(&self) -> (&str, &'static str) {
+        const PATH: &str =
+            "write the path relative to the folder: /secrets, or secrets at any depth";
+        match self {
+            Self::Empty => ("is empty", "omit the option to include every file"),
+            Self::WholeFolder => ("names the whole folder", "name the files in the folder"),
+            Self::Outside => ("is outside of the folder", PATH),
+            Self::Absolute => ("is an absolute path", PATH),
+            Self::Home => ("starts with ~, which only a shell expands", PATH),
+            Self::ControlCharacter => ("contains a control character", "write ? for the character"),
+            Self::Backslash => (
+                "contains a \\ before a character that is not special",
+                "write / between folders, and \\ only before one of * ? [ ] { } ! # ~ \\ and space",
+            ),
+            Self::UnclosedClass => ("contains a [ without a ]", "write \\[ for the character"),
+            Self::NamedClass => ("contains a named class", "write the characters: [a-zA-Z]"),
+            Self::SlashInClass => (
+                "contains a / in a class, which never matches",
+                "write one glob for each folder",
+            ),
+            Self::FirstNegated => (
+                "is an exception without a glob before it",
+                "write the glob that it is an exception to before it",
+            ),
+            Self::Contradiction => ("is both included and excluded", "omit one of the two"),
+            Self::Syntax(why) => (why, "write \\ before a literal special character"),
         }
     }
 }
 
 impl fmt::Display for GlobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let glob = &self.glob;
-        match &self.problem {
-            GlobProblem::Empty => f.write_str("a glob is empty"),
-            GlobProblem::WholeFolder => write!(f, "the glob {glob:?} names the whole folder"),
-            GlobProblem::Outside => write!(f, "the glob {glob:?} is outside of the folder"),
-            GlobProblem::Absolute => write!(f, "the glob {glob:?} is an absolute path"),
-            GlobProblem::Home => write!(
-                f,
-                "the glob {glob:?} starts with ~, which only a shell expands"
-            ),
-            GlobProblem::ControlCharacter => {
-                write!(f, "the glob {glob:?} contains a control character")
-            }
-            GlobProblem::Backslash => {
-                write!(
-                    f,
-                    "the glob {glob:?} contains a \\ before a character that is not special"
-                )
-            }
-            GlobProblem::UnclosedClass => write!(f, "the glob {glob:?} contains a [ without a ]"),
-            GlobProblem::NamedClass => write!(f, "the glob {glob:?} contains a named class"),
-            GlobProblem::SlashInClass => {
-                write!(
-                    f,
-                    "the glob {glob:?} contains a / in a class, which never matches"
-                )
-            }
-            GlobProblem::FirstNegated => {
-                write!(
-                    f,
-                    "the glob {glob:?} is an exception without a glob before it"
-                )
-            }
-            GlobProblem::Contradiction => {
-                write!(f, "the glob {glob:?} is both included and excluded")
-            }
-            GlobProblem::Syntax(why) => write!(f, "the glob {glob:?} is invalid: {why}"),
-        }
+        write!(f, "the glob {:?} {}", self.glob, self.problem.texts().0)
     }
 }
 
@@ -154,7 +133,7 @@ impl NormalizedGlob {
     }
 
     pub(super) fn syntax(&self, why: &impl fmt::Display) -> GlobError {
-        self.error(GlobProblem::Syntax(why.to_string()))
+        self.error(GlobProblem::Syntax(format!("is invalid: {why}")))
     }
 
     fn error(&self, problem: GlobProblem) -> GlobError {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::remote_index::Shards;
+use super::remote_files::Shards;
 use crate::{
     Error, ErrorKind,
     file::local::blocking,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     decision::{Compared, PlannedChange},
-    remote_index::{FileFacts, PackedFacts, pack, unpack},
+    remote_files::{PackedFacts, pack, unpack},
 };
 use crate::sync::report::Change;
 
@@ -47,10 +47,7 @@ impl ChangeList {
         }
         self.path_ends.push_str(rest);
         self.entries.push(PackedChange {
-            facts: pack(FileFacts {
-                size: planned.size,
-                modified: planned.modified,
-            }),
+            facts: pack(planned.size, planned.modified),
             shared,
             // Paths are shorter on every system.
             rest: u32::try_from(rest.len()).unwrap_or(u32::MAX),
@@ -71,7 +68,7 @@ impl ChangeList {
     /// Returns each change with its size.
     pub(in crate::sync) fn sizes(&self) -> impl Iterator<Item = (Change, Option<u64>)> {
         let entries = self.entries.iter();
-        entries.map(|entry| (entry.change, unpack(entry.facts).size))
+        entries.map(|entry| (entry.change, unpack(entry.facts).0))
     }
 
     pub(in crate::sync) fn iter(&self) -> impl ExactSizeIterator<Item = PlannedChange> {
@@ -82,7 +79,7 @@ impl ChangeList {
             (rest, ends) = ends.split_at(entry.rest as usize);
             path.truncate(entry.shared.into());
             path.push_str(rest);
-            let FileFacts { size, modified } = unpack(entry.facts);
+            let (size, modified) = unpack(entry.facts);
             PlannedChange {
                 path: path.clone(),
                 change: entry.change,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::remote_listing::RemoteIdentity;
+use super::remote_files::RemoteIdentity;
 use crate::{
     RemotePath, Result,
     file::{
@@ -40,7 +40,7 @@ pub(super) enum Comparison {
     Conflict,
 }
 
-/// Whether a file has changed since the last sync.
+/// Whether a remote file has changed since the last sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChangeSinceSync {
     Unchanged,
@@ -62,24 +62,22 @@ impl SyncOptions {
         pair: &FilePair<'_>,
         synced: &SyncedVersion,
     ) -> Result<Comparison> {
-        let local = self
-            .local_change(pair.local_path, pair.local, synced)
-            .await?;
-        let remote = self
-            .remote_change(pair.remote_path, pair.remote, synced)
-            .await?;
-        let (source, target) = match self.direction {
-            Direction::Down => (remote, local),
-            Direction::Up | Direction::DeleteOnly => (local, remote),
+        let local_changed = self.is_local_changed(pair.local_path, pair.local, synced);
+        let remote = self.remote_change(pair.remote_path, pair.remote, synced);
+        let (local_changed, remote) = (local_changed.await?, remote.await?);
+        let remote_changed = remote == ChangeSinceSync::Changed;
+        let (source_changed, target_changed) = match self.direction {
+            Direction::Down => (remote_changed, local_changed),
+            Direction::Up | Direction::DeleteOnly => (local_changed, remote_changed),
         };
-        if target == ChangeSinceSync::Changed {
+        if target_changed {
             // Both sides may have been changed to the same content.
             return Ok(match self.has_same_content(pair).await? {
                 Some(true) => Comparison::Same,
                 Some(false) | None => Comparison::Conflict,
             });
         }
-        if source == ChangeSinceSync::Changed {
+        if source_changed {
             return Ok(Comparison::Differs);
         }
         let etag = pair.remote.etag();
@@ -171,18 +169,6 @@ impl SyncOptions {
                 None => RemoteTime::Unknown,
             },
         }
-    }
-
-    async fn local_change(
-        &self,
-        path: &Path,
-        local: LocalIdentity,
-        synced: &SyncedVersion,
-    ) -> Result<ChangeSinceSync> {
-        Ok(match self.is_local_changed(path, local, synced).await? {
-            true => ChangeSinceSync::Changed,
-            false => ChangeSinceSync::Unchanged,
-        })
     }
 
     /// Whether the content of a local file differs from that in the state.

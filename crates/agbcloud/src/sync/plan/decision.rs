@@ -4,10 +4,14 @@ use std::time::SystemTime;
 
 use tokio::sync::mpsc::Sender;
 
+use super::compare::Comparison;
 use crate::{
     Error, ErrorKind, Result,
     file::{local::LocalIdentity, transfer::StoreChecksums},
-    sync::report::{Change, FileFailure, SkipReason, SkippedEntry},
+    sync::{
+        options::{ConflictPolicy, SyncOptions},
+        report::{Change, FileFailure, SkipReason, SkippedEntry},
+    },
 };
 
 /// A planned change to one file.
@@ -63,18 +67,14 @@ impl PlannedChange {
 /// Receives the results of planning in batches. Deletions are last, followed only by files that take the place of something that
 /// is deleted.
 pub(in crate::sync) trait PlanSink: Send {
-    fn changes(&mut self, changes: Vec<PlannedChange>) -> impl Future<Output = Result<()>> + Send;
-    fn unchanged(&mut self);
-    /// Counts a file that is unchanged by size and time only.
-    fn unverified(&mut self);
-    fn skipped(&mut self, entry: SkippedEntry);
-    fn failed(&mut self, failure: FileFailure);
+    fn add(&mut self, decisions: Vec<Decision>) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// The result of planning for one file.
-pub(super) enum Decision {
+pub(in crate::sync) enum Decision {
     Change(PlannedChange),
     Unchanged,
+    /// Unchanged by size and time only.
     Unverified,
     Skipped(SkippedEntry),
     Failed(FileFailure),
@@ -92,6 +92,48 @@ impl Decision {
             error,
         })
     }
+}
+
+impl SyncOptions {
+    /// Decides about a file that exists on both sides.
+    pub(super) fn decide_copy(&self, comparison: Comparison, planned: PlannedChange) -> Decision {
+        match (comparison, self.on_conflict) {
+            (Comparison::Same, _) => Decision::Unchanged,
+            (Comparison::Unverified, _) => Decision::Unverified,
+            (Comparison::Differs, _) | (Comparison::Conflict, ConflictPolicy::Overwrite) => {
+                Decision::Change(planned)
+            }
+            (Comparison::Conflict, ConflictPolicy::Skip) => {
+                Decision::skipped(planned.path, SkipReason::Conflict)
+            }
+            (Comparison::Conflict, ConflictPolicy::Fail) => conflict(planned),
+            (Comparison::Conflict, ConflictPolicy::KeepBoth) => Decision::Change(PlannedChange {
+                keeps_both: true,
+                ..planned
+            }),
+        }
+    }
+
+    /// Decides about an extraneous file.
+    pub(super) fn decide_deletion(&self, changed: bool, planned: PlannedChange) -> Decision {
+        match self.on_conflict {
+            _ if !changed => Decision::Change(planned),
+            ConflictPolicy::Overwrite => Decision::Change(planned),
+            ConflictPolicy::Fail => conflict(planned),
+            ConflictPolicy::Skip | ConflictPolicy::KeepBoth => {
+                Decision::skipped(planned.path, SkipReason::Conflict)
+            }
+        }
+    }
+}
+
+fn conflict(planned: PlannedChange) -> Decision {
+    let message = match planned.change.is_deletion() {
+        true => "the file was changed or added on the target side since the last sync",
+        false => "the file differs on both sides, and the one on the target side may be newer",
+    };
+    let error = Error::new(ErrorKind::Conflict, message);
+    Decision::failed(planned.path, Some(planned.change), error)
 }
 
 /// Sends decisions to the [`PlanSink`].

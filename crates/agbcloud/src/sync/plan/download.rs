@@ -16,8 +16,7 @@ use super::{
     decision::{Compared, Decision, DecisionSender, PlannedChange},
     empty_folders::EmptyRemoteFolders,
     local_walk::{self, LocalEntry},
-    remote_index::SeenPaths,
-    remote_listing::{RemoteIdentity, RemoteListing},
+    remote_files::{RemoteIdentity, RemoteListing, SeenPaths},
 };
 use crate::{
     Error, ErrorKind, FileEntry, RemotePath, Result,
@@ -350,33 +349,24 @@ async fn decide_extraneous(options: &SyncOptions, path: String, local: LocalIden
     let size = Some(local.size);
     let planned = PlannedChange::deletion(&path, Change::DeleteLocal, size, compared);
     match check_extraneous(options, &path, local).await {
-        Ok(Extraneous::Yes { changed }) => options.decide_deletion(changed, planned),
-        Ok(Extraneous::No) => Decision::skipped(path, SkipReason::StaleListing),
+        Ok(Some(changed)) => options.decide_deletion(changed, planned),
+        Ok(None) => Decision::skipped(path, SkipReason::StaleListing),
         Err(error) => Decision::failed(path, Some(Change::DeleteLocal), error),
     }
 }
 
-/// Whether a local file that is in no listing is extraneous.
-enum Extraneous {
-    Yes {
-        /// The file was changed or added since the last sync.
-        changed: bool,
-    },
-    /// The store has the file, so the listings are stale.
-    No,
-}
-
+/// Whether a local file that is in no listing was changed or added since the last sync. Returns `None` if the store has the file,
+/// so that the listings are stale.
 async fn check_extraneous(
     options: &SyncOptions,
     path: &str,
     local: LocalIdentity,
-) -> Result<Extraneous> {
+) -> Result<Option<bool>> {
     let Ok(remote) = paths::to_remote(&options.remote, path) else {
-        let changed = options.has_baseline();
-        return Ok(Extraneous::Yes { changed });
+        return Ok(Some(options.has_baseline()));
     };
     if options.store_checksums(&remote).await?.is_some() {
-        return Ok(Extraneous::No);
+        return Ok(None);
     }
     let changed = match options.synced_version(&remote) {
         Some(synced) => {
@@ -385,5 +375,5 @@ async fn check_extraneous(
         }
         None => options.has_baseline(),
     };
-    Ok(Extraneous::Yes { changed })
+    Ok(Some(changed))
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::remote_index::SeenPaths;
+use super::remote_files::SeenPaths;
 use crate::sync::{
     filter::GlobFilter,
     report::{SkipReason, SkippedEntry},

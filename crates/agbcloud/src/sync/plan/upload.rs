@@ -13,8 +13,7 @@ use super::{
     compare::{Comparison, FilePair},
     decision::{Compared, Decision, DecisionSender, PlannedChange},
     local_walk::{self, LocalEntry},
-    remote_index::{RemoteIndex, SeenPaths},
-    remote_listing::{RemoteIdentity, RemoteListing},
+    remote_files::{RemoteIdentity, RemoteIndex, RemoteListing, SeenPaths},
 };
 use crate::{
     FileEntry, RemotePath, Result,

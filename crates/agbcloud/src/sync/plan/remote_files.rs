@@ -1,4 +1,4 @@
-//! Compact sets of remote files and paths.
+//! The remote files: listed while earlier entries are processed, and kept in compact sets.
 
 use std::{
     collections::{HashMap, HashSet, hash_map::RandomState},
@@ -6,14 +6,73 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::remote_listing::RemoteIdentity;
-use crate::{file::transfer::StoreChecksums, sync::paths};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
-/// The size and the modification time of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileFacts {
+use crate::{
+    Error, ErrorKind, FileEntry, FileWalk, Result, Timestamp, file::transfer::StoreChecksums,
+    sync::paths, task::Task,
+};
+
+/// Capacity of the channel, and maximum number of entries that are processed at a time.
+const CAPACITY: usize = 256;
+
+/// Identifies the content of a remote file by its entry in a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct RemoteIdentity {
     pub(super) size: Option<u64>,
     pub(super) modified: Option<SystemTime>,
+    /// The checksums, if the listing contains them.
+    pub(super) checksums: StoreChecksums,
+}
+
+impl RemoteIdentity {
+    pub(super) fn of(entry: &FileEntry) -> Self {
+        let modified = entry.modified_at.as_ref();
+        Self {
+            size: entry.size,
+            modified: modified.and_then(Timestamp::to_system_time),
+            checksums: StoreChecksums::from_listing(entry.etag.as_deref(), entry.crc64),
+        }
+    }
+
+    pub(super) fn etag(&self) -> Option<&str> {
+        self.checksums.etag()
+    }
+}
+
+/// A recursive listing of a folder, which ends when it is dropped.
+pub(super) struct RemoteListing {
+    entries: Receiver<Result<FileEntry>>,
+    task: Task<()>,
+}
+
+impl RemoteListing {
+    pub(super) fn of(walk: FileWalk) -> Self {
+        let (sender, entries) = mpsc::channel(CAPACITY);
+        let task = Task::start(list(walk, sender));
+        Self { entries, task }
+    }
+
+    /// Waits for entries and returns those that have been listed. Returns no entries at the end.
+    pub(super) async fn next(&mut self) -> Result<Vec<FileEntry>> {
+        let mut batch = Vec::new();
+        if self.entries.recv_many(&mut batch, CAPACITY).await == 0 {
+            // An incomplete listing is no evidence that a file does not exist.
+            self.task.end().await.ok_or_else(|| {
+                let message = "the runtime was shut down during the listing";
+                Error::new(ErrorKind::Connection, message)
+            })?;
+        }
+        batch.into_iter().collect()
+    }
+}
+
+async fn list(mut walk: FileWalk, sender: Sender<Result<FileEntry>>) {
+    while let Some(entry) = walk.next().await {
+        if sender.send(entry).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Remote files by path. Takes 64 bytes for each file: two hashes of the path with different keys, and 48 bytes for what the
@@ -40,20 +99,16 @@ enum PackedEtag {
 
 impl PackedIdentity {
     fn of(identity: RemoteIdentity) -> Self {
-        let facts = FileFacts {
-            size: identity.size,
-            modified: identity.modified,
-        };
         // A CRC of 0 is stored as none. Such a file is compared by other means.
         Self {
-            facts: pack(facts),
+            facts: pack(identity.size, identity.modified),
             crc64: identity.checksums.crc64().unwrap_or(0),
             etag: PackedEtag::of(identity.etag()),
         }
     }
 
     fn identity(self) -> RemoteIdentity {
-        let FileFacts { size, modified } = unpack(self.facts);
+        let (size, modified) = unpack(self.facts);
         let etag = match self.etag {
             PackedEtag::None => None,
             PackedEtag::Md5(digest) => Some(format!("\"{:032x}\"", u128::from_be_bytes(digest))),
@@ -114,20 +169,18 @@ impl<T: Default> Shards<T> {
 /// The size, and the time in nanoseconds since 1970. A special number stands for an unknown value.
 pub(super) type PackedFacts = (u64, i64);
 
-pub(super) fn pack(facts: FileFacts) -> PackedFacts {
-    let since = facts
-        .modified
-        .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+pub(super) fn pack(size: Option<u64>, modified: Option<SystemTime>) -> PackedFacts {
+    let since = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
     let nanos = since.and_then(|since| i64::try_from(since.as_nanos()).ok());
-    (facts.size.unwrap_or(u64::MAX), nanos.unwrap_or(i64::MIN))
+    (size.unwrap_or(u64::MAX), nanos.unwrap_or(i64::MIN))
 }
 
-pub(super) fn unpack((size, nanos): PackedFacts) -> FileFacts {
+pub(super) fn unpack((size, nanos): PackedFacts) -> (Option<u64>, Option<SystemTime>) {
     let since = u64::try_from(nanos).ok().map(Duration::from_nanos);
-    FileFacts {
-        size: Some(size).filter(|size| *size != u64::MAX),
-        modified: since.map(|since| SystemTime::UNIX_EPOCH + since),
-    }
+    (
+        Some(size).filter(|size| *size != u64::MAX),
+        since.map(|since| SystemTime::UNIX_EPOCH + since),
+    )
 }
 
 impl RemoteIndex {
