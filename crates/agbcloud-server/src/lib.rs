@@ -55,6 +55,7 @@
 //! ```
 
 // Tests wait for real work.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod blobs;

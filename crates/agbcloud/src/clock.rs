@@ -1,4 +1,4 @@
-//! Where time comes from: one place that tells it and one way to wait, so that a test can put its own there.
+//! The clock, which tests can replace.
 
 use std::{
     fmt,
@@ -8,26 +8,25 @@ use std::{
 
 use futures_core::future::BoxFuture;
 
-/// Where a client takes time from, and how it waits: between tries, between looks at a clear, and for answers that
-/// do not come.
+/// The clock of a client, which it also uses to wait: between attempts, between polls of a clear, and for responses.
 ///
-/// Without one, it is tokio's: a test that runs in tokio's paused time needs no clock of its own.
+/// Defaults to the clock of tokio, so that a test in the paused time of tokio needs no clock of its own.
 #[cfg_attr(
     feature = "test-util",
-    doc = "\nGiven to a client by [`ClientBuilder::clock`](crate::ClientBuilder::clock)."
+    doc = "\nSet it with [`ClientBuilder::clock`](crate::ClientBuilder::clock)."
 )]
 pub trait Clock: Send + Sync {
-    /// The time on a clock that never goes back.
+    /// The current time of a monotonic clock.
     fn now(&self) -> Instant;
 
-    /// The time of day, for dates that a service names.
+    /// The current time of day, to compare with dates of the service.
     fn system_time(&self) -> SystemTime;
 
     /// Waits.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// A clock that several have.
+/// A shared clock.
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Instant {
         (**self).now()
@@ -42,10 +41,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// Tokio's time.
+/// The clock of tokio.
 struct TokioClock;
 
-// The only place that asks the machine.
+// The only use of the system clock.
 #[allow(clippy::disallowed_methods)]
 impl Clock for TokioClock {
     fn now(&self) -> Instant {
@@ -61,7 +60,7 @@ impl Clock for TokioClock {
     }
 }
 
-/// A client's clock. Clones share it.
+/// The clock of a client. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Time(Arc<dyn Clock>);
 
@@ -82,12 +81,12 @@ impl Time {
         self.0.system_time()
     }
 
-    /// How long ago that was.
+    /// The time since then.
     pub(crate) fn since(&self, then: Instant) -> Duration {
         self.now().saturating_duration_since(then)
     }
 
-    /// The moment so much later; one that is too far off to be counted is as good as never.
+    /// The time after a wait. A time that can't be represented is replaced by one in thirty years.
     pub(crate) fn later(&self, wait: Duration) -> Instant {
         let now = self.now();
         now.checked_add(wait).unwrap_or_else(|| now + NEVER)
@@ -102,7 +101,7 @@ impl Time {
             .await;
     }
 
-    /// What the work gives, or `None` if that takes longer.
+    /// Runs the work, and returns `None` if it takes longer.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
@@ -133,13 +132,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_wait_is_too_long() {
+    async fn the_longest_wait_is_in_the_future() {
         let time = Time::default();
         assert!(time.later(Duration::MAX) > time.later(Duration::from_secs(3600)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_is_done_in_time_is_not_lost() {
+    async fn work_within_the_limit_is_returned() {
         let (time, second) = (Time::default(), Duration::from_secs(1));
         assert_eq!(time.within(Duration::ZERO, async { 1 }).await, Some(1));
         assert_eq!(time.within(second * 2, time.sleep(second)).await, Some(()));

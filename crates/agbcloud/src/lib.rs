@@ -1,8 +1,10 @@
 #![doc = include_str!("guide.md")]
-// Tests take tokio's time, paused.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Tests use the paused clock of tokio.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 #[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;
 mod clear;
 mod client;
@@ -10,57 +12,56 @@ mod client;
 mod clock;
 mod config;
 mod context;
-mod display;
 mod error;
 mod file;
 #[cfg(any(doc, doctest))]
 pub mod guide;
-mod name;
+mod http_client;
+mod model;
 mod page;
-mod response;
+mod redact;
 mod retry;
 mod service_clock;
 mod sync;
 mod task;
 #[cfg(any(test, feature = "test-util"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod testing;
-mod timestamp;
+mod text;
 mod trace;
+mod transfer;
 #[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
 mod wire;
 
 pub use clear::{
-    Clear, ClearHandle, ClearStatus, ClearStatuses, Cleared, DEFAULT_CLEAR_TIMEOUT,
+    Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
     DEFAULT_POLL_INTERVAL,
 };
-pub use client::{Client, Probe};
+pub use client::{Client, ClientBuilder, Probe};
 pub use config::{
-    ClientBuilder, DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, SettingSource,
-    SettingSources,
+    DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, SettingSource, SettingSources,
 };
-pub use context::{
-    Context, ContextItems, ContextPage, ContextPages, ContextState, Contexts, ListContexts,
-    LookupByName,
-};
-pub use display::escape_for_display;
-pub use error::{ClearTimedOut, Error, ErrorDetail, ErrorKind, Operation, Result, Side};
+pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
+pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
-    DeleteFile, Download, DownloadTarget, Downloaded, FileEntry, FileItems, FileKind, FilePage,
-    FilePages, FileWalk, Files, ListFiles, PresignedUrl, Progress, ReadFile, Upload, UploadSource,
-    Uploaded,
+    DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
+    ListFiles, ReadFile, Upload, UploadSource, Uploaded,
 };
-pub use name::{ContextId, ContextName, FolderPath, RegionId, RemotePath};
-pub use page::{Continuation, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
-pub use response::Response;
-pub use retry::{Attempt, RetryPolicy, StoppedBy};
+pub use model::{
+    Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FileEntry, FileKind,
+    FilePage, FolderPath, PresignedUrl, RegionId, RemotePath, Response, Timestamp,
+};
+pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
+pub use retry::RetryPolicy;
 pub use sync::{
     Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
     DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
     SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
 };
-pub use timestamp::Timestamp;
+pub use text::escape_for_display;
+pub use transfer::Progress;
 
-/// Compiles the README's example.
+/// Compiles the example of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,35 +1,35 @@
-//! How far the clock of the service is from the local one, measured by the `Date` headers of its answers.
+//! The offset between the clock of the service and the local one, measured by the `Date` headers of responses.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
-/// `Date` has whole seconds.
+/// `Date` has a resolution of one second.
 const UNIT_NANOS: i128 = 1_000_000_000;
 
-/// What has to be added to a local time to get that of the service: between these, in nanoseconds.
+/// Bounds of the difference between the time of the service and the local time, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Offset {
     least: i128,
     most: i128,
 }
 
-/// The clock of the service as far as its answers show it. Clones share what they have measured.
+/// The measured clock of the service. Clones share the measurements.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ServiceClock(Arc<Mutex<Option<Offset>>>);
 
-/// How two times relate that different clocks have recorded.
+/// The order of two times of different clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Earlier,
     Later,
-    /// Too close to each other for what is known of the clocks.
+    /// Too close to decide with the known offset.
     Unknown,
 }
 
 impl ServiceClock {
-    /// Takes the `Date` of an answer to a request that was sent and answered at these local times.
+    /// Adds the `Date` of a response, with the local times of the request and of the response.
     pub(crate) fn observe(&self, date: SystemTime, sent: SystemTime, answered: SystemTime) {
         let date = nanos(date);
         let seen = Offset {
@@ -37,7 +37,7 @@ impl ServiceClock {
             most: date + UNIT_NANOS - nanos(sent),
         };
         if seen.least > seen.most {
-            // The local clock was set back while the request was under way.
+            // The local clock was set back during the request.
             return;
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,11 +45,11 @@ impl ServiceClock {
             least: known.least.max(seen.least),
             most: known.most.min(seen.most),
         });
-        // Measurements that exclude each other: one of the clocks was set.
+        // Contradictory measurements: one of the clocks was set.
         *known = Some(both.filter(|both| both.least <= both.most).unwrap_or(seen));
     }
 
-    /// Clocks that may agree are taken to agree, as those of one machine and of machines that synchronise theirs do.
+    /// The offset; 0 if that is possible, as for the same host or synchronized hosts.
     fn offset(&self) -> Offset {
         let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known
@@ -57,11 +57,11 @@ impl ServiceClock {
             .unwrap_or(Offset { least: 0, most: 0 })
     }
 
-    /// Whether a local file was written before or after one that the service has dated.
+    /// Whether a local file was written before or after a file of the service.
     pub(crate) fn compare(&self, local: SystemTime, service: SystemTime) -> Order {
         let offset = self.offset();
         let (local, service) = (nanos(local), nanos(service));
-        // A service that cuts its times to seconds means any moment of that second.
+        // A time in whole seconds can be any time in that second.
         let unit = match service % UNIT_NANOS {
             0 => UNIT_NANOS - 1,
             _ => 0,
@@ -75,20 +75,20 @@ impl ServiceClock {
         }
     }
 
-    /// The latest time that the clock of the service can have at a local time.
+    /// The latest time of the service at a local time.
     pub(crate) fn latest(&self, local: SystemTime) -> SystemTime {
         let most = self.offset().most;
         let distance =
             u64::try_from(most.unsigned_abs()).map_or(Duration::ZERO, Duration::from_nanos);
-        let moved = match most < 0 {
+        let shifted = match most < 0 {
             true => local.checked_sub(distance),
             false => local.checked_add(distance),
         };
-        moved.unwrap_or(local)
+        shifted.unwrap_or(local)
     }
 
-    /// Whether the service may still change a file at this moment without its time getting another: it was dated within
-    /// the granularity of the clocks before now.
+    /// Whether the service could still change a file without changing its time, since the time is within the resolution
+    /// of the clocks before now.
     pub(crate) fn is_recent(&self, service: SystemTime, now: SystemTime) -> bool {
         let margin = Duration::from_secs(1);
         let earliest_now = nanos(now) + self.offset().least - 2 * UNIT_NANOS;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_may_agree_order_times_exactly() {
+    fn without_an_offset_times_are_ordered_exactly() {
         let clock = ServiceClock::default();
         assert_eq!(clock.compare(at(0.5), at(0.3)), Order::Later);
         clock.observe(at(0.0), at(0.2), at(0.3));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_seconds_mean_any_moment_of_the_second() {
+    fn a_time_in_whole_seconds_covers_the_second() {
         let clock = ServiceClock::default();
         assert_eq!(clock.compare(at(0.9), at(0.0)), Order::Unknown);
         assert_eq!(clock.compare(at(1.0), at(0.0)), Order::Later);
@@ -131,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_is_measured_and_counted() {
+    fn the_measured_offset_is_applied() {
         let clock = ServiceClock::default();
         // The local clock is an hour ahead.
         clock.observe(at(0.0), at(3600.2), at(3600.4));
         assert_eq!(clock.compare(at(3600.5), at(100.5)), Order::Earlier);
         assert_eq!(clock.compare(at(3610.5), at(0.5)), Order::Later);
         assert_eq!(clock.compare(at(3600.5), at(0.7)), Order::Unknown);
-        // It is set right.
+        // The local clock is corrected.
         clock.observe(at(5.0), at(5.2), at(5.3));
         assert_eq!(clock.compare(at(5.5), at(5.3)), Order::Later);
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_just_dated_is_recent() {
+    fn a_time_just_before_now_is_recent() {
         let clock = ServiceClock::default();
         assert!(clock.is_recent(at(10.0), at(10.5)));
         assert!(clock.is_recent(at(10.0), at(12.0)));

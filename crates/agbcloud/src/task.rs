@@ -1,13 +1,13 @@
-//! Work in a task of its own.
+//! Tokio tasks that are cancelled on drop.
 
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::Instrument;
 
-/// A task that ends when nobody waits for it any more.
+/// A task that is aborted when it is dropped.
 pub(crate) struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Starts it in the span of whoever does. Panics outside of a runtime.
+    /// Starts the work on the current runtime, in the current span. Panics outside of a runtime.
     pub(crate) fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self::start_on(&Handle::current(), work)
     }
@@ -19,10 +19,10 @@ impl<T: Send + 'static> Task<T> {
         Self(runtime.spawn(work.in_current_span()))
     }
 
-    /// What it gives; `None` if the runtime has shut down. A panic in it goes on here, as without a task.
+    /// Waits for the result; `None` if the runtime was shut down. A panic of the task is resumed.
     pub(crate) async fn end(&mut self) -> Option<T> {
         match (&mut self.0).await {
-            Ok(given) => Some(given),
+            Ok(result) => Some(result),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => None,
         }
@@ -40,27 +40,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn it_ends_when_nobody_waits_for_it() {
-        let (sender, told) = tokio::sync::oneshot::channel::<()>();
+    async fn a_dropped_task_is_aborted() {
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
         let task = Task::start(async move {
             std::future::pending::<()>().await;
             drop(sender);
         });
         tokio::task::yield_now().await;
         drop(task);
-        assert!(told.await.is_err());
+        assert!(receiver.await.is_err());
     }
 
     #[tokio::test]
-    #[should_panic(expected = "as without a task")]
-    async fn its_panic_is_that_of_who_waits() {
-        Task::start(async { panic!("as without a task") })
-            .end()
-            .await;
+    #[should_panic(expected = "in the task")]
+    async fn a_panic_is_resumed_in_the_waiting_task() {
+        Task::start(async { panic!("in the task") }).end().await;
     }
 
     #[test]
-    fn it_ends_with_its_runtime() {
+    fn a_task_ends_with_its_runtime() {
         let runtime = || {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             builder.build().unwrap()

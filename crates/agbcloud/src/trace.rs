@@ -1,7 +1,7 @@
-//! Spans, with the names of OpenTelemetry's semantic conventions for HTTP clients where those have one.
+//! Spans, with the names of OpenTelemetry's semantic conventions for HTTP clients where they exist.
 //!
-//! An operation has a span (`agb.operation`, level info), and in it one for each HTTP request (`http`, level debug). The
-//! query string of a URL is in neither: that of a presigned one is a secret.
+//! An operation has a span (`agb.operation`, level info), with a span for each HTTP request in it (`http`, level debug). Query
+//! strings are never recorded, since that of a presigned URL is a secret.
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
@@ -9,12 +9,14 @@ use reqwest::Url;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
-    ContextId, Downloaded, Error, Operation, Response, Result, SyncReport, Uploaded,
-    config::Endpoint, error::in_operation, escape_for_display,
+    config::Endpoint,
+    error::{Error, Operation, Result, in_operation},
+    model::{ContextId, Response},
+    text::escape_for_display,
 };
 
-/// The span of an operation with all its tries.
-pub(crate) fn operation(operation: Operation, context: Option<&ContextId>) -> Span {
+/// The span of an operation with all its attempts.
+pub(crate) fn operation_span(operation: Operation, context: Option<&ContextId>) -> Span {
     tracing::info_span!(
         "agb.operation",
         otel.name = operation.as_str(),
@@ -28,8 +30,8 @@ pub(crate) fn operation(operation: Operation, context: Option<&ContextId>) -> Sp
     )
 }
 
-/// The span of one try of a call, of which `before` have failed.
-pub(crate) fn call(operation: Operation, endpoint: &Endpoint, before: usize) -> Span {
+/// The span of one attempt of a call, after `retries` failed ones.
+pub(crate) fn call_span(operation: Operation, endpoint: &Endpoint, retries: usize) -> Span {
     let method = operation.method();
     tracing::debug_span!(
         "http",
@@ -37,7 +39,7 @@ pub(crate) fn call(operation: Operation, endpoint: &Endpoint, before: usize) -> 
         otel.kind = "client",
         otel.status_code = Empty,
         http.request.method = method,
-        http.request.resend_count = (before > 0).then_some(before),
+        http.request.resend_count = (retries > 0).then_some(retries),
         http.response.status_code = Empty,
         url.template = format_args!("/sdk/{operation}"),
         url.full = format_args!("{}/sdk/{operation}", endpoint.url),
@@ -49,7 +51,7 @@ pub(crate) fn call(operation: Operation, endpoint: &Endpoint, before: usize) -> 
 }
 
 /// The span of a request to a presigned URL.
-pub(crate) fn presigned(operation: Operation, url: &Url) -> Span {
+pub(crate) fn presigned_span(operation: Operation, url: &Url) -> Span {
     let method = operation.method();
     tracing::debug_span!(
         "http",
@@ -66,50 +68,55 @@ pub(crate) fn presigned(operation: Operation, url: &Url) -> Span {
     )
 }
 
-/// What a good result tells of itself.
-pub(crate) trait Outcome {
-    fn status(&self) -> Option<u16>;
-    fn request_id(&self) -> Option<&str>;
+/// A result whose span records its HTTP status and request id.
+pub(crate) trait Traced {
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        None
+    }
 }
 
-/// Does the work in the span, and tells there how it ended.
-pub(crate) async fn told<T: Outcome>(
+/// Runs the work in the span, and records the result.
+pub(crate) async fn instrument<T: Traced>(
     work: impl Future<Output = Result<T>>,
     span: Span,
 ) -> Result<T> {
     let result = work.instrument(span.clone()).await;
     if !span.is_disabled() {
         span.in_scope(|| match &result {
-            Ok(outcome) => succeeded(&span, outcome),
-            Err(error) => failed(&span, error),
+            Ok(result) => record_success(&span, result),
+            Err(error) => record_failure(&span, error),
         });
     }
     result
 }
 
-/// A transfer as a future: in its span, and its failures with its name.
-pub(crate) fn transfer<T: Outcome>(
+/// Runs a transfer in its span, and sets its operation on errors.
+pub(crate) fn transfer<T: Traced>(
     operation: Operation,
     context: ContextId,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> BoxFuture<'static, Result<T>> {
-    // In a box of its own: it is large, and moved once more.
+    // Boxed, since it is large and moved again.
     let work = Box::pin(work);
     Box::pin(async move {
-        let span = self::operation(operation, Some(&context));
+        let span = operation_span(operation, Some(&context));
         let named = async { work.await.map_err(in_operation(operation)) };
-        told(named, span).await
+        instrument(named, span).await
     })
 }
 
-fn succeeded(span: &Span, outcome: &impl Outcome) {
-    span.record("http.response.status_code", outcome.status());
-    let id = outcome.request_id().map(escape_for_display);
+fn record_success(span: &Span, result: &impl Traced) {
+    span.record("http.response.status_code", result.status());
+    let id = result.request_id().map(escape_for_display);
     span.record("agb.request.id", id.as_deref());
     tracing::debug!("done");
 }
 
-fn failed(span: &Span, error: &Error) {
+fn record_failure(span: &Span, error: &Error) {
     span.record("http.response.status_code", error.status());
     let id = error.request_id().map(escape_for_display);
     span.record("agb.request.id", id.as_deref());
@@ -121,8 +128,8 @@ fn failed(span: &Span, error: &Error) {
     tracing::debug!(%error, "failed");
 }
 
-impl<T> Outcome for Response<T> {
-    /// Only an answer with this status is a good one.
+impl<T> Traced for Response<T> {
+    /// A successful response always has this status.
     fn status(&self) -> Option<u16> {
         Some(200)
     }
@@ -132,7 +139,7 @@ impl<T> Outcome for Response<T> {
     }
 }
 
-impl Outcome for reqwest::Response {
+impl Traced for reqwest::Response {
     fn status(&self) -> Option<u16> {
         Some(self.status().as_u16())
     }
@@ -146,39 +153,4 @@ impl Outcome for reqwest::Response {
     }
 }
 
-impl Outcome for Bytes {
-    fn status(&self) -> Option<u16> {
-        None
-    }
-
-    fn request_id(&self) -> Option<&str> {
-        None
-    }
-}
-
-macro_rules! transferred {
-    ($name:ident) => {
-        impl Outcome for $name {
-            fn status(&self) -> Option<u16> {
-                None
-            }
-
-            fn request_id(&self) -> Option<&str> {
-                self.request_id.as_deref()
-            }
-        }
-    };
-}
-
-transferred!(Uploaded);
-transferred!(Downloaded);
-
-impl Outcome for SyncReport {
-    fn status(&self) -> Option<u16> {
-        None
-    }
-
-    fn request_id(&self) -> Option<&str> {
-        None
-    }
-}
+impl Traced for Bytes {}

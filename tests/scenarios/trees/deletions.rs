@@ -140,7 +140,7 @@ impl ContextApi for Busy {
     fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
         let step = match self.0.fetch_add(1, Ordering::Relaxed) {
             // More than the tries of three calls.
-            0..15 => Step::failure(429, "TooManyRequests", "slowly"),
+            0..15 => Step::error(429, "TooManyRequests", "slowly"),
             _ => Step::json(json!({"success": true})),
         };
         Script::new([step]).delete_file(context, path)
@@ -167,7 +167,7 @@ impl ContextApi for Overrun {
 
     fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let step = Step::failure(429, "TooManyRequests", "slowly");
+        let step = Step::error(429, "TooManyRequests", "slowly");
         let step = step.header("retry-after", self.asks_for);
         Script::new([step]).delete_file(context, path)
     }

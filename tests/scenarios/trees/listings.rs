@@ -39,7 +39,7 @@ async fn a_local_file_is_deleted_only_after_a_second_look() {
         page(&[entry("/a")], 1),
         page(&[entry("/a"), entry("/new")], 2),
     ];
-    let gone = Step::failure(404, "InvalidFile.NotFound", "no such file");
+    let gone = Step::error(404, "InvalidFile.NotFound", "no such file");
     let script = Script::new(pages.map(Step::json).into_iter().chain([gone]));
     let files = files(script);
     let down = files.download_dir("/", here.path()).delete(true);
@@ -81,18 +81,15 @@ async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone
         (Step::status(404), 0),
         (Step::status(404).body("<html>no such page"), 0),
         (
-            Step::failure(404, "InvalidContext.NotFound", "no such context"),
+            Step::error(404, "InvalidContext.NotFound", "no such context"),
             0,
         ),
         (
-            Step::failure(404, "InvalidAction.NotFound", "no such operation"),
+            Step::error(404, "InvalidAction.NotFound", "no such operation"),
             0,
         ),
-        (Step::failure(403, "Forbidden", "no"), 0),
-        (
-            Step::failure(404, "InvalidFile.NotFound", "no such file"),
-            1,
-        ),
+        (Step::error(403, "Forbidden", "no"), 0),
+        (Step::error(404, "InvalidFile.NotFound", "no such file"), 1),
     ] {
         let download = files(InFront(step.clone())).download_dir("/", here.path());
         let download = download.delete_limit(DeleteLimit::NONE);

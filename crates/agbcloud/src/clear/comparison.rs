@@ -1,4 +1,4 @@
-//! How soon the end of a clear is known, and for how many calls, beside the official SDK's loop.
+//! Compares how soon the end of a clear is detected, and with how many calls, with the loop of the official SDK.
 
 use std::{
     iter::Sum,
@@ -14,7 +14,7 @@ use crate::{
     testing::{Answer, ContextApi, ContextLookup, context, ok},
 };
 
-/// What it took to know of the end.
+/// The cost to detect the end.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     late: Duration,
@@ -38,15 +38,15 @@ impl Sum for Cost {
     }
 }
 
-/// Clears from 0.1 to 30 s, evenly spread on a logarithmic scale: both ends and what is between. The shortest is over
-/// by the first look, so never seen `clearing`, and takes a whole poll interval as with the official SDK.
+/// Durations from 0.1 to 30 s, evenly spread on a logarithmic scale, both ends included. The shortest clear is over at the
+/// first poll, so `clearing` is never seen, and it takes a whole poll interval, as with the official SDK.
 fn with_ends(count: u32) -> Vec<Duration> {
     (0..count)
         .map(|at| lasting(f64::from(at) / f64::from(count - 1)))
         .collect()
 }
 
-/// The same without the ends: the middle of each of so many equal parts.
+/// Durations without the ends: the middle of each of `count` equal parts.
 fn middles(count: u32) -> Vec<Duration> {
     (0..count)
         .map(|at| lasting((f64::from(at) + 0.5) / f64::from(count)))
@@ -57,7 +57,7 @@ fn lasting(part: f64) -> Duration {
     Duration::from_secs_f64(0.1 * 300_f64.powf(part))
 }
 
-/// A service whose clear lasts as long as it is told to, is seen from the start, and counts the looks at it.
+/// A service whose clear ends at a given time, and which counts polls.
 #[derive(Clone)]
 struct Service(Arc<Mutex<(Instant, u32)>>);
 
@@ -67,8 +67,8 @@ impl ContextApi for Service {
     }
 
     fn get_context(&self, _: ContextLookup) -> Answer<Context> {
-        let (end, looks) = &mut *self.0.lock().unwrap();
-        *looks += 1;
+        let (end, polls) = &mut *self.0.lock().unwrap();
+        *polls += 1;
         let mut context = context("SdkCtx-1", "one");
         if Instant::now() < *end {
             context.state = ContextState::Clearing;
@@ -81,7 +81,7 @@ async fn ours(handle: &ClearHandle) {
     handle.wait().await.unwrap();
 }
 
-/// The official SDK's loop: it sleeps its two seconds, then looks.
+/// The loop of the official SDK: it sleeps two seconds, then polls.
 async fn official(handle: &ClearHandle) {
     loop {
         sleep(Duration::from_secs(2)).await;
@@ -106,10 +106,10 @@ async fn cost(
     }
 }
 
-/// The official loop's lateness is a saw-tooth over the length of the clear, so that a coarse grid can favour either;
-/// many grids make sure that it is not the grid that wins.
+/// The delay of the official loop is a saw-tooth over the duration of the clear, so that a coarse grid can favour either.
+/// Many grids exclude that.
 #[tokio::test(start_paused = true)]
-async fn the_end_is_known_three_times_as_soon_for_at_most_three_times_the_calls() {
+async fn the_end_is_detected_three_times_as_soon_with_at_most_three_times_the_calls() {
     let service = Service(Arc::new(Mutex::new((Instant::now(), 0))));
     let world = (Client::on(service.clone()), service);
     for count in [30, 31, 40, 50, 60, 61, 100, 120, 240] {
@@ -126,14 +126,14 @@ async fn compare(world: &(Client, Service), clears: &[Duration]) {
     }
     let mine: Cost = mine.into_iter().sum();
     let theirs: Cost = theirs.into_iter().sum();
-    let told = format!(
-        "{} clears: late by {:?} in all for {} calls; the official SDK {:?} for {} calls",
+    let summary = format!(
+        "{} clears: delay {:?} with {} calls; official SDK {:?} with {} calls",
         clears.len(),
         mine.late,
         mine.calls,
         theirs.late,
         theirs.calls,
     );
-    assert!(mine.late * 3 <= theirs.late, "{told}");
-    assert!(mine.calls <= theirs.calls * 3, "{told}");
+    assert!(mine.late * 3 <= theirs.late, "{summary}");
+    assert!(mine.calls <= theirs.calls * 3, "{summary}");
 }

@@ -1,103 +1,77 @@
-//! A clear that runs in the service.
+//! A started clear.
 
 use std::time::{Duration, Instant};
 
-use super::{ClearStatuses, Cleared, Patience, status::Listener, watch::Watch};
+use super::{
+    ClearStatuses, ClearTimedOut, Cleared,
+    poll::{ClearStart, PollTarget, Poller},
+};
 use crate::{
-    ClearTimedOut, Client, ContextId, ContextState, Response, Result, context, wire::ContextLookup,
+    client::Client,
+    error::Result,
+    model::{ContextId, ContextState, Response},
 };
 
-/// A clear that was started: here by [`Clear::start`](crate::Clear::start), or elsewhere and taken up by
-/// [`Contexts::resume_clear`](crate::Contexts::resume_clear). It holds nothing in the service: dropping it
-/// stops nothing.
+/// A started clear, from [`Clear::start`](crate::Clear::start) or, if it was started elsewhere, from
+/// [`Contexts::resume_clear`](crate::Contexts::resume_clear). Dropping the handle does not stop the clear.
 #[derive(Debug, Clone)]
 pub struct ClearHandle {
-    pub(super) client: Client,
-    id: ContextId,
-    pub(super) patience: Patience,
-    pub(super) listener: Listener,
+    target: PollTarget,
     /// `None` for a clear that was started elsewhere.
-    pub(super) origin: Option<Origin>,
-}
-
-/// What is known of a clear before it is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
-    pub(super) began: Instant,
-    pub(super) seen_clearing: bool,
-}
-
-impl Origin {
-    pub(super) fn at(began: Instant) -> Self {
-        Self {
-            began,
-            seen_clearing: false,
-        }
-    }
+    start: Option<ClearStart>,
 }
 
 impl ClearHandle {
-    pub(super) fn started(
-        client: Client,
-        id: ContextId,
-        patience: Patience,
-        listener: Listener,
-    ) -> Self {
+    pub(super) fn started(target: PollTarget) -> Self {
+        let start = ClearStart::at(target.client.time().now());
         Self {
-            origin: Some(Origin::at(client.time().now())),
-            client,
-            id,
-            patience,
-            listener,
+            target,
+            start: Some(start),
         }
     }
 
     pub(crate) fn resume(client: Client, id: ContextId) -> Self {
         Self {
-            client,
-            id,
-            patience: Patience::default(),
-            listener: Listener::default(),
-            origin: None,
+            target: PollTarget::new(client, id),
+            start: None,
         }
     }
 
     /// Continues a wait that timed out.
     pub(crate) fn resume_late(client: Client, late: &ClearTimedOut) -> Self {
+        let mut target = PollTarget::new(client, late.context_id.clone());
+        target.options = late.options;
+        let start = ClearStart {
+            began: late.began,
+            seen_clearing: late.seen_clearing,
+        };
         Self {
-            patience: Patience {
-                timeout: late.timeout,
-                poll_interval: late.poll_interval,
-            },
-            origin: Some(Origin {
-                began: late.began,
-                seen_clearing: late.seen_clearing,
-            }),
-            ..Self::resume(client, late.context_id.clone())
+            target,
+            start: Some(start),
         }
     }
 
-    /// How long [`wait`](Self::wait) and [`statuses`](Self::statuses) wait at most, from their call: see
+    /// Sets the maximum time that [`wait`](Self::wait) and [`statuses`](Self::statuses) wait, from their call: see
     /// [`Clear::timeout`](crate::Clear::timeout).
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.patience.timeout = timeout;
+        self.target.options.timeout = timeout;
         self
     }
 
-    /// The longest time between two looks: see [`Clear::poll_interval`](crate::Clear::poll_interval).
+    /// Sets the maximum time between two polls: see [`Clear::poll_interval`](crate::Clear::poll_interval).
     #[must_use]
     pub fn with_poll_interval(mut self, interval: Duration) -> Self {
-        self.patience.poll_interval = interval;
+        self.target.options.poll_interval = interval;
         self
     }
 
-    /// The context that is being cleared. Keep it to [resume](crate::Contexts::resume_clear) elsewhere.
+    /// Id of the context that is being cleared, to [resume](crate::Contexts::resume_clear) in another process.
     pub fn context_id(&self) -> &ContextId {
-        &self.id
+        &self.target.id
     }
 
-    /// Looks once: `clearing`, or `available` once it is done.
+    /// Polls once: the state is `clearing`, or `available` when the clear is done.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -113,20 +87,20 @@ impl ClearHandle {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted meanwhile, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted, and those of any call.
     #[doc(alias = "get_clear_status")]
     pub async fn status(&self) -> Result<Response<ContextState>> {
-        let context = context::look_up(&self.client, ContextLookup::Id(self.id.clone())).await?;
-        Ok(context.map(|context| context.state))
+        self.target.state().await
     }
 
-    /// Waits until the context is `available` again. That counts only once `clearing` has been seen or a full
-    /// poll interval has passed, since before a clear the state is `available` too. The interval is counted from
-    /// the start of the clear; if that was elsewhere, from this call. Where the timeout is shorter, `available` at its end
-    /// counts, if it is 1 s or more. A look that fails for a passing reason, or is answered by something else than the
-    /// service, is repeated; any other state is waited out.
+    /// Waits until the context is `available` again. This counts only after `clearing` was seen or a full poll interval has
+    /// passed, since the state is `available` before a clear too. The interval starts with the clear or, if that was started
+    /// elsewhere, with this call. If the timeout is shorter, but at least 1 s, `available` at its end counts.
     ///
-    /// Dropping the future ends the looking, not the clear.
+    /// A poll is repeated if it fails with a transient error, or if the response is not from the service. Any other state is
+    /// waited for.
+    ///
+    /// Dropping the future stops polling, not the clear.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -137,7 +111,7 @@ impl ClearHandle {
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// let handle = client.contexts().resume_clear(&context.id).with_poll_interval(Duration::from_millis(200));
     /// let cleared = handle.wait().await?;
-    /// println!("seen after {:?} and {} looks", cleared.elapsed, cleared.polls);
+    /// println!("done after {:?} and {} polls", cleared.elapsed, cleared.polls);
     /// # Ok(())
     /// # }
     /// ```
@@ -145,19 +119,19 @@ impl ClearHandle {
     /// # Errors
     ///
     /// [`ClearTimeout`](crate::ErrorKind::ClearTimeout) if it takes longer than the timeout, with
-    /// [the details](crate::Error::clear_timeout),
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted meanwhile,
-    /// [`Unauthorized`](crate::ErrorKind::Unauthorized) and the like at once.
+    /// [details](crate::Error::clear_timeout),
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted, and those of any call that are not transient.
     pub async fn wait(&self) -> Result<Cleared> {
-        let timeout = self.patience.timeout;
-        self.wait_until(self.client.time().later(timeout)).await
+        let timeout = self.target.options.timeout;
+        self.wait_until(self.target.client.time().later(timeout))
+            .await
     }
 
     pub(super) async fn wait_until(&self, deadline: Instant) -> Result<Cleared> {
-        let mut watch = Watch::new(self.clone(), deadline);
+        let mut poller = Poller::new(self.target.clone(), self.start, deadline);
         loop {
-            let status = watch.next().await?;
-            if watch.is_done() {
+            let status = poller.next().await?;
+            if poller.is_done() {
                 return Ok(Cleared {
                     elapsed: status.elapsed,
                     polls: status.polls,
@@ -166,9 +140,8 @@ impl ClearHandle {
         }
     }
 
-    /// The same looks as a stream: what each shows, a state that this version does not know included. It ends after
-    /// the status with which the clear is done, or with the error that [`wait`](Self::wait) would give. The time
-    /// for it is counted from this call.
+    /// Returns the polls as a stream. It ends after the status with which the clear is done, or with the error of
+    /// [`wait`](Self::wait). The timeout starts with this call.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -187,7 +160,7 @@ impl ClearHandle {
     /// # }
     /// ```
     pub fn statuses(&self) -> ClearStatuses {
-        let deadline = self.client.time().later(self.patience.timeout);
-        ClearStatuses::new(Watch::new(self.clone(), deadline))
+        let deadline = self.target.client.time().later(self.target.options.timeout);
+        ClearStatuses::new(Poller::new(self.target.clone(), self.start, deadline))
     }
 }

@@ -1,47 +1,47 @@
-//! Clearing a context: starting it, waiting for it, taking it up again.
+//! Clearing a context: start, wait, resume.
 
-mod cadence;
 #[cfg(test)]
 mod comparison;
 mod handle;
-mod status;
+mod poll;
 mod statuses;
 #[cfg(test)]
 mod tests;
-mod watch;
+mod timed_out;
 
-use std::{future::IntoFuture, time::Duration};
+use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
 
 pub use handle::ClearHandle;
-pub use status::ClearStatus;
 pub use statuses::ClearStatuses;
+pub use timed_out::ClearTimedOut;
 
-use status::Listener;
+use poll::PollTarget;
 
 use crate::{
-    Client, ContextId, Operation, Response, Result,
-    wire::{Call, call},
+    client::{Call, Client, call},
+    error::{Operation, Result},
+    model::{ContextId, ContextState, Response},
 };
 
-/// How long a clear is waited for when nothing else is said.
+/// The default of [`Clear::timeout`].
 pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest time between two looks at a clear when nothing else is said.
+/// The default of [`Clear::poll_interval`].
 pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The start of a clear is given so much time at least, whatever the timeout: what is not started can't be waited for.
-const START: Duration = Duration::from_secs(1);
+/// Minimum time for the call that starts the clear, whatever the timeout.
+const MIN_START_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How a clear is waited for.
+/// How to wait for a clear.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct WaitOptions {
     timeout: Duration,
     poll_interval: Duration,
 }
 
-impl Default for Patience {
+impl Default for WaitOptions {
     fn default() -> Self {
         Self {
             timeout: DEFAULT_CLEAR_TIMEOUT,
@@ -50,59 +50,88 @@ impl Default for Patience {
     }
 }
 
-/// A clear that has not been sent: await it to clear and wait, or [`start`](Self::start) it.
+/// A request to clear a context: await it to clear and wait, or [`start`](Self::start) it.
 /// From [`Contexts::clear`](crate::Contexts::clear).
 ///
-/// The service answers when the files are gone from view, and deletes them in the background: the context is
-/// `clearing` until then, `available` after.
+/// The service responds when the files are no longer visible, and deletes them in the background. The context is
+/// `clearing` until then, and `available` afterwards.
 #[derive(Debug, Clone)]
 #[must_use = "a clear does nothing until it is awaited or started"]
-pub struct Clear {
-    client: Client,
-    id: ContextId,
-    patience: Patience,
-    listener: Listener,
-}
+pub struct Clear(PollTarget);
 
-/// A clear that has ended well.
+/// A clear that is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 #[doc(alias = "ClearContextResult")]
 pub struct Cleared {
-    /// Time from the start of the clear to the look that saw it done. For a clear that was
-    /// [resumed](crate::Contexts::resume_clear), from the start of the waiting.
+    /// Time from the start of the clear to the poll that saw it done. For a clear that was
+    /// [resumed](crate::Contexts::resume_clear), from the start of the wait.
     pub elapsed: Duration,
-    /// How often the state was looked at.
+    /// Number of polls.
     pub polls: u32,
+}
+
+/// The result of one poll of a clear: from [`ClearHandle::statuses`](crate::ClearHandle::statuses) and
+/// [`Clear::on_status`](crate::Clear::on_status).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClearStatus {
+    /// The state of the context. An unknown state is [`Other`](crate::ContextState::Other).
+    pub state: ContextState,
+    /// Time from the start of the clear to the response of the poll. For a clear that was
+    /// [resumed](crate::Contexts::resume_clear), from the start of the wait.
+    pub elapsed: Duration,
+    /// Number of polls so far, this one and failed ones included.
+    pub polls: u32,
+    /// Id of the request, to quote when you report a problem.
+    pub request_id: Option<String>,
+}
+
+/// The callback of [`Clear::on_status`].
+#[derive(Clone, Default)]
+struct StatusListener(Option<Arc<dyn Fn(&ClearStatus) + Send + Sync>>);
+
+impl StatusListener {
+    fn notify(&self, status: &ClearStatus) {
+        if let Some(listener) = &self.0 {
+            listener(status);
+        }
+    }
+}
+
+impl fmt::Debug for StatusListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "StatusListener"
+        } else {
+            "None"
+        })
+    }
 }
 
 impl Clear {
     pub(crate) fn new(client: Client, id: ContextId) -> Self {
-        Self {
-            client,
-            id,
-            patience: Patience::default(),
-            listener: Listener::default(),
-        }
+        Self(PollTarget::new(client, id))
     }
 
-    /// How long it may take when it is awaited, in real time, the start and all calls included; when it is
-    /// [started](Self::start), how long the handle waits. [`DEFAULT_CLEAR_TIMEOUT`] if not said. The last look begins when
-    /// the time is up and is given one poll interval to answer, from 1 s to 2 s; a start is given 1 s at least.
+    /// Sets the maximum time to clear and wait, the call that starts the clear included; for a clear that is
+    /// [started](Self::start), the maximum time that the handle waits. Defaults to [`DEFAULT_CLEAR_TIMEOUT`]. The last
+    /// poll starts when the time is over, and has one poll interval to respond, from 1 s to 2 s; the call that starts the
+    /// clear has at least 1 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.patience.timeout = timeout;
+        self.0.options.timeout = timeout;
         self
     }
 
-    /// The longest time between two looks; [`DEFAULT_POLL_INTERVAL`] if not said, at least 10 ms. The first looks come
-    /// sooner: after 100 ms, then at distances that grow with the time already waited.
+    /// Sets the maximum time between two polls. Defaults to [`DEFAULT_POLL_INTERVAL`]; at least 10 ms. The first polls are
+    /// more frequent: after 100 ms, and then at intervals that grow with the elapsed time.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.patience.poll_interval = interval;
+        self.0.options.poll_interval = interval;
         self
     }
 
-    /// Calls this after each look that got an answer, in the task that waits: it should be quick. A second listener
-    /// takes the place of the first.
+    /// Calls a listener after each successful poll, in the waiting task, so it should return quickly. A second listener
+    /// replaces the first.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -117,11 +146,11 @@ impl Clear {
     /// # }
     /// ```
     pub fn on_status(mut self, listener: impl Fn(&ClearStatus) + Send + Sync + 'static) -> Self {
-        self.listener = Listener::new(listener);
+        self.0.listener = StatusListener(Some(Arc::new(listener)));
         self
     }
 
-    /// Starts the clear and does not wait. Dropping the handle does not stop the clear.
+    /// Starts the clear without waiting for its end. Dropping the handle does not stop the clear.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -140,27 +169,28 @@ impl Clear {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, and those of any call.
     #[doc(alias = "clear_async")]
     pub async fn start(self) -> Result<Response<ClearHandle>> {
         self.start_within(None).await
     }
 
     async fn start_within(self, limit: Option<Duration>) -> Result<Response<ClearHandle>> {
-        let id = self.id.clone();
+        let PollTarget { client, id, .. } = &self.0;
         let what = Call {
             limit,
-            ..Call::from((Operation::ClearContext, &id))
+            ..Call::from((Operation::ClearContext, id))
         };
-        let response = call(&self.client, what, |api| api.clear_context(id.clone())).await?;
-        Ok(response
-            .map(|_| ClearHandle::started(self.client, self.id, self.patience, self.listener)))
+        let response = call(client, what, |api| api.clear_context(id.clone())).await?;
+        Ok(response.map(|()| ClearHandle::started(self.0)))
     }
 
     async fn run(self) -> Result<Cleared> {
-        let timeout = self.patience.timeout;
-        let deadline = self.client.time().later(timeout);
-        let started = self.start_within(Some(timeout.max(START))).await?;
+        let timeout = self.0.options.timeout;
+        let deadline = self.0.client.time().later(timeout);
+        let started = self
+            .start_within(Some(timeout.max(MIN_START_TIMEOUT)))
+            .await?;
         started.wait_until(deadline).await
     }
 }

@@ -1,4 +1,4 @@
-//! The stream over what the looks at a clear show.
+//! The stream of the polls of a clear.
 
 use std::{
     fmt,
@@ -8,33 +8,33 @@ use std::{
 
 use futures_core::{FusedStream, Stream, future::BoxFuture};
 
-use super::{ClearStatus, watch::Watch};
-use crate::Result;
+use super::{ClearStatus, poll::Poller};
+use crate::error::Result;
 
-/// What each look at a clear shows, until it is done: from
+/// A stream of the polls of a clear, until the clear is done: from
 /// [`ClearHandle::statuses`](crate::ClearHandle::statuses).
 ///
-/// It looks only while it is polled. Dropping it ends the looking, not the clear.
+/// It polls the service only while the stream is polled. Dropping the stream does not stop the clear.
 #[must_use = "a stream does nothing until it is polled"]
-pub struct ClearStatuses(State);
+pub struct ClearStatuses(StreamState);
 
-enum State {
-    Idle(Box<Watch>),
-    Looking(BoxFuture<'static, (Box<Watch>, Result<ClearStatus>)>),
+enum StreamState {
+    Idle(Box<Poller>),
+    Polling(BoxFuture<'static, (Box<Poller>, Result<ClearStatus>)>),
     Ended,
 }
 
 impl ClearStatuses {
-    pub(super) fn new(watch: Watch) -> Self {
-        Self(State::Idle(Box::new(watch)))
+    pub(super) fn new(poller: Poller) -> Self {
+        Self(StreamState::Idle(Box::new(poller)))
     }
 
-    /// The next status, or `None` at the end: what `StreamExt::next` gives, without that trait. Dropping the future
-    /// loses nothing.
+    /// Returns the next status, or `None` at the end, like `StreamExt::next` without that trait. Dropping the future loses
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// Those of [`ClearHandle::wait`](crate::ClearHandle::wait); the stream has ended then.
+    /// Those of [`ClearHandle::wait`](crate::ClearHandle::wait); an error ends the stream.
     pub async fn next(&mut self) -> Option<Result<ClearStatus>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -44,32 +44,32 @@ impl Stream for ClearStatuses {
     type Item = Result<ClearStatus>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut looking = match std::mem::replace(&mut self.0, State::Ended) {
-            State::Idle(watch) => look(watch),
-            State::Looking(future) => future,
-            State::Ended => return Poll::Ready(None),
+        let mut polling = match std::mem::replace(&mut self.0, StreamState::Ended) {
+            StreamState::Idle(poller) => poll(poller),
+            StreamState::Polling(future) => future,
+            StreamState::Ended => return Poll::Ready(None),
         };
-        let Poll::Ready((watch, status)) = looking.as_mut().poll(cx) else {
-            self.0 = State::Looking(looking);
+        let Poll::Ready((poller, status)) = polling.as_mut().poll(cx) else {
+            self.0 = StreamState::Polling(polling);
             return Poll::Pending;
         };
-        if status.is_ok() && !watch.is_done() {
-            self.0 = State::Idle(watch);
+        if status.is_ok() && !poller.is_done() {
+            self.0 = StreamState::Idle(poller);
         }
         Poll::Ready(Some(status))
     }
 }
 
-fn look(mut watch: Box<Watch>) -> BoxFuture<'static, (Box<Watch>, Result<ClearStatus>)> {
+fn poll(mut poller: Box<Poller>) -> BoxFuture<'static, (Box<Poller>, Result<ClearStatus>)> {
     Box::pin(async move {
-        let status = watch.next().await;
-        (watch, status)
+        let status = poller.next().await;
+        (poller, status)
     })
 }
 
 impl FusedStream for ClearStatuses {
     fn is_terminated(&self) -> bool {
-        matches!(self.0, State::Ended)
+        matches!(self.0, StreamState::Ended)
     }
 }
 

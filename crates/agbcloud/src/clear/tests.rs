@@ -1,4 +1,4 @@
-//! Each way in which the waiting for a clear ends.
+//! How the wait for a clear ends.
 
 use std::sync::{
     Arc, Mutex,
@@ -40,7 +40,7 @@ pub(super) fn id() -> ContextId {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_news_comes_soon_after_the_end() {
+async fn the_end_is_detected_soon() {
     for seconds in [0.3, 3.0, 20.0] {
         let to = Duration::from_secs_f64(seconds);
         let client = Client::on(clearing_between(Duration::ZERO, to));
@@ -61,14 +61,14 @@ async fn available_before_clearing_was_seen_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clear_too_fast_to_be_seen_ends_after_just_one_poll_interval() {
+async fn an_unseen_clear_ends_after_one_poll_interval() {
     let never = clearing_between(Duration::MAX, Duration::MAX);
     let cleared = Client::on(never).contexts().clear(&id()).await.unwrap();
     assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL, "{cleared:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
+async fn the_last_poll_is_at_the_deadline() {
     let client = Client::on(clearing_between(Duration::ZERO, Duration::from_secs(5)));
     let clear = |timeout| {
         client
@@ -90,13 +90,13 @@ async fn the_deadline_is_real_time_and_the_last_look_is_at_it() {
     assert!(start.elapsed() >= Duration::from_secs(5), "{resumed:?}");
 }
 
-/// A service that is asked in vain, or takes its time.
-fn slow(look: Duration) -> Client {
+/// A service that responds to polls after a delay.
+fn slow(delay: Duration) -> Client {
     let mut wire = MockContextApi::new();
     wire.expect_clear_context().returning(|_| ok(()));
     wire.expect_get_context().returning(move |_| {
         Box::pin(async move {
-            sleep(look).await;
+            sleep(delay).await;
             state("available").await
         })
     });
@@ -104,7 +104,7 @@ fn slow(look: Duration) -> Client {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_that_stall_do_not_hold_up_the_end() {
+async fn stalled_polls_do_not_delay_the_timeout() {
     for (timeout, interval, end) in [(3, 60, 5), (60, 2, 62), (3, 0, 4)] {
         let start = Instant::now();
         let client = slow(Duration::MAX);
@@ -117,7 +117,7 @@ async fn looks_that_stall_do_not_hold_up_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_look_has_time_to_be_answered_whatever_the_interval() {
+async fn the_last_poll_has_a_minimum_timeout() {
     let client = slow(Duration::from_millis(900));
     let clear = client
         .contexts()
@@ -127,13 +127,13 @@ async fn the_last_look_has_time_to_be_answered_whatever_the_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_fails_in_passing_is_repeated() {
+async fn a_poll_with_a_transient_error_is_repeated() {
     let mut wire = MockContextApi::new();
     wire.expect_clear_context().returning(|_| ok(()));
-    let mut looks = 0;
+    let mut polls = 0;
     wire.expect_get_context().returning(move |_| {
-        looks += 1;
-        match looks {
+        polls += 1;
+        match polls {
             1 => state("clearing"),
             2 => answer(json!({"success": false, "code": "ServiceUnavailable"})),
             3 => state("hibernating"),
@@ -145,7 +145,7 @@ async fn a_look_that_fails_in_passing_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_patience_will_do() {
+async fn extreme_options_are_accepted() {
     for (timeout, interval) in [
         (Duration::MAX, Duration::MAX),
         (Duration::MAX, Duration::ZERO),
@@ -161,7 +161,7 @@ async fn any_patience_will_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_hangs_does_not_hang_the_waiting() {
+async fn a_hanging_poll_does_not_hang_the_wait() {
     let mut wire = MockContextApi::new();
     wire.expect_clear_context().returning(|_| ok(()));
     wire.expect_get_context()
@@ -179,8 +179,8 @@ async fn a_look_that_hangs_does_not_hang_the_waiting() {
     );
 }
 
-/// A service that answers the looks with these, in order, and repeats the last.
-fn looks(script: Vec<Shown>) -> (MockContextApi, Arc<AtomicU32>) {
+/// A service that responds to polls with these in order, and repeats the last.
+fn polls(script: Vec<PollResult>) -> (MockContextApi, Arc<AtomicU32>) {
     let count = Arc::new(AtomicU32::new(0));
     let seen = count.clone();
     let mut wire = MockContextApi::new();
@@ -188,20 +188,20 @@ fn looks(script: Vec<Shown>) -> (MockContextApi, Arc<AtomicU32>) {
     wire.expect_get_context().returning(move |_| {
         let at = seen.fetch_add(1, Ordering::Relaxed) as usize;
         match script[at.min(script.len() - 1)] {
-            Shown::State(shown) => state(shown),
-            Shown::Failure(code) => answer(json!({"success": false, "code": code})),
+            PollResult::State(name) => state(name),
+            PollResult::Failure(code) => answer(json!({"success": false, "code": code})),
         }
     });
     (wire, count)
 }
 
 #[derive(Clone, Copy)]
-enum Shown {
+enum PollResult {
     State(&'static str),
     Failure(&'static str),
 }
 
-use Shown::{Failure, State};
+use PollResult::{Failure, State};
 
 async fn collect(statuses: ClearStatuses) -> (Vec<ContextState>, Option<Error>) {
     let mut states = Vec::new();
@@ -222,8 +222,8 @@ async fn start(wire: MockContextApi) -> ClearHandle {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_ends_after_the_status_with_which_the_clear_is_done() {
-    let (wire, count) = looks(vec![State("clearing"), State("available")]);
+async fn the_stream_ends_when_the_clear_is_done() {
+    let (wire, count) = polls(vec![State("clearing"), State("available")]);
     let mut statuses = start(wire).await.statuses();
     let first = statuses.next().await.unwrap().unwrap();
     assert_eq!((first.state, first.polls), (ContextState::Clearing, 1));
@@ -237,7 +237,7 @@ async fn the_stream_ends_after_the_status_with_which_the_clear_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_carries_the_id_of_its_call() {
+async fn a_status_has_its_request_id() {
     let mut wire = MockContextApi::new();
     wire.expect_get_context().returning(|_| {
         answer(json!({
@@ -250,8 +250,8 @@ async fn a_status_carries_the_id_of_its_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_one_error_with_all_that_is_known() {
-    let (wire, count) = looks(vec![State("clearing")]);
+async fn a_timeout_is_one_error_with_details() {
+    let (wire, count) = polls(vec![State("clearing")]);
     let (states, error) = collect(start(wire).await.statuses()).await;
     let error = error.unwrap();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
@@ -264,7 +264,7 @@ async fn the_deadline_is_one_error_with_all_that_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_handle_of_a_timeout_waits_on_from_the_same_start() {
+async fn a_resumed_wait_keeps_the_start() {
     let wire = clearing_between(Duration::ZERO, Duration::from_secs(7));
     let contexts = Client::on(wire).contexts();
     let clear = contexts.clear(&id());
@@ -275,10 +275,10 @@ async fn the_handle_of_a_timeout_waits_on_from_the_same_start() {
     assert!(cleared.elapsed <= Duration::from_secs(8), "{cleared:?}");
 }
 
-/// A timeout shorter than the poll interval, again and again, would never come to its end otherwise.
+/// Otherwise, repeated waits with a timeout shorter than the poll interval would never succeed.
 #[tokio::test(start_paused = true)]
-async fn a_resumed_clear_comes_to_its_end_in_short_waits() {
-    let (wire, _) = looks(vec![State("available")]);
+async fn repeated_short_waits_detect_the_end() {
+    let (wire, _) = polls(vec![State("available")]);
     let contexts = Client::on(wire).contexts();
     let handle = contexts.resume_clear(&id());
     let error = handle
@@ -292,30 +292,30 @@ async fn a_resumed_clear_comes_to_its_end_in_short_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clear_too_fast_to_be_seen_is_known_at_a_deadline_before_the_poll_interval() {
+async fn an_unseen_clear_ends_at_a_deadline_before_the_poll_interval() {
     for (timeout, interval) in [(1500, 2000), (1000, 60_000), (30_000, 60_000)] {
-        let (wire, _) = looks(vec![State("available")]);
+        let (wire, _) = polls(vec![State("available")]);
         let clear = Client::on(wire).contexts().clear(&id());
         let clear = clear.poll_interval(Duration::from_millis(interval));
         let timeout = Duration::from_millis(timeout);
         let cleared = clear.timeout(timeout).await.unwrap();
         assert_eq!(cleared.elapsed, timeout);
     }
-    let (wire, _) = looks(vec![State("available")]);
+    let (wire, _) = polls(vec![State("available")]);
     let clear = Client::on(wire).contexts().clear(&id());
     let error = clear.timeout(Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_start_and_its_retries_are_within_the_timeout() {
+async fn the_timeout_includes_the_start_and_its_retries() {
     for (timeout, end) in [(7.0, 7.0), (0.0, 1.0)] {
         let began = Instant::now();
-        let script = Script::new([Step::status(503)]).then_always(Step::silence());
+        let script = Script::new([Step::status(503)]).then_always(Step::no_response());
         let clear = Client::on(script).contexts().clear(&id());
         let timeout = Duration::from_secs_f64(timeout);
         let error = clear.timeout(timeout).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Timeout, "it may not have begun");
+        assert_eq!(error.kind(), ErrorKind::Timeout, "it may not have started");
         assert_eq!(error.attempts().len(), 2);
         assert_eq!(began.elapsed(), Duration::from_secs_f64(end));
     }
@@ -335,7 +335,7 @@ async fn the_start_and_its_retries_are_within_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_in_front_of_the_service_does_not_end_the_waiting() {
+async fn responses_of_a_gateway_do_not_end_the_wait() {
     let html = |status| Step::status(status).body("<html>no");
     let state = |state: &str| Step::ok(json!({"id": "SdkCtx-1", "state": state}));
     let steps = [400, 401, 403, 404, 405].map(html);
@@ -348,8 +348,8 @@ async fn what_stands_in_front_of_the_service_does_not_end_the_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_that_do_not_pass_are_the_cause_of_the_timeout() {
-    let (wire, _) = looks(vec![Failure("ServiceUnavailable")]);
+async fn the_last_failure_is_the_cause_of_a_timeout() {
+    let (wire, _) = polls(vec![Failure("ServiceUnavailable")]);
     let (states, error) = collect(start(wire).await.statuses()).await;
     let error = error.unwrap();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
@@ -362,8 +362,8 @@ async fn failures_that_do_not_pass_are_the_cause_of_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_context_deleted_meanwhile_ends_the_waiting() {
-    let (wire, count) = looks(vec![State("clearing"), Failure("InvalidContext.NotFound")]);
+async fn a_deleted_context_ends_the_wait() {
+    let (wire, count) = polls(vec![State("clearing"), Failure("InvalidContext.NotFound")]);
     let (states, error) = collect(start(wire).await.statuses()).await;
     assert_eq!(states, [ContextState::Clearing]);
     let error = error.unwrap();
@@ -373,8 +373,8 @@ async fn a_context_deleted_meanwhile_ends_the_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_ends_the_waiting_at_once() {
-    let (wire, count) = looks(vec![Failure("Unauthorized.InvalidApiKey")]);
+async fn a_permanent_error_ends_the_wait() {
+    let (wire, count) = polls(vec![Failure("Unauthorized.InvalidApiKey")]);
     let handle = start(wire).await;
     let began = Instant::now();
     let error = handle.wait().await.unwrap_err();
@@ -384,22 +384,25 @@ async fn a_refusal_ends_the_waiting_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_state_is_shown_and_waited_out() {
-    let (wire, _) = looks(vec![
+async fn an_unknown_state_is_reported_and_waited_for() {
+    let (wire, _) = polls(vec![
         State("clearing"),
         State("hibernating"),
         State(""),
         State("available"),
     ]);
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = told.clone();
+    let statuses_seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = statuses_seen.clone();
     let clear = Client::on(wire)
         .contexts()
         .clear(&id())
         .on_status(move |status| sink.lock().unwrap().push(status.clone()));
     let cleared = clear.await.unwrap();
-    let told = told.lock().unwrap();
-    let states: Vec<_> = told.iter().map(|status| status.state.clone()).collect();
+    let statuses_seen = statuses_seen.lock().unwrap();
+    let states: Vec<_> = statuses_seen
+        .iter()
+        .map(|status| status.state.clone())
+        .collect();
     assert_eq!(
         states,
         [
@@ -409,32 +412,32 @@ async fn an_unknown_state_is_shown_and_waited_out() {
             ContextState::Available,
         ]
     );
-    let last = told.last().unwrap();
+    let last = statuses_seen.last().unwrap();
     assert_eq!((last.elapsed, last.polls), (cleared.elapsed, cleared.polls));
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_waiting_stops_the_looks_and_sends_nothing_else() {
-    // The mock knows two calls: any other panics.
-    let (wire, count) = looks(vec![State("clearing")]);
+async fn dropping_the_wait_stops_polling() {
+    // The mock panics on other calls.
+    let (wire, count) = polls(vec![State("clearing")]);
     let handle = start(wire).await;
     let mut statuses = handle.statuses();
     statuses.next().await.unwrap().unwrap();
-    assert!(statuses.next().now_or_never().is_none(), "under way");
+    assert!(statuses.next().now_or_never().is_none(), "in progress");
     drop(statuses);
     sleep(Duration::from_secs(100)).await;
     assert_eq!(count.load(Ordering::Relaxed), 1);
 
     let waiting = tokio::time::timeout(Duration::from_millis(50), handle.wait()).await;
-    assert!(waiting.is_err(), "clearing for ever");
-    let looked = count.load(Ordering::Relaxed);
+    assert!(waiting.is_err(), "still clearing");
+    let polls = count.load(Ordering::Relaxed);
     sleep(Duration::from_secs(100)).await;
-    assert_eq!(count.load(Ordering::Relaxed), looked);
+    assert_eq!(count.load(Ordering::Relaxed), polls);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_next_loses_nothing() {
-    let (wire, count) = looks(vec![State("clearing"), State("available")]);
+async fn dropping_next_loses_nothing() {
+    let (wire, count) = polls(vec![State("clearing"), State("available")]);
     let mut statuses = start(wire).await.statuses();
     let short = Duration::from_millis(50);
     assert!(tokio::time::timeout(short, statuses.next()).await.is_err());
@@ -445,8 +448,8 @@ async fn a_dropped_next_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_counts_from_the_start_of_the_clear() {
-    let (wire, _) = looks(vec![State("available")]);
+async fn elapsed_starts_with_the_clear() {
+    let (wire, _) = polls(vec![State("available")]);
     let handle = start(wire).await;
     sleep(Duration::from_secs(5)).await;
     let called = Instant::now();
@@ -455,12 +458,12 @@ async fn time_counts_from_the_start_of_the_clear() {
         (cleared.elapsed, cleared.polls),
         (Duration::from_secs(5), 1)
     );
-    assert_eq!(called.elapsed(), Duration::ZERO, "the look was due");
+    assert_eq!(called.elapsed(), Duration::ZERO, "the poll was due");
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_counts_from_the_call_where_the_start_is_not_known() {
-    let (wire, _) = looks(vec![State("available")]);
+async fn elapsed_starts_with_the_call_for_a_resumed_clear() {
+    let (wire, _) = polls(vec![State("available")]);
     let handle = Client::on(wire).contexts().resume_clear(&id());
     sleep(Duration::from_secs(5)).await;
     let cleared = handle.wait().await.unwrap();
@@ -468,12 +471,12 @@ async fn time_counts_from_the_call_where_the_start_is_not_known() {
 }
 
 #[test]
-fn what_waits_can_be_sent_and_a_clear_cloned_and_shown() {
+fn clear_types_are_send_and_clone() {
     fn send<T: Send>() {}
     fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
     send::<ClearStatuses>();
     shared::<Clear>();
-    shared::<crate::ClearTimedOut>();
+    shared::<ClearTimedOut>();
     let clear = Client::on(MockContextApi::new())
         .contexts()
         .clear(&id())

@@ -1,58 +1,62 @@
-//! The endpoint: what a user types becomes a base URL.
+//! The endpoint.
 
 use reqwest::Url;
 
-use super::wrong;
-use crate::Result;
+use super::invalid_setting;
+use crate::error::Result;
 
-/// Where calls go to.
+/// The base URL of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    /// With a scheme, without a slash at the end.
+    /// Has a scheme, and no slash at the end.
     pub(crate) url: String,
     pub(crate) host: String,
     pub(crate) port: Option<u16>,
 }
 
-/// Checks an endpoint.
-pub(super) fn endpoint(given: &str) -> Result<Endpoint> {
-    let given = given.trim();
-    let example = "give a URL like https://sdk-api.agb.cloud or http://127.0.0.1:8780";
-    // What browsers would mend is more likely to be a mistake here.
-    let one_slash = ["http:", "https:"].iter().any(|scheme| {
-        let rest = given.strip_prefix(scheme);
-        rest.is_some_and(|rest| !rest.starts_with("//"))
-    });
-    if one_slash || given.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
-        return Err(wrong(format!("the endpoint is no URL: {example}")));
+impl Endpoint {
+    /// Parses an endpoint. The scheme defaults to https.
+    pub(crate) fn parse(given: &str) -> Result<Self> {
+        let given = given.trim();
+        let example = "give a URL like https://sdk-api.agb.cloud or http://127.0.0.1:8780";
+        // Browsers accept this, but here it is more likely a mistake.
+        let one_slash = ["http:", "https:"].iter().any(|scheme| {
+            let rest = given.strip_prefix(scheme);
+            rest.is_some_and(|rest| !rest.starts_with("//"))
+        });
+        if one_slash || given.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(invalid_setting(format!(
+                "the endpoint is not a URL: {example}"
+            )));
+        }
+        let with_scheme = if given.contains("://") {
+            given.to_owned()
+        } else {
+            format!("https://{given}")
+        };
+        let url = Url::parse(&with_scheme)
+            .map_err(|_| invalid_setting(format!("the endpoint is not a URL: {example}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(invalid_setting(format!(
+                "the endpoint must be http or https: {example}"
+            )));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(invalid_setting(
+                "the endpoint must not contain a user or password: set the API key instead",
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(invalid_setting(format!(
+                "the endpoint must not contain `?` or `#`: {example}"
+            )));
+        }
+        Ok(Self {
+            url: url.as_str().trim_end_matches('/').to_owned(),
+            host: url.host_str().unwrap_or_default().to_owned(),
+            port: url.port_or_known_default(),
+        })
     }
-    let with_scheme = if given.contains("://") {
-        given.to_owned()
-    } else {
-        format!("https://{given}")
-    };
-    let url = Url::parse(&with_scheme)
-        .map_err(|_| wrong(format!("the endpoint is no URL: {example}")))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong(format!(
-            "the endpoint must be http or https: {example}"
-        )));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong(
-            "the endpoint must not contain a user or password: the API key is a setting of its own",
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong(format!(
-            "the endpoint must not contain `?` or `#`: {example}"
-        )));
-    }
-    Ok(Endpoint {
-        url: url.as_str().trim_end_matches('/').to_owned(),
-        host: url.host_str().unwrap_or_default().to_owned(),
-        port: url.port_or_known_default(),
-    })
 }
 
 #[cfg(test)]
@@ -60,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_type_becomes_a_base_url() {
+    fn an_endpoint_is_parsed_leniently() {
         for (given, base) in [
             ("sdk-api.agb.cloud", "https://sdk-api.agb.cloud"),
             (" https://a.example/ ", "https://a.example"),
@@ -68,12 +72,12 @@ mod tests {
             ("localhost:8780", "https://localhost:8780"),
             ("http://a.example/prefix/", "http://a.example/prefix"),
         ] {
-            assert_eq!(endpoint(given).unwrap().url, base);
+            assert_eq!(Endpoint::parse(given).unwrap().url, base);
         }
     }
 
     #[test]
-    fn what_can_not_be_called_is_refused() {
+    fn an_invalid_endpoint_is_rejected() {
         for bad in [
             "",
             "http://",
@@ -89,7 +93,7 @@ mod tests {
             "mailto:a@a.example",
             "http:\\\\a.example",
         ] {
-            assert!(endpoint(bad).is_err(), "{bad:?}");
+            assert!(Endpoint::parse(bad).is_err(), "{bad:?}");
         }
     }
 }

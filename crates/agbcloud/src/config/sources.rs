@@ -1,35 +1,96 @@
-//! Where a setting can stand outside of code.
+//! The sources of settings outside of code.
 
 use std::{collections::HashMap, ffi::OsString, path::Path};
 
-use super::SettingSource;
-
-/// The process environment and what a `.env` file says, which is never written into the environment.
-#[derive(Default)]
-pub(super) struct Sources {
-    process: HashMap<String, String>,
-    dotenv: HashMap<String, String>,
-    damaged_line: Option<usize>,
+/// The source of a setting: see [`ClientBuilder::setting_sources`](crate::ClientBuilder::setting_sources).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SettingSource {
+    /// A setter of the builder.
+    Code,
+    /// The process environment.
+    Environment,
+    /// The file `.env` in the working directory.
+    Dotenv,
+    /// A fallback setter of the builder.
+    Fallback,
+    /// No source: the default applies.
+    Default,
 }
 
-fn filled(values: &HashMap<String, String>, name: &str) -> Option<String> {
+impl SettingSource {
+    /// Rank of trust, the most trusted first.
+    fn rank(self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::Code => 1,
+            Self::Environment => 2,
+            Self::Fallback => 3,
+            Self::Dotenv => 4,
+        }
+    }
+
+    /// The source in messages.
+    pub(crate) fn describe(self, variable: &str) -> String {
+        match self {
+            Self::Code => "code".to_owned(),
+            Self::Environment => format!("the environment ({variable})"),
+            Self::Dotenv => format!("the file .env ({variable})"),
+            Self::Fallback => "the fallback (a profile)".to_owned(),
+            Self::Default => "the default".to_owned(),
+        }
+    }
+}
+
+/// The sources of the settings of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingSources {
+    /// The source of the endpoint.
+    pub endpoint: SettingSource,
+    /// The source of the API key; [`Default`](SettingSource::Default) if there is no key.
+    pub api_key: SettingSource,
+}
+
+impl SettingSources {
+    /// Whether the API key may be sent to the endpoint: the endpoint is from the same or a more trusted source. Otherwise
+    /// [`build`](crate::ClientBuilder::build) fails. The order of trust is: default, code, environment, fallback, `.env`.
+    ///
+    /// ```
+    /// let sources = agbcloud::Client::builder().api_key("k").endpoint("https://a.example").setting_sources();
+    /// assert!(sources.trusts_endpoint());
+    /// ```
+    pub fn trusts_endpoint(&self) -> bool {
+        self.api_key == SettingSource::Default || self.endpoint.rank() <= self.api_key.rank()
+    }
+}
+
+/// The settings in the process environment and in a `.env` file. The file is not loaded into the environment.
+#[derive(Default)]
+pub(crate) struct Sources {
+    process: HashMap<String, String>,
+    dotenv: HashMap<String, String>,
+    invalid_line: Option<usize>,
+}
+
+fn non_blank(values: &HashMap<String, String>, name: &str) -> Option<String> {
     let value = values.get(name)?;
     Some(value.clone()).filter(|value| !value.trim().is_empty())
 }
 
 const NAMES: [&str; 3] = ["AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS"];
 
-/// What stands for a dollar sign while a file is read: with one, dotenvy would put other variables of the environment
-/// into the value, and so into a request to whatever endpoint the file names. A key can have one too.
-fn stand_in(text: &str) -> &'static str {
+/// A replacement for dollar signs while a `.env` file is parsed. Otherwise dotenvy would substitute variables of the
+/// environment, and the values would be sent to the endpoint that the file names. Keys can contain dollar signs too.
+fn dollar_placeholder(text: &str) -> &'static str {
     let unused = |mark: &&&str| !text.contains(**mark);
     let marks = ["\u{e000}", "\u{e001}", "\u{e002}", "\u{e003}"];
     marks.iter().find(unused).unwrap_or(&"\u{f8ff}")
 }
 
 impl Sources {
-    /// This process's environment, and `.env` in its working directory if that is to be read and there is one.
-    pub(super) fn of_process(dotenv: bool) -> Self {
+    /// Reads the environment of this process and, if requested, the file `.env` in its working directory.
+    pub(crate) fn of_process(dotenv: bool) -> Self {
         let mut sources = Self::default();
         sources.read_process(|name| std::env::var_os(name));
         if dotenv && let Ok(text) = std::fs::read(Path::new(".env")) {
@@ -38,35 +99,34 @@ impl Sources {
         sources
     }
 
-    /// The filled value of a setting in the environment or in `.env`.
-    pub(super) fn find(&self, origin: SettingSource, name: &str) -> Option<String> {
-        match origin {
-            SettingSource::Environment => filled(&self.process, name),
-            SettingSource::Dotenv => filled(&self.dotenv, name),
+    /// The value of a setting in the environment or in `.env`, unless it is blank.
+    pub(crate) fn find(&self, source: SettingSource, name: &str) -> Option<String> {
+        match source {
+            SettingSource::Environment => non_blank(&self.process, name),
+            SettingSource::Dotenv => non_blank(&self.dotenv, name),
             _ => None,
         }
     }
 
-    /// The value of the first of both that has one.
-    pub(super) fn first(&self, name: &str) -> Option<String> {
-        let setting_sources = [SettingSource::Environment, SettingSource::Dotenv];
-        setting_sources
+    /// The value of a setting in the environment or, if it has none there, in `.env`.
+    pub(crate) fn first(&self, name: &str) -> Option<String> {
+        [SettingSource::Environment, SettingSource::Dotenv]
             .iter()
-            .find_map(|origin| self.find(*origin, name))
+            .find_map(|source| self.find(*source, name))
     }
 
-    /// Whether a setting has a value there.
-    pub(super) fn has(&self, origin: SettingSource, name: &str) -> bool {
-        self.find(origin, name).is_some()
+    /// Whether a setting has a value in this source.
+    pub(crate) fn has(&self, source: SettingSource, name: &str) -> bool {
+        self.find(source, name).is_some()
     }
 
-    /// Number of the first line of `.env` that is no setting. Its text is not told: a key could be in it.
-    pub(super) fn damaged_line(&self) -> Option<usize> {
-        self.damaged_line
+    /// Number of the first line of `.env` that can't be parsed. Its text is never shown, since it can contain a key.
+    pub(crate) fn invalid_line(&self) -> Option<usize> {
+        self.invalid_line
     }
 
-    /// What is no UTF-8 is a value all the same, and refused as one that can't be used: to pass over it would be to send
-    /// the key to another endpoint than the one that was meant.
+    /// A value that is not UTF-8 is kept, and rejected later as invalid. If it were skipped, the key would be sent to
+    /// another endpoint than the intended one.
     fn read_process(&mut self, variable: impl Fn(&str) -> Option<OsString>) {
         for name in NAMES {
             if let Some(value) = variable(name) {
@@ -78,19 +138,19 @@ impl Sources {
 
     fn read_dotenv(&mut self, text: &str) {
         let text = text.trim_start_matches('\u{feff}');
-        let dollar = stand_in(text);
-        let inert = text.replace("\\$", dollar).replace('$', dollar);
+        let placeholder = dollar_placeholder(text);
+        let inert = text.replace("\\$", placeholder).replace('$', placeholder);
         for pair in dotenvy::from_read_iter(inert.as_bytes()) {
             match pair {
                 Ok((name, value)) => {
-                    let value = value.replace(dollar, "$");
+                    let value = value.replace(placeholder, "$");
                     self.dotenv.entry(name).or_insert(value);
                 }
                 Err(dotenvy::Error::LineParse(line, _)) => {
                     let number = inert
                         .lines()
                         .position(|candidate| line.contains(candidate.trim()));
-                    self.damaged_line
+                    self.invalid_line
                         .get_or_insert(number.map_or(1, |index| index + 1));
                 }
                 Err(_) => break,
@@ -99,7 +159,7 @@ impl Sources {
     }
 
     #[cfg(test)]
-    pub(super) fn given(process: &[(&str, &str)], dotenv: &str) -> Self {
+    pub(crate) fn of_texts(process: &[(&str, &str)], dotenv: &str) -> Self {
         let mut sources = Self::default();
         sources.read_process(|name| {
             let mut pairs = process.iter();
@@ -111,11 +171,11 @@ impl Sources {
     }
 
     #[cfg(all(test, unix))]
-    pub(super) fn of_bytes(name: &str, value: &[u8]) -> Self {
+    pub(crate) fn of_bytes(name: &str, value: &[u8]) -> Self {
         use std::os::unix::ffi::OsStringExt;
         let mut sources = Self::default();
         let value = OsString::from_vec(value.to_vec());
-        sources.read_process(|asked| (asked == name).then(|| value.clone()));
+        sources.read_process(|requested| (requested == name).then(|| value.clone()));
         sources
     }
 }

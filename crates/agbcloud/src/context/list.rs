@@ -5,17 +5,17 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use agbcloud_api::types::{ContextListData, ListContextsResponse};
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Client, Context, Continuation, Error, ErrorKind, Operation, Response, Result,
-    error::Reading,
-    page::{ContextPlace, Items, Pages, Source, listed, named_stream, page_size},
-    wire::{ContextQuery, FromEnvelope, call},
+    client::{Client, call},
+    error::{Error, ErrorKind, Operation, Result},
+    model::{Context, ContextPage, ContextPosition, Continuation, Response},
+    page::{Items, PageSource, Pages, named_stream, page_size},
+    wire::ContextQuery,
 };
 
-/// A listing that has not been sent. From [`Contexts::list`](crate::Contexts::list). Order: create time.
+/// A listing of contexts in the order of creation: send or stream it. From [`Contexts::list`](crate::Contexts::list).
 #[derive(Debug, Clone)]
 #[must_use = "a listing does nothing until it is sent or streamed"]
 #[doc(alias = "ContextListParams")]
@@ -24,23 +24,6 @@ pub struct ListContexts {
     page_size: Option<u32>,
     start: Option<Continuation>,
     prefetch: bool,
-}
-
-/// One page of contexts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-#[doc(alias = "ContextListResult")]
-pub struct ContextPage {
-    /// The contexts of this page.
-    pub contexts: Vec<Context>,
-    /// Where the next page starts, for [`ListContexts::start_at`]; `None` on the last page.
-    pub next_token: Option<String>,
-    /// The page size that the service used.
-    pub max_results: Option<u32>,
-    /// Contexts over all pages.
-    pub total_count: Option<u64>,
-    /// Id of the call that fetched this page.
-    pub request_id: Option<String>,
 }
 
 impl ListContexts {
@@ -53,27 +36,25 @@ impl ListContexts {
         }
     }
 
-    /// Contexts in one page: from 1, over 1000 means 1000;
-    /// [`DEFAULT_PAGE_SIZE`](crate::DEFAULT_PAGE_SIZE) if not said. A page size of 0 is refused when the
-    /// listing is sent.
+    /// Sets the page size. Defaults to [`DEFAULT_PAGE_SIZE`](crate::DEFAULT_PAGE_SIZE); more than 1000 means 1000. A page
+    /// size of 0 fails when the listing is sent.
     #[doc(alias = "max_results")]
     pub fn page_size(mut self, size: u32) -> Self {
         self.page_size = Some(size);
         self
     }
 
-    /// Starts where a page before said that the next one starts ([`ContextPage::next_token`]; the empty text is
-    /// the start), or where a stream said that it goes on ([`ContextItems::continuation`],
-    /// [`ContextPages::continuation`]). The page size may be another than before. A continuation of a listing of
-    /// files is refused when the listing is sent.
-    pub fn start_at(mut self, place: impl Into<Continuation>) -> Self {
-        self.start = Some(place.into());
+    /// Sets the start of the listing: the [`ContextPage::next_token`] of a page, or the continuation of a stream
+    /// ([`ContextItems::continuation`], [`ContextPages::continuation`]). The empty text is the start. The page size can be
+    /// changed. A continuation of a listing of files fails when the listing is sent.
+    pub fn start_at(mut self, position: impl Into<Continuation>) -> Self {
+        self.start = Some(position.into());
         self
     }
 
-    /// Whether a stream fetches the next page while the caller works on this one; it does not if not said. The
-    /// fetch starts when a page is delivered and ends when the stream is dropped; two pages are held in place of
-    /// one. An error of the page ahead comes after all items before it.
+    /// Whether a stream fetches the next page while the caller processes the current one. Defaults to false. The fetch starts
+    /// when a page is delivered, and is cancelled when the stream is dropped. Two pages are in memory rather than one. An error
+    /// of the next page follows all items of the current one.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -88,8 +69,8 @@ impl ListContexts {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn prefetch(mut self, ahead: bool) -> Self {
-        self.prefetch = ahead;
+    pub fn prefetch(mut self, prefetch: bool) -> Self {
+        self.prefetch = prefetch;
         self
     }
 
@@ -109,16 +90,15 @@ impl ListContexts {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page size of 0 and for a continuation of a
-    /// listing of files,
-    /// [`Rejected`](crate::ErrorKind::Rejected) for a token that the service did not issue to this key, and
-    /// those of any call.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page size of 0 or a continuation of a listing of files,
+    /// [`Rejected`](crate::ErrorKind::Rejected) for a token that the service did not issue for this key, and those of any
+    /// call.
     pub async fn send(self) -> Result<Response<ContextPage>> {
         let (page, _) = self.into_source().next_page().await?;
         Ok(page)
     }
 
-    /// All pages from here on, as a stream.
+    /// Returns all pages from the start of the listing as a stream.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -138,7 +118,7 @@ impl ListContexts {
         ContextPages(Pages::new(self.into_source(), prefetch))
     }
 
-    /// All contexts from here on, as a stream.
+    /// Returns all contexts from the start of the listing as a stream.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -159,38 +139,36 @@ impl ListContexts {
     }
 
     fn into_source(self) -> ContextSource {
-        let place = self
+        let position = self
             .start
-            .map_or_else(|| Ok(ContextPlace::default()), Continuation::in_contexts)
+            .map_or_else(|| Ok(ContextPosition::default()), Continuation::in_contexts)
             .map_err(|error| error.with_operation(Operation::ListContexts));
         ContextSource {
             client: self.client,
             page_size: self.page_size,
-            place,
-            seen: HashSet::new(),
+            position,
+            used_tokens: HashSet::new(),
             request_id: None,
         }
     }
 }
 
 named_stream! {
-    /// The pages of a listing of contexts. From [`ListContexts::by_page`]; any error ends it, and one of kind
-    /// [`RepeatedToken`](crate::ErrorKind::RepeatedToken) means that the pages before it are good.
+    /// The pages of a listing of contexts, from [`ListContexts::by_page`]. An error ends the stream; the pages before it are
+    /// valid, also for [`RepeatedToken`](crate::ErrorKind::RepeatedToken).
     ContextPages, Pages<ContextSource>, ContextPage
 }
 
 named_stream! {
-    /// The contexts of a listing, one by one. From [`ListContexts::by_item`]; it ends like [`ContextPages`].
+    /// The contexts of a listing, from [`ListContexts::by_item`]. It ends like [`ContextPages`].
     ContextItems, Items<ContextSource>, Context
 }
 
 impl ContextPages {
-    /// Where the listing goes on behind the pages that were delivered, also after an error: there it is the page
-    /// that failed. `None` once everything has been delivered, and for a listing that is refused before it is
-    /// sent. A page that is being fetched has not been delivered.
+    /// Returns the position behind the delivered pages, also after an error. `None` after the last page, and for a listing
+    /// that fails before it is sent. A page that is being fetched is not delivered.
     ///
-    /// After a [`RepeatedToken`](crate::ErrorKind::RepeatedToken) it is the page of that token, which was delivered
-    /// before: to go on there is to go round once more.
+    /// After a [`RepeatedToken`](crate::ErrorKind::RepeatedToken) it is the page of that token, which was delivered before.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -207,13 +185,13 @@ impl ContextPages {
     /// # }
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
-        self.0.continuation()
+        self.0.position()
     }
 }
 
 impl ContextItems {
-    /// Where the listing goes on behind the contexts that were delivered, also within a page and after an error;
-    /// else as [`ContextPages::continuation`].
+    /// Returns the position behind the delivered contexts, also within a page and after an error; otherwise like
+    /// [`ContextPages::continuation`].
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -224,67 +202,70 @@ impl ContextItems {
     /// # client.contexts().get_or_create("two").await?;
     /// let mut contexts = client.contexts().list().by_item();
     /// let first = contexts.next().await.expect("there are two")?;
-    /// let place = contexts.continuation().expect("one is left");
-    /// let rest = client.contexts().list().start_at(place).send().await?;
+    /// let position = contexts.continuation().expect("one is left");
+    /// let rest = client.contexts().list().start_at(position).send().await?;
     /// assert_ne!(rest.contexts[0].id, first.id);
     /// # Ok(())
     /// # }
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
-        self.0.continuation()
+        self.0.position()
     }
 }
 
 struct ContextSource {
     client: Client,
     page_size: Option<u32>,
-    place: Result<ContextPlace>,
-    /// Hashes of the tokens that were used, so that a service that repeats one can't make an endless loop.
-    seen: HashSet<u64>,
-    /// Of the page that came last.
+    position: Result<ContextPosition>,
+    /// Hashes of the used tokens, so that a repeated token does not cause an endless loop.
+    used_tokens: HashSet<u64>,
+    /// Request id of the last page.
     request_id: Option<String>,
 }
 
 impl ContextSource {
-    /// The next page of which the caller has not had all.
+    /// The next page with undelivered items.
     async fn next_page(mut self) -> Result<(Response<ContextPage>, Option<Self>)> {
-        let mut place = std::mem::replace(&mut self.place, Ok(ContextPlace::default()))?;
+        let mut position = std::mem::replace(&mut self.position, Ok(ContextPosition::default()))?;
         loop {
-            self.check_new(place.token.as_deref())?;
-            let page = fetch(&self.client, self.page_size, place.token.take()).await?;
+            self.check_new(position.token.as_deref())?;
+            let page = fetch(&self.client, self.page_size, position.token.take()).await?;
             self.request_id = page.request_id().map(str::to_owned);
-            let came = page.contexts.len();
+            let fetched = page.contexts.len();
             let page = page.map(|mut page| {
-                place.had.take_from(&mut page.contexts, Self::key);
+                position
+                    .delivered
+                    .remove_from(&mut page.contexts, Self::key);
                 page
             });
-            let had = came - page.contexts.len();
-            place.token.clone_from(&page.next_token);
-            if place.token.is_none() {
+            let removed = fetched - page.contexts.len();
+            position.token.clone_from(&page.next_token);
+            if position.token.is_none() {
                 return Ok((page, None));
             }
-            // Pages can be smaller than the one of which the caller has had so many.
-            if had == 0 || !page.contexts.is_empty() {
-                self.place = Ok(place);
+            // A page can be smaller than the one that was delivered in part.
+            if removed == 0 || !page.contexts.is_empty() {
+                self.position = Ok(position);
                 return Ok((page, Some(self)));
             }
         }
     }
 
     fn check_new(&mut self, token: Option<&str>) -> Result<()> {
-        if token.is_none_or(|token| self.seen.insert(hash(token))) {
+        if token.is_none_or(|token| self.used_tokens.insert(hash(token))) {
             return Ok(());
         }
-        let message = "the service gave a page token that it had given before";
+        let message = "the service returned a page token for the second time";
         Err(Error::new(ErrorKind::RepeatedToken, message)
             .with_operation(Operation::ListContexts)
             .with_request_id(self.request_id.clone()))
     }
 }
 
-impl Source for ContextSource {
+impl PageSource for ContextSource {
     type Page = ContextPage;
     type Item = Context;
+    type Position = Continuation;
 
     fn fetch(self) -> BoxFuture<'static, Result<(ContextPage, Option<Self>)>> {
         Box::pin(async move {
@@ -301,8 +282,8 @@ impl Source for ContextSource {
         context.id.as_str()
     }
 
-    fn place(&self) -> Option<Continuation> {
-        self.place.as_ref().ok().cloned().map(Continuation::from)
+    fn position(&self) -> Option<Continuation> {
+        self.position.as_ref().ok().cloned().map(Continuation::from)
     }
 }
 
@@ -325,41 +306,6 @@ async fn fetch(
     Ok(response.map(|page| ContextPage { request_id, ..page }))
 }
 
-impl FromEnvelope for ContextPage {
-    type Envelope = ListContextsResponse;
-
-    /// The fields of pagination stand beside `data`; should `data` ever be an object, inside it.
-    fn from_envelope(envelope: ListContextsResponse, _: Reading<'_>) -> Result<Self> {
-        let (contexts, inner) = match envelope.data {
-            Some(ContextListData::Array(contexts)) => (contexts, None),
-            Some(ContextListData::ContextListObject(mut object)) => {
-                let total = object.total_count.or(envelope.total_count);
-                (listed(object.items.take(), total)?, Some(object))
-            }
-            None => (Vec::new(), None),
-        };
-        let inner = inner.unwrap_or_default();
-        let contexts = contexts.into_iter().map(Context::from_wire);
-        Ok(Self {
-            contexts: contexts.collect::<Result<_>>()?,
-            next_token: filled(envelope.next_token).or(filled(inner.next_token)),
-            max_results: envelope
-                .max_results
-                .or(inner.max_results)
-                .and_then(|n| n.try_into().ok()),
-            total_count: envelope
-                .total_count
-                .or(inner.total_count)
-                .and_then(|n| n.try_into().ok()),
-            request_id: None,
-        })
-    }
-}
-
-fn filled(token: Option<String>) -> Option<String> {
-    token.filter(|token| !token.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::TryStreamExt;
@@ -375,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_page_is_fetched_with_the_token_of_the_one_before() {
+    async fn pages_are_fetched_with_the_token_of_the_previous_page() {
         let mut wire = MockContextApi::new();
         wire.expect_list_contexts().times(4).returning(|query| {
             let start = query.token.map_or(0, |token| token.parse().unwrap());
@@ -400,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_inside_data_counts_beside_an_empty_one() {
+    async fn a_token_in_data_is_used_if_the_other_is_empty() {
         let mut wire = MockContextApi::new();
         wire.expect_list_contexts().times(2).returning(|query| {
             let (data, next) = match query.token {
@@ -415,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_without_its_items_is_no_empty_page() {
+    async fn a_page_without_items_is_an_invalid_response() {
         let mut wire = MockContextApi::new();
         let body = json!({"success": true, "data": {"totalCount": 3}});
         wire.expect_list_contexts()
@@ -425,7 +371,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_repeated_token_is_an_error_after_the_good_pages() {
+    async fn a_repeated_token_is_an_error_after_the_valid_pages() {
         let mut wire = MockContextApi::new();
         wire.expect_list_contexts().times(3).returning(|query| {
             let next = if query.token.as_deref() == Some("a") {
@@ -443,12 +389,16 @@ mod tests {
         }
         let error = pages.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RepeatedToken);
-        assert_eq!(error.request_id(), Some("r-1"), "of the page that had it");
+        assert_eq!(
+            error.request_id(),
+            Some("r-1"),
+            "of the page with the token"
+        );
         assert!(pages.next().await.is_none());
     }
 
     #[tokio::test]
-    async fn pagination_inside_data_is_read_too() {
+    async fn pagination_in_data_is_decoded() {
         let mut wire = MockContextApi::new();
         wire.expect_list_contexts().returning(|_| {
             let data = json!({"items": contexts(0..2), "nextToken": "t", "totalCount": 9, "maxResults": 2});
@@ -463,7 +413,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_size_is_refused_or_cut_before_it_is_sent() {
+    async fn a_page_size_is_checked_before_it_is_sent() {
         let mut wire = MockContextApi::new();
         wire.expect_list_contexts()
             .withf(|query| query.page_size == 1000)

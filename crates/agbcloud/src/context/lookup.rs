@@ -1,20 +1,21 @@
-//! Finding one context, by id or by name.
+//! Looks up a context by name.
 
 use std::future::IntoFuture;
 
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Client, Context, ContextName, Error, Operation, RegionId, Response, Result,
-    name::checked,
-    wire::{Call, ContextLookup, call},
+    client::{Client, get_context},
+    error::{Error, Operation, Result},
+    model::{Context, ContextName, RegionId, Response, checked},
+    wire::ContextLookup,
 };
 
-/// A look-up by name that has not been sent: await it. From
+/// A lookup by name; await it to send it. From
 /// [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
 /// [`Contexts::get_or_create`](crate::Contexts::get_or_create).
 #[derive(Debug)]
-#[must_use = "a look-up does nothing until it is awaited"]
+#[must_use = "a lookup does nothing until it is awaited"]
 pub struct LookupByName {
     client: Client,
     name: Result<ContextName>,
@@ -32,17 +33,16 @@ impl LookupByName {
         }
     }
 
-    /// Looks, or creates, in this region instead of the service's default, cn-hangzhou. The same name can
-    /// stand once in each region.
+    /// Sets the region of the context. Defaults to cn-hangzhou. Names are unique per region.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let service = agbcloud_server::Server::builder().start().await?;
     /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// let here = client.contexts().get_or_create("my-project").await?;
-    /// let there = client.contexts().get_or_create("my-project").region("cn-shanghai").await?;
-    /// assert_ne!(here.id, there.id);
+    /// let first = client.contexts().get_or_create("my-project").await?;
+    /// let second = client.contexts().get_or_create("my-project").region("cn-shanghai").await?;
+    /// assert_ne!(first.id, second.id);
     /// # Ok(())
     /// # }
     /// ```
@@ -60,15 +60,12 @@ impl LookupByName {
         let invalid = |error: Error| error.with_operation(Operation::GetContext);
         let name = self.name.map_err(invalid)?;
         let region = self.region.transpose().map_err(invalid)?;
-        run(
-            &self.client,
-            ContextLookup::Name {
-                name,
-                create: self.create,
-                region,
-            },
-        )
-        .await
+        let lookup = ContextLookup::Name {
+            name,
+            create: self.create,
+            region,
+        };
+        get_context(&self.client, lookup).await
     }
 }
 
@@ -79,17 +76,4 @@ impl IntoFuture for LookupByName {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
     }
-}
-
-/// Looks one context up.
-pub(crate) async fn run(client: &Client, lookup: ContextLookup) -> Result<Response<Context>> {
-    let what = Call {
-        operation: Operation::GetContext,
-        limit: None,
-        context: match &lookup {
-            ContextLookup::Id(id) => Some(id),
-            ContextLookup::Name { .. } => None,
-        },
-    };
-    call(client, what, |api| api.get_context(lookup.clone())).await
 }

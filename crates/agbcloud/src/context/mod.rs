@@ -1,36 +1,38 @@
-//! Contexts: finding, making, renaming and deleting them.
+//! Operations on contexts.
 
 mod list;
 mod lookup;
-mod model;
 
-pub use list::{ContextItems, ContextPage, ContextPages, ListContexts};
+pub use list::{ContextItems, ContextPages, ListContexts};
 pub use lookup::LookupByName;
-pub(crate) use lookup::run as look_up;
-pub use model::{Context, ContextState};
 
 use crate::{
-    Clear, ClearHandle, ClearTimedOut, Client, ContextId, ContextName, Error, Files, Operation,
-    Response, Result,
-    name::checked,
-    wire::{ContextLookup, call, remove},
+    Files,
+    clear::{Clear, ClearHandle, ClearTimedOut},
+    client::{Client, call, get_context, remove},
+    error::{Error, Operation, Result},
+    model::{Context, ContextId, ContextName, Response, checked},
+    wire::ContextLookup,
 };
 
-/// The contexts of an API key: the reference's `ContextService`. Cheap to clone.
-///
-/// From [`Client::contexts`].
+impl Client {
+    /// The contexts of the API key.
+    pub fn contexts(&self) -> Contexts {
+        Contexts {
+            client: self.clone(),
+        }
+    }
+}
+
+/// The contexts of an API key, from [`Client::contexts`]. Cheap to clone.
 #[derive(Debug, Clone)]
 #[doc(alias = "ContextService")]
 pub struct Contexts {
-    pub(crate) client: Client,
+    client: Client,
 }
 
 impl Contexts {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client }
-    }
-
-    /// Lists the contexts, page by page or one by one.
+    /// Lists contexts, by page or by item.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -50,7 +52,7 @@ impl Contexts {
         ListContexts::new(self.client.clone())
     }
 
-    /// Gets a context by its id.
+    /// Gets a context by id.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -66,13 +68,13 @@ impl Contexts {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if this key has no such context, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the key has no such context, and those of any call.
     #[doc(alias = "GetContext")]
     pub async fn get(&self, id: &ContextId) -> Result<Response<Context>> {
-        lookup::run(&self.client, ContextLookup::Id(id.clone())).await
+        get_context(&self.client, ContextLookup::Id(id.clone())).await
     }
 
-    /// Gets a context by its name; await the result, or choose a [region](LookupByName::region) before.
+    /// Gets a context by name. Await the result, or set a [region](LookupByName::region) first.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -88,7 +90,7 @@ impl Contexts {
     /// # Errors
     ///
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the name breaks the rules of [`ContextName`],
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is none, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it does not exist, and those of any call.
     #[doc(alias = "get")]
     pub fn get_by_name<N>(&self, name: N) -> LookupByName
     where
@@ -98,7 +100,7 @@ impl Contexts {
         LookupByName::new(self.client.clone(), checked(name), false)
     }
 
-    /// Gets the context of a name, and creates it if there is none. Doing it twice makes one context.
+    /// Gets a context by name, and creates it if it does not exist. This is idempotent.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -125,7 +127,7 @@ impl Contexts {
         LookupByName::new(self.client.clone(), checked(name), true)
     }
 
-    /// Gives a context another name. Its id, files and state stay. The name that it has is allowed.
+    /// Renames a context. Its id, files and state do not change. The current name is allowed.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -142,7 +144,7 @@ impl Contexts {
     /// # Errors
     ///
     /// [`Conflict`](crate::ErrorKind::Conflict) if another context of the region has the name,
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context,
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the name breaks the rules of [`ContextName`],
     /// and those of any call.
     #[doc(alias = "update")]
@@ -160,7 +162,7 @@ impl Contexts {
         .await
     }
 
-    /// Deletes a context with all its files. Its name is free at once.
+    /// Deletes a context with all its files. Its name can be reused immediately.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -176,14 +178,14 @@ impl Contexts {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such context, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, and those of any call.
     #[doc(alias = "DeleteContext")]
     pub async fn delete(&self, id: &ContextId) -> Result<Response<()>> {
         let what = (Operation::DeleteContext, id);
         remove(&self.client, what, |api| api.delete_context(id.clone())).await
     }
 
-    /// Deletes all files of a context and waits for it; or, with [`start`](Clear::start), does not wait.
+    /// Deletes all files of a context and waits until it is empty. [`start`](Clear::start) does not wait.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -202,7 +204,7 @@ impl Contexts {
         Clear::new(self.client.clone(), id.clone())
     }
 
-    /// Takes up a clear that was started elsewhere: in another process, or before a restart. Nothing is sent.
+    /// Returns the handle of a clear that was started elsewhere, such as in another process. Nothing is sent.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -220,9 +222,9 @@ impl Contexts {
         ClearHandle::resume(self.client.clone(), id.clone())
     }
 
-    /// Continues to wait for a clear that did not end in time. The new wait has the timeout and the poll interval of the
-    /// first one, and keeps what was already known: the start of the clear, and whether it was seen `clearing`. Nothing is
-    /// sent. The listener of [`Clear::on_status`] is not called again; use [`ClearHandle::statuses`].
+    /// Returns the handle of a clear that did not end in time, to continue to wait. The timeout and the poll interval are
+    /// those of the first wait, and so are the start of the clear and whether it was seen `clearing`. Nothing is sent. The
+    /// listener of [`Clear::on_status`] is not called any more; use [`ClearHandle::statuses`].
     ///
     /// [`ClearTimedOut`] has an example.
     pub fn resume(&self, late: &ClearTimedOut) -> ClearHandle {

@@ -1,4 +1,4 @@
-//! From an answer, or the lack of one, to an [`Error`].
+//! Converts responses and transport failures to an [`Error`].
 
 use std::time::{Duration, SystemTime};
 
@@ -6,21 +6,25 @@ use agbcloud_api::BodyFault;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
-use super::{Error, ErrorKind, detail::names_context, redact, snippet, take_out};
-use crate::clock::Time;
+use super::{Error, ErrorKind, detail::names_context};
+use crate::{
+    clock::Time,
+    redact::{redact, redact_secret},
+    text::snippet,
+};
 
-/// Bytes of a body that an error keeps.
+/// Maximum number of bytes of a body that an error keeps.
 const BODY_START: usize = 1024;
 
-/// Bytes of a failed answer that are read to find the envelope in it.
-const ENVELOPE_LIMIT: usize = 64 * 1024;
+/// Maximum number of bytes of a failed response that are read to decode its envelope.
+const MAX_ENVELOPE: usize = 64 * 1024;
 
-/// How long the body of a failed answer is waited for.
-const REST: Duration = Duration::from_secs(2);
+/// Maximum time to read the body of a failed response.
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the envelope of an answer says of how the call went.
+/// The status fields of an envelope.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Verdict {
+pub(crate) struct EnvelopeStatus {
     pub(crate) success: Option<bool>,
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
@@ -28,36 +32,36 @@ pub(crate) struct Verdict {
     pub(crate) http_status_code: Option<i32>,
 }
 
-/// What an answer is read with.
+/// What decoding a response requires besides the response.
 #[derive(Clone, Copy)]
-pub(crate) struct Reading<'a> {
-    /// The API key, to take it out of texts that come back.
+pub(crate) struct DecodeContext<'a> {
+    /// The API key, to redact it.
     pub(crate) key: &'a str,
-    /// For dates in the answer, and for how long the rest of it is waited for.
+    /// For dates in the response, and for the time to read its body.
     pub(crate) time: &'a Time,
 }
 
-impl Reading<'_> {
+impl DecodeContext<'_> {
     pub(crate) fn now(&self) -> SystemTime {
         self.time.system_time()
     }
 }
 
-/// What an object store says of why it refused.
+/// The error document of an object store.
 #[derive(Debug, Default)]
-pub(crate) struct StoreRefusal {
+pub(crate) struct StoreError {
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) request_id: Option<String>,
 }
 
-impl Verdict {
-    /// Whether it is something in front of the service that speaks: an envelope says whether it succeeded, or has a code.
+impl EnvelopeStatus {
+    /// Whether the response is not from the service, whose envelopes have `success` or a code.
     fn is_foreign(&self) -> bool {
         self.success.is_none() && self.code.is_none()
     }
 
-    /// Whether it has every field of a failure: no other service is likely to answer like this.
+    /// Whether all fields of a failure are present, which no other service is likely to send.
     fn is_complete(&self) -> bool {
         let filled = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         self.success == Some(false)
@@ -66,14 +70,14 @@ impl Verdict {
             && filled(&self.request_id)
     }
 
-    /// Whether nothing is said at all.
-    pub(crate) fn is_none(&self) -> bool {
+    /// Whether no field is present.
+    pub(crate) fn is_empty(&self) -> bool {
         self.success.is_none() && self.code.is_none() && self.message.is_none()
     }
 
-    /// What an envelope says, read field by field: one of an unexpected type does not hide the others. `None`
-    /// for what is no envelope.
-    fn read(body: &[u8]) -> Option<Self> {
+    /// Decodes an envelope field by field, so that a field of an unexpected type does not hide the others. `None` if the
+    /// body is not a JSON object.
+    fn decode(body: &[u8]) -> Option<Self> {
         let envelope: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
         let text = |name: &str| match envelope.get(name)? {
             Value::String(text) => Some(text.clone()),
@@ -82,8 +86,8 @@ impl Verdict {
         };
         Some(Self {
             success: match envelope.get("success") {
-                Some(Value::Bool(truth)) => Some(*truth),
-                _ => text("success").and_then(|truth| truth.to_ascii_lowercase().parse().ok()),
+                Some(Value::Bool(success)) => Some(*success),
+                _ => text("success").and_then(|success| success.to_ascii_lowercase().parse().ok()),
             },
             code: text("code"),
             message: text("message"),
@@ -94,45 +98,46 @@ impl Verdict {
 }
 
 impl Error {
-    /// An answer whose envelope says that the call failed.
-    pub(crate) fn from_verdict(
+    /// A response whose envelope reports a failure.
+    pub(crate) fn from_envelope(
         status: u16,
         headers: &HeaderMap,
-        verdict: Verdict,
-        reading: Reading<'_>,
+        envelope: EnvelopeStatus,
+        context: DecodeContext<'_>,
     ) -> Self {
-        let (key, now) = (reading.key, reading.now());
-        let told = verdict
+        let (key, now) = (context.key, context.now());
+        let inner = envelope
             .http_status_code
             .and_then(|code| u16::try_from(code).ok());
-        let effective = if status == 200 {
-            told.unwrap_or(status)
-        } else {
-            status
+        let effective = match status {
+            200 => inner.unwrap_or(status),
+            _ => status,
         };
-        let foreign = verdict.is_foreign();
-        let complete = verdict.is_complete();
-        let code = verdict.code.filter(|code| !code.is_empty() && code != "ok");
+        let foreign = envelope.is_foreign();
+        let complete = envelope.is_complete();
+        let code = envelope
+            .code
+            .filter(|code| !code.is_empty() && code != "ok");
         let kind = match effective {
-            // By its own status this would not pass either.
+            // With this HTTP status, the call would not be retried either.
             501 | 505.. if status == 200 => ErrorKind::Rejected,
             _ if foreign => foreign_kind(effective),
             _ => match kind_of(effective, code.as_deref()) {
-                ErrorKind::NotFound => missing(effective, code.as_deref(), complete),
+                ErrorKind::NotFound => not_found_kind(effective, code.as_deref(), complete),
                 kind => kind,
             },
         };
-        let mut error = Self::new(kind, shown(&verdict.message.unwrap_or_default(), key));
+        let mut error = Self::new(kind, shown(&envelope.message.unwrap_or_default(), key));
         error.0.status = Some(status);
         error.0.foreign = foreign;
         error.0.code = code.map(|code| {
-            if is_name(&code) && redact(&code, key) == code {
+            if is_plain_code(&code) && redact(&code, key) == code {
                 code
             } else {
                 shown(&code, key)
             }
         });
-        let id = verdict
+        let id = envelope
             .request_id
             .as_deref()
             .and_then(|id| filled(&redact(id, key)));
@@ -141,12 +146,12 @@ impl Error {
         error
     }
 
-    /// A failure of the raw client: no answer, or one that is not a good envelope.
-    pub(crate) async fn from_raw(error: agbcloud_api::Error, reading: Reading<'_>) -> Self {
-        let key = reading.key;
+    /// A failure of the generated client: no response, or one without a decodable envelope.
+    pub(crate) async fn from_raw(error: agbcloud_api::Error, context: DecodeContext<'_>) -> Self {
+        let key = context.key;
         match error {
             agbcloud_api::Error::UnexpectedResponse(response) => {
-                Self::from_answer(response, reading).await
+                Self::from_response(response, context).await
             }
             agbcloud_api::Error::CommunicationError(error)
             | agbcloud_api::Error::InvalidUpgrade(error)
@@ -158,16 +163,16 @@ impl Error {
         }
     }
 
-    async fn from_answer(mut response: reqwest::Response, reading: Reading<'_>) -> Self {
+    async fn from_response(mut response: reqwest::Response, context: DecodeContext<'_>) -> Self {
         let fault = response.extensions().get::<BodyFault>().cloned();
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
-        let body = start_of(response, reading.time).await;
-        match Verdict::read(&body) {
-            Some(verdict) if says_failure(status, &verdict) => {
-                Self::from_verdict(status, &headers, verdict, reading)
+        let body = body_start(response, context.time).await;
+        match EnvelopeStatus::decode(&body) {
+            Some(envelope) if reports_failure(status, &envelope) => {
+                Self::from_envelope(status, &headers, envelope, context)
             }
-            _ => Self::without_envelope(status, &headers, &body, fault, reading),
+            _ => Self::without_envelope(status, &headers, &body, fault, context),
         }
     }
 
@@ -176,9 +181,9 @@ impl Error {
         headers: &HeaderMap,
         body: &[u8],
         fault: Option<BodyFault>,
-        reading: Reading<'_>,
+        context: DecodeContext<'_>,
     ) -> Self {
-        let (key, now) = (reading.key, reading.now());
+        let (key, now) = (context.key, context.now());
         let kind = match &fault {
             Some(BodyFault::Broken(error)) if error.is_timeout() => ErrorKind::Timeout,
             Some(BodyFault::Broken(_)) => ErrorKind::Connection,
@@ -200,42 +205,42 @@ impl Error {
         }
     }
 
-    /// An object store's refusal of a presigned URL.
+    /// An error response of an object store.
     pub(crate) fn from_store(
         kind: ErrorKind,
         status: u16,
         headers: &HeaderMap,
-        refusal: StoreRefusal,
+        body: StoreError,
         secrets: &[String],
         now: SystemTime,
     ) -> Self {
-        let told = |text: Option<String>| filled(&without(text?, secrets));
-        let mut error = Self::new(kind, told(refusal.message).unwrap_or_default());
+        let shown = |text: Option<String>| filled(&without_secrets(text?, secrets));
+        let mut error = Self::new(kind, shown(body.message).unwrap_or_default());
         error.0.status = Some(status);
-        error.0.code = told(refusal.code);
-        let id = told(refusal.request_id);
-        error.0.request_id = id.or_else(|| told(request_id(headers)));
+        error.0.code = shown(body.code);
+        let id = shown(body.request_id);
+        error.0.request_id = id.or_else(|| shown(request_id(headers)));
         error.0.retry_after = retry_after(headers, now);
         error
     }
 
-    /// No answer at all.
+    /// A failure without a response.
     pub(crate) fn from_transport(error: reqwest::Error) -> Self {
-        // The URL can hold a signature, and it says nothing that the operation does not say.
+        // The URL can contain a signature.
         let error = error.without_url();
         let failure = if error.is_connect() {
             Self::no_connection()
         } else if error.is_timeout() {
-            Self::no_answer()
+            Self::no_response()
         } else if error.is_builder() {
-            Self::invalid_argument("the request can't be built")
+            Self::invalid_argument("can't build the request")
         } else {
-            Self::broken_off()
+            Self::connection_closed()
         };
         failure.with_source(error)
     }
 
-    /// The service was not reached: it can't have got the call.
+    /// The service was not reached, and can't have received the call.
     pub(crate) fn no_connection() -> Self {
         let message = "can't connect: check the endpoint, the network and the proxy";
         let mut error = Self::new(ErrorKind::Connection, message);
@@ -243,26 +248,27 @@ impl Error {
         error
     }
 
-    /// The connection broke when the service may have got the call.
-    pub(crate) fn broken_off() -> Self {
-        let message = "the connection broke before the answer was whole: try again";
+    /// The connection was closed after the service may have received the call.
+    pub(crate) fn connection_closed() -> Self {
+        let message = "connection closed before the response was complete";
         Self::new(ErrorKind::Connection, message)
     }
 
-    /// The answer did not come in time.
-    pub(crate) fn no_answer() -> Self {
-        let message = "no answer in time: try again, or allow more with AGB_TIMEOUT_MS";
+    /// There was no response in time.
+    pub(crate) fn no_response() -> Self {
+        let message = "no response in time: retry, or increase AGB_TIMEOUT_MS";
         Self::new(ErrorKind::Timeout, message)
     }
 }
 
-/// An envelope on a good status that does not say failure is an answer of the wrong shape, not a refusal.
-fn says_failure(status: u16, verdict: &Verdict) -> bool {
-    let named = verdict.code.is_some() || verdict.message.is_some() || verdict.success.is_some();
+/// Whether an envelope reports a failure. With a successful status, only `success: false` does; anything else has a wrong
+/// shape.
+fn reports_failure(status: u16, envelope: &EnvelopeStatus) -> bool {
+    let any = envelope.code.is_some() || envelope.message.is_some() || envelope.success.is_some();
     if status < 400 {
-        verdict.success == Some(false)
+        envelope.success == Some(false)
     } else {
-        named
+        any
     }
 }
 
@@ -271,12 +277,12 @@ fn describe(headers: &HeaderMap, text: &str, fault: Option<&BodyFault>, key: &st
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
     let what = match fault {
-        Some(BodyFault::Broken(_)) => "the answer broke off",
-        Some(BodyFault::TooLarge) => "the answer is too large",
-        _ => "the answer is not the service's JSON",
+        Some(BodyFault::Broken(_)) => "incomplete response",
+        Some(BodyFault::TooLarge) => "response too large",
+        _ => "unexpected response",
     };
     let start = if text.is_empty() {
-        "it is empty".to_owned()
+        "empty".to_owned()
     } else {
         snippet(text)
     };
@@ -286,24 +292,24 @@ fn describe(headers: &HeaderMap, text: &str, fault: Option<&BodyFault>, key: &st
     }
 }
 
-/// As much as an error shows. What has failed is known: it is not worth the time of the whole call to hear the rest.
-async fn start_of(mut response: reqwest::Response, time: &Time) -> Vec<u8> {
+/// The start of a body. Reading stops after [`BODY_TIMEOUT`], since the kind of failure is already known.
+async fn body_start(mut response: reqwest::Response, time: &Time) -> Vec<u8> {
     let mut body = Vec::new();
-    let deadline = time.later(REST);
+    let deadline = time.later(BODY_TIMEOUT);
     loop {
-        let left = deadline.saturating_duration_since(time.now());
-        let Some(Ok(Some(chunk))) = time.within(left, response.chunk()).await else {
+        let time_left = deadline.saturating_duration_since(time.now());
+        let Some(Ok(Some(chunk))) = time.within(time_left, response.chunk()).await else {
             return body;
         };
-        let room = ENVELOPE_LIMIT - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if body.len() == ENVELOPE_LIMIT {
+        let left = MAX_ENVELOPE - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(left)]);
+        if body.len() == MAX_ENVELOPE {
             return body;
         }
     }
 }
 
-/// What a failure is: by its code where the code is telling, else by its status.
+/// The kind of a failure: by its status where that is specific, otherwise by its code.
 fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
     let code = code.unwrap_or_default();
     match status {
@@ -330,8 +336,8 @@ fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
     }
 }
 
-/// Starts of codes that say that the operation is not there. The first is that of our own service.
-const OF_OPERATION: [&str; 6] = [
+/// Prefixes of codes for an operation that does not exist. The first is that of `agbcloud-server`.
+const UNKNOWN_OPERATION: [&str; 6] = [
     "InvalidAction",
     "InvalidApi",
     "InvalidOperation",
@@ -340,15 +346,17 @@ const OF_OPERATION: [&str; 6] = [
     "UnsupportedOperation",
 ];
 
-/// What a not-found is. A code that names a context or file is evidence that this is missing, and so is an envelope that
-/// only the service makes; a status alone is not.
-fn missing(status: u16, code: Option<&str>, complete: bool) -> ErrorKind {
+/// The kind of a "not found". A context or file is missing only if the code names one, or if the envelope is complete; a
+/// status alone is no evidence.
+fn not_found_kind(status: u16, code: Option<&str>, complete: bool) -> ErrorKind {
     let code = code.unwrap_or_default();
-    let of_operation = OF_OPERATION.iter().any(|start| code.starts_with(start));
-    let of_resource = names_context(code) || code.starts_with("InvalidFile");
-    if of_operation {
+    let is_operation = UNKNOWN_OPERATION
+        .iter()
+        .any(|start| code.starts_with(start));
+    let is_resource = names_context(code) || code.starts_with("InvalidFile");
+    if is_operation {
         ErrorKind::WrongEndpoint
-    } else if of_resource || complete {
+    } else if is_resource || complete {
         ErrorKind::NotFound
     } else if matches!(status, 404 | 410) {
         ErrorKind::WrongEndpoint
@@ -357,8 +365,8 @@ fn missing(status: u16, code: Option<&str>, complete: bool) -> ErrorKind {
     }
 }
 
-/// What an answer is that is not of the service. A gateway that knows no way to it says not-found too: that is no
-/// word on whether there is what was asked for.
+/// The kind of a failure that is not from the service. A gateway without a route responds "not found" too, which is no
+/// evidence that a context or file is missing.
 fn foreign_kind(status: u16) -> ErrorKind {
     match kind_of(status, None) {
         ErrorKind::NotFound => ErrorKind::WrongEndpoint,
@@ -367,7 +375,7 @@ fn foreign_kind(status: u16) -> ErrorKind {
     }
 }
 
-/// The last place up to `limit` where a text can be cut.
+/// The last character boundary up to `limit`.
 fn boundary_below(text: &str, limit: usize) -> usize {
     let limit = limit.min(text.len());
     (0..=limit)
@@ -376,21 +384,21 @@ fn boundary_below(text: &str, limit: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// Text from outside as a message shows it.
+/// Untrusted text as a message shows it.
 fn shown(text: &str, key: &str) -> String {
     snippet(&redact(text, key))
 }
 
-/// Takes out what must not be shown.
-fn without(mut text: String, secrets: &[String]) -> String {
+/// Removes secrets from a text.
+fn without_secrets(mut text: String, secrets: &[String]) -> String {
     for secret in secrets {
-        text = take_out(&text, secret, false).into_owned();
+        text = redact_secret(&text, secret, false).into_owned();
     }
     redact(&text, "").into_owned()
 }
 
-/// A code as services make them: nothing in it needs to be taken out or cut.
-fn is_name(code: &str) -> bool {
+/// Whether a code is short and plain, so that it can be shown as it is.
+fn is_plain_code(code: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     code.len() <= 100 && code.bytes().all(plain)
 }
@@ -410,19 +418,19 @@ fn filled(text: &str) -> Option<String> {
     Some(snippet(text)).filter(|text| !text.is_empty())
 }
 
-/// `Retry-After` in either of its forms: seconds, or an HTTP date.
+/// `Retry-After`, in seconds or as an HTTP date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // What can't be counted is very long too.
+        // A number that does not fit is as good as the largest.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
-    let wait = date(headers, &RETRY_AFTER)?.duration_since(now);
+    let wait = http_date(headers, &RETRY_AFTER)?.duration_since(now);
     Some(wait.unwrap_or_default())
 }
 
-/// A header that is an HTTP date, in one of the three forms that there are.
-pub(crate) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+/// A header with an HTTP date, in any of the three forms of RFC 9110.
+pub(crate) fn http_date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     let value = headers.get(name)?.to_str().ok()?.trim();
     let date = jiff::fmt::rfc2822::DateTimeParser::new()
         .relaxed_weekday(true)
@@ -433,7 +441,7 @@ pub(crate) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime>
     }
 }
 
-/// The forms of RFC 850 and of asctime.
+/// The obsolete forms, of RFC 850 and of asctime.
 const OBSOLETE: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
 
 fn obsolete_date(form: &str, value: &str) -> Option<SystemTime> {

@@ -2,7 +2,7 @@
 
 use super::ErrorKind;
 
-/// What exactly is missing, in the way or over a limit: from [`Error::detail`](crate::Error::detail).
+/// What exactly is missing, exists already or exceeds a limit: from [`Error::detail`](crate::Error::detail).
 ///
 /// ```
 /// use agbcloud::{Error, ErrorDetail};

@@ -1,102 +1,101 @@
-//! What kinds of failure there are, each with what to do.
+//! The kinds of failure, each with what to do about it.
 
-/// What kind of failure an [`Error`](crate::Error) is.
+/// The kind of failure of an [`Error`](crate::Error).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting is missing or wrong: no API key, an endpoint that is no URL.
+    /// A setting is missing or invalid: no API key, an endpoint that is not a URL.
     ///
-    /// *What to do:* the message names the setting and where it can be given.
+    /// *What to do:* the message names the setting and where to set it.
     Configuration,
-    /// A value was refused before anything was sent: an empty name, a relative path, a page size of 0.
+    /// An argument is invalid: an empty name, a relative path, a page size of 0. Nothing was sent.
     ///
-    /// *What to do:* mend the value; the message says what is allowed.
+    /// *What to do:* correct the value; the message names the rule.
     InvalidArgument,
-    /// The service does not know the API key (401), or the key may not do this (403).
+    /// The service does not know the API key (401), or the key does not have the permission (403).
     ///
-    /// *What to do:* check `AGB_API_KEY` and that the endpoint is the one that the key belongs to.
+    /// *What to do:* check `AGB_API_KEY`, and that the key belongs to the endpoint.
     Unauthorized,
-    /// There is no such context or file, or it belongs to another key.
+    /// The context or file does not exist, or belongs to another API key. [`detail`](crate::Error::detail) says which.
     ///
-    /// *What to do:* list what there is. After a delete, this is what was wanted.
+    /// *What to do:* list contexts or files. After a delete, treat it as success.
     NotFound,
-    /// The endpoint does not have the operation: the answer is a not-found that names neither a context nor a file. The
-    /// endpoint has a wrong path, or belongs to another service. It is no evidence that a context or file is missing.
+    /// The endpoint does not have the operation: it responds "not found" without naming a context or a file. Its path is
+    /// wrong, or it belongs to another service. This is no evidence that a context or file is missing.
     ///
-    /// *What to do:* check the endpoint, with its path; [`body_start`](crate::Error::body_start) shows what came.
+    /// *What to do:* check the endpoint and its path; [`body_start`](crate::Error::body_start) has the start of the
+    /// response.
     WrongEndpoint,
-    /// The state of things forbids it: the name is in use, the context is being cleared, the local file exists.
+    /// The current state does not allow the call: the name is in use, the context is being cleared, the local file exists.
     ///
-    /// *What to do:* look at the code and the message; wait, choose another name, or allow overwriting.
+    /// *What to do:* depending on [`detail`](crate::Error::detail) and the code, wait, choose another name, or allow
+    /// overwriting.
     Conflict,
     /// Too many requests.
     ///
-    /// *What to do:* wait for [`retry_after`](crate::Error::retry_after), then try again.
+    /// *What to do:* retry after [`retry_after`](crate::Error::retry_after).
     Throttled,
-    /// The service refused the call for another reason, or it asks for more than a limit of the SDK allows.
+    /// The service rejected the call for another reason, or the call exceeds a limit of the SDK.
     ///
-    /// *What to do:* the code and the message tell; the same call will be refused again.
+    /// *What to do:* see the code and the message; the same call fails again.
     Rejected,
-    /// The service or a gateway in front of it failed (5xx).
+    /// The service or a gateway failed (5xx).
     ///
-    /// *What to do:* try again a little later; report the request id if it stays.
+    /// *What to do:* retry later; if it persists, report the request id.
     Unavailable,
-    /// The connection could not be made or broke.
+    /// The connection could not be opened, or was closed early.
     ///
-    /// *What to do:* check endpoint, network and proxy; then try again. A call that changes something may have
-    /// been carried out.
+    /// *What to do:* check endpoint, network and proxy, and retry. A call that changes something may have been executed.
     Connection,
-    /// No answer in time: see [`ClientBuilder::timeout`](crate::ClientBuilder::timeout). For a transfer: no byte moved
-    /// for as long as [`ClientBuilder::idle_timeout`](crate::ClientBuilder::idle_timeout) says.
+    /// No response within [`ClientBuilder::timeout`](crate::ClientBuilder::timeout). For a transfer: no byte was
+    /// transferred within [`ClientBuilder::idle_timeout`](crate::ClientBuilder::idle_timeout).
     ///
-    /// *What to do:* try again; a call that changes something may have been carried out.
+    /// *What to do:* retry; a call that changes something may have been executed.
     Timeout,
-    /// Not the answer that it should be: a good status with something else in it, or a not-found of something else than the
-    /// object store.
+    /// The response is not one of the service: a successful status with an unexpected body, or a "not found" that is not
+    /// from the object store.
     ///
-    /// *What to do:* check that the endpoint is an AGB service and no proxy's page;
-    /// [`body_start`](crate::Error::body_start) shows what came.
+    /// *What to do:* check that the endpoint is an AGB service rather than a proxy;
+    /// [`body_start`](crate::Error::body_start) has the start of the response.
     InvalidResponse,
-    /// The service gave a page token that it had given before, or one page of a folder twice where others must follow:
-    /// going on would loop forever or lose entries.
+    /// The service returned a page token for the second time, or the same page of a folder twice although more pages
+    /// exist. To continue would loop forever or lose entries.
     ///
-    /// *What to do:* the pages before it are good; report the request id.
+    /// *What to do:* use the pages before it, which are valid; report the request id.
     RepeatedToken,
-    /// A clear did not end in time. It goes on in the service.
+    /// A clear did not end in time. It continues in the service.
     ///
-    /// *What to do:* wait on with the handle in [`Error::clear_timeout`](crate::Error::clear_timeout), which also
-    /// tells how long and how often was looked and the last state; in another process, with
+    /// *What to do:* continue to wait with [`Contexts::resume`](crate::Contexts::resume) and
+    /// [`Error::clear_timeout`](crate::Error::clear_timeout); in another process, with
     /// [`Contexts::resume_clear`](crate::Contexts::resume_clear).
     #[doc(alias = "ClearanceTimeoutError")]
     ClearTimeout,
-    /// The object store refused the presigned URL: it expired, was altered, or is from before a clear. A transfer that
-    /// asks for its URLs has tried another one.
+    /// The object store rejected the presigned URL: it expired, was altered, or was issued before a clear. A transfer that
+    /// requests its own URLs has already retried with a new one.
     ///
-    /// *What to do:* get a new URL where one was given; else look at the code and the clocks.
+    /// *What to do:* get a new URL if you passed one; otherwise check the code and the clocks.
     UrlRejected,
-    /// An https endpoint handed out a presigned URL without TLS whose host is not loopback. Nothing was sent to it.
+    /// An https endpoint returned a presigned http URL whose host is not loopback. Nothing was sent to it.
     ///
-    /// *What to do:* fix the service's public URL, or use
+    /// *What to do:* fix the public URL of the service, or use
     /// [`ClientBuilder::allow_insecure_urls`](crate::ClientBuilder::allow_insecure_urls) on a trusted network.
     InsecureUrl,
-    /// What arrived is not what was sent: length or checksum differ.
+    /// The received content differs from the sent content in length or checksum.
     ///
-    /// *What to do:* transfer it again. A download has left the target untouched; an upload has left a file
-    /// that is not to be trusted.
+    /// *What to do:* transfer it again. A download has not changed its target; the remote file of an upload may be damaged.
     Corrupted,
     /// The local file can't be read or written.
     ///
-    /// *What to do:* the source of the error is the system's own.
+    /// *What to do:* see the source of the error, which is that of the operating system.
     LocalFile,
-    /// A synchronisation would delete more than [its limit](crate::SyncDir::delete_limit) allows; nothing was done.
+    /// A sync would delete more files than its [limit](crate::SyncDir::delete_limit) allows. Nothing was changed.
     ///
-    /// *What to do:* look at the plan. If it is meant, raise the limit; else the wrong folder was named, or a source is not
-    /// there.
+    /// *What to do:* check the plan. If the deletions are intended, raise the limit; otherwise check the folders.
     SafetyLimit,
 }
 
 impl ErrorKind {
-    /// Its name for logs and metrics: `not_found`.
+    /// The name for logs and metrics: `not_found`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
@@ -121,28 +120,28 @@ impl ErrorKind {
         }
     }
 
-    /// What an error of this kind says when the service gave no message.
+    /// The message of an error without a message of the service.
     pub(crate) fn summary(self) -> &'static str {
         match self {
-            Self::Configuration => "a setting is missing or wrong",
-            Self::InvalidArgument => "a value is not allowed",
+            Self::Configuration => "missing or invalid setting",
+            Self::InvalidArgument => "invalid argument",
             Self::Unauthorized => "the service does not accept the API key",
-            Self::NotFound => "there is no such thing",
+            Self::NotFound => "not found",
             Self::WrongEndpoint => "the endpoint does not have this operation",
-            Self::Conflict => "the state of things forbids it",
+            Self::Conflict => "not allowed in the current state",
             Self::Throttled => "too many requests",
-            Self::Rejected => "the service refused the call",
-            Self::Unavailable => "the service can't answer now",
-            Self::Connection => "the connection failed",
-            Self::Timeout => "no answer in time",
-            Self::InvalidResponse => "the answer is not the one it should be",
+            Self::Rejected => "the service rejected the call",
+            Self::Unavailable => "the service is unavailable",
+            Self::Connection => "connection failed",
+            Self::Timeout => "no response in time",
+            Self::InvalidResponse => "unexpected response",
             Self::RepeatedToken => "the service repeated a page token",
             Self::ClearTimeout => "the clear did not end in time",
-            Self::UrlRejected => "the presigned URL was refused",
+            Self::UrlRejected => "presigned URL rejected",
             Self::InsecureUrl => "the presigned URL is not https",
-            Self::Corrupted => "what arrived is not what was sent",
+            Self::Corrupted => "received content differs from sent content",
             Self::LocalFile => "the local file can't be read or written",
-            Self::SafetyLimit => "more would be deleted than is allowed",
+            Self::SafetyLimit => "more files would be deleted than the limit allows",
         }
     }
 }

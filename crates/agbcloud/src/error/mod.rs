@@ -1,39 +1,36 @@
 //! The one error type of the SDK.
 
+mod attempt;
 mod classify;
-mod clear_timed_out;
 mod detail;
-mod escape;
 mod kind;
 mod operation;
-mod query;
-mod text;
 
 use std::{
+    any::Any,
     borrow::Cow,
     fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-pub(crate) use classify::{Reading, StoreRefusal, Verdict, date, request_id};
-pub use clear_timed_out::ClearTimedOut;
+pub use attempt::{Attempt, StoppedBy};
+pub(crate) use classify::{DecodeContext, EnvelopeStatus, StoreError, http_date, request_id};
 pub use detail::{ErrorDetail, Side};
 pub use kind::ErrorKind;
 pub use operation::Operation;
 
-use crate::{Attempt, StoppedBy, escape_for_display};
-pub(crate) use text::{redact, snippet, take_out};
+use crate::text::escape_for_display;
 
-/// What every fallible function of this crate gives.
+/// The result of the fallible functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something could not be done.
+/// The error of every fallible function of this crate.
 ///
-/// One opaque type: ask [`kind`](Self::kind) what to do about it, and the other methods for the details. Its
-/// `Display` is one line with the operation, the service's code and message, and the request id; causes are
-/// in [`source`](std::error::Error::source). It never contains the API key, a
-/// presigned URL's signature, or a character that [`escape_for_display`] escapes.
+/// Branch on [`kind`](Self::kind) and [`detail`](Self::detail) rather than on messages. `Display` writes one line with the
+/// operation, the code and message of the service, and the request id;
+/// [`source`](std::error::Error::source) has the cause. Neither contains the API key, the signature of a presigned URL, or
+/// a character that [`escape_for_display`](crate::escape_for_display) escapes.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,16 +59,17 @@ struct Inner {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     body_start: Option<String>,
-    /// The connection was not even made.
+    /// The connection was never established.
     unsent: bool,
-    /// The answer is of something in front of the service.
+    /// The response is from something in front of the service, such as a gateway.
     foreign: bool,
     attempts: Vec<Attempt>,
     stopped_by: Option<StoppedBy>,
     detail: Option<ErrorDetail>,
     side: Option<Side>,
     path: Option<PathBuf>,
-    clear_timeout: Option<ClearTimedOut>,
+    /// Data of a higher layer.
+    extension: Option<Box<dyn Any + Send + Sync>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -129,9 +127,14 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_clear_timeout(mut self, late: ClearTimedOut) -> Self {
-        self.0.clear_timeout = Some(late);
+    /// Attaches data of a type that this module does not know.
+    pub(crate) fn with_extension(mut self, extension: impl Any + Send + Sync) -> Self {
+        self.0.extension = Some(Box::new(extension));
         self
+    }
+
+    pub(crate) fn extension<T: Any>(&self) -> Option<&T> {
+        self.0.extension.as_deref()?.downcast_ref()
     }
 
     #[cfg(any(test, feature = "test-util"))]
@@ -140,7 +143,7 @@ impl Error {
         self
     }
 
-    /// Whether something in front of the service has answered, and not the service.
+    /// Whether the response is from something in front of the service, such as a gateway.
     pub(crate) fn is_foreign(&self) -> bool {
         self.0.foreign
     }
@@ -149,58 +152,60 @@ impl Error {
         !self.0.unsent
     }
 
-    /// What kind of failure this is, and so what to do about it.
+    /// The kind of failure, which decides what to do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind.unwrap_or(ErrorKind::Rejected)
     }
 
-    /// What was attempted; `None` for a value that was refused before any operation was known.
+    /// The failed operation; `None` for an invalid argument that belongs to no operation.
     pub fn operation(&self) -> Option<Operation> {
         self.0.operation
     }
 
-    /// The HTTP status of the answer, if there was one. It can be 200: a failure may come inside a good answer.
+    /// The HTTP status of the response, if there was one. It can be 200, since the service also reports failures with
+    /// that status.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The service's dotted code, `InvalidContext.NotFound`; for a transfer the object store's, `AccessDenied`.
+    /// The code of the service, such as `InvalidContext.NotFound`; for a transfer that of the object store, such as
+    /// `AccessDenied`.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// What went wrong, without code and request id.
+    /// The message, without code and request id.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Id of the call, to quote when a problem is reported to whoever runs the service.
+    /// Id of the request, to quote when you report a problem to the operator of the service.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// How long the service asked to wait before the next try.
+    /// How long the service asked to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// The start (up to 1 KiB) of an answer that was not the envelope it should have been, a gateway's HTML say, without
-    /// the queries of the URLs in it.
+    /// The start (up to 1 KiB) of a response that is not an envelope of the service, such as the HTML of a gateway. URLs in
+    /// it have no queries.
     pub fn body_start(&self) -> Option<&str> {
         self.0.body_start.as_deref()
     }
 
-    /// The tries of the call, in order; the last is this error. Empty where nothing was called.
+    /// The attempts of the call, in order; the last one is this error. Empty if nothing was called.
     pub fn attempts(&self) -> &[Attempt] {
         &self.0.attempts
     }
 
-    /// Why the call was not tried once more; `None` where nothing was called.
+    /// Why the call was not retried again; `None` if nothing was called.
     pub fn stopped_by(&self) -> Option<StoppedBy> {
         self.0.stopped_by
     }
 
-    /// What exactly is missing, in the way or over a limit, where that is known. Branch on this rather than on
+    /// What exactly is missing, exists already or exceeds a limit, where that is known. Branch on this rather than on
     /// [`message`](Self::message).
     ///
     /// ```
@@ -234,15 +239,9 @@ impl Error {
         self.0.path.as_deref()
     }
 
-    /// What is known of a clear that did not end in time: `Some` for [`ClearTimeout`](ErrorKind::ClearTimeout) only.
-    /// [`ClearTimedOut`] has an example.
-    pub fn clear_timeout(&self) -> Option<&ClearTimedOut> {
-        self.0.clear_timeout.as_ref()
-    }
-
-    /// Whether the same call could succeed later: the connection failed, it took too long, or the service or
-    /// something in front of it was busy or broken, which an answer that makes no sense is a sign of. What is worth a
-    /// try later is not always tried again at once: see [`RetryPolicy`](crate::RetryPolicy).
+    /// Whether the same call can succeed later: the connection failed, there was no response in time, or the service or a
+    /// gateway was overloaded or broken, for which an invalid response is a sign. Not all of these are retried
+    /// automatically: see [`RetryPolicy`](crate::RetryPolicy).
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind(),
@@ -255,7 +254,7 @@ impl Error {
     }
 }
 
-/// Says what was attempted, where the error does not say it yet.
+/// Sets the operation of an error that has none.
 pub(crate) fn in_operation(operation: Operation) -> impl Fn(Error) -> Error {
     move |error| error.with_operation(operation)
 }
@@ -281,18 +280,18 @@ impl fmt::Display for Error {
             true => Cow::Borrowed(self.kind().summary()),
             false => escape_for_display(message),
         })?;
-        let told = [
+        let details = [
             status.map(|status| format!("HTTP {status}")),
             request_id
                 .as_ref()
                 .map(|id| format!("request {}", escape_for_display(id))),
-            (attempts.len() > 1).then(|| format!("tried {} times", attempts.len())),
+            (attempts.len() > 1).then(|| format!("{} attempts", attempts.len())),
         ];
-        let told: Vec<String> = told.into_iter().flatten().collect();
-        if told.is_empty() {
+        let details: Vec<String> = details.into_iter().flatten().collect();
+        if details.is_empty() {
             return Ok(());
         }
-        write!(f, " ({})", told.join(", "))
+        write!(f, " ({})", details.join(", "))
     }
 }
 
@@ -345,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_is_one_line_with_all_there_is_to_quote() {
+    fn display_has_operation_code_status_and_request_id() {
         let mut error = Error::new(ErrorKind::NotFound, "no such context")
             .with_operation(Operation::GetContext)
             .with_request_id(Some("r-1".into()));
@@ -358,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn display_is_one_line_whatever_is_in_it() {
+    fn display_is_one_escaped_line() {
         let mut error = Error::new(
             ErrorKind::LocalFile,
             "can't read a\nerror: forged\u{9b}31m\u{202e}",

@@ -1,4 +1,4 @@
-//! What was attempted.
+//! The operation that failed.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum Operation {
     ModifyContext,
     /// `POST /sdk/DeleteContext`
     DeleteContext,
-    /// `POST /sdk/ClearContext`, and the waiting for it
+    /// `POST /sdk/ClearContext`, and the wait for its end
     ClearContext,
     /// `POST /sdk/DescribeContextFiles`
     DescribeContextFiles,
@@ -31,7 +31,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The HTTP method that it is sent with.
+    /// The HTTP method of the request.
     pub(crate) fn method(self) -> &'static str {
         match self {
             Self::ListContexts | Self::GetContext | Self::Download => "GET",
@@ -40,7 +40,7 @@ impl Operation {
         }
     }
 
-    /// Its name as on the wire; `Upload` and `Download` for transfers.
+    /// The name of the operation in the API; `Upload` and `Download` for transfers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ListContexts => "ListContexts",

@@ -7,8 +7,8 @@ use futures_core::future::BoxFuture;
 use super::files::Files;
 use crate::{
     Client, ContextId, Error, Operation, RemotePath, Response, Result,
-    name::checked,
-    wire::{is_missing_file, remove},
+    client::{is_missing_file, remove},
+    model::checked,
 };
 
 impl Files {

@@ -1,8 +1,8 @@
 //! The files of a context.
 
-use super::transfer::{PresignedUrl, Store};
 use crate::{
-    Client, ContextId, Error, Operation, RemotePath, Response, Result, name::checked, wire::call,
+    Client, ContextId, Error, Operation, PresignedUrl, RemotePath, Response, Result, client::call,
+    model::checked, transfer::Store,
 };
 
 /// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
@@ -111,6 +111,58 @@ impl Files {
     }
 
     pub(super) fn store(&self) -> &Store {
-        &self.client.0.store
+        self.client.store()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        ErrorKind,
+        testing::{Script, Step},
+    };
+
+    #[tokio::test]
+    async fn an_http_url_from_an_https_endpoint_is_rejected_unless_allowed() {
+        let answer = |url: &str| Step::ok(json!({"url": url, "expireTime": 3600}));
+        let plain = "http://store.example/f?signature=secret-1";
+        for (endpoint, url, allowed, good) in [
+            ("https://a.example", plain, false, false),
+            ("HTTPS://a.example/x", plain, false, false),
+            ("a.example", plain, false, false),
+            ("https://a.example", plain, true, true),
+            ("http://a.example", plain, false, true),
+            ("https://a.example", "https://store.example/f", false, true),
+            ("https://a.example", "http://127.0.0.1:1/f", false, true),
+        ] {
+            let steps = [answer(url), answer(url), answer(url), answer(url)];
+            let builder = Client::builder()
+                .stub(Script::new(steps))
+                .endpoint(endpoint);
+            let client = builder.allow_insecure_urls(allowed).build().unwrap();
+            let files = client
+                .contexts()
+                .files(&ContextId::new("SdkCtx-1").unwrap());
+            let mut kinds = vec![
+                files.download_url("/f").await.err(),
+                files.upload_url("/f").await.err(),
+            ];
+            if !good {
+                kinds.push(files.read("/f").await.err());
+                kinds.push(files.upload("/f", &b"x"[..]).await.err());
+            }
+            for error in kinds {
+                let kind = error.as_ref().map(Error::kind);
+                assert_eq!(
+                    kind,
+                    (!good).then_some(ErrorKind::InsecureUrl),
+                    "{endpoint} {url}"
+                );
+                assert!(!format!("{error:?}").contains("secret-1"));
+            }
+        }
     }
 }

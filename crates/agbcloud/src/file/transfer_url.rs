@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{files::Files, transfer::PresignedUrl};
-use crate::{Attempt, Error, ErrorKind, Operation, RemotePath, Result, retry};
+use super::files::Files;
+use crate::{Attempt, Error, ErrorKind, Operation, PresignedUrl, RemotePath, Result, retry};
 
 /// A URL that expires sooner is not used for another attempt.
 const MIN_VALIDITY: Duration = Duration::from_secs(15);

@@ -1,49 +1,31 @@
-//! Streams over pages: lazy, one page held at a time (two with prefetching), ended for good after the last page or
-//! an error, and taken up again from a [`Continuation`].
+//! Streams over pages: lazy, with one page in memory (two with prefetching), and fused.
+//!
+//! A [`PageSource`] fetches the pages. This module knows nothing of what is listed.
 
-mod ahead;
-mod continuation;
-mod had;
-#[cfg(test)]
-mod properties;
+mod delivered;
 mod stream;
 
-use crate::{Error, ErrorKind, Result};
+pub use agbcloud_api::rules::MAX_PAGE_SIZE;
+pub(crate) use delivered::{DeliveredItems, PageFingerprint};
+pub(crate) use stream::{Items, PageSource, Pages, Position};
 
-pub use continuation::Continuation;
-pub(crate) use continuation::{ContextPlace, FilePlace};
-pub(crate) use had::{Had, Mark};
-pub(crate) use stream::{Items, Pages, Source};
+use crate::error::{Error, Result};
 
-/// Items in one page when nothing else is said.
+/// The default number of items on a page.
 pub const DEFAULT_PAGE_SIZE: u32 = 100;
 
-pub use agbcloud_api::rules::MAX_PAGE_SIZE;
-
-/// The items of a page that comes as an object: without them, it is empty only if it says that there are none.
-pub(crate) fn listed<T>(items: Option<Vec<T>>, total: Option<i64>) -> Result<Vec<T>> {
-    match items {
-        Some(items) => Ok(items),
-        None if total == Some(0) => Ok(Vec::new()),
-        None => Err(Error::new(
-            ErrorKind::InvalidResponse,
-            "the page has no items: is this the answer of an AGB service?",
-        )),
-    }
-}
-
-/// The page size to ask for.
-pub(crate) fn page_size(asked: Option<u32>) -> Result<u32> {
-    match asked {
-        Some(0) => Err(Error::invalid_argument(
-            "the page size must be from 1 to 1000",
-        )),
+/// The page size to request.
+pub(crate) fn page_size(requested: Option<u32>) -> Result<u32> {
+    match requested {
+        Some(0) => Err(Error::invalid_argument(format!(
+            "page size must be from 1 to {MAX_PAGE_SIZE}"
+        ))),
         Some(size) => Ok(size.min(MAX_PAGE_SIZE)),
         None => Ok(DEFAULT_PAGE_SIZE),
     }
 }
 
-/// A public stream over pages or items: a named type around the general one.
+/// Declares a public stream type around [`Pages`] or [`Items`].
 macro_rules! named_stream {
     ($(#[$doc:meta])* $name:ident, $inner:ty, $item:ty) => {
         $(#[$doc])*
@@ -51,8 +33,8 @@ macro_rules! named_stream {
         pub struct $name($inner);
 
         impl $name {
-            #[doc = concat!("The next one, or `None` at the end: what `StreamExt::next` gives, without that trait.",
-                            "\n\n# Errors\n\nThose of the call that fetches a page; the stream has ended then.")]
+            #[doc = concat!("Returns the next one, or `None` at the end, like `StreamExt::next` without that trait.",
+                            "\n\n# Errors\n\nThose of the call that fetches a page. An error ends the stream.")]
             pub async fn next(&mut self) -> Option<crate::Result<$item>> {
                 std::future::poll_fn(|cx| {
                     futures_core::Stream::poll_next(std::pin::Pin::new(&mut *self), cx)

@@ -1,4 +1,4 @@
-//! The machinery under every page stream.
+//! Streams of pages and of items.
 
 use std::{
     pin::Pin,
@@ -7,89 +7,101 @@ use std::{
 
 use futures_core::{FusedStream, Stream, future::BoxFuture};
 
-use super::{Continuation, ahead, had::Had};
-use crate::Result;
+use tokio::runtime::Handle;
 
-/// Where pages come from. It keeps its own place: each fetch gives the page at it and moves on.
-pub(crate) trait Source: Send + Sized + 'static {
+use super::DeliveredItems;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    task::Task,
+};
+
+/// A position in a listing, from which it can be continued.
+pub(crate) trait Position: Clone + Send + 'static {
+    /// The position behind these items of its page.
+    fn after(self, delivered: &DeliveredItems) -> Self;
+}
+
+/// A listing at a position. A fetch returns the page at the position and the source of the next page.
+pub(crate) trait PageSource: Send + Sized + 'static {
     type Page: Send + 'static;
     type Item: Send + 'static;
+    type Position: Position;
 
-    /// Fetches the next page, and gives the source back if there may be another after it.
+    /// Fetches the next page, and returns the source of the page after it, if there may be one.
     fn fetch(self) -> BoxFuture<'static, Result<(Self::Page, Option<Self>)>>;
 
     fn items(page: Self::Page) -> Vec<Self::Item>;
 
-    /// What an item is known by.
+    /// The key of an item, unique in the listing.
     fn key(item: &Self::Item) -> &str;
 
-    /// Where the next fetch starts; `None` if that would be refused before it is sent.
-    fn place(&self) -> Option<Continuation>;
+    /// The position of the next fetch; `None` if the fetch would be rejected before it is sent.
+    fn position(&self) -> Option<Self::Position>;
 }
 
-pub(super) type Fetched<S> = Result<(<S as Source>::Page, Option<S>)>;
+type FetchResult<S> = Result<(<S as PageSource>::Page, Option<S>)>;
 
-enum State<S: Source> {
-    /// The next page has not been asked for.
+enum PageState<S: PageSource> {
+    /// The next page has not been requested.
     Ready(S),
-    Fetching(BoxFuture<'static, Fetched<S>>),
+    Fetching(BoxFuture<'static, FetchResult<S>>),
     Done,
 }
 
 /// A stream of pages.
-pub(crate) struct Pages<S: Source> {
-    state: State<S>,
-    /// Where the first page starts that has not been delivered. A page that is being fetched moves it only when it
-    /// is delivered, an error never.
-    place: Option<Continuation>,
+pub(crate) struct Pages<S: PageSource> {
+    state: PageState<S>,
+    /// The position of the first page that was not delivered. It advances when a page is delivered, not when it is fetched,
+    /// and never on an error.
+    position: Option<S::Position>,
     prefetch: bool,
 }
 
-impl<S: Source> Pages<S> {
+impl<S: PageSource> Pages<S> {
     pub(crate) fn new(source: S, prefetch: bool) -> Self {
         Self {
-            place: source.place(),
-            state: State::Ready(source),
+            position: source.position(),
+            state: PageState::Ready(source),
             prefetch,
         }
     }
 
-    pub(crate) fn continuation(&self) -> Option<Continuation> {
-        self.place.clone()
+    pub(crate) fn position(&self) -> Option<S::Position> {
+        self.position.clone()
     }
 
-    /// A page has been delivered; `next` is what may come behind it.
-    fn move_on(&mut self, next: Option<S>) {
-        self.place = next.as_ref().and_then(S::place);
+    /// Records that a page was delivered. `next` is the source of the next page.
+    fn advance(&mut self, next: Option<S>) {
+        self.position = next.as_ref().and_then(S::position);
         self.state = match next {
             Some(source) if self.prefetch => {
-                ahead::start(source).map_or_else(State::Ready, State::Fetching)
+                prefetch(source).map_or_else(PageState::Ready, PageState::Fetching)
             }
-            Some(source) => State::Ready(source),
-            None => State::Done,
+            Some(source) => PageState::Ready(source),
+            None => PageState::Done,
         };
     }
 }
 
-/// Nothing in a state is pinned in place: the future is in a box of its own.
-impl<S: Source> Unpin for Pages<S> {}
+/// The future is boxed, so nothing is pinned in place.
+impl<S: PageSource> Unpin for Pages<S> {}
 
-impl<S: Source> Stream for Pages<S> {
+impl<S: PageSource> Stream for Pages<S> {
     type Item = Result<S::Page>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut fetching = match std::mem::replace(&mut self.state, State::Done) {
-            State::Ready(source) => source.fetch(),
-            State::Fetching(future) => future,
-            State::Done => return Poll::Ready(None),
+        let mut fetching = match std::mem::replace(&mut self.state, PageState::Done) {
+            PageState::Ready(source) => source.fetch(),
+            PageState::Fetching(future) => future,
+            PageState::Done => return Poll::Ready(None),
         };
         match fetching.as_mut().poll(cx) {
             Poll::Pending => {
-                self.state = State::Fetching(fetching);
+                self.state = PageState::Fetching(fetching);
                 Poll::Pending
             }
             Poll::Ready(Ok((page, next))) => {
-                self.move_on(next);
+                self.advance(next);
                 Poll::Ready(Some(Ok(page)))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
@@ -97,57 +109,71 @@ impl<S: Source> Stream for Pages<S> {
     }
 }
 
-impl<S: Source> FusedStream for Pages<S> {
+impl<S: PageSource> FusedStream for Pages<S> {
     fn is_terminated(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, PageState::Done)
     }
 }
 
-/// A stream of the items in the pages.
-pub(crate) struct Items<S: Source> {
-    pages: Pages<S>,
-    page: std::vec::IntoIter<S::Item>,
-    /// Where the page started.
-    start: Option<Continuation>,
-    /// Items of the page that have been delivered.
-    had: Had,
+/// Starts a fetch on the current runtime. Outside of a runtime it returns the source.
+fn prefetch<S: PageSource>(source: S) -> Result<BoxFuture<'static, FetchResult<S>>, S> {
+    let Ok(runtime) = Handle::try_current() else {
+        return Err(source);
+    };
+    let mut task = Task::start_on(&runtime, source.fetch());
+    Ok(Box::pin(async move {
+        task.end().await.unwrap_or_else(|| {
+            let message = "the runtime that was fetching the next page was shut down";
+            Err(Error::new(ErrorKind::Connection, message))
+        })
+    }))
 }
 
-impl<S: Source> Items<S> {
+/// A stream of the items on the pages.
+pub(crate) struct Items<S: PageSource> {
+    pages: Pages<S>,
+    page: std::vec::IntoIter<S::Item>,
+    /// The position of the current page.
+    start: Option<S::Position>,
+    /// The delivered items of the current page.
+    delivered: DeliveredItems,
+}
+
+impl<S: PageSource> Items<S> {
     pub(crate) fn new(source: S, prefetch: bool) -> Self {
         Self {
             pages: Pages::new(source, prefetch),
             page: Vec::new().into_iter(),
             start: None,
-            had: Had::default(),
+            delivered: DeliveredItems::default(),
         }
     }
 
-    pub(crate) fn continuation(&self) -> Option<Continuation> {
+    pub(crate) fn position(&self) -> Option<S::Position> {
         if self.page.len() == 0 {
-            return self.pages.continuation();
+            return self.pages.position();
         }
-        self.start.clone().map(|start| start.after(&self.had))
+        self.start.clone().map(|start| start.after(&self.delivered))
     }
 }
 
-impl<S: Source> Unpin for Items<S> {}
+impl<S: PageSource> Unpin for Items<S> {}
 
-impl<S: Source> Stream for Items<S> {
+impl<S: PageSource> Stream for Items<S> {
     type Item = Result<S::Item>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(item) = self.page.next() {
-                self.had.add(S::key(&item));
+                self.delivered.add(S::key(&item));
                 return Poll::Ready(Some(Ok(item)));
             }
-            let start = self.pages.continuation();
+            let start = self.pages.position();
             match ready!(Pin::new(&mut self.pages).poll_next(cx)) {
                 Some(Ok(page)) => {
                     self.page = S::items(page).into_iter();
                     self.start = start;
-                    self.had = Had::default();
+                    self.delivered = DeliveredItems::default();
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
@@ -156,7 +182,7 @@ impl<S: Source> Stream for Items<S> {
     }
 }
 
-impl<S: Source> FusedStream for Items<S> {
+impl<S: PageSource> FusedStream for Items<S> {
     fn is_terminated(&self) -> bool {
         self.page.len() == 0 && self.pages.is_terminated()
     }
@@ -173,9 +199,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Error, ErrorKind};
 
-    /// Pages of a given length over 0, 1, 2 … up to `end`; the fetch at `fail_at` fails.
+    impl Position for usize {
+        fn after(self, _: &DeliveredItems) -> Self {
+            self
+        }
+    }
+
+    /// Pages of `size` numbers from 0 up to `end`; the fetch at `fail_at` fails.
     struct Counting {
         at: usize,
         end: usize,
@@ -194,9 +225,10 @@ mod tests {
         }
     }
 
-    impl Source for Counting {
+    impl PageSource for Counting {
         type Page = Vec<usize>;
         type Item = usize;
+        type Position = usize;
 
         fn fetch(mut self) -> BoxFuture<'static, Result<(Vec<usize>, Option<Self>)>> {
             async move {
@@ -221,14 +253,14 @@ mod tests {
             ""
         }
 
-        fn place(&self) -> Option<Continuation> {
-            Some(self.at.to_string().into())
+        fn position(&self) -> Option<usize> {
+            Some(self.at)
         }
     }
 
     proptest! {
         #[test]
-        fn items_are_all_items_in_order_and_the_stream_stays_ended(
+        fn items_come_in_order_and_the_stream_is_fused(
             end in 0_usize..200, size in 1_usize..50, prefetch: bool,
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -252,16 +284,16 @@ mod tests {
                 match stream.next().await {
                     Some(Ok(_)) => seen += 1,
                     Some(Err(error)) => break error,
-                    None => panic!("the error was lost"),
+                    None => panic!("no error"),
                 }
             };
             assert_eq!((seen, error.kind()), (6, ErrorKind::Connection));
             assert!(stream.next().await.is_none());
-            assert_eq!(stream.continuation(), Some("6".into()));
+            assert_eq!(stream.position(), Some(6));
         }
     }
 
-    /// Lets every task run as far as it gets.
+    /// Lets every task run until it waits.
     async fn settle() {
         for _ in 0..20 {
             tokio::task::yield_now().await;
@@ -269,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_page_is_fetched_ahead_and_only_behind_one_that_was_wanted() {
+    async fn one_page_is_prefetched_after_a_delivered_one() {
         for (prefetch, expected) in [(false, [0, 1, 1, 2]), (true, [0, 2, 2, 3])] {
             let source = counting(100, 3, None);
             let fetches = source.fetches.clone();
@@ -286,12 +318,13 @@ mod tests {
         }
     }
 
-    /// Its second page never comes.
+    /// A source whose second page never arrives.
     struct Stuck(usize, Arc<()>);
 
-    impl Source for Stuck {
+    impl PageSource for Stuck {
         type Page = Vec<usize>;
         type Item = usize;
+        type Position = usize;
 
         fn fetch(self) -> BoxFuture<'static, Result<(Vec<usize>, Option<Self>)>> {
             async move {
@@ -314,17 +347,17 @@ mod tests {
             ""
         }
 
-        fn place(&self) -> Option<Continuation> {
-            Some(self.0.to_string().into())
+        fn position(&self) -> Option<usize> {
+            Some(self.0)
         }
     }
 
     #[tokio::test]
-    async fn a_fetch_ahead_ends_with_the_stream() {
+    async fn a_prefetch_is_cancelled_with_the_stream() {
         let alive = Arc::new(());
         let mut stream = Items::new(Stuck(0, alive.clone()), true);
         assert_eq!(stream.next().await.unwrap().unwrap(), 0);
-        assert_eq!(stream.continuation(), Some("1".into()));
+        assert_eq!(stream.position(), Some(1));
         settle().await;
         assert_eq!(Arc::strong_count(&alive), 2);
         drop(stream);
@@ -333,12 +366,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_runtime_nothing_is_fetched_ahead() {
-        assert!(ahead::start(counting(10, 3, None)).is_err());
+    fn without_a_runtime_nothing_is_prefetched() {
+        assert!(prefetch(counting(10, 3, None)).is_err());
     }
 
     #[tokio::test]
-    async fn nothing_is_fetched_before_it_is_wanted() {
+    async fn nothing_is_fetched_before_the_first_poll() {
         let source = counting(10, 3, None);
         let fetches = source.fetches.clone();
         let stream = Pages::new(source, true);

@@ -1,10 +1,10 @@
-//! How long to wait between two tries.
+//! The wait between two attempts.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::RetryPolicy;
 
-/// Where randomness comes from: numbers from 0 to below 1.
+/// A source of random numbers from 0 to below 1.
 #[derive(Clone)]
 pub(crate) struct Jitter(Arc<dyn Fn() -> f64 + Send + Sync>);
 
@@ -23,7 +23,7 @@ impl Jitter {
 }
 
 impl Default for Jitter {
-    // The only place that asks for randomness; nothing secret rests on it.
+    // The only use of random numbers; they need not be secure.
     #[allow(clippy::disallowed_methods)]
     fn default() -> Self {
         Self(Arc::new(fastrand::f64))
@@ -36,22 +36,22 @@ impl fmt::Debug for Jitter {
     }
 }
 
-/// A random part of a time that doubles with each try, and at least what the service asked for. Full jitter
-/// spreads clients that failed together better than a random part of the half.
+/// A random part of a time that doubles with each failure, and at least the requested time. Full jitter spreads clients that
+/// failed together better than jitter on half of the time.
 pub(super) fn wait(
     policy: &RetryPolicy,
-    tried: u32,
-    asked: Option<Duration>,
+    failures: u32,
+    requested: Option<Duration>,
     jitter: &Jitter,
 ) -> Duration {
     let doubled = policy
         .first_wait
-        .saturating_mul(1 << tried.saturating_sub(1).min(16));
-    let longest = doubled.min(policy.longest_wait);
-    // Of the longest time that there is, no part can be counted.
-    let random = Duration::try_from_secs_f64(longest.as_secs_f64() * jitter.next());
-    let random = random.unwrap_or(longest);
-    random.max(asked.unwrap_or_default())
+        .saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let max = doubled.min(policy.max_wait);
+    // Fails for `Duration::MAX`.
+    let random = Duration::try_from_secs_f64(max.as_secs_f64() * jitter.next());
+    let random = random.unwrap_or(max);
+    random.max(requested.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -59,10 +59,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_to_a_limit_and_are_at_least_what_was_asked_for() {
+    fn waits_double_up_to_a_limit_and_are_at_least_the_requested_time() {
         let (policy, second) = (RetryPolicy::default(), Duration::from_secs(1));
         let all = Jitter::new(|| 1.0);
-        let waits = [1, 2, 3, 40].map(|tried| wait(&policy, tried, None, &all));
+        let waits = [1, 2, 3, 40].map(|failures| wait(&policy, failures, None, &all));
         assert_eq!(
             waits,
             [second / 5, second * 2 / 5, second * 4 / 5, second * 20]

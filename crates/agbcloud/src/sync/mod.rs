@@ -28,7 +28,7 @@ pub use sync_plan::{DeleteLimit, SyncPlan};
 
 use options::Direction;
 
-use crate::{Error, Files, FolderPath, name::checked};
+use crate::{Error, Files, FolderPath, model::checked};
 
 impl Files {
     /// Mirrors a local folder to a folder of the context. Uploads the files that differ. Await the result, or inspect the

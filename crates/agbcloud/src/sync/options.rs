@@ -12,8 +12,8 @@ use crate::{
     file::{
         local::{LocalFile, SourceFolder, cannot, not_a_folder},
         store_checksums,
-        transfer::StoreChecksums,
     },
+    transfer::StoreChecksums,
 };
 
 /// Default of [`SyncDir::max_concurrent_files`](crate::SyncDir::max_concurrent_files).

@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use super::paths;
-use crate::{Error, Progress};
+use crate::{Error, Progress, trace};
 
 /// Maximum number of entries in a list of a report. Further entries are only counted.
 const MAX_REPORTED: usize = 1000;
@@ -138,6 +138,8 @@ impl SyncReport {
         push_limited(&mut self.failures, failure);
     }
 }
+
+impl trace::Traced for SyncReport {}
 
 pub(super) fn push_limited<T>(list: &mut Vec<T>, item: T) {
     if list.len() < MAX_REPORTED {

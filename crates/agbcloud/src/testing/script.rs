@@ -1,27 +1,30 @@
-//! A service that follows a script.
+//! A scripted service.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use agbcloud_api::types;
-use serde::de::DeserializeOwned;
+use futures_util::stream;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 
-use super::{Answer, Clock, ContextApi, ContextLookup, ContextQuery, FileQuery, Step};
+use super::{Answer, Clock, ContextApi, ContextLookup, ContextQuery, FileQuery};
 use crate::{
-    Context, ContextId, ContextName, ContextPage, Error, ErrorKind, FilePage, Operation,
-    PresignedUrl, RemotePath, Response, Result,
     clock::Time,
-    error::Reading,
-    wire::{Envelope, FromEnvelope, judge, nothing, upload_url},
+    error::{DecodeContext, Error, ErrorKind, Operation, Result},
+    model::{
+        Context, ContextId, ContextName, ContextPage, FilePage, PresignedUrl, RemotePath, Response,
+    },
+    wire::{Envelope, FromEnvelope, decode_envelope, ignore_data, upload_url},
 };
 
-/// A service that follows a script: each try of each call, whatever the operation, meets the next [`Step`].
+/// A scripted service: each attempt of each call takes the next [`Step`], whatever the operation.
 ///
-/// An answer takes the way through the SDK that one over HTTP takes: it is decoded, judged, and tried again where the
-/// policy says so. Nothing is sent anywhere, so that it works in tokio's paused time. Clones follow the same script: keep
-/// one to look at afterwards.
+/// The SDK treats a response like one over HTTP: it decodes it, and retries failures according to the policy. Nothing is sent,
+/// so that a script works in the paused time of tokio. Clones share the script; keep one to inspect it afterwards.
 ///
 /// ```
 /// use agbcloud::{Client, Operation, testing::{Script, Step}};
@@ -42,10 +45,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Script(Arc<Mutex<State>>);
+pub struct Script(Arc<Mutex<ScriptState>>);
 
 #[derive(Debug)]
-struct State {
+struct ScriptState {
     steps: VecDeque<Step>,
     then_always: Option<Step>,
     calls: Vec<Operation>,
@@ -53,10 +56,9 @@ struct State {
 }
 
 impl Script {
-    /// A script of these steps. A try after the last fails with an error of kind [`Rejected`](ErrorKind::Rejected) that
-    /// says so.
+    /// Creates a script of these steps. An attempt after the last step fails with [`Rejected`](ErrorKind::Rejected).
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(ScriptState {
             steps: steps.into_iter().collect(),
             then_always: None,
             calls: Vec::new(),
@@ -64,21 +66,21 @@ impl Script {
         })))
     }
 
-    /// Repeats this step when the others are over.
+    /// Sets a step that is repeated after all others.
     #[must_use]
     pub fn then_always(self, step: Step) -> Self {
         self.state().then_always = Some(step);
         self
     }
 
-    /// Takes time from this clock in place of tokio's and the machine's: for the dates in its answers, such as a
-    /// `Retry-After`, and for [`Step::after`]. Give it the one that the client has.
+    /// Sets the clock, for dates in responses such as `Retry-After`, and for [`Step::after`]. Defaults to that of tokio. Use
+    /// the clock of the client.
     ///
     /// ```
     /// # use std::{pin::Pin, sync::Arc, time::{Duration, Instant, SystemTime}};
     /// use agbcloud::{Client, testing::{Clock, Script, Step}};
     ///
-    /// /// A clock on which it is always noon of the first day of 2026.
+    /// /// A clock whose date is always noon of the first day of 2026.
     /// struct Noon;
     ///
     /// impl Clock for Noon {
@@ -106,17 +108,17 @@ impl Script {
         self
     }
 
-    /// What was called, in order, every try counted.
+    /// Returns the operations of all attempts, in order.
     pub fn calls(&self) -> Vec<Operation> {
         self.state().calls.clone()
     }
 
-    /// Steps that have not been met.
+    /// Returns the number of unused steps.
     pub fn steps_left(&self) -> usize {
         self.state().steps.len()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ScriptState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -128,38 +130,42 @@ impl Script {
             .pop_front()
             .or_else(|| state.then_always.clone());
         step.ok_or_else(|| {
-            let message = format!("the script is over: this is call {}", state.calls.len());
+            let message = format!("the script has no step for call {}", state.calls.len());
             Error::new(ErrorKind::Rejected, message)
         })
     }
 
-    fn play<E, T>(&self, operation: Operation, read: fn(E, Reading<'_>) -> Result<T>) -> Answer<T>
+    fn play<E, T>(
+        &self,
+        operation: Operation,
+        decode: fn(E, DecodeContext<'_>) -> Result<T>,
+    ) -> Answer<T>
     where
         E: Envelope + DeserializeOwned,
         T: 'static,
     {
         let step = self.next(operation);
         let time = self.state().time.clone();
-        Box::pin(async move { perform(step?, &time, read).await })
+        Box::pin(async move { perform(step?, &time, decode).await })
     }
 }
 
 async fn perform<E, T>(
     step: Step,
     time: &Time,
-    read: fn(E, Reading<'_>) -> Result<T>,
+    decode: fn(E, DecodeContext<'_>) -> Result<T>,
 ) -> Result<Response<T>>
 where
     E: Envelope + DeserializeOwned,
 {
-    time.sleep(step.delay()).await;
+    time.sleep(step.delay).await;
     let response = step.play().await?;
     let result = match response.status() {
         reqwest::StatusCode::OK => agbcloud_api::decode(response).await,
         _ => Err(agbcloud_api::Error::UnexpectedResponse(response)),
     };
-    let reading = Reading { key: "", time };
-    judge(result, read, reading).await
+    let context = DecodeContext { key: "", time };
+    decode_envelope(result, decode, context).await
 }
 
 impl ContextApi for Script {
@@ -172,18 +178,18 @@ impl ContextApi for Script {
     }
 
     fn modify_context(&self, _: ContextId, _: ContextName) -> Answer<()> {
-        let read = nothing::<types::ModifyContextResponse>;
-        self.play(Operation::ModifyContext, read)
+        let decode = ignore_data::<types::ModifyContextResponse>;
+        self.play(Operation::ModifyContext, decode)
     }
 
     fn delete_context(&self, _: ContextId) -> Answer<()> {
-        let read = nothing::<types::DeleteContextResponse>;
-        self.play(Operation::DeleteContext, read)
+        let decode = ignore_data::<types::DeleteContextResponse>;
+        self.play(Operation::DeleteContext, decode)
     }
 
     fn clear_context(&self, _: ContextId) -> Answer<()> {
-        let read = nothing::<types::ClearContextResponse>;
-        self.play(Operation::ClearContext, read)
+        let decode = ignore_data::<types::ClearContextResponse>;
+        self.play(Operation::ClearContext, decode)
     }
 
     fn list_files(&self, _: FileQuery) -> Answer<FilePage> {
@@ -195,12 +201,178 @@ impl ContextApi for Script {
     }
 
     fn download_url(&self, _: ContextId, _: RemotePath) -> Answer<PresignedUrl> {
-        let read = PresignedUrl::from_envelope;
-        self.play(Operation::GetContextFileDownloadUrl, read)
+        let decode = PresignedUrl::from_envelope;
+        self.play(Operation::GetContextFileDownloadUrl, decode)
     }
 
     fn delete_file(&self, _: ContextId, _: RemotePath) -> Answer<()> {
-        let read = nothing::<types::DeleteContextFileResponse>;
-        self.play(Operation::DeleteContextFile, read)
+        let decode = ignore_data::<types::DeleteContextFileResponse>;
+        self.play(Operation::DeleteContextFile, decode)
+    }
+}
+
+/// One attempt of a [`Script`]: a response, or a failure without one.
+///
+/// ```
+/// use agbcloud::testing::Step;
+///
+/// let steps = [
+///     Step::connection_reset(),
+///     Step::status(503).header("retry-after", "2"),
+///     Step::status(502).header("content-type", "text/html").body("<html>Bad Gateway</html>"),
+///     Step::error(404, "InvalidContext.NotFound", "no such context"),
+///     Step::ok(serde_json::json!({"id": "SdkCtx-1", "name": "my-project"})),
+/// ];
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a step does nothing until a script has it"]
+pub struct Step {
+    action: StepAction,
+    delay: Duration,
+}
+
+#[derive(Debug, Clone)]
+enum StepAction {
+    Respond(Box<HttpResponse>),
+    RefuseConnection,
+    ResetConnection,
+    NoResponse,
+}
+
+#[derive(Debug, Clone)]
+struct HttpResponse {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    truncated: bool,
+}
+
+impl Step {
+    fn new(action: StepAction) -> Self {
+        Self {
+            action,
+            delay: Duration::ZERO,
+        }
+    }
+
+    /// Responds with this status and no body.
+    pub fn status(status: u16) -> Self {
+        Self::new(StepAction::Respond(Box::new(HttpResponse {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            truncated: false,
+        })))
+    }
+
+    /// Responds with status 200 and this value as JSON: a whole envelope.
+    pub fn json(envelope: impl Serialize) -> Self {
+        // A value that can't be serialized becomes a response that is not JSON.
+        let body = serde_json::to_vec(&envelope).unwrap_or_else(|error| error.to_string().into());
+        Self::status(200)
+            .header("content-type", "application/json")
+            .body(body)
+    }
+
+    /// Responds with a successful envelope with this `data`.
+    pub fn ok(data: impl Serialize) -> Self {
+        #[derive(Serialize)]
+        struct SuccessEnvelope<T> {
+            success: bool,
+            code: &'static str,
+            data: T,
+        }
+        Self::json(SuccessEnvelope {
+            success: true,
+            code: "ok",
+            data,
+        })
+    }
+
+    /// Responds with this status and an envelope with this code and message.
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let envelope = json!({"success": false, "code": code, "message": message});
+        Self::json(envelope).with_status(status)
+    }
+
+    /// Refuses the connection, so that the call can't have been executed.
+    pub fn connection_refused() -> Self {
+        Self::new(StepAction::RefuseConnection)
+    }
+
+    /// Resets the connection after the call was sent, so that it may have been executed.
+    pub fn connection_reset() -> Self {
+        Self::new(StepAction::ResetConnection)
+    }
+
+    /// Never responds.
+    pub fn no_response() -> Self {
+        Self::new(StepAction::NoResponse)
+    }
+
+    /// Sets a delay before the action, by the [clock of the script](Script::clock).
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.delay = wait;
+        self
+    }
+
+    /// Adds a header to the response, if there is one. Headers of the same name are kept.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let StepAction::Respond(response) = &mut self.action {
+            response.headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    /// Sets the body of the response.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        if let StepAction::Respond(response) = &mut self.action {
+            response.body = body.into();
+        }
+        self
+    }
+
+    /// Resets the connection after the body, so that the response is incomplete.
+    pub fn truncated(mut self) -> Self {
+        if let StepAction::Respond(response) = &mut self.action {
+            response.truncated = true;
+        }
+        self
+    }
+
+    fn with_status(mut self, status: u16) -> Self {
+        if let StepAction::Respond(response) = &mut self.action {
+            response.status = status;
+        }
+        self
+    }
+
+    async fn play(self) -> Result<reqwest::Response, Error> {
+        match self.action {
+            StepAction::Respond(response) => response.into_response(),
+            StepAction::RefuseConnection => Err(Error::no_connection()),
+            StepAction::ResetConnection => Err(Error::connection_closed()),
+            StepAction::NoResponse => std::future::pending().await,
+        }
+    }
+}
+
+impl HttpResponse {
+    fn into_response(self) -> Result<reqwest::Response, Error> {
+        let body = if self.truncated {
+            let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            reqwest::Body::wrap_stream(stream::iter([Ok(self.body), Err(broken)]))
+        } else {
+            reqwest::Body::from(self.body)
+        };
+        let mut response = http::Response::builder().status(self.status);
+        for (name, value) in self.headers {
+            response = response.header(name, value);
+        }
+        let response = response.body(body).map_err(|error| {
+            let message = "a step of the script has an invalid status or header";
+            Error::new(ErrorKind::InvalidArgument, message).with_source(error)
+        })?;
+        Ok(response.into())
     }
 }

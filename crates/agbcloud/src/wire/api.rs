@@ -1,4 +1,4 @@
-//! The nine operations.
+//! The operations of the API.
 
 use std::{fmt, sync::Arc};
 
@@ -6,87 +6,89 @@ use futures_core::future::BoxFuture;
 
 use super::{ContextLookup, ContextQuery, FileQuery};
 use crate::{
-    Context, ContextId, ContextName, ContextPage, Error, ErrorKind, FilePage, Operation,
-    PresignedUrl, RemotePath, Response, Result,
+    error::{Error, ErrorKind, Operation, Result},
+    model::{
+        Context, ContextId, ContextName, ContextPage, FilePage, PresignedUrl, RemotePath, Response,
+    },
 };
 
-/// An answer on its way.
+/// The future of a response.
 pub type Answer<T> = BoxFuture<'static, Result<Response<T>>>;
 
-/// The nine operations of the service, as the SDK calls them: one call is one try. What the SDK does with them
-/// (pages, clears, retries) is the same whoever answers.
+/// The nine operations of the service. One call is one attempt; pages, clears and retries are the same for every
+/// implementation.
 ///
-/// Every method has a body that fails with an error of kind [`Rejected`](ErrorKind::Rejected), which is not tried
-/// again: a service in a test answers what its test needs, and an operation that is added later breaks none.
+/// The default implementation of each method fails with [`Rejected`](ErrorKind::Rejected), which is not retried. An
+/// implementation in a test overrides what it needs, and keeps compiling when an operation is added.
 #[cfg_attr(any(test, feature = "test-util"), mockall::automock)]
 pub trait ContextApi: Send + Sync {
-    /// One page of contexts.
+    /// Returns one page of contexts.
     fn list_contexts(&self, query: ContextQuery) -> Answer<ContextPage> {
         let _ = query;
-        unanswered(Operation::ListContexts)
+        unsupported(Operation::ListContexts)
     }
 
-    /// One context, made if that is asked for.
+    /// Returns a context, and creates it if requested.
     fn get_context(&self, lookup: ContextLookup) -> Answer<Context> {
         let _ = lookup;
-        unanswered(Operation::GetContext)
+        unsupported(Operation::GetContext)
     }
 
-    /// Gives a context another name.
+    /// Renames a context.
     fn modify_context(&self, id: ContextId, name: ContextName) -> Answer<()> {
         let _ = (id, name);
-        unanswered(Operation::ModifyContext)
+        unsupported(Operation::ModifyContext)
     }
 
     /// Deletes a context.
     fn delete_context(&self, id: ContextId) -> Answer<()> {
         let _ = id;
-        unanswered(Operation::DeleteContext)
+        unsupported(Operation::DeleteContext)
     }
 
     /// Starts to delete the files of a context.
     fn clear_context(&self, id: ContextId) -> Answer<()> {
         let _ = id;
-        unanswered(Operation::ClearContext)
+        unsupported(Operation::ClearContext)
     }
 
-    /// One page of a folder: its entries and their count over all pages. Which page it is and whether there is a next
-    /// one is not asked here; the SDK tells by the count.
+    /// Returns one page of a folder: its entries, and their number on all pages. The SDK sets the page number and the next
+    /// page.
     fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
         let _ = query;
-        unanswered(Operation::DescribeContextFiles)
+        unsupported(Operation::DescribeContextFiles)
     }
 
-    /// A URL by which a file can be written.
+    /// Returns a URL to write a file.
     fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
         let _ = (context, path);
-        unanswered(Operation::GetContextFileUploadUrl)
+        unsupported(Operation::GetContextFileUploadUrl)
     }
 
-    /// A URL by which a file can be read.
+    /// Returns a URL to read a file.
     fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
         let _ = (context, path);
-        unanswered(Operation::GetContextFileDownloadUrl)
+        unsupported(Operation::GetContextFileDownloadUrl)
     }
 
     /// Deletes a file.
     fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
         let _ = (context, path);
-        unanswered(Operation::DeleteContextFile)
+        unsupported(Operation::DeleteContextFile)
     }
 }
 
-/// A service that was given to a client.
+/// A replacement of the service, with a `Debug` implementation.
 #[derive(Clone)]
-pub(crate) struct Stub(pub(crate) Arc<dyn ContextApi>);
+pub(crate) struct StubApi(pub(crate) Arc<dyn ContextApi>);
 
-impl fmt::Debug for Stub {
+impl fmt::Debug for StubApi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stub")
+        f.write_str("StubApi")
     }
 }
 
-fn unanswered<T>(operation: Operation) -> Answer<T> {
-    let message = format!("this service does not answer {operation}");
+fn unsupported<T>(operation: Operation) -> Answer<T> {
+    let message = format!("{operation} is not implemented by this stub");
     Box::pin(async { Err(Error::new(ErrorKind::Rejected, message)) })
 }

@@ -1,39 +1,60 @@
-//! The seam between the SDK and the service: the nine operations, each with what it gives.
+//! The interface between the SDK and the service: one method per operation of the API. Tests replace it.
 
 mod api;
-mod call;
 mod envelope;
-mod raw;
-mod requests;
+mod http;
+
+use crate::model::{ContextId, ContextName, FolderPath, RegionId};
 
 #[cfg(any(test, feature = "test-util"))]
 pub use api::MockContextApi;
-pub(crate) use api::Stub;
+pub(crate) use api::StubApi;
 pub use api::{Answer, ContextApi};
-pub(crate) use call::{Call, call, is_missing_file, remove};
 pub(crate) use envelope::FromEnvelope;
-#[cfg(any(test, feature = "test-util"))]
-pub(crate) use envelope::{Envelope, judge, nothing, upload_url};
-pub(crate) use raw::RawWire;
-pub use requests::{ContextLookup, ContextQuery, FileQuery};
-
-/// An answer with status 200 and this body, for mocks.
 #[cfg(test)]
-pub(crate) fn answer<T>(body: serde_json::Value) -> Answer<T>
-where
-    T: FromEnvelope + Send + 'static,
-    T::Envelope: serde::de::DeserializeOwned,
-{
-    let result = serde_json::from_value(body).map(|value| {
-        let headers = reqwest::header::HeaderMap::new();
-        agbcloud_api::ResponseValue::new(value, reqwest::StatusCode::OK, headers)
-    });
-    Box::pin(async move {
-        let time = crate::clock::Time::default();
-        let reading = crate::error::Reading {
-            key: "",
-            time: &time,
-        };
-        envelope::judge(Ok(result.unwrap()), T::from_envelope, reading).await
-    })
+pub(crate) use envelope::answer;
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) use envelope::{Envelope, decode_envelope, ignore_data, upload_url};
+pub(crate) use http::HttpApi;
+
+/// Identifies a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContextLookup {
+    /// By id.
+    Id(ContextId),
+    /// By name.
+    #[non_exhaustive]
+    Name {
+        /// The name.
+        name: ContextName,
+        /// Whether to create the context if it does not exist.
+        create: bool,
+        /// The region; `None` for the default of the service.
+        region: Option<RegionId>,
+    },
+}
+
+/// Identifies a page of contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContextQuery {
+    /// The page size, from 1 to 1000.
+    pub page_size: u32,
+    /// The token of the page; `None` for the first page.
+    pub token: Option<String>,
+}
+
+/// Identifies a page of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileQuery {
+    /// The context of the folder.
+    pub context: ContextId,
+    /// The folder.
+    pub folder: FolderPath,
+    /// The number of the page, from 1.
+    pub page: u32,
+    /// The page size, from 1 to 1000.
+    pub page_size: u32,
 }

@@ -230,7 +230,7 @@ impl Files {
         P: TryInto<RemotePath>,
         P::Error: Into<Error>,
     {
-        let path = crate::name::checked(path);
+        let path = crate::model::checked(path);
         let inner = self.inner.clone();
         self.driver.run(async move { inner.stat(path?).await })?
     }

@@ -7,12 +7,12 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         .collect()
 }
 
-fn reading(key: &str) -> Reading<'_> {
+fn context(key: &str) -> DecodeContext<'_> {
     static TIME: std::sync::LazyLock<Time> = std::sync::LazyLock::new(Time::default);
-    Reading { key, time: &TIME }
+    DecodeContext { key, time: &TIME }
 }
 
-fn answer(status: u16, body: &'static str) -> agbcloud_api::Error {
+fn response(status: u16, body: &'static str) -> agbcloud_api::Error {
     let response = http::Response::builder()
         .status(status)
         .header("x-request-id", "r-7")
@@ -23,10 +23,10 @@ fn answer(status: u16, body: &'static str) -> agbcloud_api::Error {
 }
 
 #[tokio::test]
-async fn a_gateways_html_keeps_status_headers_and_start() {
+async fn the_html_of_a_gateway_keeps_status_headers_and_start() {
     let error = Error::from_raw(
-        answer(502, "<html>Bad Gateway key-0001</html>"),
-        reading("key-0001"),
+        response(502, "<html>Bad Gateway key-0001</html>"),
+        context("key-0001"),
     )
     .await;
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -38,7 +38,7 @@ async fn a_gateways_html_keeps_status_headers_and_start() {
 }
 
 #[tokio::test]
-async fn an_answer_with_a_url_that_is_not_understood_shows_no_signature() {
+async fn an_invalid_response_with_a_url_shows_no_signature() {
     let url = "https://store.example/a?Expires=1&Signature=secret-1";
     for body in [
         format!(r#"{{"success":true,"data":{{"url":"{url}","expireTime":{{}}}}}}"#),
@@ -48,33 +48,33 @@ async fn an_answer_with_a_url_that_is_not_understood_shows_no_signature() {
         format!("{}{url}", "x".repeat(BODY_START - url.len() + 3)),
         url.replace('/', r"\/").replace('&', r"\u0026"),
     ] {
-        let error = Error::from_raw(answer(200, body.leak()), reading("k")).await;
+        let error = Error::from_raw(response(200, body.leak()), context("k")).await;
         let text = format!("{error} {error:?} {:?}", error.body_start());
         assert!(text.contains("a?…") && !text.contains("secret"), "{text}");
     }
 }
 
 #[tokio::test]
-async fn a_key_is_found_before_a_text_is_cut_and_a_short_one_ruins_no_code() {
+async fn a_key_is_redacted_before_text_is_cut_and_codes_are_kept() {
     let message = format!("{}secret-key-1", "x".repeat(290));
     let body = format!(
         r#"{{"success":false,"code":"X.Y","message":"{message}","requestId":"r secret-key-1"}}"#
     );
-    let error = Error::from_raw(answer(400, body.leak()), reading("secret-key-1")).await;
+    let error = Error::from_raw(response(400, body.leak()), context("secret-key-1")).await;
     assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
     let html = format!("{}secret-key-1", "x".repeat(BODY_START - 5)).leak();
-    let error = Error::from_raw(answer(400, html), reading("secret-key-1")).await;
+    let error = Error::from_raw(response(400, html), context("secret-key-1")).await;
     assert!(!error.body_start().unwrap().contains("secr"));
     let code = r#"{"success":false,"code":"InvalidApiKey.secret-key-1"}"#;
-    let error = Error::from_raw(answer(401, code), reading("secret-key-1")).await;
+    let error = Error::from_raw(response(401, code), context("secret-key-1")).await;
     assert_eq!(error.code(), Some("InvalidApiKey.***"));
     let code = r#"{"success":false,"code":"InvalidContext.NotFound"}"#;
-    let error = Error::from_raw(answer(404, code), reading("Invalid")).await;
+    let error = Error::from_raw(response(404, code), context("Invalid")).await;
     assert_eq!(error.code(), Some("InvalidContext.NotFound"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rest_of_a_failed_answer_is_not_waited_for_long() {
+async fn reading_the_body_of_a_failure_is_limited_in_time() {
     let start = futures_util::stream::iter([Ok::<_, std::io::Error>("<html>busy")]);
     let stalled = futures_util::StreamExt::chain(start, futures_util::stream::pending());
     let response = http::Response::builder()
@@ -83,31 +83,31 @@ async fn the_rest_of_a_failed_answer_is_not_waited_for_long() {
     let response = response.body(reqwest::Body::wrap_stream(stalled)).unwrap();
     let error = agbcloud_api::Error::UnexpectedResponse(response.into());
     let began = tokio::time::Instant::now();
-    let error = Error::from_raw(error, reading("k")).await;
-    assert_eq!(began.elapsed(), REST);
+    let error = Error::from_raw(error, context("k")).await;
+    assert_eq!(began.elapsed(), BODY_TIMEOUT);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.body_start(), Some("<html>busy"));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
 }
 
 #[tokio::test]
-async fn one_odd_field_does_not_hide_the_others() {
+async fn a_field_of_an_unexpected_type_does_not_hide_the_others() {
     let body =
         r#"{"success":false,"code":"A.B","message":{"a":1},"requestId":7,"httpStatusCode":"404"}"#;
-    let error = Error::from_raw(answer(200, body), reading("k")).await;
+    let error = Error::from_raw(response(200, body), context("k")).await;
     assert_eq!((error.code(), error.request_id()), (Some("A.B"), Some("7")));
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test]
-async fn garbage_under_a_good_status_is_an_invalid_response() {
-    let error = Error::from_raw(answer(200, "[]"), reading("k")).await;
+async fn an_unexpected_body_with_status_200_is_an_invalid_response() {
+    let error = Error::from_raw(response(200, "[]"), context("k")).await;
     assert_eq!(error.kind(), ErrorKind::InvalidResponse);
     assert_eq!(error.body_start(), Some("[]"));
 }
 
 #[tokio::test]
-async fn a_not_found_is_of_what_its_code_names_or_else_of_the_endpoint() {
+async fn a_not_found_without_a_code_is_of_the_endpoint() {
     let complete = r#"{"success":false,"code":"X.NotFound","requestId":"r","httpStatusCode":404}"#;
     let of_operation =
         r#"{"success":false,"code":"InvalidAction.NotFound","requestId":"r","httpStatusCode":404}"#;
@@ -149,7 +149,7 @@ async fn a_not_found_is_of_what_its_code_names_or_else_of_the_endpoint() {
         (r#"{"code":"ContextNotFound"}"#, ErrorKind::NotFound, false),
     ] {
         for status in [404, 410] {
-            let error = Error::from_raw(answer(status, body), reading("k")).await;
+            let error = Error::from_raw(response(status, body), context("k")).await;
             assert_eq!(
                 (error.kind(), error.is_foreign()),
                 (kind, foreign),
@@ -159,19 +159,19 @@ async fn a_not_found_is_of_what_its_code_names_or_else_of_the_endpoint() {
             assert!(!error.is_transient());
         }
     }
-    let error = Error::from_raw(answer(405, "<html>"), reading("k")).await;
+    let error = Error::from_raw(response(405, "<html>"), context("k")).await;
     assert_eq!(error.kind(), ErrorKind::WrongEndpoint);
-    let error = Error::from_raw(answer(400, r#"{"code":"Y.NotFound"}"#), reading("k")).await;
+    let error = Error::from_raw(response(400, r#"{"code":"Y.NotFound"}"#), context("k")).await;
     assert_eq!(error.kind(), ErrorKind::Rejected);
-    let error = Error::from_raw(answer(403, "<html>"), reading("k")).await;
+    let error = Error::from_raw(response(403, "<html>"), context("k")).await;
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert!(error.is_foreign());
 }
 
 #[tokio::test]
-async fn an_envelope_of_failure_is_told_by_code() {
+async fn a_failure_with_status_200_is_classified_by_code() {
     let body = r#"{"success":false,"code":"Throttling.User","message":"slow\ndown","requestId":"r-8","data":""}"#;
-    let error = Error::from_raw(answer(200, body), reading("k")).await;
+    let error = Error::from_raw(response(200, body), context("k")).await;
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert_eq!(error.code(), Some("Throttling.User"));
     assert_eq!(error.message(), "slow down");
@@ -179,7 +179,7 @@ async fn an_envelope_of_failure_is_told_by_code() {
 }
 
 #[test]
-fn retry_after_is_read_in_both_forms() {
+fn retry_after_is_parsed_in_both_forms() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
     let date = headers(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]);
     assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)));
@@ -196,24 +196,21 @@ fn retry_after_is_read_in_both_forms() {
         let date = headers(&[("retry-after", obsolete)]);
         assert_eq!(retry_after(&date, now), Some(Duration::from_secs(7)));
     }
-    let endless = headers(&[("retry-after", "99999999999999999999999")]);
-    assert_eq!(
-        retry_after(&endless, now),
-        Some(Duration::from_secs(u64::MAX))
-    );
+    let huge = headers(&[("retry-after", "99999999999999999999999")]);
+    assert_eq!(retry_after(&huge, now), Some(Duration::from_secs(u64::MAX)));
     let wrong_day = headers(&[("retry-after", "Mon, 06 Nov 1994 08:49:37 GMT")]);
     assert_eq!(retry_after(&wrong_day, now), Some(Duration::from_secs(7)));
 }
 
 #[test]
-fn the_status_inside_a_good_answer_counts() {
-    let verdict = Verdict {
+fn the_status_in_the_envelope_of_a_200_counts() {
+    let envelope = EnvelopeStatus {
         success: Some(false),
         http_status_code: Some(404),
         code: Some("InvalidContext.NotFound".to_owned()),
-        ..Verdict::default()
+        ..EnvelopeStatus::default()
     };
-    let error = Error::from_verdict(200, &HeaderMap::new(), verdict, reading("k"));
+    let error = Error::from_envelope(200, &HeaderMap::new(), envelope, context("k"));
     assert_eq!(
         (error.kind(), error.status()),
         (ErrorKind::NotFound, Some(200))

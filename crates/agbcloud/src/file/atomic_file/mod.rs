@@ -24,11 +24,8 @@ pub(crate) use group_sync::GroupSync;
 pub(crate) use part_file::{LockedFolder, is_part, part_names, remove_abandoned_parts};
 pub(crate) use sink::DownloadSink;
 
-use super::{
-    local::{blocking, hash_file},
-    transfer::ContentHasher,
-};
-use crate::Result;
+use super::local::{blocking, hash_file};
+use crate::{Result, transfer::ContentHasher};
 use destination::Destination;
 use sink::FilePart;
 use temporary::Temporary;

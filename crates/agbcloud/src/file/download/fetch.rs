@@ -6,13 +6,9 @@ use super::byte_range::{ByteRange, ContentRange};
 use crate::{
     Error, ErrorDetail, ErrorKind, Operation, RemotePath, Result,
     error::request_id,
-    file::{
-        atomic_file::DownloadSink,
-        files::Files,
-        transfer::{ContentHasher, GetOptions, ProgressMeter, StoreChecksums, etag_of},
-        transfer_url::TransferUrl,
-    },
-    retry::Tries,
+    file::{atomic_file::DownloadSink, files::Files, transfer_url::TransferUrl},
+    retry::Attempts,
+    transfer::{ContentHasher, GetOptions, ProgressMeter, StoreChecksums, etag_of},
 };
 
 /// The version of an object, by which an interrupted download resumes.
@@ -127,7 +123,7 @@ pub(crate) async fn store_checksums(
 
 async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChecksums> {
     let mut url = TransferUrl::new(files, path, Operation::Download, None);
-    let mut tries = Tries::new(files.client.retrying(), None);
+    let mut attempts = Attempts::new(files.client.retry_context(), None);
     // One byte by GET, since some stores reject HEAD for a URL that was signed for GET.
     let mut options = GetOptions {
         range: Some("bytes=0-0".to_owned()),
@@ -137,14 +133,14 @@ async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChec
         let presigned = url.url().await?;
         match files.store().get(&presigned, &options).await {
             Ok(response) => {
-                tries.succeeded();
+                attempts.succeeded();
                 return Ok(StoreChecksums::from_headers(response.headers()));
             }
             // An empty file has no first byte.
             Err(error) if options.range.is_some() && rejects_ranges(&error) => options.range = None,
             Err(error) => {
                 let retry = url.can_retry(&error);
-                tries.failed(error, retry).await?;
+                attempts.failed(error, retry).await?;
             }
         }
     }
@@ -205,16 +201,16 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
         sink: &mut impl DownloadSink,
         mut first: Option<ObjectResponse>,
     ) -> Result<FetchedRange, AttemptFailure> {
-        let mut tries = Tries::new(self.files.client.retrying(), None);
+        let mut attempts = Attempts::new(self.files.client.retry_context(), None);
         loop {
             let result = self.attempt(sink, first.take()).await;
             if self.position > self.furthest {
                 self.furthest = self.position;
-                tries.achieved();
+                attempts.progressed();
             }
             match result {
                 Ok(fetched) => {
-                    tries.succeeded();
+                    attempts.succeeded();
                     return Ok(fetched);
                 }
                 // The call that requests a URL has been retried already.
@@ -225,7 +221,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
                     changed,
                 }) => {
                     let retry = retry.unwrap_or_else(|| self.url.can_retry(&error));
-                    let failed = tries.failed(error, retry).await;
+                    let failed = attempts.failed(error, retry).await;
                     failed.map_err(|error| AttemptFailure {
                         error,
                         retry: None,
@@ -375,7 +371,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
         }
         match end {
             Some(end) if self.position != end && (total.is_some() || part_end.is_some()) => {
-                Err(Error::broken_off())
+                Err(Error::connection_closed())
             }
             // The store ignored the range and sent a shorter file of unknown length.
             _ if self.position == self.range.first && self.range.first > 0 => {

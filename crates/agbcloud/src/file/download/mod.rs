@@ -20,10 +20,14 @@ use target::{MemorySink, TargetKind, WriterSink};
 use super::{
     atomic_file::{AtomicFile, DownloadSink, Writing},
     files::Files,
-    transfer::{PresignedUrl, Progress, ProgressListener, ProgressMeter},
     transfer_url::TransferUrl,
 };
-use crate::{ContextId, Error, Operation, RemotePath, Result, name::checked, trace};
+use crate::{
+    ContextId, Error, Operation, PresignedUrl, Progress, RemotePath, Result,
+    model::checked,
+    trace,
+    transfer::{ProgressListener, ProgressMeter},
+};
 
 /// Default limit of [`Files::read`]: 64 MiB.
 const DEFAULT_READ_LIMIT: u64 = 64 * 1024 * 1024;
@@ -317,13 +321,15 @@ impl DownloadRequest {
     }
 }
 
-impl trace::Outcome for FetchedFile {
-    fn status(&self) -> Option<u16> {
-        self.downloaded.status()
-    }
-
+impl trace::Traced for FetchedFile {
     fn request_id(&self) -> Option<&str> {
-        trace::Outcome::request_id(&self.downloaded)
+        trace::Traced::request_id(&self.downloaded)
+    }
+}
+
+impl trace::Traced for Downloaded {
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 }
 

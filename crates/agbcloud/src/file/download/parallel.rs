@@ -11,14 +11,14 @@ use super::{
     },
 };
 use crate::{
-    Operation, RemotePath, Result,
+    Operation, PresignedUrl, RemotePath, Result,
     file::{
         atomic_file::{AtomicFile, Writing},
         files::Files,
-        transfer::{PresignedUrl, ProgressListener, ProgressMeter, StoreChecksums, combine_crc64},
         transfer_url::TransferUrl,
     },
-    retry::Tries,
+    retry::Attempts,
+    transfer::{ProgressListener, ProgressMeter, StoreChecksums, combine_crc64},
 };
 
 /// Size of a part in bytes. A smaller file is downloaded with one request.
@@ -34,7 +34,7 @@ pub(super) async fn fetch(
     listener: ProgressListener,
     file: &mut AtomicFile<Writing>,
 ) -> Result<Downloaded> {
-    let mut tries = Tries::new(files.client.retrying(), None);
+    let mut attempts = Attempts::new(files.client.retry_context(), None);
     let mut url = TransferUrl::new(files, path, Operation::Download, url);
     loop {
         let time = files.client.time().clone();
@@ -51,7 +51,7 @@ pub(super) async fn fetch(
         } = match attempt.run(&mut url).await {
             Ok(downloaded) => {
                 meter.finish();
-                tries.succeeded();
+                attempts.succeeded();
                 return Ok(downloaded);
             }
             Err(failure) => failure,
@@ -61,7 +61,7 @@ pub(super) async fn fetch(
             return Err(error);
         }
         let retry = changed || url.can_retry(&error);
-        tries.failed(error, retry).await?;
+        attempts.failed(error, retry).await?;
         file.restart();
     }
 }

@@ -10,11 +10,12 @@ pub use walk::FileWalk;
 
 use page_source::FilePageSource;
 
-use super::{file_entry::FileEntry, files::Files};
+use super::files::Files;
 use crate::{
-    Client, ContextId, Continuation, Error, FolderPath, Operation, Response, Result,
-    name::checked,
-    page::{FilePlace, Had, Items, Pages, named_stream, page_size},
+    Client, ContextId, Continuation, Error, FileEntry, FilePage, FolderPath, Operation, Response,
+    Result,
+    model::{FilePosition, checked},
+    page::{DeliveredItems, Items, Pages, named_stream, page_size},
 };
 
 impl Files {
@@ -68,23 +69,6 @@ enum ListStart {
     At(Continuation),
 }
 
-/// One page of a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-#[doc(alias = "ContextFileListResult")]
-pub struct FilePage {
-    /// The entries of this page.
-    pub entries: Vec<FileEntry>,
-    /// Number of this page, starting at 1.
-    pub page_number: u32,
-    /// Number of the next page, for [`ListFiles::start_at_page`]; `None` for the last page.
-    pub next_page: Option<u32>,
-    /// Number of entries on all pages.
-    pub total_count: Option<u64>,
-    /// Request id of the call that fetched this page.
-    pub request_id: Option<String>,
-}
-
 impl ListFiles {
     /// The folder to list. Defaults to the root folder.
     #[doc(alias = "parent_folder_path")]
@@ -111,8 +95,8 @@ impl ListFiles {
     /// Resumes a listing with its page size, from [`FileItems::continuation`] or [`FilePages::continuation`]. A continuation of
     /// another folder, of another context or of a listing of contexts is an error when the listing is sent. Overrides
     /// [`start_at_page`](Self::start_at_page) if that was called before, and vice versa.
-    pub fn start_at(mut self, place: Continuation) -> Self {
-        self.start = ListStart::At(place);
+    pub fn start_at(mut self, position: Continuation) -> Self {
+        self.start = ListStart::At(position);
         self
     }
 
@@ -260,18 +244,18 @@ impl ListFiles {
 
     fn into_source(self) -> FilePageSource {
         let client = self.client.clone();
-        let place = self
-            .place()
+        let position = self
+            .position()
             .map_err(|error| error.with_operation(Operation::DescribeContextFiles));
-        FilePageSource::new(client, place)
+        FilePageSource::new(client, position)
     }
 
-    fn place(self) -> Result<FilePlace> {
+    fn position(self) -> Result<FilePosition> {
         let folder = self.folder?;
         let requested = page_size(self.page_size)?;
-        let place = match self.start {
-            ListStart::At(place) => place.in_files(&self.context, &folder)?,
-            ListStart::Page(page) => FilePlace {
+        let position = match self.start {
+            ListStart::At(position) => position.in_files(&self.context, &folder)?,
+            ListStart::Page(page) => FilePosition {
                 context: self.context,
                 folder,
                 page,
@@ -280,14 +264,17 @@ impl ListFiles {
                 assumed: page > 1,
                 largest: 0,
                 last: None,
-                had: Had::default(),
+                delivered: DeliveredItems::default(),
             },
         };
-        if place.page == 0 {
+        if position.page == 0 {
             return Err(Error::invalid_argument("page numbers start at 1"));
         }
-        let page_size = page_size(Some(place.page_size))?;
-        Ok(FilePlace { page_size, ..place })
+        let page_size = page_size(Some(position.page_size))?;
+        Ok(FilePosition {
+            page_size,
+            ..position
+        })
     }
 }
 
@@ -322,7 +309,7 @@ impl FilePages {
     /// # }
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
-        self.0.continuation()
+        self.0.position()
     }
 }
 
@@ -348,6 +335,6 @@ impl FileItems {
     /// # }
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
-        self.0.continuation()
+        self.0.position()
     }
 }

@@ -1,10 +1,8 @@
 //! Looking up one path.
 
 use crate::{
-    Error, ErrorDetail, ErrorKind, MAX_PAGE_SIZE, Operation, RemotePath, Result,
-    error::in_operation,
-    file::{file_entry::FileEntry, files::Files},
-    name::checked,
+    Error, ErrorDetail, ErrorKind, FileEntry, MAX_PAGE_SIZE, Operation, RemotePath, Result,
+    error::in_operation, file::files::Files, model::checked,
 };
 
 impl Files {

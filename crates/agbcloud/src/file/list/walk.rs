@@ -11,8 +11,7 @@ use futures_core::{FusedStream, Stream};
 
 use super::{ListFiles, page_source::FilePageSource};
 use crate::{
-    Error, ErrorKind, FolderPath, Operation, Result,
-    file::file_entry::FileEntry,
+    Error, ErrorKind, FileEntry, FolderPath, Operation, Result,
     page::{Pages, named_stream},
 };
 

@@ -10,8 +10,7 @@ pub(crate) use local_file::{LocalContent, LocalFile, SourceFolder};
 pub(crate) use local_identity::{LocalIdentity, file_system_time, from_unix_nanos, to_unix_nanos};
 pub(crate) use open_files::{is_too_many_open_files, limit_concurrent_transfers};
 
-use super::transfer::ContentHasher;
-use crate::{Error, ErrorDetail, ErrorKind, Result};
+use crate::{Error, ErrorDetail, ErrorKind, Result, transfer::ContentHasher};
 
 /// Bytes that are read or written at a time. Files up to this size are kept in memory as a whole.
 pub(super) const BUFFER: usize = 256 * 1024;

@@ -18,7 +18,7 @@ use tokio_util::io::ReaderStream;
 use super::source::{LocalOrigin, OpenedSource};
 use crate::{
     Error, ErrorKind, Result,
-    file::transfer::{ContentHasher, IdleTimeout, ProgressMeter, StoreChecksums},
+    transfer::{ContentHasher, IdleTimeout, ProgressMeter, StoreChecksums},
 };
 
 /// Bytes read at a time.

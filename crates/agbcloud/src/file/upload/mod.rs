@@ -12,18 +12,14 @@ pub use source::UploadSource;
 use body::{BodyRecord, SizedBody};
 use source::{LocalOrigin, OpenedSource};
 
-use super::{
-    files::Files,
-    local::LocalIdentity,
-    transfer::{
-        PresignedUrl, Progress, ProgressListener, ProgressMeter, PutCondition, StoreChecksums,
-        etag_of,
-    },
-    transfer_url::TransferUrl,
-};
+use super::{files::Files, local::LocalIdentity, transfer_url::TransferUrl};
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, name::checked,
-    retry::Tries, trace,
+    Error, ErrorKind, Operation, PresignedUrl, Progress, RemotePath, Result,
+    error::request_id,
+    model::checked,
+    retry::Attempts,
+    trace,
+    transfer::{ProgressListener, ProgressMeter, PutCondition, StoreChecksums, etag_of},
 };
 
 impl Files {
@@ -135,7 +131,7 @@ impl Upload {
         let path = path?;
         source.check().await?;
         let mut url = TransferUrl::new(&files, &path, Operation::Upload, url);
-        let mut tries = Tries::new(files.client.retrying(), None);
+        let mut attempts = Attempts::new(files.client.retry_context(), None);
         loop {
             let presigned = url.url().await?;
             let opened = source.open().await?;
@@ -145,12 +141,12 @@ impl Upload {
                     if uploaded.source_changed && !tolerates_change {
                         origin.map_or(Ok(()), |origin| origin.check_unchanged())?;
                     }
-                    tries.succeeded();
+                    attempts.succeeded();
                     return Ok(uploaded);
                 }
                 Err(error) => {
                     let retry = source.is_available() && url.can_retry(&error);
-                    tries.failed(error, retry).await?;
+                    attempts.failed(error, retry).await?;
                 }
             }
         }
@@ -164,6 +160,12 @@ impl IntoFuture for Upload {
     fn into_future(self) -> Self::IntoFuture {
         let context = self.files.context.clone();
         trace::transfer(Operation::Upload, context, self.run())
+    }
+}
+
+impl trace::Traced for Uploaded {
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::{file::local::limit_concurrent_transfers, retry::Strain};
+use crate::{file::local::limit_concurrent_transfers, retry::Overload};
 
 /// Limits the files and bytes that are transferred concurrently. Halves the number of files when the service or the store
 /// throttles, and raises it one by one after successful transfers.
 pub(super) struct ConcurrencyLimit {
     max_files: usize,
     max_bytes: u64,
-    strain: Strain,
+    overload: Overload,
     state: Mutex<LimitState>,
     released: Notify,
 }
@@ -34,7 +34,7 @@ pub(super) struct Permit {
 }
 
 impl ConcurrencyLimit {
-    pub(super) fn new(max_files: usize, max_bytes: u64, strain: Strain) -> Arc<Self> {
+    pub(super) fn new(max_files: usize, max_bytes: u64, overload: Overload) -> Arc<Self> {
         let max_files = limit_concurrent_transfers(max_files);
         Arc::new(Self {
             max_files,
@@ -44,9 +44,9 @@ impl ConcurrencyLimit {
                 bytes: 0,
                 max_files,
                 successes: 0,
-                throttled: strain.level(),
+                throttled: overload.count(),
             }),
-            strain,
+            overload,
             released: Notify::new(),
         })
     }
@@ -81,7 +81,7 @@ impl ConcurrencyLimit {
         let mut state = self.state();
         state.files -= 1;
         state.bytes = state.bytes.saturating_sub(bytes);
-        let throttled = self.strain.level();
+        let throttled = self.overload.count();
         if throttled > state.throttled {
             state.max_files = (state.max_files / 2).max(1);
             state.successes = 0;
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn files_and_bytes_are_limited_and_a_large_file_runs_alone() {
-        let limit = ConcurrencyLimit::new(3, 100, Strain::default());
+        let limit = ConcurrencyLimit::new(3, 100, Overload::default());
         let first = acquire_now(&limit, 60).unwrap();
         assert!(acquire_now(&limit, 50).is_none());
         let second = acquire_now(&limit, 40).unwrap();
@@ -134,12 +134,12 @@ mod tests {
 
     #[tokio::test]
     async fn throttling_halves_the_limit_and_success_raises_it() {
-        let strain = Strain::default();
-        let limit = ConcurrencyLimit::new(8, 100, strain.clone());
+        let overload = Overload::default();
+        let limit = ConcurrencyLimit::new(8, 100, overload.clone());
         let all: Vec<_> = (0..9).map_while(|_| acquire_now(&limit, 1)).collect();
         assert_eq!(all.len(), 8);
         drop(all);
-        strain.felt();
+        overload.record();
         drop(acquire_now(&limit, 1));
         assert_eq!(limit.state().max_files, 4);
         drop(acquire_now(&limit, 1));
@@ -152,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_released_permit_wakes_a_waiting_transfer() {
-        let limit = ConcurrencyLimit::new(1, 100, Strain::default());
+        let limit = ConcurrencyLimit::new(1, 100, Overload::default());
         let permit = acquire_now(&limit, 1).unwrap();
         let waits = limit.acquire(1);
         let leaves = async {

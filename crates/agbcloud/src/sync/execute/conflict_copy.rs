@@ -4,11 +4,9 @@ use std::path::Path;
 
 use crate::{
     Result,
-    file::{
-        local::{LocalIdentity, blocking, cannot, changed_since_compared},
-        transfer::PutCondition,
-    },
+    file::local::{LocalIdentity, blocking, cannot, changed_since_compared},
     sync::{conflict_name::conflict_copy_name, options::SyncOptions, paths, plan::PlannedChange},
+    transfer::PutCondition,
 };
 
 /// A copy of a replaced version.

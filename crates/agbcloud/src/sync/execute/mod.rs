@@ -59,7 +59,7 @@ impl Executor {
             limit: ConcurrencyLimit::new(
                 options.max_concurrent_files,
                 options.max_bytes_in_flight,
-                options.files.client.strain().clone(),
+                options.files.client.overload().clone(),
             ),
             state: Arc::new(SharedState::new(options, listener.clone())),
             listener,

@@ -99,7 +99,7 @@ impl SharedState {
                 Err(error) if open_file_retries > 0 && is_too_many_open_files(&error) => {
                     open_file_retries -= 1;
                     // Counted like throttling, so that the limit on concurrent files is reduced.
-                    self.options.files.client.strain().felt();
+                    self.options.files.client.overload().record();
                     OPEN_FILE_DELAY
                 }
                 Err(error) if retries > 0 && self.can_wait(&error) => {
@@ -125,7 +125,7 @@ impl SharedState {
 
     /// Whether the request was throttled, and the requested delay is within the retry policy.
     fn can_wait(&self, error: &Error) -> bool {
-        let policy = self.options.files.client.retrying().policy;
+        let policy = self.options.files.client.retry_context().policy;
         error.kind() == ErrorKind::Throttled
             && error.retry_after().is_none_or(|wait| policy.allows(wait))
     }

@@ -5,14 +5,12 @@ use std::{path::Path, sync::atomic::Ordering};
 use super::{conflict_copy::ConflictCopy, read_ahead::PreRead, shared_state::SharedState};
 use crate::{
     Error, ErrorDetail, ErrorKind, RemotePath, Result, UploadSource, Uploaded,
-    file::{
-        local::{LocalFile, LocalIdentity, hash_file},
-        transfer::{ContentHasher, PutCondition},
-    },
+    file::local::{LocalFile, LocalIdentity, hash_file},
     sync::{
         plan::PlannedChange,
         state::{RemoteTime, SyncedVersion, etag_number},
     },
+    transfer::{ContentHasher, PutCondition},
 };
 
 /// Maximum number of uploads of a file that changes during the upload.

@@ -117,7 +117,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::file::transfer::StoreChecksums;
+    use crate::transfer::StoreChecksums;
 
     fn changed(path: &str, change: Change) -> PlannedChange {
         PlannedChange::deletion(path, change, None, Compared::default())

@@ -8,15 +8,13 @@ use std::{
 use super::remote_files::RemoteIdentity;
 use crate::{
     RemotePath, Result,
-    file::{
-        local::{LocalIdentity, hash_file},
-        transfer::{ContentHasher, StoreChecksums},
-    },
+    file::local::{LocalIdentity, hash_file},
     service_clock::Order,
     sync::{
         options::{Compare, Direction, SyncOptions},
         state::{RemoteTime, SyncedVersion, etag_number},
     },
+    transfer::{ContentHasher, StoreChecksums},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -7,11 +7,12 @@ use tokio::sync::mpsc::Sender;
 use super::compare::Comparison;
 use crate::{
     Error, ErrorKind, Result,
-    file::{local::LocalIdentity, transfer::StoreChecksums},
+    file::local::LocalIdentity,
     sync::{
         options::{ConflictPolicy, SyncOptions},
         report::{Change, FileFailure, SkipReason, SkippedEntry},
     },
+    transfer::StoreChecksums,
 };
 
 /// A planned change to one file.

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 
 pub(super) use change_list::ChangeList;
 pub(super) use compare::is_other_content;
-pub(super) use decision::{Decision, PlanSink};
 pub use decision::PlannedChange;
+pub(super) use decision::{Decision, PlanSink};
 
 use decision::{Compared, DecisionSender, runtime_ended};
 

@@ -9,8 +9,8 @@ use std::{
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
-    Error, ErrorKind, FileEntry, FileWalk, Result, Timestamp, file::transfer::StoreChecksums,
-    sync::paths, task::Task,
+    Error, ErrorKind, FileEntry, FileWalk, Result, Timestamp, sync::paths, task::Task,
+    transfer::StoreChecksums,
 };
 
 /// Capacity of the channel, and maximum number of entries that are processed at a time.

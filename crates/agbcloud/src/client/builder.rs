@@ -1,0 +1,353 @@
+//! The builder of a client: resolves the settings.
+
+use std::time::Duration;
+
+use agbcloud_api::SignedUrl;
+
+use super::Client;
+use crate::{
+    clock::Time,
+    config::{
+        ApiKey, DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, Endpoint, SettingSource,
+        SettingSources, Sources, invalid_setting,
+    },
+    error::{Error, ErrorDetail, Result},
+    http_client::check_tls,
+    retry::{Jitter, RetryPolicy},
+    wire::StubApi,
+};
+
+/// Builds a [`Client`].
+///
+/// Each setting is taken from the first of these sources that has it: this builder, the environment, the
+/// [fallback](Self::fallback_endpoint) of this builder (such as a profile), the file `.env` in the working directory, the
+/// default. `.env` files in parent folders are ignored, and [`dotenv(false)`](Self::dotenv) ignores all. A `$` in a `.env`
+/// file is an ordinary character.
+///
+/// The API key is sent only to an endpoint from the same or a more trusted source. The sources above are in the order of
+/// trust, except that [`DEFAULT_ENDPOINT`](crate::DEFAULT_ENDPOINT) is trusted most. Otherwise, for example with a key from
+/// the environment and an endpoint from a `.env` file, [`build`](Self::build) fails.
+///
+/// | setting | environment and `.env` | default |
+/// | --- | --- | --- |
+/// | [`api_key`](Self::api_key) | `AGB_API_KEY` | required |
+/// | [`endpoint`](Self::endpoint) | `AGB_ENDPOINT` | [`DEFAULT_ENDPOINT`](crate::DEFAULT_ENDPOINT) |
+/// | [`timeout`](Self::timeout) | `AGB_TIMEOUT_MS`, in milliseconds | [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT) |
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let client = agbcloud::Client::builder()
+///     .api_key("my-api-key")
+///     .endpoint("http://127.0.0.1:8780")
+///     .timeout(Duration::from_secs(10))
+///     .build()?;
+/// # Ok::<(), agbcloud::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    api_key: Option<ApiKey>,
+    // `Debug` hides a password in the URL.
+    endpoint: Option<SignedUrl>,
+    fallback_api_key: Option<ApiKey>,
+    fallback_endpoint: Option<SignedUrl>,
+    timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
+    ignores_dotenv: bool,
+    allow_insecure_urls: bool,
+    retry: RetryPolicy,
+    time: Time,
+    jitter: Jitter,
+    stub: Option<StubApi>,
+}
+
+impl ClientBuilder {
+    /// Sets the API key. It is sent only to the endpoint, and never shown.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(ApiKey::new(key.into()));
+        self
+    }
+
+    /// Sets the base URL of the service. Without a scheme it is `https://`.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(SignedUrl::from(endpoint.into()));
+        self
+    }
+
+    /// Sets the API key to use if neither code nor the environment has one, for example from a profile. It precedes a
+    /// `.env` file.
+    pub fn fallback_api_key(mut self, key: impl Into<String>) -> Self {
+        self.fallback_api_key = Some(ApiKey::new(key.into()));
+        self
+    }
+
+    /// Sets the endpoint to use if neither code nor the environment has one. It precedes a `.env` file and
+    /// [`DEFAULT_ENDPOINT`](crate::DEFAULT_ENDPOINT).
+    pub fn fallback_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.fallback_endpoint = Some(SignedUrl::from(endpoint.into()));
+        self
+    }
+
+    /// Whether to read the file `.env` in the working directory. Defaults to true.
+    ///
+    /// ```
+    /// let builder = agbcloud::Client::builder().dotenv(false);
+    /// ```
+    pub fn dotenv(mut self, read: bool) -> Self {
+        self.ignores_dotenv = !read;
+        self
+    }
+
+    /// Whether an https endpoint may return presigned http URLs. Defaults to false: such a URL fails with
+    /// [`ErrorKind::InsecureUrl`](crate::ErrorKind::InsecureUrl), unless its host is loopback. Without TLS, others can read
+    /// and change the transferred content.
+    pub fn allow_insecure_urls(mut self, allow: bool) -> Self {
+        self.allow_insecure_urls = allow;
+        self
+    }
+
+    /// Sets the maximum time of one attempt of a call, from connecting to the last byte of the response. At least one
+    /// millisecond; defaults to [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT). Transfers have no such limit: see
+    /// [`idle_timeout`](Self::idle_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the maximum time of a transfer without a transferred byte, after which the attempt fails. Defaults to
+    /// [`DEFAULT_IDLE_TIMEOUT`](crate::DEFAULT_IDLE_TIMEOUT). The total time of a transfer is not limited.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how often and how long calls are retried. Defaults to [`RetryPolicy::default`].
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Returns the sources that [`build`](Self::build) would take the endpoint and the API key from, for example to
+    /// diagnose why a program uses another service than intended.
+    ///
+    /// ```
+    /// use agbcloud::{Client, SettingSource};
+    ///
+    /// let sources = Client::builder().api_key("my-api-key").setting_sources();
+    /// assert_eq!(sources.api_key, SettingSource::Code);
+    /// ```
+    pub fn setting_sources(&self) -> SettingSources {
+        self.setting_sources_in(&Sources::of_process(!self.ignores_dotenv))
+    }
+
+    /// Resolves the settings and builds the client. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is no API key, a setting is invalid, or the
+    /// endpoint is from a less trusted source than the API key.
+    pub fn build(self) -> Result<Client> {
+        let sources = match self.stub {
+            // A client of a stub must not depend on the environment.
+            Some(_) => Sources::default(),
+            None => Sources::of_process(!self.ignores_dotenv),
+        };
+        Client::new(self.resolve(&sources)?)
+    }
+
+    fn setting_sources_in(&self, sources: &Sources) -> SettingSources {
+        let source = |in_code: bool, name: &str, has_fallback: bool| {
+            if in_code {
+                SettingSource::Code
+            } else if sources.has(SettingSource::Environment, name) {
+                SettingSource::Environment
+            } else if has_fallback {
+                SettingSource::Fallback
+            } else if sources.has(SettingSource::Dotenv, name) {
+                SettingSource::Dotenv
+            } else {
+                SettingSource::Default
+            }
+        };
+        SettingSources {
+            endpoint: source(
+                self.endpoint.is_some(),
+                "AGB_ENDPOINT",
+                self.fallback_endpoint.is_some(),
+            ),
+            api_key: source(
+                self.api_key.is_some(),
+                "AGB_API_KEY",
+                self.fallback_api_key.is_some(),
+            ),
+        }
+    }
+
+    fn resolve(self, sources: &Sources) -> Result<ClientSettings> {
+        let from = self.setting_sources_in(sources);
+        let api_key = match from.api_key {
+            SettingSource::Code => self.api_key,
+            _ if self.stub.is_some() => Some(ApiKey::new("stub".to_owned())),
+            SettingSource::Fallback => self.fallback_api_key,
+            source => sources.find(source, "AGB_API_KEY").map(ApiKey::new),
+        };
+        let api_key = api_key.ok_or_else(|| no_api_key(sources))?;
+        if self.stub.is_none() && !from.trusts_endpoint() {
+            return Err(untrusted_endpoint(from));
+        }
+        let endpoint = match from.endpoint {
+            SettingSource::Code => self.endpoint.map(SignedUrl::into_string),
+            SettingSource::Fallback => self.fallback_endpoint.map(SignedUrl::into_string),
+            source => sources.find(source, "AGB_ENDPOINT"),
+        };
+        let endpoint = Endpoint::parse(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
+        if self.stub.is_none() {
+            check_tls(&endpoint.url)?;
+        }
+        let timeout = match self.timeout {
+            Some(timeout) => timeout,
+            None => sources
+                .first("AGB_TIMEOUT_MS")
+                .map_or(Ok(DEFAULT_TIMEOUT), |text| milliseconds(&text))?,
+        };
+        if timeout < Duration::from_millis(1) {
+            return Err(invalid_setting(
+                "the timeout must be at least one millisecond",
+            ));
+        }
+        Ok(ClientSettings {
+            api_key: api_key.checked()?,
+            endpoint,
+            timeout,
+            idle_timeout: self.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
+            allow_insecure_urls: self.allow_insecure_urls,
+            retry: self.retry,
+            time: self.time,
+            jitter: self.jitter,
+            stub: self.stub,
+        })
+    }
+}
+
+/// For tests, with the feature `test-util`.
+#[cfg(any(test, feature = "test-util"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+impl ClientBuilder {
+    /// Replaces the service for all calls, by a [`MockContextApi`](crate::testing::MockContextApi), a
+    /// [`Script`](crate::testing::Script), or any other [`ContextApi`](crate::testing::ContextApi). The client needs no API
+    /// key. Transfers to presigned URLs are not replaced.
+    ///
+    /// ```
+    /// use agbcloud::{Client, testing::{MockContextApi, context, ok}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), agbcloud::Error> {
+    /// let mut api = MockContextApi::new();
+    /// api.expect_get_context().returning(|_| ok(context("SdkCtx-1", "my-project")));
+    /// let client = Client::builder().stub(api).build()?;
+    /// let found = client.contexts().get_by_name("my-project").await?;
+    /// assert_eq!(found.id.as_str(), "SdkCtx-1");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stub(mut self, api: impl crate::wire::ContextApi + 'static) -> Self {
+        self.stub = Some(StubApi(std::sync::Arc::new(api)));
+        self
+    }
+
+    /// Sets the clock. Defaults to that of tokio. The timeout of an attempt over HTTP always uses tokio's clock, since the
+    /// HTTP client measures it.
+    ///
+    /// With a stub, the clock measures the timeout of attempts too: with a clock whose waits end immediately, every attempt
+    /// without an immediate response times out.
+    ///
+    /// ```
+    /// use std::{pin::Pin, time::{Duration, Instant, SystemTime}};
+    /// use agbcloud::{Client, testing::{Clock, Script, Step}};
+    ///
+    /// /// A clock that runs a thousand times as fast, from the given time.
+    /// struct Hurried(Instant);
+    ///
+    /// impl Clock for Hurried {
+    ///     fn now(&self) -> Instant { self.0 + self.0.elapsed() * 1000 }
+    ///     fn system_time(&self) -> SystemTime { SystemTime::now() }
+    ///     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    ///         Box::pin(tokio::time::sleep(time / 1000))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), agbcloud::Error> {
+    /// let script = Script::new([Step::status(503), Step::status(503), Step::ok(())]);
+    /// let client = Client::builder().stub(script).clock(Hurried(Instant::now())).build()?;
+    /// client.contexts().delete(&"SdkCtx-1".try_into()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn clock(mut self, clock: impl crate::clock::Clock + 'static) -> Self {
+        self.time = Time::of(clock);
+        self
+    }
+
+    /// Sets the source of the random part of each wait: numbers from 0 (only the requested wait) to 1 (the longest wait).
+    /// Other numbers are clamped.
+    ///
+    /// ```
+    /// use agbcloud::Client;
+    ///
+    /// let client = Client::builder().api_key("test").endpoint("localhost:8780").jitter(|| 0.0).build()?;
+    /// # Ok::<(), agbcloud::Error>(())
+    /// ```
+    pub fn jitter(mut self, numbers: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        self.jitter = Jitter::new(numbers);
+        self
+    }
+}
+
+/// Resolved settings.
+#[derive(Debug, Clone)]
+pub(super) struct ClientSettings {
+    pub(super) api_key: ApiKey,
+    pub(super) endpoint: Endpoint,
+    pub(super) timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) allow_insecure_urls: bool,
+    pub(super) retry: RetryPolicy,
+    pub(super) time: Time,
+    pub(super) jitter: Jitter,
+    /// Replaces the service.
+    pub(super) stub: Option<StubApi>,
+}
+
+fn untrusted_endpoint(sources: SettingSources) -> Error {
+    invalid_setting(format!(
+        "the API key comes from {}, and the endpoint from {}, which is less trusted: set both in the same place",
+        sources.api_key.describe("AGB_API_KEY"),
+        sources.endpoint.describe("AGB_ENDPOINT"),
+    ))
+}
+
+fn no_api_key(sources: &Sources) -> Error {
+    let hint = match sources.invalid_line() {
+        Some(line) => format!(" (line {line} of the .env file is invalid)"),
+        None => String::new(),
+    };
+    invalid_setting(format!(
+        "no API key: set AGB_API_KEY in the environment or in a .env file{hint}"
+    ))
+    .with_detail(ErrorDetail::NoApiKey)
+}
+
+fn milliseconds(text: &str) -> Result<Duration> {
+    match text.trim().parse() {
+        Ok(number) if number > 0 => Ok(Duration::from_millis(number)),
+        _ => Err(invalid_setting(
+            "AGB_TIMEOUT_MS must be a whole number of milliseconds, at least 1",
+        )),
+    }
+}
+
+#[cfg(all(test, any(feature = "rustls", feature = "native-tls")))]
+#[path = "builder_tests.rs"]
+mod tests;

@@ -1,0 +1,220 @@
+//! The client: its settings, its connections, and the calls.
+
+mod builder;
+mod call;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use reqwest::header::DATE;
+
+pub use builder::ClientBuilder;
+pub(crate) use call::{Call, call, get_context, is_missing_file, remove};
+
+use crate::{
+    clock::Time,
+    config::Endpoint,
+    error::{Error, ErrorKind, Result, http_date},
+    http_client,
+    model::PresignedUrl,
+    retry::{Budget, Jitter, Overload, RetryContext, RetryPolicy},
+    service_clock::ServiceClock,
+    transfer::Store,
+    wire::{ContextApi, HttpApi},
+};
+use builder::ClientSettings;
+
+/// A client of the AGB Cloud Context API.
+///
+/// Clones are cheap and share connections. Use one client per process.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = agbcloud_server::Server::builder().start().await?;
+/// # let (key, endpoint) = ("doc", service.url());
+/// let client = agbcloud::Client::builder().api_key(key).endpoint(endpoint).build()?;
+/// let context = client.contexts().get_or_create("my-project").await?;
+/// println!("{} has the id {}", context.name, context.id);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[doc(alias = "AGB")]
+pub struct Client(Arc<ClientInner>);
+
+struct ClientInner {
+    api: Arc<dyn ContextApi>,
+    store: Store,
+    time: Time,
+    /// Maximum time of an attempt; `None` where the HTTP client limits it, whose errors have more details of an incomplete
+    /// response.
+    timeout: Option<Duration>,
+    retry: RetryPolicy,
+    budget: Budget,
+    overload: Overload,
+    jitter: Jitter,
+    endpoint: Endpoint,
+    service_clock: ServiceClock,
+    allow_insecure_urls: bool,
+}
+
+impl Client {
+    /// Returns a builder of a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Creates a client with all settings from the environment and `.env`: see [`ClientBuilder`].
+    ///
+    /// ```no_run
+    /// let client = agbcloud::Client::from_env()?;
+    /// # Ok::<(), agbcloud::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] if there is no `AGB_API_KEY`, or a setting is invalid.
+    pub fn from_env() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// The base URL of the service.
+    pub fn endpoint(&self) -> &str {
+        &self.0.endpoint.url
+    }
+
+    /// Sends one request without the API key to the endpoint, to diagnose why calls fail.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// let probe = client.probe().await?;
+    /// println!("HTTP {}, date {:?}", probe.status, probe.date);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Connection`](crate::ErrorKind::Connection) or [`Timeout`](crate::ErrorKind::Timeout) if there is no response.
+    pub async fn probe(&self) -> Result<Probe> {
+        let response = self.0.store.probe(self.endpoint()).await?;
+        Ok(Probe {
+            status: response.status().as_u16(),
+            date: http_date(response.headers(), &DATE),
+        })
+    }
+
+    fn new(mut settings: ClientSettings) -> Result<Self> {
+        let service_clock = ServiceClock::default();
+        let (api, timeout): (Arc<dyn ContextApi>, _) = match settings.stub.take() {
+            Some(stub) => (stub.0, Some(settings.timeout)),
+            None => (Arc::new(http_api(&settings, &service_clock)?), None),
+        };
+        Ok(Self(Arc::new(ClientInner {
+            api,
+            store: Store::new(settings.time.clone(), settings.idle_timeout),
+            time: settings.time,
+            timeout,
+            retry: settings.retry,
+            budget: Budget::default(),
+            overload: Overload::default(),
+            jitter: settings.jitter,
+            endpoint: settings.endpoint,
+            service_clock,
+            allow_insecure_urls: settings.allow_insecure_urls,
+        })))
+    }
+
+    fn endpoint_parts(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// Rejects an insecure presigned URL of an endpoint with TLS.
+    pub(crate) fn check_url(&self, url: &PresignedUrl) -> Result<()> {
+        let secure = self.0.endpoint.url.starts_with("https:");
+        if !secure || self.0.allow_insecure_urls || url.is_secure() {
+            return Ok(());
+        }
+        let message = "the https endpoint returned a presigned http URL, so that others could read and change the file";
+        Err(Error::new(ErrorKind::InsecureUrl, message))
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn time(&self) -> &Time {
+        &self.0.time
+    }
+
+    pub(crate) fn service_clock(&self) -> &ServiceClock {
+        &self.0.service_clock
+    }
+
+    pub(crate) fn overload(&self) -> &Overload {
+        &self.0.overload
+    }
+
+    pub(crate) fn retry_context(&self) -> RetryContext<'_> {
+        let ClientInner {
+            retry,
+            budget,
+            overload,
+            jitter,
+            time,
+            timeout,
+            ..
+        } = &*self.0;
+        RetryContext {
+            policy: retry,
+            budget,
+            overload,
+            jitter,
+            time,
+            timeout: *timeout,
+        }
+    }
+
+    /// A client of a mock, with the longest waits between attempts.
+    #[cfg(test)]
+    pub(crate) fn on(api: impl ContextApi + 'static) -> Self {
+        let builder = Self::builder().endpoint("http://wire.test");
+        builder.stub(api).jitter(|| 1.0).build().unwrap()
+    }
+}
+
+fn http_api(settings: &ClientSettings, service_clock: &ServiceClock) -> Result<HttpApi> {
+    let url = &settings.endpoint.url;
+    let client = http_client::service_client(url, &settings.api_key, settings.timeout)?;
+    Ok(HttpApi {
+        client: agbcloud_api::Client::new_with_client(url, client),
+        api_key: settings.api_key.clone(),
+        time: settings.time.clone(),
+        service_clock: service_clock.clone(),
+    })
+}
+
+/// The response of an endpoint to [`Client::probe`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Probe {
+    /// The HTTP status. Any status shows that the endpoint is reachable.
+    pub status: u16,
+    /// The `Date` header, to the second.
+    pub date: Option<SystemTime>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint())
+            .finish_non_exhaustive()
+    }
+}
