@@ -4,6 +4,7 @@ pub(crate) mod atomic_file;
 mod delete;
 mod download;
 mod files;
+pub(crate) mod group_sync;
 mod list;
 pub(crate) mod local;
 mod transfer_url;

@@ -8,10 +8,10 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::{part_file, temporary::Temporary};
+use super::part_file;
 use crate::{
     Error, ErrorDetail, ErrorKind, Result,
-    file::local::{LocalIdentity, cannot, changed_since_compared, check_no_symlinks, folder_of},
+    file::local::{LocalIdentity, cannot, changed_since_compared, folder_of},
 };
 
 /// Where a new file is published, and what it may replace.
@@ -92,26 +92,8 @@ impl Destination {
         cannot("write", &self.target, error)
     }
 
-    /// Moves a temporary file to the target. Blocks.
-    pub(super) fn publish(&self, file: Temporary) -> Result<()> {
-        // Checked immediately before the rename: a link may have been created while the file was downloaded.
-        if let Some(root) = &self.root {
-            check_no_symlinks(&self.target, root)?;
-        }
-        if self.overwrite && self.expected != ExpectedTarget::Absent {
-            return self.replace(file.into_named(self)?);
-        }
-        match file.persist_new(self)? {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(self.write_failed(error))
-            }
-            Err(_) => Err(self.exists()),
-        }
-    }
-
     /// Replaces the target and keeps its permissions.
-    fn replace(&self, temporary: NamedTempFile) -> Result<()> {
+    pub(super) fn replace(&self, temporary: NamedTempFile) -> Result<()> {
         let old = self.target.symlink_metadata().ok();
         if let Some(old) = &old {
             self.check_kind(old)?;
@@ -142,7 +124,7 @@ impl Destination {
         std::fs::Permissions::from_mode(0o600 | old & 0o666)
     }
 
-    fn exists(&self) -> Error {
+    pub(super) fn exists(&self) -> Error {
         let message = format!("{} already exists", self.target.display());
         Error::new(ErrorKind::Conflict, message)
             .with_detail(ErrorDetail::TargetExists)

@@ -4,30 +4,29 @@
 //! temporary file beside the target, or kept in memory while it is small. Dropping it in one of the first two states removes it.
 
 mod destination;
-mod group_sync;
 mod part_file;
-mod sink;
 mod temporary;
 mod writeback;
 
 use std::{
-    io::Write,
+    io::{self, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
-use tokio::sync::OnceCell;
+use tokio::{
+    fs::File,
+    io::{AsyncSeekExt, AsyncWriteExt},
+    sync::OnceCell,
+};
 
 pub(crate) use destination::ExpectedTarget;
-pub(crate) use group_sync::GroupSync;
 pub(crate) use part_file::{LockedFolder, is_part, part_names, remove_abandoned_parts};
-pub(crate) use sink::DownloadSink;
 
-use super::local::{blocking, hash_file};
-use crate::{Result, transfer::ContentHasher};
+use super::local::{BUFFER, blocking, check_no_symlinks, hash_file};
+use crate::{Error, Result, transfer::ContentHasher};
 use destination::Destination;
-use sink::FilePart;
 use temporary::Temporary;
 use writeback::Writeback;
 
@@ -157,16 +156,16 @@ impl AtomicFile<Writing> {
     }
 
     /// Bytes of memory that the content takes.
-    fn memory_bytes(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         self.memory().as_ref().map_or(0, Vec::len)
     }
 
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.state.temporary.initialized()
     }
 
     /// Writes content that is in memory to a temporary file. Blocks.
-    fn write_out(mut self) -> Result<Self> {
+    pub(super) fn write_out(mut self) -> Result<Self> {
         if !self.is_open() {
             self.state.temporary = self.filled_temporary()?.into();
         }
@@ -191,7 +190,7 @@ impl AtomicFile<Writing> {
     }
 
     /// Syncs the content to the disk. Blocks.
-    fn sync(self) -> Result<AtomicFile<Synced>> {
+    pub(super) fn sync(self) -> Result<AtomicFile<Synced>> {
         let file = self.assume_synced()?;
         let synced = file.state.temporary.as_file().sync_all();
         synced.map_err(|error| file.destination.write_failed(error))?;
@@ -199,7 +198,7 @@ impl AtomicFile<Writing> {
     }
 
     /// Skips the sync, since it is not requested or that of the file system has done it. Blocks.
-    fn assume_synced(mut self) -> Result<AtomicFile<Synced>> {
+    pub(super) fn assume_synced(mut self) -> Result<AtomicFile<Synced>> {
         let temporary = match self.state.temporary.take() {
             Some(temporary) => temporary,
             None => self.filled_temporary()?,
@@ -223,25 +222,138 @@ impl AtomicFile<Writing> {
     }
 
     #[cfg(target_os = "linux")]
-    fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.destination.folder()
     }
 }
 
 impl AtomicFile<Synced> {
     /// Makes the file visible under its name. Blocks.
-    fn publish(self) -> Result<AtomicFile<Published>> {
-        self.destination.publish(self.state.temporary)?;
-        Ok(AtomicFile {
-            destination: self.destination,
-            state: Published,
-        })
+    pub(super) fn publish(self) -> Result<AtomicFile<Published>> {
+        let Self { destination, state } = self;
+        // Checked immediately before: a link may have been created while the file was downloaded.
+        if let Some(root) = &destination.root {
+            check_no_symlinks(&destination.target, root)?;
+        }
+        if destination.overwrite && destination.expected != ExpectedTarget::Absent {
+            destination.replace(state.temporary.into_named(&destination)?)?;
+        } else {
+            state.temporary.persist_new(&destination)?;
+        }
+        let state = Published;
+        Ok(AtomicFile { destination, state })
     }
 }
 
 impl AtomicFile<Published> {
     pub(crate) fn path(&self) -> &Path {
         &self.destination.target
+    }
+}
+
+/// Receives the bytes of a download, chunk by chunk.
+pub(crate) trait DownloadSink: Send {
+    fn write(&mut self, chunk: &[u8]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Discards what was written. Returns whether that is possible.
+    fn restart(&mut self) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Ends the content.
+    fn finish(&mut self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A range of the bytes of a new file.
+pub(crate) struct FilePart<'a> {
+    new: &'a AtomicFile<Writing>,
+    first: u64,
+    pending: Vec<u8>,
+    /// `Some` once the part exceeds what is kept in memory.
+    file: Option<File>,
+}
+
+impl<'a> FilePart<'a> {
+    fn new(new: &'a AtomicFile<Writing>, first: u64) -> Self {
+        Self {
+            new,
+            first,
+            pending: Vec::new(),
+            file: None,
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        self.new.destination.write_failed(error)
+    }
+
+    /// The temporary file, positioned at the end of what this part has written.
+    async fn file(&mut self) -> Result<File> {
+        if let Some(file) = self.file.take() {
+            return Ok(file);
+        }
+        self.new.memory().take();
+        let handle = self.new.temporary().await?.reopen();
+        let mut file = File::from_std(handle.map_err(|error| self.failed(error))?);
+        if self.first > 0 {
+            let sought = file.seek(SeekFrom::Start(self.first)).await;
+            sought.map_err(|error| self.failed(error))?;
+        }
+        Ok(file)
+    }
+
+    /// Writes what is held in memory.
+    async fn flush_pending(&mut self) -> Result<()> {
+        let mut file = self.file().await?;
+        let written = file.write_all(&self.pending).await;
+        self.file = Some(file);
+        let bytes = self.pending.len() as u64;
+        self.pending.clear();
+        written.map_err(|error| self.failed(error))?;
+        let Writing {
+            writeback,
+            temporary,
+            ..
+        } = &self.new.state;
+        match (writeback, temporary.get()) {
+            (Some(writeback), Some(temporary)) => {
+                let started = writeback.wrote(bytes, temporary.as_file()).await;
+                started.map_err(|error| self.failed(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl DownloadSink for FilePart<'_> {
+    async fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        if self.pending.len() + chunk.len() > BUFFER {
+            self.flush_pending().await?;
+        }
+        self.pending.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    async fn restart(&mut self) -> Result<bool> {
+        self.pending.clear();
+        if let Some(file) = &mut self.file {
+            let sought = file.seek(SeekFrom::Start(self.first)).await;
+            sought.map_err(|error| self.failed(error))?;
+        }
+        Ok(true)
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        if self.first == 0 && self.file.is_none() {
+            *self.new.memory() = Some(std::mem::take(&mut self.pending));
+            return Ok(());
+        }
+        self.flush_pending().await?;
+        match &mut self.file {
+            Some(file) => {
+                let flushed = file.flush().await;
+                flushed.map_err(|error| self.failed(error))
+            }
+            None => Ok(()),
+        }
     }
 }
 

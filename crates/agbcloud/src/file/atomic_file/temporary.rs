@@ -72,17 +72,21 @@ impl Temporary {
     }
 
     /// Moves the file to its target, which must not exist. Blocks.
-    pub(super) fn persist_new(self, destination: &Destination) -> Result<io::Result<()>> {
+    pub(super) fn persist_new(self, destination: &Destination) -> Result<()> {
         let target = &destination.target;
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => destination.exists(),
+            _ => destination.write_failed(error),
+        };
         #[cfg(target_os = "linux")]
         if let Self::Nameless(file) = &self {
             match nameless::link(file, target) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {}
-                linked => return Ok(linked),
+                linked => return linked.map_err(failed),
             }
         }
         let persisted = self.into_named(destination)?.persist_noclobber(target);
-        Ok(persisted.map(drop).map_err(|error| error.error))
+        persisted.map(drop).map_err(|error| failed(error.error))
     }
 }
 
@@ -197,12 +201,12 @@ mod tests {
         drop(copy);
 
         let target = &destination.target;
-        temporary.persist_new(&destination).unwrap().unwrap();
+        temporary.persist_new(&destination).unwrap();
         assert_eq!(names(), std::slice::from_ref(target));
         assert_eq!(std::fs::read(target).unwrap(), b"whole");
         let second = Temporary::new(&destination).unwrap();
-        let taken = second.persist_new(&destination).unwrap().unwrap_err();
-        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        let taken = second.persist_new(&destination).unwrap_err();
+        assert_eq!(taken.kind(), crate::ErrorKind::Conflict);
         assert_eq!(std::fs::read(target).unwrap(), b"whole");
         std::fs::remove_file(target).unwrap();
 

@@ -5,11 +5,9 @@ use std::{error::Error as _, io};
 use crate::Error;
 
 /// Files that a sync opens beside its transfers: a state file, local folders, a listing.
-#[cfg(unix)]
 const RESERVED: usize = 16;
 
 /// Files and connections that a transfer opens.
-#[cfg(unix)]
 const PER_TRANSFER: usize = 6;
 
 /// Returns how many more files the process may open; `None` if there is no known limit.
@@ -27,17 +25,11 @@ pub(crate) fn remaining() -> Option<usize> {
 }
 
 /// Reduces a number of concurrent transfers to what the limit on open files allows.
-#[cfg(unix)]
 pub(crate) fn limit_concurrent_transfers(wanted: usize) -> usize {
     let possible = remaining().map(|remaining| remaining.saturating_sub(RESERVED) / PER_TRANSFER);
     possible
         .map_or(wanted, |possible| wanted.min(possible))
         .max(1)
-}
-
-#[cfg(not(unix))]
-pub(crate) fn limit_concurrent_transfers(wanted: usize) -> usize {
-    wanted.max(1)
 }
 
 /// Whether the cause of an error is that the process or the system has too many open files, which is temporary.

@@ -10,47 +10,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_core::Stream;
 use http_body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncReadExt, Take};
-use tokio_util::io::ReaderStream;
 
-use super::source::{LocalOrigin, OpenedSource};
+use super::source::{BodyChunks, CHUNK, LocalOrigin, OpenedSource};
 use crate::{
     Error, ErrorKind, Result,
     transfer::{ContentHasher, IdleTimeout, ProgressMeter, StoreChecksums},
 };
-
-/// Bytes read at a time.
-const CHUNK: usize = 128 * 1024;
-
-pub(super) type BoxedReader = Pin<Box<dyn AsyncRead + Send>>;
-
-/// The content of an upload in chunks.
-pub(super) enum BodyChunks {
-    Whole(Bytes),
-    /// The mutex is never locked. It makes the body `Sync`, which a reader may not be.
-    Read(Mutex<ReaderStream<Take<BoxedReader>>>),
-}
-
-impl BodyChunks {
-    /// The first `length` bytes of a reader.
-    pub(super) fn of(reader: BoxedReader, length: u64) -> Self {
-        let reader = ReaderStream::with_capacity(reader.take(length), CHUNK);
-        Self::Read(Mutex::new(reader))
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        match self {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(CHUNK.min(bytes.len()))))),
-            Self::Read(reader) => {
-                let reader = reader.get_mut().unwrap_or_else(PoisonError::into_inner);
-                Pin::new(reader).poll_next(cx)
-            }
-        }
-    }
-}
 
 /// What was sent, shared between the body and the task that waits for the response.
 #[derive(Clone)]

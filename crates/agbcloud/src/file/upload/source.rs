@@ -1,13 +1,52 @@
 //! The sources of an upload: a local path, bytes or a reader.
 
-use bytes::Bytes;
-use tokio::io::AsyncRead;
+use std::{
+    io,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+};
 
-use super::body::{BodyChunks, BoxedReader};
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::io::{AsyncRead, AsyncReadExt, Take};
+use tokio_util::io::ReaderStream;
+
 use crate::{
     Error, ErrorKind, Result,
     file::local::{LocalContent, LocalFile, LocalIdentity, impl_from_paths},
 };
+
+/// Bytes read at a time.
+pub(super) const CHUNK: usize = 128 * 1024;
+
+type BoxedReader = Pin<Box<dyn AsyncRead + Send>>;
+
+/// The content of an upload in chunks.
+pub(super) enum BodyChunks {
+    Whole(Bytes),
+    /// The mutex is never locked. It makes the body `Sync`, which a reader may not be.
+    Read(Mutex<ReaderStream<Take<BoxedReader>>>),
+}
+
+impl BodyChunks {
+    /// The first `length` bytes of a reader.
+    fn of(reader: BoxedReader, length: u64) -> Self {
+        let reader = ReaderStream::with_capacity(reader.take(length), CHUNK);
+        Self::Read(Mutex::new(reader))
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        match self {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(CHUNK.min(bytes.len()))))),
+            Self::Read(reader) => {
+                let reader = reader.get_mut().unwrap_or_else(PoisonError::into_inner);
+                Pin::new(reader).poll_next(cx)
+            }
+        }
+    }
+}
 
 /// The source of an upload: a local path, bytes, or a reader of known length.
 ///

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, ErrorDetail, ErrorKind, RemotePath, Result,
-    file::{atomic_file::GroupSync, local::is_too_many_open_files},
+    file::{group_sync::GroupSync, local::is_too_many_open_files},
     sync::{
         options::{ConflictPolicy, SyncOptions},
         paths,

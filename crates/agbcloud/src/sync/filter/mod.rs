@@ -83,25 +83,25 @@ impl GlobFilter {
         if relative.has_root() {
             return false;
         }
-        let included = |globs: &Gitignore| {
-            let matched = globs.matched_path_or_any_parents(relative, false);
-            matched.is_ignore()
-        };
         let excluded = self.exclude.matched(relative, false).is_ignore()
             || relative
                 .parent()
                 .is_some_and(|folder| self.excludes_folder(folder));
-        !excluded && self.include.as_ref().is_none_or(included)
+        !excluded && self.is_included(relative, false)
     }
 
     /// Whether a folder is included.
     pub(super) fn includes_folder(&self, relative: &Path) -> bool {
-        let included = |globs: &Gitignore| {
-            let matched = globs.matched_path_or_any_parents(relative, true);
+        let excluded = relative.has_root() || self.excludes_folder(relative);
+        !excluded && self.is_included(relative, true)
+    }
+
+    fn is_included(&self, relative: &Path, is_folder: bool) -> bool {
+        let matches = |globs: &Gitignore| {
+            let matched = globs.matched_path_or_any_parents(relative, is_folder);
             matched.is_ignore()
         };
-        let excluded = relative.has_root() || self.excludes_folder(relative);
-        !excluded && self.include.as_ref().is_none_or(included)
+        self.include.as_ref().is_none_or(matches)
     }
 
     /// Whether a folder is excluded with everything in it.

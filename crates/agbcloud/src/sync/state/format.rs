@@ -7,10 +7,36 @@ use std::{
     },
     fs::File,
     io::{self, BufReader, Read},
+    time::SystemTime,
 };
 
-use super::{RemoteTime, SyncedVersion};
 use crate::file::local::{LocalIdentity, from_unix_nanos, to_unix_nanos};
+
+/// The version of a file that both sides had after a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sync) struct SyncedVersion {
+    /// The CRC-64 of the content.
+    pub(in crate::sync) crc64: u64,
+    /// A hash of the store's ETag; 0 if unknown.
+    pub(in crate::sync) etag: u64,
+    pub(in crate::sync) local: LocalIdentity,
+    /// The local times were recent when the version was recorded, so another content may have the same identity.
+    pub(in crate::sync) recent: bool,
+    pub(in crate::sync) remote: RemoteTime,
+}
+
+/// The modification time of a remote file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sync) enum RemoteTime {
+    Unknown,
+    /// The time in a listing. If it was recent, the file may have changed since without another time.
+    Listed {
+        modified: SystemTime,
+        recent: bool,
+    },
+    /// The time of the service when it acknowledged the upload. The file has not been listed since.
+    Acknowledged(SystemTime),
+}
 
 /// The start of the file. Entries follow it, and a later one replaces an earlier one with the same key.
 pub(super) const MAGIC: &[u8; 8] = b"AGBSYNC2";

@@ -11,10 +11,12 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use md5::{Digest, Md5};
+
+pub(super) use format::{RemoteTime, SyncedVersion};
 
 use self::{
     format::{StateContent, StateEntry, StateKey, decode, encode, key_of, read_u64},
@@ -35,32 +37,6 @@ const MAX_LOCK_ATTEMPTS: u32 = 2000;
 
 /// Number of entries that are written at a time.
 const BATCH: usize = 4096;
-
-/// The version of a file that both sides had after a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sync) struct SyncedVersion {
-    /// The CRC-64 of the content.
-    pub(in crate::sync) crc64: u64,
-    /// A hash of the store's ETag; 0 if unknown.
-    pub(in crate::sync) etag: u64,
-    pub(in crate::sync) local: LocalIdentity,
-    /// The local times were recent when the version was recorded, so another content may have the same identity.
-    pub(in crate::sync) recent: bool,
-    pub(in crate::sync) remote: RemoteTime,
-}
-
-/// The modification time of a remote file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::sync) enum RemoteTime {
-    Unknown,
-    /// The time in a listing. If it was recent, the file may have changed since without another time.
-    Listed {
-        modified: SystemTime,
-        recent: bool,
-    },
-    /// The time of the service when it acknowledged the upload. The file has not been listed since.
-    Acknowledged(SystemTime),
-}
 
 /// The versions of files. Each change is appended to the state file, so a process can be killed at any time. Several processes may
 /// use the same file.

@@ -16,15 +16,12 @@ use std::{
 };
 
 use pattern::IgnorePatterns;
-use repository::{GitEnvironment, GitRepository, GitSettings, worktree_of};
+use repository::{GIT, GitEnvironment, GitRepository, GitSettings, worktree_of};
 
 use crate::{Error, ErrorKind, file::local::cannot};
 
 const DOT_IGNORE: &str = ".ignore";
 const GITIGNORE: &str = ".gitignore";
-
-/// Name of the folder of a repository, or of a file in a submodule.
-const GIT: &str = ".git";
 
 /// Maximum number of folders whose rules are cached.
 const MAX_CACHED: usize = 4096;

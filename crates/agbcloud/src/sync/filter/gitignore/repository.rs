@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::GIT;
+/// Name of the folder of a repository, or of a file in a submodule.
+pub(super) const GIT: &str = ".git";
 
 /// Maximum depth of included settings files, as in git.
 const MAX_INCLUDES: usize = 10;

@@ -14,12 +14,11 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-use super::{AtomicFile, Published, Synced, Writing};
-use crate::{
-    Result,
-    clock::Time,
-    file::local::{local_task_failed, open_files},
+use super::{
+    atomic_file::{AtomicFile, Published, Synced, Writing},
+    local::{local_task_failed, open_files},
 };
+use crate::{Result, clock::Time};
 
 /// KiB of memory that waiting files may take.
 const MAX_WAITING: usize = 16 * 1024;
