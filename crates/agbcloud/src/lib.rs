@@ -22,12 +22,14 @@ mod page;
 mod redact;
 mod retry;
 mod service_clock;
+mod sync;
 mod task;
 #[cfg(any(test, feature = "test-util"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod testing;
 mod text;
 mod trace;
+mod transfer;
 #[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
 mod wire;
 
@@ -42,19 +44,22 @@ pub use config::{
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
-    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
-    DeleteDir, DeleteFile, DeleteLimit, Download, DownloadTarget, Downloaded, FileEntry,
-    FileFailure, FileItems, FileKind, FileOutcome, FilePage, FilePages, FileWalk, Files, GlobError,
-    KeptCopy, ListFiles, PlannedChange, PresignedUrl, Progress, ReadFile, SkipReason, SkippedEntry,
-    Symlinks, SyncDir, SyncPlan, SyncReport, Upload, UploadSource, Uploaded,
+    DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
+    ListFiles, ReadFile, Upload, UploadSource, Uploaded,
 };
 pub use model::{
-    Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FolderPath, RegionId,
-    RemotePath, Response, Timestamp,
+    Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FileEntry, FileKind,
+    FilePage, FolderPath, PresignedUrl, RegionId, RemotePath, Response, Timestamp,
 };
 pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use retry::RetryPolicy;
+pub use sync::{
+    Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
+    DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
+    SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
+};
 pub use text::escape_for_display;
+pub use transfer::Progress;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -89,10 +89,7 @@ async fn a_local_file_is_deleted_only_if_the_service_itself_says_that_it_is_gone
             0,
         ),
         (Step::error(403, "Forbidden", "no"), 0),
-        (
-            Step::error(404, "InvalidFile.NotFound", "no such file"),
-            1,
-        ),
+        (Step::error(404, "InvalidFile.NotFound", "no such file"), 1),
     ] {
         let download = files(InFront(step.clone())).download_dir("/", here.path());
         let download = download.delete_limit(DeleteLimit::NONE);

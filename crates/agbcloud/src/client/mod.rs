@@ -15,14 +15,14 @@ pub use builder::ClientBuilder;
 pub(crate) use call::{Call, call, get_context, is_missing_file, remove};
 
 use crate::{
-    PresignedUrl,
     clock::Time,
     config::Endpoint,
     error::{Error, ErrorKind, Result, http_date},
-    file::Store,
     http_client,
+    model::PresignedUrl,
     retry::{Budget, Jitter, Overload, RetryContext, RetryPolicy},
     service_clock::ServiceClock,
+    transfer::Store,
     wire::{ContextApi, HttpApi},
 };
 use builder::ClientSettings;

@@ -4,12 +4,42 @@ use std::future::IntoFuture;
 
 use futures_core::future::BoxFuture;
 
+use super::files::Files;
 use crate::{
-    Client, ContextId, Operation, RemotePath, Response, Result,
+    Client, ContextId, Error, Operation, RemotePath, Response, Result,
     client::{is_missing_file, remove},
+    model::checked,
 };
 
-/// A deletion that has not been sent: await it. From [`Files::delete`](crate::Files::delete).
+impl Files {
+    /// Deletes a file. Await the result, or allow the file to be [missing](DeleteFile::missing_ok) before.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// files.delete("/data/a.txt").await?;
+    /// files.delete("/data/a.txt").missing_ok(true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "delete_file")]
+    #[doc(alias = "DeleteContextFile")]
+    pub fn delete(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> DeleteFile {
+        DeleteFile {
+            client: self.client.clone(),
+            context: self.context.clone(),
+            path: checked(path),
+            missing_ok: false,
+        }
+    }
+}
+
+/// A deletion that has not been sent. Await it. From [`Files::delete`].
 #[derive(Debug)]
 #[must_use = "a deletion does nothing until it is awaited"]
 pub struct DeleteFile {
@@ -20,17 +50,8 @@ pub struct DeleteFile {
 }
 
 impl DeleteFile {
-    pub(super) fn new(client: Client, context: ContextId, path: Result<RemotePath>) -> Self {
-        Self {
-            client,
-            context,
-            path,
-            missing_ok: false,
-        }
-    }
-
-    /// Whether it is fine that there is no such file; otherwise that is an error of kind
-    /// [`NotFound`](crate::ErrorKind::NotFound). A missing context is an error either way.
+    /// Whether a missing file is accepted. Defaults to `false`, which makes it an error of kind
+    /// [`NotFound`](crate::ErrorKind::NotFound). A missing context is always an error.
     pub fn missing_ok(mut self, ok: bool) -> Self {
         self.missing_ok = ok;
         self

@@ -13,10 +13,11 @@ use serde_json::json;
 
 use super::{Answer, Clock, ContextApi, ContextLookup, ContextQuery, FileQuery};
 use crate::{
-    FilePage, PresignedUrl,
     clock::Time,
     error::{DecodeContext, Error, ErrorKind, Operation, Result},
-    model::{Context, ContextId, ContextName, ContextPage, RemotePath, Response},
+    model::{
+        Context, ContextId, ContextName, ContextPage, FilePage, PresignedUrl, RemotePath, Response,
+    },
     wire::{Envelope, FromEnvelope, decode_envelope, ignore_data, upload_url},
 };
 

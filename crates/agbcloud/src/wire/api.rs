@@ -6,9 +6,10 @@ use futures_core::future::BoxFuture;
 
 use super::{ContextLookup, ContextQuery, FileQuery};
 use crate::{
-    FilePage, PresignedUrl,
     error::{Error, ErrorKind, Operation, Result},
-    model::{Context, ContextId, ContextName, ContextPage, RemotePath, Response},
+    model::{
+        Context, ContextId, ContextName, ContextPage, FilePage, PresignedUrl, RemotePath, Response,
+    },
 };
 
 /// The future of a response.

@@ -3,9 +3,8 @@
 use agbcloud_api::{ResponseValue, types};
 
 use crate::{
-    PresignedUrl,
     error::{DecodeContext, EnvelopeStatus, Error, ErrorKind, Result, request_id},
-    model::{Context, ContextPage, Response},
+    model::{Context, ContextPage, FileEntry, FilePage, PresignedUrl, Response},
 };
 
 /// The result of a call of the generated client.
@@ -61,6 +60,38 @@ impl FromEnvelope for Context {
     }
 }
 
+impl FromEnvelope for FilePage {
+    type Envelope = types::DescribeContextFilesResponse;
+
+    /// The count is a field of the envelope, or of `data` if that is an object. The envelope does not contain the page number.
+    fn from_envelope(envelope: Self::Envelope, _: DecodeContext<'_>) -> Result<Self> {
+        let (entries, inner) = match envelope.data {
+            Some(types::FileListData::Array(entries)) => (entries, None),
+            Some(types::FileListData::FileListObject(object)) => {
+                let count = object.count;
+                (page_items(object.items, count.or(envelope.count))?, count)
+            }
+            None => (Vec::new(), None),
+        };
+        let count = envelope.count.or(inner);
+        Ok(Self {
+            entries: entries.into_iter().map(FileEntry::from_wire).collect(),
+            page_number: 1,
+            next_page: None,
+            total_count: count.and_then(|count| u64::try_from(count).ok()),
+            request_id: None,
+        })
+    }
+}
+
+impl FromEnvelope for PresignedUrl {
+    type Envelope = types::GetContextFileDownloadUrlResponse;
+
+    fn from_envelope(envelope: Self::Envelope, context: DecodeContext<'_>) -> Result<Self> {
+        Self::from_wire(envelope.data, context.now())
+    }
+}
+
 impl FromEnvelope for ContextPage {
     type Envelope = types::ListContextsResponse;
 
@@ -94,7 +125,7 @@ impl FromEnvelope for ContextPage {
 }
 
 /// The items of a page that is an object. They may be absent only if the total is 0.
-pub(crate) fn page_items<T>(items: Option<Vec<T>>, total: Option<i64>) -> Result<Vec<T>> {
+fn page_items<T>(items: Option<Vec<T>>, total: Option<i64>) -> Result<Vec<T>> {
     match items {
         Some(items) => Ok(items),
         None if total == Some(0) => Ok(Vec::new()),

@@ -11,11 +11,13 @@ use super::{
     envelope::{Envelope, RawResult, decode_envelope, ignore_data, upload_url},
 };
 use crate::{
-    FilePage, PresignedUrl,
     clock::Time,
     config::ApiKey,
     error::{DecodeContext, Error, ErrorKind, Result, http_date},
-    model::{Context, ContextId, ContextName, ContextPage, FolderPath, RemotePath},
+    model::{
+        Context, ContextId, ContextName, ContextPage, FilePage, FolderPath, PresignedUrl,
+        RemotePath,
+    },
     service_clock::ServiceClock,
 };
 

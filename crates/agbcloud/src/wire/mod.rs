@@ -10,11 +10,11 @@ use crate::model::{ContextId, ContextName, FolderPath, RegionId};
 pub use api::MockContextApi;
 pub(crate) use api::StubApi;
 pub use api::{Answer, ContextApi};
+pub(crate) use envelope::FromEnvelope;
 #[cfg(test)]
 pub(crate) use envelope::answer;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) use envelope::{Envelope, decode_envelope, ignore_data, upload_url};
-pub(crate) use envelope::{FromEnvelope, page_items};
 pub(crate) use http::HttpApi;
 
 /// Identifies a context.

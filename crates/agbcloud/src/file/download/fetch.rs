@@ -1,234 +1,230 @@
-//! Fetching a run of bytes of one object, over as many requests as it takes.
+//! Downloading a range of one object with as many requests as needed.
 
 use reqwest::{Response, StatusCode, header::HeaderMap};
 
-use super::{
-    span::{ContentRange, Span},
-    target::Sink,
-};
+use super::byte_range::{ByteRange, ContentRange};
 use crate::{
     Error, ErrorDetail, ErrorKind, Operation, RemotePath, Result,
     error::request_id,
-    file::{
-        Files,
-        address::Address,
-        checksum::{Sums, Told},
-        progress::Meter,
-        store::{Ask, etag_of},
-    },
+    file::{atomic_file::DownloadSink, files::Files, transfer_url::TransferUrl},
     retry::Attempts,
+    transfer::{ContentHasher, GetOptions, ProgressMeter, StoreChecksums, etag_of},
 };
 
-/// One state of an object, by which a break is gone on after.
+/// The version of an object, by which an interrupted download resumes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
-    /// A strong one, quoted.
-    pub(super) etag: String,
-    /// Bytes of the whole object.
+pub(super) struct ObjectVersion {
+    /// A strong ETag with its quotes.
+    etag: String,
+    /// Size of the whole object, if known.
     total: Option<u64>,
 }
 
-impl Version {
+impl ObjectVersion {
     fn of(headers: &HeaderMap, total: Option<u64>) -> Option<Self> {
-        // Any object has one that is empty or a star, as far as a condition on it goes.
-        let tells = |etag: &String| !etag.starts_with("W/") && !matches!(etag.as_str(), "" | "*");
-        let etag = etag_of(headers).filter(tells);
+        // An empty ETag or a star in a condition matches any object.
+        let is_strong =
+            |etag: &String| !etag.starts_with("W/") && !matches!(etag.as_str(), "" | "*");
+        let etag = etag_of(headers).filter(is_strong);
         etag.map(|etag| Self { etag, total })
     }
 
-    /// Whether an answer is of this version: one that does not say so is not.
-    fn is_of(&self, answer: Option<&Self>) -> bool {
-        answer.is_some_and(|answer| {
-            let totals = self.total.zip(answer.total);
-            self.etag == answer.etag && totals.is_none_or(|(ours, theirs)| ours == theirs)
+    /// Whether a response has this version. One without a version does not.
+    fn matches(&self, response: Option<&Self>) -> bool {
+        response.is_some_and(|response| {
+            let totals = self.total.zip(response.total);
+            self.etag == response.etag && totals.is_none_or(|(ours, theirs)| ours == theirs)
         })
     }
 }
 
-/// An answer whose body is to be read.
-pub(super) struct Opened {
+/// A response whose body has not been read.
+pub(super) struct ObjectResponse {
     response: Response,
-    /// Bytes at its start that are not wanted: the store does not know ranges.
-    skip: u64,
-    pub(super) version: Option<Version>,
-    /// Bytes of the whole object.
+    extent: BodyExtent,
+    pub(super) version: Option<ObjectVersion>,
+    /// Size of the whole object, if known.
     pub(super) total: Option<u64>,
-    /// Where a part of the object ends, if this is one.
-    end: Option<u64>,
-    pub(super) told: Told,
-    /// It is a part of the object.
+    pub(super) checksums: StoreChecksums,
+    /// The status is 206.
     pub(super) partial: bool,
 }
 
-/// Where an answer's bytes belong.
-struct Place {
+/// The position of a body in the object.
+struct BodyExtent {
+    /// Bytes to skip at the start, if the store ignores ranges.
     skip: u64,
-    total: Option<u64>,
+    /// The end of a partial body.
     end: Option<u64>,
 }
 
-/// What a store that knows ranges would answer with 416.
-fn nothing_there() -> Error {
-    let message = "the file has none of the bytes that were asked for";
+/// The error for a range after the end of the file. A store that supports ranges answers with 416.
+fn range_not_satisfiable() -> Error {
+    let message = "the file has none of the requested bytes";
     Error::new(ErrorKind::Rejected, message)
 }
 
-/// The content of an object comes with 200 or 206. What any other success has in its body is something else, or nothing:
-/// it must not become the file.
-fn no_other_success(status: StatusCode) -> Result<()> {
+pub(super) fn checksum_mismatch() -> Error {
+    let message = "the downloaded content does not match the checksum of the store";
+    Error::new(ErrorKind::Corrupted, message)
+}
+
+/// Rejects a success other than 200 and 206: its body is not the content of an object.
+fn check_status(status: StatusCode) -> Result<()> {
     if status == StatusCode::OK {
         return Ok(());
     }
-    let message = format!("the store gave no content but HTTP {}", status.as_u16());
+    let message = format!(
+        "the store answered with HTTP {} and no content",
+        status.as_u16()
+    );
     Err(Error::new(ErrorKind::InvalidResponse, message))
 }
 
-/// Why a try has ended.
-pub(super) struct Stopped {
+/// The failure of one attempt.
+pub(super) struct AttemptFailure {
     pub(super) error: Error,
-    /// Whether to try again, where that does not follow from the error.
-    again: Option<bool>,
-    /// The object is not the one that it was.
+    /// Whether to retry; `None` if it depends on the error.
+    pub(super) retry: Option<bool>,
+    /// The object has changed.
     pub(super) changed: bool,
 }
 
-impl From<Error> for Stopped {
+impl From<Error> for AttemptFailure {
     fn from(error: Error) -> Self {
         Self {
             error,
-            again: None,
+            retry: None,
             changed: false,
         }
     }
 }
 
-/// The bytes have come.
-pub(super) struct Fetched {
+/// A downloaded range.
+pub(super) struct FetchedRange {
     pub(super) bytes: u64,
     pub(super) etag: Option<String>,
     pub(super) request_id: Option<String>,
-    pub(super) sums: Sums,
+    pub(super) hasher: ContentHasher,
 }
 
-/// What the store tells of an object's content; `None` if it is sure that there is none. No other failure is taken for
-/// that, not even a 404: what stands in front of the service or the store says so too.
-pub(in crate::file) async fn told(files: &Files, path: &RemotePath) -> Result<Option<Told>> {
-    match asked(files, path).await {
-        Ok(told) => Ok(Some(told)),
-        Err(error) if is_gone(&error) => Ok(None),
+/// Requests the checksums of a file. Returns `None` only if the service or the store reports by its code that the file does not
+/// exist: a 404 response may come from a proxy.
+pub(crate) async fn store_checksums(
+    files: &Files,
+    path: &RemotePath,
+) -> Result<Option<StoreChecksums>> {
+    match request_checksums(files, path).await {
+        Ok(checksums) => Ok(Some(checksums)),
+        Err(error) if error.detail() == Some(ErrorDetail::FileNotFound) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// By the service's code or the store's.
-fn is_gone(error: &Error) -> bool {
-    error.detail() == Some(ErrorDetail::FileNotFound)
-}
-
-async fn asked(files: &Files, path: &RemotePath) -> Result<Told> {
-    let mut address = Address::new(files, path, Operation::Download, None);
-    let mut tries = Attempts::new(files.client.retry_context(), None);
-    // The least that can be asked for: a URL for GET is not one for HEAD everywhere.
-    let mut ask = Ask {
+async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChecksums> {
+    let mut url = TransferUrl::new(files, path, Operation::Download, None);
+    let mut attempts = Attempts::new(files.client.retry_context(), None);
+    // One byte by GET, since some stores reject HEAD for a URL that was signed for GET.
+    let mut options = GetOptions {
         range: Some("bytes=0-0".to_owned()),
         if_match: None,
     };
     loop {
-        let url = address.url().await?;
-        match files.store().get(&url, &ask).await {
+        let presigned = url.url().await?;
+        match files.store().get(&presigned, &options).await {
             Ok(response) => {
-                tries.succeeded();
-                return Ok(Told::by(response.headers()));
+                attempts.succeeded();
+                return Ok(StoreChecksums::from_headers(response.headers()));
             }
-            // An empty file has no first byte; all of it is not more.
-            Err(error) if ask.range.is_some() && takes_no_range(&error) => ask.range = None,
+            // An empty file has no first byte.
+            Err(error) if options.range.is_some() && rejects_ranges(&error) => options.range = None,
             Err(error) => {
-                let again = address.may_help(&error);
-                tries.failed(error, again).await?;
+                let retry = url.can_retry(&error);
+                attempts.failed(error, retry).await?;
             }
         }
     }
 }
 
-/// Whether the store may answer if no range is asked for.
-pub(super) fn takes_no_range(error: &Error) -> bool {
+/// Whether the store may accept the same request without a range.
+pub(super) fn rejects_ranges(error: &Error) -> bool {
     matches!(error.status(), Some(400 | 416 | 501))
 }
 
-pub(super) struct Fetch<'a, 'b> {
+pub(super) struct RangeFetch<'a, 'b> {
     files: &'a Files,
-    address: &'a mut Address<'b>,
-    meter: &'a Meter,
-    span: Span,
-    /// The next byte that is wanted.
-    at: u64,
-    /// How far the best try has come: what is fetched once more is no progress.
+    url: &'a mut TransferUrl<'b>,
+    meter: &'a ProgressMeter,
+    range: ByteRange,
+    /// The position of the next byte.
+    position: u64,
+    /// The highest position that an attempt has reached. Bytes before it are no progress.
     furthest: u64,
-    version: Option<Version>,
-    /// No other version will do.
+    version: Option<ObjectVersion>,
+    /// The version must not change.
     pinned: bool,
-    told: Told,
-    sums: Sums,
+    checksums: StoreChecksums,
+    hasher: ContentHasher,
 }
 
-impl<'a, 'b> Fetch<'a, 'b> {
+impl<'a, 'b> RangeFetch<'a, 'b> {
     pub(super) fn new(
         files: &'a Files,
-        address: &'a mut Address<'b>,
-        span: Span,
-        meter: &'a Meter,
+        url: &'a mut TransferUrl<'b>,
+        range: ByteRange,
+        meter: &'a ProgressMeter,
     ) -> Self {
         Self {
             files,
-            address,
+            url,
             meter,
-            span,
-            at: span.first,
-            furthest: span.first,
+            range,
+            position: range.first,
+            furthest: range.first,
             version: None,
             pinned: false,
-            told: Told::default(),
-            sums: Sums::crc64_alone(),
+            checksums: StoreChecksums::default(),
+            hasher: ContentHasher::crc64_only(),
         }
     }
 
-    /// Takes this version of the object and no other.
-    pub(super) fn pinned(mut self, version: Version) -> Self {
+    /// Accepts only this version of the object.
+    pub(super) fn pinned(mut self, version: ObjectVersion) -> Self {
         self.version = Some(version);
         self.pinned = true;
         self
     }
 
-    /// Fetches, from this answer on if it is there.
+    /// Downloads the range, starting with the body of `first` if there is one.
     pub(super) async fn run(
         mut self,
-        sink: &mut impl Sink,
-        mut first: Option<Opened>,
-    ) -> Result<Fetched, Stopped> {
-        let mut tries = Attempts::new(self.files.client.retry_context(), None);
+        sink: &mut impl DownloadSink,
+        mut first: Option<ObjectResponse>,
+    ) -> Result<FetchedRange, AttemptFailure> {
+        let mut attempts = Attempts::new(self.files.client.retry_context(), None);
         loop {
             let result = self.attempt(sink, first.take()).await;
-            if self.at > self.furthest {
-                self.furthest = self.at;
-                tries.progressed();
+            if self.position > self.furthest {
+                self.furthest = self.position;
+                attempts.progressed();
             }
             match result {
                 Ok(fetched) => {
-                    tries.succeeded();
+                    attempts.succeeded();
                     return Ok(fetched);
                 }
-                // A call that got no URL has had its tries.
-                Err(stopped) if stopped.error.stopped_by().is_some() => return Err(stopped),
-                Err(Stopped {
+                // The call that requests a URL has been retried already.
+                Err(failure) if failure.error.stopped_by().is_some() => return Err(failure),
+                Err(AttemptFailure {
                     error,
-                    again,
+                    retry,
                     changed,
                 }) => {
-                    let again = again.unwrap_or_else(|| self.address.may_help(&error));
-                    let last = tries.failed(error, again).await;
-                    last.map_err(|error| Stopped {
+                    let retry = retry.unwrap_or_else(|| self.url.can_retry(&error));
+                    let failed = attempts.failed(error, retry).await;
+                    failed.map_err(|error| AttemptFailure {
                         error,
-                        again: None,
+                        retry: None,
                         changed,
                     })?;
                 }
@@ -238,199 +234,189 @@ impl<'a, 'b> Fetch<'a, 'b> {
 
     async fn attempt(
         &mut self,
-        sink: &mut impl Sink,
-        first: Option<Opened>,
-    ) -> Result<Fetched, Stopped> {
+        sink: &mut impl DownloadSink,
+        first: Option<ObjectResponse>,
+    ) -> Result<FetchedRange, AttemptFailure> {
         let opened = match first {
             Some(opened) => opened,
-            None => self.open(self.span, sink).await?,
+            None => self.open(self.range, sink).await?,
         };
-        if !self.pinned && self.at == self.span.first {
-            self.told = opened.told.clone();
-            self.sums = self.told.sums();
+        if !self.pinned && self.position == self.range.first {
+            self.checksums = opened.checksums.clone();
+            self.hasher = self.checksums.hasher();
             self.version = opened.version.clone().or(self.version.take());
         }
-        let head = (
-            etag_of(opened.response.headers()),
-            request_id(opened.response.headers()),
-        );
-        if let Err(stopped) = self.read(opened, sink).await {
-            return Err(self.can_go_on(stopped, sink).await);
+        let headers = opened.response.headers();
+        let (etag, request_id) = (etag_of(headers), request_id(headers));
+        if let Err(error) = self.read(opened, sink).await {
+            return Err(self.interrupted(error, sink).await);
         }
-        if !self.pinned && self.span == Span::WHOLE && !self.told.agrees(&self.sums) {
-            let message = "what arrived does not have the store's checksum: download it again";
-            let error = Error::new(ErrorKind::Corrupted, message).with_request_id(head.1);
+        let is_whole = !self.pinned && self.range == ByteRange::WHOLE;
+        if is_whole && !self.checksums.match_content(&self.hasher) {
+            let error = checksum_mismatch().with_request_id(request_id);
             return Err(self.start_over(error, sink).await);
         }
         sink.finish().await?;
-        Ok(Fetched {
-            bytes: self.at - self.span.first,
-            etag: head.0,
-            request_id: head.1,
-            sums: self.sums.clone(),
+        Ok(FetchedRange {
+            bytes: self.position - self.range.first,
+            etag,
+            request_id,
+            hasher: self.hasher.clone(),
         })
     }
 
-    /// Asks for what is missing of a span.
+    /// Requests the missing bytes of a range.
     pub(super) async fn open(
         &mut self,
-        span: Span,
-        sink: &mut impl Sink,
-    ) -> Result<Opened, Stopped> {
-        let resumes = self.pinned || self.at > self.span.first;
-        let ask = Ask {
-            range: span.header(self.at),
-            if_match: self
-                .version
-                .as_ref()
-                .filter(|_| resumes)
-                .map(|version| version.etag.clone()),
+        range: ByteRange,
+        sink: &mut impl DownloadSink,
+    ) -> Result<ObjectResponse, AttemptFailure> {
+        let resumes = self.pinned || self.position > self.range.first;
+        let expected = self.version.as_ref().filter(|_| resumes);
+        let options = GetOptions {
+            range: range.header(self.position),
+            if_match: expected.map(|version| version.etag.clone()),
         };
-        let url = self.address.url().await?;
-        let response = match self.files.store().get(&url, &ask).await {
+        let url = self.url.url().await?;
+        let response = match self.files.store().get(&url, &options).await {
             Ok(response) => response,
-            Err(error) => return Err(self.refused(error, resumes, sink).await),
+            Err(error) => {
+                return Err(match error.status() {
+                    Some(412 | 416) if resumes => self.changed(sink).await,
+                    _ => error.into(),
+                });
+            }
         };
-        self.address.worked();
+        self.url.accepted();
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
-        let place = self.place_of(&response, partial)?;
-        let version = Version::of(response.headers(), place.total);
-        let another = |ours: &Version| !ours.is_of(version.as_ref());
-        if resumes && self.version.as_ref().is_some_and(another) {
+        let (extent, total) = self.extent_of(&response, partial)?;
+        let version = ObjectVersion::of(response.headers(), total);
+        let differs = |expected: &ObjectVersion| !expected.matches(version.as_ref());
+        if resumes && self.version.as_ref().is_some_and(differs) {
             return Err(self.changed(sink).await);
         }
-        Ok(Opened {
-            skip: place.skip,
+        Ok(ObjectResponse {
+            extent,
             version,
-            total: place.total,
-            end: place.end,
-            told: Told::by(response.headers()),
+            total,
+            checksums: StoreChecksums::from_headers(response.headers()),
             partial,
             response,
         })
     }
 
-    fn place_of(&self, response: &Response, partial: bool) -> Result<Place> {
+    /// Returns the position of the body, and the size of the whole object.
+    fn extent_of(&self, response: &Response, partial: bool) -> Result<(BodyExtent, Option<u64>)> {
         if !partial {
-            no_other_success(response.status())?;
+            check_status(response.status())?;
             let total = response.content_length();
-            if total.is_some_and(|total| total <= self.span.first && self.span.first > 0) {
-                return Err(nothing_there());
+            if total.is_some_and(|total| total <= self.range.first && self.range.first > 0) {
+                return Err(range_not_satisfiable());
             }
-            return Ok(Place {
-                skip: self.at,
-                total,
-                end: None,
-            });
+            let skip = self.position;
+            return Ok((BodyExtent { skip, end: None }, total));
         }
-        let told = ContentRange::of(response.headers())?;
-        if told.first != self.at {
-            let message = "the store gave another part of the file than was asked for";
+        let sent = ContentRange::of(response.headers())?;
+        if sent.first != self.position {
+            let message = "the store sent another part of the file than requested";
             return Err(Error::new(ErrorKind::InvalidResponse, message));
         }
-        Ok(Place {
-            skip: 0,
-            total: told.total,
-            end: told.last.checked_add(1),
-        })
+        let end = sent.last.checked_add(1);
+        Ok((BodyExtent { skip: 0, end }, sent.total))
     }
 
-    async fn refused(&mut self, error: Error, resumes: bool, sink: &mut impl Sink) -> Stopped {
-        match error.status() {
-            Some(412 | 416) if resumes => self.changed(sink).await,
-            _ => error.into(),
-        }
-    }
-
-    async fn read(&mut self, opened: Opened, sink: &mut impl Sink) -> Result<()> {
-        let Opened {
+    async fn read(&mut self, opened: ObjectResponse, sink: &mut impl DownloadSink) -> Result<()> {
+        let ObjectResponse {
             mut response,
-            mut skip,
             total,
-            end: part_end,
+            extent:
+                BodyExtent {
+                    mut skip,
+                    end: part_end,
+                },
             ..
         } = opened;
-        let end = match (self.span.end, total) {
+        let end = match (self.range.end, total) {
             (Some(end), Some(total)) => Some(end.min(total)),
             (end, total) => end.or(total),
         };
         if part_end.is_some() && total.is_none() && part_end != end {
-            let message = "the store gave a part of the file without saying how large it is";
+            let message = "the store sent a part of the file without the size of the file";
             return Err(Error::new(ErrorKind::InvalidResponse, message));
         }
         if !self.pinned {
-            let length = end.map(|end| end.saturating_sub(self.span.first));
+            let length = end.map(|end| end.saturating_sub(self.range.first));
             self.meter.set_total(length);
         }
-        let pulse = self.files.store().pulse();
-        // What a part has behind its end belongs nowhere.
+        let idle_timeout = self.files.store().idle_timeout();
+        // Bytes after the end of the part are ignored.
         let until = part_end.into_iter().chain(end).min();
-        while until.is_none_or(|until| self.at < until) {
-            let chunk = pulse.watch(response.chunk()).await?;
+        while until.is_none_or(|until| self.position < until) {
+            let chunk = idle_timeout.watch(response.chunk()).await?;
             let Some(mut chunk) = chunk.map_err(Error::from_transport)? else {
                 break;
             };
-            pulse.beat();
-            let unwanted = skip.min(chunk.len() as u64);
-            skip -= unwanted;
-            drop(chunk.split_to(usize::try_from(unwanted).unwrap_or(usize::MAX)));
-            let room = until.map_or(u64::MAX, |until| until - self.at);
+            idle_timeout.reset();
+            let skipped = skip.min(chunk.len() as u64);
+            skip -= skipped;
+            drop(chunk.split_to(usize::try_from(skipped).unwrap_or(usize::MAX)));
+            let room = until.map_or(u64::MAX, |until| until - self.position);
             chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-            sink.take(&chunk).await?;
-            // It may have taken its time.
-            pulse.beat();
-            self.sums.add(&chunk);
-            self.at += chunk.len() as u64;
-            self.meter.moved(chunk.len());
+            sink.write(&chunk).await?;
+            // A slow sink does not count as an idle transfer.
+            idle_timeout.reset();
+            self.hasher.update(&chunk);
+            self.position += chunk.len() as u64;
+            self.meter.add(chunk.len());
         }
         match end {
-            Some(end) if self.at != end && (total.is_some() || part_end.is_some()) => {
+            Some(end) if self.position != end && (total.is_some() || part_end.is_some()) => {
                 Err(Error::connection_closed())
             }
-            // The whole file came, without its length.
-            _ if self.at == self.span.first && self.span.first > 0 => Err(nothing_there()),
+            // The store ignored the range and sent a shorter file of unknown length.
+            _ if self.position == self.range.first && self.range.first > 0 => {
+                Err(range_not_satisfiable())
+            }
             _ => Ok(()),
         }
     }
 
-    /// After a break: where the rest can't be asked for, it starts over.
-    async fn can_go_on(&mut self, error: Error, sink: &mut impl Sink) -> Stopped {
-        if self.version.is_some() || self.at == self.span.first {
-            error.into()
-        } else {
-            let again = self.address.may_help(&error);
-            let stopped = self.start_over(error, sink).await;
-            Stopped {
-                again: stopped.again.map(|can| can && again),
-                ..stopped
-            }
+    /// Starts over after an interruption if the download can't resume.
+    async fn interrupted(&mut self, error: Error, sink: &mut impl DownloadSink) -> AttemptFailure {
+        if self.version.is_some() || self.position == self.range.first {
+            return error.into();
+        }
+        let can_retry = self.url.can_retry(&error);
+        let failure = self.start_over(error, sink).await;
+        AttemptFailure {
+            retry: failure.retry.map(|retry| retry && can_retry),
+            ..failure
         }
     }
 
-    async fn changed(&mut self, sink: &mut impl Sink) -> Stopped {
-        let message = "the file changed while it was being fetched: download it again";
+    async fn changed(&mut self, sink: &mut impl DownloadSink) -> AttemptFailure {
+        let message = "the remote file changed during the download";
         let error = Error::new(ErrorKind::Conflict, message).with_detail(ErrorDetail::Changed);
-        Stopped {
+        AttemptFailure {
             changed: true,
             ..self.start_over(error, sink).await
         }
     }
 
-    /// Forgets what has come, if the sink can.
-    async fn start_over(&mut self, error: Error, sink: &mut impl Sink) -> Stopped {
-        let again = match sink.restart().await {
+    /// Discards the downloaded bytes if the sink supports that.
+    async fn start_over(&mut self, error: Error, sink: &mut impl DownloadSink) -> AttemptFailure {
+        let restarted = match sink.restart().await {
             Ok(restarted) => restarted && !self.pinned,
             Err(error) => return error.into(),
         };
-        if again {
-            let lost = self.at - self.span.first;
-            self.meter.lost(lost);
-            self.at = self.span.first;
+        if restarted {
+            self.meter.subtract(self.position - self.range.first);
+            self.position = self.range.first;
             self.version = None;
         }
-        Stopped {
+        AttemptFailure {
             error,
-            again: Some(again),
+            retry: Some(restarted),
             changed: false,
         }
     }

@@ -1,94 +1,86 @@
-//! Where a download goes.
+//! The targets of a download: a local path, a writer or memory.
 
 use std::{path::PathBuf, pin::Pin};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::{Error, ErrorDetail, ErrorKind, Result, file::local::impl_from_paths};
+use crate::{
+    Error, ErrorDetail, ErrorKind, Result,
+    file::{atomic_file::DownloadSink, local::impl_from_paths},
+};
 
-pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
+pub(super) type BoxedWriter = Pin<Box<dyn AsyncWrite + Send>>;
 
-/// Where the bytes of a download go: a local path, or a writer.
-pub struct DownloadTarget(pub(super) Target);
+/// The target of a download: a local path or a writer.
+pub struct DownloadTarget(pub(super) TargetKind);
 
-pub(super) enum Target {
+pub(super) enum TargetKind {
     Path(PathBuf),
-    Writer(Writer),
+    Writer(BoxedWriter),
 }
 
 impl DownloadTarget {
-    /// A writer. It gets the bytes as they come, so after a failure it has got some of them.
+    /// A writer. It receives the bytes as they arrive, so a failed download may have written some of them.
     pub fn writer(writer: impl AsyncWrite + Send + 'static) -> Self {
-        Self(Target::Writer(Box::pin(writer)))
+        Self(TargetKind::Writer(Box::pin(writer)))
     }
 }
 
 impl std::fmt::Debug for DownloadTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Target::Path(path) => f.debug_tuple("Path").field(path).finish(),
-            Target::Writer(_) => f.write_str("Writer"),
+            TargetKind::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            TargetKind::Writer(_) => f.write_str("Writer"),
         }
     }
 }
 
-impl_from_paths!(DownloadTarget, |path| Self(Target::Path(path)));
+impl_from_paths!(DownloadTarget, |path| Self(TargetKind::Path(path)));
 
-/// Whatever takes the bytes of a download, chunk by chunk.
-pub(in crate::file) trait Sink: Send {
-    fn take(&mut self, chunk: &[u8]) -> impl Future<Output = Result<()>> + Send;
-
-    /// Forgets what it has taken. Whether it could.
-    fn restart(&mut self) -> impl Future<Output = Result<bool>> + Send;
-
-    /// There is no more to come.
-    fn finish(&mut self) -> impl Future<Output = Result<()>> + Send;
+pub(super) struct WriterSink {
+    writer: BoxedWriter,
+    written: bool,
 }
 
-pub(super) struct ToWriter {
-    writer: Writer,
-    taken: bool,
-}
-
-impl ToWriter {
-    pub(super) fn new(writer: Writer) -> Self {
+impl WriterSink {
+    pub(super) fn new(writer: BoxedWriter) -> Self {
         Self {
             writer,
-            taken: false,
+            written: false,
         }
     }
 }
 
-impl Sink for ToWriter {
-    async fn take(&mut self, chunk: &[u8]) -> Result<()> {
-        self.taken = true;
+impl DownloadSink for WriterSink {
+    async fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        self.written = true;
         self.writer.write_all(chunk).await.map_err(cannot_write)
     }
 
     async fn restart(&mut self) -> Result<bool> {
-        Ok(!self.taken)
+        Ok(!self.written)
     }
 
     async fn finish(&mut self) -> Result<()> {
-        // Tokio's stdout writes what it holds when it is flushed, and not when it is shut down.
+        // Tokio's stdout writes its buffer when it is flushed, but not when it is shut down.
         self.writer.flush().await.map_err(cannot_write)?;
         self.writer.shutdown().await.map_err(cannot_write)
     }
 }
 
 fn cannot_write(error: std::io::Error) -> Error {
-    let message = "the target of the download can't be written";
+    let message = "can't write to the target of the download";
     Error::new(ErrorKind::LocalFile, message).with_source(error)
 }
 
-/// Memory, up to a limit.
-pub(super) struct Memory {
+/// Collects a limited number of bytes in memory.
+pub(super) struct MemorySink {
     bytes: BytesMut,
     limit: u64,
 }
 
-impl Memory {
+impl MemorySink {
     pub(super) fn new(limit: u64) -> Self {
         Self {
             bytes: BytesMut::new(),
@@ -101,13 +93,12 @@ impl Memory {
     }
 }
 
-impl Sink for Memory {
-    async fn take(&mut self, chunk: &[u8]) -> Result<()> {
+impl DownloadSink for MemorySink {
+    async fn write(&mut self, chunk: &[u8]) -> Result<()> {
         if (self.bytes.len() + chunk.len()) as u64 > self.limit {
             let message = format!("the file is larger than the limit of {} bytes", self.limit);
-            let bytes = self.limit;
-            return Err(Error::new(ErrorKind::Rejected, message)
-                .with_detail(ErrorDetail::SizeLimit { bytes }));
+            let detail = ErrorDetail::SizeLimit { bytes: self.limit };
+            return Err(Error::new(ErrorKind::Rejected, message).with_detail(detail));
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())
@@ -136,18 +127,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_is_flushed_and_shut_down_at_the_end() {
-        let writer = Noting(Arc::default());
-        let told = writer.0.clone();
-        let mut sink = ToWriter::new(Box::pin(writer));
-        sink.take(b"abc").await.unwrap();
+        let writer = RecordingWriter(Arc::default());
+        let calls = writer.0.clone();
+        let mut sink = WriterSink::new(Box::pin(writer));
+        sink.write(b"abc").await.unwrap();
         sink.finish().await.unwrap();
-        assert_eq!(*told.lock().unwrap(), ["write", "flush", "shutdown"]);
+        assert_eq!(*calls.lock().unwrap(), ["write", "flush", "shutdown"]);
     }
 
-    /// Notes what is asked of it.
-    struct Noting(Arc<Mutex<Vec<&'static str>>>);
+    /// Records the calls that it receives.
+    struct RecordingWriter(Arc<Mutex<Vec<&'static str>>>);
 
-    impl tokio::io::AsyncWrite for Noting {
+    impl tokio::io::AsyncWrite for RecordingWriter {
         fn poll_write(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,

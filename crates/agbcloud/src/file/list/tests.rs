@@ -1,4 +1,4 @@
-//! Where a listing ends, whatever the service counts and gives.
+//! The end of a listing, for services that differ in counts and page sizes.
 
 use futures_util::TryStreamExt;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn entries(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {
         .collect()
 }
 
-/// A folder of `total` entries; what it costs in calls is checked by the mock.
+/// A folder of `total` entries. The mock checks the number of calls.
 fn folder(total: usize, calls: usize) -> MockContextApi {
     let mut wire = MockContextApi::new();
     wire.expect_list_files()
@@ -37,7 +37,7 @@ fn folder(total: usize, calls: usize) -> MockContextApi {
 
 proptest! {
     #[test]
-    fn the_count_ends_it_without_an_empty_call(total in 0_usize..120, size in 1_u32..40) {
+    fn the_count_ends_a_listing_without_an_empty_page(total in 0_usize..120, size in 1_u32..40) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let calls = total.div_ceil(size as usize).max(1);
         let client = Client::on(folder(total, calls));
@@ -48,7 +48,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_service_that_gives_less_than_was_asked_for_is_read_to_its_end() {
+async fn pages_smaller_than_requested_are_listed_to_the_end() {
     let mut wire = MockContextApi::new();
     wire.expect_list_files().times(3).returning(|query| {
         let start = (query.page as usize - 1) * 100;
@@ -61,7 +61,7 @@ async fn a_service_that_gives_less_than_was_asked_for_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_folder_that_shrinks_meanwhile_ends() {
+async fn an_empty_page_ends_the_listing_of_a_shrinking_folder() {
     let mut wire = MockContextApi::new();
     wire.expect_list_files().times(2).returning(|query| {
         let data = if query.page == 1 {
@@ -83,7 +83,7 @@ async fn a_folder_that_shrinks_meanwhile_ends() {
 }
 
 #[tokio::test]
-async fn without_a_count_a_page_that_is_not_full_is_the_last() {
+async fn without_a_count_a_smaller_page_is_the_last() {
     let mut wire = MockContextApi::new();
     wire.expect_list_files().times(2).returning(|query| {
         let data = if query.page == 1 {
@@ -104,9 +104,9 @@ async fn without_a_count_a_page_that_is_not_full_is_the_last() {
     assert_eq!(all.len(), 3);
 }
 
-/// Lists the files of a folder that gives at most `cap` on a page, clamps the number of the page if it is over the
-/// last, and may say no count.
-async fn listed_by(
+/// Lists a folder with at most `cap` entries on a page. The service may repeat the last page for higher page numbers, and may
+/// omit the count.
+async fn list_capped(
     total: usize,
     cap: usize,
     (clamps, counts): (bool, bool),
@@ -132,30 +132,30 @@ async fn listed_by(
 }
 
 #[tokio::test]
-async fn nothing_is_lost_where_a_service_gives_less_or_counts_nothing() {
-    for asks in [(false, true), (false, false), (true, true), (true, false)] {
+async fn no_entry_is_lost_with_smaller_pages_or_without_a_count() {
+    for service in [(false, true), (false, false), (true, true), (true, false)] {
         for total in [0, 1, 49, 50, 51, 100, 120, 150, 250] {
             let list = |list: ListFiles| list.page_size(100);
-            let all = listed_by(total, 50, asks, list).await.unwrap();
-            assert_eq!(all, (0..total).collect::<Vec<_>>(), "{asks:?}");
+            let all = list_capped(total, 50, service, list).await.unwrap();
+            assert_eq!(all, (0..total).collect::<Vec<_>>(), "{service:?}");
             let list = |list: ListFiles| list.page_size(100).start_at_page(2);
-            let rest = listed_by(total, 50, asks, list).await.unwrap();
+            let rest = list_capped(total, 50, service, list).await.unwrap();
             if total > 50 {
-                assert_eq!(rest, (50..total).collect::<Vec<_>>(), "{asks:?}");
+                assert_eq!(rest, (50..total).collect::<Vec<_>>(), "{service:?}");
             }
             let list = |list: ListFiles| list.page_size(20).start_at_page(3);
-            let rest = listed_by(total, 50, asks, list).await.unwrap();
+            let rest = list_capped(total, 50, service, list).await.unwrap();
             if total > 40 {
-                assert_eq!(rest, (40..total).collect::<Vec<_>>(), "{asks:?}");
+                assert_eq!(rest, (40..total).collect::<Vec<_>>(), "{service:?}");
             }
             let list = |list: ListFiles| list.page_size(20).start_at_page(30);
-            listed_by(total, 50, asks, list).await.unwrap();
+            list_capped(total, 50, service, list).await.unwrap();
         }
     }
 }
 
 #[tokio::test]
-async fn a_page_that_is_always_the_same_is_an_error_or_the_end() {
+async fn a_repeated_page_is_an_error_or_the_end() {
     for (count, failure) in [(Some(6), Some(ErrorKind::RepeatedToken)), (None, None)] {
         let mut wire = MockContextApi::new();
         let page = move |_| answer(json!({"success": true, "data": entries(0..2), "count": count}));
@@ -174,7 +174,7 @@ async fn a_page_that_is_always_the_same_is_an_error_or_the_end() {
 }
 
 #[tokio::test]
-async fn a_page_without_its_items_is_no_empty_page() {
+async fn a_page_without_items_is_not_an_empty_page() {
     for (data, good) in [
         (json!({}), false),
         (json!({"entries": []}), false),
@@ -195,7 +195,7 @@ async fn a_page_without_its_items_is_no_empty_page() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_listed_is_refused_before_it_is_sent() {
+async fn invalid_arguments_are_an_error_before_a_call() {
     let client = Client::on(MockContextApi::new());
     let list = || files(&client).list();
     for bad in [

@@ -1,88 +1,21 @@
-//! The local side of a transfer: opening what is sent, and making what is fetched appear whole or not at all.
+//! The local file system: opening, identifying and hashing files.
 
-mod ahead;
-mod beneath;
-mod group;
-mod identity;
-mod lock;
-mod new_file;
-mod open_files;
-mod sent;
-mod temporary;
-mod written;
+mod local_file;
+mod local_identity;
+pub(super) mod open_files;
 
 use std::{io::Read, path::Path};
 
-pub(super) use beneath::{LocalFile, Root};
-pub(super) use group::Group;
-pub(super) use identity::{LocalIdentity, file_time, nanos_of, time_of};
-pub(super) use lock::{Owner, owner_of};
-pub(super) use new_file::NewFile;
-pub(super) use open_files::{are_too_many, transfers_at_once};
-pub(super) use sent::{Content, is_unchanged, metadata, open, open_now};
-use written::Laid;
-pub(super) use written::{Before, Written, changed_meanwhile, in_the_way, no_link_to, touched};
+pub(crate) use local_file::{LocalContent, LocalFile, SourceFolder};
+pub(crate) use local_identity::{LocalIdentity, file_system_time, from_unix_nanos, to_unix_nanos};
+pub(crate) use open_files::{is_too_many_open_files, limit_concurrent_transfers};
 
-use super::checksum::Sums;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorDetail, ErrorKind, Result, transfer::ContentHasher};
 
-/// How the names of files begin and end that are being fetched.
-const PART_PREFIX: &str = ".agb-";
-const PART_SUFFIX: &str = ".part";
+/// Bytes that are read or written at a time. Files up to this size are kept in memory as a whole.
+pub(super) const BUFFER: usize = 256 * 1024;
 
-/// Makes files of such names.
-pub(super) fn parts() -> tempfile::Builder<'static, 'static> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(PART_PREFIX).suffix(PART_SUFFIX);
-    builder
-}
-
-/// Characters between these in the name of a file whose process holds a lock on it while it lives. Others are known to be
-/// abandoned by their age alone.
-const LOCKED_LENGTH: usize = 16;
-
-/// Makes files of names that say so.
-fn locked_parts() -> tempfile::Builder<'static, 'static> {
-    let mut builder = parts();
-    builder.rand_bytes(LOCKED_LENGTH);
-    builder
-}
-
-/// Makes a folder for files that wait to be put in their places, which is locked as long as the handle is open. Blocks.
-pub(super) fn locked_folder(within: &Path) -> std::io::Result<(tempfile::TempDir, std::fs::File)> {
-    let folder = locked_parts().tempdir_in(within)?;
-    let handle = std::fs::File::open(folder.path())?;
-    lock::take(&handle);
-    Ok((folder, handle))
-}
-
-/// Whether the process that writes a file of this name holds a lock on it.
-fn is_locked_part(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.and_then(|name| name.strip_prefix(PART_PREFIX));
-    let name = name.and_then(|name| name.strip_suffix(PART_SUFFIX));
-    name.is_some_and(|name| {
-        name.len() == LOCKED_LENGTH && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
-}
-
-/// The folder that a file is in.
-pub(super) fn folder_of(file: &Path) -> &Path {
-    let folder = file.parent();
-    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
-}
-
-/// Whether a file is one that is being fetched, or was when the process ended.
-pub(super) fn is_part(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| name.starts_with(PART_PREFIX) && name.ends_with(PART_SUFFIX))
-}
-
-/// Bytes that are written or read at a time. A file that is not larger is in memory as a whole.
-const BUFFER: usize = 256 * 1024;
-
-/// Lets local paths in their usual types be given for something.
+/// Implements `From` for the usual types of local paths.
 macro_rules! impl_from_paths {
     ($name:ident, |$path:ident| $make:expr) => {
         impl From<std::path::PathBuf> for $name {
@@ -104,10 +37,10 @@ macro_rules! impl_from_paths {
         }
     };
 }
-pub(super) use impl_from_paths;
+pub(crate) use impl_from_paths;
 
-/// Sums over the content of a file.
-pub(super) async fn sums_of(path: &Path, mut sums: Sums) -> Result<Sums> {
+/// Adds the content of a file to a hasher.
+pub(crate) async fn hash_file(path: &Path, mut hasher: ContentHasher) -> Result<ContentHasher> {
     let path = path.to_owned();
     blocking(move || {
         let failed = |error| cannot("read", &path, error);
@@ -115,32 +48,61 @@ pub(super) async fn sums_of(path: &Path, mut sums: Sums) -> Result<Sums> {
         let mut buffer = vec![0; BUFFER];
         loop {
             match file.read(&mut buffer).map_err(failed)? {
-                0 => return Ok(sums),
-                read => sums.add(&buffer[..read]),
+                0 => return Ok(hasher),
+                read => hasher.update(&buffer[..read]),
             }
         }
     })
     .await
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
+/// Runs work that blocks on another thread.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Error::new(
-            ErrorKind::LocalFile,
-            "the local file could not be worked on",
-        )
-        .with_source(error)),
-    }
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.map_err(local_task_failed)?
 }
 
-pub(super) fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
-    Error::new(
-        ErrorKind::LocalFile,
-        format!("can't {what} {}: {error}", path.display()),
-    )
-    .with_local_path(path)
-    .with_source(error)
+pub(super) fn local_task_failed(
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    let message = "the task that accesses the local file has failed";
+    Error::new(ErrorKind::LocalFile, message).with_source(cause)
+}
+
+/// Returns the error of an operation on a local file: "can't read path: cause".
+pub(crate) fn cannot(operation: &str, path: &Path, cause: std::io::Error) -> Error {
+    let message = format!("can't {operation} {}: {cause}", path.display());
+    Error::new(ErrorKind::LocalFile, message)
+        .with_local_path(path)
+        .with_source(cause)
+}
+
+/// Returns the folder that a file is in.
+pub(crate) fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent();
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// Fails if a folder between the root and the file is a symbolic link, which may point outside of the root. Blocks.
+pub(crate) fn check_no_symlinks(file: &Path, root: &Path) -> Result<()> {
+    let above = file.ancestors().skip(1);
+    let mut above = above.take_while(|above| *above != root);
+    let link = above.find(|above| above.symlink_metadata().is_ok_and(|it| it.is_symlink()));
+    link.map_or(Ok(()), |link| Err(not_a_folder(link)))
+}
+
+pub(crate) fn changed_since_compared(file: &Path) -> Error {
+    let path = file.display();
+    let message = format!("{path} changed since it was compared");
+    Error::new(ErrorKind::Conflict, message)
+        .with_detail(ErrorDetail::Changed)
+        .with_local_path(file)
+}
+
+pub(crate) fn not_a_folder(path: &Path) -> Error {
+    let message = format!("{} is not a folder", path.display());
+    Error::new(ErrorKind::LocalFile, message).with_local_path(path)
 }

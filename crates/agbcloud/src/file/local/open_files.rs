@@ -1,20 +1,18 @@
-//! How many files the process may have open, and whether that was too many.
+//! The limit on open files.
 
 use std::{error::Error as _, io};
 
 use crate::Error;
 
-/// What a run opens beside transfers: a state file, a walk through folders, a listing.
-#[cfg(unix)]
-const OTHERS: usize = 16;
+/// Files that a sync opens beside its transfers: a state file, local folders, a listing.
+const RESERVED: usize = 16;
 
-/// What a transfer may have open: a connection to the service, one to the store, and files.
-#[cfg(unix)]
-const EACH: usize = 6;
+/// Files and connections that a transfer opens.
+const PER_TRANSFER: usize = 6;
 
-/// How many files may be opened beside those that are open; `None` if there is no limit, or none is known.
+/// Returns how many more files the process may open; `None` if there is no known limit.
 #[cfg(unix)]
-pub(super) fn left() -> Option<usize> {
+pub(crate) fn remaining() -> Option<usize> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let limit = usize::try_from(limit?).ok()?;
     let open = std::fs::read_dir("/dev/fd").map_or(0, Iterator::count);
@@ -22,26 +20,20 @@ pub(super) fn left() -> Option<usize> {
 }
 
 #[cfg(not(unix))]
-pub(super) fn left() -> Option<usize> {
+pub(crate) fn remaining() -> Option<usize> {
     None
 }
 
-/// The number of transfers that can run at the same time, at most as many as asked for.
-#[cfg(unix)]
-pub(in crate::file) fn transfers_at_once(wanted: usize) -> usize {
-    let possible = left().map(|left| left.saturating_sub(OTHERS) / EACH);
+/// Reduces a number of concurrent transfers to what the limit on open files allows.
+pub(crate) fn limit_concurrent_transfers(wanted: usize) -> usize {
+    let possible = remaining().map(|remaining| remaining.saturating_sub(RESERVED) / PER_TRANSFER);
     possible
         .map_or(wanted, |possible| wanted.min(possible))
         .max(1)
 }
 
-#[cfg(not(unix))]
-pub(in crate::file) fn transfers_at_once(wanted: usize) -> usize {
-    wanted.max(1)
-}
-
-/// Whether something failed since the process or the system has too many files open: that passes.
-pub(in crate::file) fn are_too_many(error: &Error) -> bool {
+/// Whether the cause of an error is that the process or the system has too many open files, which is temporary.
+pub(crate) fn is_too_many_open_files(error: &Error) -> bool {
     let mut source = error.source();
     while let Some(cause) = source {
         let mut io = cause.downcast_ref::<io::Error>();
@@ -49,7 +41,7 @@ pub(in crate::file) fn are_too_many(error: &Error) -> bool {
             if error.raw_os_error().is_some_and(is_too_many) {
                 return true;
             }
-            // The source of such an error is that of what is in it.
+            // The `source` of an I/O error skips the error that it wraps.
             io = error.get_ref().and_then(|inner| inner.downcast_ref());
         }
         source = cause.source();
@@ -83,20 +75,24 @@ mod tests {
     use crate::ErrorKind;
 
     #[test]
-    fn it_is_known_by_its_number_however_deep_it_is() {
+    fn too_many_open_files_is_detected_at_any_depth() {
         let with = |error: io::Error| Error::new(ErrorKind::LocalFile, "failed").with_source(error);
         let number = |errno: rustix::io::Errno| io::Error::from_raw_os_error(errno.raw_os_error());
         let many = || number(rustix::io::Errno::MFILE);
-        assert!(are_too_many(&with(many())));
-        assert!(are_too_many(&with(io::Error::other(io::Error::other(
-            many()
-        )))));
-        assert!(are_too_many(
+        assert!(is_too_many_open_files(&with(many())));
+        assert!(is_too_many_open_files(&with(io::Error::other(
+            io::Error::other(many())
+        ))));
+        assert!(is_too_many_open_files(
             &Error::new(ErrorKind::Connection, "out").with_source(with(many()))
         ));
-        assert!(are_too_many(&with(number(rustix::io::Errno::NFILE))));
-        assert!(!are_too_many(&with(number(rustix::io::Errno::NOENT))));
-        assert!(!are_too_many(&with(io::Error::other(
+        assert!(is_too_many_open_files(&with(number(
+            rustix::io::Errno::NFILE
+        ))));
+        assert!(!is_too_many_open_files(&with(number(
+            rustix::io::Errno::NOENT
+        ))));
+        assert!(!is_too_many_open_files(&with(io::Error::other(
             "Too many open files"
         ))));
     }

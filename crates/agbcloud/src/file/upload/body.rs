@@ -1,4 +1,4 @@
-//! The body of an upload: of known length, streamed, hashed on the way.
+//! The body of an upload: a stream of known length that is hashed.
 
 use std::{
     any::Any,
@@ -10,162 +10,128 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_core::Stream;
 use http_body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncReadExt, Take};
-use tokio_util::io::ReaderStream;
 
-use super::source::{Opened, Origin};
+use super::source::{BodyChunks, CHUNK, LocalOrigin, OpenedSource};
 use crate::{
     Error, ErrorKind, Result,
-    file::{
-        checksum::{Sums, Told},
-        progress::Meter,
-        stall::Pulse,
-    },
+    transfer::{ContentHasher, IdleTimeout, ProgressMeter, StoreChecksums},
 };
 
-/// Bytes that are read at a time.
-const CHUNK: usize = 128 * 1024;
-
-pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
-
-/// What is sent, piece by piece.
-pub(super) enum Chunks {
-    Whole(Bytes),
-    /// In a mutex that is never locked: a body must be `Sync`, which not every reader is.
-    Read(Mutex<ReaderStream<Take<Reader>>>),
-}
-
-impl Chunks {
-    /// No more than `length` bytes of a reader.
-    pub(super) fn of(reader: Reader, length: u64) -> Self {
-        let reader = ReaderStream::with_capacity(reader.take(length), CHUNK);
-        Self::Read(Mutex::new(reader))
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        match self {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(CHUNK.min(bytes.len()))))),
-            Self::Read(reader) => {
-                let reader = reader.get_mut().unwrap_or_else(PoisonError::into_inner);
-                Pin::new(reader).poll_next(cx)
-            }
-        }
-    }
-}
-
-/// What the body has seen go by; shared with whoever waits for the answer.
+/// What was sent, shared between the body and the task that waits for the response.
 #[derive(Clone)]
-pub(super) struct Seen(Arc<Mutex<Account>>);
+pub(super) struct BodyRecord(Arc<Mutex<RecordedBody>>);
 
-struct Account {
-    sums: Sums,
-    /// All that is sent, if it is small and in memory: its MD5 is taken only once it is known that the store tells nothing
-    /// else, since it costs an eighth of what sending a small file does, and the CRC next to nothing.
+struct RecordedBody {
+    hasher: ContentHasher,
+    /// The whole content if it is small and in memory. Its MD5 is computed only if the store reports no other checksum, since
+    /// that takes an eighth of the time of a small upload.
     small: Option<Bytes>,
     bytes: u64,
-    /// The source ended early, failed, or changed.
-    fault: Option<Error>,
-    /// What the source or who is told of it panicked with.
+    /// The error of the source.
+    error: Option<Error>,
+    /// The panic of the source or of the progress callback.
     panic: Option<Box<dyn Any + Send>>,
 }
 
-impl Seen {
-    fn of(chunks: &Chunks) -> Self {
-        let (sums, small) = match chunks {
-            Chunks::Whole(bytes) if bytes.len() <= CHUNK => {
-                (Sums::crc64_alone(), Some(bytes.clone()))
+impl BodyRecord {
+    fn of(chunks: &BodyChunks) -> Self {
+        let (hasher, small) = match chunks {
+            BodyChunks::Whole(bytes) if bytes.len() <= CHUNK => {
+                (ContentHasher::crc64_only(), Some(bytes.clone()))
             }
-            _ => (Sums::all(), None),
+            _ => (ContentHasher::all(), None),
         };
-        Self(Arc::new(Mutex::new(Account {
-            sums,
+        Self(Arc::new(Mutex::new(RecordedBody {
+            hasher,
             small,
             bytes: 0,
-            fault: None,
+            error: None,
             panic: None,
         })))
     }
 
-    fn with<T>(&self, f: impl FnOnce(&mut Account) -> T) -> T {
+    fn with<T>(&self, f: impl FnOnce(&mut RecordedBody) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn take_fault(&self) -> Option<Error> {
-        self.with(|seen| seen.fault.take())
+    pub(super) fn take_error(&self) -> Option<Error> {
+        self.with(|record| record.error.take())
     }
 
-    /// Panics here if the body did, in whatever task it was sent.
-    pub(super) fn go_on_panicking(&self) {
-        if let Some(panic) = self.with(|seen| seen.panic.take()) {
+    /// Resumes a panic of the body, which may run in another task.
+    pub(super) fn resume_panic(&self) {
+        if let Some(panic) = self.with(|record| record.panic.take()) {
             resume_unwind(panic);
         }
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.with(|seen| seen.bytes)
+        self.with(|record| record.bytes)
     }
 
     pub(super) fn crc64(&self) -> u64 {
-        self.with(|seen| seen.sums.crc64())
+        self.with(|record| record.hasher.crc64())
     }
 
-    pub(super) fn agree_with(&self, told: &Told) -> bool {
-        self.with(|seen| match &seen.small {
-            Some(small) if told.needs_md5() => {
-                let mut sums = told.sums();
-                sums.add(small);
-                told.agrees(&sums)
+    pub(super) fn matches(&self, reported: &StoreChecksums) -> bool {
+        self.with(|record| match &record.small {
+            Some(small) if reported.needs_md5() => {
+                let mut hasher = reported.hasher();
+                hasher.update(small);
+                reported.match_content(&hasher)
             }
-            _ => told.agrees(&seen.sums),
+            _ => reported.match_content(&record.hasher),
         })
     }
 }
 
-/// A body of exactly `length` bytes. A source with less fails the request instead of ending it early.
+/// A body of known length. A shorter source fails the request instead of ending it early.
 pub(super) struct SizedBody {
-    chunks: Chunks,
+    chunks: BodyChunks,
     left: u64,
-    /// The file must look as before when all of it was read, if it is read while it is sent.
-    origin: Option<Origin>,
-    meter: Arc<Meter>,
-    pulse: Pulse,
-    seen: Seen,
+    /// The local file that is read while it is sent. It must not have changed at the end.
+    origin: Option<LocalOrigin>,
+    meter: Arc<ProgressMeter>,
+    idle_timeout: IdleTimeout,
+    record: BodyRecord,
 }
 
 impl SizedBody {
-    pub(super) fn new(source: Opened, meter: Arc<Meter>, pulse: Pulse) -> (Self, Seen) {
-        let seen = Seen::of(&source.chunks);
-        let read = matches!(source.chunks, Chunks::Read(_));
+    pub(super) fn new(
+        source: OpenedSource,
+        meter: Arc<ProgressMeter>,
+        idle_timeout: IdleTimeout,
+    ) -> (Self, BodyRecord) {
+        let record = BodyRecord::of(&source.chunks);
+        let read = matches!(source.chunks, BodyChunks::Read(_));
         let body = Self {
             chunks: source.chunks,
             left: source.length,
             origin: source.origin.filter(|_| read),
             meter,
-            pulse,
-            seen: seen.clone(),
+            idle_timeout,
+            record: record.clone(),
         };
-        (body, seen)
+        (body, record)
     }
 
     fn accept(&mut self, chunk: &Bytes) -> Result<()> {
         let left = self.left.saturating_sub(chunk.len() as u64);
         if let Some(origin) = self.origin.as_ref().filter(|_| left == 0) {
-            // Before the last bytes go out: without them the store makes no file of what it has.
-            origin.is_unchanged()?;
+            // Checked before the last bytes are sent: the store discards an incomplete upload.
+            origin.check_unchanged()?;
         }
         self.left = left;
-        self.meter.moved(chunk.len());
+        self.meter.add(chunk.len());
         if self.left == 0 {
-            self.pulse.sent(self.meter.bytes());
+            self.idle_timeout.body_sent(self.meter.bytes());
         } else {
-            self.pulse.beat();
+            self.idle_timeout.reset();
         }
-        self.seen.with(|seen| {
-            seen.sums.add(chunk);
-            seen.bytes += chunk.len() as u64;
+        self.record.with(|record| {
+            record.hasher.update(chunk);
+            record.bytes += chunk.len() as u64;
         });
         Ok(())
     }
@@ -181,17 +147,17 @@ impl SizedBody {
             },
             Some(Err(error)) => Some(Err(self.fail(failed(error)))),
             None => {
-                let early = format!("the source ended {} bytes before its length", self.left);
-                let early = io::Error::new(io::ErrorKind::UnexpectedEof, early);
+                let message = format!("the source is {} bytes shorter than its length", self.left);
+                let early = io::Error::new(io::ErrorKind::UnexpectedEof, message);
                 Some(Err(self.fail(failed(early))))
             }
         })
     }
 
-    /// Breaks the request off.
-    fn fail(&mut self, fault: Error) -> io::Error {
-        self.seen.with(|seen| seen.fault = Some(fault));
-        broken_off()
+    /// Records the error that fails the request.
+    fn fail(&mut self, error: Error) -> io::Error {
+        self.record.with(|record| record.error = Some(error));
+        aborted()
     }
 }
 
@@ -203,12 +169,12 @@ impl http_body::Body for SizedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        // In the connection's task a panic would look like a connection that broke.
+        // A panic in the task of the connection would appear as a connection error.
         let polled = catch_unwind(AssertUnwindSafe(|| self.poll_next(cx)));
         polled.map_or_else(
             |panic| {
-                self.seen.with(|seen| seen.panic = Some(panic));
-                Poll::Ready(Some(Err(broken_off())))
+                self.record.with(|record| record.panic = Some(panic));
+                Poll::Ready(Some(Err(aborted())))
             },
             |polled| polled.map_ok(Frame::data),
         )
@@ -223,7 +189,7 @@ impl http_body::Body for SizedBody {
     }
 }
 
-fn broken_off() -> io::Error {
+fn aborted() -> io::Error {
     io::Error::other("the source of the upload failed")
 }
 

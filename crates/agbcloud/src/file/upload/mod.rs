@@ -1,4 +1,4 @@
-//! Sending one file.
+//! Uploading one file.
 
 mod body;
 mod source;
@@ -9,28 +9,59 @@ use futures_core::future::BoxFuture;
 
 pub use source::UploadSource;
 
-use body::{Seen, SizedBody};
-use source::{Opened, Origin};
+use body::{BodyRecord, SizedBody};
+use source::{LocalOrigin, OpenedSource};
 
-use super::{
-    Files, PresignedUrl, Progress,
-    address::Address,
-    checksum::Told,
-    local::LocalIdentity,
-    progress::{Listener, Meter},
-    store::etag_of,
-};
+use super::{files::Files, local::LocalIdentity, transfer_url::TransferUrl};
 use crate::{
-    Error, ErrorKind, Operation, RemotePath, Result, error::request_id, retry::Attempts, trace,
+    Error, ErrorKind, Operation, PresignedUrl, Progress, RemotePath, Result,
+    error::request_id,
+    model::checked,
+    retry::Attempts,
+    trace,
+    transfer::{ProgressListener, ProgressMeter, PutCondition, StoreChecksums, etag_of},
 };
 
-/// An upload that has not been sent: await it. From [`Files::upload`].
+impl Files {
+    /// Uploads a file from a local path, bytes, or a reader of known length: see [`UploadSource`].
+    ///
+    /// The source is streamed. Readers of the remote file get either the whole old or the whole new content.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// let uploaded = files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// assert_eq!(uploaded.bytes, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+        source: impl Into<UploadSource>,
+    ) -> Upload {
+        Upload {
+            files: self.clone(),
+            path: checked(path),
+            source: source.into(),
+            url: None,
+            listener: ProgressListener::default(),
+            condition: PutCondition::None,
+            tolerates_change: false,
+        }
+    }
+}
+
+/// An upload that has not started. Await it. From [`Files::upload`].
 ///
-/// It is tried again as calls are (see [`RetryPolicy`](crate::RetryPolicy), of which the deadline does not count here),
-/// with a new presigned URL where the one that it had expired or was refused, which a connection that broke may not have
-/// told. Each try sends the file from its start.
+/// A failed upload is retried like a call (see [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply), with a new
+/// presigned URL if the last one has expired or may have been rejected. Each attempt sends the whole file.
 ///
-/// Dropping it while it runs breaks it off; the service then keeps what it had before.
+/// Dropping a running upload cancels it, and the remote file stays as it was.
 #[derive(Debug)]
 #[must_use = "an upload does nothing until it is awaited"]
 pub struct Upload {
@@ -38,23 +69,12 @@ pub struct Upload {
     path: Result<RemotePath>,
     source: UploadSource,
     url: Option<PresignedUrl>,
-    listener: Listener,
-    condition: Condition,
+    listener: ProgressListener,
+    condition: PutCondition,
     tolerates_change: bool,
 }
 
-/// What the remote file has to be for an upload to replace it, where the store honours conditions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Condition {
-    #[default]
-    None,
-    /// It has this ETag.
-    Matches(String),
-    /// There is none.
-    Absent,
-}
-
-/// An upload that was acknowledged, and whose checksum is right where the store told one.
+/// An acknowledged upload. Its checksum is verified if the store reports one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Uploaded {
@@ -62,52 +82,39 @@ pub struct Uploaded {
     pub bytes: u64,
     /// Their CRC-64 (ECMA-182, as in `x-oss-hash-crc64ecma`).
     pub crc64: u64,
-    /// The store's ETag, as it came: quoted.
+    /// The store's ETag as received, with its quotes.
     pub etag: Option<String>,
-    /// Id of the store's answer.
+    /// Request id of the store's response.
     pub request_id: Option<String>,
-    /// The local file that was sent, as it was when it was opened.
-    pub(super) source: Option<LocalIdentity>,
-    /// The local file was written to while it was sent: what was stored may be a mix.
-    pub(super) source_changed: bool,
+    /// The identity of the local file when it was opened.
+    pub(crate) source: Option<LocalIdentity>,
+    /// The local file changed during the upload: the remote content may be a mix of two versions.
+    pub(crate) source_changed: bool,
 }
 
 impl Upload {
-    pub(super) fn new(files: Files, path: Result<RemotePath>, source: UploadSource) -> Self {
-        Self {
-            files,
-            path,
-            source,
-            url: None,
-            listener: Listener::default(),
-            condition: Condition::None,
-            tolerates_change: false,
-        }
-    }
-
-    /// Replaces nothing else than this. A store that ignores conditions replaces whatever is there.
-    pub(super) fn only_if(mut self, condition: Condition) -> Self {
+    /// Replaces the remote file only under this condition, unless the store ignores conditions.
+    pub(crate) fn only_if(mut self, condition: PutCondition) -> Self {
         self.condition = condition;
         self
     }
 
-    /// That the local file changes while it is sent is no error: the caller looks at
+    /// Returns normally if the local file changes during the upload. The caller checks
     /// [`source_changed`](Uploaded::source_changed).
-    pub(super) fn tolerates_change(mut self) -> Self {
+    pub(crate) fn tolerates_change(mut self) -> Self {
         self.tolerates_change = true;
         self
     }
 
-    /// Uses this presigned URL instead of asking for one.
+    /// Uses this presigned URL instead of requesting one.
     pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
         self.url = Some(url);
         self
     }
 
-    /// Calls back as bytes move: at most twenty times a second, and at the end. When the upload is tried again it starts
-    /// from nothing.
+    /// Reports progress to a callback, at most twenty times a second and at the end. A retry starts again from 0.
     pub fn on_progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        self.listener = Listener::new(listener);
+        self.listener = ProgressListener::new(listener);
         self
     }
 
@@ -123,24 +130,23 @@ impl Upload {
         } = self;
         let path = path?;
         source.check().await?;
-        let mut address = Address::new(&files, &path, Operation::Upload, url);
-        let mut tries = Attempts::new(files.client.retry_context(), None);
+        let mut url = TransferUrl::new(&files, &path, Operation::Upload, url);
+        let mut attempts = Attempts::new(files.client.retry_context(), None);
         loop {
-            let url = address.url().await?;
+            let presigned = url.url().await?;
             let opened = source.open().await?;
             let origin = opened.origin.clone();
-            match send(&files, &url, opened, listener.clone(), &condition).await {
+            match send(&files, &presigned, opened, listener.clone(), &condition).await {
                 Ok(uploaded) => {
-                    // Between the last check and the store's answer it counts as older than what was stored.
                     if uploaded.source_changed && !tolerates_change {
-                        origin.map_or(Ok(()), |origin| origin.is_unchanged())?;
+                        origin.map_or(Ok(()), |origin| origin.check_unchanged())?;
                     }
-                    tries.succeeded();
+                    attempts.succeeded();
                     return Ok(uploaded);
                 }
                 Err(error) => {
-                    let again = source.is_left() && address.may_help(&error);
-                    tries.failed(error, again).await?;
+                    let retry = source.is_available() && url.can_retry(&error);
+                    attempts.failed(error, retry).await?;
                 }
             }
         }
@@ -157,38 +163,45 @@ impl IntoFuture for Upload {
     }
 }
 
+impl trace::Traced for Uploaded {
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+}
+
 async fn send(
     files: &Files,
     url: &PresignedUrl,
-    source: Opened,
-    listener: Listener,
-    condition: &Condition,
+    source: OpenedSource,
+    listener: ProgressListener,
+    condition: &PutCondition,
 ) -> Result<Uploaded> {
     let (length, time) = (source.length, files.client.time());
-    let pulse = files.store().pulse();
-    let meter = Arc::new(Meter::new(listener, Some(length), time.clone()));
+    let idle_timeout = files.store().idle_timeout();
+    let meter = Arc::new(ProgressMeter::new(listener, Some(length), time.clone()));
     let origin = source.origin.clone();
-    let (body, seen) = SizedBody::new(source, meter.clone(), pulse.clone());
+    let (body, record) = SizedBody::new(source, meter.clone(), idle_timeout.clone());
     let body = reqwest::Body::wrap(body);
     let answer = files
         .store()
-        .put(url, length, body, condition, &pulse)
+        .put(url, length, body, condition, &idle_timeout)
         .await;
-    seen.go_on_panicking();
+    record.resume_panic();
     let response = match answer {
         Ok(response) => response,
-        // A request that failed because its source did is the source's failure.
-        Err(error) => return Err(seen.take_fault().unwrap_or(error)),
+        // The error of the source is the cause of that of the request.
+        Err(error) => return Err(record.take_error().unwrap_or(error)),
     };
     let headers = response.headers();
     let id = request_id(headers);
-    verify(&seen, length, &Told::by(headers)).map_err(|error| error.with_request_id(id.clone()))?;
-    let changed = |origin: &Origin| origin.is_unchanged().is_err();
+    let verified = verify(&record, length, &StoreChecksums::from_headers(headers));
+    verified.map_err(|error| error.with_request_id(id.clone()))?;
+    let changed = |origin: &LocalOrigin| origin.check_unchanged().is_err();
     let source_changed = origin.as_ref().is_some_and(changed);
     meter.finish();
     Ok(Uploaded {
         bytes: length,
-        crc64: seen.crc64(),
+        crc64: record.crc64(),
         etag: etag_of(headers),
         request_id: id,
         source: origin.map(|origin| origin.identity()),
@@ -196,22 +209,16 @@ async fn send(
     })
 }
 
-fn verify(seen: &Seen, length: u64, told: &Told) -> Result<()> {
-    let sent = seen.bytes();
+fn verify(record: &BodyRecord, length: u64, reported: &StoreChecksums) -> Result<()> {
+    let sent = record.bytes();
     if sent != length {
         let message = format!("the store acknowledged the upload after {sent} of {length} bytes");
         return Err(Error::new(ErrorKind::Corrupted, message));
     }
-    if seen.agree_with(told) {
+    if record.matches(reported) {
         Ok(())
     } else {
-        let message = "the store's checksum is not that of what was sent: upload it again";
+        let message = "the checksum of the store does not match the uploaded content";
         Err(Error::new(ErrorKind::Corrupted, message))
-    }
-}
-
-impl trace::Traced for Uploaded {
-    fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
     }
 }

@@ -1,0 +1,168 @@
+//! The files of a context.
+
+use crate::{
+    Client, ContextId, Error, Operation, PresignedUrl, RemotePath, Response, Result, client::call,
+    model::checked, transfer::Store,
+};
+
+/// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub(crate) client: Client,
+    pub(crate) context: ContextId,
+}
+
+impl Files {
+    pub(crate) fn new(client: Client, context: ContextId) -> Self {
+        Self { client, context }
+    }
+
+    /// Returns the id of the context.
+    pub fn context_id(&self) -> &ContextId {
+        &self.context
+    }
+
+    /// Requests a URL that grants anyone read access to a file until it expires.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// let url = files.download_url("/data/a.txt").await?;
+    /// println!("valid until {:?}: {}", url.expires_at(), url.as_str());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
+    /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint returns an http URL, and those of any call.
+    #[doc(alias = "get_file_download_url")]
+    #[doc(alias = "GetContextFileDownloadUrl")]
+    pub async fn download_url(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<Response<PresignedUrl>> {
+        let operation = Operation::GetContextFileDownloadUrl;
+        let path = checked(path).map_err(|error| error.with_operation(operation))?;
+        let what = (operation, &self.context);
+        let answer = call(&self.client, what, |api| {
+            api.download_url(self.context.clone(), path.clone())
+        })
+        .await?;
+        self.check_url(operation, answer)
+    }
+
+    /// Requests a URL that grants anyone write access to a file until it expires, by a PUT request with `Content-Length` and
+    /// without `Content-Type`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// let url = files.upload_url("/data/a.txt").await?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url.into_inner()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
+    /// [`Conflict`](crate::ErrorKind::Conflict) while the context is being cleared,
+    /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint returns an http URL, and those of any call.
+    #[doc(alias = "get_file_upload_url")]
+    #[doc(alias = "GetContextFileUploadUrl")]
+    pub async fn upload_url(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<Response<PresignedUrl>> {
+        let operation = Operation::GetContextFileUploadUrl;
+        let path = checked(path).map_err(|error| error.with_operation(operation))?;
+        let what = (operation, &self.context);
+        let answer = call(&self.client, what, |api| {
+            api.upload_url(self.context.clone(), path.clone())
+        })
+        .await?;
+        self.check_url(operation, answer)
+    }
+
+    fn check_url(
+        &self,
+        operation: Operation,
+        answer: Response<PresignedUrl>,
+    ) -> Result<Response<PresignedUrl>> {
+        match self.client.check_url(&answer) {
+            Ok(()) => Ok(answer),
+            Err(error) => Err(error
+                .with_operation(operation)
+                .with_request_id(answer.request_id().map(str::to_owned))),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.client.store()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        ErrorKind,
+        testing::{Script, Step},
+    };
+
+    #[tokio::test]
+    async fn an_http_url_from_an_https_endpoint_is_rejected_unless_allowed() {
+        let answer = |url: &str| Step::ok(json!({"url": url, "expireTime": 3600}));
+        let plain = "http://store.example/f?signature=secret-1";
+        for (endpoint, url, allowed, good) in [
+            ("https://a.example", plain, false, false),
+            ("HTTPS://a.example/x", plain, false, false),
+            ("a.example", plain, false, false),
+            ("https://a.example", plain, true, true),
+            ("http://a.example", plain, false, true),
+            ("https://a.example", "https://store.example/f", false, true),
+            ("https://a.example", "http://127.0.0.1:1/f", false, true),
+        ] {
+            let steps = [answer(url), answer(url), answer(url), answer(url)];
+            let builder = Client::builder()
+                .stub(Script::new(steps))
+                .endpoint(endpoint);
+            let client = builder.allow_insecure_urls(allowed).build().unwrap();
+            let files = client
+                .contexts()
+                .files(&ContextId::new("SdkCtx-1").unwrap());
+            let mut kinds = vec![
+                files.download_url("/f").await.err(),
+                files.upload_url("/f").await.err(),
+            ];
+            if !good {
+                kinds.push(files.read("/f").await.err());
+                kinds.push(files.upload("/f", &b"x"[..]).await.err());
+            }
+            for error in kinds {
+                let kind = error.as_ref().map(Error::kind);
+                assert_eq!(
+                    kind,
+                    (!good).then_some(ErrorKind::InsecureUrl),
+                    "{endpoint} {url}"
+                );
+                assert!(!format!("{error:?}").contains("secret-1"));
+            }
+        }
+    }
+}

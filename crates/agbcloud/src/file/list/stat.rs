@@ -1,0 +1,92 @@
+//! Looking up one path.
+
+use crate::{
+    Error, ErrorDetail, ErrorKind, FileEntry, MAX_PAGE_SIZE, Operation, RemotePath, Result,
+    error::in_operation, file::files::Files, model::checked,
+};
+
+impl Files {
+    /// Returns the entry of a file or a folder. Lists its parent folder until the entry is found, with one call for each thousand
+    /// entries, since the service has no call for a single entry.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// assert_eq!(files.stat("/data/a.txt").await?.size, Some(5));
+    /// assert!(files.stat("/data").await?.is_folder());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the path or the context does not exist,
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`], and those of a listing.
+    pub async fn stat(
+        &self,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<FileEntry> {
+        let found = async { self.find(&checked(path)?).await };
+        let operation = Operation::DescribeContextFiles;
+        found.await.map_err(in_operation(operation))
+    }
+
+    async fn find(&self, path: &RemotePath) -> Result<FileEntry> {
+        let folder = match path.as_str().rsplit_once('/') {
+            Some(("", _)) | None => "/",
+            Some((folder, _)) => folder,
+        };
+        let listing = self.list().folder(folder).page_size(MAX_PAGE_SIZE);
+        let mut entries = listing.by_item();
+        while let Some(entry) = entries.next().await {
+            let entry = entry?;
+            if entry.path.trim_end_matches('/') == path.as_str() {
+                return Ok(entry);
+            }
+        }
+        let message = format!("file or folder {path} not found");
+        Err(Error::new(ErrorKind::NotFound, message).with_detail(ErrorDetail::FileNotFound))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{
+        Client, ContextId, ErrorKind, Files,
+        testing::{Script, Step},
+    };
+
+    fn files(pages: &[(&[&str], usize)]) -> Files {
+        let steps = pages.iter().map(|(paths, count)| {
+            let entry = |path: &&str| json!({"filePath": path, "fileType": "file", "size": 1});
+            let entries: Vec<_> = paths.iter().map(entry).collect();
+            Step::json(json!({"success": true, "data": entries, "count": count}))
+        });
+        let client = Client::builder().stub(Script::new(steps)).build().unwrap();
+        client
+            .contexts()
+            .files(&ContextId::new("SdkCtx-1").unwrap())
+    }
+
+    #[tokio::test]
+    async fn pages_are_listed_until_the_entry_is_found() {
+        let pages: [(&[&str], usize); 2] = [(&["/d/b", "/d/a/"], 3), (&["/d/aa"], 3)];
+        let found = files(&pages).stat("/d/a").await.unwrap();
+        assert_eq!(found.path, "/d/a/");
+    }
+
+    #[tokio::test]
+    async fn a_missing_path_is_not_found() {
+        let error = files(&[(&["/d/aa"], 1)]).stat("/d/a").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        let error = files(&[]).stat("no/slash").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+}

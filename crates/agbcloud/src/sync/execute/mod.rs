@@ -1,0 +1,280 @@
+//! Making the planned changes.
+
+mod concurrency_limit;
+mod conflict_copy;
+mod download;
+mod download_recorder;
+mod local_folders;
+mod read_ahead;
+mod shared_state;
+mod staging;
+mod upload;
+
+use std::{collections::HashSet, sync::Arc};
+
+use tokio::task::{JoinError, JoinSet};
+
+use concurrency_limit::{ConcurrencyLimit, Permit};
+use read_ahead::{PreRead, ReadAhead};
+use shared_state::{ChangeResult, SharedState, affects_all_files};
+
+use super::{
+    options::SyncOptions,
+    plan::{Decision, PlanSink, PlannedChange},
+    report::{Change, FileFailure, FileOutcome, SyncListener, SyncReport},
+};
+use crate::{Error, ErrorKind, Result, task::Task};
+
+/// Runs a sync in a task of the runtime, where the tasks that copy files wake it without switching threads.
+pub(super) async fn run_in_task(
+    sync: impl Future<Output = Result<SyncReport>> + Send + 'static,
+) -> Result<SyncReport> {
+    let shut_down = || {
+        let message = "the runtime was shut down during the sync";
+        Err(Error::new(ErrorKind::Connection, message))
+    };
+    Task::start(sync).end().await.unwrap_or_else(shut_down)
+}
+
+/// Makes the planned changes, several at a time.
+pub(super) struct Executor {
+    state: Arc<SharedState>,
+    limit: Arc<ConcurrencyLimit>,
+    listener: SyncListener,
+    tasks: JoinSet<(PlannedChange, ChangeResult)>,
+    report: SyncReport,
+    /// Whether files may be deleted. Decided before the first deletion.
+    may_delete: Option<bool>,
+    /// The last change was a deletion.
+    deleting: bool,
+    /// Number of failures other than those of deletions.
+    failed_copies: u64,
+    /// Blocked files that could not be downloaded.
+    unstaged: HashSet<String>,
+}
+
+impl Executor {
+    pub(super) fn new(options: &SyncOptions, listener: SyncListener) -> Self {
+        Self {
+            limit: ConcurrencyLimit::new(
+                options.max_concurrent_files,
+                options.max_bytes_in_flight,
+                options.files.client.overload().clone(),
+            ),
+            state: Arc::new(SharedState::new(options, listener.clone())),
+            listener,
+            tasks: JoinSet::new(),
+            report: SyncReport::default(),
+            may_delete: None,
+            deleting: false,
+            failed_copies: 0,
+            unstaged: HashSet::new(),
+        }
+    }
+
+    /// Adds the results of planning that need no change.
+    pub(super) fn add_planned(&mut self, unchanged: u64, unverified: u64, unlisted_failures: u64) {
+        self.report.unchanged += unchanged;
+        self.report.unverified += unverified;
+        self.report.failed += unlisted_failures;
+        self.failed_copies += unlisted_failures;
+    }
+
+    fn failed(&mut self, failure: FileFailure) {
+        self.listener.file(&FileOutcome {
+            path: &failure.path,
+            change: failure.change,
+            size: None,
+            kept: None,
+            error: Some(&failure.error),
+        });
+        self.add_failure(failure);
+    }
+
+    fn add_failure(&mut self, failure: FileFailure) {
+        if !failure.change.is_some_and(Change::is_deletion) {
+            self.failed_copies += 1;
+        }
+        self.report.add_failure(failure);
+    }
+
+    /// Waits for the running changes, and completes the state.
+    pub(super) async fn finish(mut self) -> Result<SyncReport> {
+        self.drain().await?;
+        self.state.recorder.record_all().await?;
+        self.state.options.complete().await?;
+        Ok(self.report)
+    }
+
+    /// Downloads blocked files to a staging folder, before anything is deleted.
+    pub(super) async fn stage(&mut self, blocked: Vec<PlannedChange>) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        for planned in blocked {
+            let permit = self.limit.acquire(planned.size.unwrap_or(0)).await;
+            let state = self.state.clone();
+            tasks.spawn(async move {
+                let result = state.stage(&planned).await;
+                drop(permit);
+                (planned, result)
+            });
+        }
+        while let Some(staged) = tasks.join_next().await {
+            match joined(staged) {
+                Some((_, Err(error))) if affects_all_files(&error) => return Err(error),
+                Some((planned, Err(error))) => {
+                    self.unstaged.insert(planned.path.clone());
+                    self.failed(FileFailure {
+                        path: planned.path,
+                        change: Some(planned.change),
+                        error,
+                    });
+                }
+                Some((_, Ok(()))) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every copy has succeeded. A failed deletion does not prevent others.
+    async fn may_delete(&mut self) -> Result<bool> {
+        if let Some(may_delete) = self.may_delete {
+            return Ok(may_delete);
+        }
+        self.drain().await?;
+        Ok(*self.may_delete.insert(self.failed_copies == 0))
+    }
+
+    async fn start(&mut self, planned: PlannedChange, content: PreRead) -> Result<()> {
+        let is_deletion = planned.change.is_deletion();
+        if self.unstaged.contains(&planned.path) {
+            return Ok(());
+        }
+        if is_deletion && !self.may_delete().await? {
+            self.report.deletions_held_back = true;
+            return Ok(());
+        }
+        if self.deleting && !is_deletion {
+            self.drain().await?;
+        }
+        self.deleting = is_deletion;
+        let bytes = match is_deletion {
+            true => 0,
+            false => planned.size.unwrap_or(0),
+        };
+        let permit = self.acquire(bytes).await?;
+        if self.state.recorder.is_due() {
+            self.state.recorder.record_due().await?;
+        }
+        let (state, limit) = (self.state.clone(), self.limit.clone());
+        self.tasks.spawn(async move {
+            let result = state.run(&planned, content, permit, (&limit, bytes)).await;
+            (planned, result)
+        });
+        Ok(())
+    }
+
+    async fn drain(&mut self) -> Result<()> {
+        self.state.group_sync.close();
+        while let Some(result) = self.tasks.join_next().await {
+            self.add_result(result)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn start_all(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
+        let mut batches = ReadAhead::new(&self.state.options, changes);
+        while let Some(batch) = batches.next().await {
+            for (planned, content) in batch {
+                self.start(planned, content).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a permit, and processes the results of other changes while it waits.
+    async fn acquire(&mut self, bytes: u64) -> Result<Permit> {
+        let limit = self.limit.clone();
+        loop {
+            tokio::select! {
+                biased;
+                Some(result) = self.tasks.join_next() => self.add_result(result)?,
+                permit = limit.acquire(bytes) => return Ok(permit),
+            }
+        }
+    }
+
+    /// Adds the result of a change to the report.
+    ///
+    /// # Errors
+    ///
+    /// A failure that affects all files.
+    fn add_result(
+        &mut self,
+        result: Result<(PlannedChange, ChangeResult), JoinError>,
+    ) -> Result<()> {
+        let Some((planned, ChangeResult { result, kept })) = joined(result) else {
+            return Ok(());
+        };
+        // A deletion copies no bytes: its size is that of the deleted file.
+        let is_deletion = planned.change.is_deletion();
+        let copied = result.as_ref().ok().copied().filter(|_| !is_deletion);
+        self.listener.file(&FileOutcome {
+            path: &planned.path,
+            change: Some(planned.change),
+            size: copied.or(planned.size),
+            kept: kept.as_deref(),
+            error: result.as_ref().err(),
+        });
+        if let Some(kept) = kept {
+            self.report.add_kept(&planned.path, kept);
+        }
+        match result {
+            Ok(_) if is_deletion => self.report.deleted += 1,
+            Ok(bytes) => {
+                self.report.transferred += 1;
+                self.report.bytes += bytes;
+                if planned.executable {
+                    self.report.add_executable(planned.path);
+                }
+            }
+            Err(error) if affects_all_files(&error) => return Err(error),
+            Err(error) => self.add_failure(FileFailure {
+                path: planned.path,
+                change: Some(planned.change),
+                error,
+            }),
+        }
+        Ok(())
+    }
+}
+
+/// Returns the result of a task; `None` if the runtime was shut down. Resumes a panic.
+fn joined<T>(result: Result<T, JoinError>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => None,
+    }
+}
+
+impl PlanSink for Executor {
+    async fn add(&mut self, decisions: Vec<Decision>) -> Result<()> {
+        let mut changes = Vec::new();
+        for decision in decisions {
+            match decision {
+                Decision::Change(planned) => changes.push(planned),
+                Decision::Unchanged => self.report.unchanged += 1,
+                Decision::Unverified => {
+                    self.report.unchanged += 1;
+                    self.report.unverified += 1;
+                }
+                Decision::Skipped(entry) => {
+                    self.listener.skipped(&entry);
+                    self.report.add_skipped(entry);
+                }
+                Decision::Failed(failure) => self.failed(failure),
+            }
+        }
+        self.start_all(changes).await
+    }
+}

@@ -1,0 +1,82 @@
+//! Reading small files before their upload, several at a time: switching threads for each file costs more than reading it.
+
+use std::vec;
+
+use tokio::task::JoinHandle;
+
+use crate::{
+    file::local::{LocalContent, LocalFile},
+    sync::{options::SyncOptions, paths, plan::PlannedChange, report::Change},
+};
+
+/// Number of changes in a batch.
+const BATCH: usize = 16;
+
+/// Maximum size of a file that is read ahead. Two batches take 2 MiB of memory.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// The content of a file that was read ahead.
+pub(super) type PreRead = Option<LocalContent>;
+
+/// Returns changes in batches. The files of the next batch are read while one is processed.
+pub(super) struct ReadAhead {
+    options: SyncOptions,
+    remaining: vec::IntoIter<PlannedChange>,
+    next: Option<ReadBatch>,
+}
+
+struct ReadBatch {
+    changes: Vec<PlannedChange>,
+    /// `None` if there is nothing to read.
+    contents: Option<JoinHandle<Vec<PreRead>>>,
+}
+
+impl ReadAhead {
+    pub(super) fn new(options: &SyncOptions, changes: Vec<PlannedChange>) -> Self {
+        let mut batches = Self {
+            options: options.clone(),
+            remaining: changes.into_iter(),
+            next: None,
+        };
+        batches.start_next();
+        batches
+    }
+
+    pub(super) async fn next(&mut self) -> Option<impl Iterator<Item = (PlannedChange, PreRead)>> {
+        let batch = self.next.take()?;
+        // A file that could not be read is read again for its upload, which then returns the error.
+        let contents = match batch.contents {
+            Some(contents) => contents.await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        self.start_next();
+        let contents = contents.into_iter().chain(std::iter::repeat_with(|| None));
+        Some(batch.changes.into_iter().zip(contents))
+    }
+
+    fn start_next(&mut self) {
+        let changes: Vec<_> = self.remaining.by_ref().take(BATCH).collect();
+        if changes.is_empty() {
+            return;
+        }
+        let files: Vec<_> = changes
+            .iter()
+            .map(|change| self.small_file(change))
+            .collect();
+        let contents = files.iter().any(Option::is_some).then(|| {
+            let read = |file: Option<LocalFile>| file?.open_blocking().ok();
+            tokio::task::spawn_blocking(move || files.into_iter().map(read).collect())
+        });
+        self.next = Some(ReadBatch { changes, contents });
+    }
+
+    /// Returns the local file of an upload, if it is small.
+    fn small_file(&self, planned: &PlannedChange) -> Option<LocalFile> {
+        let is_small = planned.size.is_some_and(|size| size <= MAX_SIZE);
+        if planned.change != Change::Upload || !is_small {
+            return None;
+        }
+        let path = paths::to_local(&planned.path).ok()?;
+        self.options.local_file(path).ok()
+    }
+}

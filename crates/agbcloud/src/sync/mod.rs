@@ -1,0 +1,112 @@
+//! Syncing folders.
+
+mod conflict_name;
+mod delete_dir;
+mod execute;
+mod filter;
+mod options;
+mod paths;
+mod plan;
+mod report;
+mod state;
+mod sync_dir;
+mod sync_plan;
+
+use std::path::PathBuf;
+
+pub use delete_dir::DeleteDir;
+pub use filter::{GlobError, Symlinks};
+pub use options::{
+    Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
+};
+pub use plan::PlannedChange;
+pub use report::{
+    Change, FileFailure, FileOutcome, KeptCopy, SkipReason, SkippedEntry, SyncReport,
+};
+pub use sync_dir::SyncDir;
+pub use sync_plan::{DeleteLimit, SyncPlan};
+
+use options::Direction;
+
+use crate::{Error, Files, FolderPath, model::checked};
+
+impl Files {
+    /// Mirrors a local folder to a folder of the context. Uploads the files that differ. Await the result, or inspect the
+    /// [plan](SyncDir::plan) first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
+    /// let report = files.upload_dir(folder.path(), "/data").exclude("*.tmp").await?;
+    /// assert_eq!((report.transferred, report.unchanged), (1, 0));
+    /// let again = files.upload_dir(folder.path(), "/data").await?;
+    /// assert_eq!((again.transferred, again.unchanged), (0, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sync")]
+    pub fn upload_dir(
+        &self,
+        local: impl Into<PathBuf>,
+        remote: impl TryInto<FolderPath, Error: Into<Error>>,
+    ) -> SyncDir {
+        SyncDir::new(self.clone(), Direction::Up, local.into(), checked(remote))
+    }
+
+    /// Mirrors a folder of the context to a local folder, which is created if it does not exist. Downloads the files that differ.
+    /// Await the result, or inspect the [plan](SyncDir::plan) first.
+    ///
+    /// Writes nothing outside of the local folder: a remote path that points outside, or that passes through a symbolic link, is a
+    /// failure of its file.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// # let folder = tempfile::tempdir()?;
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
+    /// let report = files.download_dir("/data", folder.path()).await?;
+    /// assert!(report.is_complete());
+    /// assert_eq!(std::fs::read(folder.path().join("deep/a.txt"))?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sync")]
+    pub fn download_dir(
+        &self,
+        remote: impl TryInto<FolderPath, Error: Into<Error>>,
+        local: impl Into<PathBuf>,
+    ) -> SyncDir {
+        SyncDir::new(self.clone(), Direction::Down, local.into(), checked(remote))
+    }
+
+    /// Deletes a folder of the context with everything in it. Await the result, or inspect the [plan](DeleteDir::plan) first.
+    /// [`Contexts::clear`](crate::Contexts::clear) deletes all files of a context in the background.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let service = agbcloud_server::Server::builder().start().await?;
+    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # let files = client.contexts().files(&context.id);
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
+    /// let report = files.delete_dir("/data").await?;
+    /// assert!(report.is_complete());
+    /// assert_eq!(report.deleted, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete_dir(&self, folder: impl TryInto<FolderPath, Error: Into<Error>>) -> DeleteDir {
+        DeleteDir::new(self.clone(), checked(folder))
+    }
+}

@@ -1,0 +1,270 @@
+//! The results of a sync, and the callbacks that receive them.
+
+use std::{fmt, path::Path, sync::Arc};
+
+use super::paths;
+use crate::{Error, Progress, trace};
+
+/// Maximum number of entries in a list of a report. Further entries are only counted.
+const MAX_REPORTED: usize = 1000;
+
+/// A change to one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Change {
+    /// Uploads the file.
+    Upload,
+    /// Downloads the file.
+    Download,
+    /// Deletes the file in the context.
+    DeleteRemote,
+    /// Deletes the local file.
+    DeleteLocal,
+}
+
+impl Change {
+    pub(super) fn is_deletion(self) -> bool {
+        matches!(self, Self::DeleteRemote | Self::DeleteLocal)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Upload => "upload",
+            Self::Download => "download",
+            Self::DeleteRemote => "delete remote",
+            Self::DeleteLocal => "delete local",
+        })
+    }
+}
+
+/// The result for one file, passed to [`SyncDir::on_file`](crate::SyncDir::on_file).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileOutcome<'a> {
+    /// Path relative to the folders, with `/` between the segments.
+    pub path: &'a str,
+    /// The intended change; `None` for a file that could not be compared.
+    pub change: Option<Change>,
+    /// Size in bytes, or that before the deletion, if known.
+    pub size: Option<u64>,
+    /// Path of the copy of the replaced version, relative to the folders: see
+    /// [`ConflictPolicy::KeepBoth`](crate::ConflictPolicy::KeepBoth).
+    pub kept: Option<&'a str>,
+    /// The error, if the change failed.
+    pub error: Option<&'a Error>,
+}
+
+/// The copy of a replaced version: see [`ConflictPolicy::KeepBoth`](crate::ConflictPolicy::KeepBoth).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeptCopy {
+    /// Path of the file relative to the folders.
+    pub path: String,
+    /// Path of the copy relative to the folders, on the target side.
+    pub kept: String,
+}
+
+/// A file that could not be processed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FileFailure {
+    /// Path relative to the folders.
+    pub path: String,
+    /// The intended change, if known.
+    pub change: Option<Change>,
+    /// The error.
+    pub error: Error,
+}
+
+/// The result of a sync.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct SyncReport {
+    /// Number of files that were uploaded or downloaded.
+    pub transferred: u64,
+    /// Total size of these files in bytes.
+    pub bytes: u64,
+    /// Number of files that were the same on both sides.
+    pub unchanged: u64,
+    /// Number of unchanged files that were compared by size and time only, since the store reports no checksum.
+    pub unverified: u64,
+    /// Number of files that were deleted.
+    pub deleted: u64,
+    /// Number of skipped entries: symbolic links, empty folders, conflicts and others.
+    pub skipped: u64,
+    /// The first thousand skipped entries, with the reasons.
+    pub skipped_entries: Vec<SkippedEntry>,
+    /// Number of uploaded files that are executable, which a context does not record.
+    pub executable: u64,
+    /// Paths of the first thousand executable files.
+    pub executable_files: Vec<String>,
+    /// Number of files that could not be processed.
+    pub failed: u64,
+    /// The first thousand files that could not be processed.
+    pub failures: Vec<FileFailure>,
+    /// The copies of replaced versions.
+    pub kept: Vec<KeptCopy>,
+    /// Whether extraneous files were not deleted because another file had failed.
+    pub deletions_held_back: bool,
+}
+
+impl SyncReport {
+    /// Whether nothing failed.
+    pub fn is_complete(&self) -> bool {
+        self.failed == 0 && !self.deletions_held_back
+    }
+
+    pub(super) fn add_skipped(&mut self, entry: SkippedEntry) {
+        self.skipped += 1;
+        push_limited(&mut self.skipped_entries, entry);
+    }
+
+    pub(super) fn add_executable(&mut self, path: String) {
+        self.executable += 1;
+        push_limited(&mut self.executable_files, path);
+    }
+
+    pub(super) fn add_kept(&mut self, path: &str, kept: String) {
+        self.kept.push(KeptCopy {
+            path: path.to_owned(),
+            kept,
+        });
+    }
+
+    pub(super) fn add_failure(&mut self, failure: FileFailure) {
+        self.failed += 1;
+        push_limited(&mut self.failures, failure);
+    }
+}
+
+impl trace::Traced for SyncReport {}
+
+pub(super) fn push_limited<T>(list: &mut Vec<T>, item: T) {
+    if list.len() < MAX_REPORTED {
+        list.push(item);
+    }
+}
+
+/// Why an entry is not copied, replaced or deleted.
+///
+/// Entries that [`include`](crate::SyncDir::include), [`exclude`](crate::SyncDir::exclude) or
+/// [`gitignore`](crate::SyncDir::gitignore) filter out are not reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// A symbolic link, which a context can't store. See [`Symlinks`](crate::Symlinks).
+    Symlink,
+    /// A socket, a named pipe or a device.
+    SpecialFile,
+    /// A folder without entries. A context stores only files, and a download creates no folder without a file.
+    EmptyFolder,
+    /// The temporary file of a running download, or of one whose process was killed.
+    UnfinishedDownload,
+    /// The file on the target side was changed: see [`ConflictPolicy::Skip`](crate::ConflictPolicy::Skip).
+    Conflict,
+    /// The file is not in the listing but in the store. It is not deleted.
+    StaleListing,
+    /// The service listed a name that is not valid in a request.
+    InvalidName,
+}
+
+impl SkipReason {
+    /// Returns a stable identifier, such as `symlink` or `empty_folder`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Symlink => "symlink",
+            Self::SpecialFile => "special_file",
+            Self::EmptyFolder => "empty_folder",
+            Self::UnfinishedDownload => "unfinished_download",
+            Self::Conflict => "conflict",
+            Self::StaleListing => "stale_listing",
+            Self::InvalidName => "invalid_name",
+        }
+    }
+}
+
+/// Formats a description, such as `symbolic link`.
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Symlink => "symbolic link",
+            Self::SpecialFile => "special file",
+            Self::EmptyFolder => "empty folder",
+            Self::UnfinishedDownload => "unfinished download",
+            Self::Conflict => "conflict",
+            Self::StaleListing => "missing in the listing",
+            Self::InvalidName => "invalid name",
+        })
+    }
+}
+
+/// A skipped entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SkippedEntry {
+    /// Path relative to the folders, with `/` between the segments.
+    pub path: String,
+    /// The reason.
+    pub reason: SkipReason,
+}
+
+impl SkippedEntry {
+    pub(super) fn new(path: impl Into<String>, reason: SkipReason) -> Self {
+        Self {
+            path: path.into(),
+            reason,
+        }
+    }
+
+    /// Returns the entry of a local path. A name that is not UTF-8 is converted lossily.
+    pub(super) fn local(relative: &Path, reason: SkipReason) -> Self {
+        let path = paths::from_local(relative);
+        Self::new(
+            path.unwrap_or_else(|_| relative.to_string_lossy().into_owned()),
+            reason,
+        )
+    }
+}
+
+type OnFile = dyn Fn(&FileOutcome<'_>) + Send + Sync;
+type OnSkipped = dyn Fn(&SkippedEntry) + Send + Sync;
+type OnProgress = dyn Fn(&str, Progress) + Send + Sync;
+
+/// The optional callbacks of a sync.
+#[derive(Clone, Default)]
+pub(super) struct SyncListener {
+    pub(super) on_file: Option<Arc<OnFile>>,
+    pub(super) on_skipped: Option<Arc<OnSkipped>>,
+    pub(super) on_progress: Option<Arc<OnProgress>>,
+}
+
+impl SyncListener {
+    pub(super) fn file(&self, outcome: &FileOutcome<'_>) {
+        if let Some(listener) = &self.on_file {
+            listener(outcome);
+        }
+    }
+
+    pub(super) fn skipped(&self, entry: &SkippedEntry) {
+        if let Some(listener) = &self.on_skipped {
+            listener(entry);
+        }
+    }
+
+    /// Returns the progress callback of one file.
+    pub(super) fn progress_of(
+        &self,
+        path: &str,
+    ) -> Option<impl Fn(Progress) + Send + Sync + 'static> {
+        let (listener, path) = (self.on_progress.clone()?, path.to_owned());
+        Some(move |progress| listener(&path, progress))
+    }
+}
+
+impl fmt::Debug for SyncListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncListener").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,12 @@
+//! The parts of a transfer that know no context: requests to the object store, checksums and progress.
+
+mod checksum;
+mod idle_timeout;
+mod progress;
+mod store;
+
+pub(crate) use checksum::{ContentHasher, StoreChecksums, combine_crc64};
+pub(crate) use idle_timeout::IdleTimeout;
+pub use progress::Progress;
+pub(crate) use progress::{ProgressListener, ProgressMeter};
+pub(crate) use store::{GetOptions, PutCondition, Store, etag_of};
