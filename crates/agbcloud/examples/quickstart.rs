@@ -30,6 +30,6 @@ async fn quickstart(client: Client) -> agbcloud::Result<()> {
     }
 
     let cleared = contexts.clear(&context.id).await?;
-    println!("cleared after {:?}", cleared.elapsed);
+    println!("empty again after {:?}", cleared.elapsed);
     Ok(())
 }

@@ -87,9 +87,11 @@ pub struct ClearStatus {
     pub request_id: Option<String>,
 }
 
+type StatusCallback = dyn Fn(&ClearStatus) + Send + Sync;
+
 /// The callback of [`Clear::on_status`].
 #[derive(Clone, Default)]
-struct StatusListener(Option<Arc<dyn Fn(&ClearStatus) + Send + Sync>>);
+struct StatusListener(Option<Arc<StatusCallback>>);
 
 impl StatusListener {
     fn notify(&self, status: &ClearStatus) {
