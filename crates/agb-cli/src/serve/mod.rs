@@ -311,7 +311,9 @@ fn refused(error: StartError) -> Failure {
         | StartError::FaultsBeyondLoopback { .. }
         | StartError::InvalidApiKey
         | StartError::InvalidPublicUrl => Failure::usage(error.to_string()),
-        StartError::InsecurePermissions(exposed) => Failure::of(Code::NotAllowed, exposed.to_string()),
+        StartError::InsecurePermissions(exposed) => {
+            Failure::of(Code::NotAllowed, exposed.to_string())
+        }
         error => match std::error::Error::source(&error) {
             Some(source) => Failure::new(format!("{error}: {source}")),
             None => Failure::new(error.to_string()),
