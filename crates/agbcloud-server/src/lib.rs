@@ -55,6 +55,7 @@
 //! ```
 
 // Some tests wait in real time.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod blobs;
