@@ -192,24 +192,22 @@ impl Connection {
                 false => with_default_profile(builder, profile),
             };
         }
-        let setting_sources = builder.setting_sources();
+        let sources = builder.setting_sources();
+        let endpoint_flag = self.endpoint.is_some().then_some("--endpoint");
+        let key_flag = self.api_key_stdin.then_some("stdin");
         let resolved = ResolvedSettings {
-            endpoint: self.source(
-                setting_sources.endpoint,
-                self.endpoint.as_ref().map(|_| "--endpoint"),
-            ),
-            api_key: self.source(
-                setting_sources.api_key,
-                self.api_key_stdin.then_some("stdin"),
-            ),
+            endpoint: self.source(sources.endpoint, endpoint_flag),
+            api_key: self.source(sources.api_key, key_flag),
             builder,
         };
-        if !setting_sources.trusts_endpoint() {
+        if !sources.trusts_endpoint() {
             let message = format!(
                 "the API key comes {}, the endpoint {}, which is less trusted",
                 resolved.api_key, resolved.endpoint
             );
-            return Err(Failure::usage(message).hint("set both in one place, or pass --endpoint"));
+            return Err(
+                Failure::usage(message).with_hint("set both in one place, or pass --endpoint")
+            );
         }
         Ok(resolved)
     }
@@ -228,7 +226,7 @@ impl Connection {
             let message = format!(
                 "profile {name:?} has no {missing}, and the one {source} may belong to another service"
             );
-            Failure::usage(message).hint(format!(
+            Failure::usage(message).with_hint(format!(
                 "add {missing} to the profile, or pass both as flags"
             ))
         };
@@ -291,7 +289,8 @@ impl Connection {
             (None, Some(name)) => {
                 let known: Vec<_> = profiles.into_keys().collect();
                 let message = format!("profile {name:?} not found in {}", path.display());
-                Err(Failure::usage(message).hint(format!("use one of these: {}", known.join(", "))))
+                Err(Failure::usage(message)
+                    .with_hint(format!("use one of these: {}", known.join(", "))))
             }
         }
     }
@@ -330,15 +329,11 @@ fn folders() -> Result<impl BaseStrategy, Failure> {
 }
 
 fn read(path: &Path) -> Result<Option<Profiles>, Failure> {
+    let failed = |error| Failure::with_cause(format!("can't read {}", path.display()), error);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Failure::with_cause(
-                format!("can't read {}", path.display()),
-                error,
-            ));
-        }
+        Err(error) => return Err(failed(error)),
     };
     check_is_private(path)?;
     // The message of the parser may quote a key.
@@ -346,8 +341,9 @@ fn read(path: &Path) -> Result<Option<Profiles>, Failure> {
         let before = error.span().map_or("", |span| &text[..span.start]);
         let line = before.matches('\n').count() + 1;
         let message = format!("{}, line {line}: not a valid profile", path.display());
-        Failure::usage(message)
-            .hint("write a profile as a table with endpoint = \"https://…\" and api_key = \"…\"")
+        Failure::usage(message).with_hint(
+            "write a profile as a table with endpoint = \"https://…\" and api_key = \"…\"",
+        )
     })?;
     Ok(Some(profiles))
 }
@@ -368,7 +364,7 @@ fn check_is_private(path: &Path) -> Result<(), Failure> {
         path.display()
     );
     Err(Failure::with_code(Code::NotAllowed, message)
-        .hint(format!("run: chmod 600 '{}'", path.display())))
+        .with_hint(format!("run: chmod 600 '{}'", path.display())))
 }
 
 #[cfg(not(unix))]

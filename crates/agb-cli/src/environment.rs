@@ -1,4 +1,5 @@
 //! [`EnvironmentArguments`]: which arguments have their values from the environment.
+#![cfg_attr(not(feature = "serve"), allow(dead_code))] // Only `agb serve` reads the values.
 
 use std::collections::HashSet;
 

@@ -57,12 +57,12 @@ fn is_parameter(error: &agbcloud::Error) -> bool {
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    code: Code,
+    pub(crate) code: Code,
     /// `None` ends the program without a message.
-    message: Option<String>,
-    cause: Option<String>,
-    request_id: Option<String>,
-    hint: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) cause: Option<String>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Failure {
@@ -123,35 +123,15 @@ impl Failure {
     }
 
     /// Sets what the user can do, in the imperative.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
-    }
-
-    pub(crate) fn code(&self) -> Code {
-        self.code
-    }
-
-    pub(crate) fn message(&self) -> Option<&str> {
-        self.message.as_deref()
-    }
-
-    pub(crate) fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
-    }
-
-    pub(crate) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
-    }
-
-    pub(crate) fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message().unwrap_or_default())
+        f.write_str(self.message.as_deref().unwrap_or_default())
     }
 }
 

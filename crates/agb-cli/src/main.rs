@@ -7,7 +7,6 @@ mod commands;
 mod connection;
 mod demo;
 mod environment;
-mod exit;
 mod failure;
 mod output;
 mod progress;
@@ -17,12 +16,16 @@ mod signals;
 mod stderr;
 mod stdio;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use arguments::{Arguments, Command};
 use clap::CommandFactory;
 use environment::EnvironmentArguments;
-use failure::Failure;
+use failure::{Code, Failure};
 use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
@@ -30,12 +33,30 @@ fn main() -> ExitCode {
     output::set_default_colors();
     let (arguments, environment) = match Arguments::parse_process() {
         Ok(parsed) => parsed,
-        Err(error) => return exit::print_usage(&error),
+        Err(error) => return print_usage(&error),
     };
     match run(arguments.command, &environment) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => exit::print_failure(&failure),
+        Err(failure) => print_failure(&failure),
     }
+}
+
+/// Prints the help, the version, or what is wrong with the arguments. clap itself ignores write errors.
+fn print_usage(error: &clap::Error) -> ExitCode {
+    let to_stdout = !error.use_stderr();
+    if to_stdout && let Err(failure) = stdio::check_stdout() {
+        return print_failure(&failure);
+    }
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Err(unwritten) if to_stdout => print_failure(&output::write_failure(&unwritten)),
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8)),
+    }
+}
+
+/// Prints a failure and returns its exit code.
+fn print_failure(failure: &Failure) -> ExitCode {
+    stderr::failure(failure);
+    ExitCode::from(failure.code as u8)
 }
 
 /// Maximum time for running transfers to remove their temporary files after a command fails. Other commands do not wait

@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     io::IsTerminal,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -22,35 +19,43 @@ use crate::{
 /// Interval of the lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A bar, or a task that prints lines.
+/// A bar, which is hidden without a terminal, where a task prints its state as lines.
+#[derive(Clone)]
 struct Display {
     bar: ProgressBar,
     lines: Option<AbortHandle>,
 }
 
 impl Display {
-    fn new(
+    /// `None` with `--quiet`.
+    fn start(
+        options: &OutputOptions,
+        style: ProgressStyle,
+        message: String,
         length: Option<u64>,
-        tick: Duration,
-        style: impl FnOnce(&ProgressBar),
-        line: impl Fn() -> String + Send + 'static,
-    ) -> Self {
+        line: fn(&ProgressBar) -> String,
+    ) -> Option<Self> {
+        if !options.shows_progress() {
+            return None;
+        }
         if std::io::stderr().is_terminal() && !output::is_dumb_terminal() {
             let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
-            style(&bar);
-            bar.enable_steady_tick(tick);
-            return Self { bar, lines: None };
+            bar.set_style(style);
+            bar.set_message(message);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            return Some(Self { bar, lines: None });
         }
+        let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden());
+        bar.set_message(message);
+        let state = bar.clone();
         let lines = tokio::spawn(async move {
             loop {
                 clock::sleep(LINE_INTERVAL).await;
-                stderr::note(line());
+                stderr::note(line(&state));
             }
         });
-        Self {
-            bar: ProgressBar::hidden(),
-            lines: Some(lines.abort_handle()),
-        }
+        let lines = Some(lines.abort_handle());
+        Some(Self { bar, lines })
     }
 
     fn finish(&self) {
@@ -63,74 +68,46 @@ impl Display {
 
 /// Shows an action without a known length, and its state.
 #[derive(Clone)]
-pub(crate) struct Spinner(Option<Arc<SpinnerState>>);
-
-struct SpinnerState {
+pub(crate) struct Spinner {
     action: String,
-    state: Arc<Mutex<String>>,
-    display: Display,
+    display: Option<Display>,
 }
 
 impl Spinner {
     pub(crate) fn start(options: &OutputOptions, action: String) -> Self {
-        if !options.shows_progress() {
-            return Self(None);
-        }
         let action = output::escape(&action).into_owned();
-        let state = Arc::new(Mutex::new(action.clone()));
-        let current = state.clone();
-        let line = move || {
-            current
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        };
-        let style = |bar: &ProgressBar| {
-            bar.set_style(ProgressStyle::default_spinner());
-            bar.set_message(action.clone());
-        };
-        let display = Display::new(None, Duration::from_millis(100), style, line);
-        Self(Some(Arc::new(SpinnerState {
-            action,
-            state,
-            display,
-        })))
+        let style = ProgressStyle::default_spinner();
+        let display = Display::start(options, style, action.clone(), None, ProgressBar::message);
+        Self { action, display }
     }
 
     pub(crate) fn set_state(&self, state: &str) {
-        if let Some(spinner) = &self.0 {
-            let line = format!("{}: {}", spinner.action, output::escape(state));
-            spinner.display.bar.set_message(line.clone());
-            *spinner.state.lock().unwrap_or_else(PoisonError::into_inner) = line;
+        if let Some(display) = &self.display {
+            let state = output::escape(state);
+            display.bar.set_message(format!("{}: {state}", self.action));
         }
     }
 
     pub(crate) fn finish(&self) {
-        if let Some(spinner) = &self.0 {
-            spinner.display.finish();
+        if let Some(display) = &self.display {
+            display.finish();
         }
     }
 }
 
 /// Shows how many files and bytes are transferred.
 #[derive(Clone)]
-pub(crate) struct TransferProgress(Option<Arc<TransferState>>);
+pub(crate) struct TransferProgress(Option<(Display, Arc<Mutex<Transfer>>)>);
 
-struct TransferState {
-    counts: Arc<Counts>,
-    display: Display,
-}
-
-struct Counts {
+struct Transfer {
     action: &'static str,
-    files: AtomicU64,
-    failed: AtomicU64,
     total_files: u64,
-    /// Bytes of the files in progress, by path.
-    in_progress: Mutex<HashMap<String, u64>>,
+    finished: u64,
+    failed: u64,
     /// Bytes of the finished files.
-    bytes: AtomicU64,
-    total_bytes: AtomicU64,
+    bytes: u64,
+    /// Bytes of the files in progress, by path.
+    in_progress: HashMap<String, u64>,
 }
 
 impl TransferProgress {
@@ -138,114 +115,94 @@ impl TransferProgress {
     pub(crate) fn start(
         options: &OutputOptions,
         action: &'static str,
-        files: u64,
-        bytes: u64,
+        total_files: u64,
+        total_bytes: u64,
     ) -> Self {
-        if !options.shows_progress() {
-            return Self(None);
-        }
-        let counts = Arc::new(Counts {
+        let transfer = Transfer {
             action,
-            files: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            total_files: files,
-            in_progress: Mutex::default(),
-            bytes: AtomicU64::new(0),
-            total_bytes: AtomicU64::new(bytes),
-        });
-        let current = counts.clone();
-        let title = counts.title();
-        let style = |bar: &ProgressBar| {
-            let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            bar.set_message(title);
+            total_files,
+            finished: 0,
+            failed: 0,
+            bytes: 0,
+            in_progress: HashMap::new(),
         };
-        let line = move || current.line();
-        let display = Display::new(Some(bytes), Duration::from_millis(200), style, line);
-        Self(Some(Arc::new(TransferState { counts, display })))
+        let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let title = transfer.title();
+        let display = Display::start(options, style, title, Some(total_bytes), line);
+        Self(display.map(|display| (display, Arc::new(Mutex::new(transfer)))))
     }
 
     /// Updates the progress of a single file.
     pub(crate) fn update(&self, progress: agbcloud::Progress) {
-        if let Some(TransferState { counts, display }) = self.0.as_deref() {
-            counts.bytes.store(progress.bytes, Ordering::Relaxed);
+        if let Some((Display { bar, .. }, _)) = &self.0 {
             if let Some(total) = progress.total {
-                counts.total_bytes.store(total, Ordering::Relaxed);
-                display.bar.set_length(total);
+                bar.set_length(total);
             }
-            display.bar.set_position(progress.bytes);
+            bar.set_position(progress.bytes);
         }
     }
 
     /// Updates the progress of one of many files.
     pub(crate) fn update_file(&self, path: &str, bytes: u64) {
-        if let Some(TransferState { counts, display }) = self.0.as_deref() {
-            counts.in_progress().insert(path.to_owned(), bytes);
-            display.bar.set_position(counts.transferred());
+        if let Some((display, mut transfer)) = self.lock() {
+            transfer.in_progress.insert(path.to_owned(), bytes);
+            display.bar.set_position(transfer.position());
         }
     }
 
     /// Finishes one of many files. A failed file counts neither as transferred nor in the total.
     pub(crate) fn finish_file(&self, path: &str, bytes: u64, failed: bool) {
-        if let Some(TransferState { counts, display }) = self.0.as_deref() {
-            counts.in_progress().remove(path);
+        if let Some((Display { bar, .. }, mut transfer)) = self.lock() {
+            transfer.in_progress.remove(path);
             if failed {
-                counts.failed.fetch_add(1, Ordering::Relaxed);
-                let total = &counts.total_bytes;
-                let reduce = |total: u64| Some(total.saturating_sub(bytes));
-                let _ = total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reduce);
-                display.bar.set_length(total.load(Ordering::Relaxed));
+                transfer.failed += 1;
+                bar.set_length(bar.length().unwrap_or(0).saturating_sub(bytes));
             } else {
-                counts.files.fetch_add(1, Ordering::Relaxed);
-                counts.bytes.fetch_add(bytes, Ordering::Relaxed);
+                transfer.finished += 1;
+                transfer.bytes += bytes;
             }
-            display.bar.set_position(counts.transferred());
-            display.bar.set_message(counts.title());
+            bar.set_position(transfer.position());
+            bar.set_message(transfer.title());
         }
     }
 
     pub(crate) fn finish(&self) {
-        if let Some(state) = &self.0 {
-            state.display.finish();
+        if let Some((display, _)) = &self.0 {
+            display.finish();
+        }
+    }
+
+    fn lock(&self) -> Option<(&Display, MutexGuard<'_, Transfer>)> {
+        let (display, transfer) = self.0.as_ref()?;
+        let transfer = transfer.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((display, transfer))
+    }
+}
+
+impl Transfer {
+    fn position(&self) -> u64 {
+        self.bytes + self.in_progress.values().sum::<u64>()
+    }
+
+    fn title(&self) -> String {
+        let title = match self.total_files {
+            0 | 1 => self.action.to_owned(),
+            total => format!("{} {}/{total}", self.action, self.finished),
+        };
+        match self.failed {
+            0 => title,
+            failed => format!("{title}, {failed} failed"),
         }
     }
 }
 
-impl Counts {
-    fn in_progress(&self) -> MutexGuard<'_, HashMap<String, u64>> {
-        self.in_progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn transferred(&self) -> u64 {
-        let parts: u64 = self.in_progress().values().sum();
-        self.bytes.load(Ordering::Relaxed) + parts
-    }
-
-    fn title(&self) -> String {
-        let done = match self.total_files {
-            0 | 1 => self.action.to_owned(),
-            total => format!(
-                "{} {}/{total}",
-                self.action,
-                self.files.load(Ordering::Relaxed)
-            ),
-        };
-        match self.failed.load(Ordering::Relaxed) {
-            0 => done,
-            failed => format!("{done}, {failed} failed"),
-        }
-    }
-
-    fn line(&self) -> String {
-        let bytes = self.transferred();
-        let total = match self.total_bytes.load(Ordering::Relaxed) {
-            0 => String::new(),
-            total => format!(" of {}", BinaryBytes(total)),
-        };
-        format!("{}: {}{total}", self.title(), BinaryBytes(bytes))
-    }
+fn line(bar: &ProgressBar) -> String {
+    let transferred = BinaryBytes(bar.position());
+    let total = match bar.length() {
+        None | Some(0) => String::new(),
+        Some(total) => format!(" of {}", BinaryBytes(total)),
+    };
+    format!("{}: {transferred}{total}", bar.message())
 }

@@ -2,14 +2,14 @@
 
 use std::{
     io,
-    sync::{Mutex, PoisonError, mpsc},
+    sync::{Mutex, PoisonError},
 };
 
 use tokio::sync::watch;
 
 use crate::failure::{Code, Failure};
 
-/// Counts signals. The process has one listener: installing it removes the default action of a signal for good, so the
+/// Counts signals. The process has one listener: installing it removes the default action of a signal, so the
 /// listener itself must end the process when no [`Interrupt`] exists.
 static SIGNALS: Mutex<Option<watch::Sender<u64>>> = Mutex::new(None);
 
@@ -60,36 +60,24 @@ pub(crate) async fn unless_interrupted<T>(
         () = interrupt.wait() => {
             drop(interrupt);
             drop(work);
-            Err(Failure::interrupted().hint(hint))
+            Err(Failure::interrupted().with_hint(hint))
         }
     }
 }
 
 /// Starts the listener. It has a runtime of its own, since that of the command may be shutting down.
 fn listen() -> io::Result<watch::Sender<u64>> {
-    let (ready, is_ready) = mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut signals = {
+        let _context = runtime.enter();
+        SignalStreams::new()?
+    };
     let (sender, _) = watch::channel(0);
     let counter = sender.clone();
     std::thread::Builder::new().spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                let _ = ready.send(Err(error));
-                return;
-            }
-        };
         runtime.block_on(async {
-            let mut signals = match SignalStreams::new() {
-                Ok(signals) => signals,
-                Err(error) => {
-                    let _ = ready.send(Err(error));
-                    return;
-                }
-            };
-            let _ = ready.send(Ok(()));
             let mut count = 0;
             while signals.next().await.is_some() {
                 count += 1;
@@ -99,7 +87,6 @@ fn listen() -> io::Result<watch::Sender<u64>> {
             }
         });
     })?;
-    is_ready.recv().map_err(io::Error::other)??;
     Ok(sender)
 }
 

@@ -27,11 +27,11 @@ pub(crate) fn error(text: impl Display) {
 
 /// Prints a failure with its cause, request id and hint.
 pub(crate) fn failure(failure: &Failure) {
-    let Some(message) = failure.message() else {
+    let Some(message) = &failure.message else {
         return;
     };
     error(message);
-    if let Some(cause) = failure.cause() {
+    if let Some(cause) = &failure.cause {
         note(format_args!("cause: {cause}"));
     }
     details(failure);
@@ -39,10 +39,10 @@ pub(crate) fn failure(failure: &Failure) {
 
 /// Prints the request id and the hint of a failure.
 pub(crate) fn details(failure: &Failure) {
-    if let Some(id) = failure.request_id() {
+    if let Some(id) = &failure.request_id {
         note(format_args!("request id: {id}"));
     }
-    if let Some(hint) = failure.hint_text() {
+    if let Some(hint) = &failure.hint {
         note(format_args!("hint: {hint}"));
     }
 }

@@ -18,22 +18,20 @@ pub(crate) fn stdin() -> Result<File, Failure> {
     match sys::is_usable(&stdin, Access::Read).map_err(failed)? {
         true => Ok(stdin),
         false => Err(Failure::usage("stdin is closed")
-            .hint("redirect stdin from /dev/null for an empty file: '</dev/null'")),
+            .with_hint("redirect stdin from /dev/null for an empty file: '</dev/null'")),
     }
 }
 
-/// Whether a path is another name of stdin.
+/// Whether a path is a name of stdin.
 pub(crate) fn is_stdin(path: &Path) -> bool {
-    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]
-        .iter()
-        .any(|name| path == Path::new(name))
+    const NAMES: [&str; 4] = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"];
+    NAMES.iter().any(|name| path == Path::new(name))
 }
 
-/// Whether a path is another name of stdout.
+/// Whether a path is a name of stdout.
 pub(crate) fn is_stdout(path: &Path) -> bool {
-    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
-        .iter()
-        .any(|name| path == Path::new(name))
+    const NAMES: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+    NAMES.iter().any(|name| path == Path::new(name))
 }
 
 /// Fails if stdout is closed, where writes would be lost without an error.
@@ -43,7 +41,7 @@ pub(crate) fn check_stdout() -> Result<(), Failure> {
     match sys::is_usable(&stdout, Access::Write).map_err(failed)? {
         true => Ok(()),
         false => Err(Failure::new("can't write to stdout: it is closed")
-            .hint("open /dev/null for writing only to discard the output: '>/dev/null'")),
+            .with_hint("open /dev/null for writing only to discard the output: '>/dev/null'")),
     }
 }
 

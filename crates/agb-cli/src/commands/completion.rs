@@ -2,12 +2,13 @@
 
 use std::{borrow::Cow, ffi::OsStr, time::Duration};
 
-use agbcloud::{MAX_PAGE_SIZE, RetryPolicy};
+use agbcloud::{Context, FileEntry, MAX_PAGE_SIZE, RetryPolicy};
 use clap::{Args, FromArgMatches, ValueEnum};
 use clap_complete::{
     CompletionCandidate,
     env::{CompleteEnv, Shells},
 };
+use futures_util::{Stream, StreamExt, future::ready};
 
 use super::lookup;
 use crate::{
@@ -122,39 +123,33 @@ fn connect() -> Option<ServiceClient> {
 }
 
 async fn list(start: &str) -> Option<Vec<String>> {
-    let contexts = connect()?.contexts().list();
-    let mut listed = contexts.page_size(MAX_PAGE_SIZE).by_item();
-    let mut names = Vec::new();
-    while let Some(Ok(context)) = listed.next().await {
-        if context.name.starts_with(start) {
-            names.push(context.name);
-        }
-        if names.len() == MAX_CANDIDATES {
-            break;
-        }
-    }
-    Some(names)
+    let listing = connect()?.contexts().list().page_size(MAX_PAGE_SIZE);
+    let name = |context: Context| context.name.starts_with(start).then_some(context.name);
+    Some(collect(listing.by_item(), name).await)
 }
 
 /// Lists the paths that start with the address. Those of folders end with a slash.
 async fn list_folder(remote: &Remote) -> Option<Vec<String>> {
     let (folder, _) = remote.path.rsplit_once('/')?;
+    let folder = remote.with_path(&format!("{folder}/"));
     let files = lookup::files(&connect()?, remote).await.ok()?;
-    let listing = files
-        .list()
-        .folder(remote.with_path(&format!("{folder}/")).without_slash());
-    let mut listed = listing.page_size(MAX_PAGE_SIZE).by_item();
-    let mut paths = Vec::new();
-    while let Some(Ok(entry)) = listed.next().await {
+    let listing = files.list().folder(folder.without_slash());
+    let path = |entry: FileEntry| {
         let slash = if entry.is_folder() { "/" } else { "" };
-        if entry.path.starts_with(&remote.path) {
-            paths.push(format!("{}{slash}", entry.path.trim_end_matches('/')));
-        }
-        if paths.len() == MAX_CANDIDATES {
-            break;
-        }
-    }
-    Some(paths)
+        let matches = entry.path.starts_with(&remote.path);
+        matches.then(|| format!("{}{slash}", entry.path.trim_end_matches('/')))
+    };
+    Some(collect(listing.page_size(MAX_PAGE_SIZE).by_item(), path).await)
+}
+
+/// Collects candidates until the first error.
+async fn collect<T>(
+    items: impl Stream<Item = agbcloud::Result<T>>,
+    candidate: impl Fn(T) -> Option<String>,
+) -> Vec<String> {
+    let items = items.take_while(|item| ready(item.is_ok()));
+    let candidates = items.filter_map(|item| ready(item.ok().and_then(&candidate)));
+    candidates.take(MAX_CANDIDATES).collect().await
 }
 
 impl Connection {

@@ -11,7 +11,7 @@ pub(super) fn confirm(action: &str, word: Option<&str>, yes: bool) -> Result<(),
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         let failure = Failure::usage(format!("can't ask for confirmation: this {action}"));
-        return Err(failure.hint("not a terminal: pass --yes to confirm"));
+        return Err(failure.with_hint("not a terminal: pass --yes to confirm"));
     }
     let question = match word {
         Some(word) => format!("This {action}. Type {word:?} to continue: "),

@@ -220,7 +220,7 @@ impl Run for ClearArguments {
         let listener = spinner.clone();
         let clear = clear.on_status(move |status| listener.set_state(&status.state.to_string()));
         let clear = async { clear.await.with_action(action) };
-        let cleared = wait_for_clear(clear, &self.name).await;
+        let cleared = Box::pin(wait_for_clear(clear, &self.name)).await;
         spinner.finish();
         print_cleared(session, &context, cleared?.elapsed)
     }
@@ -255,7 +255,7 @@ impl Run for WaitArguments {
                 .await
                 .with_action(|| format!("wait for context {:?}", self.name))
         };
-        let cleared = wait_for_clear(wait, &self.name).await;
+        let cleared = Box::pin(wait_for_clear(wait, &self.name)).await;
         spinner.finish();
         print_cleared(session, &context, cleared?.elapsed)
     }

@@ -12,7 +12,7 @@ use clap::Args;
 use super::session::{Run, Session};
 use crate::{
     clock, connection,
-    failure::{self, Code, Failure},
+    failure::{Code, Failure},
     output::{OutputMode, Rows, counted, duration, records::CheckRow},
 };
 
@@ -32,7 +32,7 @@ impl Run for DoctorArguments {
         let resolved = match session.connection.resolve() {
             Ok(resolved) => resolved,
             Err(failure) => {
-                checks.fail("settings", failure.into())?;
+                checks.fail("settings", failure)?;
                 return checks.finish();
             }
         };
@@ -45,7 +45,7 @@ impl Run for DoctorArguments {
         let client = match client {
             Ok(client) => client,
             Err(error) => {
-                checks.fail("settings", Failure::from(error).into())?;
+                checks.fail("settings", error.into())?;
                 return checks.finish();
             }
         };
@@ -57,8 +57,8 @@ impl Run for DoctorArguments {
         }
         let date = match probe(&client).await {
             Ok(date) => date,
-            Err(problem) => {
-                checks.fail("connection", problem)?;
+            Err(failure) => {
+                checks.fail("connection", failure)?;
                 return checks.finish();
             }
         };
@@ -66,49 +66,6 @@ impl Run for DoctorArguments {
         checks.add("clock", check_clock(date))?;
         checks.add("access", check_access(&client).await)?;
         checks.finish()
-    }
-}
-
-/// Why a check failed.
-struct Problem {
-    message: String,
-    code: Code,
-    hint: Option<String>,
-}
-
-impl Problem {
-    fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code,
-            hint: None,
-        }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-}
-
-impl From<&agbcloud::Error> for Problem {
-    fn from(error: &agbcloud::Error) -> Self {
-        let cause = failure::root_cause(error);
-        let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
-        Self::new(
-            Code::from(error),
-            format!("{}{cause}", failure::message(error)),
-        )
-    }
-}
-
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        Self {
-            message: failure.to_string(),
-            code: failure.code(),
-            hint: failure.hint_text().map(str::to_owned),
-        }
     }
 }
 
@@ -137,23 +94,25 @@ impl Checks {
         self.add(check, Ok(message))
     }
 
-    fn fail(&mut self, check: &'static str, problem: Problem) -> Result<(), Failure> {
-        self.add(check, Err(problem))
+    fn fail(&mut self, check: &'static str, failure: Failure) -> Result<(), Failure> {
+        self.add(check, Err(failure))
     }
 
-    fn add(&mut self, check: &'static str, result: Result<String, Problem>) -> Result<(), Failure> {
+    fn add(&mut self, check: &'static str, result: Result<String, Failure>) -> Result<(), Failure> {
         let ok = result.is_ok();
         if self.mode == OutputMode::Quiet && ok {
             return Ok(());
         }
         let (message, hint) = match result {
             Ok(message) => (message, None),
-            Err(problem) => {
+            Err(failure) => {
                 if self.failed == 0 {
-                    self.code = problem.code;
+                    self.code = failure.code;
                 }
                 self.failed += 1;
-                (problem.message, problem.hint)
+                let cause = failure.cause.as_ref();
+                let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+                (format!("{failure}{cause}"), failure.hint)
             }
         };
         self.rows.print(&[CheckRow {
@@ -200,17 +159,17 @@ fn proxy_variable() -> Option<&'static str> {
 }
 
 /// Connects to the endpoint and returns the date of its response.
-async fn probe(client: &Client) -> Result<Option<SystemTime>, Problem> {
+async fn probe(client: &Client) -> Result<Option<SystemTime>, Failure> {
     match client.probe().await {
         Ok(probe) if probe.status >= 500 => {
             let message = format!(
                 "HTTP {}: a gateway responds, the service behind it does not",
                 probe.status
             );
-            Err(Problem::new(Code::Unavailable, message).hint("try again later"))
+            Err(Failure::with_code(Code::Unavailable, message).with_hint("try again later"))
         }
         Ok(probe) => Ok(probe.date),
-        Err(error) => Err(Problem::from(&error).hint(connection_hint(&error))),
+        Err(error) => Err(Failure::from(&error).with_hint(connection_hint(&error))),
     }
 }
 
@@ -248,7 +207,7 @@ fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Optio
     }
 }
 
-fn check_clock(date: Option<SystemTime>) -> Result<String, Problem> {
+fn check_clock(date: Option<SystemTime>) -> Result<String, Failure> {
     let Some(date) = date else {
         return Ok("the service sends no date".to_owned());
     };
@@ -259,14 +218,13 @@ fn check_clock(date: Option<SystemTime>) -> Result<String, Problem> {
     match difference.unwrap_or_default() {
         difference if difference > MAX_CLOCK_DIFFERENCE => {
             let message = format!("differs from the service by {}", duration(difference));
-            Err(Problem::new(Code::Other, message)
-                .hint("set the local clock: presigned URLs depend on it"))
+            Err(Failure::new(message).with_hint("set the local clock: presigned URLs depend on it"))
         }
         _ => Ok("agrees with the service".to_owned()),
     }
 }
 
-async fn check_access(client: &Client) -> Result<String, Problem> {
+async fn check_access(client: &Client) -> Result<String, Failure> {
     let error = match client.contexts().list().page_size(1).send().await {
         Ok(page) => {
             return Ok(match page.total_count {
@@ -276,7 +234,7 @@ async fn check_access(client: &Client) -> Result<String, Problem> {
         }
         Err(error) => error,
     };
-    Err(Problem::from(&error).hint(match error.kind() {
+    Err(Failure::from(&error).with_hint(match error.kind() {
         ErrorKind::Unauthorized => "check that the key belongs to this endpoint",
         ErrorKind::InvalidResponse | ErrorKind::NotFound | ErrorKind::WrongEndpoint => {
             "check the endpoint and its path: it is not an AGB service"

@@ -87,18 +87,18 @@ async fn context_not_found(client: &ServiceClient, name: &str) -> Failure {
     }
     let not_found = Failure::with_code(Code::NotFound, format!("context {name:?} not found"));
     match (&elsewhere[..], &similar[..]) {
-        ([], []) => not_found.hint("list contexts with 'agb context list'"),
-        ([], similar) => not_found.hint(format!("similar names: {}", similar.join(", "))),
+        ([], []) => not_found.with_hint("list contexts with 'agb context list'"),
+        ([], similar) => not_found.with_hint(format!("similar names: {}", similar.join(", "))),
         (others, _) if others.len() == 1 || client.has_region() => {
             let message = format!("context {name:?} not found in this region");
-            Failure::with_code(Code::NotFound, message).hint(format!(
+            Failure::with_code(Code::NotFound, message).with_hint(format!(
                 "use the id or the --region of a context elsewhere: {}",
                 others.join(", ")
             ))
         }
         (others, _) => {
             let message = format!("context name {name:?} is ambiguous: {}", others.join(", "));
-            Failure::usage(message).hint("use the id, or pass --region")
+            Failure::usage(message).with_hint("use the id, or pass --region")
         }
     }
 }
@@ -107,7 +107,7 @@ async fn context_not_found(client: &ServiceClient, name: &str) -> Failure {
 pub(super) async fn entry(files: &Files, address: &Remote) -> Result<FileEntry, Failure> {
     if address.without_slash() == "/" {
         let failure = Failure::usage(format!("{address} is a whole context"));
-        return Err(failure.hint(format!("run: agb context get '{}'", address.context)));
+        return Err(failure.with_hint(format!("run: agb context get '{}'", address.context)));
     }
     match files.stat(address.without_slash()).await {
         Err(error) if is_missing_file(&error) => Err(not_found(address, &error)),
@@ -170,10 +170,11 @@ pub(super) fn not_found(address: &Remote, error: &agbcloud::Error) -> Failure {
     let (folder, _) = address.without_slash().rsplit_once('/').unwrap_or_default();
     let folder = address.with_path(&format!("{folder}/"));
     Failure::replacing(error, format!("{address} not found"))
-        .hint(format!("list the folder: agb ls '{folder}'"))
+        .with_hint(format!("list the folder: agb ls '{folder}'"))
 }
 
 /// The failure for a folder where a file is required, with the command for folders.
 pub(super) fn is_folder(address: &Remote, command: &str) -> Failure {
-    Failure::usage(format!("{address} is a folder")).hint(format!("run: agb {command} '{address}'"))
+    Failure::usage(format!("{address} is a folder"))
+        .with_hint(format!("run: agb {command} '{address}'"))
 }

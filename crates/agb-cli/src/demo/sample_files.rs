@@ -1,8 +1,7 @@
 //! The files of the demo: a few small ones and a large one.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufReader, Read},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -65,34 +64,11 @@ fn random_bytes(size: usize, seed: u64) -> Vec<u8> {
 
 /// Whether two files have the same content.
 pub(super) fn are_equal(left: &Path, right: &Path) -> Result<bool, Failure> {
-    compare(left, right).map_err(|error| {
-        Failure::with_cause(
-            format!("can't compare {} and {}", left.display(), right.display()),
-            error,
-        )
-    })
-}
-
-fn compare(left: &Path, right: &Path) -> io::Result<bool> {
-    let (left, right) = (File::open(left)?, File::open(right)?);
-    if left.metadata()?.len() != right.metadata()?.len() {
-        return Ok(false);
-    }
-    let (mut left, mut right) = (
-        BufReader::with_capacity(1 << 16, left),
-        BufReader::with_capacity(1 << 16, right),
-    );
-    let (mut ours, mut theirs) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    loop {
-        let read = left.read(&mut ours)?;
-        if read == 0 {
-            return Ok(true);
-        }
-        right.read_exact(&mut theirs[..read])?;
-        if ours[..read] != theirs[..read] {
-            return Ok(false);
-        }
-    }
+    let read = |path: &Path| {
+        fs::read(path)
+            .map_err(|error| Failure::with_cause(format!("can't read {}", path.display()), error))
+    };
+    Ok(read(left)? == read(right)?)
 }
 
 #[cfg(test)]

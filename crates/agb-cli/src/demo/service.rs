@@ -71,7 +71,7 @@ impl DemoService {
     #[cfg(not(feature = "serve"))]
     async fn start() -> Result<Self, Failure> {
         Err(Failure::new("this agb is built without a service")
-            .hint("pass --endpoint URL to use another one"))
+            .with_hint("pass --endpoint URL to use another one"))
     }
 
     pub(super) fn introduce(&self) {

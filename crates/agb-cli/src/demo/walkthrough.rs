@@ -1,8 +1,8 @@
 //! [`Walkthrough`]: the steps of the demo, one function each.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
-use agbcloud::{ClearStatus, ContextId, ContextState, Contexts, ErrorKind, Files};
+use agbcloud::{ContextId, ContextState, Contexts, ErrorKind, Files};
 
 use super::{
     failures,
@@ -122,16 +122,16 @@ impl<'a> Walkthrough<'a> {
             );
         }
         let expected: BTreeSet<String> = (1..=CONTEXTS).map(|number| self.name(number)).collect();
-        ensure(ours.len() == CONTEXTS, || {
-            format!("{} of {CONTEXTS} contexts listed", ours.len())
-        })?;
         ensure(
-            ours.into_iter().collect::<BTreeSet<_>>() == expected,
-            || "the listed contexts differ from the created ones".into(),
+            ours.len() == CONTEXTS,
+            format!("{} of {CONTEXTS} contexts listed", ours.len()),
         )?;
-        ensure(!self.service.is_local() || listed == CONTEXTS, || {
-            format!("{listed} contexts listed")
-        })
+        let ours: BTreeSet<String> = ours.into_iter().collect();
+        ensure(ours == expected, "other contexts listed than created")?;
+        ensure(
+            !self.service.is_local() || listed == CONTEXTS,
+            format!("{listed} contexts listed"),
+        )
     }
 
     async fn upload_small(&mut self, files: &Files) -> Result<Vec<SampleFile>, Failure> {
@@ -179,9 +179,10 @@ impl<'a> Walkthrough<'a> {
             print::result(format!("{size:>12}  {}", entry.path), None);
             names.insert(entry.path);
         }
-        ensure(names.contains(LARGE_PATH), || {
-            format!("{LARGE_PATH} is not listed")
-        })
+        ensure(
+            names.contains(LARGE_PATH),
+            format!("{LARGE_PATH} is not listed"),
+        )
     }
 
     async fn download(&mut self, files: &Files, samples: &[SampleFile]) -> Result<(), Failure> {
@@ -195,14 +196,12 @@ impl<'a> Walkthrough<'a> {
                 .await?;
             drop(bar);
             self.bytes += downloaded.bytes;
-            ensure(sample_files::are_equal(&sample.local, &copy)?, || {
-                format!("{} differs after the download", sample.remote)
-            })?;
-            let text = format!(
-                "{} {} is identical",
-                print::size(downloaded.bytes),
-                sample.remote
-            );
+            ensure(
+                sample_files::are_equal(&sample.local, &copy)?,
+                format!("{} differs after the download", sample.remote),
+            )?;
+            let size = print::size(downloaded.bytes);
+            let text = format!("{size} {} is identical", sample.remote);
             print::result(text, downloaded.request_id.as_deref());
         }
         Ok(())
@@ -212,20 +211,14 @@ impl<'a> Walkthrough<'a> {
         self.begin("rename a context, then clear it");
         let name = format!("{}renamed", self.prefix);
         let renamed = self.contexts.rename(id, &name).await?;
-        print::result(
-            format!("{} is now {name}", self.name(1)),
-            renamed.request_id(),
-        );
+        let text = format!("{} is now {name}", self.name(1));
+        print::result(text, renamed.request_id());
         let found = self.contexts.get_by_name(&name).await?;
-        ensure(found.id == *id, || {
-            "the new name belongs to another context".into()
-        })?;
+        ensure(found.id == *id, "the new name belongs to another context")?;
 
         self.clear(id).await?;
-        let left = self.contexts.files(id).list().send().await?;
-        ensure(left.entries.is_empty(), || {
-            format!("{} entries remain after the clear", left.entries.len())
-        })
+        let remaining = self.contexts.files(id).list().send().await?.entries.len();
+        ensure(remaining == 0, format!("{remaining} entries remain"))
     }
 
     async fn clear(&self, id: &ContextId) -> Result<(), Failure> {
@@ -236,22 +229,26 @@ impl<'a> Walkthrough<'a> {
             .poll_interval(Duration::from_millis(500));
         let handle = clear.start().await?;
         let first = handle.status().await?;
-        print::result(
-            format!("clear started: the state is `{}`", *first),
-            handle.request_id(),
-        );
+        let text = format!("clear started: the state is `{}`", *first);
+        print::result(text, handle.request_id());
         let mut state = first.into_inner();
         let mut statuses = handle.statuses();
         while let Some(status) = statuses.next().await {
             let status = status?;
             if status.state != state {
-                print::result(change(&status), status.request_id.as_deref());
+                let elapsed = status.elapsed.as_secs_f64();
+                let text = format!(
+                    "`{}` after {elapsed:.1} s ({} polls)",
+                    status.state, status.polls
+                );
+                print::result(text, status.request_id.as_deref());
             }
             state = status.state;
         }
-        ensure(state == ContextState::Available, || {
-            format!("the state is {state}")
-        })
+        ensure(
+            state == ContextState::Available,
+            format!("the state is {state}"),
+        )
     }
 
     /// Deletes every context with the prefix and returns how many there were.
@@ -276,30 +273,18 @@ impl<'a> Walkthrough<'a> {
     async fn delete(&mut self) -> Result<(), Failure> {
         self.begin("delete everything");
         let deleted = self.delete_contexts().await?;
-        ensure(deleted == CONTEXTS, || {
-            format!("{deleted} contexts deleted")
-        })?;
+        ensure(deleted == CONTEXTS, format!("{deleted} contexts deleted"))?;
         let left = self.delete_contexts().await?;
-        ensure(left == 0, || format!("{left} contexts remain"))?;
+        ensure(left == 0, format!("{left} contexts remain"))?;
         print::result(format!("{deleted} contexts deleted, none remains"), None);
         Ok(())
     }
 }
 
-fn change(status: &ClearStatus) -> String {
-    format!(
-        "`{}` after {:.1} s ({} polls)",
-        status.state,
-        status.elapsed.as_secs_f64(),
-        status.polls
-    )
-}
-
 /// Fails with exit code 1 if the condition is false.
-fn ensure(condition: bool, message: impl FnOnce() -> String) -> Result<(), Failure> {
-    if condition {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("mismatch: {}", message())))
+fn ensure(condition: bool, message: impl fmt::Display) -> Result<(), Failure> {
+    match condition {
+        true => Ok(()),
+        false => Err(Failure::new(format!("mismatch: {message}"))),
     }
 }

@@ -2,7 +2,6 @@
 
 mod human;
 mod options;
-mod print;
 pub(crate) mod records;
 mod rows;
 mod schema;
@@ -12,8 +11,7 @@ mod table;
 pub(crate) use agbcloud::escape_for_display as escape;
 pub(crate) use human::{bytes, counted, duration, rfc3339};
 pub(crate) use options::{OutputMode, OutputOptions, is_dumb_terminal, set_default_colors};
-pub(crate) use print::{print_record, print_result};
-pub(crate) use rows::Rows;
+pub(crate) use rows::{Rows, print_record, print_result};
 pub(crate) use schema::schema;
 pub(crate) use stdout::{
     check_best_effort, print_line, print_line_best_effort, write, write_failure,

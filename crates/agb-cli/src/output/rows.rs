@@ -1,4 +1,4 @@
-//! Listings, printed page by page.
+//! Prints listings, records and results.
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::{
     options::{OutputMode, OutputOptions},
     stdout::write,
-    table::Columns,
+    table::{self, Columns},
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, stderr};
 
 /// Maximum number of items that are formatted together.
 const CHUNK: usize = 256;
@@ -152,6 +152,32 @@ fn escape_json(json: &str) -> String {
         }
     }
     escaped
+}
+
+/// Prints one record: on a terminal a line for each value.
+pub(crate) fn print_record<R: Row>(options: &OutputOptions, row: &R) -> Result<(), Failure> {
+    write(&match options.mode() {
+        OutputMode::Json => json(row)?,
+        OutputMode::Quiet => name(row),
+        OutputMode::Plain => format!("{}\n", plain(row)),
+        OutputMode::Human => table::fields(R::COLUMNS, &row.details()),
+    })
+}
+
+/// Prints the result of a command: JSON on stdout, or a message on stderr.
+pub(crate) fn print_result(
+    options: &OutputOptions,
+    document: &impl Serialize,
+    message: &str,
+) -> Result<(), Failure> {
+    match options.mode() {
+        OutputMode::Json => write(&json(document)?),
+        OutputMode::Quiet => Ok(()),
+        OutputMode::Plain | OutputMode::Human => {
+            stderr::note(message);
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ pub(crate) fn run(
         .keys
         .ok_or_else(|| {
             Failure::usage("no key file")
-                .hint("pass --keys FILE, or set AGB_KEYS or keys in a config file")
+                .with_hint("pass --keys FILE, or set AGB_KEYS or keys in a config file")
         })?;
     // The service does not use an exposed file.
     check_permissions(&path, Protection::Write)

@@ -235,7 +235,7 @@ impl Reporter {
 
     /// Reports why the service ends, as an event if the log is JSON.
     fn report_failure(&self, failure: Failure) -> Failure {
-        let silent = Failure::silent(failure.code());
+        let silent = Failure::silent(failure.code);
         match self.format {
             LogFormat::Json if self.level >= LevelFilter::ERROR => {
                 tracing::error!("{failure}");
@@ -275,8 +275,8 @@ fn announce(url: &str) {
 }
 
 fn is_https(url: &str) -> bool {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    url.get(..8)
+        .is_some_and(|start| start.eq_ignore_ascii_case("https://"))
 }
 
 fn limits(text: &str) -> Result<Limits, Failure> {

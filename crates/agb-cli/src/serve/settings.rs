@@ -151,61 +151,45 @@ impl Settings {
         };
         check_permissions(path, protection)
             .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
-        if environment.contains("config") {
-            return Ok(self.or(file));
-        }
-        let (flags, environment) = self.split(environment);
-        Ok(flags.or(file).or(environment))
-    }
-
-    /// Splits the settings into those of flags and those of the environment.
-    fn split(mut self, environment: &EnvironmentArguments) -> (Self, Self) {
-        fn take<T>(setting: &mut Option<T>, from_environment: bool) -> Option<T> {
-            setting.take_if(|_| from_environment)
-        }
-        let environment = Self {
-            listen: take(&mut self.listen, environment.contains("listen")),
-            data_dir: take(&mut self.data_dir, environment.contains("data_dir")),
-            quarantine_days: take(
-                &mut self.quarantine_days,
-                environment.contains("quarantine_days"),
+        let file_first = |id| environment.contains(id) && !environment.contains("config");
+        Ok(Self {
+            listen: pick(self.listen, file.listen, file_first("listen")),
+            data_dir: pick(self.data_dir, file.data_dir, file_first("data_dir")),
+            durability: pick(self.durability, file.durability, file_first("durability")),
+            public_url: pick(self.public_url, file.public_url, file_first("public_url")),
+            keys: pick(self.keys, file.keys, file_first("keys")),
+            tls_cert: pick(self.tls_cert, file.tls_cert, file_first("tls_cert")),
+            tls_key: pick(self.tls_key, file.tls_key, file_first("tls_key")),
+            metrics_listen: pick(
+                self.metrics_listen,
+                file.metrics_listen,
+                file_first("metrics_listen"),
             ),
-            durability: take(&mut self.durability, environment.contains("durability")),
-            public_url: take(&mut self.public_url, environment.contains("public_url")),
-            api_keys: Vec::new(),
-            keys: take(&mut self.keys, environment.contains("keys")),
-            tls_cert: take(&mut self.tls_cert, environment.contains("tls_cert")),
-            tls_key: take(&mut self.tls_key, environment.contains("tls_key")),
-            metrics_listen: take(
-                &mut self.metrics_listen,
-                environment.contains("metrics_listen"),
+            limits: pick(self.limits, file.limits, file_first("limits")),
+            quarantine_days: pick(
+                self.quarantine_days,
+                file.quarantine_days,
+                file_first("quarantine_days"),
             ),
-            limits: take(&mut self.limits, environment.contains("limits")),
-            faults: Vec::new(),
-            log: take(&mut self.log, environment.contains("log")),
-            log_format: take(&mut self.log_format, environment.contains("log_format")),
-        };
-        (self, environment)
+            log: pick(self.log, file.log, file_first("log")),
+            log_format: pick(self.log_format, file.log_format, file_first("log_format")),
+            api_keys: match self.api_keys.is_empty() {
+                true => file.api_keys,
+                false => self.api_keys,
+            },
+            faults: match self.faults.is_empty() {
+                true => file.faults,
+                false => self.faults,
+            },
+        })
     }
+}
 
-    /// Completes the settings with others of lower precedence.
-    fn or(self, other: Self) -> Self {
-        Self {
-            listen: self.listen.or(other.listen),
-            data_dir: self.data_dir.or(other.data_dir),
-            durability: self.durability.or(other.durability),
-            public_url: self.public_url.or(other.public_url),
-            api_keys: first_non_empty(self.api_keys, other.api_keys),
-            keys: self.keys.or(other.keys),
-            tls_cert: self.tls_cert.or(other.tls_cert),
-            tls_key: self.tls_key.or(other.tls_key),
-            metrics_listen: self.metrics_listen.or(other.metrics_listen),
-            limits: self.limits.or(other.limits),
-            quarantine_days: self.quarantine_days.or(other.quarantine_days),
-            faults: first_non_empty(self.faults, other.faults),
-            log: self.log.or(other.log),
-            log_format: self.log_format.or(other.log_format),
-        }
+/// Returns the first value that is set, in the order of precedence.
+fn pick<T>(given: Option<T>, file: Option<T>, file_first: bool) -> Option<T> {
+    match file_first {
+        true => file.or(given),
+        false => given.or(file),
     }
 }
 
@@ -217,10 +201,6 @@ impl fmt::Debug for Settings {
             .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
     }
-}
-
-fn first_non_empty(first: Vec<String>, second: Vec<String>) -> Vec<String> {
-    if first.is_empty() { second } else { first }
 }
 
 fn api_key(text: &str) -> Result<String, String> {
@@ -322,7 +302,7 @@ mod tests {
             let result = Settings::default()
                 .with_config_file(&file, &EnvironmentArguments::default())
                 .map(drop);
-            let code = result.map_err(|failure| failure.code());
+            let code = result.map_err(|failure| failure.code);
             let expected = if is_rejected {
                 Err(Code::NotAllowed)
             } else {
@@ -395,97 +375,98 @@ mod tests {
         }
     }
 
+    /// The Debug output of every setting with an environment variable.
+    fn values(settings: &Settings) -> String {
+        let Settings {
+            listen,
+            data_dir,
+            durability,
+            public_url,
+            keys,
+            tls_cert,
+            tls_key,
+            metrics_listen,
+            limits,
+            quarantine_days,
+            log,
+            log_format,
+            api_keys: _,
+            faults: _,
+        } = settings;
+        let texts = (listen, public_url, metrics_listen, limits);
+        let paths = (data_dir, keys, tls_cert, tls_key);
+        let others = (durability, quarantine_days, log, log_format);
+        format!("{texts:?} {paths:?} {others:?}")
+    }
+
     #[test]
     fn a_config_file_of_a_flag_takes_precedence_over_the_environment() {
-        let serve = Settings::augment_args(clap::Command::new("serve"));
-        let ids: Vec<_> = serve
+        let command = || Settings::augment_args(clap::Command::new("agb"));
+        let names: Vec<_> = command()
             .get_arguments()
             .filter(|argument| argument.get_env().is_some())
-            .map(|argument| argument.get_id().as_str().to_owned())
-            .filter(|id| id != "config")
+            .map(|argument| argument.get_long().unwrap().to_owned())
             .collect();
-        assert!(ids.len() > 10);
-        for id in ids {
-            let flag = format!("--{}", id.replace('_', "-"));
-            let words = ["agb", &flag, value(&id.replace('_', "-"))];
-            let matches = Settings::augment_args(clap::Command::new("agb")).get_matches_from(words);
-            let settings = Settings::from_arg_matches(&matches).unwrap();
-            let set = |settings: &Settings| format!("{:?}", settings.shown());
-            let (flags, environment) = settings.split(&EnvironmentArguments::of(&[&id]));
-            let empty = set(&Settings::default());
-            assert_eq!(set(&flags), empty, "{id}");
-            assert_ne!(set(&environment), empty, "{id}");
-        }
+        assert!(names.len() > 10);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agb.toml");
-        fs::write(&path, "listen = \"file\"\ndata-dir = \"file\"").unwrap();
-        let given = || Settings {
-            listen: Some("flag".to_owned()),
-            data_dir: Some("environment".into()),
-            limits: Some("environment".to_owned()),
-            ..Settings::default()
-        };
-        for (environment, data_dir) in [
-            (EnvironmentArguments::of(&["data_dir", "limits"]), "file"),
-            (
-                EnvironmentArguments::of(&["data_dir", "limits", "config"]),
-                "environment",
-            ),
-        ] {
-            let config = Some(path.clone());
-            let settings = given()
-                .with_config_file(&ConfigFile { config }, &environment)
-                .unwrap();
-            assert_eq!(settings.listen.as_deref(), Some("flag"));
-            assert_eq!(settings.data_dir, Some(data_dir.into()));
-            assert_eq!(settings.limits.as_deref(), Some("environment"));
-        }
-    }
-
-    impl Settings {
-        fn shown(&self) -> [bool; 12] {
-            [
-                self.listen.is_some(),
-                self.data_dir.is_some(),
-                self.quarantine_days.is_some(),
-                self.durability.is_some(),
-                self.public_url.is_some(),
-                self.keys.is_some(),
-                self.tls_cert.is_some(),
-                self.tls_key.is_some(),
-                self.metrics_listen.is_some(),
-                self.limits.is_some(),
-                self.log.is_some(),
-                self.log_format.is_some(),
-            ]
+        for name in names {
+            let id = name.replace('-', "_");
+            let (given, other) = match name.as_str() {
+                "log" => ("debug", "\"info\""),
+                "durability" => ("relaxed", "\"strict\""),
+                "log-format" => ("json", "\"text\""),
+                "quarantine-days" => ("30", "31"),
+                _ => ("given", "\"file\""),
+            };
+            write(&path, &format!("{name} = {other}\n"));
+            let parse = || {
+                let words = ["agb", &format!("--{name}"), given];
+                Settings::from_arg_matches(&command().get_matches_from(words)).unwrap()
+            };
+            for (environment, file_wins) in [
+                (&[][..], false),
+                (&[id.as_str()], true),
+                (&[id.as_str(), "config"], false),
+            ] {
+                let file = ConfigFile {
+                    config: Some(path.clone()),
+                };
+                let environment = EnvironmentArguments::of(environment);
+                let settings = parse().with_config_file(&file, &environment).unwrap();
+                let is_given = values(&settings) == values(&parse());
+                assert_ne!(is_given, file_wins, "{name}: {}", values(&settings));
+            }
         }
     }
 
     #[test]
-    fn flags_take_precedence_over_the_config_file() {
+    fn flags_and_the_config_file_complete_each_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("agb.toml");
         write(
             &path,
             "listen = \"file\"\nlimits = \"file\"\napi-key = [\"a\", \"b\"]",
         );
-        let given = Settings {
+        let merge = |settings: Settings| {
+            let file = ConfigFile {
+                config: Some(path.clone()),
+            };
+            settings
+                .with_config_file(&file, &EnvironmentArguments::default())
+                .unwrap()
+        };
+        let settings = merge(Settings {
             listen: Some("flag".to_owned()),
             ..Settings::default()
-        };
-        let settings = given
-            .with_config_file(
-                &ConfigFile { config: Some(path) },
-                &EnvironmentArguments::default(),
-            )
-            .unwrap();
+        });
         assert_eq!(settings.listen.as_deref(), Some("flag"));
         assert_eq!(settings.limits.as_deref(), Some("file"));
         assert_eq!(settings.api_keys, ["a", "b"]);
-        let more = Settings {
+        let settings = merge(Settings {
             api_keys: vec!["c".to_owned()],
             ..Settings::default()
-        };
-        assert_eq!(more.or(settings).api_keys, ["c"]);
+        });
+        assert_eq!(settings.api_keys, ["c"]);
     }
 }

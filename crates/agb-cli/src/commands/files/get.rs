@@ -142,7 +142,7 @@ impl GetArguments {
         }
         let failure = Failure::in_action(&error, &format!("get {}", self.from));
         match error.detail() {
-            Some(ErrorDetail::TargetExists) => failure.hint("pass --force to replace it"),
+            Some(ErrorDetail::TargetExists) => failure.with_hint("pass --force to replace it"),
             _ => failure,
         }
     }

@@ -3,7 +3,6 @@
 mod cat;
 mod get;
 mod list;
-mod partial;
 mod put;
 mod rm;
 mod url;

@@ -109,7 +109,7 @@ impl PutArguments {
         if metadata.as_ref().is_some_and(Metadata::is_dir) {
             let from = self.from.display();
             let failure = Failure::usage(format!("{from} is a folder"));
-            return Err(failure.hint(format!("run: agb put -r '{from}' '{}'", self.to)));
+            return Err(failure.with_hint(format!("run: agb put -r '{from}' '{}'", self.to)));
         }
         let to = self.target()?;
         if self.no_clobber {
@@ -122,7 +122,7 @@ impl PutArguments {
                 "put the file in it: agb put '{}' '{to}/'",
                 self.from.display()
             );
-            return Err(failure.hint(hint));
+            return Err(failure.with_hint(hint));
         }
         if self.is_stdin() && session.connection.api_key_stdin {
             return Err(Failure::usage(
@@ -151,7 +151,7 @@ impl PutArguments {
         match name.filter(|_| !self.is_stdin()) {
             Some(name) => Ok(self.to.join(name)),
             None => Err(Failure::usage("the file name is missing")
-                .hint(format!("add it to the address: {}NAME", self.to))),
+                .with_hint(format!("add it to the address: {}NAME", self.to))),
         }
     }
 }
@@ -214,7 +214,7 @@ pub(super) fn check_local(path: &Path) -> Result<(), Failure> {
     match address {
         Some(Address::Remote(remote)) if !path.exists() => {
             let failure = Failure::usage(format!("{remote} is not a local path"));
-            Err(failure.hint(format!("write './{}' for a local file", path.display())))
+            Err(failure.with_hint(format!("write './{}' for a local file", path.display())))
         }
         _ => Ok(()),
     }

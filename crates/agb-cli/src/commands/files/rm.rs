@@ -6,7 +6,7 @@ use agbcloud::{Files, SyncReport};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::partial::PartialFailures;
+use super::cat::PartialFailures;
 use crate::{
     address::Remote,
     commands::{

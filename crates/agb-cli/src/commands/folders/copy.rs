@@ -5,8 +5,7 @@ use std::sync::{Arc, OnceLock};
 use agbcloud::{SyncDir, SyncPlan};
 
 use super::{
-    plan::{RESUME_HINT, Task, plan},
-    preview::{Skipped, preview},
+    plan::{RESUME_HINT, Skipped, Task, plan, preview},
     report::{MAX_NAMES, join_names, print_report},
 };
 use crate::{
@@ -91,5 +90,5 @@ fn check_replaced(plan: &SyncPlan, replace: Replace) -> Result<(), Failure> {
         counted(count as u64, "file"),
         join_names(&first, count)
     );
-    Err(Failure::with_code(Code::Conflict, message).hint(hint))
+    Err(Failure::with_code(Code::Conflict, message).with_hint(hint))
 }

@@ -3,7 +3,6 @@
 mod copy;
 mod options;
 mod plan;
-mod preview;
 mod report;
 mod sync;
 

@@ -103,7 +103,7 @@ impl FolderOptions {
         match given.iter().find(|(given, _)| *given && !recursive) {
             Some((_, option)) => {
                 let failure = Failure::usage(format!("{option} requires -r"));
-                Err(failure.hint("pass -r to copy a folder"))
+                Err(failure.with_hint("pass -r to copy a folder"))
             }
             None => Ok(()),
         }

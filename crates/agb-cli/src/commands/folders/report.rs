@@ -40,7 +40,7 @@ pub(super) fn print_report(session: &Session, report: &SyncReport) -> Result<(),
         false => "",
     };
     let message = format!("{} failed{deletions}", counted(report.failed, "file"));
-    Err(Failure::with_code(code, message).hint(match code {
+    Err(Failure::with_code(code, message).with_hint(match code {
         Code::Conflict => "pass --conflict overwrite, skip or keep-both",
         _ => "run the same command to retry: finished files are not copied again",
     }))

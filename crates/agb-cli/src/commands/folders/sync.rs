@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     copy::execute,
     options::FolderOptions,
-    plan::{Task, deletions},
-    preview::{Skipped, preview},
+    plan::{Skipped, Task, deletions, preview},
 };
 use crate::{
     address::{Address, Remote},
@@ -61,7 +60,7 @@ impl SyncFolders {
             }
             (Address::Remote(_), Address::Remote(_)) => {
                 let failure = Failure::usage("one of the folders must be local");
-                Err(failure.hint("sync to a local folder first, then from there"))
+                Err(failure.with_hint("sync to a local folder first, then from there"))
             }
         }
     }
@@ -195,7 +194,7 @@ impl Run for DiffArguments {
         .await
         {
             // The reader closes the pipe after at least one difference.
-            Err(failure) if failure.code() == Code::BrokenPipe => {
+            Err(failure) if failure.code == Code::BrokenPipe => {
                 return Err(Failure::silent(Code::Differs));
             }
             plan => plan?,
