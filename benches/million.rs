@@ -10,7 +10,7 @@ use std::{
 
 use agbcloud::{
     Change, Client, ContextId, DeleteLimit, FilePage, RemotePath, SyncDir,
-    testing::{Answer, ContextApi, FileQuery, Script, Step, ok},
+    testing::{ContextApi, FileQuery, ResponseFuture, Script, Step, ok},
 };
 use agbcloud_benches::{Error, peak_memory_kib};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn name(level: usize, n: usize) -> String {
 struct MillionFiles;
 
 impl ContextApi for MillionFiles {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let top = query.folder.as_str().trim_end_matches('/');
         let level = top.matches('/').count();
         let start = (query.page - 1) as usize * query.page_size as usize;
@@ -46,7 +46,7 @@ impl ContextApi for MillionFiles {
         Script::new([Step::json(envelope)]).list_files(query)
     }
 
-    fn delete_file(&self, _: ContextId, _: RemotePath) -> Answer<()> {
+    fn delete_file(&self, _: ContextId, _: RemotePath) -> ResponseFuture<()> {
         ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use agbcloud::{
     Compare, ContextId, FilePage, Files, PresignedUrl, RemotePath,
-    testing::{Answer, ContextApi, FileQuery, Script, Step, ok},
+    testing::{ContextApi, FileQuery, ResponseFuture, Script, Step, ok},
 };
 use serde_json::json;
 
@@ -31,18 +31,18 @@ struct OneStoredFile {
 }
 
 impl ContextApi for OneStoredFile {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let entry = json!({
             "filePath": "/d/a", "fileType": "file", "size": 5, "gmtModified": self.modified
         });
         Script::new([Step::json(page(&[entry], 1))]).list_files(query)
     }
 
-    fn download_url(&self, _: ContextId, _: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, _: ContextId, _: RemotePath) -> ResponseFuture<PresignedUrl> {
         ok(PresignedUrl::new(self.url.as_str()).unwrap())
     }
 
-    fn upload_url(&self, _: ContextId, _: RemotePath) -> Answer<PresignedUrl> {
+    fn upload_url(&self, _: ContextId, _: RemotePath) -> ResponseFuture<PresignedUrl> {
         ok(PresignedUrl::new(self.url.as_str()).unwrap())
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use agbcloud::{
     Change, Client, ContextId, DeleteLimit, ErrorKind, FilePage, MAX_PAGE_SIZE, RemotePath,
     RetryPolicy,
-    testing::{Answer, ContextApi, FileQuery, Script, Step},
+    testing::{ContextApi, FileQuery, ResponseFuture, Script, Step},
 };
 use serde_json::json;
 
@@ -64,12 +64,12 @@ async fn deleting_a_folder_deletes_all_its_files_and_no_others() {
 struct OneUndeletable(&'static str);
 
 impl ContextApi for OneUndeletable {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let entries = ["/a", "/b", "/c"].map(entry);
         Script::new([Step::json(page(&entries, 3))]).list_files(query)
     }
 
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         let answer = match path.as_str() {
             "/a" => json!({"success": false, "code": self.0, "message": "no"}),
             _ => json!({"success": true}),
@@ -132,12 +132,12 @@ async fn an_invalid_remote_name_is_a_failure_and_deletes_nothing() {
 struct ThrottlingForAWhile(AtomicU32);
 
 impl ContextApi for ThrottlingForAWhile {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let entries = ["/a", "/b", "/c"].map(entry);
         Script::new([Step::json(page(&entries, 3))]).list_files(query)
     }
 
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         let step = match self.0.fetch_add(1, Ordering::Relaxed) {
             // More than the attempts of three calls.
             0..15 => Step::error(429, "TooManyRequests", "slowly"),
@@ -163,12 +163,12 @@ struct AlwaysThrottling {
 }
 
 impl ContextApi for AlwaysThrottling {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let entries: Vec<_> = (0..200).map(|n| entry(&format!("/{n}"))).collect();
         Script::new([Step::json(page(&entries, 200))]).list_files(query)
     }
 
-    fn delete_file(&self, context: ContextId, path: RemotePath) -> Answer<()> {
+    fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let step = Step::error(429, "TooManyRequests", "slowly");
         let step = step.header("retry-after", self.asks_for);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use agbcloud::{
     Change, Client, ConflictPolicy, ContextId, DeleteLimit, FilePage, Files, PresignedUrl,
     RemotePath,
-    testing::{Answer, ContextApi, FileQuery, Script, Step},
+    testing::{ContextApi, FileQuery, ResponseFuture, Script, Step},
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -64,11 +64,11 @@ async fn a_local_file_is_deleted_only_after_a_second_listing() {
 struct OneFile(Step);
 
 impl ContextApi for OneFile {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         Script::new([Step::json(page(&[entry("/a")], 1))]).list_files(query)
     }
 
-    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         Script::new([self.0.clone()]).download_url(context, path)
     }
 }
@@ -114,7 +114,7 @@ impl SlowListing {
 }
 
 impl ContextApi for SlowListing {
-    fn list_files(&self, query: FileQuery) -> Answer<FilePage> {
+    fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let asked = self.0.clone();
         Box::pin(async move {
             let path = ["/a", "/b"][query.page as usize - 1];
@@ -126,11 +126,11 @@ impl ContextApi for SlowListing {
         })
     }
 
-    fn upload_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn upload_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         self.url().upload_url(context, path)
     }
 
-    fn download_url(&self, context: ContextId, path: RemotePath) -> Answer<PresignedUrl> {
+    fn download_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         self.url().download_url(context, path)
     }
 }

@@ -313,7 +313,7 @@ fn start_failure(error: StartError) -> Failure {
         | StartError::InvalidApiKey
         | StartError::InvalidPublicUrl => Failure::usage(error.to_string()),
         StartError::InsecurePermissions(exposed) => {
-            Failure::of(Code::NotAllowed, exposed.to_string())
+            Failure::with_code(Code::NotAllowed, exposed.to_string())
         }
         error => match std::error::Error::source(&error) {
             Some(source) => Failure::with_cause(error.to_string(), source),

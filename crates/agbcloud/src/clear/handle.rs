@@ -74,15 +74,11 @@ impl ClearHandle {
     /// Polls once: the state is `clearing`, or `available` when the clear is done.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// let handle = client.contexts().clear(&context.id).start().await?;
     /// println!("the context is {}", handle.status().await?);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -103,17 +99,14 @@ impl ClearHandle {
     /// Dropping the future stops polling, not the clear.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # use std::time::Duration;
+    /// # agbcloud_doctest::run(async |client| {
+    /// use std::time::Duration;
+    ///
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// let handle = client.contexts().resume_clear(&context.id).with_poll_interval(Duration::from_millis(200));
     /// let cleared = handle.wait().await?;
     /// println!("done after {:?} and {} polls", cleared.elapsed, cleared.polls);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -144,11 +137,9 @@ impl ClearHandle {
     /// [`wait`](Self::wait). The timeout starts with this call.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # use std::time::Duration;
+    /// # agbcloud_doctest::run(async |client| {
+    /// use std::time::Duration;
+    ///
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// let mut statuses = clear.start().await?.statuses();
@@ -156,8 +147,7 @@ impl ClearHandle {
     ///     let status = status?;
     ///     println!("{} after {:?}", status.state, status.elapsed);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn statuses(&self) -> ClearStatuses {
         let deadline = self.target.client.time().later(self.target.options.timeout);

@@ -136,16 +136,13 @@ impl Clear {
     /// replaces the first.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # use std::time::Duration;
+    /// # agbcloud_doctest::run(async |client| {
+    /// use std::time::Duration;
+    ///
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// clear.on_status(|status| println!("{} after {:?}", status.state, status.elapsed)).await?;
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn on_status(mut self, listener: impl Fn(&ClearStatus) + Send + Sync + 'static) -> Self {
         self.0.listener = StatusListener(Some(Arc::new(listener)));
@@ -155,18 +152,15 @@ impl Clear {
     /// Starts the clear without waiting for its end. Dropping the handle does not stop the clear.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # use std::time::Duration;
+    /// # agbcloud_doctest::run(async |client| {
+    /// use std::time::Duration;
+    ///
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
     /// let handle = clear.start().await?;
     /// // … do something else …
     /// handle.wait().await?;
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

@@ -12,11 +12,9 @@ use crate::{
 /// the service; to continue to wait, use [`Contexts::resume`](crate::Contexts::resume).
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-/// # use std::time::Duration;
+/// # agbcloud_doctest::run(async |client| {
+/// use std::time::Duration;
+///
 /// let contexts = client.contexts();
 /// let context = contexts.get_or_create("my-project").await?;
 /// if let Err(error) = contexts.clear(&context.id).timeout(Duration::from_millis(1)).await {
@@ -24,8 +22,7 @@ use crate::{
 ///     println!("{:?} after {:?}", late.last_state, late.elapsed);
 ///     contexts.resume(late).with_timeout(Duration::from_secs(60)).wait().await?;
 /// }
-/// # Ok(())
-/// # }
+/// # Ok(()) });
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -241,15 +241,13 @@ impl ClientBuilder {
     /// ```
     /// use agbcloud::{Client, testing::{MockContextApi, context, ok}};
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), agbcloud::Error> {
+    /// # agbcloud_doctest::run(async |_| {
     /// let mut api = MockContextApi::new();
     /// api.expect_get_context().returning(|_| ok(context("SdkCtx-1", "my-project")));
     /// let client = Client::builder().stub(api).build()?;
     /// let found = client.contexts().get_by_name("my-project").await?;
     /// assert_eq!(found.id.as_str(), "SdkCtx-1");
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn stub(mut self, api: impl crate::wire::ContextApi + 'static) -> Self {
         self.stub = Some(StubApi(std::sync::Arc::new(api)));
@@ -277,13 +275,11 @@ impl ClientBuilder {
     ///     }
     /// }
     ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), agbcloud::Error> {
+    /// # agbcloud_doctest::run(async |_| {
     /// let script = Script::new([Step::status(503), Step::status(503), Step::ok(())]);
     /// let client = Client::builder().stub(script).clock(Hurried(Instant::now())).build()?;
     /// client.contexts().delete(&"SdkCtx-1".try_into()?).await?;
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn clock(mut self, clock: impl crate::clock::Clock + 'static) -> Self {
         self.time = Time::of(clock);

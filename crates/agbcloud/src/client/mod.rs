@@ -32,15 +32,12 @@ use builder::ClientSettings;
 /// Clones are cheap and share connections. Use one client per process.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let (key, endpoint) = ("doc", service.url());
+/// # agbcloud_doctest::run(async |client| {
+/// # let (key, endpoint) = ("doc", client.endpoint());
 /// let client = agbcloud::Client::builder().api_key(key).endpoint(endpoint).build()?;
 /// let context = client.contexts().get_or_create("my-project").await?;
 /// println!("{} has the id {}", context.name, context.id);
-/// # Ok(())
-/// # }
+/// # Ok(()) });
 /// ```
 #[derive(Clone)]
 #[doc(alias = "AGB")]
@@ -90,14 +87,10 @@ impl Client {
     /// Sends one request without the API key to the endpoint, to diagnose why calls fail.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// let probe = client.probe().await?;
     /// println!("HTTP {}, date {:?}", probe.status, probe.date);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

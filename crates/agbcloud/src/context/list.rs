@@ -57,17 +57,12 @@ impl ListContexts {
     /// of the next page follows all items of the current one.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut contexts = client.contexts().list().prefetch(true).by_item();
     /// while let Some(context) = contexts.next().await {
     ///     println!("{}", context?.name);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn prefetch(mut self, prefetch: bool) -> Self {
         self.prefetch = prefetch;
@@ -77,15 +72,10 @@ impl ListContexts {
     /// Fetches one page.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let page = client.contexts().list().page_size(10).send().await?;
     /// println!("{} of {:?}", page.contexts.len(), page.total_count);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -101,17 +91,12 @@ impl ListContexts {
     /// Returns all pages from the start of the listing as a stream.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut pages = client.contexts().list().page_size(100).by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} contexts", page?.contexts.len());
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn by_page(self) -> ContextPages {
         let prefetch = self.prefetch;
@@ -121,17 +106,12 @@ impl ListContexts {
     /// Returns all contexts from the start of the listing as a stream.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// use futures_util::TryStreamExt;
     ///
     /// let contexts: Vec<_> = client.contexts().list().by_item().try_collect().await?;
     /// assert_eq!(contexts.len(), 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn by_item(self) -> ContextItems {
         let prefetch = self.prefetch;
@@ -171,18 +151,13 @@ impl ContextPages {
     /// After a [`RepeatedToken`](crate::ErrorKind::RepeatedToken) it is the page of that token, which was delivered before.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut pages = client.contexts().list().by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} contexts; then {:?}", page?.contexts.len(), pages.continuation());
     /// }
     /// assert_eq!(pages.continuation(), None);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
         self.0.position()
@@ -194,19 +169,14 @@ impl ContextItems {
     /// [`ContextPages::continuation`].
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("one").await?;
-    /// # client.contexts().get_or_create("two").await?;
+    /// # agbcloud_doctest::run(async |client| {
+    /// # for name in ["one", "two"] { client.contexts().get_or_create(name).await?; }
     /// let mut contexts = client.contexts().list().by_item();
     /// let first = contexts.next().await.expect("there are two")?;
     /// let position = contexts.continuation().expect("one is left");
     /// let rest = client.contexts().list().start_at(position).send().await?;
     /// assert_ne!(rest.contexts[0].id, first.id);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
         self.0.position()

@@ -36,15 +36,11 @@ impl LookupByName {
     /// Sets the region of the context. Defaults to cn-hangzhou. Names are unique per region.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// let first = client.contexts().get_or_create("my-project").await?;
     /// let second = client.contexts().get_or_create("my-project").region("cn-shanghai").await?;
     /// assert_ne!(first.id, second.id);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "login_region_id")]
     pub fn region<R>(mut self, region: R) -> Self

@@ -35,17 +35,12 @@ impl Contexts {
     /// Lists contexts, by page or by item.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut contexts = client.contexts().list().by_item();
     /// while let Some(context) = contexts.next().await {
     ///     println!("{}", context?.name);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "ListContexts")]
     pub fn list(&self) -> ListContexts {
@@ -55,15 +50,11 @@ impl Contexts {
     /// Gets a context by id.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// # let id = client.contexts().get_or_create("my-project").await?.id.clone();
     /// let context = client.contexts().get(&id).await?;
     /// assert_eq!(context.name, "my-project");
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -77,14 +68,9 @@ impl Contexts {
     /// Gets a context by name. Await the result, or set a [region](LookupByName::region) first.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let context = client.contexts().get_by_name("my-project").await?;
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -103,15 +89,11 @@ impl Contexts {
     /// Gets a context by name, and creates it if it does not exist. This is idempotent.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// let contexts = client.contexts();
     /// let context = contexts.get_or_create("my-project").await?;
     /// assert_eq!(contexts.get_or_create("my-project").await?.id, context.id);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -130,15 +112,11 @@ impl Contexts {
     /// Renames a context. Its id, files and state do not change. The current name is allowed.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// client.contexts().rename(&context.id, "our-project").await?;
     /// assert_eq!(client.contexts().get(&context.id).await?.name, "our-project");
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -165,15 +143,11 @@ impl Contexts {
     /// Deletes a context with all its files. Its name can be reused immediately.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// client.contexts().delete(&context.id).await?;
     /// assert!(client.contexts().get(&context.id).await.is_err());
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -188,16 +162,13 @@ impl Contexts {
     /// Deletes all files of a context and waits until it is empty. [`start`](Clear::start) does not wait.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # use std::time::Duration;
+    /// # agbcloud_doctest::run(async |client| {
+    /// use std::time::Duration;
+    ///
     /// let context = client.contexts().get_or_create("my-project").await?;
     /// let cleared = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200)).await?;
     /// println!("cleared after {:?}", cleared.elapsed);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "ClearContext")]
     pub fn clear(&self, id: &ContextId) -> Clear {
@@ -207,15 +178,11 @@ impl Contexts {
     /// Returns the handle of a clear that was started elsewhere, such as in another process. Nothing is sent.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// # let id = client.contexts().get_or_create("my-project").await?.id.clone();
     /// let state = client.contexts().resume_clear(&id).status().await?;
     /// println!("the context is {}", *state);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
     pub fn resume_clear(&self, id: &ContextId) -> ClearHandle {

@@ -33,18 +33,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// a character that [`escape_for_display`](crate::escape_for_display) escapes.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+/// # agbcloud_doctest::run(async |client| {
 /// use agbcloud::{ContextId, ErrorKind};
 ///
 /// let error = client.contexts().get(&ContextId::new("SdkCtx-none")?).await.unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
 /// assert_eq!(error.code(), Some("InvalidContext.NotFound"));
 /// assert!(error.request_id().is_some());
-/// # Ok(())
-/// # }
+/// # Ok(()) });
 /// ```
 #[doc(alias = "AGBError")]
 pub struct Error(Box<Inner>);
@@ -209,17 +205,13 @@ impl Error {
     /// [`message`](Self::message).
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+    /// # agbcloud_doctest::run(async |client| {
     /// use agbcloud::{ContextId, ErrorDetail};
     ///
     /// let files = client.contexts().files(&ContextId::new("SdkCtx-none")?);
     /// let error = files.stat("/a.txt").await.unwrap_err();
     /// assert_eq!(error.detail(), Some(ErrorDetail::ContextNotFound));
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn detail(&self) -> Option<ErrorDetail> {
         let code = self.code().unwrap_or_default();

@@ -15,17 +15,11 @@ impl Files {
     /// Deletes a file. Await the result, or allow the file to be [missing](DeleteFile::missing_ok) before.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// # files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// files.delete("/data/a.txt").await?;
     /// files.delete("/data/a.txt").missing_ok(true).await?;
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "delete_file")]
     #[doc(alias = "DeleteContextFile")]

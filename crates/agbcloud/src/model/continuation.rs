@@ -18,12 +18,8 @@ use crate::{
 /// A listing of contexts can also continue from the text of a page token, which converts to a continuation.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-/// # client.contexts().get_or_create("one").await?;
-/// # client.contexts().get_or_create("two").await?;
+/// # agbcloud_doctest::run(async |client| {
+/// # for name in ["one", "two"] { client.contexts().get_or_create(name).await?; }
 /// let mut contexts = client.contexts().list().by_item();
 /// let first = contexts.next().await.expect("there are two")?;
 /// let saved = serde_json::to_string(&contexts.continuation())?;
@@ -34,8 +30,7 @@ use crate::{
 ///     let second = rest.next().await.expect("one is left")?;
 ///     assert_ne!(first.id, second.id);
 /// }
-/// # Ok(())
-/// # }
+/// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Continuation(AnyPosition);

@@ -7,16 +7,12 @@ use crate::error::Result;
 /// The value of a successful call and the id of the request. It dereferences to the value.
 ///
 /// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let service = agbcloud_server::Server::builder().start().await?;
-/// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
+/// # agbcloud_doctest::run(async |client| {
 /// let response = client.contexts().get_or_create("my-project").await?;
 /// assert_eq!(response.name, "my-project");
 /// assert!(response.request_id().is_some());
 /// let context = response.into_inner();
-/// # Ok(())
-/// # }
+/// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[doc(alias = "ApiResponse")]

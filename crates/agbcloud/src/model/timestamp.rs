@@ -5,8 +5,9 @@ use std::{fmt, time::SystemTime};
 /// A time in the format of the service, which is not specified. The text is kept as it is, and parsed leniently on request.
 ///
 /// ```
-/// # use std::time::{Duration, SystemTime};
-/// # use agbcloud::Timestamp;
+/// use agbcloud::Timestamp;
+/// use std::time::{Duration, SystemTime};
+///
 /// # fn show(created: &Timestamp) {
 /// let age = created.to_system_time().and_then(|then| SystemTime::now().duration_since(then).ok());
 /// # }

@@ -35,20 +35,12 @@ impl Files {
     /// [plan](SyncDir::plan) first.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
-    /// # let folder = tempfile::tempdir()?;
-    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
-    /// let report = files.upload_dir(folder.path(), "/data").exclude("*.tmp").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// let report = files.upload_dir("project", "/data").exclude("*.tmp").await?;
     /// assert_eq!((report.transferred, report.unchanged), (1, 0));
-    /// let again = files.upload_dir(folder.path(), "/data").await?;
+    /// let again = files.upload_dir("project", "/data").await?;
     /// assert_eq!((again.transferred, again.unchanged), (0, 1));
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "sync")]
     pub fn upload_dir(
@@ -66,19 +58,12 @@ impl Files {
     /// link, is a failure of its file.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
-    /// # let folder = tempfile::tempdir()?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
-    /// let report = files.download_dir("/data", folder.path()).await?;
+    /// let report = files.download_dir("/data", "copy").await?;
     /// assert!(report.is_complete());
-    /// assert_eq!(std::fs::read(folder.path().join("deep/a.txt"))?, b"hello");
-    /// # Ok(())
-    /// # }
+    /// assert_eq!(std::fs::read("copy/deep/a.txt")?, b"hello");
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "sync")]
     pub fn download_dir(
@@ -93,18 +78,12 @@ impl Files {
     /// first. [`Contexts::clear`](crate::Contexts::clear) deletes all files of a context in the background.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
     /// let report = files.delete_dir("/data").await?;
     /// assert!(report.is_complete());
     /// assert_eq!(report.deleted, 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn delete_dir(&self, folder: impl TryInto<FolderPath, Error: Into<Error>>) -> DeleteDir {
         DeleteDir::new(self.clone(), checked(folder))

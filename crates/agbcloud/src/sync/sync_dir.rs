@@ -120,12 +120,7 @@ impl SyncDir {
     /// it would delete any.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// # let folder = tempfile::tempdir()?;
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// let error = files.upload_dir(folder.path(), "/data").delete(true).await.unwrap_err();
@@ -134,8 +129,7 @@ impl SyncDir {
     /// let upload = files.upload_dir(folder.path(), "/data").delete(true);
     /// let report = upload.delete_limit(agbcloud::DeleteLimit::NONE).await?;
     /// assert_eq!(report.deleted, 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn delete_limit(mut self, limit: DeleteLimit) -> Self {
         self.delete_limit = limit;
@@ -241,18 +235,10 @@ impl SyncDir {
     /// Calls for different files are concurrent. A retry starts again from 0.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
-    /// # let folder = tempfile::tempdir()?;
-    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
-    /// let upload = files.upload_dir(folder.path(), "/data");
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// let upload = files.upload_dir("project", "/data");
     /// upload.on_progress(|path, moved| println!("{path}: {} of {:?}", moved.bytes, moved.total)).await?;
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn on_progress(
         mut self,
@@ -266,23 +252,15 @@ impl SyncDir {
     /// differs from the path before.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
-    /// # let folder = tempfile::tempdir()?;
-    /// # std::fs::write(folder.path().join("a.txt"), "hello")?;
-    /// let plan = files.upload_dir(folder.path(), "/data").delete(true).plan().await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// let plan = files.upload_dir("project", "/data").delete(true).plan().await?;
     /// for planned in plan.changes() {
     ///     println!("{} {}", planned.change, planned.path);
     /// }
     /// println!("{} bytes", plan.bytes());
     /// let report = plan.run().await?;
     /// assert_eq!(report.transferred, 1);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

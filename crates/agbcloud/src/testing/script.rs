@@ -30,8 +30,7 @@ use crate::{
 /// use agbcloud::{Client, Operation, testing::{Script, Step}};
 /// use serde_json::json;
 ///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() -> Result<(), agbcloud::Error> {
+/// # agbcloud_doctest::run_paused(async || {
 /// let script = Script::new([
 ///     Step::connection_reset(),
 ///     Step::status(503).header("retry-after", "2"),
@@ -41,8 +40,7 @@ use crate::{
 /// let context = client.contexts().get_by_name("my-project").await?;
 /// assert_eq!(context.id.as_str(), "SdkCtx-1");
 /// assert_eq!(script.calls(), [Operation::GetContext; 3]);
-/// # Ok(())
-/// # }
+/// # Ok(()) });
 /// ```
 #[derive(Debug, Clone)]
 pub struct Script(Arc<Mutex<ScriptState>>);
@@ -77,21 +75,19 @@ impl Script {
     /// the clock of the client.
     ///
     /// ```
-    /// # use std::{pin::Pin, sync::Arc, time::{Duration, Instant, SystemTime}};
     /// use agbcloud::{Client, testing::{Clock, Script, Step}};
+    /// use std::{pin::Pin, sync::Arc, time::{Duration, Instant, SystemTime}};
     ///
     /// /// A clock whose date is always noon of the first day of 2026.
     /// struct Noon;
     ///
     /// impl Clock for Noon {
-    ///     // …
-    /// #     fn now(&self) -> Instant { tokio::time::Instant::now().into_std() }
-    /// #     fn system_time(&self) -> SystemTime { SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800) }
-    /// #     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(tokio::time::sleep(time)) }
+    ///     fn now(&self) -> Instant { tokio::time::Instant::now().into_std() }
+    ///     fn system_time(&self) -> SystemTime { SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800) }
+    ///     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(tokio::time::sleep(time)) }
     /// }
     ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> Result<(), agbcloud::Error> {
+    /// # agbcloud_doctest::run_paused(async || {
     /// let clock = Arc::new(Noon);
     /// let busy = Step::status(503).header("retry-after", "Thu, 01 Jan 2026 12:00:07 GMT");
     /// let script = Script::new([busy, Step::ok(())]).clock(clock.clone());
@@ -99,8 +95,7 @@ impl Script {
     /// let began = clock.now();
     /// client.contexts().delete(&"SdkCtx-1".try_into()?).await?;
     /// assert!(clock.now() - began >= Duration::from_secs(7));
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[must_use]
     pub fn clock(self, clock: impl Clock + 'static) -> Self {

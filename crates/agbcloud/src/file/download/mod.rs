@@ -38,19 +38,13 @@ impl Files {
     /// A local file appears under its name once its whole content is verified. After a failure the target is unchanged.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
-    /// # let folder = tempfile::tempdir()?;
-    /// # let copy = folder.path().join("copy.txt");
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// use std::path::Path;
+    ///
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
-    /// files.download("/data/a.txt", copy.as_path()).await?;
-    /// assert_eq!(std::fs::read(&copy)?, b"hello");
-    /// # Ok(())
-    /// # }
+    /// files.download("/data/a.txt", Path::new("copy.txt")).await?;
+    /// assert_eq!(std::fs::read("copy.txt")?, b"hello");
+    /// # Ok(()) });
     /// ```
     pub fn download(
         &self,
@@ -68,16 +62,10 @@ impl Files {
     /// Downloads a small file into memory.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// files.upload("/notes.txt", &b"hello"[..]).await?;
     /// assert_eq!(files.read("/notes.txt").await?, b"hello"[..]);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn read(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> ReadFile {
         ReadFile {
@@ -150,19 +138,13 @@ impl Download {
     /// files have.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
-    /// # let folder = tempfile::tempdir()?;
-    /// # let tail = folder.path().join("tail.txt");
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// use std::path::Path;
+    ///
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
-    /// files.download("/data/a.txt", tail.as_path()).range(2..).await?;
-    /// assert_eq!(std::fs::read(&tail)?, b"llo");
-    /// # Ok(())
-    /// # }
+    /// files.download("/data/a.txt", Path::new("tail.txt")).range(2..).await?;
+    /// assert_eq!(std::fs::read("tail.txt")?, b"llo");
+    /// # Ok(()) });
     /// ```
     pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
         self.request.range = ByteRange::from_bounds(&bytes);

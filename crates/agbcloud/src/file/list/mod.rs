@@ -22,20 +22,14 @@ impl Files {
     /// Lists a folder by pages or by entries. Defaults to the root folder.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// let mut entries = files.list().folder("/data").by_item();
     /// while let Some(entry) = entries.next().await {
     ///     let entry = entry?;
     ///     println!("{} {:?}", entry.path, entry.size);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     #[doc(alias = "list_files")]
     #[doc(alias = "DescribeContextFiles")]
@@ -105,18 +99,12 @@ impl ListFiles {
     /// An error of the prefetched page is returned after all entries before it.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut entries = files.list().folder("/data").prefetch(true).by_item();
     /// while let Some(entry) = entries.next().await {
     ///     println!("{}", entry?.path);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn prefetch(mut self, prefetch: bool) -> Self {
         self.prefetch = prefetch;
@@ -126,15 +114,10 @@ impl ListFiles {
     /// Fetches one page.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let page = client.contexts().files(&context.id).list().folder("/data").page_size(50).send().await?;
     /// assert_eq!(page.total_count, Some(0));
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -150,18 +133,12 @@ impl ListFiles {
     /// Returns a stream of all pages from the start.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut pages = files.list().folder("/data").by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} entries", page?.entries.len());
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn by_page(self) -> FilePages {
         let prefetch = self.prefetch;
@@ -171,18 +148,12 @@ impl ListFiles {
     /// Returns a stream of all entries from the start.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut entries = files.list().folder("/data").by_item();
     /// while let Some(entry) = entries.next().await {
     ///     println!("{}", entry?.path);
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn by_item(self) -> FileItems {
         let prefetch = self.prefetch;
@@ -193,12 +164,7 @@ impl ListFiles {
     /// of memory. A start other than the first page is an error.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
     /// let mut tree = files.list().walk();
     /// let mut paths = Vec::new();
@@ -206,8 +172,7 @@ impl ListFiles {
     ///     paths.push(entry?.path);
     /// }
     /// assert_eq!(paths, ["/data", "/data/deep", "/data/deep/a.txt"]);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn walk(mut self) -> FileWalk {
         if !matches!(self.start, ListStart::Page(1)) {
@@ -294,19 +259,13 @@ impl FilePages {
     /// does not count as delivered.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let mut pages = files.list().by_page();
     /// while let Some(page) = pages.next().await {
     ///     println!("{} entries; then {:?}", page?.entries.len(), pages.continuation());
     /// }
     /// assert_eq!(pages.continuation(), None);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
         self.0.position()
@@ -318,21 +277,14 @@ impl FileItems {
     /// [`FilePages::continuation`].
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
-    /// # files.upload("/a.txt", &b"a"[..]).await?;
-    /// # files.upload("/b.txt", &b"b"[..]).await?;
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// # for path in ["/a.txt", "/b.txt"] { files.upload(path, &b"hello"[..]).await?; }
     /// let mut entries = files.list().by_item();
     /// let first = entries.next().await.expect("there are two")?;
     /// let place = entries.continuation().expect("one is left");
     /// let rest = files.list().start_at(place).send().await?;
     /// assert_ne!(rest.entries[0].path, first.path);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn continuation(&self) -> Option<Continuation> {
         self.0.position()

@@ -10,17 +10,11 @@ impl Files {
     /// thousand entries, since the service has no call for a single entry.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// assert_eq!(files.stat("/data/a.txt").await?.size, Some(5));
     /// assert!(files.stat("/data").await?.is_folder());
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

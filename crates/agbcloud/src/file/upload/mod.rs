@@ -28,16 +28,10 @@ impl Files {
     /// The source is streamed. Readers of the remote file get either the whole old or the whole new content.
     ///
     /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let service = agbcloud_server::Server::builder().start().await?;
-    /// # let client = agbcloud::Client::builder().api_key("doc").endpoint(service.url()).build()?;
-    /// # let context = client.contexts().get_or_create("my-project").await?;
-    /// # let files = client.contexts().files(&context.id);
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let uploaded = files.upload("/data/a.txt", &b"hello"[..]).await?;
     /// assert_eq!(uploaded.bytes, 5);
-    /// # Ok(())
-    /// # }
+    /// # Ok(()) });
     /// ```
     pub fn upload(
         &self,
