@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crate::clock::{Clock, SystemClock};
 use crate::durability::Durability;
 use crate::error::StartError;
 use crate::faults::Fault;
 use crate::keys::is_api_key;
 use crate::limits::Limits;
 use crate::server::Server;
+use crate::system::clock::{Clock, SystemClock};
 
 /// The default login regions. The first is the default region.
 const REGIONS: [&str; 12] = [

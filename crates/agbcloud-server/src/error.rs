@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::limits::InvalidLimit;
 use crate::markers::StoreMismatch;
 use crate::metadata::sqlite::{DatabaseError, VERSION};
-use crate::permissions::InsecurePermissions;
+use crate::system::permissions::InsecurePermissions;
 
 /// Why [`ServerBuilder::start`](crate::ServerBuilder::start) failed. The message says how to correct it.
 #[derive(Debug, thiserror::Error)]

@@ -5,12 +5,12 @@
 
 use http::Method;
 
-use crate::clock::Micros;
 use crate::http::{check_range, page_token};
 use crate::metadata::ContextCursor;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::url::Grant;
 use crate::signing::{Secret, Signer};
+use crate::system::clock::Micros;
 
 const SECRET: Secret = Secret([7; 32]);
 const NOW: Micros = Micros(1_000_000_000);

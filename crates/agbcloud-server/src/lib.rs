@@ -61,7 +61,6 @@
 mod blobs;
 mod builder;
 mod checksums;
-mod clock;
 mod connections;
 #[cfg(feature = "crash-points")]
 #[doc(hidden)]
@@ -69,9 +68,7 @@ pub mod crash;
 #[cfg(not(feature = "crash-points"))]
 mod crash;
 mod data_folder;
-mod descriptors;
 mod durability;
-mod durable_fs;
 mod error;
 mod faults;
 mod fsck;
@@ -87,16 +84,13 @@ mod metrics;
 mod minimum_rate;
 mod names;
 mod operations;
-mod permissions;
-mod random;
-mod reloading_file;
 mod server;
 mod signing;
 mod start;
+mod system;
 mod tasks;
 
 pub use self::builder::ServerBuilder;
-pub use self::clock::{Clock, ManualClock, SystemClock};
 pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
@@ -105,8 +99,9 @@ pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
 pub use self::markers::StoreMismatch;
 pub use self::operations::{Operation, operations};
-pub use self::permissions::{InsecurePermissions, Protection, check_permissions};
 pub use self::server::Server;
+pub use self::system::clock::{Clock, ManualClock, SystemClock};
+pub use self::system::permissions::{InsecurePermissions, Protection, check_permissions};
 pub use self::tasks::TaskEnded;
 
 /// Compiles the example in the README.

@@ -16,9 +16,7 @@ use crate::connections::Connections;
 #[cfg(feature = "tls")]
 use crate::connections::Tls;
 use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
-use crate::descriptors;
 use crate::durability::Durability;
-use crate::durable_fs::sync_folder;
 use crate::error::StartError;
 use crate::faults::Faults;
 use crate::http::{App, TenantLimiter, monitoring, router};
@@ -28,10 +26,12 @@ use crate::metadata::Metadata;
 use crate::metadata::sqlite::Sqlite;
 use crate::metadata::sqlite::open::Opened;
 use crate::metrics::{ConnectionMetrics, Metrics};
-use crate::permissions;
-use crate::random;
 use crate::server::{Server, close};
 use crate::signing::{Secret, Signer};
+use crate::system::descriptors;
+use crate::system::durable_fs::sync_folder;
+use crate::system::permissions;
+use crate::system::random;
 use crate::tasks::{Collector, Supervisor, Wake};
 
 impl ServerBuilder {

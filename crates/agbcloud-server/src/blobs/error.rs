@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::random::NoRandom;
+use crate::system::random::NoRandom;
 
 /// Why bytes could not be stored or fetched.
 #[derive(Debug, thiserror::Error)]

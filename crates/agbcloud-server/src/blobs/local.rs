@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::BlobError;
 use crate::crash;
-use crate::durable_fs::{make_private_folder, sync_folder};
+use crate::system::durable_fs::{make_private_folder, sync_folder};
 
 /// Creates the folder and its 256 subfolders, all of them durable.
 ///

@@ -29,9 +29,9 @@ pub(crate) use self::local::DeleteOutcome;
 pub(crate) use self::quarantine::{FileTotals, Quarantine, QuarantinedFile};
 pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
-use crate::clock::Micros;
 use crate::durability::Durability;
-use crate::random::{self, NoRandom};
+use crate::system::clock::Micros;
+use crate::system::random::{self, NoRandom};
 
 /// The store of blobs. Clones share one store.
 #[derive(Clone)]

@@ -14,9 +14,9 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use super::local::{blob_of, file_names, remove_if_exists};
-use crate::clock::Micros;
 use crate::data_folder::{DATABASE_WAL, QUARANTINE};
-use crate::durable_fs::{make_private_folder, sync_folder};
+use crate::system::clock::Micros;
+use crate::system::durable_fs::{make_private_folder, sync_folder};
 
 const HOLD: &str = "hold";
 /// The names of the folders in the quarantine.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::local::{blob_of, blocking, file_names, parts, remove_if_exists};
 use super::quarantine::{FileTotals, Quarantine};
-use crate::clock::Micros;
+use crate::system::clock::Micros;
 
 /// Blobs that are looked up with one query.
 const BLOBS_PER_QUERY: usize = 500;

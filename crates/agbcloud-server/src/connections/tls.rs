@@ -13,8 +13,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::server::TlsStream;
 
-use crate::permissions::{Protection, check_permissions};
-use crate::reloading_file::{LoadError, ReloadingFile};
+use crate::system::permissions::{Protection, check_permissions};
+use crate::system::reloading_file::{LoadError, ReloadingFile};
 
 /// Accepts TLS connections with the current certificate.
 pub(crate) struct Tls(ReloadingFile<Arc<ServerConfig>>);

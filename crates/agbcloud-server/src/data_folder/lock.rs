@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::DATABASE;
-use crate::durable_fs::{make_private_folder, open_private};
+use crate::system::durable_fs::{make_private_folder, open_private};
 
 /// The lock on a data folder, until it is dropped.
 ///

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 pub(crate) use self::fault::FaultKind;
 pub use self::fault::{Fault, InvalidFault};
-use crate::clock::Micros;
 use crate::signing::Tenant;
+use crate::system::clock::Micros;
 
 /// All faults of a server and their state.
 #[derive(Default)]

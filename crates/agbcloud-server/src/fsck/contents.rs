@@ -7,10 +7,10 @@ use std::path::Path;
 use super::report::{Finding, FindingKind, FsckReport};
 use crate::blobs::{Quarantine, QuarantinedFile, local};
 use crate::checksums::{Checksums, Hasher};
-use crate::clock::Micros;
 use crate::metadata::Content;
 use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::sqlite::check::{CheckTransaction, StoredFile};
+use crate::system::clock::Micros;
 
 /// Size of a read in bytes.
 const READ_BYTES: usize = 256 * 1024;

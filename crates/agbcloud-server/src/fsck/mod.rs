@@ -11,14 +11,14 @@ use std::path::Path;
 use self::contents::{Contents, find_orphans, report_orphans};
 pub use self::report::{Finding, FindingKind, FsckReport, QuarantinedContent};
 use crate::blobs::{Quarantine, local};
-use crate::clock::{Clock, Micros, SystemClock};
 use crate::data_folder::{BLOBS, DATABASE, FolderLock};
-use crate::durable_fs::sync_folder;
 use crate::error::StartError;
 use crate::markers::{FolderMarker, MarkerFile};
 use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::sqlite::check::DatabaseCheck;
 use crate::metadata::sqlite::open::has_blobs;
+use crate::system::clock::{Clock, Micros, SystemClock};
+use crate::system::durable_fs::sync_folder;
 
 /// Whether a check changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,13 +24,13 @@ pub(crate) use self::objects::check_range;
 pub(crate) use self::router::router;
 pub(crate) use self::tenant_limiter::TenantLimiter;
 use crate::blobs::Blobs;
-use crate::clock::{Clock, Micros};
 use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::signing::Signer;
+use crate::system::clock::{Clock, Micros};
 use crate::tasks::Wake;
 
 /// Everything that requests share.

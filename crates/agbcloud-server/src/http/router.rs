@@ -17,8 +17,8 @@ use super::fault_injection::inject_faults;
 use super::{App, RequestId, objects, request_head};
 use crate::metrics::Metrics;
 use crate::operations::operation_name;
-use crate::random;
 use crate::signing::url;
+use crate::system::random;
 
 /// Returns the routes of the service.
 pub(crate) fn router(app: Arc<App>) -> Router {

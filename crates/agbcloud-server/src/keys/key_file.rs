@@ -19,9 +19,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::clock::Micros;
-use crate::durable_fs;
-use crate::random::{self, NoRandom};
+use crate::system::clock::Micros;
+use crate::system::durable_fs;
+use crate::system::random::{self, NoRandom};
 
 /// The maximum lifetime of a presigned URL, and so the maximum time that a signing key is needed after its last use.
 const MAX_URL_TTL: Duration = Duration::from_secs(604_800);

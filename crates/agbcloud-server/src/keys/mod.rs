@@ -9,10 +9,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 pub use self::key_file::{KeyEntry, KeyFile, KeyFileError, NewKey};
-use crate::permissions::{Protection, check_permissions};
-use crate::reloading_file::{LoadError, ReloadingFile};
 use crate::signing::url::{Grant, UrlError};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant, constant_time_eq};
+use crate::system::permissions::{Protection, check_permissions};
+use crate::system::reloading_file::{LoadError, ReloadingFile};
 
 /// The API keys and signing keys of a server.
 pub(crate) struct Keys {

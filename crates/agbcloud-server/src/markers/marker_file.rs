@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::position::{CommitPosition, FolderMarker};
-use crate::durable_fs::open_private;
+use crate::system::durable_fs::open_private;
 
 /// Its name in the folder of blobs.
 const NAME: &str = "mark";

@@ -1,6 +1,6 @@
 //! What the markers contain.
 
-use crate::random::{self, NoRandom};
+use crate::system::random::{self, NoRandom};
 
 /// A random id of a store, or of one run of the service.
 pub(crate) type RandomId = [u8; 16];

@@ -13,10 +13,10 @@ use bytes::Bytes;
 
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
-use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
-use crate::random::NoRandom;
 use crate::signing::Tenant;
+use crate::system::clock::Micros;
+use crate::system::random::NoRandom;
 
 /// Maximum size in bytes of a content that is stored in the database: a blob costs several waits for the disk. A larger content
 /// is a blob.

@@ -5,7 +5,7 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 
 use super::{MacKey, Signer};
-use crate::clock::Micros;
+use crate::system::clock::Micros;
 
 /// The signing keys of a store.
 pub(crate) struct KeyRing {

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
 use super::{Issuer, KeyRing, MacKey, Tenant, constant_time_eq};
-use crate::clock::Micros;
 use crate::names::FilePath;
+use crate::system::clock::Micros;
 
 /// The path prefix of presigned URLs.
 pub(crate) const PREFIX: &str = "/objects/v1/";

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::quarantine;
 use crate::blobs::Blobs;
-use crate::clock::{Clock, Micros};
 use crate::crash;
 use crate::metadata::{Clear, Metadata, StoreError};
+use crate::system::clock::{Clock, Micros};
 
 /// Maximum number of blobs that are deleted in one round.
 const BLOBS_PER_ROUND: u32 = 500;
@@ -142,7 +142,7 @@ mod tests {
             blobs: Blobs::memory().unwrap(),
             wake: Wake::default(),
             clear_delay: Duration::ZERO,
-            clock: Arc::new(crate::clock::SystemClock),
+            clock: Arc::new(crate::system::clock::SystemClock),
             quarantine: Duration::from_secs(3600),
         };
         let running = tokio::spawn(collector.run());

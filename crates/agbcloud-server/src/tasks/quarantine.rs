@@ -4,8 +4,8 @@ use std::io;
 
 use crate::blobs::local::blocking;
 use crate::blobs::{Blobs, FileTotals};
-use crate::clock::Micros;
 use crate::metadata::{Metadata, StoreError};
+use crate::system::clock::Micros;
 
 /// Blobs that are looked up with one query.
 const BLOBS_PER_QUERY: u32 = 500;

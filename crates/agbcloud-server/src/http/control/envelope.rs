@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::metadata::StoreError;
-use crate::random::NoRandom;
+use crate::system::random::NoRandom;
 
 /// The error of a control call, as reported in the envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]

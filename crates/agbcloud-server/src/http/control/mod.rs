@@ -22,11 +22,11 @@ pub(super) use self::envelope::ControlError;
 use self::params::Params;
 use super::body::{self, BodyError};
 use super::{App, request_id};
-use crate::clock::Micros;
 use crate::limits::Limits;
 use crate::metadata::{Context, ContextState};
 use crate::operations::{Operation, OperationId, operations};
 use crate::signing::{Caller, Issuer, Tenant};
+use crate::system::clock::Micros;
 
 /// An authenticated call of an operation.
 struct Call {

@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::clock::Micros;
 use crate::metadata::ContextCursor;
 use crate::signing::{Signer, Tenant, constant_time_eq};
+use crate::system::clock::Micros;
 
 const VERSION: u8 = 1;
 const MAC_LENGTH: usize = 16;

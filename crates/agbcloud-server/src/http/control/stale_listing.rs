@@ -1,10 +1,10 @@
 //! Listings that lag behind, for testing clients: pages and counts do not include newer entries. They read the entire
 //! listing, which is acceptable in tests.
 
-use crate::clock::Micros;
 use crate::metadata::{ContextCursor, ContextPage, FilePage, Metadata, Result};
 use crate::names::FolderPath;
 use crate::signing::Tenant;
+use crate::system::clock::Micros;
 
 /// Entries per query.
 const BATCH: u32 = agbcloud_api::rules::MAX_PAGE_SIZE;

@@ -195,7 +195,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::clock::Micros;
+    use crate::system::clock::Micros;
 
     fn file() -> File {
         File {

@@ -7,8 +7,8 @@ use http::{HeaderValue, StatusCode};
 
 use crate::blobs::BlobError;
 use crate::metadata::StoreError;
-use crate::random::NoRandom;
 use crate::signing::url::UrlError;
+use crate::system::random::NoRandom;
 
 /// The error of an upload or a download.
 #[derive(Debug)]

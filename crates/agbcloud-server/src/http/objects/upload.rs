@@ -20,7 +20,7 @@ use crate::crash;
 use crate::http::App;
 use crate::http::body::{self, BodyError};
 use crate::metadata::{Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, StoreError};
-use crate::random::NoRandom;
+use crate::system::random::NoRandom;
 
 pub(super) async fn put(
     app: Arc<App>,

@@ -14,9 +14,9 @@ use super::meta;
 use crate::blobs::local::create_folders;
 use crate::data_folder::{DATABASE_WAL, FolderLocation};
 use crate::durability::Durability;
-use crate::durable_fs::sync_folder;
 use crate::markers::{CommitPosition, DatabaseMarker, FolderMarker, MarkerFile};
 use crate::metadata::{Result, StoreError};
+use crate::system::durable_fs::sync_folder;
 
 /// Interval at which the marker file is synced.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::Micros;
 use crate::crash;
 use crate::metadata::{Context, ContextCursor, ContextPage, ContextState, Result, StoreError};
-use crate::random::alphanumeric;
 use crate::signing::Tenant;
+use crate::system::clock::Micros;
+use crate::system::random::alphanumeric;
 
 /// The columns that [`context`] reads.
 const COLUMNS: &str = "id, name, state, generation, create_time, last_used";

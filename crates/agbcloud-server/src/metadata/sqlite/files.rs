@@ -8,15 +8,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::offset_index::{EntryKey, OffsetIndex};
 use super::{contexts, row_checksums};
 use crate::blobs::BlockChecksums;
-use crate::clock::Micros;
 use crate::crash;
 use crate::metadata::{
     Conditions, Content, ContextState, File, FileKey, FilePage, ListedEntry, NewFile, OpenFile,
     Result, StoreError,
 };
 use crate::names::{FilePath, FolderPath};
-use crate::random::alphanumeric;
 use crate::signing::Tenant;
+use crate::system::clock::Micros;
+use crate::system::random::alphanumeric;
 
 pub(super) fn list(
     db: &Connection,

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::row_checksums;
 use crate::markers::{CommitPosition, DatabaseMarker, StoreMismatch, new_id};
 use crate::metadata::StoreError;
-use crate::random::NoRandom;
 use crate::signing::Secret;
+use crate::system::random::NoRandom;
 
 /// The names of the rows.
 const SECRET: &str = "secret";

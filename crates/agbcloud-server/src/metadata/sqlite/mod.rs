@@ -28,9 +28,9 @@ use super::{
     NewFile, OpenFile, Result, StoreError,
 };
 use crate::blobs::BlockChecksums;
-use crate::clock::Micros;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::Tenant;
+use crate::system::clock::Micros;
 
 pub(crate) use self::meta::DatabaseError;
 pub(crate) use self::schema::VERSION;

@@ -15,11 +15,11 @@ use super::meta::{self, DatabaseError};
 use super::threads::{self, BUSY_TIMEOUT, CLOSE_TIMEOUT, Readers};
 use super::{Sqlite, row_checksums, schema};
 use crate::blobs::{Quarantine, local};
-use crate::clock::{Clock, Micros, SystemClock};
 use crate::data_folder::{BLOBS, DATABASE_WAL, FolderLock, RESERVE};
 use crate::durability::Durability;
 use crate::markers::{DatabaseMarker, FolderMarker, MarkerFile, check_match};
 use crate::signing::Secret;
+use crate::system::clock::{Clock, Micros, SystemClock};
 
 const READERS: usize = 4;
 /// Size in bytes to which the write-ahead log is truncated after a burst.

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::{CheckTransaction, FOLDER_PATH, Problem, ProblemKind, Result, WrongCount};
 use crate::metadata::sqlite::row_checksums;
 use crate::names::FolderPath;
-use crate::random::alphanumeric;
+use crate::system::random::alphanumeric;
 
 /// Maximum depth of folders, and so the number of passes of a repair.
 const MAX_DEPTH: usize = 600;

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::checksums::Hasher;
-use crate::clock::Micros;
 use crate::metadata::sqlite::open::prepare;
 use crate::metadata::sqlite::{contexts, files};
 use crate::metadata::{Conditions, Content, FileKey, NewFile};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::{Secret, Signer, Tenant};
+use crate::system::clock::Micros;
 
 /// A context in its own database, and the keys of the entries of its root folder.
 struct Folder {
