@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use proc_macro2::{TokenStream, TokenTree};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Ident, Item, UseTree};
@@ -217,7 +218,7 @@ impl<'ast> Visit<'ast> for Module {
 
     /// Adds every path in the tokens, which are not parsed.
     fn visit_macro(&mut self, invocation: &'ast syn::Macro) {
-        let text = invocation.tokens.to_string().replace(" :: ", "::");
+        let text = without_literals(invocation.tokens.clone()).replace(" :: ", "::");
         let words = text.split(|letter: char| !letter.is_alphanumeric() && !"_:".contains(letter));
         for path in words.filter(|word| word.contains("::")) {
             let segments = path.split("::").filter(|segment| !segment.is_empty());
@@ -225,4 +226,15 @@ impl<'ast> Visit<'ast> for Module {
         }
         self.visit_path(&invocation.path);
     }
+}
+
+/// The text of tokens without literals, since a doc comment in a macro is a literal that may contain links to other modules.
+fn without_literals(tokens: TokenStream) -> String {
+    let texts = tokens.into_iter().map(|token| match token {
+        TokenTree::Literal(_) => String::new(),
+        TokenTree::Group(group) => format!("({})", without_literals(group.stream())),
+        TokenTree::Ident(name) => format!(" {name} "),
+        TokenTree::Punct(punctuation) => punctuation.to_string(),
+    });
+    texts.collect()
 }

@@ -97,6 +97,40 @@ fn tests_and_imports_for_documentation_do_not_count() {
 }
 
 #[test]
+fn links_in_the_documentation_do_not_count() {
+    let files = [
+        (
+            "lib.rs",
+            "mod a; mod b; macro_rules! define { ($($t:tt)*) => { $($t)* }; }",
+        ),
+        (
+            "a.rs",
+            "define! { use crate::b::B; pub struct A(crate::b::B); }",
+        ),
+        (
+            "b.rs",
+            "//! [a](crate::a)\n/// [A](crate::a::A)\npub struct B;\n\
+             define! { /// From [A](crate::a::A).\n #[doc = \"crate::a::A\"]\n pub struct C; }",
+        ),
+    ];
+    assert_eq!(cycles(&files), Vec::<String>::new());
+}
+
+#[test]
+fn a_path_in_a_macro_counts() {
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        (
+            "a.rs",
+            "define! { /// From b.\n pub struct A { b: Option<crate::b::B> } }",
+        ),
+        ("b.rs", "define! { set fn f(a: super::a::A) -> u8; }"),
+    ];
+    let expected = "a uses b (crates/x/src/a.rs:1), b uses a (crates/x/src/b.rs:1)";
+    assert_eq!(cycles(&files), [expected]);
+}
+
+#[test]
 fn names_of_other_crates_do_not_count() {
     let files = [
         ("lib.rs", "mod a; mod b;"),

@@ -162,6 +162,8 @@ impl Files {
     /// assert_eq!(uploaded.bytes, 5);
     /// # Ok(()) });
     /// ```
+    ///
+    /// See [`Files::upload`](crate::Files::upload).
     pub fn upload<P, S>(&self, path: P, source: S) -> Upload
     where
         P: TryInto<RemotePath, Error: Into<Error>>,
@@ -182,6 +184,8 @@ impl Files {
     /// assert_eq!(std::fs::read("copy.txt")?, b"hello");
     /// # Ok(()) });
     /// ```
+    ///
+    /// See [`Files::download`](crate::Files::download).
     pub fn download<P, T>(&self, path: P, target: T) -> Download
     where
         P: TryInto<RemotePath, Error: Into<Error>>,
@@ -266,11 +270,7 @@ blocking_type! {
     ///
     /// # Errors
     ///
-    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the source can't be read or ends early,
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
-    /// [`Conflict`](crate::ErrorKind::Conflict) while the context is being cleared,
-    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
-    /// call.
+    /// Those of [`agbcloud::Files::upload`](crate::Files::upload).
     #[derive(Debug)]
     #[must_use = "an upload does nothing until it is sent"]
     pub struct Upload => Uploaded;
@@ -316,11 +316,7 @@ blocking_type! {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
-    /// [`Conflict`](crate::ErrorKind::Conflict) if the local file exists and [`overwrite`](Self::overwrite) is not set,
-    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the target can't be written,
-    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
-    /// call.
+    /// Those of [`agbcloud::Files::download`](crate::Files::download).
     #[derive(Debug)]
     #[must_use = "a download does nothing until it is sent"]
     pub struct Download => Downloaded;
@@ -337,10 +333,7 @@ blocking_type! {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
-    /// [`Rejected`](crate::ErrorKind::Rejected) if the file is larger than the [`limit`](Self::limit),
-    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`Corrupted`](crate::ErrorKind::Corrupted), and those of any
-    /// call.
+    /// Those of [`agbcloud::Files::read`](crate::Files::read).
     #[derive(Debug)]
     #[must_use = "a download does nothing until it is sent"]
     pub struct ReadFile => Bytes;
@@ -355,8 +348,7 @@ blocking_type! {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, or the file does not exist and
-    /// [`missing_ok`](Self::missing_ok) is not set, and those of any call.
+    /// Those of [`agbcloud::Files::delete`](crate::Files::delete).
     #[derive(Debug)]
     #[must_use = "a deletion does nothing until it is sent"]
     pub struct DeleteFile => Response<()>;

@@ -8,12 +8,12 @@ use crate::{
 };
 
 blocking_type! {
-    /// A synchronization of a local folder and a folder of a context: [`agbcloud::SyncDir`](crate::SyncDir).
+    /// A sync of a local folder and a folder of a context: [`agbcloud::SyncDir`](crate::SyncDir).
     /// From [`Files::upload_dir`](super::Files::upload_dir) and [`Files::download_dir`](super::Files::download_dir).
     ///
     /// Listeners run on threads of the client.
     #[derive(Debug)]
-    #[must_use = "a synchronization does nothing until it is sent or planned"]
+    #[must_use = "a sync does nothing until it is sent or planned"]
     pub struct SyncDir => SyncReport;
 
     set fn compare(how: Compare);
@@ -44,7 +44,7 @@ impl SyncDir {
 }
 
 blocking_type! {
-    /// The changes that a synchronization would make. Dereferences to [`agbcloud::SyncPlan`](crate::SyncPlan).
+    /// What a sync would do. Dereferences to [`agbcloud::SyncPlan`](crate::SyncPlan).
     #[derive(Debug)]
     #[must_use = "a plan does nothing until it is run"]
     pub struct SyncPlan;

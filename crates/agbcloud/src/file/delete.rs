@@ -21,6 +21,12 @@ impl Files {
     /// files.delete("/data/a.txt").missing_ok(true).await?;
     /// # Ok(()) });
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, or the file does not exist and
+    /// [`missing_ok`](DeleteFile::missing_ok) is not set, and those of any call.
     #[doc(alias = "delete_file")]
     #[doc(alias = "DeleteContextFile")]
     pub fn delete(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> DeleteFile {

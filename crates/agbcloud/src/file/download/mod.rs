@@ -46,6 +46,15 @@ impl Files {
     /// assert_eq!(std::fs::read("copy.txt")?, b"hello");
     /// # Ok(()) });
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
+    /// [`Conflict`](crate::ErrorKind::Conflict) if the local file exists and [`overwrite`](Download::overwrite) is not set,
+    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the target can't be written,
+    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`InsecureUrl`](crate::ErrorKind::InsecureUrl),
+    /// [`Corrupted`](crate::ErrorKind::Corrupted), and those of any call.
     pub fn download(
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,
@@ -67,6 +76,14 @@ impl Files {
     /// assert_eq!(files.read("/notes.txt").await?, b"hello"[..]);
     /// # Ok(()) });
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
+    /// [`Rejected`](crate::ErrorKind::Rejected) if the file is larger than the [`limit`](ReadFile::limit),
+    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`InsecureUrl`](crate::ErrorKind::InsecureUrl),
+    /// [`Corrupted`](crate::ErrorKind::Corrupted), and those of any call.
     pub fn read(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> ReadFile {
         ReadFile {
             request: DownloadRequest::new(self.clone(), checked(path)),

@@ -33,6 +33,15 @@ impl Files {
     /// assert_eq!(uploaded.bytes, 5);
     /// # Ok(()) });
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
+    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the source can't be read or ends early,
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
+    /// [`Conflict`](crate::ErrorKind::Conflict) while the context is being cleared,
+    /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`InsecureUrl`](crate::ErrorKind::InsecureUrl),
+    /// [`Corrupted`](crate::ErrorKind::Corrupted), and those of any call.
     pub fn upload(
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,

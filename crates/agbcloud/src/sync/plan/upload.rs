@@ -76,7 +76,7 @@ struct UploadCandidate {
     executable: bool,
 }
 
-/// Returns the local files that can be uploaded, and the decisions about the other entries.
+/// Returns the local files that can be uploaded, ordered by path, and the decisions about the other entries.
 fn candidates(
     options: &SyncOptions,
     entries: Vec<LocalEntry>,
@@ -115,6 +115,7 @@ fn candidates(
             }
         }
     }
+    files.sort_unstable_by(|one, other| one.relative.cmp(&other.relative));
     (files, others)
 }
 
