@@ -94,7 +94,7 @@ pub(crate) enum Command {
     /// waits for open requests, for 10 seconds by default (--limits drain-time).
     #[cfg(feature = "serve")]
     #[command(
-        after_long_help = "Examples:\n  agb serve\n  agb serve --listen 127.0.0.1:9000 --data-dir /var/lib/agb --keys keys.toml"
+        after_long_help = "Examples:\n  agb serve\n  agb serve --listen 127.0.0.1:9000 --data-dir /var/lib/agb --keys keys.jsonl"
     )]
     Serve(Box<crate::serve::ServeArguments>),
     /// Demonstrate contexts step by step

@@ -32,23 +32,23 @@ enum KeysCommand {
     /// Create an API key for a tenant and print it once
     ///
     /// All keys of a tenant access the same contexts. To change a key, add a new one, distribute it and revoke the old one.
-    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.toml add my-tenant")]
+    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl add my-tenant")]
     Add {
         /// Tenant name: letters, digits, dots, hyphens and underscores
         tenant: String,
     },
     /// List the API keys with id, creation time and tenant
-    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.toml list")]
+    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl list")]
     List,
     /// Revoke an API key from the next request on
-    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.toml revoke KEY-ID")]
+    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl revoke KEY-ID")]
     Revoke {
         /// Key id, as printed by 'list'
         id: String,
     },
     /// Replace the key that signs presigned URLs
     #[command(
-        after_long_help = "Examples:\n  agb serve keys --keys keys.toml rotate-signing --overlap 3600"
+        after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl rotate-signing --overlap 3600"
     )]
     RotateSigning {
         /// Duration for which URLs of the old key remain valid. The default is a week, the maximum lifetime of a URL

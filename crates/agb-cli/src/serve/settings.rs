@@ -68,8 +68,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "DAYS", env = "AGB_QUARANTINE_DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub(crate) quarantine_days: Option<u32>,
 
-    /// Fault to inject, to test clients. Can be repeated. Local connections only. One of latency=TIME, status=429, status=503,
-    /// html, cut=BYTES, expired-urls, lag=TIME, slow-clear=TIME, stuck-clear, repeat-token; with
+    /// Fault to inject, to test clients. Can be repeated. Local connections only. One of latency=TIME, status=429, status=500,
+    /// status=503, html, cut=BYTES, expired-urls, lag=TIME, slow-clear=TIME, stuck-clear, repeat-token; with
     /// optional ,op=NAME,rate=0.5,seed=1,times=2,retry-after=1
     #[arg(long = "fault", visible_alias = "simulate", value_name = "SPEC")]
     #[serde(rename = "fault", alias = "simulate", deserialize_with = "one_or_many")]

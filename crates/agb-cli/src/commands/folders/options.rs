@@ -31,7 +31,7 @@ pub(in crate::commands) struct FolderOptions {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnConflict {
-    /// Fail and leave the file unchanged; the default of sync and put
+    /// Fail and leave the file unchanged. The default, except of get, which requires --force to replace a file
     Fail,
     /// Replace or delete the file
     Overwrite,

@@ -84,7 +84,7 @@ pub(super) enum Skipped {
     Counted,
 }
 
-/// Prints the changes and a summary. Fails if a file can't be compared.
+/// Prints the changes and a summary. Fails if a file would fail.
 pub(super) async fn preview(
     session: &Session,
     task: &Task,
@@ -115,7 +115,7 @@ pub(super) async fn preview(
         0 => Ok(plan),
         failed => Err(Failure::with_code(
             failed_code(plan.failures(), failed),
-            format!("{} can't be compared", counted(failed, "file")),
+            format!("{} would fail", counted(failed, "file")),
         )),
     }
 }

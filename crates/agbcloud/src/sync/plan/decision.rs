@@ -127,7 +127,7 @@ impl SyncOptions {
 fn conflict(planned: PlannedChange) -> Decision {
     let message = match planned.change.is_deletion() {
         true => "the file was changed or added on the target side since the last sync",
-        false => "the file differs on both sides, and the one on the target side may be newer",
+        false => "the file on the target side changed since the last sync, or may be newer",
     };
     let error = Error::new(ErrorKind::Conflict, message);
     Decision::failed(planned.path, Some(planned.change), error)
