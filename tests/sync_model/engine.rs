@@ -17,7 +17,7 @@ pub(crate) enum Engine {
     Sdk,
     /// The correct implementation in [`reference`](crate::reference).
     Reference,
-    /// Replaces every file that differs, whoever changed it.
+    /// Replaces every file that differs, whichever side changed it.
     Overwriting,
     /// Treats files of the same size as equal.
     SizeOnly,

@@ -21,7 +21,7 @@ const GRANULARITY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum FaultKind {
-    /// A version exists nowhere, and nobody replaced it knowingly.
+    /// A version exists nowhere, and no run replaced it knowingly.
     Lost,
     /// Files differ, and the report contains neither a failure nor a skipped file.
     Hidden,
@@ -33,7 +33,7 @@ pub(crate) enum FaultKind {
     DeletedWithoutOption,
     /// A run changed the side that it reads.
     SourceChanged,
-    /// A file has a content that nobody wrote.
+    /// A file has a content that was never written.
     Torn,
     /// The sides do not become equal after several syncs.
     NotSettled,

@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn paths_are_absolute_and_literal() {
-        for good in [
+        for valid in [
             "/a",
             "/a/b.txt",
             "/a b",
@@ -213,7 +213,7 @@ mod tests {
             "/.hidden",
             "/a?b&c=d+e",
         ] {
-            assert_eq!(check_path(good), Ok(()), "{good}");
+            assert_eq!(check_path(valid), Ok(()), "{valid}");
         }
         for (bad, error) in [
             ("", PathError::Relative),

@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn base_urls_have_no_user_query_or_fragment() {
-        for good in [
+        for valid in [
             "http://127.0.0.1:8780",
             "https://agb.example.com/",
             "https://example.com/agb",
@@ -292,7 +292,7 @@ mod tests {
             "http://[::1]",
             "https://example.com:65535/a%20b",
         ] {
-            assert!(is_base_url(good), "{good}");
+            assert!(is_base_url(valid), "{valid}");
         }
         for bad in [
             "",

@@ -1,4 +1,4 @@
-//! The specification, `spec/context-api.yaml`, for code that is checked against it: the chores of `xtask`, and tests of the
+//! The specification, `spec/context-api.yaml`, for code that is checked against it: the tasks of `xtask`, and tests of the
 //! responses of the service.
 
 mod document;

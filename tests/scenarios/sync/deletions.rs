@@ -198,7 +198,10 @@ async fn a_permanently_throttling_service_is_not_called_for_every_file() {
     assert!((1..20).contains(&calls), "{calls} calls");
 
     let report = tokio::time::timeout(60 * second, async { overrun("86400").await });
-    let report = report.await.expect("nobody waits for a day").unwrap();
+    let report = report
+        .await
+        .expect("the deletion does not wait for a day")
+        .unwrap();
     assert_eq!(counts(&report), (0, 0, 0, 200));
     assert_eq!(report.failures[0].error.kind(), ErrorKind::Throttled);
 }

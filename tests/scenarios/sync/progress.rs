@@ -98,22 +98,22 @@ async fn every_outcome_has_the_size_of_its_file() {
     let here = tempfile::tempdir().unwrap();
     let megabyte = "x".repeat(1024 * 1024);
     write(here.path(), &[("a", "four"), ("large", &megabyte)]);
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let hear = || {
-        let heard = heard.clone();
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let listener = || {
+        let outcomes = outcomes.clone();
         move |file: &FileOutcome<'_>| {
             let outcome = (
                 file.path.to_owned(),
                 file.change.unwrap(),
                 file.size.unwrap(),
             );
-            heard.lock().unwrap().push(outcome);
+            outcomes.lock().unwrap().push(outcome);
         }
     };
     let take = || {
-        let mut heard = std::mem::take(&mut *heard.lock().unwrap());
-        heard.sort_by_key(|(path, ..)| path.clone());
-        heard
+        let mut outcomes = std::mem::take(&mut *outcomes.lock().unwrap());
+        outcomes.sort_by_key(|(path, ..)| path.clone());
+        outcomes
     };
     let both = |change| {
         [
@@ -127,7 +127,7 @@ async fn every_outcome_has_the_size_of_its_file() {
             .upload_dir(here.path(), "/d")
             .delete(true)
             .delete_limit(DeleteLimit::NONE)
-            .on_file(hear())
+            .on_file(listener())
     };
     up().await.unwrap();
     assert_eq!(take(), both(Change::Upload));
@@ -139,12 +139,12 @@ async fn every_outcome_has_the_size_of_its_file() {
             .download_dir("/d", here.path())
             .delete(true)
             .delete_limit(DeleteLimit::NONE)
-            .on_file(hear())
+            .on_file(listener())
     };
     down().await.unwrap();
     assert_eq!(take(), both(Change::Download));
 
-    files.delete_dir("/d").on_file(hear()).await.unwrap();
+    files.delete_dir("/d").on_file(listener()).await.unwrap();
     assert_eq!(take(), both(Change::DeleteRemote));
     down().await.unwrap();
     assert_eq!(take(), both(Change::DeleteLocal));

@@ -72,12 +72,12 @@ async fn a_file_that_disappears_fails_alone() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "of whoever listens")]
+#[should_panic(expected = "the listener panics")]
 async fn a_panic_in_a_listener_reaches_the_caller() {
     let world = world().await;
     let (_, files) = world.files("one").await;
     let here = tempfile::tempdir().unwrap();
     write(here.path(), &[("a", "a")]);
     let upload = files.upload_dir(here.path(), "/data");
-    let _ = upload.on_file(|_| panic!("of whoever listens")).await;
+    let _ = upload.on_file(|_| panic!("the listener panics")).await;
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::support::{Serve, agb};
 
-pub(crate) const KEY: &str = "a-key-that-nobody-may-see";
+pub(crate) const KEY: &str = "a-secret-key";
 
 pub(crate) struct TestEnv {
     pub(crate) scratch: tempfile::TempDir,

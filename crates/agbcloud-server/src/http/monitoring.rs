@@ -36,10 +36,10 @@ pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>) -> Rout
 
 /// Whether the store responds. Checks it with a tenant that stores nothing.
 async fn ready(store: Arc<dyn Metadata>) -> Response {
-    let nobody = Tenant::from("");
+    let unused = Tenant::from("");
     let check = async {
         store.check_location().await?;
-        store.context_by_id(&nobody, "").await
+        store.context_by_id(&unused, "").await
     };
     match timeout(STORE_TIMEOUT, check).await {
         Ok(Ok(_)) => "the store responds\n".into_response(),

@@ -430,7 +430,7 @@ mod tests {
             let failed = KeyFile::edit(&path, |keys| keys.add(bad, NOW));
             assert!(matches!(failed, Err(KeyFileError::Tenant)), "{bad:?}");
         }
-        let failed = KeyFile::edit(&path, |keys| keys.revoke("nobody"));
+        let failed = KeyFile::edit(&path, |keys| keys.revoke("unknown"));
         assert!(matches!(failed, Err(KeyFileError::NoKey { .. })));
         assert_eq!(fs::read(&path).unwrap(), before);
     }

@@ -42,7 +42,7 @@ impl Keys {
         let load = |path: PathBuf| {
             let signer = signer.clone();
             ReloadingFile::new(vec![path.clone()], move || {
-                // Whoever can write to the file can add keys.
+                // A user who can write to the file can add keys.
                 check_permissions(&path, Protection::Write)?;
                 Ok(KeySet::new(&signer, &KeyFile::read(&path)?))
             })
@@ -69,7 +69,7 @@ impl Keys {
         if is_fixed {
             return Some(caller);
         }
-        // Nobody can choose a key by a prefix of its hash, so the duration of this lookup reveals nothing either.
+        // An attacker cannot choose a key by a prefix of its hash, so the duration of this lookup reveals nothing either.
         self.file
             .as_ref()?
             .current()

@@ -1,4 +1,4 @@
-//! Presigned URLs: whoever has one can read or write one file until it expires.
+//! Presigned URLs: each allows its holder to read or write one file until it expires.
 //!
 //! ```text
 //! /objects/v1/<context>/<base64url of the path>?method=GET&tenant=…&generation=…&expires=…&issuer=…&key=…&signature=…

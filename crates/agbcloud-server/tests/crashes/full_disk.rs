@@ -85,7 +85,7 @@ async fn with_disk(megabytes: u32, check: impl AsyncFn(&Disk)) {
         disk
     };
     {
-        let _nobody_forks = FORKS.read().await;
+        let _no_forks = FORKS.read().await;
         check(&disk).await;
     }
     let _alone = FORKS.write().await;

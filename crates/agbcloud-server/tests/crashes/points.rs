@@ -270,7 +270,7 @@ async fn crash_at(point: &str, operation: Operation, left: Left) {
     service.arm(point);
     operation.attempt(&service.client, &id, &url).await;
     service.crashed(&what);
-    let _nobody_forks = FORKS.read().await;
+    let _no_forks = FORKS.read().await;
 
     if left == Left::New {
         operation.apply(&mut expected);

@@ -1,6 +1,6 @@
 //! Streams over pages: lazy, with one page in memory (two with prefetching), and fused.
 //!
-//! A [`PageSource`] fetches the pages. This module knows nothing of what is listed.
+//! A [`PageSource`] fetches the pages. This module does not depend on the type of the entries.
 
 mod delivered;
 mod stream;

@@ -15,7 +15,7 @@ use crate::{Files, FolderPath, Result, trace};
 /// The deletion of a folder of a context. Await it, or inspect the [`plan`](Self::plan) first. From [`Files::delete_dir`].
 ///
 /// The failure of one file does not stop the deletion, but a failure that affects all files does, for example an invalid API
-/// key or a missing context. A file that somebody else has deleted is not a failure. The folder is listed completely before
+/// key or a missing context. A file that another client has deleted is not a failure. The folder is listed completely before
 /// the first deletion, which would move entries to other pages. This takes 24 bytes for each file, and the part of its path
 /// that differs from the path before.
 #[derive(Debug)]

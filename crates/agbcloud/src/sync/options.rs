@@ -116,7 +116,7 @@ impl SyncOptions {
         }
     }
 
-    /// Whether the state records that a sync of these folders has ended. If it has, somebody else has added a file that is
+    /// Whether the state records that a sync of these folders has ended. If it has, another client has added a file that is
     /// not in the state.
     pub(super) fn has_baseline(&self) -> bool {
         let state = self.state.as_ref();

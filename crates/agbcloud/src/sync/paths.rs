@@ -108,8 +108,8 @@ mod tests {
         ] {
             assert!(to_local_on(bad, true).is_err(), "{bad:?}");
         }
-        for good in ["console", "com0", "a.b", "nulls/x", "common", "é"] {
-            assert!(to_local_on(good, true).is_ok(), "{good:?}");
+        for valid in ["console", "com0", "a.b", "nulls/x", "common", "é"] {
+            assert!(to_local_on(valid, true).is_ok(), "{valid:?}");
         }
     }
 

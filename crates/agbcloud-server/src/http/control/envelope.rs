@@ -110,7 +110,7 @@ impl ControlError {
         no_such_operation: NOT_FOUND, "InvalidAction.NotFound", "there is no such operation: the operations are listed in the OpenAPI document";
         method_not_allowed: METHOD_NOT_ALLOWED, "InvalidMethod", "this operation takes another HTTP method: see the Allow header";
         no_context: NOT_FOUND, "InvalidContext.NotFound", "there is no such context: list the contexts, or create it by GetContext with allowCreate=true";
-        no_file: NOT_FOUND, "InvalidFile.NotFound", "there is no such file in this context: list the folder to see what there is";
+        no_file: NOT_FOUND, "InvalidFile.NotFound", "there is no such file in this context: list the folder to see its files";
         name_taken: CONFLICT, "InvalidContext.NameConflict", "another context has this name: choose another name, or rename or delete that context first";
         clearing: CONFLICT, "InvalidContext.Clearing", "the context is being cleared: ask GetContext until its state is `available`, then try again";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "the service failed; nothing was changed: try again, and report the request id if it stays";

@@ -116,7 +116,7 @@ fn tags(
                 None if is_etag(quoted) => quoted,
                 None => return Err(ObjectError::invalid_condition()),
             };
-            // A star in a list or in quotes is meant to match any file, but would match none.
+            // A client that sends a star in a list or in quotes expects it to match any file, but it would match none.
             if bare.contains('"') || bare == "*" {
                 return Err(ObjectError::invalid_condition());
             }

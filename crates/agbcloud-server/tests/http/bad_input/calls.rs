@@ -142,14 +142,14 @@ async fn bodies() {
             .body(body)
     };
     let padded = |size: usize| format!("{{{}}}", " ".repeat(size - 2)).into_bytes();
-    for good in [
+    for valid in [
         b"".to_vec(),
         b"{}".to_vec(),
         b" null ".to_vec(),
         b"[1, \"x\"]".to_vec(),
         padded(64 * 1024),
     ] {
-        assert_eq!(client.send(post(good)).await.status, 200);
+        assert_eq!(client.send(post(valid)).await.status, 200);
     }
     for bad in [
         b"{".to_vec(),
@@ -201,8 +201,8 @@ async fn bodies_are_checked_for_all_methods() {
             .send(request.bearer_auth(&client.key).body(body))
             .await
     };
-    for good in [&b""[..], b"{}"] {
-        assert_eq!(send(Method::GET, good.to_vec()).await.status, 200);
+    for valid in [&b""[..], b"{}"] {
+        assert_eq!(send(Method::GET, valid.to_vec()).await.status, 200);
     }
     for bad in [&b"{"[..], b"\"\xff\""] {
         let answer = send(Method::GET, bad.to_vec()).await;

@@ -50,20 +50,20 @@ async fn names() {
         "nothing was created"
     );
 
-    for good in [&long[..510], "x", "日本", "a/b\\c", "<b>", " a "] {
-        let id = client.create(good).await;
+    for valid in [&long[..510], "x", "日本", "a/b\\c", "<b>", " a "] {
+        let id = client.create(valid).await;
         assert_eq!(
             client.ok("GetContext", &[("id", &id)]).await["data"]["name"],
-            good
+            valid
         );
         // Renaming accepts the same names as creating.
         client.ok("DeleteContext", &[("id", &id)]).await;
         let other = client.create("other").await;
         client
-            .ok("ModifyContext", &[("id", &other), ("name", good)])
+            .ok("ModifyContext", &[("id", &other), ("name", valid)])
             .await;
         assert_eq!(
-            client.ok("GetContext", &[("name", good)]).await["data"]["id"],
+            client.ok("GetContext", &[("name", valid)]).await["data"]["id"],
             other
         );
     }
@@ -227,10 +227,10 @@ async fn id_and_name_and_allow_create() {
             )
             .await;
     }
-    for good in ["true", "false", "True", "FALSE"] {
+    for valid in ["true", "false", "True", "FALSE"] {
         assert_eq!(
             client
-                .ok("GetContext", &[("name", "good"), ("allowCreate", good)])
+                .ok("GetContext", &[("name", "good"), ("allowCreate", valid)])
                 .await["data"]["id"],
             id
         );
@@ -353,8 +353,8 @@ async fn file_paths() {
             .await;
     }
     assert_eq!(client.list(&id, "/").await.1, 1, "nothing was changed");
-    for good in ["/good/file", &long[..1024], "/%2e%2e", "/...", "/a b", "/ä"] {
-        client.upload(&id, good, "y").await;
-        assert_eq!(client.download(&id, good).await, b"y");
+    for valid in ["/good/file", &long[..1024], "/%2e%2e", "/...", "/a b", "/ä"] {
+        client.upload(&id, valid, "y").await;
+        assert_eq!(client.download(&id, valid).await, b"y");
     }
 }

@@ -341,7 +341,7 @@ mod tests {
             assert!(!error.hint().is_empty() && error.to_string().contains("glob"));
             assert_eq!(error.glob(), glob);
         }
-        for good in [
+        for valid in [
             "[a-c]",
             "[]]",
             "[!]a]",
@@ -350,7 +350,7 @@ mod tests {
             "[ab][cd]",
             "/other/root",
         ] {
-            assert!(line(good).is_ok(), "{good:?}");
+            assert!(line(valid).is_ok(), "{valid:?}");
         }
     }
 }

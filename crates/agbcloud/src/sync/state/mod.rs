@@ -185,7 +185,7 @@ impl SyncState {
         Err(Error::new(ErrorKind::LocalFile, message).with_local_path(&self.path))
     }
 
-    /// Whether a sync of this folder has ended. If it has, somebody else has added a file without an entry.
+    /// Whether a sync of this folder has ended. If it has, another client has added a file without an entry.
     pub(in crate::sync) fn has_baseline(&self, folder: &FolderPath) -> bool {
         self.get_entry(&self.key_of_folder(folder)).is_some()
     }
