@@ -273,7 +273,7 @@ fn invalid_settings_are_usage_errors() {
         (&["--simulate", "lag"], "lag=TIME"),
         (
             &["--fault", "html", "--listen", "0.0.0.0:0", "--api-key", "k"],
-            "under test",
+            "faults are for testing",
         ),
         (&["--log-format", "xml"], "json"),
         (&["--config", "no-such-file.toml"], "no-such-file.toml"),
