@@ -158,7 +158,7 @@ async fn a_large_upload_is_synced_in_order_before_the_response() {
     if !can_trace() {
         return;
     }
-    // Written at once, and in parts.
+    // In one write, and in several.
     for bytes in [100_000, 3_000_000] {
         let folder = tempfile::tempdir().unwrap();
         let calls = trace_upload(folder.path(), &[], bytes).await;

@@ -2,12 +2,12 @@
 
 use rusqlite::params;
 
-use super::{CheckTransaction, FOLDER_PATH, Problem, ProblemKind, Result, WrongCount};
+use super::{CheckResult, CheckTransaction, FOLDER_PATH, Problem, ProblemKind, WrongCount};
 use crate::metadata::sqlite::offset_index::{self, OffsetIndex};
 
 impl CheckTransaction<'_> {
     /// The number of contexts of all tenants.
-    pub(crate) fn count_contexts(&self) -> Result<u64> {
+    pub(crate) fn count_contexts(&self) -> CheckResult<u64> {
         let count: i64 = self
             .db
             .query_row("SELECT count(*) FROM contexts", [], |row| row.get(0))?;
@@ -15,7 +15,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Checks the number of contexts of each tenant.
-    pub(crate) fn context_counts(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn context_counts(&self) -> CheckResult<Vec<Problem>> {
         let mut wrong = self.db.prepare(
             "SELECT tenant, sum(stored), sum(found) FROM (
                  SELECT tenant, contexts AS stored, 0 AS found FROM tenants
@@ -41,7 +41,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Checks the number of files of each context. Ignores doomed trees, which no upload adds to.
-    pub(crate) fn file_counts(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn file_counts(&self) -> CheckResult<Vec<Problem>> {
         let mut wrong = self.db.prepare(
             "SELECT id, tree, stored, found FROM (
                  SELECT id, tree, coalesce((SELECT files FROM file_counts WHERE file_counts.tree = contexts.tree), 0) AS stored,
@@ -70,7 +70,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Checks the offset index of each large folder.
-    pub(crate) fn offset_indexes(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn offset_indexes(&self) -> CheckResult<Vec<Problem>> {
         let mut folders = self.db.prepare(&format!(
             "SELECT contexts.id, f.tree, {FOLDER_PATH} AS path,
                     (SELECT count(*) FROM entries c WHERE c.tree = f.tree AND c.parent = {FOLDER_PATH}) AS found

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{CheckTransaction, FOLDER_PATH, Problem, ProblemKind, Result, WrongCount};
+use super::{CheckResult, CheckTransaction, FOLDER_PATH, Problem, ProblemKind, WrongCount};
 use crate::metadata::sqlite::row_checksums;
 use crate::names::FolderPath;
 use crate::system::random::alphanumeric;
@@ -27,7 +27,7 @@ impl UsedFolder {
 
 impl CheckTransaction<'_> {
     /// Checks that a folder exists if and only if it has entries, and that its count is correct. The root folder always exists.
-    pub(crate) fn folders(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn folders(&self) -> CheckResult<Vec<Problem>> {
         let mut problems = self.missing_roots()?;
         problems.extend(self.invalid_parents()?);
         for _ in 0..MAX_DEPTH {
@@ -43,7 +43,7 @@ impl CheckTransaction<'_> {
         Ok(problems)
     }
 
-    fn missing_roots(&self) -> Result<Vec<Problem>> {
+    fn missing_roots(&self) -> CheckResult<Vec<Problem>> {
         let mut missing = self.db.prepare(
             "SELECT id, tree, create_time FROM contexts WHERE tree IN (SELECT pk FROM trees WHERE doomed = 0)
              AND NOT EXISTS (SELECT 1 FROM entries
@@ -74,7 +74,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Finds entries whose parent is not the path of a folder. They can't be repaired.
-    fn invalid_parents(&self) -> Result<Vec<Problem>> {
+    fn invalid_parents(&self) -> CheckResult<Vec<Problem>> {
         let invalid = self.used_folders(|used| Ok(used.folder().is_none()))?;
         let problems = invalid
             .into_iter()
@@ -85,8 +85,8 @@ impl CheckTransaction<'_> {
     /// Returns the folders below the root that have entries and that the filter selects, whether they exist or not.
     fn used_folders(
         &self,
-        mut filter: impl FnMut(&UsedFolder) -> Result<bool>,
-    ) -> Result<Vec<UsedFolder>> {
+        mut filter: impl FnMut(&UsedFolder) -> CheckResult<bool>,
+    ) -> CheckResult<Vec<UsedFolder>> {
         let mut used = self.db.prepare(
             "SELECT contexts.id, entries.tree, parent, count(*) FROM entries
              JOIN contexts ON contexts.tree = entries.tree
@@ -108,7 +108,7 @@ impl CheckTransaction<'_> {
         Ok(folders)
     }
 
-    fn missing_folders(&self) -> Result<Vec<Problem>> {
+    fn missing_folders(&self) -> CheckResult<Vec<Problem>> {
         let mut exists = self.db.prepare(
             "SELECT EXISTS (SELECT 1 FROM entries WHERE tree = ?1 AND parent = ?2 AND name = ?3 AND folder = 1)",
         )?;
@@ -131,7 +131,7 @@ impl CheckTransaction<'_> {
         Ok(problems)
     }
 
-    fn insert_folder(&self, used: &UsedFolder) -> Result<()> {
+    fn insert_folder(&self, used: &UsedFolder) -> CheckResult<()> {
         let Some(folder) = used.folder() else {
             return Ok(());
         };
@@ -147,7 +147,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Sets the checksum of a folder's row.
-    fn update_checksum(&self, tree: i64, parent: &str, name: &str) -> Result<()> {
+    fn update_checksum(&self, tree: i64, parent: &str, name: &str) -> CheckResult<()> {
         let sum = row_checksums::expression("entries", "");
         self.db.execute(
             &format!(
@@ -158,7 +158,7 @@ impl CheckTransaction<'_> {
         Ok(())
     }
 
-    fn child_counts(&self) -> Result<Vec<Problem>> {
+    fn child_counts(&self) -> CheckResult<Vec<Problem>> {
         let mut wrong = self.db.prepare(&format!(
             "SELECT contexts.id, {FOLDER_PATH}, f.tree, f.parent, f.name, child_count,
                     (SELECT count(*) FROM entries c WHERE c.tree = f.tree AND c.parent = {FOLDER_PATH}) AS found

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CheckTransaction, Problem, ProblemKind, Result};
+use super::{CheckResult, CheckTransaction, Problem, ProblemKind};
 use crate::markers::{DatabaseMarker, FolderMarker, MarkerFile, check_match};
 use crate::metadata::sqlite::meta;
 use crate::metadata::sqlite::open::copy_log;
@@ -24,7 +24,7 @@ impl CheckTransaction<'_> {
         &self,
         blobs: &Path,
         accept: bool,
-    ) -> Result<(MarkerCheck, Vec<Problem>)> {
+    ) -> CheckResult<(MarkerCheck, Vec<Problem>)> {
         let mut problems: Vec<Problem> = Vec::new();
         let damaged = meta::damaged_rows(&self.db)?.into_iter();
         for name in damaged.filter(|name| meta::MARKER.contains(&&**name)) {
@@ -59,7 +59,7 @@ impl CheckTransaction<'_> {
         &self,
         check: &MarkerCheck,
         accept: bool,
-    ) -> Result<Option<FolderMarker>> {
+    ) -> CheckResult<Option<FolderMarker>> {
         if !check.matching && !accept {
             return Ok(None);
         }

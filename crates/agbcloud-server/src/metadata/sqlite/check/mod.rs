@@ -29,7 +29,7 @@ const FOLDER_PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' 
 /// Upper limit of a valid row id.
 const MAX_SEQUENCE: i64 = 1 << 62;
 
-type Result<T, E = DatabaseError> = std::result::Result<T, E>;
+type CheckResult<T, E = DatabaseError> = std::result::Result<T, E>;
 
 /// Stores an inline content with this key elsewhere, before it is deleted.
 pub(crate) type StoreContent<'a> = &'a dyn Fn(i64, &[u8]) -> io::Result<()>;
@@ -41,7 +41,7 @@ pub(crate) struct DatabaseCheck {
 }
 
 impl DatabaseCheck {
-    pub(crate) fn open(database: &Path, blobs: &Path) -> Result<Self> {
+    pub(crate) fn open(database: &Path, blobs: &Path) -> CheckResult<Self> {
         let db = Connection::open(database)?;
         db.busy_timeout(BUSY_TIMEOUT)?;
         db.pragma_update(None, "synchronous", "FULL")?;
@@ -56,8 +56,8 @@ impl DatabaseCheck {
     pub(crate) fn run<T>(
         &mut self,
         repair: bool,
-        check: impl FnOnce(&CheckTransaction<'_>) -> Result<T>,
-    ) -> Result<T> {
+        check: impl FnOnce(&CheckTransaction<'_>) -> CheckResult<T>,
+    ) -> CheckResult<T> {
         let transaction = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -95,7 +95,7 @@ pub(crate) struct CheckTransaction<'a> {
 
 impl CheckTransaction<'_> {
     /// Runs SQLite's own checks, and compares the schema.
-    pub(crate) fn database(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn database(&self) -> CheckResult<Vec<Problem>> {
         let found = self.integrity()?;
         let mut left = found.clone();
         if self.repair && !found.is_empty() && self.reindex() {
@@ -120,7 +120,7 @@ impl CheckTransaction<'_> {
     }
 
     /// The first lines of SQLite's integrity check.
-    fn integrity(&self) -> Result<Vec<String>> {
+    fn integrity(&self) -> CheckResult<Vec<String>> {
         let mut check = self.db.prepare("PRAGMA integrity_check(20)")?;
         let lines = check.query_map([], |row| row.get::<_, String>(0))?;
         let mut lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -143,7 +143,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Checks the table `meta` except for the marker. A store whose secret is lost or damaged does not start.
-    pub(crate) fn meta(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn meta(&self) -> CheckResult<Vec<Problem>> {
         let mut problems = Vec::new();
         for name in meta::damaged_rows(&self.db)? {
             if !meta::MARKER.contains(&&*name) {
@@ -161,7 +161,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Checks that every context has a tree, and every tree a context.
-    pub(crate) fn trees(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn trees(&self) -> CheckResult<Vec<Problem>> {
         let mut problems = Vec::new();
         let count: i64 = self.db.query_row(
             "SELECT count(*) FROM trees WHERE doomed = 0 AND pk NOT IN (SELECT tree FROM contexts)",
@@ -181,7 +181,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Checks that every content belongs to one file, and that no referenced blob is queued for deletion.
-    pub(crate) fn contents(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn contents(&self) -> CheckResult<Vec<Problem>> {
         let mut problems = Vec::new();
         let mut shared = self.db.prepare(
             "SELECT count(*) FROM entries WHERE small IS NOT NULL GROUP BY small HAVING count(*) > 1",
@@ -209,7 +209,10 @@ impl CheckTransaction<'_> {
     }
 
     /// Finds inline contents that no file references. Deletes them if `store` is given, which stores them elsewhere.
-    pub(crate) fn orphan_contents(&self, store: Option<StoreContent<'_>>) -> Result<Vec<Problem>> {
+    pub(crate) fn orphan_contents(
+        &self,
+        store: Option<StoreContent<'_>>,
+    ) -> CheckResult<Vec<Problem>> {
         let mut orphans = self.db.prepare(
             "SELECT pk, bytes FROM contents
              WHERE pk NOT IN (SELECT small FROM entries WHERE small IS NOT NULL)",
@@ -234,7 +237,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Finds rows that do not match their checksums. The table `meta` has its own check.
-    pub(crate) fn row_checksums(&self) -> Result<Vec<Problem>> {
+    pub(crate) fn row_checksums(&self) -> CheckResult<Vec<Problem>> {
         let mut problems = Vec::new();
         let sum = row_checksums::expression("entries", "entries.");
         let mut entries = self.db.prepare(&format!(
@@ -272,7 +275,7 @@ impl CheckTransaction<'_> {
     pub(crate) fn each_file(
         &self,
         mut visit: impl FnMut(&StoredFile) -> io::Result<()>,
-    ) -> Result<()> {
+    ) -> CheckResult<()> {
         let mut files = self.db.prepare(
             "SELECT contexts.id, parent, entries.name, size, etag, sha256, crc64, blob, bytes
              FROM entries JOIN contexts ON contexts.tree = entries.tree
@@ -299,7 +302,7 @@ impl CheckTransaction<'_> {
     }
 
     /// Returns those of the blobs that are neither referenced nor queued for deletion.
-    pub(crate) fn unreferenced_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>> {
+    pub(crate) fn unreferenced_blobs(&self, blobs: Vec<String>) -> CheckResult<Vec<String>> {
         Ok(deletion_queue::unreferenced_blobs(&self.db, blobs)?)
     }
 }
