@@ -73,7 +73,7 @@ impl Drop for NestedFolder {
 fn is_collision(failure: &FileFailure, named: bool) -> bool {
     let message = failure.error.to_string();
     failure.error.kind() == ErrorKind::Conflict
-        && (!named || message.contains("can't tell its name"))
+        && (!named || message.contains("does not distinguish the name"))
 }
 
 #[tokio::test]

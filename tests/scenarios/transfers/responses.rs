@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use agbcloud::{
-    Client, DownloadTarget, Error, ErrorKind, Files, PresignedUrl, RetryPolicy, StoppedBy,
-    UploadSource,
+    Client, DownloadTarget, Error, ErrorDetail, ErrorKind, Files, PresignedUrl, RetryPolicy,
+    StoppedBy, UploadSource,
 };
 
 use crate::{
@@ -310,10 +310,7 @@ async fn a_file_that_changes_during_its_upload_is_an_error() {
     });
     let error = grown.await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LocalFile);
-    assert!(
-        error.message().contains("changed while it was sent"),
-        "{error}"
-    );
+    assert_eq!(error.detail(), Some(ErrorDetail::Changed), "{error}");
 
     let touched = upload_while(&files, large, |file| {
         let later = std::time::UNIX_EPOCH + Duration::from_secs(4_000_000_000);
