@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use self::writer::Writer;
 use crate::agb_serve::{self, Service};
 use crate::failure::Failure;
@@ -71,9 +73,9 @@ fn crash(root: &Path, rounds: u32, seed: u64, durability: &str) -> Result<Totals
         }
         let delay = Duration::from_millis(random.u64(0..MAX_DELAY));
         write_until_killed(&mut writers, service, delay).map_err(failed)?;
-        let (clean, report) = fsck(&program, &data).map_err(failed)?;
-        if !clean && !report.lines().all(is_harmless) {
-            return Err(failed(format!("fsck found damage:\n{report}")));
+        let report = fsck(&program, &data).map_err(failed)?;
+        if report.damaged {
+            return Err(failed(format!("fsck found damage:\n{}", report.text)));
         }
     }
     let failed = |problem| failure(seed, rounds, problem);
@@ -111,22 +113,38 @@ fn write_until_killed(
     })
 }
 
-/// Runs `agb serve fsck`. Returns whether it found nothing, and its output.
-fn fsck(program: &Path, data: &Path) -> Result<(bool, String), String> {
+/// The report of `agb serve fsck --json`.
+struct FsckReport {
+    /// Whether a finding is more than a leftover, which the next start removes or moves to the quarantine.
+    damaged: bool,
+    text: String,
+}
+
+impl FsckReport {
+    fn new(damaged: bool, text: String) -> Self {
+        Self { damaged, text }
+    }
+
+    /// Whether there are no findings. Contents stay in the quarantine for days.
+    fn is_clean(&self) -> bool {
+        let report: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let findings = report["findings"].as_array();
+        !self.damaged && findings.is_some_and(Vec::is_empty)
+    }
+}
+
+fn fsck(program: &Path, data: &Path) -> Result<FsckReport, String> {
     let output = Command::new(program)
-        .args(["serve", "fsck", "--data-dir"])
+        .args(["serve", "fsck", "--json", "--data-dir"])
         .arg(data)
         .output()
         .map_err(|error| format!("can't run fsck: {error}"))?;
-    let report = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    let clean = output.status.success() && report.trim_end().ends_with(": clean");
-    Ok((clean, report))
-}
-
-/// The next start removes leftovers or moves them to the quarantine. The last line is the summary.
-fn is_harmless(line: &str) -> bool {
-    let harmless = ["leftover: ", "in quarantine since "];
-    harmless.iter().any(|start| line.starts_with(start)) || line.ends_with(" findings")
+    let text = match output.stdout.is_empty() {
+        true => output.stderr,
+        false => output.stdout,
+    };
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(FsckReport::new(!output.status.success(), text))
 }
 
 /// Restarts the service until fsck finds nothing.
@@ -137,11 +155,11 @@ fn wait_until_collected(
 ) -> Result<(), String> {
     let mut last = String::new();
     for _ in 0..MAX_RESTARTS {
-        let (clean, report) = fsck(program, data)?;
-        if clean {
+        let report = fsck(program, data)?;
+        if report.is_clean() {
             return Ok(());
         }
-        last = report;
+        last = report.text;
         start().map_err(|error| error.to_string())?.stop();
     }
     Err(format!("garbage is not collected:\n{last}"))
@@ -172,14 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_are_harmless_and_damage_is_not() {
-        assert!(is_harmless("leftover: no file names the blob 00/ab"));
-        assert!(is_harmless(
-            "in quarantine since 2025-05-29T12:20:00Z: 00/ab, 1 bytes"
-        ));
-        assert!(is_harmless("1 contexts, 2 files, 3 bytes: 4 findings"));
-        assert!(!is_harmless(
-            "damaged: context c: \"/a\": it has 1 bytes instead of 2"
-        ));
+    fn a_report_without_findings_is_clean() {
+        let is_clean = |damaged, text: &str| FsckReport::new(damaged, text.to_owned()).is_clean();
+        assert!(is_clean(false, r#"{"findings": [], "quarantine": [{}]}"#));
+        assert!(!is_clean(true, r#"{"findings": []}"#));
+        assert!(!is_clean(false, r#"{"findings": [{}]}"#));
+        assert!(!is_clean(false, "error: agb.sqlite3 not found"));
     }
 }

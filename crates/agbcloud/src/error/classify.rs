@@ -242,7 +242,7 @@ impl Error {
 
     /// The service was not reached, and can't have received the call.
     pub(crate) fn no_connection() -> Self {
-        let message = "can't connect: check the endpoint, the network and the proxy";
+        let message = "can't connect";
         let mut error = Self::new(ErrorKind::Connection, message);
         error.0.unsent = true;
         error

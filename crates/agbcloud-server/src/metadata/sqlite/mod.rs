@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
+use rusqlite::ffi::{ErrorCode, SQLITE_CONSTRAINT_TRIGGER, SQLITE_IOERR_SHMSIZE};
 
 use self::commit_tracker::CommitTracker;
 use self::threads::{CLOSE_TIMEOUT, Readers, Writer};
@@ -38,8 +38,9 @@ pub(crate) use self::schema::VERSION;
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match &error {
-            rusqlite::Error::SqliteFailure(_, Some(message))
-                if message == schema::TOO_MANY_FILES =>
+            // The only trigger that aborts is the one that limits the files of a context.
+            rusqlite::Error::SqliteFailure(cause, _)
+                if cause.extended_code == SQLITE_CONSTRAINT_TRIGGER =>
             {
                 Self::TooManyFiles
             }

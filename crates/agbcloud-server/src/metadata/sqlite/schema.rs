@@ -123,8 +123,6 @@ CREATE TRIGGER tree_gone AFTER DELETE ON trees BEGIN
     DELETE FROM file_counts WHERE tree = OLD.pk;
 END;
 ";
-/// The message of the trigger `file_refused`.
-pub(super) const TOO_MANY_FILES: &str = "too many files";
 
 /// The checksums of rows (see `row_checksums.rs`), and those of the blocks of blobs (see `blobs/block_checksums.rs`).
 const VERSION_5: &str = "
