@@ -87,6 +87,7 @@ mod operations;
 mod server;
 mod signing;
 mod start;
+mod storage;
 mod system;
 mod tasks;
 
@@ -100,6 +101,7 @@ pub use self::limits::{InvalidLimit, Limits};
 pub use self::markers::StoreMismatch;
 pub use self::operations::{Operation, operations};
 pub use self::server::Server;
+pub use self::storage::{InvalidStorage, Storage};
 pub use self::system::clock::{Clock, ManualClock, SystemClock};
 pub use self::system::permissions::{InsecurePermissions, Protection, check_permissions};
 pub use self::tasks::TaskEnded;

@@ -22,7 +22,7 @@ use crate::system::random::NoRandom;
 /// is a blob.
 pub(crate) const MAX_INLINE_BYTES: u64 = 32 * 1024;
 
-/// Why an operation failed. It changed nothing.
+/// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("context not found")]
@@ -48,6 +48,12 @@ pub(crate) enum StoreError {
     Damaged(&'static str),
     #[error("the store is closed")]
     Closed,
+    /// The database can't be reached, is overloaded, or does not respond in time. A later attempt may succeed.
+    #[error("the database is not available: {0}")]
+    Unavailable(&'static str),
+    /// The connection to the database was lost during the commit, and the outcome could not be determined.
+    #[error("the connection to the database was lost during the commit")]
+    OutcomeUnknown,
     #[error("the store failed: {0}")]
     Failed(String),
 }
@@ -217,7 +223,7 @@ impl Conditions {
 /// The store of contexts and files.
 ///
 /// A change is durable when the method returns. A method that fails has changed nothing, except that the outcome is unknown
-/// after [`StoreError::Closed`].
+/// after [`StoreError::Closed`] and [`StoreError::OutcomeUnknown`].
 #[async_trait]
 pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn context_by_id(&self, tenant: &Tenant, id: &str) -> Result<Option<Context>>;

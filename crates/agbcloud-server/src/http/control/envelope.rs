@@ -146,6 +146,10 @@ impl From<StoreError> for ControlError {
             StoreError::NoFile => Self::no_file(),
             StoreError::NameTaken => Self::name_taken(),
             StoreError::Closed => Self::unavailable(),
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown => {
+                tracing::error!(%error, "a control call failed");
+                Self::unavailable()
+            }
             StoreError::Full => {
                 tracing::error!("the disk is full");
                 Self::full()

@@ -58,7 +58,7 @@ impl ObjectError {
         internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
         full: INSUFFICIENT_STORAGE, "InsufficientStorage", "The service has no room for the file; nothing was changed: delete files, or try again later";
         moved: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The data folder of the service was moved or replaced: writes are rejected until it is back";
-        unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is stopping: try again";
+        unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service can't answer now: wait for the seconds in Retry-After, then try again";
     }
 
     pub(in crate::http) const fn range(size: u64) -> Self {
@@ -123,6 +123,10 @@ impl From<StoreError> for ObjectError {
             StoreError::Precondition => Self::precondition(),
             StoreError::TooManyFiles => Self::too_many_files(),
             StoreError::Closed => Self::unavailable(),
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown => {
+                tracing::error!(%error, "a transfer failed");
+                Self::unavailable()
+            }
             StoreError::Full => {
                 tracing::error!("the disk is full");
                 Self::full()
