@@ -57,11 +57,10 @@ async fn ready(store: Arc<dyn Metadata>) -> Response {
 
 async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
     // Not part of the registry, because it is queried and not counted.
-    let backlog = timeout(STORE_TIMEOUT, store.dead_blobs(MAX_BACKLOG)).await;
+    let backlog = timeout(STORE_TIMEOUT, store.deletion_backlog(MAX_BACKLOG)).await;
     let backlog = backlog.ok().and_then(Result::ok).map(|blobs| {
         format!(
-            "# HELP agb_collection_backlog Blobs that are no longer referenced and not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {}\n",
-            blobs.len()
+            "# HELP agb_collection_backlog Blobs that are no longer referenced and not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {blobs}\n"
         )
     });
     match metrics.text() {

@@ -7,12 +7,14 @@ pub(crate) mod sqlite;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
+use crate::markers::SharedMarker;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::Tenant;
 use crate::system::clock::Micros;
@@ -48,6 +50,9 @@ pub(crate) enum StoreError {
     Damaged(&'static str),
     #[error("the store is closed")]
     Closed,
+    /// The lease of the upload expired, so that its content is being deleted. Nothing was published.
+    #[error("the upload took too long")]
+    UploadExpired,
     /// The database can't be reached, is overloaded, or does not respond in time. A later attempt may succeed.
     #[error("the database is not available: {0}")]
     Unavailable(&'static str),
@@ -181,6 +186,15 @@ pub(crate) struct OpenFile {
     pub(crate) blocks: Option<BlockChecksums>,
 }
 
+/// An upload that is not published yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UploadId {
+    /// The key of its blob.
+    pub(crate) blob: String,
+    /// The multipart upload in the store of blobs. `None` if there is none yet.
+    pub(crate) multipart: Option<String>,
+}
+
 /// The entity tags in a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EntityTags {
@@ -297,11 +311,42 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         now: Micros,
     ) -> Result<()>;
 
+    /// Returns how long an upload is protected without a renewal. `None` if one process owns the store: it knows its uploads, and
+    /// what other processes left is moved to the quarantine at the start.
+    fn upload_lease(&self) -> Option<Duration> {
+        None
+    }
+    /// Registers an upload before the first byte of its blob is stored. Its lease begins.
+    async fn register_upload(&self, _upload: &UploadId) -> Result<()> {
+        Ok(())
+    }
+    /// Renews the lease of an upload, and records its multipart upload if that is known now. Fails with
+    /// [`StoreError::UploadExpired`] if its content is being deleted.
+    async fn renew_upload(&self, _upload: &UploadId) -> Result<()> {
+        Ok(())
+    }
+    /// Removes an upload whose bytes are deleted.
+    async fn forget_upload(&self, _blob: &str) -> Result<()> {
+        Ok(())
+    }
+    /// Returns some uploads whose lease has expired, and claims them: from now on they can't be published.
+    async fn expired_uploads(&self, _limit: u32) -> Result<Vec<UploadId>> {
+        Ok(Vec::new())
+    }
+    /// Queues the blobs of expired uploads for deletion after some time.
+    async fn discard_uploads(&self, _blobs: Vec<String>, _delay: Duration) -> Result<()> {
+        Ok(())
+    }
+
     /// Deletes one batch of files of cleared and deleted contexts, and queues their blobs for deletion. Returns whether there were
     /// any.
     async fn collect_files(&self) -> Result<bool>;
     /// Returns some blobs of the deletion queue.
     async fn dead_blobs(&self, limit: u32) -> Result<Vec<String>>;
+    /// Returns the number of blobs in the deletion queue, at most `max`.
+    async fn deletion_backlog(&self, max: u32) -> Result<usize> {
+        Ok(self.dead_blobs(max).await?.len())
+    }
     /// Removes deleted blobs from the deletion queue.
     async fn remove_dead_blobs(&self, blobs: Vec<String>) -> Result<()>;
     /// Returns those of the blobs that no file references and that are not queued for deletion.
@@ -318,6 +363,16 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
 
     /// Fails if the store was moved, removed or replaced.
     async fn check_location(&self) -> Result<()>;
+
+    /// Returns the current marker. `None` if one process owns the store. Blobs must not be deleted if the marker in their store is
+    /// that of another store, or newer.
+    async fn shared_marker(&self) -> Result<Option<SharedMarker>> {
+        Ok(None)
+    }
+    /// Advances the marker if that is due, and returns the one to write to the store of blobs.
+    async fn advance_marker(&self) -> Result<Option<SharedMarker>> {
+        Ok(None)
+    }
 
     /// Waits until all commits are on the disk, also in modes where commits do not wait for it.
     async fn sync_commits(&self) -> Result<()>;

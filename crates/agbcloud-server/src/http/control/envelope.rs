@@ -160,6 +160,7 @@ impl From<StoreError> for ControlError {
             }
             StoreError::Precondition
             | StoreError::TooManyFiles
+            | StoreError::UploadExpired
             | StoreError::Damaged(_)
             | StoreError::Failed(_) => {
                 tracing::error!(%error, "a control call failed");

@@ -123,7 +123,7 @@ impl From<StoreError> for ObjectError {
             StoreError::Precondition => Self::precondition(),
             StoreError::TooManyFiles => Self::too_many_files(),
             StoreError::Closed => Self::unavailable(),
-            StoreError::Unavailable(_) | StoreError::OutcomeUnknown => {
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::UploadExpired => {
                 tracing::error!(%error, "a transfer failed");
                 Self::unavailable()
             }
