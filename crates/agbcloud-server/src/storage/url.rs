@@ -47,12 +47,31 @@ impl SecretUrl {
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The URL without its query, for a bucket: its authority has no password.
+    fn without_query(&self) -> &str {
+        self.0.split(['?', '#']).next().unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.0.split("://").next().unwrap_or_default();
         write!(f, "{scheme}://…")
+    }
+}
+
+/// The place in a sentence, without passwords.
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Engine::Memory => f.write_str("memory"),
+            Engine::Folder(folder) => write!(f, "{}", folder.display()),
+            Engine::Postgres { blobs, .. } => match blobs {
+                BlobsUrl::Folder(folder) => write!(f, "PostgreSQL and {}", folder.display()),
+                BlobsUrl::Bucket(url) => write!(f, "PostgreSQL and {}", url.without_query()),
+            },
+        }
     }
 }
 
@@ -251,7 +270,10 @@ mod tests {
             Some("postgres://agb:hidden@db/agb"),
             Some("s3://bucket/?secret=hidden"),
         );
-        let shown = format!("{:?}", storage.unwrap());
+        let storage = storage.unwrap();
+        let shown = format!("{storage:?}");
         assert!(!shown.contains("hidden") && shown.contains("postgres://…"));
+        let shown = storage.to_string();
+        assert_eq!(shown, "PostgreSQL and s3://bucket/");
     }
 }
