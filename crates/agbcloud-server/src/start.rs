@@ -65,12 +65,6 @@ impl ServerBuilder {
             blobs,
             secret,
         } = storage::open(self.storage, self.durability).await?;
-        metadata
-            .set_file_limit(self.limits.context_files)
-            .await
-            .map_err(|error| StartError::Database {
-                reason: error.to_string(),
-            })?;
         let signer = Arc::new(Signer::new(&secret));
         let keys = match Keys::new(&signer, &self.api_keys, self.key_file) {
             Ok(keys) => keys,

@@ -56,7 +56,16 @@ async fn ready(store: Arc<dyn Metadata>) -> Response {
 }
 
 async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
-    // Not part of the registry, because it is queried and not counted.
+    // Not part of the registry, because they are queried and not counted.
+    let usage = timeout(STORE_TIMEOUT, store.total_usage()).await;
+    let usage = usage.ok().and_then(Result::ok).map(|usage| {
+        format!(
+            "# HELP agb_stored_files Files of all tenants.\n# TYPE agb_stored_files gauge\nagb_stored_files {}\n\
+             # HELP agb_stored_bytes Bytes of the files of all tenants.\n# TYPE agb_stored_bytes gauge\n\
+             # UNIT agb_stored_bytes bytes\nagb_stored_bytes {}\n",
+            usage.files, usage.bytes
+        )
+    });
     let backlog = timeout(STORE_TIMEOUT, store.deletion_backlog(MAX_BACKLOG)).await;
     let backlog = backlog.ok().and_then(Result::ok).map(|blobs| {
         format!(
@@ -66,7 +75,7 @@ async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
     match metrics.text() {
         Ok(text) => (
             [(CONTENT_TYPE, OPEN_METRICS)],
-            backlog.unwrap_or_default() + &text,
+            usage.unwrap_or_default() + &backlog.unwrap_or_default() + &text,
         )
             .into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

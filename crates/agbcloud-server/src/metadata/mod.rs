@@ -3,6 +3,7 @@
 //! Handlers use the trait [`Metadata`], so that another database is another implementation of it. Every method that a request
 //! can reach takes the tenant; contexts of other tenants are not found.
 
+mod quota;
 pub(crate) mod sqlite;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use crate::names::{FilePath, FolderPath};
 use crate::signing::Tenant;
 use crate::system::clock::Micros;
 use crate::system::random::NoRandom;
+
+pub(crate) use self::quota::{Quota, Quotas, Usage};
 
 /// Maximum size in bytes of a content that is stored in the database: a blob costs several waits for the disk. A larger content
 /// is a blob.
@@ -40,9 +43,9 @@ pub(crate) enum StoreError {
     Precondition,
     #[error("disk full")]
     Full,
-    /// The context has the maximum number of files.
-    #[error("too many files")]
-    TooManyFiles,
+    /// An upload would exceed a quota.
+    #[error(transparent)]
+    QuotaExceeded(Quota),
     /// The data folder is no longer at its path, so that the next start would not find what is written now.
     #[error("{} was moved, removed or replaced", .0.display())]
     Moved(PathBuf),
@@ -293,7 +296,17 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         crc64: u64,
         checksums: BlockChecksums,
     ) -> Result<()>;
+    /// Returns the current entity tag of a file before its new content is received. Fails if a file of `size` bytes would exceed
+    /// a quota. The check when the file is published is decisive.
+    async fn prepare_upload(
+        &self,
+        key: &FileKey,
+        size: u64,
+        quotas: &Quotas,
+    ) -> Result<Option<String>>;
     /// Publishes an upload. Readers get the old or the new file, never a mixture. Returns whether a file was replaced.
+    ///
+    /// Checks the conditions first, then the quotas, exactly: concurrent uploads of a tenant never exceed them together.
     ///
     /// [`StoreError::Full`] guarantees that the upload was not published.
     async fn put_file(
@@ -301,6 +314,7 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         key: &FileKey,
         file: NewFile,
         conditions: Conditions,
+        quotas: &Quotas,
         now: Micros,
     ) -> Result<bool>;
     async fn delete_file(
@@ -337,6 +351,13 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn discard_uploads(&self, _blobs: Vec<String>, _delay: Duration) -> Result<()> {
         Ok(())
     }
+
+    /// Returns what a tenant stores. Files of cleared and deleted contexts do not count. Reads a kept count.
+    #[allow(dead_code, reason = "a list of keys in a database shows it")]
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage>;
+    /// Returns what all tenants store. Called for each scrape of the metrics, so it reads few rows whatever the number of
+    /// tenants, and may be some minutes old.
+    async fn total_usage(&self) -> Result<Usage>;
 
     /// Deletes one batch of files of cleared and deleted contexts, and queues their blobs for deletion. Returns whether there were
     /// any.
@@ -376,9 +397,6 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
 
     /// Waits until all commits are on the disk, also in modes where commits do not wait for it.
     async fn sync_commits(&self) -> Result<()>;
-
-    /// Sets the maximum number of files of a context.
-    async fn set_file_limit(&self, max: u64) -> Result<()>;
 
     /// Closes the store: finishes queued operations and rejects later ones. Does not wait.
     fn close(&self);

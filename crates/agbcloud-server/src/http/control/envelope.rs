@@ -159,7 +159,7 @@ impl From<StoreError> for ControlError {
                 Self::moved()
             }
             StoreError::Precondition
-            | StoreError::TooManyFiles
+            | StoreError::QuotaExceeded(_)
             | StoreError::UploadExpired
             | StoreError::Damaged(_)
             | StoreError::Failed(_) => {

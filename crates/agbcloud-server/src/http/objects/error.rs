@@ -121,7 +121,7 @@ impl From<StoreError> for ObjectError {
             StoreError::Stale | StoreError::NoContext => Self::void(),
             StoreError::NoFile => Self::no_such_key(),
             StoreError::Precondition => Self::precondition(),
-            StoreError::TooManyFiles => Self::too_many_files(),
+            StoreError::QuotaExceeded(_) => Self::too_many_files(),
             StoreError::Closed => Self::unavailable(),
             StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::UploadExpired => {
                 tracing::error!(%error, "a transfer failed");

@@ -21,7 +21,7 @@ use crate::crash;
 use crate::http::App;
 use crate::http::body::{self, BodyError};
 use crate::metadata::{
-    Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, StoreError, UploadId,
+    Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, Quotas, StoreError, UploadId,
 };
 use crate::system::random::NoRandom;
 
@@ -35,11 +35,8 @@ pub(super) async fn put(
     let digests = Digests::parse(headers)?;
     let conditions = upload_conditions(headers)?;
     // Fails early, before the body is received. The check in the transaction is decisive.
-    let etag = match app.metadata.file(&key).await {
-        Ok(file) => Some(file.etag),
-        Err(StoreError::NoFile) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let quotas = app.limits.quotas();
+    let etag = app.metadata.prepare_upload(&key, length, &quotas).await?;
     if !conditions.are_met_by(etag.as_deref()) {
         return Err(ObjectError::precondition());
     }
@@ -64,7 +61,7 @@ pub(super) async fn put(
         return Err(error);
     }
     // In a separate task, because a disconnect of the client must not cancel it.
-    let checksums = tokio::spawn(publish(app, key, upload, lease, conditions))
+    let checksums = tokio::spawn(publish(app, key, upload, lease, conditions, quotas))
         .await
         .map_err(|_| ObjectError::unavailable())??;
     let mut response = Response::new(Body::empty());
@@ -142,6 +139,7 @@ async fn publish(
     upload: IncomingContent,
     lease: Option<UploadLease>,
     conditions: Conditions,
+    quotas: Quotas,
 ) -> Result<Checksums, ObjectError> {
     crash::point("upload-before-blob");
     let file = upload.finish().await?;
@@ -153,7 +151,7 @@ async fn publish(
     let checksums = file.checksums.clone();
     match app
         .metadata
-        .put_file(&key, file, conditions, app.now())
+        .put_file(&key, file, conditions, &quotas, app.now())
         .await
     {
         Ok(replaced) => {
@@ -170,7 +168,7 @@ async fn publish(
                 error,
                 StoreError::Stale
                     | StoreError::Precondition
-                    | StoreError::TooManyFiles
+                    | StoreError::QuotaExceeded(_)
                     | StoreError::Full
             ) && let Some(blob) = blob
             {
