@@ -7,6 +7,7 @@ pub(crate) mod monitoring;
 mod objects;
 mod request_head;
 mod router;
+mod service_failure;
 mod tenant_limiter;
 
 use std::sync::Arc;

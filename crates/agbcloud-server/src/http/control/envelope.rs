@@ -8,6 +8,7 @@ use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHEN
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::http::service_failure::ServiceFailure;
 use crate::metadata::StoreError;
 use crate::system::random::NoRandom;
 
@@ -145,22 +146,12 @@ impl From<StoreError> for ControlError {
             StoreError::NoContext | StoreError::Stale => Self::no_context(),
             StoreError::NoFile => Self::no_file(),
             StoreError::NameTaken => Self::name_taken(),
-            StoreError::Closed => Self::unavailable(),
-            StoreError::Full => {
-                tracing::error!("the disk is full");
-                Self::full()
-            }
-            StoreError::Moved(_) => {
-                tracing::error!(%error, "a write was rejected");
-                Self::moved()
-            }
-            StoreError::Precondition
-            | StoreError::TooManyFiles
-            | StoreError::Damaged(_)
-            | StoreError::Failed(_) => {
-                tracing::error!(%error, "a control call failed");
-                Self::internal()
-            }
+            error => match ServiceFailure::from_store(&error, "a control call failed") {
+                ServiceFailure::Unavailable => Self::unavailable(),
+                ServiceFailure::Full => Self::full(),
+                ServiceFailure::Moved => Self::moved(),
+                ServiceFailure::Internal => Self::internal(),
+            },
         }
     }
 }
