@@ -54,9 +54,11 @@
 //! # }
 //! ```
 
-// Some tests wait in real time.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(test, allow(clippy::disallowed_methods))]
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "some tests wait in real time")
+)]
 
 mod blobs;
 mod builder;

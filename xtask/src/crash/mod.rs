@@ -102,8 +102,10 @@ fn write_until_killed(
             .iter_mut()
             .map(|writer| scope.spawn(move || writer.write(endpoint)))
             .collect();
-        // The delay is real time, since the service is a process.
-        #[allow(clippy::disallowed_methods)]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the service is a process, in real time"
+        )]
         std::thread::sleep(delay);
         service.kill();
         threads.into_iter().try_for_each(|thread| {

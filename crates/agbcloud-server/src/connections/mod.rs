@@ -1,6 +1,9 @@
 //! The connections of one listener: accepts, serves and closes them.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 mod connection_table;
 #[cfg(feature = "tls")]

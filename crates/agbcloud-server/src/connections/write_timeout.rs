@@ -1,6 +1,9 @@
 //! A stream with a write timeout and a minimum write rate.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 use std::io;
 use std::pin::Pin;

@@ -1,6 +1,9 @@
 //! Reading request bodies within limits of size and time.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 use std::time::Duration;
 
