@@ -83,7 +83,6 @@ mod limits;
 mod markers;
 mod metadata;
 mod metrics;
-mod minimum_rate;
 mod names;
 mod operations;
 mod server;

@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection_table::Slot;
+use crate::http::MinimumRate;
 use crate::metrics::ConnectionMetrics;
-use crate::minimum_rate::MinimumRate;
 
 /// A stream whose writes fail if the client stops reading or reads below a minimum rate, and which counts bytes. Reads have
 /// no timeout here: the readers have timeouts of their own.
