@@ -54,9 +54,11 @@
 //! # }
 //! ```
 
-// Some tests wait in real time.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(test, allow(clippy::disallowed_methods))]
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "some tests wait in real time")
+)]
 
 mod blobs;
 mod builder;
@@ -81,7 +83,6 @@ mod limits;
 mod markers;
 mod metadata;
 mod metrics;
-mod minimum_rate;
 mod names;
 mod operations;
 mod server;

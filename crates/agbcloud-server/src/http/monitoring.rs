@@ -1,6 +1,9 @@
 //! The monitoring listener: `/metrics`, `/health` and `/ready`.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

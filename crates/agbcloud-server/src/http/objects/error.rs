@@ -6,6 +6,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::blobs::BlobError;
+use crate::http::service_failure::ServiceFailure;
 use crate::metadata::StoreError;
 use crate::signing::url::UrlError;
 use crate::system::random::NoRandom;
@@ -122,23 +123,12 @@ impl From<StoreError> for ObjectError {
             StoreError::NoFile => Self::no_such_key(),
             StoreError::Precondition => Self::precondition(),
             StoreError::QuotaExceeded(_) => Self::too_many_files(),
-            StoreError::Closed => Self::unavailable(),
-            StoreError::Unavailable(_) | StoreError::OutcomeUnknown | StoreError::UploadExpired => {
-                tracing::error!(%error, "a transfer failed");
-                Self::unavailable()
-            }
-            StoreError::Full => {
-                tracing::error!("the disk is full");
-                Self::full()
-            }
-            StoreError::Moved(_) => {
-                tracing::error!(%error, "a write was rejected");
-                Self::moved()
-            }
-            StoreError::NameTaken | StoreError::Damaged(_) | StoreError::Failed(_) => {
-                tracing::error!(%error, "a transfer failed");
-                Self::internal()
-            }
+            error => match ServiceFailure::from_store(&error, "a transfer failed") {
+                ServiceFailure::Unavailable => Self::unavailable(),
+                ServiceFailure::Full => Self::full(),
+                ServiceFailure::Moved => Self::moved(),
+                ServiceFailure::Internal => Self::internal(),
+            },
         }
     }
 }
