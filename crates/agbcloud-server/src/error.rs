@@ -58,6 +58,12 @@ pub enum StartError {
         /// The reason.
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The keys in the database can't be read.
+    #[error("can't read the keys in the database: {reason}")]
+    KeyDatabase {
+        /// The error of the database.
+        reason: String,
+    },
     /// The certificate and its key can't be used.
     #[error("TLS: {reason}")]
     Tls {

@@ -97,7 +97,7 @@ pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
 pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck};
-pub use self::keys::{KeyEntry, KeyFile, KeyFileError, NewKey};
+pub use self::keys::{KeyDatabase, KeyDatabaseError, KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
 pub use self::markers::StoreMismatch;
 pub use self::operations::{Operation, operations};

@@ -1,8 +1,14 @@
-//! `agb serve keys`: edits the key file, also while a service uses it.
+//! `agb serve keys`: edits the key file, or the keys in the database, also while services use them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use agbcloud_server::{Clock, KeyFile, KeyFileError, Protection, SystemClock, check_permissions};
+use agbcloud_server::{
+    Clock, KeyDatabase, KeyDatabaseError, KeyEntry, KeyFile, KeyFileError, NewKey, Protection,
+    SystemClock, check_permissions,
+};
 use clap::{Args, Subcommand};
 
 use super::settings::{ConfigFile, Settings};
@@ -19,7 +25,17 @@ pub(crate) struct KeysArguments {
     #[arg(long, value_name = "FILE", env = "AGB_KEYS", global = true)]
     keys: Option<PathBuf>,
 
-    /// Config file with the path of the key file
+    /// PostgreSQL database with the keys of all services that use it: postgres://USER@HOST/DATABASE
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "AGB_METADATA",
+        hide_env_values = true,
+        global = true
+    )]
+    metadata: Option<String>,
+
+    /// Config file with the path of the key file or the URL of the database
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG", global = true)]
     config: Option<PathBuf>,
 
@@ -57,50 +73,77 @@ enum KeysCommand {
     },
 }
 
-pub(crate) fn run(
+pub(crate) async fn run(
     arguments: KeysArguments,
     environment: &EnvironmentArguments,
 ) -> Result<(), Failure> {
     let given = Settings {
         keys: arguments.keys,
+        metadata: arguments.metadata,
         ..Settings::default()
     };
     let file = ConfigFile {
         config: arguments.config,
     };
-    let path = given
-        .with_config_file(&file, environment)?
-        .keys
-        .ok_or_else(|| {
-            Failure::usage("no key file")
-                .with_hint("pass --keys FILE, or set AGB_KEYS or keys in a config file")
-        })?;
+    let settings = given.with_config_file(&file, environment)?;
+    match (settings.keys, settings.metadata) {
+        (Some(path), _) => edit_file(&path, arguments.command),
+        (None, Some(url)) => edit_database(&url, arguments.command).await,
+        (None, None) => Err(Failure::usage("no key file").with_hint(
+            "pass --keys FILE or --metadata postgres://…, or set AGB_KEYS, AGB_METADATA or a config file",
+        )),
+    }
+}
+
+fn edit_file(path: &Path, command: KeysCommand) -> Result<(), Failure> {
     // The service does not use an exposed file.
-    check_permissions(&path, Protection::Write)
+    check_permissions(path, Protection::Write)
         .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
     let now = SystemClock.now();
-    match arguments.command {
+    match command {
         KeysCommand::Add { tenant } => {
-            let key = KeyFile::edit(&path, |keys| keys.add(&tenant, now)).map_err(failed)?;
-            print_line(key.secret())?;
-            stderr::note(format_args!(
-                "store the key now: it is not shown again (key id {})",
-                key.id()
-            ));
+            print_new(&KeyFile::edit(path, |keys| keys.add(&tenant, now)).map_err(failed)?)
         }
-        KeysCommand::List => {
-            for key in KeyFile::read(&path).map_err(failed)?.keys() {
-                let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
-                print_line(format_args!("{}  {created}  {}", key.id(), key.tenant()))?;
-            }
-        }
-        KeysCommand::Revoke { id } => {
-            KeyFile::edit(&path, |keys| keys.revoke(&id)).map_err(failed)?;
-        }
+        KeysCommand::List => print_keys(KeyFile::read(path).map_err(failed)?.keys()),
+        KeysCommand::Revoke { id } => KeyFile::edit(path, |keys| keys.revoke(&id)).map_err(failed),
         KeysCommand::RotateSigning { overlap } => {
             let overlap = Duration::from_secs(overlap);
-            KeyFile::edit(&path, |keys| keys.rotate_signing(overlap, now)).map_err(failed)?;
+            KeyFile::edit(path, |keys| keys.rotate_signing(overlap, now)).map_err(failed)
         }
+    }
+}
+
+async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
+    let failed = |error: KeyDatabaseError| match error {
+        KeyDatabaseError::Key(error) => failed(error),
+        error => Failure::with_code(Code::Unavailable, error.to_string()),
+    };
+    let keys = KeyDatabase::open(url).await.map_err(super::start_failure)?;
+    let now = SystemClock.now();
+    match command {
+        KeysCommand::Add { tenant } => print_new(&keys.add(&tenant, now).await.map_err(failed)?),
+        KeysCommand::List => print_keys(&keys.keys().await.map_err(failed)?),
+        KeysCommand::Revoke { id } => keys.revoke(&id).await.map_err(failed),
+        KeysCommand::RotateSigning { overlap } => {
+            let overlap = Duration::from_secs(overlap);
+            keys.rotate_signing(overlap, now).await.map_err(failed)
+        }
+    }
+}
+
+fn print_new(key: &NewKey) -> Result<(), Failure> {
+    print_line(key.secret())?;
+    stderr::note(format_args!(
+        "store the key now: it is not shown again (key id {})",
+        key.id()
+    ));
+    Ok(())
+}
+
+fn print_keys(keys: &[KeyEntry]) -> Result<(), Failure> {
+    for key in keys {
+        let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
+        print_line(format_args!("{}  {created}  {}", key.id(), key.tenant()))?;
     }
     Ok(())
 }

@@ -3,6 +3,6 @@
 mod open;
 mod url;
 
-pub(crate) use self::open::{OpenStorage, open};
+pub(crate) use self::open::{OpenStorage, open, open_keys};
 pub(crate) use self::url::{BlobsUrl, Engine, SecretUrl};
 pub use self::url::{InvalidStorage, Storage};
