@@ -7,6 +7,8 @@ mod check;
 mod comparison;
 mod crash;
 mod dependency_count;
+#[cfg(target_os = "linux")]
+mod distributed;
 mod failure;
 mod generate;
 mod http_client;
@@ -73,6 +75,9 @@ enum Task {
         #[arg(long, default_value = "strict")]
         durability: String,
     },
+    /// Test the service on PostgreSQL and S3, which it installs and starts
+    #[cfg(target_os = "linux")]
+    TestDistributed(distributed::Options),
     /// Compare the latency of calls to a full and a nearly empty `agb serve`
     Scale {
         /// Number of contexts of the full service
@@ -118,6 +123,8 @@ fn main() -> ExitCode {
             seed,
             durability,
         } => crash::run(&root, rounds, seed, &durability),
+        #[cfg(target_os = "linux")]
+        Task::TestDistributed(options) => distributed::run(&root, &options),
         Task::Scale {
             contexts,
             files,
