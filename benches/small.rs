@@ -42,8 +42,7 @@ fn main() -> Result<(), Error> {
         address,
     )?;
     let body: Vec<u8> = (0..bytes).map(|byte: usize| (byte % 251) as u8).collect();
-    // It measures real time.
-    #[allow(clippy::disallowed_methods)]
+    #[expect(clippy::disallowed_methods, reason = "measures real time")]
     let start = Instant::now();
     in_parallel(
         files,

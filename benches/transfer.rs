@@ -14,7 +14,7 @@ use agbcloud::{Client, Files};
 use agbcloud_benches::{Error, PlainClient, peak_memory_kib};
 
 #[tokio::main]
-#[allow(clippy::disallowed_methods)] // It measures real time.
+#[expect(clippy::disallowed_methods, reason = "measures real time")]
 async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

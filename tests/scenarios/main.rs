@@ -1,6 +1,9 @@
 //! Scenarios with the SDK and the service over real sockets.
 
-#![allow(clippy::disallowed_methods)] // Processes and sockets need real time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "processes and sockets need real time"
+)]
 
 mod documentation;
 mod end_to_end;

@@ -8,7 +8,10 @@
 //! * `AGB_MODEL_SHOWN`: the number of scripts to print for each kind of fault. Defaults to 1.
 //! * `AGB_MODEL_ONLY`: the kinds of faults to report, separated by commas, such as `Lost,NotSettled`. Defaults to all.
 
-#![allow(clippy::disallowed_methods)] // Files have real times, which are compared with the clock of the machine.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "files have real times, which are compared with the system clock"
+)]
 
 mod actions;
 mod engine;

@@ -1,6 +1,9 @@
 //! Runs `agb serve` as a subprocess: builds it, starts it on a free port, stops it with SIGTERM.
 
-#![allow(clippy::disallowed_methods)] // It waits for a process, in real time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits for a process, in real time"
+)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,6 @@ mod agb_serve;
 mod browser;
 mod cargo;
 mod check;
-mod comparison;
 mod crash;
 mod dependency_count;
 #[cfg(target_os = "linux")]
@@ -12,12 +11,10 @@ mod distributed;
 mod failure;
 mod generate;
 mod http_client;
-mod interop;
 mod modules;
 mod msrv;
 mod python;
 mod scale;
-mod schemathesis;
 mod temporary;
 #[cfg(test)]
 mod test_repository;
@@ -26,6 +23,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use self::python::{comparison, interop, schemathesis};
 
 /// Maintenance tasks of this repository.
 #[derive(Parser)]

@@ -1,5 +1,9 @@
-//! The only place that reads the clock or sleeps.
-#![allow(clippy::disallowed_methods)]
+//! Reads the clock and sleeps.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the only place that reads the clock or sleeps"
+)]
 
 use std::time::{Duration, SystemTime};
 

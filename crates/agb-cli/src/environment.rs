@@ -1,5 +1,8 @@
 //! [`EnvironmentArguments`]: which arguments have their values from the environment.
-#![cfg_attr(not(feature = "serve"), allow(dead_code))] // Only `agb serve` reads the values.
+#![cfg_attr(
+    not(feature = "serve"),
+    expect(dead_code, reason = "only `agb serve` reads the values")
+)]
 
 use std::collections::HashSet;
 

@@ -85,7 +85,10 @@ fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failu
     result
 }
 
-#[cfg_attr(not(feature = "serve"), allow(unused_variables))]
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(unused_variables, reason = "only `agb serve` reads the environment")
+)]
 async fn execute(command: Command, environment: &EnvironmentArguments) -> Result<(), Failure> {
     match command {
         Command::Context(command) => command.run().await,

@@ -76,7 +76,10 @@ where
 /// A number without a fraction that is small enough to be exact.
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[allow(clippy::cast_possible_truncation)] // Has no fraction and fits in an i64.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "has no fraction and fits in an i64"
+    )]
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 

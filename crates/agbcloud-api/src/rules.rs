@@ -164,7 +164,6 @@ impl Error for NameError {}
 impl Error for PathError {}
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -14,6 +14,7 @@ use crate::faults::Fault;
 use crate::keys::is_api_key;
 use crate::limits::Limits;
 use crate::server::Server;
+use crate::storage::Storage;
 use crate::system::clock::{Clock, SystemClock};
 
 /// The default login regions. The first is the default region.
@@ -39,7 +40,7 @@ const MAX_TTL: Duration = Duration::from_secs(604_800);
 #[must_use = "a builder does nothing before `start`"]
 #[derive(Clone)]
 pub struct ServerBuilder {
-    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) storage: Storage,
     pub(crate) durability: Durability,
     pub(crate) listen: SocketAddr,
     pub(crate) api_keys: Vec<String>,
@@ -68,7 +69,7 @@ impl Server {
 impl ServerBuilder {
     fn new() -> Self {
         Self {
-            data_dir: None,
+            storage: Storage::memory(),
             durability: Durability::Strict,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             api_keys: Vec::new(),
@@ -90,13 +91,19 @@ impl ServerBuilder {
 
     /// Stores everything in this folder. Creates the folder if it is missing. Only one server at a time can use it.
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.data_dir = Some(folder.into());
+        self.storage = Storage::folder(folder);
         self
     }
 
     /// Stores everything in memory, until the server is dropped. This is the default.
     pub fn memory(mut self) -> Self {
-        self.data_dir = None;
+        self.storage = Storage::memory();
+        self
+    }
+
+    /// Stores everything in these engines, such as PostgreSQL and an S3-compatible store.
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = storage;
         self
     }
 
@@ -245,7 +252,7 @@ impl ServerBuilder {
 impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerBuilder")
-            .field("data_dir", &self.data_dir)
+            .field("storage", &self.storage)
             .field("durability", &self.durability)
             .field("listen", &self.listen)
             .field("api_keys", &self.api_keys.len())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::limits::InvalidLimit;
 use crate::markers::StoreMismatch;
 use crate::metadata::sqlite::{DatabaseError, VERSION};
+use crate::storage::InvalidStorage;
 use crate::system::permissions::InsecurePermissions;
 
 /// Why [`ServerBuilder::start`](crate::ServerBuilder::start) failed. The message says how to correct it.
@@ -118,6 +119,9 @@ pub enum StartError {
         /// The requested lifetime.
         ttl: Duration,
     },
+    /// The storage URLs are invalid, or this build does not support their engines.
+    #[error(transparent)]
+    InvalidStorage(#[from] InvalidStorage),
     /// A limit is out of range.
     #[error(transparent)]
     InvalidLimit(#[from] InvalidLimit),

@@ -1,7 +1,11 @@
 //! Properties of the parsers of untrusted input, checked by the fuzz targets in `fuzz/`, and by their seeds in tests.
 
-// Only called by the fuzz targets of the same names, which detect panics.
-#![allow(missing_docs, clippy::missing_panics_doc, clippy::unwrap_used)]
+#![allow(
+    missing_docs,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "only called by the fuzz targets of the same names, which detect panics"
+)]
 
 use http::Method;
 

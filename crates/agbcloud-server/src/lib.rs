@@ -54,9 +54,11 @@
 //! # }
 //! ```
 
-// Some tests wait in real time.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(test, allow(clippy::disallowed_methods))]
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "some tests wait in real time")
+)]
 
 mod blobs;
 mod builder;
@@ -81,12 +83,12 @@ mod limits;
 mod markers;
 mod metadata;
 mod metrics;
-mod minimum_rate;
 mod names;
 mod operations;
 mod server;
 mod signing;
 mod start;
+mod storage;
 mod system;
 mod tasks;
 
@@ -100,6 +102,7 @@ pub use self::limits::{InvalidLimit, Limits};
 pub use self::markers::StoreMismatch;
 pub use self::operations::{Operation, operations};
 pub use self::server::Server;
+pub use self::storage::{InvalidStorage, Storage};
 pub use self::system::clock::{Clock, ManualClock, SystemClock};
 pub use self::system::permissions::{InsecurePermissions, Protection, check_permissions};
 pub use self::tasks::TaskEnded;

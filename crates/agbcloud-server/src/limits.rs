@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::metadata::Quotas;
+
 /// The head of a request must fit the longest path, percent-encoded.
 const MIN_HEAD: usize = 8 * 1024;
 /// The maximum number of headers of a request.
@@ -163,6 +165,14 @@ impl Limits {
         new.check()?;
         *self = new;
         Ok(())
+    }
+
+    /// Returns the quotas of an upload.
+    pub(crate) fn quotas(&self) -> Quotas {
+        Quotas {
+            context_files: Some(self.context_files),
+            ..Quotas::default()
+        }
     }
 
     /// Checks that all limits are within their ranges.

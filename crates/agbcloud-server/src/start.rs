@@ -1,37 +1,27 @@
 //! Starting a server: opens its store and its listeners, and connects its parts.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::blobs::{Blobs, Quarantine};
 use crate::builder::ServerBuilder;
 use crate::connections::Connections;
 #[cfg(feature = "tls")]
 use crate::connections::Tls;
-use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
-use crate::durability::Durability;
 use crate::error::StartError;
 use crate::faults::Faults;
 use crate::http::{App, TenantLimiter, monitoring, router};
 use crate::keys::Keys;
 use crate::limits::Limits;
-use crate::metadata::Metadata;
-use crate::metadata::sqlite::Sqlite;
-use crate::metadata::sqlite::open::Opened;
 use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::server::{Server, close};
-use crate::signing::{Secret, Signer};
+use crate::signing::Signer;
+use crate::storage::{self, OpenStorage};
 use crate::system::descriptors;
-use crate::system::durable_fs::sync_folder;
-use crate::system::permissions;
-use crate::system::random;
 use crate::tasks::{Collector, Supervisor, Wake};
 
 impl ServerBuilder {
@@ -70,13 +60,11 @@ impl ServerBuilder {
         let metrics_addr = metrics_listener
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
-        let (metadata, blobs, secret) = open_store(self.data_dir, self.durability).await?;
-        metadata
-            .set_file_limit(self.limits.context_files)
-            .await
-            .map_err(|error| StartError::Database {
-                reason: error.to_string(),
-            })?;
+        let OpenStorage {
+            metadata,
+            blobs,
+            secret,
+        } = storage::open(self.storage, self.durability).await?;
         let signer = Arc::new(Signer::new(&secret));
         let keys = match Keys::new(&signer, &self.api_keys, self.key_file) {
             Ok(keys) => keys,
@@ -193,64 +181,5 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         .map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
             _ => StartError::Listen { address, source },
-        })
-}
-
-async fn open_store(
-    data_dir: Option<PathBuf>,
-    durability: Durability,
-) -> Result<(Arc<dyn Metadata>, Blobs, Secret), StartError> {
-    let new_secret = Secret(random::bytes().map_err(|_| StartError::NoRandom)?);
-    let Some(folder) = data_dir.filter(|_| durability != Durability::Memory) else {
-        let blobs = Blobs::memory().map_err(|_| StartError::NoRandom)?;
-        let (metadata, secret) = Sqlite::memory(new_secret).await.map_err(StartError::from)?;
-        return Ok((Arc::new(metadata), blobs, secret));
-    };
-    let (lock, folder) = {
-        let folder = folder.clone();
-        blocking(&folder.clone(), move || {
-            Ok((FolderLock::acquire(&folder)?, fs::canonicalize(&folder)?))
-        })
-        .await?
-    };
-    let lock = lock.ok_or_else(|| StartError::FolderInUse {
-        path: folder.clone(),
-    })?;
-    permissions::check_data_folder(&folder, &[DATABASE, DATABASE_WAL])?;
-    // Opens the database first: it rejects a store of a newer version before anything is changed.
-    let Opened {
-        store,
-        secret,
-        previous,
-    } = Sqlite::open(folder.join(DATABASE), durability, lock, new_secret)
-        .await
-        .map_err(StartError::from)?;
-    let path = folder.clone();
-    // With strict durability, a content has its final name on disk before the commit that acknowledges it.
-    let staged_is_unacknowledged = previous.is_some_and(|marker| marker.strict);
-    let blobs = blocking(&folder, move || {
-        let quarantine = Quarantine::of(&path);
-        let blobs = Blobs::folder(&path.join(BLOBS), durability)?
-            .with_quarantine(quarantine, staged_is_unacknowledged);
-        // Makes the names of the database and of the blob folder durable.
-        sync_folder(&path)?;
-        path.parent().map_or(Ok(()), sync_folder)?;
-        Ok(blobs)
-    })
-    .await?;
-    Ok((Arc::new(store), blobs, secret))
-}
-
-async fn blocking<T: Send + 'static>(
-    folder: &Path,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, StartError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)
-        .and_then(|result| result)
-        .map_err(|source| StartError::Folder {
-            path: folder.to_owned(),
-            source,
         })
 }

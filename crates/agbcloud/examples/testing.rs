@@ -46,7 +46,7 @@ async fn with_a_mock() -> Result<(), Box<dyn Error>> {
 }
 
 /// For failures and retries.
-#[allow(clippy::disallowed_methods)] // Measures paused time.
+#[expect(clippy::disallowed_methods, reason = "measures paused time")]
 async fn with_a_script() -> Result<(), Box<dyn Error>> {
     let script = Script::new([
         Step::connection_reset(),

@@ -44,8 +44,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 /// The clock of tokio.
 struct TokioClock;
 
-// The only use of the system clock.
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only use of the system clock"
+)]
 impl Clock for TokioClock {
     fn now(&self) -> Instant {
         tokio::time::Instant::now().into_std()

@@ -1,14 +1,22 @@
 #![doc = include_str!("guide.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Tests use the paused clock of tokio.
-#![cfg_attr(test, allow(clippy::disallowed_methods))]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        reason = "tests use the paused clock of tokio"
+    )
+)]
 
 #[cfg(feature = "blocking")]
 #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
 pub mod blocking;
 mod clear;
 mod client;
-#[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
+#[cfg_attr(
+    not(feature = "test-util"),
+    expect(unreachable_pub, reason = "public with the feature `test-util`")
+)]
 mod clock;
 mod config;
 mod context;
@@ -31,7 +39,10 @@ pub mod testing;
 mod text;
 mod trace;
 mod transfer;
-#[cfg_attr(not(feature = "test-util"), allow(unreachable_pub))]
+#[cfg_attr(
+    not(feature = "test-util"),
+    expect(unreachable_pub, reason = "public with the feature `test-util`")
+)]
 mod wire;
 
 pub use clear::{

@@ -39,6 +39,12 @@ pub(crate) fn run(
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("crash: {rounds} rounds with --seed {seed}");
     let totals = crash(root, rounds, seed, durability)?;
+    if totals.acknowledged == 0 {
+        return Err(Failure::new(
+            "no change was acknowledged, so nothing was checked",
+            "run more rounds",
+        ));
+    }
     println!(
         "crash: {} changes acknowledged, {} bytes compared, nothing lost",
         totals.acknowledged, totals.compared
@@ -102,8 +108,10 @@ fn write_until_killed(
             .iter_mut()
             .map(|writer| scope.spawn(move || writer.write(endpoint)))
             .collect();
-        // The delay is real time, since the service is a process.
-        #[allow(clippy::disallowed_methods)]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the service is a process, in real time"
+        )]
         std::thread::sleep(delay);
         service.kill();
         threads.into_iter().try_for_each(|thread| {

@@ -3,7 +3,7 @@
 //! Both run the same binary with `strict` durability on folders of the same disk, and the calls alternate. The folders are
 //! temporary, so TMPDIR selects the disk that is measured.
 
-#![allow(clippy::disallowed_methods)] // It measures real time.
+#![expect(clippy::disallowed_methods, reason = "measures real time")]
 
 mod instance;
 mod table;

@@ -51,7 +51,7 @@ impl<'a> Walkthrough<'a> {
         &self.prefix
     }
 
-    #[allow(clippy::disallowed_methods)] // The duration is only displayed.
+    #[expect(clippy::disallowed_methods, reason = "the duration is only displayed")]
     pub(super) async fn run(&mut self) -> Result<(), Failure> {
         let start = std::time::Instant::now();
         let id = self.create().await?;

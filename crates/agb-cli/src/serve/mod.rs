@@ -30,7 +30,7 @@ use crate::{
 use fsck::FsckArguments;
 use keys::KeysArguments;
 use log::LogQueue;
-use settings::{ConfigFile, DEFAULT_DATA_DIR, DurabilityMode, LogFormat, Settings};
+use settings::{ConfigFile, DurabilityMode, LogFormat, Settings};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -94,20 +94,17 @@ async fn serve(settings: Settings, config: Option<PathBuf>) -> Result<(), Failur
 async fn run_service(settings: Settings, reporter: &Reporter) -> Result<(), Failure> {
     // Before the line on stdout, after which the caller may send a signal.
     let interrupt = Interrupt::new()?;
-    let data_dir = settings
-        .data_dir
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    let storage = settings.storage()?;
     let accepts_every_key = settings.api_keys.is_empty() && settings.keys.is_none();
     let injects_faults = !settings.faults.is_empty();
     let durability = settings.durability.unwrap_or_default();
     let builder = builder(settings, reporter)?
-        .data_dir(&data_dir)
+        .storage(storage.clone())
         .durability(durability.into());
     let server = builder.start().await.map_err(start_failure)?;
     match durability {
         DurabilityMode::Memory => reporter.info("data in memory, lost when the process ends"),
-        _ => reporter.info(format_args!("data in {}", data_dir.display())),
+        _ => reporter.info(format_args!("data in {storage}")),
     }
     if let Some(address) = server.metrics_addr() {
         reporter.info(format_args!("metrics on http://{address}/metrics"));

@@ -3,7 +3,7 @@
 
 use std::{fmt, fs, path::PathBuf};
 
-use agbcloud_server::{Protection, check_permissions};
+use agbcloud_server::{Protection, Storage, check_permissions};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 use tracing_subscriber::filter::LevelFilter;
@@ -27,6 +27,16 @@ pub(crate) struct Settings {
     /// Data folder, created if missing. Defaults to agb-data
     #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+
+    /// Metadata engine instead of a data folder: sqlite:DIR, memory: or postgres://USER@HOST/DATABASE. The password can be in
+    /// PGPASSWORD or in the file PGPASSFILE
+    #[arg(long, value_name = "URL", env = "AGB_METADATA", hide_env_values = true)]
+    pub(crate) metadata: Option<String>,
+
+    /// Where the contents of files are, with PostgreSQL: file:DIR or s3://BUCKET/PREFIX?endpoint=URL, with credentials in AWS_…
+    /// variables
+    #[arg(long, value_name = "URL", env = "AGB_BLOBS", hide_env_values = true)]
+    pub(crate) blobs: Option<String>,
 
     /// What acknowledged writes survive: with 'strict' a power failure, with 'relaxed' a crash of the process, with 'memory'
     /// nothing, as the data folder is not used. Defaults to strict
@@ -145,9 +155,12 @@ impl Settings {
             // The Display of the error quotes the line, which may contain a key.
             unusable(&format_args!("line {line}: {}", error.message()))
         })?;
-        let protection = match file.api_keys.is_empty() {
-            true => Protection::Write,
-            false => Protection::ReadAndWrite,
+        // A URL may contain a password.
+        let has_secrets =
+            !file.api_keys.is_empty() || file.metadata.is_some() || file.blobs.is_some();
+        let protection = match has_secrets {
+            false => Protection::Write,
+            true => Protection::ReadAndWrite,
         };
         check_permissions(path, protection)
             .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
@@ -155,6 +168,8 @@ impl Settings {
         Ok(Self {
             listen: pick(self.listen, file.listen, file_first("listen")),
             data_dir: pick(self.data_dir, file.data_dir, file_first("data_dir")),
+            metadata: pick(self.metadata, file.metadata, file_first("metadata")),
+            blobs: pick(self.blobs, file.blobs, file_first("blobs")),
             durability: pick(self.durability, file.durability, file_first("durability")),
             public_url: pick(self.public_url, file.public_url, file_first("public_url")),
             keys: pick(self.keys, file.keys, file_first("keys")),
@@ -182,6 +197,24 @@ impl Settings {
                 false => self.faults,
             },
         })
+    }
+}
+
+impl Settings {
+    /// The storage engines: those of the URLs, or a data folder.
+    pub(crate) fn storage(&self) -> Result<Storage, Failure> {
+        let (metadata, blobs) = (self.metadata.as_deref(), self.blobs.as_deref());
+        match (&self.data_dir, metadata.or(blobs)) {
+            (None, None) => Ok(Storage::folder(DEFAULT_DATA_DIR)),
+            (Some(folder), None) => Ok(Storage::folder(folder)),
+            (Some(_), Some(_)) => Err(Failure::usage(
+                "both a data folder and storage URLs are configured",
+            )
+            .with_hint("pass either --data-dir, or --metadata and --blobs")),
+            (None, Some(_)) => {
+                Storage::parse(metadata, blobs).map_err(|error| Failure::usage(error.to_string()))
+            }
+        }
     }
 }
 
@@ -293,6 +326,9 @@ mod tests {
             ("api-key = \"k\"", 0o600, false),
             ("api-key = \"k\"", 0o604, true),
             ("api-key = \"k\"", 0o602, true),
+            ("metadata = \"postgres://u:p@h/d\"", 0o600, false),
+            ("metadata = \"postgres://u:p@h/d\"", 0o640, true),
+            ("blobs = \"s3://b\"", 0o644, true),
         ] {
             fs::write(&path, text).unwrap();
             set_mode(&path, mode);
@@ -333,6 +369,36 @@ mod tests {
         assert_eq!(settings.api_keys, ["given"]);
         assert_eq!(settings.log_format, Some(LogFormat::Json));
         assert_eq!(settings.limits.as_deref(), Some("given"));
+    }
+
+    #[test]
+    fn storage_urls_replace_the_data_folder() {
+        let storage = |data_dir: Option<&str>, metadata: Option<&str>, blobs: Option<&str>| {
+            let settings = Settings {
+                data_dir: data_dir.map(PathBuf::from),
+                metadata: metadata.map(str::to_owned),
+                blobs: blobs.map(str::to_owned),
+                ..Settings::default()
+            };
+            settings.storage().map_err(|failure| failure.code)
+        };
+        assert_eq!(
+            storage(None, None, None),
+            Ok(Storage::folder(DEFAULT_DATA_DIR))
+        );
+        assert_eq!(storage(Some("a"), None, None), Ok(Storage::folder("a")));
+        assert_eq!(
+            storage(None, Some("sqlite:a"), None),
+            Ok(Storage::folder("a"))
+        );
+        for (data_dir, metadata, blobs) in [
+            (Some("a"), Some("sqlite:a"), None),
+            (Some("a"), None, Some("file:a")),
+            (None, None, Some("file:a")),
+            (None, Some("mysql:a"), None),
+        ] {
+            assert_eq!(storage(data_dir, metadata, blobs), Err(Code::Usage));
+        }
     }
 
     #[test]
@@ -380,6 +446,8 @@ mod tests {
         let Settings {
             listen,
             data_dir,
+            metadata,
+            blobs,
             durability,
             public_url,
             keys,
@@ -393,7 +461,7 @@ mod tests {
             api_keys: _,
             faults: _,
         } = settings;
-        let texts = (listen, public_url, metrics_listen, limits);
+        let texts = (listen, public_url, metrics_listen, limits, metadata, blobs);
         let paths = (data_dir, keys, tls_cert, tls_key);
         let others = (durability, quarantine_days, log, log_format);
         format!("{texts:?} {paths:?} {others:?}")

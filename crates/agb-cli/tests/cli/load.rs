@@ -1,5 +1,5 @@
 //! `agb serve` with a thousand concurrent clients, for `AGB_LOAD_SECONDS` seconds. Defaults to 10.
-#![allow(clippy::disallowed_methods)] // The load test runs in real time.
+#![expect(clippy::disallowed_methods, reason = "the load test runs in real time")]
 
 use std::{
     sync::{

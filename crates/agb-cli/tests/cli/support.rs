@@ -56,7 +56,10 @@ pub(crate) fn contexts(url: &str, key: &str) -> Contexts {
 }
 
 /// Sleeps, where another process offers nothing to wait for.
-#[allow(clippy::disallowed_methods)] // Other processes use the real clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes use the real clock"
+)]
 pub(crate) fn wait(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }

@@ -21,7 +21,9 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt};
+use object_store::{
+    GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt, PutPayload,
+};
 
 pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
 pub(crate) use self::error::BlobError;
@@ -30,8 +32,12 @@ pub(crate) use self::quarantine::{FileTotals, Quarantine, QuarantinedFile};
 pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
 use crate::durability::Durability;
+use crate::markers::SharedMarker;
 use crate::system::clock::Micros;
 use crate::system::random::{self, NoRandom};
+
+/// The name of the marker of a store that several processes share. No blob has this name.
+const SHARED_MARKER: &str = "mark";
 
 /// The store of blobs. Clones share one store.
 #[derive(Clone)]
@@ -197,6 +203,41 @@ impl Blobs {
                 Ok(outcome)
             }
         }
+    }
+
+    /// Deletes what an interrupted upload of another process has stored, except the blob itself. Succeeds if there is nothing.
+    pub(crate) async fn discard_upload(
+        &self,
+        blob: &str,
+        _multipart: Option<&str>,
+    ) -> Result<(), BlobError> {
+        if let Some(folder) = &self.folder {
+            local::remove_staged(folder, blob).await;
+        }
+        Ok(())
+    }
+
+    /// Reads the marker of a store that several processes share. Returns `None` if there is none.
+    pub(crate) async fn shared_marker(&self) -> Result<Option<SharedMarker>, BlobError> {
+        let found = match self.store.get(&Key::from(SHARED_MARKER)).await {
+            Ok(found) => found.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let marker = std::str::from_utf8(&found)
+            .ok()
+            .and_then(SharedMarker::parse);
+        let damaged = || io::Error::new(ErrorKind::InvalidData, "the marker is damaged");
+        marker
+            .map(Some)
+            .ok_or_else(|| BlobError::Damaged(damaged()))
+    }
+
+    /// Writes the marker of a store that several processes share.
+    pub(crate) async fn write_shared_marker(&self, marker: SharedMarker) -> Result<(), BlobError> {
+        let text = PutPayload::from(marker.to_text());
+        self.store.put(&Key::from(SHARED_MARKER), text).await?;
+        Ok(())
     }
 
     /// Moves the files of earlier processes that no row references to the quarantine. `unreferenced` returns those of the given

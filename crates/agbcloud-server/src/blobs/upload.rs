@@ -35,6 +35,11 @@ impl Upload {
         }
     }
 
+    /// The key of the blob.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Appends bytes.
     pub(crate) async fn write(&mut self, mut bytes: Bytes) -> Result<(), BlobError> {
         while self.pending.len() + bytes.len() > PART_BYTES {
@@ -80,12 +85,14 @@ impl Upload {
         Ok(self.key)
     }
 
-    /// Discards the blob.
-    pub(crate) async fn abort(mut self) {
+    /// Discards the blob. Returns whether nothing is left of it.
+    pub(crate) async fn abort(mut self) -> bool {
         if let Some(mut parts) = self.parts.take()
             && let Err(error) = parts.abort().await
         {
-            tracing::warn!(%error, "failed to remove the staging file of an aborted upload; the next start removes it");
+            tracing::warn!(%error, "failed to remove the parts of an aborted upload; they are removed later");
+            return false;
         }
+        true
     }
 }

@@ -1,6 +1,9 @@
 //! The connections of one listener: accepts, serves and closes them.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 mod connection_table;
 #[cfg(feature = "tls")]
@@ -31,10 +34,9 @@ use self::connection_table::{Admission, ConnectionTable, PerAddress, Signal, Slo
 pub(crate) use self::tls::Tls;
 use self::write_timeout::WriteTimeout;
 use crate::crash;
-use crate::http::{Authenticated, attach_guard};
+use crate::http::{Authenticated, MinimumRate, attach_guard};
 use crate::limits::{Limits, MAX_HEADERS};
 use crate::metrics::ConnectionMetrics;
-use crate::minimum_rate::MinimumRate;
 
 /// The pause after a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

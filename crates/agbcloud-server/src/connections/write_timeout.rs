@@ -1,6 +1,9 @@
 //! A stream with a write timeout and a minimum write rate.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 use std::io;
 use std::pin::Pin;
@@ -12,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection_table::Slot;
+use crate::http::MinimumRate;
 use crate::metrics::ConnectionMetrics;
-use crate::minimum_rate::MinimumRate;
 
 /// A stream whose writes fail if the client stops reading or reads below a minimum rate, and which counts bytes. Reads have
 /// no timeout here: the readers have timeouts of their own.

@@ -1,6 +1,9 @@
 //! Reading request bodies within limits of size and time.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 use std::time::Duration;
 
@@ -13,9 +16,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout};
 
-use super::request_id;
+use super::{MinimumRate, request_id};
 use crate::limits::Limits;
-use crate::minimum_rate::MinimumRate;
 
 /// How much of a rejected body is read, so that the client gets to reading the response.
 const MAX_DRAIN: usize = 16 * 1024 * 1024;

@@ -1,6 +1,9 @@
 //! Injects faults before and after the execution of a request.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 use std::io;
 use std::pin::Pin;

@@ -3,10 +3,12 @@
 mod body;
 mod control;
 mod fault_injection;
+mod minimum_rate;
 pub(crate) mod monitoring;
 mod objects;
 mod request_head;
 mod router;
+mod service_failure;
 mod tenant_limiter;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use http_body_util::BodyExt;
 
 #[cfg(any(fuzzing, test))]
 pub(crate) use self::control::page_token;
+pub(crate) use self::minimum_rate::MinimumRate;
 #[cfg(any(fuzzing, test))]
 pub(crate) use self::objects::check_range;
 pub(crate) use self::router::router;

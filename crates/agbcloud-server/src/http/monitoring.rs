@@ -1,6 +1,9 @@
 //! The monitoring listener: `/metrics`, `/health` and `/ready`.
 
-#![allow(clippy::disallowed_methods)] // Timeouts use real time; no stored data depends on it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts use real time; no stored data depends on it"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,18 +59,26 @@ async fn ready(store: Arc<dyn Metadata>) -> Response {
 }
 
 async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
-    // Not part of the registry, because it is queried and not counted.
-    let backlog = timeout(STORE_TIMEOUT, store.dead_blobs(MAX_BACKLOG)).await;
+    // Not part of the registry, because they are queried and not counted.
+    let usage = timeout(STORE_TIMEOUT, store.total_usage()).await;
+    let usage = usage.ok().and_then(Result::ok).map(|usage| {
+        format!(
+            "# HELP agb_stored_files Files of all tenants.\n# TYPE agb_stored_files gauge\nagb_stored_files {}\n\
+             # HELP agb_stored_bytes Bytes of the files of all tenants.\n# TYPE agb_stored_bytes gauge\n\
+             # UNIT agb_stored_bytes bytes\nagb_stored_bytes {}\n",
+            usage.files, usage.bytes
+        )
+    });
+    let backlog = timeout(STORE_TIMEOUT, store.deletion_backlog(MAX_BACKLOG)).await;
     let backlog = backlog.ok().and_then(Result::ok).map(|blobs| {
         format!(
-            "# HELP agb_collection_backlog Blobs that are no longer referenced and not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {}\n",
-            blobs.len()
+            "# HELP agb_collection_backlog Blobs that are no longer referenced and not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {blobs}\n"
         )
     });
     match metrics.text() {
         Ok(text) => (
             [(CONTENT_TYPE, OPEN_METRICS)],
-            backlog.unwrap_or_default() + &text,
+            usage.unwrap_or_default() + &backlog.unwrap_or_default() + &text,
         )
             .into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

@@ -47,7 +47,7 @@ async fn log_and_measure(
     mut request: Request,
     next: Next,
 ) -> Response {
-    #[allow(clippy::disallowed_methods)] // Measures a duration.
+    #[expect(clippy::disallowed_methods, reason = "measures a duration")]
     let began = Instant::now();
     let id = random::request_id();
     let method = request.method().clone();

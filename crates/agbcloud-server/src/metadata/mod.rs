@@ -3,26 +3,31 @@
 //! Handlers use the trait [`Metadata`], so that another database is another implementation of it. Every method that a request
 //! can reach takes the tenant; contexts of other tenants are not found.
 
+mod quota;
 pub(crate) mod sqlite;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
+use crate::markers::SharedMarker;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::Tenant;
 use crate::system::clock::Micros;
 use crate::system::random::NoRandom;
 
+pub(crate) use self::quota::{Quota, Quotas, Usage};
+
 /// Maximum size in bytes of a content that is stored in the database: a blob costs several waits for the disk. A larger content
 /// is a blob.
 pub(crate) const MAX_INLINE_BYTES: u64 = 32 * 1024;
 
-/// Why an operation failed. It changed nothing.
+/// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("context not found")]
@@ -38,9 +43,9 @@ pub(crate) enum StoreError {
     Precondition,
     #[error("disk full")]
     Full,
-    /// The context has the maximum number of files.
-    #[error("too many files")]
-    TooManyFiles,
+    /// An upload would exceed a quota.
+    #[error(transparent)]
+    QuotaExceeded(Quota),
     /// The data folder is no longer at its path, so that the next start would not find what is written now.
     #[error("{} was moved, removed or replaced", .0.display())]
     Moved(PathBuf),
@@ -48,6 +53,15 @@ pub(crate) enum StoreError {
     Damaged(&'static str),
     #[error("the store is closed")]
     Closed,
+    /// The lease of the upload expired, so that its content is being deleted. Nothing was published.
+    #[error("the upload took too long")]
+    UploadExpired,
+    /// The database can't be reached, is overloaded, or does not respond in time. A later attempt may succeed.
+    #[error("the database is not available: {0}")]
+    Unavailable(&'static str),
+    /// The connection to the database was lost during the commit, and the outcome could not be determined.
+    #[error("the connection to the database was lost during the commit")]
+    OutcomeUnknown,
     #[error("the store failed: {0}")]
     Failed(String),
 }
@@ -175,6 +189,15 @@ pub(crate) struct OpenFile {
     pub(crate) blocks: Option<BlockChecksums>,
 }
 
+/// An upload that is not published yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UploadId {
+    /// The key of its blob.
+    pub(crate) blob: String,
+    /// The multipart upload in the store of blobs. `None` if there is none yet.
+    pub(crate) multipart: Option<String>,
+}
+
 /// The entity tags in a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EntityTags {
@@ -217,7 +240,7 @@ impl Conditions {
 /// The store of contexts and files.
 ///
 /// A change is durable when the method returns. A method that fails has changed nothing, except that the outcome is unknown
-/// after [`StoreError::Closed`].
+/// after [`StoreError::Closed`] and [`StoreError::OutcomeUnknown`].
 #[async_trait]
 pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn context_by_id(&self, tenant: &Tenant, id: &str) -> Result<Option<Context>>;
@@ -273,7 +296,17 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         crc64: u64,
         checksums: BlockChecksums,
     ) -> Result<()>;
+    /// Returns the current entity tag of a file before its new content is received. Fails if a file of `size` bytes would exceed
+    /// a quota. The check when the file is published is decisive.
+    async fn prepare_upload(
+        &self,
+        key: &FileKey,
+        size: u64,
+        quotas: &Quotas,
+    ) -> Result<Option<String>>;
     /// Publishes an upload. Readers get the old or the new file, never a mixture. Returns whether a file was replaced.
+    ///
+    /// Checks the conditions first, then the quotas, exactly: concurrent uploads of a tenant never exceed them together.
     ///
     /// [`StoreError::Full`] guarantees that the upload was not published.
     async fn put_file(
@@ -281,6 +314,7 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         key: &FileKey,
         file: NewFile,
         conditions: Conditions,
+        quotas: &Quotas,
         now: Micros,
     ) -> Result<bool>;
     async fn delete_file(
@@ -291,11 +325,49 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         now: Micros,
     ) -> Result<()>;
 
+    /// Returns how long an upload is protected without a renewal. `None` if one process owns the store: it knows its uploads, and
+    /// what other processes left is moved to the quarantine at the start.
+    fn upload_lease(&self) -> Option<Duration> {
+        None
+    }
+    /// Registers an upload before the first byte of its blob is stored. Its lease begins.
+    async fn register_upload(&self, _upload: &UploadId) -> Result<()> {
+        Ok(())
+    }
+    /// Renews the lease of an upload, and records its multipart upload if that is known now. Fails with
+    /// [`StoreError::UploadExpired`] if its content is being deleted.
+    async fn renew_upload(&self, _upload: &UploadId) -> Result<()> {
+        Ok(())
+    }
+    /// Removes an upload whose bytes are deleted.
+    async fn forget_upload(&self, _blob: &str) -> Result<()> {
+        Ok(())
+    }
+    /// Returns some uploads whose lease has expired, and claims them: from now on they can't be published.
+    async fn expired_uploads(&self, _limit: u32) -> Result<Vec<UploadId>> {
+        Ok(Vec::new())
+    }
+    /// Queues the blobs of expired uploads for deletion after some time.
+    async fn discard_uploads(&self, _blobs: Vec<String>, _delay: Duration) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns what a tenant stores. Files of cleared and deleted contexts do not count. Reads a kept count.
+    #[allow(dead_code, reason = "a list of keys in a database shows it")]
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage>;
+    /// Returns what all tenants store. Called for each scrape of the metrics, so it reads few rows whatever the number of
+    /// tenants, and may be some minutes old.
+    async fn total_usage(&self) -> Result<Usage>;
+
     /// Deletes one batch of files of cleared and deleted contexts, and queues their blobs for deletion. Returns whether there were
     /// any.
     async fn collect_files(&self) -> Result<bool>;
     /// Returns some blobs of the deletion queue.
     async fn dead_blobs(&self, limit: u32) -> Result<Vec<String>>;
+    /// Returns the number of blobs in the deletion queue, at most `max`.
+    async fn deletion_backlog(&self, max: u32) -> Result<usize> {
+        Ok(self.dead_blobs(max).await?.len())
+    }
     /// Removes deleted blobs from the deletion queue.
     async fn remove_dead_blobs(&self, blobs: Vec<String>) -> Result<()>;
     /// Returns those of the blobs that no file references and that are not queued for deletion.
@@ -313,11 +385,18 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     /// Fails if the store was moved, removed or replaced.
     async fn check_location(&self) -> Result<()>;
 
+    /// Returns the current marker. `None` if one process owns the store. Blobs must not be deleted if the marker in their store is
+    /// that of another store, or newer.
+    async fn shared_marker(&self) -> Result<Option<SharedMarker>> {
+        Ok(None)
+    }
+    /// Advances the marker if that is due, and returns the one to write to the store of blobs.
+    async fn advance_marker(&self) -> Result<Option<SharedMarker>> {
+        Ok(None)
+    }
+
     /// Waits until all commits are on the disk, also in modes where commits do not wait for it.
     async fn sync_commits(&self) -> Result<()>;
-
-    /// Sets the maximum number of files of a context.
-    async fn set_file_limit(&self, max: u64) -> Result<()>;
 
     /// Closes the store: finishes queued operations and rejects later ones. Does not wait.
     fn close(&self);

@@ -1,6 +1,9 @@
 //! The clock of the service: the system's, or one that a test sets.
 
-#![allow(clippy::disallowed_methods)] // The only place where the service reads the system time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the only place where the service reads the system time"
+)]
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

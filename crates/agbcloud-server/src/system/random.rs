@@ -1,6 +1,9 @@
 //! Random bytes and names from the operating system.
 
-#![allow(clippy::disallowed_methods)] // The only place where the service requests random bytes.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the only place where the service requests random bytes"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::quarantine;
+use super::{quarantine, shared_store};
 use crate::blobs::Blobs;
 use crate::crash;
 use crate::metadata::{Clear, Metadata, StoreError};
@@ -54,14 +54,18 @@ pub(crate) struct Collector {
 impl Collector {
     /// Runs until the store is closed. Can be aborted at any point.
     pub(crate) async fn run(self) {
-        let now = Micros::of(self.clock.now());
-        quarantine::sweep(&self.blobs, &*self.metadata, now).await;
+        // Where other processes are working, their uploads are in the database, and nothing is found by listing.
+        if self.metadata.upload_lease().is_none() {
+            let now = Micros::of(self.clock.now());
+            quarantine::sweep(&self.blobs, &*self.metadata, now).await;
+        }
         let mut purge = Instant::now();
         let mut finished = HashMap::new();
         loop {
             if purge <= Instant::now() {
                 let before = Micros::of(self.clock.now()).before(self.quarantine);
                 quarantine::purge(&self.blobs, &*self.metadata, before).await;
+                shared_store::advance_marker(&self.blobs, &*self.metadata).await;
                 purge = Instant::now() + PURGE;
             }
             crash::panic("collect");
@@ -107,6 +111,12 @@ impl Collector {
             }
         }
         // After the clears, so that a blob that can't be deleted delays none of them.
+        shared_store::discard_expired_uploads(&self.blobs, &*self.metadata, self.quarantine)
+            .await?;
+        if !shared_store::may_delete(&self.blobs, &*self.metadata).await? {
+            due_at(Instant::now() + BLOB_RETRY);
+            return Ok(next);
+        }
         let dead = self.metadata.dead_blobs(BLOBS_PER_ROUND).await?;
         if !dead.is_empty() {
             // After a power failure no restored row may reference a deleted blob.

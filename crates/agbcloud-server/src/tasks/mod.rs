@@ -2,6 +2,7 @@
 
 mod collector;
 mod quarantine;
+mod shared_store;
 mod supervisor;
 
 pub(crate) use self::collector::{Collector, Wake};

@@ -1,11 +1,14 @@
 //! The service when its process ends, or its disk is full.
 
-#![allow(clippy::disallowed_methods)] // Tests wait for real processes and sockets.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests wait for real processes and sockets"
+)]
 
 // The attribute marks test code for clippy, so that it may unwrap.
 #[cfg(test)]
 #[path = "../http/client.rs"]
-#[allow(dead_code)] // Not all of it is used here.
+#[expect(dead_code, reason = "shared with the HTTP tests")]
 mod client;
 #[cfg(target_os = "linux")]
 #[cfg(test)]

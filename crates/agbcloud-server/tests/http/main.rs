@@ -1,6 +1,9 @@
 //! Tests of the service over real sockets.
 
-#![allow(clippy::disallowed_methods)] // These tests wait for real processes and sockets.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests wait for real processes and sockets"
+)]
 
 // The attribute lets clippy allow `unwrap` in these modules.
 #[cfg(test)]

@@ -30,17 +30,14 @@ blocking_type! {
 }
 
 impl Client {
-    /// Returns a builder with the default settings.
+    /// Returns a builder of a client.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// Makes a client with all settings from the environment and `.env`.
+    /// Creates a client with all settings from the environment and `.env`.
     ///
-    /// ```no_run
-    /// let client = agbcloud::blocking::Client::from_env()?;
-    /// # Ok::<(), agbcloud::Error>(())
-    /// ```
+    /// See [`Client::from_env`](crate::Client::from_env).
     ///
     /// # Errors
     ///

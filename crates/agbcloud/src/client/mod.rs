@@ -79,7 +79,7 @@ impl Client {
         Self::builder().build()
     }
 
-    /// The base URL of the service.
+    /// Returns the base URL of the service.
     pub fn endpoint(&self) -> &str {
         &self.0.endpoint.url
     }

@@ -23,8 +23,10 @@ impl Jitter {
 }
 
 impl Default for Jitter {
-    // The only use of random numbers; they need not be secure.
-    #[allow(clippy::disallowed_methods)]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only use of random numbers; they need not be secure"
+    )]
     fn default() -> Self {
         Self(Arc::new(fastrand::f64))
     }

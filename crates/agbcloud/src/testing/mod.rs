@@ -42,7 +42,7 @@ pub fn timestamp(text: impl Into<String>) -> Option<Timestamp> {
 /// # Panics
 ///
 /// If the id is invalid.
-#[allow(clippy::panic)] // Tests do not handle errors.
+#[expect(clippy::panic, reason = "tests do not handle errors")]
 pub fn context(id: &str, name: &str) -> Context {
     let id = ContextId::new(id).unwrap_or_else(|error| panic!("{error}"));
     Context {

@@ -1,6 +1,6 @@
 //! The blocking API against the real service.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     reason = "the helpers are outside of test functions"
 )]

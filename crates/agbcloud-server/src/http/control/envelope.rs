@@ -8,6 +8,7 @@ use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHEN
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::http::service_failure::ServiceFailure;
 use crate::metadata::StoreError;
 use crate::system::random::NoRandom;
 
@@ -112,7 +113,7 @@ impl ControlError {
         no_context: NOT_FOUND, "InvalidContext.NotFound", "there is no such context: list the contexts, or create it by GetContext with allowCreate=true";
         no_file: NOT_FOUND, "InvalidFile.NotFound", "there is no such file in this context: list the folder to see its files";
         name_taken: CONFLICT, "InvalidContext.NameConflict", "another context has this name: choose another name, or rename or delete that context first";
-        clearing: CONFLICT, "InvalidContext.Clearing", "the context is being cleared: ask GetContext until its state is `available`, then try again";
+        clearing: CONFLICT, "InvalidContext.Clearing", "the context is being cleared; poll GetContext until its state is `available`, then retry";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "the service failed; nothing was changed: try again, and report the request id if it stays";
         unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "the service can't answer now: wait for the seconds in Retry-After, then try again", RETRY_AFTER: "1";
         moved: SERVICE_UNAVAILABLE, "ServiceUnavailable", "the data folder of the service was moved or replaced: writes are rejected until it is back";
@@ -145,22 +146,12 @@ impl From<StoreError> for ControlError {
             StoreError::NoContext | StoreError::Stale => Self::no_context(),
             StoreError::NoFile => Self::no_file(),
             StoreError::NameTaken => Self::name_taken(),
-            StoreError::Closed => Self::unavailable(),
-            StoreError::Full => {
-                tracing::error!("the disk is full");
-                Self::full()
-            }
-            StoreError::Moved(_) => {
-                tracing::error!(%error, "a write was rejected");
-                Self::moved()
-            }
-            StoreError::Precondition
-            | StoreError::TooManyFiles
-            | StoreError::Damaged(_)
-            | StoreError::Failed(_) => {
-                tracing::error!(%error, "a control call failed");
-                Self::internal()
-            }
+            error => match ServiceFailure::from_store(&error, "a control call failed") {
+                ServiceFailure::Unavailable => Self::unavailable(),
+                ServiceFailure::Full => Self::full(),
+                ServiceFailure::Moved => Self::moved(),
+                ServiceFailure::Internal => Self::internal(),
+            },
         }
     }
 }

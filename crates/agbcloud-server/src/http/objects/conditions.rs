@@ -1,7 +1,14 @@
 //! The conditional headers and the `Range` header of requests to presigned URLs.
 //!
 //! Parsed by hand, because these requests are stricter than HTTP requires: an ignored condition of an upload would
-//! overwrite a file.
+//! overwrite a file. The crate `headers` 0.4.2 does not fit:
+//!
+//! - It accepts every value of `If-Match` and `If-None-Match` and hides the tags. `If-None-Match: bogus` and
+//!   `If-None-Match: *, "x"` match no file, so that an upload overwrites one.
+//! - `If-Range` accepts dates later than the file's, `Range` rejects `Bytes=9-9` and drops `bytes=-99` of 10 bytes, and both
+//!   ignore repeated headers.
+//! - It requires base64 0.22 and sha1 0.10, which bring second versions of base64, block-buffer, cpufeatures, crypto-common
+//!   and digest.
 
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};

@@ -6,6 +6,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 
 use crate::blobs::BlobError;
+use crate::http::service_failure::ServiceFailure;
 use crate::metadata::StoreError;
 use crate::signing::url::UrlError;
 use crate::system::random::NoRandom;
@@ -58,7 +59,7 @@ impl ObjectError {
         internal: INTERNAL_SERVER_ERROR, "InternalError", "The service failed; nothing was changed: try again";
         full: INSUFFICIENT_STORAGE, "InsufficientStorage", "The service has no room for the file; nothing was changed: delete files, or try again later";
         moved: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The data folder of the service was moved or replaced: writes are rejected until it is back";
-        unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service is stopping: try again";
+        unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "The service can't answer now: wait for the seconds in Retry-After, then try again";
     }
 
     pub(in crate::http) const fn range(size: u64) -> Self {
@@ -121,20 +122,13 @@ impl From<StoreError> for ObjectError {
             StoreError::Stale | StoreError::NoContext => Self::void(),
             StoreError::NoFile => Self::no_such_key(),
             StoreError::Precondition => Self::precondition(),
-            StoreError::TooManyFiles => Self::too_many_files(),
-            StoreError::Closed => Self::unavailable(),
-            StoreError::Full => {
-                tracing::error!("the disk is full");
-                Self::full()
-            }
-            StoreError::Moved(_) => {
-                tracing::error!(%error, "a write was rejected");
-                Self::moved()
-            }
-            StoreError::NameTaken | StoreError::Damaged(_) | StoreError::Failed(_) => {
-                tracing::error!(%error, "a transfer failed");
-                Self::internal()
-            }
+            StoreError::QuotaExceeded(_) => Self::too_many_files(),
+            error => match ServiceFailure::from_store(&error, "a transfer failed") {
+                ServiceFailure::Unavailable => Self::unavailable(),
+                ServiceFailure::Full => Self::full(),
+                ServiceFailure::Moved => Self::moved(),
+                ServiceFailure::Internal => Self::internal(),
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ mod digests;
 mod download;
 mod error;
 mod upload;
+mod upload_lease;
 
 use std::sync::Arc;
 

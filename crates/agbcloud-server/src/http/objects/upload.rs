@@ -13,13 +13,16 @@ use http::{HeaderMap, HeaderValue};
 
 use super::conditions::upload_conditions;
 use super::digests::Digests;
+use super::upload_lease::UploadLease;
 use super::{CRC64, ObjectError};
 use crate::blobs::{BlobError, Blobs, BlockHasher, Upload};
 use crate::checksums::{Checksums, Hasher};
 use crate::crash;
 use crate::http::App;
 use crate::http::body::{self, BodyError};
-use crate::metadata::{Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, StoreError};
+use crate::metadata::{
+    Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, Quotas, StoreError, UploadId,
+};
 use crate::system::random::NoRandom;
 
 pub(super) async fn put(
@@ -32,11 +35,8 @@ pub(super) async fn put(
     let digests = Digests::parse(headers)?;
     let conditions = upload_conditions(headers)?;
     // Fails early, before the body is received. The check in the transaction is decisive.
-    let etag = match app.metadata.file(&key).await {
-        Ok(file) => Some(file.etag),
-        Err(StoreError::NoFile) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let quotas = app.limits.quotas();
+    let etag = app.metadata.prepare_upload(&key, length, &quotas).await?;
     if !conditions.are_met_by(etag.as_deref()) {
         return Err(ObjectError::precondition());
     }
@@ -46,12 +46,22 @@ pub(super) async fn put(
     }
     crash::point("upload-before-first-byte");
     let mut upload = IncomingContent::begin(&app.blobs, length)?;
-    if let Err(error) = receive(&app, &mut upload, body, length, &digests).await {
-        upload.abort().await;
+    let mut lease = match upload.blob() {
+        Some(blob) => Some(UploadLease::begin(app.metadata.clone(), blob).await?),
+        None => None,
+    };
+    let received = tokio::select! {
+        received = receive(&app, &mut upload, body, length, &digests) => received,
+        expired = lost(&mut lease) => Err(expired.into()),
+    };
+    if let Err(error) = received {
+        if upload.abort().await {
+            forget(&lease).await;
+        }
         return Err(error);
     }
     // In a separate task, because a disconnect of the client must not cancel it.
-    let checksums = tokio::spawn(publish(app, key, upload, conditions))
+    let checksums = tokio::spawn(publish(app, key, upload, lease, conditions, quotas))
         .await
         .map_err(|_| ObjectError::unavailable())??;
     let mut response = Response::new(Body::empty());
@@ -127,7 +137,9 @@ async fn publish(
     app: Arc<App>,
     key: FileKey,
     upload: IncomingContent,
+    lease: Option<UploadLease>,
     conditions: Conditions,
+    quotas: Quotas,
 ) -> Result<Checksums, ObjectError> {
     crash::point("upload-before-blob");
     let file = upload.finish().await?;
@@ -139,7 +151,7 @@ async fn publish(
     let checksums = file.checksums.clone();
     match app
         .metadata
-        .put_file(&key, file, conditions, app.now())
+        .put_file(&key, file, conditions, &quotas, app.now())
         .await
     {
         Ok(replaced) => {
@@ -156,15 +168,34 @@ async fn publish(
                 error,
                 StoreError::Stale
                     | StoreError::Precondition
-                    | StoreError::TooManyFiles
+                    | StoreError::QuotaExceeded(_)
                     | StoreError::Full
             ) && let Some(blob) = blob
-                && let Err(error) = app.blobs.delete(&blob).await
             {
-                tracing::warn!(%error, "can't delete the content of a rejected upload; the next start moves it to the quarantine");
+                match app.blobs.delete(&blob).await {
+                    Ok(()) => forget(&lease).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "can't delete the content of a rejected upload; it is moved to the quarantine later");
+                    }
+                }
             }
             Err(error.into())
         }
+    }
+}
+
+/// Waits until the lease of an upload is lost. Never returns for a small content, which has none.
+async fn lost(lease: &mut Option<UploadLease>) -> StoreError {
+    match lease {
+        Some(lease) => lease.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends the lease of an upload whose bytes are deleted.
+async fn forget(lease: &Option<UploadLease>) {
+    if let Some(lease) = lease {
+        lease.forget().await;
     }
 }
 
@@ -209,6 +240,17 @@ impl IncomingContent {
         }
     }
 
+    /// Returns the upload of a large content.
+    fn blob(&self) -> Option<UploadId> {
+        match &self.buffer {
+            UploadBuffer::Memory(_) => None,
+            UploadBuffer::Blob(upload, _) => Some(UploadId {
+                blob: upload.key().to_owned(),
+                multipart: None,
+            }),
+        }
+    }
+
     /// Returns the number of bytes so far.
     fn size(&self) -> u64 {
         self.hasher.size()
@@ -234,10 +276,10 @@ impl IncomingContent {
         })
     }
 
-    /// Deletes the written bytes.
-    async fn abort(self) {
+    /// Deletes the written bytes. Returns whether nothing is left of them.
+    async fn abort(self) -> bool {
         match self.buffer {
-            UploadBuffer::Memory(_) => {}
+            UploadBuffer::Memory(_) => true,
             UploadBuffer::Blob(upload, _) => upload.abort().await,
         }
     }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::offset_index::{EntryKey, OffsetIndex};
-use super::{contexts, row_checksums};
+use super::{contexts, row_checksums, usage};
 use crate::blobs::BlockChecksums;
 use crate::crash;
 use crate::metadata::{
     Conditions, Content, ContextState, File, FileKey, FilePage, ListedEntry, NewFile, OpenFile,
-    Result, StoreError,
+    Quotas, Result, StoreError,
 };
 use crate::names::{FilePath, FolderPath};
 use crate::signing::Tenant;
@@ -134,11 +134,26 @@ fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<FileRow>> 
     Ok(found)
 }
 
+/// Returns the entity tag of the file that an upload of `size` bytes would replace. Fails if it would exceed a quota.
+pub(super) fn prepare(
+    db: &Connection,
+    key: &FileKey,
+    size: u64,
+    quotas: &Quotas,
+) -> Result<Option<String>> {
+    let (tree, _) = signed_tree(db, key)?;
+    let found = find(db, tree, &key.path)?.map(|found| found.file);
+    let replaced = found.as_ref().map(|file| file.size);
+    usage::check_quotas(db, &key.tenant, tree, quotas, size, replaced)?;
+    Ok(found.map(|file| file.etag))
+}
+
 pub(super) fn put(
     db: &Connection,
     key: &FileKey,
     new: &NewFile,
     conditions: &Conditions,
+    quotas: &Quotas,
     now: Micros,
 ) -> Result<bool> {
     let (tree, state) = signed_tree(db, key)?;
@@ -149,6 +164,9 @@ pub(super) fn put(
     if !conditions.are_met_by(before.as_ref().map(|found| found.file.etag.as_str())) {
         return Err(StoreError::Precondition);
     }
+    let size_before = before.as_ref().map(|found| found.file.size);
+    let size = new.checksums.size;
+    usage::check_quotas(db, &key.tenant, tree, quotas, size, size_before)?;
     let modified = modified_after(before.as_ref(), now);
     let checksums = &new.checksums;
     let size = i64::try_from(checksums.size)

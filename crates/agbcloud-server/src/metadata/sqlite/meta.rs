@@ -14,7 +14,7 @@ use crate::system::random::NoRandom;
 const SECRET: &str = "secret";
 const STORE: &str = "store";
 const POSITION: &str = "position";
-/// The maximum number of files of a context, as text. Without this row there is no limit.
+/// The maximum number of files of a context in stores of older versions.
 pub(super) const FILE_LIMIT: &str = "max_files";
 /// The rows of the marker.
 pub(super) const MARKER: [&str; 2] = [STORE, POSITION];
@@ -76,19 +76,10 @@ pub(super) fn damaged_rows(db: &Connection) -> rusqlite::Result<Vec<String>> {
     names.collect()
 }
 
-/// Deletes the file limit if its row is damaged: every start writes it again.
-pub(super) fn delete_damaged_file_limit(db: &Connection) -> rusqlite::Result<()> {
-    let sum = row_checksums::expression("meta", "");
-    db.execute(
-        &format!("DELETE FROM meta WHERE name = ?1 AND sum <> {sum}"),
-        [FILE_LIMIT],
-    )?;
+/// Deletes the file limit that older versions stored: quotas replace it.
+pub(super) fn delete_file_limit(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM meta WHERE name = ?1", [FILE_LIMIT])?;
     Ok(())
-}
-
-/// Limits the number of files of each context. A context that has more keeps them.
-pub(super) fn set_file_limit(db: &Connection, max: u64) -> Result<(), StoreError> {
-    Ok(set_value(db, FILE_LIMIT, max.to_string().as_bytes())?)
 }
 
 /// The secret of the store. `None` for a store without contexts: it has signed nothing.

@@ -12,6 +12,7 @@ pub(crate) mod open;
 mod row_checksums;
 mod schema;
 mod threads;
+mod usage;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,13 +20,13 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use rusqlite::ffi::{ErrorCode, SQLITE_CONSTRAINT_TRIGGER, SQLITE_IOERR_SHMSIZE};
+use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 
 use self::commit_tracker::CommitTracker;
 use self::threads::{CLOSE_TIMEOUT, Readers, Writer};
 use super::{
     Clear, Conditions, Context, ContextCursor, ContextPage, File, FileKey, FilePage, Metadata,
-    NewFile, OpenFile, Result, StoreError,
+    NewFile, OpenFile, Quotas, Result, StoreError, Usage,
 };
 use crate::blobs::BlockChecksums;
 use crate::names::{FilePath, FolderPath};
@@ -38,12 +39,6 @@ pub(crate) use self::schema::VERSION;
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match &error {
-            // The only trigger that aborts is the one that limits the files of a context.
-            rusqlite::Error::SqliteFailure(cause, _)
-                if cause.extended_code == SQLITE_CONSTRAINT_TRIGGER =>
-            {
-                Self::TooManyFiles
-            }
             // The second code: the index of the log can't grow.
             rusqlite::Error::SqliteFailure(cause, _)
                 if cause.code == ErrorCode::DiskFull
@@ -210,16 +205,28 @@ impl Metadata for Sqlite {
             .await
     }
 
+    async fn prepare_upload(
+        &self,
+        key: &FileKey,
+        size: u64,
+        quotas: &Quotas,
+    ) -> Result<Option<String>> {
+        let (key, quotas) = (key.clone(), *quotas);
+        self.read(move |db| files::prepare(db, &key, size, &quotas))
+            .await
+    }
+
     async fn put_file(
         &self,
         key: &FileKey,
         file: NewFile,
         conditions: Conditions,
+        quotas: &Quotas,
         now: Micros,
     ) -> Result<bool> {
-        let key = key.clone();
+        let (key, quotas) = (key.clone(), *quotas);
         self.writer
-            .grow(move |db| files::put(db, &key, &file, &conditions, now))
+            .grow(move |db| files::put(db, &key, &file, &conditions, &quotas, now))
             .await
     }
 
@@ -234,6 +241,15 @@ impl Metadata for Sqlite {
         self.writer
             .run(move |db| files::delete(db, &tenant, &context, &path, now))
             .await
+    }
+
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage> {
+        let tenant = tenant.clone();
+        self.read(move |db| usage::of_tenant(db, &tenant)).await
+    }
+
+    async fn total_usage(&self) -> Result<Usage> {
+        self.read(usage::of_all).await
     }
 
     async fn collect_files(&self) -> Result<bool> {
@@ -288,12 +304,6 @@ impl Metadata for Sqlite {
     async fn sync_commits(&self) -> Result<()> {
         let tracker = self.tracker.clone();
         blocking(move || tracker.sync_commits()).await
-    }
-
-    async fn set_file_limit(&self, max: u64) -> Result<()> {
-        self.writer
-            .run(move |db| meta::set_file_limit(db, max))
-            .await
     }
 
     fn close(&self) {

@@ -140,7 +140,10 @@ pub(super) fn part_owner(_: &Path) -> (PartOwner, Option<File>) {
 }
 
 /// Removes the temporary files that ended processes have left in a folder, and ignores failures. Blocks.
-#[allow(clippy::disallowed_methods)] // Compared with the times of files, which are those of the system clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the times of files, which are those of the system clock"
+)]
 pub(crate) fn remove_abandoned_parts(folder: &Path) {
     remove_abandoned_at(folder, SystemTime::now());
 }
@@ -188,7 +191,10 @@ fn last_touched(metadata: &Metadata) -> Option<SystemTime> {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods)] // As above.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the times of files, which are those of the system clock"
+)]
 mod tests {
     use super::*;
 

@@ -151,7 +151,10 @@ pub(crate) fn file_system_time(folders: &[&Path]) -> SystemTime {
     folders.iter().find_map(created).unwrap_or_else(local_time)
 }
 
-#[allow(clippy::disallowed_methods)] // Compared with the times of files, which are those of the system clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the times of files, which are those of the system clock"
+)]
 fn local_time() -> SystemTime {
     SystemTime::now()
 }

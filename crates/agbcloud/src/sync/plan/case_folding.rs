@@ -143,7 +143,10 @@ impl ClaimedFiles {
 }
 
 /// Splits a hash, since a table of 32-bit numbers needs no padding.
-#[allow(clippy::cast_possible_truncation)] // The truncated bits are in the other half.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the truncated bits are in the other half"
+)]
 fn halves(hash: u64) -> [u32; 2] {
     [(hash >> 32) as u32, hash as u32]
 }

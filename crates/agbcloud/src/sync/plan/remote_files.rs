@@ -152,7 +152,7 @@ impl<T: Default> Shards<T> {
         )
     }
 
-    #[allow(clippy::cast_possible_truncation)] // The remainder is small.
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
     fn shard(hash: u64) -> usize {
         (hash % Self::COUNT as u64) as usize
     }

@@ -149,7 +149,7 @@ impl CheckTransaction<'_> {
             if !meta::MARKER.contains(&&*name) {
                 let repaired = self.repair && name == meta::FILE_LIMIT;
                 if repaired {
-                    meta::delete_damaged_file_limit(&self.db)?;
+                    meta::delete_file_limit(&self.db)?;
                 }
                 problems.push(Problem::from(ProblemKind::MetaChecksum(name)).repaired(repaired));
             }

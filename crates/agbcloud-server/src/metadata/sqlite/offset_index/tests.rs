@@ -7,7 +7,7 @@ use super::*;
 use crate::checksums::Hasher;
 use crate::metadata::sqlite::open::prepare;
 use crate::metadata::sqlite::{contexts, files};
-use crate::metadata::{Conditions, Content, FileKey, NewFile};
+use crate::metadata::{Conditions, Content, FileKey, NewFile, Quotas};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::{Secret, Signer, Tenant};
 use crate::system::clock::Micros;
@@ -70,7 +70,15 @@ impl Folder {
             content: Content::Inline(Bytes::new()),
             blocks: None,
         };
-        files::put(&self.db, &key, &new, &Conditions::default(), Micros(1)).unwrap();
+        files::put(
+            &self.db,
+            &key,
+            &new,
+            &Conditions::default(),
+            &Quotas::default(),
+            Micros(1),
+        )
+        .unwrap();
         self.keys.insert(EntryKey {
             name: format!("{name:03}"),
             folder: below,

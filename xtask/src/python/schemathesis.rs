@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use super::virtual_environment::VirtualEnvironment;
 use crate::agb_serve::{self, Service};
 use crate::failure::Failure;
 use crate::http_client::Connection;
-use crate::python::VirtualEnvironment;
 use crate::temporary;
 use agbcloud_spec::SPEC;
 

@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use super::virtual_environment::{OFFICIAL_SDK, VirtualEnvironment};
 use crate::agb_serve::{self, Service};
 use crate::cargo;
 use crate::failure::Failure;
-use crate::python::{OFFICIAL_SDK, VirtualEnvironment};
 use crate::temporary;
 
 const KEY: &str = "comparison-key";

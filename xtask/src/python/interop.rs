@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use super::virtual_environment::{OFFICIAL_SDK, VirtualEnvironment};
 use crate::agb_serve::{self, Service};
 use crate::failure::Failure;
-use crate::python::{OFFICIAL_SDK, VirtualEnvironment};
 use crate::temporary;
 
 const SCRIPT: &str = "tests/python/official_sdk.py";

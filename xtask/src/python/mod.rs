@@ -1,0 +1,6 @@
+//! Tasks that run Python programs against `agb serve`.
+
+pub(crate) mod comparison;
+pub(crate) mod interop;
+pub(crate) mod schemathesis;
+mod virtual_environment;
