@@ -6,6 +6,8 @@ mod cargo;
 mod check;
 mod crash;
 mod dependency_count;
+#[cfg(target_os = "linux")]
+mod distributed;
 mod failure;
 mod generate;
 mod http_client;
@@ -72,6 +74,9 @@ enum Task {
         #[arg(long, default_value = "strict")]
         durability: String,
     },
+    /// Test the service on PostgreSQL and S3, which it installs and starts
+    #[cfg(target_os = "linux")]
+    TestDistributed(distributed::Options),
     /// Compare the latency of calls to a full and a nearly empty `agb serve`
     Scale {
         /// Number of contexts of the full service
@@ -117,6 +122,8 @@ fn main() -> ExitCode {
             seed,
             durability,
         } => crash::run(&root, rounds, seed, &durability),
+        #[cfg(target_os = "linux")]
+        Task::TestDistributed(options) => distributed::run(&root, &options),
         Task::Scale {
             contexts,
             files,
