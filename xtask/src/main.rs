@@ -2,6 +2,7 @@
 
 mod agb_serve;
 mod browser;
+mod capacity;
 mod cargo;
 mod check;
 mod crash;
@@ -89,6 +90,8 @@ enum Task {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// Calculate the size of a large store in PostgreSQL, and simulate its throughput
+    Capacity(Box<capacity::Arguments>),
     /// Compare the time to start and list contexts: `agb` and the official Python SDK
     #[command(disable_help_flag = true)]
     Startup {
@@ -129,6 +132,7 @@ fn main() -> ExitCode {
             files,
             rounds,
         } => scale::run(&root, contexts, files, rounds),
+        Task::Capacity(arguments) => capacity::run(&arguments),
         Task::Startup { arguments } => comparison::STARTUP.run(&root, &arguments),
         Task::Transfers { arguments } => comparison::TRANSFERS.run(&root, &arguments),
     };
