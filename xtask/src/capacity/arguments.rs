@@ -104,7 +104,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 100.0)]
     pub(super) latency_ms: f64,
     /// Requests of each simulation
-    #[arg(long, default_value_t = 40_000)]
+    #[arg(long, default_value_t = 30_000)]
     pub(super) requests: usize,
     /// Seed of the simulations
     #[arg(long, default_value_t = 1)]
@@ -131,6 +131,7 @@ impl Arguments {
         Setup {
             replicas: 1,
             replica_cores: self.replica_cores,
+            affinity: false,
             pool: self.pool,
             primaries: 1,
             standbys: 0,

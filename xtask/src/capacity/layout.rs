@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_of_ten_billion_entries_has_five_levels() {
+    fn levels_grow_with_the_logarithm_of_entries() {
         assert_eq!(index_levels(50.0, 68, Order::Random), 1);
         assert_eq!(index_levels(5_000.0, 68, Order::Random), 2);
         assert_eq!(index_levels(1e10, 68, Order::Random), 6);

@@ -7,7 +7,9 @@ use super::format::{milliseconds, percent, rate};
 use super::simulation::{Outcome, Resource, Setup, percentile, simulate};
 
 /// Loads are found to this part.
-const PRECISION: f64 = 0.02;
+const PRECISION: f64 = 0.03;
+/// Seconds of each load on the curve.
+const SECONDS: f64 = 3.0;
 /// Replicas of the setup that is varied.
 const REPLICAS: usize = 8;
 
@@ -25,13 +27,18 @@ pub(super) fn report(arguments: &Arguments) -> Result<String, fmt::Error> {
         let found = row(
             &mut text,
             arguments,
-            &format!("{replicas} replicas"),
+            &format!(
+                "{replicas} {}",
+                if replicas == 1 { "replica" } else { "replicas" }
+            ),
             &setup,
         )?;
-        largest = f64::max(largest, found);
+        if replicas == REPLICAS {
+            full = found;
+        }
     }
     let eight = Setup {
-        replicas: 8,
+        replicas: REPLICAS,
         ..base
     };
     writeln!(text, "\n## Changes to eight replicas\n")?;
@@ -61,14 +68,19 @@ fn changes(eight: &Setup) -> Vec<(&'static str, Setup)> {
             with(&|setup| setup.standbys = 2),
         ),
         (
+            "one replica for each tenant",
+            with(&|setup| setup.affinity = true),
+        ),
+        (
             "4 primaries, by hash of the tenant",
             with(&|setup| setup.primaries = 4),
         ),
         (
-            "16 primaries, 64 replicas",
+            "16 primaries, 64 replicas, one replica for each tenant",
             with(&|setup| {
                 setup.primaries = 16;
                 setup.replicas = 64;
+                setup.affinity = true;
             }),
         ),
         (
@@ -76,11 +88,11 @@ fn changes(eight: &Setup) -> Vec<(&'static str, Setup)> {
             with(&|setup| setup.times.standby = 0.0),
         ),
         (
-            "a standby 20 ms away",
+            "a synchronous standby 20 ms away",
             with(&|setup| setup.times.standby = 20_000.0),
         ),
         (
-            "one operation for each transaction",
+            "one upload for each transaction",
             with(&|setup| setup.batch = 1),
         ),
         ("pools of 8", with(&|setup| setup.pool = 8)),
@@ -90,14 +102,21 @@ fn changes(eight: &Setup) -> Vec<(&'static str, Setup)> {
         ),
         (
             "one tenant, uploads only",
-            with(&|setup| {
-                setup.tenants = 1;
-                setup.mix.lists = 0.0;
-                setup.mix.small_uploads = 1.0;
-                setup.mix.large_uploads = 0.0;
-            }),
+            with(&|setup| one_tenant(setup, false)),
+        ),
+        (
+            "one tenant, uploads only, on one replica",
+            with(&|setup| one_tenant(setup, true)),
         ),
     ]
+}
+
+fn one_tenant(setup: &mut Setup, affinity: bool) {
+    setup.tenants = 1;
+    setup.affinity = affinity;
+    setup.mix.lists = 0.0;
+    setup.mix.small_uploads = 1.0;
+    setup.mix.large_uploads = 0.0;
 }
 
 fn header(text: &mut String) -> fmt::Result {
@@ -125,11 +144,11 @@ fn row(
         latencies(&outcome.reads),
         latencies(&outcome.uploads),
         outcome.batch,
-        percent(outcome.replicas),
-        percent(outcome.pools),
-        percent(outcome.primaries),
-        percent(outcome.log),
-        percent(outcome.tenant),
+        percent(outcome.busy.replicas),
+        percent(outcome.busy.pools),
+        percent(outcome.busy.primaries),
+        percent(outcome.busy.log),
+        percent(outcome.busy.tenant),
         limit.name()
     )?;
     Ok(found)
@@ -147,8 +166,8 @@ fn latencies(sorted: &[f64]) -> String {
 /// The highest sustainable load, its outcome, and what limits it.
 fn sustained(arguments: &Arguments, setup: &Setup) -> (f64, Outcome, Resource) {
     let run = |rate| {
-        // At least two seconds, so that a queue that grows is noticed.
-        let count = arguments.requests.max((rate * 2.0) as usize);
+        // At least half a second, so that a queue that grows exceeds the latency.
+        let count = arguments.requests.max((rate * 0.5) as usize);
         simulate(setup, rate, count, arguments.seed)
     };
     let check = |outcome: &Outcome| outcome.exceeded(arguments.busy, arguments.latency_ms);
@@ -181,7 +200,7 @@ fn curve(text: &mut String, arguments: &Arguments, setup: &Setup, full: f64) -> 
     writeln!(text, "| --- | --- | --- | --- | --- | --- | --- |")?;
     for part in [0.25, 0.5, 0.75, 0.9, 1.0, 1.2, 1.5] {
         let load = full * part;
-        let count = arguments.requests.max((load * 5.0) as usize);
+        let count = arguments.requests.max((load * SECONDS) as usize);
         let outcome = simulate(setup, load, count, arguments.seed);
         let refused = outcome.refused as f64 / (outcome.refused + outcome.completed).max(1) as f64;
         writeln!(

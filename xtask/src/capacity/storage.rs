@@ -137,7 +137,7 @@ fn memory(
         "A tenant has {} in the database. {} GiB of memory contain the {} most active tenants, to which {} of requests go.",
         bytes(tenant),
         arguments.cache_gib,
-        count(cached),
+        rate(cached),
         percent(1.0 - missing)
     )?;
     // The leaf of the primary key and the row.
@@ -176,7 +176,7 @@ fn writes(
         let prefixes = (3.0 * large / PREFIX_WRITES).max(4.0 * large / PREFIX_READS);
         writeln!(
             text,
-            "| {} | {} | {} | {}/s | {:.0} s | {:.1} days | {:.0} days | {:.0} |",
+            "| {} | {} | {} | {}/s | {:.0} s | {:.1} days | {:.1} days | {:.0} |",
             rate(uploads),
             bytes(wal.total()),
             percent(wal.images / wal.total()),

@@ -5,11 +5,13 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use fastrand::Rng;
 
-use super::outcome::Outcome;
+use super::outcome::{Busy, Outcome};
 use super::servers::{Log, Servers, Time};
 use super::setup::Setup;
 use crate::capacity::zipf::Zipf;
 
+/// The most active tenant.
+const BUSIEST: u64 = 1;
 /// Share of the requests that only warm up the simulation.
 const WARM_UP: f64 = 0.2;
 
@@ -108,6 +110,8 @@ struct Model<'a> {
     transactions: usize,
     operations: usize,
     turn: usize,
+    /// Afterwards, resources become idle.
+    at_last_arrival: Busy,
 }
 
 fn nanoseconds(microseconds: f64) -> Time {
@@ -146,6 +150,7 @@ impl<'a> Model<'a> {
             transactions: 0,
             operations: 0,
             turn: 0,
+            at_last_arrival: Busy::default(),
         }
     }
 
@@ -156,7 +161,11 @@ impl<'a> Model<'a> {
             match event {
                 Event::Arrives => self.arrives(),
                 Event::Received(request) => self.received(request),
-                Event::Stored(request) => self.write(request),
+                Event::Stored(request) => {
+                    // The time of the store is not part of the latency: it would hide all others.
+                    self.requests[request].start = self.now;
+                    self.write(request);
+                }
                 Event::Sent(job) => self.sent(job),
                 Event::Executed(job) => self.executed(job),
                 Event::Commits(job) => self.commits(job),
@@ -188,10 +197,15 @@ impl<'a> Model<'a> {
             _ => Kind::Read,
         };
         let request = self.requests.len();
-        let replica = request % self.setup.replicas;
+        let tenant = self.zipf.sample(&mut self.random);
+        let replica = match self.setup.affinity {
+            // Spreads neighboring numbers (D. Knuth, multiplicative hashing).
+            true => (tenant.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize,
+            false => request,
+        } % self.setup.replicas;
         self.requests.push(Request {
             kind,
-            tenant: self.zipf.sample(&mut self.random),
+            tenant,
             replica,
             start: self.now,
         });
@@ -201,6 +215,8 @@ impl<'a> Model<'a> {
         if self.requests.len() < self.count {
             let gap = self.random(1e6 / self.rate);
             self.after(gap, Event::Arrives);
+        } else {
+            self.at_last_arrival = self.busy();
         }
     }
 
@@ -311,7 +327,7 @@ impl<'a> Model<'a> {
                 return;
             }
             self.locked.insert(tenant, VecDeque::new());
-            if tenant == 1 {
+            if tenant == BUSIEST {
                 self.tenant_since = self.now;
             }
         }
@@ -328,12 +344,16 @@ impl<'a> Model<'a> {
 
     fn execute(&mut self, job: usize) {
         let times = &self.setup.times;
-        let average = match &self.jobs[job].work {
-            Work::Read(request) if self.requests[*request].kind == Kind::List => times.list,
-            Work::Read(_) | Work::Register(_) => times.read,
-            Work::Write { requests, .. } => times.transaction + times.write * requests.len() as f64,
+        let (average, operations) = match &self.jobs[job].work {
+            Work::Read(request) if self.requests[*request].kind == Kind::List => (times.list, 0),
+            Work::Read(_) | Work::Register(_) => (times.read, 0),
+            Work::Write { requests, .. } => (times.transaction, requests.len()),
         };
-        let time = self.random(average);
+        let write = times.write;
+        let mut time = self.random(average);
+        for _ in 0..operations {
+            time += self.random(write);
+        }
         self.after(time, Event::Executed(job));
     }
 
@@ -384,7 +404,7 @@ impl<'a> Model<'a> {
                 Some(next) => self.enqueue(next),
                 None => {
                     self.locked.remove(&tenant);
-                    if tenant == 1 {
+                    if tenant == BUSIEST {
                         self.tenant_time += self.now - self.tenant_since;
                     }
                 }
@@ -434,13 +454,30 @@ impl<'a> Model<'a> {
         }
     }
 
-    fn outcome(mut self) -> Outcome {
+    /// Busy shares until now.
+    fn busy(&mut self) -> Busy {
         let now = self.now;
         let max = |servers: &mut [Servers<usize>]| {
             let shares = servers.iter_mut().map(|servers| servers.utilization(now));
             shares.fold(0.0, f64::max)
         };
         let (primaries, standbys) = self.databases.split_at_mut(self.setup.primaries);
+        let logs = self.logs.iter().map(|log| log.utilization(now));
+        let locked = match self.locked.contains_key(&BUSIEST) {
+            true => now - self.tenant_since,
+            false => 0,
+        };
+        Busy {
+            replicas: max(&mut self.replicas),
+            pools: max(&mut self.pools),
+            primaries: max(primaries),
+            standbys: max(standbys),
+            log: logs.fold(0.0, f64::max),
+            tenant: (self.tenant_time + locked) as f64 / now.max(1) as f64,
+        }
+    }
+
+    fn outcome(mut self) -> Outcome {
         self.reads.sort_unstable_by(f64::total_cmp);
         self.uploads.sort_unstable_by(f64::total_cmp);
         let flushes: u64 = self.logs.iter().map(Log::flushes).sum();
@@ -449,16 +486,7 @@ impl<'a> Model<'a> {
             refused: self.refused,
             batch: self.operations as f64 / self.transactions.max(1) as f64,
             group: self.transactions as f64 / flushes.max(1) as f64,
-            replicas: max(&mut self.replicas),
-            pools: max(&mut self.pools),
-            primaries: max(primaries),
-            standbys: max(standbys),
-            log: self
-                .logs
-                .iter()
-                .map(|log| log.utilization(now))
-                .fold(0.0, f64::max),
-            tenant: self.tenant_time as f64 / now.max(1) as f64,
+            busy: self.at_last_arrival,
             reads: self.reads,
             uploads: self.uploads,
         }

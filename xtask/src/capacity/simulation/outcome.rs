@@ -32,13 +32,18 @@ pub(in crate::capacity) struct Outcome {
     /// Operations for each write transaction, and write transactions for each flush.
     pub(in crate::capacity) batch: f64,
     pub(in crate::capacity) group: f64,
-    /// Busy shares of the busiest instance of each kind.
+    pub(in crate::capacity) busy: Busy,
+}
+
+/// Shares of the time in which the busiest instance of each kind was busy, until the last request arrived.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::capacity) struct Busy {
     pub(in crate::capacity) replicas: f64,
     pub(in crate::capacity) pools: f64,
     pub(in crate::capacity) primaries: f64,
     pub(in crate::capacity) standbys: f64,
     pub(in crate::capacity) log: f64,
-    /// Share of the time for which the most active tenant was locked.
+    /// The lock of the most active tenant.
     pub(in crate::capacity) tenant: f64,
 }
 
@@ -53,10 +58,10 @@ impl Outcome {
     /// The busiest resource with its share.
     pub(in crate::capacity) fn busiest(&self) -> (Resource, f64) {
         let shares = [
-            (Resource::Replicas, self.replicas),
-            (Resource::Pools, self.pools),
-            (Resource::Primaries, self.primaries),
-            (Resource::Standbys, self.standbys),
+            (Resource::Replicas, self.busy.replicas),
+            (Resource::Pools, self.busy.pools),
+            (Resource::Primaries, self.busy.primaries),
+            (Resource::Standbys, self.busy.standbys),
         ];
         let first = (Resource::Replicas, 0.0);
         let max = |max: (Resource, f64), share: (Resource, f64)| {

@@ -6,6 +6,8 @@
 pub(in crate::capacity) struct Setup {
     pub(in crate::capacity) replicas: usize,
     pub(in crate::capacity) replica_cores: usize,
+    /// Whether the load balancer sends all requests of a tenant to one replica.
+    pub(in crate::capacity) affinity: bool,
     /// Connections of a replica to each primary.
     pub(in crate::capacity) pool: usize,
     /// Primaries that share the tenants.

@@ -6,6 +6,7 @@ fn setup() -> Setup {
     Setup {
         replicas: 1,
         replica_cores: 1,
+        affinity: false,
         pool: 1000,
         primaries: 1,
         standbys: 0,
@@ -48,7 +49,7 @@ fn latencies_of_a_processor_are_those_of_queueing_theory() {
         let outcome = simulate(&setup, 700.0 * cores as f64, 200_000, 3);
         let found = mean(&outcome.reads);
         assert!((found / expected - 1.0).abs() < 0.05, "{cores}: {found}");
-        assert!((outcome.replicas - 0.7).abs() < 0.02);
+        assert!((outcome.busy.replicas - 0.7).abs() < 0.02);
     }
 }
 
@@ -73,7 +74,7 @@ fn uploads_of_a_tenant_are_serial_on_all_replicas() {
     setup.times.flush = 2000.0;
     let outcome = simulate(&setup, 1000.0, 1000, 1);
     assert_eq!(outcome.batch, 1.0);
-    assert!(outcome.tenant > 0.99, "{}", outcome.tenant);
+    assert!(outcome.busy.tenant > 0.99, "{}", outcome.busy.tenant);
     // A thousand uploads in a second take two seconds, so the last one waits for about one.
     let slowest = outcome.uploads.last().copied().unwrap();
     assert!((850.0..1150.0).contains(&slowest), "{slowest}");
@@ -83,6 +84,31 @@ fn uploads_of_a_tenant_are_serial_on_all_replicas() {
     let batched = simulate(&setup, 1000.0, 1000, 1);
     assert!(batched.batch > 1.2, "{}", batched.batch);
     assert!(batched.uploads.last().copied().unwrap() < 100.0);
+}
+
+#[test]
+fn uploads_of_a_tenant_are_faster_on_one_replica() {
+    let mut setup = setup();
+    setup.replicas = 8;
+    setup.tenants = 1;
+    setup.batch = 64;
+    setup.mix.small_uploads = 1.0;
+    setup.times.flush = 2000.0;
+    let spread = simulate(&setup, 2000.0, 4000, 1);
+    setup.affinity = true;
+    let together = simulate(&setup, 2000.0, 4000, 1);
+    assert!(mean(&together.uploads) < 0.5 * mean(&spread.uploads));
+}
+
+#[test]
+fn latencies_of_uploads_do_not_include_the_store() {
+    let mut setup = setup();
+    setup.mix.large_uploads = 1.0;
+    setup.times.store = 1e6;
+    setup.times.flush = 1000.0;
+    let outcome = simulate(&setup, 10.0, 100, 1);
+    assert!(outcome.uploads.last().copied().unwrap() < 10.0);
+    assert_eq!(outcome.completed, 100);
 }
 
 #[test]
@@ -145,11 +171,11 @@ fn standbys_relieve_the_primary_of_reads() {
     setup.database_cores = 1;
     setup.times.read = 100.0;
     let alone = simulate(&setup, 5000.0, 20_000, 1);
-    assert!((alone.primaries - 0.5).abs() < 0.03);
+    assert!((alone.busy.primaries - 0.5).abs() < 0.03);
     setup.standbys = 2;
     let outcome = simulate(&setup, 5000.0, 20_000, 1);
-    assert_eq!(outcome.primaries, 0.0);
-    assert!((outcome.standbys - 0.25).abs() < 0.03);
+    assert_eq!(outcome.busy.primaries, 0.0);
+    assert!((outcome.busy.standbys - 0.25).abs() < 0.03);
 }
 
 #[test]
@@ -161,8 +187,8 @@ fn primaries_share_the_tenants() {
     setup.times.read = 100.0;
     let outcome = simulate(&setup, 8000.0, 20_000, 1);
     assert!(
-        (outcome.primaries - 0.2).abs() < 0.03,
+        (outcome.busy.primaries - 0.2).abs() < 0.03,
         "{}",
-        outcome.primaries
+        outcome.busy.primaries
     );
 }
