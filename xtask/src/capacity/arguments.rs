@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 4)]
     replica_cores: usize,
     /// Connections of each replica
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 16)]
     pool: usize,
     /// Cores of the primary and of each standby that serves reads
     #[arg(long, default_value_t = 16)]
@@ -68,16 +68,16 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 160.0)]
     replica_time: f64,
     /// Processor time of the database to read a row
-    #[arg(long, default_value_t = 104.0)]
+    #[arg(long, default_value_t = 162.0)]
     read_time: f64,
     /// Processor time of the database to list a page of 100 files
-    #[arg(long, default_value_t = 280.0)]
+    #[arg(long, default_value_t = 456.0)]
     list_time: f64,
     /// Processor time of the database for a write transaction without its operations
-    #[arg(long, default_value_t = 409.0)]
+    #[arg(long, default_value_t = 516.0)]
     transaction_time: f64,
     /// Processor time of the database for each operation of a write transaction
-    #[arg(long, default_value_t = 318.0)]
+    #[arg(long, default_value_t = 268.0)]
     write_time: f64,
     /// Time of a flush of the log
     #[arg(long, default_value_t = 1260.0)]
@@ -95,7 +95,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 20_000.0)]
     store_time: f64,
     /// Longest wait for a connection
-    #[arg(long, default_value_t = 2_000_000.0)]
+    #[arg(long, default_value_t = 3_000_000.0)]
     pool_wait: f64,
     /// Highest busy share of a processor or pool that is considered sustainable
     #[arg(long, default_value_t = 0.9)]

@@ -37,6 +37,17 @@ pub(super) fn report(arguments: &Arguments) -> Result<String, fmt::Error> {
             full = found;
         }
     }
+    let larger = Setup {
+        replicas: 2,
+        pool: 2 * base.pool,
+        ..base.clone()
+    };
+    row(
+        &mut text,
+        arguments,
+        "2 replicas, pools of twice the size",
+        &larger,
+    )?;
     let eight = Setup {
         replicas: REPLICAS,
         ..base
@@ -95,7 +106,7 @@ fn changes(eight: &Setup) -> Vec<(&'static str, Setup)> {
             "one upload for each transaction",
             with(&|setup| setup.batch = 1),
         ),
-        ("pools of 8", with(&|setup| setup.pool = 8)),
+        ("pools of 64", with(&|setup| setup.pool = 64)),
         (
             "all tenants equally active",
             with(&|setup| setup.exponent = 0.0),

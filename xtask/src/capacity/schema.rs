@@ -8,8 +8,9 @@ use Value::{Null, Number, Text};
 const LONG: Value = Number(8);
 /// Bytes of a block of a blob with a checksum.
 const BLOCK: u64 = 256 << 10;
-/// Entries of a block of the offset index.
-const INDEXED_BLOCK: f64 = 256.0;
+/// Entries of a segment of the index that finds pages of large folders.
+const SEGMENT: f64 = 256.0;
+const FLAG: Value = Number(1);
 
 /// What is stored.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +45,12 @@ impl Relation {
         self.rows * self.bytes_per_row
     }
 
-    fn table(name: &'static str, rows: f64, values: &[Value]) -> Self {
+    /// A table with this fillfactor.
+    fn table(name: &'static str, rows: f64, fill: f64, values: &[Value]) -> Self {
         Self {
             name,
             rows,
-            bytes_per_row: heap_bytes(row(values)),
+            bytes_per_row: heap_bytes(row(values), fill),
             index: None,
             toasted: 0.0,
         }
@@ -74,19 +76,18 @@ pub(super) fn relations(scale: &Scale) -> Vec<Relation> {
 }
 
 fn files(scale: &Scale) -> Vec<Relation> {
-    let folder = Text(scale.folder_bytes);
+    let parent = Text(scale.folder_bytes);
     let name = Text(scale.name_bytes);
-    let id = Text(27);
     let blob = Text(32);
-    // Tenant, tree, times, size, number of children; CRC-64, key of the small content, checksum of the row; folder; texts.
-    let file = |small, etag, sha256, blob| {
-        let mut values = vec![LONG; 7];
-        values.extend([small, LONG, Number(2), folder, name, id, etag, sha256, blob]);
+    let file = |etag, sha256, crc64, blob, inline| {
+        let id = Text(27);
+        let mut values = vec![LONG, LONG, parent, name, FLAG, id, LONG, LONG, LONG];
+        values.extend([etag, sha256, crc64, blob, inline, LONG]);
         values
     };
+    let entries = |name, rows, values: &[Value]| Relation::table(name, rows, 0.9, values);
     let (small, large) = (scale.files * scale.small, scale.files * (1.0 - scale.small));
     let folders = scale.files / scale.files_per_folder;
-    let key = [LONG, folder, name, Number(2)];
     let content = stored(&[LONG, LONG, Text(scale.small_bytes)]);
     let contents = |name, bytes_per_row, toasted| Relation {
         name,
@@ -96,23 +97,29 @@ fn files(scale: &Scale) -> Vec<Relation> {
         toasted,
     };
     let sums = Text(8 * scale.large_bytes.div_ceil(BLOCK));
+    let segments = scale.files / SEGMENT;
+    let segment = [LONG, LONG, parent, LONG, name, FLAG];
     vec![
-        Relation::table(
+        entries(
             "entries: small files",
             small,
-            &file(LONG, Text(32), Text(64), Null),
+            &file(Text(32), Text(64), LONG, Null, LONG),
         ),
-        Relation::table(
+        entries(
             "entries: files with a blob",
             large,
-            &file(Null, Text(32), Text(64), blob),
+            &file(Text(32), Text(64), LONG, blob, Null),
         ),
-        Relation::table("entries: folders", folders, &file(Null, Null, Null, Null)),
+        entries(
+            "entries: folders",
+            folders,
+            &file(Null, Null, Null, Null, Null),
+        ),
         Relation::index(
             "entries: primary key",
             scale.files + folders,
             Order::Random,
-            &key,
+            &[LONG, LONG, parent, name, FLAG],
         ),
         Relation::index("entries: key of the blob", large, Order::Random, &[blob]),
         contents("contents", content.heap, 0.0),
@@ -123,7 +130,7 @@ fn files(scale: &Scale) -> Vec<Relation> {
             small * content.toasted,
         ),
         contents("contents: TOAST index", content.toast_index, 0.0),
-        Relation::table("block checksums", large, &[LONG, LONG, LONG, blob, sums]),
+        Relation::table("block checksums", large, 1.0, &[blob, LONG, LONG, sums]),
         Relation::index(
             "block checksums: primary key",
             large,
@@ -131,47 +138,46 @@ fn files(scale: &Scale) -> Vec<Relation> {
             &[blob],
         ),
         Relation::table(
-            "offset index",
-            scale.files / INDEXED_BLOCK,
-            &[LONG, LONG, LONG, Number(2), Number(2), folder, name],
+            "segments",
+            segments,
+            0.7,
+            &[segment.as_slice(), &[LONG]].concat(),
         ),
-        Relation::index(
-            "offset index: primary key",
-            scale.files / INDEXED_BLOCK,
-            Order::Random,
-            &[LONG, folder, Number(2), name, Number(2)],
-        ),
+        Relation::index("segments: primary key", segments, Order::Random, &segment),
     ]
 }
 
 fn contexts(scale: &Scale) -> Vec<Relation> {
-    let contexts = scale.tenants * scale.contexts_per_tenant;
-    let tenant = Text(36);
+    let tenants = scale.tenants;
+    let contexts = tenants * scale.contexts_per_tenant;
+    let tenant = Text(32);
     let (id, region, name) = (Text(27), Text(11), Text(20));
-    let row = [
-        LONG,
-        LONG,
-        LONG,
-        LONG,
-        LONG,
-        LONG,
+    let context = [
         LONG,
         id,
+        LONG,
         region,
         name,
         Text(9),
+        LONG,
+        LONG,
+        LONG,
+        LONG,
     ];
+    // The last 16 commits: an array of numbers with its header.
+    let commits = Text(148);
+    let numbers = |name, rows| Relation::index(name, rows, Order::Ascending, &[LONG]);
     vec![
-        Relation::table("tenants", scale.tenants, &[LONG, LONG, LONG, LONG, tenant]),
-        Relation::index(
-            "tenants: primary key",
-            scale.tenants,
-            Order::Ascending,
-            &[LONG],
+        Relation::table(
+            "tenants",
+            tenants,
+            0.5,
+            &[LONG, tenant, LONG, LONG, LONG, LONG, commits],
         ),
-        Relation::index("tenants: name", scale.tenants, Order::Random, &[tenant]),
-        Relation::table("contexts", contexts, &row),
-        Relation::index("contexts: primary key", contexts, Order::Ascending, &[LONG]),
+        numbers("tenants: primary key", tenants),
+        Relation::index("tenants: id", tenants, Order::Random, &[tenant]),
+        Relation::table("contexts", contexts, 0.7, &context),
+        numbers("contexts: primary key", contexts),
         Relation::index("contexts: id", contexts, Order::Random, &[id]),
         Relation::index(
             "contexts: name",
@@ -185,14 +191,14 @@ fn contexts(scale: &Scale) -> Vec<Relation> {
             Order::Random,
             &[LONG, LONG, id],
         ),
-        Relation::table("trees", contexts, &[LONG; 7]),
-        Relation::index("trees: primary key", contexts, Order::Ascending, &[LONG]),
+        numbers("contexts: tree", contexts),
         Relation::table(
-            "API keys",
-            scale.tenants,
-            &[LONG, LONG, LONG, tenant, Text(32), Text(8)],
+            "trees",
+            contexts,
+            0.7,
+            &[LONG, LONG, LONG, FLAG, LONG, LONG],
         ),
-        Relation::index("API keys: hash", scale.tenants, Order::Random, &[Text(32)]),
+        numbers("trees: primary key", contexts),
     ]
 }
 
