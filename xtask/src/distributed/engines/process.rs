@@ -360,11 +360,11 @@ mod tests {
     #[test]
     fn the_ids_of_a_user_are_read_from_the_list_of_accounts() {
         let accounts = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65533:n:/:/bin/false\n";
-        let nobody = Account::Unprivileged {
+        let expected = Account::Unprivileged {
             user: 65534,
             group: 65533,
         };
-        assert_eq!(find(accounts, "nobody"), Some(nobody));
+        assert_eq!(find(accounts, "nobody"), Some(expected));
         assert_eq!(find(accounts, "nobo"), None);
     }
 
