@@ -114,6 +114,18 @@ pub enum StartError {
         /// The error of the database.
         reason: String,
     },
+    /// The PostgreSQL database can't be used.
+    #[error("can't use the PostgreSQL database: {reason}")]
+    Postgres {
+        /// The error of the settings, the connection or the server. Contains no password.
+        reason: String,
+    },
+    /// The store of blobs can't be used.
+    #[error("can't use the store of blobs: {reason}")]
+    Blobs {
+        /// The error of the store.
+        reason: String,
+    },
     /// The public URL can't be the prefix of presigned URLs.
     #[error(
         "the public URL must have the form https://agb.example.com or https://example.com/agb, without user, query and fragment"

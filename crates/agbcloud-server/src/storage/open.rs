@@ -48,6 +48,14 @@ pub(crate) async fn open(
                 keys: None,
             })
         }
+        #[cfg(feature = "postgres")]
+        Engine::Postgres { metadata, blobs } => {
+            Box::pin(super::open_postgres::open(
+                &metadata, &blobs, durability, new_secret,
+            ))
+            .await
+        }
+        #[cfg(not(feature = "postgres"))]
         Engine::Postgres { .. } => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
             engine: "PostgreSQL",
             feature: "postgres",
@@ -108,7 +116,7 @@ async fn open_folder(
     })
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     folder: &Path,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StartError> {

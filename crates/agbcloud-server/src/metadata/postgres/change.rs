@@ -90,7 +90,9 @@ impl Change {
                 contexts::clear(session, tenant, usage, id, *now).await?;
             }
             Self::TouchContext { id, now } => {
-                session.execute_all(&[contexts::touch(tenant, id, *now)]).await?;
+                session
+                    .execute_all(&[contexts::touch(tenant, id, *now)])
+                    .await?;
             }
             Self::DeleteFile { context, path, now } => {
                 files::delete(session, tenant, usage, context, path, *now).await?;

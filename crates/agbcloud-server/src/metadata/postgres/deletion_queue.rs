@@ -27,7 +27,8 @@ struct Tree {
     referenced: bool,
 }
 
-const COLUMNS: &str = "trees.pk, trees.tenant, EXISTS (SELECT 1 FROM contexts WHERE contexts.tree = trees.pk)";
+const COLUMNS: &str =
+    "trees.pk, trees.tenant, EXISTS (SELECT 1 FROM contexts WHERE contexts.tree = trees.pk)";
 
 /// Deletes one batch of rows of doomed trees, and trees that are empty. Returns whether there were any.
 pub(super) async fn collect(session: &Session) -> Result<bool, Failure> {

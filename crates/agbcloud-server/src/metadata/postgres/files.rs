@@ -9,9 +9,7 @@ use super::tenant_row::{TenantUsage, usage};
 use super::{contexts, folders};
 use crate::blobs::BlockChecksums;
 use crate::crash;
-use crate::metadata::{
-    Content, ContextState, File, FileKey, OpenFile, Quotas, StoreError,
-};
+use crate::metadata::{Content, ContextState, File, FileKey, OpenFile, Quotas, StoreError};
 use crate::names::FilePath;
 use crate::system::clock::Micros;
 use crate::system::random::alphanumeric;
@@ -385,15 +383,7 @@ pub(super) async fn delete(
     statements.push(contexts::touch(tenant, context, now));
     session.execute_all(&statements).await?;
     crash::point("delete-before-count");
-    folders::uncount_child(
-        session,
-        tenant,
-        target.tree,
-        path.parent(),
-        place.name,
-        now,
-    )
-    .await?;
+    folders::uncount_child(session, tenant, target.tree, path.parent(), place.name, now).await?;
     usage.files -= 1;
     usage.bytes -= size;
     crash::point("delete-after-row");

@@ -17,7 +17,10 @@ const SECRET: &str = "secret";
 
 async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
     let row = session
-        .query_opt("SELECT value FROM meta WHERE name = $1", &[Value::Text(name)])
+        .query_opt(
+            "SELECT value FROM meta WHERE name = $1",
+            &[Value::Text(name)],
+        )
         .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
 }
@@ -62,9 +65,7 @@ pub(super) async fn secret(session: &Session, new: &Secret) -> Result<Secret, Fa
     let text = match value(session, SECRET).await? {
         Some(text) => text,
         None => {
-            let used = session
-                .query("SELECT 1 FROM contexts LIMIT 1", &[])
-                .await?;
+            let used = session.query("SELECT 1 FROM contexts LIMIT 1", &[]).await?;
             if !used.is_empty() {
                 return Err(damaged("it has contexts, but its secret is missing"));
             }
@@ -110,7 +111,10 @@ fn shared_marker(row: &Row) -> Result<SharedMarker, Failure> {
 }
 
 /// Increases the number of the marker if that did not happen for `hours`. Returns the marker if it was increased.
-pub(super) async fn advance(session: &Session, hours: i64) -> Result<Option<SharedMarker>, Failure> {
+pub(super) async fn advance(
+    session: &Session,
+    hours: i64,
+) -> Result<Option<SharedMarker>, Failure> {
     let row = session
         .query_opt(
             "UPDATE marker SET sequence = sequence + 1, advanced = clock_timestamp()
@@ -124,7 +128,10 @@ pub(super) async fn advance(session: &Session, hours: i64) -> Result<Option<Shar
 /// Records that the store of blobs has a marker.
 pub(super) async fn confirm(session: &Session) -> Result<(), Failure> {
     session
-        .execute("UPDATE marker SET confirmed = true WHERE NOT confirmed", &[])
+        .execute(
+            "UPDATE marker SET confirmed = true WHERE NOT confirmed",
+            &[],
+        )
         .await?;
     Ok(())
 }

@@ -176,7 +176,9 @@ async fn check_server(pool: &Pool, deadline: Instant) -> Result<&'static str, Op
         return Err(OpenError::Encoding(encoding.to_owned()));
     }
     if !row.try_get::<_, bool>(3).map_err(read)? {
-        tracing::warn!("the database server has no data checksums: damage of its disk may go unnoticed");
+        tracing::warn!(
+            "the database server has no data checksums: damage of its disk may go unnoticed"
+        );
     }
     if row.try_get::<_, Option<bool>>(4).map_err(read)? == Some(true) {
         tracing::warn!(
@@ -184,7 +186,9 @@ async fn check_server(pool: &Pool, deadline: Instant) -> Result<&'static str, Op
         );
     }
     if !row.try_get::<_, bool>(5).map_err(read)? {
-        tracing::warn!("the database server has fsync = off: a power failure may destroy everything");
+        tracing::warn!(
+            "the database server has fsync = off: a power failure may destroy everything"
+        );
     }
     Ok(match row.try_get::<_, &str>(2).map_err(read)? {
         "remote_apply" => "remote_apply",

@@ -50,11 +50,7 @@ struct Shared {
 }
 
 impl Writer {
-    pub(super) fn new(
-        pool: Pool,
-        keys: Arc<TenantKeys>,
-        synchronous_commit: &'static str,
-    ) -> Self {
+    pub(super) fn new(pool: Pool, keys: Arc<TenantKeys>, synchronous_commit: &'static str) -> Self {
         Self(Arc::new(Shared {
             pool,
             keys,
@@ -201,9 +197,18 @@ impl Worker {
             .await?;
         let durable = jobs.iter().any(|job| !job.change.is_touch());
         // The time of the last use need not survive a power failure.
-        let synchronous_commit = if durable { shared.synchronous_commit } else { "off" };
-        let session =
-            Session::begin(&shared.pool, Access::Write(key), synchronous_commit, deadline).await?;
+        let synchronous_commit = if durable {
+            shared.synchronous_commit
+        } else {
+            "off"
+        };
+        let session = Session::begin(
+            &shared.pool,
+            Access::Write(key),
+            synchronous_commit,
+            deadline,
+        )
+        .await?;
         let Some(mut row) = TenantRow::lock(&session, key).await? else {
             shared.keys.forget(&self.tenant);
             return Err(Failure::Lost("the row of the tenant is missing").into());

@@ -5,13 +5,8 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-<<<<<<< HEAD
-use super::offset_index::{EntryKey, OffsetIndex};
-use super::{contexts, row_checksums, usage};
-=======
 use super::offset_index::OffsetIndex;
-use super::{contexts, row_checksums};
->>>>>>> 944b6b7 (Store metadata in PostgreSQL)
+use super::{contexts, row_checksums, usage};
 use crate::blobs::BlockChecksums;
 use crate::crash;
 use crate::metadata::offset_index::EntryKey;

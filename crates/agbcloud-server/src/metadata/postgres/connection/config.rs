@@ -286,7 +286,11 @@ fn hosts(
         let address = addresses.get(number).copied();
         let host = names.get(number).cloned();
         let host = host.unwrap_or_else(|| {
-            Host::Tcp(address.map(|address| address.to_string()).unwrap_or_default())
+            Host::Tcp(
+                address
+                    .map(|address| address.to_string())
+                    .unwrap_or_default(),
+            )
         });
         let port = ports.get(number).or(ports.first()).copied();
         let port = port.unwrap_or(DEFAULT_PORT);
@@ -446,13 +450,25 @@ mod tests {
             ("postgres://me:hidden@a/agb?sslmode=maybe", &[]),
             ("postgres://me:hidden@a/agb?pool_size=0", &[]),
             ("postgres://me:hidden@a/agb?pool_timeout=-1", &[]),
-            ("postgres://me:hidden@a/agb?sslmode=require&sslrootcert=/missing", &[]),
+            (
+                "postgres://me:hidden@a/agb?sslmode=require&sslrootcert=/missing",
+                &[],
+            ),
             ("postgres://:hidden@a/agb", &[]),
-            ("postgres://me:hidden@/agb", &[("PGHOST", "a,b,c"), ("PGPORT", "1,2")]),
-            ("postgres://me:hidden@a/agb", &[("PGTARGETSESSIONATTRS", "x y")]),
+            (
+                "postgres://me:hidden@/agb",
+                &[("PGHOST", "a,b,c"), ("PGPORT", "1,2")],
+            ),
+            (
+                "postgres://me:hidden@a/agb",
+                &[("PGTARGETSESSIONATTRS", "x y")],
+            ),
         ] {
             let error = parse(url, variables).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("hidden"), "{error:?}");
+            assert!(
+                !format!("{error} {error:?}").contains("hidden"),
+                "{error:?}"
+            );
         }
     }
 }

@@ -27,20 +27,11 @@ pub(super) struct Link {
 #[derive(Debug, thiserror::Error)]
 pub(in crate::metadata::postgres) enum ConnectError {
     #[error("can't resolve the name of {host}: {source}")]
-    Resolve {
-        host: ShownHost,
-        source: io::Error,
-    },
+    Resolve { host: ShownHost, source: io::Error },
     #[error("{host} does not respond within {limit:?}")]
-    Timeout {
-        host: ShownHost,
-        limit: Duration,
-    },
+    Timeout { host: ShownHost, limit: Duration },
     #[error("{host}: {source}")]
-    Postgres {
-        host: ShownHost,
-        source: ShownError,
-    },
+    Postgres { host: ShownHost, source: ShownError },
     #[error("there is no host")]
     NoHost,
 }

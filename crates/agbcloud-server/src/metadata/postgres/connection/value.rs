@@ -11,20 +11,17 @@ pub(in crate::metadata::postgres) enum Value<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
     OptText(Option<&'a str>),
-    OptInt(Option<i64>),
     Texts(&'a [String]),
-    Ints(&'a [i64]),
 }
 
 impl Value<'_> {
     pub(super) fn sql_type(&self) -> Type {
         match self {
-            Self::Int(_) | Self::OptInt(_) => Type::INT8,
+            Self::Int(_) => Type::INT8,
             Self::Bool(_) => Type::BOOL,
             Self::Text(_) | Self::OptText(_) => Type::TEXT,
             Self::Bytes(_) => Type::BYTEA,
             Self::Texts(_) => Type::TEXT_ARRAY,
-            Self::Ints(_) => Type::INT8_ARRAY,
         }
     }
 }
@@ -41,9 +38,7 @@ impl ToSql for Value<'_> {
             Self::Text(value) => value.to_sql(sql_type, out),
             Self::Bytes(value) => value.to_sql(sql_type, out),
             Self::OptText(value) => value.to_sql(sql_type, out),
-            Self::OptInt(value) => value.to_sql(sql_type, out),
             Self::Texts(value) => value.to_sql(sql_type, out),
-            Self::Ints(value) => value.to_sql(sql_type, out),
         }
     }
 
