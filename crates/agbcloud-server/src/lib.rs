@@ -91,6 +91,9 @@ mod start;
 mod storage;
 mod system;
 mod tasks;
+#[cfg(feature = "test-store")]
+#[doc(hidden)]
+pub mod test_store;
 
 pub use self::builder::ServerBuilder;
 pub use self::durability::Durability;
