@@ -1,5 +1,6 @@
 //! Inline contents and blobs get the same responses.
 
+use agbcloud_server::test_store;
 use rusqlite::Connection;
 
 use crate::client::{start, start_in};

@@ -524,3 +524,6 @@ impl Metadata for Postgres {
         // Other processes use the database at any time.
     }
 }
+
+#[cfg(all(test, feature = "test-store"))]
+mod tests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::password_file::{self, Target};
 use super::tls::{Tls, TlsError, TlsMode};
@@ -139,6 +139,13 @@ impl Settings {
         };
         let roots = own.text("sslrootcert").map(str::to_owned);
         let roots = roots.or_else(|| variable("PGSSLROOTCERT"));
+        // A standby has an older state, and rejects writes.
+        match config.get_target_session_attrs() {
+            TargetSessionAttrs::Any | TargetSessionAttrs::ReadWrite => {
+                config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            }
+            _ => return Err(InvalidConfig::Value("target_session_attrs".to_owned())),
+        }
         config.ssl_mode(match mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Prefer => SslMode::Prefer,
@@ -173,7 +180,7 @@ fn fill_from_environment(
     config: &mut Config,
     variable: &impl Fn(&str) -> Option<String>,
 ) -> Result<(), InvalidConfig> {
-    if config.get_user().is_none() {
+    if config.get_user().is_none_or(str::is_empty) {
         let user = variable("PGUSER").or_else(|| variable("USER"));
         config.user(user.ok_or(InvalidConfig::NoUser)?);
     }
@@ -357,8 +364,6 @@ fn without_hosts(config: &Config) -> Config {
 
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::config::TargetSessionAttrs;
-
     use super::*;
 
     fn parse(url: &str, variables: &[(&str, &str)]) -> Result<Settings, InvalidConfig> {
@@ -455,6 +460,10 @@ mod tests {
                 &[],
             ),
             ("postgres://:hidden@a/agb", &[]),
+            (
+                "postgres://me:hidden@a/agb?target_session_attrs=read-only",
+                &[],
+            ),
             (
                 "postgres://me:hidden@/agb",
                 &[("PGHOST", "a,b,c"), ("PGPORT", "1,2")],

@@ -63,7 +63,10 @@ impl From<tokio_postgres::Error> for Failure {
             unavailable("a lock is held for too long")
         } else if *code == SqlState::QUERY_CANCELED {
             unavailable("a statement takes too long")
-        } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION {
+        } else if *code == SqlState::READ_ONLY_SQL_TRANSACTION
+            // A standby can't begin a transaction that writes.
+            || *code == SqlState::FEATURE_NOT_SUPPORTED
+        {
             Self::Lost("the database server is read-only")
         } else if *code == SqlState::DISK_FULL {
             Self::Store(StoreError::Full)
