@@ -115,10 +115,11 @@ async fn lock(
 async fn delete_rows(session: &Session, tree: Tree) -> Result<i64, Failure> {
     let keys = [Value::Int(tree.tenant), Value::Int(tree.pk)];
     let batch = [&keys[..], &[Value::Int(BATCH)]].concat();
+    // By position only: with the keys, the server may read the whole tree. No other transaction changes a doomed tree.
     let row = session
         .query_opt(
             "WITH gone AS (
-                 DELETE FROM entries WHERE tenant = $1 AND tree = $2 AND ctid = ANY(ARRAY(
+                 DELETE FROM entries WHERE ctid = ANY(ARRAY(
                      SELECT ctid FROM entries WHERE tenant = $1 AND tree = $2 LIMIT $3)) RETURNING blob, inline),
              small AS (DELETE FROM contents WHERE pk IN (SELECT inline FROM gone WHERE inline IS NOT NULL)),
              sums AS (DELETE FROM block_sums WHERE blob IN (SELECT blob FROM gone WHERE blob IS NOT NULL)),
@@ -132,7 +133,7 @@ async fn delete_rows(session: &Session, tree: Tree) -> Result<i64, Failure> {
     let deleted: i64 = row.ok_or_else(missing)?.try_get(0)?;
     // The offset index has far fewer rows than the tree.
     let segments = (
-        "DELETE FROM segments WHERE tenant = $1 AND tree = $2 AND ctid = ANY(ARRAY(
+        "DELETE FROM segments WHERE ctid = ANY(ARRAY(
              SELECT ctid FROM segments WHERE tenant = $1 AND tree = $2 LIMIT $3))",
         batch.clone(),
     );

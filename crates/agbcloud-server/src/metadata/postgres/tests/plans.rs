@@ -161,7 +161,7 @@ async fn a_large_tree_is_deleted_in_batches_that_use_its_index() {
     let session = store.begin(Access::Task, soon()).await.unwrap();
     let plan = session
         .explain(
-            "DELETE FROM entries WHERE tenant = $1 AND tree = $2 AND ctid = ANY(ARRAY(
+            "DELETE FROM entries WHERE ctid = ANY(ARRAY(
                  SELECT ctid FROM entries WHERE tenant = $1 AND tree = $2 LIMIT 500))",
             &[Value::Int(key), Value::Int(tree)],
         )
