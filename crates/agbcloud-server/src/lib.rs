@@ -84,6 +84,7 @@ mod markers;
 mod metadata;
 mod metrics;
 mod names;
+mod open_storage;
 mod operations;
 mod server;
 mod signing;

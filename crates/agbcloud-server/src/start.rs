@@ -18,9 +18,9 @@ use crate::http::{App, TenantLimiter, monitoring, router};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::{ConnectionMetrics, Metrics};
+use crate::open_storage::{OpenStorage, open_storage};
 use crate::server::{Server, close};
 use crate::signing::Signer;
-use crate::storage::{self, OpenStorage};
 use crate::system::descriptors;
 use crate::tasks::{Collector, Supervisor, Wake};
 
@@ -65,7 +65,7 @@ impl ServerBuilder {
             blobs,
             secret,
             keys: key_table,
-        } = storage::open(self.storage, self.durability).await?;
+        } = open_storage(self.storage, self.durability).await?;
         let signer = Arc::new(Signer::new(&secret));
         let keys = match Keys::new(&signer, &self.api_keys, self.key_file, key_table) {
             Ok(keys) => keys,

@@ -8,8 +8,9 @@ use super::database::KeyTable;
 use super::{KeyEntry, KeyFile, KeyFileError, NewKey};
 use crate::error::StartError;
 use crate::metadata::StoreError;
+use crate::open_storage::open_keys;
 use crate::signing::Signer;
-use crate::storage::{self, SecretUrl};
+use crate::storage::SecretUrl;
 
 /// Number of keys in one query.
 const PAGE: u32 = 1000;
@@ -69,7 +70,7 @@ impl KeyDatabase {
     ///
     /// If the URL is invalid, or the database can't be used.
     pub async fn open(url: &str) -> Result<Self, StartError> {
-        let (table, secret) = storage::open_keys(&SecretUrl::postgres(url)?).await?;
+        let (table, secret) = open_keys(&SecretUrl::postgres(url)?).await?;
         Ok(Self {
             table,
             signer: Signer::new(&secret),

@@ -12,10 +12,12 @@ use crate::system::random;
 pub(super) const VERSION: &str = "schema_version";
 /// The oldest version of the service that can work with the schema.
 pub(super) const READABLE_BY: &str = "readable_by";
+/// Present since the first API key was added.
+pub(super) const REQUIRES_KEYS: &str = "requires_keys";
 /// The secret of the store in hexadecimal.
 const SECRET: &str = "secret";
 
-async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
+pub(super) async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
     let row = session
         .query_opt(
             "SELECT value FROM meta WHERE name = $1",
@@ -44,7 +46,7 @@ pub(super) async fn set(session: &Session, name: &str, value: &str) -> Result<()
 }
 
 /// Inserts a value unless there is one. Returns the stored value.
-async fn set_once(session: &Session, name: &str, new: &str) -> Result<String, Failure> {
+pub(super) async fn set_once(session: &Session, name: &str, new: &str) -> Result<String, Failure> {
     session
         .execute(
             "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",

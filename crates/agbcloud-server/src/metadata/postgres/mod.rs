@@ -11,6 +11,7 @@ mod contexts;
 mod deletion_queue;
 mod files;
 mod folders;
+mod key_table;
 mod meta;
 mod offset_index;
 mod open;

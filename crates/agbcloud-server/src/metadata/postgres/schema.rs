@@ -31,6 +31,8 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
 /// `tenants.version` counts the commits of a tenant, and `tenants.commits` has random ids of the last ones: after a lost
 /// connection they show whether a transaction was committed.
 ///
+/// The tables `api_keys` and `signing_keys` contain the lines of a key file, without the keys themselves.
+///
 /// The tables `uploads` and `dead_blobs` contain random keys and no tenants. `marker` has one row: see `markers/`.
 const VERSION_1: &str = r#"
 CREATE TABLE tenants (
@@ -128,6 +130,18 @@ CREATE TABLE dead_blobs (
     not_before timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX dead_blobs_order ON dead_blobs (not_before);
+
+CREATE TABLE api_keys (
+    id     text COLLATE "C" PRIMARY KEY,
+    sha256 bytea NOT NULL UNIQUE,
+    issuer text COLLATE "C" NOT NULL UNIQUE,
+    entry  text NOT NULL
+);
+
+CREATE TABLE signing_keys (
+    position bigint PRIMARY KEY,
+    entry    text NOT NULL
+);
 
 CREATE TABLE marker (
     only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -1,4 +1,4 @@
-//! The URLs of `--metadata` and `--blobs`.
+//! Where a server stores metadata and the contents of files: the URLs of `--metadata` and `--blobs`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,11 +1,13 @@
 //! Opens the storage engines.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Engine, InvalidStorage, SecretUrl, Storage};
 use crate::blobs::{Blobs, Quarantine};
 use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
 use crate::durability::Durability;
@@ -15,6 +17,9 @@ use crate::metadata::Metadata;
 use crate::metadata::sqlite::Sqlite;
 use crate::metadata::sqlite::open::Opened;
 use crate::signing::Secret;
+#[cfg(not(feature = "postgres"))]
+use crate::storage::InvalidStorage;
+use crate::storage::{Engine, SecretUrl, Storage};
 use crate::system::durable_fs::sync_folder;
 use crate::system::permissions;
 use crate::system::random;
@@ -29,7 +34,7 @@ pub(crate) struct OpenStorage {
 }
 
 /// Opens the storage of a server. With [`Durability::Memory`], a data folder is not used.
-pub(crate) async fn open(
+pub(crate) async fn open_storage(
     storage: Storage,
     durability: Durability,
 ) -> Result<OpenStorage, StartError> {
@@ -50,10 +55,7 @@ pub(crate) async fn open(
         }
         #[cfg(feature = "postgres")]
         Engine::Postgres { metadata, blobs } => {
-            Box::pin(super::open_postgres::open(
-                &metadata, &blobs, durability, new_secret,
-            ))
-            .await
+            Box::pin(postgres::open(&metadata, &blobs, durability, new_secret)).await
         }
         #[cfg(not(feature = "postgres"))]
         Engine::Postgres { .. } => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
@@ -67,8 +69,19 @@ pub(crate) async fn open(
 pub(crate) async fn open_keys(
     metadata: &SecretUrl,
 ) -> Result<(Arc<dyn KeyTable>, Secret), StartError> {
-    let _ = metadata;
-    Err(StartError::InvalidStorage(InvalidStorage::Metadata))
+    #[cfg(feature = "postgres")]
+    {
+        let new_secret = Secret(random::bytes().map_err(|_| StartError::NoRandom)?);
+        Box::pin(postgres::open_keys(metadata, new_secret)).await
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = metadata;
+        Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
+            engine: "PostgreSQL",
+            feature: "postgres",
+        }))
+    }
 }
 
 async fn open_folder(

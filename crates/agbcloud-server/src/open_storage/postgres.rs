@@ -4,13 +4,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::open::{OpenStorage, blocking};
-use super::{BlobsUrl, InvalidStorage, SecretUrl};
+use super::{OpenStorage, blocking};
 use crate::blobs::{BlobError, Blobs};
 use crate::durability::Durability;
 use crate::error::StartError;
+use crate::keys::KeyTable;
 use crate::metadata::postgres::{OpenError, Opened, Postgres};
 use crate::signing::Secret;
+use crate::storage::{BlobsUrl, InvalidStorage, SecretUrl};
 
 impl From<OpenError> for StartError {
     fn from(error: OpenError) -> Self {
@@ -62,12 +63,24 @@ pub(super) async fn open(
     let marker = store.start_marker().await.map_err(OpenError::from)?;
     blobs.write_shared_marker(marker).await.map_err(failed)?;
     store.confirm_marker().await.map_err(OpenError::from)?;
+    let store = Arc::new(store);
     Ok(OpenStorage {
-        metadata: Arc::new(store),
+        metadata: store.clone(),
         blobs,
         secret,
-        keys: None,
+        keys: Some(store),
     })
+}
+
+/// Opens the keys in the database, and returns the secret of the store.
+pub(super) async fn open_keys(
+    metadata: &SecretUrl,
+    new_secret: Secret,
+) -> Result<(Arc<dyn KeyTable>, Secret), StartError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let opened =
+        Postgres::open(metadata.expose(), variable, Durability::Strict, new_secret).await?;
+    Ok((Arc::new(opened.store), opened.secret))
 }
 
 /// Opens a folder that all processes share.
