@@ -78,6 +78,8 @@ mod fsck;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod key_database;
+mod key_file;
 mod keys;
 mod limits;
 mod markers;
@@ -101,7 +103,8 @@ pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
 pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck};
-pub use self::keys::{KeyDatabase, KeyDatabaseError, KeyEntry, KeyFile, KeyFileError, NewKey};
+pub use self::key_database::{KeyDatabase, KeyDatabaseError};
+pub use self::key_file::{KeyEntry, KeyFile, KeyFileError, NewKey};
 pub use self::limits::{InvalidLimit, Limits};
 pub use self::markers::StoreMismatch;
 pub use self::operations::{Operation, operations};

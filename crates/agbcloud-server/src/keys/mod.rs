@@ -1,9 +1,7 @@
 //! The API keys that callers need and the keys that sign presigned URLs: configured at start, in a key file, or in the
 //! database.
 
-mod database;
-mod key_database;
-mod key_file;
+mod cached_keys;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,11 +10,9 @@ use std::sync::Arc;
 use http::Method;
 use sha2::{Digest, Sha256};
 
-use self::database::CachedKeys;
-pub(crate) use self::database::KeyTable;
-pub use self::key_database::{KeyDatabase, KeyDatabaseError};
-pub use self::key_file::{KeyEntry, KeyFile, KeyFileError, NewKey};
-use crate::metadata::StoreError;
+use self::cached_keys::CachedKeys;
+use crate::key_file::{KeyEntry, KeyFile};
+use crate::metadata::{KeyTable, StoreError};
 use crate::signing::url::{Grant, UrlError};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant, constant_time_eq};
 use crate::system::clock::Micros;

@@ -3,6 +3,7 @@
 //! Handlers use the trait [`Metadata`], so that another database is another implementation of it. Every method that a request
 //! can reach takes the tenant; contexts of other tenants are not found.
 
+mod key_table;
 mod offset_index;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub(crate) use self::key_table::KeyTable;
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
 use crate::markers::SharedMarker;

@@ -12,10 +12,9 @@ use crate::blobs::{Blobs, Quarantine};
 use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
 use crate::durability::Durability;
 use crate::error::StartError;
-use crate::keys::KeyTable;
-use crate::metadata::Metadata;
 use crate::metadata::sqlite::Sqlite;
 use crate::metadata::sqlite::open::Opened;
+use crate::metadata::{KeyTable, Metadata};
 use crate::signing::Secret;
 #[cfg(not(feature = "postgres"))]
 use crate::storage::InvalidStorage;

@@ -8,7 +8,7 @@ use super::{OpenStorage, blocking};
 use crate::blobs::{BlobError, Blobs};
 use crate::durability::Durability;
 use crate::error::StartError;
-use crate::keys::KeyTable;
+use crate::metadata::KeyTable;
 use crate::metadata::postgres::{OpenError, Opened, Postgres};
 use crate::signing::Secret;
 use crate::storage::{BlobsUrl, InvalidStorage, SecretUrl};

@@ -5,8 +5,8 @@ use tokio_postgres::Row;
 
 use super::connection::{Access, Failure, Session, Value};
 use super::{Postgres, commit, meta};
-use crate::keys::{KeyEntry, KeyFile, KeyTable};
-use crate::metadata::{Result, StoreError};
+use crate::key_file::{KeyEntry, KeyFile};
+use crate::metadata::{KeyTable, Result, StoreError};
 use crate::signing::Issuer;
 
 #[async_trait]

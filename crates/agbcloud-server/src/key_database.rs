@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::database::KeyTable;
-use super::{KeyEntry, KeyFile, KeyFileError, NewKey};
 use crate::error::StartError;
-use crate::metadata::StoreError;
+use crate::key_file::{KeyEntry, KeyFile, KeyFileError, NewKey};
+use crate::metadata::{KeyTable, StoreError};
 use crate::open_storage::open_keys;
 use crate::signing::Signer;
 use crate::storage::SecretUrl;

@@ -243,7 +243,7 @@ impl KeyFile {
 
     /// Returns the ids and salts of the signing keys in the order of their use, each with the expiry of the preceding key
     /// in Unix seconds.
-    pub(super) fn signing(&self) -> impl Iterator<Item = (&str, &[u8; 32], i64)> {
+    pub(crate) fn signing(&self) -> impl Iterator<Item = (&str, &[u8; 32], i64)> {
         self.signing
             .iter()
             .map(|entry| (&*entry.id, &entry.salt.0, entry.retires.as_second()))

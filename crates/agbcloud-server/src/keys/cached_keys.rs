@@ -4,15 +4,12 @@
 //! the database does not answer, no key is accepted.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-
-use super::{KeyEntry, KeyFile, entry_caller};
-use crate::metadata::Result;
+use super::entry_caller;
+use crate::metadata::{KeyTable, Result};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant};
 
 /// How long an answer of the database is used.
@@ -21,24 +18,6 @@ const MAX_AGE: Duration = Duration::from_secs(2);
 const MIN_AGE: Duration = Duration::from_millis(100);
 /// Maximum number of API keys with a known answer.
 const MAX_ENTRIES: usize = 10_000;
-
-/// The table of API keys and the table of signing keys.
-#[async_trait]
-pub(crate) trait KeyTable: Send + Sync + fmt::Debug {
-    /// Whether an API key was ever added. Then other keys are not accepted, even after all keys are revoked.
-    async fn requires_keys(&self) -> Result<bool>;
-    async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyEntry>>;
-    async fn find_by_issuer(&self, issuer: &Issuer) -> Result<Option<KeyEntry>>;
-    /// Returns API keys in the order of their ids, after the given one.
-    async fn list(&self, after: &str, limit: u32) -> Result<Vec<KeyEntry>>;
-    async fn insert(&self, entry: &KeyEntry, issuer: &Issuer) -> Result<()>;
-    /// Returns whether the key existed.
-    async fn delete(&self, id: &str) -> Result<bool>;
-    /// Returns the signing keys.
-    async fn signing_keys(&self) -> Result<KeyFile>;
-    /// Replaces the signing keys, unless they are no longer the expected ones. Returns whether they were replaced.
-    async fn replace_signing_keys(&self, expected: &KeyFile, new: &KeyFile) -> Result<bool>;
-}
 
 /// The keys of a [`KeyTable`], with recent answers.
 pub(super) struct CachedKeys {

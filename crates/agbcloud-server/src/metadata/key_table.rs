@@ -1,0 +1,27 @@
+//! The keys in a database.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::Result;
+use crate::key_file::{KeyEntry, KeyFile};
+use crate::signing::Issuer;
+
+/// The table of API keys and the table of signing keys.
+#[async_trait]
+pub(crate) trait KeyTable: Send + Sync + fmt::Debug {
+    /// Whether an API key was ever added. Then other keys are not accepted, even after all keys are revoked.
+    async fn requires_keys(&self) -> Result<bool>;
+    async fn find_by_hash(&self, hash: &[u8; 32]) -> Result<Option<KeyEntry>>;
+    async fn find_by_issuer(&self, issuer: &Issuer) -> Result<Option<KeyEntry>>;
+    /// Returns API keys in the order of their ids, after the given one.
+    async fn list(&self, after: &str, limit: u32) -> Result<Vec<KeyEntry>>;
+    async fn insert(&self, entry: &KeyEntry, issuer: &Issuer) -> Result<()>;
+    /// Returns whether the key existed.
+    async fn delete(&self, id: &str) -> Result<bool>;
+    /// Returns the signing keys.
+    async fn signing_keys(&self) -> Result<KeyFile>;
+    /// Replaces the signing keys, unless they are no longer the expected ones. Returns whether they were replaced.
+    async fn replace_signing_keys(&self, expected: &KeyFile, new: &KeyFile) -> Result<bool>;
+}
