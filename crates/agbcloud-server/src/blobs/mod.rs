@@ -6,6 +6,7 @@
 mod block_checksums;
 mod error;
 pub(crate) mod local;
+mod multipart;
 mod quarantine;
 mod sweep;
 mod upload;
@@ -20,6 +21,7 @@ use data_encoding::HEXLOWER;
 use futures_util::stream::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 use object_store::{
     GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt, PutPayload,
@@ -28,6 +30,7 @@ use object_store::{
 pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
 pub(crate) use self::error::BlobError;
 pub(crate) use self::local::DeleteOutcome;
+use self::multipart::{MIN_PART_BYTES, PartUpload};
 pub(crate) use self::quarantine::{FileTotals, Quarantine, QuarantinedFile};
 pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
@@ -43,7 +46,9 @@ const SHARED_MARKER: &str = "mark";
 #[derive(Clone)]
 pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
-    /// `None` in memory.
+    /// The same store, for uploads in parts. `None` in a folder.
+    multipart: Option<Arc<dyn MultipartStore>>,
+    /// `None` unless the blobs are files.
     folder: Option<PathBuf>,
     /// A part of all keys of this process, so that a sweep ignores current uploads.
     run: Arc<str>,
@@ -53,9 +58,14 @@ pub(crate) struct Blobs {
 }
 
 impl Blobs {
-    fn new(store: Arc<dyn ObjectStore>, folder: Option<PathBuf>) -> Result<Self, NoRandom> {
+    fn new(
+        store: Arc<dyn ObjectStore>,
+        multipart: Option<Arc<dyn MultipartStore>>,
+        folder: Option<PathBuf>,
+    ) -> Result<Self, NoRandom> {
         Ok(Self {
             store,
+            multipart,
             folder,
             run: HEXLOWER.encode(&random::bytes::<6>()?).into(),
             quarantine: None,
@@ -65,7 +75,8 @@ impl Blobs {
 
     /// Creates a store in memory.
     pub(crate) fn memory() -> Result<Self, NoRandom> {
-        Self::new(Arc::new(InMemory::new()), None)
+        let store = Arc::new(InMemory::new());
+        Self::new(store.clone(), Some(store), None)
     }
 
     /// Creates a store of files in a folder. Blocks the thread.
@@ -76,7 +87,7 @@ impl Blobs {
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(io::Error::other)?
             .with_fsync(durability == Durability::Strict);
-        Self::new(Arc::new(store), Some(folder.to_owned())).map_err(io::Error::other)
+        Self::new(Arc::new(store), None, Some(folder.to_owned())).map_err(io::Error::other)
     }
 
     /// Sets the quarantine, and whether a sweep deletes staging files instead of moving them there.
@@ -103,13 +114,27 @@ impl Blobs {
         ))
     }
 
-    /// Starts a new blob.
-    pub(crate) fn upload(&self) -> Result<Upload, NoRandom> {
-        Ok(Upload::new(
-            self.store.clone(),
-            self.folder.clone(),
-            self.new_key()?,
-        ))
+    /// Starts a new blob of `length` bytes.
+    pub(crate) async fn upload(&self, length: u64) -> Result<Upload, BlobError> {
+        let blob = self.new_key()?;
+        let store = self.store.clone();
+        let Some(multipart) = &self.multipart else {
+            let folder = self.folder.clone().unwrap_or_default();
+            return Ok(Upload::file(store, folder, blob));
+        };
+        let key = self.key(&blob);
+        match usize::try_from(length) {
+            Ok(bytes) if length <= MIN_PART_BYTES => Ok(Upload::object(store, key, blob, bytes)),
+            _ => {
+                let parts = PartUpload::start(store, multipart.clone(), key, length).await?;
+                Ok(Upload::parts(parts, blob))
+            }
+        }
+    }
+
+    /// Returns the key of a blob in the store.
+    fn key(&self, blob: &str) -> Key {
+        Key::from(blob)
     }
 
     /// Streams a range of a blob of this size. The range must lie within the blob and must not be empty. Blocks of a file are
@@ -123,7 +148,7 @@ impl Blobs {
         range: Range<u64>,
         checksums: BlockChecksums,
     ) -> Result<Chunks, BlobError> {
-        let result = self.store.get(&Key::from(blob)).await?;
+        let result = self.store.get(&self.key(blob)).await?;
         if result.meta.size != size {
             return Err(BlobError::Damaged(io::Error::new(
                 ErrorKind::InvalidData,
@@ -140,7 +165,7 @@ impl Blobs {
                     range,
                     ..Default::default()
                 };
-                let part = self.store.get_opts(&Key::from(blob), options).await?;
+                let part = self.store.get_opts(&self.key(blob), options).await?;
                 Ok(part.into_stream().map_err(io::Error::other).boxed())
             }
         }
@@ -153,7 +178,7 @@ impl Blobs {
         mut state: T,
         consume: impl Fn(&mut T, &[u8]) + Send + 'static,
     ) -> Result<(T, BlockChecksums), BlobError> {
-        let result = self.store.get(&Key::from(blob)).await?;
+        let result = self.store.get(&self.key(blob)).await?;
         match result.payload {
             GetResultPayload::File(mut file, _) => {
                 let computed = local::blocking(move || {
@@ -178,7 +203,7 @@ impl Blobs {
     pub(crate) async fn delete(&self, blob: &str) -> Result<(), BlobError> {
         match self
             .store
-            .delete(&Key::from(blob))
+            .delete(&self.key(blob))
             .await
             .map_err(BlobError::from)
         {
@@ -205,21 +230,29 @@ impl Blobs {
         }
     }
 
-    /// Deletes what an interrupted upload of another process has stored, except the blob itself. Succeeds if there is nothing.
+    /// Removes what an interrupted upload of another process has stored, except the blob itself. Succeeds if there is nothing, also
+    /// if the upload is complete.
     pub(crate) async fn discard_upload(
         &self,
         blob: &str,
-        _multipart: Option<&str>,
+        multipart: Option<&str>,
     ) -> Result<(), BlobError> {
         if let Some(folder) = &self.folder {
-            local::remove_staged(folder, blob).await;
+            return Ok(local::remove_staged(folder, blob).await?);
         }
-        Ok(())
+        let (Some(store), Some(id)) = (&self.multipart, multipart) else {
+            return Ok(());
+        };
+        let aborted = store.abort_multipart(&self.key(blob), &id.to_owned()).await;
+        match aborted.map_err(BlobError::from) {
+            Ok(()) | Err(BlobError::Missing) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the marker of a store that several processes share. Returns `None` if there is none.
     pub(crate) async fn shared_marker(&self) -> Result<Option<SharedMarker>, BlobError> {
-        let found = match self.store.get(&Key::from(SHARED_MARKER)).await {
+        let found = match self.store.get(&self.key(SHARED_MARKER)).await {
             Ok(found) => found.bytes().await?,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -236,7 +269,7 @@ impl Blobs {
     /// Writes the marker of a store that several processes share.
     pub(crate) async fn write_shared_marker(&self, marker: SharedMarker) -> Result<(), BlobError> {
         let text = PutPayload::from(marker.to_text());
-        self.store.put(&Key::from(SHARED_MARKER), text).await?;
+        self.store.put(&self.key(SHARED_MARKER), text).await?;
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use crate::blobs::BlobError;
 use crate::http::service_failure::ServiceFailure;
 use crate::metadata::StoreError;
 use crate::signing::url::UrlError;
-use crate::system::random::NoRandom;
 
 /// The error of an upload or a download.
 #[derive(Debug)]
@@ -141,11 +140,5 @@ impl From<BlobError> for ObjectError {
             BlobError::Full => Self::full(),
             _ => Self::internal(),
         }
-    }
-}
-
-impl From<NoRandom> for ObjectError {
-    fn from(error: NoRandom) -> Self {
-        BlobError::from(error).into()
     }
 }
