@@ -98,6 +98,9 @@ mod tasks;
 #[doc(hidden)]
 pub mod test_store;
 
+pub use self::blobs::{
+    BlobStoreError, BlobStoreReport, DirectDownloadError, InvalidBucketUrl, StoreCapability,
+};
 pub use self::builder::ServerBuilder;
 pub use self::durability::Durability;
 pub use self::error::StartError;

@@ -138,6 +138,7 @@ impl From<BlobError> for ObjectError {
         tracing::error!(%error, "a transfer failed");
         match error {
             BlobError::Full => Self::full(),
+            BlobError::Unavailable(_) => Self::unavailable(),
             _ => Self::internal(),
         }
     }
