@@ -4,6 +4,7 @@
 //! a crash: [`Blobs::sweep`] moves it to the quarantine.
 
 mod block_checksums;
+mod copy;
 mod error;
 pub(crate) mod local;
 mod quarantine;
@@ -26,11 +27,13 @@ use object_store::{
 };
 
 pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
+pub(crate) use self::copy::read_file;
 pub(crate) use self::error::BlobError;
 pub(crate) use self::local::DeleteOutcome;
 pub(crate) use self::quarantine::{FileTotals, Quarantine, QuarantinedFile};
 pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
+use crate::data_folder::{BackupLock, BackupLockGuard};
 use crate::durability::Durability;
 use crate::markers::SharedMarker;
 use crate::system::clock::Micros;
@@ -48,6 +51,8 @@ pub(crate) struct Blobs {
     /// A part of all keys of this process, so that a sweep ignores current uploads.
     run: Arc<str>,
     quarantine: Option<Quarantine>,
+    /// `None` if a copy of the store does not need it.
+    backups: Option<BackupLock>,
     /// Whether the staging files of earlier processes belong to uploads that were never acknowledged.
     staged_is_unacknowledged: bool,
 }
@@ -59,6 +64,7 @@ impl Blobs {
             folder,
             run: HEXLOWER.encode(&random::bytes::<6>()?).into(),
             quarantine: None,
+            backups: None,
             staged_is_unacknowledged: false,
         })
     }
@@ -187,6 +193,26 @@ impl Blobs {
         }
     }
 
+    /// Deletes no blob while a backup holds this lock.
+    pub(crate) fn with_backup_lock(self, backups: BackupLock) -> Self {
+        Self {
+            backups: Some(backups),
+            ..self
+        }
+    }
+
+    /// Permits deletions while the result exists. Returns `None` while a backup is running.
+    pub(crate) async fn permit_deletions(&self) -> io::Result<Option<DeletionPermit>> {
+        let guard = match self.backups.clone() {
+            Some(backups) => match local::blocking(move || backups.try_exclude()).await? {
+                Some(guard) => Some(guard),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        Ok(Some(DeletionPermit { _guard: guard }))
+    }
+
     /// Deletes many blobs, and continues after a failure.
     pub(crate) async fn delete_all(&self, blobs: Vec<String>) -> Result<DeleteOutcome, BlobError> {
         match &self.folder {
@@ -295,6 +321,11 @@ impl Blobs {
             None => self.store.list(None).count().await,
         }
     }
+}
+
+/// Permits deletions of blobs, until it is dropped.
+pub(crate) struct DeletionPermit {
+    _guard: Option<BackupLockGuard>,
 }
 
 impl fmt::Debug for Blobs {
