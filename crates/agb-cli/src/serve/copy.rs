@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     environment::EnvironmentArguments,
-    failure::{Code, Failure},
+    failure::Failure,
     output::{counted, print_line},
     progress::Spinner,
     signals::unless_interrupted,
@@ -140,9 +140,6 @@ fn copy_failure(error: ArchiveError) -> Failure {
         ArchiveError::SameStore | ArchiveError::Unsupported { .. } => {
             Failure::usage(error.to_string())
         }
-        ArchiveError::NotEmpty { .. }
-        | ArchiveError::OtherImport { .. }
-        | ArchiveError::Exists { .. } => Failure::with_code(Code::Conflict, error.to_string()),
         error => match std::error::Error::source(&error) {
             Some(source) => Failure::with_cause(error.to_string(), source),
             None => Failure::new(error.to_string()),

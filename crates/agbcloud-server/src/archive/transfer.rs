@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::checks::{ContentCheck, RecordCheck};
@@ -144,22 +145,23 @@ impl<'a> Transfer<'a> {
         records: &[Record],
         contexts: &[String],
     ) -> Result<HashMap<String, BlobChecksums>, ArchiveError> {
-        let records = records.iter().zip(contexts);
-        let files = records.filter_map(|(record, context)| match record {
-            Record::File(file) => Some((file, context)),
-            Record::Context(_) | Record::Folder(_) => None,
-        });
         let concurrency = self.source.concurrency().min(MAX_CONCURRENCY);
         let concurrency = match &self.sink {
             Some(sink) => concurrency.min(sink.concurrency()),
             None => concurrency,
         };
         let this = &*self;
-        let copied: Vec<_> = stream::iter(files)
-            .map(|(file, context)| async move {
-                let copied = this.copy_content(file, context).await?;
-                Ok::<_, ArchiveError>((file.blob(), copied))
-            })
+        // Boxed, since the compiler can't prove that closures which borrow from the batch are `Send`.
+        let mut copies: Vec<BoxFuture<'_, _>> = Vec::new();
+        for (record, context) in records.iter().zip(contexts) {
+            if let Record::File(file) = record {
+                copies.push(Box::pin(async move {
+                    let copied = this.copy_content(file, context).await?;
+                    Ok::<_, ArchiveError>((file.blob(), copied))
+                }));
+            }
+        }
+        let copied: Vec<_> = stream::iter(copies)
             .buffered(concurrency)
             .try_collect()
             .await?;

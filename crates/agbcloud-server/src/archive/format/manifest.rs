@@ -96,15 +96,15 @@ impl Manifest {
 
 /// The first line of the records.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "type", rename = "store", deny_unknown_fields)]
-pub(super) struct StoreLine {
-    id: String,
-    secret: String,
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum StoreLine {
+    /// The id and the secret of the store, in hexadecimal.
+    Store { id: String, secret: String },
 }
 
 impl StoreLine {
     pub(super) fn of(store: &StoreIdentity) -> Self {
-        Self {
+        Self::Store {
             id: HEXLOWER.encode(&store.id),
             secret: HEXLOWER.encode(&store.secret.0),
         }
@@ -112,10 +112,11 @@ impl StoreLine {
 
     /// `None` if the id or the secret is invalid.
     pub(super) fn identity(&self) -> Option<StoreIdentity> {
+        let Self::Store { id, secret } = self;
         let decode = |text: &str| HEXLOWER.decode(text.as_bytes()).ok();
         Some(StoreIdentity {
-            id: decode(&self.id)?.try_into().ok()?,
-            secret: Secret(decode(&self.secret)?.try_into().ok()?),
+            id: decode(id)?.try_into().ok()?,
+            secret: Secret(decode(secret)?.try_into().ok()?),
         })
     }
 }

@@ -44,6 +44,8 @@ impl Import {
         store: &StoreIdentity,
     ) -> Result<StartedImport, DatabaseError> {
         let mut db = open::connect(database, Durability::Strict)?;
+        // Not while tables are dropped.
+        db.pragma_update(None, "foreign_keys", false)?;
         row_checksums::register(&db)?;
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let known = match schema::is_empty(&transaction)? {
