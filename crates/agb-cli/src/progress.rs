@@ -29,13 +29,13 @@ struct Display {
 impl Display {
     /// `None` with `--quiet`.
     fn start(
-        options: &OutputOptions,
+        is_shown: bool,
         style: ProgressStyle,
         message: String,
         length: Option<u64>,
         line: fn(&ProgressBar) -> String,
     ) -> Option<Self> {
-        if !options.shows_progress() {
+        if !is_shown {
             return None;
         }
         if std::io::stderr().is_terminal() && !output::is_dumb_terminal() {
@@ -75,9 +75,14 @@ pub(crate) struct Spinner {
 
 impl Spinner {
     pub(crate) fn start(options: &OutputOptions, action: String) -> Self {
+        Self::start_if(options.shows_progress(), action)
+    }
+
+    /// Shows nothing unless `is_shown`.
+    pub(crate) fn start_if(is_shown: bool, action: String) -> Self {
         let action = output::escape(&action).into_owned();
         let style = ProgressStyle::default_spinner();
-        let display = Display::start(options, style, action.clone(), None, ProgressBar::message);
+        let display = Display::start(is_shown, style, action.clone(), None, ProgressBar::message);
         Self { action, display }
     }
 
@@ -130,7 +135,13 @@ impl TransferProgress {
         let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let title = transfer.title();
-        let display = Display::start(options, style, title, Some(total_bytes), line);
+        let display = Display::start(
+            options.shows_progress(),
+            style,
+            title,
+            Some(total_bytes),
+            line,
+        );
         Self(display.map(|display| (display, Arc::new(Mutex::new(transfer)))))
     }
 

@@ -23,7 +23,7 @@ mod armed {
     use std::sync::{LazyLock, Mutex, PoisonError};
 
     /// All crash points, by operation.
-    pub const POINTS: [&str; 20] = [
+    pub const POINTS: [&str; 24] = [
         "upload-before-first-byte",
         "upload-before-blob",
         "upload-after-blob",
@@ -44,6 +44,10 @@ mod armed {
         "collect-between-blobs",
         "collect-before-forgetting",
         "collect-before-finish",
+        "copy-before-blob",
+        "copy-after-blob",
+        "copy-after-batch",
+        "copy-before-finish",
     ];
 
     /// The long-lived tasks in which a test can cause a panic.

@@ -127,6 +127,11 @@ pub enum StartError {
         /// The error of the store.
         reason: String,
     },
+    /// A restore or a migration into the store did not finish, so that it is incomplete.
+    #[error(
+        "a restore or a migration into the store did not finish: repeat it to continue, or delete the store"
+    )]
+    UnfinishedImport,
     /// The public URL can't be the prefix of presigned URLs.
     #[error(
         "the public URL must have the form https://agb.example.com or https://example.com/agb, without user, query and fragment"
@@ -162,6 +167,7 @@ impl From<DatabaseError> for StartError {
                 found,
                 known: VERSION,
             },
+            DatabaseError::Importing => Self::UnfinishedImport,
             DatabaseError::Mismatch(mismatch) => Self::StoreMismatch { mismatch },
             other => Self::Database {
                 reason: other.to_string(),

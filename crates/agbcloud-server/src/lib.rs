@@ -60,6 +60,7 @@
     expect(clippy::disallowed_methods, reason = "some tests wait in real time")
 )]
 
+mod archive;
 mod blobs;
 mod builder;
 mod checksums;
@@ -98,6 +99,9 @@ mod tasks;
 #[doc(hidden)]
 pub mod test_store;
 
+pub use self::archive::{
+    ArchiveError, CopyOptions, CopyPhase, CopyProgress, CopyReport, backup, migrate, restore,
+};
 pub use self::blobs::{
     BlobStoreError, BlobStoreReport, DirectDownloadError, InvalidBucketUrl, StoreCapability,
 };

@@ -1,9 +1,13 @@
 //! `agb serve`: runs the service in the foreground.
 
+mod backup;
+mod copy;
 mod fsck;
 mod keys;
 mod log;
+mod migrate;
 mod open_files;
+mod restore;
 mod settings;
 
 use std::{
@@ -27,9 +31,12 @@ use crate::{
     signals::Interrupt,
     stderr,
 };
+use backup::BackupArguments;
 use fsck::FsckArguments;
 use keys::KeysArguments;
 use log::LogQueue;
+use migrate::MigrateArguments;
+use restore::RestoreArguments;
 use settings::{ConfigFile, DurabilityMode, LogFormat, Settings};
 
 #[derive(Debug, Args)]
@@ -58,6 +65,32 @@ enum ServeCommand {
         after_long_help = "Examples:\n  agb serve fsck --data-dir agb-data\n  agb serve fsck --repair"
     )]
     Fsck(FsckArguments),
+    /// Copy a store to an archive, also while the service runs
+    ///
+    /// The archive is a folder, or one file if its name ends with .tar. It contains everything that was acknowledged before the
+    /// backup started, and is read back after it is written. It contains the secret of the store: keep it as safe as the data
+    /// folder. An existing archive is never overwritten.
+    #[command(
+        after_long_help = "Examples:\n  agb serve backup agb-backup.tar\n  agb serve backup --data-dir /srv/agb /backups/monday\n  agb serve backup --dry-run agb-backup.tar"
+    )]
+    Backup(BackupArguments),
+    /// Copy an archive of 'backup' to a new store
+    ///
+    /// The service does not start on the store before everything is restored and verified. To continue an interrupted restore,
+    /// repeat it: it skips contents that are there already.
+    #[command(
+        after_long_help = "Examples:\n  agb serve restore agb-backup.tar --data-dir restored\n  agb serve restore --dry-run agb-backup.tar --data-dir restored"
+    )]
+    Restore(RestoreArguments),
+    /// Copy a store to a new one, also between engines
+    ///
+    /// Stop the service of the source first: later changes are not copied. The source is not changed. Ids, times, presigned URLs
+    /// and page tokens stay valid. The service does not start on the target before everything is copied and verified. To
+    /// continue an interrupted migration, repeat it.
+    #[command(
+        after_long_help = "Examples:\n  agb serve migrate --from sqlite:agb-data --to sqlite:/srv/agb\n  agb serve migrate --dry-run --from sqlite:agb-data --to postgres://agb@db/agb --to-blobs s3://bucket/agb"
+    )]
+    Migrate(MigrateArguments),
 }
 
 pub(crate) async fn run(
@@ -67,6 +100,9 @@ pub(crate) async fn run(
     match arguments.command {
         Some(ServeCommand::Keys(arguments)) => keys::run(arguments, environment).await,
         Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments, environment).await,
+        Some(ServeCommand::Backup(arguments)) => backup::run(arguments, environment).await,
+        Some(ServeCommand::Restore(arguments)) => restore::run(arguments, environment).await,
+        Some(ServeCommand::Migrate(arguments)) => migrate::run(arguments).await,
         None => {
             let settings = arguments
                 .settings

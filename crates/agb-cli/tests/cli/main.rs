@@ -3,6 +3,8 @@
 
 // clippy allows `unwrap` only in modules with `cfg(test)`.
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 #[cfg(unix)]
 mod commands;
 mod demo;

@@ -92,7 +92,7 @@ pub(crate) fn file_names(folder: &Path) -> io::Result<Vec<String>> {
         .collect()
 }
 
-pub(super) fn remove_if_exists(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_if_exists(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -6,6 +6,7 @@
 mod block_checksums;
 #[cfg(feature = "s3")]
 mod bucket;
+mod copy;
 mod error;
 pub(crate) mod local;
 mod metrics;
@@ -35,6 +36,7 @@ use self::block_checksums::BlockSource;
 pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
 #[cfg(feature = "s3")]
 use self::bucket::Bucket;
+pub(crate) use self::copy::read_file;
 pub(crate) use self::error::BlobError;
 pub(crate) use self::local::DeleteOutcome;
 pub(crate) use self::metrics::BlobMetrics;
@@ -47,6 +49,7 @@ pub use self::store_report::{
 };
 pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
+use crate::data_folder::{BackupLock, BackupLockGuard};
 use crate::durability::Durability;
 use crate::markers::SharedMarker;
 use crate::system::clock::Micros;
@@ -69,6 +72,8 @@ pub(crate) struct Blobs {
     /// A part of all keys of this process, so that a sweep ignores current uploads.
     run: Arc<str>,
     quarantine: Option<Quarantine>,
+    /// `None` if a copy of the store does not need it.
+    backups: Option<BackupLock>,
     /// Whether the staging files of earlier processes belong to uploads that were never acknowledged.
     staged_is_unacknowledged: bool,
     metrics: BlobMetrics,
@@ -88,6 +93,7 @@ impl Blobs {
             folder,
             run: HEXLOWER.encode(&random::bytes::<6>()?).into(),
             quarantine: None,
+            backups: None,
             staged_is_unacknowledged: false,
             metrics: BlobMetrics::default(),
             #[cfg(feature = "s3")]
@@ -369,6 +375,26 @@ impl Blobs {
         }
     }
 
+    /// Deletes no blob while a backup holds this lock.
+    pub(crate) fn with_backup_lock(self, backups: BackupLock) -> Self {
+        Self {
+            backups: Some(backups),
+            ..self
+        }
+    }
+
+    /// Permits deletions while the result exists. Returns `None` while a backup is running.
+    pub(crate) async fn permit_deletions(&self) -> io::Result<Option<DeletionPermit>> {
+        let guard = match self.backups.clone() {
+            Some(backups) => match local::blocking(move || backups.try_exclude()).await? {
+                Some(guard) => Some(guard),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        Ok(Some(DeletionPermit { _guard: guard }))
+    }
+
     /// Deletes many blobs, and continues after a failure.
     pub(crate) async fn delete_all(&self, blobs: Vec<String>) -> Result<DeleteOutcome, BlobError> {
         match &self.folder {
@@ -513,6 +539,11 @@ fn is_blob(name: &str) -> bool {
     name.split_once('/').is_some_and(|(part, rest)| {
         part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit()) && !rest.contains('/')
     })
+}
+
+/// Permits deletions of blobs, until it is dropped.
+pub(crate) struct DeletionPermit {
+    _guard: Option<BackupLockGuard>,
 }
 
 impl fmt::Debug for Blobs {

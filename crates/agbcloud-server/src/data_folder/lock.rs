@@ -39,6 +39,25 @@ impl FolderLock {
     }
 }
 
+/// Keeps services and checks out of a data folder without changing it, until it is dropped. Several copies of it can run at once.
+#[derive(Debug)]
+pub(crate) struct ReadLock {
+    _file: File,
+}
+
+impl ReadLock {
+    /// Returns `None` if a service or a check uses the folder.
+    pub(crate) fn acquire(folder: &Path) -> io::Result<Option<Self>> {
+        // Without this file no service has used the folder.
+        let file = File::open(folder.join("lock"))?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
 fn lock(file: File, files: &mut Vec<File>) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => {

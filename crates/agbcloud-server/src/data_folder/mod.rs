@@ -1,10 +1,12 @@
 //! The data folder: the names of its files, its lock, and whether it is still at its path.
 
+mod backup_lock;
 mod location;
 mod lock;
 
+pub(crate) use self::backup_lock::{BackupLock, BackupLockGuard};
 pub(crate) use self::location::FolderLocation;
-pub(crate) use self::lock::FolderLock;
+pub(crate) use self::lock::{FolderLock, ReadLock};
 
 /// The database. Its permissions apply to the files that SQLite creates beside it, too.
 pub(crate) const DATABASE: &str = "agb.sqlite3";

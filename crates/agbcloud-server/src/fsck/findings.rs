@@ -51,6 +51,10 @@ fn describe(problem: ProblemKind) -> (Kind, String) {
         ),
         FileCount(wrong) => (Kind::WrongFileCount, count("the context", "files", wrong)),
         ChildCount(wrong) => (Kind::WrongChildCount, count("the folder", "entries", wrong)),
+        MissingContent => (
+            Kind::MissingContent,
+            "the content of the file is missing".into(),
+        ),
         MissingFolder => (
             Kind::MissingFolder,
             "the row of the folder is missing".into(),

@@ -65,13 +65,27 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
         .ok_or_else(|| StartError::FolderInUse {
             path: folder.clone(),
         })?;
+    let check = DatabaseCheck::open(&folder.join(DATABASE), &folder.join(BLOBS))?;
+    run(folder, mode, check)
+}
+
+/// Checks a data folder into which an import is not finished. The caller holds the lock on it.
+pub(crate) fn check_import(folder: &Path) -> Result<FsckReport, StartError> {
+    let check = DatabaseCheck::open(&folder.join(DATABASE), &folder.join(BLOBS))?;
+    run(folder, FsckMode::Check, check.including_incomplete())
+}
+
+fn run(folder: &Path, mode: FsckMode, mut check: DatabaseCheck) -> Result<FsckReport, StartError> {
+    let unusable = |source| StartError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
     let (repair, accept) = (mode != FsckMode::Check, mode == FsckMode::Accept);
     let mut report = FsckReport::default();
     let blobs = folder.join(BLOBS);
     let quarantine = Quarantine::of(folder);
     let quarantined = quarantine.list().map_err(unusable)?;
     let now = Micros::of(SystemClock.now());
-    let mut check = DatabaseCheck::open(&folder.join(DATABASE), &blobs)?;
     let (moves, orphans, marker) = check.run(repair, |transaction| {
         report.add(transaction.database()?);
         report.add(transaction.meta()?);
@@ -116,7 +130,7 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
 }
 
 /// Writes and syncs the marker of a folder of blobs.
-fn write_marker(blobs: &Path, marker: &FolderMarker) -> io::Result<()> {
+pub(crate) fn write_marker(blobs: &Path, marker: &FolderMarker) -> io::Result<()> {
     local::create_folders(blobs)?;
     let mut file = MarkerFile::open(blobs)?;
     file.write(marker)?;

@@ -88,7 +88,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(kind: FindingKind, detail: String) -> Self {
+    pub(crate) fn new(kind: FindingKind, detail: String) -> Self {
         Self {
             kind,
             context: None,

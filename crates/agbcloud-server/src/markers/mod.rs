@@ -9,7 +9,7 @@ mod position;
 mod shared_marker;
 
 pub(crate) use self::marker_file::MarkerFile;
-pub(crate) use self::position::{CommitPosition, DatabaseMarker, FolderMarker, new_id};
+pub(crate) use self::position::{CommitPosition, DatabaseMarker, FolderMarker, RandomId, new_id};
 pub(crate) use self::shared_marker::SharedMarker;
 
 /// How the database and the folder of blobs do not belong together.

@@ -8,6 +8,7 @@ mod offset_index;
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 mod quota;
+pub(crate) mod record;
 pub(crate) mod sqlite;
 
 use std::fmt;

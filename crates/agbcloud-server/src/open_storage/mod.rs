@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::blobs::{Blobs, Quarantine};
-use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
+use crate::data_folder::{BLOBS, BackupLock, DATABASE, DATABASE_WAL, FolderLock};
 use crate::durability::Durability;
 use crate::error::StartError;
 use crate::metadata::sqlite::Sqlite;
@@ -112,8 +112,11 @@ async fn open_folder(
     let staged_is_unacknowledged = previous.is_some_and(|marker| marker.strict);
     let blobs = blocking(&folder, move || {
         let quarantine = Quarantine::of(&path);
+        let backups = BackupLock::of(&path);
+        backups.create()?;
         let blobs = Blobs::folder(&path.join(BLOBS), durability)?
-            .with_quarantine(quarantine, staged_is_unacknowledged);
+            .with_quarantine(quarantine, staged_is_unacknowledged)
+            .with_backup_lock(backups);
         // Makes the names of the database and of the blob folder durable.
         sync_folder(&path)?;
         path.parent().map_or(Ok(()), sync_folder)?;

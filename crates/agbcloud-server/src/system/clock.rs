@@ -5,6 +5,8 @@
     reason = "the only place where the service reads the system time"
 )]
 
+use serde::{Deserialize, Serialize};
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -74,7 +76,7 @@ impl Clock for ManualClock {
 }
 
 /// A point in time as the database stores it: microseconds since 1970, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Micros(pub(crate) i64);
 
 impl Micros {

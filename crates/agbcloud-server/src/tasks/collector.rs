@@ -119,6 +119,13 @@ impl Collector {
         }
         let dead = self.metadata.dead_blobs(BLOBS_PER_ROUND).await?;
         if !dead.is_empty() {
+            // A running backup needs the blobs of its snapshot.
+            let permit = self.blobs.permit_deletions().await;
+            let permit = permit.map_err(|error| StoreError::Failed(error.to_string()))?;
+            let Some(_permit) = permit else {
+                due_at(Instant::now() + BLOB_RETRY);
+                return Ok(next);
+            };
             // After a power failure no restored row may reference a deleted blob.
             self.metadata.sync_commits().await?;
             let outcome = self.blobs.delete_all(dead).await;

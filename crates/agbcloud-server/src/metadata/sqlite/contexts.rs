@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::crash;
+use crate::metadata::record::ContextRecord;
 use crate::metadata::{Context, ContextCursor, ContextPage, ContextState, Result, StoreError};
 use crate::signing::Tenant;
 use crate::system::clock::Micros;
@@ -112,14 +113,7 @@ pub(super) fn create(
         new.create_time.0,
         new.last_used.0
     ])?;
-    let pk = db.last_insert_rowid();
-    db.prepare_cached("UPDATE trees SET context = ?2 WHERE pk = ?1")?
-        .execute([tree, pk])?;
-    db.prepare_cached(
-        "INSERT INTO tenants (tenant, contexts) VALUES (?1, 1)
-         ON CONFLICT (tenant) DO UPDATE SET contexts = contexts + 1",
-    )?
-    .execute([tenant.as_str()])?;
+    assign(db, tree, db.last_insert_rowid(), tenant.as_str())?;
     crash::point("create-after-row");
     Ok(new)
 }
@@ -142,6 +136,42 @@ fn new_tree(db: &Connection, now: Micros) -> Result<i64> {
     )?
     .execute([tree, now.0])?;
     Ok(tree)
+}
+
+/// Writes a context of another store, without entries. Returns its tree.
+pub(super) fn import(db: &Connection, context: &ContextRecord) -> Result<i64> {
+    db.prepare_cached("INSERT INTO trees (context) VALUES (0)")?
+        .execute([])?;
+    let tree = db.last_insert_rowid();
+    db.prepare_cached(
+        "INSERT INTO contexts (id, tenant, region, name, state, generation, tree, create_time, last_used)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        context.id,
+        context.tenant,
+        context.region,
+        context.name,
+        ContextRecord::STATE.as_str(),
+        context.generation,
+        tree,
+        context.create_time.0,
+        context.last_used.0
+    ])?;
+    assign(db, tree, db.last_insert_rowid(), &context.tenant)?;
+    Ok(tree)
+}
+
+/// Assigns a tree to a new context, and counts the context.
+fn assign(db: &Connection, tree: i64, context: i64, tenant: &str) -> Result<()> {
+    db.prepare_cached("UPDATE trees SET context = ?2 WHERE pk = ?1")?
+        .execute([tree, context])?;
+    db.prepare_cached(
+        "INSERT INTO tenants (tenant, contexts) VALUES (?1, 1)
+         ON CONFLICT (tenant) DO UPDATE SET contexts = contexts + 1",
+    )?
+    .execute([tenant])?;
+    Ok(())
 }
 
 pub(super) fn rename(

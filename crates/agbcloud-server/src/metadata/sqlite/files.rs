@@ -10,6 +10,7 @@ use super::{contexts, row_checksums, usage};
 use crate::blobs::BlockChecksums;
 use crate::crash;
 use crate::metadata::offset_index::EntryKey;
+use crate::metadata::record::{FileRecord, FolderRecord};
 use crate::metadata::{
     Conditions, Content, ContextState, File, FileKey, FilePage, ListedEntry, NewFile, OpenFile,
     Quotas, Result, StoreError,
@@ -227,6 +228,56 @@ pub(super) fn put(
     contexts::touch(db, &key.tenant, &key.context, now)?;
     crash::point("put-after-row");
     Ok(replaced)
+}
+
+/// Writes a folder of another store.
+pub(super) fn import_folder(db: &Connection, tree: i64, folder: &FolderRecord) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO entries (tree, parent, name, folder, id, created, modified, child_count)
+         VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        tree,
+        folder.parent,
+        folder.name,
+        folder.id,
+        folder.created.0,
+        folder.modified.0,
+        folder.entries
+    ])?;
+    Ok(())
+}
+
+/// Writes a file of another store. Its folder counts it already.
+pub(super) fn import_file(
+    db: &Connection,
+    tree: i64,
+    file: &FileRecord,
+    content: &Content,
+) -> Result<()> {
+    let content = store_content(db, content)?;
+    let size = i64::try_from(file.size)
+        .map_err(|_| StoreError::Failed("the file is too large".to_owned()))?;
+    db.prepare_cached(
+        "INSERT INTO entries (tree, parent, name, folder, id, created, modified, size, etag, sha256, blob, crc64,
+                              small)
+         VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?
+    .execute(params![
+        tree,
+        file.parent,
+        file.name,
+        file.id,
+        file.created.0,
+        file.modified.0,
+        size,
+        file.etag,
+        file.sha256,
+        content.blob,
+        file.crc64.map(u64::cast_signed),
+        content.inline
+    ])?;
+    Ok(())
 }
 
 /// The modification time of a new or replaced file. The time of a damaged row is unreliable.

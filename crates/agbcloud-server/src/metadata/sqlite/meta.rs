@@ -5,8 +5,9 @@ use std::io;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row_checksums;
-use crate::markers::{CommitPosition, DatabaseMarker, StoreMismatch, new_id};
+use crate::markers::{CommitPosition, DatabaseMarker, RandomId, StoreMismatch, new_id};
 use crate::metadata::StoreError;
+use crate::metadata::record::ImportSource;
 use crate::signing::Secret;
 use crate::system::random::NoRandom;
 
@@ -14,6 +15,8 @@ use crate::system::random::NoRandom;
 const SECRET: &str = "secret";
 const STORE: &str = "store";
 const POSITION: &str = "position";
+/// The source of an import that is not finished. Such a store is incomplete.
+const IMPORTING: &str = "importing";
 /// The maximum number of files of a context in stores of older versions.
 pub(super) const FILE_LIMIT: &str = "max_files";
 /// The rows of the marker.
@@ -24,6 +27,19 @@ pub(super) const MARKER: [&str; 2] = [STORE, POSITION];
 pub(crate) enum DatabaseError {
     #[error("it has the newer schema version {0}")]
     NewerSchema(i64),
+    #[error("it has the older schema version {0}: start this version of the service on it once")]
+    OlderSchema(i64),
+    /// An import into it did not finish.
+    #[error("an import into it did not finish: repeat the same import, or delete the store")]
+    Importing,
+    /// Not a target of an import.
+    #[error("it contains a store already")]
+    NotEmpty,
+    /// Not a target of this import.
+    #[error(
+        "an import from another source into it did not finish: repeat that import, or delete the store"
+    )]
+    OtherImport,
     #[error(transparent)]
     Mismatch(#[from] StoreMismatch),
     /// The database is missing or empty, but there are blobs. A new database would treat all of them as garbage.
@@ -116,6 +132,53 @@ pub(super) fn set_marker_positions(
     marker: DatabaseMarker,
 ) -> rusqlite::Result<()> {
     set_value(db, POSITION, &marker.positions())
+}
+
+/// Returns the source of an import that is not finished.
+pub(super) fn importing(db: &Connection) -> Result<Option<ImportSource>, DatabaseError> {
+    let Some(bytes) = value(db, IMPORTING)? else {
+        return Ok(None);
+    };
+    let source = std::str::from_utf8(&bytes).ok();
+    let source = source.and_then(ImportSource::parse);
+    source.map(Some).ok_or(DatabaseError::OtherImport)
+}
+
+/// Fails if an import is not finished.
+pub(super) fn check_complete(db: &Connection) -> Result<(), DatabaseError> {
+    match value(db, IMPORTING)? {
+        None => Ok(()),
+        Some(_) => Err(DatabaseError::Importing),
+    }
+}
+
+pub(super) fn set_importing(db: &Connection, source: &ImportSource) -> rusqlite::Result<()> {
+    set_value(db, IMPORTING, source.to_text().as_bytes())
+}
+
+pub(super) fn clear_importing(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM meta WHERE name = ?1", [IMPORTING])?;
+    Ok(())
+}
+
+/// Starts a run of the store with this id, after `known`.
+pub(super) fn start_run_of(
+    db: &Connection,
+    store: RandomId,
+    known: Option<DatabaseMarker>,
+) -> Result<DatabaseMarker, DatabaseError> {
+    set_value(db, STORE, &store)?;
+    let last = known.map_or(0, |marker| marker.position.sequence);
+    let marker = DatabaseMarker {
+        store,
+        position: CommitPosition {
+            run: new_id()?,
+            sequence: last.saturating_add(1),
+        },
+        confirmed: None,
+    };
+    set_marker_positions(db, marker)?;
+    Ok(marker)
 }
 
 /// Starts a run after `known` and after the commit with the number `at_least`, and stores its marker.

@@ -105,6 +105,14 @@ impl OffsetIndex<'_> {
         Ok(())
     }
 
+    /// Creates the index of a folder with `count` entries that has none, if it is large.
+    pub(super) fn build_if_large(&self, count: i64) -> Result<()> {
+        match count > MAX_UNINDEXED {
+            true => self.build(),
+            false => Ok(()),
+        }
+    }
+
     /// Creates the index, unless the folder is small.
     pub(super) fn build(&self) -> Result<()> {
         build(self.db, "WHERE tree = ?3 AND parent = ?4", Some(self))

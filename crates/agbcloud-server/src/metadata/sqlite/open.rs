@@ -191,7 +191,7 @@ fn open_database(
     Ok((db, tracker, prepared))
 }
 
-fn connect(database: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+pub(super) fn connect(database: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let db = Connection::open(database)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -228,6 +228,7 @@ pub(super) fn prepare(
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::migrate(&transaction, || blobs.is_some_and(has_blobs))?;
     row_checksums::create_triggers(&transaction)?;
+    meta::check_complete(&transaction)?;
     meta::delete_file_limit(&transaction)?;
     if let Some(name) = meta::damaged_rows(&transaction)?.into_iter().next() {
         return Err(DatabaseError::DamagedMeta(name));

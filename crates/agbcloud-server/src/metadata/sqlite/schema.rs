@@ -141,6 +141,9 @@ CREATE TABLE block_sums (
 /// Rows have checksums since this version.
 const CHECKSUMMED: i64 = 5;
 
+/// The oldest version that can be copied without a migration.
+pub(super) const OLDEST_EXPORTED: i64 = CHECKSUMMED;
+
 /// Migrates a database to [`VERSION`] in the open transaction. An empty database is a new store; fails if that has blobs.
 pub(super) fn migrate(
     transaction: &Transaction<'_>,
@@ -170,7 +173,21 @@ pub(super) fn migrate(
     Ok(())
 }
 
-fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
+/// Drops all tables: the database is empty afterwards.
+pub(super) fn drop_all(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let tables = transaction
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    for table in tables {
+        transaction.execute_batch(&format!("DROP TABLE {table}"))?;
+    }
+    transaction.pragma_update(None, "user_version", 0)
+}
+
+pub(super) fn is_empty(db: &Connection) -> rusqlite::Result<bool> {
     let tables = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
     db.query_row(tables, [], |row| row.get(0))
 }

@@ -38,6 +38,8 @@ pub(crate) type StoreContent<'a> = &'a dyn Fn(i64, &[u8]) -> io::Result<()>;
 pub(crate) struct DatabaseCheck {
     db: Connection,
     blobs: PathBuf,
+    /// Whether an import into it may be unfinished.
+    incomplete: bool,
 }
 
 impl DatabaseCheck {
@@ -49,7 +51,16 @@ impl DatabaseCheck {
         Ok(Self {
             db,
             blobs: blobs.to_owned(),
+            incomplete: false,
         })
+    }
+
+    /// Also checks a database into which an import is not finished.
+    pub(crate) fn including_incomplete(self) -> Self {
+        Self {
+            incomplete: true,
+            ..self
+        }
     }
 
     /// Migrates the database to this version and runs a check, in one transaction. Commits it only with `repair`.
@@ -62,6 +73,9 @@ impl DatabaseCheck {
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         schema::migrate(&transaction, || has_blobs(&self.blobs))?;
+        if !self.incomplete {
+            meta::check_complete(&transaction)?;
+        }
         let transaction = CheckTransaction {
             db: transaction,
             repair,

@@ -40,6 +40,8 @@ pub(crate) enum ProblemKind {
     ContextCount(WrongCount),
     FileCount(WrongCount),
     ChildCount(WrongCount),
+    /// The row of a file references no content, or one that does not exist.
+    MissingContent,
     MissingFolder,
     EmptyFolder,
     /// The offset index of a large folder is wrong.
@@ -63,7 +65,7 @@ pub(crate) enum ProblemKind {
 }
 
 impl ProblemKind {
-    pub(super) fn at(self, context: Option<String>, path: Option<String>) -> Problem {
+    pub(crate) fn at(self, context: Option<String>, path: Option<String>) -> Problem {
         Problem {
             kind: self,
             context,

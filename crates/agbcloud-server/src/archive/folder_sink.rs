@@ -1,0 +1,277 @@
+//! A new data folder as a sink.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::data_folder::usage_without_service;
+use super::endpoint::{BlobWriter, Sink};
+use super::error::ArchiveError;
+use super::options::CopyOptions;
+use super::report::{CopyPhase, CopyProgress, CopyReport};
+use crate::blobs::{BlobError, Blobs, Chunks, Upload, local};
+use crate::data_folder::{BLOBS, DATABASE, FolderLock, ReadLock};
+use crate::durability::Durability;
+use crate::error::StartError;
+use crate::fsck;
+use crate::markers::FolderMarker;
+use crate::metadata::record::{BlobChecksums, ImportSource, Record, StoreIdentity};
+use crate::metadata::sqlite::DatabaseError;
+use crate::metadata::sqlite::export::Export;
+use crate::metadata::sqlite::import::{Import, StartedImport};
+use crate::metadata::sqlite::open::has_blobs;
+use crate::system::durable_fs::sync_folder;
+
+/// A data folder that is being filled. Locked until this is dropped.
+pub(super) struct DataFolderSink {
+    folder: PathBuf,
+    blobs: Blobs,
+    /// `None` when it is published.
+    import: Arc<Mutex<Option<Import>>>,
+    /// Whether an earlier attempt may have left blobs.
+    resumed: bool,
+    _lock: FolderLock,
+}
+
+impl DataFolderSink {
+    /// Checks that a folder can be the target, and changes nothing.
+    pub(super) async fn check(folder: &Path, source: &ImportSource) -> Result<(), ArchiveError> {
+        let (folder, source) = (folder.to_owned(), source.clone());
+        run(move || {
+            if !folder.exists() {
+                return Ok(());
+            }
+            if !is_unused(&folder)? {
+                return Err(StartError::FolderInUse { path: folder }.into());
+            }
+            let database = folder.join(DATABASE);
+            let length = fs::metadata(&database).map_or(0, |found| found.len());
+            if length == 0 {
+                return check_no_blobs(&folder);
+            }
+            let export = Export::open(&database, usage_without_service(&folder))?;
+            match export.importing()? {
+                _ if export.is_empty()? => check_no_blobs(&folder),
+                Some(found) if found == source => Ok(()),
+                Some(_) => Err(ArchiveError::of_target(DatabaseError::OtherImport, &folder)),
+                None => Err(ArchiveError::of_target(DatabaseError::NotEmpty, &folder)),
+            }
+        })
+        .await
+    }
+
+    /// Locks a folder and starts or continues the import of a store.
+    pub(super) async fn open(
+        folder: &Path,
+        source: ImportSource,
+        store: StoreIdentity,
+    ) -> Result<Self, ArchiveError> {
+        Self::check(folder, &source).await?;
+        let folder = folder.to_owned();
+        run(move || Self::open_blocking(&folder, &source, &store)).await
+    }
+
+    fn open_blocking(
+        folder: &Path,
+        source: &ImportSource,
+        store: &StoreIdentity,
+    ) -> Result<Self, ArchiveError> {
+        let unusable = |source| {
+            let path = folder.to_owned();
+            ArchiveError::Store(StartError::Folder { path, source })
+        };
+        let lock = FolderLock::acquire(folder).map_err(unusable)?;
+        let folder = fs::canonicalize(folder).map_err(unusable)?;
+        let lock = lock.ok_or_else(|| StartError::FolderInUse {
+            path: folder.clone(),
+        })?;
+        // Durable before the first blob, so that an unfinished import is never without its row in the database.
+        let started = Import::start(&folder.join(DATABASE), source, store);
+        let StartedImport {
+            import,
+            marker,
+            resumed,
+        } = started.map_err(|error| ArchiveError::of_target(error, &folder))?;
+        sync_folder(&folder).map_err(unusable)?;
+        folder
+            .parent()
+            .map_or(Ok(()), sync_folder)
+            .map_err(unusable)?;
+        let path = folder.join(BLOBS);
+        let blobs = Blobs::folder(&path, Durability::Strict).map_err(unusable)?;
+        let marker = FolderMarker {
+            store: marker.store,
+            position: marker.position,
+            strict: true,
+        };
+        fsck::write_marker(&path, &marker).map_err(unusable)?;
+        Ok(Self {
+            folder,
+            blobs,
+            import: Arc::new(Mutex::new(Some(import))),
+            resumed,
+            _lock: lock,
+        })
+    }
+
+    /// Runs work with the database on a thread that may block.
+    async fn with_import<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Option<Import>) -> Result<T, ArchiveError> + Send + 'static,
+    ) -> Result<T, ArchiveError> {
+        let import = self.import.clone();
+        run(move || work(&mut import.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    /// Removes blobs of earlier attempts that no file references any more, and their staging files.
+    async fn remove_orphans(&self) -> Result<(), ArchiveError> {
+        let blobs = self.folder.join(BLOBS);
+        self.with_import(move |import| {
+            let Some(import) = import else {
+                return Ok(());
+            };
+            for part in local::parts() {
+                let folder = blobs.join(&part);
+                let names = local::file_names(&folder).map_err(ArchiveError::io(&folder))?;
+                let keys = names.iter().map(|name| format!("{part}/{name}"));
+                let orphans: HashSet<_> = import
+                    .unreferenced_blobs(keys.collect())?
+                    .into_iter()
+                    .collect();
+                for name in names {
+                    if orphans.contains(&format!("{part}/{name}")) {
+                        let path = folder.join(name);
+                        fs::remove_file(&path).map_err(ArchiveError::io(&path))?;
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Whether no service uses a folder.
+fn is_unused(folder: &Path) -> Result<bool, ArchiveError> {
+    match ReadLock::acquire(folder) {
+        Ok(lock) => Ok(lock.is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(ArchiveError::io(folder)(error)),
+    }
+}
+
+fn check_no_blobs(folder: &Path) -> Result<(), ArchiveError> {
+    match has_blobs(&folder.join(BLOBS)) {
+        true => Err(ArchiveError::of_target(DatabaseError::NotEmpty, folder)),
+        false => Ok(()),
+    }
+}
+
+async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, ArchiveError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(ArchiveError::failed)?
+}
+
+#[async_trait]
+impl Sink for DataFolderSink {
+    fn concurrency(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn open_existing(&self, blob: &str) -> Result<Option<Chunks>, ArchiveError> {
+        if !self.resumed {
+            return Ok(None);
+        }
+        match self.blobs.read_unchecked(blob).await {
+            Ok(chunks) => Ok(Some(chunks)),
+            Err(BlobError::Missing) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn create_blob(
+        &self,
+        blob: &str,
+        size: u64,
+    ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
+        Ok(Box::new(BlobUpload(self.blobs.upload_as(blob, size))))
+    }
+
+    async fn write(
+        &mut self,
+        records: Vec<Record>,
+        blobs: HashMap<String, BlobChecksums>,
+    ) -> Result<(), ArchiveError> {
+        self.with_import(move |import| match import {
+            Some(import) => Ok(import.write(&records, &blobs)?),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    async fn finish(
+        &mut self,
+        report: &CopyReport,
+        options: &CopyOptions,
+    ) -> Result<(), ArchiveError> {
+        self.with_import(|import| match import {
+            Some(import) => Ok(import.complete()?),
+            None => Ok(()),
+        })
+        .await?;
+        self.remove_orphans().await?;
+        options.report(CopyProgress {
+            phase: CopyPhase::Verifying,
+            files: report.files,
+            bytes: report.bytes,
+        });
+        let folder = self.folder.clone();
+        let check = run(move || Ok(fsck::check_import(&folder)?)).await?;
+        let found = (check.contexts, check.files, check.bytes);
+        if !check.is_clean() {
+            return Err(ArchiveError::Damaged {
+                place: self.folder.display().to_string(),
+                report: Box::new(CopyReport {
+                    findings: check.findings,
+                    ..report.clone()
+                }),
+            });
+        }
+        if found != (report.contexts, report.files, report.bytes) {
+            return Err(ArchiveError::failed(
+                "the target lacks a part of what was written",
+            ));
+        }
+        self.with_import(|import| match import.take() {
+            Some(import) => Ok(import.publish()?),
+            None => Ok(()),
+        })
+        .await
+    }
+}
+
+/// A blob in a store of blobs.
+pub(super) struct BlobUpload(pub(super) Upload);
+
+#[async_trait]
+impl BlobWriter for BlobUpload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), ArchiveError> {
+        Ok(self.0.write(bytes).await?)
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), ArchiveError> {
+        self.0.finish().await?;
+        Ok(())
+    }
+
+    async fn abort(self: Box<Self>) {
+        self.0.abort().await;
+    }
+}

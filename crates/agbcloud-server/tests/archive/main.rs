@@ -1,0 +1,24 @@
+//! Backups, restores and migrations.
+
+#![allow(clippy::disallowed_methods)] // Tests wait for real processes and sockets.
+
+// The attribute marks test code for clippy, so that it may unwrap.
+#[cfg(test)]
+#[path = "../http/client.rs"]
+#[allow(dead_code)] // Not all of it is used here.
+mod client;
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+#[path = "../http/schema.rs"]
+mod schema;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod targets;
