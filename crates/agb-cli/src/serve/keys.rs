@@ -1,11 +1,17 @@
 //! `agb serve keys`: edits the key file, also while a service uses it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use agbcloud_server::{Clock, KeyFile, KeyFileError, Protection, SystemClock, check_permissions};
+use agbcloud_server::{
+    Clock, KeyEntry, KeyFile, KeyFileError, KeyLimits, Protection, StoredUsage, SystemClock,
+    check_permissions, parse_bytes,
+};
 use clap::{Args, Subcommand};
 
-use super::settings::{ConfigFile, Settings};
+use super::settings::{ConfigFile, DEFAULT_DATA_DIR, Settings};
 use crate::{
     environment::EnvironmentArguments,
     failure::{Code, Failure},
@@ -19,7 +25,7 @@ pub(crate) struct KeysArguments {
     #[arg(long, value_name = "FILE", env = "AGB_KEYS", global = true)]
     keys: Option<PathBuf>,
 
-    /// Config file with the path of the key file
+    /// Config file with the path of the key file and the data folder
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG", global = true)]
     config: Option<PathBuf>,
 
@@ -36,10 +42,29 @@ enum KeysCommand {
     Add {
         /// Tenant name: letters, digits, dots, hyphens and underscores
         tenant: String,
+
+        /// Maximum number of bytes that the tenant may store in total when this key writes, optionally with k, m or g. Defaults
+        /// to the limit tenant-bytes of the service, which also applies if it is lower
+        #[arg(long, value_name = "BYTES", value_parser = byte_count)]
+        max_bytes: Option<u64>,
+
+        /// Maximum number of files that the tenant may store in total when this key writes. Defaults to the limit tenant-files
+        /// of the service, which also applies if it is lower
+        #[arg(long, value_name = "NUMBER")]
+        max_files: Option<u64>,
     },
-    /// List the API keys with id, creation time and tenant
-    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl list")]
-    List,
+    /// List the API keys with id, creation time, tenant, usage and limits
+    ///
+    /// The usage is what the tenant stores in the data folder: files and bytes. It is '-' if the folder can't be read; a limit
+    /// that is not set is '-' too.
+    #[command(
+        after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl list --data-dir agb-data"
+    )]
+    List {
+        /// Data folder of the service, for the usage. Defaults to agb-data
+        #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
     /// Revoke an API key from the next request on
     #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl revoke KEY-ID")]
     Revoke {
@@ -61,37 +86,52 @@ pub(crate) fn run(
     arguments: KeysArguments,
     environment: &EnvironmentArguments,
 ) -> Result<(), Failure> {
+    let data_dir = match &arguments.command {
+        KeysCommand::List { data_dir } => data_dir.clone(),
+        _ => None,
+    };
     let given = Settings {
         keys: arguments.keys,
+        data_dir,
         ..Settings::default()
     };
     let file = ConfigFile {
         config: arguments.config,
     };
-    let path = given
-        .with_config_file(&file, environment)?
-        .keys
-        .ok_or_else(|| {
-            Failure::usage("no key file")
-                .with_hint("pass --keys FILE, or set AGB_KEYS or keys in a config file")
-        })?;
+    let settings = given.with_config_file(&file, environment)?;
+    let path = settings.keys.clone().ok_or_else(|| {
+        Failure::usage("no key file")
+            .with_hint("pass --keys FILE, or set AGB_KEYS or keys in a config file")
+    })?;
     // The service does not use an exposed file.
     check_permissions(&path, Protection::Write)
         .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
     let now = SystemClock.now();
     match arguments.command {
-        KeysCommand::Add { tenant } => {
-            let key = KeyFile::edit(&path, |keys| keys.add(&tenant, now)).map_err(failed)?;
+        KeysCommand::Add {
+            tenant,
+            max_bytes,
+            max_files,
+        } => {
+            let mut limits = KeyLimits::default();
+            (limits.max_bytes, limits.max_files) = (max_bytes, max_files);
+            let key = KeyFile::edit(&path, |keys| {
+                let key = keys.add(&tenant, now)?;
+                keys.set_limits(key.id(), limits)?;
+                Ok(key)
+            })
+            .map_err(failed)?;
             print_line(key.secret())?;
             stderr::note(format_args!(
                 "store the key now: it is not shown again (key id {})",
                 key.id()
             ));
         }
-        KeysCommand::List => {
-            for key in KeyFile::read(&path).map_err(failed)?.keys() {
-                let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
-                print_line(format_args!("{}  {created}  {}", key.id(), key.tenant()))?;
+        KeysCommand::List { .. } => {
+            let keys = KeyFile::read(&path).map_err(failed)?;
+            let usage = stored_usage(&settings);
+            for key in keys.keys() {
+                print_line(line(key, usage.as_ref()))?;
             }
         }
         KeysCommand::Revoke { id } => {
@@ -103,6 +143,49 @@ pub(crate) fn run(
         }
     }
     Ok(())
+}
+
+/// Opens the data folder. Returns `None` without one, and if it can't be read.
+fn stored_usage(settings: &Settings) -> Option<StoredUsage> {
+    if settings.metadata.is_some() {
+        return None;
+    }
+    let folder = settings
+        .data_dir
+        .as_deref()
+        .unwrap_or(Path::new(DEFAULT_DATA_DIR));
+    if settings.data_dir.is_none() && !folder.exists() {
+        return None;
+    }
+    StoredUsage::open(folder)
+        .inspect_err(|error| {
+            stderr::note(format_args!(
+                "can't read the usage in {}: {error}",
+                folder.display()
+            ));
+        })
+        .ok()
+}
+
+/// Describes a key.
+fn line(key: &KeyEntry, usage: Option<&StoredUsage>) -> String {
+    let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
+    let usage = usage.and_then(|usage| usage.tenant(key.tenant()).ok());
+    let limits = key.limits();
+    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    format!(
+        "{}  {created}  {}  files={} max-files={} bytes={} max-bytes={}",
+        key.id(),
+        key.tenant(),
+        number(usage.map(|usage| usage.files)),
+        number(limits.max_files),
+        number(usage.map(|usage| usage.bytes)),
+        number(limits.max_bytes)
+    )
+}
+
+fn byte_count(text: &str) -> Result<u64, &'static str> {
+    parse_bytes(text).ok_or("expected a whole number of bytes, optionally with k, m or g")
 }
 
 fn failed(error: KeyFileError) -> Failure {

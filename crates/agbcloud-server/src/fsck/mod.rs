@@ -80,7 +80,7 @@ pub fn fsck(folder: impl AsRef<Path>, mode: FsckMode) -> Result<FsckReport, Star
         report.add(transaction.trees()?);
         report.contexts = transaction.count_contexts()?;
         report.add(transaction.context_counts()?);
-        report.add(transaction.file_counts()?);
+        report.add(transaction.usage()?);
         report.add(transaction.folders()?);
         report.add(transaction.offset_indexes()?);
         report.add(transaction.contents()?);

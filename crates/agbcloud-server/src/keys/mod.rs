@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-pub use self::key_file::{KeyEntry, KeyFile, KeyFileError, NewKey};
+pub use self::key_file::{KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey};
 use crate::signing::url::{Grant, UrlError};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant, constant_time_eq};
 use crate::system::permissions::{Protection, check_permissions};
@@ -28,8 +28,8 @@ pub(crate) struct Keys {
 struct KeySet {
     /// Callers by the SHA-256 of their keys.
     callers: HashMap<[u8; 32], Caller>,
-    /// The tenants of the keys that may have requested a URL.
-    issuers: HashMap<Issuer, Tenant>,
+    /// The tenants and limits of the keys that may have requested a URL.
+    issuers: HashMap<Issuer, (Tenant, KeyLimits)>,
     ring: Arc<KeyRing>,
 }
 
@@ -78,20 +78,19 @@ impl Keys {
             .cloned()
     }
 
-    /// Checks that the API key which requested a URL is still accepted.
-    pub(crate) fn check_issuer(&self, grant: Grant) -> Result<Grant, UrlError> {
+    /// Checks that the API key which requested a URL is still accepted, and returns its limits.
+    pub(crate) fn check_issuer(&self, grant: &Grant) -> Result<KeyLimits, UrlError> {
         let is_fixed = |one: &Caller| one.issuer == grant.issuer && one.tenant == grant.tenant;
-        let is_in = |keys: &KeySet| keys.issuers.get(&grant.issuer) == Some(&grant.tenant);
-        if self.accepts_any()
-            || self.fixed.iter().any(is_fixed)
-            || self
-                .file
-                .as_ref()
-                .is_some_and(|file| is_in(&file.current()))
+        if self.accepts_any() || self.fixed.iter().any(is_fixed) {
+            return Ok(KeyLimits::default());
+        }
+        let keys = self.file.as_ref().map(ReloadingFile::current);
+        match keys
+            .as_ref()
+            .and_then(|keys| keys.issuers.get(&grant.issuer))
         {
-            Ok(grant)
-        } else {
-            Err(UrlError::Revoked)
+            Some((tenant, limits)) if *tenant == grant.tenant => Ok(*limits),
+            _ => Err(UrlError::Revoked),
         }
     }
 
@@ -115,19 +114,13 @@ impl KeySet {
         for (id, salt, retires) in file.signing() {
             ring = ring.followed_by(signer, id, salt, retires);
         }
-        let callers: HashMap<_, _> = file
-            .keys()
-            .iter()
-            .map(|key| {
-                let (hash, tenant) = (key.hash(), signer.named_tenant(key.tenant()));
-                let issuer = signer.issuer(&hash);
-                (hash, Caller { tenant, issuer })
-            })
-            .collect();
-        let issuers = callers
-            .values()
-            .map(|caller| (caller.issuer.clone(), caller.tenant.clone()))
-            .collect();
+        let (mut callers, mut issuers) = (HashMap::new(), HashMap::new());
+        for key in file.keys() {
+            let (hash, tenant) = (key.hash(), signer.named_tenant(key.tenant()));
+            let issuer = signer.issuer(&hash);
+            issuers.insert(issuer.clone(), (tenant.clone(), key.limits()));
+            callers.insert(hash, Caller { tenant, issuer });
+        }
         Self {
             callers,
             issuers,

@@ -14,8 +14,6 @@ use crate::system::random::NoRandom;
 const SECRET: &str = "secret";
 const STORE: &str = "store";
 const POSITION: &str = "position";
-/// The maximum number of files of a context in stores of older versions.
-pub(super) const FILE_LIMIT: &str = "max_files";
 /// The rows of the marker.
 pub(super) const MARKER: [&str; 2] = [STORE, POSITION];
 
@@ -24,6 +22,11 @@ pub(super) const MARKER: [&str; 2] = [STORE, POSITION];
 pub(crate) enum DatabaseError {
     #[error("it has the newer schema version {0}")]
     NewerSchema(i64),
+    #[error("it has the older schema version {0}: a start of the server migrates it")]
+    OlderSchema(i64),
+    /// The database has a log, but no index of the log: no process has it open, and a reader would change it.
+    #[error("it was not closed properly: a start of the server recovers it")]
+    UnindexedLog,
     #[error(transparent)]
     Mismatch(#[from] StoreMismatch),
     /// The database is missing or empty, but there are blobs. A new database would treat all of them as garbage.
@@ -74,12 +77,6 @@ pub(super) fn damaged_rows(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut damaged = db.prepare(&format!("SELECT name FROM meta WHERE sum <> {sum}"))?;
     let names = damaged.query_map([], |row| row.get(0))?;
     names.collect()
-}
-
-/// Deletes the file limit that older versions stored: quotas replace it.
-pub(super) fn delete_file_limit(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM meta WHERE name = ?1", [FILE_LIMIT])?;
-    Ok(())
 }
 
 /// The secret of the store. `None` for a store without contexts: it has signed nothing.

@@ -228,7 +228,6 @@ pub(super) fn prepare(
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::migrate(&transaction, || blobs.is_some_and(has_blobs))?;
     row_checksums::create_triggers(&transaction)?;
-    meta::delete_file_limit(&transaction)?;
     if let Some(name) = meta::damaged_rows(&transaction)?.into_iter().next() {
         return Err(DatabaseError::DamagedMeta(name));
     }
