@@ -143,7 +143,7 @@ async fn keys_have_limits_and_the_list_shows_the_usage() {
     assert_eq!(error.detail(), Some(ErrorDetail::QuotaExceeded));
     assert!(error.message().contains("tenant-files: 2 of 2"), "{error}");
     let failed = agb()
-        .args(["file", "put", "-", "one:/c"])
+        .args(["put", "-", "one:/c"])
         .env("AGB_ENDPOINT", &serve.url)
         .env("AGB_API_KEY", &key)
         .output()
