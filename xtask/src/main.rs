@@ -2,10 +2,13 @@
 
 mod agb_serve;
 mod browser;
+mod capacity;
 mod cargo;
 mod check;
 mod crash;
 mod dependency_count;
+#[cfg(target_os = "linux")]
+mod distributed;
 mod failure;
 mod generate;
 mod http_client;
@@ -72,6 +75,9 @@ enum Task {
         #[arg(long, default_value = "strict")]
         durability: String,
     },
+    /// Test the service on PostgreSQL and S3, which it installs and starts
+    #[cfg(target_os = "linux")]
+    TestDistributed(distributed::Options),
     /// Compare the latency of calls to a full and a nearly empty `agb serve`
     Scale {
         /// Number of contexts of the full service
@@ -84,6 +90,8 @@ enum Task {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// Calculate the size of a large store in PostgreSQL, and simulate its throughput
+    Capacity(Box<capacity::Arguments>),
     /// Compare the time to start and list contexts: `agb` and the official Python SDK
     #[command(disable_help_flag = true)]
     Startup {
@@ -117,11 +125,14 @@ fn main() -> ExitCode {
             seed,
             durability,
         } => crash::run(&root, rounds, seed, &durability),
+        #[cfg(target_os = "linux")]
+        Task::TestDistributed(options) => distributed::run(&root, &options),
         Task::Scale {
             contexts,
             files,
             rounds,
         } => scale::run(&root, contexts, files, rounds),
+        Task::Capacity(arguments) => capacity::run(&arguments),
         Task::Startup { arguments } => comparison::STARTUP.run(&root, &arguments),
         Task::Transfers { arguments } => comparison::TRANSFERS.run(&root, &arguments),
     };

@@ -14,7 +14,7 @@ use crate::faults::Fault;
 use crate::keys::is_api_key;
 use crate::limits::Limits;
 use crate::server::Server;
-use crate::storage::Storage;
+use crate::storage::{Engine, Storage};
 use crate::system::clock::{Clock, SystemClock};
 
 /// The default login regions. The first is the default region.
@@ -219,7 +219,9 @@ impl ServerBuilder {
 
     /// Checks all settings.
     pub(crate) fn check(&self) -> Result<(), StartError> {
-        let accepts_any_key = self.api_keys.is_empty() && self.key_file.is_none();
+        // A database may contain keys, which are checked once it is open.
+        let has_key_table = matches!(self.storage.0, Engine::Postgres { .. });
+        let accepts_any_key = self.api_keys.is_empty() && self.key_file.is_none() && !has_key_table;
         if accepts_any_key && !self.listen.ip().is_loopback() {
             return Err(StartError::KeysRequired {
                 address: self.listen,

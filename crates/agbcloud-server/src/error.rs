@@ -58,6 +58,12 @@ pub enum StartError {
         /// The reason.
         reason: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The keys in the database can't be read.
+    #[error("can't read the keys in the database: {reason}")]
+    KeyDatabase {
+        /// The error of the database.
+        reason: String,
+    },
     /// The certificate and its key can't be used.
     #[error("TLS: {reason}")]
     Tls {
@@ -106,6 +112,18 @@ pub enum StartError {
     )]
     Database {
         /// The error of the database.
+        reason: String,
+    },
+    /// The PostgreSQL database can't be used.
+    #[error("can't use the PostgreSQL database: {reason}")]
+    Postgres {
+        /// The error of the settings, the connection or the server. Contains no password.
+        reason: String,
+    },
+    /// The store of blobs can't be used.
+    #[error("can't use the store of blobs: {reason}")]
+    Blobs {
+        /// The error of the store.
         reason: String,
     },
     /// The public URL can't be the prefix of presigned URLs.

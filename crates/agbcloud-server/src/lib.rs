@@ -92,13 +92,18 @@ mod storage;
 mod stored_usage;
 mod system;
 mod tasks;
+#[cfg(feature = "test-store")]
+#[doc(hidden)]
+pub mod test_store;
 
 pub use self::builder::ServerBuilder;
 pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
 pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck};
-pub use self::keys::{KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey};
+pub use self::keys::{
+    KeyDatabase, KeyDatabaseError, KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey,
+};
 pub use self::limits::{InvalidLimit, Limits};
 pub use self::markers::StoreMismatch;
 pub use self::metadata::Usage;

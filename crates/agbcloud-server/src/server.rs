@@ -18,6 +18,7 @@ pub struct Server {
     pub(crate) url: String,
     pub(crate) local_addr: SocketAddr,
     pub(crate) metadata: Arc<dyn Metadata>,
+    pub(crate) accepts_any_key: bool,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) supervisor: Supervisor,
     pub(crate) metrics_addr: Option<SocketAddr>,
@@ -41,6 +42,11 @@ impl Server {
     /// [configured](crate::ServerBuilder::metrics_listen).
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_addr
+    }
+
+    /// Whether every API key was accepted when the server started, because none was configured.
+    pub fn accepts_any_key(&self) -> bool {
+        self.accepts_any_key
     }
 
     /// Waits until a task that the server needs ends unexpectedly or panics, and returns which one. Never returns while

@@ -64,14 +64,30 @@ impl ServerBuilder {
             metadata,
             blobs,
             secret,
+            keys: key_table,
         } = storage::open(self.storage, self.durability).await?;
         let signer = Arc::new(Signer::new(&secret));
-        let keys = match Keys::new(&signer, &self.api_keys, self.key_file) {
+        let keys = match Keys::new(&signer, &self.api_keys, self.key_file, key_table) {
             Ok(keys) => keys,
             Err(reason) => {
                 // Frees the folder for the next attempt.
                 close(metadata).await;
                 return Err(StartError::KeyFile { reason });
+            }
+        };
+        let accepts_any_key = match keys.accepts_any().await {
+            Ok(any) if any && !self.listen.ip().is_loopback() => {
+                close(metadata).await;
+                return Err(StartError::KeysRequired {
+                    address: self.listen,
+                });
+            }
+            Ok(any) => any,
+            Err(error) => {
+                close(metadata).await;
+                return Err(StartError::KeyDatabase {
+                    reason: error.to_string(),
+                });
             }
         };
         let public_url = self.public_url.as_deref().unwrap_or(&url);
@@ -128,6 +144,7 @@ impl ServerBuilder {
         });
         let server = Server {
             metadata,
+            accepts_any_key,
             stop,
             connections: supervisor
                 .spawn("accepts connections", connections.serve(listener, "accept")),

@@ -40,7 +40,10 @@ pub(crate) fn run(
     println!("crash: {rounds} rounds with --seed {seed}");
     let totals = crash(root, rounds, seed, durability)?;
     if totals.acknowledged == 0 {
-        return Err("no change was acknowledged, so nothing was checked".into());
+        return Err(Failure::new(
+            "no change was acknowledged, so nothing was checked",
+            "run more rounds",
+        ));
     }
     println!(
         "crash: {} changes acknowledged, {} bytes compared, nothing lost",

@@ -1,4 +1,4 @@
-//! `agb serve keys`: edits the key file, also while a service uses it.
+//! `agb serve keys`: edits the key file, or the keys in the database, also while services use them.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,8 +6,8 @@ use std::{
 };
 
 use agbcloud_server::{
-    Clock, KeyEntry, KeyFile, KeyFileError, KeyLimits, Protection, StoredUsage, SystemClock,
-    check_permissions, parse_bytes,
+    Clock, KeyDatabase, KeyDatabaseError, KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey,
+    Protection, StoredUsage, SystemClock, Usage, check_permissions, parse_bytes,
 };
 use clap::{Args, Subcommand};
 
@@ -25,7 +25,17 @@ pub(crate) struct KeysArguments {
     #[arg(long, value_name = "FILE", env = "AGB_KEYS", global = true)]
     keys: Option<PathBuf>,
 
-    /// Config file with the path of the key file and the data folder
+    /// PostgreSQL database with the keys of all services that use it: postgres://USER@HOST/DATABASE
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "AGB_METADATA",
+        hide_env_values = true,
+        global = true
+    )]
+    metadata: Option<String>,
+
+    /// Config file with the path of the key file, the data folder or the URL of the database
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG", global = true)]
     config: Option<PathBuf>,
 
@@ -43,20 +53,13 @@ enum KeysCommand {
         /// Tenant name: letters, digits, dots, hyphens and underscores
         tenant: String,
 
-        /// Maximum number of bytes that the tenant may store in total when this key writes, optionally with k, m or g. Defaults
-        /// to the limit tenant-bytes of the service, which also applies if it is lower
-        #[arg(long, value_name = "BYTES", value_parser = byte_count)]
-        max_bytes: Option<u64>,
-
-        /// Maximum number of files that the tenant may store in total when this key writes. Defaults to the limit tenant-files
-        /// of the service, which also applies if it is lower
-        #[arg(long, value_name = "NUMBER")]
-        max_files: Option<u64>,
+        #[command(flatten)]
+        limits: KeyLimitArguments,
     },
     /// List the API keys with id, creation time, tenant, usage and limits
     ///
-    /// The usage is what the tenant stores in the data folder: files and bytes. It is '-' if the folder can't be read; a limit
-    /// that is not set is '-' too.
+    /// The usage is what the tenant stores: files and bytes. With a key file it comes from the data folder. It is '-' if that
+    /// can't be read; a limit that is not set is '-' too.
     #[command(
         after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl list --data-dir agb-data"
     )]
@@ -82,7 +85,28 @@ enum KeysCommand {
     },
 }
 
-pub(crate) fn run(
+#[derive(Debug, Clone, Copy, Args)]
+struct KeyLimitArguments {
+    /// Maximum number of bytes that the tenant may store in total when this key writes, optionally with k, m or g. Defaults to
+    /// the limit tenant-bytes of the service, which also applies if it is lower
+    #[arg(long, value_name = "BYTES", value_parser = byte_count)]
+    max_bytes: Option<u64>,
+
+    /// Maximum number of files that the tenant may store in total when this key writes. Defaults to the limit tenant-files of
+    /// the service, which also applies if it is lower
+    #[arg(long, value_name = "NUMBER")]
+    max_files: Option<u64>,
+}
+
+impl From<KeyLimitArguments> for KeyLimits {
+    fn from(arguments: KeyLimitArguments) -> Self {
+        let mut limits = Self::default();
+        (limits.max_bytes, limits.max_files) = (arguments.max_bytes, arguments.max_files);
+        limits
+    }
+}
+
+pub(crate) async fn run(
     arguments: KeysArguments,
     environment: &EnvironmentArguments,
 ) -> Result<(), Failure> {
@@ -93,55 +117,87 @@ pub(crate) fn run(
     let given = Settings {
         keys: arguments.keys,
         data_dir,
+        metadata: arguments.metadata,
         ..Settings::default()
     };
     let file = ConfigFile {
         config: arguments.config,
     };
     let settings = given.with_config_file(&file, environment)?;
-    let path = settings.keys.clone().ok_or_else(|| {
-        Failure::usage("no key file")
-            .with_hint("pass --keys FILE, or set AGB_KEYS or keys in a config file")
-    })?;
+    match (&settings.keys, &settings.metadata) {
+        (Some(path), _) => edit_file(path, &settings, arguments.command),
+        (None, Some(url)) => edit_database(url, arguments.command).await,
+        (None, None) => Err(Failure::usage("no key file").with_hint(
+            "pass --keys FILE or --metadata postgres://…, or set AGB_KEYS, AGB_METADATA or a config file",
+        )),
+    }
+}
+
+fn edit_file(path: &Path, settings: &Settings, command: KeysCommand) -> Result<(), Failure> {
     // The service does not use an exposed file.
-    check_permissions(&path, Protection::Write)
+    check_permissions(path, Protection::Write)
         .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
     let now = SystemClock.now();
-    match arguments.command {
-        KeysCommand::Add {
-            tenant,
-            max_bytes,
-            max_files,
-        } => {
-            let mut limits = KeyLimits::default();
-            (limits.max_bytes, limits.max_files) = (max_bytes, max_files);
-            let key = KeyFile::edit(&path, |keys| {
+    match command {
+        KeysCommand::Add { tenant, limits } => {
+            let add = |keys: &mut KeyFile| {
                 let key = keys.add(&tenant, now)?;
-                keys.set_limits(key.id(), limits)?;
+                keys.set_limits(key.id(), limits.into())?;
                 Ok(key)
-            })
-            .map_err(failed)?;
-            print_line(key.secret())?;
-            stderr::note(format_args!(
-                "store the key now: it is not shown again (key id {})",
-                key.id()
-            ));
+            };
+            print_new(&KeyFile::edit(path, add).map_err(failed)?)
         }
         KeysCommand::List { .. } => {
-            let keys = KeyFile::read(&path).map_err(failed)?;
-            let usage = stored_usage(&settings);
-            for key in keys.keys() {
-                print_line(line(key, usage.as_ref()))?;
+            let usage = stored_usage(settings);
+            for key in KeyFile::read(path).map_err(failed)?.keys() {
+                let usage = usage
+                    .as_ref()
+                    .and_then(|usage| usage.tenant(key.tenant()).ok());
+                print_key(key, usage)?;
             }
+            Ok(())
         }
-        KeysCommand::Revoke { id } => {
-            KeyFile::edit(&path, |keys| keys.revoke(&id)).map_err(failed)?;
-        }
+        KeysCommand::Revoke { id } => KeyFile::edit(path, |keys| keys.revoke(&id)).map_err(failed),
         KeysCommand::RotateSigning { overlap } => {
             let overlap = Duration::from_secs(overlap);
-            KeyFile::edit(&path, |keys| keys.rotate_signing(overlap, now)).map_err(failed)?;
+            KeyFile::edit(path, |keys| keys.rotate_signing(overlap, now)).map_err(failed)
         }
     }
+}
+
+async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
+    let failed = |error: KeyDatabaseError| match error {
+        KeyDatabaseError::Key(error) => failed(error),
+        error => Failure::with_code(Code::Unavailable, error.to_string()),
+    };
+    let keys = KeyDatabase::open(url).await.map_err(super::start_failure)?;
+    let now = SystemClock.now();
+    match command {
+        KeysCommand::Add { tenant, limits } => {
+            let added = keys.add(&tenant, limits.into(), now).await;
+            print_new(&added.map_err(failed)?)
+        }
+        KeysCommand::List { .. } => {
+            for key in keys.keys().await.map_err(failed)? {
+                let usage = keys.usage(key.tenant()).await.map_err(failed)?;
+                print_key(&key, usage)?;
+            }
+            Ok(())
+        }
+        KeysCommand::Revoke { id } => keys.revoke(&id).await.map_err(failed),
+        KeysCommand::RotateSigning { overlap } => {
+            let overlap = Duration::from_secs(overlap);
+            keys.rotate_signing(overlap, now).await.map_err(failed)
+        }
+    }
+}
+
+fn print_new(key: &NewKey) -> Result<(), Failure> {
+    print_line(key.secret())?;
+    stderr::note(format_args!(
+        "store the key now: it is not shown again (key id {})",
+        key.id()
+    ));
     Ok(())
 }
 
@@ -167,13 +223,11 @@ fn stored_usage(settings: &Settings) -> Option<StoredUsage> {
         .ok()
 }
 
-/// Describes a key.
-fn line(key: &KeyEntry, usage: Option<&StoredUsage>) -> String {
+fn print_key(key: &KeyEntry, usage: Option<Usage>) -> Result<(), Failure> {
     let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
-    let usage = usage.and_then(|usage| usage.tenant(key.tenant()).ok());
     let limits = key.limits();
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-    format!(
+    print_line(format_args!(
         "{}  {created}  {}  files={} max-files={} bytes={} max-bytes={}",
         key.id(),
         key.tenant(),
@@ -181,7 +235,7 @@ fn line(key: &KeyEntry, usage: Option<&StoredUsage>) -> String {
         number(limits.max_files),
         number(usage.map(|usage| usage.bytes)),
         number(limits.max_bytes)
-    )
+    ))
 }
 
 fn byte_count(text: &str) -> Result<u64, &'static str> {

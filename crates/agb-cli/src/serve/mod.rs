@@ -65,7 +65,7 @@ pub(crate) async fn run(
     environment: &EnvironmentArguments,
 ) -> Result<(), Failure> {
     match arguments.command {
-        Some(ServeCommand::Keys(arguments)) => keys::run(arguments, environment),
+        Some(ServeCommand::Keys(arguments)) => keys::run(arguments, environment).await,
         Some(ServeCommand::Fsck(arguments)) => fsck::run(arguments, environment).await,
         None => {
             let settings = arguments
@@ -95,7 +95,6 @@ async fn run_service(settings: Settings, reporter: &Reporter) -> Result<(), Fail
     // Before the line on stdout, after which the caller may send a signal.
     let interrupt = Interrupt::new()?;
     let storage = settings.storage()?;
-    let accepts_every_key = settings.api_keys.is_empty() && settings.keys.is_none();
     let injects_faults = !settings.faults.is_empty();
     let durability = settings.durability.unwrap_or_default();
     let builder = builder(settings, reporter)?
@@ -109,7 +108,7 @@ async fn run_service(settings: Settings, reporter: &Reporter) -> Result<(), Fail
     if let Some(address) = server.metrics_addr() {
         reporter.info(format_args!("metrics on http://{address}/metrics"));
     }
-    if accepts_every_key {
+    if server.accepts_any_key() {
         reporter.warn("warning: without --api-key and --keys, every non-empty key is accepted, each with its own contexts");
     }
     if injects_faults {

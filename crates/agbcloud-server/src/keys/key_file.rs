@@ -279,6 +279,20 @@ impl KeyFile {
             .map(|entry| (&*entry.id, &entry.salt.0, entry.retires.as_second()))
     }
 
+    /// The signing keys in JSON, one in a line.
+    pub(crate) fn signing_lines(&self) -> Result<Vec<String>, serde_json::Error> {
+        self.signing.iter().map(serde_json::to_string).collect()
+    }
+
+    /// Reads [`signing_lines`](Self::signing_lines).
+    pub(crate) fn from_signing_lines(lines: &[String]) -> Result<Self, serde_json::Error> {
+        let signing = lines.iter().map(|line| serde_json::from_str(line));
+        Ok(Self {
+            keys: Vec::new(),
+            signing: signing.collect::<Result<_, _>>()?,
+        })
+    }
+
     fn parse(text: &str, path: &Path) -> Result<Self, KeyFileError> {
         let mut keys = Self::default();
         for (line, text) in (1..).zip(text.lines()) {
@@ -334,7 +348,7 @@ impl KeyEntry {
         }
     }
 
-    pub(super) fn hash(&self) -> [u8; 32] {
+    pub(crate) fn hash(&self) -> [u8; 32] {
         self.sha256.0
     }
 }

@@ -1,16 +1,25 @@
-//! The API keys that callers need and the keys that sign presigned URLs: configured at start, or in a key file.
+//! The API keys that callers need and the keys that sign presigned URLs: configured at start, in a key file, or in the
+//! database.
 
+mod database;
+mod key_database;
 mod key_file;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::Method;
 use sha2::{Digest, Sha256};
 
+use self::database::CachedKeys;
+pub(crate) use self::database::KeyTable;
+pub use self::key_database::{KeyDatabase, KeyDatabaseError};
 pub use self::key_file::{KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey};
+use crate::metadata::StoreError;
 use crate::signing::url::{Grant, UrlError};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant, constant_time_eq};
+use crate::system::clock::Micros;
 use crate::system::permissions::{Protection, check_permissions};
 use crate::system::reloading_file::{LoadError, ReloadingFile};
 
@@ -19,9 +28,15 @@ pub(crate) struct Keys {
     signer: Arc<Signer>,
     /// The callers of the keys that were configured at start.
     fixed: Vec<Caller>,
-    file: Option<ReloadingFile<KeySet>>,
-    /// Signs URLs if there is no key file.
-    ring: Arc<KeyRing>,
+    source: Source,
+}
+
+/// Where keys come from that can change while the server runs.
+enum Source {
+    /// Nowhere. URLs are signed with this key.
+    None(Arc<KeyRing>),
+    File(ReloadingFile<KeySet>),
+    Database(CachedKeys),
 }
 
 /// The content of a key file.
@@ -34,10 +49,12 @@ struct KeySet {
 }
 
 impl Keys {
+    /// Uses the key file if there is one, otherwise the database.
     pub(crate) fn new(
         signer: &Arc<Signer>,
         api_keys: &[String],
         file: Option<PathBuf>,
+        database: Option<Arc<dyn KeyTable>>,
     ) -> Result<Self, LoadError> {
         let load = |path: PathBuf| {
             let signer = signer.clone();
@@ -47,19 +64,23 @@ impl Keys {
                 Ok(KeySet::new(&signer, &KeyFile::read(&path)?))
             })
         };
+        let source = match (file, database) {
+            (Some(file), _) => Source::File(load(file)?),
+            (None, Some(table)) => Source::Database(CachedKeys::new(table, signer.clone())),
+            (None, None) => Source::None(Arc::new(signer.ring())),
+        };
         Ok(Self {
             fixed: api_keys.iter().map(|key| key_caller(signer, key)).collect(),
-            file: file.map(load).transpose()?,
-            ring: Arc::new(signer.ring()),
+            source,
             signer: signer.clone(),
         })
     }
 
     /// Returns the caller with this key if the key is accepted. Without configured keys, every key is accepted.
-    pub(crate) fn caller(&self, key: &str) -> Option<Caller> {
+    pub(crate) async fn caller(&self, key: &str) -> Result<Option<Caller>, StoreError> {
         let caller = key_caller(&self.signer, key);
-        if self.accepts_any() {
-            return Some(caller);
+        if self.accepts_any().await? {
+            return Ok(Some(caller));
         }
         // Compares with all keys in constant time, so that the duration reveals nothing about them.
         let is_fixed = self.fixed.iter().fold(false, |found, one| {
@@ -67,66 +88,109 @@ impl Keys {
             found | constant_time_eq(one.as_bytes(), tenant.as_bytes())
         });
         if is_fixed {
-            return Some(caller);
+            return Ok(Some(caller));
         }
         // An attacker cannot choose a key by a prefix of its hash, so the duration of this lookup reveals nothing either.
-        self.file
-            .as_ref()?
-            .current()
-            .callers
-            .get(&hash(key))
-            .cloned()
+        match &self.source {
+            Source::None(_) => Ok(None),
+            Source::File(file) => Ok(file.current().callers.get(&hash(key)).cloned()),
+            Source::Database(keys) => keys.caller(&hash(key)).await,
+        }
     }
 
-    /// Checks that the API key which requested a URL is still accepted, and returns its limits.
-    pub(crate) fn check_issuer(&self, grant: &Grant) -> Result<KeyLimits, UrlError> {
+    /// Verifies a presigned URL: its signature, and that the API key which requested it is still accepted. Also returns the limits
+    /// of that key.
+    pub(crate) async fn verify(
+        &self,
+        method: &Method,
+        target: &str,
+        now: Micros,
+    ) -> Result<(Grant, KeyLimits), UrlError> {
+        let grant = match self.ring().await?.verify(method, target, now) {
+            // Another process may have signed it with a new key.
+            Err(UrlError::Signature) => match &self.source {
+                Source::Database(keys) => keys.newer_ring().await?.verify(method, target, now),
+                _ => Err(UrlError::Signature),
+            },
+            grant => grant,
+        }?;
         let is_fixed = |one: &Caller| one.issuer == grant.issuer && one.tenant == grant.tenant;
-        if self.accepts_any() || self.fixed.iter().any(is_fixed) {
-            return Ok(KeyLimits::default());
+        if self.accepts_any().await? || self.fixed.iter().any(is_fixed) {
+            return Ok((grant, KeyLimits::default()));
         }
-        let keys = self.file.as_ref().map(ReloadingFile::current);
-        match keys
-            .as_ref()
-            .and_then(|keys| keys.issuers.get(&grant.issuer))
-        {
-            Some((tenant, limits)) if *tenant == grant.tenant => Ok(*limits),
+        let issued = match &self.source {
+            Source::None(_) => None,
+            Source::File(file) => file.current().issuers.get(&grant.issuer).cloned(),
+            Source::Database(keys) => keys.issued(&grant.issuer).await?,
+        };
+        match issued {
+            Some((tenant, limits)) if tenant == grant.tenant => Ok((grant, limits)),
             _ => Err(UrlError::Revoked),
         }
     }
 
     /// Returns the current signing keys of presigned URLs.
-    pub(crate) fn ring(&self) -> Arc<KeyRing> {
-        match &self.file {
-            Some(file) => file.current().ring.clone(),
-            None => self.ring.clone(),
+    pub(crate) async fn ring(&self) -> Result<Arc<KeyRing>, StoreError> {
+        match &self.source {
+            Source::None(ring) => Ok(ring.clone()),
+            Source::File(file) => Ok(file.current().ring.clone()),
+            Source::Database(keys) => keys.ring().await,
         }
     }
 
     /// Whether every key is accepted because none is configured.
-    fn accepts_any(&self) -> bool {
-        self.fixed.is_empty() && self.file.is_none()
+    pub(crate) async fn accepts_any(&self) -> Result<bool, StoreError> {
+        if !self.fixed.is_empty() {
+            return Ok(false);
+        }
+        match &self.source {
+            Source::None(_) => Ok(true),
+            Source::File(_) => Ok(false),
+            Source::Database(keys) => Ok(!keys.requires_keys().await?),
+        }
+    }
+}
+
+/// The cause is logged here, because an invalid URL is otherwise no failure of the service.
+impl From<StoreError> for UrlError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "failed to read the keys");
+        Self::Unavailable
     }
 }
 
 impl KeySet {
     fn new(signer: &Signer, file: &KeyFile) -> Self {
-        let mut ring = signer.ring();
-        for (id, salt, retires) in file.signing() {
-            ring = ring.followed_by(signer, id, salt, retires);
-        }
         let (mut callers, mut issuers) = (HashMap::new(), HashMap::new());
         for key in file.keys() {
-            let (hash, tenant) = (key.hash(), signer.named_tenant(key.tenant()));
-            let issuer = signer.issuer(&hash);
-            issuers.insert(issuer.clone(), (tenant.clone(), key.limits()));
-            callers.insert(hash, Caller { tenant, issuer });
+            let caller = entry_caller(signer, key);
+            let issued = (caller.tenant.clone(), key.limits());
+            issuers.insert(caller.issuer.clone(), issued);
+            callers.insert(key.hash(), caller);
         }
         Self {
             callers,
             issuers,
-            ring: Arc::new(ring),
+            ring: Arc::new(ring(signer, file)),
         }
     }
+}
+
+/// Returns the caller with a key of a [`KeyFile`].
+fn entry_caller(signer: &Signer, key: &KeyEntry) -> Caller {
+    Caller {
+        tenant: signer.named_tenant(key.tenant()),
+        issuer: signer.issuer(&key.hash()),
+    }
+}
+
+/// Returns the signing keys of a [`KeyFile`].
+fn ring(signer: &Signer, file: &KeyFile) -> KeyRing {
+    let mut ring = signer.ring();
+    for (id, salt, retires) in file.signing() {
+        ring = ring.followed_by(signer, id, salt, retires);
+    }
+    ring
 }
 
 /// Whether a text can be an API key: visible ASCII characters, which every client can send in a header.

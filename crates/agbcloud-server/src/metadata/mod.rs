@@ -3,6 +3,9 @@
 //! Handlers use the trait [`Metadata`], so that another database is another implementation of it. Every method that a request
 //! can reach takes the tenant; contexts of other tenants are not found.
 
+mod offset_index;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 mod quota;
 pub(crate) mod sqlite;
 #[cfg(test)]

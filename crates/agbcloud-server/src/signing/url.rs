@@ -43,6 +43,8 @@ pub(crate) enum UrlError {
     Expired,
     /// The API key that requested it is no longer accepted.
     Revoked,
+    /// The keys can't be read.
+    Unavailable,
 }
 
 impl KeyRing {

@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Engine, InvalidStorage, Storage};
+use super::{Engine, InvalidStorage, SecretUrl, Storage};
 use crate::blobs::{Blobs, Quarantine};
 use crate::data_folder::{BLOBS, DATABASE, DATABASE_WAL, FolderLock};
 use crate::durability::Durability;
 use crate::error::StartError;
+use crate::keys::KeyTable;
 use crate::metadata::Metadata;
 use crate::metadata::sqlite::Sqlite;
 use crate::metadata::sqlite::open::Opened;
@@ -23,6 +24,8 @@ pub(crate) struct OpenStorage {
     pub(crate) metadata: Arc<dyn Metadata>,
     pub(crate) blobs: Blobs,
     pub(crate) secret: Secret,
+    /// The keys in the database, if several processes can share it.
+    pub(crate) keys: Option<Arc<dyn KeyTable>>,
 }
 
 /// Opens the storage of a server. With [`Durability::Memory`], a data folder is not used.
@@ -42,13 +45,30 @@ pub(crate) async fn open(
                 metadata: Arc::new(metadata),
                 blobs,
                 secret,
+                keys: None,
             })
         }
+        #[cfg(feature = "postgres")]
+        Engine::Postgres { metadata, blobs } => {
+            Box::pin(super::open_postgres::open(
+                &metadata, &blobs, durability, new_secret,
+            ))
+            .await
+        }
+        #[cfg(not(feature = "postgres"))]
         Engine::Postgres { .. } => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
             engine: "PostgreSQL",
             feature: "postgres",
         })),
     }
+}
+
+/// Opens the keys in a database. Also returns the secret of the store.
+pub(crate) async fn open_keys(
+    metadata: &SecretUrl,
+) -> Result<(Arc<dyn KeyTable>, Secret), StartError> {
+    let _ = metadata;
+    Err(StartError::InvalidStorage(InvalidStorage::Metadata))
 }
 
 async fn open_folder(
@@ -92,10 +112,11 @@ async fn open_folder(
         metadata: Arc::new(store),
         blobs,
         secret,
+        keys: None,
     })
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     folder: &Path,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StartError> {

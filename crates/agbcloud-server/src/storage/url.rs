@@ -43,6 +43,20 @@ pub(crate) enum BlobsUrl {
 pub(crate) struct SecretUrl(String);
 
 impl SecretUrl {
+    /// A URL of a PostgreSQL database.
+    pub(crate) fn postgres(url: &str) -> Result<Self, InvalidStorage> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(InvalidStorage::Metadata);
+        }
+        match cfg!(feature = "postgres") {
+            true => Ok(Self(url.to_owned())),
+            false => Err(InvalidStorage::Unsupported {
+                engine: "PostgreSQL",
+                feature: "postgres",
+            }),
+        }
+    }
+
     /// The URL with its password, for the driver.
     pub(crate) fn expose(&self) -> &str {
         &self.0
@@ -149,15 +163,7 @@ impl Storage {
                 Some(_) => Err(InvalidStorage::Combination),
             };
         }
-        if !metadata.starts_with("postgres://") && !metadata.starts_with("postgresql://") {
-            return Err(InvalidStorage::Metadata);
-        }
-        if !cfg!(feature = "postgres") {
-            return Err(InvalidStorage::Unsupported {
-                engine: "PostgreSQL",
-                feature: "postgres",
-            });
-        }
+        let metadata = SecretUrl::postgres(metadata)?;
         let blobs = match blobs {
             Some(BlobsScheme::Folder(folder)) => BlobsUrl::Folder(folder.to_owned()),
             Some(BlobsScheme::Bucket(url)) => BlobsUrl::Bucket(SecretUrl(url.to_owned())),
@@ -169,10 +175,7 @@ impl Storage {
                 });
             }
         };
-        Ok(Self(Engine::Postgres {
-            metadata: SecretUrl(metadata.to_owned()),
-            blobs,
-        }))
+        Ok(Self(Engine::Postgres { metadata, blobs }))
     }
 }
 

@@ -98,6 +98,25 @@ impl Micros {
         Self(self.0.saturating_sub(micros))
     }
 
+    /// Returns this time, or a time just after `newest` if that is up to one second ahead: so what is created now is after what
+    /// was created before. If the clock was set back by more, returns its time.
+    pub(crate) fn after_newest(self, newest: Option<Micros>) -> Self {
+        match newest {
+            Some(Self(newest)) if (self.0..self.0.saturating_add(1_000_000)).contains(&newest) => {
+                Self(newest + 1)
+            }
+            _ => self,
+        }
+    }
+
+    /// Returns this time, or a time just after `previous` if that is not earlier: so a change is later than the one before, even
+    /// if the clock was set back.
+    pub(crate) fn after_previous(self, previous: Option<Micros>) -> Self {
+        previous.map_or(self, |previous| {
+            self.max(Self(previous.0.saturating_add(1)))
+        })
+    }
+
     pub(crate) fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }

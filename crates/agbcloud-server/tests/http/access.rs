@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{ManualClock, Server};
+use agbcloud_server::{ManualClock, Server, test_store};
 use reqwest::Method;
 use tokio::io::AsyncWriteExt;
 
@@ -183,7 +183,7 @@ async fn a_transfer_in_progress_completes_after_its_url_expires() {
 
 #[tokio::test]
 async fn the_host_header_does_not_affect_access_or_urls() {
-    let settings = Server::builder().public_url("https://agb.example.com");
+    let settings = test_store::builder().public_url("https://agb.example.com");
     let (server, client) = start_with(settings).await;
     for (method, url) in signed(&client).await {
         let target = raw::target(&url);
@@ -214,7 +214,7 @@ async fn the_host_header_does_not_affect_access_or_urls() {
 
 #[tokio::test]
 async fn a_page_token_is_valid_only_for_its_tenant_and_store() {
-    let builder = || Server::builder().clock(Arc::new(ManualClock::starting_now()));
+    let builder = || test_store::builder().clock(Arc::new(ManualClock::starting_now()));
     let (_server, mine) = start_with(builder()).await;
     let (_elsewhere, stranger) = start_with(builder()).await;
     let other = mine.with_key("other-key");
@@ -267,7 +267,7 @@ async fn responses_allow_no_other_origin() {
 
 #[tokio::test]
 async fn keys_are_compared_exactly() {
-    let settings = Server::builder().api_key("akm-One").api_key("akm-Two");
+    let settings = test_store::builder().api_key("akm-One").api_key("akm-Two");
     let (_server, client) = start_with(settings).await;
     for key in ["akm-One", "akm-Two"] {
         let good = client.with_key(key);

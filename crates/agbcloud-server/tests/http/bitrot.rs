@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud_server::{FsckMode, Server, StartError, fsck};
+use agbcloud_server::{FsckMode, StartError, fsck, test_store};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::TempDir;
@@ -66,15 +66,16 @@ async fn part(client: &Client, url: &str, range: &str) -> (u16, Option<Vec<u8>>)
 
 #[tokio::test]
 async fn damaged_blocks_are_not_sent_and_are_counted() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     let path = store.blob("large");
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[BLOCK + 5] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
     let local = "127.0.0.1:0".parse().unwrap();
-    let builder = Server::builder()
-        .data_dir(store.path())
-        .metrics_listen(local);
+    let builder = test_store::builder_in(store.path()).metrics_listen(local);
     let (server, client) = start_with(builder).await;
     let url = client.download_url(&store.context, "/large").await;
     // A download of the whole file fails; the ranges before and after the block are intact.
@@ -104,6 +105,9 @@ async fn damaged_blocks_are_not_sent_and_are_counted() {
 
 #[tokio::test]
 async fn truncated_missing_swapped_and_damaged_contents_are_not_sent() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     type Damage = fn(&Store);
     let cases: [(Damage, &str); 10] = [
         (
@@ -189,6 +193,9 @@ async fn truncated_missing_swapped_and_damaged_contents_are_not_sent() {
 
 #[tokio::test]
 async fn a_blob_without_block_checksums_is_verified_whole_and_gets_them() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     store.db().execute_batch("DELETE FROM block_sums").unwrap();
     let (server, client) = start_in(store.path()).await;
@@ -216,6 +223,9 @@ async fn a_blob_without_block_checksums_is_verified_whole_and_gets_them() {
 
 #[tokio::test]
 async fn a_damaged_secret_or_marker_prevents_a_start() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     for name in ["secret", "store", "position"] {
         let store = Store::new().await;
         let db = store.db();
@@ -229,7 +239,7 @@ async fn a_damaged_secret_or_marker_prevents_a_start() {
             .unwrap();
         drop(db);
         assert!(fsck(store.path(), FsckMode::Repair).unwrap().is_damaged());
-        let error = Server::builder().data_dir(store.path()).start().await;
+        let error = test_store::builder_in(store.path()).start().await;
         let error = error.unwrap_err();
         assert!(
             matches!(&error, StartError::Database { reason } if reason.contains(name)),
@@ -255,6 +265,9 @@ fn is_detected(data: &Path) -> bool {
 
 #[tokio::test]
 async fn a_check_detects_a_change_of_any_cell() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     let good = std::fs::read(store.path().join("agb.sqlite3")).unwrap();
     let tables: Vec<String> = {
@@ -317,7 +330,7 @@ async fn a_check_detects_a_change_of_any_cell() {
 
 /// The responses of the service about the store.
 async fn responses(data: &Path, context: &str) -> Option<Vec<String>> {
-    let server = Server::builder().data_dir(data).start().await.ok()?;
+    let server = test_store::builder_in(data).start().await.ok()?;
     let client = Client::new(server.url(), crate::client::KEY);
     let mut responses = Vec::new();
     let calls = [
@@ -344,6 +357,9 @@ async fn responses(data: &Path, context: &str) -> Option<Vec<String>> {
 
 #[tokio::test]
 async fn a_check_detects_flipped_bits_that_change_responses() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     let database = store.path().join("agb.sqlite3");
     let expected = responses(store.path(), &store.context).await.unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agbcloud_server::Server;
+use agbcloud_server::{Server, test_store};
 use rusqlite::{Connection, OpenFlags};
 use tokio::io::AsyncWriteExt;
 
@@ -12,7 +12,7 @@ use crate::objects::{blobs, large, wait_for};
 use crate::raw;
 
 async fn slow() -> (Server, Client) {
-    start_with(Server::builder().clear_delay(Duration::from_millis(300))).await
+    start_with(test_store::builder().clear_delay(Duration::from_millis(300))).await
 }
 
 #[tokio::test]
@@ -84,6 +84,9 @@ async fn a_clearing_context_can_be_renamed_and_deleted() {
 
 #[tokio::test]
 async fn cleared_and_deleted_contexts_leave_nothing_on_the_disk() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(folder.path()).await;
     let (cleared, deleted, kept) = (
@@ -168,11 +171,7 @@ fn contents(folder: &Path) -> i64 {
 #[tokio::test]
 async fn a_clear_continues_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let long = || {
-        Server::builder()
-            .data_dir(folder.path())
-            .clear_delay(Duration::from_secs(3600))
-    };
+    let long = || test_store::builder_in(folder.path()).clear_delay(Duration::from_secs(3600));
     let (server, client) = start_with(long()).await;
     let id = client.create("c").await;
     client.upload(&id, "/a", large(b'x')).await;

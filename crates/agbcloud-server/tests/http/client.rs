@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{ManualClock, Server, ServerBuilder};
+use agbcloud_server::{ManualClock, Server, ServerBuilder, test_store};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -30,11 +30,11 @@ pub(crate) struct Answer {
 }
 
 pub(crate) async fn start() -> (Server, Client) {
-    start_with(Server::builder().memory()).await
+    start_with(test_store::builder()).await
 }
 
 pub(crate) async fn start_in(folder: &Path) -> (Server, Client) {
-    start_with(Server::builder().data_dir(folder)).await
+    start_with(test_store::builder_in(folder)).await
 }
 
 pub(crate) async fn start_with(builder: ServerBuilder) -> (Server, Client) {
@@ -44,7 +44,7 @@ pub(crate) async fn start_with(builder: ServerBuilder) -> (Server, Client) {
 }
 
 pub(crate) async fn start_at(clock: &ManualClock) -> (Server, Client) {
-    start_with(Server::builder().clock(Arc::new(clock.clone()))).await
+    start_with(test_store::builder().clock(Arc::new(clock.clone()))).await
 }
 
 pub(crate) fn encode(text: &str) -> String {

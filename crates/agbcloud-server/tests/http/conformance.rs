@@ -1,6 +1,6 @@
 //! Requirements of RFC 9110 and RFC 9112, and responses to invalid requests.
 
-use agbcloud_server::Server;
+use agbcloud_server::test_store;
 use reqwest::Method;
 
 use crate::client::start_with;
@@ -8,7 +8,7 @@ use crate::raw;
 
 #[tokio::test]
 async fn every_listener_requires_one_host_header() {
-    let builder = Server::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
+    let builder = test_store::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
@@ -48,7 +48,7 @@ async fn every_listener_requires_one_host_header() {
 
 #[tokio::test]
 async fn invalid_requests_are_4xx() {
-    let builder = Server::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
+    let builder = test_store::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
@@ -128,7 +128,7 @@ async fn invalid_requests_are_4xx() {
 
 #[tokio::test]
 async fn a_range_of_an_empty_file_is_the_whole_file() {
-    let (_server, client) = start_with(Server::builder()).await;
+    let (_server, client) = start_with(test_store::builder()).await;
     let id = client.create("c").await;
     client.upload(&id, "/empty", "").await;
     let url = client.download_url(&id, "/empty").await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use agbcloud_server::{ManualClock, Server};
+use agbcloud_server::{ManualClock, test_store};
 use serde_json::Value;
 
 use crate::client::{Client, start, start_at};
@@ -158,7 +158,7 @@ async fn renaming_keeps_the_id_and_frees_the_name() {
 
 #[tokio::test]
 async fn names_are_unique_per_region() {
-    let server = Server::builder()
+    let server = test_store::builder()
         .regions(["north", "south"])
         .start()
         .await

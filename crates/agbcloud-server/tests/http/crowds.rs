@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use agbcloud_server::{Limits, Server};
+use agbcloud_server::{Limits, Server, test_store};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -102,7 +102,7 @@ async fn idle_connections_do_not_block_new_ones() {
 
 #[tokio::test]
 async fn unauthenticated_connections_have_a_shorter_idle_time() {
-    let (server, client) = start_with(Server::builder()).await;
+    let (server, client) = start_with(test_store::builder()).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
     let url = client.download_url(&id, "/f").await;
@@ -141,7 +141,7 @@ async fn connections_per_address_are_limited() {
     let mut limits = Limits::default();
     limits.address_connections = Some(2);
     limits.head_time = EVER;
-    let builder = Server::builder()
+    let builder = test_store::builder()
         .limits(limits)
         .metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;
@@ -175,7 +175,7 @@ async fn health_responds_while_all_client_connections_are_busy() {
     let mut limits = Limits::default();
     limits.connections = 1;
     limits.head_time = EVER;
-    let builder = Server::builder()
+    let builder = test_store::builder()
         .limits(limits)
         .metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;

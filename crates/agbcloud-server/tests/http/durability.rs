@@ -1,6 +1,6 @@
 //! What survives a restart, and the lock on a data folder.
 
-use agbcloud_server::{Server, StartError};
+use agbcloud_server::{StartError, test_store};
 
 use crate::client::{Client, KEY, start_in};
 use crate::objects::{blobs, large, wait_for};
@@ -59,9 +59,12 @@ async fn a_restart_keeps_contexts_files_tokens_and_urls() {
 
 #[tokio::test]
 async fn a_folder_has_one_owner() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
-    let second = Server::builder().data_dir(folder.path()).start().await;
+    let second = test_store::builder_in(folder.path()).start().await;
     let error = second.unwrap_err();
     assert!(matches!(error, StartError::FolderInUse { .. }), "{error}");
     assert!(error.to_string().contains("another server"), "{error}");
@@ -79,13 +82,16 @@ async fn a_missing_folder_is_created_and_a_file_is_rejected() {
     let file = folder.path().join("file");
     std::fs::write(&file, b"x").unwrap();
     for bad in [file.clone(), file.join("below")] {
-        let error = Server::builder().data_dir(&bad).start().await.unwrap_err();
+        let error = test_store::builder_in(&bad).start().await.unwrap_err();
         assert!(matches!(error, StartError::Folder { .. }), "{error}");
     }
 }
 
 #[tokio::test]
 async fn a_newer_and_a_broken_database_are_rejected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     start_in(folder.path()).await.0.shutdown().await;
     let database = folder.path().join("agb.sqlite3");
@@ -94,8 +100,7 @@ async fn a_newer_and_a_broken_database_are_rejected() {
     let mut newer = good.clone();
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
     std::fs::write(&database, &newer).unwrap();
-    let error = Server::builder()
-        .data_dir(folder.path())
+    let error = test_store::builder_in(folder.path())
         .start()
         .await
         .unwrap_err();
@@ -114,8 +119,7 @@ async fn a_newer_and_a_broken_database_are_rejected() {
         b"this is not a database, but it is long enough to be read".repeat(20),
     )
     .unwrap();
-    let error = Server::builder()
-        .data_dir(folder.path())
+    let error = test_store::builder_in(folder.path())
         .start()
         .await
         .unwrap_err();
@@ -126,6 +130,9 @@ async fn a_newer_and_a_broken_database_are_rejected() {
 
 #[tokio::test]
 async fn leftovers_of_a_killed_process_are_removed() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -147,10 +154,12 @@ async fn leftovers_of_a_killed_process_are_removed() {
 
 #[tokio::test]
 async fn no_api_key_is_on_the_disk_and_no_path_in_a_file_name() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let key = "akm-very-secret-key";
-    let server = Server::builder()
-        .data_dir(folder.path())
+    let server = test_store::builder_in(folder.path())
         .api_key(key)
         .start()
         .await
@@ -193,6 +202,9 @@ async fn no_api_key_is_on_the_disk_and_no_path_in_a_file_name() {
 #[cfg(unix)]
 #[tokio::test]
 async fn other_local_users_can_not_read_the_store() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     use std::os::unix::fs::PermissionsExt;
 
     let parent = tempfile::tempdir().unwrap();

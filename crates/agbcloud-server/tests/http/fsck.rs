@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{FindingKind, FsckMode, FsckReport, ManualClock, Server, StartError, fsck};
+use agbcloud_server::{
+    FindingKind, FsckMode, FsckReport, ManualClock, StartError, fsck, test_store,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -93,6 +95,9 @@ impl Store {
 
 #[tokio::test]
 async fn a_good_folder_is_clean() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     for mode in [FsckMode::Check, FsckMode::Repair] {
         let report = store.check(mode);
@@ -105,6 +110,9 @@ async fn a_good_folder_is_clean() {
 
 #[tokio::test]
 async fn derived_data_is_repaired() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let cases: [(&str, FindingKind, &str); 10] = [
         ("UPDATE entries SET child_count = 7 WHERE name = 'a'", FindingKind::WrongChildCount, "/a"),
         ("UPDATE entries SET child_count = 0 WHERE parent = ''", FindingKind::WrongChildCount, "/"),
@@ -146,6 +154,9 @@ async fn derived_data_is_repaired() {
 
 #[tokio::test]
 async fn entries_of_an_invalid_folder_are_one_finding_with_their_number() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     for (parent, count) in [("/a//b", 3), ("/a/", 1), ("nowhere", 2), ("/a/../b", 601)] {
         let store = Store::new().await;
         store.sql(&format!(
@@ -172,6 +183,9 @@ async fn entries_of_an_invalid_folder_are_one_finding_with_their_number() {
 
 #[tokio::test]
 async fn a_missing_root_folder_is_restored_by_one_repair() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     store.sql("DELETE FROM entries WHERE parent = ''");
     let root = || (FindingKind::MissingFolder, "/".to_owned());
@@ -192,6 +206,9 @@ async fn a_missing_root_folder_is_restored_by_one_repair() {
 
 #[tokio::test]
 async fn unreferenced_contents_stay_while_there_is_other_damage() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let damages = [
         "PRAGMA foreign_keys = 0; DELETE FROM entries WHERE blob IS NOT NULL; UPDATE contexts SET tree = 99 WHERE name = 'c'",
         "PRAGMA foreign_keys = 0; DELETE FROM contexts WHERE name = 'c'",
@@ -218,6 +235,9 @@ async fn unreferenced_contents_stay_while_there_is_other_damage() {
 
 #[tokio::test]
 async fn a_damaged_index_is_rebuilt_before_leftovers_are_removed() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     store.lose_index();
     let report = store.check(FsckMode::Check);
@@ -232,6 +252,9 @@ async fn a_damaged_index_is_rebuilt_before_leftovers_are_removed() {
 
 #[tokio::test]
 async fn a_start_does_not_delete_referenced_contents() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     store.sql("INSERT INTO dead_blobs SELECT blob FROM entries WHERE blob IS NOT NULL");
     store.sql("INSERT INTO dead_blobs VALUES ('00/0123456789ab-00')");
@@ -246,14 +269,15 @@ async fn a_start_does_not_delete_referenced_contents() {
 
 #[tokio::test]
 async fn a_start_does_not_trust_a_damaged_index() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     store.lose_index();
     std::fs::write(store.path().join("blobs/00/0123456789ab-00"), b"half").unwrap();
     let clock = ManualClock::starting_now();
     clock.advance(Duration::from_secs(3700));
-    let later = Server::builder()
-        .data_dir(store.path())
-        .clock(Arc::new(clock));
+    let later = test_store::builder_in(store.path()).clock(Arc::new(clock));
     let (server, client) = start_with(later).await;
     wait_for(|| blobs(store.path()) == 1).await;
     let content = client.download(&store.context, "/a/large").await;
@@ -265,6 +289,9 @@ async fn a_start_does_not_trust_a_damaged_index() {
 
 #[tokio::test]
 async fn leftovers_are_no_damage_and_a_repair_removes_them() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     for orphan in ["blobs/00/0123456789ab-00", "blobs/7f/0123456789ab-11#1"] {
         std::fs::write(store.path().join(orphan), b"half").unwrap();
@@ -281,6 +308,9 @@ async fn leftovers_are_no_damage_and_a_repair_removes_them() {
 
 #[tokio::test]
 async fn damaged_contents_are_reported_and_not_deleted() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     type Damage = fn(&Store);
     let cases: [(Damage, FindingKind, &str); 8] = [
         (
@@ -345,6 +375,9 @@ async fn damaged_contents_are_reported_and_not_deleted() {
 
 #[tokio::test]
 async fn lost_rows_and_a_torn_database_are_reported() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     store.sql("UPDATE entries SET small = (SELECT min(pk) FROM contents) WHERE small IS NOT NULL");
     let found = store.found(FsckMode::Repair);
@@ -372,6 +405,9 @@ async fn lost_rows_and_a_torn_database_are_reported() {
 
 #[tokio::test]
 async fn a_lost_database_is_reported_and_not_replaced() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     type Loss = fn(&Path);
     let losses: [Loss; 3] = [
         |database| std::fs::remove_file(database).unwrap(),
@@ -396,7 +432,7 @@ async fn a_lost_database_is_reported_and_not_replaced() {
         }
         // Twice: the first start must not create a database that the second one accepts.
         for _ in 0..2 {
-            let start = Server::builder().data_dir(store.path()).start().await;
+            let start = test_store::builder_in(store.path()).start().await;
             let error = start.unwrap_err();
             assert!(
                 matches!(&error, StartError::Database { reason } if reason.contains("blobs")),
@@ -414,6 +450,9 @@ async fn a_lost_database_is_reported_and_not_replaced() {
 
 #[tokio::test]
 async fn a_lost_secret_is_reported_and_not_replaced() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let damages = [
         "DELETE FROM meta WHERE name = 'secret'",
         "UPDATE meta SET value = x'00' WHERE name = 'secret'",
@@ -427,7 +466,7 @@ async fn a_lost_secret_is_reported_and_not_replaced() {
             let lost = (FindingKind::Database, String::new());
             assert!(found.contains(&lost), "{damage}: {found:?}");
         }
-        let start = Server::builder().data_dir(store.path()).start().await;
+        let start = test_store::builder_in(store.path()).start().await;
         let error = start.unwrap_err();
         assert!(
             matches!(&error, StartError::Database { reason } if reason.contains("secret")),
@@ -453,6 +492,9 @@ async fn an_empty_database_without_files_is_a_new_store() {
 
 #[tokio::test]
 async fn used_newer_and_missing_folders_are_rejected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     for nothing in [folder.path(), &missing] {
@@ -478,6 +520,9 @@ async fn used_newer_and_missing_folders_are_rejected() {
 
 #[tokio::test]
 async fn an_older_store_is_migrated_by_a_repair_only() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Store::new().await;
     let version = || -> i64 {
         let db = Connection::open(store.path().join("agb.sqlite3")).unwrap();

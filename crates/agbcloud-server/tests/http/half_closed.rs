@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agbcloud_server::{Limits, Server};
+use agbcloud_server::{Limits, Server, test_store};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -35,7 +35,7 @@ fn request(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
 async fn a_complete_request_gets_a_response() {
     // Delays the response until the server has received the end of the stream.
     let slow = "latency=200ms".parse().unwrap();
-    let (server, client) = start_with(Server::builder().fault(slow)).await;
+    let (server, client) = start_with(test_store::builder().fault(slow)).await;
     let id = client.create("c").await;
     let list = request("GET", "/sdk/ListContexts", b"");
     let answer = sent(&server, &list).await;
@@ -78,7 +78,7 @@ async fn one_at_a_time() -> (Server, Client) {
     let mut limits = Limits::default();
     limits.tenant_requests = 1;
     limits.idle_time = Duration::from_millis(500);
-    start_with(Server::builder().limits(limits)).await
+    start_with(test_store::builder().limits(limits)).await
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Inline contents and blobs get the same responses.
 
+use agbcloud_server::test_store;
 use rusqlite::Connection;
 
 use crate::client::{start, start_in};
@@ -77,6 +78,9 @@ async fn a_file_can_change_between_inline_and_blob() {
 
 #[tokio::test]
 async fn a_version_2_store_opens_and_keeps_its_files() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;

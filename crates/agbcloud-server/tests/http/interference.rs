@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{ManualClock, Server};
+use agbcloud_server::{ManualClock, Server, test_store};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
@@ -200,7 +200,7 @@ impl Tenant {
 /// Executes the steps of the participating tenants and returns the responses of each.
 async fn run(steps: &[(bool, Step)], participates: [bool; 2]) -> [Vec<String>; 2] {
     let clock = ManualClock::new(std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    let builder = Server::builder().clock(Arc::new(clock.clone()));
+    let builder = test_store::builder().clock(Arc::new(clock.clone()));
     let server = builder.start().await.unwrap();
     let mut first = Tenant::new(&server, "key-of-the-first");
     let mut second = Tenant::new(&server, "key-of-the-second");

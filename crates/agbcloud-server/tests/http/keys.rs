@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agbcloud_server::{Clock, KeyFile, ManualClock, NewKey, Server, StartError};
+use agbcloud_server::{Clock, KeyFile, ManualClock, NewKey, StartError, test_store};
 use tempfile::TempDir;
 
 use crate::client::{Client, start_with, xml_code};
@@ -34,7 +34,7 @@ async fn a_tenant_keeps_its_contexts_when_its_keys_change() {
     let (_folder, path) = key_file();
     let first = add(&path, "team-a");
     let other = add(&path, "team-b");
-    let (_server, client) = start_with(Server::builder().key_file(&path)).await;
+    let (_server, client) = start_with(test_store::builder().key_file(&path)).await;
     let with = |key: &NewKey| client.with_key(key.secret());
     let id = with(&first).create("kept").await;
     assert_eq!(status(&with(&other)).await, 200);
@@ -63,7 +63,7 @@ async fn a_file_without_keys_accepts_no_key() {
     let (_folder, path) = key_file();
     let key = add(&path, "team-a");
     revoke(&path, &key);
-    let builder = Server::builder()
+    let builder = test_store::builder()
         .key_file(&path)
         .listen("0.0.0.0:0".parse().unwrap());
     let server = builder.start().await.unwrap();
@@ -78,7 +78,7 @@ async fn a_file_without_keys_accepts_no_key() {
 async fn keys_of_the_file_are_accepted_in_addition_to_fixed_keys() {
     let (_folder, path) = key_file();
     let key = add(&path, "akm-given");
-    let builder = Server::builder().key_file(&path).api_key("akm-given");
+    let builder = test_store::builder().key_file(&path).api_key("akm-given");
     let (_server, client) = start_with(builder).await;
     let given = client.with_key("akm-given");
     let id = given.create("mine").await;
@@ -94,7 +94,7 @@ async fn keys_of_the_file_are_accepted_in_addition_to_fixed_keys() {
 async fn an_invalid_file_keeps_the_previous_keys() {
     let (_folder, path) = key_file();
     let key = add(&path, "team-a");
-    let (_server, client) = start_with(Server::builder().key_file(&path)).await;
+    let (_server, client) = start_with(test_store::builder().key_file(&path)).await;
     let client = client.with_key(key.secret());
     let good = std::fs::read(&path).unwrap();
     std::fs::write(&path, "not a key file").unwrap();
@@ -109,10 +109,18 @@ async fn an_invalid_file_keeps_the_previous_keys() {
 #[tokio::test]
 async fn a_server_does_not_start_with_a_missing_or_invalid_file() {
     let (_folder, path) = key_file();
-    let missing = Server::builder().key_file(&path).start().await.unwrap_err();
+    let missing = test_store::builder()
+        .key_file(&path)
+        .start()
+        .await
+        .unwrap_err();
     assert!(matches!(missing, StartError::KeyFile { .. }), "{missing}");
     std::fs::write(&path, "akm-secret").unwrap();
-    let error = Server::builder().key_file(&path).start().await.unwrap_err();
+    let error = test_store::builder()
+        .key_file(&path)
+        .start()
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("line 1"), "{error}");
     assert!(!error.to_string().contains("akm-secret"), "{error}");
 }
@@ -123,9 +131,8 @@ async fn urls_are_valid_until_their_signing_key_expires() {
     let clock = ManualClock::starting_now();
     let key = add(&path, "team-a");
     let builder = || {
-        Server::builder()
+        test_store::builder_in(folder.path().join("data"))
             .key_file(&path)
-            .data_dir(folder.path().join("data"))
             .clock(Arc::new(clock.clone()))
     };
     let (server, client) = start_with(builder()).await;
@@ -185,11 +192,7 @@ async fn fetch(client: &Client, method: reqwest::Method, url: &str) -> reqwest::
 async fn only_urls_of_a_revoked_key_are_rejected() {
     let (folder, path) = key_file();
     let (first, second) = (add(&path, "team-a"), add(&path, "team-a"));
-    let builder = || {
-        Server::builder()
-            .key_file(&path)
-            .data_dir(folder.path().join("data"))
-    };
+    let builder = || test_store::builder_in(folder.path().join("data")).key_file(&path);
     let (server, client) = start_with(builder()).await;
     let (first_client, second_client) = (
         client.with_key(first.secret()),
@@ -249,7 +252,7 @@ async fn only_urls_of_a_revoked_key_are_rejected() {
 async fn urls_of_a_fixed_key_are_valid_while_it_is_configured() {
     let folder = tempfile::tempdir().unwrap();
     let start = async |keys: &[&str]| {
-        let builder = Server::builder().data_dir(folder.path());
+        let builder = test_store::builder_in(folder.path());
         start_with(
             keys.iter()
                 .fold(builder, |builder, key| builder.api_key(*key)),
@@ -277,7 +280,7 @@ async fn urls_of_a_fixed_key_are_valid_while_it_is_configured() {
 
 #[tokio::test]
 async fn a_url_without_its_issuer_is_rejected() {
-    let (_server, client) = start_with(Server::builder()).await;
+    let (_server, client) = start_with(test_store::builder()).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
     let url = client.download_url(&id, "/f").await;
@@ -297,6 +300,9 @@ async fn a_url_without_its_issuer_is_rejected() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_writable_key_file_or_database_is_rejected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     use std::os::unix::fs::PermissionsExt;
 
     let (folder, path) = key_file();
@@ -306,7 +312,7 @@ async fn a_writable_key_file_or_database_is_rejected() {
         std::fs::set_permissions(path, mode).unwrap();
     };
     let key = add(&path, "team-a");
-    let builder = || Server::builder().key_file(&path).data_dir(&data);
+    let builder = || test_store::builder_in(&data).key_file(&path);
     for mode in [0o620, 0o602] {
         set(&path, mode);
         let error = builder().start().await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use agbcloud_server::{Limits, Server, StartError};
+use agbcloud_server::{Limits, StartError, test_store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -11,7 +11,7 @@ use crate::raw;
 
 #[tokio::test]
 async fn each_invalid_setting_has_its_own_error() {
-    let keys = Server::builder().listen("0.0.0.0:0".parse().unwrap());
+    let keys = test_store::builder().listen("0.0.0.0:0".parse().unwrap());
     assert!(matches!(
         keys.clone().start().await,
         Err(StartError::KeysRequired { .. })
@@ -20,7 +20,7 @@ async fn each_invalid_setting_has_its_own_error() {
     for bad in ["", " ", "two words", "ümlaut"] {
         assert!(
             matches!(
-                Server::builder().api_key(bad).start().await,
+                test_store::builder().api_key(bad).start().await,
                 Err(StartError::InvalidApiKey)
             ),
             "{bad}"
@@ -32,25 +32,25 @@ async fn each_invalid_setting_has_its_own_error() {
         Duration::from_secs(604_801),
     ] {
         assert!(matches!(
-            Server::builder().url_ttl(bad).start().await,
+            test_store::builder().url_ttl(bad).start().await,
             Err(StartError::InvalidUrlTtl { .. })
         ));
     }
     for bad in ["", "agb.example.com", "ftp://a", "http://a?x"] {
         assert!(
             matches!(
-                Server::builder().public_url(bad).start().await,
+                test_store::builder().public_url(bad).start().await,
                 Err(StartError::InvalidPublicUrl)
             ),
             "{bad}"
         );
     }
     assert!(matches!(
-        Server::builder().regions([""; 0]).start().await,
+        test_store::builder().regions([""; 0]).start().await,
         Err(StartError::InvalidRegion)
     ));
     let (server, _) = start().await;
-    let error = Server::builder()
+    let error = test_store::builder()
         .listen(server.local_addr())
         .start()
         .await
@@ -94,7 +94,7 @@ async fn a_shutdown_aborts_requests_after_the_drain_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut limits = Limits::default();
     limits.drain_time = Duration::from_millis(100);
-    let builder = Server::builder().data_dir(folder.path()).limits(limits);
+    let builder = test_store::builder_in(folder.path()).limits(limits);
     let (server, client) = start_with(builder).await;
     let id = client.create("c").await;
     let url = client.upload_url(&id, "/f").await;
@@ -150,14 +150,14 @@ fn a_server_may_outlive_its_runtime() {
         .enable_all()
         .build()
         .unwrap();
-    let server = runtime.block_on(Server::builder().start()).unwrap();
+    let server = runtime.block_on(test_store::builder().start()).unwrap();
     drop(runtime);
     drop(server);
 }
 
 #[tokio::test]
 async fn debug_output_contains_no_secret() {
-    let server = Server::builder()
+    let server = test_store::builder()
         .api_key("akm-secret")
         .start()
         .await

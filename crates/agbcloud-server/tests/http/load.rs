@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agbcloud_server::{InvalidLimit, Limits, Server, StartError};
+use agbcloud_server::{InvalidLimit, Limits, Server, StartError, test_store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -16,7 +16,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) async fn start_within(set: impl FnOnce(&mut Limits)) -> (Server, Client) {
     let mut limits = Limits::default();
     set(&mut limits);
-    start_with(Server::builder().limits(limits)).await
+    start_with(test_store::builder().limits(limits)).await
 }
 
 /// Returns everything received until the server closes the connection.
@@ -247,7 +247,7 @@ async fn the_number_of_files_is_limited_but_files_can_be_replaced() {
     let start = async |files| {
         let mut limits = Limits::default();
         limits.context_files = files;
-        start_with(Server::builder().data_dir(folder.path()).limits(limits)).await
+        start_with(test_store::builder_in(folder.path()).limits(limits)).await
     };
     let (server, client) = start(2).await;
     let (id, other) = (client.create("c").await, client.create("other").await);
@@ -298,7 +298,11 @@ async fn the_number_of_files_is_limited_but_files_can_be_replaced() {
 async fn invalid_limits_are_rejected() {
     let mut limits = Limits::default();
     limits.connections = 0;
-    let error = Server::builder().limits(limits).start().await.unwrap_err();
+    let error = test_store::builder()
+        .limits(limits)
+        .start()
+        .await
+        .unwrap_err();
     assert!(
         matches!(
             error,

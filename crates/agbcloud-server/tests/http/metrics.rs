@@ -1,11 +1,11 @@
 //! The monitoring endpoints.
 
-use agbcloud_server::Server;
+use agbcloud_server::{Server, test_store};
 
 use crate::client::{Client, start, start_with};
 
 async fn monitored() -> (Server, Client, String) {
-    let builder = Server::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
+    let builder = test_store::builder().metrics_listen("127.0.0.1:0".parse().unwrap());
     let (server, client) = start_with(builder).await;
     let url = format!("http://{}", server.metrics_addr().unwrap());
     (server, client, url)

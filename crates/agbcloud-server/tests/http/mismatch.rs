@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agbcloud_server::{
-    FindingKind, FsckMode, ManualClock, Server, ServerBuilder, StartError, StoreMismatch, fsck,
+    FindingKind, FsckMode, ManualClock, ServerBuilder, StartError, StoreMismatch, fsck, test_store,
 };
 use tempfile::TempDir;
 
@@ -66,7 +66,7 @@ impl Halves {
     async fn assert_rejected(&self, expected: StoreMismatch) {
         let before = files(self.path());
         for _ in 0..2 {
-            let start = Server::builder().data_dir(self.path()).start().await;
+            let start = test_store::builder_in(self.path()).start().await;
             let error = start.unwrap_err();
             assert!(
                 matches!(error, StartError::StoreMismatch { mismatch } if mismatch == expected),
@@ -114,6 +114,9 @@ fn quarantined(data: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn an_older_database_is_rejected_without_accept() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Halves::new().await;
     store.restore("agb.sqlite3");
     store.assert_rejected(StoreMismatch::OlderDatabase).await;
@@ -133,6 +136,9 @@ async fn an_older_database_is_rejected_without_accept() {
 
 #[tokio::test]
 async fn an_older_folder_of_blobs_is_rejected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Halves::new().await;
     store.restore("blobs");
     store.assert_rejected(StoreMismatch::OlderBlobs).await;
@@ -140,6 +146,9 @@ async fn an_older_folder_of_blobs_is_rejected() {
 
 #[tokio::test]
 async fn blobs_of_another_store_and_blobs_without_a_marker_are_rejected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let (store, other) = (Halves::new().await, Halves::new().await);
     let away = store.older.path().join("away");
     std::fs::rename(store.path().join("blobs"), &away).unwrap();
@@ -155,6 +164,9 @@ async fn blobs_of_another_store_and_blobs_without_a_marker_are_rejected() {
 
 #[tokio::test]
 async fn copies_that_were_changed_separately_are_rejected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Halves::new().await;
     let copied = tempfile::tempdir().unwrap();
     copy(store.path(), copied.path());
@@ -171,7 +183,7 @@ async fn copies_that_were_changed_separately_are_rejected() {
         store.path().join("blobs/mark"),
     )
     .unwrap();
-    let error = Server::builder().data_dir(store.path()).start().await;
+    let error = test_store::builder_in(store.path()).start().await;
     let error = error.unwrap_err();
     assert!(matches!(error, StartError::StoreMismatch { .. }), "{error}");
 }
@@ -179,6 +191,9 @@ async fn copies_that_were_changed_separately_are_rejected() {
 /// A copy of a folder in use has the state after a power failure: the database, its log, and the blobs.
 #[tokio::test]
 async fn a_missing_truncated_or_damaged_log_is_detected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     for small in [true, false] {
         for damage in ["none", "removed", "cut", "damaged"] {
             let data = tempfile::tempdir().unwrap();
@@ -208,7 +223,7 @@ async fn a_missing_truncated_or_damaged_log_is_detected() {
             }
             let before = files(crashed.path());
             for attempt in 0..2 {
-                let start = Server::builder().data_dir(crashed.path()).start().await;
+                let start = test_store::builder_in(crashed.path()).start().await;
                 let error = start.unwrap_err();
                 let older = StoreMismatch::OlderDatabase;
                 assert!(
@@ -228,6 +243,9 @@ async fn a_missing_truncated_or_damaged_log_is_detected() {
 
 #[tokio::test]
 async fn unreferenced_contents_are_quarantined_and_restored() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let store = Halves::new().await;
     let newer = store.older.path().join("newer");
     std::fs::copy(store.path().join("agb.sqlite3"), &newer).unwrap();
@@ -255,7 +273,7 @@ async fn unreferenced_contents_are_quarantined_and_restored() {
 fn at(data: &Path, days: u64) -> ServerBuilder {
     let clock = ManualClock::starting_now();
     clock.advance(Duration::from_secs(days * 24 * 3600));
-    Server::builder().data_dir(data).clock(Arc::new(clock))
+    test_store::builder_in(data).clock(Arc::new(clock))
 }
 
 /// Runs a service on that day until it has purged the quarantine, and until `left` blobs are left: dead blobs are deleted after
@@ -272,6 +290,9 @@ async fn pass(data: &Path, days: u64, left: usize) {
 
 #[tokio::test]
 async fn the_quarantine_is_purged_after_some_days_unless_damage_is_reported() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let data = tempfile::tempdir().unwrap();
     let (server, client) = start_in(data.path()).await;
     let context = client.create("c").await;
@@ -308,6 +329,9 @@ async fn status(client: &Client, url: &str, bytes: Vec<u8>) -> u16 {
 #[cfg(unix)]
 #[tokio::test]
 async fn writes_fail_while_the_data_folder_is_moved() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     type Change = fn(&Path, &Path);
     let changes: [Change; 5] = [
         |data, away| std::fs::rename(data, away).unwrap(),
@@ -326,7 +350,7 @@ async fn writes_fail_while_the_data_folder_is_moved() {
         let parent = tempfile::tempdir().unwrap();
         let (data, away) = (parent.path().join("data"), parent.path().join("away"));
         let local = "127.0.0.1:0".parse().unwrap();
-        let builder = Server::builder().data_dir(&data).metrics_listen(local);
+        let builder = test_store::builder_in(&data).metrics_listen(local);
         let (server, client) = start_with(builder).await;
         let id = client.create("c").await;
         client.upload(&id, "/kept", "kept").await;
@@ -366,11 +390,14 @@ async fn writes_fail_while_the_data_folder_is_moved() {
 
 #[tokio::test]
 async fn removing_a_file_of_the_folder_admits_no_second_owner() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let data = tempfile::tempdir().unwrap();
     let (_server, client) = start_in(data.path()).await;
     client.create("c").await;
     std::fs::remove_file(data.path().join("lock")).unwrap();
-    let second = Server::builder().data_dir(data.path()).start().await;
+    let second = test_store::builder_in(data.path()).start().await;
     assert!(matches!(second, Err(StartError::FolderInUse { .. })));
     let check = fsck(data.path(), FsckMode::Repair);
     assert!(matches!(check, Err(StartError::FolderInUse { .. })));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agbcloud_server::Server;
+use agbcloud_server::test_store;
 use futures_util::StreamExt;
 use reqwest::Method;
 use tokio::io::AsyncWriteExt;
@@ -293,7 +293,7 @@ async fn conditions_of_uploads_compare_and_swap() {
 #[tokio::test]
 async fn an_upload_that_does_not_match_its_headers_changes_nothing() {
     let (server, client) = {
-        let server = Server::builder()
+        let server = test_store::builder()
             .max_object_size(1000)
             .start()
             .await

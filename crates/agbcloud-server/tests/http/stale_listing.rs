@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{ManualClock, Server};
+use agbcloud_server::{ManualClock, test_store};
 use serde_json::Value;
 
 use crate::client::{Client, start_with};
@@ -25,7 +25,7 @@ async fn page_of_files(client: &Client, id: &str, number: &str) -> (Vec<String>,
 #[tokio::test]
 async fn pages_and_counts_omit_newer_entries() {
     let clock = ManualClock::starting_now();
-    let settings = Server::builder().clock(Arc::new(clock.clone()));
+    let settings = test_store::builder().clock(Arc::new(clock.clone()));
     let (_server, client) = start_with(settings.fault("lag=60s".parse().unwrap())).await;
     let id = client.create("old-1").await;
     client.create("old-2").await;

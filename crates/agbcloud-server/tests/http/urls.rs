@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{ManualClock, Server};
+use agbcloud_server::{ManualClock, test_store};
 use reqwest::Method;
 
 use crate::client::{Client, start, start_at, start_with, xml_code};
@@ -163,7 +163,7 @@ async fn no_character_of_a_url_can_be_altered() {
 
 #[tokio::test]
 async fn a_url_requires_no_key_and_gives_no_other_access() {
-    let (_server, client) = start_with(Server::builder().api_key(crate::client::KEY)).await;
+    let (_server, client) = start_with(test_store::builder().api_key(crate::client::KEY)).await;
     let id = client.create("c").await;
     client.upload(&id, "/f", "x").await;
     let url = client.download_url(&id, "/f").await;
@@ -189,7 +189,7 @@ async fn a_url_requires_no_key_and_gives_no_other_access() {
 
 #[tokio::test]
 async fn urls_begin_with_the_public_url_independent_of_the_host_header() {
-    let builder = Server::builder()
+    let builder = test_store::builder()
         .public_url("https://agb.example.com/base/")
         .url_ttl(Duration::from_secs(60));
     let (server, client) = start_with(builder.clock(Arc::new(ManualClock::starting_now()))).await;

@@ -18,8 +18,14 @@ pub(super) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(caller) = bearer_key(request.headers()).and_then(|key| app.keys.caller(key)) else {
-        return reject(request, ControlError::unauthorized());
+    let caller = match bearer_key(request.headers()) {
+        Some(key) => app.keys.caller(key).await,
+        None => Ok(None),
+    };
+    let caller = match caller {
+        Ok(Some(caller)) => caller,
+        Ok(None) => return reject(request, ControlError::unauthorized()),
+        Err(error) => return reject(request, error.into()),
     };
     let permit = app.tenant_limiter.acquire(&caller.tenant);
     let mut response = if permit.is_some() {

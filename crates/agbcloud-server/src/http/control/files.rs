@@ -44,7 +44,7 @@ pub(super) async fn upload_url(call: Call) -> Result<Response, ControlError> {
     if call.state(&context) == ContextState::Clearing {
         return Err(ControlError::clearing());
     }
-    let url = signed_url(&call, &Method::PUT, &context, path);
+    let url = signed_url(&call, &Method::PUT, &context, path).await?;
     update_last_use(&call, &context).await;
     Ok(success!(call, GetContextFileUploadUrlResponse, data: Some(url)))
 }
@@ -58,7 +58,7 @@ pub(super) async fn download_url(call: Call) -> Result<Response, ControlError> {
         path: path.clone(),
     };
     call.app.metadata.file(&key).await?;
-    let url = signed_url(&call, &Method::GET, &context, path);
+    let url = signed_url(&call, &Method::GET, &context, path).await?;
     update_last_use(&call, &context).await;
     Ok(success!(call, GetContextFileDownloadUrlResponse, data: Some(url)))
 }
@@ -84,7 +84,12 @@ async fn context_and_path(call: &Call) -> Result<(Context, FilePath), ControlErr
     Ok((context, path))
 }
 
-fn signed_url(call: &Call, method: &Method, context: &Context, path: FilePath) -> FileUrl {
+async fn signed_url(
+    call: &Call,
+    method: &Method,
+    context: &Context,
+    path: FilePath,
+) -> Result<FileUrl, ControlError> {
     let ttl = i64::try_from(call.app.url_ttl.as_secs()).unwrap_or(i64::MAX);
     let grant = Grant {
         tenant: call.tenant.clone(),
@@ -97,12 +102,12 @@ fn signed_url(call: &Call, method: &Method, context: &Context, path: FilePath) -
     let url = format!(
         "{}{}",
         call.app.public_url,
-        call.app.keys.ring().sign(method, &grant)
+        call.app.keys.ring().await?.sign(method, &grant)
     );
-    FileUrl {
+    Ok(FileUrl {
         url: Some(url.into()),
         expire_time: Some(ExpireTime::Integer(ttl)),
-    }
+    })
 }
 
 /// Updates the last use of a context. A failure is only logged, because the URL is valid anyway.

@@ -150,6 +150,7 @@ impl From<UrlError> for ObjectError {
             UrlError::Signature => Self::signature(),
             UrlError::Expired => Self::expired(),
             UrlError::Revoked => Self::revoked(),
+            UrlError::Unavailable => Self::unavailable(),
         }
     }
 }

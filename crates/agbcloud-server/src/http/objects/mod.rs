@@ -30,11 +30,8 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
     let id = request_id(&request);
     let (method, uri) = (request.method().clone(), request.uri());
     let target = uri.path_and_query().map_or("", |target| target.as_str());
-    let grant = app.keys.ring().verify(&method, target, app.now());
-    let grant = grant.and_then(|grant| {
-        let limits = app.keys.check_issuer(&grant)?;
-        Ok((grant, app.limits.quotas(limits)))
-    });
+    let grant = app.keys.verify(&method, target, app.now()).await;
+    let grant = grant.map(|(grant, limits)| (grant, app.limits.quotas(limits)));
     let operation = operation_name(&method, uri.path());
     let (parts, mut body) = request.into_parts();
     let permit = grant

@@ -124,16 +124,12 @@ pub(super) fn create(
     Ok(new)
 }
 
-/// Returns the current time, or a time just after the newest context of the tenant if that is up to one second ahead: so a new
-/// context is on the last page. If the clock was set back by more, returns its time.
+/// Returns the create time of a new context.
 fn new_create_time(db: &Connection, tenant: &Tenant, now: Micros) -> Result<Micros> {
-    let last: Option<i64> = db
+    let newest: Option<i64> = db
         .prepare_cached("SELECT max(create_time) FROM contexts WHERE tenant = ?1")?
         .query_row([tenant.as_str()], |row| row.get(0))?;
-    Ok(match last {
-        Some(last) if (now.0..now.0.saturating_add(1_000_000)).contains(&last) => Micros(last + 1),
-        _ => now,
-    })
+    Ok(now.after_newest(newest.map(Micros)))
 }
 
 /// Creates a tree with a root folder. The caller assigns it to a context.

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::offset_index::{EntryKey, OffsetIndex};
+use super::offset_index::OffsetIndex;
 use super::{contexts, row_checksums, usage};
 use crate::blobs::BlockChecksums;
 use crate::crash;
+use crate::metadata::offset_index::EntryKey;
 use crate::metadata::{
     Conditions, Content, ContextState, File, FileKey, FilePage, ListedEntry, NewFile, OpenFile,
     Quotas, Result, StoreError,
@@ -228,13 +229,10 @@ pub(super) fn put(
     Ok(replaced)
 }
 
-/// The modification time of a new or replaced file: later than before, even if the clock was set back.
+/// The modification time of a new or replaced file. The time of a damaged row is unreliable.
 fn modified_after(before: Option<&FileRow>, now: Micros) -> Micros {
-    match before {
-        // The time of a damaged row is unreliable.
-        Some(found) if found.valid => now.max(Micros(found.file.modified.0.saturating_add(1))),
-        _ => now,
-    }
+    let valid = before.filter(|found| found.valid);
+    now.after_previous(valid.map(|found| found.file.modified))
 }
 
 pub(super) fn delete(

@@ -1,86 +1,26 @@
-//! Finds the n-th entry of a large folder without reading the entries before it.
-//!
-//! Pages are numbered, so that a page starts at an offset, and SQL reads all rows before an offset. So the entries of a large
-//! folder are divided into blocks, and the blocks into groups. The table `marks` contains the first key of each block and group
-//! and the number of its entries. To find an offset, [`OffsetIndex::seek`] adds up the groups, then the blocks of one group, then the entries
-//! of one block. The index is changed in the transaction that changes the folder, so that it is correct in every snapshot.
-//!
-//! A segment (block or group) keeps its start key when the entry with that key is deleted. The first segment starts before all
-//! names. Each group starts at the start of a block.
+//! The offset index of large folders, in the table `marks`. See [`crate::metadata::offset_index`].
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::metadata::Result;
+use crate::metadata::offset_index::{
+    BLOCK, EntryKey, GROUP, Level, MAX_UNINDEXED, Segment, should_merge, should_split,
+};
 
-/// Number of entries in a new block. A block is split when it has more than twice as many. Tests use small blocks.
-pub(super) const BLOCK: i64 = if cfg!(test) { 4 } else { 256 };
-/// Number of entries in a new group.
-const GROUP: i64 = BLOCK * if cfg!(test) { 4 } else { 64 };
-/// A folder with more entries is indexed. Its index is deleted at half that number, so that it is not created and deleted
-/// repeatedly around the limit.
-const MAX_UNINDEXED: i64 = 4 * BLOCK;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Blocks = 1,
-    Groups = 2,
+/// Reads the columns `name` and `folder`, which come first.
+fn key_from_row(row: &Row<'_>) -> rusqlite::Result<EntryKey> {
+    Ok(EntryKey {
+        name: row.get(0)?,
+        folder: row.get(1)?,
+    })
 }
 
-impl Level {
-    /// Number of entries in a new segment.
-    fn size(self) -> i64 {
-        match self {
-            Self::Blocks => BLOCK,
-            Self::Groups => GROUP,
-        }
-    }
-}
-
-/// The sort key of an entry: the name, then files before folders.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct EntryKey {
-    pub(super) name: String,
-    pub(super) folder: bool,
-}
-
-impl EntryKey {
-    pub(super) fn file(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            folder: false,
-        }
-    }
-
-    pub(super) fn folder(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            folder: true,
-        }
-    }
-
-    /// Reads the columns `name` and `folder`, which come first.
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            name: row.get(0)?,
-            folder: row.get(1)?,
-        })
-    }
-}
-
-/// A block or group.
-struct Segment {
-    start: EntryKey,
-    entries: i64,
-}
-
-impl Segment {
-    /// Reads the columns `name`, `folder` and `entries`.
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            start: EntryKey::from_row(row)?,
-            entries: row.get(2)?,
-        })
-    }
+/// Reads the columns `name`, `folder` and `entries`.
+fn segment_from_row(row: &Row<'_>) -> rusqlite::Result<Segment> {
+    Ok(Segment {
+        start: key_from_row(row)?,
+        entries: row.get(2)?,
+    })
 }
 
 /// The index of one folder.
@@ -106,7 +46,7 @@ impl OffsetIndex<'_> {
             while let Some(row) = rows.next()? {
                 let entries: i64 = row.get(2)?;
                 if left < entries {
-                    start = EntryKey::from_row(row)?;
+                    start = key_from_row(row)?;
                     break;
                 }
                 left -= entries;
@@ -126,11 +66,11 @@ impl OffsetIndex<'_> {
                 false => Ok(()),
             };
         };
-        if block.entries > 2 * BLOCK {
+        if should_split(Level::Blocks, &block) {
             self.split_block(&block)?;
         }
         match self.add_entries(Level::Groups, key, 1)? {
-            Some(group) if group.entries > 2 * GROUP => self.split_group(&group),
+            Some(group) if should_split(Level::Groups, &group) => self.split_group(&group),
             _ => Ok(()),
         }
     }
@@ -144,12 +84,12 @@ impl OffsetIndex<'_> {
             return Ok(());
         }
         if let Some(group) = self.add_entries(Level::Groups, key, -1)?
-            && group.entries <= GROUP / 4
+            && should_merge(Level::Groups, &group)
         {
             self.merge(Level::Groups, &group)?;
         }
         if let Some(block) = self.add_entries(Level::Blocks, key, -1)?
-            && block.entries <= BLOCK / 4
+            && should_merge(Level::Blocks, &block)
             && !self.starts_group(&block.start)?
         {
             self.merge(Level::Blocks, &block)?;
@@ -198,7 +138,7 @@ impl OffsetIndex<'_> {
         let mut counts = vec![0; segments.len()];
         let mut at = 0;
         while let Some(row) = rows.next()? {
-            let key = EntryKey::from_row(row)?;
+            let key = key_from_row(row)?;
             while segments.get(at + 1).is_some_and(|next| next.start <= key) {
                 at += 1;
             }
@@ -210,7 +150,7 @@ impl OffsetIndex<'_> {
     fn segments(&self, level: Level) -> Result<Vec<Segment>> {
         let mut query = self.db.prepare_cached(FROM_KEY)?;
         let all = params![self.tree, self.path, level as i64, "", false];
-        let segments = query.query_map(all, Segment::from_row)?;
+        let segments = query.query_map(all, segment_from_row)?;
         Ok(segments.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -237,7 +177,7 @@ impl OffsetIndex<'_> {
              ORDER BY name DESC, folder DESC LIMIT 1"
         ))?;
         let key = params![self.tree, self.path, level as i64, key.name, key.folder];
-        Ok(query.query_row(key, Segment::from_row).optional()?)
+        Ok(query.query_row(key, segment_from_row).optional()?)
     }
 
     fn store(&self, level: Level, key: &EntryKey, entries: i64) -> Result<()> {
@@ -262,7 +202,7 @@ impl OffsetIndex<'_> {
             )?
             .query_row(
                 params![self.tree, self.path, name, folder, BLOCK],
-                EntryKey::from_row,
+                key_from_row,
             )?;
         self.store(Level::Blocks, &block.start, BLOCK)?;
         self.store(Level::Blocks, &key, block.entries - BLOCK)
@@ -277,7 +217,7 @@ impl OffsetIndex<'_> {
         let mut before = 0;
         while let Some(block) = blocks.next()? {
             if before >= GROUP {
-                let key = EntryKey::from_row(block)?;
+                let key = key_from_row(block)?;
                 self.store(Level::Groups, &group.start, before)?;
                 return self.store(Level::Groups, &key, group.entries - before);
             }

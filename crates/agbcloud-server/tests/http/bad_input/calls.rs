@@ -1,6 +1,6 @@
 //! Invalid keys, operations, methods and bodies, and invalid HTTP.
 
-use agbcloud_server::Server;
+use agbcloud_server::test_store;
 use reqwest::Method;
 
 use crate::client::{encode, start};
@@ -9,7 +9,7 @@ use crate::raw;
 #[tokio::test]
 async fn keys() {
     let (_server, any) = start().await;
-    let with_keys = Server::builder()
+    let with_keys = test_store::builder()
         .api_key("akm-one")
         .api_key("akm-two")
         .start()

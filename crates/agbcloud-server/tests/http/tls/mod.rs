@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{Limits, Server, StartError};
+use agbcloud_server::{Limits, Server, StartError, test_store};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,7 +71,7 @@ async fn connect(server: &Server, trusted: &str) -> Option<TlsStream<TcpStream>>
 const LIST: &str = "GET /sdk/ListContexts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nconnection: close\r\n\r\n";
 
 async fn start(folder: &Path) -> Result<Server, StartError> {
-    let tls = Server::builder().tls(folder.join("certificate.pem"), folder.join("key.pem"));
+    let tls = test_store::builder().tls(folder.join("certificate.pem"), folder.join("key.pem"));
     tls.start().await
 }
 
@@ -151,7 +151,7 @@ async fn an_incomplete_handshake_blocks_neither_others_nor_the_shutdown() {
 async fn a_half_closed_connection_gets_its_response() {
     let folder = tempfile::tempdir().unwrap();
     install(folder.path(), "one");
-    let tls = Server::builder()
+    let tls = test_store::builder()
         .tls(
             folder.path().join("certificate.pem"),
             folder.path().join("key.pem"),
@@ -196,7 +196,7 @@ async fn incomplete_handshakes_are_evicted() {
     let mut limits = Limits::default();
     limits.connections = 2;
     limits.head_time = Duration::from_secs(3600);
-    let tls = Server::builder()
+    let tls = test_store::builder()
         .tls(
             folder.path().join("certificate.pem"),
             folder.path().join("key.pem"),

@@ -3,7 +3,8 @@
 use rusqlite::params;
 
 use super::{CheckResult, CheckTransaction, FOLDER_PATH, Problem, ProblemKind, WrongCount};
-use crate::metadata::sqlite::offset_index::{self, OffsetIndex};
+use crate::metadata::offset_index::BLOCK;
+use crate::metadata::sqlite::offset_index::OffsetIndex;
 
 impl CheckTransaction<'_> {
     /// The number of contexts of all tenants.
@@ -50,7 +51,7 @@ impl CheckTransaction<'_> {
                  (SELECT 1 FROM marks WHERE marks.tree = f.tree AND marks.parent = {FOLDER_PATH}))"
         ))?;
         let folders = folders
-            .query_map([offset_index::BLOCK], |row| {
+            .query_map([BLOCK], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })?
             .collect::<rusqlite::Result<Vec<(Option<String>, i64, String, i64)>>>()?;

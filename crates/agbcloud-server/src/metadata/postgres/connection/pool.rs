@@ -1,0 +1,119 @@
+//! The pool of connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{
+    self, BuildError, Metrics, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+};
+use tokio::time::Instant;
+
+use super::config::Settings;
+use super::error::Failure;
+use super::link::{self, ConnectError, Link};
+use crate::metadata::StoreError;
+
+/// Creates connections.
+#[derive(Debug)]
+pub(super) struct Manager {
+    settings: Arc<Settings>,
+    /// The number of the host that accepted the last connection.
+    last_host: AtomicUsize,
+}
+
+impl managed::Manager for Manager {
+    type Type = Link;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Link, ConnectError> {
+        let first = self.last_host.load(Ordering::Relaxed);
+        let (link, host) = link::connect(&self.settings, first).await?;
+        self.last_host.store(host, Ordering::Relaxed);
+        Ok(link)
+    }
+
+    async fn recycle(&self, link: &mut Link, _: &Metrics) -> RecycleResult<ConnectError> {
+        match link.client.is_closed() {
+            true => Err(RecycleError::message("closed")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A connection of the pool.
+pub(super) type PooledLink = managed::Object<Manager>;
+
+/// A pool of connections. Clones share one pool.
+#[derive(Debug, Clone)]
+pub(in crate::metadata::postgres) struct Pool {
+    pool: managed::Pool<Manager>,
+    settings: Arc<Settings>,
+}
+
+impl Pool {
+    pub(in crate::metadata::postgres) fn new(settings: Arc<Settings>) -> Result<Self, BuildError> {
+        let manager = Manager {
+            settings: settings.clone(),
+            last_host: AtomicUsize::new(0),
+        };
+        let pool = managed::Pool::builder(manager)
+            .max_size(settings.pool_size)
+            .runtime(Runtime::Tokio1)
+            .build()?;
+        Ok(Self { pool, settings })
+    }
+
+    pub(in crate::metadata::postgres) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns a connection, and waits at most until the deadline.
+    pub(super) async fn get(&self, deadline: Instant) -> Result<PooledLink, Failure> {
+        #[allow(clippy::disallowed_methods)] // The same clock as the deadline's.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeouts = Timeouts {
+            wait: Some(self.settings.pool_timeout.min(left)),
+            create: Some(left.max(Duration::from_millis(1))),
+            recycle: None,
+        };
+        self.pool.timeout_get(&timeouts).await.map_err(|error| {
+            Failure::Store(StoreError::Unavailable(match error {
+                PoolError::Closed => return Failure::Store(StoreError::Closed),
+                PoolError::Timeout(TimeoutType::Wait) => {
+                    "all connections to the database are in use"
+                }
+                PoolError::Backend(error) => {
+                    tracing::warn!(%error, "can't connect to the database");
+                    return Failure::Lost("can't connect to the database");
+                }
+                _ => "connecting to the database takes too long",
+            }))
+        })
+    }
+
+    /// Opens one connection and closes it, to report why that is impossible.
+    pub(in crate::metadata::postgres) async fn probe(&self) -> Result<(), ConnectError> {
+        let (link, _) = link::connect(&self.settings, 0).await?;
+        drop(link);
+        Ok(())
+    }
+
+    /// Closes all connections that are not in use. Called when one was lost: the others to the same server may hang, too.
+    pub(in crate::metadata::postgres) fn discard_idle(&self) {
+        for link in self.pool.retain(|_, _| false).removed {
+            link.kill();
+        }
+    }
+
+    /// The numbers of connections: in use and idle, and the operations that wait for one.
+    #[cfg(test)]
+    pub(in crate::metadata::postgres) fn open_connections(&self) -> usize {
+        self.pool.status().size
+    }
+
+    pub(in crate::metadata::postgres) fn close(&self) {
+        self.pool.close();
+    }
+}

@@ -1,0 +1,137 @@
+//! The table `meta`: the schema version and the secret. The table `marker`: the marker that the store of blobs contains, too.
+
+use data_encoding::HEXLOWER;
+use tokio_postgres::Row;
+
+use super::connection::{Failure, Session, Value};
+use crate::markers::SharedMarker;
+use crate::metadata::StoreError;
+use crate::signing::Secret;
+use crate::system::random;
+
+pub(super) const VERSION: &str = "schema_version";
+/// The oldest version of the service that can work with the schema.
+pub(super) const READABLE_BY: &str = "readable_by";
+/// The secret of the store in hexadecimal.
+const SECRET: &str = "secret";
+
+async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
+    let row = session
+        .query_opt(
+            "SELECT value FROM meta WHERE name = $1",
+            &[Value::Text(name)],
+        )
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+pub(super) async fn number(session: &Session, name: &str) -> Result<Option<i64>, Failure> {
+    let Some(text) = value(session, name).await? else {
+        return Ok(None);
+    };
+    let invalid = |_| damaged("a number in the table \"meta\" is invalid");
+    text.parse().map(Some).map_err(invalid)
+}
+
+pub(super) async fn set(session: &Session, name: &str, value: &str) -> Result<(), Failure> {
+    session
+        .execute(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            &[Value::Text(name), Value::Text(value)],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Inserts a value unless there is one. Returns the stored value.
+async fn set_once(session: &Session, name: &str, new: &str) -> Result<String, Failure> {
+    session
+        .execute(
+            "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            &[Value::Text(name), Value::Text(new)],
+        )
+        .await?;
+    value(session, name)
+        .await?
+        .ok_or_else(|| damaged("a row of the table \"meta\" is missing"))
+}
+
+fn damaged(reason: &'static str) -> Failure {
+    StoreError::Damaged(reason).into()
+}
+
+/// Returns the secret of the store, and stores `new` if it has none. Fails if it has none although there are contexts.
+pub(super) async fn secret(session: &Session, new: &Secret) -> Result<Secret, Failure> {
+    let text = match value(session, SECRET).await? {
+        Some(text) => text,
+        None => {
+            let used = session.query("SELECT 1 FROM contexts LIMIT 1", &[]).await?;
+            if !used.is_empty() {
+                return Err(damaged("it has contexts, but its secret is missing"));
+            }
+            set_once(session, SECRET, &HEXLOWER.encode(&new.0)).await?
+        }
+    };
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes
+        .map(Secret)
+        .ok_or_else(|| damaged("its secret does not have 32 bytes"))
+}
+
+/// Returns the marker, and whether the store of blobs has had one. Creates the first one.
+pub(super) async fn marker(session: &Session) -> Result<(SharedMarker, bool), Failure> {
+    let query = "SELECT store, sequence, confirmed FROM marker";
+    let found = match session.query_opt(query, &[]).await? {
+        Some(found) => Some(found),
+        None => {
+            let id: [u8; 16] = random::bytes()?;
+            session
+                .execute(
+                    "INSERT INTO marker (store, sequence, advanced) VALUES ($1, 0, clock_timestamp()) ON CONFLICT DO NOTHING",
+                    &[Value::Text(&HEXLOWER.encode(&id))],
+                )
+                .await?;
+            session.query_opt(query, &[]).await?
+        }
+    };
+    let row = found.ok_or_else(|| damaged("the row of the marker is missing"))?;
+    Ok((shared_marker(&row)?, row.try_get(2)?))
+}
+
+/// Reads the columns `store` and `sequence`.
+fn shared_marker(row: &Row) -> Result<SharedMarker, Failure> {
+    let id = HEXLOWER.decode(row.try_get::<_, &str>(0)?.as_bytes()).ok();
+    let id = id.and_then(|id| id.try_into().ok());
+    let sequence = u64::try_from(row.try_get::<_, i64>(1)?).ok();
+    match (id, sequence) {
+        (Some(store), Some(sequence)) => Ok(SharedMarker { store, sequence }),
+        _ => Err(damaged("the row of the marker is invalid")),
+    }
+}
+
+/// Increases the number of the marker if that did not happen for `hours`. Returns the marker if it was increased.
+pub(super) async fn advance(
+    session: &Session,
+    hours: i64,
+) -> Result<Option<SharedMarker>, Failure> {
+    let row = session
+        .query_opt(
+            "UPDATE marker SET sequence = sequence + 1, advanced = clock_timestamp()
+             WHERE advanced <= clock_timestamp() - $1 * interval '1 hour' RETURNING store, sequence",
+            &[Value::Int(hours)],
+        )
+        .await?;
+    row.map(|row| shared_marker(&row)).transpose()
+}
+
+/// Records that the store of blobs has a marker.
+pub(super) async fn confirm(session: &Session) -> Result<(), Failure> {
+    session
+        .execute(
+            "UPDATE marker SET confirmed = true WHERE NOT confirmed",
+            &[],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The keys of tenants in the database.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::connection::{Access, Failure, Pool, Session, Value};
+use crate::metadata::StoreError;
+use crate::signing::Tenant;
+
+/// Maximum number of keys in memory. A key is some hundred bytes.
+const MAX_CACHED: usize = 100_000;
+
+/// Remembers the keys of tenants, which never change.
+#[derive(Debug, Default)]
+pub(super) struct TenantKeys(Mutex<HashMap<Tenant, i64>>);
+
+impl TenantKeys {
+    fn cached(&self, tenant: &Tenant) -> Option<i64> {
+        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.get(tenant).copied()
+    }
+
+    fn remember(&self, tenant: &Tenant, key: i64) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= MAX_CACHED {
+            keys.clear();
+        }
+        keys.insert(tenant.clone(), key);
+    }
+
+    /// Forgets a key whose row is missing: the database was replaced.
+    pub(super) fn forget(&self, tenant: &Tenant) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.remove(tenant);
+    }
+
+    /// Returns the key of a tenant. `None` if it has stored nothing yet.
+    pub(super) async fn find(
+        &self,
+        pool: &Pool,
+        tenant: &Tenant,
+        deadline: Instant,
+    ) -> Result<Option<i64>, Failure> {
+        if let Some(key) = self.cached(tenant) {
+            return Ok(Some(key));
+        }
+        let session = Session::begin(pool, Access::Tenant(tenant.as_str()), "on", deadline).await?;
+        let found = session
+            .query_last(
+                "SELECT pk FROM tenants WHERE id = $1",
+                &[Value::Text(tenant.as_str())],
+            )
+            .await?;
+        let Some(row) = found.first() else {
+            return Ok(None);
+        };
+        let key = row.try_get(0)?;
+        self.remember(tenant, key);
+        Ok(Some(key))
+    }
+
+    /// Returns the key of a tenant, and creates its row if needed.
+    pub(super) async fn find_or_create(
+        &self,
+        pool: &Pool,
+        tenant: &Tenant,
+        deadline: Instant,
+    ) -> Result<i64, Failure> {
+        if let Some(key) = self.find(pool, tenant, deadline).await? {
+            return Ok(key);
+        }
+        let session = Session::begin(pool, Access::Tenant(tenant.as_str()), "on", deadline).await?;
+        session
+            .query_last(
+                "INSERT INTO tenants (id) VALUES ($1) ON CONFLICT (id) DO NOTHING",
+                &[Value::Text(tenant.as_str())],
+            )
+            .await?;
+        let missing = || StoreError::Failed("the row of the tenant is missing".to_owned());
+        let found = self.find(pool, tenant, deadline).await?;
+        Ok(found.ok_or_else(missing)?)
+    }
+}

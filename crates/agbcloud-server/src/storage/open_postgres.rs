@@ -1,0 +1,81 @@
+//! Opens a PostgreSQL database and its store of blobs, which other processes may use at the same time.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::open::{OpenStorage, blocking};
+use super::{BlobsUrl, InvalidStorage, SecretUrl};
+use crate::blobs::{BlobError, Blobs};
+use crate::durability::Durability;
+use crate::error::StartError;
+use crate::metadata::postgres::{OpenError, Opened, Postgres};
+use crate::signing::Secret;
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NewerSchema(found) => Self::NewerSchema {
+                found,
+                known: OpenError::KNOWN_SCHEMA,
+            },
+            other => Self::Postgres {
+                reason: other.to_string(),
+            },
+        }
+    }
+}
+
+/// Opens the database first: it rejects a newer store before anything is changed. Then compares the markers, and advances both.
+pub(super) async fn open(
+    metadata: &SecretUrl,
+    blobs: &BlobsUrl,
+    durability: Durability,
+    new_secret: Secret,
+) -> Result<OpenStorage, StartError> {
+    if durability == Durability::Memory {
+        return Err(InvalidStorage::Combination.into());
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let Opened {
+        store,
+        secret,
+        marker,
+        confirmed,
+    } = Postgres::open(metadata.expose(), variable, durability, new_secret).await?;
+    let blobs = match blobs {
+        BlobsUrl::Folder(folder) => open_blob_folder(folder, durability).await?,
+        BlobsUrl::Bucket(_) => {
+            return Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
+                engine: "S3",
+                feature: "s3",
+            }));
+        }
+    };
+    let failed = |error: BlobError| StartError::Blobs {
+        reason: error.to_string(),
+    };
+    let found = blobs.shared_marker().await.map_err(failed)?;
+    marker
+        .check(found.as_ref(), confirmed)
+        .map_err(|mismatch| StartError::StoreMismatch { mismatch })?;
+    let marker = store.start_marker().await.map_err(OpenError::from)?;
+    blobs.write_shared_marker(marker).await.map_err(failed)?;
+    store.confirm_marker().await.map_err(OpenError::from)?;
+    Ok(OpenStorage {
+        metadata: Arc::new(store),
+        blobs,
+        secret,
+        keys: None,
+    })
+}
+
+/// Opens a folder that all processes share.
+async fn open_blob_folder(folder: &Path, durability: Durability) -> Result<Blobs, StartError> {
+    let path = folder.to_owned();
+    blocking(folder, move || {
+        let path = std::path::absolute(path)?;
+        Blobs::folder(&path, durability).map_err(io::Error::other)
+    })
+    .await
+}

@@ -1,0 +1,209 @@
+//! Servers on the engines that the variable `AGB_TEST_STORE` selects, for the tests of this workspace.
+//!
+//! | `AGB_TEST_STORE` | metadata and blobs | also needs |
+//! | --- | --- | --- |
+//! | none | memory, or SQLite and files if the test names a folder | |
+//! | `sqlite` | SQLite and files | |
+//! | `memory` | memory | |
+//! | `postgres+file` | a new PostgreSQL database, and files | `AGB_TEST_POSTGRES` |
+//! | `postgres+s3` | a new PostgreSQL database, and a new prefix in a bucket | `AGB_TEST_POSTGRES`, `AGB_TEST_S3` |
+//!
+//! `AGB_TEST_POSTGRES` is the URL of a database whose user may create databases. `AGB_TEST_S3` is `s3://BUCKET?endpoint=URL`.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "for tests"
+)]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::system::random::alphanumeric;
+use crate::{Server, ServerBuilder, Storage};
+
+/// Stores of earlier tests are removed after this number of seconds.
+const LIFETIME: u64 = 1800;
+const PREFIX: &str = "agb_test_";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Default,
+    Sqlite,
+    Memory,
+    PostgresFile,
+    PostgresS3,
+}
+
+fn engine() -> Engine {
+    match std::env::var("AGB_TEST_STORE").as_deref() {
+        Err(_) | Ok("") => Engine::Default,
+        Ok("sqlite") => Engine::Sqlite,
+        Ok("memory") => Engine::Memory,
+        Ok("postgres+file") => Engine::PostgresFile,
+        Ok("postgres+s3") => Engine::PostgresS3,
+        Ok(other) => panic!("unknown value {other:?} of AGB_TEST_STORE"),
+    }
+}
+
+/// Returns the settings of a server with a store of its own.
+pub fn builder() -> ServerBuilder {
+    match engine() {
+        Engine::Default | Engine::Memory => Server::builder(),
+        Engine::Sqlite | Engine::PostgresFile | Engine::PostgresS3 => builder_in(new_folder()),
+    }
+}
+
+/// Returns the settings of a server with the store that belongs to this folder: servers of one test share it if they are started
+/// one after the other.
+pub fn builder_in(folder: impl AsRef<Path>) -> ServerBuilder {
+    let folder = folder.as_ref();
+    match engine() {
+        Engine::Default | Engine::Sqlite => Server::builder().data_dir(folder),
+        Engine::Memory => Server::builder(),
+        engine => {
+            let storage = Storage::parse(Some(&database(folder)), Some(&blobs(engine, folder)));
+            Server::builder().storage(storage.unwrap())
+        }
+    }
+}
+
+/// Whether servers with a folder use SQLite and files in it.
+pub fn is_sqlite() -> bool {
+    matches!(engine(), Engine::Default | Engine::Sqlite)
+}
+
+/// Whether a test must be skipped because the selected engine stores no blobs in the subfolder `blobs` of a folder. Says so.
+pub fn is_skipped_without_blob_folder() -> bool {
+    let skipped = matches!(engine(), Engine::Memory | Engine::PostgresS3);
+    if skipped {
+        println!("skipped: the test uses the folder of blobs");
+    }
+    skipped
+}
+
+/// Whether a test must be skipped because the selected engine has no files of SQLite. Says so.
+pub fn is_skipped_without_sqlite() -> bool {
+    if !is_sqlite() {
+        println!("skipped: the test uses the files of SQLite");
+    }
+    !is_sqlite()
+}
+
+/// Whether a test must be skipped because the selected engine keeps nothing after a server has stopped. Says so.
+pub fn is_skipped_in_memory() -> bool {
+    let skipped = engine() == Engine::Memory;
+    if skipped {
+        println!("skipped: the test starts a server again with the same store");
+    }
+    skipped
+}
+
+/// Returns the path of a folder that the server creates, and removes those of earlier tests.
+fn new_folder() -> PathBuf {
+    let (folders, now) = (std::env::temp_dir(), now());
+    for entry in std::fs::read_dir(&folders).into_iter().flatten().flatten() {
+        if is_old(&entry.file_name().to_string_lossy(), now) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    folders.join(new_name(now))
+}
+
+/// Returns an unused name that contains the time.
+fn new_name(now: u64) -> String {
+    format!("{PREFIX}{now}_{}", alphanumeric(12).unwrap())
+}
+
+/// Whether this is the name of a store of an earlier test, which is not removed at its end because the test may fail.
+fn is_old(name: &str, now: u64) -> bool {
+    name.strip_prefix(PREFIX)
+        .and_then(|rest| rest.split('_').next()?.parse::<u64>().ok())
+        .is_some_and(|created| created + LIFETIME < now)
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap().as_secs()
+}
+
+fn blobs(engine: Engine, folder: &Path) -> String {
+    match engine {
+        Engine::PostgresS3 => {
+            let url = std::env::var("AGB_TEST_S3").expect("AGB_TEST_S3 is set");
+            let (bucket, query) = url.split_once('?').unwrap_or((&url, ""));
+            let database = database(folder);
+            let name = database.split(PREFIX).nth(1).unwrap();
+            let name = name.split('?').next().unwrap();
+            format!("{}/{name}?{query}", bucket.trim_end_matches('/'))
+        }
+        _ => format!("file:{}", folder.join("blobs").display()),
+    }
+}
+
+/// Returns the URL of the database that belongs to a folder, and creates it for the first server.
+fn database(folder: &Path) -> String {
+    static DATABASES: LazyLock<Mutex<HashMap<PathBuf, String>>> = LazyLock::new(Mutex::default);
+    let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(url) = databases.get(folder) {
+        return url.clone();
+    }
+    let url = new_database();
+    databases.insert(folder.to_owned(), url.clone());
+    url
+}
+
+/// Creates an empty database, and returns its URL. Blocks the thread.
+pub fn new_database() -> String {
+    let url = std::env::var("AGB_TEST_POSTGRES").expect("AGB_TEST_POSTGRES is set");
+    // In a thread, because the caller may run in a runtime.
+    let create = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(create_database(&url))
+    };
+    std::thread::spawn(create).join().unwrap()
+}
+
+async fn create_database(url: &str) -> String {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .expect("AGB_TEST_POSTGRES accepts connections");
+    let driver = tokio::spawn(connection);
+    let now = now();
+    drop_old_databases(&client, now).await;
+    let name = new_name(now);
+    client
+        .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0"))
+        .await
+        .unwrap();
+    drop(client);
+    let _ = driver.await;
+    with_database(url, &name)
+}
+
+async fn drop_old_databases(client: &tokio_postgres::Client, now: u64) {
+    let query = format!("SELECT datname FROM pg_database WHERE datname LIKE '{PREFIX}%'");
+    for row in client.query_typed(&query, &[]).await.unwrap() {
+        let name: String = row.get(0);
+        if is_old(&name, now) {
+            // Another process may drop it at the same time.
+            let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            let _ = client.batch_execute(&drop).await;
+        }
+    }
+}
+
+/// Replaces the database in a URL.
+fn with_database(url: &str, database: &str) -> String {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let authority = base.split("://").nth(1).unwrap();
+    let authority = authority.split('/').next().unwrap();
+    format!("postgres://{authority}/{database}?{query}")
+}
