@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::blobs::BlobMetrics;
+use crate::metadata::QuotaKind;
 
 type Label = (&'static str, &'static str);
 
@@ -31,6 +32,7 @@ pub(crate) struct Metrics {
     requests: Family<[Label; 2], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
     damaged: Counter,
+    quota_rejections: Family<[Label; 1], Counter>,
     connections: ConnectionMetrics,
 }
 
@@ -58,6 +60,16 @@ impl Metrics {
             "Downloads that failed because the stored content is damaged or missing",
             damaged.clone(),
         );
+        let quota_rejections = Family::<[Label; 1], Counter>::default();
+        // A counter that appears with its first increment would have no rate.
+        for kind in QuotaKind::ALL {
+            let _ = quota_rejections.get_or_create(&[("limit", kind.as_str())]);
+        }
+        registry.register(
+            "quota_rejected_uploads",
+            "Uploads that were rejected because of a quota, by limit",
+            quota_rejections.clone(),
+        );
         let connections = ConnectionMetrics::default();
         connections.register(&mut registry);
         blobs.register(&mut registry);
@@ -67,6 +79,7 @@ impl Metrics {
             requests,
             durations,
             damaged,
+            quota_rejections,
             connections,
         })
     }
@@ -78,6 +91,13 @@ impl Metrics {
     /// Counts a download that failed because its content is damaged or missing.
     pub(crate) fn count_damaged_download(&self) {
         self.damaged.inc();
+    }
+
+    /// Counts an upload that was rejected because of the quota with this name.
+    pub(crate) fn count_quota_rejection(&self, limit: &'static str) {
+        self.quota_rejections
+            .get_or_create(&[("limit", limit)])
+            .inc();
     }
 
     /// Counts an answered request.

@@ -75,7 +75,8 @@ pub(crate) struct Settings {
     pub(crate) metrics_listen: Option<String>,
 
     /// Limits: connections, address-connections, tenant-requests, head-bytes, head-time, idle-time, least-rate,
-    /// body-bytes, object-bytes, context-files, drain-time. Units: k, m and g for bytes, ms, s, m and h for times
+    /// body-bytes, object-bytes, context-files, context-bytes, tenant-files, tenant-bytes, drain-time. Units: k, m and g for
+    /// bytes, ms, s, m and h for times
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
 

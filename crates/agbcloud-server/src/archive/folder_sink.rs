@@ -201,7 +201,8 @@ impl Sink for DataFolderSink {
         blob: &str,
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
-        Ok(Box::new(BlobUpload(self.blobs.upload_as(blob, size))))
+        let upload = self.blobs.upload_as(blob.to_owned(), size).await?;
+        Ok(Box::new(BlobUpload(upload)))
     }
 
     async fn write(

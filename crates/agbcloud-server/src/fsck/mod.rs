@@ -94,7 +94,7 @@ fn run(folder: &Path, mode: FsckMode, mut check: DatabaseCheck) -> Result<FsckRe
         report.add(transaction.trees()?);
         report.contexts = transaction.count_contexts()?;
         report.add(transaction.context_counts()?);
-        report.add(transaction.file_counts()?);
+        report.add(transaction.usage()?);
         report.add(transaction.folders()?);
         report.add(transaction.offset_indexes()?);
         report.add(transaction.contents()?);

@@ -127,8 +127,10 @@ pub enum FindingKind {
     WrongPages,
     /// The stored number of contexts of a tenant is wrong. Repaired by counting.
     WrongContextCount,
-    /// The stored number of files of a context is wrong. Repaired by counting.
+    /// The stored number of files of a context, or of their bytes, is wrong. Repaired by counting.
     WrongFileCount,
+    /// The stored number of files or bytes of a tenant, or of all tenants, is wrong. Repaired by counting.
+    WrongUsage,
     /// Files belong to no context or no valid folder, or a context has no tree of files. Not repaired. There is one finding for
     /// each folder, whatever the number of its files.
     LostTree,

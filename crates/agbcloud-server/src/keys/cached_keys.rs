@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::entry_caller;
+use crate::key_file::KeyLimits;
 use crate::metadata::{KeyTable, Result};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant};
 
@@ -25,7 +26,7 @@ pub(super) struct CachedKeys {
     signer: Arc<Signer>,
     required: Mutex<Option<(Instant, bool)>>,
     callers: Recent<[u8; 32], Caller>,
-    tenants: Recent<Issuer, Tenant>,
+    issuers: Recent<Issuer, (Tenant, KeyLimits)>,
     /// Locked during a query, so that one query serves all waiting requests.
     ring: tokio::sync::Mutex<Option<(Instant, Arc<KeyRing>)>>,
 }
@@ -37,7 +38,7 @@ impl CachedKeys {
             signer,
             required: Mutex::default(),
             callers: Recent::default(),
-            tenants: Recent::default(),
+            issuers: Recent::default(),
             ring: tokio::sync::Mutex::default(),
         }
     }
@@ -70,21 +71,21 @@ impl CachedKeys {
         Ok(caller)
     }
 
-    /// Whether the API key that requested a URL is still accepted.
-    pub(super) async fn accepts(&self, issuer: &Issuer, tenant: &Tenant) -> Result<bool> {
+    /// Returns the tenant and the limits of the API key that requested a URL, if it is still accepted.
+    pub(super) async fn issued(&self, issuer: &Issuer) -> Result<Option<(Tenant, KeyLimits)>> {
         let asked = now();
-        let owner = match self.tenants.get(issuer, asked) {
-            Some(owner) => Some(owner),
-            None => {
-                let entry = self.table.find_by_issuer(issuer).await?;
-                let owner = entry.map(|entry| entry_caller(&self.signer, &entry).tenant);
-                if let Some(owner) = &owner {
-                    self.tenants.insert(issuer.clone(), owner.clone(), asked);
-                }
-                owner
-            }
-        };
-        Ok(owner.as_ref() == Some(tenant))
+        if let Some(known) = self.issuers.get(issuer, asked) {
+            return Ok(Some(known));
+        }
+        let entry = self.table.find_by_issuer(issuer).await?;
+        let found = entry.map(|entry| {
+            let tenant = entry_caller(&self.signer, &entry).tenant;
+            (tenant, entry.limits())
+        });
+        if let Some(found) = &found {
+            self.issuers.insert(issuer.clone(), found.clone(), asked);
+        }
+        Ok(found)
     }
 
     /// Returns the signing keys of the last [`MAX_AGE`].

@@ -10,6 +10,8 @@ pub(crate) mod postgres;
 mod quota;
 pub(crate) mod record;
 pub(crate) mod sqlite;
+#[cfg(test)]
+pub(crate) mod usage_model;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +29,8 @@ use crate::signing::Tenant;
 use crate::system::clock::Micros;
 use crate::system::random::NoRandom;
 
-pub(crate) use self::quota::{Quota, Quotas, Usage};
+pub use self::quota::Usage;
+pub(crate) use self::quota::{Quota, QuotaKind, Quotas};
 
 /// Maximum size in bytes of a content that is stored in the database: a blob costs several waits for the disk. A larger content
 /// is a blob.

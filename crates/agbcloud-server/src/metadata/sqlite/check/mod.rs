@@ -6,6 +6,7 @@ mod counts;
 mod folders;
 mod markers;
 mod problem;
+mod usage;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use super::threads::BUSY_TIMEOUT;
 use super::{deletion_queue, row_checksums, schema};
 use crate::metadata::Content;
 
-pub(crate) use self::problem::{Problem, ProblemKind, WrongCount};
+pub(crate) use self::problem::{CountedUsage, Problem, ProblemKind, WrongCount, WrongUsage};
 
 /// The path of a folder, from its row.
 const FOLDER_PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' THEN '/' || f.name
@@ -161,11 +162,7 @@ impl CheckTransaction<'_> {
         let mut problems = Vec::new();
         for name in meta::damaged_rows(&self.db)? {
             if !meta::MARKER.contains(&&*name) {
-                let repaired = self.repair && name == meta::FILE_LIMIT;
-                if repaired {
-                    meta::delete_file_limit(&self.db)?;
-                }
-                problems.push(Problem::from(ProblemKind::MetaChecksum(name)).repaired(repaired));
+                problems.push(ProblemKind::MetaChecksum(name).into());
             }
         }
         if let Err(error) = meta::secret(&self.db) {

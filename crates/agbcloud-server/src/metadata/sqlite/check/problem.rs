@@ -20,6 +20,20 @@ pub(crate) struct WrongCount {
     pub(crate) found: i64,
 }
 
+/// Files and their bytes.
+#[derive(Debug)]
+pub(crate) struct CountedUsage {
+    pub(crate) files: i64,
+    pub(crate) bytes: i64,
+}
+
+/// A stored usage that is wrong.
+#[derive(Debug)]
+pub(crate) struct WrongUsage {
+    pub(crate) stored: CountedUsage,
+    pub(crate) found: CountedUsage,
+}
+
 #[derive(Debug)]
 pub(crate) enum ProblemKind {
     /// A line of SQLite's own integrity check.
@@ -38,7 +52,12 @@ pub(crate) enum ProblemKind {
     /// The number of entries whose parent is not the path of a folder.
     InvalidParent(i64),
     ContextCount(WrongCount),
-    FileCount(WrongCount),
+    /// The files or bytes of a context.
+    ContextUsage(WrongUsage),
+    /// The files or bytes of a tenant.
+    TenantUsage(WrongUsage),
+    /// The files or bytes of all tenants.
+    TotalUsage(WrongUsage),
     ChildCount(WrongCount),
     /// The row of a file references no content, or one that does not exist.
     MissingContent,
