@@ -29,12 +29,17 @@ pub(crate) struct Metrics {
     requests: Family<[Label; 2], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
     damaged: Counter,
+    leases: Gauge,
     connections: ConnectionMetrics,
 }
 
 impl Metrics {
-    /// Creates the metrics. The program that embeds the server counts `dropped_log_lines`.
-    pub(crate) fn new(dropped_log_lines: Arc<AtomicU64>) -> Arc<Self> {
+    /// Creates the metrics. The program that embeds the server counts `dropped_log_lines`. `register` adds the metrics of the
+    /// storage engines.
+    pub(crate) fn new(
+        dropped_log_lines: Arc<AtomicU64>,
+        register: impl FnOnce(&mut Registry),
+    ) -> Arc<Self> {
         let mut registry = Registry::with_prefix("agb");
         let requests = Family::default();
         registry.register(
@@ -56,6 +61,13 @@ impl Metrics {
             "Downloads that failed because the stored content is damaged or missing",
             damaged.clone(),
         );
+        let leases = Gauge::default();
+        registry.register(
+            "leases",
+            "Uploads in progress that this process has registered in a shared database",
+            leases.clone(),
+        );
+        register(&mut registry);
         let connections = ConnectionMetrics::default();
         connections.register(&mut registry);
         registry.register_collector(Box::new(DroppedLogLines(dropped_log_lines)));
@@ -64,6 +76,7 @@ impl Metrics {
             requests,
             durations,
             damaged,
+            leases,
             connections,
         })
     }
@@ -75,6 +88,11 @@ impl Metrics {
     /// Counts a download that failed because its content is damaged or missing.
     pub(crate) fn count_damaged_download(&self) {
         self.damaged.inc();
+    }
+
+    /// Uploads that are registered in a shared database.
+    pub(crate) fn leases(&self) -> &Gauge {
+        &self.leases
     }
 
     /// Counts an answered request.

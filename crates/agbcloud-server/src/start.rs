@@ -101,7 +101,10 @@ impl ServerBuilder {
             clock: self.clock.clone(),
             quarantine: self.quarantine,
         };
-        let metrics = Metrics::new(self.dropped_log_lines);
+        let metrics = Metrics::new(self.dropped_log_lines, |registry| {
+            metadata.register_metrics(registry);
+        });
+        let monitored_blobs = blobs.clone();
         let app = App {
             metadata: metadata.clone(),
             blobs,
@@ -130,7 +133,7 @@ impl ServerBuilder {
         };
         let metrics_connections = metrics_listener.map(|listener| {
             let connections = Connections {
-                router: monitoring::router(metrics, metadata.clone()),
+                router: monitoring::router(metrics, metadata.clone(), monitored_blobs),
                 limits: metrics_limits,
                 metrics: ConnectionMetrics::default(),
                 #[cfg(feature = "tls")]

@@ -83,7 +83,7 @@ mod tests {
         let router = Router::new()
             .route("/bug", any(bug))
             .layer(middleware::from_fn_with_state(
-                Metrics::new(Arc::default()),
+                Metrics::new(Arc::default(), |_| ()),
                 log_and_measure,
             ));
         let request = Request::builder().uri("/bug").body(Body::empty()).unwrap();
