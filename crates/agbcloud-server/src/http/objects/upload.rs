@@ -41,7 +41,9 @@ pub(super) async fn put(
     crash::point("upload-before-first-byte");
     let mut upload = IncomingContent::begin(&app.blobs, length).await?;
     let mut lease = match upload.blob() {
-        Some(blob) => Some(UploadLease::begin(app.metadata.clone(), blob).await?),
+        Some(blob) => {
+            Some(UploadLease::begin(app.metadata.clone(), blob, app.metrics.leases()).await?)
+        }
         None => None,
     };
     let received = tokio::select! {

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use prometheus_client::registry::Registry;
 use tokio::time::{Instant, sleep};
 
 use self::change::{Change, Outcome, PutFile};
@@ -81,6 +82,7 @@ impl Postgres {
             if !repeat || attempt >= ATTEMPTS || Instant::now() >= deadline {
                 return Err(failure.into_store_error());
             }
+            self.pool.metrics().retried();
             sleep(backoff(attempt)).await;
             attempt += 1;
         }
@@ -482,6 +484,14 @@ impl Metadata for Postgres {
             commit(session).await
         })
         .await
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        self.pool.metrics().register(registry);
+    }
+
+    fn measure(&self) {
+        self.pool.measure();
     }
 
     async fn check_space(&self) -> Result<()> {

@@ -155,6 +155,7 @@ impl Worker {
 
     /// Runs a group of changes, with repetitions, and returns the results to their callers.
     async fn run_jobs(&self, jobs: Vec<Job>) {
+        self.shared.pool.metrics().shared(jobs.len());
         let mut attempt = 1;
         let results = loop {
             let last = jobs.iter().map(|job| job.deadline).max();
@@ -171,6 +172,7 @@ impl Worker {
             if !repeat || attempt >= ATTEMPTS || Instant::now() >= deadline {
                 break Err(failure.into_store_error());
             }
+            self.shared.pool.metrics().retried();
             sleep(backoff(attempt)).await;
             attempt += 1;
         };

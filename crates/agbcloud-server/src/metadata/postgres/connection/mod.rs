@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod link;
+mod metrics;
 mod password_file;
 mod pool;
 mod session;
