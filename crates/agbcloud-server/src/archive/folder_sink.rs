@@ -201,7 +201,9 @@ impl Sink for DataFolderSink {
         blob: &str,
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
-        Ok(Box::new(BlobUpload(self.blobs.upload_as(blob, size))))
+        Ok(Box::new(BlobUpload(
+            self.blobs.upload_as(blob, size).await?,
+        )))
     }
 
     async fn write(

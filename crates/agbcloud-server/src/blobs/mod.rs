@@ -163,7 +163,10 @@ impl Blobs {
 
     /// Starts a new blob of `length` bytes.
     pub(crate) async fn upload(&self, length: u64) -> Result<Upload, BlobError> {
-        let blob = self.new_key()?;
+        self.upload_to(self.new_key()?, length).await
+    }
+
+    async fn upload_to(&self, blob: String, length: u64) -> Result<Upload, BlobError> {
         let store = self.store.clone();
         let Some(multipart) = &self.multipart else {
             let folder = self.folder.clone().unwrap_or_default();
