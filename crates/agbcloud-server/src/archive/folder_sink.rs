@@ -201,8 +201,9 @@ impl Sink for DataFolderSink {
         blob: &str,
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
-        let upload = self.blobs.upload_as(blob.to_owned(), size).await?;
-        Ok(Box::new(BlobUpload(upload)))
+        Ok(Box::new(BlobUpload(
+            self.blobs.upload_as(blob, size).await?,
+        )))
     }
 
     async fn write(
