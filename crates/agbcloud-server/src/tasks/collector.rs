@@ -113,12 +113,12 @@ impl Collector {
         // After the clears, so that a blob that can't be deleted delays none of them.
         shared_store::discard_expired_uploads(&self.blobs, &*self.metadata, self.quarantine)
             .await?;
-        if !shared_store::may_delete(&self.blobs, &*self.metadata).await? {
-            due_at(Instant::now() + BLOB_RETRY);
-            return Ok(next);
-        }
         let dead = self.metadata.dead_blobs(BLOBS_PER_ROUND).await?;
         if !dead.is_empty() {
+            if !shared_store::may_delete(&self.blobs, &*self.metadata).await? {
+                due_at(Instant::now() + BLOB_RETRY);
+                return Ok(next);
+            }
             // After a power failure no restored row may reference a deleted blob.
             self.metadata.sync_commits().await?;
             let outcome = self.blobs.delete_all(dead).await;

@@ -77,8 +77,7 @@ impl Postgres {
             if matches!(failure, Failure::Lost(_)) {
                 self.pool.discard_idle();
             }
-            let repeat = matches!(failure, Failure::Conflict | Failure::Lost(_));
-            if !repeat || attempt >= ATTEMPTS || Instant::now() >= deadline {
+            if !failure.is_temporary() || attempt >= ATTEMPTS || Instant::now() >= deadline {
                 return Err(failure.into_store_error());
             }
             sleep(backoff(attempt)).await;

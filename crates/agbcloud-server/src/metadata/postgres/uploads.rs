@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::connection::{Failure, Session, Value};
 use crate::metadata::{StoreError, UploadId};
 
-/// How long an upload is protected without a renewal.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
+/// How long an upload is protected without a renewal. Shorter in tests.
+pub(super) const LEASE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 60 });
 /// How long an expired upload is claimed, in seconds.
 const CLAIM: i64 = 60;
 
@@ -21,7 +21,8 @@ fn lease_seconds() -> Value<'static> {
 pub(super) async fn register(session: &Session, upload: &UploadId) -> Result<(), Failure> {
     session
         .execute(
-            "INSERT INTO uploads (blob, multipart, expires) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')",
+            "INSERT INTO uploads (blob, multipart, expires) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')
+             ON CONFLICT (blob) DO NOTHING",
             &[
                 Value::Text(&upload.blob),
                 Value::OptText(upload.multipart.as_deref()),
