@@ -74,9 +74,7 @@ impl World {
     pub(crate) async fn start() -> Self {
         let proxy = Proxy::start().await;
         let service = OffsetClock::default();
-        let builder = test_store::builder()
-            .api_key(KEY)
-            .public_url(&proxy.url);
+        let builder = test_store::builder().api_key(KEY).public_url(&proxy.url);
         let server = builder
             .clock(Arc::new(service.clone()))
             .start()

@@ -59,6 +59,9 @@ impl Collector {
             let now = Micros::of(self.clock.now());
             quarantine::sweep(&self.blobs, &*self.metadata, now).await;
         }
+        // In time for what other processes have left.
+        let lease = self.metadata.upload_lease();
+        let idle = lease.map_or(IDLE, |lease| IDLE.min(lease / 2));
         let mut purge = Instant::now();
         let mut finished = HashMap::new();
         loop {
@@ -80,7 +83,7 @@ impl Collector {
                     Some(Instant::now() + RETRY)
                 }
             };
-            let next = next.unwrap_or_else(|| Instant::now() + IDLE).min(purge);
+            let next = next.unwrap_or_else(|| Instant::now() + idle).min(purge);
             drop(tokio::time::timeout_at(next, self.wake.0.notified()).await);
         }
     }

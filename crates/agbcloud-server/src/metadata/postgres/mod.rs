@@ -359,14 +359,14 @@ impl Metadata for Postgres {
     }
 
     fn upload_lease(&self) -> Option<Duration> {
-        Some(uploads::LEASE)
+        Some(self.pool.settings().lease)
     }
 
     async fn register_upload(&self, upload: &UploadId) -> Result<()> {
         self.retry(move |deadline| async move {
             // A lost row makes the upload fail when it is published.
             let session = Session::begin(&self.pool, Access::Task, "off", deadline).await?;
-            uploads::register(&session, upload).await?;
+            uploads::register(&session, upload, self.pool.settings().lease).await?;
             commit(session).await
         })
         .await
@@ -375,7 +375,7 @@ impl Metadata for Postgres {
     async fn renew_upload(&self, upload: &UploadId) -> Result<()> {
         self.retry(move |deadline| async move {
             let session = Session::begin(&self.pool, Access::Task, "off", deadline).await?;
-            uploads::renew(&session, upload).await?;
+            uploads::renew(&session, upload, self.pool.settings().lease).await?;
             commit(session).await
         })
         .await
@@ -393,7 +393,7 @@ impl Metadata for Postgres {
     async fn expired_uploads(&self, limit: u32) -> Result<Vec<UploadId>> {
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
-            let expired = uploads::expired(&session, limit).await?;
+            let expired = uploads::expired(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;
             Ok(expired)
         })
@@ -425,7 +425,8 @@ impl Metadata for Postgres {
             // Durable, also where other commits are not: then all that was committed before is durable, too, and no row that
             // refers to a blob can come back after a power failure.
             let session = Session::begin(&self.pool, Access::Task, "on", deadline).await?;
-            let blobs = deletion_queue::dead_blobs(&session, limit).await?;
+            let blobs =
+                deletion_queue::dead_blobs(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;
             Ok(blobs)
         })
