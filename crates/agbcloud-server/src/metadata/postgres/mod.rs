@@ -78,8 +78,7 @@ impl Postgres {
             if matches!(failure, Failure::Lost(_)) {
                 self.pool.discard_idle();
             }
-            let repeat = matches!(failure, Failure::Conflict | Failure::Lost(_));
-            if !repeat || attempt >= ATTEMPTS || Instant::now() >= deadline {
+            if !failure.is_temporary() || attempt >= ATTEMPTS || Instant::now() >= deadline {
                 return Err(failure.into_store_error());
             }
             self.pool.metrics().retried();
@@ -362,14 +361,14 @@ impl Metadata for Postgres {
     }
 
     fn upload_lease(&self) -> Option<Duration> {
-        Some(uploads::LEASE)
+        Some(self.pool.settings().lease)
     }
 
     async fn register_upload(&self, upload: &UploadId) -> Result<()> {
         self.retry(move |deadline| async move {
             // A lost row makes the upload fail when it is published.
             let session = Session::begin(&self.pool, Access::Task, "off", deadline).await?;
-            uploads::register(&session, upload).await?;
+            uploads::register(&session, upload, self.pool.settings().lease).await?;
             commit(session).await
         })
         .await
@@ -378,7 +377,7 @@ impl Metadata for Postgres {
     async fn renew_upload(&self, upload: &UploadId) -> Result<()> {
         self.retry(move |deadline| async move {
             let session = Session::begin(&self.pool, Access::Task, "off", deadline).await?;
-            uploads::renew(&session, upload).await?;
+            uploads::renew(&session, upload, self.pool.settings().lease).await?;
             commit(session).await
         })
         .await
@@ -396,7 +395,7 @@ impl Metadata for Postgres {
     async fn expired_uploads(&self, limit: u32) -> Result<Vec<UploadId>> {
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
-            let expired = uploads::expired(&session, limit).await?;
+            let expired = uploads::expired(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;
             Ok(expired)
         })
@@ -428,7 +427,8 @@ impl Metadata for Postgres {
             // Durable, also where other commits are not: then all that was committed before is durable, too, and no row that
             // refers to a blob can come back after a power failure.
             let session = Session::begin(&self.pool, Access::Task, "on", deadline).await?;
-            let blobs = deletion_queue::dead_blobs(&session, limit).await?;
+            let blobs =
+                deletion_queue::dead_blobs(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;
             Ok(blobs)
         })

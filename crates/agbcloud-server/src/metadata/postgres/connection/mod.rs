@@ -15,4 +15,4 @@ pub(super) use self::error::Failure;
 pub(super) use self::link::ConnectError;
 pub(super) use self::pool::Pool;
 pub(super) use self::session::{Access, CommitError, Session, Statement};
-pub(super) use self::value::Value;
+pub(super) use self::value::{Value, milliseconds};

@@ -111,7 +111,7 @@ impl Pool {
                 }
                 PoolError::Backend(error) => {
                     tracing::warn!(%error, "can't connect to the database");
-                    return Failure::Lost("can't connect to the database");
+                    return Failure::Unreachable;
                 }
                 _ => "connecting to the database takes too long",
             }))
