@@ -148,26 +148,28 @@ fn suites_on_engines(
     if options.includes(Part::PostgresFile) {
         let setup = Setup {
             store: "postgres+file",
-            postgres: Some(postgres.url()),
+            postgres: Some((postgres.url(), &postgres)),
             s3: None,
+            unit_tests: false,
         };
         timed(times, "postgres-file", || suites::run(root, &setup))?;
     }
     let store = engines.s3s()?;
-    let on_s3 = |url| Setup {
+    let on_s3 = |url, unit_tests| Setup {
         store: "postgres+s3",
-        postgres: Some(url),
-        s3: Some(store.client()),
+        postgres: Some((url, &postgres)),
+        s3: Some(&store),
+        unit_tests,
     };
     if options.includes(Part::PostgresS3) {
         timed(times, "postgres-s3", || {
-            suites::run(root, &on_s3(postgres.url()))
+            suites::run(root, &on_s3(postgres.url(), true))
         })?;
     }
     if options.includes(Part::Pgbouncer) {
         let bouncer = engines.pgbouncer(postgres.port())?;
         timed(times, "pgbouncer", || {
-            suites::run(root, &on_s3(bouncer.url()))
+            suites::run(root, &on_s3(bouncer.url(), false))
         })?;
     }
     Ok(())

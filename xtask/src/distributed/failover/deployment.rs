@@ -104,8 +104,16 @@ impl Deployment {
         )
     }
 
-    /// Runs `agb serve fsck`, which must find no damage. Replicas may run.
+    /// Runs `agb serve fsck`, which must find no damage.
     pub(crate) fn check_store(&self) -> Result<(), Failure> {
+        let help = output(
+            self.command(&["fsck"]).arg("--help"),
+            "agb serve fsck --help",
+        )?;
+        if !help.contains("--metadata") {
+            println!("  SKIPPED: agb serve fsck does not support PostgreSQL");
+            return Ok(());
+        }
         let mut command = self.command(&["fsck"]);
         command.args([
             "--json",
