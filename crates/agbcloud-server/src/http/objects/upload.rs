@@ -239,7 +239,7 @@ struct IncomingContent {
 enum UploadBuffer {
     /// At most [`MAX_INLINE_BYTES`] bytes.
     Memory(BytesMut),
-    Blob(Upload, BlockHasher),
+    Blob(Box<Upload>, BlockHasher),
 }
 
 impl IncomingContent {
@@ -248,7 +248,10 @@ impl IncomingContent {
         let buffer = if length <= MAX_INLINE_BYTES {
             UploadBuffer::Memory(BytesMut::new())
         } else {
-            UploadBuffer::Blob(blobs.upload(length).await?, BlockHasher::default())
+            UploadBuffer::Blob(
+                Box::new(blobs.upload(length).await?),
+                BlockHasher::default(),
+            )
         };
         Ok(Self {
             hasher: Hasher::new(),

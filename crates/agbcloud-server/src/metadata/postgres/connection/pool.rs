@@ -101,7 +101,8 @@ impl Pool {
             create: Some(left.max(Duration::from_millis(1))),
             recycle: None,
         };
-        let link = self.pool.timeout_get(&timeouts).await;
+        // Boxed, because opening a connection needs much state, which most calls do not.
+        let link = Box::pin(self.pool.timeout_get(&timeouts)).await;
         self.metrics.waited(asked.elapsed());
         link.map_err(|error| {
             Failure::Store(StoreError::Unavailable(match error {
