@@ -57,6 +57,7 @@ pub struct ServerBuilder {
     pub(crate) faults: Vec<Fault>,
     pub(crate) quarantine: Duration,
     pub(crate) dropped_log_lines: Arc<AtomicU64>,
+    pub(crate) direct_downloads: bool,
 }
 
 impl Server {
@@ -86,6 +87,7 @@ impl ServerBuilder {
             faults: Vec::new(),
             quarantine: Duration::from_secs(7 * 24 * 3600),
             dropped_log_lines: Arc::default(),
+            direct_downloads: false,
         }
     }
 
@@ -214,6 +216,24 @@ impl ServerBuilder {
     /// Sets the counter in which the embedding program counts dropped log lines. The metrics report it.
     pub fn dropped_log_lines(mut self, counter: Arc<AtomicU64>) -> Self {
         self.dropped_log_lines = counter;
+        self
+    }
+
+    /// Returns download URLs of the bucket itself for contents of more than 32 KiB, so that their bytes do not pass through the
+    /// server. Requires contents in a bucket whose store enforces method, expiry and headers of presigned URLs: the start checks
+    /// that, and fails otherwise. Uploads and small contents stay with the server. Disabled by default.
+    ///
+    /// What such a URL lacks, compared with a URL of the server:
+    ///
+    /// - The server does not verify the content while it is sent. The ETag is that of the store, which is no MD5 of a large file, and
+    ///   there is no CRC-64.
+    /// - A URL stays valid until it expires, although its API key is revoked, or the file is deleted or replaced, or its context
+    ///   cleared. Afterwards it returns the previous content, or 404 once that is deleted. So it expires after at most five
+    ///   minutes, or after [`url_ttl`](Self::url_ttl) if that is shorter.
+    /// - It works for `GET` only, not for `HEAD`.
+    /// - Limits, faults and metrics of the server do not apply to it.
+    pub fn direct_downloads(mut self, enabled: bool) -> Self {
+        self.direct_downloads = enabled;
         self
     }
 

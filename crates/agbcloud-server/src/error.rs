@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::blobs::BlobStoreError;
 use crate::limits::InvalidLimit;
 use crate::markers::StoreMismatch;
 use crate::metadata::sqlite::{DatabaseError, VERSION};
@@ -145,6 +146,9 @@ pub enum StartError {
     /// The storage URLs are invalid, or this build does not support their engines.
     #[error(transparent)]
     InvalidStorage(#[from] InvalidStorage),
+    /// The blob store can't be used, or lacks what the service needs.
+    #[error(transparent)]
+    BlobStore(#[from] BlobStoreError),
     /// A limit is out of range.
     #[error(transparent)]
     InvalidLimit(#[from] InvalidLimit),

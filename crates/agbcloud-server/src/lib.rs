@@ -102,6 +102,9 @@ pub mod test_store;
 pub use self::archive::{
     ArchiveError, CopyOptions, CopyPhase, CopyProgress, CopyReport, backup, migrate, restore,
 };
+pub use self::blobs::{
+    BlobStoreError, BlobStoreReport, DirectDownloadError, InvalidBucketUrl, StoreCapability,
+};
 pub use self::builder::ServerBuilder;
 pub use self::durability::Durability;
 pub use self::error::StartError;

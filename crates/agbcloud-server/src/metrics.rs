@@ -16,6 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::blobs::BlobMetrics;
+
 type Label = (&'static str, &'static str);
 
 /// Seconds. A page from memory takes less than the first bucket, a large upload more than the last.
@@ -34,7 +36,7 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     /// Creates the metrics. The program that embeds the server counts `dropped_log_lines`.
-    pub(crate) fn new(dropped_log_lines: Arc<AtomicU64>) -> Arc<Self> {
+    pub(crate) fn new(dropped_log_lines: Arc<AtomicU64>, blobs: &BlobMetrics) -> Arc<Self> {
         let mut registry = Registry::with_prefix("agb");
         let requests = Family::default();
         registry.register(
@@ -58,6 +60,7 @@ impl Metrics {
         );
         let connections = ConnectionMetrics::default();
         connections.register(&mut registry);
+        blobs.register(&mut registry);
         registry.register_collector(Box::new(DroppedLogLines(dropped_log_lines)));
         Arc::new(Self {
             registry,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::blobs::BlobStoreReport;
 use crate::metadata::Metadata;
 use crate::tasks::{Supervisor, TaskEnded};
 
@@ -25,6 +26,7 @@ pub struct Server {
     pub(crate) connections: JoinHandle<()>,
     pub(crate) metrics_connections: Option<JoinHandle<()>>,
     pub(crate) worker: JoinHandle<()>,
+    pub(crate) blob_store: Option<BlobStoreReport>,
 }
 
 impl Server {
@@ -47,6 +49,11 @@ impl Server {
     /// Whether every API key was accepted when the server started, because none was configured.
     pub fn accepts_any_key(&self) -> bool {
         self.accepts_any_key
+    }
+
+    /// Returns what the blob store guarantees. `None` unless contents are in a bucket.
+    pub fn blob_store(&self) -> Option<&BlobStoreReport> {
+        self.blob_store.as_ref()
     }
 
     /// Waits until a task that the server needs ends unexpectedly or panics, and returns which one. Never returns while

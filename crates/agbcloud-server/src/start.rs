@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::blobs::BlobStoreReport;
 use crate::builder::ServerBuilder;
 use crate::connections::Connections;
 #[cfg(feature = "tls")]
@@ -66,6 +67,16 @@ impl ServerBuilder {
             secret,
             keys: key_table,
         } = open_storage(self.storage, self.durability).await?;
+        if self.direct_downloads
+            && let Err(error) = blobs.probe_direct_downloads().await
+        {
+            close(metadata).await;
+            return Err(error.into());
+        }
+        let blob_store = blobs.report().map(|report| BlobStoreReport {
+            direct_downloads: self.direct_downloads.then_some(true),
+            ..report.clone()
+        });
         let signer = Arc::new(Signer::new(&secret));
         let keys = match Keys::new(&signer, &self.api_keys, self.key_file, key_table) {
             Ok(keys) => keys,
@@ -101,7 +112,7 @@ impl ServerBuilder {
             clock: self.clock.clone(),
             quarantine: self.quarantine,
         };
-        let metrics = Metrics::new(self.dropped_log_lines);
+        let metrics = Metrics::new(self.dropped_log_lines, &blobs.metrics());
         let app = App {
             metadata: metadata.clone(),
             blobs,
@@ -111,6 +122,7 @@ impl ServerBuilder {
             regions: self.regions,
             public_url,
             url_ttl: self.url_ttl,
+            direct_downloads: self.direct_downloads,
             tenant_limiter: TenantLimiter::new(self.limits.tenant_requests),
             limits: self.limits.clone(),
             metrics: metrics.clone(),
@@ -154,6 +166,7 @@ impl ServerBuilder {
             url,
             local_addr,
             metrics_addr,
+            blob_store,
         };
         tracing::info!(url = server.url, "started");
         Ok(server)

@@ -141,6 +141,9 @@ async fn run_service(settings: Settings, reporter: &Reporter) -> Result<(), Fail
         DurabilityMode::Memory => reporter.info("data in memory, lost when the process ends"),
         _ => reporter.info(format_args!("data in {storage}")),
     }
+    if let Some(report) = server.blob_store() {
+        reporter.info(report);
+    }
     if let Some(address) = server.metrics_addr() {
         reporter.info(format_args!("metrics on http://{address}/metrics"));
     }
@@ -201,6 +204,7 @@ fn builder(settings: Settings, reporter: &Reporter) -> Result<ServerBuilder, Fai
         }
         builder = builder.quarantine(Duration::from_secs(u64::from(days) * 24 * 3600));
     }
+    builder = builder.direct_downloads(settings.direct_downloads.unwrap_or_default());
     if let Some(url) = settings.public_url {
         builder = builder.public_url(url);
     }

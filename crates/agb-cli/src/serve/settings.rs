@@ -38,6 +38,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "URL", env = "AGB_BLOBS", hide_env_values = true)]
     pub(crate) blobs: Option<String>,
 
+    /// Returns download URLs of the S3 store itself for large contents, valid for at most 5 minutes. Fails to start if the store
+    /// does not enforce them
+    #[arg(long, env = "AGB_DIRECT_DOWNLOADS", num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "BOOL")]
+    pub(crate) direct_downloads: Option<bool>,
+
     /// What acknowledged writes survive: with 'strict' a power failure, with 'relaxed' a crash of the process, with 'memory'
     /// nothing, as the data folder is not used. Defaults to strict
     #[arg(long, value_name = "MODE", env = "AGB_DURABILITY", value_enum)]
@@ -170,6 +175,11 @@ impl Settings {
             data_dir: pick(self.data_dir, file.data_dir, file_first("data_dir")),
             metadata: pick(self.metadata, file.metadata, file_first("metadata")),
             blobs: pick(self.blobs, file.blobs, file_first("blobs")),
+            direct_downloads: pick(
+                self.direct_downloads,
+                file.direct_downloads,
+                file_first("direct_downloads"),
+            ),
             durability: pick(self.durability, file.durability, file_first("durability")),
             public_url: pick(self.public_url, file.public_url, file_first("public_url")),
             keys: pick(self.keys, file.keys, file_first("keys")),
@@ -278,6 +288,7 @@ mod tests {
             "durability" => "relaxed",
             "log-format" => "json",
             "quarantine-days" => "30",
+            "direct-downloads" => "true",
             _ => "given",
         }
     }
@@ -285,7 +296,7 @@ mod tests {
     /// A line of the config file.
     fn line(name: &str) -> String {
         match name {
-            "quarantine-days" => format!("{name} = {}\n", value(name)),
+            "quarantine-days" | "direct-downloads" => format!("{name} = {}\n", value(name)),
             _ => format!("{name} = \"{}\"\n", value(name)),
         }
     }

@@ -9,8 +9,11 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::error::BlobError;
+use super::range_reader::RangeReader;
+
 /// A stream of the bytes of a blob.
-pub(crate) type Chunks = BoxStream<'static, io::Result<Bytes>>;
+pub(crate) type Chunks = BoxStream<'static, Result<Bytes, BlobError>>;
 
 /// Size of a block in bytes. The last block of a blob may be smaller.
 const BLOCK_BYTES: u64 = 256 * 1024;
@@ -81,56 +84,115 @@ impl BlockHasher {
     }
 }
 
+/// Where the bytes of a blob come from.
+pub(super) enum BlockSource {
+    File(File),
+    /// Positioned at the first block that is read.
+    Object(RangeReader),
+}
+
 /// Reads and verifies the blocks of a blob.
 struct BlockReader {
-    file: File,
+    source: BlockSource,
     size: u64,
     checksums: BlockChecksums,
 }
 
 impl BlockReader {
-    /// Reads one block. Fails if it does not match its checksum. Blocks the thread.
-    fn read(&mut self, block: u64) -> io::Result<Bytes> {
+    /// Starts to read one block. The result is an error if the block does not match its checksum.
+    fn prefetch(self, block: u64) -> Prefetch {
+        let Self {
+            source,
+            size,
+            checksums,
+        } = self;
         let start = block * BLOCK_BYTES;
-        let length = BLOCK_BYTES.min(self.size.saturating_sub(start));
-        let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
-        self.file.seek(SeekFrom::Start(start))?;
-        (&mut self.file).take(length).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 != length || !self.checksums.match_block(block, &bytes) {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                format!("the block at byte {start} does not match its checksum"),
-            ));
+        let length = BLOCK_BYTES.min(size.saturating_sub(start));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let reader = move |source, checksums| Self {
+            source,
+            size,
+            checksums,
+        };
+        match source {
+            BlockSource::File(mut file) => spawn_blocking(move || {
+                let bytes = read_block(&mut file, start, length).and_then(|bytes| match checksums
+                    .match_block(block, &bytes)
+                {
+                    true => Ok(bytes),
+                    false => Err(mismatch(start)),
+                });
+                let bytes = bytes.map_err(BlobError::Damaged);
+                (reader(BlockSource::File(file), checksums), bytes)
+            }),
+            // A task, because the client may not poll the response for longer than the store waits.
+            BlockSource::Object(mut object) => tokio::spawn(async move {
+                let matches = |bytes: &Bytes| checksums.match_block(block, bytes);
+                let bytes = read_object_block(&mut object, start, length, matches).await;
+                (reader(BlockSource::Object(object), checksums), bytes)
+            }),
         }
-        Ok(Bytes::from(bytes))
     }
 }
 
 /// A block that is being read.
-type Prefetch = JoinHandle<(BlockReader, io::Result<Bytes>)>;
+type Prefetch = JoinHandle<(BlockReader, Result<Bytes, BlobError>)>;
 
-fn prefetch(mut reader: BlockReader, block: u64) -> Prefetch {
-    spawn_blocking(move || {
-        let bytes = reader.read(block);
-        (reader, bytes)
-    })
+/// Blocks the thread.
+fn read_block(file: &mut File, start: u64, length: usize) -> io::Result<Bytes> {
+    let mut bytes = vec![0; length];
+    file.seek(SeekFrom::Start(start))?;
+    file.read_exact(&mut bytes)?;
+    Ok(Bytes::from(bytes))
+}
+
+/// Reads the next block of an object, once more if it was damaged on the way.
+async fn read_object_block(
+    object: &mut RangeReader,
+    start: u64,
+    length: usize,
+    matches: impl Fn(&Bytes) -> bool,
+) -> Result<Bytes, BlobError> {
+    let bytes = object.read(length).await?;
+    if matches(&bytes) {
+        return Ok(bytes);
+    }
+    object.restart(start);
+    let bytes = object.read(length).await?;
+    match matches(&bytes) {
+        true => Ok(bytes),
+        false => Err(BlobError::Damaged(mismatch(start))),
+    }
+}
+
+fn mismatch(start: u64) -> io::Error {
+    io::Error::new(
+        ErrorKind::InvalidData,
+        format!("the block at byte {start} does not match its checksum"),
+    )
+}
+
+/// Extends a range to the boundaries of the blocks of a blob of this size.
+pub(super) fn extend_to_blocks(range: &Range<u64>, size: u64) -> Range<u64> {
+    let start = range.start / BLOCK_BYTES * BLOCK_BYTES;
+    start..range.end.next_multiple_of(BLOCK_BYTES).min(size)
 }
 
 /// Streams a range, which must not be empty. Verifies each block before it yields a part of it, and the first block before
 /// this returns. Reads one block ahead.
 pub(super) async fn read(
-    file: File,
+    source: BlockSource,
     size: u64,
     range: Range<u64>,
     checksums: BlockChecksums,
-) -> io::Result<Chunks> {
+) -> Result<Chunks, BlobError> {
     let blocks = range.start / BLOCK_BYTES..range.end.div_ceil(BLOCK_BYTES);
     let reader = BlockReader {
-        file,
+        source,
         size,
         checksums,
     };
-    let first = prefetch(reader, blocks.start);
+    let first = reader.prefetch(blocks.start);
     let (reader, bytes) = first.await.map_err(io::Error::other)?;
     let state = (blocks.start, Some((reader, bytes?)), None::<Prefetch>);
     let chunks = stream::try_unfold(state, move |(block, ready, pending)| {
@@ -152,7 +214,7 @@ pub(super) async fn read(
             };
             let part = bytes.slice(within(range.start)..within(range.end));
             let next = block + 1;
-            let pending = (next < end).then(|| prefetch(reader, next));
+            let pending = (next < end).then(|| reader.prefetch(next));
             Ok(Some((part, (next, None, pending))))
         }
     });
@@ -182,9 +244,13 @@ pub(super) fn compute(
 #[cfg(test)]
 mod tests {
     use futures_util::TryStreamExt;
+    use object_store::memory::InMemory;
+    use object_store::path::Path as Key;
+    use object_store::{ObjectStoreExt, PutPayload};
     use std::io::Write;
 
     use super::*;
+    use crate::blobs::metrics::BlobMetrics;
 
     fn file(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -198,8 +264,28 @@ mod tests {
 
     /// Returns the bytes before the end or the first error, and whether the end was reached.
     async fn sent(stored: &[u8], checksums: &BlockChecksums, range: Range<u64>) -> (Vec<u8>, bool) {
+        let from_file = sent_from(BlockSource::File(file(stored)), stored, checksums, &range).await;
+        let store = Arc::new(InMemory::new());
+        let key = Key::from("blob");
+        let content = PutPayload::from(stored.to_vec());
+        store.put(&key, content).await.unwrap();
         let size = stored.len() as u64;
-        let Ok(mut chunks) = read(file(stored), size, range, checksums.clone()).await else {
+        let blocks = extend_to_blocks(&range, size);
+        let object = RangeReader::open(store, key, size, blocks, BlobMetrics::default());
+        let object = BlockSource::Object(object.await.unwrap());
+        let from_object = sent_from(object, stored, checksums, &range).await;
+        assert_eq!(from_file, from_object);
+        from_file
+    }
+
+    async fn sent_from(
+        source: BlockSource,
+        stored: &[u8],
+        checksums: &BlockChecksums,
+        range: &Range<u64>,
+    ) -> (Vec<u8>, bool) {
+        let size = stored.len() as u64;
+        let Ok(mut chunks) = read(source, size, range.clone(), checksums.clone()).await else {
             return (Vec::new(), false);
         };
         let mut sent = Vec::new();

@@ -42,20 +42,18 @@ pub(super) fn blob_of(name: &str) -> &str {
     name.split_once('#').map_or(name, |(blob, _)| blob)
 }
 
-/// Removes the staging files of a key. The next start removes those that can't be removed now.
-pub(super) async fn remove_staged(folder: &Path, key: &str) {
+/// Removes the staging files of a key.
+pub(super) async fn remove_staged(folder: &Path, key: &str) -> io::Result<()> {
     let Some((part, name)) = key.split_once('/') else {
-        return;
+        return Ok(());
     };
     let (path, staged) = (folder.join(part), format!("{name}#"));
-    let removed = blocking(move || {
+    blocking(move || {
         let names = file_names(&path)?.into_iter();
         let mut staged = names.filter(|name| name.starts_with(&staged));
         staged.try_for_each(|name| remove_if_exists(&path.join(name)))
-    });
-    if let Err(error) = removed.await {
-        tracing::warn!(%error, "failed to remove the staging file of an upload; the next start removes it");
-    }
+    })
+    .await
 }
 
 /// The outcome of deleting many blobs.

@@ -4,10 +4,16 @@
 //! a crash: [`Blobs::sweep`] moves it to the quarantine.
 
 mod block_checksums;
+#[cfg(feature = "s3")]
+mod bucket;
 mod copy;
 mod error;
 pub(crate) mod local;
+mod metrics;
+mod multipart;
 mod quarantine;
+mod range_reader;
+mod store_report;
 mod sweep;
 mod upload;
 
@@ -16,21 +22,31 @@ use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use futures_util::stream::{StreamExt, TryStreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
-use object_store::{
-    GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt, PutPayload,
-};
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, PutPayload};
 
+use self::block_checksums::BlockSource;
 pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
+#[cfg(feature = "s3")]
+use self::bucket::Bucket;
 pub(crate) use self::copy::read_file;
 pub(crate) use self::error::BlobError;
 pub(crate) use self::local::DeleteOutcome;
+pub(crate) use self::metrics::BlobMetrics;
+use self::multipart::{MIN_PART_BYTES, PartUpload};
 pub(crate) use self::quarantine::{FileTotals, Quarantine, QuarantinedFile};
+use self::range_reader::RangeReader;
+pub(crate) use self::store_report::DownloadHeaders;
+pub use self::store_report::{
+    BlobStoreError, BlobStoreReport, DirectDownloadError, InvalidBucketUrl, StoreCapability,
+};
 pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
 use crate::data_folder::{BackupLock, BackupLockGuard};
@@ -42,11 +58,16 @@ use crate::system::random::{self, NoRandom};
 /// The name of the marker of a store that several processes share. No blob has this name.
 const SHARED_MARKER: &str = "mark";
 
+/// Size of the reads of a whole object in bytes.
+const READ_BYTES: u64 = 256 * 1024;
+
 /// The store of blobs. Clones share one store.
 #[derive(Clone)]
 pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
-    /// `None` in memory.
+    /// The same store, for uploads in parts. `None` in a folder.
+    multipart: Option<Arc<dyn MultipartStore>>,
+    /// `None` unless the blobs are files.
     folder: Option<PathBuf>,
     /// A part of all keys of this process, so that a sweep ignores current uploads.
     run: Arc<str>,
@@ -55,23 +76,54 @@ pub(crate) struct Blobs {
     backups: Option<BackupLock>,
     /// Whether the staging files of earlier processes belong to uploads that were never acknowledged.
     staged_is_unacknowledged: bool,
+    metrics: BlobMetrics,
+    #[cfg(feature = "s3")]
+    bucket: Option<Arc<Bucket>>,
 }
 
 impl Blobs {
-    fn new(store: Arc<dyn ObjectStore>, folder: Option<PathBuf>) -> Result<Self, NoRandom> {
+    fn new(
+        store: Arc<dyn ObjectStore>,
+        multipart: Option<Arc<dyn MultipartStore>>,
+        folder: Option<PathBuf>,
+    ) -> Result<Self, NoRandom> {
         Ok(Self {
             store,
+            multipart,
             folder,
             run: HEXLOWER.encode(&random::bytes::<6>()?).into(),
             quarantine: None,
             backups: None,
             staged_is_unacknowledged: false,
+            metrics: BlobMetrics::default(),
+            #[cfg(feature = "s3")]
+            bucket: None,
+        })
+    }
+
+    /// Opens a bucket, and checks what its store guarantees.
+    #[cfg(feature = "s3")]
+    pub(crate) async fn bucket(url: &str) -> Result<Self, BlobStoreError> {
+        let metrics = BlobMetrics::default();
+        let bucket = Box::pin(Bucket::open(url, metrics.clone())).await?;
+        Ok(Self::of_bucket(bucket, metrics)?)
+    }
+
+    #[cfg(feature = "s3")]
+    fn of_bucket(bucket: Bucket, metrics: BlobMetrics) -> Result<Self, NoRandom> {
+        let store = bucket.store.clone();
+        let blobs = Self::new(store.clone(), Some(store), None)?;
+        Ok(Self {
+            metrics,
+            bucket: Some(Arc::new(bucket)),
+            ..blobs
         })
     }
 
     /// Creates a store in memory.
     pub(crate) fn memory() -> Result<Self, NoRandom> {
-        Self::new(Arc::new(InMemory::new()), None)
+        let store = Arc::new(InMemory::new());
+        Self::new(store.clone(), Some(store), None)
     }
 
     /// Creates a store of files in a folder. Blocks the thread.
@@ -82,7 +134,7 @@ impl Blobs {
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(io::Error::other)?
             .with_fsync(durability == Durability::Strict);
-        Self::new(Arc::new(store), Some(folder.to_owned())).map_err(io::Error::other)
+        Self::new(Arc::new(store), None, Some(folder.to_owned())).map_err(io::Error::other)
     }
 
     /// Sets the quarantine, and whether a sweep deletes staging files instead of moving them there.
@@ -109,19 +161,125 @@ impl Blobs {
         ))
     }
 
-    /// Starts a new blob.
-    pub(crate) fn upload(&self) -> Result<Upload, NoRandom> {
-        Ok(Upload::new(
-            self.store.clone(),
-            self.folder.clone(),
-            self.new_key()?,
-        ))
+    /// Starts a new blob of `length` bytes.
+    pub(crate) async fn upload(&self, length: u64) -> Result<Upload, BlobError> {
+        let blob = self.new_key()?;
+        let store = self.store.clone();
+        let Some(multipart) = &self.multipart else {
+            let folder = self.folder.clone().unwrap_or_default();
+            return Ok(Upload::file(store, folder, blob));
+        };
+        let key = self.key(&blob);
+        match usize::try_from(length) {
+            Ok(bytes) if length <= MIN_PART_BYTES => Ok(Upload::object(store, key, blob, bytes)),
+            _ => {
+                let parts = PartUpload::start(store, multipart.clone(), key, length).await?;
+                Ok(Upload::parts(parts, blob))
+            }
+        }
     }
 
-    /// Streams a range of a blob of this size. The range must lie within the blob and must not be empty. Blocks of a file are
+    /// Returns the key of a blob in the store.
+    fn key(&self, blob: &str) -> Key {
+        #[cfg(feature = "s3")]
+        if let Some(bucket) = &self.bucket {
+            return bucket.key(blob);
+        }
+        Key::from(blob)
+    }
+
+    /// Returns the name of an object without the prefix of the bucket.
+    fn name<'a>(&self, key: &'a Key) -> &'a str {
+        #[cfg(feature = "s3")]
+        if let Some(bucket) = &self.bucket
+            && let Some(name) = key.as_ref().strip_prefix(bucket.prefix.as_ref())
+        {
+            return name.trim_start_matches('/');
+        }
+        key.as_ref()
+    }
+
+    /// The metrics of the store.
+    pub(crate) fn metrics(&self) -> BlobMetrics {
+        self.metrics.clone()
+    }
+
+    /// What the store guarantees, if it is a bucket.
+    pub(crate) fn report(&self) -> Option<&BlobStoreReport> {
+        #[cfg(feature = "s3")]
+        if let Some(bucket) = &self.bucket {
+            return Some(&bucket.report);
+        }
+        None
+    }
+
+    /// Checks that clients can download straight from the store.
+    pub(crate) async fn probe_direct_downloads(&self) -> Result<(), BlobStoreError> {
+        #[cfg(feature = "s3")]
+        if let Some(bucket) = &self.bucket {
+            return Box::pin(bucket.probe_direct_downloads()).await;
+        }
+        Err(DirectDownloadError::NoBucket.into())
+    }
+
+    /// Returns a URL at which the store serves a blob.
+    #[cfg_attr(not(feature = "s3"), allow(unused_variables))]
+    pub(crate) async fn download_url(
+        &self,
+        blob: &str,
+        headers: DownloadHeaders<'_>,
+        expires_in: Duration,
+    ) -> Result<String, BlobError> {
+        #[cfg(feature = "s3")]
+        if let Some(bucket) = &self.bucket {
+            let key = bucket.key(blob);
+            let url = bucket.download_url(&key, headers, expires_in).await?;
+            return Ok(url.into());
+        }
+        Err(io::Error::from(ErrorKind::Unsupported).into())
+    }
+
+    /// Lists all blobs with their sizes, and no other object of the store. A store without prefix may list in any order.
+    #[allow(dead_code)] // For a check of a store that several processes share.
+    pub(crate) fn list(&self) -> BoxStream<'_, Result<StoredBlob, BlobError>> {
+        #[cfg(feature = "s3")]
+        let prefix = self.bucket.as_ref().map(|bucket| &bucket.prefix);
+        #[cfg(not(feature = "s3"))]
+        let prefix = None;
+        let prefix = prefix.filter(|prefix| !prefix.as_ref().is_empty());
+        self.store
+            .list(prefix)
+            .try_filter_map(async |object| {
+                let blob = self.name(&object.location);
+                Ok(is_blob(blob).then(|| StoredBlob {
+                    blob: blob.to_owned(),
+                    size: object.size,
+                }))
+            })
+            .map_err(BlobError::from)
+            .boxed()
+    }
+
+    /// Returns the size of a blob. `None` if it is missing.
+    #[allow(dead_code)] // For a check of a store that several processes share.
+    pub(crate) async fn size(&self, blob: &str) -> Result<Option<u64>, BlobError> {
+        match self
+            .store
+            .head(&self.key(blob))
+            .await
+            .map_err(BlobError::from)
+        {
+            Ok(object) => Ok(Some(object.size)),
+            Err(BlobError::Missing) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Streams a range of a blob of this size. The range must lie within the blob and must not be empty. Blocks are
     /// verified before they are yielded, the first block before this returns.
     ///
-    /// The stream is complete even if the blob is deleted while it is read.
+    /// The stream of a file is complete even if the blob is deleted while it is read. That of an object may break if it has to be
+    /// resumed.
     pub(crate) async fn read(
         &self,
         blob: &str,
@@ -129,27 +287,29 @@ impl Blobs {
         range: Range<u64>,
         checksums: BlockChecksums,
     ) -> Result<Chunks, BlobError> {
-        let result = self.store.get(&Key::from(blob)).await?;
-        if result.meta.size != size {
-            return Err(BlobError::Damaged(io::Error::new(
-                ErrorKind::InvalidData,
-                format!("it has {} bytes instead of {size}", result.meta.size),
-            )));
-        }
-        match result.payload {
-            GetResultPayload::File(file, _) => block_checksums::read(file, size, range, checksums)
-                .await
-                .map_err(BlobError::Damaged),
-            GetResultPayload::Stream(_) => {
-                let range = Some(GetRange::Bounded(range));
-                let options = GetOptions {
-                    range,
-                    ..Default::default()
+        let source = match &self.folder {
+            Some(_) => {
+                let result = self.store.get(&self.key(blob)).await?;
+                if result.meta.size != size {
+                    return Err(BlobError::Damaged(io::Error::new(
+                        ErrorKind::InvalidData,
+                        format!("it has {} bytes instead of {size}", result.meta.size),
+                    )));
+                }
+                let GetResultPayload::File(file, _) = result.payload else {
+                    return Err(io::Error::other("not a file").into());
                 };
-                let part = self.store.get_opts(&Key::from(blob), options).await?;
-                Ok(part.into_stream().map_err(io::Error::other).boxed())
+                BlockSource::File(file)
             }
-        }
+            None => {
+                let (store, key) = (self.store.clone(), self.key(blob));
+                let range = block_checksums::extend_to_blocks(&range, size);
+                let metrics = self.metrics.clone();
+                let object = RangeReader::open(store, key, size, range, metrics);
+                BlockSource::Object(object.await?)
+            }
+        };
+        block_checksums::read(source, size, range, checksums).await
     }
 
     /// Reads a whole blob and computes the checksums of its blocks. Passes its bytes to `consume`.
@@ -159,32 +319,54 @@ impl Blobs {
         mut state: T,
         consume: impl Fn(&mut T, &[u8]) + Send + 'static,
     ) -> Result<(T, BlockChecksums), BlobError> {
-        let result = self.store.get(&Key::from(blob)).await?;
-        match result.payload {
-            GetResultPayload::File(mut file, _) => {
-                let computed = local::blocking(move || {
-                    let consume = |bytes: &[u8]| consume(&mut state, bytes);
-                    let checksums = block_checksums::compute(&mut file, consume)?;
-                    Ok((state, checksums))
-                });
-                Ok(computed.await?)
-            }
-            GetResultPayload::Stream(mut stream) => {
-                let mut hasher = BlockHasher::default();
-                while let Some(bytes) = stream.try_next().await? {
-                    hasher.update(&bytes);
-                    consume(&mut state, &bytes);
-                }
-                Ok((state, hasher.finish()))
+        if self.folder.is_none() {
+            let size = self.store.head(&self.key(blob)).await?.size;
+            return self
+                .compute_object_checksums(blob, size, state, consume)
+                .await;
+        }
+        let result = self.store.get(&self.key(blob)).await?;
+        let GetResultPayload::File(mut file, _) = result.payload else {
+            return Err(io::Error::other("not a file").into());
+        };
+        let computed = local::blocking(move || {
+            let consume = |bytes: &[u8]| consume(&mut state, bytes);
+            let checksums = block_checksums::compute(&mut file, consume)?;
+            Ok((state, checksums))
+        });
+        Ok(computed.await?)
+    }
+
+    async fn compute_object_checksums<T>(
+        &self,
+        blob: &str,
+        size: u64,
+        mut state: T,
+        consume: impl Fn(&mut T, &[u8]),
+    ) -> Result<(T, BlockChecksums), BlobError> {
+        let mut hasher = BlockHasher::default();
+        if size > 0 {
+            let (store, key, metrics) = (self.store.clone(), self.key(blob), self.metrics());
+            let mut object = RangeReader::open(store, key, size, 0..size, metrics).await?;
+            let mut left = size;
+            while left > 0 {
+                let length = left.min(READ_BYTES);
+                let bytes = object
+                    .read(usize::try_from(length).map_err(io::Error::other)?)
+                    .await?;
+                hasher.update(&bytes);
+                consume(&mut state, &bytes);
+                left -= length;
             }
         }
+        Ok((state, hasher.finish()))
     }
 
     /// Deletes a blob. Succeeds if it does not exist.
     pub(crate) async fn delete(&self, blob: &str) -> Result<(), BlobError> {
         match self
             .store
-            .delete(&Key::from(blob))
+            .delete(&self.key(blob))
             .await
             .map_err(BlobError::from)
         {
@@ -219,11 +401,16 @@ impl Blobs {
             // The object store switches threads for each blob, which takes longer than the deletion.
             Some(folder) => Ok(local::delete_all(folder, blobs).await?),
             None => {
+                let keys: Vec<_> = blobs.iter().map(|blob| Ok(self.key(blob))).collect();
+                let mut deleted = self.store.delete_stream(stream::iter(keys).boxed());
                 let mut outcome = DeleteOutcome::default();
-                for blob in blobs {
-                    match self.delete(&blob).await {
-                        Ok(()) => outcome.blobs.push(blob),
-                        Err(error) => outcome.failed = Some(error),
+                while let Some(deleted) = deleted.next().await {
+                    match deleted {
+                        Ok(key) => outcome.blobs.push(self.name(&key).to_owned()),
+                        Err(object_store::Error::NotFound { path, .. }) => {
+                            outcome.blobs.push(self.name(&Key::from(path)).to_owned());
+                        }
+                        Err(error) => outcome.failed = Some(error.into()),
                     }
                 }
                 Ok(outcome)
@@ -231,21 +418,37 @@ impl Blobs {
         }
     }
 
-    /// Deletes what an interrupted upload of another process has stored, except the blob itself. Succeeds if there is nothing.
+    /// Removes what an interrupted upload of another process has stored, except the blob itself. Succeeds if there is nothing, also
+    /// if the upload is complete.
     pub(crate) async fn discard_upload(
         &self,
         blob: &str,
-        _multipart: Option<&str>,
+        multipart: Option<&str>,
     ) -> Result<(), BlobError> {
         if let Some(folder) = &self.folder {
-            local::remove_staged(folder, blob).await;
+            return Ok(local::remove_staged(folder, blob).await?);
         }
-        Ok(())
+        let (Some(store), Some(id)) = (&self.multipart, multipart) else {
+            return Ok(());
+        };
+        match store.abort_multipart(&self.key(blob), &id.to_owned()).await {
+            #[cfg(feature = "s3")]
+            Err(error)
+                if self
+                    .bucket
+                    .as_ref()
+                    .is_some_and(|bucket| bucket.is_ended_upload(&error)) =>
+            {
+                Ok(())
+            }
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads the marker of a store that several processes share. Returns `None` if there is none.
     pub(crate) async fn shared_marker(&self) -> Result<Option<SharedMarker>, BlobError> {
-        let found = match self.store.get(&Key::from(SHARED_MARKER)).await {
+        let found = match self.store.get(&self.key(SHARED_MARKER)).await {
             Ok(found) => found.bytes().await?,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -262,7 +465,7 @@ impl Blobs {
     /// Writes the marker of a store that several processes share.
     pub(crate) async fn write_shared_marker(&self, marker: SharedMarker) -> Result<(), BlobError> {
         let text = PutPayload::from(marker.to_text());
-        self.store.put(&Key::from(SHARED_MARKER), text).await?;
+        self.store.put(&self.key(SHARED_MARKER), text).await?;
         Ok(())
     }
 
@@ -321,6 +524,21 @@ impl Blobs {
             None => self.store.list(None).count().await,
         }
     }
+}
+
+/// A blob in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(dead_code)] // For a check of a store that several processes share.
+pub(crate) struct StoredBlob {
+    pub(crate) blob: String,
+    pub(crate) size: u64,
+}
+
+/// Whether an object is a blob: see [`Blobs::new_key`].
+fn is_blob(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(part, rest)| {
+        part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit()) && !rest.contains('/')
+    })
 }
 
 /// Permits deletions of blobs, until it is dropped.

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::*;
 
 async fn store(blobs: &Blobs, chunks: &[&[u8]]) -> String {
-    let mut upload = blobs.upload().unwrap();
+    let length = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+    let mut upload = blobs.upload(length).await.unwrap();
     for chunk in chunks {
         upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
@@ -77,11 +78,11 @@ async fn blobs_are_read_whole_and_in_part() {
 async fn a_dropped_or_aborted_upload_leaves_no_blob() {
     let (_folder, stores) = both().await;
     for blobs in stores {
-        for size in [10, 3_000_000] {
-            let mut upload = blobs.upload().unwrap();
+        for size in [10, 3_000_000, 20_000_000] {
+            let mut upload = blobs.upload(size as u64).await.unwrap();
             upload.write(vec![1; size].into()).await.unwrap();
             upload.abort().await;
-            let mut upload = blobs.upload().unwrap();
+            let mut upload = blobs.upload(size as u64).await.unwrap();
             upload.write(vec![1; size].into()).await.unwrap();
             drop(upload);
         }

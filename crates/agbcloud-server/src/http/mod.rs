@@ -1,5 +1,6 @@
 //! The HTTP interface: control calls under `/sdk/`, contents of files under `/objects/v1/`, and monitoring.
 
+mod attachment;
 mod body;
 mod control;
 mod fault_injection;
@@ -49,6 +50,8 @@ pub(crate) struct App {
     /// The prefix of presigned URLs, without a trailing slash.
     pub(crate) public_url: String,
     pub(crate) url_ttl: Duration,
+    /// Whether download URLs are those of the blob store.
+    pub(crate) direct_downloads: bool,
     pub(crate) limits: Limits,
     pub(crate) tenant_limiter: Arc<TenantLimiter>,
     pub(crate) metrics: Arc<Metrics>,

@@ -88,6 +88,7 @@ async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blobs::BlobMetrics;
     use crate::metadata::sqlite::Sqlite;
     use crate::signing::Secret;
 
@@ -102,7 +103,7 @@ mod tests {
             StatusCode::SERVICE_UNAVAILABLE
         );
         // Counters are still available, without the backlog of the store.
-        let metrics = text(Metrics::new(Arc::default()), store).await;
+        let metrics = text(Metrics::new(Arc::default(), &BlobMetrics::default()), store).await;
         assert_eq!(metrics.status(), StatusCode::OK);
         let body = axum::body::to_bytes(metrics.into_body(), 1_000_000)
             .await

@@ -74,6 +74,7 @@ mod tests {
     use hyper_util::service::TowerToHyperService;
 
     use super::*;
+    use crate::blobs::BlobMetrics;
 
     #[tokio::test]
     async fn a_panic_in_a_handler_is_reported_as_an_internal_error() {
@@ -83,7 +84,7 @@ mod tests {
         let router = Router::new()
             .route("/bug", any(bug))
             .layer(middleware::from_fn_with_state(
-                Metrics::new(Arc::default()),
+                Metrics::new(Arc::default(), &BlobMetrics::default()),
                 log_and_measure,
             ));
         let request = Request::builder().uri("/bug").body(Body::empty()).unwrap();

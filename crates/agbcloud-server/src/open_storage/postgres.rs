@@ -46,6 +46,9 @@ pub(super) async fn open(
     } = Postgres::open(metadata.expose(), variable, durability, new_secret).await?;
     let blobs = match blobs {
         BlobsUrl::Folder(folder) => open_blob_folder(folder, durability).await?,
+        #[cfg(feature = "s3")]
+        BlobsUrl::Bucket(url) => Blobs::bucket(url.expose()).await?,
+        #[cfg(not(feature = "s3"))]
         BlobsUrl::Bucket(_) => {
             return Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
                 engine: "S3",

@@ -1,15 +1,21 @@
 //! The operations on the files of a context.
 
+use std::time::Duration;
+
 use agbcloud_api::types::{ExpireTime, FileEntry, FileListData, FileUrl};
 use axum::response::Response;
 use http::Method;
 
 use super::envelope::success;
 use super::{Call, ControlError, stale_listing};
-use crate::metadata::{Context, ContextState, FileKey, ListedEntry};
+use crate::blobs::DownloadHeaders;
+use crate::http::attachment::attachment;
+use crate::metadata::{Content, Context, ContextState, FileKey, ListedEntry};
 use crate::names::{FilePath, FolderPath};
 use crate::signing::url::Grant;
 
+/// Maximum lifetime of a URL of the blob store: it can't be revoked.
+const MAX_DIRECT_TTL: Duration = Duration::from_secs(300);
 /// The last use is only updated when it is older than this, so that not every URL costs a write.
 const TOUCH_AFTER_MICROS: i64 = 60_000_000;
 
@@ -57,8 +63,10 @@ pub(super) async fn download_url(call: Call) -> Result<Response, ControlError> {
         generation: context.generation,
         path: path.clone(),
     };
-    call.app.metadata.file(&key).await?;
-    let url = signed_url(&call, &Method::GET, &context, path).await?;
+    let url = match direct_url(&call, &key).await? {
+        Some(url) => url,
+        None => signed_url(&call, &Method::GET, &context, path).await?,
+    };
     update_last_use(&call, &context).await;
     Ok(success!(call, GetContextFileDownloadUrlResponse, data: Some(url)))
 }
@@ -82,6 +90,37 @@ async fn context_and_path(call: &Call) -> Result<(Context, FilePath), ControlErr
         .await?
         .ok_or_else(ControlError::no_context)?;
     Ok((context, path))
+}
+
+/// Checks that the file exists. Returns a URL of the blob store if downloads are direct and the content is a blob.
+async fn direct_url(call: &Call, key: &FileKey) -> Result<Option<FileUrl>, ControlError> {
+    if !call.app.direct_downloads {
+        call.app.metadata.file(key).await?;
+        return Ok(None);
+    }
+    let opened = call.app.metadata.open_file(key).await?;
+    let Content::Blob(blob) = opened.content else {
+        return Ok(None);
+    };
+    let ttl = call.app.url_ttl.min(MAX_DIRECT_TTL);
+    let headers = DownloadHeaders {
+        disposition: &attachment(key.path.name()),
+        content_type: "application/octet-stream",
+        cache_control: "private, no-store",
+    };
+    match call.app.blobs.download_url(&blob, headers, ttl).await {
+        Ok(url) => Ok(Some(FileUrl {
+            url: Some(url.into()),
+            expire_time: Some(ExpireTime::Integer(
+                i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX),
+            )),
+        })),
+        // Such as temporary credentials that can't be renewed. The service has its own way to the store.
+        Err(error) => {
+            tracing::warn!(%error, request_id = call.request_id, "can't sign a direct download");
+            Ok(None)
+        }
+    }
 }
 
 async fn signed_url(

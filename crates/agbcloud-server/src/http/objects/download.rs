@@ -18,11 +18,11 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use md5::{Digest, Md5};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::conditions::{self, RequestedRange};
 use super::{CRC64, ObjectError};
 use crate::blobs::{BlobError, Blobs, BlockChecksums};
+use crate::http::attachment::attachment;
 use crate::http::{App, RequestId};
 use crate::metadata::{Content, File, FileKey, StoreError};
 use crate::metrics::Metrics;
@@ -197,9 +197,15 @@ async fn large_body(
         app.blobs.read(&blob, file.size, part, blocks).await
     };
     match read.await {
-        Ok(chunks) => Ok(Body::from_stream(
-            chunks.inspect_err(move |error| reporter.report(&blob, error)),
-        )),
+        Ok(chunks) => Ok(Body::from_stream(chunks.inspect_err(
+            move |error| match error {
+                // The contents are not damaged.
+                BlobError::Unavailable(_) => {
+                    tracing::error!(%error, request_id = reporter.request, "a download was cut");
+                }
+                error => reporter.report(&blob, error),
+            },
+        ))),
         Err(BlobError::Missing) => Err(DownloadError::BlobMissing(blob)),
         Err(error @ (BlobError::Damaged(_) | BlobError::Io(_))) => {
             reporter.report(&blob, &error);
@@ -287,39 +293,4 @@ fn response(status: StatusCode, body: Body, lines: &[(HeaderName, String)]) -> R
         }
     }
     response
-}
-
-/// Returns the header `Content-Disposition` with a file name: in ASCII for old clients (RFC 6266) and in UTF-8 (RFC 8187).
-fn attachment(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|char| {
-            if char.is_ascii_alphanumeric() || " .-_()".contains(char) {
-                char
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
-    let encoded = utf8_percent_encode(name, ENCODED);
-    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_names_are_escaped_in_the_header() {
-        assert_eq!(
-            attachment("a b.txt"),
-            "attachment; filename=\"a b.txt\"; filename*=UTF-8''a%20b.txt"
-        );
-        assert_eq!(
-            attachment("\"; x=\"ü%2e"),
-            "attachment; filename=\"__ x___%2e\"; filename*=UTF-8''%22%3B%20x%3D%22%C3%BC%252e"
-                .replace("%2e\";", "_2e\";")
-        );
-    }
 }

@@ -9,7 +9,6 @@ use crate::blobs::BlobError;
 use crate::http::service_failure::ServiceFailure;
 use crate::metadata::StoreError;
 use crate::signing::url::UrlError;
-use crate::system::random::NoRandom;
 
 /// The error of an upload or a download.
 #[derive(Debug)]
@@ -139,13 +138,8 @@ impl From<BlobError> for ObjectError {
         tracing::error!(%error, "a transfer failed");
         match error {
             BlobError::Full => Self::full(),
+            BlobError::Unavailable(_) => Self::unavailable(),
             _ => Self::internal(),
         }
-    }
-}
-
-impl From<NoRandom> for ObjectError {
-    fn from(error: NoRandom) -> Self {
-        BlobError::from(error).into()
     }
 }

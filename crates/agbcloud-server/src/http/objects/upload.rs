@@ -23,7 +23,6 @@ use crate::http::body::{self, BodyError};
 use crate::metadata::{
     Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, Quotas, StoreError, UploadId,
 };
-use crate::system::random::NoRandom;
 
 pub(super) async fn put(
     app: Arc<App>,
@@ -45,7 +44,7 @@ pub(super) async fn put(
         app.metadata.check_space().await?;
     }
     crash::point("upload-before-first-byte");
-    let mut upload = IncomingContent::begin(&app.blobs, length)?;
+    let mut upload = IncomingContent::begin(&app.blobs, length).await?;
     let mut lease = match upload.blob() {
         Some(blob) => Some(UploadLease::begin(app.metadata.clone(), blob).await?),
         None => None,
@@ -213,11 +212,11 @@ enum UploadBuffer {
 
 impl IncomingContent {
     /// Begins a content of `length` bytes. A small content does not use the blob store.
-    fn begin(blobs: &Blobs, length: u64) -> Result<Self, NoRandom> {
+    async fn begin(blobs: &Blobs, length: u64) -> Result<Self, BlobError> {
         let buffer = if length <= MAX_INLINE_BYTES {
             UploadBuffer::Memory(BytesMut::new())
         } else {
-            UploadBuffer::Blob(blobs.upload()?, BlockHasher::default())
+            UploadBuffer::Blob(blobs.upload(length).await?, BlockHasher::default())
         };
         Ok(Self {
             hasher: Hasher::new(),
@@ -246,7 +245,7 @@ impl IncomingContent {
             UploadBuffer::Memory(_) => None,
             UploadBuffer::Blob(upload, _) => Some(UploadId {
                 blob: upload.key().to_owned(),
-                multipart: None,
+                multipart: upload.multipart().map(str::to_owned),
             }),
         }
     }
