@@ -55,8 +55,11 @@ impl DataFolderSink {
                 return check_no_blobs(&folder);
             }
             let export = Export::open(&database, usage_without_service(&folder))?;
+            // A killed import may have created the file only.
+            if export.is_empty()? {
+                return check_no_blobs(&folder);
+            }
             match export.importing()? {
-                _ if export.is_empty()? => check_no_blobs(&folder),
                 Some(found) if found == source => Ok(()),
                 Some(_) => Err(ArchiveError::of_target(DatabaseError::OtherImport, &folder)),
                 None => Err(ArchiveError::of_target(DatabaseError::NotEmpty, &folder)),
