@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::load::{Allowed, Balancer, Client, Load, Problem, Tenant};
+use super::load::{Allowed, Balancer, Client, Load, Problem, Tenant, create_context};
 use super::{RECOVERY_BOUND, Setup, balance, create_tenant, create_tenants, failure, now, pause};
 use crate::distributed::engines::url;
 use crate::distributed::interrupt;
@@ -64,14 +64,26 @@ pub(crate) fn keys(setup: &mut Setup<'_>) -> Result<(), Failure> {
     let server = setup.engines.postgres()?;
     let store = setup.engines.s3s()?;
     let mut deployment = setup.deploy(server.url(), store.client(), "")?;
+    let replicas = [deployment.start()?, deployment.start()?];
+    let balancers = replicas.each_ref().map(|replica| balance(&[replica]));
+    let [first, second] = &balancers;
+    // Without keys, any key is accepted, each as that of another tenant.
+    answered(create_context(first, "any", "keys"), "a call without keys")?;
     let (kept, revoked) = (
         deployment.add_key("tenant-a")?,
         deployment.add_key("tenant-a")?,
     );
-    let replicas = [deployment.start()?, deployment.start()?];
-    let balancers = replicas.each_ref().map(|replica| balance(&[replica]));
-    let [first, second] = &balancers;
     let kept = create_tenant(first, &kept.secret, "keys")?;
+    for balancer in &balancers {
+        answered(
+            Client::new(balancer, &kept).state(),
+            "a call by the first key",
+        )?;
+        let rejected = create_context(balancer, "any", "keys").map(drop);
+        if !matches!(rejected, Err(Problem::Status { status: 401, .. })) {
+            return Err(failure("any key is accepted after the first one was added"));
+        }
+    }
     let other = Tenant {
         key: revoked.secret.clone(),
         context: kept.context.clone(),

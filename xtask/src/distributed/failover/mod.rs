@@ -80,7 +80,7 @@ fn create_tenants(deployment: &Deployment, balancer: &Balancer) -> Result<Vec<Te
     Ok(tenants)
 }
 
-/// Creates a context. A replica may know the key a moment later.
+/// Creates a context.
 fn create_tenant(balancer: &Balancer, key: &str, context: &str) -> Result<Tenant, Failure> {
     create_context(balancer, key, context)
         .map_err(|problem| failure(format!("can't create a context: {problem}")))

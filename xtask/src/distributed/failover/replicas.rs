@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::load::{Allowed, Balancer, Client, Load, Problem, Size, Tenant, encode};
+use super::load::{Allowed, Balancer, Client, Load, Problem, Size, SlowUpload, Tenant, encode};
 use super::{
     ApiKey, Deployment, RECOVERY_BOUND, Replica, Setup, balance, create_tenant, create_tenants,
     failure, now, pause,
 };
-use crate::distributed::history::Value;
+use crate::distributed::history::{Reading, Value};
 use crate::distributed::interrupt;
 use crate::failure::Failure;
 
@@ -19,6 +19,8 @@ const STALL: Duration = Duration::from_secs(85);
 /// Files of a context that is cleared.
 const FILES: usize = 3000;
 const FILLERS: usize = 8;
+/// A file that is uploaded while its replica is stopped.
+const UPLOAD: &str = "/upload";
 /// Replicas that are replaced in a rolling restart.
 const RESTARTS: usize = 6;
 
@@ -86,9 +88,14 @@ pub(crate) fn stalled(setup: &mut Setup<'_>) -> Result<(), Failure> {
     let load = Load::start(&balancer, &tenants, 20);
     load.run_for(Duration::from_secs(5))?;
     let (on_first, on_second) = (balance(&[&first]), balance(&[&second]));
+    let (mut upload, value) = begin_upload(&first, &Client::new(&on_first, &tenants[0]))?;
     clear(&Client::new(&on_first, &full))?;
     load.phase("first replica stopped", Allowed::Stopped);
     first.pause();
+    // The replica finds the last bytes when it continues.
+    upload
+        .send_rest()
+        .map_err(|error| failure(format!("can't upload: {error}")))?;
     balancer.set(&[second.endpoint()]);
     let survivor = Client::new(&on_second, &full);
     let time = wait_until_available(&survivor)?;
@@ -102,8 +109,21 @@ pub(crate) fn stalled(setup: &mut Setup<'_>) -> Result<(), Failure> {
     load.phase("first replica continued", Allowed::Stopped);
     balancer.set(&[first.endpoint(), second.endpoint()]);
     first.resume();
+    let status = upload.status();
     load.wait_for_progress(RECOVERY_BOUND)?;
     load.run_for(Duration::from_secs(20))?;
+    // The lease of the upload has expired, and its parts are deleted.
+    println!("  the upload of the stopped replica ends with {status:?}");
+    for balancer in [&on_first, &on_second] {
+        let found = read_file(&Client::new(balancer, &tenants[0]), UPLOAD)?;
+        let expected = match status {
+            Ok(200) => Reading::Value(value),
+            _ => Reading::Absent,
+        };
+        if found != expected {
+            return Err(failure(format!("that upload left {found:?}")));
+        }
+    }
     load.phase("both replicas", Allowed::Nothing);
     load.run_for(Duration::from_secs(5))?;
     for endpoint in [&on_first, &on_second] {
@@ -194,14 +214,8 @@ fn write_files(client: &Client<'_>, count: usize) -> Result<Vec<Value>, Failure>
 }
 
 fn read_files(client: &Client<'_>, values: &[Value]) -> Result<(), Failure> {
-    use crate::distributed::history::Reading;
     for (number, value) in values.iter().enumerate() {
-        let failed = |problem: Problem| failure(format!("can't read /{number}: {problem}"));
-        let url = client.download_url(&format!("/{number}")).map_err(failed)?;
-        let found = match url {
-            Some(url) => client.download(&url).map_err(failed)?,
-            None => Reading::Absent,
-        };
+        let found = read_file(client, &format!("/{number}"))?;
         if found != Reading::Value(*value) {
             return Err(failure(format!(
                 "/{number} was written after the clear, and is {found:?}"
@@ -213,6 +227,28 @@ fn read_files(client: &Client<'_>, values: &[Value]) -> Result<(), Failure> {
         values.len()
     );
     Ok(())
+}
+
+fn read_file(client: &Client<'_>, path: &str) -> Result<Reading, Failure> {
+    let failed = |problem: Problem| failure(format!("can't read {path}: {problem}"));
+    match client.download_url(path).map_err(failed)? {
+        Some(url) => client.download(&url).map_err(failed),
+        None => Ok(Reading::Absent),
+    }
+}
+
+/// Sends most of a content in several parts to one replica.
+fn begin_upload(replica: &Replica, client: &Client<'_>) -> Result<(SlowUpload, Value), Failure> {
+    let value = Value {
+        writer: u32::MAX,
+        number: 0,
+    };
+    let content = encode(value, Size::Multipart.bytes(&mut fastrand::Rng::new()));
+    let url = client.upload_url(UPLOAD);
+    let url = url.map_err(|problem| failure(format!("can't upload: {problem}")))?;
+    let upload = SlowUpload::begin(replica.endpoint(), &url, &content);
+    let upload = upload.map_err(|error| failure(format!("can't upload: {error}")))?;
+    Ok((upload, value))
 }
 
 fn clear(client: &Client<'_>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod balancer;
 mod client;
 mod content;
 mod report;
+mod slow_upload;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -15,6 +16,7 @@ pub(crate) use self::balancer::{Balancer, Problem};
 pub(crate) use self::client::{Client, Tenant, create_context};
 pub(crate) use self::content::{Size, encode};
 pub(crate) use self::report::Allowed;
+pub(crate) use self::slow_upload::SlowUpload;
 
 use self::client::Deleted;
 use self::report::Report;
