@@ -396,3 +396,6 @@ fn blobs_failed(error: BlobError) -> StartError {
         reason: error.to_string(),
     }
 }
+
+#[cfg(all(test, feature = "test-store"))]
+mod tests;
