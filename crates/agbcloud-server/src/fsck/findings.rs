@@ -1,7 +1,7 @@
 //! The wording of findings.
 
 use super::report::{Finding, FindingKind as Kind};
-use crate::metadata::sqlite::check::{Problem, ProblemKind, WrongCount, WrongUsage};
+use crate::metadata::check::{Problem, ProblemKind, WrongCount, WrongUsage};
 
 impl From<Problem> for Finding {
     fn from(problem: Problem) -> Self {
@@ -52,6 +52,7 @@ fn describe(problem: ProblemKind) -> (Kind, String) {
             Kind::LostTree,
             format!("not a valid path of a folder, but it has {entries} entries"),
         ),
+        InvalidPath => (Kind::LostTree, "not a valid path of a file".into()),
         ContextCount(wrong) => (
             Kind::WrongContextCount,
             count("a tenant", "contexts", wrong),
@@ -80,6 +81,10 @@ fn describe(problem: ProblemKind) -> (Kind, String) {
         DoomedContent => (
             Kind::DoomedContent,
             "the content of the file is queued for deletion".into(),
+        ),
+        BlockChecksums => (
+            Kind::WrongBlockChecksums,
+            "the checksums of the blocks do not belong to the content of the file".into(),
         ),
         OrphanContent(bytes) => (
             Kind::OrphanContent,

@@ -3,6 +3,7 @@
 //! Handlers use the trait [`Metadata`], so that another database is another implementation of it. Every method that a request
 //! can reach takes the tenant; contexts of other tenants are not found.
 
+pub(crate) mod check;
 mod key_table;
 mod offset_index;
 #[cfg(feature = "postgres")]

@@ -1,7 +1,7 @@
 //! Opens the storage engines.
 
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 
 use std::fs;
 use std::io;

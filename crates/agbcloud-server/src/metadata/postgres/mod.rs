@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)] // Deadlines are times of tokio's clock; nothing that is stored depends on them.
 
 mod change;
+pub(crate) mod check;
 mod connection;
 mod contexts;
 mod deletion_queue;

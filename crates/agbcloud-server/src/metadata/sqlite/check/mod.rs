@@ -5,7 +5,6 @@
 mod counts;
 mod folders;
 mod markers;
-mod problem;
 mod usage;
 
 use std::io;
@@ -20,8 +19,7 @@ use super::open::has_blobs;
 use super::threads::BUSY_TIMEOUT;
 use super::{deletion_queue, row_checksums, schema};
 use crate::metadata::Content;
-
-pub(crate) use self::problem::{CountedUsage, Problem, ProblemKind, WrongCount, WrongUsage};
+use crate::metadata::check::{Problem, ProblemKind, StoredFile};
 
 /// The path of a folder, from its row.
 const FOLDER_PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' THEN '/' || f.name
@@ -88,18 +86,6 @@ impl DatabaseCheck {
         }
         Ok(result)
     }
-}
-
-/// A file as its row describes it.
-pub(crate) struct StoredFile {
-    pub(crate) context: String,
-    pub(crate) path: String,
-    pub(crate) size: u64,
-    pub(crate) etag: String,
-    pub(crate) sha256: Option<String>,
-    pub(crate) crc64: Option<u64>,
-    /// `None` if the row references no content, or an inline content that does not exist.
-    pub(crate) content: Option<Content>,
 }
 
 /// The transaction of a check.

@@ -2,7 +2,8 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::{CheckResult, CheckTransaction, CountedUsage, Problem, ProblemKind, WrongUsage};
+use super::{CheckResult, CheckTransaction};
+use crate::metadata::check::{CountedUsage, Problem, ProblemKind, WrongUsage};
 
 /// A context whose kept usage is wrong.
 struct WrongTree {
