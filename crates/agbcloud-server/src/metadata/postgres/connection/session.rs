@@ -99,7 +99,7 @@ impl Session {
             kind: match access {
                 Access::Read(_) | Access::Snapshot(_) | Access::Tenant(_) => "read",
                 Access::Write(_) => "write",
-                Access::Task | Access::ReadAll => "task",
+                Access::Task | Access::ReadAll | Access::SnapshotAll => "task",
             },
             metrics: pool.metrics().clone(),
             pending: Mutex::new(begin),
