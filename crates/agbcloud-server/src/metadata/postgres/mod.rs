@@ -31,8 +31,9 @@ use async_trait::async_trait;
 use prometheus_client::registry::Registry;
 use tokio::time::{Instant, sleep};
 
-use self::change::{Change, Outcome, PutFile};
+use self::change::{Change, Outcome};
 use self::connection::{Access, CommitError, Failure, Pool, Session};
+use self::files::PutFile;
 pub(crate) use self::open::{OpenError, Opened};
 use self::tenants::TenantKeys;
 use self::totals::Totals;
