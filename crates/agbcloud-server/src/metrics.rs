@@ -16,7 +16,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::blobs::BlobMetrics;
 use crate::metadata::QuotaKind;
 
 type Label = (&'static str, &'static str);
@@ -33,12 +32,17 @@ pub(crate) struct Metrics {
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
     damaged: Counter,
     quota_rejections: Family<[Label; 1], Counter>,
+    leases: Gauge,
     connections: ConnectionMetrics,
 }
 
 impl Metrics {
-    /// Creates the metrics. The program that embeds the server counts `dropped_log_lines`.
-    pub(crate) fn new(dropped_log_lines: Arc<AtomicU64>, blobs: &BlobMetrics) -> Arc<Self> {
+    /// Creates the metrics. The program that embeds the server counts `dropped_log_lines`. `register` adds the metrics of the
+    /// storage engines.
+    pub(crate) fn new(
+        dropped_log_lines: Arc<AtomicU64>,
+        register: impl FnOnce(&mut Registry),
+    ) -> Arc<Self> {
         let mut registry = Registry::with_prefix("agb");
         let requests = Family::default();
         registry.register(
@@ -70,9 +74,15 @@ impl Metrics {
             "Uploads that were rejected because of a quota, by limit",
             quota_rejections.clone(),
         );
+        let leases = Gauge::default();
+        registry.register(
+            "leases",
+            "Uploads in progress that this process has registered in a shared database",
+            leases.clone(),
+        );
+        register(&mut registry);
         let connections = ConnectionMetrics::default();
         connections.register(&mut registry);
-        blobs.register(&mut registry);
         registry.register_collector(Box::new(DroppedLogLines(dropped_log_lines)));
         Arc::new(Self {
             registry,
@@ -80,6 +90,7 @@ impl Metrics {
             durations,
             damaged,
             quota_rejections,
+            leases,
             connections,
         })
     }
@@ -98,6 +109,11 @@ impl Metrics {
         self.quota_rejections
             .get_or_create(&[("limit", limit)])
             .inc();
+    }
+
+    /// Uploads that are registered in a shared database.
+    pub(crate) fn leases(&self) -> &Gauge {
+        &self.leases
     }
 
     /// Counts an answered request.

@@ -180,7 +180,7 @@ async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
         KeysCommand::List { .. } => {
             for key in keys.keys().await.map_err(failed)? {
                 let usage = keys.usage(key.tenant()).await.map_err(failed)?;
-                print_key(&key, usage)?;
+                print_key(&key, Some(usage))?;
             }
             Ok(())
         }

@@ -468,6 +468,7 @@ mod tests {
             metrics_listen,
             limits,
             quarantine_days,
+            direct_downloads,
             log,
             log_format,
             api_keys: _,
@@ -475,7 +476,13 @@ mod tests {
         } = settings;
         let texts = (listen, public_url, metrics_listen, limits, metadata, blobs);
         let paths = (data_dir, keys, tls_cert, tls_key);
-        let others = (durability, quarantine_days, log, log_format);
+        let others = (
+            durability,
+            quarantine_days,
+            direct_downloads,
+            log,
+            log_format,
+        );
         format!("{texts:?} {paths:?} {others:?}")
     }
 
@@ -497,6 +504,7 @@ mod tests {
                 "durability" => ("relaxed", "\"strict\""),
                 "log-format" => ("json", "\"text\""),
                 "quarantine-days" => ("30", "31"),
+                "direct-downloads" => ("true", "false"),
                 _ => ("given", "\"file\""),
             };
             write(&path, &format!("{name} = {other}\n"));

@@ -55,8 +55,11 @@ impl DataFolderSink {
                 return check_no_blobs(&folder);
             }
             let export = Export::open(&database, usage_without_service(&folder))?;
+            // A killed import may have created the file only.
+            if export.is_empty()? {
+                return check_no_blobs(&folder);
+            }
             match export.importing()? {
-                _ if export.is_empty()? => check_no_blobs(&folder),
                 Some(found) if found == source => Ok(()),
                 Some(_) => Err(ArchiveError::of_target(DatabaseError::OtherImport, &folder)),
                 None => Err(ArchiveError::of_target(DatabaseError::NotEmpty, &folder)),
@@ -201,8 +204,9 @@ impl Sink for DataFolderSink {
         blob: &str,
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
-        let upload = self.blobs.upload_as(blob.to_owned(), size).await?;
-        Ok(Box::new(BlobUpload(upload)))
+        Ok(Box::new(BlobUpload(
+            self.blobs.upload_as(blob, size).await?,
+        )))
     }
 
     async fn write(

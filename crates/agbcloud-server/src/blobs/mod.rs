@@ -163,12 +163,10 @@ impl Blobs {
 
     /// Starts a new blob of `length` bytes.
     pub(crate) async fn upload(&self, length: u64) -> Result<Upload, BlobError> {
-        let blob = self.new_key()?;
-        self.upload_as(blob, length).await
+        self.upload_to(self.new_key()?, length).await
     }
 
-    /// Starts a blob of `length` bytes with a key of another store. Replaces a blob with this key.
-    pub(crate) async fn upload_as(&self, blob: String, length: u64) -> Result<Upload, BlobError> {
+    async fn upload_to(&self, blob: String, length: u64) -> Result<Upload, BlobError> {
         let store = self.store.clone();
         let Some(multipart) = &self.multipart else {
             let folder = self.folder.clone().unwrap_or_default();
@@ -250,7 +248,7 @@ impl Blobs {
         #[cfg(feature = "s3")]
         let prefix = self.bucket.as_ref().map(|bucket| &bucket.prefix);
         #[cfg(not(feature = "s3"))]
-        let prefix = None;
+        let prefix: Option<&Key> = None;
         let prefix = prefix.filter(|prefix| !prefix.as_ref().is_empty());
         self.store
             .list(prefix)

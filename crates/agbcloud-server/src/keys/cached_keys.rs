@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,8 @@ const MAX_ENTRIES: usize = 10_000;
 pub(super) struct CachedKeys {
     table: Arc<dyn KeyTable>,
     signer: Arc<Signer>,
-    required: Mutex<Option<(Instant, bool)>>,
+    /// Whether the database requires keys, which never changes back.
+    required: AtomicBool,
     callers: Recent<[u8; 32], Caller>,
     issuers: Recent<Issuer, (Tenant, KeyLimits)>,
     /// Locked during a query, so that one query serves all waiting requests.
@@ -36,7 +38,7 @@ impl CachedKeys {
         Self {
             table,
             signer,
-            required: Mutex::default(),
+            required: AtomicBool::new(false),
             callers: Recent::default(),
             issuers: Recent::default(),
             ring: tokio::sync::Mutex::default(),
@@ -44,16 +46,12 @@ impl CachedKeys {
     }
 
     pub(super) async fn requires_keys(&self) -> Result<bool> {
-        let now = now();
-        let known = *self.required.lock().unwrap_or_else(PoisonError::into_inner);
-        match known {
-            // Never becomes false again.
-            Some((_, true)) => return Ok(true),
-            Some((since, false)) if now - since < MAX_AGE => return Ok(false),
-            _ => {}
+        if self.required.load(Ordering::Relaxed) {
+            return Ok(true);
         }
+        // An earlier answer would accept the first key as that of another tenant.
         let required = self.table.requires_keys().await?;
-        *self.required.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, required));
+        self.required.store(required, Ordering::Relaxed);
         Ok(required)
     }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use prometheus_client::registry::Registry;
 
 pub(crate) use self::key_table::KeyTable;
 use crate::blobs::BlockChecksums;
@@ -388,6 +389,11 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn finished_clears(&self) -> Result<Vec<Clear>>;
     /// Makes a cleared context available.
     async fn finish_clear(&self, clear: &Clear) -> Result<()>;
+
+    /// Adds the metrics of the database.
+    fn register_metrics(&self, _: &mut Registry) {}
+    /// Updates metrics that are measured and not counted.
+    fn measure(&self) {}
 
     /// Fails if the disk is full. Called before a large upload.
     async fn check_space(&self) -> Result<()>;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
-use futures_util::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -313,7 +312,7 @@ impl Source for ArchiveSource {
                 let path = folder.join(blob);
                 let found = tokio::task::spawn_blocking(move || File::open(path));
                 return match found.await.map_err(io::Error::other)? {
-                    Ok(file) => Ok(read_file(file).map_err(BlobError::Io).boxed()),
+                    Ok(file) => Ok(read_file(file)),
                     Err(error) if error.kind() == ErrorKind::NotFound => Err(BlobError::Missing),
                     Err(error) => Err(error.into()),
                 };
@@ -328,8 +327,7 @@ impl Source for ArchiveSource {
             }
         };
         let opened = tokio::task::spawn_blocking(move || part.open());
-        let file = read_file(opened.await.map_err(io::Error::other)??);
-        Ok(file.map_err(BlobError::Io).boxed())
+        Ok(read_file(opened.await.map_err(io::Error::other)??))
     }
 
     async fn finish(&mut self) -> Result<(), ArchiveError> {

@@ -41,7 +41,9 @@ pub(super) async fn put(
     crash::point("upload-before-first-byte");
     let mut upload = IncomingContent::begin(&app.blobs, length).await?;
     let mut lease = match upload.blob() {
-        Some(blob) => Some(UploadLease::begin(app.metadata.clone(), blob).await?),
+        Some(blob) => {
+            Some(UploadLease::begin(app.metadata.clone(), blob, app.metrics.leases()).await?)
+        }
         None => None,
     };
     let received = tokio::select! {
@@ -237,7 +239,7 @@ struct IncomingContent {
 enum UploadBuffer {
     /// At most [`MAX_INLINE_BYTES`] bytes.
     Memory(BytesMut),
-    Blob(Upload, BlockHasher),
+    Blob(Box<Upload>, BlockHasher),
 }
 
 impl IncomingContent {
@@ -246,7 +248,10 @@ impl IncomingContent {
         let buffer = if length <= MAX_INLINE_BYTES {
             UploadBuffer::Memory(BytesMut::new())
         } else {
-            UploadBuffer::Blob(blobs.upload(length).await?, BlockHasher::default())
+            UploadBuffer::Blob(
+                Box::new(blobs.upload(length).await?),
+                BlockHasher::default(),
+            )
         };
         Ok(Self {
             hasher: Hasher::new(),

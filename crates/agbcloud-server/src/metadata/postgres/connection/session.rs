@@ -13,6 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::error::Failure;
+use super::metrics::DatabaseMetrics;
 use super::pool::{Pool, PooledLink};
 use super::value::Value;
 
@@ -41,6 +42,10 @@ pub(in crate::metadata::postgres) struct Session {
     /// `None` after the end.
     link: Option<PooledLink>,
     deadline: Instant,
+    began: Instant,
+    /// The kind of the transaction in the metrics.
+    kind: &'static str,
+    metrics: DatabaseMetrics,
     /// Statements without a result that are sent with the next statement.
     pending: Mutex<String>,
     /// Whether the connection can't be used any more.
@@ -89,6 +94,14 @@ impl Session {
         Ok(Self {
             link: Some(link),
             deadline,
+            #[allow(clippy::disallowed_methods, reason = "measures a duration")]
+            began: Instant::now(),
+            kind: match access {
+                Access::Read(_) | Access::Snapshot(_) | Access::Tenant(_) => "read",
+                Access::Write(_) => "write",
+                Access::Task | Access::ReadAll => "task",
+            },
+            metrics: pool.metrics().clone(),
             pending: Mutex::new(begin),
             broken: AtomicBool::new(false),
         })
@@ -342,6 +355,7 @@ fn typed<'a>(parameters: &'a [Value<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)>
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.metrics.ended(self.kind, self.began.elapsed());
         if let Some(link) = self.link.take() {
             PooledLink::take(link).kill();
         }
