@@ -35,8 +35,7 @@ pub(crate) fn killed(setup: &mut Setup<'_>) -> Result<(), Failure> {
     let balancer = balance(&[&first, &second]);
     let tenants = create_tenants(&deployment, &balancer)?;
     let full = fill(&deployment, &balancer, FILES)?;
-    // Many large uploads, so that some are in progress.
-    let load = Load::start(&balancer, &tenants, 20);
+    let load = Load::start(&balancer, &tenants, 5);
     load.run_for(Duration::from_secs(5))?;
     let (on_first, on_second) = (balance(&[&first]), balance(&[&second]));
     load.phase("first replica killed", Allowed::Killed);
@@ -88,7 +87,7 @@ pub(crate) fn stalled(setup: &mut Setup<'_>) -> Result<(), Failure> {
     let balancer = balance(&[&first, &second]);
     let tenants = create_tenants(&deployment, &balancer)?;
     let full = fill(&deployment, &balancer, FILES)?;
-    let load = Load::start(&balancer, &tenants, 20);
+    let load = Load::start(&balancer, &tenants, 5);
     load.run_for(Duration::from_secs(5))?;
     let (on_first, on_second) = (balance(&[&first]), balance(&[&second]));
     let (mut upload, value) = begin_upload(&first, &Client::new(&on_first, &tenants[0]))?;
@@ -144,7 +143,7 @@ pub(crate) fn restarted(setup: &mut Setup<'_>) -> Result<(), Failure> {
     let mut replicas = vec![deployment.start()?, deployment.start()?];
     let balancer = balance(&replicas.iter().collect::<Vec<_>>());
     let tenants = create_tenants(&deployment, &balancer)?;
-    let load = Load::start(&balancer, &tenants, 10);
+    let load = Load::start(&balancer, &tenants, 1);
     load.run_for(Duration::from_secs(3))?;
     load.phase("rolling restart", Allowed::Nothing);
     for _ in 0..RESTARTS {
