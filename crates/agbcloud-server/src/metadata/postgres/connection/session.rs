@@ -80,7 +80,9 @@ impl Session {
                 format!("SET LOCAL agb.tenant = '{tenant}'")
             }
             Access::Tenant(id) => format!("SET LOCAL agb.name = '{}'", id.replace('\'', "''")),
-            Access::Task | Access::ReadAll | Access::SnapshotAll => "SET LOCAL agb.role = 'task'".to_owned(),
+            Access::Task | Access::ReadAll | Access::SnapshotAll => {
+                "SET LOCAL agb.role = 'task'".to_owned()
+            }
         };
         let mut begin = format!(
             "BEGIN ISOLATION LEVEL {mode}; {identity}; SET LOCAL statement_timeout = {statement}"
@@ -99,7 +101,7 @@ impl Session {
             kind: match access {
                 Access::Read(_) | Access::Snapshot(_) | Access::Tenant(_) => "read",
                 Access::Write(_) => "write",
-                Access::Task | Access::ReadAll => "task",
+                Access::Task | Access::ReadAll | Access::SnapshotAll => "task",
             },
             metrics: pool.metrics().clone(),
             pending: Mutex::new(begin),
