@@ -75,7 +75,7 @@ pub fn is_sqlite() -> bool {
     matches!(engine(), Engine::Default | Engine::Sqlite)
 }
 
-/// Whether a test must be skipped because the selected engine stores no blobs in the subfolder `blobs` of a folder. Says so.
+/// Whether a test must be skipped because the selected engine stores no blobs in the subfolder `blobs` of a folder. Prints the reason.
 pub fn is_skipped_without_blob_folder() -> bool {
     let skipped = matches!(engine(), Engine::Memory | Engine::PostgresS3);
     if skipped {
@@ -84,7 +84,7 @@ pub fn is_skipped_without_blob_folder() -> bool {
     skipped
 }
 
-/// Whether a test must be skipped because the selected engine has no files of SQLite. Says so.
+/// Whether a test must be skipped because the selected engine has no files of SQLite. Prints the reason.
 pub fn is_skipped_without_sqlite() -> bool {
     if !is_sqlite() {
         println!("skipped: the test uses the files of SQLite");
@@ -92,7 +92,7 @@ pub fn is_skipped_without_sqlite() -> bool {
     !is_sqlite()
 }
 
-/// Whether a test must be skipped because the selected engine keeps nothing after a server has stopped. Says so.
+/// Whether a test must be skipped because the selected engine keeps nothing after a server has stopped. Prints the reason.
 pub fn is_skipped_in_memory() -> bool {
     let skipped = engine() == Engine::Memory;
     if skipped {

@@ -77,7 +77,7 @@ enum ServeCommand {
     /// Copy an archive of 'backup' to a new store
     ///
     /// The service does not start on the store before everything is restored and verified. To continue an interrupted restore,
-    /// repeat it: it skips contents that are there already.
+    /// repeat it: it skips existing contents.
     #[command(
         after_long_help = "Examples:\n  agb serve restore agb-backup.tar --data-dir restored\n  agb serve restore --dry-run agb-backup.tar --data-dir restored"
     )]

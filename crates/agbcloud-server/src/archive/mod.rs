@@ -85,7 +85,7 @@ pub async fn backup(
 /// Copies an archive of [`backup`] to a store that does not exist yet.
 ///
 /// No service uses the store before everything is copied and verified. A restore that did not finish continues when it is
-/// repeated with the same archive: it skips contents that are there already.
+/// repeated with the same archive: it skips existing contents.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

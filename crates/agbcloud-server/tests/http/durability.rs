@@ -75,6 +75,9 @@ async fn a_folder_has_one_owner() {
 
 #[tokio::test]
 async fn a_missing_folder_is_created_and_a_file_is_rejected() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("a/b/c");
     let (_server, client) = start_in(&deep).await;

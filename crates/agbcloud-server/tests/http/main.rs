@@ -25,6 +25,8 @@ mod contexts;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+mod direct_downloads;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod files;

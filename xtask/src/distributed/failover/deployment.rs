@@ -16,8 +16,10 @@ use crate::failure::Failure;
 /// Start of the line that reports the endpoint.
 const READY: &str = "listening on ";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// Longer than the default time for requests in progress.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests in progress have as much time after SIGTERM as clients give them, also on a slow machine.
+const DRAIN_TIME: &str = "drain-time=30s";
+/// Longer than [`DRAIN_TIME`].
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Engines and settings that all replicas share.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Deployment {
         let mut command = self.command(&[]);
         command
             .args(["--listen", "127.0.0.1:0", "--log", "info"])
+            .args(["--limits", DRAIN_TIME])
             .args(["--metadata", &self.metadata, "--blobs", &self.blobs]);
         let mut replica = Replica {
             process: Process::start("agb serve", command, &log)?,

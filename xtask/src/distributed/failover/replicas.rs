@@ -14,8 +14,10 @@ use crate::failure::Failure;
 
 /// Limit on the time until another replica has cleared a context.
 const CLEAR_BOUND: Duration = Duration::from_secs(120);
-/// Longer than the lease of an upload (60 s), and the pause of the collector (10 s).
-const STALL: Duration = Duration::from_secs(85);
+/// The lease of an upload, as a parameter of the database's URL.
+const LEASE: &str = "lease=15";
+/// Longer than the lease, the pause of the collector (10 s), and the limit on a request.
+const STALL: Duration = Duration::from_secs(45);
 /// Files of a context that is cleared.
 const FILES: usize = 3000;
 const FILLERS: usize = 8;
@@ -80,7 +82,8 @@ pub(crate) fn killed(setup: &mut Setup<'_>) -> Result<(), Failure> {
 pub(crate) fn stalled(setup: &mut Setup<'_>) -> Result<(), Failure> {
     let server = setup.engines.postgres()?;
     let store = setup.engines.s3s()?;
-    let mut deployment = setup.deploy(server.url(), store.client(), "")?;
+    let url = format!("{}?{LEASE}", server.url());
+    let mut deployment = setup.deploy(url, store.client(), "")?;
     let (first, second) = (deployment.start()?, deployment.start()?);
     let balancer = balance(&[&first, &second]);
     let tenants = create_tenants(&deployment, &balancer)?;

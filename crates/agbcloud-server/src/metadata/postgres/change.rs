@@ -1,9 +1,10 @@
 //! The changes that requests make.
 
 use super::connection::{Failure, Session};
+use super::files::{self, PutFile};
 use super::tenant_row::TenantUsage;
-use super::{contexts, files};
-use crate::metadata::{Conditions, Context, FileKey, NewFile, Quotas};
+use super::contexts;
+use crate::metadata::Context;
 use crate::names::FilePath;
 use crate::system::clock::Micros;
 
@@ -37,16 +38,6 @@ pub(super) enum Change {
         path: FilePath,
         now: Micros,
     },
-}
-
-/// The arguments of [`Metadata::put_file`](crate::metadata::Metadata::put_file).
-#[derive(Debug)]
-pub(super) struct PutFile {
-    pub(super) key: FileKey,
-    pub(super) file: NewFile,
-    pub(super) conditions: Conditions,
-    pub(super) quotas: Quotas,
-    pub(super) now: Micros,
 }
 
 /// The result of a change.

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use tokio_postgres::Row;
 
-use super::change::PutFile;
 use super::connection::{Failure, Session, Statement, Value};
 use super::tenant_row::{TenantUsage, usage};
 use super::{contexts, folders};
 use crate::blobs::BlockChecksums;
 use crate::crash;
-use crate::metadata::{Content, ContextState, File, FileKey, OpenFile, Quotas, StoreError};
+use crate::metadata::{
+    Conditions, Content, ContextState, File, FileKey, NewFile, OpenFile, Quotas, StoreError,
+};
 use crate::names::FilePath;
 use crate::system::clock::Micros;
 use crate::system::random::alphanumeric;
@@ -205,6 +206,16 @@ async fn find(session: &Session, place: &Place<'_>) -> Result<Option<Target>, Fa
 fn stored_size(size: u64) -> Result<i64, Failure> {
     let too_large = |_| StoreError::Failed("the file is too large".to_owned());
     Ok(i64::try_from(size).map_err(too_large)?)
+}
+
+/// The arguments of [`Metadata::put_file`](crate::metadata::Metadata::put_file).
+#[derive(Debug)]
+pub(super) struct PutFile {
+    pub(super) key: FileKey,
+    pub(super) file: NewFile,
+    pub(super) conditions: Conditions,
+    pub(super) quotas: Quotas,
+    pub(super) now: Micros,
 }
 
 /// Publishes a file. Returns whether a file was replaced.

@@ -20,6 +20,7 @@ mod schema;
 mod tenant_row;
 mod tenants;
 mod totals;
+mod transactions;
 mod uploads;
 mod writer;
 
@@ -29,14 +30,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use prometheus_client::registry::Registry;
-use tokio::time::{Instant, sleep};
 
-use self::change::{Change, Outcome, PutFile};
-use self::connection::{Access, CommitError, Failure, Pool, Session};
+use self::change::{Change, Outcome};
+use self::connection::{Access, Pool, Session};
+use self::files::PutFile;
 pub(crate) use self::open::{OpenError, Opened};
 use self::tenants::TenantKeys;
 use self::totals::Totals;
-use self::writer::{ATTEMPTS, Writer, backoff};
+use self::transactions::commit;
+use self::writer::Writer;
 use super::{
     Clear, Conditions, Context, ContextCursor, ContextPage, File, FileKey, FilePage, Metadata,
     NewFile, OpenFile, Quotas, Result, StoreError, UploadId, Usage,
@@ -61,64 +63,9 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Runs a transaction, and repeats it after conflicts and lost connections until the deadline that it gets.
-    async fn retry<T, F>(&self, transaction: impl Fn(Instant) -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        if self.writer.is_closed() {
-            return Err(StoreError::Closed);
-        }
-        let deadline = Instant::now() + self.pool.settings().operation_timeout;
-        let mut attempt = 1;
-        loop {
-            let failure = match transaction(deadline).await {
-                Ok(done) => return Ok(done),
-                Err(failure) => failure,
-            };
-            if matches!(failure, Failure::Lost(_)) {
-                self.pool.discard_idle();
-            }
-            if !failure.is_temporary() || attempt >= ATTEMPTS || Instant::now() >= deadline {
-                return Err(failure.into_store_error());
-            }
-            self.pool.metrics().retried();
-            sleep(backoff(attempt)).await;
-            attempt += 1;
-        }
-    }
-
-    async fn begin(&self, access: Access<'_>, deadline: Instant) -> Result<Session, Failure> {
-        Session::begin(&self.pool, access, self.synchronous_commit, deadline).await
-    }
-
-    /// Returns the key of a tenant. `None` if it has stored nothing yet.
-    async fn key(&self, tenant: &Tenant, deadline: Instant) -> Result<Option<i64>, Failure> {
-        self.keys.find(&self.pool, tenant, deadline).await
-    }
-
-    /// Begins to read with one statement. `missing` is the error if the tenant has stored nothing yet.
-    async fn read(
-        &self,
-        tenant: &Tenant,
-        missing: StoreError,
-        deadline: Instant,
-    ) -> Result<(Session, i64), Failure> {
-        let key = self.key(tenant, deadline).await?.ok_or(missing)?;
-        Ok((self.begin(Access::Read(key), deadline).await?, key))
-    }
-
     async fn change(&self, tenant: &Tenant, change: Change) -> Result<()> {
         self.writer.run(tenant, change).await.map(drop)
     }
-}
-
-/// Commits a transaction of a background task. If the outcome is unknown, the caller may repeat it.
-async fn commit(session: Session) -> Result<(), Failure> {
-    session.commit(None).await.map_err(|error| match error {
-        CommitError::NotCommitted(failure) => failure,
-        CommitError::Unknown => Failure::Lost("the connection to the database was lost"),
-    })
 }
 
 fn unexpected() -> StoreError {
