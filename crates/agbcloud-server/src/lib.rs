@@ -110,7 +110,9 @@ pub use self::builder::ServerBuilder;
 pub use self::durability::Durability;
 pub use self::error::StartError;
 pub use self::faults::{Fault, InvalidFault};
-pub use self::fsck::{Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck, fsck_storage};
+pub use self::fsck::{
+    Finding, FindingKind, FsckMode, FsckReport, QuarantinedContent, fsck, fsck_storage,
+};
 pub use self::key_database::{KeyDatabase, KeyDatabaseError};
 pub use self::key_file::{KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey};
 pub use self::limits::{InvalidLimit, Limits};

@@ -133,3 +133,34 @@ fn fsck_creates_no_folder() {
     assert!(!missing.exists());
     assert_eq!(fsck(&missing, &["--no-such-flag"]).0, Some(2));
 }
+
+#[test]
+fn storage_urls_select_the_store() {
+    let run = |arguments: &[&str]| {
+        let output = agb().args(["serve", "fsck"]).args(arguments).output();
+        let output = output.unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            output.stdout.is_empty() && !stderr.contains("hidden"),
+            "{stderr}"
+        );
+        (output.status.code(), stderr)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = format!("file:{}", folder.path().display());
+    // No server listens on port 1.
+    let database = "postgres://agb:hidden@127.0.0.1:1/agb";
+    let (code, stderr) = run(&["--metadata", database, "--blobs", &blobs]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("can't use the PostgreSQL database"),
+        "{stderr}"
+    );
+    let (code, stderr) = run(&["--metadata", database]);
+    assert_eq!(code, Some(2), "{stderr}");
+    let (code, stderr) = run(&["--metadata", database, "--blobs", &blobs, "--data-dir", "x"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    let (code, stderr) = run(&["--metadata", "memory:"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("memory"), "{stderr}");
+}

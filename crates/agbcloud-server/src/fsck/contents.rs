@@ -8,8 +8,8 @@ use super::report::{Finding, FindingKind, FsckReport};
 use crate::blobs::{Quarantine, QuarantinedFile, local};
 use crate::checksums::{Checksums, Hasher};
 use crate::metadata::Content;
-use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::check::StoredFile;
+use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::sqlite::check::CheckTransaction;
 use crate::system::clock::Micros;
 

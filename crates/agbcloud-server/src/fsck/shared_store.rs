@@ -12,7 +12,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::contents::{compare, damaged, missing};
 use super::report::{Finding, FindingKind, FsckReport};
 use super::{FsckMode, QUARANTINE_TIME};
-use crate::blobs::{BlobError, BlockChecksums, Blobs};
+use crate::blobs::{BlobError, Blobs, BlockChecksums};
 use crate::checksums::{Checksums, Hasher};
 use crate::durability::Durability;
 use crate::error::StartError;
@@ -199,7 +199,9 @@ impl SharedStore {
         let mut check = FileCheck::default();
         let file = &checked.file;
         if checked.is_misnamed {
-            check.findings.push(Problem::from(ProblemKind::InvalidPath).into());
+            check
+                .findings
+                .push(Problem::from(ProblemKind::InvalidPath).into());
         }
         match &file.content {
             None => {
@@ -235,7 +237,9 @@ impl SharedStore {
     }
 
     async fn read(&self, blob: &str) -> Result<(Checksums, BlockChecksums), BlobError> {
-        let read = self.blobs.compute_checksums(blob, Hasher::new(), Hasher::update);
+        let read = self
+            .blobs
+            .compute_checksums(blob, Hasher::new(), Hasher::update);
         let (hasher, blocks) = read.await?;
         Ok((hasher.finish(), blocks))
     }
@@ -283,11 +287,7 @@ impl SharedStore {
     }
 
     /// Reports the damage of rows, after repairs.
-    async fn repair(
-        &self,
-        damage: Vec<Damage>,
-        report: &mut FsckReport,
-    ) -> Result<(), StartError> {
+    async fn repair(&self, damage: Vec<Damage>, report: &mut FsckReport) -> Result<(), StartError> {
         let mut last = None;
         for Damage { problem, repair } in damage {
             let repaired = self.repairs() && repair.is_some();
@@ -372,7 +372,13 @@ impl SharedStore {
         let mut unknown = Vec::new();
         for blob in unreferenced.map_err(database_failed)? {
             // The row of a queued blob is removed after the blob.
-            if self.blobs.size(&blob).await.map_err(blobs_failed)?.is_some() {
+            if self
+                .blobs
+                .size(&blob)
+                .await
+                .map_err(blobs_failed)?
+                .is_some()
+            {
                 unknown.push(blob);
             }
         }

@@ -90,10 +90,7 @@ impl Store {
     async fn text(&self, query: &str) -> String {
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
         let driver = tokio::spawn(connection);
-        client
-            .batch_execute("SET agb.role = 'task'")
-            .await
-            .unwrap();
+        client.batch_execute("SET agb.role = 'task'").await.unwrap();
         let rows = client.query_typed(query, &[]).await.unwrap();
         drop(client);
         driver.await.unwrap().unwrap();
@@ -101,7 +98,9 @@ impl Store {
     }
 
     async fn create(&self, name: &str) -> String {
-        let created = self.metadata.create_context(&self.tenant, "r", name, Micros(1));
+        let created = self
+            .metadata
+            .create_context(&self.tenant, "r", name, Micros(1));
         created.await.unwrap().id
     }
 

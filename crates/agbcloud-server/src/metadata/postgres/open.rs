@@ -35,7 +35,9 @@ pub(crate) enum OpenError {
     Encoding(String),
     #[error("it has the newer schema version {0}")]
     NewerSchema(i64),
-    #[error("it has the older schema version {0}: start the service, or check it with --repair, which migrates it")]
+    #[error(
+        "it has the older schema version {0}: start the service, or check it with --repair, which migrates it"
+    )]
     OlderSchema(i64),
     #[error("it contains no store")]
     NoStore,

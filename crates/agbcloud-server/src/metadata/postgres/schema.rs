@@ -204,7 +204,10 @@ pub(super) async fn version(pool: &Pool, deadline: Instant) -> Result<i64, Schem
     let session = Session::begin(pool, Access::ReadAll, "on", deadline).await?;
     let exists = "SELECT to_regclass('meta') IS NOT NULL";
     let row = session.query_opt(exists, &[]).await?;
-    let exists: Option<bool> = row.map(|row| row.try_get(0)).transpose().map_err(Failure::from)?;
+    let exists: Option<bool> = row
+        .map(|row| row.try_get(0))
+        .transpose()
+        .map_err(Failure::from)?;
     let found = match exists {
         Some(true) => found_version(&session).await?,
         _ => 0,

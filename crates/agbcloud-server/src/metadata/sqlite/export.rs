@@ -7,11 +7,11 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, Row};
 
-use crate::metadata::check::{Problem, ProblemKind};
 use super::meta::{self, DatabaseError};
 use super::threads::BUSY_TIMEOUT;
 use super::{row_checksums, schema};
 use crate::markers::{FolderMarker, check_match};
+use crate::metadata::check::{Problem, ProblemKind};
 use crate::metadata::record::{
     ContentRecord, ContextRecord, FileRecord, FolderRecord, ImportSource, Record, StoreIdentity,
     join,

@@ -10,7 +10,12 @@ async fn change(store: &Store, contexts: &[String], random: &mut fastrand::Rng) 
     let path = match random.u8(..3) {
         0 => format!("/{}", random.u8(..30)),
         1 => format!("/many/{:02}", random.u8(..60)),
-        _ => format!("/a{}/b{}/{}", random.u8(..3), random.u8(..3), random.u8(..4)),
+        _ => format!(
+            "/a{}/b{}/{}",
+            random.u8(..3),
+            random.u8(..3),
+            random.u8(..4)
+        ),
     };
     // The context may be clearing, and the file may not exist.
     let _ = match random.u8(..80) {

@@ -9,7 +9,7 @@ use crate::metadata::check::{ProblemKind, StoredFile};
 use crate::metadata::postgres::connection::Failure;
 use crate::metadata::record::join;
 use crate::metadata::{Content, Result};
-use crate::names::FilePath;
+use crate::names::{FilePath, FolderPath};
 
 /// Number of files that are read at once, with their contents in the database.
 const FILES: usize = 64;
@@ -107,8 +107,9 @@ fn checked_file(row: &Row) -> Result<CheckedFile, Failure> {
     let (crc64, sums): (Option<i64>, Option<Vec<u8>>) = (row.try_get(9)?, row.try_get(10)?);
     let path = path(row)?;
     let (parent, name): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
-    let is_valid = FilePath::parse(&path)
-        .is_some_and(|path| path.parent().as_str() == parent && path.name() == name);
+    // An invalid folder has a finding of its own.
+    let in_folder = FolderPath::parse(parent).is_some_and(|folder| folder.as_str() == parent);
+    let is_valid = FilePath::parse(&path).is_some_and(|path| path.name() == name);
     Ok(CheckedFile {
         blocks: match (crc64, sums) {
             (Some(crc64), Some(sums)) => Some(StoredBlocks {
@@ -117,7 +118,7 @@ fn checked_file(row: &Row) -> Result<CheckedFile, Failure> {
             }),
             _ => None,
         },
-        is_misnamed: !is_valid && crate::names::FolderPath::parse(parent).is_some(),
+        is_misnamed: in_folder && !is_valid,
         file: StoredFile {
             context: row.try_get(0)?,
             path,

@@ -80,7 +80,9 @@ impl Session {
                 format!("SET LOCAL agb.tenant = '{tenant}'")
             }
             Access::Tenant(id) => format!("SET LOCAL agb.name = '{}'", id.replace('\'', "''")),
-            Access::Task | Access::ReadAll | Access::SnapshotAll => "SET LOCAL agb.role = 'task'".to_owned(),
+            Access::Task | Access::ReadAll | Access::SnapshotAll => {
+                "SET LOCAL agb.role = 'task'".to_owned()
+            }
         };
         let mut begin = format!(
             "BEGIN ISOLATION LEVEL {mode}; {identity}; SET LOCAL statement_timeout = {statement}"
