@@ -12,8 +12,7 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::task::spawn_blocking;
 
-use super::{BlobError, Blobs, Chunks, Upload};
-use crate::blobs::Key;
+use super::{BlobError, Blobs, Chunks};
 
 /// Size of a read in bytes.
 const READ_BYTES: u64 = 1024 * 1024;
@@ -25,21 +24,16 @@ impl Blobs {
             true => Arc::new(LocalFileSystem::new_with_prefix(folder).map_err(io::Error::other)?),
             false => Arc::new(InMemory::new()),
         };
-        Self::new(store, Some(folder.to_owned())).map_err(io::Error::other)
+        Self::new(store, None, Some(folder.to_owned())).map_err(io::Error::other)
     }
 
     /// Streams a whole blob without a check.
     pub(crate) async fn read_unchecked(&self, blob: &str) -> Result<Chunks, BlobError> {
-        let result = self.store.get(&Key::from(blob)).await?;
+        let result = self.store.get(&self.key(blob)).await?;
         Ok(match result.payload {
             GetResultPayload::File(file, _) => read_file(file),
-            GetResultPayload::Stream(stream) => stream.map_err(io::Error::other).boxed(),
+            GetResultPayload::Stream(stream) => stream.map_err(BlobError::from).boxed(),
         })
-    }
-
-    /// Starts a blob of `size` bytes with a key of another store. Replaces a blob with this key.
-    pub(crate) fn upload_as(&self, blob: &str, _size: u64) -> Upload {
-        Upload::new(self.store.clone(), self.folder.clone(), blob.to_owned())
     }
 }
 

@@ -164,6 +164,11 @@ impl Blobs {
     /// Starts a new blob of `length` bytes.
     pub(crate) async fn upload(&self, length: u64) -> Result<Upload, BlobError> {
         let blob = self.new_key()?;
+        self.upload_as(blob, length).await
+    }
+
+    /// Starts a blob of `length` bytes with a key of another store. Replaces a blob with this key.
+    pub(crate) async fn upload_as(&self, blob: String, length: u64) -> Result<Upload, BlobError> {
         let store = self.store.clone();
         let Some(multipart) = &self.multipart else {
             let folder = self.folder.clone().unwrap_or_default();

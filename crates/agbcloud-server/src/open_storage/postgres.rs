@@ -20,6 +20,7 @@ impl From<OpenError> for StartError {
                 found,
                 known: OpenError::KNOWN_SCHEMA,
             },
+            OpenError::UnfinishedImport => Self::UnfinishedImport,
             other => Self::Postgres {
                 reason: other.to_string(),
             },
@@ -44,18 +45,7 @@ pub(super) async fn open(
         marker,
         confirmed,
     } = Postgres::open(metadata.expose(), variable, durability, new_secret).await?;
-    let blobs = match blobs {
-        BlobsUrl::Folder(folder) => open_blob_folder(folder, durability).await?,
-        #[cfg(feature = "s3")]
-        BlobsUrl::Bucket(url) => Blobs::bucket(url.expose()).await?,
-        #[cfg(not(feature = "s3"))]
-        BlobsUrl::Bucket(_) => {
-            return Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
-                engine: "S3",
-                feature: "s3",
-            }));
-        }
-    };
+    let blobs = open_blobs(blobs, durability).await?;
     let failed = |error: BlobError| StartError::Blobs {
         reason: error.to_string(),
     };
@@ -73,6 +63,23 @@ pub(super) async fn open(
         secret,
         keys: Some(store),
     })
+}
+
+/// Opens a store of blobs beside a PostgreSQL database.
+pub(crate) async fn open_blobs(
+    blobs: &BlobsUrl,
+    durability: Durability,
+) -> Result<Blobs, StartError> {
+    match blobs {
+        BlobsUrl::Folder(folder) => open_blob_folder(folder, durability).await,
+        #[cfg(feature = "s3")]
+        BlobsUrl::Bucket(url) => Ok(Blobs::bucket(url.expose()).await?),
+        #[cfg(not(feature = "s3"))]
+        BlobsUrl::Bucket(_) => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
+            engine: "S3",
+            feature: "s3",
+        })),
+    }
 }
 
 /// Opens the keys in the database, and returns the secret of the store.

@@ -4,6 +4,7 @@
 //! others skip them. A blob is claimed for some time; deleting it twice is harmless, because keys are never reused.
 
 use super::connection::{Failure, Session, Value};
+use super::copy::NO_BACKUP;
 use crate::metadata::{Clear, StoreError};
 
 /// Maximum number of rows of a tree that are deleted in one transaction.
@@ -159,13 +160,15 @@ async fn delete_rows(session: &Session, tree: Tree) -> Result<i64, Failure> {
 pub(super) async fn dead_blobs(session: &Session, limit: u32) -> Result<Vec<String>, Failure> {
     let rows = session
         .query(
-            "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 second'
+            &format!(
+                "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 second'
              WHERE blob = ANY(ARRAY(
                  SELECT blob FROM dead_blobs AS dead
-                 WHERE not_before <= clock_timestamp()
+                 WHERE not_before <= clock_timestamp() AND {NO_BACKUP}
                    AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.blob = dead.blob)
                  ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED))
-             RETURNING blob",
+             RETURNING blob"
+            ),
             &[Value::Int(i64::from(limit)), Value::Int(CLAIM)],
         )
         .await?;

@@ -16,6 +16,8 @@ pub(super) const READABLE_BY: &str = "readable_by";
 pub(super) const REQUIRES_KEYS: &str = "requires_keys";
 /// The secret of the store in hexadecimal.
 const SECRET: &str = "secret";
+/// The source of an import that is not finished. Such a store is incomplete.
+pub(super) const IMPORTING: &str = "importing";
 
 pub(super) async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
     let row = session
@@ -62,6 +64,29 @@ fn damaged(reason: &'static str) -> Failure {
     StoreError::Damaged(reason).into()
 }
 
+/// Returns the source of an import that is not finished.
+pub(super) async fn importing(session: &Session) -> Result<Option<String>, Failure> {
+    value(session, IMPORTING).await
+}
+
+/// Returns the secret of the store. `None` if there is no store.
+pub(super) async fn stored_secret(session: &Session) -> Result<Option<Secret>, Failure> {
+    let text = value(session, SECRET).await?;
+    text.map(|text| parse_secret(&text)).transpose()
+}
+
+pub(super) async fn set_secret(session: &Session, secret: &Secret) -> Result<(), Failure> {
+    set(session, SECRET, &HEXLOWER.encode(&secret.0)).await
+}
+
+fn parse_secret(text: &str) -> Result<Secret, Failure> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes
+        .map(Secret)
+        .ok_or_else(|| damaged("its secret does not have 32 bytes"))
+}
+
 /// Returns the secret of the store, and stores `new` if it has none. Fails if it has none although there are contexts.
 pub(super) async fn secret(session: &Session, new: &Secret) -> Result<Secret, Failure> {
     let text = match value(session, SECRET).await? {
@@ -74,11 +99,7 @@ pub(super) async fn secret(session: &Session, new: &Secret) -> Result<Secret, Fa
             set_once(session, SECRET, &HEXLOWER.encode(&new.0)).await?
         }
     };
-    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes
-        .map(Secret)
-        .ok_or_else(|| damaged("its secret does not have 32 bytes"))
+    parse_secret(&text)
 }
 
 /// Returns the marker, and whether the store of blobs has had one. Creates the first one.
@@ -99,6 +120,17 @@ pub(super) async fn marker(session: &Session) -> Result<(SharedMarker, bool), Fa
     };
     let row = found.ok_or_else(|| damaged("the row of the marker is missing"))?;
     Ok((shared_marker(&row)?, row.try_get(2)?))
+}
+
+/// Returns the marker, and whether the store of blobs has had one. `None` if there is no store.
+pub(super) async fn stored_marker(
+    session: &Session,
+) -> Result<Option<(SharedMarker, bool)>, Failure> {
+    let query = "SELECT store, sequence, confirmed FROM marker";
+    let found = session.query_opt(query, &[]).await?;
+    found
+        .map(|row| Ok((shared_marker(&row)?, row.try_get(2)?)))
+        .transpose()
 }
 
 /// Reads the columns `store` and `sequence`.

@@ -8,6 +8,7 @@
 mod change;
 mod connection;
 mod contexts;
+mod copy;
 mod deletion_queue;
 mod files;
 mod folders;
@@ -31,6 +32,7 @@ use tokio::time::{Instant, sleep};
 
 use self::change::{Change, Outcome, PutFile};
 use self::connection::{Access, CommitError, Failure, Pool, Session};
+pub(crate) use self::copy::{CopyError, Export, Import, StartedImport};
 pub(crate) use self::open::{OpenError, Opened};
 use self::tenants::TenantKeys;
 use self::totals::Totals;

@@ -150,6 +150,14 @@ impl OffsetIndex<'_> {
         Ok(())
     }
 
+    /// Creates the index of a folder with `count` entries that has none, if it is large.
+    pub(super) async fn build_if_large(&self, count: i64) -> Result<(), Failure> {
+        match count > MAX_UNINDEXED {
+            true => self.build().await,
+            false => Ok(()),
+        }
+    }
+
     /// Creates the index.
     async fn build(&self) -> Result<(), Failure> {
         let folder = self.folder();

@@ -35,6 +35,10 @@ pub(crate) enum OpenError {
     Encoding(String),
     #[error("it has the newer schema version {0}")]
     NewerSchema(i64),
+    #[error("it has the older schema version {0}: start this version of the service on it once")]
+    OlderSchema(i64),
+    #[error("an import into it did not finish")]
+    UnfinishedImport,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -107,6 +111,10 @@ impl Postgres {
         };
         schema::migrate(&pool, deadline()).await?;
         let session = Session::begin(&pool, Access::Task, "on", deadline()).await?;
+        if meta::importing(&session).await?.is_some() {
+            session.roll_back().await;
+            return Err(OpenError::UnfinishedImport);
+        }
         let secret = meta::secret(&session, &secret).await?;
         let (marker, confirmed) = meta::marker(&session).await?;
         commit(session).await?;

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +32,8 @@ pub(in crate::metadata::postgres) enum Access<'a> {
     Task,
     /// Reads rows of all tenants.
     ReadAll,
+    /// Reads rows of all tenants with several statements that see the same state.
+    SnapshotAll,
 }
 
 /// A transaction. Dropped without [`finish`](Self::finish) or [`commit`](Self::commit), it is rolled back by closing its
@@ -65,7 +68,7 @@ impl Session {
         let idle = settings.operation_timeout.as_millis();
         let mode = match access {
             Access::Read(_) | Access::ReadAll => "READ COMMITTED READ ONLY",
-            Access::Snapshot(_) => "REPEATABLE READ READ ONLY",
+            Access::Snapshot(_) | Access::SnapshotAll => "REPEATABLE READ READ ONLY",
             Access::Write(_) | Access::Tenant(_) | Access::Task => "READ COMMITTED READ WRITE",
         };
         let identity = match access {
@@ -73,7 +76,9 @@ impl Session {
                 format!("SET LOCAL agb.tenant = '{tenant}'")
             }
             Access::Tenant(id) => format!("SET LOCAL agb.name = '{}'", id.replace('\'', "''")),
-            Access::Task | Access::ReadAll => "SET LOCAL agb.role = 'task'".to_owned(),
+            Access::Task | Access::ReadAll | Access::SnapshotAll => {
+                "SET LOCAL agb.role = 'task'".to_owned()
+            }
         };
         let mut begin = format!(
             "BEGIN ISOLATION LEVEL {mode}; {identity}; SET LOCAL statement_timeout = {statement}"
@@ -99,6 +104,11 @@ impl Session {
             pending.push_str("; ");
         }
         pending.push_str(sql);
+    }
+
+    /// Sets another deadline.
+    pub(in crate::metadata::postgres) fn deadline_in(&mut self, time: Duration) {
+        self.deadline = Instant::now() + time;
     }
 
     fn take_pending(&self) -> String {
