@@ -1,13 +1,12 @@
 //! Restarts of the service on the same data folder.
 
 use agbcloud::ContextState;
-use agbcloud_server::Server;
+use agbcloud_server::{Server, test_store};
 
 use crate::support::{KEY, client_of};
 
 async fn serve(folder: &std::path::Path) -> Server {
-    Server::builder()
-        .data_dir(folder)
+    test_store::builder_in(folder)
         .api_key(KEY)
         .start()
         .await
@@ -16,6 +15,9 @@ async fn serve(folder: &std::path::Path) -> Server {
 
 #[tokio::test]
 async fn contexts_files_tokens_and_urls_survive_a_restart() {
+    if test_store::is_skipped_in_memory() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path()).await;
     let contexts = client_of(&server, KEY).contexts();
@@ -66,9 +68,11 @@ async fn contexts_files_tokens_and_urls_survive_a_restart() {
 
 #[tokio::test]
 async fn an_interrupted_clear_continues_after_a_restart() {
+    if test_store::is_skipped_in_memory() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
-    let slow = Server::builder()
-        .data_dir(folder.path())
+    let slow = test_store::builder_in(folder.path())
         .api_key(KEY)
         .clear_delay(std::time::Duration::from_secs(600))
         .start()
@@ -82,8 +86,7 @@ async fn an_interrupted_clear_continues_after_a_restart() {
 
     // The first service has to release the folder first.
     let server = loop {
-        match Server::builder()
-            .data_dir(folder.path())
+        match test_store::builder_in(folder.path())
             .api_key(KEY)
             .start()
             .await

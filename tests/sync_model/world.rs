@@ -11,7 +11,7 @@ use std::{
 };
 
 use agbcloud::{Client, RetryPolicy};
-use agbcloud_server::Server;
+use agbcloud_server::{Server, test_store};
 
 use crate::{actions::MACHINES, oracle::shifted, proxy::Proxy};
 
@@ -74,10 +74,7 @@ impl World {
     pub(crate) async fn start() -> Self {
         let proxy = Proxy::start().await;
         let service = OffsetClock::default();
-        let builder = Server::builder()
-            .memory()
-            .api_key(KEY)
-            .public_url(&proxy.url);
+        let builder = test_store::builder().api_key(KEY).public_url(&proxy.url);
         let server = builder
             .clock(Arc::new(service.clone()))
             .start()

@@ -215,6 +215,9 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         Some(ErrorDetail::ContextClearing) => {
             Some("wait for the clear with 'agb context wait NAME'")
         }
+        Some(ErrorDetail::QuotaExceeded) => {
+            Some("delete files, or ask the operator of the service for a higher limit")
+        }
         Some(ErrorDetail::EmptySource { .. }) => {
             Some("check the source folder, or pass --max-delete 100% to delete all files")
         }

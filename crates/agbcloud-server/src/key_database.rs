@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::error::StartError;
-use crate::key_file::{KeyEntry, KeyFile, KeyFileError, NewKey};
-use crate::metadata::{KeyTable, StoreError};
+use crate::key_file::{KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey};
+use crate::metadata::{KeyTable, StoreError, Usage};
 use crate::open_storage::open_keys;
 use crate::signing::Signer;
 use crate::storage::SecretUrl;
@@ -22,10 +22,10 @@ const PAGE: u32 = 1000;
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::SystemTime;
-/// use agbcloud_server::KeyDatabase;
+/// use agbcloud_server::{KeyDatabase, KeyLimits};
 ///
 /// let keys = KeyDatabase::open("postgres://agb@localhost/agb").await?;
-/// let key = keys.add("team-a", SystemTime::now()).await?;
+/// let key = keys.add("team-a", KeyLimits::default(), SystemTime::now()).await?;
 /// println!("{}", key.secret());
 /// keys.revoke(key.id()).await?;
 /// # Ok(())
@@ -76,14 +76,20 @@ impl KeyDatabase {
         })
     }
 
-    /// Generates an API key for a tenant, like [`KeyFile::add`].
+    /// Generates an API key for a tenant, like [`KeyFile::add`], with these limits.
     ///
     /// # Errors
     ///
     /// [`KeyFileError::Tenant`], or if the database fails.
-    pub async fn add(&self, tenant: &str, now: SystemTime) -> Result<NewKey, KeyDatabaseError> {
+    pub async fn add(
+        &self,
+        tenant: &str,
+        limits: KeyLimits,
+        now: SystemTime,
+    ) -> Result<NewKey, KeyDatabaseError> {
         let mut keys = KeyFile::default();
         let new = keys.add(tenant, now)?;
+        keys.set_limits(new.id(), limits)?;
         for entry in keys.keys() {
             let issuer = self.signer.issuer(&entry.hash());
             self.table.insert(entry, &issuer).await?;
@@ -106,6 +112,15 @@ impl KeyDatabase {
             }
             keys.extend(page);
         }
+    }
+
+    /// Returns what a tenant stores.
+    ///
+    /// # Errors
+    ///
+    /// If the database fails.
+    pub async fn usage(&self, tenant: &str) -> Result<Usage, KeyDatabaseError> {
+        Ok(self.table.usage(&self.signer.named_tenant(tenant)).await?)
     }
 
     /// Removes an API key.

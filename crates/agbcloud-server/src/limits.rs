@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::key_file::KeyLimits;
 use crate::metadata::Quotas;
 
 /// The head of a request must fit the longest path, percent-encoded.
@@ -59,8 +60,18 @@ pub struct Limits {
     /// Maximum number of bytes of a file. Defaults to 5 GiB. Larger files fail with 413 and the code `EntityTooLarge`.
     pub object_bytes: u64,
     /// Maximum number of files of a context. Defaults to 10,000,000. A further upload fails with 409 and the code
-    /// `TooManyFiles` after its bytes were received. Existing files can still be replaced.
+    /// `TooManyFiles`, before its bytes are received where that is possible. Existing files can still be replaced.
     pub context_files: u64,
+    /// Maximum number of bytes of all files of a context. Unlimited by default. An upload that would exceed it fails with 409
+    /// and the code `QuotaExceeded`. A file that is replaced counts its growth.
+    pub context_bytes: Option<u64>,
+    /// Maximum number of files of a tenant, over all its contexts. Unlimited by default. A further upload fails with 409 and
+    /// the code `TooManyFiles`. A key can have a lower limit: see [`KeyLimits`].
+    pub tenant_files: Option<u64>,
+    /// Maximum number of bytes of all files of a tenant. Unlimited by default. An upload that would exceed it fails with 409
+    /// and the code `QuotaExceeded`. Deleted files, and those of cleared and deleted contexts, do not count, although their
+    /// bytes stay on the disk until they are collected. A key can have a lower limit: see [`KeyLimits`].
+    pub tenant_bytes: Option<u64>,
     /// Maximum time for requests in progress to complete when the server shuts down. Defaults to 10 seconds.
     pub drain_time: Duration,
 }
@@ -78,6 +89,9 @@ impl Default for Limits {
             body_bytes: 64 * 1024,
             object_bytes: 5 * 1024 * 1024 * 1024,
             context_files: 10_000_000,
+            context_bytes: None,
+            tenant_files: None,
+            tenant_bytes: None,
             drain_time: Duration::from_secs(10),
         }
     }
@@ -115,7 +129,7 @@ const TIME: &str =
 
 impl Limits {
     /// The names that [`set`](Self::set) accepts: those of the fields, with hyphens.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 14] = [
         "connections",
         "address-connections",
         "tenant-requests",
@@ -126,6 +140,9 @@ impl Limits {
         "body-bytes",
         "object-bytes",
         "context-files",
+        "context-bytes",
+        "tenant-files",
+        "tenant-bytes",
         "drain-time",
     ];
 
@@ -143,6 +160,7 @@ impl Limits {
         };
         let invalid = |expected| InvalidLimit::Value { name, expected };
         let count = || value.parse().map_err(|_| invalid(COUNT));
+        let files = || value.parse().map_err(|_| invalid(FILES));
         let size = || bytes(value).ok_or_else(|| invalid(BYTES));
         let small = || usize::try_from(size()?).map_err(|_| invalid(BYTES));
         let time = || time(value).ok_or_else(|| invalid(TIME));
@@ -157,9 +175,10 @@ impl Limits {
             "least-rate" => new.least_rate = size()?,
             "body-bytes" => new.body_bytes = small()?,
             "object-bytes" => new.object_bytes = size()?,
-            "context-files" => {
-                new.context_files = value.parse().map_err(|_| invalid(FILES))?;
-            }
+            "context-files" => new.context_files = files()?,
+            "context-bytes" => new.context_bytes = Some(size()?),
+            "tenant-files" => new.tenant_files = Some(files()?),
+            "tenant-bytes" => new.tenant_bytes = Some(size()?),
             _ => new.drain_time = time()?,
         }
         new.check()?;
@@ -167,11 +186,14 @@ impl Limits {
         Ok(())
     }
 
-    /// Returns the quotas of an upload.
-    pub(crate) fn quotas(&self) -> Quotas {
+    /// Returns the quotas of an upload with a key: the lower of each limit of the server and of the key.
+    pub(crate) fn quotas(&self, key: KeyLimits) -> Quotas {
+        let lower = |limit: Option<u64>, other: Option<u64>| limit.into_iter().chain(other).min();
         Quotas {
+            tenant_bytes: lower(self.tenant_bytes, key.max_bytes),
+            tenant_files: lower(self.tenant_files, key.max_files),
+            context_bytes: self.context_bytes,
             context_files: Some(self.context_files),
-            ..Quotas::default()
         }
     }
 
@@ -196,6 +218,7 @@ impl Limits {
             COUNT,
         )?;
         value(self.context_files > 0, "context-files", FILES)?;
+        value(self.tenant_files != Some(0), "tenant-files", FILES)?;
         let heads = MIN_HEAD..=1024 * 1024;
         value(heads.contains(&self.head_bytes), "head-bytes", HEAD)?;
         value(times.contains(&self.head_time), "head-time", TIME)?;
@@ -204,7 +227,8 @@ impl Limits {
     }
 }
 
-fn bytes(text: &str) -> Option<u64> {
+/// Parses a number of bytes such as `1000`, `64k`, `10m` or `2g`.
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = match text.char_indices().next_back()? {
         (at, 'k' | 'K') => (&text[..at], 1024),
         (at, 'm' | 'M') => (&text[..at], 1024 * 1024),
@@ -257,6 +281,29 @@ mod tests {
     }
 
     #[test]
+    fn the_lower_limit_of_server_and_key_applies() {
+        let mut limits = Limits::default();
+        let mut key = KeyLimits::default();
+        let quotas = limits.quotas(key);
+        assert_eq!((quotas.tenant_bytes, quotas.tenant_files), (None, None));
+        key.max_bytes = Some(10);
+        assert_eq!(limits.quotas(key).tenant_bytes, Some(10));
+        limits.tenant_bytes = Some(5);
+        limits.tenant_files = Some(3);
+        key.max_files = Some(2);
+        let quotas = limits.quotas(key);
+        assert_eq!(
+            (quotas.tenant_bytes, quotas.tenant_files),
+            (Some(5), Some(2))
+        );
+        let quotas = limits.quotas(KeyLimits::default());
+        assert_eq!(
+            (quotas.tenant_bytes, quotas.tenant_files),
+            (Some(5), Some(3))
+        );
+    }
+
+    #[test]
     fn errors_name_the_limit() {
         let mut limits = Limits::default();
         let unknown = limits.set("conections", "1").unwrap_err().to_string();
@@ -271,6 +318,9 @@ mod tests {
             ("address-connections", "0"),
             ("tenant-requests", "0"),
             ("context-files", "0"),
+            ("tenant-files", "0"),
+            ("tenant-bytes", "-1"),
+            ("context-bytes", "many"),
             ("head-bytes", "1k"),
             ("head-bytes", "2g"),
             ("head-time", "0"),

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::blobs::BlobMetrics;
+use crate::metadata::QuotaKind;
 
 type Label = (&'static str, &'static str);
 
@@ -31,12 +31,18 @@ pub(crate) struct Metrics {
     requests: Family<[Label; 2], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
     damaged: Counter,
+    quota_rejections: Family<[Label; 1], Counter>,
+    leases: Gauge,
     connections: ConnectionMetrics,
 }
 
 impl Metrics {
-    /// Creates the metrics. The program that embeds the server counts `dropped_log_lines`.
-    pub(crate) fn new(dropped_log_lines: Arc<AtomicU64>, blobs: &BlobMetrics) -> Arc<Self> {
+    /// Creates the metrics. The program that embeds the server counts `dropped_log_lines`. `register` adds the metrics of the
+    /// storage engines.
+    pub(crate) fn new(
+        dropped_log_lines: Arc<AtomicU64>,
+        register: impl FnOnce(&mut Registry),
+    ) -> Arc<Self> {
         let mut registry = Registry::with_prefix("agb");
         let requests = Family::default();
         registry.register(
@@ -58,15 +64,33 @@ impl Metrics {
             "Downloads that failed because the stored content is damaged or missing",
             damaged.clone(),
         );
+        let quota_rejections = Family::<[Label; 1], Counter>::default();
+        // A counter that appears with its first increment would have no rate.
+        for kind in QuotaKind::ALL {
+            let _ = quota_rejections.get_or_create(&[("limit", kind.as_str())]);
+        }
+        registry.register(
+            "quota_rejected_uploads",
+            "Uploads that were rejected because of a quota, by limit",
+            quota_rejections.clone(),
+        );
+        let leases = Gauge::default();
+        registry.register(
+            "leases",
+            "Uploads in progress that this process has registered in a shared database",
+            leases.clone(),
+        );
+        register(&mut registry);
         let connections = ConnectionMetrics::default();
         connections.register(&mut registry);
-        blobs.register(&mut registry);
         registry.register_collector(Box::new(DroppedLogLines(dropped_log_lines)));
         Arc::new(Self {
             registry,
             requests,
             durations,
             damaged,
+            quota_rejections,
+            leases,
             connections,
         })
     }
@@ -78,6 +102,18 @@ impl Metrics {
     /// Counts a download that failed because its content is damaged or missing.
     pub(crate) fn count_damaged_download(&self) {
         self.damaged.inc();
+    }
+
+    /// Counts an upload that was rejected because of the quota with this name.
+    pub(crate) fn count_quota_rejection(&self, limit: &'static str) {
+        self.quota_rejections
+            .get_or_create(&[("limit", limit)])
+            .inc();
+    }
+
+    /// Uploads that are registered in a shared database.
+    pub(crate) fn leases(&self) -> &Gauge {
+        &self.leases
     }
 
     /// Counts an answered request.

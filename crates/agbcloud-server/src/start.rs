@@ -112,7 +112,11 @@ impl ServerBuilder {
             clock: self.clock.clone(),
             quarantine: self.quarantine,
         };
-        let metrics = Metrics::new(self.dropped_log_lines, &blobs.metrics());
+        let metrics = Metrics::new(self.dropped_log_lines, |registry| {
+            metadata.register_metrics(registry);
+            blobs.metrics().register(registry);
+        });
+        let monitored_blobs = blobs.clone();
         let app = App {
             metadata: metadata.clone(),
             blobs,
@@ -142,7 +146,7 @@ impl ServerBuilder {
         };
         let metrics_connections = metrics_listener.map(|listener| {
             let connections = Connections {
-                router: monitoring::router(metrics, metadata.clone()),
+                router: monitoring::router(metrics, metadata.clone(), monitored_blobs),
                 limits: metrics_limits,
                 metrics: ConnectionMetrics::default(),
                 #[cfg(feature = "tls")]

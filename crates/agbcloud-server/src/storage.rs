@@ -112,6 +112,9 @@ pub enum InvalidStorage {
         "these metadata and blobs can't be combined: use sqlite:DIR alone or with file:DIR of the same folder, memory: with memory:, or postgres:// with file: or s3://"
     )]
     Combination,
+    /// The operation needs a store that survives its process.
+    #[error("a store in memory does not outlive its process")]
+    NotPersistent,
     /// This build has no support for the engine.
     #[error("this build has no support for {engine}: build it with the feature {feature:?}")]
     Unsupported {

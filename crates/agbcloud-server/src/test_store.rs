@@ -18,9 +18,7 @@
     reason = "for tests"
 )]
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::system::random::alphanumeric;
@@ -145,15 +143,17 @@ fn blobs(engine: Engine, folder: &Path) -> String {
     }
 }
 
-/// Returns the URL of the database that belongs to a folder, and creates it for the first server.
+/// Returns the URL of the database that belongs to a folder, and creates it for the first server. A file in the folder contains the
+/// URL, so that other processes find it.
 fn database(folder: &Path) -> String {
-    static DATABASES: LazyLock<Mutex<HashMap<PathBuf, String>>> = LazyLock::new(Mutex::default);
-    let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(url) = databases.get(folder) {
-        return url.clone();
+    let file = folder.join("test-database");
+    if let Ok(url) = std::fs::read_to_string(&file) {
+        return url;
     }
-    let url = new_database();
-    databases.insert(folder.to_owned(), url.clone());
+    // A short lease, so that tests of stopped servers do not wait long.
+    let url = format!("{}&lease=2", new_database());
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(&file, &url).unwrap();
     url
 }
 

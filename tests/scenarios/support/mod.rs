@@ -7,12 +7,12 @@ pub(crate) mod scripted_server;
 use std::sync::Arc;
 
 use agbcloud::{Client, ContextId, Files, RetryPolicy};
-use agbcloud_server::{ManualClock, Server, ServerBuilder};
+use agbcloud_server::{ManualClock, Server, ServerBuilder, test_store};
 use serde_json::Value;
 
 pub(crate) const KEY: &str = "test-key-0123456789";
 
-/// A service in memory and a client of it.
+/// A service with a store of its own and a client of it.
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) clock: ManualClock,
@@ -27,8 +27,7 @@ impl World {
     /// Starts a service with further settings.
     pub(crate) async fn with(settings: impl FnOnce(ServerBuilder) -> ServerBuilder) -> Self {
         let clock = ManualClock::starting_now();
-        let builder = Server::builder()
-            .memory()
+        let builder = test_store::builder()
             .api_key(KEY)
             .clock(Arc::new(clock.clone()));
         let server = settings(builder).start().await.unwrap();

@@ -4,17 +4,14 @@
 //! temporary folder.
 
 mod engines;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the tests of failover record histories")
-)]
+mod failover;
 mod history;
 mod interrupt;
 mod proxy;
 mod smoke;
 mod suites;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -36,7 +33,41 @@ pub(crate) enum Part {
     PostgresS3,
     /// The suites on PostgreSQL behind PgBouncer, and S3
     Pgbouncer,
+    /// Failover: kill the primary of PostgreSQL and promote its standby
+    Primary,
+    /// Failover: kill a replica of the service during uploads and a clear
+    Replica,
+    /// Failover: stop a replica for longer than its leases
+    Stall,
+    /// Failover: disturb the network between the service and PostgreSQL
+    PostgresNetwork,
+    /// Failover: disturb the network between the service and S3
+    S3Network,
+    /// Failover: kill nodes of Garage
+    GarageNode,
+    /// Failover: replace all replicas under load
+    Restart,
+    /// Failover: revoke API keys and rotate signing keys
+    Keys,
 }
+
+/// A test of failover.
+type Scenario = fn(&mut failover::Setup<'_>) -> Result<(), Failure>;
+
+const SCENARIOS: [(Part, &str, Scenario); 8] = [
+    (Part::Keys, "keys", failover::keys),
+    (Part::Restart, "restart", failover::restarted),
+    (Part::Replica, "replica", failover::killed),
+    (Part::Primary, "primary", failover::database_failover),
+    (
+        Part::PostgresNetwork,
+        "postgres-network",
+        failover::database_network,
+    ),
+    (Part::S3Network, "s3-network", failover::store_network),
+    (Part::Stall, "stall", failover::stalled),
+    (Part::GarageNode, "garage-node", failover::node_killed),
+];
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -46,11 +77,20 @@ pub(crate) struct Options {
     /// Include the tests with a Garage cluster of three nodes
     #[arg(long)]
     garage: bool,
+    /// Include the tests of failover
+    #[arg(long)]
+    failover: bool,
+    /// Program for the tests of failover. Defaults to `agb`, built without optimization
+    #[arg(long, value_name = "FILE")]
+    agb: Option<PathBuf>,
 }
 
 impl Options {
     fn includes(&self, part: Part) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
+        let is_scenario = SCENARIOS.iter().any(|(scenario, ..)| *scenario == part);
+        let is_default =
+            (self.failover || !is_scenario) && (self.garage || part != Part::GarageNode);
+        (self.only.is_empty() && is_default) || self.only.contains(&part)
     }
 }
 
@@ -71,10 +111,27 @@ fn run_parts(
     times: &mut Vec<(&'static str, Duration)>,
 ) -> Result<(), Failure> {
     let mut engines = Engines::new(root)?;
+    suites_on_engines(root, options, &mut engines, times)?;
+    let is_included = |(part, ..): &&(Part, _, _)| options.includes(*part);
+    let scenarios: Vec<_> = SCENARIOS.iter().filter(is_included).collect();
+    if scenarios.is_empty() {
+        return Ok(());
+    }
+    let mut setup = failover::Setup::new(root, options.agb.as_deref(), &mut engines)?;
+    for (_, name, scenario) in scenarios {
+        timed(times, name, || scenario(&mut setup))?;
+    }
+    Ok(())
+}
+
+fn suites_on_engines(
+    root: &Path,
+    options: &Options,
+    engines: &mut Engines,
+    times: &mut Vec<(&'static str, Duration)>,
+) -> Result<(), Failure> {
     if options.includes(Part::Engines) {
-        timed(times, "engines", || {
-            smoke::run(&mut engines, options.garage)
-        })?;
+        timed(times, "engines", || smoke::run(engines, options.garage))?;
     }
     if options.includes(Part::Memory) {
         let setup = Setup {
@@ -91,26 +148,28 @@ fn run_parts(
     if options.includes(Part::PostgresFile) {
         let setup = Setup {
             store: "postgres+file",
-            postgres: Some(postgres.url()),
+            postgres: Some((postgres.url(), &postgres)),
             s3: None,
+            unit_tests: false,
         };
         timed(times, "postgres-file", || suites::run(root, &setup))?;
     }
     let store = engines.s3s()?;
-    let on_s3 = |url| Setup {
+    let on_s3 = |url, unit_tests| Setup {
         store: "postgres+s3",
-        postgres: Some(url),
-        s3: Some(store.client()),
+        postgres: Some((url, &postgres)),
+        s3: Some(&store),
+        unit_tests,
     };
     if options.includes(Part::PostgresS3) {
         timed(times, "postgres-s3", || {
-            suites::run(root, &on_s3(postgres.url()))
+            suites::run(root, &on_s3(postgres.url(), true))
         })?;
     }
     if options.includes(Part::Pgbouncer) {
         let bouncer = engines.pgbouncer(postgres.port())?;
         timed(times, "pgbouncer", || {
-            suites::run(root, &on_s3(bouncer.url()))
+            suites::run(root, &on_s3(bouncer.url(), false))
         })?;
     }
     Ok(())
@@ -136,4 +195,29 @@ fn timed(
 #[allow(clippy::disallowed_methods)]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_of_failover_need_their_flags_or_names() {
+        let included = |only: &[Part], garage, failover| {
+            let options = Options {
+                only: only.to_vec(),
+                garage,
+                failover,
+                agb: None,
+            };
+            Part::value_variants()
+                .iter()
+                .filter(|part| options.includes(**part))
+                .count()
+        };
+        assert_eq!(included(&[], false, false), 5);
+        assert_eq!(included(&[], false, true), 12);
+        assert_eq!(included(&[], true, true), 13);
+        assert_eq!(included(&[Part::GarageNode], false, false), 1);
+    }
 }

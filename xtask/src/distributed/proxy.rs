@@ -104,6 +104,10 @@ impl Proxy {
         self.address.to_string()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Switches the mode of open and later connections.
     pub(crate) fn switch(&self, mode: Mode) {
         self.mode.send_replace(mode);

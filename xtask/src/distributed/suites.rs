@@ -3,33 +3,71 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::engines::{BUCKET, Process, S3Client};
+use super::engines::{BUCKET, Process, S3Client, S3s, Server};
 use crate::failure::Failure;
 
-/// Test targets that build their service for the engines of the environment.
+/// Test targets whose services use the engines of the environment.
 const TARGETS: [&str; 2] = ["http", "scenarios"];
-/// Unit tests of the model on all engines, by a part of their paths.
-const MODEL: &str = "engines";
+/// Unit tests with real engines, by the start of their paths.
+const UNIT_TESTS: [&str; 2] = ["metadata::postgres::tests", "blobs::bucket::tests"];
+/// Fewest databases that a target creates.
+const FEWEST_DATABASES: u32 = 5;
 
 /// The engines of one run.
 #[derive(Default)]
 pub(super) struct Setup<'a> {
     /// The value of `AGB_TEST_STORE`.
     pub(super) store: &'a str,
-    /// The URL of PostgreSQL.
-    pub(super) postgres: Option<String>,
-    pub(super) s3: Option<&'a S3Client>,
+    /// The URL of PostgreSQL, and the server behind it.
+    pub(super) postgres: Option<(String, &'a Server)>,
+    pub(super) s3: Option<&'a S3s>,
+    /// Whether to run the unit tests of the engines too. They need sessions of their own, not those of a pooler.
+    pub(super) unit_tests: bool,
 }
 
 /// Runs all suites.
 pub(super) fn run(root: &Path, setup: &Setup<'_>) -> Result<(), Failure> {
-    let mut suites = vec!["test", "--locked", "--workspace"];
+    let workspace = ["test", "--locked", "--workspace"];
     for target in TARGETS {
-        suites.extend(["--test", target]);
+        checked(setup, || {
+            let arguments = [&workspace[..], &["--test", target]].concat();
+            cargo_test(root, setup, &arguments)
+        })?;
     }
-    cargo_test(root, setup, &suites)?;
-    let model = ["test", "--locked", "--workspace", "--lib", "--", MODEL];
-    cargo_test(root, setup, &model)
+    if !setup.unit_tests {
+        return Ok(());
+    }
+    checked(setup, || {
+        let arguments = [&workspace[..], &["--lib", "--"], &UNIT_TESTS].concat();
+        cargo_test(root, setup, &arguments)
+    })
+}
+
+/// Fails unless tests use the engines: each service of a test has a database of its own.
+fn checked(setup: &Setup<'_>, tests: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let Some((_, server)) = &setup.postgres else {
+        return tests();
+    };
+    let number = |query: &str| {
+        let result = server.sql("postgres", query)?;
+        let parsed = result.trim().parse::<u32>();
+        parsed.map_err(|_| Failure::new(format!("{query} returns {result}"), "check PostgreSQL"))
+    };
+    let last = number("SELECT max(oid) FROM pg_database")?;
+    tests()?;
+    let created = number(&format!(
+        "SELECT count(*) FROM pg_database WHERE oid > {last}"
+    ))?;
+    println!("{created} databases created");
+    match created < FEWEST_DATABASES {
+        true => Err(Failure::new(
+            format!(
+                "the tests created {created} databases, at least {FEWEST_DATABASES} are expected"
+            ),
+            "the tests must use the engine that AGB_TEST_STORE selects",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn cargo_test(root: &Path, setup: &Setup<'_>, arguments: &[&str]) -> Result<(), Failure> {
@@ -63,12 +101,14 @@ fn set_environment(command: &mut Command, setup: &Setup<'_>) {
         }
     }
     command.env("AGB_TEST_STORE", setup.store);
-    if let Some(postgres) = &setup.postgres {
+    if let Some((postgres, _)) = &setup.postgres {
         command.env("AGB_TEST_POSTGRES", postgres);
     }
-    if let Some(s3) = setup.s3 {
+    if let Some(store) = setup.s3 {
+        let s3 = store.client();
         command
             .env("AGB_TEST_S3", s3_url(s3, ""))
+            .env("AGB_TEST_S3_DIR", store.folder())
             .env("AWS_ACCESS_KEY_ID", &s3.access_key)
             .env("AWS_SECRET_ACCESS_KEY", &s3.secret_key);
     }

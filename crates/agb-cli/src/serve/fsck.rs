@@ -1,11 +1,11 @@
-//! `agb serve fsck`: checks a data folder while no service uses it.
+//! `agb serve fsck`: checks a data folder that no service uses, or a database and a store of blobs.
 
 use std::path::PathBuf;
 
-use agbcloud_server::{FsckMode, FsckReport, StartError, fsck};
+use agbcloud_server::{FsckMode, FsckReport, fsck_storage};
 use clap::Args;
 
-use super::settings::{ConfigFile, DEFAULT_DATA_DIR, Settings};
+use super::settings::{ConfigFile, Settings};
 use crate::{
     environment::EnvironmentArguments,
     failure::Failure,
@@ -18,16 +18,24 @@ pub(super) struct FsckArguments {
     #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Config file with the data folder
+    /// PostgreSQL database instead of a data folder: postgres://USER@HOST/DATABASE. Services may use it meanwhile
+    #[arg(long, value_name = "URL", env = "AGB_METADATA", hide_env_values = true)]
+    metadata: Option<String>,
+
+    /// Contents of the files of the database: file:DIR or s3://BUCKET/PREFIX?endpoint=URL
+    #[arg(long, value_name = "URL", env = "AGB_BLOBS", hide_env_values = true)]
+    blobs: Option<String>,
+
+    /// Config file with the data folder or the URLs
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Repair counts and folders, restore contents from quarantine, and move contents that no file uses there. Does not change
-    /// files with damaged content
+    /// Repair counts and folders, restore contents from quarantine, and move contents that no file uses there, or queue them for
+    /// deletion from a database after 7 days. Does not change files with damaged content
     #[arg(long)]
     repair: bool,
 
-    /// Repair a database and a blob folder that do not belong together. Data that only the lost part contained is dropped
+    /// Repair a database and blobs that do not belong together. Data that only the lost part contained is dropped
     #[arg(long)]
     accept: bool,
 
@@ -42,22 +50,22 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let given = Settings {
         data_dir: arguments.data_dir,
+        metadata: arguments.metadata,
+        blobs: arguments.blobs,
         ..Settings::default()
     };
     let file = ConfigFile {
         config: arguments.config,
     };
-    let folder = given.with_config_file(&file, environment)?.data_dir;
-    let folder = folder.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    let storage = given.with_config_file(&file, environment)?.storage()?;
     let mode = match (arguments.accept, arguments.repair) {
         (true, _) => FsckMode::Accept,
         (false, true) => FsckMode::Repair,
         (false, false) => FsckMode::Check,
     };
-    let report = tokio::task::spawn_blocking(move || fsck(folder, mode))
+    let report = fsck_storage(&storage, mode)
         .await
-        .map_err(|error| Failure::with_cause("the check stopped", error))?
-        .map_err(start_failure)?;
+        .map_err(super::start_failure)?;
     if arguments.json {
         print_line(report.to_json())?;
     } else {
@@ -94,11 +102,4 @@ fn print_report(report: &FsckReport) -> Result<(), Failure> {
             findings => counted(findings as u64, "finding"),
         }
     ))
-}
-
-fn start_failure(error: StartError) -> Failure {
-    match std::error::Error::source(&error) {
-        Some(source) => Failure::with_cause(error.to_string(), source),
-        None => Failure::new(error.to_string()),
-    }
 }

@@ -6,12 +6,12 @@ use std::{
 };
 
 use agbcloud_server::{
-    Clock, KeyDatabase, KeyDatabaseError, KeyEntry, KeyFile, KeyFileError, NewKey, Protection,
-    SystemClock, check_permissions,
+    Clock, KeyDatabase, KeyDatabaseError, KeyEntry, KeyFile, KeyFileError, KeyLimits, NewKey,
+    Protection, StoredUsage, SystemClock, Usage, check_permissions, parse_bytes,
 };
 use clap::{Args, Subcommand};
 
-use super::settings::{ConfigFile, Settings};
+use super::settings::{ConfigFile, DEFAULT_DATA_DIR, Settings};
 use crate::{
     environment::EnvironmentArguments,
     failure::{Code, Failure},
@@ -35,7 +35,7 @@ pub(crate) struct KeysArguments {
     )]
     metadata: Option<String>,
 
-    /// Config file with the path of the key file or the URL of the database
+    /// Config file with the path of the key file, the data folder or the URL of the database
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG", global = true)]
     config: Option<PathBuf>,
 
@@ -52,10 +52,22 @@ enum KeysCommand {
     Add {
         /// Tenant name: letters, digits, dots, hyphens and underscores
         tenant: String,
+
+        #[command(flatten)]
+        limits: KeyLimitArguments,
     },
-    /// List the API keys with id, creation time and tenant
-    #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl list")]
-    List,
+    /// List the API keys with id, creation time, tenant, usage and limits
+    ///
+    /// The usage is what the tenant stores: files and bytes. With a key file it comes from the data folder. It is '-' if that
+    /// can't be read; a limit that is not set is '-' too.
+    #[command(
+        after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl list --data-dir agb-data"
+    )]
+    List {
+        /// Data folder of the service, for the usage. Defaults to agb-data
+        #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
     /// Revoke an API key from the next request on
     #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl revoke KEY-ID")]
     Revoke {
@@ -73,12 +85,38 @@ enum KeysCommand {
     },
 }
 
+#[derive(Debug, Clone, Copy, Args)]
+struct KeyLimitArguments {
+    /// Maximum number of bytes that the tenant may store in total when this key writes, optionally with k, m or g. Defaults to
+    /// the limit tenant-bytes of the service, which also applies if it is lower
+    #[arg(long, value_name = "BYTES", value_parser = byte_count)]
+    max_bytes: Option<u64>,
+
+    /// Maximum number of files that the tenant may store in total when this key writes. Defaults to the limit tenant-files of
+    /// the service, which also applies if it is lower
+    #[arg(long, value_name = "NUMBER")]
+    max_files: Option<u64>,
+}
+
+impl From<KeyLimitArguments> for KeyLimits {
+    fn from(arguments: KeyLimitArguments) -> Self {
+        let mut limits = Self::default();
+        (limits.max_bytes, limits.max_files) = (arguments.max_bytes, arguments.max_files);
+        limits
+    }
+}
+
 pub(crate) async fn run(
     arguments: KeysArguments,
     environment: &EnvironmentArguments,
 ) -> Result<(), Failure> {
+    let data_dir = match &arguments.command {
+        KeysCommand::List { data_dir } => data_dir.clone(),
+        _ => None,
+    };
     let given = Settings {
         keys: arguments.keys,
+        data_dir,
         metadata: arguments.metadata,
         ..Settings::default()
     };
@@ -86,25 +124,39 @@ pub(crate) async fn run(
         config: arguments.config,
     };
     let settings = given.with_config_file(&file, environment)?;
-    match (settings.keys, settings.metadata) {
-        (Some(path), _) => edit_file(&path, arguments.command),
-        (None, Some(url)) => edit_database(&url, arguments.command).await,
+    match (&settings.keys, &settings.metadata) {
+        (Some(path), _) => edit_file(path, &settings, arguments.command),
+        (None, Some(url)) => edit_database(url, arguments.command).await,
         (None, None) => Err(Failure::usage("no key file").with_hint(
             "pass --keys FILE or --metadata postgres://…, or set AGB_KEYS, AGB_METADATA or a config file",
         )),
     }
 }
 
-fn edit_file(path: &Path, command: KeysCommand) -> Result<(), Failure> {
+fn edit_file(path: &Path, settings: &Settings, command: KeysCommand) -> Result<(), Failure> {
     // The service does not use an exposed file.
     check_permissions(path, Protection::Write)
         .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
     let now = SystemClock.now();
     match command {
-        KeysCommand::Add { tenant } => {
-            print_new(&KeyFile::edit(path, |keys| keys.add(&tenant, now)).map_err(failed)?)
+        KeysCommand::Add { tenant, limits } => {
+            let add = |keys: &mut KeyFile| {
+                let key = keys.add(&tenant, now)?;
+                keys.set_limits(key.id(), limits.into())?;
+                Ok(key)
+            };
+            print_new(&KeyFile::edit(path, add).map_err(failed)?)
         }
-        KeysCommand::List => print_keys(KeyFile::read(path).map_err(failed)?.keys()),
+        KeysCommand::List { .. } => {
+            let usage = stored_usage(settings);
+            for key in KeyFile::read(path).map_err(failed)?.keys() {
+                let usage = usage
+                    .as_ref()
+                    .and_then(|usage| usage.tenant(key.tenant()).ok());
+                print_key(key, usage)?;
+            }
+            Ok(())
+        }
         KeysCommand::Revoke { id } => KeyFile::edit(path, |keys| keys.revoke(&id)).map_err(failed),
         KeysCommand::RotateSigning { overlap } => {
             let overlap = Duration::from_secs(overlap);
@@ -121,8 +173,17 @@ async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
     let keys = KeyDatabase::open(url).await.map_err(super::start_failure)?;
     let now = SystemClock.now();
     match command {
-        KeysCommand::Add { tenant } => print_new(&keys.add(&tenant, now).await.map_err(failed)?),
-        KeysCommand::List => print_keys(&keys.keys().await.map_err(failed)?),
+        KeysCommand::Add { tenant, limits } => {
+            let added = keys.add(&tenant, limits.into(), now).await;
+            print_new(&added.map_err(failed)?)
+        }
+        KeysCommand::List { .. } => {
+            for key in keys.keys().await.map_err(failed)? {
+                let usage = keys.usage(key.tenant()).await.map_err(failed)?;
+                print_key(&key, Some(usage))?;
+            }
+            Ok(())
+        }
         KeysCommand::Revoke { id } => keys.revoke(&id).await.map_err(failed),
         KeysCommand::RotateSigning { overlap } => {
             let overlap = Duration::from_secs(overlap);
@@ -140,12 +201,45 @@ fn print_new(key: &NewKey) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_keys(keys: &[KeyEntry]) -> Result<(), Failure> {
-    for key in keys {
-        let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
-        print_line(format_args!("{}  {created}  {}", key.id(), key.tenant()))?;
+/// Opens the data folder. Returns `None` without one, and if it can't be read.
+fn stored_usage(settings: &Settings) -> Option<StoredUsage> {
+    if settings.metadata.is_some() {
+        return None;
     }
-    Ok(())
+    let folder = settings
+        .data_dir
+        .as_deref()
+        .unwrap_or(Path::new(DEFAULT_DATA_DIR));
+    if settings.data_dir.is_none() && !folder.exists() {
+        return None;
+    }
+    StoredUsage::open(folder)
+        .inspect_err(|error| {
+            stderr::note(format_args!(
+                "can't read the usage in {}: {error}",
+                folder.display()
+            ));
+        })
+        .ok()
+}
+
+fn print_key(key: &KeyEntry, usage: Option<Usage>) -> Result<(), Failure> {
+    let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
+    let limits = key.limits();
+    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+    print_line(format_args!(
+        "{}  {created}  {}  files={} max-files={} bytes={} max-bytes={}",
+        key.id(),
+        key.tenant(),
+        number(usage.map(|usage| usage.files)),
+        number(limits.max_files),
+        number(usage.map(|usage| usage.bytes)),
+        number(limits.max_bytes)
+    ))
+}
+
+fn byte_count(text: &str) -> Result<u64, &'static str> {
+    parse_bytes(text).ok_or("expected a whole number of bytes, optionally with k, m or g")
 }
 
 fn failed(error: KeyFileError) -> Failure {

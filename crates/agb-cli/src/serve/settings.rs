@@ -75,7 +75,8 @@ pub(crate) struct Settings {
     pub(crate) metrics_listen: Option<String>,
 
     /// Limits: connections, address-connections, tenant-requests, head-bytes, head-time, idle-time, least-rate,
-    /// body-bytes, object-bytes, context-files, drain-time. Units: k, m and g for bytes, ms, s, m and h for times
+    /// body-bytes, object-bytes, context-files, context-bytes, tenant-files, tenant-bytes, drain-time. Units: k, m and g for
+    /// bytes, ms, s, m and h for times
     #[arg(long, value_name = "NAME=VALUE,…", env = "AGB_LIMITS")]
     pub(crate) limits: Option<String>,
 
@@ -467,6 +468,7 @@ mod tests {
             metrics_listen,
             limits,
             quarantine_days,
+            direct_downloads,
             log,
             log_format,
             api_keys: _,
@@ -474,7 +476,13 @@ mod tests {
         } = settings;
         let texts = (listen, public_url, metrics_listen, limits, metadata, blobs);
         let paths = (data_dir, keys, tls_cert, tls_key);
-        let others = (durability, quarantine_days, log, log_format);
+        let others = (
+            durability,
+            quarantine_days,
+            direct_downloads,
+            log,
+            log_format,
+        );
         format!("{texts:?} {paths:?} {others:?}")
     }
 
@@ -496,6 +504,7 @@ mod tests {
                 "durability" => ("relaxed", "\"strict\""),
                 "log-format" => ("json", "\"text\""),
                 "quarantine-days" => ("30", "31"),
+                "direct-downloads" => ("true", "false"),
                 _ => ("given", "\"file\""),
             };
             write(&path, &format!("{name} = {other}\n"));

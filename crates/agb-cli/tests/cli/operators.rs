@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Output};
 
-use agbcloud::ErrorKind;
+use agbcloud::{ErrorDetail, ErrorKind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -87,6 +87,83 @@ async fn keys_are_created_listed_and_revoked_while_the_service_runs() {
     for secret in [&first, &second] {
         assert!(!stderr.contains(secret.as_str()), "{stderr}");
     }
+}
+
+#[tokio::test]
+async fn keys_have_limits_and_the_list_shows_the_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("keys"), folder.path().join("data"));
+    let limits = ["add", "team-a", "--max-bytes", "2k", "--max-files", "3"];
+    let added = keys(&file, &limits);
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let key = text(&added.stdout).trim_end().to_owned();
+    let (_, other_id) = add(&file, "team-b");
+    for invalid in [["--max-bytes", "many"], ["--max-files", "-1"]] {
+        let refused = keys(&file, &[&["add", "team-c"], &invalid[..]].concat());
+        assert_eq!(refused.status.code(), Some(2), "{invalid:?}");
+    }
+    let line = |output: &Output, tenant: &str| {
+        let listed = text(&output.stdout);
+        let line = listed.lines().find(|line| line.contains(tenant)).unwrap();
+        line.split_once(tenant).unwrap().1.trim().to_owned()
+    };
+    let list = || keys(&file, &["list", "--data-dir", data.to_str().unwrap()]);
+    let before = list();
+    assert_eq!(
+        line(&before, "team-a"),
+        "files=- max-files=3 bytes=- max-bytes=2048"
+    );
+    assert!(text(&before.stderr).contains("can't read the usage"));
+
+    let serve = Serve::start(
+        &data,
+        &[
+            "--keys",
+            file.to_str().unwrap(),
+            "--limits",
+            "tenant-files=2",
+        ],
+    );
+    let contexts = contexts(&serve.url, &key);
+    let context = contexts.get_or_create("one").await.unwrap().into_inner();
+    let files = contexts.files(&context.id);
+    files.upload("/a", vec![1; 2000]).await.unwrap();
+    let error = files.upload("/b", vec![1; 49]).await.unwrap_err();
+    assert_eq!(error.detail(), Some(ErrorDetail::QuotaExceeded));
+    assert_eq!(
+        (error.kind(), error.attempts().len()),
+        (ErrorKind::Conflict, 1)
+    );
+    assert!(
+        error.message().contains("tenant-bytes: 2000 of 2048"),
+        "{error}"
+    );
+    files.upload("/b", vec![1; 48]).await.unwrap();
+    let error = files.upload("/c", Vec::new()).await.unwrap_err();
+    assert_eq!(error.detail(), Some(ErrorDetail::QuotaExceeded));
+    assert!(error.message().contains("tenant-files: 2 of 2"), "{error}");
+    let failed = agb()
+        .args(["put", "-", "one:/c"])
+        .env("AGB_ENDPOINT", &serve.url)
+        .env("AGB_API_KEY", &key)
+        .output()
+        .unwrap();
+    let stderr = text(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(6), "{stderr}");
+    assert!(stderr.contains("hint: delete files"), "{stderr}");
+
+    let running = list();
+    assert_eq!(
+        line(&running, "team-a"),
+        "files=2 max-files=3 bytes=2048 max-bytes=2048"
+    );
+    assert_eq!(
+        line(&running, "team-b"),
+        "files=0 max-files=- bytes=0 max-bytes=-"
+    );
+    assert!(text(&running.stdout).contains(&other_id));
+    assert!(serve.stop("TERM").0.success());
+    assert_eq!(list().stdout, running.stdout);
 }
 
 fn target(url: &str) -> &str {

@@ -249,7 +249,7 @@ impl Sink for DataFolderSink {
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
         Ok(Box::new(BlobUpload(
-            self.blobs.upload_as(blob.to_owned(), size).await?,
+            self.blobs.upload_as(blob, size).await?,
         )))
     }
 

@@ -215,7 +215,7 @@ impl Sink for PostgresSink {
         blob: &str,
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
-        let upload = self.blobs.upload_as(blob.to_owned(), size).await?;
+        let upload = self.blobs.upload_as(blob, size).await?;
         let registered = UploadId {
             blob: blob.to_owned(),
             multipart: upload.multipart().map(str::to_owned),

@@ -12,7 +12,8 @@ use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::task::spawn_blocking;
 
-use super::{BlobError, Blobs, Chunks};
+use super::range_reader::RangeReader;
+use super::{BlobError, Blobs, Chunks, Upload};
 
 /// Size of a read in bytes.
 const READ_BYTES: u64 = 1024 * 1024;
@@ -29,11 +30,37 @@ impl Blobs {
 
     /// Streams a whole blob without a check.
     pub(crate) async fn read_unchecked(&self, blob: &str) -> Result<Chunks, BlobError> {
+        if self.folder.is_none() {
+            return self.read_object(blob).await;
+        }
         let result = self.store.get(&self.key(blob)).await?;
         Ok(match result.payload {
             GetResultPayload::File(file, _) => read_file(file),
             GetResultPayload::Stream(stream) => stream.map_err(BlobError::from).boxed(),
         })
+    }
+
+    /// Starts a blob of `size` bytes with a key of another store. Replaces a blob with this key.
+    pub(crate) async fn upload_as(&self, blob: &str, size: u64) -> Result<Upload, BlobError> {
+        self.upload_to(blob.to_owned(), size).await
+    }
+
+    async fn read_object(&self, blob: &str) -> Result<Chunks, BlobError> {
+        let (store, key) = (self.store.clone(), self.key(blob));
+        let size = store.head(&key).await?.size;
+        if size == 0 {
+            return Ok(stream::empty().boxed());
+        }
+        let object = RangeReader::open(store, key, size, 0..size, self.metrics()).await?;
+        let chunks = stream::try_unfold((object, size), |(mut object, left)| async move {
+            let length = usize::try_from(left.min(READ_BYTES)).map_err(io::Error::other)?;
+            if length == 0 {
+                return Ok(None);
+            }
+            let bytes = object.read(length).await?;
+            Ok(Some((bytes, (object, left - length as u64))))
+        });
+        Ok(chunks.boxed())
     }
 }
 

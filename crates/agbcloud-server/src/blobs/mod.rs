@@ -163,12 +163,10 @@ impl Blobs {
 
     /// Starts a new blob of `length` bytes.
     pub(crate) async fn upload(&self, length: u64) -> Result<Upload, BlobError> {
-        let blob = self.new_key()?;
-        self.upload_as(blob, length).await
+        self.upload_to(self.new_key()?, length).await
     }
 
-    /// Starts a blob of `length` bytes with a key of another store. Replaces a blob with this key.
-    pub(crate) async fn upload_as(&self, blob: String, length: u64) -> Result<Upload, BlobError> {
+    async fn upload_to(&self, blob: String, length: u64) -> Result<Upload, BlobError> {
         let store = self.store.clone();
         let Some(multipart) = &self.multipart else {
             let folder = self.folder.clone().unwrap_or_default();
@@ -244,13 +242,13 @@ impl Blobs {
         Err(io::Error::from(ErrorKind::Unsupported).into())
     }
 
-    /// Lists all blobs with their sizes, and no other object of the store. A store without prefix may list in any order.
-    #[allow(dead_code)] // For a check of a store that several processes share.
+    /// Lists all blobs, and no other object of the store. A store without prefix may list in any order.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
     pub(crate) fn list(&self) -> BoxStream<'_, Result<StoredBlob, BlobError>> {
         #[cfg(feature = "s3")]
         let prefix = self.bucket.as_ref().map(|bucket| &bucket.prefix);
         #[cfg(not(feature = "s3"))]
-        let prefix = None;
+        let prefix: Option<&Key> = None;
         let prefix = prefix.filter(|prefix| !prefix.as_ref().is_empty());
         self.store
             .list(prefix)
@@ -259,6 +257,7 @@ impl Blobs {
                 Ok(is_blob(blob).then(|| StoredBlob {
                     blob: blob.to_owned(),
                     size: object.size,
+                    modified: Micros(object.last_modified.timestamp_micros()),
                 }))
             })
             .map_err(BlobError::from)
@@ -266,7 +265,7 @@ impl Blobs {
     }
 
     /// Returns the size of a blob. `None` if it is missing.
-    #[allow(dead_code)] // For a check of a store that several processes share.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
     pub(crate) async fn size(&self, blob: &str) -> Result<Option<u64>, BlobError> {
         match self
             .store
@@ -533,10 +532,12 @@ impl Blobs {
 
 /// A blob in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code)] // For a check of a store that several processes share.
+#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
 pub(crate) struct StoredBlob {
     pub(crate) blob: String,
     pub(crate) size: u64,
+    /// When it was stored, by the clock of the store.
+    pub(crate) modified: Micros,
 }
 
 /// Whether an object is a blob: see [`Blobs::new_key`].

@@ -13,6 +13,7 @@ mod write_timeout;
 use std::io;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -42,6 +43,8 @@ use crate::metrics::ConnectionMetrics;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a connection may be idle after a response to a request without a valid key or URL.
 const UNAUTHENTICATED_IDLE: Duration = Duration::from_secs(5);
+/// How long a server that stops waits for the first request of a connection, which the client may have sent already.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// Everything that the connections of a listener share.
 #[derive(Clone)]
@@ -65,7 +68,7 @@ impl Connections {
         let mut connections = JoinSet::new();
         let accepting = self.accept(&listener, &table, &graceful, &mut connections, point);
         let panicked = AssertUnwindSafe(accepting).catch_unwind().await.err();
-        drop(listener);
+        self.accept_waiting(listener, &table, &graceful, &mut connections);
         if timeout(self.limits.drain_time, graceful.shutdown())
             .await
             .is_err()
@@ -116,15 +119,7 @@ impl Connections {
                         self.metrics.rejected.inc();
                         continue;
                     };
-                    let (shared, watcher) = (self.clone(), graceful.watcher());
-                    connections.spawn(async move {
-                        let open = shared.metrics.connection_opened();
-                        if let Err(error) = shared.serve_until_evicted(stream, watcher, slot).await
-                        {
-                            tracing::debug!(error, "a connection failed");
-                        }
-                        drop(open);
-                    });
+                    self.spawn(connections, stream, graceful.watcher(), slot);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "can't accept a connection");
@@ -134,6 +129,54 @@ impl Connections {
                 }
             }
         }
+    }
+
+    /// Closes the listener. Serves the connections that the system has already established, instead of resetting them.
+    fn accept_waiting(
+        &self,
+        listener: TcpListener,
+        table: &Arc<ConnectionTable>,
+        graceful: &GracefulShutdown,
+        connections: &mut JoinSet<()>,
+    ) {
+        // The system's own listener does not depend on events that have not been delivered yet.
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        while let Ok((stream, address)) = listener.accept() {
+            let stream = stream
+                .set_nonblocking(true)
+                .and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = stream
+                && let Admission::Accepted(slot) = table.admit(address.ip())
+            {
+                self.spawn(connections, stream, graceful.watcher(), slot);
+            }
+        }
+    }
+
+    /// Serves a connection in a task of its own.
+    fn spawn(
+        &self,
+        connections: &mut JoinSet<()>,
+        stream: TcpStream,
+        watcher: Watcher,
+        slot: Arc<Slot>,
+    ) {
+        let shared = self.clone();
+        connections.spawn(async move {
+            let open = shared.metrics.connection_opened();
+            if let Err(error) = shared.serve_until_evicted(stream, watcher, slot).await {
+                tracing::debug!(error, "a connection failed");
+            }
+            drop(open);
+        });
+    }
+
+    /// Waits until the server stops.
+    async fn stopped(&self) {
+        // An error means that the server is gone.
+        let _ = self.stop.clone().wait_for(|stop| *stop).await;
     }
 
     /// Serves a connection until it ends, is evicted or was idle for too long.
@@ -166,12 +209,15 @@ impl Connections {
         let stream = WriteTimeout::new(stream, rate, self.metrics.clone(), Some(slot.clone()));
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let mut stop = self.stop.clone();
             let handshake = timeout(self.limits.head_time, tls.accept(stream));
+            let stopped = async {
+                self.stopped().await;
+                sleep(FIRST_REQUEST).await;
+            };
             let stream = tokio::select! {
                 accepted = handshake => accepted.map_err(io::Error::from).flatten()?,
                 // There was no request yet.
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = stopped => return Ok(()),
             };
             return self.requests(stream, watcher, slot).await;
         }
@@ -192,8 +238,10 @@ impl Connections {
             .half_close(true)
             .max_buf_size(2 * self.limits.head_bytes)
             .max_headers(5 * MAX_HEADERS);
-        let router = TowerToHyperService::new(self.router);
-        let service = service_fn(move |request| {
+        let router = TowerToHyperService::new(self.router.clone());
+        let first_request = Notify::new();
+        let service = service_fn(|request| {
+            first_request.notify_one();
             let call = slot.begin().then(|| router.call(request));
             let slot = slot.clone();
             async move {
@@ -209,8 +257,22 @@ impl Connections {
                 Ok(attach_guard(response, guard))
             }
         });
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        Ok(watcher.watch(connection).await?)
+        let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            served = connection.as_mut() => return Ok(served?),
+            () = self.stopped() => {}
+        }
+        // hyper closes a connection that has received nothing yet at once.
+        tokio::select! {
+            served = connection.as_mut() => return Ok(served?),
+            () = first_request.notified() => {}
+            () = sleep(FIRST_REQUEST) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await?;
+        // The server waits for it.
+        drop(watcher);
+        Ok(())
     }
 }
 

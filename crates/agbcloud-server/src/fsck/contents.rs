@@ -9,7 +9,8 @@ use crate::blobs::{Quarantine, QuarantinedFile, local};
 use crate::checksums::{Checksums, Hasher};
 use crate::metadata::Content;
 use crate::metadata::sqlite::DatabaseError;
-use crate::metadata::sqlite::check::{CheckTransaction, StoredFile};
+use crate::metadata::check::StoredFile;
+use crate::metadata::sqlite::check::CheckTransaction;
 use crate::system::clock::Micros;
 
 /// Size of a read in bytes.
@@ -38,10 +39,14 @@ impl Contents<'_> {
                 Some(Content::Inline(bytes)) => {
                     let mut hasher = Hasher::new();
                     hasher.update(bytes);
-                    compare(file, &hasher.finish(), report)
+                    report.bytes += bytes.len() as u64;
+                    compare(file, &hasher.finish())
                 }
                 Some(Content::Blob(blob)) => match checksums(&self.blobs.join(blob), &mut buffer) {
-                    Ok(found) => compare(file, &found, report),
+                    Ok(found) => {
+                        report.bytes += found.size;
+                        compare(file, &found)
+                    }
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         Some(self.restore(file, blob, &mut buffer, report)?)
                     }
@@ -69,7 +74,9 @@ impl Contents<'_> {
         report: &mut FsckReport,
     ) -> io::Result<Finding> {
         for candidate in self.quarantined.iter().filter(|kept| kept.blob() == blob) {
-            if compare(file, &checksums(candidate.path(), buffer)?, report).is_some() {
+            let found = checksums(candidate.path(), buffer)?;
+            report.bytes += found.size;
+            if compare(file, &found).is_some() {
                 continue;
             }
             if !self.repair {
@@ -91,16 +98,16 @@ impl Contents<'_> {
     }
 }
 
-fn missing(detail: String) -> Finding {
+pub(super) fn missing(detail: String) -> Finding {
     Finding::new(FindingKind::MissingContent, detail)
 }
 
-fn damaged(detail: String) -> Finding {
+pub(super) fn damaged(detail: String) -> Finding {
     Finding::new(FindingKind::DamagedContent, detail)
 }
 
-fn compare(file: &StoredFile, found: &Checksums, report: &mut FsckReport) -> Option<Finding> {
-    report.bytes += found.size;
+/// Compares a content with the row of its file.
+pub(super) fn compare(file: &StoredFile, found: &Checksums) -> Option<Finding> {
     let other_sha256 = |sha256: &String| *sha256 != found.sha256;
     let wrong = if found.size != file.size {
         let (found, stored) = (found.size, file.size);

@@ -1,7 +1,7 @@
 //! The wording of findings.
 
 use super::report::{Finding, FindingKind as Kind};
-use crate::metadata::sqlite::check::{Problem, ProblemKind, WrongCount};
+use crate::metadata::check::{Problem, ProblemKind, WrongCount, WrongUsage};
 
 impl From<Problem> for Finding {
     fn from(problem: Problem) -> Self {
@@ -21,6 +21,13 @@ fn describe(problem: ProblemKind) -> (Kind, String) {
     let count = |what: &str, entries: &str, count: WrongCount| {
         let WrongCount { stored, found } = count;
         format!("{what} has {found} {entries}, but its stored count is {stored}")
+    };
+    let usage = |what: &str, usage: &WrongUsage| {
+        let WrongUsage { stored, found } = usage;
+        format!(
+            "{what} {} files of {} bytes, but the stored counts are {} and {}",
+            found.files, found.bytes, stored.files, stored.bytes
+        )
     };
     match problem {
         Integrity(detail) | Unreadable(detail) => (Kind::Database, detail),
@@ -45,11 +52,14 @@ fn describe(problem: ProblemKind) -> (Kind, String) {
             Kind::LostTree,
             format!("not a valid path of a folder, but it has {entries} entries"),
         ),
+        InvalidPath => (Kind::LostTree, "not a valid path of a file".into()),
         ContextCount(wrong) => (
             Kind::WrongContextCount,
             count("a tenant", "contexts", wrong),
         ),
-        FileCount(wrong) => (Kind::WrongFileCount, count("the context", "files", wrong)),
+        ContextUsage(wrong) => (Kind::WrongFileCount, usage("the context has", &wrong)),
+        TenantUsage(wrong) => (Kind::WrongUsage, usage("a tenant has", &wrong)),
+        TotalUsage(wrong) => (Kind::WrongUsage, usage("all tenants have", &wrong)),
         ChildCount(wrong) => (Kind::WrongChildCount, count("the folder", "entries", wrong)),
         MissingContent => (
             Kind::MissingContent,
@@ -71,6 +81,10 @@ fn describe(problem: ProblemKind) -> (Kind, String) {
         DoomedContent => (
             Kind::DoomedContent,
             "the content of the file is queued for deletion".into(),
+        ),
+        BlockChecksums => (
+            Kind::WrongBlockChecksums,
+            "the checksums of the blocks do not belong to the content of the file".into(),
         ),
         OrphanContent(bytes) => (
             Kind::OrphanContent,

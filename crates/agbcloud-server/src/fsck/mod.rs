@@ -1,8 +1,10 @@
-//! Checks and repairs a data folder that no server uses.
+//! Checks and repairs a store: a data folder that no server uses, or a database and a store of blobs that servers may use.
 
 mod contents;
 mod findings;
 mod report;
+#[cfg(feature = "postgres")]
+mod shared_store;
 
 use std::fs;
 use std::io;
@@ -17,6 +19,7 @@ use crate::markers::{FolderMarker, MarkerFile};
 use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::sqlite::check::DatabaseCheck;
 use crate::metadata::sqlite::open::has_blobs;
+use crate::storage::{Engine, InvalidStorage, Storage};
 use crate::system::clock::{Clock, Micros, SystemClock};
 use crate::system::durable_fs::sync_folder;
 
@@ -32,6 +35,48 @@ pub enum FsckMode {
     /// Repairs, and accepts a database and a folder of blobs that do not belong together as one store. Changes that only one of
     /// them contains are lost. See [`StoreMismatch`](crate::StoreMismatch).
     Accept,
+}
+
+/// How long unreferenced contents of a store that several processes share are kept after a repair.
+#[cfg(feature = "postgres")]
+const QUARANTINE_TIME: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+/// Checks a store. Reads all contents.
+///
+/// A data folder is checked as by [`fsck`]. A PostgreSQL database and its store of blobs can be in use: one state of the database is
+/// checked, and a repair locks one tenant at a time. A repair queues unreferenced contents for deletion after 7 days. Blobs that are
+/// younger than a day are ignored, because they may belong to uploads. Only a repair migrates a database of an older version.
+///
+/// # Errors
+///
+/// As [`fsck`], and:
+///
+/// - [`StartError::Postgres`]: the database can't be used, or contains no store.
+/// - [`StartError::Blobs`], [`StartError::BlobStore`]: the store of blobs can't be used.
+/// - [`StartError::InvalidStorage`]: the store is in memory.
+pub async fn fsck_storage(storage: &Storage, mode: FsckMode) -> Result<FsckReport, StartError> {
+    match &storage.0 {
+        Engine::Memory => Err(InvalidStorage::NotPersistent.into()),
+        Engine::Folder(folder) => {
+            let path = folder.clone();
+            let check = tokio::task::spawn_blocking(move || fsck(path, mode)).await;
+            check.unwrap_or_else(|error| {
+                Err(StartError::Folder {
+                    path: folder.clone(),
+                    source: io::Error::other(error),
+                })
+            })
+        }
+        #[cfg(feature = "postgres")]
+        Engine::Postgres { metadata, blobs } => {
+            Box::pin(shared_store::check(metadata, blobs, mode)).await
+        }
+        #[cfg(not(feature = "postgres"))]
+        Engine::Postgres { .. } => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
+            engine: "PostgreSQL",
+            feature: "postgres",
+        })),
+    }
 }
 
 /// Checks a data folder. Reads all contents, and blocks the thread.
@@ -94,7 +139,7 @@ fn run(folder: &Path, mode: FsckMode, mut check: DatabaseCheck) -> Result<FsckRe
         report.add(transaction.trees()?);
         report.contexts = transaction.count_contexts()?;
         report.add(transaction.context_counts()?);
-        report.add(transaction.file_counts()?);
+        report.add(transaction.usage()?);
         report.add(transaction.folders()?);
         report.add(transaction.offset_indexes()?);
         report.add(transaction.contents()?);

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::blobs::QuarantinedFile;
-use crate::metadata::sqlite::check::Problem;
+use crate::metadata::check::Problem;
 
 /// The result of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -117,6 +117,9 @@ pub enum FindingKind {
     OrphanContent,
     /// A blob is queued for deletion although a file references it. Repaired: it is removed from the queue.
     DoomedContent,
+    /// The checksums of the blocks of a file do not belong to its content, so that it can't be read. Repaired by computing them, if
+    /// the content matches its other checksums.
+    WrongBlockChecksums,
     /// The stored number of entries of a folder is wrong. Repaired by counting.
     WrongChildCount,
     /// A folder with entries, or the root folder of a context, has no row. Repaired.
@@ -127,10 +130,12 @@ pub enum FindingKind {
     WrongPages,
     /// The stored number of contexts of a tenant is wrong. Repaired by counting.
     WrongContextCount,
-    /// The stored number of files of a context is wrong. Repaired by counting.
+    /// The stored number of files of a context, or of their bytes, is wrong. Repaired by counting.
     WrongFileCount,
-    /// Files belong to no context or no valid folder, or a context has no tree of files. Not repaired. There is one finding for
-    /// each folder, whatever the number of its files.
+    /// The stored number of files or bytes of a tenant, or of all tenants, is wrong. Repaired by counting.
+    WrongUsage,
+    /// Files belong to no context or no valid folder, a file has an invalid name, or a context has no tree of files. Not repaired.
+    /// There is one finding for each folder, whatever the number of its files.
     LostTree,
     /// A row does not match its checksum. Not repaired: restore it from a backup, or delete what it describes.
     DamagedRow,

@@ -17,42 +17,55 @@ use http::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
 use super::request_head::check_in_text;
+use crate::blobs::Blobs;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::signing::Tenant;
 
-/// Maximum time for a response of the store. Monitoring systems wait for a few seconds.
+/// Maximum time for a response of the database. Monitoring systems wait for a few seconds.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum time for a response of the store of blobs.
+const BLOBS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum number of blobs to count. Counting more would take too long.
 const MAX_BACKLOG: u32 = 1000;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Returns the routes of the listener.
-pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>) -> Router {
+pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>, blobs: Blobs) -> Router {
     let store = metadata.clone();
     Router::new()
         .route("/health", get(async || "the process is up\n"))
-        .route("/ready", get(move || ready(store)))
+        .route("/ready", get(move || ready(store, blobs)))
         .route("/metrics", get(move || text(metrics, metadata)))
         .layer(middleware::from_fn(check_in_text))
 }
 
-/// Whether the store responds. Checks it with a tenant that stores nothing.
-async fn ready(store: Arc<dyn Metadata>) -> Response {
+/// Whether the database responds. Checks it with a tenant that stores nothing. A replica whose store of blobs does not respond is
+/// degraded and still ready: listings and small files work, and the other replicas use the same store.
+async fn ready(store: Arc<dyn Metadata>, blobs: Blobs) -> Response {
     let unused = Tenant::from("");
     let check = async {
         store.check_location().await?;
         store.context_by_id(&unused, "").await
     };
     match timeout(STORE_TIMEOUT, check).await {
-        Ok(Ok(_)) => "the store responds\n".into_response(),
+        Ok(Ok(_)) if store.upload_lease().is_none() => "ready\n".into_response(),
+        Ok(Ok(_)) => match timeout(BLOBS_TIMEOUT, blobs.shared_marker()).await {
+            Ok(Ok(Some(_))) => "ready\n".into_response(),
+            Ok(Ok(None)) => "degraded: the marker of the blob store is missing\n".into_response(),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the blob store does not respond");
+                "degraded: the blob store fails\n".into_response()
+            }
+            Err(_) => "degraded: the blob store does not respond in time\n".into_response(),
+        },
         Ok(Err(error)) => {
-            tracing::error!(%error, "the store does not respond");
-            (StatusCode::SERVICE_UNAVAILABLE, "the store fails\n").into_response()
+            tracing::error!(%error, "the database does not respond");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database fails\n").into_response()
         }
         Err(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the store does not respond in time\n",
+            "the database does not respond in time\n",
         )
             .into_response(),
     }
@@ -75,6 +88,7 @@ async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
             "# HELP agb_collection_backlog Blobs that are no longer referenced and not deleted yet, at most {MAX_BACKLOG}.\n# TYPE agb_collection_backlog gauge\nagb_collection_backlog {blobs}\n"
         )
     });
+    store.measure();
     match metrics.text() {
         Ok(text) => (
             [(CONTENT_TYPE, OPEN_METRICS)],
@@ -88,7 +102,6 @@ async fn text(metrics: Arc<Metrics>, store: Arc<dyn Metadata>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::BlobMetrics;
     use crate::metadata::sqlite::Sqlite;
     use crate::signing::Secret;
 
@@ -96,14 +109,18 @@ mod tests {
     async fn a_closed_store_is_not_ready() {
         let (store, _) = Sqlite::memory(Secret([1; 32])).await.unwrap();
         let store: Arc<dyn Metadata> = Arc::new(store);
-        assert_eq!(ready(store.clone()).await.status(), StatusCode::OK);
+        let blobs = Blobs::memory().unwrap();
+        assert_eq!(
+            ready(store.clone(), blobs.clone()).await.status(),
+            StatusCode::OK
+        );
         store.close();
         assert_eq!(
-            ready(store.clone()).await.status(),
+            ready(store.clone(), blobs).await.status(),
             StatusCode::SERVICE_UNAVAILABLE
         );
         // Counters are still available, without the backlog of the store.
-        let metrics = text(Metrics::new(Arc::default(), &BlobMetrics::default()), store).await;
+        let metrics = text(Metrics::new(Arc::default(), |_| ()), store).await;
         assert_eq!(metrics.status(), StatusCode::OK);
         let body = axum::body::to_bytes(metrics.into_body(), 1_000_000)
             .await

@@ -74,7 +74,6 @@ mod tests {
     use hyper_util::service::TowerToHyperService;
 
     use super::*;
-    use crate::blobs::BlobMetrics;
 
     #[tokio::test]
     async fn a_panic_in_a_handler_is_reported_as_an_internal_error() {
@@ -84,7 +83,7 @@ mod tests {
         let router = Router::new()
             .route("/bug", any(bug))
             .layer(middleware::from_fn_with_state(
-                Metrics::new(Arc::default(), &BlobMetrics::default()),
+                Metrics::new(Arc::default(), |_| ()),
                 log_and_measure,
             ));
         let request = Request::builder().uri("/bug").body(Body::empty()).unwrap();

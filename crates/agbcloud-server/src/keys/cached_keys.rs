@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::entry_caller;
+use crate::key_file::KeyLimits;
 use crate::metadata::{KeyTable, Result};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant};
 
@@ -23,9 +25,10 @@ const MAX_ENTRIES: usize = 10_000;
 pub(super) struct CachedKeys {
     table: Arc<dyn KeyTable>,
     signer: Arc<Signer>,
-    required: Mutex<Option<(Instant, bool)>>,
+    /// Whether the database requires keys, which never changes back.
+    required: AtomicBool,
     callers: Recent<[u8; 32], Caller>,
-    tenants: Recent<Issuer, Tenant>,
+    issuers: Recent<Issuer, (Tenant, KeyLimits)>,
     /// Locked during a query, so that one query serves all waiting requests.
     ring: tokio::sync::Mutex<Option<(Instant, Arc<KeyRing>)>>,
 }
@@ -35,24 +38,20 @@ impl CachedKeys {
         Self {
             table,
             signer,
-            required: Mutex::default(),
+            required: AtomicBool::new(false),
             callers: Recent::default(),
-            tenants: Recent::default(),
+            issuers: Recent::default(),
             ring: tokio::sync::Mutex::default(),
         }
     }
 
     pub(super) async fn requires_keys(&self) -> Result<bool> {
-        let now = now();
-        let known = *self.required.lock().unwrap_or_else(PoisonError::into_inner);
-        match known {
-            // Never becomes false again.
-            Some((_, true)) => return Ok(true),
-            Some((since, false)) if now - since < MAX_AGE => return Ok(false),
-            _ => {}
+        if self.required.load(Ordering::Relaxed) {
+            return Ok(true);
         }
+        // An earlier answer would accept the first key as that of another tenant.
         let required = self.table.requires_keys().await?;
-        *self.required.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, required));
+        self.required.store(required, Ordering::Relaxed);
         Ok(required)
     }
 
@@ -70,21 +69,21 @@ impl CachedKeys {
         Ok(caller)
     }
 
-    /// Whether the API key that requested a URL is still accepted.
-    pub(super) async fn accepts(&self, issuer: &Issuer, tenant: &Tenant) -> Result<bool> {
+    /// Returns the tenant and the limits of the API key that requested a URL, if it is still accepted.
+    pub(super) async fn issued(&self, issuer: &Issuer) -> Result<Option<(Tenant, KeyLimits)>> {
         let asked = now();
-        let owner = match self.tenants.get(issuer, asked) {
-            Some(owner) => Some(owner),
-            None => {
-                let entry = self.table.find_by_issuer(issuer).await?;
-                let owner = entry.map(|entry| entry_caller(&self.signer, &entry).tenant);
-                if let Some(owner) = &owner {
-                    self.tenants.insert(issuer.clone(), owner.clone(), asked);
-                }
-                owner
-            }
-        };
-        Ok(owner.as_ref() == Some(tenant))
+        if let Some(known) = self.issuers.get(issuer, asked) {
+            return Ok(Some(known));
+        }
+        let entry = self.table.find_by_issuer(issuer).await?;
+        let found = entry.map(|entry| {
+            let tenant = entry_caller(&self.signer, &entry).tenant;
+            (tenant, entry.limits())
+        });
+        if let Some(found) = &found {
+            self.issuers.insert(issuer.clone(), found.clone(), asked);
+        }
+        Ok(found)
     }
 
     /// Returns the signing keys of the last [`MAX_AGE`].

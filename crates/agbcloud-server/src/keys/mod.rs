@@ -11,7 +11,7 @@ use http::Method;
 use sha2::{Digest, Sha256};
 
 use self::cached_keys::CachedKeys;
-use crate::key_file::{KeyEntry, KeyFile};
+use crate::key_file::{KeyEntry, KeyFile, KeyLimits};
 use crate::metadata::{KeyTable, StoreError};
 use crate::signing::url::{Grant, UrlError};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant, constant_time_eq};
@@ -39,8 +39,8 @@ enum Source {
 struct KeySet {
     /// Callers by the SHA-256 of their keys.
     callers: HashMap<[u8; 32], Caller>,
-    /// The tenants of the keys that may have requested a URL.
-    issuers: HashMap<Issuer, Tenant>,
+    /// The tenants and limits of the keys that may have requested a URL.
+    issuers: HashMap<Issuer, (Tenant, KeyLimits)>,
     ring: Arc<KeyRing>,
 }
 
@@ -94,13 +94,14 @@ impl Keys {
         }
     }
 
-    /// Verifies a presigned URL: its signature, and that the API key which requested it is still accepted.
+    /// Verifies a presigned URL: its signature, and that the API key which requested it is still accepted. Also returns the limits
+    /// of that key.
     pub(crate) async fn verify(
         &self,
         method: &Method,
         target: &str,
         now: Micros,
-    ) -> Result<Grant, UrlError> {
+    ) -> Result<(Grant, KeyLimits), UrlError> {
         let grant = match self.ring().await?.verify(method, target, now) {
             // Another process may have signed it with a new key.
             Err(UrlError::Signature) => match &self.source {
@@ -110,18 +111,17 @@ impl Keys {
             grant => grant,
         }?;
         let is_fixed = |one: &Caller| one.issuer == grant.issuer && one.tenant == grant.tenant;
-        let accepted = self.accepts_any().await?
-            || self.fixed.iter().any(is_fixed)
-            || match &self.source {
-                Source::None(_) => false,
-                Source::File(file) => {
-                    file.current().issuers.get(&grant.issuer) == Some(&grant.tenant)
-                }
-                Source::Database(keys) => keys.accepts(&grant.issuer, &grant.tenant).await?,
-            };
-        match accepted {
-            true => Ok(grant),
-            false => Err(UrlError::Revoked),
+        if self.accepts_any().await? || self.fixed.iter().any(is_fixed) {
+            return Ok((grant, KeyLimits::default()));
+        }
+        let issued = match &self.source {
+            Source::None(_) => None,
+            Source::File(file) => file.current().issuers.get(&grant.issuer).cloned(),
+            Source::Database(keys) => keys.issued(&grant.issuer).await?,
+        };
+        match issued {
+            Some((tenant, limits)) if tenant == grant.tenant => Ok((grant, limits)),
+            _ => Err(UrlError::Revoked),
         }
     }
 
@@ -157,15 +157,13 @@ impl From<StoreError> for UrlError {
 
 impl KeySet {
     fn new(signer: &Signer, file: &KeyFile) -> Self {
-        let callers: HashMap<_, _> = file
-            .keys()
-            .iter()
-            .map(|key| (key.hash(), entry_caller(signer, key)))
-            .collect();
-        let issuers = callers
-            .values()
-            .map(|caller| (caller.issuer.clone(), caller.tenant.clone()))
-            .collect();
+        let (mut callers, mut issuers) = (HashMap::new(), HashMap::new());
+        for key in file.keys() {
+            let caller = entry_caller(signer, key);
+            let issued = (caller.tenant.clone(), key.limits());
+            issuers.insert(caller.issuer.clone(), issued);
+            callers.insert(key.hash(), caller);
+        }
         Self {
             callers,
             issuers,

@@ -4,9 +4,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::Result;
+use super::{Result, Usage};
 use crate::key_file::{KeyEntry, KeyFile};
-use crate::signing::Issuer;
+use crate::signing::{Issuer, Tenant};
 
 /// The table of API keys and the table of signing keys.
 #[async_trait]
@@ -17,7 +17,10 @@ pub(crate) trait KeyTable: Send + Sync + fmt::Debug {
     async fn find_by_issuer(&self, issuer: &Issuer) -> Result<Option<KeyEntry>>;
     /// Returns API keys in the order of their ids, after the given one.
     async fn list(&self, after: &str, limit: u32) -> Result<Vec<KeyEntry>>;
+    /// Stores a key with its limits.
     async fn insert(&self, entry: &KeyEntry, issuer: &Issuer) -> Result<()>;
+    /// Returns what a tenant stores in the same database.
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage>;
     /// Returns whether the key existed.
     async fn delete(&self, id: &str) -> Result<bool>;
     /// Returns the signing keys.

@@ -3,6 +3,7 @@
 //! Handlers use the trait [`Metadata`], so that another database is another implementation of it. Every method that a request
 //! can reach takes the tenant; contexts of other tenants are not found.
 
+pub(crate) mod check;
 mod key_table;
 mod offset_index;
 #[cfg(feature = "postgres")]
@@ -10,6 +11,8 @@ pub(crate) mod postgres;
 mod quota;
 pub(crate) mod record;
 pub(crate) mod sqlite;
+#[cfg(test)]
+pub(crate) mod usage_model;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use prometheus_client::registry::Registry;
 
 pub(crate) use self::key_table::KeyTable;
 use crate::blobs::BlockChecksums;
@@ -27,7 +31,8 @@ use crate::signing::Tenant;
 use crate::system::clock::Micros;
 use crate::system::random::NoRandom;
 
-pub(crate) use self::quota::{Quota, Quotas, Usage};
+pub use self::quota::Usage;
+pub(crate) use self::quota::{Quota, QuotaKind, Quotas};
 
 /// Maximum size in bytes of a content that is stored in the database: a blob costs several waits for the disk. A larger content
 /// is a blob.
@@ -384,6 +389,11 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn finished_clears(&self) -> Result<Vec<Clear>>;
     /// Makes a cleared context available.
     async fn finish_clear(&self, clear: &Clear) -> Result<()>;
+
+    /// Adds the metrics of the database.
+    fn register_metrics(&self, _: &mut Registry) {}
+    /// Updates metrics that are measured and not counted.
+    fn measure(&self) {}
 
     /// Fails if the disk is full. Called before a large upload.
     async fn check_space(&self) -> Result<()>;

@@ -15,9 +15,12 @@ pub(crate) struct Quotas {
 
 /// The files of a tenant, of a context or of a store, and their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
-    pub(crate) files: u64,
-    pub(crate) bytes: u64,
+#[non_exhaustive]
+pub struct Usage {
+    /// Number of files.
+    pub files: u64,
+    /// Number of bytes of all files.
+    pub bytes: u64,
 }
 
 /// A quota that an upload would exceed.
@@ -40,6 +43,14 @@ pub(crate) enum QuotaKind {
 }
 
 impl QuotaKind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::TenantBytes,
+        Self::TenantFiles,
+        Self::ContextBytes,
+        Self::ContextFiles,
+    ];
+
     /// Returns the name of the limit.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

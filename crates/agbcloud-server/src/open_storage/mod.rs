@@ -1,7 +1,7 @@
 //! Opens the storage engines.
 
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 
 #[cfg(feature = "postgres")]
 pub(crate) use self::postgres::open_blobs;

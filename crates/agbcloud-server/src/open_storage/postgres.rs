@@ -65,7 +65,7 @@ pub(super) async fn open(
     })
 }
 
-/// Opens a store of blobs beside a PostgreSQL database.
+/// Opens the store of blobs.
 pub(crate) async fn open_blobs(
     blobs: &BlobsUrl,
     durability: Durability,

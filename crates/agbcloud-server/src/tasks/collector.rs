@@ -59,6 +59,9 @@ impl Collector {
             let now = Micros::of(self.clock.now());
             quarantine::sweep(&self.blobs, &*self.metadata, now).await;
         }
+        // In time for what other processes have left.
+        let lease = self.metadata.upload_lease();
+        let idle = lease.map_or(IDLE, |lease| IDLE.min(lease / 2));
         let mut purge = Instant::now();
         let mut finished = HashMap::new();
         loop {
@@ -80,7 +83,7 @@ impl Collector {
                     Some(Instant::now() + RETRY)
                 }
             };
-            let next = next.unwrap_or_else(|| Instant::now() + IDLE).min(purge);
+            let next = next.unwrap_or_else(|| Instant::now() + idle).min(purge);
             drop(tokio::time::timeout_at(next, self.wake.0.notified()).await);
         }
     }
@@ -113,12 +116,12 @@ impl Collector {
         // After the clears, so that a blob that can't be deleted delays none of them.
         shared_store::discard_expired_uploads(&self.blobs, &*self.metadata, self.quarantine)
             .await?;
-        if !shared_store::may_delete(&self.blobs, &*self.metadata).await? {
-            due_at(Instant::now() + BLOB_RETRY);
-            return Ok(next);
-        }
         let dead = self.metadata.dead_blobs(BLOBS_PER_ROUND).await?;
         if !dead.is_empty() {
+            if !shared_store::may_delete(&self.blobs, &*self.metadata).await? {
+                due_at(Instant::now() + BLOB_RETRY);
+                return Ok(next);
+            }
             // A running backup needs the blobs of its snapshot.
             let permit = self.blobs.permit_deletions().await;
             let permit = permit.map_err(|error| StoreError::Failed(error.to_string()))?;

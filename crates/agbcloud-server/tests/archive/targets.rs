@@ -121,7 +121,7 @@ async fn a_dry_run_writes_nothing() {
         assert_eq!(report.bytes, 2 * (3 * 300_000 + 8));
         assert_eq!(report.folders, 6);
     }
-    let seen = phases.lock().unwrap();
+    let seen = phases.lock().unwrap().clone();
     assert!(
         seen.iter()
             .any(|progress| progress.bytes == reports[0].bytes)

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use agbcloud_server::{FsckMode, fsck};
+use agbcloud_server::{FsckMode, fsck, test_store};
 
 use crate::client::{Client, start_in, xml_code};
 use crate::{FORKS, blobs, large, wait_for};
@@ -94,11 +94,17 @@ async fn with_disk(megabytes: u32, check: impl AsyncFn(&Disk)) {
 
 #[tokio::test]
 async fn a_full_disk_rejects_writes_only() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     with_disk(8, check).await;
 }
 
 #[tokio::test]
 async fn deletions_make_space_for_writes_on_a_disk_of_any_size() {
+    if test_store::is_skipped_without_sqlite() {
+        return;
+    }
     for megabytes in [8, 10, 12, 16, 17, 24, 32] {
         with_disk(megabytes, async |disk| refill(disk, megabytes).await).await;
     }

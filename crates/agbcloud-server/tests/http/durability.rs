@@ -109,7 +109,7 @@ async fn a_newer_and_a_broken_database_are_rejected() {
             error,
             StartError::NewerSchema {
                 found: 99,
-                known: 5
+                known: 6
             }
         ),
         "{error}"

@@ -540,5 +540,5 @@ async fn an_older_store_is_migrated_by_a_repair_only() {
     assert!(store.check(FsckMode::Check).is_clean());
     assert_eq!(version(), 2);
     assert!(store.check(FsckMode::Repair).is_clean());
-    assert_eq!(version(), 5);
+    assert_eq!(version(), 6);
 }

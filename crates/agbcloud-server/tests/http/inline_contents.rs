@@ -15,8 +15,10 @@ fn pattern(length: usize) -> Vec<u8> {
 
 /// Reverts the migrations to the schema versions 3 to 5.
 pub(crate) const BACK_TO_2: &str = "
-    DROP TRIGGER file_refused; DROP TRIGGER file_counted; DROP TRIGGER file_gone; DROP TRIGGER tree_gone;
-    DROP TABLE file_counts;
+    DROP TRIGGER file_counted; DROP TRIGGER file_replaced; DROP TRIGGER file_gone; DROP TRIGGER tree_gone;
+    DROP TRIGGER context_cleared; DROP TRIGGER context_gone; DROP TRIGGER tenant_usage_changed;
+    DROP TABLE file_counts; DROP TABLE total_usage;
+    ALTER TABLE tenants DROP COLUMN files; ALTER TABLE tenants DROP COLUMN bytes;
     ALTER TABLE entries DROP COLUMN sum; ALTER TABLE contexts DROP COLUMN sum; ALTER TABLE trees DROP COLUMN sum;
     ALTER TABLE meta DROP COLUMN sum; DROP TABLE block_sums; DELETE FROM meta WHERE name IN ('store', 'position');
     ALTER TABLE entries DROP COLUMN small; DROP TABLE contents; DROP TABLE marks;

@@ -126,6 +126,40 @@ async fn a_shutdown_does_not_wait_for_idle_connections() {
     drop(idle);
 }
 
+/// Clients that connected before the shutdown have a response, also those whose connection the server has not accepted yet.
+#[tokio::test]
+async fn a_shutdown_answers_the_first_request_of_each_connection() {
+    use std::io::{Read, Write};
+    let (server, client) = start().await;
+    client.create("c").await;
+    // The runtime has one thread, so the server accepts no connection before the shutdown.
+    let streams: Vec<_> = (0..40)
+        .map(|number| {
+            let mut stream = std::net::TcpStream::connect(server.local_addr()).unwrap();
+            // The first request of some connections arrives after the shutdown began.
+            if number % 2 == 0 {
+                stream.write_all(LIST).unwrap();
+            }
+            stream
+        })
+        .collect();
+    let readers = std::thread::spawn(move || {
+        for (number, mut stream) in streams.into_iter().enumerate() {
+            if number % 2 == 1 {
+                stream.write_all(LIST).unwrap();
+            }
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{number}: {answer}");
+        }
+    });
+    server.shutdown().await;
+    readers.join().unwrap();
+}
+
+const LIST: &[u8] =
+    b"GET /sdk/ListContexts HTTP/1.1\r\nhost: agb.test\r\nauthorization: Bearer k\r\n\r\n";
+
 #[tokio::test]
 async fn a_dropped_server_stops() {
     let (server, client) = start().await;

@@ -53,6 +53,8 @@ mod objects;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod quotas;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod raw;

@@ -30,6 +30,9 @@ pub enum ErrorDetail {
     OperationNotFound,
     /// The context is being cleared.
     ContextClearing,
+    /// The upload would exceed a quota of the context or the tenant: the message names the limit, its value and the usage.
+    /// Delete files, or ask the operator of the service for a higher limit.
+    QuotaExceeded,
     /// The local target of a download exists, and overwriting is not allowed.
     TargetExists,
     /// The file changed while it was transferred, or since it was compared.
@@ -71,6 +74,9 @@ impl ErrorDetail {
             ErrorKind::NotFound if names_context(code) => Some(Self::ContextNotFound),
             ErrorKind::Conflict if names_context(code) && code.ends_with("Clearing") => {
                 Some(Self::ContextClearing)
+            }
+            ErrorKind::Conflict if matches!(code, "QuotaExceeded" | "TooManyFiles") => {
+                Some(Self::QuotaExceeded)
             }
             _ => None,
         }
@@ -133,6 +139,9 @@ mod tests {
                 Some(ContextClearing),
             ),
             (ErrorKind::Conflict, "InvalidContextName.Duplicate", None),
+            (ErrorKind::Conflict, "QuotaExceeded", Some(QuotaExceeded)),
+            (ErrorKind::Conflict, "TooManyFiles", Some(QuotaExceeded)),
+            (ErrorKind::Rejected, "QuotaExceeded", None),
         ] {
             assert_eq!(ErrorDetail::of_code(kind, code), detail, "{code}");
         }

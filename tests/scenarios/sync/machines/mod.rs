@@ -12,7 +12,7 @@ use std::{
 };
 
 use agbcloud::{Client, Files, SyncDir, SyncReport, testing::Clock};
-use agbcloud_server::{ManualClock, Server};
+use agbcloud_server::{ManualClock, Server, test_store};
 
 use super::{remote, tree, write};
 use crate::support::KEY;
@@ -28,7 +28,7 @@ struct Service {
 impl Service {
     async fn new(seconds: i64) -> Self {
         let clock = ManualClock::new(shifted(SystemTime::now(), seconds));
-        let builder = Server::builder().memory().api_key(KEY);
+        let builder = test_store::builder().api_key(KEY);
         let server = builder.clock(Arc::new(clock.clone())).start();
         let server = server.await.unwrap();
         Self { server, clock }

@@ -16,9 +16,8 @@ pub(crate) use garage::Garage;
 use install::Program;
 pub(crate) use pgbouncer::PgBouncer;
 use postgres::Postgres;
-pub(crate) use postgres::{DATABASE, ROLE, Server};
-use process::Account;
-pub(crate) use process::Process;
+pub(crate) use postgres::{DATABASE, ROLE, Server, url};
+pub(crate) use process::{Account, Process, output};
 pub(crate) use s3_client::S3Client;
 pub(crate) use s3s::{BUCKET, S3s};
 
@@ -83,6 +82,17 @@ impl Engines {
         let folder = self.instance(name)?;
         let program = self.account.executable(&found, &folder)?;
         Ok((program, folder))
+    }
+
+    /// Returns a path of a program that the user of the engines can execute.
+    pub(crate) fn executable(&mut self, program: &Path) -> Result<PathBuf, Failure> {
+        let folder = self.instance("program")?;
+        self.account.executable(program, &folder)
+    }
+
+    /// The user of the engines.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
     }
 
     /// Creates a folder for one instance.

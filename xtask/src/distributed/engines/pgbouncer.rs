@@ -49,7 +49,7 @@ impl PgBouncer {
 
     /// The URL of the service's database, for its role.
     pub(crate) fn url(&self) -> String {
-        postgres::url(self.port)
+        postgres::url(&[self.port])
     }
 }
 

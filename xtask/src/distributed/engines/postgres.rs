@@ -122,7 +122,7 @@ impl Server {
 
     /// The URL of the service's database, for its role.
     pub(crate) fn url(&self) -> String {
-        url(self.port)
+        url(&[self.port])
     }
 
     /// Runs SQL as the superuser in a database, and returns the rows, unaligned.
@@ -197,6 +197,11 @@ impl Server {
         })
     }
 
+    /// Stops or continues all processes of the server.
+    pub(crate) fn signal_all(&self, signal: Signal) {
+        self.process.signal_all(signal);
+    }
+
     /// Kills the server and all its processes with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
@@ -232,9 +237,16 @@ impl Drop for Server {
     }
 }
 
-/// The URL of the service's database on a port of the loopback interface, for its role.
-pub(crate) fn url(port: u16) -> String {
-    format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}")
+/// The URL of the service's database on ports of the loopback interface, for its role.
+pub(crate) fn url(ports: &[u16]) -> String {
+    let hosts: Vec<_> = ports
+        .iter()
+        .map(|port| format!("127.0.0.1:{port}"))
+        .collect();
+    format!(
+        "postgres://{ROLE}:{PASSWORD}@{}/{DATABASE}",
+        hosts.join(",")
+    )
 }
 
 /// Runs SQL through the server on a port of the loopback interface.

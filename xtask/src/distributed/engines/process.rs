@@ -205,6 +205,14 @@ impl Process {
         send(self.child.id(), signal);
     }
 
+    /// Sends a signal to the process and all its descendants.
+    pub(crate) fn signal_all(&self, signal: Signal) {
+        self.signal(signal);
+        for process in descendants(self.child.id()) {
+            send(process, signal);
+        }
+    }
+
     /// Kills the process and all its descendants with SIGKILL.
     pub(crate) fn kill(&mut self) {
         if self.exit_status().is_some() {
@@ -225,22 +233,31 @@ impl Process {
     pub(crate) fn stop(&mut self, signal: Signal) {
         if self.exit_status().is_none() {
             self.signal(signal);
-            let deadline = now() + STOP_TIMEOUT;
-            while now() < deadline {
-                if self.exit_status().is_some() {
-                    return;
-                }
-                pause(POLL);
+            if self.wait(STOP_TIMEOUT).is_some() {
+                return;
             }
         }
         self.kill();
+    }
+
+    /// Waits until the process ends. Returns `None` after a timeout.
+    pub(crate) fn wait(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        let deadline = now() + timeout;
+        while now() < deadline {
+            if let Some(status) = self.exit_status() {
+                return Some(status);
+            }
+            pause(POLL);
+        }
+        None
     }
 
     fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    fn failure(&self, problem: &str) -> Failure {
+    /// An error with the end of its log.
+    pub(crate) fn failure(&self, problem: &str) -> Failure {
         let log = fs::read(&self.log).unwrap_or_default();
         let start = log.len().saturating_sub(SHOWN);
         let shown = String::from_utf8_lossy(log.get(start..).unwrap_or_default());

@@ -21,8 +21,8 @@ pub(crate) const BUCKET: &str = "agb-test";
 /// A running store with an empty bucket.
 pub(crate) struct S3s {
     client: S3Client,
-    /// The objects are files of this folder, by their keys.
-    bucket: PathBuf,
+    /// Contains a folder for each bucket. The objects are its files, by their keys.
+    folder: PathBuf,
     /// Ended on drop.
     _process: Process,
 }
@@ -53,7 +53,7 @@ impl S3s {
         client.request("PUT", &format!("/{BUCKET}"), &[])?;
         Ok(Self {
             client,
-            bucket: data.join(BUCKET),
+            folder: data,
             _process: process,
         })
     }
@@ -62,9 +62,13 @@ impl S3s {
         &self.client
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Number of objects in the bucket, and of files of unfinished multipart uploads beside it.
     pub(crate) fn object_count(&self) -> usize {
-        count_files(&self.bucket)
+        count_files(&self.folder.join(BUCKET))
     }
 }
 

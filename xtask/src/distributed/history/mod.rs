@@ -147,11 +147,9 @@ impl Recorder {
         files.entry(file.to_owned()).or_default().push(operation);
     }
 
-    /// The operations of each file.
-    pub(crate) fn finish(self) -> BTreeMap<String, Vec<Operation>> {
-        self.files
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Takes the operations of each file.
+    pub(crate) fn finish(&self) -> BTreeMap<String, Vec<Operation>> {
+        std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Errors of requests to presigned URLs, in the XML format of object stores.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER};
@@ -7,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::blobs::BlobError;
 use crate::http::service_failure::ServiceFailure;
-use crate::metadata::StoreError;
+use crate::metadata::{Quota, QuotaKind, StoreError};
 use crate::signing::url::UrlError;
 
 /// The error of an upload or a download.
@@ -15,7 +17,7 @@ use crate::signing::url::UrlError;
 pub(in crate::http) struct ObjectError {
     status: StatusCode,
     code: &'static str,
-    message: &'static str,
+    message: Cow<'static, str>,
     /// The size of the file, if the requested range is beyond it.
     size: Option<u64>,
 }
@@ -23,7 +25,7 @@ pub(in crate::http) struct ObjectError {
 macro_rules! errors {
     ($($name:ident: $status:ident, $code:literal, $message:literal;)*) => {
         $(pub(in crate::http) const fn $name() -> Self {
-            Self { status: StatusCode::$status, code: $code, message: $message, size: None }
+            Self { status: StatusCode::$status, code: $code, message: Cow::Borrowed($message), size: None }
         })*
     };
 }
@@ -47,7 +49,6 @@ impl ObjectError {
         incomplete: BAD_REQUEST, "IncompleteBody", "The body ended before its Content-Length: upload it again";
         timeout: REQUEST_TIMEOUT, "RequestTimeout", "The body did not arrive in time: upload it again";
         precondition: PRECONDITION_FAILED, "PreconditionFailed", "The file does not satisfy If-Match or If-None-Match: check its current state";
-        too_many_files: CONFLICT, "TooManyFiles", "The context has the maximum number of files: delete some, or use another context";
         invalid_condition: BAD_REQUEST, "InvalidArgument", "If-Match and If-None-Match require `*` or quoted entity tags";
         unsupported_header: BAD_REQUEST, "UnsupportedHeader", "A header requests a feature that this service does not support: send the bytes of the whole file unchanged";
         unsupported_encoding: UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "Content-Encoding is not supported: send the bytes of the file unchanged";
@@ -65,8 +66,45 @@ impl ObjectError {
         Self {
             status: StatusCode::RANGE_NOT_SATISFIABLE,
             code: "InvalidRange",
-            message: "The range begins after the end of the file",
+            message: Cow::Borrowed("The range begins after the end of the file"),
             size: Some(size),
+        }
+    }
+
+    fn quota_exceeded(quota: Quota) -> Self {
+        let Quota { kind, limit, used } = quota;
+        let name = kind.as_str();
+        let (code, message) = match kind {
+            QuotaKind::ContextFiles => (
+                "TooManyFiles",
+                format!(
+                    "The context has the maximum number of files ({name}: {used} of {limit}): delete some, or use another context"
+                ),
+            ),
+            QuotaKind::TenantFiles => (
+                "TooManyFiles",
+                format!(
+                    "The tenant has the maximum number of files ({name}: {used} of {limit}): delete some, or clear or delete a context"
+                ),
+            ),
+            QuotaKind::ContextBytes => (
+                "QuotaExceeded",
+                format!(
+                    "The file does not fit into the context ({name}: {used} of {limit} bytes in use): delete files, or use another context"
+                ),
+            ),
+            QuotaKind::TenantBytes => (
+                "QuotaExceeded",
+                format!(
+                    "The file does not fit into the quota of the tenant ({name}: {used} of {limit} bytes in use): delete files, or clear or delete a context"
+                ),
+            ),
+        };
+        Self {
+            status: StatusCode::CONFLICT,
+            code,
+            message: Cow::Owned(message),
+            size: None,
         }
     }
 
@@ -76,7 +114,7 @@ impl ObjectError {
     }
 
     pub(in crate::http) fn into_response(self, request_id: &str) -> Response {
-        // Needs no escaping: all texts are constants, and a request id is hexadecimal.
+        // Needs no escaping: all texts are constants with numbers, and a request id is hexadecimal.
         let body = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><RequestId>{request_id}</RequestId></Error>",
             self.code, self.message
@@ -122,7 +160,7 @@ impl From<StoreError> for ObjectError {
             StoreError::Stale | StoreError::NoContext => Self::void(),
             StoreError::NoFile => Self::no_such_key(),
             StoreError::Precondition => Self::precondition(),
-            StoreError::QuotaExceeded(_) => Self::too_many_files(),
+            StoreError::QuotaExceeded(quota) => Self::quota_exceeded(quota),
             error => match ServiceFailure::from_store(&error, "a transfer failed") {
                 ServiceFailure::Unavailable => Self::unavailable(),
                 ServiceFailure::Full => Self::full(),

@@ -31,19 +31,20 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
     let (method, uri) = (request.method().clone(), request.uri());
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     let grant = app.keys.verify(&method, target, app.now()).await;
+    let grant = grant.map(|(grant, limits)| (grant, app.limits.quotas(limits)));
     let operation = operation_name(&method, uri.path());
     let (parts, mut body) = request.into_parts();
     let permit = grant
         .as_ref()
         .ok()
-        .map(|grant| app.tenant_limiter.acquire(&grant.tenant));
+        .map(|(grant, _)| app.tenant_limiter.acquire(&grant.tenant));
     let result = match grant {
         Err(error) => Err(error.into()),
         Ok(_) if app.faults.applies(operation, FaultKind::ExpiredUrls) => {
             Err(ObjectError::expired())
         }
         Ok(_) if matches!(permit, Some(None)) => Err(ObjectError::slow_down()),
-        Ok(grant) => {
+        Ok((grant, quotas)) => {
             let key = FileKey {
                 tenant: grant.tenant,
                 context: grant.context,
@@ -51,7 +52,7 @@ pub(super) async fn transfer(app: Arc<App>, request: Request) -> Response {
                 path: grant.path,
             };
             match method {
-                Method::PUT => upload::put(app, key, &parts.headers, &mut body).await,
+                Method::PUT => upload::put(app, key, quotas, &parts.headers, &mut body).await,
                 Method::GET | Method::HEAD => download::get(&app, &key, &parts).await,
                 // URLs are not signed for other methods.
                 _ => Err(ObjectError::signature()),

@@ -27,26 +27,23 @@ use crate::metadata::{
 pub(super) async fn put(
     app: Arc<App>,
     key: FileKey,
+    quotas: Quotas,
     headers: &HeaderMap,
     body: &mut Body,
 ) -> Result<Response, ObjectError> {
     let length = check_headers(headers, app.limits.object_bytes)?;
     let digests = Digests::parse(headers)?;
     let conditions = upload_conditions(headers)?;
-    // Fails early, before the body is received. The check in the transaction is decisive.
-    let quotas = app.limits.quotas();
-    let etag = app.metadata.prepare_upload(&key, length, &quotas).await?;
-    if !conditions.are_met_by(etag.as_deref()) {
-        return Err(ObjectError::precondition());
-    }
-
+    prepare(&app, &key, length, &conditions, &quotas).await?;
     if length > MAX_INLINE_BYTES {
         app.metadata.check_space().await?;
     }
     crash::point("upload-before-first-byte");
     let mut upload = IncomingContent::begin(&app.blobs, length).await?;
     let mut lease = match upload.blob() {
-        Some(blob) => Some(UploadLease::begin(app.metadata.clone(), blob).await?),
+        Some(blob) => {
+            Some(UploadLease::begin(app.metadata.clone(), blob, app.metrics.leases()).await?)
+        }
         None => None,
     };
     let received = tokio::select! {
@@ -71,6 +68,41 @@ pub(super) async fn put(
         .headers_mut()
         .insert(CRC64, HeaderValue::from(checksums.crc64));
     Ok(response)
+}
+
+/// Checks conditions and quotas early, before the body is received. The checks in the transaction are decisive.
+async fn prepare(
+    app: &App,
+    key: &FileKey,
+    length: u64,
+    conditions: &Conditions,
+    quotas: &Quotas,
+) -> Result<(), ObjectError> {
+    let prepared = app.metadata.prepare_upload(key, length, quotas).await;
+    let etag = match &prepared {
+        Ok(etag) => etag.clone(),
+        // A condition that is not met is reported first, as in the transaction.
+        Err(StoreError::QuotaExceeded(_)) if *conditions != Conditions::default() => {
+            match app.metadata.file(key).await {
+                Ok(file) => Some(file.etag),
+                Err(StoreError::NoFile) => None,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(error) => return Err(rejected(app, error.clone())),
+    };
+    if !conditions.are_met_by(etag.as_deref()) {
+        return Err(ObjectError::precondition());
+    }
+    prepared.map(drop).map_err(|error| rejected(app, error))
+}
+
+/// Counts a rejection by a quota, and returns the error of the response.
+fn rejected(app: &App, error: StoreError) -> ObjectError {
+    if let StoreError::QuotaExceeded(quota) = &error {
+        app.metrics.count_quota_rejection(quota.kind.as_str());
+    }
+    error.into()
 }
 
 /// Rejects headers that would change the stored content, and returns the length.
@@ -178,7 +210,7 @@ async fn publish(
                     }
                 }
             }
-            Err(error.into())
+            Err(rejected(&app, error))
         }
     }
 }
@@ -207,7 +239,7 @@ struct IncomingContent {
 enum UploadBuffer {
     /// At most [`MAX_INLINE_BYTES`] bytes.
     Memory(BytesMut),
-    Blob(Upload, BlockHasher),
+    Blob(Box<Upload>, BlockHasher),
 }
 
 impl IncomingContent {
@@ -216,7 +248,10 @@ impl IncomingContent {
         let buffer = if length <= MAX_INLINE_BYTES {
             UploadBuffer::Memory(BytesMut::new())
         } else {
-            UploadBuffer::Blob(blobs.upload(length).await?, BlockHasher::default())
+            UploadBuffer::Blob(
+                Box::new(blobs.upload(length).await?),
+                BlockHasher::default(),
+            )
         };
         Ok(Self {
             hasher: Hasher::new(),

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -25,11 +26,17 @@ struct Renewal {
     task: JoinHandle<()>,
     /// Receives a value when the lease is lost.
     lost: oneshot::Receiver<()>,
+    /// Counts leases.
+    held: Gauge,
 }
 
 impl UploadLease {
     /// Registers an upload before its first byte is stored, and starts to renew its lease.
-    pub(super) async fn begin(metadata: Arc<dyn Metadata>, upload: UploadId) -> Result<Self> {
+    pub(super) async fn begin(
+        metadata: Arc<dyn Metadata>,
+        upload: UploadId,
+        held: &Gauge,
+    ) -> Result<Self> {
         let Some(lease) = metadata.upload_lease() else {
             return Ok(Self {
                 metadata,
@@ -37,6 +44,7 @@ impl UploadLease {
             });
         };
         metadata.register_upload(&upload).await?;
+        held.inc();
         let (report_lost, lost) = oneshot::channel();
         let (renewing, blob) = (metadata.clone(), upload.blob.clone());
         let task = tokio::spawn(async move {
@@ -46,7 +54,12 @@ impl UploadLease {
         });
         Ok(Self {
             metadata,
-            renewal: Some(Renewal { blob, task, lost }),
+            renewal: Some(Renewal {
+                blob,
+                task,
+                lost,
+                held: held.clone(),
+            }),
         })
     }
 
@@ -76,6 +89,7 @@ impl Drop for UploadLease {
     fn drop(&mut self) {
         if let Some(renewal) = &self.renewal {
             renewal.task.abort();
+            renewal.held.dec();
         }
     }
 }

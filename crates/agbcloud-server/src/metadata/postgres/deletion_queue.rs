@@ -3,7 +3,9 @@
 //! Several replicas work on it at the same time. Each one locks the trees of its batch until the end of its transaction, and the
 //! others skip them. A blob is claimed for some time; deleting it twice is harmless, because keys are never reused.
 
-use super::connection::{Failure, Session, Value};
+use std::time::Duration;
+
+use super::connection::{Failure, Session, Value, milliseconds};
 use super::copy::NO_BACKUP;
 use crate::metadata::{Clear, StoreError};
 
@@ -16,8 +18,6 @@ const CLEARING: i64 = 4;
 const OTHERS: i64 = 100;
 /// Maximum number of rows of all trees in one transaction.
 const ROUND: i64 = 4000;
-/// How long a blob is claimed, in seconds.
-const CLAIM: i64 = 60;
 
 /// A locked tree.
 #[derive(Debug, Clone, Copy)]
@@ -156,12 +156,16 @@ async fn delete_rows(session: &Session, tree: Tree) -> Result<i64, Failure> {
     Ok(deleted)
 }
 
-/// Returns some dead blobs, and claims them for a minute. Excludes blobs that a file references, since a deletion is final.
-pub(super) async fn dead_blobs(session: &Session, limit: u32) -> Result<Vec<String>, Failure> {
+/// Returns some dead blobs, and claims them for the time of a lease. Excludes blobs that a file references, since a deletion is final.
+pub(super) async fn dead_blobs(
+    session: &Session,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<String>, Failure> {
     let rows = session
         .query(
             &format!(
-                "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 second'
+                "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 millisecond'
              WHERE blob = ANY(ARRAY(
                  SELECT blob FROM dead_blobs AS dead
                  WHERE not_before <= clock_timestamp() AND {NO_BACKUP}
@@ -169,7 +173,7 @@ pub(super) async fn dead_blobs(session: &Session, limit: u32) -> Result<Vec<Stri
                  ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED))
              RETURNING blob"
             ),
-            &[Value::Int(i64::from(limit)), Value::Int(CLAIM)],
+            &[Value::Int(i64::from(limit)), milliseconds(lease)],
         )
         .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()

@@ -6,8 +6,8 @@ use tokio_postgres::Row;
 use super::connection::{Access, Failure, Session, Value};
 use super::{Postgres, commit, meta};
 use crate::key_file::{KeyEntry, KeyFile};
-use crate::metadata::{KeyTable, Result, StoreError};
-use crate::signing::Issuer;
+use crate::metadata::{KeyTable, Metadata, Result, StoreError, Usage};
+use crate::signing::{Issuer, Tenant};
 
 #[async_trait]
 impl KeyTable for Postgres {
@@ -73,6 +73,10 @@ impl KeyTable for Postgres {
             commit(session).await
         })
         .await
+    }
+
+    async fn usage(&self, tenant: &Tenant) -> Result<Usage> {
+        Metadata::usage(self, tenant).await
     }
 
     async fn delete(&self, id: &str) -> Result<bool> {

@@ -69,14 +69,28 @@ pub(super) async fn importing(session: &Session) -> Result<Option<String>, Failu
     value(session, IMPORTING).await
 }
 
-/// Returns the secret of the store. `None` if there is no store.
-pub(super) async fn stored_secret(session: &Session) -> Result<Option<Secret>, Failure> {
-    let text = value(session, SECRET).await?;
-    text.map(|text| parse_secret(&text)).transpose()
-}
-
 pub(super) async fn set_secret(session: &Session, secret: &Secret) -> Result<(), Failure> {
     set(session, SECRET, &HEXLOWER.encode(&secret.0)).await
+}
+
+/// Returns the secret of the store, and stores `new` if it has none. Fails if it has none although there are contexts.
+pub(super) async fn secret(session: &Session, new: &Secret) -> Result<Secret, Failure> {
+    match stored_secret(session).await? {
+        Some(secret) => Ok(secret),
+        None => parse_secret(&set_once(session, SECRET, &HEXLOWER.encode(&new.0)).await?),
+    }
+}
+
+/// Returns the secret of the store. Fails if it has none although there are contexts.
+pub(super) async fn stored_secret(session: &Session) -> Result<Option<Secret>, Failure> {
+    if let Some(text) = value(session, SECRET).await? {
+        return parse_secret(&text).map(Some);
+    }
+    let used = session.query("SELECT 1 FROM contexts LIMIT 1", &[]).await?;
+    match used.is_empty() {
+        true => Ok(None),
+        false => Err(damaged("it has contexts, but its secret is missing")),
+    }
 }
 
 fn parse_secret(text: &str) -> Result<Secret, Failure> {
@@ -87,50 +101,48 @@ fn parse_secret(text: &str) -> Result<Secret, Failure> {
         .ok_or_else(|| damaged("its secret does not have 32 bytes"))
 }
 
-/// Returns the secret of the store, and stores `new` if it has none. Fails if it has none although there are contexts.
-pub(super) async fn secret(session: &Session, new: &Secret) -> Result<Secret, Failure> {
-    let text = match value(session, SECRET).await? {
-        Some(text) => text,
-        None => {
-            let used = session.query("SELECT 1 FROM contexts LIMIT 1", &[]).await?;
-            if !used.is_empty() {
-                return Err(damaged("it has contexts, but its secret is missing"));
-            }
-            set_once(session, SECRET, &HEXLOWER.encode(&new.0)).await?
-        }
-    };
-    parse_secret(&text)
-}
-
 /// Returns the marker, and whether the store of blobs has had one. Creates the first one.
 pub(super) async fn marker(session: &Session) -> Result<(SharedMarker, bool), Failure> {
-    let query = "SELECT store, sequence, confirmed FROM marker";
-    let found = match session.query_opt(query, &[]).await? {
-        Some(found) => Some(found),
-        None => {
-            let id: [u8; 16] = random::bytes()?;
-            session
-                .execute(
-                    "INSERT INTO marker (store, sequence, advanced) VALUES ($1, 0, clock_timestamp()) ON CONFLICT DO NOTHING",
-                    &[Value::Text(&HEXLOWER.encode(&id))],
-                )
-                .await?;
-            session.query_opt(query, &[]).await?
-        }
-    };
-    let row = found.ok_or_else(|| damaged("the row of the marker is missing"))?;
-    Ok((shared_marker(&row)?, row.try_get(2)?))
+    if let Some(found) = stored_marker(session).await? {
+        return Ok(found);
+    }
+    let id: [u8; 16] = random::bytes()?;
+    session
+        .execute(
+            "INSERT INTO marker (store, sequence, advanced) VALUES ($1, 0, clock_timestamp()) ON CONFLICT DO NOTHING",
+            &[Value::Text(&HEXLOWER.encode(&id))],
+        )
+        .await?;
+    let found = stored_marker(session).await?;
+    found.ok_or_else(|| damaged("the row of the marker is missing"))
 }
 
-/// Returns the marker, and whether the store of blobs has had one. `None` if there is no store.
+/// Returns the marker, and whether the store of blobs has had one.
 pub(super) async fn stored_marker(
     session: &Session,
 ) -> Result<Option<(SharedMarker, bool)>, Failure> {
     let query = "SELECT store, sequence, confirmed FROM marker";
-    let found = session.query_opt(query, &[]).await?;
-    found
-        .map(|row| Ok((shared_marker(&row)?, row.try_get(2)?)))
+    let row = session.query_opt(query, &[]).await?;
+    row.map(|row| Ok((shared_marker(&row)?, row.try_get(2)?)))
         .transpose()
+}
+
+/// Replaces the marker by one that the store of blobs does not have yet.
+pub(super) async fn replace_marker(session: &Session, marker: SharedMarker) -> Result<(), Failure> {
+    let sequence = i64::try_from(marker.sequence)
+        .map_err(|_| damaged("the number of the marker is too large"))?;
+    session
+        .execute(
+            "INSERT INTO marker (store, sequence, advanced) VALUES ($1, $2, clock_timestamp())
+             ON CONFLICT (only_row) DO UPDATE SET store = excluded.store, sequence = excluded.sequence,
+                 advanced = excluded.advanced, confirmed = false",
+            &[
+                Value::Text(&HEXLOWER.encode(&marker.store)),
+                Value::Int(sequence),
+            ],
+        )
+        .await?;
+    Ok(())
 }
 
 /// Reads the columns `store` and `sequence`.

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)] // Deadlines are times of tokio's clock; nothing that is stored depends on them.
 
 mod change;
+pub(crate) mod check;
 mod connection;
 mod contexts;
 mod copy;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use prometheus_client::registry::Registry;
 use tokio::time::{Instant, sleep};
 
 use self::change::{Change, Outcome, PutFile};
@@ -79,10 +81,10 @@ impl Postgres {
             if matches!(failure, Failure::Lost(_)) {
                 self.pool.discard_idle();
             }
-            let repeat = matches!(failure, Failure::Conflict | Failure::Lost(_));
-            if !repeat || attempt >= ATTEMPTS || Instant::now() >= deadline {
+            if !failure.is_temporary() || attempt >= ATTEMPTS || Instant::now() >= deadline {
                 return Err(failure.into_store_error());
             }
+            self.pool.metrics().retried();
             sleep(backoff(attempt)).await;
             attempt += 1;
         }
@@ -362,14 +364,14 @@ impl Metadata for Postgres {
     }
 
     fn upload_lease(&self) -> Option<Duration> {
-        Some(uploads::LEASE)
+        Some(self.pool.settings().lease)
     }
 
     async fn register_upload(&self, upload: &UploadId) -> Result<()> {
         self.retry(move |deadline| async move {
             // A lost row makes the upload fail when it is published.
             let session = Session::begin(&self.pool, Access::Task, "off", deadline).await?;
-            uploads::register(&session, upload).await?;
+            uploads::register(&session, upload, self.pool.settings().lease).await?;
             commit(session).await
         })
         .await
@@ -378,7 +380,7 @@ impl Metadata for Postgres {
     async fn renew_upload(&self, upload: &UploadId) -> Result<()> {
         self.retry(move |deadline| async move {
             let session = Session::begin(&self.pool, Access::Task, "off", deadline).await?;
-            uploads::renew(&session, upload).await?;
+            uploads::renew(&session, upload, self.pool.settings().lease).await?;
             commit(session).await
         })
         .await
@@ -396,7 +398,7 @@ impl Metadata for Postgres {
     async fn expired_uploads(&self, limit: u32) -> Result<Vec<UploadId>> {
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
-            let expired = uploads::expired(&session, limit).await?;
+            let expired = uploads::expired(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;
             Ok(expired)
         })
@@ -428,7 +430,8 @@ impl Metadata for Postgres {
             // Durable, also where other commits are not: then all that was committed before is durable, too, and no row that
             // refers to a blob can come back after a power failure.
             let session = Session::begin(&self.pool, Access::Task, "on", deadline).await?;
-            let blobs = deletion_queue::dead_blobs(&session, limit).await?;
+            let blobs =
+                deletion_queue::dead_blobs(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;
             Ok(blobs)
         })
@@ -484,6 +487,14 @@ impl Metadata for Postgres {
             commit(session).await
         })
         .await
+    }
+
+    fn register_metrics(&self, registry: &mut Registry) {
+        self.pool.metrics().register(registry);
+    }
+
+    fn measure(&self) {
+        self.pool.measure();
     }
 
     async fn check_space(&self) -> Result<()> {

@@ -129,9 +129,7 @@ impl OffsetIndex<'_> {
     /// Removes an entry from a folder that now has `count` entries.
     pub(super) async fn remove(&self, key: &EntryKey, count: i64) -> Result<(), Failure> {
         if count == MAX_UNINDEXED / 2 {
-            let delete = "DELETE FROM segments WHERE tenant = $1 AND tree = $2 AND parent = $3";
-            self.session.execute(delete, &self.folder()).await?;
-            return Ok(());
+            return self.delete().await;
         }
         if count < MAX_UNINDEXED / 2 {
             return Ok(());
@@ -158,8 +156,56 @@ impl OffsetIndex<'_> {
         }
     }
 
+    /// Deletes the index.
+    pub(super) async fn delete(&self) -> Result<(), Failure> {
+        let delete = "DELETE FROM segments WHERE tenant = $1 AND tree = $2 AND parent = $3";
+        self.session.execute(delete, &self.folder()).await?;
+        Ok(())
+    }
+
+    /// Whether the index of a folder with `count` entries exists if it has to, and is correct. Reads all entries of the folder.
+    pub(super) async fn is_correct(&self, count: i64) -> Result<bool, Failure> {
+        let row = self
+            .session
+            .query_opt(
+                "WITH found AS MATERIALIZED (
+                     SELECT level, name, folder, entries, lead(name) OVER levels AS next_name, lead(folder) OVER levels AS next_folder
+                     FROM segments WHERE tenant = $1 AND tree = $2 AND parent = $3
+                     WINDOW levels AS (PARTITION BY level ORDER BY name, folder))
+                 SELECT (SELECT count(*) FROM found) = 0,
+                        (SELECT count(*) FROM found WHERE name = '' AND NOT folder) = 2
+                        AND NOT EXISTS (SELECT 1 FROM found WHERE level NOT IN ($4, $5))
+                        AND NOT EXISTS (SELECT name, folder FROM found WHERE level = $5
+                                        EXCEPT SELECT name, folder FROM found WHERE level = $4)
+                        AND NOT EXISTS (SELECT 1 FROM found WHERE entries <> CASE
+                            WHEN next_name IS NULL THEN
+                                (SELECT count(*) FROM entries AS e WHERE e.tenant = $1 AND e.tree = $2 AND e.parent = $3
+                                 AND (e.name, e.folder) >= (found.name, found.folder))
+                            ELSE
+                                (SELECT count(*) FROM entries AS e WHERE e.tenant = $1 AND e.tree = $2 AND e.parent = $3
+                                 AND (e.name, e.folder) >= (found.name, found.folder)
+                                 AND (e.name, e.folder) < (found.next_name, found.next_folder)) END)",
+                &[
+                    self.folder(),
+                    vec![
+                        Value::Int(Level::Blocks as i64),
+                        Value::Int(Level::Groups as i64),
+                    ],
+                ]
+                .concat(),
+            )
+            .await?;
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        match row.try_get(0)? {
+            true => Ok(count <= MAX_UNINDEXED),
+            false => Ok(row.try_get(1)?),
+        }
+    }
+
     /// Creates the index.
-    async fn build(&self) -> Result<(), Failure> {
+    pub(super) async fn build(&self) -> Result<(), Failure> {
         let folder = self.folder();
         let statements: Vec<Statement<'_>> = [Level::Blocks, Level::Groups]
             .into_iter()

@@ -35,8 +35,10 @@ pub(crate) enum OpenError {
     Encoding(String),
     #[error("it has the newer schema version {0}")]
     NewerSchema(i64),
-    #[error("it has the older schema version {0}: start this version of the service on it once")]
+    #[error("it has the older schema version {0}: start the service, or check it with --repair, which migrates it")]
     OlderSchema(i64),
+    #[error("it contains no store")]
+    NoStore,
     #[error("an import into it did not finish")]
     UnfinishedImport,
     #[error(transparent)]
@@ -100,17 +102,9 @@ impl Postgres {
         durability: Durability,
         secret: Secret,
     ) -> Result<Opened, OpenError> {
-        let settings = Arc::new(Settings::parse(url, variable)?);
-        let pool = Pool::new(settings.clone())?;
-        pool.probe().await?;
-        let deadline = || Instant::now() + settings.operation_timeout;
-        let server_setting = check_server(&pool, deadline()).await?;
-        let synchronous_commit = match durability {
-            Durability::Strict => server_setting,
-            Durability::Relaxed | Durability::Memory => "off",
-        };
-        schema::migrate(&pool, deadline()).await?;
-        let session = Session::begin(&pool, Access::Task, "on", deadline()).await?;
+        let store = Self::connect(url, variable, durability).await?;
+        schema::migrate(&store.pool, store.deadline()).await?;
+        let session = store.begin(Access::Task, store.deadline()).await?;
         if meta::importing(&session).await?.is_some() {
             session.roll_back().await;
             return Err(OpenError::UnfinishedImport);
@@ -118,21 +112,69 @@ impl Postgres {
         let secret = meta::secret(&session, &secret).await?;
         let (marker, confirmed) = meta::marker(&session).await?;
         commit(session).await?;
-        let keys = Arc::new(TenantKeys::default());
-        let writer = Writer::new(pool.clone(), keys.clone(), synchronous_commit);
-        let store = Self {
-            pool,
-            keys,
-            writer,
-            synchronous_commit,
-            totals: Totals::default(),
-        };
         Ok(Opened {
             store,
             secret,
             marker,
             confirmed,
         })
+    }
+
+    /// Opens the store in a database for a check. Only with `repair`, it migrates an older store.
+    pub(crate) async fn open_for_check(
+        url: &str,
+        variable: impl Fn(&str) -> Option<String>,
+        repair: bool,
+    ) -> Result<Self, OpenError> {
+        let store = Self::connect(url, variable, Durability::Strict).await?;
+        let found = schema::version(&store.pool, store.deadline()).await?;
+        if found > 0 {
+            let session = store.begin(Access::ReadAll, store.deadline()).await?;
+            let importing = meta::importing(&session).await?;
+            session.finish().await?;
+            if importing.is_some() {
+                return Err(OpenError::UnfinishedImport);
+            }
+        }
+        match found {
+            0 => Err(OpenError::NoStore),
+            schema::VERSION.. => Ok(store),
+            older if !repair => Err(OpenError::OlderSchema(older)),
+            _ => {
+                schema::migrate(&store.pool, store.deadline()).await?;
+                Ok(store)
+            }
+        }
+    }
+
+    /// Connects to a server that can be used.
+    async fn connect(
+        url: &str,
+        variable: impl Fn(&str) -> Option<String>,
+        durability: Durability,
+    ) -> Result<Self, OpenError> {
+        let settings = Arc::new(Settings::parse(url, variable)?);
+        let pool = Pool::new(settings.clone())?;
+        pool.probe().await?;
+        let deadline = Instant::now() + settings.operation_timeout;
+        let server_setting = check_server(&pool, deadline).await?;
+        let synchronous_commit = match durability {
+            Durability::Strict => server_setting,
+            Durability::Relaxed | Durability::Memory => "off",
+        };
+        let keys = Arc::new(TenantKeys::default());
+        let writer = Writer::new(pool.clone(), keys.clone(), synchronous_commit);
+        Ok(Self {
+            pool,
+            keys,
+            writer,
+            synchronous_commit,
+            totals: Totals::default(),
+        })
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.pool.settings().operation_timeout
     }
 
     /// Increases the number of the marker at the start of a process.

@@ -199,6 +199,30 @@ impl From<StoreError> for SchemaError {
     }
 }
 
+/// Returns the schema version of the database; 0 if it has no tables. Fails if this version of the service can't work with it.
+pub(super) async fn version(pool: &Pool, deadline: Instant) -> Result<i64, SchemaError> {
+    let session = Session::begin(pool, Access::ReadAll, "on", deadline).await?;
+    let exists = "SELECT to_regclass('meta') IS NOT NULL";
+    let row = session.query_opt(exists, &[]).await?;
+    let exists: Option<bool> = row.map(|row| row.try_get(0)).transpose().map_err(Failure::from)?;
+    let found = match exists {
+        Some(true) => found_version(&session).await?,
+        _ => 0,
+    };
+    session.finish().await?;
+    Ok(found)
+}
+
+/// Returns the schema version. Fails if this version of the service can't work with it.
+async fn found_version(session: &Session) -> Result<i64, SchemaError> {
+    let found = meta::number(session, meta::VERSION).await?.unwrap_or(0);
+    let readable_by = meta::number(session, meta::READABLE_BY).await?;
+    match found > VERSION && readable_by.is_none_or(|oldest| oldest > VERSION) {
+        true => Err(SchemaError::Newer(found)),
+        false => Ok(found),
+    }
+}
+
 /// Migrates the database to [`VERSION`] in one transaction, while other replicas wait. Keeps a newer schema that this version can
 /// work with.
 pub(super) async fn migrate(pool: &Pool, deadline: Instant) -> Result<(), SchemaError> {
@@ -217,12 +241,13 @@ pub(super) async fn migrate(pool: &Pool, deadline: Instant) -> Result<(), Schema
     session.push(
         "CREATE TABLE IF NOT EXISTS meta (name text COLLATE \"C\" PRIMARY KEY, value text NOT NULL)",
     );
-    let found = meta::number(&session, meta::VERSION).await?.unwrap_or(0);
-    let readable_by = meta::number(&session, meta::READABLE_BY).await?;
-    if found > VERSION && readable_by.is_none_or(|oldest| oldest > VERSION) {
-        session.roll_back().await;
-        return Err(SchemaError::Newer(found));
-    }
+    let found = match found_version(&session).await {
+        Ok(found) => found,
+        Err(error) => {
+            session.roll_back().await;
+            return Err(error);
+        }
+    };
     let done = usize::try_from(found).unwrap_or(0);
     for (number, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         session.push(migration);

@@ -6,41 +6,41 @@
 
 use std::time::Duration;
 
-use super::connection::{Failure, Session, Value};
+use super::connection::{Failure, Session, Value, milliseconds};
 use crate::metadata::{StoreError, UploadId};
 
-/// How long an upload is protected without a renewal.
-pub(super) const LEASE: Duration = Duration::from_secs(60);
-/// How long an expired upload is claimed, in seconds.
-const CLAIM: i64 = 60;
-
-fn lease_seconds() -> Value<'static> {
-    Value::Int(LEASE.as_secs().cast_signed())
-}
-
-pub(super) async fn register(session: &Session, upload: &UploadId) -> Result<(), Failure> {
+pub(super) async fn register(
+    session: &Session,
+    upload: &UploadId,
+    lease: Duration,
+) -> Result<(), Failure> {
     session
         .execute(
-            "INSERT INTO uploads (blob, multipart, expires) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 second')",
+            "INSERT INTO uploads (blob, multipart, expires) VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond')
+             ON CONFLICT (blob) DO NOTHING",
             &[
                 Value::Text(&upload.blob),
                 Value::OptText(upload.multipart.as_deref()),
-                lease_seconds(),
+                milliseconds(lease),
             ],
         )
         .await?;
     Ok(())
 }
 
-pub(super) async fn renew(session: &Session, upload: &UploadId) -> Result<(), Failure> {
+pub(super) async fn renew(
+    session: &Session,
+    upload: &UploadId,
+    lease: Duration,
+) -> Result<(), Failure> {
     let renewed = session
         .execute(
-            "UPDATE uploads SET expires = clock_timestamp() + $3 * interval '1 second', multipart = coalesce($2, multipart)
+            "UPDATE uploads SET expires = clock_timestamp() + $3 * interval '1 millisecond', multipart = coalesce($2, multipart)
              WHERE blob = $1 AND claimed_until IS NULL",
             &[
                 Value::Text(&upload.blob),
                 Value::OptText(upload.multipart.as_deref()),
-                lease_seconds(),
+                milliseconds(lease),
             ],
         )
         .await?;
@@ -56,17 +56,21 @@ pub(super) async fn forget(session: &Session, blob: &str) -> Result<(), Failure>
     Ok(())
 }
 
-/// Returns some expired uploads, and claims them for a minute.
-pub(super) async fn expired(session: &Session, limit: u32) -> Result<Vec<UploadId>, Failure> {
+/// Returns some expired uploads, and claims them for the time of a lease.
+pub(super) async fn expired(
+    session: &Session,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<UploadId>, Failure> {
     let rows = session
         .query(
-            "UPDATE uploads SET claimed_until = clock_timestamp() + $2 * interval '1 second'
+            "UPDATE uploads SET claimed_until = clock_timestamp() + $2 * interval '1 millisecond'
              WHERE blob = ANY(ARRAY(
                  SELECT blob FROM uploads
                  WHERE expires < clock_timestamp() AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
                  ORDER BY expires LIMIT $1 FOR UPDATE SKIP LOCKED))
              RETURNING blob, multipart",
-            &[Value::Int(i64::from(limit)), Value::Int(CLAIM)],
+            &[Value::Int(i64::from(limit)), milliseconds(lease)],
         )
         .await?;
     rows.iter()
@@ -85,15 +89,14 @@ pub(super) async fn discard(
     blobs: &[String],
     delay: Duration,
 ) -> Result<(), Failure> {
-    let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX);
     session
         .execute(
             "WITH discarded AS (
                  DELETE FROM uploads WHERE blob = ANY($1) AND claimed_until IS NOT NULL RETURNING blob)
              INSERT INTO dead_blobs (blob, not_before)
-             SELECT blob, clock_timestamp() + least($2, 3153600000) * interval '1 second' FROM discarded
+             SELECT blob, clock_timestamp() + $2 * interval '1 millisecond' FROM discarded
              ON CONFLICT (blob) DO NOTHING",
-            &[Value::Texts(blobs), Value::Int(seconds)],
+            &[Value::Texts(blobs), milliseconds(delay)],
         )
         .await?;
     Ok(())

@@ -88,6 +88,7 @@ impl Writer {
             let worker = Worker {
                 shared: self.0.clone(),
                 tenant: tenant.clone(),
+                ended: false,
             };
             tokio::spawn(worker.run());
         }
@@ -119,13 +120,17 @@ impl Shared {
 struct Worker {
     shared: Arc<Shared>,
     tenant: Tenant,
+    /// Whether its queue was empty and is removed. Another worker may have one for the same tenant since then.
+    ended: bool,
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         let mut queues = self.shared.queues();
-        // Callers of changes that are left learn that their outcome is unknown.
-        queues.remove(&self.tenant);
+        if !self.ended {
+            // Callers of changes that are left learn that their outcome is unknown.
+            queues.remove(&self.tenant);
+        }
         if queues.is_empty() && self.shared.closed.load(Ordering::Acquire) {
             self.shared.pool.close();
         }
@@ -133,9 +138,9 @@ impl Drop for Worker {
 }
 
 impl Worker {
-    async fn run(self) {
+    async fn run(mut self) {
         loop {
-            let jobs: Vec<Job> = {
+            let jobs: VecDeque<Job> = {
                 let mut queues = self.shared.queues();
                 match queues.get_mut(&self.tenant) {
                     Some(queue) if !queue.is_empty() => {
@@ -145,6 +150,7 @@ impl Worker {
                     _ => {
                         // Under the lock, so that no change is queued for a worker that ends.
                         queues.remove(&self.tenant);
+                        self.ended = true;
                         break;
                     }
                 }
@@ -153,38 +159,45 @@ impl Worker {
         }
     }
 
-    /// Runs a group of changes, with repetitions, and returns the results to their callers.
-    async fn run_jobs(&self, jobs: Vec<Job>) {
+    /// Runs a group of changes, and returns the results to their callers. Over a slow connection, this takes several transactions.
+    async fn run_jobs(&self, mut jobs: VecDeque<Job>) {
+        while !jobs.is_empty() {
+            let results = match self.run_some(jobs.make_contiguous()).await {
+                Ok(results) => results,
+                Err(error) => jobs.iter().map(|_| Err(error.clone())).collect(),
+            };
+            self.shared.pool.metrics().shared(results.len());
+            for (job, result) in jobs.drain(..results.len()).zip(results) {
+                // Fails if the caller no longer waits; the change is done nevertheless.
+                let _ = job.reply.send(result);
+            }
+        }
+    }
+
+    /// Runs some of the first changes of a group, with repetitions. Returns their results.
+    async fn run_some(&self, jobs: &[Job]) -> Result<Vec<Result<Outcome>>> {
+        let last = jobs.iter().map(|job| job.deadline).max();
+        let deadline = last.unwrap_or_else(Instant::now);
         let mut attempt = 1;
-        let results = loop {
-            let last = jobs.iter().map(|job| job.deadline).max();
-            let deadline = last.unwrap_or_else(Instant::now);
-            let failure = match self.attempt(&jobs, deadline).await {
-                Ok(results) => break Ok(results),
-                Err(GroupError::Unknown) => break Err(StoreError::OutcomeUnknown),
+        loop {
+            let failure = match self.attempt(jobs, deadline).await {
+                Ok(results) => return Ok(results),
+                Err(GroupError::Unknown) => return Err(StoreError::OutcomeUnknown),
                 Err(GroupError::NotCommitted(failure)) => failure,
             };
             if matches!(failure, Failure::Lost(_)) {
                 self.shared.pool.discard_idle();
             }
-            let repeat = matches!(failure, Failure::Conflict | Failure::Lost(_));
-            if !repeat || attempt >= ATTEMPTS || Instant::now() >= deadline {
-                break Err(failure.into_store_error());
+            if !failure.is_temporary() || attempt >= ATTEMPTS || Instant::now() >= deadline {
+                return Err(failure.into_store_error());
             }
+            self.shared.pool.metrics().retried();
             sleep(backoff(attempt)).await;
             attempt += 1;
-        };
-        let results = match results {
-            Ok(results) => results,
-            Err(error) => jobs.iter().map(|_| Err(error.clone())).collect(),
-        };
-        for (job, result) in jobs.into_iter().zip(results) {
-            // Fails if the caller no longer waits; the change is done nevertheless.
-            let _ = job.reply.send(result);
         }
     }
 
-    /// Runs a group of changes in one transaction.
+    /// Runs changes in one transaction: all of the group, or those that fit into a part of the time.
     async fn attempt(
         &self,
         jobs: &[Job],
@@ -211,10 +224,15 @@ impl Worker {
         .await?;
         let Some(mut row) = TenantRow::lock(&session, key).await? else {
             shared.keys.forget(&self.tenant);
-            return Err(Failure::Lost("the row of the tenant is missing").into());
+            // The database was replaced. The next attempt creates the row.
+            return Err(Failure::Conflict.into());
         };
         let mut results = Vec::with_capacity(jobs.len());
+        let enough = Instant::now() + shared.pool.settings().operation_timeout / 4;
         for job in jobs {
+            if !results.is_empty() && Instant::now() >= enough {
+                break;
+            }
             let before = row.usage;
             session.push("SAVEPOINT change");
             match job.change.apply(&session, key, &mut row.usage).await {
@@ -223,7 +241,7 @@ impl Worker {
                     results.push(Ok(outcome));
                 }
                 // The whole group is repeated.
-                Err(failure @ (Failure::Conflict | Failure::Lost(_))) => return Err(failure.into()),
+                Err(failure) if failure.is_temporary() => return Err(failure.into()),
                 Err(failure) => {
                     row.usage = before;
                     session.push("ROLLBACK TO change; RELEASE change");

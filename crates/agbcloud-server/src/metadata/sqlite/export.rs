@@ -7,7 +7,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::check::{Problem, ProblemKind};
+use crate::metadata::check::{Problem, ProblemKind};
 use super::meta::{self, DatabaseError};
 use super::threads::BUSY_TIMEOUT;
 use super::{row_checksums, schema};

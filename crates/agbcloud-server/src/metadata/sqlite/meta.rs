@@ -17,8 +17,6 @@ const STORE: &str = "store";
 const POSITION: &str = "position";
 /// The source of an import that is not finished. Such a store is incomplete.
 const IMPORTING: &str = "importing";
-/// The maximum number of files of a context in stores of older versions.
-pub(super) const FILE_LIMIT: &str = "max_files";
 /// The rows of the marker.
 pub(super) const MARKER: [&str; 2] = [STORE, POSITION];
 
@@ -40,6 +38,9 @@ pub(crate) enum DatabaseError {
         "an import from another source into it did not finish: repeat that import, or delete the store"
     )]
     OtherImport,
+    /// The database has a log, but no index of the log: no process has it open, and a reader would change it.
+    #[error("it was not closed properly: a start of the server recovers it")]
+    UnindexedLog,
     #[error(transparent)]
     Mismatch(#[from] StoreMismatch),
     /// The database is missing or empty, but there are blobs. A new database would treat all of them as garbage.
@@ -90,12 +91,6 @@ pub(super) fn damaged_rows(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut damaged = db.prepare(&format!("SELECT name FROM meta WHERE sum <> {sum}"))?;
     let names = damaged.query_map([], |row| row.get(0))?;
     names.collect()
-}
-
-/// Deletes the file limit that older versions stored: quotas replace it.
-pub(super) fn delete_file_limit(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM meta WHERE name = ?1", [FILE_LIMIT])?;
-    Ok(())
 }
 
 /// The secret of the store. `None` for a store without contexts: it has signed nothing.

@@ -15,6 +15,7 @@ mod row_checksums;
 mod schema;
 mod threads;
 mod usage;
+mod usage_reader;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,7 @@ use crate::system::clock::Micros;
 
 pub(crate) use self::meta::DatabaseError;
 pub(crate) use self::schema::VERSION;
+pub(crate) use self::usage_reader::UsageReader;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {

@@ -229,7 +229,6 @@ pub(super) fn prepare(
     schema::migrate(&transaction, || blobs.is_some_and(has_blobs))?;
     row_checksums::create_triggers(&transaction)?;
     meta::check_complete(&transaction)?;
-    meta::delete_file_limit(&transaction)?;
     if let Some(name) = meta::damaged_rows(&transaction)?.into_iter().next() {
         return Err(DatabaseError::DamagedMeta(name));
     }

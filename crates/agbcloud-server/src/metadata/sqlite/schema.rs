@@ -8,10 +8,12 @@ use super::meta::DatabaseError;
 use super::{offset_index, row_checksums};
 
 /// The schema version of this release. A database with a newer one is rejected.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 
 /// The migrations from each version to the next. Never changed once released: a change of the schema is another migration.
-const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+const MIGRATIONS: [&str; 6] = [
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+];
 
 /// A *tree* contains the files of one generation of a context. To clear or delete a context, its tree is marked as `doomed`; the
 /// garbage collector deletes the rows later. So neither operation depends on the number of files.
@@ -144,6 +146,68 @@ const CHECKSUMMED: i64 = 5;
 /// The oldest version that can be copied without a migration.
 pub(super) const OLDEST_EXPORTED: i64 = CHECKSUMMED;
 
+/// The usage of trees, tenants and of the store. Triggers maintain it for every statement, so a clear or a deletion of a context
+/// changes it at once: a doomed tree belongs to no context. Quotas replace the limit on the files of a tree.
+///
+/// `total` instead of `sum`: damaged sizes must not fail the migration by an overflow.
+const VERSION_6: &str = "
+DROP TRIGGER file_refused;
+DROP TRIGGER file_counted;
+DROP TRIGGER file_gone;
+DELETE FROM meta WHERE name = 'max_files';
+
+ALTER TABLE file_counts ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE file_counts SET bytes =
+    (SELECT CAST(total(size) AS INTEGER) FROM entries WHERE entries.tree = file_counts.tree AND folder = 0);
+ALTER TABLE tenants ADD COLUMN files INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tenants ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE tenants SET (files, bytes) =
+    (SELECT CAST(total(c.files) AS INTEGER), CAST(total(c.bytes) AS INTEGER)
+     FROM contexts JOIN file_counts c ON c.tree = contexts.tree WHERE contexts.tenant = tenants.tenant);
+CREATE TABLE total_usage (
+    pk    INTEGER PRIMARY KEY CHECK (pk = 1),
+    files INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+) STRICT;
+INSERT INTO total_usage SELECT 1, CAST(total(files) AS INTEGER), CAST(total(bytes) AS INTEGER) FROM tenants;
+
+CREATE TRIGGER file_counted AFTER INSERT ON entries WHEN NEW.folder = 0 BEGIN
+    INSERT INTO file_counts (tree, files, bytes) VALUES (NEW.tree, 1, NEW.size)
+    ON CONFLICT (tree) DO UPDATE SET files = files + 1, bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER file_replaced AFTER UPDATE OF size ON entries WHEN NEW.folder = 0 AND NEW.size <> OLD.size BEGIN
+    UPDATE file_counts SET bytes = bytes - OLD.size + NEW.size WHERE tree = NEW.tree;
+END;
+CREATE TRIGGER file_gone AFTER DELETE ON entries WHEN OLD.folder = 0 BEGIN
+    UPDATE file_counts SET files = files - 1, bytes = bytes - OLD.size WHERE tree = OLD.tree;
+END;
+CREATE TRIGGER first_file_counted AFTER INSERT ON file_counts BEGIN
+    UPDATE tenants SET files = files + NEW.files, bytes = bytes + NEW.bytes
+    WHERE tenant = (SELECT tenant FROM contexts WHERE tree = NEW.tree);
+END;
+CREATE TRIGGER usage_changed AFTER UPDATE OF files, bytes ON file_counts BEGIN
+    UPDATE tenants SET files = files - OLD.files + NEW.files, bytes = bytes - OLD.bytes + NEW.bytes
+    WHERE tenant = (SELECT tenant FROM contexts WHERE tree = NEW.tree);
+END;
+CREATE TRIGGER context_cleared AFTER UPDATE OF tree ON contexts WHEN NEW.tree <> OLD.tree BEGIN
+    UPDATE tenants SET
+        files = files - coalesce((SELECT c.files FROM file_counts c WHERE c.tree = OLD.tree), 0)
+                      + coalesce((SELECT c.files FROM file_counts c WHERE c.tree = NEW.tree), 0),
+        bytes = bytes - coalesce((SELECT c.bytes FROM file_counts c WHERE c.tree = OLD.tree), 0)
+                      + coalesce((SELECT c.bytes FROM file_counts c WHERE c.tree = NEW.tree), 0)
+    WHERE tenant = NEW.tenant;
+END;
+CREATE TRIGGER context_gone AFTER DELETE ON contexts BEGIN
+    UPDATE tenants SET
+        files = files - coalesce((SELECT c.files FROM file_counts c WHERE c.tree = OLD.tree), 0),
+        bytes = bytes - coalesce((SELECT c.bytes FROM file_counts c WHERE c.tree = OLD.tree), 0)
+    WHERE tenant = OLD.tenant;
+END;
+CREATE TRIGGER tenant_usage_changed AFTER UPDATE OF files, bytes ON tenants BEGIN
+    UPDATE total_usage SET files = files - OLD.files + NEW.files, bytes = bytes - OLD.bytes + NEW.bytes;
+END;
+";
+
 /// Migrates a database to [`VERSION`] in the open transaction. An empty database is a new store; fails if that has blobs.
 pub(super) fn migrate(
     transaction: &Transaction<'_>,
@@ -225,9 +289,10 @@ fn objects(db: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metadata::sqlite::meta;
+    use crate::metadata::Usage;
     use crate::metadata::sqlite::open::prepare;
-    use crate::signing::Secret;
+    use crate::metadata::sqlite::{meta, usage};
+    use crate::signing::{Secret, Tenant};
 
     #[test]
     fn the_secret_of_the_first_start_is_kept() {
@@ -333,6 +398,51 @@ mod tests {
         db.execute_batch("DELETE FROM entries WHERE tree = 1; DELETE FROM trees WHERE pk = 1")
             .unwrap();
         assert_eq!(counts(&db), [(2, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn the_usage_of_a_version_5_store_is_counted() {
+        let mut db = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..5] {
+            db.execute_batch(migration).unwrap();
+        }
+        db.pragma_update(None, "user_version", 5).unwrap();
+        // Tree 3 is doomed, tree 4 belongs to another tenant, and tree 5 has no files.
+        db.execute_batch(
+            "INSERT INTO meta (name, value) VALUES ('secret', randomblob(32)), ('max_files', CAST('2' AS BLOB));
+             INSERT INTO trees (pk, context, doomed) VALUES (1, 1, 0), (2, 2, 0), (3, 9, 1), (4, 3, 0), (5, 4, 0);
+             INSERT INTO contexts VALUES (1, 'a', 'one', 'r', 'a', 'available', 1, 1, 0, 0, 0),
+                 (2, 'b', 'one', 'r', 'b', 'available', 1, 2, 0, 0, 0), (3, 'c', 'two', 'r', 'c', 'available', 1, 4, 0, 0, 0),
+                 (4, 'd', 'three', 'r', 'd', 'available', 1, 5, 0, 0, 0);
+             INSERT INTO tenants VALUES ('one', 2), ('two', 1), ('three', 1);
+             INSERT INTO entries (tree, parent, name, folder, id, created, modified, size)
+             VALUES (1, '/', 'a', 0, '1', 0, 0, 10), (1, '/', 'b', 0, '2', 0, 0, 20), (1, '/', 'd', 1, '3', 0, 0, 0),
+                    (2, '/', 'a', 0, '4', 0, 0, 5), (3, '/', 'a', 0, '5', 0, 0, 1000), (4, '/', 'a', 0, '6', 0, 0, 7);",
+        )
+        .unwrap();
+        row_checksums::register(&db).unwrap();
+        row_checksums::update_all(&db).unwrap();
+        for _ in 0..2 {
+            prepare(&mut db, None, Secret([1; 32])).unwrap();
+        }
+        let usage = |tenant: &str| usage::of_tenant(&db, &Tenant::from(tenant)).unwrap();
+        let expected = |files, bytes| Usage { files, bytes };
+        assert_eq!(usage("one"), expected(3, 35));
+        assert_eq!(usage("two"), expected(1, 7));
+        assert_eq!(usage("three"), expected(0, 0));
+        assert_eq!(usage::of_all(&db).unwrap(), expected(4, 42));
+        assert_eq!(usage::of_tree(&db, 1).unwrap(), expected(2, 30));
+        assert_eq!(usage::of_tree(&db, 5).unwrap(), expected(0, 0));
+        // The old limit is gone, and triggers maintain the usage.
+        db.execute_batch(
+            "INSERT INTO entries (tree, parent, name, folder, id, created, modified, size) VALUES (1, '/', 'e', 0, '7', 0, 0, 1);
+             UPDATE entries SET size = 1 WHERE id = '2'; DELETE FROM entries WHERE tree IN (2, 3);
+             DELETE FROM contexts WHERE id = 'c'",
+        )
+        .unwrap();
+        assert_eq!(usage("one"), expected(3, 12));
+        assert_eq!(usage("two"), expected(0, 0));
+        assert_eq!(usage::of_all(&db).unwrap(), expected(3, 12));
     }
 
     #[test]

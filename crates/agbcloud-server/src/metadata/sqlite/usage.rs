@@ -1,4 +1,4 @@
-//! The kept counts of files and bytes: of a tenant, of a context and of the store.
+//! The kept counts of files and bytes: of a tenant, of a context and of the store. Triggers of the schema maintain them.
 
 use rusqlite::{Connection, OptionalExtension, Params};
 
@@ -6,28 +6,18 @@ use crate::metadata::{Quotas, Result, StoreError, Usage};
 use crate::signing::Tenant;
 
 pub(super) fn of_tenant(db: &Connection, tenant: &Tenant) -> Result<Usage> {
-    read(
-        db,
-        "SELECT count(*), sum(size) FROM contexts JOIN entries ON entries.tree = contexts.tree
-         WHERE tenant = ?1 AND folder = 0",
-        [tenant.as_str()],
-    )
+    let query = "SELECT files, bytes FROM tenants WHERE tenant = ?1";
+    read(db, query, [tenant.as_str()])
 }
 
-fn of_tree(db: &Connection, tree: i64) -> Result<Usage> {
-    read(
-        db,
-        "SELECT count(*), sum(size) FROM entries WHERE tree = ?1 AND folder = 0",
-        [tree],
-    )
+/// Returns the usage of the tree of a context.
+pub(super) fn of_tree(db: &Connection, tree: i64) -> Result<Usage> {
+    let query = "SELECT files, bytes FROM file_counts WHERE tree = ?1";
+    read(db, query, [tree])
 }
 
 pub(super) fn of_all(db: &Connection) -> Result<Usage> {
-    read(
-        db,
-        "SELECT count(*), sum(size) FROM contexts JOIN entries ON entries.tree = contexts.tree WHERE folder = 0",
-        [],
-    )
+    read(db, "SELECT files, bytes FROM total_usage", [])
 }
 
 /// Checks the quotas of a file of `size` bytes that replaces one of `replaced` bytes, or that is new.
@@ -52,17 +42,37 @@ pub(super) fn check_quotas(
         .map_err(StoreError::QuotaExceeded)
 }
 
+/// Reads a row of files and bytes. Without one, nothing is stored.
 fn read(db: &Connection, query: &str, parameters: impl Params) -> Result<Usage> {
-    let (files, bytes) = db
+    let counts: Option<(i64, i64)> = db
         .prepare_cached(query)?
-        .query_row(parameters, |row| {
-            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
-        })
-        .optional()?
-        .unwrap_or_default();
-    let count = |stored: Option<i64>| u64::try_from(stored.unwrap_or(0)).unwrap_or(0);
+        .query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (files, bytes) = counts.unwrap_or_default();
     Ok(Usage {
-        files: count(files),
-        bytes: count(bytes),
+        files: u64::try_from(files).unwrap_or(0),
+        bytes: u64::try_from(bytes).unwrap_or(0),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::metadata::sqlite::Sqlite;
+    use crate::metadata::usage_model::{check_usage, operations};
+    use crate::signing::Secret;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_usage_equals_a_model(operations in operations()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (store, _) = Sqlite::memory(Secret([1; 32])).await.unwrap();
+                check_usage(&store, &operations).await;
+            });
+        }
+    }
 }

@@ -36,6 +36,8 @@ pub(in crate::metadata::postgres) struct Settings {
     pub(in crate::metadata::postgres) statement_timeout: Duration,
     /// Maximum time for which a statement waits for a lock.
     pub(in crate::metadata::postgres) lock_timeout: Duration,
+    /// How long an upload is protected without a renewal, and how long a replica may take to delete what it has claimed.
+    pub(in crate::metadata::postgres) lease: Duration,
 }
 
 /// A host and everything that is needed to log in. `Debug` of the driver's type hides the password.
@@ -71,7 +73,7 @@ pub(in crate::metadata::postgres) enum InvalidConfig {
 struct OwnParameters(BTreeMap<String, String>);
 
 /// The names of parameters that are removed from the URL before the driver parses it.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     "sslmode",
     "sslrootcert",
     "pool_size",
@@ -79,6 +81,7 @@ const OWN: [&str; 7] = [
     "operation_timeout",
     "statement_timeout",
     "lock_timeout",
+    "lease",
 ];
 
 impl OwnParameters {
@@ -171,6 +174,7 @@ impl Settings {
             operation_timeout: own.seconds("operation_timeout", seconds(10))?,
             statement_timeout: own.seconds("statement_timeout", seconds(8))?,
             lock_timeout: own.seconds("lock_timeout", seconds(5))?,
+            lease: own.seconds("lease", seconds(60))?,
             hosts: hosts(&config, &variable)?,
         })
     }

@@ -12,6 +12,8 @@ pub(in crate::metadata::postgres) enum Failure {
     Conflict,
     /// The connection can't be used any more. The transaction had no effect, unless its commit was sent.
     Lost(&'static str),
+    /// No host accepts a connection.
+    Unreachable,
     /// The statement violates a uniqueness constraint.
     NotUnique,
     /// The statement failed, or the operation is impossible. Other operations of the transaction can continue.
@@ -31,11 +33,17 @@ impl From<crate::system::random::NoRandom> for Failure {
 }
 
 impl Failure {
+    /// Whether the same transaction may succeed if it is repeated.
+    pub(in crate::metadata::postgres) fn is_temporary(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Lost(_) | Self::Unreachable)
+    }
+
     /// The error for the caller if the operation is not repeated.
     pub(in crate::metadata::postgres) fn into_store_error(self) -> StoreError {
         match self {
             Self::Conflict => StoreError::Unavailable("transactions conflict"),
             Self::Lost(reason) => StoreError::Unavailable(reason),
+            Self::Unreachable => StoreError::Unavailable("can't connect to the database"),
             Self::NotUnique => {
                 StoreError::Failed("a row violates a uniqueness constraint".to_owned())
             }
@@ -72,10 +80,10 @@ impl From<tokio_postgres::Error> for Failure {
             Self::Store(StoreError::Full)
         } else {
             match code.code().get(..2) {
-                // Connection exceptions; the server is shutting down, starting or was told to end the connection; too many
-                // connections or too little memory. 25P03 is the end of an idle transaction.
+                // Connection exceptions; or the server is shutting down, starting, or was asked to end the connection.
                 Some("08" | "57") => Self::Lost("the database server ended the connection"),
-                Some("53") => Self::Lost("the database server has too few resources"),
+                Some("53") => unavailable("the database server has too few resources"),
+                // An administrator may set such limits, too.
                 _ if code.code() == "25P03" || code.code() == "25P04" => {
                     Self::Lost("the transaction was idle for too long")
                 }

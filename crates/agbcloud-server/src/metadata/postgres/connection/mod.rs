@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod link;
+mod metrics;
 mod password_file;
 mod pool;
 mod session;
@@ -14,4 +15,4 @@ pub(super) use self::error::Failure;
 pub(super) use self::link::ConnectError;
 pub(super) use self::pool::Pool;
 pub(super) use self::session::{Access, CommitError, Session, Statement};
-pub(super) use self::value::Value;
+pub(super) use self::value::{Value, milliseconds};

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::config::Settings;
 use super::error::Failure;
 use super::link::{self, ConnectError, Link};
+use super::metrics::DatabaseMetrics;
 use crate::metadata::StoreError;
 
 /// Creates connections.
@@ -50,6 +51,7 @@ pub(super) type PooledLink = managed::Object<Manager>;
 pub(in crate::metadata::postgres) struct Pool {
     pool: managed::Pool<Manager>,
     settings: Arc<Settings>,
+    metrics: DatabaseMetrics,
 }
 
 impl Pool {
@@ -62,23 +64,47 @@ impl Pool {
             .max_size(settings.pool_size)
             .runtime(Runtime::Tokio1)
             .build()?;
-        Ok(Self { pool, settings })
+        Ok(Self {
+            pool,
+            settings,
+            metrics: DatabaseMetrics::default(),
+        })
     }
 
     pub(in crate::metadata::postgres) fn settings(&self) -> &Settings {
         &self.settings
     }
 
+    /// The metrics. [`measure`](Self::measure) updates the numbers of connections.
+    pub(in crate::metadata::postgres) fn metrics(&self) -> &DatabaseMetrics {
+        &self.metrics
+    }
+
+    /// Updates the numbers of connections in the metrics.
+    pub(in crate::metadata::postgres) fn measure(&self) {
+        let status = self.pool.status();
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.open.set(number(status.size));
+        self.metrics.waiting.set(number(status.waiting));
+    }
+
     /// Returns a connection, and waits at most until the deadline.
     pub(super) async fn get(&self, deadline: Instant) -> Result<PooledLink, Failure> {
-        #[allow(clippy::disallowed_methods)] // The same clock as the deadline's.
-        let left = deadline.saturating_duration_since(Instant::now());
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the same clock as the deadline's"
+        )]
+        let asked = Instant::now();
+        let left = deadline.saturating_duration_since(asked);
         let timeouts = Timeouts {
             wait: Some(self.settings.pool_timeout.min(left)),
             create: Some(left.max(Duration::from_millis(1))),
             recycle: None,
         };
-        self.pool.timeout_get(&timeouts).await.map_err(|error| {
+        // Boxed, because opening a connection needs much state, which most calls do not.
+        let link = Box::pin(self.pool.timeout_get(&timeouts)).await;
+        self.metrics.waited(asked.elapsed());
+        link.map_err(|error| {
             Failure::Store(StoreError::Unavailable(match error {
                 PoolError::Closed => return Failure::Store(StoreError::Closed),
                 PoolError::Timeout(TimeoutType::Wait) => {
@@ -86,7 +112,7 @@ impl Pool {
                 }
                 PoolError::Backend(error) => {
                     tracing::warn!(%error, "can't connect to the database");
-                    return Failure::Lost("can't connect to the database");
+                    return Failure::Unreachable;
                 }
                 _ => "connecting to the database takes too long",
             }))

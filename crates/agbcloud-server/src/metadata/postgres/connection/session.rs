@@ -6,7 +6,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
@@ -14,6 +13,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::error::Failure;
+use super::metrics::DatabaseMetrics;
 use super::pool::{Pool, PooledLink};
 use super::value::Value;
 
@@ -42,6 +42,10 @@ pub(in crate::metadata::postgres) struct Session {
     /// `None` after the end.
     link: Option<PooledLink>,
     deadline: Instant,
+    began: Instant,
+    /// The kind of the transaction in the metrics.
+    kind: &'static str,
+    metrics: DatabaseMetrics,
     /// Statements without a result that are sent with the next statement.
     pending: Mutex<String>,
     /// Whether the connection can't be used any more.
@@ -76,9 +80,7 @@ impl Session {
                 format!("SET LOCAL agb.tenant = '{tenant}'")
             }
             Access::Tenant(id) => format!("SET LOCAL agb.name = '{}'", id.replace('\'', "''")),
-            Access::Task | Access::ReadAll | Access::SnapshotAll => {
-                "SET LOCAL agb.role = 'task'".to_owned()
-            }
+            Access::Task | Access::ReadAll | Access::SnapshotAll => "SET LOCAL agb.role = 'task'".to_owned(),
         };
         let mut begin = format!(
             "BEGIN ISOLATION LEVEL {mode}; {identity}; SET LOCAL statement_timeout = {statement}"
@@ -92,6 +94,14 @@ impl Session {
         Ok(Self {
             link: Some(link),
             deadline,
+            #[allow(clippy::disallowed_methods, reason = "measures a duration")]
+            began: Instant::now(),
+            kind: match access {
+                Access::Read(_) | Access::Snapshot(_) | Access::SnapshotAll | Access::Tenant(_) => "read",
+                Access::Write(_) => "write",
+                Access::Task | Access::ReadAll => "task",
+            },
+            metrics: pool.metrics().clone(),
             pending: Mutex::new(begin),
             broken: AtomicBool::new(false),
         })
@@ -106,9 +116,9 @@ impl Session {
         pending.push_str(sql);
     }
 
-    /// Sets another deadline.
-    pub(in crate::metadata::postgres) fn deadline_in(&mut self, time: Duration) {
-        self.deadline = Instant::now() + time;
+    /// Moves the deadline of a transaction of many statements.
+    pub(in crate::metadata::postgres) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     fn take_pending(&self) -> String {
@@ -345,6 +355,7 @@ fn typed<'a>(parameters: &'a [Value<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)>
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.metrics.ended(self.kind, self.began.elapsed());
         if let Some(link) = self.link.take() {
             PooledLink::take(link).kill();
         }

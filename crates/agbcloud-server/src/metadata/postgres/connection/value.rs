@@ -1,5 +1,7 @@
 //! Parameters of statements.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
@@ -12,6 +14,12 @@ pub(in crate::metadata::postgres) enum Value<'a> {
     Bytes(&'a [u8]),
     OptText(Option<&'a str>),
     Texts(&'a [String]),
+}
+
+/// A duration in milliseconds, at most 100 years.
+pub(in crate::metadata::postgres) fn milliseconds(time: Duration) -> Value<'static> {
+    const MAX: i64 = 100 * 366 * 24 * 3600 * 1000;
+    Value::Int(i64::try_from(time.as_millis()).unwrap_or(MAX).min(MAX))
 }
 
 impl Value<'_> {

@@ -141,7 +141,7 @@ impl Export {
         let mut records = Vec::new();
         while records.is_empty() && !matches!(self.next, Next::End) {
             let timeout = self.pool.settings().operation_timeout;
-            self.session.deadline_in(timeout);
+            self.session.set_deadline(Instant::now() + timeout);
             let next = std::mem::replace(&mut self.next, Next::End);
             let advanced = self.advance(next, &mut records).await;
             self.next = advanced.map_err(Failure::into_store_error)?;

@@ -95,7 +95,7 @@ impl Import {
             session.push(
                 "TRUNCATE tenants, trees, contexts, entries, contents, block_sums, segments, api_keys, signing_keys",
             );
-            session.deadline_in(RESET);
+            session.set_deadline(Instant::now() + RESET);
             session.flush().await?;
         }
         meta::set(&session, meta::IMPORTING, &source.to_text()).await?;
@@ -212,7 +212,7 @@ impl Import {
         let read = async {
             let mut session = begin(&self.pool, Access::Task).await?;
             session.push("SET LOCAL statement_timeout = 0");
-            session.deadline_in(RESET);
+            session.set_deadline(Instant::now() + RESET);
             let wrong = session
                 .query(
                     "SELECT count(*) FROM

@@ -1,7 +1,14 @@
 //! Leases of uploads, and the deletion of blobs by several replicas.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::*;
 use crate::metadata::StoreError;
+use crate::{Server, Storage};
+
+/// The lease of slow uploads, in seconds.
+const LEASE: u64 = 3;
 
 const EXPIRE: &str = "UPDATE uploads SET expires = clock_timestamp() - interval '1 second'";
 
@@ -174,4 +181,120 @@ async fn a_referenced_blob_is_not_dead() {
         store.referenced_blobs(String::new(), 10).await.unwrap(),
         ["00/live"]
     );
+}
+
+/// A server, and an upload of 64 KiB whose last byte is missing.
+struct SlowUpload {
+    server: Server,
+    stream: TcpStream,
+    context: String,
+    blobs: tempfile::TempDir,
+}
+
+async fn request(server: &Server, head: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let request = format!("{head}\r\nhost: x\r\nauthorization: Bearer k\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut answer = vec![0; 8192];
+    let read = stream.read(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
+}
+
+/// Returns a text field of the answer to a control call.
+async fn call(server: &Server, head: &str, field: &str) -> String {
+    let mut stream = request(server, head).await;
+    stream
+        .write_all(b"content-length: 0\r\n\r\n")
+        .await
+        .unwrap();
+    let answer = answer(&mut stream).await;
+    let value = answer.split(&format!("\"{field}\":\"")).nth(1);
+    let value = value.unwrap_or_else(|| panic!("{answer}"));
+    value.split('"').next().unwrap().to_owned()
+}
+
+impl SlowUpload {
+    async fn begin(url: &str) -> Self {
+        let blobs = tempfile::tempdir().unwrap();
+        let url = &with(url, &format!("lease={LEASE}"));
+        let folder = format!("file:{}", blobs.path().display());
+        let storage = Storage::parse(Some(url), Some(&folder)).unwrap();
+        let server = Server::builder().storage(storage).start().await.unwrap();
+        let get = "GET /sdk/GetContext?name=c&allowCreate=true HTTP/1.1";
+        let context = call(&server, get, "id").await;
+        let sign =
+            format!("POST /sdk/GetContextFileUploadUrl?contextId={context}&filePath=/f HTTP/1.1");
+        let url = call(&server, &sign, "url").await;
+        let target = url.strip_prefix(server.url()).unwrap().to_owned();
+        let mut stream = request(&server, &format!("PUT {target} HTTP/1.1")).await;
+        stream
+            .write_all(b"content-length: 65536\r\n\r\n")
+            .await
+            .unwrap();
+        stream.write_all(&[b'x'; 65535]).await.unwrap();
+        Self {
+            server,
+            stream,
+            context,
+            blobs,
+        }
+    }
+
+    fn blob_files(&self) -> usize {
+        let folders = std::fs::read_dir(self.blobs.path()).unwrap().flatten();
+        let folders = folders.filter(|folder| folder.path().is_dir());
+        folders
+            .map(|folder| std::fs::read_dir(folder.path()).unwrap().count())
+            .sum()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_takes_longer_than_a_lease_keeps_it() {
+    let Some(url) = database() else { return };
+    let mut slow = SlowUpload::begin(&url).await;
+    let store = open(&url).await;
+    let end = Instant::now() + Duration::from_secs(2 * LEASE);
+    while Instant::now() < end {
+        assert_eq!(store.expired_uploads(10).await.unwrap(), []);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    slow.stream.write_all(b"y").await.unwrap();
+    let answer = answer(&mut slow.stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(store.number("SELECT count(*) FROM uploads").await, 0);
+    assert_eq!(
+        store
+            .number("SELECT count(*) FROM entries WHERE NOT folder")
+            .await,
+        1
+    );
+    assert_eq!(slow.blob_files(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_whose_lease_is_lost_is_rejected_and_its_bytes_are_deleted() {
+    let Some(url) = database() else { return };
+    let mut slow = SlowUpload::begin(&url).await;
+    let store = open(&url).await;
+    // As if the process had stalled, and another one had collected the upload.
+    while store.number("SELECT count(*) FROM uploads").await == 0 {}
+    store.sql(EXPIRE).await.unwrap();
+    let expired = store.expired_uploads(10).await.unwrap();
+    assert_eq!(expired.len(), 1);
+    let answer = answer(&mut slow.stream).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.to_lowercase().contains("retry-after: 1"),
+        "{answer}"
+    );
+    let files = store
+        .number("SELECT count(*) FROM entries WHERE NOT folder")
+        .await;
+    assert_eq!((files, slow.blob_files()), (0, 0));
+    assert!(!slow.context.is_empty());
+    slow.server.shutdown().await;
 }

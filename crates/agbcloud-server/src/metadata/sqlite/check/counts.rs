@@ -1,8 +1,9 @@
-//! Checks the counts of contexts, of files and of pages.
+//! Checks the counts of contexts and of pages.
 
 use rusqlite::params;
 
-use super::{CheckResult, CheckTransaction, FOLDER_PATH, Problem, ProblemKind, WrongCount};
+use super::{CheckResult, CheckTransaction, FOLDER_PATH};
+use crate::metadata::check::{Problem, ProblemKind, WrongCount};
 use crate::metadata::offset_index::BLOCK;
 use crate::metadata::sqlite::offset_index::OffsetIndex;
 
@@ -37,35 +38,6 @@ impl CheckTransaction<'_> {
             }
             let problem = Problem::from(ProblemKind::ContextCount(WrongCount { stored, found }));
             problems.push(problem.repaired(self.repair));
-        }
-        Ok(problems)
-    }
-
-    /// Checks the number of files of each context. Ignores doomed trees, which no upload adds to.
-    pub(crate) fn file_counts(&self) -> CheckResult<Vec<Problem>> {
-        let mut wrong = self.db.prepare(
-            "SELECT id, tree, stored, found FROM (
-                 SELECT id, tree, coalesce((SELECT files FROM file_counts WHERE file_counts.tree = contexts.tree), 0) AS stored,
-                        (SELECT count(*) FROM entries WHERE entries.tree = contexts.tree AND folder = 0) AS found
-                 FROM contexts)
-             WHERE stored <> found",
-        )?;
-        let wrong = wrong
-            .query_map([], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?
-            .collect::<rusqlite::Result<Vec<(String, i64, i64, i64)>>>()?;
-        let mut problems = Vec::new();
-        for (context, tree, stored, found) in wrong {
-            if self.repair {
-                self.db.execute(
-                    "INSERT INTO file_counts (tree, files) VALUES (?1, ?2)
-                     ON CONFLICT (tree) DO UPDATE SET files = excluded.files",
-                    [tree, found],
-                )?;
-            }
-            let kind = ProblemKind::FileCount(WrongCount { stored, found });
-            problems.push(kind.at(Some(context), None).repaired(self.repair));
         }
         Ok(problems)
     }

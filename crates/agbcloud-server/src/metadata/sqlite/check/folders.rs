@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use super::{CheckResult, CheckTransaction, FOLDER_PATH, Problem, ProblemKind, WrongCount};
+use super::{CheckResult, CheckTransaction, FOLDER_PATH};
+use crate::metadata::check::{Problem, ProblemKind, WrongCount};
 use crate::metadata::sqlite::row_checksums;
 use crate::names::FolderPath;
 use crate::system::random::alphanumeric;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{CheckResult, CheckTransaction, Problem, ProblemKind};
+use super::{CheckResult, CheckTransaction};
+use crate::metadata::check::{Problem, ProblemKind};
 use crate::markers::{DatabaseMarker, FolderMarker, MarkerFile, check_match};
 use crate::metadata::sqlite::meta;
 use crate::metadata::sqlite::open::copy_log;

@@ -5,7 +5,7 @@
 mod counts;
 mod folders;
 mod markers;
-mod problem;
+mod usage;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,7 @@ use super::open::has_blobs;
 use super::threads::BUSY_TIMEOUT;
 use super::{deletion_queue, row_checksums, schema};
 use crate::metadata::Content;
-
-pub(crate) use self::problem::{Problem, ProblemKind, WrongCount};
+use crate::metadata::check::{Problem, ProblemKind, StoredFile};
 
 /// The path of a folder, from its row.
 const FOLDER_PATH: &str = "CASE WHEN f.parent = '' THEN '/' WHEN f.parent = '/' THEN '/' || f.name
@@ -89,18 +88,6 @@ impl DatabaseCheck {
     }
 }
 
-/// A file as its row describes it.
-pub(crate) struct StoredFile {
-    pub(crate) context: String,
-    pub(crate) path: String,
-    pub(crate) size: u64,
-    pub(crate) etag: String,
-    pub(crate) sha256: Option<String>,
-    pub(crate) crc64: Option<u64>,
-    /// `None` if the row references no content, or an inline content that does not exist.
-    pub(crate) content: Option<Content>,
-}
-
 /// The transaction of a check.
 pub(crate) struct CheckTransaction<'a> {
     db: Transaction<'a>,
@@ -161,11 +148,7 @@ impl CheckTransaction<'_> {
         let mut problems = Vec::new();
         for name in meta::damaged_rows(&self.db)? {
             if !meta::MARKER.contains(&&*name) {
-                let repaired = self.repair && name == meta::FILE_LIMIT;
-                if repaired {
-                    meta::delete_file_limit(&self.db)?;
-                }
-                problems.push(Problem::from(ProblemKind::MetaChecksum(name)).repaired(repaired));
+                problems.push(ProblemKind::MetaChecksum(name).into());
             }
         }
         if let Err(error) = meta::secret(&self.db) {

@@ -1,6 +1,20 @@
-//! What a check reports. The wording is up to the caller.
+//! What the checks of a database return, for all engines. The wording is up to the caller.
 
+use super::Content;
 use crate::markers::StoreMismatch;
+
+/// A file as its row describes it.
+#[derive(Debug)]
+pub(crate) struct StoredFile {
+    pub(crate) context: String,
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    pub(crate) etag: String,
+    pub(crate) sha256: Option<String>,
+    pub(crate) crc64: Option<u64>,
+    /// `None` if the row references no content, or an inline content that does not exist.
+    pub(crate) content: Option<Content>,
+}
 
 /// A problem that a check found.
 #[derive(Debug)]
@@ -20,6 +34,20 @@ pub(crate) struct WrongCount {
     pub(crate) found: i64,
 }
 
+/// Files and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CountedUsage {
+    pub(crate) files: i64,
+    pub(crate) bytes: i64,
+}
+
+/// A stored usage that is wrong.
+#[derive(Debug)]
+pub(crate) struct WrongUsage {
+    pub(crate) stored: CountedUsage,
+    pub(crate) found: CountedUsage,
+}
+
 #[derive(Debug)]
 pub(crate) enum ProblemKind {
     /// A line of SQLite's own integrity check.
@@ -37,8 +65,15 @@ pub(crate) enum ProblemKind {
     MissingTree,
     /// The number of entries whose parent is not the path of a folder.
     InvalidParent(i64),
+    /// The parent of a file is the path of a folder, but its name is invalid.
+    InvalidPath,
     ContextCount(WrongCount),
-    FileCount(WrongCount),
+    /// The files or bytes of a context.
+    ContextUsage(WrongUsage),
+    /// The files or bytes of a tenant.
+    TenantUsage(WrongUsage),
+    /// The files or bytes of all tenants.
+    TotalUsage(WrongUsage),
     ChildCount(WrongCount),
     /// The row of a file references no content, or one that does not exist.
     MissingContent,
@@ -50,6 +85,8 @@ pub(crate) enum ProblemKind {
     SharedContent(i64),
     /// A referenced blob is queued for deletion.
     DoomedContent,
+    /// The checksums of the blocks of a content do not belong to it.
+    BlockChecksums,
     /// The size of an inline content that no file references.
     OrphanContent(usize),
     /// The name of a row of the table `meta` that does not match its checksum.
@@ -82,7 +119,7 @@ impl From<ProblemKind> for Problem {
 }
 
 impl Problem {
-    pub(super) fn repaired(self, repaired: bool) -> Self {
+    pub(crate) fn repaired(self, repaired: bool) -> Self {
         Self { repaired, ..self }
     }
 }
