@@ -279,6 +279,19 @@ impl KeyFile {
             .map(|entry| (&*entry.id, &entry.salt.0, entry.retires.as_second()))
     }
 
+    /// Appends an API key of another store, unless there is a key with its id.
+    pub(crate) fn push_key(&mut self, entry: KeyEntry) {
+        if !self.keys.iter().any(|key| key.id == entry.id) {
+            self.keys.push(entry);
+        }
+    }
+
+    /// Appends a line of [`signing_lines`](Self::signing_lines).
+    pub(crate) fn push_signing_line(&mut self, line: &str) -> Result<(), serde_json::Error> {
+        self.signing.push(serde_json::from_str(line)?);
+        Ok(())
+    }
+
     /// The signing keys in JSON, one in a line.
     pub(crate) fn signing_lines(&self) -> Result<Vec<String>, serde_json::Error> {
         self.signing.iter().map(serde_json::to_string).collect()

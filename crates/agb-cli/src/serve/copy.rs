@@ -16,6 +16,7 @@ use crate::{
     output::{counted, print_line},
     progress::Spinner,
     signals::unless_interrupted,
+    stderr,
 };
 
 /// The store that is copied or filled.
@@ -102,11 +103,19 @@ impl CopyArguments {
         spinner.finish();
         match copied? {
             Ok(report) if self.json => print_line(report.to_json()),
-            Ok(report) => print_line(format_args!(
-                "{} {}",
-                if self.dry_run { planned } else { done },
-                summary(&report)
-            )),
+            Ok(report) => {
+                if let Some(file) = &report.key_file {
+                    stderr::note(format_args!(
+                        "the keys of the database are in {file}: start the service with --keys {file}",
+                        file = file.display()
+                    ));
+                }
+                print_line(format_args!(
+                    "{} {}",
+                    if self.dry_run { planned } else { done },
+                    summary(&report)
+                ))
+            }
             Err(ArchiveError::Damaged { place, report }) => {
                 match self.json {
                     true => print_line(report.to_json())?,

@@ -97,6 +97,11 @@ impl RecordCheck {
     pub(super) fn check(&mut self, record: &Record) -> Result<(), Finding> {
         let (parent, name, is_folder, is_valid) = match record {
             Record::Context(context) => return self.check_context(context),
+            Record::Key(_) if self.context.is_none() => return Ok(()),
+            Record::Key(_) => {
+                let detail = "the row of a key is not in order".to_owned();
+                return Err(Finding::new(FindingKind::Database, detail));
+            }
             Record::Folder(folder) => {
                 let is_valid = folder.path().is_some() && folder.entries >= 0;
                 (&folder.parent, &folder.name, true, is_valid)

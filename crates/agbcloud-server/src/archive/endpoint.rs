@@ -1,6 +1,7 @@
 //! The two ends of a copy.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -51,6 +52,10 @@ pub(super) trait Sink: Send + Sync {
         records: Vec<Record>,
         blobs: HashMap<String, BlobChecksums>,
     ) -> Result<(), ArchiveError>;
+    /// The key file that was written, if the target does not store keys itself.
+    fn key_file(&self) -> Option<PathBuf> {
+        None
+    }
     /// Completes the target, verifies it if that is not up to the caller, and publishes it.
     async fn finish(
         &mut self,

@@ -34,6 +34,12 @@ pub enum ArchiveError {
     /// The source and the target are the same.
     #[error("the source and the target are the same store")]
     SameStore,
+    /// There is no store in the database of the source.
+    #[error("{place} contains no store")]
+    NoStore {
+        /// The source, without passwords.
+        place: String,
+    },
     /// The target contains a store already.
     #[error("{target} is not empty: use another target")]
     NotEmpty {

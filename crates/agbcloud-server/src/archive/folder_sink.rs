@@ -7,25 +7,29 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
+use super::blob_upload::BlobUpload;
 use super::data_folder::usage_without_service;
 use super::endpoint::{BlobWriter, Sink};
 use super::error::ArchiveError;
 use super::options::CopyOptions;
 use super::report::{CopyPhase, CopyProgress, CopyReport};
-use crate::blobs::{BlobError, Blobs, Chunks, Upload, local};
+use crate::blobs::{BlobError, Blobs, Chunks, local};
 use crate::data_folder::{BLOBS, DATABASE, FolderLock, ReadLock};
 use crate::durability::Durability;
 use crate::error::StartError;
 use crate::fsck;
+use crate::key_file::KeyFile;
 use crate::markers::FolderMarker;
-use crate::metadata::record::{BlobChecksums, ImportSource, Record, StoreIdentity};
+use crate::metadata::record::{BlobChecksums, ImportSource, KeyRecord, Record, StoreIdentity};
 use crate::metadata::sqlite::DatabaseError;
 use crate::metadata::sqlite::export::Export;
 use crate::metadata::sqlite::import::{Import, StartedImport};
 use crate::metadata::sqlite::open::has_blobs;
 use crate::system::durable_fs::sync_folder;
+
+/// The key file in the data folder.
+const KEYS: &str = "keys";
 
 /// A data folder that is being filled. Locked until this is dropped.
 pub(super) struct DataFolderSink {
@@ -35,6 +39,8 @@ pub(super) struct DataFolderSink {
     import: Arc<Mutex<Option<Import>>>,
     /// Whether an earlier attempt may have left blobs.
     resumed: bool,
+    /// The keys of a source that stores them in its database. `None` if there are none.
+    keys: Option<KeyFile>,
     _lock: FolderLock,
 }
 
@@ -118,6 +124,7 @@ impl DataFolderSink {
             blobs,
             import: Arc::new(Mutex::new(Some(import))),
             resumed,
+            keys: None,
             _lock: lock,
         })
     }
@@ -129,6 +136,43 @@ impl DataFolderSink {
     ) -> Result<T, ArchiveError> {
         let import = self.import.clone();
         run(move || work(&mut import.lock().unwrap_or_else(PoisonError::into_inner))).await
+    }
+
+    /// Adds keys, which SQLite does not store, to the key file.
+    fn add_keys(&mut self, records: &[Record]) -> Result<(), ArchiveError> {
+        for record in records {
+            let Record::Key(key) = record else {
+                return Ok(());
+            };
+            let keys = self.keys.get_or_insert_default();
+            match key {
+                KeyRecord::Required => {}
+                KeyRecord::Api { .. } => {
+                    let invalid = || ArchiveError::failed("the row of an API key is invalid");
+                    keys.push_key(key.api_entry().ok_or_else(invalid)?);
+                }
+                KeyRecord::Signing { entry } => {
+                    keys.push_signing_line(entry)
+                        .map_err(ArchiveError::failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the key file. An earlier attempt may have written it, too.
+    async fn write_keys(&self) -> Result<(), ArchiveError> {
+        let (Some(keys), path) = (self.keys.clone(), self.folder.join(KEYS)) else {
+            return Ok(());
+        };
+        run(move || {
+            let written = KeyFile::edit(&path, |file| {
+                *file = keys;
+                Ok(())
+            });
+            written.map_err(ArchiveError::failed)
+        })
+        .await
     }
 
     /// Removes blobs of earlier attempts that no file references any more, and their staging files.
@@ -214,11 +258,16 @@ impl Sink for DataFolderSink {
         records: Vec<Record>,
         blobs: HashMap<String, BlobChecksums>,
     ) -> Result<(), ArchiveError> {
+        self.add_keys(&records)?;
         self.with_import(move |import| match import {
             Some(import) => Ok(import.write(&records, &blobs)?),
             None => Ok(()),
         })
         .await
+    }
+
+    fn key_file(&self) -> Option<PathBuf> {
+        self.keys.as_ref().map(|_| self.folder.join(KEYS))
     }
 
     async fn finish(
@@ -232,6 +281,7 @@ impl Sink for DataFolderSink {
         })
         .await?;
         self.remove_orphans().await?;
+        self.write_keys().await?;
         options.report(CopyProgress {
             phase: CopyPhase::Verifying,
             files: report.files,
@@ -259,24 +309,5 @@ impl Sink for DataFolderSink {
             None => Ok(()),
         })
         .await
-    }
-}
-
-/// A blob in a store of blobs.
-pub(super) struct BlobUpload(pub(super) Upload);
-
-#[async_trait]
-impl BlobWriter for BlobUpload {
-    async fn write(&mut self, bytes: Bytes) -> Result<(), ArchiveError> {
-        Ok(self.0.write(bytes).await?)
-    }
-
-    async fn finish(self: Box<Self>) -> Result<(), ArchiveError> {
-        self.0.finish().await?;
-        Ok(())
-    }
-
-    async fn abort(self: Box<Self>) {
-        self.0.abort().await;
     }
 }

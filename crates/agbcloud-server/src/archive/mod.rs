@@ -4,6 +4,7 @@
 //! the secret are kept, so that presigned URLs, page tokens and ids stay valid. Files that are cleared or deleted are not copied.
 //! Every content is compared with its row while it is copied, and again when it is read back from the target.
 
+mod blob_upload;
 mod checks;
 mod data_folder;
 mod endpoint;
@@ -11,6 +12,8 @@ mod error;
 mod folder_sink;
 mod format;
 mod options;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod report;
 mod transfer;
 
@@ -20,6 +23,8 @@ use self::data_folder::DataFolderSource;
 use self::endpoint::{Sink, Source};
 use self::folder_sink::DataFolderSink;
 use self::format::{ArchiveSink, ArchiveSource};
+#[cfg(feature = "postgres")]
+use self::postgres::{PostgresSink, PostgresSource};
 use self::transfer::Transfer;
 
 pub use self::error::ArchiveError;
@@ -160,7 +165,14 @@ pub async fn migrate(
 async fn open_source(store: &Storage) -> Result<Box<dyn Source>, ArchiveError> {
     match &store.0 {
         Engine::Folder(folder) => Ok(Box::new(DataFolderSource::open(folder).await?)),
-        Engine::Memory | Engine::Postgres { .. } => Err(ArchiveError::unsupported(store)),
+        #[cfg(feature = "postgres")]
+        Engine::Postgres { metadata, blobs } => {
+            let source = Box::pin(PostgresSource::open(store, metadata, blobs)).await?;
+            Ok(Box::new(source))
+        }
+        #[cfg(not(feature = "postgres"))]
+        Engine::Postgres { .. } => Err(ArchiveError::unsupported(store)),
+        Engine::Memory => Err(ArchiveError::unsupported(store)),
     }
 }
 
@@ -169,16 +181,31 @@ async fn import(
     store: &Storage,
     options: &CopyOptions,
 ) -> Result<CopyReport, ArchiveError> {
+    let from = source.import_source();
+    if options.is_dry_run() {
+        match &store.0 {
+            Engine::Folder(folder) => DataFolderSink::check(folder, &from).await?,
+            #[cfg(feature = "postgres")]
+            Engine::Postgres { metadata, blobs } => {
+                Box::pin(PostgresSink::check(store, metadata, blobs, &from)).await?;
+            }
+            #[cfg(not(feature = "postgres"))]
+            Engine::Postgres { .. } => return Err(ArchiveError::unsupported(store)),
+            Engine::Memory => return Err(ArchiveError::unsupported(store)),
+        }
+        return Transfer::new(source, None, options).run().await;
+    }
+    let identity = source.identity().clone();
     let mut sink: Box<dyn Sink> = match &store.0 {
-        Engine::Folder(folder) if options.is_dry_run() => {
-            DataFolderSink::check(folder, &source.import_source()).await?;
-            return Transfer::new(source, None, options).run().await;
+        Engine::Folder(folder) => Box::new(DataFolderSink::open(folder, from, identity).await?),
+        #[cfg(feature = "postgres")]
+        Engine::Postgres { metadata, blobs } => {
+            let opened = PostgresSink::open(store, metadata, blobs, &from, &identity);
+            Box::new(Box::pin(opened).await?)
         }
-        Engine::Folder(folder) => {
-            let (identity, from) = (source.identity().clone(), source.import_source());
-            Box::new(DataFolderSink::open(folder, from, identity).await?)
-        }
-        Engine::Memory | Engine::Postgres { .. } => return Err(ArchiveError::unsupported(store)),
+        #[cfg(not(feature = "postgres"))]
+        Engine::Postgres { .. } => return Err(ArchiveError::unsupported(store)),
+        Engine::Memory => return Err(ArchiveError::unsupported(store)),
     };
     Transfer::new(source, Some(&mut *sink), options).run().await
 }
@@ -191,12 +218,7 @@ async fn read_back(
 ) -> Result<(), ArchiveError> {
     let mut source = ArchiveSource::open(path).await?;
     let read = Transfer::new(&mut source, None, options).verifying();
-    let read = CopyReport {
-        dry_run: written.dry_run,
-        skipped_files: written.skipped_files,
-        ..read.run().await?
-    };
-    match read == *written {
+    match read.run().await?.has_same_counts(written) {
         true => Ok(()),
         false => Err(ArchiveError::Invalid {
             path: path.to_owned(),

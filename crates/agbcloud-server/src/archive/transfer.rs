@@ -90,16 +90,7 @@ impl<'a> Transfer<'a> {
             }
             let blobs = self.copy_contents(&records, &contexts).await?;
             self.end_if_damaged()?;
-            for record in &records {
-                match record {
-                    Record::Context(_) => self.report.contexts += 1,
-                    Record::Folder(folder) => self.report.folders += u64::from(!folder.is_root()),
-                    Record::File(file) => {
-                        self.report.files += 1;
-                        self.report.bytes += file.size;
-                    }
-                }
-            }
+            self.report.add(&records);
             if let Some(sink) = &mut self.sink {
                 sink.write(records, blobs).await?;
                 crash::point("copy-after-batch");
@@ -115,6 +106,7 @@ impl<'a> Transfer<'a> {
             if let Some(sink) = &mut self.sink {
                 crash::point("copy-before-finish");
                 sink.finish(&self.report, self.options).await?;
+                self.report.key_file = sink.key_file();
             }
             return Ok(self.report);
         }
@@ -232,11 +224,13 @@ impl<'a> Transfer<'a> {
                     }
                 }
                 Ok(None) => break check.finish(),
-                Err(error) => {
+                Err(error @ (BlobError::Missing | BlobError::Damaged(_) | BlobError::Io(_))) => {
                     let detail =
                         format!("failed to read the content of the file, blob {blob}: {error}");
                     break Err(check.finding(FindingKind::DamagedContent, detail));
                 }
+                // A store that does not respond is not damaged.
+                Err(error) => return Err(error.into()),
             }
         };
         match (found, writer) {

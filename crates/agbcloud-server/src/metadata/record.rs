@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ContextState;
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
+use crate::key_file::KeyEntry;
 use crate::markers::RandomId;
 use crate::names::{FilePath, FolderPath};
 use crate::signing::Secret;
@@ -57,11 +58,34 @@ pub(crate) struct BlobChecksums {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Record {
+    Key(KeyRecord),
     Context(ContextRecord),
     /// A folder of the last context.
     Folder(FolderRecord),
     /// A file of the last context.
     File(FileRecord),
+}
+
+/// A key of a store whose keys are in its database. Keys come before the contexts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum KeyRecord {
+    /// An API key, without the key itself. The entry is that of a key file.
+    Api { issuer: String, entry: String },
+    /// Only API keys of the store are accepted, even if there are none.
+    Required,
+    /// A signing key. They come in the order of their use.
+    Signing { entry: String },
+}
+
+impl KeyRecord {
+    /// Returns the entry of an API key. `None` if it is invalid.
+    pub(crate) fn api_entry(&self) -> Option<KeyEntry> {
+        match self {
+            Self::Api { entry, .. } => serde_json::from_str(entry).ok(),
+            Self::Required | Self::Signing { .. } => None,
+        }
+    }
 }
 
 /// A context. It is [available](ContextState::Available) in a copy, since files that are being cleared are not copied.
@@ -248,6 +272,10 @@ mod tests {
             })
         };
         for record in [
+            Record::Key(KeyRecord::Required),
+            Record::Key(KeyRecord::Signing {
+                entry: "{\"id\":1}".to_owned(),
+            }),
             Record::Context(ContextRecord {
                 tenant: "t".to_owned(),
                 region: "r".to_owned(),

@@ -3,6 +3,9 @@
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
 
+#[cfg(feature = "postgres")]
+pub(crate) use self::postgres::open_blobs;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -20,6 +20,7 @@ impl From<OpenError> for StartError {
                 found,
                 known: OpenError::KNOWN_SCHEMA,
             },
+            OpenError::UnfinishedImport => Self::UnfinishedImport,
             other => Self::Postgres {
                 reason: other.to_string(),
             },

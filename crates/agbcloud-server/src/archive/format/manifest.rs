@@ -24,6 +24,8 @@ pub(super) struct Manifest {
     pub(super) created: String,
     /// The id of the store.
     pub(super) store: String,
+    /// The number of API keys.
+    pub(super) keys: u64,
     pub(super) contexts: u64,
     pub(super) folders: u64,
     pub(super) files: u64,
@@ -57,6 +59,7 @@ impl Manifest {
             version: VERSION,
             created,
             store: HEXLOWER.encode(&store.id),
+            keys: report.keys,
             contexts: report.contexts,
             folders: report.folders,
             files: report.files,

@@ -15,6 +15,7 @@ use super::tar_file::{self, TarEntry};
 use super::{BLOBS, MANIFEST, RECORDS};
 use crate::archive::endpoint::{Item, Source};
 use crate::archive::error::ArchiveError;
+use crate::archive::report::CopyReport;
 use crate::blobs::{BlobError, Chunks, read_file};
 use crate::metadata::record::{ImportSource, Record, StoreIdentity};
 
@@ -32,17 +33,9 @@ pub(in crate::archive) struct ArchiveSource {
     /// `None` while they are read.
     records: Option<Lines>,
     blobs: BlobFiles,
-    counts: Counts,
-}
-
-/// What was read so far.
-#[derive(Default)]
-struct Counts {
-    contexts: u64,
-    folders: u64,
-    files: u64,
-    bytes: u64,
-    blobs: u64,
+    /// What was read so far.
+    read: CopyReport,
+    read_blobs: u64,
 }
 
 /// Where the blobs are.
@@ -132,7 +125,8 @@ impl ArchiveSource {
             store,
             records: Some(lines),
             blobs,
-            counts: Counts::default(),
+            read: CopyReport::default(),
+            read_blobs: 0,
         })
     }
 
@@ -144,17 +138,12 @@ impl ArchiveSource {
     }
 
     fn count(&mut self, records: &[Record]) {
-        for record in records {
-            match record {
-                Record::Context(_) => self.counts.contexts += 1,
-                Record::Folder(folder) => self.counts.folders += u64::from(!folder.is_root()),
-                Record::File(file) => {
-                    self.counts.files += 1;
-                    self.counts.bytes += file.size;
-                    self.counts.blobs += u64::from(file.blob().is_some());
-                }
-            }
-        }
+        self.read.add(records);
+        let blobs = records.iter().filter(|record| match record {
+            Record::File(file) => file.blob().is_some(),
+            Record::Key(_) | Record::Context(_) | Record::Folder(_) => false,
+        });
+        self.read_blobs += blobs.count() as u64;
     }
 
     /// Finds the blobs of a batch in a tar file, where they have the order of the records.
@@ -165,7 +154,7 @@ impl ArchiveSource {
         batch.clear();
         let files = records.iter().filter_map(|record| match record {
             Record::File(file) => file.blob(),
-            Record::Context(_) | Record::Folder(_) => None,
+            Record::Key(_) | Record::Context(_) | Record::Folder(_) => None,
         });
         for blob in files {
             let found = entries.recv().await.transpose();
@@ -331,15 +320,17 @@ impl Source for ArchiveSource {
     }
 
     async fn finish(&mut self) -> Result<(), ArchiveError> {
-        let (counts, manifest) = (&self.counts, &self.manifest);
+        let (read, manifest) = (&self.read, &self.manifest);
         let found = [
-            counts.contexts,
-            counts.folders,
-            counts.files,
-            counts.bytes,
-            counts.blobs,
+            read.keys,
+            read.contexts,
+            read.folders,
+            read.files,
+            read.bytes,
+            self.read_blobs,
         ];
         let expected = [
+            manifest.keys,
             manifest.contexts,
             manifest.folders,
             manifest.files,

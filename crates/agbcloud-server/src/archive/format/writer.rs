@@ -150,7 +150,7 @@ impl ArchiveSink {
         let spool = self.records.path().to_owned();
         let records = blocking(move || File::open(spool)).await;
         let mut records = read_file(records.map_err(ArchiveError::io(self.records.path()))?);
-        while let Some(bytes) = records.try_next().await.map_err(ArchiveError::from)? {
+        while let Some(bytes) = records.try_next().await? {
             tar.write(&bytes).await?;
         }
         tar.write(tar_file::padding(size)).await?;

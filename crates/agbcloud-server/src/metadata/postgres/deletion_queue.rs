@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::connection::{Failure, Session, Value, milliseconds};
+use super::copy::NO_BACKUP;
 use crate::metadata::{Clear, StoreError};
 
 /// Maximum number of rows of a tree that are deleted in one transaction.
@@ -163,13 +164,15 @@ pub(super) async fn dead_blobs(
 ) -> Result<Vec<String>, Failure> {
     let rows = session
         .query(
-            "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 millisecond'
+            &format!(
+                "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 millisecond'
              WHERE blob = ANY(ARRAY(
                  SELECT blob FROM dead_blobs AS dead
-                 WHERE not_before <= clock_timestamp()
+                 WHERE not_before <= clock_timestamp() AND {NO_BACKUP}
                    AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.blob = dead.blob)
                  ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED))
-             RETURNING blob",
+             RETURNING blob"
+            ),
             &[Value::Int(i64::from(limit)), milliseconds(lease)],
         )
         .await?;

@@ -16,6 +16,8 @@ pub(super) const READABLE_BY: &str = "readable_by";
 pub(super) const REQUIRES_KEYS: &str = "requires_keys";
 /// The secret of the store in hexadecimal.
 const SECRET: &str = "secret";
+/// The source of an import that is not finished. Such a store is incomplete.
+pub(super) const IMPORTING: &str = "importing";
 
 pub(super) async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
     let row = session
@@ -60,6 +62,15 @@ pub(super) async fn set_once(session: &Session, name: &str, new: &str) -> Result
 
 fn damaged(reason: &'static str) -> Failure {
     StoreError::Damaged(reason).into()
+}
+
+/// Returns the source of an import that is not finished.
+pub(super) async fn importing(session: &Session) -> Result<Option<String>, Failure> {
+    value(session, IMPORTING).await
+}
+
+pub(super) async fn set_secret(session: &Session, secret: &Secret) -> Result<(), Failure> {
+    set(session, SECRET, &HEXLOWER.encode(&secret.0)).await
 }
 
 /// Returns the secret of the store, and stores `new` if it has none. Fails if it has none although there are contexts.

@@ -41,6 +41,8 @@ pub(crate) enum OpenError {
     OlderSchema(i64),
     #[error("it contains no store")]
     NoStore,
+    #[error("an import into it did not finish")]
+    UnfinishedImport,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -105,6 +107,10 @@ impl Postgres {
         let store = Self::connect(url, variable, durability).await?;
         schema::migrate(&store.pool, store.deadline()).await?;
         let session = store.begin(Access::Task, store.deadline()).await?;
+        if meta::importing(&session).await?.is_some() {
+            session.roll_back().await;
+            return Err(OpenError::UnfinishedImport);
+        }
         let secret = meta::secret(&session, &secret).await?;
         let (marker, confirmed) = meta::marker(&session).await?;
         commit(session).await?;
@@ -124,6 +130,14 @@ impl Postgres {
     ) -> Result<Self, OpenError> {
         let store = Self::connect(url, variable, Durability::Strict).await?;
         let found = schema::version(&store.pool, store.deadline()).await?;
+        if found > 0 {
+            let session = store.begin(Access::ReadAll, store.deadline()).await?;
+            let importing = meta::importing(&session).await?;
+            session.finish().await?;
+            if importing.is_some() {
+                return Err(OpenError::UnfinishedImport);
+            }
+        }
         match found {
             0 => Err(OpenError::NoStore),
             schema::VERSION.. => Ok(store),

@@ -93,6 +93,8 @@ impl Import {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         for record in records {
             let parent = match record {
+                // SQLite stores no keys.
+                Record::Key(_) => continue,
                 Record::Context(context) => {
                     index(&transaction, tree, folder.take())?;
                     tree = contexts::import(&transaction, context)?;

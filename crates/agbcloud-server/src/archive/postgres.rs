@@ -1,0 +1,256 @@
+//! A PostgreSQL database with its store of blobs, as a source and as a sink.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use super::blob_upload::BlobUpload;
+use super::endpoint::{BlobWriter, Item, Sink, Source};
+use super::error::ArchiveError;
+use super::options::CopyOptions;
+use super::report::CopyReport;
+use super::transfer::Transfer;
+use crate::blobs::{BlobError, Blobs, Chunks};
+use crate::durability::Durability;
+use crate::error::StartError;
+use crate::markers::StoreMismatch;
+use crate::metadata::UploadId;
+use crate::metadata::postgres::{CopyError, Export, Import, StartedImport};
+use crate::metadata::record::{BlobChecksums, ImportSource, Record, StoreIdentity};
+use crate::open_storage::open_blobs;
+use crate::storage::{BlobsUrl, SecretUrl, Storage};
+
+/// A snapshot of a database, which services may be using.
+pub(super) struct PostgresSource {
+    name: String,
+    export: Export,
+    blobs: Blobs,
+}
+
+impl PostgresSource {
+    pub(super) async fn open(
+        store: &Storage,
+        metadata: &SecretUrl,
+        blobs: &BlobsUrl,
+    ) -> Result<Self, ArchiveError> {
+        let name = store.to_string();
+        let blobs = open_blobs(blobs, Durability::Strict).await?;
+        let export = Export::open(metadata.expose(), variable).await;
+        let export = export.map_err(|error| copy_error(error, &name))?;
+        let found = blobs.shared_marker().await?;
+        if found.is_none_or(|found| found.store != export.identity().id) {
+            let mismatch = StoreMismatch::OtherBlobs;
+            return Err(StartError::StoreMismatch { mismatch }.into());
+        }
+        Ok(Self {
+            name,
+            export,
+            blobs,
+        })
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn copy_error(error: CopyError, target: &str) -> ArchiveError {
+    let target = target.to_owned();
+    match error {
+        CopyError::NotEmpty => ArchiveError::NotEmpty { target },
+        CopyError::OtherImport => ArchiveError::OtherImport { target },
+        CopyError::NoStore => ArchiveError::NoStore { place: target },
+        CopyError::Open(error) => ArchiveError::Store(error.into()),
+    }
+}
+
+#[async_trait]
+impl Source for PostgresSource {
+    fn describe(&self) -> String {
+        self.name.clone()
+    }
+
+    fn identity(&self) -> &StoreIdentity {
+        self.export.identity()
+    }
+
+    fn import_source(&self) -> ImportSource {
+        ImportSource {
+            store: self.identity().id,
+            archive: None,
+        }
+    }
+
+    fn concurrency(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn next(&mut self) -> Result<Vec<Item>, ArchiveError> {
+        let records = self.export.next().await?;
+        Ok(records.into_iter().map(Ok).collect())
+    }
+
+    async fn open_blob(&self, blob: &str) -> Result<Chunks, BlobError> {
+        self.blobs.read_unchecked(blob).await
+    }
+
+    async fn finish(&mut self) -> Result<(), ArchiveError> {
+        Ok(self.export.finish().await?)
+    }
+}
+
+/// An empty database and store of blobs that are being filled.
+pub(super) struct PostgresSink {
+    name: String,
+    import: Import,
+    blobs: Blobs,
+    /// Whether an earlier attempt may have left blobs.
+    resumed: bool,
+}
+
+impl PostgresSink {
+    /// Checks that a database and a store of blobs can be the target, and changes nothing in the database.
+    pub(super) async fn check(
+        store: &Storage,
+        metadata: &SecretUrl,
+        blobs: &BlobsUrl,
+        source: &ImportSource,
+    ) -> Result<(), ArchiveError> {
+        let name = store.to_string();
+        let checked = Import::check(metadata.expose(), variable, source).await;
+        let resumes = checked.map_err(|error| copy_error(error, &name))?;
+        if let BlobsUrl::Folder(folder) = blobs
+            && !folder.exists()
+        {
+            return Ok(());
+        }
+        let blobs = open_blobs(blobs, Durability::Strict).await?;
+        check_blobs(&blobs, source, resumes, &name).await
+    }
+
+    /// Starts or continues the import of a store.
+    pub(super) async fn open(
+        store: &Storage,
+        metadata: &SecretUrl,
+        blobs: &BlobsUrl,
+        source: &ImportSource,
+        identity: &StoreIdentity,
+    ) -> Result<Self, ArchiveError> {
+        let name = store.to_string();
+        let blobs = open_blobs(blobs, Durability::Strict).await?;
+        let checked = Import::check(metadata.expose(), variable, source).await;
+        let resumes = checked.map_err(|error| copy_error(error, &name))?;
+        check_blobs(&blobs, source, resumes, &name).await?;
+        let started = Import::start(metadata.expose(), variable, source, identity).await;
+        let StartedImport {
+            import,
+            marker,
+            resumed,
+        } = started.map_err(|error| copy_error(error, &name))?;
+        blobs.write_shared_marker(marker).await?;
+        import.confirm_marker().await?;
+        let sink = Self {
+            name,
+            import,
+            blobs,
+            resumed,
+        };
+        if resumed {
+            sink.discard_parts().await?;
+        }
+        Ok(sink)
+    }
+
+    /// Discards the parts of uploads that an earlier attempt did not finish.
+    async fn discard_parts(&self) -> Result<(), ArchiveError> {
+        let mut after = String::new();
+        loop {
+            let uploads = self.import.registered(&after).await?;
+            let Some(last) = uploads.last() else {
+                return Ok(());
+            };
+            after.clone_from(&last.blob);
+            for upload in uploads {
+                let multipart = upload.multipart.as_deref();
+                self.blobs.discard_upload(&upload.blob, multipart).await?;
+            }
+        }
+    }
+}
+
+/// Fails if a store of blobs belongs to a store, except to the one whose import is resumed.
+async fn check_blobs(
+    blobs: &Blobs,
+    source: &ImportSource,
+    resumes: bool,
+    name: &str,
+) -> Result<(), ArchiveError> {
+    match blobs.shared_marker().await? {
+        Some(found) if !resumes || found.store != source.store => Err(ArchiveError::NotEmpty {
+            target: name.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Sink for PostgresSink {
+    fn concurrency(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn open_existing(&self, blob: &str) -> Result<Option<Chunks>, ArchiveError> {
+        if !self.resumed {
+            return Ok(None);
+        }
+        match self.blobs.read_unchecked(blob).await {
+            Ok(chunks) => Ok(Some(chunks)),
+            Err(BlobError::Missing) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn create_blob(
+        &self,
+        blob: &str,
+        size: u64,
+    ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
+        let upload = self.blobs.upload_as(blob, size).await?;
+        let registered = UploadId {
+            blob: blob.to_owned(),
+            multipart: upload.multipart().map(str::to_owned),
+        };
+        self.import.register(&registered).await?;
+        Ok(Box::new(BlobUpload(upload)))
+    }
+
+    async fn write(
+        &mut self,
+        records: Vec<Record>,
+        blobs: HashMap<String, BlobChecksums>,
+    ) -> Result<(), ArchiveError> {
+        Ok(self.import.write(&records, &blobs).await?)
+    }
+
+    async fn finish(
+        &mut self,
+        report: &CopyReport,
+        options: &CopyOptions,
+    ) -> Result<(), ArchiveError> {
+        self.import.complete().await?;
+        let export = self.import.read_back().await;
+        let mut source = PostgresSource {
+            name: self.name.clone(),
+            export: export.map_err(|error| copy_error(error, &self.name))?,
+            blobs: self.blobs.clone(),
+        };
+        let read = Transfer::new(&mut source, None, options).verifying();
+        let read = read.run().await?;
+        if !read.has_same_counts(report) {
+            return Err(ArchiveError::failed(
+                "the target lacks a part of what was written",
+            ));
+        }
+        Ok(self.import.publish().await?)
+    }
+}
