@@ -1,7 +1,11 @@
 //! Tests with the server that `AGB_TEST_POSTGRES` names, and a folder of blobs. Without it they are skipped.
 
+// The attribute lets clippy allow `unwrap` in these modules.
+#[cfg(test)]
 mod damage;
+#[cfg(test)]
 mod markers;
+#[cfg(test)]
 mod writers;
 
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
 //! The changes that requests make.
 
 use super::connection::{Failure, Session};
+use super::contexts;
 use super::files::{self, PutFile};
 use super::tenant_row::TenantUsage;
-use super::contexts;
 use crate::metadata::Context;
 use crate::names::FilePath;
 use crate::system::clock::Micros;

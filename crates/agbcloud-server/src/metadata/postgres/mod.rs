@@ -32,15 +32,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use prometheus_client::registry::Registry;
 
-<<<<<<< HEAD
 use self::change::{Change, Outcome};
 use self::connection::{Access, Pool, Session};
-use self::files::PutFile;
-=======
-use self::change::{Change, Outcome, PutFile};
-use self::connection::{Access, CommitError, Failure, Pool, Session};
 pub(crate) use self::copy::{CopyError, Export, Import, StartedImport};
->>>>>>> d39dacbc3c57a3afd5a14e3c01ad72d875a4f7c5
+use self::files::PutFile;
 pub(crate) use self::open::{OpenError, Opened};
 use self::tenants::TenantKeys;
 use self::totals::Totals;

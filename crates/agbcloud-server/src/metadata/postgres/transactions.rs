@@ -36,12 +36,20 @@ impl Postgres {
         }
     }
 
-    pub(super) async fn begin(&self, access: Access<'_>, deadline: Instant) -> Result<Session, Failure> {
+    pub(super) async fn begin(
+        &self,
+        access: Access<'_>,
+        deadline: Instant,
+    ) -> Result<Session, Failure> {
         Session::begin(&self.pool, access, self.synchronous_commit, deadline).await
     }
 
     /// Returns the key of a tenant. `None` if it has stored nothing yet.
-    pub(super) async fn key(&self, tenant: &Tenant, deadline: Instant) -> Result<Option<i64>, Failure> {
+    pub(super) async fn key(
+        &self,
+        tenant: &Tenant,
+        deadline: Instant,
+    ) -> Result<Option<i64>, Failure> {
         self.keys.find(&self.pool, tenant, deadline).await
     }
 

@@ -99,7 +99,7 @@ impl Session {
             #[allow(clippy::disallowed_methods, reason = "measures a duration")]
             began: Instant::now(),
             kind: match access {
-                Access::Read(_) | Access::Snapshot(_) | Access::SnapshotAll | Access::Tenant(_) => "read",
+                Access::Read(_) | Access::Snapshot(_) | Access::Tenant(_) => "read",
                 Access::Write(_) => "write",
                 Access::Task | Access::ReadAll | Access::SnapshotAll => "task",
             },
