@@ -403,5 +403,6 @@ fn blobs_failed(error: BlobError) -> StartError {
     }
 }
 
-#[cfg(all(test, feature = "test-store"))]
+#[cfg(test)]
+#[cfg(feature = "test-store")]
 mod tests;
