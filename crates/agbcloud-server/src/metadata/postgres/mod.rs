@@ -486,5 +486,6 @@ impl Metadata for Postgres {
     }
 }
 
-#[cfg(all(test, feature = "test-store"))]
+#[cfg(test)]
+#[cfg(feature = "test-store")]
 mod tests;

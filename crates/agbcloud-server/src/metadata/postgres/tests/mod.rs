@@ -1,11 +1,19 @@
 //! Tests with a real server: the one that `AGB_TEST_POSTGRES` names. Without it they are skipped.
 
+// The attribute lets clippy allow `unwrap` in these modules.
+#[cfg(test)]
 mod concurrency;
+#[cfg(test)]
 mod differential;
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
 mod plans;
+#[cfg(test)]
 mod proxy;
+#[cfg(test)]
 mod schema;
+#[cfg(test)]
 mod uploads;
 
 use std::sync::Arc;
