@@ -63,11 +63,26 @@ pub fn builder_in(folder: impl AsRef<Path>) -> ServerBuilder {
     match engine() {
         Engine::Default | Engine::Sqlite => Server::builder().data_dir(folder),
         Engine::Memory => Server::builder(),
+        Engine::PostgresFile | Engine::PostgresS3 => Server::builder().storage(storage_in(folder)),
+    }
+}
+
+/// Returns the store that belongs to this folder, for servers and copies.
+pub fn storage_in(folder: impl AsRef<Path>) -> Storage {
+    let folder = folder.as_ref();
+    match engine() {
+        Engine::Default | Engine::Sqlite => Storage::folder(folder),
+        Engine::Memory => Storage::memory(),
         engine => {
             let storage = Storage::parse(Some(&database(folder)), Some(&blobs(engine, folder)));
-            Server::builder().storage(storage.unwrap())
+            storage.unwrap()
         }
     }
+}
+
+/// Whether servers with a folder use PostgreSQL.
+pub fn is_postgres() -> bool {
+    matches!(engine(), Engine::PostgresFile | Engine::PostgresS3)
 }
 
 /// Whether servers with a folder use SQLite and files in it.
@@ -145,7 +160,7 @@ fn blobs(engine: Engine, folder: &Path) -> String {
 
 /// Returns the URL of the database that belongs to a folder, and creates it for the first server. A file in the folder contains the
 /// URL, so that other processes find it.
-fn database(folder: &Path) -> String {
+pub fn database(folder: &Path) -> String {
     let file = folder.join("test-database");
     if let Ok(url) = std::fs::read_to_string(&file) {
         return url;

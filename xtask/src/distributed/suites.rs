@@ -7,7 +7,7 @@ use super::engines::{BUCKET, Process, S3Client, S3s, Server};
 use crate::failure::Failure;
 
 /// Test targets whose services use the engines of the environment.
-const TARGETS: [&str; 2] = ["http", "scenarios"];
+const TARGETS: [&str; 3] = ["http", "scenarios", "archive"];
 /// Unit tests with real engines, by the start of their paths.
 const UNIT_TESTS: [&str; 2] = ["metadata::postgres::tests", "blobs::bucket::tests"];
 /// Fewest databases that a target creates.

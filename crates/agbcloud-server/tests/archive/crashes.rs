@@ -7,8 +7,7 @@ use agbcloud_server::{
     ArchiveError, CopyOptions, Server, StartError, Storage, backup, migrate, restore,
 };
 
-use crate::client::start_in;
-use crate::store::{archive, assert_clean, blobs, fill, large, tree, world};
+use crate::store::{archive, assert_clean, blobs, fill, large, start_in, tree, world};
 
 const FROM: &str = "AGB_TEST_COPY_FROM";
 const TO: &str = "AGB_TEST_COPY_TO";

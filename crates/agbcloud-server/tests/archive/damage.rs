@@ -8,8 +8,7 @@ use agbcloud_server::{
     restore,
 };
 
-use crate::client::start_in;
-use crate::store::{archive, assert_clean, blobs, fill, tree};
+use crate::store::{archive, assert_clean, blobs, fill, start_in, tree};
 
 struct Damage {
     _folder: tempfile::TempDir,

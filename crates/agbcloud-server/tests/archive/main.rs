@@ -12,6 +12,8 @@ mod crashes;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod running;

@@ -6,8 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-use crate::client::start_in;
-use crate::store::{archive, restored, world};
+use crate::store::{archive, restored, start_in, world};
 
 /// Names of all kinds: spaces, dots, other scripts, and characters that sort around the slash.
 fn name() -> impl Strategy<Value = String> {

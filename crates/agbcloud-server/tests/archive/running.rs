@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use agbcloud_server::{CopyOptions, FsckMode, Storage, backup, fsck};
 
-use crate::client::{Client, start_in};
-use crate::store::{assert_clean, blobs, large, restored, world};
+use crate::client::Client;
+use crate::store::{assert_clean, blobs, large, restored, start_in, world};
 
 /// The content of one version of a file: its name and number are in each part of it.
 fn content(path: &str, version: u64) -> Vec<u8> {

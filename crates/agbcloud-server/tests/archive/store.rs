@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use agbcloud_server::{CopyOptions, FsckMode, Storage, backup, fsck, restore};
+use agbcloud_server::{CopyOptions, FsckMode, Server, Storage, backup, fsck, restore};
 use serde_json::Value;
 
-use crate::client::{Client, start_in};
+use crate::client::{Client, start_with};
 
 /// A content that is too large for the database.
 pub(crate) fn large(byte: u8) -> Vec<u8> {
@@ -16,6 +16,11 @@ pub(crate) fn large(byte: u8) -> Vec<u8> {
 
 /// Everything that clients see: contexts by id, with their files by path. Without request ids.
 pub(crate) type World = BTreeMap<String, (Value, BTreeMap<String, (Value, Vec<u8>)>)>;
+
+/// Starts a server on a data folder, whatever the engine of other tests.
+pub(crate) async fn start_in(data: &Path) -> (Server, Client) {
+    start_with(Server::builder().data_dir(data)).await
+}
 
 /// Reads everything of one tenant.
 pub(crate) async fn world(client: &Client) -> World {

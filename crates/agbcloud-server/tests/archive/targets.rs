@@ -8,8 +8,8 @@ use agbcloud_server::{
     migrate, restore,
 };
 
-use crate::client::{Client, KEY, start_in};
-use crate::store::{archive, assert_clean, blobs, fill, large, restored, tree, world};
+use crate::client::{Client, KEY};
+use crate::store::{archive, assert_clean, blobs, fill, large, restored, start_in, tree, world};
 
 #[tokio::test]
 async fn a_copy_has_the_same_listings_contents_urls_and_tokens() {
