@@ -339,7 +339,7 @@ mod tests {
             ("api-key = \"k\"", 0o604, true),
             ("api-key = \"k\"", 0o602, true),
             ("metadata = \"postgres://u:p@h/d\"", 0o600, false),
-            ("metadata = \"postgres://u:p@h/d\"", 0o640, true),
+            ("metadata = \"postgres://u:p@h/d\"", 0o644, true),
             ("blobs = \"s3://b\"", 0o644, true),
         ] {
             fs::write(&path, text).unwrap();

@@ -264,7 +264,7 @@ async fn keys_of_a_database_are_copied() {
             .await
             .unwrap();
         assert_eq!(response.text().await.unwrap(), "x");
-        other.fails("ListContexts", &[], 401, "InvalidApiKey").await;
+        other.fails("ListContexts", &[], 401, "Unauthorized").await;
         server.shutdown().await;
     }
 }
