@@ -172,6 +172,28 @@ pub fn database(folder: &Path) -> String {
     url
 }
 
+/// Returns the number of blobs of the store that belongs to a folder, and of staging files in a folder. Blocks the thread.
+pub fn count_blobs(folder: &Path) -> usize {
+    #[cfg(feature = "s3")]
+    if engine() == Engine::PostgresS3 {
+        let url = blobs(Engine::PostgresS3, folder);
+        let count = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(crate::blobs::count_in_bucket(&url))
+        };
+        return std::thread::spawn(count).join().unwrap();
+    }
+    let parts = std::fs::read_dir(folder.join("blobs")).unwrap();
+    parts
+        .map(|part| part.unwrap().path())
+        .filter(|part| part.is_dir())
+        .map(|part| std::fs::read_dir(part).unwrap().count())
+        .sum()
+}
+
 /// Creates an empty database, and returns its URL. Blocks the thread.
 pub fn new_database() -> String {
     let url = std::env::var("AGB_TEST_POSTGRES").expect("AGB_TEST_POSTGRES is set");

@@ -530,6 +530,17 @@ impl Blobs {
     }
 }
 
+/// Returns the number of blobs in a bucket, without a check of its store.
+#[cfg(all(feature = "s3", feature = "test-store"))]
+#[allow(clippy::unwrap_used)] // For tests.
+pub(crate) async fn count_in_bucket(url: &str) -> usize {
+    let metrics = BlobMetrics::default();
+    let bucket = Bucket::unchecked(object_store::aws::AmazonS3Builder::from_env(), url, metrics.clone());
+    let blobs = Blobs::of_bucket(bucket.unwrap(), metrics).unwrap();
+    let listed = blobs.list().try_collect::<Vec<_>>().await;
+    listed.unwrap().len()
+}
+
 /// A blob in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(not(feature = "postgres"), allow(dead_code))]

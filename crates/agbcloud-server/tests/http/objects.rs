@@ -409,6 +409,10 @@ async fn an_upload_with_expect_continue_is_rejected_before_its_body() {
 
 #[tokio::test]
 async fn an_aborted_upload_leaves_no_file_and_no_blob() {
+    // It waits for the staging file of an upload.
+    if test_store::is_skipped_without_blob_folder() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let (server, client) = start_in(folder.path()).await;
     let id = client.create("c").await;
@@ -442,12 +446,7 @@ async fn an_aborted_upload_leaves_no_file_and_no_blob() {
 }
 
 pub(crate) fn blobs(folder: &std::path::Path) -> usize {
-    let parts = std::fs::read_dir(folder.join("blobs")).unwrap();
-    parts
-        .map(|part| part.unwrap().path())
-        .filter(|part| part.is_dir())
-        .map(|part| std::fs::read_dir(part).unwrap().count())
-        .sum()
+    test_store::count_blobs(folder)
 }
 
 /// A content that is too large for the database and becomes a blob.

@@ -53,21 +53,7 @@ impl Bucket {
         url: &str,
         metrics: BlobMetrics,
     ) -> Result<Self, BlobStoreError> {
-        let settings = BucketSettings::new(url, &environment)?;
-        let connector = Connector {
-            timeout: settings.timeout,
-            metrics,
-            clock: ClockOffset::default(),
-        };
-        let store = build(environment, &settings, &connector)?;
-        let mut bucket = Self {
-            store: Arc::new(store),
-            prefix: settings.prefix.clone(),
-            report: BlobStoreReport::new(settings.to_string()),
-            denies_ended_upload: false,
-            connector,
-            allow_http: settings.allow_http,
-        };
+        let mut bucket = Self::unchecked(environment, url, metrics)?;
         bucket.probe().await?;
         tracing::info!("{}", bucket.report);
         if let Some(seconds) = bucket.report.clock_offset.filter(|offset| offset.abs() > 5) {
@@ -77,6 +63,29 @@ impl Bucket {
             );
         }
         Ok(bucket)
+    }
+
+    /// Opens a bucket without a request to its store.
+    pub(super) fn unchecked(
+        environment: AmazonS3Builder,
+        url: &str,
+        metrics: BlobMetrics,
+    ) -> Result<Self, BlobStoreError> {
+        let settings = BucketSettings::new(url, &environment)?;
+        let connector = Connector {
+            timeout: settings.timeout,
+            metrics,
+            clock: ClockOffset::default(),
+        };
+        let store = build(environment, &settings, &connector)?;
+        Ok(Self {
+            store: Arc::new(store),
+            prefix: settings.prefix.clone(),
+            report: BlobStoreReport::new(settings.to_string()),
+            denies_ended_upload: false,
+            connector,
+            allow_http: settings.allow_http,
+        })
     }
 
     /// A key of this bucket.
