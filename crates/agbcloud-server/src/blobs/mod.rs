@@ -535,7 +535,11 @@ impl Blobs {
 #[allow(clippy::unwrap_used)] // For tests.
 pub(crate) async fn count_in_bucket(url: &str) -> usize {
     let metrics = BlobMetrics::default();
-    let bucket = Bucket::unchecked(object_store::aws::AmazonS3Builder::from_env(), url, metrics.clone());
+    let bucket = Bucket::unchecked(
+        object_store::aws::AmazonS3Builder::from_env(),
+        url,
+        metrics.clone(),
+    );
     let blobs = Blobs::of_bucket(bucket.unwrap(), metrics).unwrap();
     let listed = blobs.list().try_collect::<Vec<_>>().await;
     listed.unwrap().len()

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::client::{Client, start_with};
 use crate::store::{assert_clean, fill, large, restored, start_in, tree, world};
 
-/// Whether the tests must be skipped. Says so.
+/// Whether the tests must be skipped. Prints the reason.
 fn is_skipped() -> bool {
     let skipped = !test_store::is_postgres();
     if skipped {
