@@ -223,7 +223,7 @@ async fn damaged_contents_are_reported() {
             "/a/large",
         ),
         (
-            "UPDATE contents SET bytes = 'oTher' WHERE bytes = 'other'",
+            "UPDATE contents SET bytes = 'OTHER' WHERE bytes = 'other'",
             DamagedContent,
             "/a/b/small",
         ),
