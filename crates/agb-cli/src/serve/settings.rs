@@ -509,7 +509,7 @@ mod tests {
             };
             write(&path, &format!("{name} = {other}\n"));
             let parse = || {
-                let words = ["agb", &format!("--{name}"), given];
+                let words = ["agb", &format!("--{name}={given}")];
                 Settings::from_arg_matches(&command().get_matches_from(words)).unwrap()
             };
             for (environment, file_wins) in [
