@@ -55,6 +55,11 @@
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Without an engine, some of what the engines share has no user.
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "s3")),
+    allow(dead_code, reason = "only an engine that this build lacks uses it")
+)]
 #![cfg_attr(
     test,
     expect(clippy::disallowed_methods, reason = "some tests wait in real time")
