@@ -364,7 +364,6 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     }
 
     /// Returns what a tenant stores. Files of cleared and deleted contexts do not count. Reads a kept count.
-    #[allow(dead_code, reason = "a list of keys in a database shows it")]
     async fn usage(&self, tenant: &Tenant) -> Result<Usage>;
     /// Returns what all tenants store. Called for each scrape of the metrics, so it reads few rows whatever the number of
     /// tenants, and may be some minutes old.

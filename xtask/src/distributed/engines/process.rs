@@ -352,13 +352,18 @@ pub(crate) fn output(command: &mut Command, action: &str) -> Result<String, Fail
     }
 }
 
-// The engines are processes, so that time is real.
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engines are processes, so time is real"
+)]
 fn now() -> Instant {
     Instant::now()
 }
 
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engines are processes, so time is real"
+)]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }

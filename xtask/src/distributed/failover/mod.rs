@@ -94,8 +94,10 @@ fn failure(problem: impl Into<String>) -> Failure {
     )
 }
 
-// The service and its engines are processes, so that time is real.
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the service and its engines are processes, so time is real"
+)]
 fn now() -> Instant {
     Instant::now()
 }
