@@ -7,6 +7,9 @@ use std::{
 
 /// `Date` has a resolution of one second.
 const UNIT_NANOS: i128 = 1_000_000_000;
+/// Servers keep the text of `Date` for a while: hyper until a connection is polled again, others until a timer ticks, once a second
+/// at the slowest. A response can therefore have the date of up to a second before its request.
+const MAX_DATE_AGE_NANOS: i128 = 1_000_000_000;
 
 /// Bounds of the difference between the time of the service and the local time, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl ServiceClock {
         let date = nanos(date);
         let seen = Offset {
             least: date - nanos(answered),
-            most: date + UNIT_NANOS - nanos(sent),
+            most: date + UNIT_NANOS + MAX_DATE_AGE_NANOS - nanos(sent),
         };
         if seen.least > seen.most {
             // The local clock was set back during the request.
@@ -131,6 +134,13 @@ mod tests {
     }
 
     #[test]
+    fn a_date_of_the_previous_second_shows_no_offset() {
+        let clock = ServiceClock::default();
+        clock.observe(at(0.0), at(1.001), at(1.004));
+        assert_eq!(clock.compare(at(1.02), at(0.98)), Order::Later);
+    }
+
+    #[test]
     fn the_measured_offset_is_applied() {
         let clock = ServiceClock::default();
         // The local clock is an hour ahead.
@@ -148,10 +158,10 @@ mod tests {
         let clock = ServiceClock::default();
         clock.observe(at(0.0), at(100.9), at(100.95));
         clock.observe(at(1.0), at(101.05), at(101.1));
-        // The offset is between -100.1 and -99.95 s.
+        // The offset is between -100.1 and -98.9 s.
         assert_eq!(clock.compare(at(110.5), at(10.2)), Order::Later);
-        assert_eq!(clock.compare(at(110.5), at(10.7)), Order::Earlier);
-        assert_eq!(clock.compare(at(110.5), at(10.45)), Order::Unknown);
+        assert_eq!(clock.compare(at(110.5), at(11.7)), Order::Earlier);
+        assert_eq!(clock.compare(at(110.5), at(10.5)), Order::Unknown);
     }
 
     #[test]
