@@ -8,7 +8,8 @@
 //! | `postgres+file` | a new PostgreSQL database, and files | `AGB_TEST_POSTGRES` |
 //! | `postgres+s3` | a new PostgreSQL database, and a new prefix in a bucket | `AGB_TEST_POSTGRES`, `AGB_TEST_S3` |
 //!
-//! `AGB_TEST_POSTGRES` is the URL of a database whose user may create databases. `AGB_TEST_S3` is `s3://BUCKET?endpoint=URL`.
+//! `AGB_TEST_POSTGRES` is the URL of a database whose user may create databases. `AGB_TEST_S3` is `s3://BUCKET?endpoint=URL`. If
+//! `AGB_TEST_S3_DIR` is set, the store is s3s-fs with its buckets in this folder, and each test gets a bucket of its own.
 
 #![allow(
     missing_docs,
@@ -90,6 +91,16 @@ pub fn is_sqlite() -> bool {
     matches!(engine(), Engine::Default | Engine::Sqlite)
 }
 
+/// Whether servers keep everything in memory, also with a folder.
+pub fn is_memory() -> bool {
+    engine() == Engine::Memory
+}
+
+/// Whether the store shows the blob of an upload in progress. A bucket shows only complete ones.
+pub fn shows_uploads_in_progress() -> bool {
+    engine() != Engine::PostgresS3
+}
+
 /// Whether a test must be skipped because the selected engine stores no blobs in the subfolder `blobs` of a folder. Prints the reason.
 pub fn is_skipped_without_blob_folder() -> bool {
     let skipped = matches!(engine(), Engine::Memory | Engine::PostgresS3);
@@ -109,7 +120,7 @@ pub fn is_skipped_without_sqlite() -> bool {
 
 /// Whether a test must be skipped because the selected engine keeps nothing after a server has stopped. Prints the reason.
 pub fn is_skipped_in_memory() -> bool {
-    let skipped = engine() == Engine::Memory;
+    let skipped = is_memory();
     if skipped {
         println!("skipped: the test starts a server again with the same store");
     }
@@ -152,9 +163,28 @@ fn blobs(engine: Engine, folder: &Path) -> String {
             let database = database(folder);
             let name = database.split(PREFIX).nth(1).unwrap();
             let name = name.split('?').next().unwrap();
-            format!("{}/{name}?{query}", bucket.trim_end_matches('/'))
+            match std::env::var_os("AGB_TEST_S3_DIR") {
+                Some(buckets) => {
+                    let bucket = format!("{PREFIX}{name}").replace('_', "-");
+                    create_bucket(&Path::new(&buckets).join(&bucket));
+                    format!("s3://{bucket}/{name}?{query}")
+                }
+                None => format!("{}/{name}?{query}", bucket.trim_end_matches('/')),
+            }
         }
         _ => format!("file:{}", folder.join("blobs").display()),
+    }
+}
+
+/// Creates a bucket of s3s-fs, which lists a prefix by reading the names of the whole bucket.
+fn create_bucket(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The user of the store may be another one.
+        let everyone = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(folder, everyone).unwrap();
     }
 }
 

@@ -7,9 +7,13 @@ use super::engines::{BUCKET, Process, S3Client, S3s, Server};
 use crate::failure::Failure;
 
 /// Test targets whose services use the engines of the environment.
-const TARGETS: [&str; 3] = ["http", "scenarios", "archive"];
+const TARGETS: [&str; 4] = ["http", "scenarios", "archive", "sync_model"];
 /// Unit tests with real engines, by the start of their paths.
-const UNIT_TESTS: [&str; 2] = ["metadata::postgres::tests", "blobs::bucket::tests"];
+const UNIT_TESTS: [&str; 3] = [
+    "metadata::postgres::tests",
+    "blobs::bucket::tests",
+    "fsck::shared_store::tests",
+];
 /// Fewest databases that a target creates.
 const FEWEST_DATABASES: u32 = 5;
 

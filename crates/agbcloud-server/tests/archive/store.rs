@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use agbcloud_server::{CopyOptions, FsckMode, Server, Storage, backup, fsck, restore};
@@ -84,7 +85,7 @@ pub(crate) async fn fill(data: &Path) {
     server.shutdown().await;
 }
 
-/// The names and contents of all files below a folder, except the shared memory of SQLite.
+/// The names and contents of all files below a folder, except the shared memory of SQLite. Files may be deleted meanwhile.
 pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -98,7 +99,11 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 found.insert(path.clone(), Vec::new());
                 folders.push(path);
             } else if !path.to_str().unwrap().ends_with("-shm") {
-                found.insert(path.clone(), fs::read(&path).unwrap());
+                match fs::read(&path) {
+                    Ok(content) => found.insert(path, content),
+                    Err(error) if error.kind() == ErrorKind::NotFound => None,
+                    Err(error) => panic!("{}: {error}", path.display()),
+                };
             }
         }
     }

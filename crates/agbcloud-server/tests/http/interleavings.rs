@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agbcloud_server::{Durability, FsckMode, ManualClock, Server, fsck, test_store};
+use agbcloud_server::{Durability, ManualClock, Server, test_store};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::runtime::Runtime;
 
 use crate::client::{Client, query, start_with, xml_code};
-use crate::objects::{blobs, wait_for};
+use crate::objects::{assert_clean, blobs, wait_for};
 use crate::raw;
 
 const CONTEXTS: [&str; 2] = ["c", "d"];
@@ -309,10 +309,7 @@ impl<'a> Model<'a> {
         if let Some(server) = self.server.take() {
             server.shutdown().await;
         }
-        if test_store::is_sqlite() {
-            let report = fsck(folder, FsckMode::Check).unwrap();
-            assert!(report.is_clean(), "{report:?}");
-        }
+        assert_clean(folder).await;
     }
 }
 
@@ -337,7 +334,8 @@ fn run(durability: Durability) {
     }
     let runtime = Runtime::new().unwrap();
     let config = ProptestConfig {
-        cases: 16,
+        // Each restart on other engines takes about a second.
+        cases: if test_store::is_postgres() { 4 } else { 16 },
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agbcloud_server::test_store;
+use agbcloud_server::{FsckMode, fsck_storage, test_store};
 use futures_util::StreamExt;
 use reqwest::Method;
 use tokio::io::AsyncWriteExt;
@@ -447,6 +447,13 @@ async fn an_aborted_upload_leaves_no_file_and_no_blob() {
 
 pub(crate) fn blobs(folder: &std::path::Path) -> usize {
     test_store::count_blobs(folder)
+}
+
+/// Checks the store that belongs to a folder, which no server uses.
+pub(crate) async fn assert_clean(folder: &std::path::Path) {
+    let storage = test_store::storage_in(folder);
+    let report = fsck_storage(&storage, FsckMode::Check).await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
 }
 
 /// A content that is too large for the database and becomes a blob.

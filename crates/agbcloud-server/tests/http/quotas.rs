@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use agbcloud_server::{
-    FindingKind, FsckMode, KeyFile, KeyLimits, Limits, Server, StoredUsage, fsck,
+    FindingKind, FsckMode, KeyFile, KeyLimits, Limits, Server, StoredUsage, fsck, test_store,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, start_with, xml_code};
-use crate::objects::blobs;
+use crate::objects::{assert_clean, blobs};
 use crate::raw::target;
 
 /// Larger than what fits into a row.
@@ -25,7 +25,7 @@ fn limits(set: &[(&str, &str)]) -> Limits {
 }
 
 async fn start_limited(set: &[(&str, &str)]) -> (Server, Client) {
-    start_with(Server::builder().memory().limits(limits(set))).await
+    start_with(test_store::builder().limits(limits(set))).await
 }
 
 /// Uploads a file of this size. Returns the code of the error, or nothing.
@@ -94,8 +94,7 @@ async fn the_message_names_the_limit_its_value_and_the_usage() {
 #[tokio::test]
 async fn replaced_deleted_and_cleared_files_free_their_share_at_once() {
     // No collection runs during the test.
-    let builder = Server::builder()
-        .memory()
+    let builder = test_store::builder()
         .limits(limits(&[("tenant-bytes", "100"), ("tenant-files", "2")]))
         .clear_delay(Duration::from_secs(3600));
     let (_server, client) = start_with(builder).await;
@@ -123,6 +122,9 @@ async fn replaced_deleted_and_cleared_files_free_their_share_at_once() {
 
 #[tokio::test]
 async fn concurrent_uploads_use_a_quota_exactly() {
+    if test_store::is_skipped_in_memory() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     for (size, set) in [
         (100, ("tenant-bytes", "1050")),
@@ -131,9 +133,7 @@ async fn concurrent_uploads_use_a_quota_exactly() {
         (100, ("context-files", "10")),
         (100, ("context-bytes", "1000")),
     ] {
-        let builder = Server::builder()
-            .data_dir(folder.path())
-            .limits(limits(&[set]));
+        let builder = test_store::builder_in(folder.path()).limits(limits(&[set]));
         let (server, client) = start_with(builder).await;
         let id = client.create("c").await;
         let uploads = (0..32).map(|number| {
@@ -163,17 +163,17 @@ async fn concurrent_uploads_use_a_quota_exactly() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         server.shutdown().await;
-        let report = fsck(folder.path(), FsckMode::Check).unwrap();
-        assert!(report.is_clean(), "{report:?}");
+        assert_clean(folder.path()).await;
     }
 }
 
 #[tokio::test]
 async fn an_upload_is_rejected_before_its_body_and_leaves_nothing() {
+    if test_store::is_skipped_in_memory() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
-    let builder = Server::builder()
-        .data_dir(folder.path())
-        .limits(limits(&[("tenant-bytes", "100k")]));
+    let builder = test_store::builder_in(folder.path()).limits(limits(&[("tenant-bytes", "100k")]));
     let (server, client) = start_with(builder).await;
     let id = client.create("c").await;
     client.upload(&id, "/a", vec![1; 100 * 1024]).await;
@@ -232,7 +232,7 @@ async fn a_key_limits_what_its_tenant_holds_when_it_writes() {
     let path = folder.path().join("keys");
     let (low, high) = (add(&path, "team", Some((100, 2))), add(&path, "team", None));
     let higher = add(&path, "team", Some((9000, 9000)));
-    let builder = Server::builder()
+    let builder = test_store::builder()
         .key_file(&path)
         .limits(limits(&[("tenant-bytes", "1000")]));
     let (_server, client) = start_with(builder).await;
@@ -348,7 +348,7 @@ async fn wrong_counts_are_found_and_repaired() {
 
 #[tokio::test]
 async fn metrics_count_rejections_and_what_is_stored() {
-    let builder = Server::builder()
+    let builder = test_store::builder()
         .metrics_listen("127.0.0.1:0".parse().unwrap())
         .limits(limits(&[("tenant-bytes", "100"), ("context-files", "2")]));
     let (server, client) = start_with(builder).await;

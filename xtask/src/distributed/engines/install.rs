@@ -164,6 +164,8 @@ fn cargo_install(
         // The build folder of the repository has other features of the same crates.
         .env_remove("CARGO_TARGET_DIR")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        // Compiles about as fast as without optimization, and handles each byte several times as fast.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .current_dir(root);
     run(&mut command, &format!("`cargo install {package}`"))
 }
