@@ -10,6 +10,8 @@ mod dependency_count;
 #[cfg(target_os = "linux")]
 mod distributed;
 mod failure;
+#[cfg(target_os = "linux")]
+mod figures;
 mod generate;
 mod http_client;
 mod modules;
@@ -78,6 +80,9 @@ enum Task {
     /// Test the service on PostgreSQL and S3, which it installs and starts
     #[cfg(target_os = "linux")]
     TestDistributed(distributed::Options),
+    /// Compare the throughput and costs of the service on SQLite, PostgreSQL and S3, with 1, 2 and 4 replicas
+    #[cfg(target_os = "linux")]
+    EngineFigures(figures::Options),
     /// Compare the latency of calls to a full and a nearly empty `agb serve`
     Scale {
         /// Number of contexts of the full service
@@ -127,6 +132,8 @@ fn main() -> ExitCode {
         } => crash::run(&root, rounds, seed, &durability),
         #[cfg(target_os = "linux")]
         Task::TestDistributed(options) => distributed::run(&root, &options),
+        #[cfg(target_os = "linux")]
+        Task::EngineFigures(options) => figures::run(&root, &options),
         Task::Scale {
             contexts,
             files,

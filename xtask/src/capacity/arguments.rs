@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::costs;
 use super::schema::Scale;
 use super::simulation::{Mix, Setup, Times};
 
@@ -65,22 +66,22 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 64)]
     batch: usize,
     /// Processor time of a replica for a request
-    #[arg(long, default_value_t = 160.0)]
+    #[arg(long, default_value_t = costs::REPLICA)]
     replica_time: f64,
     /// Processor time of the database to read a row
-    #[arg(long, default_value_t = 162.0)]
+    #[arg(long, default_value_t = costs::READ)]
     read_time: f64,
     /// Processor time of the database to list a page of 100 files
-    #[arg(long, default_value_t = 456.0)]
+    #[arg(long, default_value_t = costs::LIST)]
     list_time: f64,
     /// Processor time of the database for a write transaction without its operations
-    #[arg(long, default_value_t = 516.0)]
+    #[arg(long, default_value_t = costs::TRANSACTION)]
     transaction_time: f64,
     /// Processor time of the database for each operation of a write transaction
-    #[arg(long, default_value_t = 268.0)]
+    #[arg(long, default_value_t = costs::WRITE)]
     write_time: f64,
     /// Time of a flush of the log
-    #[arg(long, default_value_t = 1260.0)]
+    #[arg(long, default_value_t = costs::FLUSH)]
     flush_time: f64,
     /// Wait of a commit for the synchronous standby; 0 without one
     #[arg(long, default_value_t = 500.0)]

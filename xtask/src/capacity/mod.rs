@@ -3,6 +3,7 @@
 //! The result depends only on the flags. docs/capacity.md explains it.
 
 mod arguments;
+pub(crate) mod costs;
 mod format;
 mod layout;
 mod load;

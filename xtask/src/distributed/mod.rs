@@ -3,10 +3,10 @@
 //! It installs and starts the engines itself: own instances on free ports, as an unprivileged user, with data in a
 //! temporary folder.
 
-mod engines;
+pub(crate) mod engines;
 mod failover;
 mod history;
-mod interrupt;
+pub(crate) mod interrupt;
 mod proxy;
 mod smoke;
 mod suites;
@@ -18,6 +18,7 @@ use clap::{Args, ValueEnum};
 
 use self::engines::Engines;
 use self::suites::Setup;
+pub(crate) use self::suites::s3_url;
 use crate::failure::Failure;
 
 /// A part of the tests.

@@ -119,7 +119,7 @@ fn set_environment(command: &mut Command, setup: &Setup<'_>) {
 }
 
 /// The URL of the bucket, as `--blobs` accepts it. `prefix` is empty or starts with a slash.
-pub(super) fn s3_url(s3: &S3Client, prefix: &str) -> String {
+pub(crate) fn s3_url(s3: &S3Client, prefix: &str) -> String {
     format!(
         "s3://{BUCKET}{prefix}?endpoint=http://{}&region={}",
         s3.address, s3.region

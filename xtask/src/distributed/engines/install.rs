@@ -13,6 +13,8 @@ use crate::failure::Failure;
 const FOLDERS: &str = "AGB_TEST_ENGINES";
 /// Where cargo installs programs, below the root of the repository.
 const INSTALLED: &str = "target/engines";
+/// Where it installs those that are built with optimization.
+const OPTIMIZED: &str = "target/engines-release";
 
 /// What installs a program.
 #[derive(Debug, Clone, Copy)]
@@ -69,12 +71,33 @@ impl Program {
         println!("installing {}", self.name());
         match self.source() {
             Source::Apt(packages) => install_packages(packages)?,
-            Source::Cargo(package, arguments) => cargo_install(root, package, arguments)?,
+            Source::Cargo(package, arguments) => {
+                cargo_install(
+                    root,
+                    INSTALLED,
+                    package,
+                    &[&["--debug"], arguments].concat(),
+                )?;
+            }
         }
         self.find(root).ok_or_else(|| {
             let problem = format!("{} is not found after its installation", self.name());
             Failure::new(problem, format!("add its folder to {FOLDERS}"))
         })
+    }
+
+    /// Returns the path of a program that is built with optimization. Installs it if it is not in
+    /// `target/engines-release/bin`; other folders may contain a slow one. Programs of the system are optimized.
+    pub(crate) fn find_or_install_optimized(self, root: &Path) -> Result<PathBuf, Failure> {
+        let Source::Cargo(package, arguments) = self.source() else {
+            return self.find_or_install(root);
+        };
+        let path = root.join(OPTIMIZED).join("bin").join(self.name());
+        if !path.is_file() {
+            println!("installing {} with optimization", self.name());
+            cargo_install(root, OPTIMIZED, package, arguments)?;
+        }
+        Ok(path)
     }
 
     fn find(self, root: &Path) -> Option<PathBuf> {
@@ -126,12 +149,17 @@ fn install_packages(packages: &[&str]) -> Result<(), Failure> {
     apt(&[&start[..], packages].concat())
 }
 
-fn cargo_install(root: &Path, package: &str, arguments: &[&str]) -> Result<(), Failure> {
+fn cargo_install(
+    root: &Path,
+    folder: &str,
+    package: &str,
+    arguments: &[&str],
+) -> Result<(), Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["install", package, "--locked", "--debug", "--root"])
-        .arg(root.join(INSTALLED))
+        .args(["install", package, "--locked", "--root"])
+        .arg(root.join(folder))
         .args(arguments)
         // The build folder of the repository has other features of the same crates.
         .env_remove("CARGO_TARGET_DIR")

@@ -17,7 +17,7 @@ use install::Program;
 pub(crate) use pgbouncer::PgBouncer;
 use postgres::Postgres;
 pub(crate) use postgres::{DATABASE, ROLE, Server, url};
-pub(crate) use process::{Account, Process, output};
+pub(crate) use process::{Account, Process, descendants, free_port, output};
 pub(crate) use s3_client::S3Client;
 pub(crate) use s3s::{BUCKET, S3s};
 
@@ -67,6 +67,14 @@ impl Engines {
     /// Starts s3s-fs with an empty bucket.
     pub(crate) fn s3s(&mut self) -> Result<S3s, Failure> {
         let (program, folder) = self.installed(Program::S3sFs, "s3s")?;
+        S3s::start(&program, &self.account, &folder)
+    }
+
+    /// Starts s3s-fs, built with optimization, with an empty bucket.
+    pub(crate) fn optimized_s3s(&mut self) -> Result<S3s, Failure> {
+        let found = Program::S3sFs.find_or_install_optimized(&self.root)?;
+        let folder = self.instance("s3s")?;
+        let program = self.account.executable(&found, &folder)?;
         S3s::start(&program, &self.account, &folder)
     }
 

@@ -120,6 +120,10 @@ impl Server {
         self.port
     }
 
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The URL of the service's database, for its role.
     pub(crate) fn url(&self) -> String {
         url(&[self.port])

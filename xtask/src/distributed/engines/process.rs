@@ -200,6 +200,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal to the process alone.
     pub(crate) fn signal(&self, signal: Signal) {
         send(self.child.id(), signal);
@@ -284,7 +288,7 @@ fn send(process: u32, signal: Signal) {
 }
 
 /// All children of a process, their children, and so on.
-fn descendants(ancestor: u32) -> BTreeSet<u32> {
+pub(crate) fn descendants(ancestor: u32) -> BTreeSet<u32> {
     let parents = parents();
     let mut found = BTreeSet::from([ancestor]);
     loop {

@@ -24,7 +24,7 @@ pub(crate) struct S3s {
     /// Contains a folder for each bucket. The objects are its files, by their keys.
     folder: PathBuf,
     /// Ended on drop.
-    _process: Process,
+    process: Process,
 }
 
 impl S3s {
@@ -54,12 +54,16 @@ impl S3s {
         Ok(Self {
             client,
             folder: data,
-            _process: process,
+            process,
         })
     }
 
     pub(crate) fn client(&self) -> &S3Client {
         &self.client
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn folder(&self) -> &Path {
