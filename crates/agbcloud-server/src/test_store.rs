@@ -81,6 +81,14 @@ pub fn storage_in(folder: impl AsRef<Path>) -> Storage {
     }
 }
 
+/// The number of cases of a property: fewer with PostgreSQL, where each takes longer.
+pub fn cases(number: u32) -> u32 {
+    match is_postgres() {
+        true => number.div_ceil(8),
+        false => number,
+    }
+}
+
 /// Whether servers with a folder use PostgreSQL.
 pub fn is_postgres() -> bool {
     matches!(engine(), Engine::PostgresFile | Engine::PostgresS3)

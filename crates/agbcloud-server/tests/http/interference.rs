@@ -223,7 +223,7 @@ fn responses_do_not_depend_on_other_tenants() {
     let runtime = Runtime::new().unwrap();
     let steps = prop::collection::vec((any::<bool>(), step()), 1..40);
     let config = ProptestConfig {
-        cases: 64,
+        cases: test_store::cases(64),
         failure_persistence: None,
         ..ProptestConfig::default()
     };

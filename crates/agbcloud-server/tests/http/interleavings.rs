@@ -334,8 +334,7 @@ fn run(durability: Durability) {
     }
     let runtime = Runtime::new().unwrap();
     let config = ProptestConfig {
-        // Each restart on other engines takes about a second.
-        cases: if test_store::is_postgres() { 4 } else { 16 },
+        cases: test_store::cases(16),
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()

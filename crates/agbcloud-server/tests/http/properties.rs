@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use agbcloud_server::test_store;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use tokio::runtime::Runtime;
@@ -11,7 +12,7 @@ use crate::client::{Client, start};
 /// Few cases, because each one sends requests over a socket.
 fn runner() -> TestRunner {
     TestRunner::new(ProptestConfig {
-        cases: 48,
+        cases: test_store::cases(48),
         failure_persistence: None,
         ..ProptestConfig::default()
     })
