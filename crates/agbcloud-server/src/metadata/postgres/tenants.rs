@@ -8,9 +8,16 @@ use tokio::time::Instant;
 use super::connection::{Access, Failure, Pool, Session, Value};
 use crate::metadata::StoreError;
 use crate::signing::Tenant;
+use crate::system::random;
 
 /// Maximum number of keys in memory. A key is some hundred bytes.
 const MAX_CACHED: usize = 100_000;
+
+/// Returns the key of a new tenant. Random, so that no other tenant ever gets a key that a replica remembers: a failover or a
+/// restored backup may have lost the row, and sequences repeat their numbers then.
+pub(super) fn new_key() -> Result<i64, Failure> {
+    Ok(i64::from_le_bytes(random::bytes()?) & i64::MAX)
+}
 
 /// Remembers the keys of tenants, which never change.
 #[derive(Debug, Default)]
@@ -71,11 +78,12 @@ impl TenantKeys {
         if let Some(key) = self.find(pool, tenant, deadline).await? {
             return Ok(key);
         }
+        let key = new_key()?;
         let session = Session::begin(pool, Access::Tenant(tenant.as_str()), "on", deadline).await?;
         session
             .query_last(
-                "INSERT INTO tenants (id) VALUES ($1) ON CONFLICT (id) DO NOTHING",
-                &[Value::Text(tenant.as_str())],
+                "INSERT INTO tenants (pk, id) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+                &[Value::Int(key), Value::Text(tenant.as_str())],
             )
             .await?;
         let missing = || StoreError::Failed("the row of the tenant is missing".to_owned());

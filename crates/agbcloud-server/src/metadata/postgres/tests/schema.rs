@@ -49,6 +49,49 @@ async fn a_newer_schema_is_rejected_unless_this_version_can_work_with_it() {
     }
 }
 
+/// After a failover to a server that lacks the row, or after the database was replaced.
+#[tokio::test]
+async fn the_key_of_a_lost_tenant_is_not_given_to_another_tenant() {
+    let Some(url) = database() else { return };
+    let (replica, other) = (open(&url).await, open(&url).await);
+    let (lost, new) = (tenant("lost"), tenant("new"));
+    replica
+        .create_context(&lost, "r", "of lost", Micros(1))
+        .await
+        .unwrap();
+    other
+        .sql(
+            "DELETE FROM contexts; DELETE FROM entries; DELETE FROM trees; DELETE FROM tenants;
+             ALTER SEQUENCE tenants_pk_seq RESTART",
+        )
+        .await
+        .unwrap();
+    let context = other
+        .create_context(&new, "r", "of new", Micros(2))
+        .await
+        .unwrap();
+    assert_eq!(
+        replica.context_by_id(&lost, &context.id).await.unwrap(),
+        None
+    );
+    let page = replica.list_contexts(&lost, None, 10).await.unwrap();
+    assert_eq!(page.contexts, []);
+    // The positive control: the other replica serves it to its tenant, and the lost tenant can write again.
+    assert!(
+        other
+            .context_by_id(&new, &context.id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    replica
+        .create_context(&lost, "r", "again", Micros(3))
+        .await
+        .unwrap();
+    let page = replica.list_contexts(&new, None, 10).await.unwrap();
+    assert_eq!(page.contexts, [context]);
+}
+
 #[tokio::test]
 async fn a_lost_secret_is_not_replaced() {
     let Some(url) = database() else { return };
