@@ -201,6 +201,7 @@ async fn publish(
                     | StoreError::Precondition
                     | StoreError::QuotaExceeded(_)
                     | StoreError::Full
+                    | StoreError::UploadExpired
             ) && let Some(blob) = blob
             {
                 match app.blobs.delete(&blob).await {
