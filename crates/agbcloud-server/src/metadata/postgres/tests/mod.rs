@@ -14,6 +14,8 @@ mod proxy;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod uploads;
 
 use std::sync::Arc;
