@@ -43,7 +43,7 @@ use self::transactions::commit;
 use self::writer::Writer;
 use super::{
     Clear, Conditions, Context, ContextCursor, ContextPage, File, FileKey, FilePage, Metadata,
-    NewFile, OpenFile, Quotas, Result, StoreError, UploadId, Usage,
+    NewFile, OpenFile, PreparedUpload, Quotas, Result, StoreError, UploadId, Usage,
 };
 use crate::blobs::BlockChecksums;
 use crate::markers::SharedMarker;
@@ -240,7 +240,7 @@ impl Metadata for Postgres {
         key: &FileKey,
         size: u64,
         quotas: &Quotas,
-    ) -> Result<Option<String>> {
+    ) -> Result<PreparedUpload> {
         self.retry(move |deadline| async move {
             let (session, tenant) = self.read(&key.tenant, StoreError::Stale, deadline).await?;
             files::prepare(session, tenant, key, size, quotas).await
