@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
     use crate::key_file::{KeyEntry, KeyFile};
-    use crate::metadata::Usage;
+    use crate::metadata::{ChangeLimits, Usage};
     use crate::signing::Secret;
 
     /// How long a query takes.
@@ -223,6 +223,9 @@ mod tests {
         }
         async fn insert(&self, _: &KeyEntry, _: &Issuer) -> Result<()> {
             Ok(())
+        }
+        async fn change_limits(&self, _: &str, _: &ChangeLimits<'_>) -> Result<bool> {
+            Ok(false)
         }
         async fn usage(&self, _: &Tenant) -> Result<Usage> {
             Ok(Usage::default())

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 
-pub(crate) use self::key_table::KeyTable;
+pub(crate) use self::key_table::{ChangeLimits, KeyTable};
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
 use crate::markers::SharedMarker;

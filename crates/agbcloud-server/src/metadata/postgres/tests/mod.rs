@@ -8,6 +8,8 @@ mod differential;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod proxy;
