@@ -192,11 +192,12 @@ async fn keys_have_limits_and_the_list_shows_the_usage() {
         ],
     );
     assert!(changed.status.success(), "{}", text(&changed.stderr));
-    assert_eq!(
-        line(&list(), "team-a"),
-        "files=2 max-files=- bytes=4096 max-bytes=-"
-    );
     files.upload("/a", vec![1; 4049]).await.unwrap();
+    let running = list();
+    assert_eq!(
+        line(&running, "team-a"),
+        "files=2 max-files=- bytes=4097 max-bytes=-"
+    );
     assert!(serve.stop("TERM").0.success());
     assert_eq!(list().stdout, running.stdout);
 }
