@@ -125,7 +125,7 @@ async fn connections_that_the_server_ended_are_replaced() {
     let key = key(&tenant, &context, "/f");
     for number in 0..10_u8 {
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                   WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()";
         store.number(end).await;
         let written = put(&store, &key, inline(&[number])).await;
         assert_eq!(written, Ok(number > 0));
