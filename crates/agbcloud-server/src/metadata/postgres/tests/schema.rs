@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
+use crate::metadata::StoreError;
 use crate::metadata::postgres::schema::VERSION;
 
 #[tokio::test]
@@ -90,6 +91,35 @@ async fn the_key_of_a_lost_tenant_is_not_given_to_another_tenant() {
         .unwrap();
     let page = replica.list_contexts(&new, None, 10).await.unwrap();
     assert_eq!(page.contexts, [context]);
+}
+
+#[tokio::test]
+async fn a_running_replica_changes_nothing_in_a_schema_that_is_too_new() {
+    let Some(url) = database() else { return };
+    let (store, tenant) = (open(&url).await, tenant("a"));
+    let context = store
+        .create_context(&tenant, "r", "c", Micros(1))
+        .await
+        .unwrap();
+    let file = key(&tenant, &context.id, "/f");
+    put(&store, &file, inline(b"x")).await.unwrap();
+    let set = |version: i64| {
+        format!(
+            "UPDATE meta SET value = '{version}' WHERE name IN ('schema_version', 'readable_by')"
+        )
+    };
+    let too_new = StoreError::Unavailable("it has a newer schema");
+    store.sql(&set(VERSION + 1)).await.unwrap();
+    let written = put(&store, &file, inline(b"y")).await;
+    assert_eq!(written, Err(too_new.clone()));
+    let cleared = store.clear_context(&tenant, &context.id, Micros(2)).await;
+    assert_eq!(cleared, Err(too_new.clone()));
+    assert_eq!(store.collect_files().await, Err(too_new.clone()));
+    assert_eq!(store.dead_blobs(1).await, Err(too_new.clone()));
+    assert_eq!(store.expired_uploads(1).await, Err(too_new));
+    store.sql(&set(VERSION)).await.unwrap();
+    put(&store, &file, inline(b"z")).await.unwrap();
+    assert_eq!(store.collect_files().await, Ok(false));
 }
 
 #[tokio::test]
