@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::super::connection::{Access, Failure, Pool, Session, Statement, Value};
 use super::super::offset_index::OffsetIndex;
-use super::super::{commit, meta, schema};
+use super::super::{commit, meta, schema, tenants};
 use super::export::{exists, id_text};
 use super::{CopyError, Export, connect};
 use crate::markers::SharedMarker;
@@ -430,9 +430,12 @@ impl Batch<'_> {
         let tenant = self
             .session
             .query_opt(
-                "INSERT INTO tenants (id, contexts) VALUES ($1, 1)
+                "INSERT INTO tenants (pk, id, contexts) VALUES ($1, $2, 1)
                  ON CONFLICT (id) DO UPDATE SET contexts = tenants.contexts + 1 RETURNING pk",
-                &[Value::Text(&context.tenant)],
+                &[
+                    Value::Int(tenants::new_key()?),
+                    Value::Text(&context.tenant),
+                ],
             )
             .await?;
         self.tenant = tenant.ok_or_else(missing)?.try_get(0)?;
