@@ -6,8 +6,16 @@ use std::process::Command;
 use super::engines::{BUCKET, Process, S3Client, S3s, Server};
 use crate::failure::Failure;
 
-/// Test targets whose services use the engines of the environment.
-const TARGETS: [&str; 4] = ["http", "scenarios", "archive", "sync_model"];
+/// Test targets whose services use the engines of the environment, and the start of the names of their tests.
+const TARGETS: [(&str, &str); 4] = [
+    ("http", ""),
+    ("scenarios", ""),
+    ("archive", ""),
+    // The other tests check the model itself.
+    ("sync_model", "no_version_is_lost"),
+];
+/// Runs of the model of synchronization.
+const MODEL_RUNS: &str = "40";
 /// Unit tests with real engines, by the start of their paths.
 const UNIT_TESTS: [&str; 3] = [
     "metadata::postgres::tests",
@@ -36,9 +44,9 @@ pub(super) struct Setup<'a> {
 /// Runs all suites.
 pub(super) fn run(root: &Path, setup: &Setup<'_>) -> Result<(), Failure> {
     let workspace = ["test", "--locked", "--workspace"];
-    for target in TARGETS {
+    for (target, tests) in TARGETS {
         checked(setup, || {
-            let arguments = [&workspace[..], &["--test", target]].concat();
+            let arguments = [&workspace[..], &["--test", target, "--", tests]].concat();
             cargo_test(root, setup, &arguments)
         })?;
     }
@@ -129,7 +137,9 @@ fn set_environment(command: &mut Command, setup: &Setup<'_>) {
             command.env_remove(&*name);
         }
     }
-    command.env("AGB_TEST_STORE", setup.store);
+    command
+        .env("AGB_TEST_STORE", setup.store)
+        .env("AGB_MODEL_RUNS", MODEL_RUNS);
     if let Some((postgres, _)) = &setup.postgres {
         command.env("AGB_TEST_POSTGRES", postgres);
     }
