@@ -45,17 +45,27 @@ struct Store {
 }
 
 impl Store {
-    /// `None` if no server is configured.
+    /// A store on the selected engines. `None` if no server is configured.
     async fn new() -> Option<Self> {
+        let is_bucket = std::env::var("AGB_TEST_STORE").is_ok_and(|store| store == "postgres+s3");
+        Self::open(is_bucket).await
+    }
+
+    /// A store with a folder of blobs, which is faster. `None` if no server is configured.
+    async fn in_folder() -> Option<Self> {
+        Self::open(false).await
+    }
+
+    async fn open(in_bucket: bool) -> Option<Self> {
         if std::env::var_os("AGB_TEST_POSTGRES").is_none() {
             println!("skipped: AGB_TEST_POSTGRES is not set");
             return None;
         }
         let url = test_store::new_database();
         let folder = tempfile::tempdir().unwrap();
-        let (storage, root) = match std::env::var("AGB_TEST_STORE").as_deref() {
-            Ok("postgres+s3") => bucket(&url)?,
-            _ => (storage(&url, &folder), folder.path().to_owned()),
+        let (storage, root) = match in_bucket {
+            true => bucket(&url)?,
+            false => (storage(&url, &folder), folder.path().to_owned()),
         };
         let open = open_storage(storage.clone(), Durability::Strict).await;
         let open = open.unwrap();
