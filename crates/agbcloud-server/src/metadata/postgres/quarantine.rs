@@ -105,7 +105,7 @@ async fn discard(session: &Session, blobs: &[String]) -> Result<(), Failure> {
 }
 
 async fn release(session: &Session, age: Duration, limit: u32) -> Result<Option<u64>, Failure> {
-    let old = "SELECT 1 FROM quarantine WHERE since <= clock_timestamp() - $1 * interval '1 millisecond' LIMIT 1";
+    let old = "SELECT 1 FROM quarantine WHERE since <= statement_timestamp() - $1 * interval '1 millisecond' LIMIT 1";
     if session
         .query_opt(old, &[milliseconds(age)])
         .await?
@@ -113,13 +113,14 @@ async fn release(session: &Session, age: Duration, limit: u32) -> Result<Option<
     {
         return Ok(Some(0));
     }
-    // In the statement that releases, so that damage that is reported before it counts.
+    // Checked by the statement that releases, so that damage that is reported before it counts. Unlike `clock_timestamp()`, its time
+    // is constant, so that the index finds the rows.
     let released = session
         .execute(
             "WITH released AS (
                  DELETE FROM quarantine WHERE blob = ANY(ARRAY(
                      SELECT blob FROM quarantine
-                     WHERE since <= clock_timestamp() - $1 * interval '1 millisecond'
+                     WHERE since <= statement_timestamp() - $1 * interval '1 millisecond'
                        AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'hold')
                      ORDER BY since LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING blob)
              INSERT INTO dead_blobs (blob) SELECT blob FROM released ON CONFLICT (blob) DO NOTHING",
