@@ -30,8 +30,8 @@ pub(super) struct FsckArguments {
     #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Repair counts and folders, restore contents from quarantine, and move contents that no file uses there, or queue them for
-    /// deletion from a database after 7 days. Does not change files with damaged content
+    /// Repair counts and folders, restore contents from quarantine, and move contents that no file uses there. Does not change
+    /// files with damaged content
     #[arg(long)]
     repair: bool,
 

@@ -17,7 +17,7 @@ use crate::markers::StoreMismatch;
 use crate::metadata::UploadId;
 use crate::metadata::postgres::{CopyError, Export, Import, StartedImport};
 use crate::metadata::record::{BlobChecksums, ImportSource, Record, StoreIdentity};
-use crate::open_storage::open_blobs;
+use crate::open_storage::{open_blobs, open_blobs_for_reading};
 use crate::storage::{BlobsUrl, SecretUrl, Storage};
 
 /// A snapshot of a database, which services may be using.
@@ -34,7 +34,7 @@ impl PostgresSource {
         blobs: &BlobsUrl,
     ) -> Result<Self, ArchiveError> {
         let name = store.to_string();
-        let blobs = open_blobs(blobs, Durability::Strict).await?;
+        let blobs = open_blobs_for_reading(blobs)?;
         let export = Export::open(metadata.expose(), variable).await;
         let export = export.map_err(|error| copy_error(error, &name))?;
         let found = blobs.shared_marker().await?;

@@ -28,6 +28,16 @@ pub(crate) enum BlobError {
     Io(#[from] io::Error),
 }
 
+impl BlobError {
+    /// Whether the store can't be reached or does not respond. Then other requests fail, too.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable(StoreFailure::Timeout | StoreFailure::Transport(_))
+        )
+    }
+}
+
 /// Why a request to a bucket failed. Contains no header and no body, which may contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(not(feature = "s3"), allow(dead_code))]

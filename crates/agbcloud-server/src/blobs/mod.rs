@@ -7,7 +7,10 @@ mod block_checksums;
 #[cfg(feature = "s3")]
 mod bucket;
 mod copy;
+mod deletion;
 mod error;
+#[cfg(feature = "postgres")]
+mod listing;
 pub(crate) mod local;
 mod metrics;
 mod multipart;
@@ -25,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::multipart::MultipartStore;
@@ -38,7 +40,8 @@ pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
 use self::bucket::Bucket;
 pub(crate) use self::copy::read_file;
 pub(crate) use self::error::BlobError;
-pub(crate) use self::local::DeleteOutcome;
+#[cfg(all(feature = "s3", feature = "test-store"))]
+pub(crate) use self::listing::count_in_bucket;
 pub(crate) use self::metrics::BlobMetrics;
 use self::multipart::{MIN_PART_BYTES, PartUpload};
 pub(crate) use self::quarantine::{FileTotals, Quarantine, QuarantinedFile};
@@ -49,7 +52,7 @@ pub use self::store_report::{
 };
 pub(crate) use self::sweep::SweepOutcome;
 pub(crate) use self::upload::Upload;
-use crate::data_folder::{BackupLock, BackupLockGuard};
+use crate::data_folder::BackupLock;
 use crate::durability::Durability;
 use crate::markers::SharedMarker;
 use crate::system::clock::Micros;
@@ -106,6 +109,15 @@ impl Blobs {
     pub(crate) async fn bucket(url: &str) -> Result<Self, BlobStoreError> {
         let metrics = BlobMetrics::default();
         let bucket = Box::pin(Bucket::open(url, metrics.clone())).await?;
+        Ok(Self::of_bucket(bucket, metrics)?)
+    }
+
+    /// Opens a bucket without a check of its store, to read from it.
+    #[cfg(all(feature = "s3", feature = "postgres"))]
+    pub(crate) fn unchecked_bucket(url: &str) -> Result<Self, BlobStoreError> {
+        let metrics = BlobMetrics::default();
+        let environment = object_store::aws::AmazonS3Builder::from_env();
+        let bucket = Bucket::unchecked(environment, url, metrics.clone())?;
         Ok(Self::of_bucket(bucket, metrics)?)
     }
 
@@ -242,43 +254,6 @@ impl Blobs {
         Err(io::Error::from(ErrorKind::Unsupported).into())
     }
 
-    /// Lists all blobs, and no other object of the store. A store without prefix may list in any order.
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
-    pub(crate) fn list(&self) -> BoxStream<'_, Result<StoredBlob, BlobError>> {
-        #[cfg(feature = "s3")]
-        let prefix = self.bucket.as_ref().map(|bucket| &bucket.prefix);
-        #[cfg(not(feature = "s3"))]
-        let prefix: Option<&Key> = None;
-        let prefix = prefix.filter(|prefix| !prefix.as_ref().is_empty());
-        self.store
-            .list(prefix)
-            .try_filter_map(async |object| {
-                let blob = self.name(&object.location);
-                Ok(is_blob(blob).then(|| StoredBlob {
-                    blob: blob.to_owned(),
-                    size: object.size,
-                    modified: Micros(object.last_modified.timestamp_micros()),
-                }))
-            })
-            .map_err(BlobError::from)
-            .boxed()
-    }
-
-    /// Returns the size of a blob. `None` if it is missing.
-    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
-    pub(crate) async fn size(&self, blob: &str) -> Result<Option<u64>, BlobError> {
-        match self
-            .store
-            .head(&self.key(blob))
-            .await
-            .map_err(BlobError::from)
-        {
-            Ok(object) => Ok(Some(object.size)),
-            Err(BlobError::Missing) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Streams a range of a blob of this size. The range must lie within the blob and must not be empty. Blocks are
     /// verified before they are yielded, the first block before this returns.
     ///
@@ -366,90 +341,6 @@ impl Blobs {
         Ok((state, hasher.finish()))
     }
 
-    /// Deletes a blob. Succeeds if it does not exist.
-    pub(crate) async fn delete(&self, blob: &str) -> Result<(), BlobError> {
-        match self
-            .store
-            .delete(&self.key(blob))
-            .await
-            .map_err(BlobError::from)
-        {
-            Ok(()) | Err(BlobError::Missing) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Deletes no blob while a backup holds this lock.
-    pub(crate) fn with_backup_lock(self, backups: BackupLock) -> Self {
-        Self {
-            backups: Some(backups),
-            ..self
-        }
-    }
-
-    /// Permits deletions while the result exists. Returns `None` while a backup is running.
-    pub(crate) async fn permit_deletions(&self) -> io::Result<Option<DeletionPermit>> {
-        let guard = match self.backups.clone() {
-            Some(backups) => match local::blocking(move || backups.try_exclude()).await? {
-                Some(guard) => Some(guard),
-                None => return Ok(None),
-            },
-            None => None,
-        };
-        Ok(Some(DeletionPermit { _guard: guard }))
-    }
-
-    /// Deletes many blobs, and continues after a failure.
-    pub(crate) async fn delete_all(&self, blobs: Vec<String>) -> Result<DeleteOutcome, BlobError> {
-        match &self.folder {
-            // The object store switches threads for each blob, which takes longer than the deletion.
-            Some(folder) => Ok(local::delete_all(folder, blobs).await?),
-            None => {
-                let keys: Vec<_> = blobs.iter().map(|blob| Ok(self.key(blob))).collect();
-                let mut deleted = self.store.delete_stream(stream::iter(keys).boxed());
-                let mut outcome = DeleteOutcome::default();
-                while let Some(deleted) = deleted.next().await {
-                    match deleted {
-                        Ok(key) => outcome.blobs.push(self.name(&key).to_owned()),
-                        Err(object_store::Error::NotFound { path, .. }) => {
-                            outcome.blobs.push(self.name(&Key::from(path)).to_owned());
-                        }
-                        Err(error) => outcome.failed = Some(error.into()),
-                    }
-                }
-                Ok(outcome)
-            }
-        }
-    }
-
-    /// Removes what an interrupted upload of another process has stored, except the blob itself. Succeeds if there is nothing, also
-    /// if the upload is complete.
-    pub(crate) async fn discard_upload(
-        &self,
-        blob: &str,
-        multipart: Option<&str>,
-    ) -> Result<(), BlobError> {
-        if let Some(folder) = &self.folder {
-            return Ok(local::remove_staged(folder, blob).await?);
-        }
-        let (Some(store), Some(id)) = (&self.multipart, multipart) else {
-            return Ok(());
-        };
-        match store.abort_multipart(&self.key(blob), &id.to_owned()).await {
-            #[cfg(feature = "s3")]
-            Err(error)
-                if self
-                    .bucket
-                    .as_ref()
-                    .is_some_and(|bucket| bucket.is_ended_upload(&error)) =>
-            {
-                Ok(())
-            }
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Reads the marker of a store that several processes share. Returns `None` if there is none.
     pub(crate) async fn shared_marker(&self) -> Result<Option<SharedMarker>, BlobError> {
         let found = match self.store.get(&self.key(SHARED_MARKER)).await {
@@ -523,48 +414,13 @@ impl Blobs {
     /// The number of blobs and staging files.
     #[cfg(test)]
     pub(crate) async fn count(&self) -> usize {
+        use futures_util::StreamExt;
+
         match &self.folder {
             Some(folder) => local::count(folder),
             None => self.store.list(None).count().await,
         }
     }
-}
-
-/// Returns the number of blobs in a bucket, without a check of its store.
-#[cfg(all(feature = "s3", feature = "test-store"))]
-#[allow(clippy::unwrap_used)] // For tests.
-pub(crate) async fn count_in_bucket(url: &str) -> usize {
-    let metrics = BlobMetrics::default();
-    let bucket = Bucket::unchecked(
-        object_store::aws::AmazonS3Builder::from_env(),
-        url,
-        metrics.clone(),
-    );
-    let blobs = Blobs::of_bucket(bucket.unwrap(), metrics).unwrap();
-    let listed = blobs.list().try_collect::<Vec<_>>().await;
-    listed.unwrap().len()
-}
-
-/// A blob in a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "postgres"), allow(dead_code))]
-pub(crate) struct StoredBlob {
-    pub(crate) blob: String,
-    pub(crate) size: u64,
-    /// When it was stored, by the clock of the store.
-    pub(crate) modified: Micros,
-}
-
-/// Whether an object is a blob: see [`Blobs::new_key`].
-fn is_blob(name: &str) -> bool {
-    name.split_once('/').is_some_and(|(part, rest)| {
-        part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit()) && !rest.contains('/')
-    })
-}
-
-/// Permits deletions of blobs, until it is dropped.
-pub(crate) struct DeletionPermit {
-    _guard: Option<BackupLockGuard>,
 }
 
 impl fmt::Debug for Blobs {

@@ -1,6 +1,7 @@
 //! Tests of blobs in memory and in a folder.
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 
 use super::*;
 

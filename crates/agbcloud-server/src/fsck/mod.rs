@@ -37,15 +37,13 @@ pub enum FsckMode {
     Accept,
 }
 
-/// How long unreferenced contents of a store that several processes share are kept after a repair.
-#[cfg(feature = "postgres")]
-const QUARANTINE_TIME: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
-
 /// Checks a store. Reads all contents.
 ///
 /// A data folder is checked as by [`fsck`]. A PostgreSQL database and its store of blobs can be in use: one state of the database is
-/// checked, and a repair locks one tenant at a time. A repair queues unreferenced contents for deletion after 7 days. Blobs that are
-/// younger than a day are ignored, because they may belong to uploads. Only a repair migrates a database of an older version.
+/// checked, and a repair locks one tenant at a time. A repair moves unreferenced contents to the quarantine of the database. Blobs
+/// that are younger than a day are ignored, because they may belong to uploads. Only a repair migrates a database of an older
+/// version, and writes to the store of blobs. If damage is found and not repaired, nothing leaves the quarantine until a check finds
+/// none.
 ///
 /// # Errors
 ///

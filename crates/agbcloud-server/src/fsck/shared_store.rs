@@ -11,7 +11,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::contents::{compare, damaged, missing};
 use super::report::{Finding, FindingKind, FsckReport};
-use super::{FsckMode, QUARANTINE_TIME};
+use super::{FsckMode, QuarantinedContent};
 use crate::blobs::{BlobError, Blobs, BlockChecksums};
 use crate::checksums::{Checksums, Hasher};
 use crate::durability::Durability;
@@ -21,7 +21,7 @@ use crate::metadata::check::{Problem, ProblemKind};
 use crate::metadata::postgres::check::{CheckedFile, Damage, MarkerState, OrphanContent, Snapshot};
 use crate::metadata::postgres::{OpenError, Postgres};
 use crate::metadata::{Content, Metadata, StoreError, UploadId};
-use crate::open_storage::postgres::open_blobs;
+use crate::open_storage::postgres::{open_blobs, open_blobs_for_reading};
 use crate::storage::{BlobsUrl, SecretUrl};
 use crate::system::clock::{Clock, Micros, SystemClock};
 
@@ -62,9 +62,13 @@ pub(super) async fn check(
             source: io::ErrorKind::NotFound.into(),
         });
     }
+    let blobs = match repair {
+        true => open_blobs(blobs, Durability::Strict).await?,
+        false => open_blobs_for_reading(blobs)?,
+    };
     let store = SharedStore {
         database,
-        blobs: open_blobs(blobs, Durability::Strict).await?,
+        blobs,
         mode,
     };
     store.check().await
@@ -82,15 +86,20 @@ impl SharedStore {
         drop(snapshot);
         self.repair(damage, &mut report).await?;
         // While rows are damaged or lost, unreferenced contents may be what is missing.
-        let queues = self.repairs() && !report.is_damaged();
+        let moves = self.repairs() && !report.is_damaged();
         for orphan in orphans {
-            if queues {
-                self.queue_content(orphan).await?;
+            if moves {
+                self.quarantine_content(orphan).await?;
             }
             let problem = Problem::from(ProblemKind::OrphanContent(orphan.bytes));
-            report.add(vec![problem.repaired(queues)]);
+            report.add(vec![problem.repaired(moves)]);
         }
-        self.check_blobs(queues, &mut report).await?;
+        self.check_blobs(moves, &mut report).await?;
+        self.list_quarantine(&mut report).await?;
+        self.database
+            .set_quarantine_held(report.is_damaged())
+            .await
+            .map_err(database_failed)?;
         Ok(report)
     }
 
@@ -306,8 +315,8 @@ impl SharedStore {
         Ok(())
     }
 
-    /// Moves a content of the database to a blob that is deleted after some time.
-    async fn queue_content(&self, orphan: OrphanContent) -> Result<(), StartError> {
+    /// Moves a content of the database to a blob in quarantine.
+    async fn quarantine_content(&self, orphan: OrphanContent) -> Result<(), StartError> {
         let bytes = self.database.read_orphan(orphan).await;
         let Some(bytes) = bytes.map_err(database_failed)? else {
             return Ok(());
@@ -328,13 +337,13 @@ impl SharedStore {
             .map_err(blobs_failed)?;
         let blob = upload.finish().await.map_err(blobs_failed)?;
         self.database
-            .replace_orphan(orphan, &blob, QUARANTINE_TIME)
+            .replace_orphan(orphan, &blob)
             .await
             .map_err(database_failed)
     }
 
-    /// Reports blobs that no row knows, and queues them for deletion after some time.
-    async fn check_blobs(&self, queues: bool, report: &mut FsckReport) -> Result<(), StartError> {
+    /// Reports blobs that no row knows, and moves them to the quarantine.
+    async fn check_blobs(&self, moves: bool, report: &mut FsckReport) -> Result<(), StartError> {
         let now = Micros::of(SystemClock.now());
         let min_age = i64::try_from(MIN_ORPHAN_AGE.as_micros()).unwrap_or(i64::MAX);
         let mut lists = self
@@ -350,18 +359,44 @@ impl SharedStore {
                 Err(error) => return Err(blobs_failed(error.1)),
             };
             let orphans = self.unknown(blobs).await?;
-            if queues && !orphans.is_empty() {
+            if moves && !orphans.is_empty() {
                 self.database
-                    .queue_orphans(&orphans, QUARANTINE_TIME)
+                    .quarantine_orphans(&orphans)
                     .await
                     .map_err(database_failed)?;
             }
             for orphan in orphans {
                 let detail = format!("no file references the blob {orphan}");
                 report.findings.push(Finding {
-                    repaired: queues,
+                    repaired: moves,
                     ..Finding::new(FindingKind::OrphanBlob, detail)
                 });
+            }
+        }
+    }
+
+    /// Lists the blobs in quarantine that exist. Nothing may have been stored by an upload that was given up.
+    async fn list_quarantine(&self, report: &mut FsckReport) -> Result<(), StartError> {
+        let mut after = String::new();
+        loop {
+            let limit = BLOBS_PER_QUERY as u32;
+            let found = self.database.quarantined_blobs(&after, limit).await;
+            let found = found.map_err(database_failed)?;
+            let Some(last) = found.last() else {
+                return Ok(());
+            };
+            after = last.blob.clone();
+            let mut sizes = stream::iter(found)
+                .map(|found| async move { Ok((self.blobs.size(&found.blob).await?, found)) })
+                .buffered(READS);
+            while let Some((size, found)) = sizes.try_next().await.map_err(blobs_failed)? {
+                report
+                    .quarantine
+                    .extend(size.map(|bytes| QuarantinedContent {
+                        name: found.blob,
+                        bytes,
+                        since: found.since.rfc3339_micros(),
+                    }));
             }
         }
     }

@@ -12,26 +12,24 @@ pub(crate) use self::marker_file::MarkerFile;
 pub(crate) use self::position::{CommitPosition, DatabaseMarker, FolderMarker, RandomId, new_id};
 pub(crate) use self::shared_marker::SharedMarker;
 
-/// How the database and the folder of blobs do not belong together.
+/// How the database and the blobs, in a folder or a bucket, do not belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreMismatch {
-    /// The database lacks changes that the folder of blobs contains: it is an older copy, or its log was lost.
-    #[error(
-        "the database is older than the folder \"blobs\": it is an older copy, or its log (agb.sqlite3-wal) was lost"
-    )]
+    /// The database lacks changes that the blobs contain: it is an older copy, or its log was lost.
+    #[error("the database is older than the blobs: it is an older copy, or its log was lost")]
     OlderDatabase,
-    /// The folder of blobs lacks changes that the database contains.
-    #[error("the folder \"blobs\" is older than the database: it is an older copy")]
+    /// Blobs are missing that the database refers to.
+    #[error("the blobs are older than the database: they are an older copy")]
     OlderBlobs,
-    /// The folder of blobs belongs to another store.
-    #[error("the folder \"blobs\" belongs to another store")]
+    /// The blobs belong to another store.
+    #[error("the blobs belong to another store")]
     OtherBlobs,
-    /// The folder of blobs has no marker file, although it had one.
-    #[error("the marker file blobs/mark is missing: the folder \"blobs\" was removed or replaced")]
+    /// The blobs have no marker, although they had one.
+    #[error("the marker \"mark\" of the blobs is missing: they were removed or replaced")]
     NoMarker,
     /// Both were changed since they were last used together.
-    #[error("the database and the folder \"blobs\" are copies that were changed separately")]
+    #[error("the database and the blobs are copies that were changed separately")]
     Diverged,
 }
 

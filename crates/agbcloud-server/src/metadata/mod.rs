@@ -369,8 +369,17 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     async fn expired_uploads(&self, _limit: u32) -> Result<Vec<UploadId>> {
         Ok(Vec::new())
     }
-    /// Queues the blobs of expired uploads for deletion after some time.
-    async fn discard_uploads(&self, _blobs: Vec<String>, _delay: Duration) -> Result<()> {
+    /// Moves the blobs of expired uploads to the quarantine.
+    async fn discard_uploads(&self, _blobs: Vec<String>) -> Result<()> {
+        Ok(())
+    }
+    /// Queues blobs for deletion that have been in the quarantine for some time, at most `limit`. Returns their number, or `None`
+    /// if there are such blobs and damage is reported. Returns 0 where the quarantine is a folder.
+    async fn release_quarantine(&self, _age: Duration, _limit: u32) -> Result<Option<u64>> {
+        Ok(Some(0))
+    }
+    /// Reports damage: no blob leaves the quarantine until a check finds none. Does nothing where the quarantine is a folder.
+    async fn hold_quarantine(&self) -> Result<()> {
         Ok(())
     }
 
@@ -391,7 +400,7 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     }
     /// Removes deleted blobs from the deletion queue.
     async fn remove_dead_blobs(&self, blobs: Vec<String>) -> Result<()>;
-    /// Returns those of the blobs that no file references and that are not queued for deletion.
+    /// Returns those of the blobs that no file references and that are neither queued for deletion nor in quarantine.
     async fn unreferenced_blobs(&self, blobs: Vec<String>) -> Result<Vec<String>>;
     /// Returns the blobs that files reference, in order, after the given one.
     async fn referenced_blobs(&self, after: String, limit: u32) -> Result<Vec<String>>;

@@ -82,6 +82,26 @@ pub(crate) async fn open_blobs(
     }
 }
 
+/// Opens the store of blobs, and writes nothing to it.
+pub(crate) fn open_blobs_for_reading(blobs: &BlobsUrl) -> Result<Blobs, StartError> {
+    match blobs {
+        BlobsUrl::Folder(folder) => {
+            let blobs = std::path::absolute(folder).and_then(|path| Blobs::existing(&path));
+            blobs.map_err(|source| StartError::Folder {
+                path: folder.clone(),
+                source,
+            })
+        }
+        #[cfg(feature = "s3")]
+        BlobsUrl::Bucket(url) => Ok(Blobs::unchecked_bucket(url.expose())?),
+        #[cfg(not(feature = "s3"))]
+        BlobsUrl::Bucket(_) => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
+            engine: "S3",
+            feature: "s3",
+        })),
+    }
+}
+
 /// Opens the keys in the database, and returns the secret of the store.
 pub(super) async fn open_keys(
     metadata: &SecretUrl,

@@ -2,7 +2,10 @@
 //!
 //! The deletion queue is part of the store, so that the collector continues after a restart.
 
-#![allow(clippy::disallowed_methods)] // Delays use tokio's clock; nothing that is stored depends on them.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "delays use tokio's clock; no stored data depends on it"
+)]
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,39 +62,69 @@ impl Collector {
             let now = Micros::of(self.clock.now());
             quarantine::sweep(&self.blobs, &*self.metadata, now).await;
         }
-        // In time for what other processes have left.
-        let lease = self.metadata.upload_lease();
-        let idle = lease.map_or(IDLE, |lease| IDLE.min(lease / 2));
-        let mut purge = Instant::now();
+        // Separate, so that a store of blobs that does not respond delays no clear.
+        let blobs_due = Notify::new();
+        tokio::join!(
+            self.collect_rows(&blobs_due),
+            self.collect_blobs(&blobs_due)
+        );
+    }
+
+    /// Collects rows and ends clears, until the store is closed. A clear ends when its rows are deleted. The deletion of its blobs
+    /// may take longer.
+    async fn collect_rows(&self, blobs_due: &Notify) {
         let mut finished = HashMap::new();
+        loop {
+            crash::panic("collect");
+            let next = self.next(self.collect_some_rows(&mut finished).await);
+            blobs_due.notify_one();
+            match next {
+                None => return,
+                Some(time) if time <= Instant::now() => {}
+                Some(time) => drop(tokio::time::timeout_at(time, self.wake.0.notified()).await),
+            }
+        }
+    }
+
+    /// Deletes blobs, until the store is closed.
+    async fn collect_blobs(&self, due: &Notify) {
+        let mut purge = Instant::now();
         loop {
             if purge <= Instant::now() {
                 let before = Micros::of(self.clock.now()).before(self.quarantine);
                 quarantine::purge(&self.blobs, &*self.metadata, before).await;
+                shared_store::release_quarantine(&*self.metadata, self.quarantine).await;
                 shared_store::advance_marker(&self.blobs, &*self.metadata).await;
                 purge = Instant::now() + PURGE;
             }
-            crash::panic("collect");
-            let next = match self.round(&mut finished).await {
-                Ok(Some(time)) if time <= Instant::now() => continue,
-                Ok(next) => next,
-                Err(StoreError::Closed) => return,
-                // Logged by the store.
-                Err(StoreError::Moved(_)) => Some(Instant::now() + RETRY),
-                Err(error) => {
-                    tracing::error!(%error, "failed to collect deleted files; retrying");
-                    Some(Instant::now() + RETRY)
-                }
+            let Some(next) = self.next(self.delete_some_blobs().await) else {
+                return;
             };
-            let next = next.unwrap_or_else(|| Instant::now() + idle).min(purge);
-            drop(tokio::time::timeout_at(next, self.wake.0.notified()).await);
+            if next > Instant::now() {
+                drop(tokio::time::timeout_at(next.min(purge), due.notified()).await);
+            }
         }
     }
 
-    /// Collects one batch of everything. Returns when the next round is due; `None` if nothing is left to do.
-    ///
-    /// A clear ends when its rows are deleted. The deletion of its blobs may take longer.
-    async fn round(
+    /// Returns when the next round is due after this result. `None` if the store is closed.
+    fn next(&self, result: Result<Option<Instant>, StoreError>) -> Option<Instant> {
+        // In time for what other processes have left.
+        let lease = self.metadata.upload_lease();
+        let idle = lease.map_or(IDLE, |lease| IDLE.min(lease / 2));
+        match result {
+            Ok(next) => Some(next.unwrap_or_else(|| Instant::now() + idle)),
+            Err(StoreError::Closed) => None,
+            // Logged by the store.
+            Err(StoreError::Moved(_)) => Some(Instant::now() + RETRY),
+            Err(error) => {
+                tracing::error!(%error, "failed to collect deleted files; retrying");
+                Some(Instant::now() + RETRY)
+            }
+        }
+    }
+
+    /// Collects one batch of rows. Returns when the next round is due; `None` if nothing is left to do.
+    async fn collect_some_rows(
         &self,
         finished: &mut HashMap<Clear, Instant>,
     ) -> Result<Option<Instant>, StoreError> {
@@ -113,37 +146,40 @@ impl Collector {
                 due_at(since + self.clear_delay);
             }
         }
-        // After the clears, so that a blob that can't be deleted delays none of them.
-        shared_store::discard_expired_uploads(&self.blobs, &*self.metadata, self.quarantine)
-            .await?;
-        let dead = self.metadata.dead_blobs(BLOBS_PER_ROUND).await?;
-        if !dead.is_empty() {
-            if !shared_store::may_delete(&self.blobs, &*self.metadata).await? {
-                due_at(Instant::now() + BLOB_RETRY);
-                return Ok(next);
-            }
-            // A running backup needs the blobs of its snapshot.
-            let permit = self.blobs.permit_deletions().await;
-            let permit = permit.map_err(|error| StoreError::Failed(error.to_string()))?;
-            let Some(_permit) = permit else {
-                due_at(Instant::now() + BLOB_RETRY);
-                return Ok(next);
-            };
-            // After a power failure no restored row may reference a deleted blob.
-            self.metadata.sync_commits().await?;
-            let outcome = self.blobs.delete_all(dead).await;
-            let deleted = outcome.map_err(|error| StoreError::Failed(error.to_string()))?;
-            if let Some(error) = deleted.failed {
-                tracing::error!(%error, "failed to delete an unreferenced blob; retrying");
-                due_at(Instant::now() + BLOB_RETRY);
-            }
-            if !deleted.blobs.is_empty() {
-                due_at(Instant::now());
-            }
-            crash::point("collect-before-forgetting");
-            self.metadata.remove_dead_blobs(deleted.blobs).await?;
-        }
         Ok(next)
+    }
+
+    /// Discards expired uploads, and deletes one batch of blobs. Returns when the next round is due; `None` if nothing is left to do.
+    async fn delete_some_blobs(&self) -> Result<Option<Instant>, StoreError> {
+        shared_store::discard_expired_uploads(&self.blobs, &*self.metadata).await?;
+        let dead = self.metadata.dead_blobs(BLOBS_PER_ROUND).await?;
+        if dead.is_empty() {
+            return Ok(None);
+        }
+        let retry = || Ok(Some(Instant::now() + BLOB_RETRY));
+        if !shared_store::may_delete(&self.blobs, &*self.metadata).await? {
+            return retry();
+        }
+        // A running backup needs the blobs of its snapshot.
+        let permit = self.blobs.permit_deletions().await;
+        let permit = permit.map_err(|error| StoreError::Failed(error.to_string()))?;
+        let Some(_permit) = permit else {
+            return retry();
+        };
+        // After a power failure no restored row may reference a deleted blob.
+        self.metadata.sync_commits().await?;
+        let outcome = self.blobs.delete_all(dead).await;
+        let deleted = outcome.map_err(|error| StoreError::Failed(error.to_string()))?;
+        let next = match deleted.blobs.is_empty() {
+            true => BLOB_RETRY,
+            false => Duration::ZERO,
+        };
+        if let Some(error) = deleted.failed {
+            tracing::error!(%error, "failed to delete an unreferenced blob; retrying");
+        }
+        crash::point("collect-before-forgetting");
+        self.metadata.remove_dead_blobs(deleted.blobs).await?;
+        Ok(Some(Instant::now() + next))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Downloads straight from the store, with URLs that the store signs and checks.
 
-#![allow(clippy::disallowed_methods)] // Waits until a URL expires by the clock of the store.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "waits until a URL expires by the clock of the store"
+)]
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +14,7 @@ use http::{HeaderMap, Method};
 use object_store::client::{HttpClient, HttpConnector, HttpRequest, HttpRequestBody};
 use object_store::path::Path as Key;
 use object_store::signer::{SignedUrlOptions, Signer, Url};
-use object_store::{ClientOptions, ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutPayload};
 
 use super::Bucket;
 use crate::blobs::DownloadHeaders;
@@ -70,10 +73,9 @@ impl Bucket {
         let refuse = |reason| Err(BlobStoreError::DirectDownloads(reason));
         let put = self.store.put(key, PutPayload::from_static(content)).await;
         put.map_err(|error| failed(error.into()))?;
-        let options = ClientOptions::new().with_allow_http(self.allow_http);
         let client = self
             .connector
-            .connect(&options)
+            .connect(&self.client_options)
             .map_err(|error| failed(error.into()))?;
 
         let short = self

@@ -1,6 +1,9 @@
 //! The HTTP client of a bucket: bounds the time of requests, measures them, and reduces error responses to status and code.
 
-#![allow(clippy::disallowed_methods)] // Timeouts and measurements of the network use real time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "timeouts and measurements of the network use real time"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -38,7 +38,7 @@ pub(super) struct Bucket {
     /// Whether the store refuses to abort an upload that has ended, instead of reporting that there is none.
     pub(super) denies_ended_upload: bool,
     connector: Connector,
-    allow_http: bool,
+    client_options: ClientOptions,
 }
 
 impl Bucket {
@@ -77,14 +77,15 @@ impl Bucket {
             metrics,
             clock: ClockOffset::default(),
         };
-        let store = build(environment, &settings, &connector)?;
+        let client_options = client_options(&environment, &settings)?;
+        let store = build(environment, &settings, &connector, client_options.clone())?;
         Ok(Self {
             store: Arc::new(store),
             prefix: settings.prefix.clone(),
             report: BlobStoreReport::new(settings.to_string()),
             denies_ended_upload: false,
             connector,
-            allow_http: settings.allow_http,
+            client_options,
         })
     }
 
@@ -111,8 +112,8 @@ fn build(
     environment: AmazonS3Builder,
     settings: &BucketSettings,
     connector: &Connector,
+    client_options: ClientOptions,
 ) -> Result<AmazonS3, BlobStoreError> {
-    let client_options = client_options(&environment, settings)?;
     let mut builder = environment
         .with_bucket_name(&settings.bucket)
         .with_unsigned_payload(settings.unsigned_payload)

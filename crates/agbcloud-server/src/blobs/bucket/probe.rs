@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use futures_util::stream::{self, StreamExt};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{MultipartId, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use super::Bucket;
 use crate::blobs::error::BlobError;
@@ -72,8 +72,9 @@ impl Bucket {
 
     async fn probe_multipart(&self, key: &Key) -> Result<(), BlobStoreError> {
         let content = pattern(FIRST_PART_BYTES + 100_000, 3);
+        let id = self.store.create_multipart(key).await;
+        let id = id.map_err(|error| self.lacks(StoreCapability::Multipart, error.into()))?;
         let written = async {
-            let id = self.store.create_multipart(key).await?;
             let mut parts = Vec::new();
             for (index, part) in [0..FIRST_PART_BYTES, FIRST_PART_BYTES..content.len()]
                 .into_iter()
@@ -87,9 +88,13 @@ impl Bucket {
             let size = self.store.head(key).await?.size;
             Ok::<_, object_store::Error>((size, self.store.get_range(key, boundary).await?))
         };
-        let written = written.await;
-        let (size, part) =
-            written.map_err(|error| self.lacks(StoreCapability::Multipart, error.into()))?;
+        let (size, part) = match written.await {
+            Ok(written) => written,
+            Err(error) => {
+                self.give_up(key, &id).await;
+                return Err(self.lacks(StoreCapability::Multipart, error.into()));
+            }
+        };
         let expected = content.slice(FIRST_PART_BYTES - 1000..FIRST_PART_BYTES + 1000);
         let is_whole = size == content.len() as u64 && part == expected;
         self.check(StoreCapability::Multipart, is_whole)
@@ -97,21 +102,31 @@ impl Bucket {
 
     /// Returns whether the store refuses to abort an upload again.
     async fn probe_abort(&self, key: &Key) -> Result<bool, BlobStoreError> {
+        let id = self.store.create_multipart(key).await;
+        let id = id.map_err(|error| self.lacks(StoreCapability::Multipart, error.into()))?;
         let aborted = async {
-            let id = self.store.create_multipart(key).await?;
             let part = PutPayload::from_static(b"aborted");
             self.store.put_part(key, &id, 0, part).await?;
-            self.store.abort_multipart(key, &id).await?;
-            Ok::<_, object_store::Error>(id)
+            self.store.abort_multipart(key, &id).await
         };
-        let aborted = aborted.await;
-        let id = aborted.map_err(|error| self.lacks(StoreCapability::Multipart, error.into()))?;
+        if let Err(error) = aborted.await {
+            self.give_up(key, &id).await;
+            return Err(self.lacks(StoreCapability::Multipart, error.into()));
+        }
         let visible = self.store.head(key).await.is_ok();
         self.check(StoreCapability::Multipart, !visible)?;
         match self.store.abort_multipart(key, &id).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(false),
             // The first one was allowed.
             Err(_) => Ok(true),
+        }
+    }
+
+    /// Aborts an upload after a failure, so that its parts do not stay.
+    async fn give_up(&self, key: &Key, id: &MultipartId) {
+        if let Err(error) = self.store.abort_multipart(key, id).await {
+            let error = BlobError::from(error);
+            tracing::warn!(%error, "failed to abort a multipart upload of the probe");
         }
     }
 

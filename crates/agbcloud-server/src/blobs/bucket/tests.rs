@@ -1,18 +1,24 @@
 //! Tests with an S3 server, which `AGB_TEST_S3` names: `s3://bucket?endpoint=…`, with credentials in `AWS_…`. If it is s3s-fs,
 //! `AGB_TEST_S3_DIR` names its folder. The other tests use a server of their own that fails.
 
+// The attribute lets clippy allow `unwrap` in these modules.
+#[cfg(test)]
+mod network;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod service;
+#[cfg(test)]
+mod tls;
+
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::blobs::{BlobError, Blobs, BlockChecksums, BlockHasher, Upload};
@@ -339,195 +345,4 @@ async fn an_upload_that_is_given_up_leaves_no_parts() {
     let blob = upload.finish().await.unwrap();
     other.discard_upload(&blob, Some(&multipart)).await.unwrap();
     assert_eq!(blobs.size(&blob).await.unwrap(), Some(30 << 20));
-}
-
-/// What a proxy does with the responses.
-const PASS: usize = 0;
-/// Closes a connection after some bytes of a response.
-const CUT: usize = 1;
-/// Sends some bytes of a response and nothing more.
-const STALL: usize = 2;
-/// Closes all connections at once.
-const GONE: usize = 3;
-
-/// Starts a proxy. `cuts` is how many connections it cuts before it passes everything.
-async fn proxy(to: SocketAddr, mode: Arc<AtomicUsize>, cuts: Arc<AtomicUsize>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (client, _) = listener.accept().await.unwrap();
-            let (mode, cuts) = (mode.clone(), cuts.clone());
-            tokio::spawn(async move {
-                if mode.load(Ordering::SeqCst) == GONE {
-                    return;
-                }
-                let store = TcpStream::connect(to).await.unwrap();
-                let (mut from_client, mut to_client) = client.into_split();
-                let (mut from_store, mut to_store) = store.into_split();
-                let sending = async {
-                    let mut buffer = vec![0; 65_536];
-                    while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-                        if mode.load(Ordering::SeqCst) == GONE
-                            || to_store.write_all(&buffer[..read]).await.is_err()
-                        {
-                            return;
-                        }
-                    }
-                };
-                let receiving = async {
-                    let (mut buffer, mut passed) = (vec![0; 65_536], 0);
-                    while let Ok(read @ 1..) = from_store.read(&mut buffer).await {
-                        passed += read;
-                        match mode.load(Ordering::SeqCst) {
-                            CUT if passed > 400_000 && take(&cuts) => return,
-                            STALL if passed > 400_000 && take(&cuts) => {
-                                std::future::pending::<()>().await;
-                            }
-                            _ => {}
-                        }
-                        if to_client.write_all(&buffer[..read]).await.is_err() {
-                            return;
-                        }
-                    }
-                };
-                tokio::select! {
-                    () = sending => {}
-                    () = receiving => {}
-                }
-            });
-        }
-    });
-    address
-}
-
-fn take(cuts: &AtomicUsize) -> bool {
-    let less = |cuts: usize| cuts.checked_sub(1);
-    cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-        .is_ok()
-}
-
-#[tokio::test]
-async fn a_download_is_resumed_and_one_that_stays_broken_is_cut() {
-    let Some(url) = test_url("broken") else {
-        return;
-    };
-    let (mode, cuts) = (
-        Arc::new(AtomicUsize::new(PASS)),
-        Arc::new(AtomicUsize::new(0)),
-    );
-    let address = proxy(endpoint(&url), mode.clone(), cuts.clone()).await;
-    let blobs = Blobs::bucket(&with_endpoint(&url, address)).await.unwrap();
-    let content = pattern(3_000_000);
-    let blob = store(&blobs, &content).await.unwrap();
-    for broken in [CUT, STALL] {
-        mode.store(broken, Ordering::SeqCst);
-        cuts.store(2, Ordering::SeqCst);
-        let (sent, end) = read(&blobs, &blob, &content, 0..3_000_000).await;
-        assert!(end.is_ok() && sent == content, "{end:?}");
-        assert_eq!(cuts.load(Ordering::SeqCst), 0);
-    }
-    mode.store(STALL, Ordering::SeqCst);
-    cuts.store(usize::MAX, Ordering::SeqCst);
-    // Each attempt receives some bytes, so that this ends in the last ones, or earlier.
-    let started = Instant::now();
-    let (sent, _) = read(&blobs, &blob, &content, 0..3_000_000).await;
-    assert!(content.starts_with(&sent));
-    assert!(
-        started.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        started.elapsed()
-    );
-    mode.store(GONE, Ordering::SeqCst);
-    let started = Instant::now();
-    let (sent, end) = read(&blobs, &blob, &content, 0..3_000_000).await;
-    assert!(
-        sent.is_empty() && matches!(end, Err(BlobError::Unavailable(_))),
-        "{end:?}"
-    );
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
-}
-
-#[tokio::test]
-async fn an_upload_fails_in_bounded_time_if_the_store_goes_away() {
-    let Some(url) = test_url("gone") else { return };
-    let mode = Arc::new(AtomicUsize::new(PASS));
-    let address = proxy(endpoint(&url), mode.clone(), Arc::default()).await;
-    let blobs = Blobs::bucket(&with_endpoint(&url, address)).await.unwrap();
-    let content = pattern(30 << 20);
-    for length in [1 << 20, 30 << 20] {
-        mode.store(PASS, Ordering::SeqCst);
-        let content = content.slice(..length);
-        let mut upload = blobs.upload(length as u64).await.unwrap();
-        write(&mut upload, &content.slice(..length / 2))
-            .await
-            .unwrap();
-        mode.store(GONE, Ordering::SeqCst);
-        let started = Instant::now();
-        let rest = write(&mut upload, &content.slice(length / 2..)).await;
-        let end = match rest {
-            Ok(()) => upload.finish().await.map(drop),
-            error => error,
-        };
-        assert!(matches!(end, Err(BlobError::Unavailable(_))), "{end:?}");
-        assert!(
-            started.elapsed() < Duration::from_secs(30),
-            "{:?}",
-            started.elapsed()
-        );
-    }
-    mode.store(PASS, Ordering::SeqCst);
-    assert_eq!(blobs.list().try_collect::<Vec<_>>().await.unwrap(), []);
-}
-
-/// Opens a bucket at a server that sends `response` to each request, or nothing.
-async fn open_at(response: Option<&'static str>) -> (BlobStoreError, Duration) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (mut client, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let mut buffer = vec![0; 65_536];
-                while let Ok(1..) = client.read(&mut buffer).await {
-                    if let Some(response) = response {
-                        client.write_all(response.as_bytes()).await.unwrap();
-                    }
-                }
-            });
-        }
-    });
-    let environment = AmazonS3Builder::new()
-        .with_access_key_id("id")
-        .with_secret_access_key("hidden");
-    let url = format!("s3://bucket?endpoint=http://{address}&timeout=1");
-    let started = Instant::now();
-    let opened = Bucket::open_with(environment, &url, BlobMetrics::default()).await;
-    (opened.unwrap_err(), started.elapsed())
-}
-
-#[tokio::test]
-async fn a_store_that_does_not_respond_or_is_none_prevents_the_start_in_bounded_time() {
-    const SLOW_DOWN: &str = "HTTP/1.1 503 Slow Down\r\nconnection: close\r\ncontent-length: 36\r\n\r\n<Error><Code>SlowDown</Code></Error>";
-    const HTML: &str =
-        "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 13\r\n\r\n<html></html>";
-    const NO_BUCKET: &str = "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 40\r\n\r\n<Error><Code>NoSuchBucket</Code></Error>";
-    for (response, reason) in [
-        (None, "no response in time"),
-        (Some(SLOW_DOWN), "status 503 SlowDown"),
-        (Some(HTML), "status 404"),
-        (Some(NO_BUCKET), "status 404 NoSuchBucket"),
-    ] {
-        let (error, took) = open_at(response).await;
-        let BlobStoreError::Unusable { reason: found, .. } = &error else {
-            panic!("{error:?}")
-        };
-        assert!(found.contains(reason), "{found}");
-        assert!(took < Duration::from_secs(15), "{took:?}");
-        assert!(!format!("{error:?} {error}").contains("hidden"));
-    }
 }

@@ -1,10 +1,13 @@
-//! Tests with the server that `AGB_TEST_POSTGRES` names, and a folder of blobs. Without it they are skipped.
+//! Tests with the server that `AGB_TEST_POSTGRES` names, and a folder of blobs, or a bucket with `AGB_TEST_STORE=postgres+s3`:
+//! `AGB_TEST_S3` and `AGB_TEST_S3_DIR` name an s3s-fs and its folder. Without a server they are skipped.
 
 // The attribute lets clippy allow `unwrap` in these modules.
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod markers;
+#[cfg(test)]
+mod quarantine;
 #[cfg(test)]
 mod writers;
 
@@ -32,6 +35,9 @@ use crate::{StartError, Storage, test_store};
 /// A store that is open, as in a running service.
 struct Store {
     folder: TempDir,
+    /// The folder with the blobs: that of the store, or a part of that of s3s-fs.
+    root: PathBuf,
+    storage: Storage,
     url: String,
     metadata: Arc<dyn Metadata>,
     blobs: Blobs,
@@ -39,18 +45,34 @@ struct Store {
 }
 
 impl Store {
-    /// `None` if no server is configured.
+    /// A store on the selected engines. `None` if no server is configured.
     async fn new() -> Option<Self> {
+        let is_bucket = std::env::var("AGB_TEST_STORE").is_ok_and(|store| store == "postgres+s3");
+        Self::open(is_bucket).await
+    }
+
+    /// A store with a folder of blobs, which is faster. `None` if no server is configured.
+    async fn in_folder() -> Option<Self> {
+        Self::open(false).await
+    }
+
+    async fn open(in_bucket: bool) -> Option<Self> {
         if std::env::var_os("AGB_TEST_POSTGRES").is_none() {
             println!("skipped: AGB_TEST_POSTGRES is not set");
             return None;
         }
         let url = test_store::new_database();
         let folder = tempfile::tempdir().unwrap();
-        let storage = storage(&url, &folder);
-        let open = open_storage(storage, Durability::Strict).await.unwrap();
+        let (storage, root) = match in_bucket {
+            true => bucket(&url)?,
+            false => (storage(&url, &folder), folder.path().to_owned()),
+        };
+        let open = open_storage(storage.clone(), Durability::Strict).await;
+        let open = open.unwrap();
         Some(Self {
             folder,
+            root,
+            storage,
             url,
             metadata: open.metadata,
             blobs: open.blobs,
@@ -59,7 +81,7 @@ impl Store {
     }
 
     async fn fsck(&self, mode: FsckMode) -> Result<FsckReport, StartError> {
-        fsck_storage(&storage(&self.url, &self.folder), mode).await
+        fsck_storage(&self.storage, mode).await
     }
 
     async fn check(&self) -> FsckReport {
@@ -162,8 +184,14 @@ impl Store {
         self.metadata.remove_dead_blobs(deleted.blobs).await
     }
 
+    /// Queues what has been in quarantine for some days for deletion. `None` while damage is reported.
+    async fn release(&self, days: u64) -> Option<u64> {
+        let age = Duration::from_secs(days * 24 * 3600);
+        self.metadata.release_quarantine(age, 100).await.unwrap()
+    }
+
     fn path(&self, blob: &str) -> PathBuf {
-        self.folder.path().join(blob)
+        self.root.join(blob)
     }
 
     /// Returns the blob of the only large file.
@@ -186,6 +214,25 @@ impl Store {
 fn storage(url: &str, folder: &TempDir) -> Storage {
     let blobs = format!("file:{}", folder.path().display());
     Storage::parse(Some(url), Some(&blobs)).unwrap()
+}
+
+/// Returns a store with a new prefix of the bucket, and the folder of its objects. `None` if no folder of s3s-fs is named.
+fn bucket(url: &str) -> Option<(Storage, PathBuf)> {
+    let Some(folder) = std::env::var_os("AGB_TEST_S3_DIR") else {
+        println!("skipped: AGB_TEST_S3_DIR is not set");
+        return None;
+    };
+    let (bucket, query) = {
+        let url = std::env::var("AGB_TEST_S3").unwrap();
+        let (bucket, query) = url.split_once('?').unwrap();
+        (bucket.trim_end_matches('/').to_owned(), query.to_owned())
+    };
+    let prefix = format!("fsck-{:x}", fastrand::u64(..));
+    let root = PathBuf::from(folder)
+        .join(bucket.trim_start_matches("s3://"))
+        .join(&prefix);
+    let blobs = format!("{bucket}/{prefix}?{query}");
+    Some((Storage::parse(Some(url), Some(&blobs)).unwrap(), root))
 }
 
 /// A content that is stored in a blob.

@@ -113,7 +113,7 @@ impl ControlError {
         no_context: NOT_FOUND, "InvalidContext.NotFound", "there is no such context: list the contexts, or create it by GetContext with allowCreate=true";
         no_file: NOT_FOUND, "InvalidFile.NotFound", "there is no such file in this context: list the folder to see its files";
         name_taken: CONFLICT, "InvalidContext.NameConflict", "another context has this name: choose another name, or rename or delete that context first";
-        clearing: CONFLICT, "InvalidContext.Clearing", "the context is being cleared; poll GetContext until its state is `available`, then retry";
+        clearing: CONFLICT, "InvalidContext.Clearing", "the context is being cleared; poll GetContext until its state is `available`, then try again";
         internal: INTERNAL_SERVER_ERROR, "InternalError", "the service failed; nothing was changed: try again, and report the request id if it stays";
         unavailable: SERVICE_UNAVAILABLE, "ServiceUnavailable", "the service can't answer now: wait for the seconds in Retry-After, then try again", RETRY_AFTER: "1";
         moved: SERVICE_UNAVAILABLE, "ServiceUnavailable", "the data folder of the service was moved or replaced: writes are rejected until it is back";

@@ -24,7 +24,7 @@ use super::{CRC64, ObjectError};
 use crate::blobs::{BlobError, Blobs, BlockChecksums};
 use crate::http::attachment::attachment;
 use crate::http::{App, RequestId};
-use crate::metadata::{Content, File, FileKey, StoreError};
+use crate::metadata::{Content, File, FileKey, Metadata, StoreError};
 use crate::metrics::Metrics;
 
 /// Maximum number of attempts if the file is replaced while it is opened.
@@ -120,7 +120,10 @@ async fn respond(
             let reporter = DamageReporter::new(app, request);
             match content {
                 Content::Inline(bytes) => small_body(file, bytes, part, &reporter)?,
-                Content::Blob(blob) => large_body(app, file, blob, blocks, part, reporter).await?,
+                Content::Blob(blob) => {
+                    let blob = (blob, blocks);
+                    large_body(app, key, file, blob, part, reporter).await?
+                }
             }
         }
         _ => Body::empty(),
@@ -133,6 +136,7 @@ async fn respond(
 struct DamageReporter {
     metrics: Arc<Metrics>,
     blobs: Blobs,
+    metadata: Arc<dyn Metadata>,
     request: String,
 }
 
@@ -142,7 +146,34 @@ impl DamageReporter {
         Self {
             metrics: app.metrics.clone(),
             blobs: app.blobs.clone(),
+            metadata: app.metadata.clone(),
             request: id.map(|id| id.0.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Reports a download that was cut after it had begun.
+    fn report_cut(&self, key: &FileKey, blob: &str, error: &BlobError) {
+        match error {
+            // The contents are not damaged.
+            BlobError::Unavailable(_) => {
+                tracing::error!(%error, request_id = self.request, "a download was cut");
+            }
+            // A broken read of a file that was replaced or deleted since the download began can't be resumed.
+            BlobError::Missing => {
+                let (reporter, key, blob) = (self.clone(), key.clone(), blob.to_owned());
+                tokio::spawn(async move {
+                    match reporter.metadata.open_file(&key).await {
+                        Ok(opened) if opened.content == Content::Blob(blob.clone()) => {
+                            reporter.report(&blob, &"the blob is missing");
+                        }
+                        _ => tracing::info!(
+                            request_id = reporter.request,
+                            "a download was cut because the file was replaced or deleted"
+                        ),
+                    }
+                });
+            }
+            error => self.report(blob, error),
         }
     }
 
@@ -150,9 +181,12 @@ impl DamageReporter {
     fn report(&self, blob: &str, reason: &dyn fmt::Display) {
         tracing::error!(blob, request_id = self.request, %reason, "a stored content is damaged");
         self.metrics.count_damaged_download();
-        let blobs = self.blobs.clone();
+        let (blobs, metadata) = (self.blobs.clone(), self.metadata.clone());
         tokio::spawn(async move {
             if let Err(error) = blobs.report_damage().await {
+                tracing::warn!(%error, "can't stop deletions from the quarantine");
+            }
+            if let Err(error) = metadata.hold_quarantine().await {
                 tracing::warn!(%error, "can't stop deletions from the quarantine");
             }
         });
@@ -183,9 +217,9 @@ fn small_body(
 /// Returns a content from a blob. Each block is verified before it is sent, and the first one before the response begins.
 async fn large_body(
     app: &App,
+    key: &FileKey,
     file: &File,
-    blob: String,
-    blocks: Option<BlockChecksums>,
+    (blob, blocks): (String, Option<BlockChecksums>),
     part: Range<u64>,
     reporter: DamageReporter,
 ) -> Result<Body, DownloadError> {
@@ -197,15 +231,11 @@ async fn large_body(
         app.blobs.read(&blob, file.size, part, blocks).await
     };
     match read.await {
-        Ok(chunks) => Ok(Body::from_stream(chunks.inspect_err(
-            move |error| match error {
-                // The contents are not damaged.
-                BlobError::Unavailable(_) => {
-                    tracing::error!(%error, request_id = reporter.request, "a download was cut");
-                }
-                error => reporter.report(&blob, error),
-            },
-        ))),
+        Ok(chunks) => {
+            let key = key.clone();
+            let chunks = chunks.inspect_err(move |error| reporter.report_cut(&key, &blob, error));
+            Ok(Body::from_stream(chunks))
+        }
         Err(BlobError::Missing) => Err(DownloadError::BlobMissing(blob)),
         Err(error @ (BlobError::Damaged(_) | BlobError::Io(_))) => {
             reporter.report(&blob, &error);

@@ -3,7 +3,10 @@
 //! The lease is renewed while the upload is in progress. If the process stalls for longer than the lease, another one deletes the
 //! bytes, and this upload fails.
 
-#![allow(clippy::disallowed_methods)] // A lease is a duration of real time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a lease is a duration of real time"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

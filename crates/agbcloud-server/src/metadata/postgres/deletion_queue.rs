@@ -209,7 +209,7 @@ pub(super) async fn remove_dead_blobs(session: &Session, blobs: &[String]) -> Re
     Ok(())
 }
 
-/// Returns those of the blobs that are neither referenced, nor queued, nor being uploaded.
+/// Returns those of the blobs that are neither referenced, nor queued, nor in quarantine, nor being uploaded.
 pub(super) async fn unreferenced_blobs(
     session: Session,
     blobs: &[String],
@@ -219,6 +219,7 @@ pub(super) async fn unreferenced_blobs(
             "SELECT blob FROM unnest($1) AS given (blob)
              WHERE NOT EXISTS (SELECT 1 FROM entries WHERE entries.blob = given.blob)
                AND NOT EXISTS (SELECT 1 FROM dead_blobs WHERE dead_blobs.blob = given.blob)
+               AND NOT EXISTS (SELECT 1 FROM quarantine WHERE quarantine.blob = given.blob)
                AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.blob = given.blob)",
             &[Value::Texts(blobs)],
         )

@@ -16,6 +16,8 @@ pub(super) const READABLE_BY: &str = "readable_by";
 pub(super) const REQUIRES_KEYS: &str = "requires_keys";
 /// The secret of the store in hexadecimal.
 const SECRET: &str = "secret";
+/// Present while damage is reported.
+pub(super) const HOLD: &str = "hold";
 /// The source of an import that is not finished. Such a store is incomplete.
 pub(super) const IMPORTING: &str = "importing";
 
@@ -44,6 +46,12 @@ pub(super) async fn set(session: &Session, name: &str, value: &str) -> Result<()
             &[Value::Text(name), Value::Text(value)],
         )
         .await?;
+    Ok(())
+}
+
+pub(super) async fn remove(session: &Session, name: &str) -> Result<(), Failure> {
+    let delete = "DELETE FROM meta WHERE name = $1";
+    session.execute(delete, &[Value::Text(name)]).await?;
     Ok(())
 }
 

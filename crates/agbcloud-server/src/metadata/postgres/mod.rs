@@ -17,6 +17,7 @@ mod key_table;
 mod meta;
 mod offset_index;
 mod open;
+mod quarantine;
 mod schema;
 mod tenant_row;
 mod tenants;
@@ -353,14 +354,16 @@ impl Metadata for Postgres {
         .await
     }
 
-    async fn discard_uploads(&self, blobs: Vec<String>, delay: Duration) -> Result<()> {
-        let blobs = &blobs;
-        self.retry(move |deadline| async move {
-            let session = self.begin(Access::Task, deadline).await?;
-            uploads::discard(&session, blobs, delay).await?;
-            commit(session).await
-        })
-        .await
+    async fn discard_uploads(&self, blobs: Vec<String>) -> Result<()> {
+        self.quarantine_uploads(&blobs).await
+    }
+
+    async fn release_quarantine(&self, age: Duration, limit: u32) -> Result<Option<u64>> {
+        self.release_some(age, limit).await
+    }
+
+    async fn hold_quarantine(&self) -> Result<()> {
+        self.set_quarantine_held(true).await
     }
 
     async fn collect_files(&self) -> Result<bool> {

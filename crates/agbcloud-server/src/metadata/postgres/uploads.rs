@@ -83,22 +83,3 @@ pub(super) async fn expired(
         })
         .collect()
 }
-
-/// Queues the blobs of claimed uploads for deletion after some time.
-pub(super) async fn discard(
-    session: &Session,
-    blobs: &[String],
-    delay: Duration,
-) -> Result<(), Failure> {
-    session
-        .execute(
-            "WITH discarded AS (
-                 DELETE FROM uploads WHERE blob = ANY($1) AND claimed_until IS NOT NULL RETURNING blob)
-             INSERT INTO dead_blobs (blob, not_before)
-             SELECT blob, clock_timestamp() + $2 * interval '1 millisecond' FROM discarded
-             ON CONFLICT (blob) DO NOTHING",
-            &[Value::Texts(blobs), milliseconds(delay)],
-        )
-        .await?;
-    Ok(())
-}

@@ -5,8 +5,11 @@ use FindingKind::*;
 use super::*;
 
 /// A store with contents in the database and a blob.
-async fn filled() -> Option<(Store, String)> {
-    let store = Store::new().await?;
+pub(super) async fn filled() -> Option<(Store, String)> {
+    fill(Store::new().await?).await
+}
+
+async fn fill(store: Store) -> Option<(Store, String)> {
     let context = store.create("c").await;
     store.put(&context, "/small", b"small").await.unwrap();
     store.put(&context, "/a/b/small", b"other").await.unwrap();
@@ -21,9 +24,12 @@ async fn filled() -> Option<(Store, String)> {
     Some((store, context))
 }
 
-/// Damages a store by SQL, and asserts what is found and whether a repair corrects it.
+/// Damages a store by SQL, and asserts what is found and whether a repair corrects it. The store of blobs does not matter for that.
 async fn assert_found(sql: &str, expected: &[(FindingKind, &str)], is_repairable: bool) {
-    let Some((store, context)) = filled().await else {
+    let Some(store) = Store::in_folder().await else {
+        return;
+    };
+    let Some((store, context)) = fill(store).await else {
         return;
     };
     store.sql(sql).await;
@@ -279,6 +285,7 @@ async fn a_file_never_shares_its_content() {
 #[tokio::test]
 async fn a_referenced_blob_is_not_deleted() {
     for queue in [
+        "INSERT INTO quarantine (blob) SELECT blob FROM entries WHERE blob IS NOT NULL",
         "INSERT INTO dead_blobs (blob) SELECT blob FROM entries WHERE blob IS NOT NULL",
         "INSERT INTO uploads (blob, expires) SELECT blob, clock_timestamp() FROM entries WHERE blob IS NOT NULL",
     ] {
@@ -333,71 +340,4 @@ async fn damaged_blobs_are_reported() {
             assert_eq!(finding.path.as_deref(), Some("/a/large"));
         }
     }
-}
-
-#[tokio::test]
-async fn unknown_blobs_are_queued_for_later_deletion() {
-    let Some((store, context)) = filled().await else {
-        return;
-    };
-    let orphan = store.upload(&large(b'o')).await.unwrap();
-    let waiting = store.upload(&large(b'w')).await.unwrap();
-    store
-        .sql(&format!("DELETE FROM uploads WHERE blob = '{orphan}'"))
-        .await;
-    store.make_old(&waiting);
-    store.make_old(&store.only_blob().await);
-    // Another process may be writing it.
-    store.assert_clean().await;
-    store.make_old(&orphan);
-    let expected = vec![(OrphanBlob, String::new())];
-    let report = store.check().await;
-    assert_eq!(store.found(FsckMode::Check).await, expected);
-    assert!(!report.is_damaged());
-    assert!(report.findings[0].detail.contains(&orphan));
-
-    // It may be what is missing.
-    let blob = store.only_blob().await;
-    let (path, hidden) = (store.path(&blob), store.path("hidden"));
-    std::fs::rename(&path, &hidden).unwrap();
-    let report = store.fsck(FsckMode::Repair).await.unwrap();
-    assert!(report.is_damaged() && report.findings.len() == 2);
-    assert!(report.findings.iter().all(|finding| !finding.repaired));
-    assert_eq!(store.found(FsckMode::Check).await.len(), 2);
-    std::fs::rename(&hidden, &path).unwrap();
-
-    assert_eq!(store.found(FsckMode::Repair).await, expected);
-    let kept = "SELECT string_agg(blob, ' ') FROM dead_blobs
-                WHERE not_before BETWEEN now() + interval '6 days' AND now() + interval '8 days'";
-    assert_eq!(store.text(kept).await, orphan);
-    assert!(store.path(&orphan).exists());
-    store.assert_clean().await;
-    // The collector deletes it afterwards, and nothing else.
-    store.sql("UPDATE dead_blobs SET not_before = now()").await;
-    store.collect().await.unwrap();
-    assert!(!store.path(&orphan).exists());
-    assert!(store.path(&waiting).exists() && path.exists());
-    store.put(&context, "/a/large", b"now small").await.unwrap();
-    store.collect().await.unwrap();
-    assert!(!path.exists());
-    store.assert_clean().await;
-}
-
-#[tokio::test]
-async fn unused_contents_of_the_database_are_kept_in_a_blob() {
-    let Some((store, _)) = filled().await else {
-        return;
-    };
-    store
-        .sql("INSERT INTO contents (tenant, bytes) SELECT pk, 'lost content' FROM tenants")
-        .await;
-    let expected = vec![(OrphanContent, String::new())];
-    assert_eq!(store.found(FsckMode::Check).await, expected);
-    assert!(store.check().await.is_damaged());
-    assert_eq!(store.found(FsckMode::Repair).await, expected);
-    store.assert_clean().await;
-    let blob = store
-        .text("SELECT blob FROM dead_blobs WHERE not_before > now() + interval '6 days'")
-        .await;
-    assert_eq!(std::fs::read(store.path(&blob)).unwrap(), b"lost content");
 }

@@ -11,13 +11,13 @@ async fn assert_mismatch(store: &Store, kind: FindingKind) {
         assert_eq!(report.findings.len(), 1, "{:#?}", report.findings);
         assert_eq!(report.findings[0].kind, kind);
     }
-    let url = storage(&store.url, &store.folder);
-    let refused = open_storage(url.clone(), Durability::Strict).await;
+    let refused = open_storage(store.storage.clone(), Durability::Strict).await;
     assert!(refused.is_err());
     let report = store.fsck(FsckMode::Accept).await.unwrap();
     assert!(!report.is_damaged() && report.findings[0].repaired);
     store.assert_clean().await;
-    open_storage(url, Durability::Strict).await.unwrap();
+    let opened = open_storage(store.storage.clone(), Durability::Strict).await;
+    opened.unwrap();
     store.assert_clean().await;
 }
 

@@ -61,7 +61,8 @@ impl Snapshot {
             .query(
                 "SELECT contexts.id, parent, entries.name, contexts.tenant, blob
                  FROM entries JOIN contexts ON contexts.tenant = entries.tenant AND contexts.tree = entries.tree
-                 WHERE blob IN (SELECT blob FROM dead_blobs UNION ALL SELECT blob FROM uploads)",
+                 WHERE blob IN (SELECT blob FROM dead_blobs UNION ALL SELECT blob FROM quarantine
+                                UNION ALL SELECT blob FROM uploads)",
             )
             .await?;
         for row in doomed {

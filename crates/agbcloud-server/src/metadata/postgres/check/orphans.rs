@@ -1,6 +1,4 @@
-//! Contents and blobs that no file references. A repair queues them for deletion after some time.
-
-use std::time::Duration;
+//! Contents and blobs that no file references. A repair moves them to the quarantine.
 
 use super::{BATCH, Snapshot};
 use crate::metadata::Result;
@@ -67,13 +65,8 @@ impl Postgres {
         .await
     }
 
-    /// Deletes an orphan whose bytes are in a blob, and queues that blob for deletion after some time.
-    pub(crate) async fn replace_orphan(
-        &self,
-        orphan: OrphanContent,
-        blob: &str,
-        delay: Duration,
-    ) -> Result<()> {
+    /// Deletes an orphan whose bytes are in a blob, and moves that blob to the quarantine.
+    pub(crate) async fn replace_orphan(&self, orphan: OrphanContent, blob: &str) -> Result<()> {
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
             TenantRow::lock(&session, orphan.tenant).await?;
@@ -88,9 +81,8 @@ impl Postgres {
                         vec![Value::Text(blob)],
                     ),
                     (
-                        "INSERT INTO dead_blobs (blob, not_before) VALUES ($1, clock_timestamp() + $2 * interval '1 second')
-                         ON CONFLICT (blob) DO NOTHING",
-                        vec![Value::Text(blob), seconds(delay)],
+                        "INSERT INTO quarantine (blob) VALUES ($1) ON CONFLICT (blob) DO NOTHING",
+                        vec![Value::Text(blob)],
                     ),
                 ])
                 .await?;
@@ -99,26 +91,22 @@ impl Postgres {
         .await
     }
 
-    /// Queues blobs that are neither referenced nor being uploaded for deletion after some time.
-    pub(crate) async fn queue_orphans(&self, blobs: &[String], delay: Duration) -> Result<()> {
+    /// Moves blobs to the quarantine that are neither referenced, nor queued for deletion, nor being uploaded.
+    pub(crate) async fn quarantine_orphans(&self, blobs: &[String]) -> Result<()> {
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
             session
                 .execute(
-                    "INSERT INTO dead_blobs (blob, not_before)
-                     SELECT blob, clock_timestamp() + $2 * interval '1 second' FROM unnest($1) AS given (blob)
+                    "INSERT INTO quarantine (blob) SELECT blob FROM unnest($1) AS given (blob)
                      WHERE NOT EXISTS (SELECT 1 FROM entries WHERE entries.blob = given.blob)
+                       AND NOT EXISTS (SELECT 1 FROM dead_blobs WHERE dead_blobs.blob = given.blob)
                        AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.blob = given.blob)
                      ON CONFLICT (blob) DO NOTHING",
-                    &[Value::Texts(blobs), seconds(delay)],
+                    &[Value::Texts(blobs)],
                 )
                 .await?;
             commit(session).await
         })
         .await
     }
-}
-
-fn seconds(delay: Duration) -> Value<'static> {
-    Value::Int(i64::try_from(delay.as_secs()).unwrap_or(i64::MAX))
 }

@@ -103,7 +103,7 @@ async fn count_tree(session: &Session, tenant: i64, tree: i64) -> Result<(), Fai
 }
 
 async fn keep_blob(session: &Session, blob: &str) -> Result<(), Failure> {
-    for queue in ["dead_blobs", "uploads"] {
+    for queue in ["dead_blobs", "quarantine", "uploads"] {
         session
             .execute(
                 &format!(

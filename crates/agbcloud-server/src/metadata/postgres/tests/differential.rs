@@ -299,7 +299,7 @@ fn both_engines_have_the_same_results() {
         ..ProptestConfig::default()
     };
     let store = runtime.block_on(open(&url));
-    let tables = "TRUNCATE tenants, trees, contexts, entries, contents, block_sums, segments, uploads, dead_blobs";
+    let tables = "TRUNCATE tenants, trees, contexts, entries, contents, block_sums, segments, uploads, dead_blobs, quarantine";
     TestRunner::new(config)
         .run(&prop::collection::vec(step(), 1..60), |steps| {
             runtime.block_on(async {

@@ -58,19 +58,32 @@ async fn a_claimed_upload_can_not_be_published_or_renewed() {
     assert_eq!(store.number("SELECT count(*) FROM uploads").await, 1);
 
     let names = vec!["00/late".to_owned(), "00/in-time".to_owned()];
-    other
-        .discard_uploads(names, Duration::from_secs(3600))
-        .await
-        .unwrap();
+    other.discard_uploads(names).await.unwrap();
     assert_eq!(store.number("SELECT count(*) FROM uploads").await, 0);
-    assert_eq!(store.deletion_backlog(10).await, Ok(1));
-    // Not before the time in quarantine is over.
+    // Not before the time in quarantine is over, and not while damage is reported.
+    let hour = Duration::from_secs(3600);
+    assert_eq!(store.release_quarantine(hour, 10).await, Ok(Some(0)));
     assert_eq!(store.dead_blobs(10).await.unwrap(), [""; 0]);
     store
-        .sql("UPDATE dead_blobs SET not_before = clock_timestamp()")
+        .sql("UPDATE quarantine SET since = since - interval '2 hours'")
         .await
         .unwrap();
+    other.hold_quarantine().await.unwrap();
+    assert_eq!(store.release_quarantine(hour, 10).await, Ok(None));
+    // Where nothing is old enough, nothing is held.
+    assert_eq!(store.release_quarantine(3 * hour, 10).await, Ok(Some(0)));
+    assert_eq!(store.dead_blobs(10).await.unwrap(), [""; 0]);
+    assert_eq!(count_unknown(&store, "00/late").await, 0);
+    other.set_quarantine_held(false).await.unwrap();
+    assert_eq!(store.release_quarantine(hour, 10).await, Ok(Some(1)));
+    assert_eq!(store.deletion_backlog(10).await, Ok(1));
     assert_eq!(store.dead_blobs(10).await.unwrap(), ["00/late"]);
+}
+
+/// The number of blobs of this name that the database does not know.
+async fn count_unknown(store: &Postgres, blob: &str) -> usize {
+    let unknown = store.unreferenced_blobs(vec![blob.to_owned()]).await;
+    unknown.unwrap().len()
 }
 
 #[tokio::test]
