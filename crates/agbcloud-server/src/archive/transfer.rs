@@ -37,6 +37,8 @@ enum Copied {
     /// It was in the target already.
     Skipped(BlobChecksums),
     Damaged(Finding),
+    /// A service has deleted it since the start of the copy, which wrote nothing.
+    Deleted,
 }
 
 impl<'a> Transfer<'a> {
@@ -91,6 +93,7 @@ impl<'a> Transfer<'a> {
             let blobs = self.copy_contents(&records, &contexts).await?;
             self.end_if_damaged()?;
             self.report.add(&records);
+            self.report.add_checksums(&records)?;
             if let Some(sink) = &mut self.sink {
                 sink.write(records, blobs).await?;
                 crash::point("copy-after-batch");
@@ -169,6 +172,7 @@ impl<'a> Transfer<'a> {
                     self.report.findings.push(finding);
                     continue;
                 }
+                Copied::Deleted => continue,
             };
             if let Some(blob) = blob {
                 blobs.insert(blob.to_owned(), checksums);
@@ -196,6 +200,9 @@ impl<'a> Transfer<'a> {
         }
         let mut chunks = match self.source.open_blob(blob).await {
             Ok(chunks) => chunks,
+            Err(BlobError::Missing) if !self.is_current(blob).await? => {
+                return Ok(Copied::Deleted);
+            }
             Err(BlobError::Missing) => {
                 let detail = format!("the content of the file, blob {blob}, is missing");
                 return Ok(Copied::Damaged(
@@ -240,12 +247,21 @@ impl<'a> Transfer<'a> {
                 Ok(Copied::Content(checksums))
             }
             (Ok(checksums), None) => Ok(Copied::Content(checksums)),
+            (Err(_), None) if !self.is_current(blob).await? => Ok(Copied::Deleted),
             (Err(finding), writer) => {
                 if let Some(writer) = writer {
                     writer.abort().await;
                 }
                 Ok(Copied::Damaged(finding))
             }
+        }
+    }
+
+    /// Whether a blob of the source is still in use. Always, unless nothing is written: then the source keeps no deleted blobs.
+    async fn is_current(&self, blob: &str) -> Result<bool, ArchiveError> {
+        match self.sink {
+            Some(_) => Ok(true),
+            None => self.source.is_current(blob).await,
         }
     }
 

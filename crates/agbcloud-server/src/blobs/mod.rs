@@ -109,6 +109,14 @@ impl Blobs {
         Ok(Self::of_bucket(bucket, metrics)?)
     }
 
+    /// Opens a bucket without a request to its store.
+    #[cfg(feature = "s3")]
+    pub(crate) fn unprobed_bucket(url: &str) -> Result<Self, BlobStoreError> {
+        let metrics = BlobMetrics::default();
+        let bucket = Bucket::unprobed(url, metrics.clone())?;
+        Ok(Self::of_bucket(bucket, metrics)?)
+    }
+
     #[cfg(feature = "s3")]
     fn of_bucket(bucket: Bucket, metrics: BlobMetrics) -> Result<Self, NoRandom> {
         let store = bucket.store.clone();
@@ -534,13 +542,7 @@ impl Blobs {
 #[cfg(all(feature = "s3", feature = "test-store"))]
 #[allow(clippy::unwrap_used)] // For tests.
 pub(crate) async fn count_in_bucket(url: &str) -> usize {
-    let metrics = BlobMetrics::default();
-    let bucket = Bucket::unchecked(
-        object_store::aws::AmazonS3Builder::from_env(),
-        url,
-        metrics.clone(),
-    );
-    let blobs = Blobs::of_bucket(bucket.unwrap(), metrics).unwrap();
+    let blobs = Blobs::unprobed_bucket(url).unwrap();
     let listed = blobs.list().try_collect::<Vec<_>>().await;
     listed.unwrap().len()
 }

@@ -21,7 +21,7 @@ use crate::metadata::check::{Problem, ProblemKind};
 use crate::metadata::postgres::check::{CheckedFile, Damage, MarkerState, OrphanContent, Snapshot};
 use crate::metadata::postgres::{OpenError, Postgres};
 use crate::metadata::{Content, Metadata, StoreError, UploadId};
-use crate::open_storage::postgres::open_blobs;
+use crate::open_storage::{open_blobs, open_blobs_for_reading};
 use crate::storage::{BlobsUrl, SecretUrl};
 use crate::system::clock::{Clock, Micros, SystemClock};
 
@@ -64,7 +64,11 @@ pub(super) async fn check(
     }
     let store = SharedStore {
         database,
-        blobs: open_blobs(blobs, Durability::Strict).await?,
+        blobs: match mode {
+            // Changes nothing.
+            FsckMode::Check => open_blobs_for_reading(blobs)?,
+            FsckMode::Repair | FsckMode::Accept => open_blobs(blobs, Durability::Strict).await?,
+        },
         mode,
     };
     store.check().await

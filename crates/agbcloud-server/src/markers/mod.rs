@@ -17,21 +17,21 @@ pub(crate) use self::shared_marker::SharedMarker;
 #[non_exhaustive]
 pub enum StoreMismatch {
     /// The database lacks changes that the folder of blobs contains: it is an older copy, or its log was lost.
-    #[error(
-        "the database is older than the folder \"blobs\": it is an older copy, or its log (agb.sqlite3-wal) was lost"
-    )]
+    #[error("the database is older than the blobs: it is an older copy, or its log was lost")]
     OlderDatabase,
     /// The folder of blobs lacks changes that the database contains.
-    #[error("the folder \"blobs\" is older than the database: it is an older copy")]
+    #[error("the blobs are older than the database: they are an older copy")]
     OlderBlobs,
     /// The folder of blobs belongs to another store.
-    #[error("the folder \"blobs\" belongs to another store")]
+    #[error("the blobs belong to another store")]
     OtherBlobs,
     /// The folder of blobs has no marker file, although it had one.
-    #[error("the marker file blobs/mark is missing: the folder \"blobs\" was removed or replaced")]
+    #[error(
+        "the marker of the blobs, \"mark\", is missing: they were removed or replaced, or are in another place"
+    )]
     NoMarker,
     /// Both were changed since they were last used together.
-    #[error("the database and the folder \"blobs\" are copies that were changed separately")]
+    #[error("the database and the blobs are copies that were changed separately")]
     Diverged,
 }
 

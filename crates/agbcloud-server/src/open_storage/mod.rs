@@ -4,7 +4,7 @@
 pub(crate) mod postgres;
 
 #[cfg(feature = "postgres")]
-pub(crate) use self::postgres::open_blobs;
+pub(crate) use self::postgres::{open_blobs, open_blobs_for_reading};
 
 use std::fs;
 use std::io;

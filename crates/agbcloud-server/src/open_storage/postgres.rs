@@ -82,6 +82,25 @@ pub(crate) async fn open_blobs(
     }
 }
 
+/// Opens the store of blobs without a change to it, and without a check of its guarantees. A folder that is missing is empty.
+pub(crate) fn open_blobs_for_reading(blobs: &BlobsUrl) -> Result<Blobs, StartError> {
+    match blobs {
+        BlobsUrl::Folder(folder) => {
+            let opened = std::path::absolute(folder).and_then(|path| Blobs::existing(&path));
+            opened.map_err(|error| StartError::Blobs {
+                reason: format!("{}: {error}", folder.display()),
+            })
+        }
+        #[cfg(feature = "s3")]
+        BlobsUrl::Bucket(url) => Ok(Blobs::unprobed_bucket(url.expose())?),
+        #[cfg(not(feature = "s3"))]
+        BlobsUrl::Bucket(_) => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
+            engine: "S3",
+            feature: "s3",
+        })),
+    }
+}
+
 /// Opens the keys in the database, and returns the secret of the store.
 pub(super) async fn open_keys(
     metadata: &SecretUrl,

@@ -18,6 +18,8 @@ pub(super) const REQUIRES_KEYS: &str = "requires_keys";
 const SECRET: &str = "secret";
 /// The source of an import that is not finished. Such a store is incomplete.
 pub(super) const IMPORTING: &str = "importing";
+/// The process that fills a store whose import is not finished.
+pub(super) const IMPORT_ATTEMPT: &str = "import_attempt";
 
 pub(super) async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
     let row = session

@@ -2,12 +2,13 @@
 
 mod export;
 mod import;
+mod import_batch;
 mod lease;
 
 use std::sync::Arc;
 
 pub(crate) use self::export::Export;
-pub(crate) use self::import::{Import, StartedImport};
+pub(crate) use self::import::{Import, StartedImport, UnfinishedImport};
 use self::lease::BackupLease;
 pub(in crate::metadata::postgres) use self::lease::NO_BACKUP;
 use deadpool::managed::BuildError;
@@ -15,6 +16,10 @@ use deadpool::managed::BuildError;
 use super::connection::{ConnectError, Failure, InvalidConfig, Pool, Settings};
 use super::open::OpenError;
 use super::schema::SchemaError;
+
+/// Lets statements run for longer than those of a service. Their deadline still applies.
+const LONG_STATEMENTS: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// Why a store can't be copied.
 #[derive(Debug, thiserror::Error)]

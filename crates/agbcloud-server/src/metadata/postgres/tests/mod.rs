@@ -15,6 +15,8 @@ mod proxy;
 mod schema;
 #[cfg(test)]
 mod uploads;
+#[cfg(test)]
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
