@@ -39,6 +39,8 @@ pub(super) trait Source: Send + Sync {
     async fn finish(&mut self) -> Result<(), ArchiveError> {
         Ok(())
     }
+    /// Releases what a failed copy does not need any more.
+    async fn abandon(&mut self) {}
 }
 
 /// A new store or archive that is written.

@@ -190,7 +190,8 @@ impl DataFolderSink {
                     Err(_) => ControlFlow::Break(()),
                 }
             })?;
-            added.map(|()| report)
+            added.map_err(ArchiveError::failed)?;
+            Ok(report)
         })
         .await
     }

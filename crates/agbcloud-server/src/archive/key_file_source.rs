@@ -85,4 +85,8 @@ impl Source for KeyFileSource {
     async fn finish(&mut self) -> Result<(), ArchiveError> {
         self.source.finish().await
     }
+
+    async fn abandon(&mut self) {
+        self.source.abandon().await;
+    }
 }

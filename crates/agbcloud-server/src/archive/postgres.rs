@@ -39,21 +39,13 @@ impl PostgresSource {
     ) -> Result<Self, ArchiveError> {
         let name = store.to_string();
         let blobs = open_blobs_for_reading(blobs)?;
-        // Before the snapshot, since a service increases the number in the database first.
-        let found = blobs.shared_marker().await?;
-        let export = Export::open(metadata.expose(), variable, keeps_blobs).await;
-        let export = export.map_err(|error| copy_error(error, &name))?;
-        match export.check_marker(found.as_ref()) {
-            Ok(()) => Ok(Self {
-                name,
-                export,
-                blobs,
-            }),
-            Err(StoreMismatch::OtherBlobs | StoreMismatch::NoMarker) => {
-                Err(ArchiveError::OtherBlobs { place: name })
-            }
-            Err(mismatch) => Err(StartError::StoreMismatch { mismatch }.into()),
-        }
+        let marker = blobs.shared_marker().await?;
+        let export = Export::open(metadata.expose(), variable, marker.as_ref(), keeps_blobs).await;
+        Ok(Self {
+            export: export.map_err(|error| copy_error(error, &name))?,
+            name,
+            blobs,
+        })
     }
 }
 
@@ -67,6 +59,10 @@ fn copy_error(error: CopyError, target: &str) -> ArchiveError {
         CopyError::NotEmpty => ArchiveError::NotEmpty { target },
         CopyError::OtherImport => ArchiveError::OtherImport { target },
         CopyError::NoStore => ArchiveError::NoStore { place: target },
+        CopyError::Mismatch(StoreMismatch::OtherBlobs | StoreMismatch::NoMarker) => {
+            ArchiveError::OtherBlobs { place: target }
+        }
+        CopyError::Mismatch(mismatch) => StartError::StoreMismatch { mismatch }.into(),
         CopyError::Open(error) => ArchiveError::Store(error.into()),
     }
 }
@@ -107,6 +103,12 @@ impl Source for PostgresSource {
 
     async fn finish(&mut self) -> Result<(), ArchiveError> {
         Ok(self.export.finish().await?)
+    }
+
+    async fn abandon(&mut self) {
+        if let Err(error) = self.export.finish().await {
+            tracing::warn!(%error, "failed to end the lease of the backup: it expires in two minutes");
+        }
     }
 }
 

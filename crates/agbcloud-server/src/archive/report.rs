@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::error::ArchiveError;
 use crate::fsck::Finding;
 use crate::metadata::record::{KeyRecord, Record};
 
@@ -57,7 +56,7 @@ impl CopyReport {
     }
 
     /// Adds records that were copied to the checksums.
-    pub(super) fn add_checksums(&mut self, records: &[Record]) -> Result<(), ArchiveError> {
+    pub(super) fn add_checksums(&mut self, records: &[Record]) -> Result<(), serde_json::Error> {
         for record in records {
             let checksum = match record {
                 Record::Key(_) => &mut self.keys_sha256,
@@ -65,7 +64,7 @@ impl CopyReport {
                     &mut self.records_sha256
                 }
             };
-            let json = serde_json::to_vec(record).map_err(ArchiveError::failed)?;
+            let json = serde_json::to_vec(record)?;
             *checksum = Sha256::new_with_prefix(*checksum)
                 .chain_update(&json)
                 .finalize()

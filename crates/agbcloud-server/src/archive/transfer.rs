@@ -70,6 +70,14 @@ impl<'a> Transfer<'a> {
 
     /// Copies everything. Stops at the first damage, unless nothing is written: then all damage is reported.
     pub(super) async fn run(mut self) -> Result<CopyReport, ArchiveError> {
+        let copied = self.copy().await;
+        if copied.is_err() {
+            self.source.abandon().await;
+        }
+        copied
+    }
+
+    async fn copy(&mut self) -> Result<CopyReport, ArchiveError> {
         let mut check = RecordCheck::default();
         loop {
             let items = self.source.next().await?;
@@ -93,7 +101,8 @@ impl<'a> Transfer<'a> {
             let blobs = self.copy_contents(&records, &contexts).await?;
             self.end_if_damaged()?;
             self.report.add(&records);
-            self.report.add_checksums(&records)?;
+            let added = self.report.add_checksums(&records);
+            added.map_err(ArchiveError::failed)?;
             if let Some(sink) = &mut self.sink {
                 sink.write(records, blobs).await?;
                 crash::point("copy-after-batch");
@@ -111,7 +120,7 @@ impl<'a> Transfer<'a> {
                 sink.finish(&self.report, self.options).await?;
                 self.report.key_file = sink.key_file();
             }
-            return Ok(self.report);
+            return Ok(std::mem::take(&mut self.report));
         }
         Err(self.damaged())
     }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 
 use agbcloud_server::{
     ArchiveError, CopyOptions, CopyReport, FsckMode, KeyDatabase, KeyFile, KeyLimits, Server,
     StartError, Storage, SystemClock, backup, fsck_storage, migrate, restore, test_store,
 };
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use crate::client::{Client, start_with};
 use crate::store::{assert_clean, fill, large, start_in, tree, world};
@@ -37,17 +37,17 @@ async fn interrupt(from: &Storage, to: &Storage) {
     }
 }
 
-/// A copy that waits once it has copied some files.
+/// A copy that waits once it has copied some files. It has a thread of its own, as if it were another process.
 struct Paused<T> {
     copy: JoinHandle<T>,
     go_on: mpsc::Sender<()>,
 }
 
 impl<T: Send + 'static> Paused<T> {
-    async fn start<F: Future<Output = T> + Send + 'static>(
+    async fn start<F: Future<Output = T>>(
         options: CopyOptions,
         files: u64,
-        copy: impl FnOnce(CopyOptions) -> F,
+        copy: impl FnOnce(CopyOptions) -> F + Send + 'static,
     ) -> Self {
         let (reached, is_reached) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel();
@@ -60,7 +60,13 @@ impl<T: Send + 'static> Paused<T> {
                 may_go_on.recv().unwrap();
             }
         });
-        let copy = tokio::spawn(copy(options));
+        let copy = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(copy(options))
+        });
         tokio::task::spawn_blocking(move || is_reached.recv().unwrap())
             .await
             .unwrap();
@@ -69,7 +75,8 @@ impl<T: Send + 'static> Paused<T> {
 
     async fn finish(self) -> T {
         self.go_on.send(()).unwrap();
-        self.copy.await.unwrap()
+        let join = || self.copy.join().unwrap();
+        tokio::task::spawn_blocking(join).await.unwrap()
     }
 }
 
@@ -193,7 +200,7 @@ async fn a_dry_run_writes_nothing() {
     assert_eq!(rows(&database), before, "the lease was not removed");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn files_that_are_deleted_during_a_dry_run_are_not_damage() {
     let Some(folder) = new_folder() else { return };
     let data = folder.path().join("data");
@@ -314,7 +321,7 @@ async fn a_source_with_the_wrong_blobs_is_refused_and_nothing_is_created() {
     assert!(!missing.exists());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn an_import_that_another_process_has_continued_changes_nothing() {
     let Some(folder) = new_folder() else { return };
     let data = folder.path().join("data");

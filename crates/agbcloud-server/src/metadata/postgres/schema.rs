@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::connection::{Access, Failure, Pool, Session, Value};
 use super::meta;
@@ -51,6 +51,13 @@ const MIGRATION_LOCK: i64 = 0x6167_6264_6200_0001;
 
 /// How long a start waits for the migration by another replica.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a migration waits for a table. Meanwhile all others wait for it, so a long transaction such as a backup must not hold up
+/// the service.
+const TABLE_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time between two attempts of a migration, in which others can use the tables.
+const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// A *tree* contains the files of one generation of a context, as in the schema for SQLite: to clear or delete a context, its tree
 /// is marked as `doomed`; the collector deletes the rows later.
@@ -245,13 +252,32 @@ pub(super) async fn version(pool: &Pool, deadline: Instant) -> Result<i64, Schem
 }
 
 /// Migrates the database to the schema of a release in one transaction, while other replicas wait. Keeps a newer schema that the
-/// release can work with.
+/// release can work with. Repeats the transaction if replicas of an older release use the tables.
 pub(super) async fn migrate(
     pool: &Pool,
     deadline: Instant,
     release: &Release<'_>,
 ) -> Result<(), SchemaError> {
-    let session = Session::begin(pool, Access::Task, "on", deadline + MIGRATION_TIMEOUT).await?;
+    let deadline = deadline + MIGRATION_TIMEOUT;
+    loop {
+        match try_migrate(pool, deadline, release).await {
+            Err(SchemaError::Failed(
+                failure @ (Failure::Conflict | Failure::Store(StoreError::Unavailable(_))),
+            )) if Instant::now() + MIGRATION_PAUSE < deadline => {
+                tracing::warn!(?failure, "the tables are in use: repeating the migration");
+                sleep(MIGRATION_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn try_migrate(
+    pool: &Pool,
+    deadline: Instant,
+    release: &Release<'_>,
+) -> Result<(), SchemaError> {
+    let session = Session::begin(pool, Access::Task, "on", deadline).await?;
     let milliseconds = MIGRATION_TIMEOUT.as_millis();
     session.push(&format!(
         "SET LOCAL lock_timeout = {milliseconds}; SET LOCAL statement_timeout = {milliseconds}; \
@@ -274,6 +300,8 @@ pub(super) async fn migrate(
         }
     };
     let done = usize::try_from(found).unwrap_or(0);
+    let milliseconds = TABLE_LOCK_TIMEOUT.as_millis();
+    session.push(&format!("SET LOCAL lock_timeout = {milliseconds}"));
     for (number, migration) in release.migrations.iter().enumerate().skip(done) {
         session.push(migration);
         if number == 0 {

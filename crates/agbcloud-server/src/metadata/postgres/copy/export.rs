@@ -10,7 +10,7 @@ use super::super::connection::{Access, Failure, Pool, Session, Value};
 use super::super::open::OpenError;
 use super::super::{meta, schema};
 use super::{BackupLease, CopyError, LONG_STATEMENTS, connect};
-use crate::markers::{SharedMarker, StoreMismatch};
+use crate::markers::SharedMarker;
 use crate::metadata::StoreError;
 use crate::metadata::record::{
     ContentRecord, ContextRecord, FileRecord, FolderRecord, KeyRecord, Record, StoreIdentity,
@@ -76,10 +76,12 @@ struct StoredContext {
 
 impl Export {
     /// Starts a snapshot of a complete store. With `keeps_blobs`, services delete no blob that it needs before
-    /// [`finish`](Self::finish). Otherwise nothing is written to the database.
+    /// [`finish`](Self::finish). Otherwise nothing is written to the database. `blobs` is the marker of the store of blobs, read
+    /// before: a service increases the number in the database first.
     pub(crate) async fn open(
         url: &str,
         variable: impl Fn(&str) -> Option<String>,
+        blobs: Option<&SharedMarker>,
         keeps_blobs: bool,
     ) -> Result<Self, CopyError> {
         let pool = connect(url, variable).await?;
@@ -91,6 +93,7 @@ impl Export {
         if meta::importing(&export.session).await?.is_some() {
             return Err(OpenError::UnfinishedImport.into());
         }
+        export.marker.check(blobs, export.confirmed)?;
         if !keeps_blobs {
             return Ok(export);
         }
@@ -134,11 +137,6 @@ impl Export {
                 after: String::new(),
             },
         })
-    }
-
-    /// Fails if a store of blobs does not belong to the database. `found` is its marker, which was read before this snapshot.
-    pub(crate) fn check_marker(&self, found: Option<&SharedMarker>) -> Result<(), StoreMismatch> {
-        self.marker.check(found, self.confirmed)
     }
 
     /// Whether a file still references a blob, which a service may have deleted since the start of the snapshot.

@@ -13,6 +13,8 @@ use self::lease::BackupLease;
 pub(in crate::metadata::postgres) use self::lease::NO_BACKUP;
 use deadpool::managed::BuildError;
 
+use crate::markers::StoreMismatch;
+
 use super::connection::{ConnectError, Failure, InvalidConfig, Pool, Settings};
 use super::open::OpenError;
 use super::schema::SchemaError;
@@ -32,6 +34,8 @@ pub(crate) enum CopyError {
     OtherImport,
     #[error("it contains no store")]
     NoStore,
+    #[error(transparent)]
+    Mismatch(#[from] StoreMismatch),
 }
 
 impl From<Failure> for CopyError {

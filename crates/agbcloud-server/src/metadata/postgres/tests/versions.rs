@@ -165,6 +165,28 @@ async fn a_replica_of_the_next_release_migrates_while_this_one_works() {
 }
 
 #[tokio::test]
+async fn a_migration_does_not_hold_up_a_service_while_a_backup_runs() {
+    let Some(url) = database() else { return };
+    let old = open(&url).await;
+    use_all(&old, "before").await;
+    let backup = old.begin(Access::SnapshotAll, soon()).await.unwrap();
+    backup.query("SELECT 1 FROM entries", &[]).await.unwrap();
+    let migration = tokio::spawn({
+        let url = url.clone();
+        async move { migrate_to(&url, &[COMPATIBLE], VERSION).await }
+    });
+    for number in 0..3 {
+        use_all(&old, &format!("during-{number}")).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(!migration.is_finished());
+    backup.finish().await.unwrap();
+    migration.await.unwrap();
+    use_all(&old, "after").await;
+    old.check_counts().await;
+}
+
+#[tokio::test]
 async fn a_newer_schema_that_does_not_permit_this_release_is_refused() {
     let Some(url) = database() else { return };
     let old = open(&url).await;
