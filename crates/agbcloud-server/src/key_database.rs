@@ -123,6 +123,23 @@ impl KeyDatabase {
         Ok(self.table.usage(&self.signer.named_tenant(tenant)).await?)
     }
 
+    /// Changes the limits of an API key. Each server sees the change after at most two seconds. `change` runs again after a lost
+    /// connection.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::NoKey`], or if the database fails.
+    pub async fn change_limits(
+        &self,
+        id: &str,
+        change: impl Fn(&mut KeyLimits) + Send + Sync,
+    ) -> Result<(), KeyDatabaseError> {
+        match self.table.change_limits(id, &change).await? {
+            true => Ok(()),
+            false => Err(KeyFileError::NoKey { id: id.to_owned() }.into()),
+        }
+    }
+
     /// Removes an API key.
     ///
     /// # Errors

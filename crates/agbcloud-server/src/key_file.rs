@@ -220,9 +220,22 @@ impl KeyFile {
     ///
     /// [`KeyFileError::NoKey`].
     pub fn set_limits(&mut self, id: &str, limits: KeyLimits) -> Result<(), KeyFileError> {
+        self.change_limits(id, |current| *current = limits)
+    }
+
+    /// Changes the limits of an API key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError::NoKey`].
+    pub fn change_limits(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut KeyLimits),
+    ) -> Result<(), KeyFileError> {
         let key = self.keys.iter_mut().find(|key| key.id == id);
         let key = key.ok_or_else(|| KeyFileError::NoKey { id: id.to_owned() })?;
-        (key.max_bytes, key.max_files) = (limits.max_bytes, limits.max_files);
+        key.change_limits(change);
         Ok(())
     }
 
@@ -359,6 +372,12 @@ impl KeyEntry {
             max_bytes: self.max_bytes,
             max_files: self.max_files,
         }
+    }
+
+    pub(crate) fn change_limits(&mut self, change: impl FnOnce(&mut KeyLimits)) {
+        let mut limits = self.limits();
+        change(&mut limits);
+        (self.max_bytes, self.max_files) = (limits.max_bytes, limits.max_files);
     }
 
     pub(crate) fn hash(&self) -> [u8; 32] {

@@ -128,6 +128,7 @@ impl ServerBuilder {
             url_ttl: self.url_ttl,
             direct_downloads: self.direct_downloads,
             tenant_limiter: TenantLimiter::new(self.limits.tenant_requests),
+            reservations: Arc::default(),
             limits: self.limits.clone(),
             metrics: metrics.clone(),
             faults: Faults::new(self.faults),

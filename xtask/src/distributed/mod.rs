@@ -132,7 +132,9 @@ fn suites_on_engines(
     times: &mut Vec<(&'static str, Duration)>,
 ) -> Result<(), Failure> {
     if options.includes(Part::Engines) {
-        timed(times, "engines", || smoke::run(engines, options.garage))?;
+        timed(times, "engines", || {
+            smoke::run(root, engines, options.garage)
+        })?;
     }
     if options.includes(Part::Memory) {
         let setup = Setup {
@@ -150,8 +152,7 @@ fn suites_on_engines(
         let setup = Setup {
             store: "postgres+file",
             postgres: Some((postgres.url(), &postgres)),
-            s3: None,
-            unit_tests: false,
+            ..Setup::default()
         };
         timed(times, "postgres-file", || suites::run(root, &setup))?;
     }
@@ -161,6 +162,7 @@ fn suites_on_engines(
         postgres: Some((url, &postgres)),
         s3: Some(&store),
         unit_tests,
+        ..Setup::default()
     };
     if options.includes(Part::PostgresS3) {
         timed(times, "postgres-s3", || {

@@ -1,15 +1,18 @@
 //! The part `engines`: starts each engine, and writes and reads through it, so that a later failure is one of the service.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::engines::{BUCKET, DATABASE, Engines, ROLE, S3Client, Server};
 use super::proxy::{Direction, Mode, Proxy};
+use super::suites;
 use crate::failure::Failure;
 
-pub(super) fn run(engines: &mut Engines, garage: bool) -> Result<(), Failure> {
+pub(super) fn run(root: &Path, engines: &mut Engines, garage: bool) -> Result<(), Failure> {
     failover(engines)?;
     let server = engines.postgres()?;
     pgbouncer(engines, &server)?;
+    tls(root, engines, &server)?;
     store(engines)?;
     if garage {
         cluster(engines)?;
@@ -68,6 +71,19 @@ fn pgbouncer(engines: &mut Engines, server: &Server) -> Result<(), Failure> {
     }
     let mode = server.psql_on(bouncer.port(), ROLE, DATABASE, "SHOW server_version_num")?;
     println!("PgBouncer: transactions of PostgreSQL {}", mode.trim());
+    Ok(())
+}
+
+/// The service encrypts and verifies as `sslmode` says.
+fn tls(root: &Path, engines: &mut Engines, plain: &Server) -> Result<(), Failure> {
+    let mut encrypted = engines.postgres()?;
+    let folder = root.join("crates/agbcloud-server/tests/http/tls");
+    encrypted.enable_tls(
+        &folder.join("one-certificate.pem"),
+        &folder.join("one-key.pem"),
+    )?;
+    suites::run_tls(root, plain, &encrypted)?;
+    println!("PostgreSQL: TLS in the modes of libpq");
     Ok(())
 }
 

@@ -6,14 +6,24 @@ use std::process::Command;
 use super::engines::{BUCKET, Process, S3Client, S3s, Server};
 use crate::failure::Failure;
 
-/// Test targets whose services use the engines of the environment.
-const TARGETS: [&str; 4] = ["http", "scenarios", "archive", "sync_model"];
+/// Test targets whose services use the engines of the environment, and the start of the names of their tests.
+const TARGETS: [(&str, &str); 4] = [
+    ("http", ""),
+    ("scenarios", ""),
+    ("archive", ""),
+    // The other tests check the model itself.
+    ("sync_model", "no_version_is_lost"),
+];
+/// Runs of the model of synchronization.
+const MODEL_RUNS: &str = "40";
 /// Unit tests with real engines, by the start of their paths.
 const UNIT_TESTS: [&str; 3] = [
     "metadata::postgres::tests",
     "blobs::bucket::tests",
     "fsck::shared_store::tests",
 ];
+/// Tests of TLS, by the start of their paths.
+const TLS_TESTS: &str = "metadata::postgres::tests::tls";
 /// Fewest databases that a target creates.
 const FEWEST_DATABASES: u32 = 5;
 
@@ -24,6 +34,8 @@ pub(super) struct Setup<'a> {
     pub(super) store: &'a str,
     /// The URL of PostgreSQL, and the server behind it.
     pub(super) postgres: Option<(String, &'a Server)>,
+    /// A server with TLS.
+    pub(super) encrypted: Option<&'a Server>,
     pub(super) s3: Option<&'a S3s>,
     /// Whether to run the unit tests of the engines too. They need sessions of their own, not those of a pooler.
     pub(super) unit_tests: bool,
@@ -32,9 +44,9 @@ pub(super) struct Setup<'a> {
 /// Runs all suites.
 pub(super) fn run(root: &Path, setup: &Setup<'_>) -> Result<(), Failure> {
     let workspace = ["test", "--locked", "--workspace"];
-    for target in TARGETS {
+    for (target, tests) in TARGETS {
         checked(setup, || {
-            let arguments = [&workspace[..], &["--test", target]].concat();
+            let arguments = [&workspace[..], &["--test", target, "--", tests]].concat();
             cargo_test(root, setup, &arguments)
         })?;
     }
@@ -74,6 +86,27 @@ fn checked(setup: &Setup<'_>, tests: impl FnOnce() -> Result<(), Failure>) -> Re
     }
 }
 
+/// Runs the tests of TLS between the service and PostgreSQL.
+pub(super) fn run_tls(root: &Path, plain: &Server, encrypted: &Server) -> Result<(), Failure> {
+    let setup = Setup {
+        store: "postgres+file",
+        postgres: Some((plain.url(), plain)),
+        encrypted: Some(encrypted),
+        ..Setup::default()
+    };
+    let query = "SELECT sum(sessions)::bigint FROM pg_stat_database WHERE datname = 'agb'";
+    let before = encrypted.sql("postgres", query)?;
+    let arguments = ["test", "--locked", "--workspace", "--lib", "--", TLS_TESTS];
+    cargo_test(root, &setup, &arguments)?;
+    match encrypted.sql("postgres", query)? == before {
+        true => Err(Failure::new(
+            "the tests of TLS did not connect to the server with TLS",
+            format!("check that the tests `{TLS_TESTS}` exist"),
+        )),
+        false => Ok(()),
+    }
+}
+
 fn cargo_test(root: &Path, setup: &Setup<'_>, arguments: &[&str]) -> Result<(), Failure> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root);
@@ -104,9 +137,16 @@ fn set_environment(command: &mut Command, setup: &Setup<'_>) {
             command.env_remove(&*name);
         }
     }
-    command.env("AGB_TEST_STORE", setup.store);
+    command
+        .env("AGB_TEST_STORE", setup.store)
+        .env("AGB_MODEL_RUNS", MODEL_RUNS);
     if let Some((postgres, _)) = &setup.postgres {
         command.env("AGB_TEST_POSTGRES", postgres);
+    }
+    if let Some(server) = setup.encrypted {
+        command
+            .env("AGB_TEST_POSTGRES_TLS", server.url())
+            .env("AGB_TEST_POSTGRES_SOCKET", server.socket_url());
     }
     if let Some(store) = setup.s3 {
         let s3 = store.client();

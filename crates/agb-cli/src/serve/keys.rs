@@ -56,6 +56,20 @@ enum KeysCommand {
         #[command(flatten)]
         limits: KeyLimitArguments,
     },
+    /// Change the limits of an API key
+    ///
+    /// A limit that is not given stays. Other keys of the tenant keep their limits. The change applies from the next request on, on
+    /// each service that uses the database after at most two seconds.
+    #[command(
+        after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl set-limits KEY-ID --max-bytes 10g --max-files none"
+    )]
+    SetLimits {
+        /// Key id, as printed by 'list'
+        id: String,
+
+        #[command(flatten)]
+        limits: NewLimitArguments,
+    },
     /// List the API keys with id, creation time, tenant, usage and limits
     ///
     /// The usage is what the tenant stores: files and bytes. With a key file it comes from the data folder. It is '-' if that
@@ -103,6 +117,33 @@ impl From<KeyLimitArguments> for KeyLimits {
         let mut limits = Self::default();
         (limits.max_bytes, limits.max_files) = (arguments.max_bytes, arguments.max_files);
         limits
+    }
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+#[group(required = true, multiple = true)]
+struct NewLimitArguments {
+    /// Maximum number of bytes that the tenant may store in total when this key writes, optionally with k, m or g, or 'none'
+    #[arg(long, value_name = "BYTES", value_parser = byte_limit)]
+    max_bytes: Option<NewLimit>,
+
+    /// Maximum number of files that the tenant may store in total when this key writes, or 'none'
+    #[arg(long, value_name = "NUMBER", value_parser = file_limit)]
+    max_files: Option<NewLimit>,
+}
+
+/// A new limit of a key. `None` removes it.
+#[derive(Debug, Clone, Copy)]
+struct NewLimit(Option<u64>);
+
+impl NewLimitArguments {
+    fn apply(self, limits: &mut KeyLimits) {
+        if let Some(NewLimit(limit)) = self.max_bytes {
+            limits.max_bytes = limit;
+        }
+        if let Some(NewLimit(limit)) = self.max_files {
+            limits.max_files = limit;
+        }
     }
 }
 
@@ -161,6 +202,10 @@ fn edit_file(path: &Path, settings: &Settings, command: KeysCommand) -> Result<(
             }
             Ok(())
         }
+        KeysCommand::SetLimits { id, limits } => {
+            let change = |keys: &mut KeyFile| keys.change_limits(&id, |old| limits.apply(old));
+            KeyFile::edit(path, change).map_err(failed)
+        }
         KeysCommand::Revoke { id } => KeyFile::edit(path, |keys| keys.revoke(&id)).map_err(failed),
         KeysCommand::RotateSigning { overlap } => {
             let overlap = Duration::from_secs(overlap);
@@ -187,6 +232,10 @@ async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
                 print_key(&key, Some(usage))?;
             }
             Ok(())
+        }
+        KeysCommand::SetLimits { id, limits } => {
+            let changed = keys.change_limits(&id, |old| limits.apply(old)).await;
+            changed.map_err(failed)
         }
         KeysCommand::Revoke { id } => keys.revoke(&id).await.map_err(failed),
         KeysCommand::RotateSigning { overlap } => {
@@ -244,6 +293,22 @@ fn print_key(key: &KeyEntry, usage: Option<Usage>) -> Result<(), Failure> {
 
 fn byte_count(text: &str) -> Result<u64, &'static str> {
     parse_bytes(text).ok_or("expected a whole number of bytes, optionally with k, m or g")
+}
+
+fn byte_limit(text: &str) -> Result<NewLimit, &'static str> {
+    let expected = "expected a whole number of bytes, optionally with k, m or g, or none";
+    new_limit(text, parse_bytes).ok_or(expected)
+}
+
+fn file_limit(text: &str) -> Result<NewLimit, &'static str> {
+    new_limit(text, |text| text.parse().ok()).ok_or("expected a whole number or none")
+}
+
+fn new_limit(text: &str, parse: impl Fn(&str) -> Option<u64>) -> Option<NewLimit> {
+    match text {
+        "none" => Some(NewLimit(None)),
+        number => parse(number).map(|number| NewLimit(Some(number))),
+    }
 }
 
 fn failed(error: KeyFileError) -> Failure {

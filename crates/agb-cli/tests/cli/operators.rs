@@ -162,6 +162,42 @@ async fn keys_have_limits_and_the_list_shows_the_usage() {
         "files=0 max-files=- bytes=0 max-bytes=-"
     );
     assert!(text(&running.stdout).contains(&other_id));
+
+    // A limit that is not given stays. Changes apply to the running service.
+    let id = text(&running.stdout)
+        .lines()
+        .find(|line| line.contains("team-a"))
+        .and_then(|line| line.split_whitespace().next().map(str::to_owned))
+        .unwrap();
+    for invalid in [&[][..], &["--max-bytes", "many"], &["--max-files", "-1"]] {
+        let refused = keys(&file, &[&["set-limits", &id], invalid].concat());
+        assert_eq!(refused.status.code(), Some(2), "{invalid:?}");
+    }
+    let missing = keys(&file, &["set-limits", "missing", "--max-files", "1"]);
+    assert_eq!(missing.status.code(), Some(2));
+    let changed = keys(&file, &["set-limits", &id, "--max-bytes", "4k"]);
+    assert!(changed.status.success(), "{}", text(&changed.stderr));
+    files.upload("/a", vec![1; 4048]).await.unwrap();
+    let error = files.upload("/a", vec![1; 4049]).await.unwrap_err();
+    assert_eq!(error.detail(), Some(ErrorDetail::QuotaExceeded));
+    let changed = keys(
+        &file,
+        &[
+            "set-limits",
+            &id,
+            "--max-files",
+            "none",
+            "--max-bytes",
+            "none",
+        ],
+    );
+    assert!(changed.status.success(), "{}", text(&changed.stderr));
+    files.upload("/a", vec![1; 4049]).await.unwrap();
+    let running = list();
+    assert_eq!(
+        line(&running, "team-a"),
+        "files=2 max-files=- bytes=4097 max-bytes=-"
+    );
     assert!(serve.stop("TERM").0.success());
     assert_eq!(list().stdout, running.stdout);
 }

@@ -11,6 +11,7 @@ mod request_head;
 mod router;
 mod service_failure;
 mod tenant_limiter;
+mod upload_reservations;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) use self::minimum_rate::MinimumRate;
 pub(crate) use self::objects::check_range;
 pub(crate) use self::router::router;
 pub(crate) use self::tenant_limiter::TenantLimiter;
+pub(crate) use self::upload_reservations::UploadReservations;
 use crate::blobs::Blobs;
 use crate::faults::Faults;
 use crate::keys::Keys;
@@ -54,6 +56,7 @@ pub(crate) struct App {
     pub(crate) direct_downloads: bool,
     pub(crate) limits: Limits,
     pub(crate) tenant_limiter: Arc<TenantLimiter>,
+    pub(crate) reservations: Arc<UploadReservations>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) faults: Faults,
     pub(crate) wake: Wake,

@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::entry_caller;
 use crate::key_file::KeyLimits;
-use crate::metadata::{KeyTable, Result};
+use crate::metadata::{KeyTable, Result, StoreError};
 use crate::signing::{Caller, Issuer, KeyRing, Signer, Tenant};
 
 /// How long an answer of the database is used.
@@ -29,8 +29,16 @@ pub(super) struct CachedKeys {
     required: AtomicBool,
     callers: Recent<[u8; 32], Caller>,
     issuers: Recent<Issuer, (Tenant, KeyLimits)>,
-    /// Locked during a query, so that one query serves all waiting requests.
-    ring: tokio::sync::Mutex<Option<(Instant, Arc<KeyRing>)>>,
+    ring: Mutex<KnownRing>,
+    /// Locked during a query for the signing keys, so that one query serves all waiting requests.
+    ring_query: tokio::sync::Mutex<()>,
+}
+
+/// The signing keys, and the last failure to read them, each with its time.
+#[derive(Default)]
+struct KnownRing {
+    current: Option<(Instant, Arc<KeyRing>)>,
+    failure: Option<(Instant, StoreError)>,
 }
 
 impl CachedKeys {
@@ -41,7 +49,8 @@ impl CachedKeys {
             required: AtomicBool::new(false),
             callers: Recent::default(),
             issuers: Recent::default(),
-            ring: tokio::sync::Mutex::default(),
+            ring: Mutex::default(),
+            ring_query: tokio::sync::Mutex::default(),
         }
     }
 
@@ -97,17 +106,48 @@ impl CachedKeys {
     }
 
     async fn ring_since(&self, age: Duration) -> Result<Arc<KeyRing>> {
-        let mut ring = self.ring.lock().await;
-        let asked = now();
-        if let Some((since, ring)) = &*ring
-            && asked - *since < age
-        {
-            return Ok(ring.clone());
+        let arrived = now();
+        // Without waiting for a query that others need.
+        if let Some(ring) = self.known_ring().current(age) {
+            return Ok(ring);
         }
-        let keys = self.table.signing_keys().await?;
-        let new = Arc::new(super::ring(&self.signer, &keys));
-        *ring = Some((asked, new.clone()));
-        Ok(new)
+        let _query = self.ring_query.lock().await;
+        let asked = now();
+        {
+            let known = self.known_ring();
+            if let Some(ring) = known.current(age) {
+                return Ok(ring);
+            }
+            // Otherwise each request would wait for the queries of all earlier ones while the database does not respond.
+            if let Some((failed, error)) = &known.failure
+                && arrived < *failed
+            {
+                return Err(error.clone());
+            }
+        }
+        match self.table.signing_keys().await {
+            Ok(keys) => {
+                let new = Arc::new(super::ring(&self.signer, &keys));
+                self.known_ring().current = Some((asked, new.clone()));
+                Ok(new)
+            }
+            Err(error) => {
+                self.known_ring().failure = Some((now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn known_ring(&self) -> MutexGuard<'_, KnownRing> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KnownRing {
+    /// Returns the signing keys, unless they are older than `age`.
+    fn current(&self, age: Duration) -> Option<Arc<KeyRing>> {
+        let (asked, ring) = self.current.as_ref()?;
+        (now() - *asked < age).then(|| ring.clone())
     }
 }
 
@@ -145,4 +185,83 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
 )]
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::key_file::{KeyEntry, KeyFile};
+    use crate::metadata::{ChangeLimits, Usage};
+    use crate::signing::Secret;
+
+    /// How long a query takes.
+    const QUERY: Duration = Duration::from_secs(10);
+    const FAILED: StoreError = StoreError::Unavailable("it does not respond in time");
+
+    /// A database that does not respond until `responds` is set.
+    #[derive(Debug, Default)]
+    struct Slow {
+        responds: AtomicBool,
+    }
+
+    #[async_trait]
+    impl KeyTable for Slow {
+        async fn requires_keys(&self) -> Result<bool> {
+            Ok(true)
+        }
+        async fn find_by_hash(&self, _: &[u8; 32]) -> Result<Option<KeyEntry>> {
+            Ok(None)
+        }
+        async fn find_by_issuer(&self, _: &Issuer) -> Result<Option<KeyEntry>> {
+            Ok(None)
+        }
+        async fn list(&self, _: &str, _: u32) -> Result<Vec<KeyEntry>> {
+            Ok(Vec::new())
+        }
+        async fn insert(&self, _: &KeyEntry, _: &Issuer) -> Result<()> {
+            Ok(())
+        }
+        async fn change_limits(&self, _: &str, _: &ChangeLimits<'_>) -> Result<bool> {
+            Ok(false)
+        }
+        async fn usage(&self, _: &Tenant) -> Result<Usage> {
+            Ok(Usage::default())
+        }
+        async fn delete(&self, _: &str) -> Result<bool> {
+            Ok(false)
+        }
+        async fn signing_keys(&self) -> Result<KeyFile> {
+            if !self.responds.load(Ordering::Relaxed) {
+                tokio::time::sleep(QUERY).await;
+                return Err(FAILED);
+            }
+            Ok(KeyFile::default())
+        }
+        async fn replace_signing_keys(&self, _: &KeyFile, _: &KeyFile) -> Result<bool> {
+            Ok(false)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_wait_for_one_failing_query_and_not_for_each_other() {
+        let table = Arc::new(Slow::default());
+        let keys = CachedKeys::new(table.clone(), Arc::new(Signer::new(&Secret([1; 32]))));
+        let start = tokio::time::Instant::now();
+        let results = join_all((0..50_u32).map(|number| {
+            let keys = &keys;
+            async move {
+                tokio::time::sleep(Duration::from_millis(100) * number).await;
+                keys.ring().await.err()
+            }
+        }))
+        .await;
+        assert!(results.iter().all(|error| *error == Some(FAILED)));
+        assert!(start.elapsed() < 2 * QUERY, "{:?}", start.elapsed());
+        // A later request asks again.
+        table.responds.store(true, Ordering::Relaxed);
+        assert!(keys.ring().await.is_ok());
+    }
 }

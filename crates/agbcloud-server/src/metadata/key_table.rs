@@ -5,8 +5,11 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::{Result, Usage};
-use crate::key_file::{KeyEntry, KeyFile};
+use crate::key_file::{KeyEntry, KeyFile, KeyLimits};
 use crate::signing::{Issuer, Tenant};
+
+/// Changes the limits of a key.
+pub(crate) type ChangeLimits<'a> = dyn Fn(&mut KeyLimits) + Send + Sync + 'a;
 
 /// The table of API keys and the table of signing keys.
 #[async_trait]
@@ -19,6 +22,8 @@ pub(crate) trait KeyTable: Send + Sync + fmt::Debug {
     async fn list(&self, after: &str, limit: u32) -> Result<Vec<KeyEntry>>;
     /// Stores a key with its limits.
     async fn insert(&self, entry: &KeyEntry, issuer: &Issuer) -> Result<()>;
+    /// Changes the limits of a key. `change` may run several times. Returns whether the key exists.
+    async fn change_limits(&self, id: &str, change: &ChangeLimits<'_>) -> Result<bool>;
     /// Returns what a tenant stores in the same database.
     async fn usage(&self, tenant: &Tenant) -> Result<Usage>;
     /// Returns whether the key existed.

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 
-pub(crate) use self::key_table::KeyTable;
+pub(crate) use self::key_table::{ChangeLimits, KeyTable};
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
 use crate::markers::SharedMarker;
@@ -228,6 +228,17 @@ impl EntityTags {
     }
 }
 
+/// The state before an upload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct PreparedUpload {
+    /// The file that the upload would replace.
+    pub(crate) replaced: Option<File>,
+    /// What the tenant holds. May be zero if no quota limits it.
+    pub(crate) tenant: Usage,
+    /// What the context holds. May be zero if no quota limits it.
+    pub(crate) context: Usage,
+}
+
 /// The headers `If-Match` and `If-None-Match` of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Conditions {
@@ -307,14 +318,14 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         crc64: u64,
         checksums: BlockChecksums,
     ) -> Result<()>;
-    /// Returns the current entity tag of a file before its new content is received. Fails if a file of `size` bytes would exceed
-    /// a quota. The check when the file is published is decisive.
+    /// Returns what an upload would replace before its content is received. Fails if a file of `size` bytes would exceed a quota,
+    /// without the other uploads in progress. The check when the file is published is decisive.
     async fn prepare_upload(
         &self,
         key: &FileKey,
         size: u64,
         quotas: &Quotas,
-    ) -> Result<Option<String>>;
+    ) -> Result<PreparedUpload>;
     /// Publishes an upload. Readers get the old or the new file, never a mixture. Returns whether a file was replaced.
     ///
     /// Checks the conditions first, then the quotas, exactly: concurrent uploads of a tenant never exceed them together.

@@ -74,10 +74,17 @@ pub(crate) async fn check_usage(store: &dyn Metadata, operations: &[(u8, u8, Ope
                 if found.state == ContextState::Clearing {
                     assert_eq!(put, Err(StoreError::Stale));
                 } else if let Err(quota) = allowed {
-                    assert_eq!(prepared, Err(StoreError::QuotaExceeded(quota)));
+                    assert_eq!(prepared.err(), Some(StoreError::QuotaExceeded(quota)));
                     assert_eq!(put, Err(StoreError::QuotaExceeded(quota)));
                 } else {
-                    assert_eq!(prepared.map(|etag| etag.is_some()), Ok(replaced.is_some()));
+                    let prepared = prepared.unwrap();
+                    assert_eq!(prepared.replaced.map(|file| file.size), replaced);
+                    if quotas.limit_tenant() {
+                        assert_eq!(prepared.tenant, of_tenant);
+                    }
+                    if quotas.limit_context() {
+                        assert_eq!(prepared.context, of_context);
+                    }
                     assert_eq!(put, Ok(replaced.is_some()));
                     model.entry(at).or_default().insert(*file, u64::from(*size));
                 }

@@ -195,6 +195,55 @@ async fn an_upload_is_rejected_before_its_body_and_leaves_nothing() {
     assert_eq!(client.list(&id, "/").await.1, 1, "no folder is left");
 }
 
+/// Begins an upload of a file of this size. Returns when the server waits for the body.
+async fn begin(server: &Server, url: &str, size: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\nexpect: 100-continue\r\n\r\n",
+        target(url)
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
+    stream
+}
+
+#[tokio::test]
+async fn uploads_in_progress_count() {
+    for (name, limit, used) in [
+        ("tenant-bytes", "100k", "40000 of 102400 bytes"),
+        ("context-bytes", "100k", "40000 of 102400 bytes"),
+        ("tenant-files", "1", "1 of 1"),
+        ("context-files", "1", "1 of 1"),
+    ] {
+        let (server, client) = start_limited(&[(name, limit)]).await;
+        let id = client.create("c").await;
+        let first = client.upload_url(&id, "/first").await;
+        let upload = begin(&server, &first, LARGE).await;
+        let url = client.upload_url(&id, "/second").await;
+        let size = 2 * LARGE;
+        let response = client.put(&url, vec![7; size]).await;
+        assert_eq!(response.status(), 409, "{name}");
+        let text = response.text().await.unwrap();
+        assert!(text.contains(&format!("{name}: {used}")), "{text}");
+        // A client that disconnects frees its share.
+        drop(upload);
+        let freed = async { while !put(&client, &id, "/second", size).await.is_empty() {} };
+        tokio::time::timeout(Duration::from_secs(10), freed)
+            .await
+            .unwrap();
+        // Files that replace each other reserve nothing.
+        let uploads = [
+            begin(&server, &url, size).await,
+            begin(&server, &url, size).await,
+        ];
+        assert_eq!(put(&client, &id, "/second", size).await, "");
+        drop(uploads);
+    }
+}
+
 #[tokio::test]
 async fn a_condition_that_is_not_met_comes_before_the_quota() {
     let (_server, client) = start_limited(&[("tenant-bytes", "10")]).await;

@@ -150,6 +150,35 @@ impl Server {
         psql(&self.postgres, port, role, database, sql)
     }
 
+    /// Accepts encrypted connections with this certificate, and connections over a Unix socket.
+    pub(crate) fn enable_tls(&mut self, certificate: &Path, key: &Path) -> Result<(), Failure> {
+        for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
+            let content = fs::read_to_string(from).map_err(|error| {
+                let problem = format!("can't read {}: {error}", from.display());
+                Failure::new(problem, "check the repository")
+            })?;
+            self.postgres.account.write(&self.data.join(to), &content)?;
+        }
+        append(
+            &self.data.join("postgresql.conf"),
+            &format!(
+                "ssl = on\nunix_socket_directories = '{}'\n",
+                self.postgres.folder.display()
+            ),
+        )?;
+        self.restart()
+    }
+
+    /// Like [`Self::url`], over the Unix socket of [`Self::enable_tls`].
+    pub(crate) fn socket_url(&self) -> String {
+        let folder = self.postgres.folder.display().to_string();
+        format!(
+            "postgres://{ROLE}:{PASSWORD}@{}:{}/{DATABASE}",
+            folder.replace('/', "%2F"),
+            self.port
+        )
+    }
+
     /// Starts a standby that this server waits for at each commit.
     pub(crate) fn start_standby(&self, name: &str) -> Result<Server, Failure> {
         let data = self.postgres.folder.join(name);

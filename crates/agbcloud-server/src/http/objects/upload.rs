@@ -20,6 +20,7 @@ use crate::checksums::{Checksums, Hasher};
 use crate::crash;
 use crate::http::App;
 use crate::http::body::{self, BodyError};
+use crate::http::upload_reservations::Reservation;
 use crate::metadata::{
     Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, Quotas, StoreError, UploadId,
 };
@@ -34,7 +35,7 @@ pub(super) async fn put(
     let length = check_headers(headers, app.limits.object_bytes)?;
     let digests = Digests::parse(headers)?;
     let conditions = upload_conditions(headers)?;
-    prepare(&app, &key, length, &conditions, &quotas).await?;
+    let reservation = prepare(&app, &key, length, &conditions, &quotas).await?;
     if length > MAX_INLINE_BYTES {
         app.metadata.check_space().await?;
     }
@@ -57,7 +58,12 @@ pub(super) async fn put(
         return Err(error);
     }
     // In a separate task, because a disconnect of the client must not cancel it.
-    let checksums = tokio::spawn(publish(app, key, upload, lease, conditions, quotas))
+    let received = Received {
+        content: upload,
+        lease,
+        reservation,
+    };
+    let checksums = tokio::spawn(publish(app, key, received, conditions, quotas))
         .await
         .map_err(|_| ObjectError::unavailable())??;
     let mut response = Response::new(Body::empty());
@@ -70,17 +76,18 @@ pub(super) async fn put(
     Ok(response)
 }
 
-/// Checks conditions and quotas early, before the body is received. The checks in the transaction are decisive.
+/// Checks conditions and quotas early, before the body is received. The checks in the transaction are decisive. Returns the share
+/// of the quotas that the upload reserves.
 async fn prepare(
     app: &App,
     key: &FileKey,
     length: u64,
     conditions: &Conditions,
     quotas: &Quotas,
-) -> Result<(), ObjectError> {
+) -> Result<Option<Reservation>, ObjectError> {
     let prepared = app.metadata.prepare_upload(key, length, quotas).await;
     let etag = match &prepared {
-        Ok(etag) => etag.clone(),
+        Ok(prepared) => prepared.replaced.as_ref().map(|file| file.etag.clone()),
         // A condition that is not met is reported first, as in the transaction.
         Err(StoreError::QuotaExceeded(_)) if *conditions != Conditions::default() => {
             match app.metadata.file(key).await {
@@ -94,7 +101,14 @@ async fn prepare(
     if !conditions.are_met_by(etag.as_deref()) {
         return Err(ObjectError::precondition());
     }
-    prepared.map(drop).map_err(|error| rejected(app, error))
+    let prepared = prepared.map_err(|error| rejected(app, error))?;
+    // A small content is stored by the transaction that checks the quotas.
+    if length <= MAX_INLINE_BYTES {
+        return Ok(None);
+    }
+    app.reservations
+        .reserve(key, length, &prepared, quotas)
+        .map_err(|quota| rejected(app, StoreError::QuotaExceeded(quota)))
 }
 
 /// Counts a rejection by a quota, and returns the error of the response.
@@ -163,18 +177,31 @@ async fn receive(
     digests.check(upload.hasher())
 }
 
+/// A content that was received completely.
+struct Received {
+    content: IncomingContent,
+    lease: Option<UploadLease>,
+    reservation: Option<Reservation>,
+}
+
 /// Makes the content durable and publishes the file. Returns the checksums of the content.
 async fn publish(
     app: Arc<App>,
     key: FileKey,
-    upload: IncomingContent,
-    lease: Option<UploadLease>,
+    received: Received,
     conditions: Conditions,
     quotas: Quotas,
 ) -> Result<Checksums, ObjectError> {
+    let Received {
+        content,
+        lease,
+        reservation,
+    } = received;
     crash::point("upload-before-blob");
-    let file = upload.finish().await?;
+    let file = content.finish().await?;
     crash::point("upload-after-blob");
+    // Before the commit, so that no other upload counts the file twice.
+    drop(reservation);
     let blob = match &file.content {
         Content::Inline(_) => None,
         Content::Blob(blob) => Some(blob.clone()),
@@ -201,6 +228,7 @@ async fn publish(
                     | StoreError::Precondition
                     | StoreError::QuotaExceeded(_)
                     | StoreError::Full
+                    | StoreError::UploadExpired
             ) && let Some(blob) = blob
             {
                 match app.blobs.delete(&blob).await {

@@ -156,6 +156,21 @@ async fn delete_rows(session: &Session, tree: Tree) -> Result<i64, Failure> {
     Ok(deleted)
 }
 
+/// The statement that claims dead blobs. Unlike `clock_timestamp()`, the time of the statement is constant, so that the index
+/// finds those that are due: others may wait for days. With `OFFSET 0`, the server looks up each blob; otherwise it may read all
+/// entries to join them.
+pub(super) fn claim() -> String {
+    format!(
+        "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 millisecond'
+         WHERE blob = ANY(ARRAY(
+             SELECT blob FROM dead_blobs AS dead
+             WHERE not_before <= statement_timestamp() AND {NO_BACKUP}
+               AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.blob = dead.blob OFFSET 0)
+             ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED))
+         RETURNING blob"
+    )
+}
+
 /// Returns some dead blobs, and claims them for the time of a lease. Excludes blobs that a file references, since a deletion is final.
 pub(super) async fn dead_blobs(
     session: &Session,
@@ -164,15 +179,7 @@ pub(super) async fn dead_blobs(
 ) -> Result<Vec<String>, Failure> {
     let rows = session
         .query(
-            &format!(
-                "UPDATE dead_blobs SET not_before = clock_timestamp() + $2 * interval '1 millisecond'
-             WHERE blob = ANY(ARRAY(
-                 SELECT blob FROM dead_blobs AS dead
-                 WHERE not_before <= clock_timestamp() AND {NO_BACKUP}
-                   AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.blob = dead.blob)
-                 ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED))
-             RETURNING blob"
-            ),
+            &claim(),
             &[Value::Int(i64::from(limit)), milliseconds(lease)],
         )
         .await?;

@@ -9,7 +9,8 @@ use super::{contexts, folders};
 use crate::blobs::BlockChecksums;
 use crate::crash;
 use crate::metadata::{
-    Conditions, Content, ContextState, File, FileKey, NewFile, OpenFile, Quotas, StoreError,
+    Conditions, Content, ContextState, File, FileKey, NewFile, OpenFile, PreparedUpload, Quotas,
+    StoreError,
 };
 use crate::names::FilePath;
 use crate::system::clock::Micros;
@@ -139,7 +140,7 @@ pub(super) async fn prepare(
     key: &FileKey,
     size: u64,
     quotas: &Quotas,
-) -> Result<Option<String>, Failure> {
+) -> Result<PreparedUpload, Failure> {
     let place = Place::new(&key.context, tenant, &key.path);
     let query = format!(
         "SELECT generation, {FILE}, trees.files, trees.bytes, tenants.files, tenants.bytes
@@ -148,14 +149,18 @@ pub(super) async fn prepare(
     );
     let rows = session.query_last(&query, &place.values()).await?;
     let row = signed(&rows, key)?;
-    let found = read_file(row, 1)?;
+    let replaced = read_file(row, 1)?;
     let context = usage(row.try_get(5)?, row.try_get(6)?);
     let tenant = usage(row.try_get(7)?, row.try_get(8)?);
-    let replaced = found.as_ref().map(|file| file.size);
+    let size_before = replaced.as_ref().map(|file| file.size);
     quotas
-        .check(tenant, context, size, replaced)
+        .check(tenant, context, size, size_before)
         .map_err(StoreError::QuotaExceeded)?;
-    Ok(found.map(|file| file.etag))
+    Ok(PreparedUpload {
+        replaced,
+        tenant,
+        context,
+    })
 }
 
 /// The context and the file of a change.

@@ -1,12 +1,14 @@
 //! [`KeyTable`] in PostgreSQL.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::connection::{Access, Failure, Session, Value};
 use super::{Postgres, commit, meta};
 use crate::key_file::{KeyEntry, KeyFile};
-use crate::metadata::{KeyTable, Metadata, Result, StoreError, Usage};
+use crate::metadata::{ChangeLimits, KeyTable, Metadata, Result, StoreError, Usage};
 use crate::signing::{Issuer, Tenant};
 
 #[async_trait]
@@ -52,16 +54,15 @@ impl KeyTable for Postgres {
     }
 
     async fn insert(&self, entry: &KeyEntry, issuer: &Issuer) -> Result<()> {
-        let text =
-            serde_json::to_string(entry).map_err(|error| StoreError::Failed(error.to_string()))?;
-        let text = text.as_str();
+        let text = &text(entry)?;
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
             meta::set_once(&session, meta::REQUIRES_KEYS, "true").await?;
-            // An earlier attempt may have inserted it.
+            // An earlier attempt may have inserted it. Another key with the same id is an error.
             session
                 .execute(
-                    "INSERT INTO api_keys (id, sha256, issuer, entry) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                    "INSERT INTO api_keys (id, sha256, issuer, entry) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (sha256) DO NOTHING",
                     &[
                         Value::Text(entry.id()),
                         Value::Bytes(&entry.hash()),
@@ -75,18 +76,48 @@ impl KeyTable for Postgres {
         .await
     }
 
+    async fn change_limits(&self, id: &str, change: &ChangeLimits<'_>) -> Result<bool> {
+        self.retry(move |deadline| async move {
+            let session = self.begin(Access::Task, deadline).await?;
+            let found = session
+                .query_opt(
+                    "SELECT entry FROM api_keys WHERE id = $1 FOR UPDATE",
+                    &[Value::Text(id)],
+                )
+                .await?;
+            let Some(row) = found else {
+                session.roll_back().await;
+                return Ok(false);
+            };
+            let mut entry = entry(&row)?;
+            entry.change_limits(change);
+            session
+                .execute(
+                    "UPDATE api_keys SET entry = $2 WHERE id = $1",
+                    &[Value::Text(id), Value::Text(&text(&entry)?)],
+                )
+                .await?;
+            commit(session).await?;
+            Ok(true)
+        })
+        .await
+    }
+
     async fn usage(&self, tenant: &Tenant) -> Result<Usage> {
         Metadata::usage(self, tenant).await
     }
 
     async fn delete(&self, id: &str) -> Result<bool> {
+        // Also by an attempt whose commit was in doubt.
+        let found = &AtomicBool::new(false);
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
             let deleted = session
                 .execute("DELETE FROM api_keys WHERE id = $1", &[Value::Text(id)])
                 .await?;
+            found.fetch_or(deleted > 0, Ordering::Relaxed);
             commit(session).await?;
-            Ok(deleted > 0)
+            Ok(found.load(Ordering::Relaxed))
         })
         .await
     }
@@ -152,6 +183,11 @@ fn lines(rows: &[Row]) -> Result<Vec<String>, Failure> {
 fn keys(lines: &[String]) -> Result<KeyFile, Failure> {
     let damaged = |_| StoreError::Damaged("a row of the table \"signing_keys\" is invalid");
     Ok(KeyFile::from_signing_lines(lines).map_err(damaged)?)
+}
+
+/// The column `entry` of a key.
+fn text(entry: &KeyEntry) -> Result<String> {
+    serde_json::to_string(entry).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
 fn entry(row: &Row) -> Result<KeyEntry, Failure> {

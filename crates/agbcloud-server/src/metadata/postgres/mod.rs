@@ -43,7 +43,7 @@ use self::transactions::commit;
 use self::writer::Writer;
 use super::{
     Clear, Conditions, Context, ContextCursor, ContextPage, File, FileKey, FilePage, Metadata,
-    NewFile, OpenFile, Quotas, Result, StoreError, UploadId, Usage,
+    NewFile, OpenFile, PreparedUpload, Quotas, Result, StoreError, UploadId, Usage,
 };
 use crate::blobs::BlockChecksums;
 use crate::markers::SharedMarker;
@@ -240,7 +240,7 @@ impl Metadata for Postgres {
         key: &FileKey,
         size: u64,
         quotas: &Quotas,
-    ) -> Result<Option<String>> {
+    ) -> Result<PreparedUpload> {
         self.retry(move |deadline| async move {
             let (session, tenant) = self.read(&key.tenant, StoreError::Stale, deadline).await?;
             files::prepare(session, tenant, key, size, quotas).await
@@ -345,6 +345,7 @@ impl Metadata for Postgres {
     async fn expired_uploads(&self, limit: u32) -> Result<Vec<UploadId>> {
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
+            schema::check_running(&session).await?;
             let expired = uploads::expired(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;
             Ok(expired)
@@ -365,6 +366,7 @@ impl Metadata for Postgres {
     async fn collect_files(&self) -> Result<bool> {
         self.retry(move |deadline| async move {
             let session = self.begin(Access::Task, deadline).await?;
+            schema::check_running(&session).await?;
             let collected = deletion_queue::collect(&session).await?;
             commit(session).await?;
             Ok(collected)
@@ -377,6 +379,7 @@ impl Metadata for Postgres {
             // Durable, also where other commits are not: then all that was committed before is durable, too, and no row that
             // refers to a blob can come back after a power failure.
             let session = Session::begin(&self.pool, Access::Task, "on", deadline).await?;
+            schema::check_running(&session).await?;
             let blobs =
                 deletion_queue::dead_blobs(&session, limit, self.pool.settings().lease).await?;
             commit(session).await?;

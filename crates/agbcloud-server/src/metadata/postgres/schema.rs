@@ -272,6 +272,20 @@ pub(super) async fn migrate(
     }
 }
 
+/// Fails if another replica has migrated the database to a schema that this version can't work with. Checked by each transaction
+/// that writes files or deletes something: a replica may run for long.
+pub(super) async fn check_running(session: &Session) -> Result<(), Failure> {
+    check_readable_by(meta::number(session, meta::READABLE_BY).await?)
+}
+
+/// Fails if only newer versions can work with the schema.
+pub(super) fn check_readable_by(oldest: Option<i64>) -> Result<(), Failure> {
+    match oldest.is_some_and(|oldest| oldest > VERSION) {
+        true => Err(StoreError::Unavailable("it has a newer schema").into()),
+        false => Ok(()),
+    }
+}
+
 async fn try_migrate(
     pool: &Pool,
     deadline: Instant,

@@ -1,6 +1,7 @@
 //! The row of a tenant: its lock, its counts, and the evidence of its last commits.
 
 use super::connection::{Failure, Session, Statement, Value};
+use super::schema;
 use crate::metadata::Usage;
 
 /// How many commits `tenants.commits` remembers.
@@ -48,17 +49,20 @@ pub(super) enum WasCommitted {
 }
 
 impl TenantRow {
-    /// Locks the row until the end of the transaction. Returns `None` if there is no row.
+    /// Locks the row until the end of the transaction. Returns `None` if there is no row. Fails if another replica has migrated the
+    /// database to a schema that this version can't work with.
     pub(super) async fn lock(session: &Session, key: i64) -> Result<Option<Self>, Failure> {
         let found = session
             .query_opt(
-                "SELECT contexts, files, bytes, version, commits FROM tenants WHERE pk = $1 FOR UPDATE",
+                "SELECT contexts, files, bytes, version, commits, (SELECT value::bigint FROM meta WHERE name = 'readable_by')
+                 FROM tenants WHERE pk = $1 FOR UPDATE",
                 &[Value::Int(key)],
             )
             .await?;
         let Some(row) = found else {
             return Ok(None);
         };
+        schema::check_readable_by(row.try_get(5)?)?;
         Ok(Some(Self {
             key,
             usage: TenantUsage {

@@ -56,6 +56,15 @@ pub(super) async fn forget(session: &Session, blob: &str) -> Result<(), Failure>
     Ok(())
 }
 
+/// Claims expired uploads. Unlike `clock_timestamp()`, the time of the statement is constant, so that the index finds them.
+pub(super) const CLAIM: &str =
+    "UPDATE uploads SET claimed_until = clock_timestamp() + $2 * interval '1 millisecond'
+     WHERE blob = ANY(ARRAY(
+         SELECT blob FROM uploads
+         WHERE expires < statement_timestamp() AND (claimed_until IS NULL OR claimed_until < statement_timestamp())
+         ORDER BY expires LIMIT $1 FOR UPDATE SKIP LOCKED))
+     RETURNING blob, multipart";
+
 /// Returns some expired uploads, and claims them for the time of a lease.
 pub(super) async fn expired(
     session: &Session,
@@ -63,15 +72,7 @@ pub(super) async fn expired(
     lease: Duration,
 ) -> Result<Vec<UploadId>, Failure> {
     let rows = session
-        .query(
-            "UPDATE uploads SET claimed_until = clock_timestamp() + $2 * interval '1 millisecond'
-             WHERE blob = ANY(ARRAY(
-                 SELECT blob FROM uploads
-                 WHERE expires < clock_timestamp() AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
-                 ORDER BY expires LIMIT $1 FOR UPDATE SKIP LOCKED))
-             RETURNING blob, multipart",
-            &[Value::Int(i64::from(limit)), milliseconds(lease)],
-        )
+        .query(CLAIM, &[Value::Int(i64::from(limit)), milliseconds(lease)])
         .await?;
     rows.iter()
         .map(|row| {

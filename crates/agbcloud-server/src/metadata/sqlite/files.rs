@@ -13,7 +13,7 @@ use crate::metadata::offset_index::EntryKey;
 use crate::metadata::record::{FileRecord, FolderRecord};
 use crate::metadata::{
     Conditions, Content, ContextState, File, FileKey, FilePage, ListedEntry, NewFile, OpenFile,
-    Quotas, Result, StoreError,
+    PreparedUpload, Quotas, Result, StoreError,
 };
 use crate::names::{FilePath, FolderPath};
 use crate::signing::Tenant;
@@ -136,18 +136,22 @@ fn find(db: &Connection, tree: i64, path: &FilePath) -> Result<Option<FileRow>> 
     Ok(found)
 }
 
-/// Returns the entity tag of the file that an upload of `size` bytes would replace. Fails if it would exceed a quota.
+/// Returns the state before an upload of `size` bytes. Fails if it would exceed a quota.
 pub(super) fn prepare(
     db: &Connection,
     key: &FileKey,
     size: u64,
     quotas: &Quotas,
-) -> Result<Option<String>> {
+) -> Result<PreparedUpload> {
     let (tree, _) = signed_tree(db, key)?;
-    let found = find(db, tree, &key.path)?.map(|found| found.file);
-    let replaced = found.as_ref().map(|file| file.size);
-    usage::check_quotas(db, &key.tenant, tree, quotas, size, replaced)?;
-    Ok(found.map(|file| file.etag))
+    let replaced = find(db, tree, &key.path)?.map(|found| found.file);
+    let size_before = replaced.as_ref().map(|file| file.size);
+    let (tenant, context) = usage::check_quotas(db, &key.tenant, tree, quotas, size, size_before)?;
+    Ok(PreparedUpload {
+        replaced,
+        tenant,
+        context,
+    })
 }
 
 pub(super) fn put(

@@ -29,7 +29,7 @@ use self::commit_tracker::CommitTracker;
 use self::threads::{CLOSE_TIMEOUT, Readers, Writer};
 use super::{
     Clear, Conditions, Context, ContextCursor, ContextPage, File, FileKey, FilePage, Metadata,
-    NewFile, OpenFile, Quotas, Result, StoreError, Usage,
+    NewFile, OpenFile, PreparedUpload, Quotas, Result, StoreError, Usage,
 };
 use crate::blobs::BlockChecksums;
 use crate::names::{FilePath, FolderPath};
@@ -214,7 +214,7 @@ impl Metadata for Sqlite {
         key: &FileKey,
         size: u64,
         quotas: &Quotas,
-    ) -> Result<Option<String>> {
+    ) -> Result<PreparedUpload> {
         let (key, quotas) = (key.clone(), *quotas);
         self.read(move |db| files::prepare(db, &key, size, &quotas))
             .await

@@ -20,7 +20,8 @@ pub(super) fn of_all(db: &Connection) -> Result<Usage> {
     read(db, "SELECT files, bytes FROM total_usage", [])
 }
 
-/// Checks the quotas of a file of `size` bytes that replaces one of `replaced` bytes, or that is new.
+/// Checks the quotas of a file of `size` bytes that replaces one of `replaced` bytes, or that is new. Returns the usage of the
+/// tenant and of the context, as far as quotas limit it.
 pub(super) fn check_quotas(
     db: &Connection,
     tenant: &Tenant,
@@ -28,7 +29,7 @@ pub(super) fn check_quotas(
     quotas: &Quotas,
     size: u64,
     replaced: Option<u64>,
-) -> Result<()> {
+) -> Result<(Usage, Usage)> {
     let tenant = match quotas.limit_tenant() {
         true => of_tenant(db, tenant)?,
         false => Usage::default(),
@@ -39,7 +40,8 @@ pub(super) fn check_quotas(
     };
     quotas
         .check(tenant, context, size, replaced)
-        .map_err(StoreError::QuotaExceeded)
+        .map_err(StoreError::QuotaExceeded)?;
+    Ok((tenant, context))
 }
 
 /// Reads a row of files and bytes. Without one, nothing is stored.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -10,7 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::password_file::{self, Target};
-use super::tls::{Tls, TlsError, TlsMode};
+use super::tls::{Roots, Tls, TlsError, TlsMode};
 
 /// Default time for connecting to one address, the handshake and the login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -132,16 +131,18 @@ impl Settings {
         let (url, own) = OwnParameters::split(url);
         let mut config: Config = url.parse().map_err(InvalidConfig::Url)?;
         fill_from_environment(&mut config, &variable)?;
+        let roots = own.text("sslrootcert").map(str::to_owned);
+        let roots = roots.or_else(|| variable("PGSSLROOTCERT"));
+        let roots = roots.as_deref().map(Roots::parse);
         let mode = own.text("sslmode").map(str::to_owned);
         let mode = mode.or_else(|| variable("PGSSLMODE"));
         let mode = match mode.as_deref() {
+            None if roots == Some(Roots::System) => TlsMode::VerifyFull,
             None => TlsMode::Prefer,
             Some(text) => {
                 TlsMode::parse(text).ok_or_else(|| InvalidConfig::Value("sslmode".to_owned()))?
             }
         };
-        let roots = own.text("sslrootcert").map(str::to_owned);
-        let roots = roots.or_else(|| variable("PGSSLROOTCERT"));
         // A standby has an older state, and rejects writes.
         match config.get_target_session_attrs() {
             TargetSessionAttrs::Any | TargetSessionAttrs::ReadWrite => {
@@ -152,7 +153,7 @@ impl Settings {
         config.ssl_mode(match mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Prefer => SslMode::Prefer,
-            TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
         });
         let pool_size = match own.text("pool_size") {
             None => 16,
@@ -164,7 +165,7 @@ impl Settings {
         };
         let seconds = Duration::from_secs;
         Ok(Self {
-            tls: Tls::new(mode, roots.map(PathBuf::from).as_deref())?,
+            tls: Tls::new(mode, roots.as_ref())?,
             connect_timeout: config
                 .get_connect_timeout()
                 .copied()
@@ -462,6 +463,11 @@ mod tests {
             (
                 "postgres://me:hidden@a/agb?sslmode=require&sslrootcert=/missing",
                 &[],
+            ),
+            ("postgres://me:hidden@a/agb?sslmode=verify-ca", &[]),
+            (
+                "postgres://me:hidden@a/agb?sslmode=require",
+                &[("PGSSLROOTCERT", "system")],
             ),
             ("postgres://:hidden@a/agb", &[]),
             (

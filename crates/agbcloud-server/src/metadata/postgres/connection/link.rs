@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
 
@@ -114,13 +114,19 @@ async fn connect_host(settings: &Settings, host: &HostSettings) -> Result<Link, 
         }
         (_, address) => vec![address],
     };
+    // A socket of Unix is never encrypted, whatever `sslmode` says.
+    let tls = match &host.host {
+        Host::Tcp(_) => settings.tls.as_ref(),
+        #[cfg(unix)]
+        Host::Unix(_) => None,
+    };
     let mut failed = ConnectError::NoHost;
     for address in addresses {
         let mut config = host.config.clone();
         match &host.host {
             Host::Tcp(name) => config.host(name),
             #[cfg(unix)]
-            Host::Unix(folder) => config.host_path(folder),
+            Host::Unix(folder) => config.host_path(folder).ssl_mode(SslMode::Disable),
         };
         config.port(host.port);
         if let Some(address) = address {
@@ -128,7 +134,7 @@ async fn connect_host(settings: &Settings, host: &HostSettings) -> Result<Link, 
         }
         // Of the driver's own timeout, only the connection of the socket is part.
         let connecting = async {
-            match &settings.tls {
+            match tls {
                 Some(tls) => {
                     let (client, connection) = config.connect(tls.clone()).await?;
                     Ok(Link::drive(client, connection))

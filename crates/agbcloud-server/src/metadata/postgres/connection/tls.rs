@@ -29,22 +29,42 @@ pub(super) enum TlsMode {
     Disable,
     /// Encrypted if the server supports it. The certificate is not verified, since an attacker could also disable TLS.
     Prefer,
-    /// Encrypted, by a server with a certificate of a trusted authority for any host.
+    /// Encrypted. With a file of authorities as [`VerifyCa`](Self::VerifyCa), otherwise by any server.
+    Require,
+    /// Encrypted, by a server with a certificate of an authority in the file, for any host.
     VerifyCa,
     /// Encrypted, by a server with a certificate for its host name.
     VerifyFull,
 }
 
 impl TlsMode {
-    /// Parses the value of `sslmode`. `require` verifies as `verify-full` does.
+    /// Parses the value of `sslmode`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "disable" => Self::Disable,
             "prefer" => Self::Prefer,
+            "require" => Self::Require,
             "verify-ca" => Self::VerifyCa,
-            "require" | "verify-full" => Self::VerifyFull,
+            "verify-full" => Self::VerifyFull,
             _ => return None,
         })
+    }
+}
+
+/// The authorities that are trusted: the parameter `sslrootcert`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// Those of the platform: `system`.
+    System,
+    File(PathBuf),
+}
+
+impl Roots {
+    pub(super) fn parse(text: &str) -> Self {
+        match text {
+            "system" => Self::System,
+            path => Self::File(PathBuf::from(path)),
+        }
     }
 }
 
@@ -58,6 +78,11 @@ pub(in crate::metadata::postgres) enum TlsError {
     },
     #[error("{} contains no certificate in PEM", .0.display())]
     NoRoots(PathBuf),
+    /// Public authorities certify any host.
+    #[error(
+        "the authorities of the platform require sslmode=verify-full: use that, or name a file in sslrootcert"
+    )]
+    WeakMode,
     #[error("{0}")]
     Rustls(#[from] Error),
     #[error("{0}")]
@@ -75,14 +100,25 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Returns `None` if TLS is disabled. Trusts the authorities in the file `roots`, or those of the platform.
-    pub(super) fn new(mode: TlsMode, roots: Option<&Path>) -> Result<Option<Self>, TlsError> {
+    /// Returns `None` if TLS is disabled. Verifies as libpq does, except that `verify-full` without `roots` trusts the authorities
+    /// of the platform.
+    pub(super) fn new(mode: TlsMode, roots: Option<&Roots>) -> Result<Option<Self>, TlsError> {
         let provider = Arc::new(default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = match mode {
-            TlsMode::Disable => return Ok(None),
-            TlsMode::Prefer => Arc::new(Unverified(provider.clone())),
-            TlsMode::VerifyCa => Arc::new(AnyName(trusted(roots, provider.clone())?)),
-            TlsMode::VerifyFull => trusted(roots, provider.clone())?,
+        let verifier: Arc<dyn ServerCertVerifier> = match (mode, roots) {
+            (TlsMode::Disable, _) => return Ok(None),
+            (TlsMode::VerifyFull, None | Some(Roots::System)) => {
+                Arc::new(Verifier::new(provider.clone())?)
+            }
+            (TlsMode::VerifyFull, Some(Roots::File(path))) => trusted(path, provider.clone())?,
+            (TlsMode::Require | TlsMode::VerifyCa, Some(Roots::File(path))) => {
+                Arc::new(AnyName(trusted(path, provider.clone())?))
+            }
+            (TlsMode::VerifyCa, None) | (_, Some(Roots::System)) => {
+                return Err(TlsError::WeakMode);
+            }
+            (TlsMode::Prefer, _) | (TlsMode::Require, None) => {
+                Arc::new(Unverified(provider.clone()))
+            }
         };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -93,13 +129,11 @@ impl Tls {
     }
 }
 
+/// Trusts the authorities in a file.
 fn trusted(
-    roots: Option<&Path>,
+    path: &Path,
     provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-    let Some(path) = roots else {
-        return Ok(Arc::new(Verifier::new(provider)?));
-    };
+) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
     let failed = |source| TlsError::Roots {
         path: path.to_owned(),
         source,
@@ -167,7 +201,7 @@ impl ServerCertVerifier for Unverified {
 
 /// Accepts a trusted certificate of any host.
 #[derive(Debug)]
-struct AnyName(Arc<dyn ServerCertVerifier>);
+struct AnyName(Arc<WebPkiServerVerifier>);
 
 impl ServerCertVerifier for AnyName {
     fn verify_server_cert(

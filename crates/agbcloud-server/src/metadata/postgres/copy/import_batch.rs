@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::connection::{Failure, Session, Statement, Value};
-use super::super::meta;
+use super::super::{meta, tenants};
 use crate::metadata::StoreError;
 use crate::metadata::offset_index::MAX_UNINDEXED;
 use crate::metadata::record::{
@@ -193,9 +193,12 @@ impl<'a> Batch<'a> {
         let tenant = self
             .session
             .query_opt(
-                "INSERT INTO tenants (id, contexts) VALUES ($1, 1)
+                "INSERT INTO tenants (pk, id, contexts) VALUES ($1, $2, 1)
                  ON CONFLICT (id) DO UPDATE SET contexts = tenants.contexts + 1 RETURNING pk",
-                &[Value::Text(&context.tenant)],
+                &[
+                    Value::Int(tenants::new_key()?),
+                    Value::Text(&context.tenant),
+                ],
             )
             .await?;
         self.position.tenant = tenant.ok_or_else(missing)?.try_get(0)?;

@@ -106,6 +106,7 @@ impl Engine {
         };
         let size = bytes.len() as u64;
         let prepared = self.store.prepare_upload(key, size, &QUOTAS).await;
+        let prepared = prepared.map(|prepared| prepared.replaced);
         let stored = self
             .store
             .put_file(key, file, conditions, &QUOTAS, now)

@@ -8,11 +8,15 @@ mod differential;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::metadata::offset_index::{EntryKey, MAX_UNINDEXED};
 use crate::metadata::postgres::connection::Value;
 use crate::metadata::postgres::folders;
 use crate::metadata::postgres::offset_index::OffsetIndex;
+use crate::metadata::postgres::{deletion_queue, uploads};
 use crate::names::FolderPath;
 
 const FILES: i64 = 100_000;
@@ -141,6 +142,49 @@ async fn changes_of_a_large_folder_read_few_rows() {
     let after = store.number(reads).await;
     let each = (after - before) / 20;
     assert!((1..500).contains(&each), "{each} rows for each file");
+}
+
+#[tokio::test]
+async fn claims_do_not_read_what_is_not_due() {
+    let Some(url) = database() else { return };
+    let store = open(&url).await;
+    store
+        .sql(&format!(
+            "INSERT INTO dead_blobs (blob, not_before)
+             SELECT 'later-' || n, clock_timestamp() + interval '1 day' FROM generate_series(1, {FILES}) AS n;
+             INSERT INTO uploads (blob, expires)
+             SELECT 'later-' || n, clock_timestamp() + interval '1 day' FROM generate_series(1, {FILES}) AS n;
+             INSERT INTO dead_blobs (blob) SELECT 'due-' || n FROM generate_series(1, {FILES} / 10) AS n;
+             INSERT INTO uploads (blob, expires) VALUES ('due', clock_timestamp());
+             INSERT INTO entries (tenant, tree, parent, name, folder, id, created, modified, size, etag, blob)
+             SELECT 1, 1, '/', 'n' || n, false, '', 1, 1, 1, '', 'file-' || n FROM generate_series(1, {FILES}) AS n"
+        ))
+        .await
+        .unwrap();
+    // With and without statistics.
+    for analyze in [false, true] {
+        if analyze {
+            store
+                .sql("ANALYZE dead_blobs; ANALYZE uploads; ANALYZE entries")
+                .await
+                .unwrap();
+        }
+        for claim in [&deletion_queue::claim(), uploads::CLAIM] {
+            let session = store.begin(Access::Task, soon()).await.unwrap();
+            let limits = [Value::Int(100), Value::Int(1000)];
+            let plan = session.explain(claim, &limits).await.unwrap();
+            session.roll_back().await;
+            assert!(!plan.contains("Seq Scan on entries"), "{plan}");
+            let removed = plan.split("Removed by Filter: ").skip(1);
+            let removed: usize = removed
+                .filter_map(|rest| rest.split('\n').next()?.trim().parse::<usize>().ok())
+                .sum();
+            assert!(removed < 100, "{plan}");
+        }
+    }
+    assert_eq!(store.dead_blobs(1000).await.unwrap().len(), 1000);
+    let expired = store.expired_uploads(10).await.unwrap();
+    assert_eq!(expired, [upload("due")]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
+use crate::metadata::StoreError;
 use crate::metadata::postgres::schema::VERSION;
 
 #[tokio::test]
@@ -47,6 +48,78 @@ async fn a_newer_schema_is_rejected_unless_this_version_can_work_with_it() {
             .await;
         assert_eq!(stored, version);
     }
+}
+
+/// After a failover to a server that lacks the row, or after the database was replaced.
+#[tokio::test]
+async fn the_key_of_a_lost_tenant_is_not_given_to_another_tenant() {
+    let Some(url) = database() else { return };
+    let (replica, other) = (open(&url).await, open(&url).await);
+    let (lost, new) = (tenant("lost"), tenant("new"));
+    replica
+        .create_context(&lost, "r", "of lost", Micros(1))
+        .await
+        .unwrap();
+    other
+        .sql(
+            "DELETE FROM contexts; DELETE FROM entries; DELETE FROM trees; DELETE FROM tenants;
+             ALTER SEQUENCE tenants_pk_seq RESTART",
+        )
+        .await
+        .unwrap();
+    let context = other
+        .create_context(&new, "r", "of new", Micros(2))
+        .await
+        .unwrap();
+    assert_eq!(
+        replica.context_by_id(&lost, &context.id).await.unwrap(),
+        None
+    );
+    let page = replica.list_contexts(&lost, None, 10).await.unwrap();
+    assert_eq!(page.contexts, []);
+    // The positive control: the other replica serves it to its tenant, and the lost tenant can write again.
+    assert!(
+        other
+            .context_by_id(&new, &context.id)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    replica
+        .create_context(&lost, "r", "again", Micros(3))
+        .await
+        .unwrap();
+    let page = replica.list_contexts(&new, None, 10).await.unwrap();
+    assert_eq!(page.contexts, [context]);
+}
+
+#[tokio::test]
+async fn a_running_replica_changes_nothing_in_a_schema_that_is_too_new() {
+    let Some(url) = database() else { return };
+    let (store, tenant) = (open(&url).await, tenant("a"));
+    let context = store
+        .create_context(&tenant, "r", "c", Micros(1))
+        .await
+        .unwrap();
+    let file = key(&tenant, &context.id, "/f");
+    put(&store, &file, inline(b"x")).await.unwrap();
+    let set = |version: i64| {
+        format!(
+            "UPDATE meta SET value = '{version}' WHERE name IN ('schema_version', 'readable_by')"
+        )
+    };
+    let too_new = StoreError::Unavailable("it has a newer schema");
+    store.sql(&set(VERSION + 1)).await.unwrap();
+    let written = put(&store, &file, inline(b"y")).await;
+    assert_eq!(written, Err(too_new.clone()));
+    let cleared = store.clear_context(&tenant, &context.id, Micros(2)).await;
+    assert_eq!(cleared, Err(too_new.clone()));
+    assert_eq!(store.collect_files().await, Err(too_new.clone()));
+    assert_eq!(store.dead_blobs(1).await, Err(too_new.clone()));
+    assert_eq!(store.expired_uploads(1).await, Err(too_new));
+    store.sql(&set(VERSION)).await.unwrap();
+    put(&store, &file, inline(b"z")).await.unwrap();
+    assert_eq!(store.collect_files().await, Ok(false));
 }
 
 #[tokio::test]

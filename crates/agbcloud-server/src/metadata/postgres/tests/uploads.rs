@@ -298,3 +298,18 @@ async fn an_upload_whose_lease_is_lost_is_rejected_and_its_bytes_are_deleted() {
     assert!(!slow.context.is_empty());
     slow.server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_whose_row_is_lost_leaves_no_bytes() {
+    let Some(url) = database() else { return };
+    let mut slow = SlowUpload::begin(&url).await;
+    let store = open(&url).await;
+    // As after a crash of the database: the row was not durable yet. So nothing else would ever delete the bytes.
+    while store.number("SELECT count(*) FROM uploads").await == 0 {}
+    store.sql("DELETE FROM uploads").await.unwrap();
+    slow.stream.write_all(b"y").await.unwrap();
+    let answer = answer(&mut slow.stream).await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(slow.blob_files(), 0);
+    slow.server.shutdown().await;
+}
