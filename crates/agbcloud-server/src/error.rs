@@ -101,7 +101,7 @@ pub enum StartError {
     /// The database and the blob folder do not belong together, so one of them lacks acknowledged changes. Nothing was
     /// changed.
     #[error(
-        "{mismatch}. Nothing was changed. Restore the part that is older or lost; or accept the current state with `agb serve fsck --accept`, which moves contents that the database does not reference to the quarantine"
+        "{mismatch}. Nothing was changed. Check the paths and URLs; restore the part that is older or lost; or accept the current state with `agb serve fsck --accept`, which moves contents that the database does not reference to the quarantine"
     )]
     StoreMismatch {
         /// How they differ.

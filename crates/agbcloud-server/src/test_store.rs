@@ -210,6 +210,42 @@ pub fn database(folder: &Path) -> String {
     url
 }
 
+/// Returns the URL of the blobs of the store that belongs to a folder.
+pub fn blobs_url(folder: &Path) -> String {
+    blobs(engine(), folder)
+}
+
+/// Runs statements in the database of a URL, and returns the columns of the rows, separated by spaces. Blocks the thread.
+pub fn query(url: &str, sql: &str) -> Vec<String> {
+    // The driver does not know the parameters of the service.
+    let (url, sql) = (url.split('?').next().unwrap().to_owned(), sql.to_owned());
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
+            let driver = tokio::spawn(connection);
+            let messages = client.simple_query(&sql).await.unwrap();
+            drop(client);
+            let _ = driver.await;
+            messages.iter().filter_map(line).collect()
+        })
+    };
+    std::thread::spawn(run).join().unwrap()
+}
+
+fn line(message: &tokio_postgres::SimpleQueryMessage) -> Option<String> {
+    let tokio_postgres::SimpleQueryMessage::Row(row) = message else {
+        return None;
+    };
+    let columns = (0..row.len()).map(|column| row.get(column).unwrap_or("NULL"));
+    Some(columns.collect::<Vec<_>>().join(" "))
+}
+
 /// Returns the number of blobs of the store that belongs to a folder, and of staging files in a folder. Blocks the thread.
 pub fn count_blobs(folder: &Path) -> usize {
     #[cfg(feature = "s3")]

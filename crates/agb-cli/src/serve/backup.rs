@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use agbcloud_server::backup;
 use clap::Args;
 
-use super::copy::{CopyArguments, StoreArguments};
+use super::{
+    copy::{CHECK_STORE, CopyArguments},
+    store_arguments::StoreArguments,
+};
 use crate::{environment::EnvironmentArguments, failure::Failure};
 
 #[derive(Debug, Args)]
@@ -31,6 +34,11 @@ pub(super) async fn run(
     let copy = async |options| backup(&store, &archive, &options).await;
     arguments
         .copy
-        .run(("backed up", "would back up"), &hint, copy)
+        .run(
+            ("backed up", "would back up"),
+            &hint,
+            Some(CHECK_STORE),
+            copy,
+        )
         .await
 }

@@ -1,73 +1,35 @@
-//! What `backup`, `restore` and `migrate` have in common: the store, the options, the progress and the report.
+//! What `backup`, `restore` and `migrate` have in common: the options, the progress and the report.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use agbcloud_server::{ArchiveError, CopyOptions, CopyPhase, CopyReport, Storage};
+use agbcloud_server::{
+    ArchiveError, CopyOptions, CopyPhase, CopyReport, Protection, check_permissions,
+};
 use clap::Args;
 use indicatif::BinaryBytes;
 
-use super::{
-    settings::{ConfigFile, Settings},
-    start_failure,
-};
+use super::start_failure;
 use crate::{
-    environment::EnvironmentArguments,
-    failure::Failure,
+    failure::{Code, Failure},
     output::{counted, print_line},
     progress::Spinner,
     signals::unless_interrupted,
     stderr,
 };
 
-/// The store that is copied or filled.
-#[derive(Args)]
-pub(super) struct StoreArguments {
-    /// Data folder. Defaults to agb-data
-    #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-
-    /// Metadata engine instead of a data folder: sqlite:DIR or postgres://USER@HOST/DATABASE
-    #[arg(long, value_name = "URL", env = "AGB_METADATA", hide_env_values = true)]
-    metadata: Option<String>,
-
-    /// Where the contents of files are, with PostgreSQL: file:DIR or s3://BUCKET/PREFIX?endpoint=URL
-    #[arg(long, value_name = "URL", env = "AGB_BLOBS", hide_env_values = true)]
-    blobs: Option<String>,
-
-    /// Config file with the data folder or the URLs
-    #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-/// Omits the URLs, which may contain passwords.
-impl fmt::Debug for StoreArguments {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreArguments")
-            .field("data_dir", &self.data_dir)
-            .finish_non_exhaustive()
-    }
-}
-
-impl StoreArguments {
-    pub(super) fn storage(self, environment: &EnvironmentArguments) -> Result<Storage, Failure> {
-        let given = Settings {
-            data_dir: self.data_dir,
-            metadata: self.metadata,
-            blobs: self.blobs,
-            ..Settings::default()
-        };
-        let file = ConfigFile {
-            config: self.config,
-        };
-        given.with_config_file(&file, environment)?.storage()
-    }
-}
+/// What to do about damage of a store.
+pub(super) const CHECK_STORE: &str = "check the store with 'agb serve fsck'";
 
 #[derive(Debug, Args)]
 pub(super) struct CopyArguments {
     /// Read and verify everything, and write nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
+
+    /// Copy the API keys and signing keys of this key file, too: into the database of a target in PostgreSQL, the archive, or
+    /// the file 'keys' of a new data folder
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
 
     /// Print one line of JSON
     #[arg(long)]
@@ -79,25 +41,32 @@ pub(super) struct CopyArguments {
 }
 
 impl CopyArguments {
-    /// Runs a copy, shows its progress and prints its report. `done` and `planned` say what happened to the counts.
+    /// Runs a copy, shows its progress and prints its report. `done` and `planned` say what happened to the counts, `hint` what
+    /// to do after an interruption, and `damage_hint` what to do about damage of the source.
     pub(super) async fn run(
         &self,
         (done, planned): (&str, &str),
         hint: &str,
+        damage_hint: Option<&'static str>,
         copy: impl AsyncFnOnce(CopyOptions) -> Result<CopyReport, ArchiveError>,
     ) -> Result<(), Failure> {
+        let mut options = CopyOptions::default().dry_run(self.dry_run);
+        if let Some(keys) = &self.keys {
+            // As for the service, which does not use an exposed file.
+            check_permissions(keys, Protection::Write)
+                .map_err(|exposed| Failure::with_code(Code::NotAllowed, exposed.to_string()))?;
+            options = options.key_file(keys);
+        }
         let spinner = Arc::new(Spinner::start_if(!self.quiet, "reading".to_owned()));
         let shown = spinner.clone();
-        let options = CopyOptions::default()
-            .dry_run(self.dry_run)
-            .on_progress(move |progress| {
-                let phase = match progress.phase {
-                    CopyPhase::Verifying => "verifying",
-                    _ => "copying",
-                };
-                let (files, bytes) = (counted(progress.files, "file"), progress.bytes);
-                shown.set_state(&format!("{phase}: {files}, {}", BinaryBytes(bytes)));
-            });
+        let options = options.on_progress(move |progress| {
+            let phase = match progress.phase {
+                CopyPhase::Verifying => "verifying",
+                _ => "copying",
+            };
+            let (files, bytes) = (counted(progress.files, "file"), progress.bytes);
+            shown.set_state(&format!("{phase}: {files}, {}", BinaryBytes(bytes)));
+        });
         let work = async { Ok(copy(options).await) };
         let copied = unless_interrupted(work, hint).await;
         spinner.finish();
@@ -106,7 +75,7 @@ impl CopyArguments {
             Ok(report) => {
                 if let Some(file) = &report.key_file {
                     stderr::note(format_args!(
-                        "the keys of the database are in {file}: start the service with --keys {file}",
+                        "the keys are in {file}: start the service with --keys {file}",
                         file = file.display()
                     ));
                 }
@@ -122,8 +91,11 @@ impl CopyArguments {
                     false => report.findings.iter().try_for_each(print_line)?,
                 }
                 let found = counted(report.findings.len() as u64, "problem");
-                Err(Failure::new(format!("{place} is damaged: {found}"))
-                    .with_hint("check the store with 'agb serve fsck'"))
+                let failure = Failure::new(format!("{place} is damaged: {found}"));
+                Err(match damage_hint {
+                    Some(hint) => failure.with_hint(hint),
+                    None => failure,
+                })
             }
             Err(error) => Err(copy_failure(error)),
         }
@@ -136,6 +108,9 @@ fn summary(report: &CopyReport) -> String {
         counted(report.files, "file"),
         counted(report.bytes, "byte"),
     ];
+    if report.keys > 0 {
+        counts.insert(0, counted(report.keys, "API key"));
+    }
     if report.skipped_files > 0 {
         let skipped = counted(report.skipped_files, "file");
         counts.push(format!("{skipped} copied before"));
@@ -146,9 +121,9 @@ fn summary(report: &CopyReport) -> String {
 fn copy_failure(error: ArchiveError) -> Failure {
     match error {
         ArchiveError::Store(error) => start_failure(error),
-        ArchiveError::SameStore | ArchiveError::Unsupported { .. } => {
-            Failure::usage(error.to_string())
-        }
+        ArchiveError::SameStore
+        | ArchiveError::OtherBlobs { .. }
+        | ArchiveError::Unsupported { .. } => Failure::usage(error.to_string()),
         error => match std::error::Error::source(&error) {
             Some(source) => Failure::with_cause(error.to_string(), source),
             None => Failure::new(error.to_string()),

@@ -1,11 +1,9 @@
 //! `agb serve fsck`: checks a data folder that no service uses, or a database and a store of blobs.
 
-use std::path::PathBuf;
-
 use agbcloud_server::{FsckMode, FsckReport, fsck_storage};
 use clap::Args;
 
-use super::settings::{ConfigFile, Settings};
+use super::store_arguments::StoreArguments;
 use crate::{
     environment::EnvironmentArguments,
     failure::Failure,
@@ -14,21 +12,8 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct FsckArguments {
-    /// Data folder. Defaults to agb-data
-    #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
-    data_dir: Option<PathBuf>,
-
-    /// PostgreSQL database instead of a data folder: postgres://USER@HOST/DATABASE. Services may use it meanwhile
-    #[arg(long, value_name = "URL", env = "AGB_METADATA", hide_env_values = true)]
-    metadata: Option<String>,
-
-    /// Contents of the files of the database: file:DIR or s3://BUCKET/PREFIX?endpoint=URL
-    #[arg(long, value_name = "URL", env = "AGB_BLOBS", hide_env_values = true)]
-    blobs: Option<String>,
-
-    /// Config file with the data folder or the URLs
-    #[arg(long, value_name = "FILE", env = "AGB_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArguments,
 
     /// Repair counts and folders, restore contents from quarantine, and move contents that no file uses there. Does not change
     /// files with damaged content
@@ -48,16 +33,7 @@ pub(super) async fn run(
     arguments: FsckArguments,
     environment: &EnvironmentArguments,
 ) -> Result<(), Failure> {
-    let given = Settings {
-        data_dir: arguments.data_dir,
-        metadata: arguments.metadata,
-        blobs: arguments.blobs,
-        ..Settings::default()
-    };
-    let file = ConfigFile {
-        config: arguments.config,
-    };
-    let storage = given.with_config_file(&file, environment)?.storage()?;
+    let storage = arguments.store.storage(environment)?;
     let mode = match (arguments.accept, arguments.repair) {
         (true, _) => FsckMode::Accept,
         (false, true) => FsckMode::Repair,

@@ -167,7 +167,11 @@ pub(crate) async fn run(
     let settings = given.with_config_file(&file, environment)?;
     match (&settings.keys, &settings.metadata) {
         (Some(path), _) => edit_file(path, &settings, arguments.command),
-        (None, Some(url)) => edit_database(url, arguments.command).await,
+        (None, Some(url)) if url.starts_with("postgres") => {
+            edit_database(url, arguments.command).await
+        }
+        (None, Some(_)) => Err(Failure::usage("only a PostgreSQL database contains keys")
+            .with_hint("pass --keys FILE for the key file of a service with another storage")),
         (None, None) => Err(Failure::usage("no key file").with_hint(
             "pass --keys FILE or --metadata postgres://…, or set AGB_KEYS, AGB_METADATA or a config file",
         )),

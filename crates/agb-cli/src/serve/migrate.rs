@@ -5,7 +5,7 @@ use std::fmt;
 use agbcloud_server::{Storage, migrate};
 use clap::Args;
 
-use super::copy::CopyArguments;
+use super::copy::{CHECK_STORE, CopyArguments};
 use crate::failure::Failure;
 
 #[derive(Args)]
@@ -48,6 +48,6 @@ pub(super) async fn run(arguments: MigrateArguments) -> Result<(), Failure> {
     let hint = "repeat the migration to continue it";
     arguments
         .copy
-        .run(("migrated", "would migrate"), hint, copy)
+        .run(("migrated", "would migrate"), hint, Some(CHECK_STORE), copy)
         .await
 }

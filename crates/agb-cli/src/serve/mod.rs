@@ -9,6 +9,7 @@ mod migrate;
 mod open_files;
 mod restore;
 mod settings;
+mod store_arguments;
 
 use std::{
     fmt::Display,
@@ -54,41 +55,43 @@ pub(crate) struct ServeArguments {
 
 #[derive(Debug, Subcommand)]
 enum ServeCommand {
-    /// Manage the API keys and the signing key of a key file
+    /// Manage the API keys and the signing key of a key file or a database
     Keys(KeysArguments),
-    /// Check a data folder while no service uses it
+    /// Check a data folder that no service uses, or a PostgreSQL database and its contents
     ///
-    /// Checks rows, contents, checksums and counts, and that the database and the blob folder belong together. Prints one line
-    /// for each finding and each content in quarantine. Exits with 0 if nothing is damaged or everything is repaired, and with
+    /// Checks rows, contents, checksums and counts, and that metadata and contents belong together. Services may use a PostgreSQL
+    /// database meanwhile. Prints one line for each finding and each content in quarantine. Exits with 0 if nothing is damaged or everything is repaired, and with
     /// 1 if something is damaged or the check fails. Leftovers of a killed service are not damage.
     #[command(
-        after_long_help = "Examples:\n  agb serve fsck --data-dir agb-data\n  agb serve fsck --repair"
+        after_long_help = "Examples:\n  agb serve fsck --data-dir agb-data\n  agb serve fsck --repair\n  agb serve fsck --metadata postgres://agb@db/agb --blobs s3://bucket/agb"
     )]
     Fsck(FsckArguments),
     /// Copy a store to an archive, also while the service runs
     ///
     /// The archive is a folder, or one file if its name ends with .tar. It contains everything that was acknowledged before the
-    /// backup started, and is read back after it is written. It contains the secret of the store: keep it as safe as the data
-    /// folder. An existing archive is never overwritten.
+    /// backup started, and is read back after it is written. It contains the secret of the store, and API keys only if they are
+    /// in the database or in the file of --keys: keep it as safe as the store. An existing archive is never overwritten.
     #[command(
-        after_long_help = "Examples:\n  agb serve backup agb-backup.tar\n  agb serve backup --data-dir /srv/agb /backups/monday\n  agb serve backup --dry-run agb-backup.tar"
+        after_long_help = "Examples:\n  agb serve backup agb-backup.tar\n  agb serve backup --data-dir /srv/agb /backups/monday\n  agb serve backup --metadata postgres://agb@db/agb --blobs s3://bucket/agb agb-backup.tar\n  agb serve backup --dry-run agb-backup.tar"
     )]
     Backup(BackupArguments),
     /// Copy an archive of 'backup' to a new store
     ///
-    /// The service does not start on the store before everything is restored and verified. To continue an interrupted restore,
-    /// repeat it: it skips existing contents.
+    /// The store is a new data folder, or an empty PostgreSQL database and an empty folder or prefix. The service does not start
+    /// on it before everything is restored and verified. To continue an interrupted restore, repeat it: it skips existing
+    /// contents.
     #[command(
-        after_long_help = "Examples:\n  agb serve restore agb-backup.tar --data-dir restored\n  agb serve restore --dry-run agb-backup.tar --data-dir restored"
+        after_long_help = "Examples:\n  agb serve restore agb-backup.tar --data-dir restored\n  agb serve restore agb-backup.tar --metadata postgres://agb@db/agb --blobs s3://bucket/agb\n  agb serve restore --dry-run agb-backup.tar --data-dir restored"
     )]
     Restore(RestoreArguments),
     /// Copy a store to a new one, also between engines
     ///
-    /// Stop the service of the source first: later changes are not copied. The source is not changed. Ids, times, presigned URLs
-    /// and page tokens stay valid. The service does not start on the target before everything is copied and verified. To
-    /// continue an interrupted migration, repeat it.
+    /// Stop the service of the source first: later changes are not copied. The files and rows of the source are not changed. Ids,
+    /// times and page tokens stay valid, and so do presigned URLs and API keys if the keys of a key file are copied with --keys.
+    /// The service does not start on the target before everything is copied and verified. To continue an interrupted migration,
+    /// repeat it.
     #[command(
-        after_long_help = "Examples:\n  agb serve migrate --from sqlite:agb-data --to sqlite:/srv/agb\n  agb serve migrate --dry-run --from sqlite:agb-data --to postgres://agb@db/agb --to-blobs s3://bucket/agb"
+        after_long_help = "Examples:\n  agb serve migrate --from sqlite:agb-data --to sqlite:/srv/agb\n  agb serve migrate --dry-run --from sqlite:agb-data --to postgres://agb@db/agb --to-blobs s3://bucket/agb --keys /etc/agb/keys"
     )]
     Migrate(MigrateArguments),
 }

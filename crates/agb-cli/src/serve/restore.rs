@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use agbcloud_server::restore;
 use clap::Args;
 
-use super::copy::{CopyArguments, StoreArguments};
+use super::{copy::CopyArguments, store_arguments::StoreArguments};
 use crate::{environment::EnvironmentArguments, failure::Failure};
 
 #[derive(Debug, Args)]
@@ -30,6 +30,6 @@ pub(super) async fn run(
     let hint = "repeat the restore to continue it";
     arguments
         .copy
-        .run(("restored", "would restore"), hint, copy)
+        .run(("restored", "would restore"), hint, None, copy)
         .await
 }

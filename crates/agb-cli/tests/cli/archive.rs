@@ -140,6 +140,46 @@ async fn a_running_service_is_backed_up() {
 }
 
 #[tokio::test]
+async fn the_keys_of_a_key_file_are_copied_on_request() {
+    let store = Store::new().await;
+    let key = store.run(&["keys", "--keys", "keys.jsonl", "add", "team"]);
+    assert!(key.status.success());
+    let listed = store.print(&["keys", "--keys", "keys.jsonl", "list"]);
+    let counts = "1 API key, 1 context, 2 files, 100005 bytes\n";
+    let with_keys = ["--keys", "keys.jsonl"];
+    let backup = ["backup", "--data-dir", "data", "a.tar"];
+    let printed = store.print(&[&backup[..], &with_keys].concat());
+    assert_eq!(printed, format!("backed up {counts}"));
+    let migrate = ["migrate", "--from", "sqlite:data", "--to", "sqlite:moved"];
+    for (command, target) in [
+        (
+            &["restore", "a.tar", "--data-dir", "restored"][..],
+            "restored",
+        ),
+        (&[&migrate[..], &with_keys].concat(), "moved"),
+    ] {
+        let output = store.run(command);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert!(stdout.ends_with(counts), "{stdout}{stderr}");
+        assert!(stderr.contains("start the service with --keys"), "{stderr}");
+        let keys = format!("{target}/keys");
+        let copied = store.print(&["keys", "--keys", &keys, "list", "--data-dir", target]);
+        assert_eq!(
+            copied.split_whitespace().next(),
+            listed.split_whitespace().next()
+        );
+    }
+    // The archive has keys already.
+    let mixed = ["restore", "a.tar", "--data-dir", "mixed"];
+    let (_, stderr) = store.fails(&[&mixed[..], &with_keys].concat(), 1);
+    assert!(stderr.contains("contains keys already"), "{stderr}");
+    assert!(!store.path("mixed").exists());
+    let missing = ["backup", "--data-dir", "data", "b.tar", "--keys", "missing"];
+    let (_, stderr) = store.fails(&missing, 1);
+    assert!(stderr.contains("missing"), "{stderr}");
+}
+
+#[tokio::test]
 async fn failures_have_exit_codes_and_name_the_damage() {
     let store = Store::new().await;
     store.print(&["backup", "--data-dir", "data", "a"]);
@@ -155,7 +195,23 @@ async fn failures_have_exit_codes_and_name_the_damage() {
         invalid.contains("--from: invalid metadata URL"),
         "{invalid}"
     );
-    store.fails(&["backup", "a2"], 1);
+    let missing = store.fails(&["backup", "a2"], 1).1;
+    assert!(
+        missing.contains("error: agb-data contains no store"),
+        "{missing}"
+    );
+    fs::write(store.path("no.tar"), [0x80; 2000]).unwrap();
+    let invalid = store.fails(&["restore", "no.tar", "--data-dir", "x"], 1).1;
+    assert!(
+        invalid.contains("the archive no.tar is damaged: it is not a tar file"),
+        "{invalid}"
+    );
+    let keys = ["keys", "list", "--metadata", "sqlite:data"];
+    let keys = store.fails(&keys, 2).1;
+    assert!(
+        keys.contains("only a PostgreSQL database contains keys"),
+        "{keys}"
+    );
     store.fails(&["backup"], 2);
     let missing = store.fails(&["restore", "missing", "--data-dir", "x"], 1).1;
     assert!(missing.contains("missing"), "{missing}");
@@ -169,7 +225,7 @@ async fn failures_have_exit_codes_and_name_the_damage() {
         "{found}"
     );
     assert!(
-        stderr.contains("the archive a is damaged: 1 problem"),
+        stderr.contains("the archive a is damaged: 1 problem") && !stderr.contains("fsck"),
         "{stderr}"
     );
     let (found, _) = store.fails(&["restore", "a", "--data-dir", "y", "-n", "--json"], 1);

@@ -93,11 +93,9 @@ fn check_exists(folder: &Path) -> Result<(), ArchiveError> {
     if has_blobs(&folder.join(BLOBS)) {
         return Err(DatabaseError::Lost.into());
     }
-    let missing = io::Error::new(io::ErrorKind::NotFound, format!("{DATABASE} not found"));
-    Err(ArchiveError::Store(StartError::Folder {
-        path: folder.to_owned(),
-        source: missing,
-    }))
+    Err(ArchiveError::NoStore {
+        place: folder.display().to_string(),
+    })
 }
 
 /// Keeps the contents of a data folder in place, and returns whether a service uses it.

@@ -30,10 +30,17 @@ pub(super) trait Source: Send + Sync {
     async fn next(&mut self) -> Result<Vec<Item>, ArchiveError>;
     /// Streams the bytes of a blob of the records that [`next`](Self::next) returned last.
     async fn open_blob(&self, blob: &str) -> Result<Chunks, BlobError>;
+    /// Whether a blob of the records is still in use, so that it is damage if it is missing. A source that keeps its blobs until
+    /// the end need not check that.
+    async fn is_current(&self, _blob: &str) -> Result<bool, ArchiveError> {
+        Ok(true)
+    }
     /// Checks at the end that everything was read.
     async fn finish(&mut self) -> Result<(), ArchiveError> {
         Ok(())
     }
+    /// Releases what a failed copy does not need any more.
+    async fn abandon(&mut self) {}
 }
 
 /// A new store or archive that is written.

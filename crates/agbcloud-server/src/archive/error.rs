@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::report::CopyReport;
 use crate::blobs::BlobError;
 use crate::error::StartError;
+use crate::key_file::KeyFileError;
 use crate::metadata::StoreError;
 use crate::metadata::sqlite::DatabaseError;
 use crate::storage::Storage;
@@ -40,15 +41,30 @@ pub enum ArchiveError {
         /// The source, without passwords.
         place: String,
     },
+    /// The contents of the source belong to another database.
+    #[error("the metadata and the contents of {place} do not belong together: check the URLs")]
+    OtherBlobs {
+        /// The source, without passwords.
+        place: String,
+    },
+    /// Both the source and the key file have keys.
+    #[error("{place} contains keys already: use it without a key file")]
+    OtherKeys {
+        /// The source, without passwords.
+        place: String,
+    },
+    /// The key file can't be read.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// The target contains a store already.
     #[error("{target} is not empty: use another target")]
     NotEmpty {
         /// The target, without passwords.
         target: String,
     },
-    /// An import from another source into the target did not finish.
+    /// Another import into the target did not finish: from another source, or with another store of contents.
     #[error(
-        "a restore or a migration from another source into {target} did not finish: repeat that one, or delete the target"
+        "another restore or migration into {target} did not finish: repeat that one, or delete the target"
     )]
     OtherImport {
         /// The target, without passwords.

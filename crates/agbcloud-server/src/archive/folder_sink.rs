@@ -3,18 +3,19 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::blob_upload::BlobUpload;
 use super::data_folder::usage_without_service;
 use super::endpoint::{BlobWriter, Sink};
 use super::error::ArchiveError;
 use super::options::CopyOptions;
 use super::report::{CopyPhase, CopyProgress, CopyReport};
-use crate::blobs::{BlobError, Blobs, Chunks, local};
+use super::target_blobs::TargetBlobs;
+use crate::blobs::{Blobs, Chunks, local};
 use crate::data_folder::{BLOBS, DATABASE, FolderLock, ReadLock};
 use crate::durability::Durability;
 use crate::error::StartError;
@@ -23,7 +24,7 @@ use crate::key_file::KeyFile;
 use crate::markers::FolderMarker;
 use crate::metadata::record::{BlobChecksums, ImportSource, KeyRecord, Record, StoreIdentity};
 use crate::metadata::sqlite::DatabaseError;
-use crate::metadata::sqlite::export::Export;
+use crate::metadata::sqlite::export::{DatabaseUse, Export};
 use crate::metadata::sqlite::import::{Import, StartedImport};
 use crate::metadata::sqlite::open::has_blobs;
 use crate::system::durable_fs::sync_folder;
@@ -34,11 +35,9 @@ const KEYS: &str = "keys";
 /// A data folder that is being filled. Locked until this is dropped.
 pub(super) struct DataFolderSink {
     folder: PathBuf,
-    blobs: Blobs,
+    target: TargetBlobs,
     /// `None` when it is published.
     import: Arc<Mutex<Option<Import>>>,
-    /// Whether an earlier attempt may have left blobs.
-    resumed: bool,
     /// The keys of a source that stores them in its database. `None` if there are none.
     keys: Option<KeyFile>,
     _lock: FolderLock,
@@ -121,9 +120,8 @@ impl DataFolderSink {
         fsck::write_marker(&path, &marker).map_err(unusable)?;
         Ok(Self {
             folder,
-            blobs,
+            target: TargetBlobs { blobs, resumed },
             import: Arc::new(Mutex::new(Some(import))),
-            resumed,
             keys: None,
             _lock: lock,
         })
@@ -171,6 +169,29 @@ impl DataFolderSink {
                 Ok(())
             });
             written.map_err(ArchiveError::failed)
+        })
+        .await
+    }
+
+    /// Reads the records back. Keys are not among them.
+    async fn read_back(&self) -> Result<CopyReport, ArchiveError> {
+        let database = self.folder.join(DATABASE);
+        run(move || {
+            let mut report = CopyReport::default();
+            let mut added = Ok(());
+            // The connection of the import is open.
+            Export::open(&database, DatabaseUse::Running)?.each_record(|record| {
+                // The check has found the rows that can't be read.
+                let records = record.as_ref().map_or(&[][..], std::slice::from_ref);
+                report.add(records);
+                added = report.add_checksums(records);
+                match added {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                }
+            })?;
+            added.map_err(ArchiveError::failed)?;
+            Ok(report)
         })
         .await
     }
@@ -233,14 +254,7 @@ impl Sink for DataFolderSink {
     }
 
     async fn open_existing(&self, blob: &str) -> Result<Option<Chunks>, ArchiveError> {
-        if !self.resumed {
-            return Ok(None);
-        }
-        match self.blobs.read_unchecked(blob).await {
-            Ok(chunks) => Ok(Some(chunks)),
-            Err(BlobError::Missing) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        self.target.open_existing(blob).await
     }
 
     async fn create_blob(
@@ -248,9 +262,7 @@ impl Sink for DataFolderSink {
         blob: &str,
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
-        Ok(Box::new(BlobUpload(
-            self.blobs.upload_as(blob, size).await?,
-        )))
+        Ok(Box::new(self.target.create(blob, size).await?))
     }
 
     async fn write(
@@ -289,7 +301,6 @@ impl Sink for DataFolderSink {
         });
         let folder = self.folder.clone();
         let check = run(move || Ok(fsck::check_import(&folder)?)).await?;
-        let found = (check.contexts, check.files, check.bytes);
         if !check.is_clean() {
             return Err(ArchiveError::Damaged {
                 place: self.folder.display().to_string(),
@@ -299,9 +310,9 @@ impl Sink for DataFolderSink {
                 }),
             });
         }
-        if found != (report.contexts, report.files, report.bytes) {
+        if !self.read_back().await?.has_same_entries(report) {
             return Err(ArchiveError::failed(
-                "the target lacks a part of what was written",
+                "the target differs from what was written",
             ));
         }
         self.with_import(|import| match import.take() {

@@ -4,17 +4,18 @@
 //! the secret are kept, so that presigned URLs, page tokens and ids stay valid. Files that are cleared or deleted are not copied.
 //! Every content is compared with its row while it is copied, and again when it is read back from the target.
 
-mod blob_upload;
 mod checks;
 mod data_folder;
 mod endpoint;
 mod error;
 mod folder_sink;
 mod format;
+mod key_file_source;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod report;
+mod target_blobs;
 mod transfer;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ use self::data_folder::DataFolderSource;
 use self::endpoint::{Sink, Source};
 use self::folder_sink::DataFolderSink;
 use self::format::{ArchiveSink, ArchiveSource};
+use self::key_file_source::KeyFileSource;
 #[cfg(feature = "postgres")]
 use self::postgres::{PostgresSink, PostgresSource};
 use self::transfer::Transfer;
@@ -30,6 +32,7 @@ use self::transfer::Transfer;
 pub use self::error::ArchiveError;
 pub use self::options::CopyOptions;
 pub use self::report::{CopyPhase, CopyProgress, CopyReport};
+use crate::key_file::KeyFile;
 use crate::storage::{Engine, Storage};
 
 /// Copies a store to an archive: a folder, or one file if its name ends with `.tar`. A service may be using the store.
@@ -68,7 +71,7 @@ pub async fn backup(
 ) -> Result<CopyReport, ArchiveError> {
     let archive = archive.as_ref();
     ArchiveSink::check(archive)?;
-    let mut source = open_source(store).await?;
+    let mut source = open_source(store, options).await?;
     if options.is_dry_run() {
         return Transfer::new(&mut *source, None, options).run().await;
     }
@@ -121,8 +124,9 @@ pub async fn restore(
     store: &Storage,
     options: &CopyOptions,
 ) -> Result<CopyReport, ArchiveError> {
-    let mut source = ArchiveSource::open(archive.as_ref()).await?;
-    import(&mut source, store, options).await
+    let source = Box::new(ArchiveSource::open(archive.as_ref()).await?);
+    let mut source = with_keys(source, options).await?;
+    import(&mut *source, store, options).await
 }
 
 /// Copies a store to another one that does not exist yet, also between engines.
@@ -158,21 +162,39 @@ pub async fn migrate(
     if from == to {
         return Err(ArchiveError::SameStore);
     }
-    let mut source = open_source(from).await?;
+    let mut source = open_source(from, options).await?;
     import(&mut *source, to, options).await
 }
 
-async fn open_source(store: &Storage) -> Result<Box<dyn Source>, ArchiveError> {
-    match &store.0 {
-        Engine::Folder(folder) => Ok(Box::new(DataFolderSource::open(folder).await?)),
+async fn open_source(
+    store: &Storage,
+    options: &CopyOptions,
+) -> Result<Box<dyn Source>, ArchiveError> {
+    let source: Box<dyn Source> = match &store.0 {
+        Engine::Folder(folder) => Box::new(DataFolderSource::open(folder).await?),
         #[cfg(feature = "postgres")]
         Engine::Postgres { metadata, blobs } => {
-            let source = Box::pin(PostgresSource::open(store, metadata, blobs)).await?;
-            Ok(Box::new(source))
+            let keeps_blobs = !options.is_dry_run();
+            Box::new(Box::pin(PostgresSource::open(store, metadata, blobs, keeps_blobs)).await?)
         }
         #[cfg(not(feature = "postgres"))]
-        Engine::Postgres { .. } => Err(ArchiveError::unsupported(store)),
-        Engine::Memory => Err(ArchiveError::unsupported(store)),
+        Engine::Postgres { .. } => return Err(ArchiveError::unsupported(store)),
+        Engine::Memory => return Err(ArchiveError::unsupported(store)),
+    };
+    with_keys(source, options).await
+}
+
+/// Adds the keys of the key file in the options.
+async fn with_keys(
+    source: Box<dyn Source>,
+    options: &CopyOptions,
+) -> Result<Box<dyn Source>, ArchiveError> {
+    match options.keys() {
+        Some(path) => {
+            let keys = KeyFile::read(path)?;
+            Ok(Box::new(KeyFileSource::open(source, &keys).await?))
+        }
+        None => Ok(source),
     }
 }
 
@@ -218,11 +240,11 @@ async fn read_back(
 ) -> Result<(), ArchiveError> {
     let mut source = ArchiveSource::open(path).await?;
     let read = Transfer::new(&mut source, None, options).verifying();
-    match read.run().await?.has_same_counts(written) {
+    match read.run().await?.has_same_records(written) {
         true => Ok(()),
         false => Err(ArchiveError::Invalid {
             path: path.to_owned(),
-            detail: "it lacks a part of what was written".to_owned(),
+            detail: "it differs from what was written".to_owned(),
         }),
     }
 }

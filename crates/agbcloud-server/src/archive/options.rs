@@ -1,6 +1,7 @@
 //! The options of a copy.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::report::CopyProgress;
@@ -9,6 +10,7 @@ use super::report::CopyProgress;
 #[derive(Clone, Default)]
 pub struct CopyOptions {
     dry_run: bool,
+    key_file: Option<PathBuf>,
     progress: Option<Arc<dyn Fn(CopyProgress) + Send + Sync>>,
 }
 
@@ -20,11 +22,23 @@ impl CopyOptions {
         self
     }
 
+    /// Copies the API keys and signing keys of a key file, too: into the database of a target in PostgreSQL, an archive, or the
+    /// key file of a new data folder. For a source that has no keys in its database.
+    #[must_use]
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key_file = Some(path.into());
+        self
+    }
+
     /// Calls a function after each step of some files or about a megabyte. It must not block.
     #[must_use]
     pub fn on_progress(mut self, report: impl Fn(CopyProgress) + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(report));
         self
+    }
+
+    pub(super) fn keys(&self) -> Option<&Path> {
+        self.key_file.as_deref()
     }
 
     pub(super) fn is_dry_run(&self) -> bool {

@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
 
-use super::blob_upload::BlobUpload;
 use super::endpoint::{BlobWriter, Item, Sink, Source};
 use super::error::ArchiveError;
 use super::options::CopyOptions;
 use super::report::CopyReport;
+use super::target_blobs::TargetBlobs;
 use super::transfer::Transfer;
 use crate::blobs::{BlobError, Blobs, Chunks};
 use crate::durability::Durability;
 use crate::error::StartError;
 use crate::markers::StoreMismatch;
 use crate::metadata::UploadId;
-use crate::metadata::postgres::{CopyError, Export, Import, StartedImport};
+use crate::metadata::postgres::{CopyError, Export, Import, StartedImport, UnfinishedImport};
 use crate::metadata::record::{BlobChecksums, ImportSource, Record, StoreIdentity};
 use crate::open_storage::{open_blobs, open_blobs_for_reading};
 use crate::storage::{BlobsUrl, SecretUrl, Storage};
@@ -28,23 +29,21 @@ pub(super) struct PostgresSource {
 }
 
 impl PostgresSource {
+    /// Opens a store for reading. With `keeps_blobs`, the services that use it delete no blob before the end. Otherwise nothing
+    /// is written.
     pub(super) async fn open(
         store: &Storage,
         metadata: &SecretUrl,
         blobs: &BlobsUrl,
+        keeps_blobs: bool,
     ) -> Result<Self, ArchiveError> {
         let name = store.to_string();
         let blobs = open_blobs_for_reading(blobs)?;
-        let export = Export::open(metadata.expose(), variable).await;
-        let export = export.map_err(|error| copy_error(error, &name))?;
-        let found = blobs.shared_marker().await?;
-        if found.is_none_or(|found| found.store != export.identity().id) {
-            let mismatch = StoreMismatch::OtherBlobs;
-            return Err(StartError::StoreMismatch { mismatch }.into());
-        }
+        let marker = blobs.shared_marker().await?;
+        let export = Export::open(metadata.expose(), variable, marker.as_ref(), keeps_blobs).await;
         Ok(Self {
+            export: export.map_err(|error| copy_error(error, &name))?,
             name,
-            export,
             blobs,
         })
     }
@@ -60,6 +59,10 @@ fn copy_error(error: CopyError, target: &str) -> ArchiveError {
         CopyError::NotEmpty => ArchiveError::NotEmpty { target },
         CopyError::OtherImport => ArchiveError::OtherImport { target },
         CopyError::NoStore => ArchiveError::NoStore { place: target },
+        CopyError::Mismatch(StoreMismatch::OtherBlobs | StoreMismatch::NoMarker) => {
+            ArchiveError::OtherBlobs { place: target }
+        }
+        CopyError::Mismatch(mismatch) => StartError::StoreMismatch { mismatch }.into(),
         CopyError::Open(error) => ArchiveError::Store(error.into()),
     }
 }
@@ -94,8 +97,18 @@ impl Source for PostgresSource {
         self.blobs.read_unchecked(blob).await
     }
 
+    async fn is_current(&self, blob: &str) -> Result<bool, ArchiveError> {
+        Ok(self.export.is_referenced(blob).await?)
+    }
+
     async fn finish(&mut self) -> Result<(), ArchiveError> {
         Ok(self.export.finish().await?)
+    }
+
+    async fn abandon(&mut self) {
+        if let Err(error) = self.export.finish().await {
+            tracing::warn!(%error, "failed to end the lease of the backup: it expires in two minutes");
+        }
     }
 }
 
@@ -103,13 +116,11 @@ impl Source for PostgresSource {
 pub(super) struct PostgresSink {
     name: String,
     import: Import,
-    blobs: Blobs,
-    /// Whether an earlier attempt may have left blobs.
-    resumed: bool,
+    target: TargetBlobs,
 }
 
 impl PostgresSink {
-    /// Checks that a database and a store of blobs can be the target, and changes nothing in the database.
+    /// Checks that a database and a store of blobs can be the target, and changes nothing.
     pub(super) async fn check(
         store: &Storage,
         metadata: &SecretUrl,
@@ -118,14 +129,8 @@ impl PostgresSink {
     ) -> Result<(), ArchiveError> {
         let name = store.to_string();
         let checked = Import::check(metadata.expose(), variable, source).await;
-        let resumes = checked.map_err(|error| copy_error(error, &name))?;
-        if let BlobsUrl::Folder(folder) = blobs
-            && !folder.exists()
-        {
-            return Ok(());
-        }
-        let blobs = open_blobs(blobs, Durability::Strict).await?;
-        check_blobs(&blobs, source, resumes, &name).await
+        let unfinished = checked.map_err(|error| copy_error(error, &name))?;
+        check_blobs(&open_blobs_for_reading(blobs)?, unfinished, &name).await
     }
 
     /// Starts or continues the import of a store.
@@ -137,10 +142,8 @@ impl PostgresSink {
         identity: &StoreIdentity,
     ) -> Result<Self, ArchiveError> {
         let name = store.to_string();
+        Self::check(store, metadata, blobs, source).await?;
         let blobs = open_blobs(blobs, Durability::Strict).await?;
-        let checked = Import::check(metadata.expose(), variable, source).await;
-        let resumes = checked.map_err(|error| copy_error(error, &name))?;
-        check_blobs(&blobs, source, resumes, &name).await?;
         let started = Import::start(metadata.expose(), variable, source, identity).await;
         let StartedImport {
             import,
@@ -149,11 +152,11 @@ impl PostgresSink {
         } = started.map_err(|error| copy_error(error, &name))?;
         blobs.write_shared_marker(marker).await?;
         import.confirm_marker().await?;
+        let target = TargetBlobs { blobs, resumed };
         let sink = Self {
             name,
             import,
-            blobs,
-            resumed,
+            target,
         };
         if resumed {
             sink.discard_parts().await?;
@@ -172,24 +175,38 @@ impl PostgresSink {
             after.clone_from(&last.blob);
             for upload in uploads {
                 let multipart = upload.multipart.as_deref();
-                self.blobs.discard_upload(&upload.blob, multipart).await?;
+                self.target
+                    .blobs
+                    .discard_upload(&upload.blob, multipart)
+                    .await?;
             }
         }
     }
 }
 
-/// Fails if a store of blobs belongs to a store, except to the one whose import is resumed.
+/// Fails if a store of blobs contains anything, except for that of the import that is continued.
 async fn check_blobs(
     blobs: &Blobs,
-    source: &ImportSource,
-    resumes: bool,
+    unfinished: Option<UnfinishedImport>,
     name: &str,
 ) -> Result<(), ArchiveError> {
-    match blobs.shared_marker().await? {
-        Some(found) if !resumes || found.store != source.store => Err(ArchiveError::NotEmpty {
-            target: name.to_owned(),
-        }),
-        _ => Ok(()),
+    let target = name.to_owned();
+    let found = match blobs.shared_marker().await {
+        Ok(found) => found,
+        // It is that of a data folder.
+        Err(BlobError::Damaged(_)) => return Err(ArchiveError::NotEmpty { target }),
+        Err(error) => return Err(error.into()),
+    };
+    match (found, unfinished) {
+        (Some(found), Some(import)) if found == import.marker => Ok(()),
+        // The blobs of the source, for example, which have the same id.
+        (Some(_), _) => Err(ArchiveError::NotEmpty { target }),
+        (None, Some(import)) if import.confirmed => Err(ArchiveError::OtherImport { target }),
+        (None, Some(_)) => Ok(()),
+        (None, None) => match blobs.list().next().await.transpose()? {
+            Some(_) => Err(ArchiveError::NotEmpty { target }),
+            None => Ok(()),
+        },
     }
 }
 
@@ -200,14 +217,7 @@ impl Sink for PostgresSink {
     }
 
     async fn open_existing(&self, blob: &str) -> Result<Option<Chunks>, ArchiveError> {
-        if !self.resumed {
-            return Ok(None);
-        }
-        match self.blobs.read_unchecked(blob).await {
-            Ok(chunks) => Ok(Some(chunks)),
-            Err(BlobError::Missing) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        self.target.open_existing(blob).await
     }
 
     async fn create_blob(
@@ -215,13 +225,13 @@ impl Sink for PostgresSink {
         blob: &str,
         size: u64,
     ) -> Result<Box<dyn BlobWriter>, ArchiveError> {
-        let upload = self.blobs.upload_as(blob, size).await?;
+        let upload = self.target.create(blob, size).await?;
         let registered = UploadId {
             blob: blob.to_owned(),
             multipart: upload.multipart().map(str::to_owned),
         };
         self.import.register(&registered).await?;
-        Ok(Box::new(BlobUpload(upload)))
+        Ok(Box::new(upload))
     }
 
     async fn write(
@@ -242,13 +252,13 @@ impl Sink for PostgresSink {
         let mut source = PostgresSource {
             name: self.name.clone(),
             export: export.map_err(|error| copy_error(error, &self.name))?,
-            blobs: self.blobs.clone(),
+            blobs: self.target.blobs.clone(),
         };
         let read = Transfer::new(&mut source, None, options).verifying();
         let read = read.run().await?;
-        if !read.has_same_counts(report) {
+        if !read.has_same_records(report) {
             return Err(ArchiveError::failed(
-                "the target lacks a part of what was written",
+                "the target differs from what was written",
             ));
         }
         Ok(self.import.publish().await?)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::fsck::Finding;
 use crate::metadata::record::{KeyRecord, Record};
@@ -29,6 +30,12 @@ pub struct CopyReport {
     pub skipped_files: u64,
     /// What is damaged in the source. Empty after a successful copy.
     pub findings: Vec<Finding>,
+    /// A SHA-256 of all records except for keys, in order.
+    #[serde(skip)]
+    pub(super) records_sha256: [u8; 32],
+    /// A SHA-256 of the records of keys.
+    #[serde(skip)]
+    pub(super) keys_sha256: [u8; 32],
 }
 
 impl CopyReport {
@@ -48,20 +55,37 @@ impl CopyReport {
         }
     }
 
-    /// Whether both count the same records.
-    pub(super) fn has_same_counts(&self, other: &Self) -> bool {
-        let counts = |report: &Self| {
-            let Self {
-                keys,
-                contexts,
-                folders,
-                files,
-                bytes,
-                ..
-            } = report;
-            [*keys, *contexts, *folders, *files, *bytes]
+    /// Adds records that were copied to the checksums.
+    pub(super) fn add_checksums(&mut self, records: &[Record]) -> Result<(), serde_json::Error> {
+        for record in records {
+            let checksum = match record {
+                Record::Key(_) => &mut self.keys_sha256,
+                Record::Context(_) | Record::Folder(_) | Record::File(_) => {
+                    &mut self.records_sha256
+                }
+            };
+            let json = serde_json::to_vec(record)?;
+            *checksum = Sha256::new_with_prefix(*checksum)
+                .chain_update(&json)
+                .finalize()
+                .into();
+        }
+        Ok(())
+    }
+
+    /// Whether both contain the same records, in every detail.
+    pub(super) fn has_same_records(&self, other: &Self) -> bool {
+        self.has_same_entries(other)
+            && (self.keys, self.keys_sha256) == (other.keys, other.keys_sha256)
+    }
+
+    /// Whether both contain the same records except for keys.
+    pub(super) fn has_same_entries(&self, other: &Self) -> bool {
+        let entries = |report: &Self| {
+            let counts = [report.contexts, report.folders, report.files, report.bytes];
+            (counts, report.records_sha256)
         };
-        counts(self) == counts(other)
+        entries(self) == entries(other)
     }
 
     /// The report as one line of JSON.

@@ -37,6 +37,8 @@ enum Copied {
     /// It was in the target already.
     Skipped(BlobChecksums),
     Damaged(Finding),
+    /// A service has deleted it since the start of the copy, which wrote nothing.
+    Deleted,
 }
 
 impl<'a> Transfer<'a> {
@@ -68,6 +70,14 @@ impl<'a> Transfer<'a> {
 
     /// Copies everything. Stops at the first damage, unless nothing is written: then all damage is reported.
     pub(super) async fn run(mut self) -> Result<CopyReport, ArchiveError> {
+        let copied = self.copy().await;
+        if copied.is_err() {
+            self.source.abandon().await;
+        }
+        copied
+    }
+
+    async fn copy(&mut self) -> Result<CopyReport, ArchiveError> {
         let mut check = RecordCheck::default();
         loop {
             let items = self.source.next().await?;
@@ -91,6 +101,8 @@ impl<'a> Transfer<'a> {
             let blobs = self.copy_contents(&records, &contexts).await?;
             self.end_if_damaged()?;
             self.report.add(&records);
+            let added = self.report.add_checksums(&records);
+            added.map_err(ArchiveError::failed)?;
             if let Some(sink) = &mut self.sink {
                 sink.write(records, blobs).await?;
                 crash::point("copy-after-batch");
@@ -108,7 +120,7 @@ impl<'a> Transfer<'a> {
                 sink.finish(&self.report, self.options).await?;
                 self.report.key_file = sink.key_file();
             }
-            return Ok(self.report);
+            return Ok(std::mem::take(&mut self.report));
         }
         Err(self.damaged())
     }
@@ -169,6 +181,7 @@ impl<'a> Transfer<'a> {
                     self.report.findings.push(finding);
                     continue;
                 }
+                Copied::Deleted => continue,
             };
             if let Some(blob) = blob {
                 blobs.insert(blob.to_owned(), checksums);
@@ -196,6 +209,9 @@ impl<'a> Transfer<'a> {
         }
         let mut chunks = match self.source.open_blob(blob).await {
             Ok(chunks) => chunks,
+            Err(BlobError::Missing) if !self.is_current(blob).await? => {
+                return Ok(Copied::Deleted);
+            }
             Err(BlobError::Missing) => {
                 let detail = format!("the content of the file, blob {blob}, is missing");
                 return Ok(Copied::Damaged(
@@ -240,12 +256,21 @@ impl<'a> Transfer<'a> {
                 Ok(Copied::Content(checksums))
             }
             (Ok(checksums), None) => Ok(Copied::Content(checksums)),
+            (Err(_), None) if !self.is_current(blob).await? => Ok(Copied::Deleted),
             (Err(finding), writer) => {
                 if let Some(writer) = writer {
                     writer.abort().await;
                 }
                 Ok(Copied::Damaged(finding))
             }
+        }
+    }
+
+    /// Whether a blob of the source is still in use. Always, unless nothing is written: then the source keeps no deleted blobs.
+    async fn is_current(&self, blob: &str) -> Result<bool, ArchiveError> {
+        match self.sink {
+            Some(_) => Ok(true),
+            None => self.source.is_current(blob).await,
         }
     }
 

@@ -48,7 +48,7 @@ impl Blobs {
 #[cfg(all(feature = "s3", feature = "test-store"))]
 #[expect(clippy::unwrap_used, reason = "for tests")]
 pub(crate) async fn count_in_bucket(url: &str) -> usize {
-    let blobs = Blobs::unchecked_bucket(url).unwrap();
+    let blobs = Blobs::unprobed_bucket(url).unwrap();
     let listed = blobs.list().try_collect::<Vec<_>>().await;
     listed.unwrap().len()
 }

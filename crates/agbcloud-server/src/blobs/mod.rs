@@ -112,12 +112,11 @@ impl Blobs {
         Ok(Self::of_bucket(bucket, metrics)?)
     }
 
-    /// Opens a bucket without a check of its store, to read from it.
+    /// Opens a bucket without a request to its store.
     #[cfg(all(feature = "s3", feature = "postgres"))]
-    pub(crate) fn unchecked_bucket(url: &str) -> Result<Self, BlobStoreError> {
+    pub(crate) fn unprobed_bucket(url: &str) -> Result<Self, BlobStoreError> {
         let metrics = BlobMetrics::default();
-        let environment = object_store::aws::AmazonS3Builder::from_env();
-        let bucket = Bucket::unchecked(environment, url, metrics.clone())?;
+        let bucket = Bucket::unprobed(url, metrics.clone())?;
         Ok(Self::of_bucket(bucket, metrics)?)
     }
 

@@ -26,7 +26,9 @@ pub enum StoreMismatch {
     #[error("the blobs belong to another store")]
     OtherBlobs,
     /// The blobs have no marker, although they had one.
-    #[error("the marker \"mark\" of the blobs is missing: they were removed or replaced")]
+    #[error(
+        "the marker \"mark\" of the blobs is missing: they were removed or replaced, or are in another place"
+    )]
     NoMarker,
     /// Both were changed since they were last used together.
     #[error("the database and the blobs are copies that were changed separately")]

@@ -93,7 +93,7 @@ pub(crate) fn open_blobs_for_reading(blobs: &BlobsUrl) -> Result<Blobs, StartErr
             })
         }
         #[cfg(feature = "s3")]
-        BlobsUrl::Bucket(url) => Ok(Blobs::unchecked_bucket(url.expose())?),
+        BlobsUrl::Bucket(url) => Ok(Blobs::unprobed_bucket(url.expose())?),
         #[cfg(not(feature = "s3"))]
         BlobsUrl::Bucket(_) => Err(StartError::InvalidStorage(InvalidStorage::Unsupported {
             engine: "S3",

@@ -14,6 +14,8 @@ mod damage;
 #[cfg(test)]
 mod engines;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod running;

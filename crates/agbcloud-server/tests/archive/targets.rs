@@ -190,10 +190,7 @@ async fn a_target_with_anything_in_it_is_refused_and_not_changed() {
         &options,
     )
     .await;
-    assert!(matches!(
-        missing,
-        Err(ArchiveError::Store(StartError::Folder { .. }))
-    ));
+    assert!(matches!(missing, Err(ArchiveError::NoStore { .. })));
     assert_eq!(tree(folder.path()), before);
 
     // An empty folder is a target.

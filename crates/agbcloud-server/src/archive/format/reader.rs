@@ -179,13 +179,15 @@ impl ArchiveSource {
 
 fn invalid_tar(path: &Path, error: io::Error) -> ArchiveError {
     match error.kind() {
-        // A header that is not one has this kind, too.
-        ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::Other => {
-            ArchiveError::Invalid {
-                path: path.to_owned(),
-                detail: error.to_string(),
-            }
-        }
+        ErrorKind::UnexpectedEof | ErrorKind::InvalidData => ArchiveError::Invalid {
+            path: path.to_owned(),
+            detail: error.to_string(),
+        },
+        // A header that is not one. The message would quote its bytes.
+        ErrorKind::Other => ArchiveError::Invalid {
+            path: path.to_owned(),
+            detail: "it is not a tar file, or a part of it was overwritten".to_owned(),
+        },
         _ => ArchiveError::io(path)(error),
     }
 }

@@ -86,16 +86,25 @@ impl ArchiveSink {
             let spool = spool(path);
             let removed = local::remove_if_exists(&spool);
             let records = removed.and_then(|()| FileWriter::create(&spool));
-            (
-                Some(Arc::new(Mutex::new(tar))),
-                records.map_err(ArchiveError::io(&spool))?,
-            )
+            let records = records.map_err(|error| {
+                // The error of the records is the one to report.
+                let _ = local::remove_if_exists(path);
+                ArchiveError::io(&spool)(error)
+            });
+            (Some(Arc::new(Mutex::new(tar))), records?)
         } else {
             make_private_folder(path).map_err(ArchiveError::io(path))?;
-            local::create_folders(&path.join(BLOBS)).map_err(ArchiveError::io(path))?;
+            let records = local::create_folders(&path.join(BLOBS))
+                .map_err(ArchiveError::io(path))
+                .and_then(|()| FileWriter::create(&path.join(RECORDS)).map_err(exists));
             (
                 None,
-                FileWriter::create(&path.join(RECORDS)).map_err(exists)?,
+                records.inspect_err(|_| {
+                    if created_folder {
+                        // The first error is the one to report.
+                        let _ = fs::remove_dir_all(path);
+                    }
+                })?,
             )
         };
         let now = Micros::of(SystemClock.now());

@@ -47,6 +47,12 @@ impl Bucket {
         Self::open_with(AmazonS3Builder::from_env(), url, metrics).await
     }
 
+    /// Opens a bucket without a request to its store.
+    #[cfg(feature = "postgres")]
+    pub(super) fn unprobed(url: &str, metrics: BlobMetrics) -> Result<Self, BlobStoreError> {
+        Self::unchecked(AmazonS3Builder::from_env(), url, metrics)
+    }
+
     /// Opens a bucket with the credentials and defaults of `environment`.
     async fn open_with(
         environment: AmazonS3Builder,
@@ -65,8 +71,8 @@ impl Bucket {
         Ok(bucket)
     }
 
-    /// Opens a bucket without a request to its store.
-    pub(super) fn unchecked(
+    /// As [`unprobed`](Self::unprobed), with the credentials and defaults of `environment`.
+    fn unchecked(
         environment: AmazonS3Builder,
         url: &str,
         metrics: BlobMetrics,

@@ -20,6 +20,8 @@ const SECRET: &str = "secret";
 pub(super) const HOLD: &str = "hold";
 /// The source of an import that is not finished. Such a store is incomplete.
 pub(super) const IMPORTING: &str = "importing";
+/// The process that fills a store whose import is not finished.
+pub(super) const IMPORT_ATTEMPT: &str = "import_attempt";
 
 pub(super) async fn value(session: &Session, name: &str) -> Result<Option<String>, Failure> {
     let row = session

@@ -35,7 +35,7 @@ use prometheus_client::registry::Registry;
 
 use self::change::{Change, Outcome};
 use self::connection::{Access, Pool, Session};
-pub(crate) use self::copy::{CopyError, Export, Import, StartedImport};
+pub(crate) use self::copy::{CopyError, Export, Import, StartedImport, UnfinishedImport};
 use self::files::PutFile;
 pub(crate) use self::open::{OpenError, Opened};
 use self::tenants::TenantKeys;

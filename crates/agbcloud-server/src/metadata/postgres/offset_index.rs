@@ -148,14 +148,6 @@ impl OffsetIndex<'_> {
         Ok(())
     }
 
-    /// Creates the index of a folder with `count` entries that has none, if it is large.
-    pub(super) async fn build_if_large(&self, count: i64) -> Result<(), Failure> {
-        match count > MAX_UNINDEXED {
-            true => self.build().await,
-            false => Ok(()),
-        }
-    }
-
     /// Deletes the index.
     pub(super) async fn delete(&self) -> Result<(), Failure> {
         let delete = "DELETE FROM segments WHERE tenant = $1 AND tree = $2 AND parent = $3";

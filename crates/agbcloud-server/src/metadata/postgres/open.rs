@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::connection::{
     Access, ConnectError, Failure, InvalidConfig, Pool, Session, Settings, Value,
 };
-use super::schema::{self, SchemaError};
+use super::schema::{self, Release, SchemaError};
 use super::tenants::TenantKeys;
 use super::totals::Totals;
 use super::writer::Writer;
@@ -105,7 +105,7 @@ impl Postgres {
         secret: Secret,
     ) -> Result<Opened, OpenError> {
         let store = Self::connect(url, variable, durability).await?;
-        schema::migrate(&store.pool, store.deadline()).await?;
+        schema::migrate(&store.pool, store.deadline(), &Release::CURRENT).await?;
         let session = store.begin(Access::Task, store.deadline()).await?;
         if meta::importing(&session).await?.is_some() {
             session.roll_back().await;
@@ -143,14 +143,14 @@ impl Postgres {
             schema::VERSION.. => Ok(store),
             older if !repair => Err(OpenError::OlderSchema(older)),
             _ => {
-                schema::migrate(&store.pool, store.deadline()).await?;
+                schema::migrate(&store.pool, store.deadline(), &Release::CURRENT).await?;
                 Ok(store)
             }
         }
     }
 
     /// Connects to a server that can be used.
-    async fn connect(
+    pub(super) async fn connect(
         url: &str,
         variable: impl Fn(&str) -> Option<String>,
         durability: Durability,

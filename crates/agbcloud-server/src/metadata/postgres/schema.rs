@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::connection::{Access, Failure, Pool, Session, Value};
 use super::meta;
@@ -18,11 +18,46 @@ const READABLE_BY: i64 = 1;
 /// The migrations from each version to the next. Never changed once released: a change of the schema is another migration.
 const MIGRATIONS: [&str; VERSION as usize] = [VERSION_1];
 
+/// The schema of a release. Tests have others, which stand for later releases.
+pub(super) struct Release<'a> {
+    pub(super) migrations: &'a [&'a str],
+    pub(super) readable_by: i64,
+}
+
+impl Release<'_> {
+    /// This release.
+    pub(super) const CURRENT: Release<'static> = Release {
+        migrations: &MIGRATIONS,
+        readable_by: READABLE_BY,
+    };
+
+    fn version(&self) -> i64 {
+        self.migrations.len() as i64
+    }
+
+    /// Returns the schema version of a database. Fails if this release can't work with it.
+    async fn found_version(&self, session: &Session) -> Result<i64, SchemaError> {
+        let found = meta::number(session, meta::VERSION).await?.unwrap_or(0);
+        let readable_by = meta::number(session, meta::READABLE_BY).await?;
+        match found > self.version() && readable_by.is_none_or(|oldest| oldest > self.version()) {
+            true => Err(SchemaError::Newer(found)),
+            false => Ok(found),
+        }
+    }
+}
+
 /// The key of the lock that only one migration holds. Any constant that no other program uses.
 const MIGRATION_LOCK: i64 = 0x6167_6264_6200_0001;
 
 /// How long a start waits for the migration by another replica.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// How long a migration waits for a table. Meanwhile all others wait for it, so a long transaction such as a backup must not hold up
+/// the service.
+const TABLE_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time between two attempts of a migration, in which others can use the tables.
+const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// A *tree* contains the files of one generation of a context, as in the schema for SQLite: to clear or delete a context, its tree
 /// is marked as `doomed`; the collector deletes the rows later.
@@ -215,20 +250,31 @@ pub(super) async fn version(pool: &Pool, deadline: Instant) -> Result<i64, Schem
         .transpose()
         .map_err(Failure::from)?;
     let found = match exists {
-        Some(true) => found_version(&session).await?,
+        Some(true) => Release::CURRENT.found_version(&session).await?,
         _ => 0,
     };
     session.finish().await?;
     Ok(found)
 }
 
-/// Returns the schema version. Fails if this version of the service can't work with it.
-async fn found_version(session: &Session) -> Result<i64, SchemaError> {
-    let found = meta::number(session, meta::VERSION).await?.unwrap_or(0);
-    let readable_by = meta::number(session, meta::READABLE_BY).await?;
-    match found > VERSION && readable_by.is_none_or(|oldest| oldest > VERSION) {
-        true => Err(SchemaError::Newer(found)),
-        false => Ok(found),
+/// Migrates the database to the schema of a release in one transaction, while other replicas wait. Keeps a newer schema that the
+/// release can work with. Repeats the transaction if replicas of an older release use the tables.
+pub(super) async fn migrate(
+    pool: &Pool,
+    deadline: Instant,
+    release: &Release<'_>,
+) -> Result<(), SchemaError> {
+    let deadline = deadline + MIGRATION_TIMEOUT;
+    loop {
+        match try_migrate(pool, deadline, release).await {
+            Err(SchemaError::Failed(
+                failure @ (Failure::Conflict | Failure::Store(StoreError::Unavailable(_))),
+            )) if Instant::now() + MIGRATION_PAUSE < deadline => {
+                tracing::warn!(?failure, "the tables are in use: repeating the migration");
+                sleep(MIGRATION_PAUSE).await;
+            }
+            done => return done,
+        }
     }
 }
 
@@ -246,10 +292,12 @@ pub(super) fn check_readable_by(oldest: Option<i64>) -> Result<(), Failure> {
     }
 }
 
-/// Migrates the database to [`VERSION`] in one transaction, while other replicas wait. Keeps a newer schema that this version can
-/// work with.
-pub(super) async fn migrate(pool: &Pool, deadline: Instant) -> Result<(), SchemaError> {
-    let session = Session::begin(pool, Access::Task, "on", deadline + MIGRATION_TIMEOUT).await?;
+async fn try_migrate(
+    pool: &Pool,
+    deadline: Instant,
+    release: &Release<'_>,
+) -> Result<(), SchemaError> {
+    let session = Session::begin(pool, Access::Task, "on", deadline).await?;
     let milliseconds = MIGRATION_TIMEOUT.as_millis();
     session.push(&format!(
         "SET LOCAL lock_timeout = {milliseconds}; SET LOCAL statement_timeout = {milliseconds}; \
@@ -264,7 +312,7 @@ pub(super) async fn migrate(pool: &Pool, deadline: Instant) -> Result<(), Schema
     session.push(
         "CREATE TABLE IF NOT EXISTS meta (name text COLLATE \"C\" PRIMARY KEY, value text NOT NULL)",
     );
-    let found = match found_version(&session).await {
+    let found = match release.found_version(&session).await {
         Ok(found) => found,
         Err(error) => {
             session.roll_back().await;
@@ -272,7 +320,9 @@ pub(super) async fn migrate(pool: &Pool, deadline: Instant) -> Result<(), Schema
         }
     };
     let done = usize::try_from(found).unwrap_or(0);
-    for (number, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+    let milliseconds = TABLE_LOCK_TIMEOUT.as_millis();
+    session.push(&format!("SET LOCAL lock_timeout = {milliseconds}"));
+    for (number, migration) in release.migrations.iter().enumerate().skip(done) {
         session.push(migration);
         if number == 0 {
             for table in TENANT_TABLES {
@@ -281,12 +331,17 @@ pub(super) async fn migrate(pool: &Pool, deadline: Instant) -> Result<(), Schema
         }
         session.flush().await?;
     }
-    if found >= VERSION {
+    if found >= release.version() {
         session.roll_back().await;
         return Ok(());
     }
-    meta::set(&session, meta::VERSION, &VERSION.to_string()).await?;
-    meta::set(&session, meta::READABLE_BY, &READABLE_BY.to_string()).await?;
+    meta::set(&session, meta::VERSION, &release.version().to_string()).await?;
+    meta::set(
+        &session,
+        meta::READABLE_BY,
+        &release.readable_by.to_string(),
+    )
+    .await?;
     session.commit(None).await.map_err(|error| {
         tracing::error!(?error, "failed to commit the migration of the database");
         StoreError::Unavailable("the migration of the database was interrupted").into()

@@ -101,7 +101,7 @@ async fn a_broken_download_of_a_replaced_file_is_no_damage() {
     // More than the buffers of the connections contain.
     let content = pattern(50 << 20);
     service.upload(&context, "/f", content.clone()).await;
-    let blobs = Blobs::unchecked_bucket(&url).unwrap();
+    let blobs = Blobs::unprobed_bucket(&url).unwrap();
     let stored: Vec<_> = blobs.list().try_collect().await.unwrap();
     let mut download = service.download(&context, "/f").await;
     let mut received = download.chunk().await.unwrap().unwrap().to_vec();
@@ -137,7 +137,7 @@ async fn a_damaged_or_missing_content_holds_the_quarantine() {
     let downloaded = service.download(&context, "/f").await;
     assert_eq!(downloaded.bytes().await.unwrap(), pattern(100_000));
     assert!(!is_held(&database).await);
-    let blobs = Blobs::unchecked_bucket(&url).unwrap();
+    let blobs = Blobs::unprobed_bucket(&url).unwrap();
     let stored: Vec<_> = blobs.list().try_collect().await.unwrap();
     blobs.delete(&stored[0].blob).await.unwrap();
     assert_eq!(service.download(&context, "/f").await.status(), 500);

@@ -1,14 +1,16 @@
 //! Reads a whole store from one snapshot, while services use it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::super::connection::{Access, Failure, Pool, Session, Value};
 use super::super::open::OpenError;
 use super::super::{meta, schema};
-use super::{BackupLease, CopyError, connect};
+use super::{BackupLease, CopyError, LONG_STATEMENTS, connect};
+use crate::markers::SharedMarker;
 use crate::metadata::StoreError;
 use crate::metadata::record::{
     ContentRecord, ContextRecord, FileRecord, FolderRecord, KeyRecord, Record, StoreIdentity,
@@ -18,12 +20,18 @@ use crate::system::clock::Micros;
 /// Number of rows in a batch.
 const BATCH: i64 = 256;
 
+/// How long reading a batch may take. It may contain megabytes of contents.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// One snapshot of a store.
 pub(crate) struct Export {
     session: Session,
     pool: Pool,
     identity: StoreIdentity,
-    /// `None` if the store is not in use.
+    marker: SharedMarker,
+    /// Whether the store of blobs has a marker.
+    confirmed: bool,
+    /// `None` if no blob of the snapshot has to be kept.
     lease: Option<BackupLease>,
     next: Next,
 }
@@ -67,22 +75,32 @@ struct StoredContext {
 }
 
 impl Export {
-    /// Starts a snapshot of a complete store. Services delete no blob that it needs before [`finish`](Self::finish).
+    /// Starts a snapshot of a complete store. With `keeps_blobs`, services delete no blob that it needs before
+    /// [`finish`](Self::finish). Otherwise nothing is written to the database. `blobs` is the marker of the store of blobs, read
+    /// before: a service increases the number in the database first.
     pub(crate) async fn open(
         url: &str,
         variable: impl Fn(&str) -> Option<String>,
+        blobs: Option<&SharedMarker>,
+        keeps_blobs: bool,
     ) -> Result<Self, CopyError> {
         let pool = connect(url, variable).await?;
         if !exists(&pool).await? {
             return Err(CopyError::NoStore);
         }
+        // Before the lease, so that a store that can't be copied is not changed.
+        let export = Self::start(pool.clone(), None).await?;
+        if meta::importing(&export.session).await?.is_some() {
+            return Err(OpenError::UnfinishedImport.into());
+        }
+        export.marker.check(blobs, export.confirmed)?;
+        if !keeps_blobs {
+            return Ok(export);
+        }
+        export.session.finish().await?;
         // Before the snapshot, so that no blob of it is deleted.
         let lease = BackupLease::acquire(&pool).await?;
-        let export = Self::start(pool, Some(lease)).await?;
-        match meta::importing(&export.session).await? {
-            Some(_) => Err(OpenError::UnfinishedImport.into()),
-            None => Ok(export),
-        }
+        Self::start(pool, Some(lease)).await
     }
 
     /// Starts a snapshot of a store that is being imported.
@@ -93,7 +111,7 @@ impl Export {
     async fn start(pool: Pool, lease: Option<BackupLease>) -> Result<Self, CopyError> {
         let deadline = Instant::now() + pool.settings().operation_timeout;
         let session = Session::begin(&pool, Access::SnapshotAll, "on", deadline).await?;
-        session.push("SET LOCAL idle_in_transaction_session_timeout = 0");
+        session.push(LONG_STATEMENTS);
         let version = meta::number(&session, meta::VERSION).await?.unwrap_or(0);
         if version > schema::VERSION {
             return Err(OpenError::NewerSchema(version).into());
@@ -104,7 +122,7 @@ impl Export {
         let secret = meta::stored_secret(&session).await?;
         let secret = secret.ok_or(CopyError::NoStore)?;
         let marker = meta::stored_marker(&session).await?;
-        let (marker, _) = marker.ok_or(CopyError::NoStore)?;
+        let (marker, confirmed) = marker.ok_or(CopyError::NoStore)?;
         Ok(Self {
             session,
             pool,
@@ -112,11 +130,25 @@ impl Export {
                 id: marker.store,
                 secret,
             },
+            marker,
+            confirmed,
             lease,
             next: Next::ApiKeys {
                 after: String::new(),
             },
         })
+    }
+
+    /// Whether a file still references a blob, which a service may have deleted since the start of the snapshot.
+    pub(crate) async fn is_referenced(&self, blob: &str) -> Result<bool, StoreError> {
+        let find = async {
+            let deadline = Instant::now() + self.pool.settings().operation_timeout;
+            let session = Session::begin(&self.pool, Access::ReadAll, "on", deadline).await?;
+            let query = "SELECT 1 FROM entries WHERE blob = $1";
+            session.query_last(query, &[Value::Text(blob)]).await
+        };
+        let found = find.await.map_err(Failure::into_store_error)?;
+        Ok(!found.is_empty())
     }
 
     pub(crate) fn identity(&self) -> &StoreIdentity {
@@ -140,8 +172,7 @@ impl Export {
     pub(crate) async fn next(&mut self) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::new();
         while records.is_empty() && !matches!(self.next, Next::End) {
-            let timeout = self.pool.settings().operation_timeout;
-            self.session.set_deadline(Instant::now() + timeout);
+            self.session.set_deadline(Instant::now() + BATCH_TIMEOUT);
             let next = std::mem::replace(&mut self.next, Next::End);
             let advanced = self.advance(next, &mut records).await;
             self.next = advanced.map_err(Failure::into_store_error)?;
@@ -361,9 +392,4 @@ fn entry(row: &Row) -> Result<Record, Failure> {
         crc64: row.try_get::<_, Option<i64>>(10)?.map(i64::cast_unsigned),
         content,
     }))
-}
-
-/// The id of a store in the table `marker`.
-pub(super) fn id_text(store: &StoreIdentity) -> String {
-    HEXLOWER.encode(&store.id)
 }

@@ -2,22 +2,26 @@
 //!
 //! Until everything is written and verified, the row `importing` of the table `meta` names the source. Blobs are registered as
 //! uploads before they are stored, so that those of an interrupted import are found without a listing.
+//!
+//! The row `import_attempt` names the attempt that may write. Every transaction of an import checks it, so that an attempt that
+//! another one has replaced changes nothing any more.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::connection::{Access, Failure, Pool, Session, Statement, Value};
+use super::super::connection::{Access, Failure, Pool, Session, Value};
 use super::super::offset_index::OffsetIndex;
-use super::super::{commit, meta, schema, tenants};
-use super::export::{exists, id_text};
-use super::{CopyError, Export, connect};
+use super::super::open::OpenError;
+use super::super::{commit, meta, schema};
+use super::export::exists;
+use super::import_batch::{Batch, LargeFolder, Position};
+use super::{CopyError, Export, LONG_STATEMENTS, connect};
 use crate::markers::SharedMarker;
-use crate::metadata::record::{
-    BlobChecksums, ContentRecord, ContextRecord, FileRecord, ImportSource, KeyRecord, Record,
-    StoreIdentity,
-};
+use crate::metadata::record::{BlobChecksums, ImportSource, Record, StoreIdentity};
 use crate::metadata::{StoreError, UploadId};
+use crate::system::random;
 
 /// Maximum number of statements that are sent at once.
 const STATEMENTS: usize = 24;
@@ -27,10 +31,16 @@ const UPLOADS: i64 = 1000;
 /// A database that is being filled.
 pub(crate) struct Import {
     pool: Pool,
-    tenant: i64,
-    tree: i64,
-    /// The folder of the last entry, and the number of its entries so far.
-    folder: Option<(String, i64)>,
+    attempt: String,
+    position: Position,
+}
+
+/// The marker of an import that can be continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnfinishedImport {
+    pub(crate) marker: SharedMarker,
+    /// Whether the store of blobs has it.
+    pub(crate) confirmed: bool,
 }
 
 /// The start of an import.
@@ -49,20 +59,29 @@ enum Found {
 }
 
 impl Import {
-    /// Checks that a database can be the target, and changes nothing. Returns whether an import is continued.
+    /// Checks that a database can be the target, and changes nothing. Returns the import that would be continued.
     pub(crate) async fn check(
         url: &str,
         variable: impl Fn(&str) -> Option<String>,
         source: &ImportSource,
-    ) -> Result<bool, CopyError> {
+    ) -> Result<Option<UnfinishedImport>, CopyError> {
         let pool = connect(url, variable).await?;
         if !exists(&pool).await? {
-            return Ok(false);
+            return Ok(None);
         }
         let session = begin(&pool, Access::ReadAll).await?;
+        let version = meta::number(&session, meta::VERSION).await?.unwrap_or(0);
+        if version > schema::VERSION {
+            // Its rows may need more than this version writes.
+            return Err(OpenError::NewerSchema(version).into());
+        }
         let found = find(&session, source).await?;
+        let marker = match found {
+            Found::Nothing => None,
+            Found::Import => meta::stored_marker(&session).await?,
+        };
         session.finish().await?;
-        Ok(matches!(found, Found::Import))
+        Ok(marker.map(|(marker, confirmed)| UnfinishedImport { marker, confirmed }))
     }
 
     /// Creates the store, or continues an import from the same source.
@@ -74,7 +93,7 @@ impl Import {
     ) -> Result<StartedImport, CopyError> {
         let pool = connect(url, variable).await?;
         let deadline = Instant::now() + pool.settings().operation_timeout;
-        schema::migrate(&pool, deadline).await?;
+        schema::migrate(&pool, deadline, &schema::Release::CURRENT).await?;
         let mut session = begin(&pool, Access::Task).await?;
         // A service that starts now waits for this transaction, and then finds the row `importing`.
         session.push("LOCK TABLE meta IN EXCLUSIVE MODE");
@@ -87,7 +106,7 @@ impl Import {
             }
         };
         if resumed {
-            session.push("SET LOCAL statement_timeout = 0");
+            session.push(LONG_STATEMENTS);
             session.push(
                 "INSERT INTO uploads (blob, expires)
                  SELECT blob, clock_timestamp() FROM entries WHERE blob IS NOT NULL ON CONFLICT (blob) DO NOTHING",
@@ -99,21 +118,27 @@ impl Import {
             session.flush().await?;
         }
         meta::set(&session, meta::IMPORTING, &source.to_text()).await?;
+        let attempt = random::alphanumeric(16).map_err(Failure::from)?;
+        meta::set(&session, meta::IMPORT_ATTEMPT, &attempt).await?;
         meta::set_secret(&session, &store.secret).await?;
-        let marker = "INSERT INTO marker (store, sequence, advanced) VALUES ($1, 1, clock_timestamp())
-                      ON CONFLICT (only_row) DO UPDATE SET store = excluded.store, sequence = marker.sequence + 1";
-        session
-            .execute(marker, &[Value::Text(&id_text(store))])
-            .await?;
+        if !resumed {
+            // The copy has the id of its source. The random number distinguishes its blobs from those of the source.
+            let number = random::bytes::<4>().map_err(Failure::from)?;
+            let sequence = 1 + u64::from(u32::from_le_bytes(number));
+            let marker = SharedMarker {
+                store: store.id,
+                sequence,
+            };
+            meta::replace_marker(&session, marker).await?;
+        }
         let stored = meta::stored_marker(&session).await?;
         let (marker, _) = stored.ok_or(CopyError::NoStore)?;
         commit(session).await?;
         Ok(StartedImport {
             import: Self {
                 pool,
-                tenant: 0,
-                tree: 0,
-                folder: None,
+                attempt,
+                position: Position::default(),
             },
             marker,
             resumed,
@@ -161,13 +186,35 @@ impl Import {
         read.await.map_err(Failure::into_store_error)
     }
 
+    /// Begins a transaction that keeps other attempts from starting. Fails if one has started already.
+    async fn begin(&self) -> Result<Session, Failure> {
+        let mut session = begin(&self.pool, Access::Task).await?;
+        session.set_deadline(Instant::now() + BATCH_TIMEOUT);
+        let owned = session
+            .query(
+                "SELECT 1 FROM meta WHERE name = $1 AND value = $2 FOR SHARE",
+                &[
+                    Value::Text(meta::IMPORT_ATTEMPT),
+                    Value::Text(&self.attempt),
+                ],
+            )
+            .await?;
+        match owned.is_empty() {
+            false => Ok(session),
+            true => {
+                let reason = "another process has started to fill the target";
+                Err(StoreError::Failed(reason.to_owned()).into())
+            }
+        }
+    }
+
     /// Runs a transaction.
     async fn change(
         &self,
         work: impl AsyncFnOnce(&Session) -> Result<(), Failure>,
     ) -> Result<(), StoreError> {
         let done = async {
-            let session = begin(&self.pool, Access::Task).await?;
+            let session = self.begin().await?;
             work(&session).await?;
             commit(session).await
         };
@@ -181,37 +228,49 @@ impl Import {
         blobs: &HashMap<String, BlobChecksums>,
     ) -> Result<(), StoreError> {
         let written = async {
-            let session = begin(&self.pool, Access::Task).await?;
-            let mut batch = Batch {
-                session: &session,
-                tenant: self.tenant,
-                tree: self.tree,
-                folder: self.folder.clone(),
-                files: 0,
-                bytes: 0,
-            };
+            let session = self.begin().await?;
+            let mut batch = Batch::new(&session, self.position.clone());
             for records in records.chunks(STATEMENTS / 4) {
                 batch.write(records, blobs).await?;
             }
-            batch.count().await?;
-            let after = (batch.tenant, batch.tree, batch.folder.take());
+            let after = batch.finish().await?;
             commit(session).await?;
             Ok(after)
         };
-        let (tenant, tree, folder) = written.await.map_err(Failure::into_store_error)?;
-        (self.tenant, self.tree, self.folder) = (tenant, tree, folder);
+        let (position, folders) = written.await.map_err(Failure::into_store_error)?;
+        self.position = position;
+        for folder in folders {
+            self.index(&folder).await?;
+        }
         Ok(())
+    }
+
+    /// Creates the offset index of a folder whose entries are all written. Takes a while for millions of entries.
+    async fn index(&self, folder: &LargeFolder) -> Result<(), StoreError> {
+        let built = async {
+            let mut session = self.begin().await?;
+            session.push(LONG_STATEMENTS);
+            session.set_deadline(Instant::now() + RESET);
+            let index = OffsetIndex {
+                session: &session,
+                tenant: folder.tenant,
+                tree: folder.tree,
+                path: &folder.path,
+            };
+            index.build().await?;
+            commit(session).await
+        };
+        built.await.map_err(Failure::into_store_error)
     }
 
     /// Completes the rows and checks their counts. The store stays closed to services.
     pub(crate) async fn complete(&mut self) -> Result<(), StoreError> {
-        let folder = self.folder.take();
-        let (tenant, tree) = (self.tenant, self.tree);
-        self.change(async |session| index(session, tenant, tree, folder).await)
-            .await?;
+        if let Some(folder) = self.position.end_folder() {
+            self.index(&folder).await?;
+        }
         let read = async {
-            let mut session = begin(&self.pool, Access::Task).await?;
-            session.push("SET LOCAL statement_timeout = 0");
+            let mut session = self.begin().await?;
+            session.push(LONG_STATEMENTS);
             session.set_deadline(Instant::now() + RESET);
             let wrong = session
                 .query(
@@ -247,10 +306,9 @@ impl Import {
     /// Opens the store to services. Their collector deletes the blobs that are still registered.
     pub(crate) async fn publish(&self) -> Result<(), StoreError> {
         self.change(async |session| {
-            let delete = "DELETE FROM meta WHERE name = $1";
-            session
-                .execute(delete, &[Value::Text(meta::IMPORTING)])
-                .await?;
+            let delete = "DELETE FROM meta WHERE name IN ($1, $2)";
+            let names = [meta::IMPORTING, meta::IMPORT_ATTEMPT].map(Value::Text);
+            session.execute(delete, &names).await?;
             Ok(())
         })
         .await
@@ -258,7 +316,10 @@ impl Import {
 }
 
 /// How long resetting or checking all rows may take.
-const RESET: std::time::Duration = std::time::Duration::from_secs(6 * 3600);
+const RESET: Duration = Duration::from_secs(6 * 3600);
+
+/// How long a transaction with some records may take. They may contain megabytes of contents.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(300);
 
 async fn begin(pool: &Pool, access: Access<'_>) -> Result<Session, Failure> {
     let deadline = Instant::now() + pool.settings().operation_timeout;
@@ -274,251 +335,5 @@ async fn find(session: &Session, source: &ImportSource) -> Result<Found, CopyErr
             Some(_) => Err(CopyError::NotEmpty),
             None => Ok(Found::Nothing),
         },
-    }
-}
-
-/// Creates the offset index of a folder whose entries are all written.
-async fn index(
-    session: &Session,
-    tenant: i64,
-    tree: i64,
-    folder: Option<(String, i64)>,
-) -> Result<(), Failure> {
-    let Some((path, count)) = folder else {
-        return Ok(());
-    };
-    let index = OffsetIndex {
-        session,
-        tenant,
-        tree,
-        path: &path,
-    };
-    index.build_if_large(count).await
-}
-
-/// A transaction that writes records.
-struct Batch<'a> {
-    session: &'a Session,
-    tenant: i64,
-    tree: i64,
-    folder: Option<(String, i64)>,
-    /// What was added to the tree since the last count.
-    files: i64,
-    bytes: i64,
-}
-
-impl Batch<'_> {
-    async fn write(
-        &mut self,
-        records: &[Record],
-        blobs: &HashMap<String, BlobChecksums>,
-    ) -> Result<(), Failure> {
-        let mut statements: Vec<Statement<'_>> = Vec::new();
-        for record in records {
-            let parent = match record {
-                Record::Key(key) => {
-                    self.write_key(key).await?;
-                    continue;
-                }
-                Record::Context(context) => {
-                    self.session.execute_all(&statements).await?;
-                    statements.clear();
-                    self.count().await?;
-                    index(self.session, self.tenant, self.tree, self.folder.take()).await?;
-                    self.write_context(context).await?;
-                    continue;
-                }
-                Record::Folder(folder) => {
-                    statements.push((
-                        "INSERT INTO entries (tenant, tree, parent, name, folder, id, created, modified, child_count)
-                         VALUES ($1, $2, $3, $4, true, $5, $6, $7, $8)",
-                        vec![
-                            Value::Int(self.tenant),
-                            Value::Int(self.tree),
-                            Value::Text(&folder.parent),
-                            Value::Text(&folder.name),
-                            Value::Text(&folder.id),
-                            Value::Int(folder.created.0),
-                            Value::Int(folder.modified.0),
-                            Value::Int(folder.entries),
-                        ],
-                    ));
-                    &folder.parent
-                }
-                Record::File(file) => {
-                    self.add_file(file, blobs, &mut statements)?;
-                    &file.parent
-                }
-            };
-            match &mut self.folder {
-                Some((last, count)) if last == parent => *count += 1,
-                _ => {
-                    let before = self.folder.replace((parent.clone(), 1));
-                    if before.is_some() {
-                        self.session.execute_all(&statements).await?;
-                        statements.clear();
-                        index(self.session, self.tenant, self.tree, before).await?;
-                    }
-                }
-            }
-        }
-        self.session.execute_all(&statements).await?;
-        Ok(())
-    }
-
-    fn add_file<'b>(
-        &mut self,
-        file: &'b FileRecord,
-        blobs: &'b HashMap<String, BlobChecksums>,
-        statements: &mut Vec<Statement<'b>>,
-    ) -> Result<(), Failure> {
-        let too_large = |_| StoreError::Failed("the file is too large".to_owned());
-        let size = i64::try_from(file.size).map_err(too_large)?;
-        self.files += 1;
-        self.bytes += size;
-        let (blob, bytes) = match &file.content {
-            ContentRecord::Blob(blob) => (Some(blob.as_str()), None),
-            ContentRecord::Inline(bytes) => (None, Some(&bytes[..])),
-        };
-        statements.push((
-            "WITH content AS (INSERT INTO contents (tenant, bytes) SELECT $1, $12 WHERE $13 RETURNING pk)
-             INSERT INTO entries (tenant, tree, parent, name, folder, id, created, modified, size, etag, sha256, crc64, blob,
-                                  inline)
-             VALUES ($1, $2, $3, $4, false, $5, $6, $7, $8, $9, $10, CASE WHEN $15 THEN $14 END, $11,
-                     (SELECT pk FROM content))",
-            vec![
-                Value::Int(self.tenant),
-                Value::Int(self.tree),
-                Value::Text(&file.parent),
-                Value::Text(&file.name),
-                Value::Text(&file.id),
-                Value::Int(file.created.0),
-                Value::Int(file.modified.0),
-                Value::Int(size),
-                Value::Text(&file.etag),
-                Value::OptText(file.sha256.as_deref()),
-                Value::OptText(blob),
-                Value::Bytes(bytes.unwrap_or_default()),
-                Value::Bool(bytes.is_some()),
-                Value::Int(file.crc64.unwrap_or(0).cast_signed()),
-                Value::Bool(file.crc64.is_some()),
-            ],
-        ));
-        let Some(blob) = blob else {
-            return Ok(());
-        };
-        statements.push((
-            "DELETE FROM uploads WHERE blob = $1",
-            vec![Value::Text(blob)],
-        ));
-        if let Some(checksums) = blobs.get(blob) {
-            statements.push((
-                "INSERT INTO block_sums (blob, tenant, crc64, sums) VALUES ($1, $2, $3, $4)",
-                vec![
-                    Value::Text(blob),
-                    Value::Int(self.tenant),
-                    Value::Int(checksums.crc64.cast_signed()),
-                    Value::Bytes(checksums.blocks.as_bytes()),
-                ],
-            ));
-        }
-        Ok(())
-    }
-
-    async fn write_context(&mut self, context: &ContextRecord) -> Result<(), Failure> {
-        let missing = || StoreError::Failed("a new row has no key".to_owned());
-        let tenant = self
-            .session
-            .query_opt(
-                "INSERT INTO tenants (pk, id, contexts) VALUES ($1, $2, 1)
-                 ON CONFLICT (id) DO UPDATE SET contexts = tenants.contexts + 1 RETURNING pk",
-                &[
-                    Value::Int(tenants::new_key()?),
-                    Value::Text(&context.tenant),
-                ],
-            )
-            .await?;
-        self.tenant = tenant.ok_or_else(missing)?.try_get(0)?;
-        let tree = self
-            .session
-            .query_opt(
-                "INSERT INTO trees (tenant, context) VALUES ($1, 0) RETURNING pk",
-                &[Value::Int(self.tenant)],
-            )
-            .await?;
-        self.tree = tree.ok_or_else(missing)?.try_get(0)?;
-        self.session
-            .execute(
-                "WITH context AS (
-                     INSERT INTO contexts (id, tenant, region, name, state, generation, tree, create_time, last_used)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING pk)
-                 UPDATE trees SET context = (SELECT pk FROM context) WHERE pk = $7",
-                &[
-                    Value::Text(&context.id),
-                    Value::Int(self.tenant),
-                    Value::Text(&context.region),
-                    Value::Text(&context.name),
-                    Value::Text(ContextRecord::STATE.as_str()),
-                    Value::Int(context.generation),
-                    Value::Int(self.tree),
-                    Value::Int(context.create_time.0),
-                    Value::Int(context.last_used.0),
-                ],
-            )
-            .await?;
-        Ok(())
-    }
-
-    async fn write_key(&self, key: &KeyRecord) -> Result<(), Failure> {
-        match key {
-            KeyRecord::Required => meta::set(self.session, meta::REQUIRES_KEYS, "true").await,
-            KeyRecord::Api { issuer, entry } => {
-                let key = key.api_entry().ok_or_else(|| {
-                    StoreError::Failed("the row of an API key is invalid".to_owned())
-                })?;
-                let insert =
-                    "INSERT INTO api_keys (id, sha256, issuer, entry) VALUES ($1, $2, $3, $4)";
-                let row = [
-                    Value::Text(key.id()),
-                    Value::Bytes(&key.hash()),
-                    Value::Text(issuer),
-                    Value::Text(entry),
-                ];
-                self.session.execute(insert, &row).await?;
-                Ok(())
-            }
-            KeyRecord::Signing { entry } => {
-                let insert = "INSERT INTO signing_keys (position, entry)
-                              SELECT coalesce(max(position), 0) + 1, $1 FROM signing_keys";
-                self.session.execute(insert, &[Value::Text(entry)]).await?;
-                Ok(())
-            }
-        }
-    }
-
-    /// Adds the files to the counts of the tree and of the tenant.
-    async fn count(&mut self) -> Result<(), Failure> {
-        let (files, bytes) = (
-            std::mem::take(&mut self.files),
-            std::mem::take(&mut self.bytes),
-        );
-        if files == 0 {
-            return Ok(());
-        }
-        let counts = [Value::Int(files), Value::Int(bytes)];
-        let of = |key: i64| [&[Value::Int(key)][..], &counts].concat();
-        self.session
-            .execute_all(&[
-                (
-                    "UPDATE trees SET files = files + $2, bytes = bytes + $3 WHERE pk = $1",
-                    of(self.tree),
-                ),
-                (
-                    "UPDATE tenants SET files = files + $2, bytes = bytes + $3 WHERE pk = $1",
-                    of(self.tenant),
-                ),
-            ])
-            .await?;
-        Ok(())
     }
 }

@@ -2,19 +2,26 @@
 
 mod export;
 mod import;
+mod import_batch;
 mod lease;
 
 use std::sync::Arc;
 
 pub(crate) use self::export::Export;
-pub(crate) use self::import::{Import, StartedImport};
+pub(crate) use self::import::{Import, StartedImport, UnfinishedImport};
 use self::lease::BackupLease;
 pub(in crate::metadata::postgres) use self::lease::NO_BACKUP;
 use deadpool::managed::BuildError;
 
+use crate::markers::StoreMismatch;
+
 use super::connection::{ConnectError, Failure, InvalidConfig, Pool, Settings};
 use super::open::OpenError;
 use super::schema::SchemaError;
+
+/// Lets statements run for longer than those of a service. Their deadline still applies.
+const LONG_STATEMENTS: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /// Why a store can't be copied.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +34,8 @@ pub(crate) enum CopyError {
     OtherImport,
     #[error("it contains no store")]
     NoStore,
+    #[error(transparent)]
+    Mismatch(#[from] StoreMismatch),
 }
 
 impl From<Failure> for CopyError {

@@ -19,6 +19,8 @@ mod schema;
 mod tls;
 #[cfg(test)]
 mod uploads;
+#[cfg(test)]
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
