@@ -128,6 +128,9 @@ async fn a_repair_during_changes_leaves_correct_counts() {
         let path = format!("/many/{number:02}");
         store.put(&context, &path, b"x").await.unwrap();
     }
+    // The writer may clear its context, so that no folder is left that can be damaged.
+    let unchanged = store.create("b").await;
+    store.put(&unchanged, "/many/0", b"x").await.unwrap();
     let writer = {
         let (store, contexts) = (store.clone(), vec![context.clone()]);
         tokio::spawn(async move {
