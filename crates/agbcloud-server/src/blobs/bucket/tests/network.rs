@@ -1,4 +1,4 @@
-//! A store that goes away, does not respond, or breaks connections.
+//! A store that ends, does not respond, or breaks connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
