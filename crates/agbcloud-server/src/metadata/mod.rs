@@ -22,7 +22,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use prometheus_client::registry::Registry;
 
-pub(crate) use self::key_table::{ChangeLimits, KeyTable};
+#[cfg(any(test, feature = "postgres"))]
+pub(crate) use self::key_table::ChangeLimits;
+pub(crate) use self::key_table::KeyTable;
 use crate::blobs::BlockChecksums;
 use crate::checksums::Checksums;
 use crate::markers::SharedMarker;
