@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -31,8 +32,10 @@ pub(crate) enum Effect {
 #[derive(Default)]
 pub(crate) struct Interceptor {
     armed: Mutex<Option<(u32, Effect)>>,
-    /// Requests that may have changed a file.
+    /// Requests that may have changed a file, and their ends.
     writes: AtomicU64,
+    /// Those of them that have not ended.
+    writing: AtomicU64,
     /// Notified when a pause begins.
     pub(crate) paused: Notify,
     resumed: Notify,
@@ -49,9 +52,22 @@ impl Interceptor {
         self.lock().take().is_none()
     }
 
-    /// The number of requests so far that may have changed a file of a context.
+    /// A number that changes whenever a file of a context may have changed.
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the service has executed all requests that it received. Their clients may have stopped.
+    pub(crate) async fn wait_for_writes(&self) {
+        while self.writing.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn begin_write(self: &Arc<Self>) -> WriteInProgress {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.writing.fetch_add(1, Ordering::Relaxed);
+        WriteInProgress(self.clone())
     }
 
     pub(crate) fn resume(&self) {
@@ -81,6 +97,16 @@ impl Interceptor {
 
     fn lock(&self) -> MutexGuard<'_, Option<(u32, Effect)>> {
         self.armed.lock().unwrap()
+    }
+}
+
+/// A request that may change a file, until its response or the end of its connection.
+struct WriteInProgress(Arc<Interceptor>);
+
+impl Drop for WriteInProgress {
+    fn drop(&mut self) {
+        self.0.writes.fetch_add(1, Ordering::Relaxed);
+        self.0.writing.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -125,24 +151,28 @@ impl Proxy {
 async fn forward(
     mut client: TcpStream,
     target: SocketAddr,
-    interceptor: &Interceptor,
+    interceptor: &Arc<Interceptor>,
 ) -> std::io::Result<()> {
     let mut server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut from_client, mut from_server) = ([0; 8192], [0; 8192]);
     let mut at_answer = None;
+    let mut write = None;
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let sent = &from_client[..read?];
                 if sent.is_empty() {
+                    if write.is_some() {
+                        // The service may execute a request whose client has stopped.
+                        server.shutdown().await?;
+                        server.read(&mut from_server).await?;
+                    }
                     return Ok(());
                 }
                 if begins_request(sent) {
-                    if writes(sent) {
-                        interceptor.writes.fetch_add(1, Ordering::Relaxed);
-                    }
+                    write = writes(sent).then(|| interceptor.begin_write());
                     match interceptor.request() {
                         Some(Effect::DropRequest) => return Ok(()),
                         Some(Effect::Pause) => interceptor.pause().await,
@@ -157,6 +187,7 @@ async fn forward(
                 if sent.is_empty() {
                     return Ok(());
                 }
+                write = None;
                 match at_answer.take() {
                     Some(Effect::PauseAfter) => interceptor.pause().await,
                     Some(_) => return Ok(()),

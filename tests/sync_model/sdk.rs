@@ -89,6 +89,7 @@ impl Execution<'_> {
                 interceptor.disarm();
                 let Some(done) = done else {
                     interceptor.resume();
+                    interceptor.wait_for_writes().await;
                     // Other threads finish their current operation.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     self.count("stopped", 1);

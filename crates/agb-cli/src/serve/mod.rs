@@ -57,7 +57,7 @@ pub(crate) struct ServeArguments {
 enum ServeCommand {
     /// Manage the API keys and the signing key of a key file or a database
     Keys(KeysArguments),
-    /// Check a data folder that no service uses, or a PostgreSQL database and its contents
+    /// Check a data folder, or a PostgreSQL database and its contents
     ///
     /// Checks rows, contents, checksums and counts, and that metadata and contents belong together. Services may use a PostgreSQL
     /// database meanwhile. Prints one line for each finding and each content in quarantine. Exits with 0 if nothing is damaged or everything is repaired, and with
