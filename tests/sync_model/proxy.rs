@@ -167,7 +167,7 @@ async fn forward(
                     if write.is_some() {
                         // The service may execute a request whose client has stopped.
                         server.shutdown().await?;
-                        server.read(&mut from_server).await?;
+                        let _response = server.read(&mut from_server).await?;
                     }
                     return Ok(());
                 }
