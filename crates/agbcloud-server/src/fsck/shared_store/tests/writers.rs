@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
+use crate::metadata::postgres::Postgres;
 
 /// Makes a random change. Most are uploads and deletions.
 async fn change(store: &Store, contexts: &[String], random: &mut fastrand::Rng) {
@@ -152,5 +153,33 @@ async fn a_repair_during_changes_leaves_correct_counts() {
         assert!(!report.is_clean(), "{damage}");
     }
     writer.await.unwrap();
+    store.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_repair_after_a_clear_leaves_correct_counts() {
+    let Some(store) = Store::in_folder().await else {
+        return;
+    };
+    let context = store.create("a").await;
+    store.put(&context, "/1", b"x").await.unwrap();
+    store
+        .sql("UPDATE trees SET files = files + 1, bytes = bytes + 1")
+        .await;
+    let database = Postgres::open_for_check(&store.url, |_| None, true)
+        .await
+        .unwrap();
+    let damage = database.snapshot().await.unwrap().check_rows().await;
+    let damage = damage.unwrap();
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    // The wrong counts are subtracted from those of the tenant.
+    let cleared = store
+        .metadata
+        .clear_context(&store.tenant, &context, Micros(2));
+    cleared.await.unwrap();
+    assert!(!store.check().await.is_clean());
+    for damage in damage {
+        database.repair(&damage.repair.unwrap()).await.unwrap();
+    }
     store.assert_clean().await;
 }

@@ -21,7 +21,7 @@ const REPAIR_TIME: Duration = Duration::from_secs(600);
 pub(crate) enum Repair {
     /// The counts of a tenant.
     Tenant { tenant: i64 },
-    /// The counts of a tree.
+    /// The counts of a tree, and those of its tenant: a context that was deleted with a wrong count has left it there.
     Tree { tenant: i64, tree: i64 },
     /// The row of a folder, its count and its offset index.
     Folder {
@@ -58,7 +58,10 @@ impl Postgres {
             TenantRow::lock(&session, tenant).await?;
             match repair {
                 Repair::Tenant { tenant } => count_tenant(&session, *tenant).await?,
-                Repair::Tree { tenant, tree } => count_tree(&session, *tenant, *tree).await?,
+                Repair::Tree { tenant, tree } => {
+                    count_tree(&session, *tenant, *tree).await?;
+                    count_tenant(&session, *tenant).await?;
+                }
                 Repair::Folder {
                     tenant,
                     tree,
