@@ -1,7 +1,9 @@
 //! The suites of the service on each combination of engines: the same tests that `cargo test` runs on SQLite.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use super::engines::{BUCKET, Process, S3Client, S3s, Server};
 use crate::failure::Failure;
@@ -24,6 +26,8 @@ const UNIT_TESTS: [&str; 3] = [
 ];
 /// Tests of TLS, by the start of their paths.
 const TLS_TESTS: &str = "metadata::postgres::tests::tls";
+/// Tests that run at the same time for each processor. They often wait for an engine.
+const TESTS_PER_PROCESSOR: usize = 2;
 /// Fewest databases that a target creates.
 const FEWEST_DATABASES: u32 = 5;
 
@@ -137,7 +141,10 @@ fn set_environment(command: &mut Command, setup: &Setup<'_>) {
             command.env_remove(&*name);
         }
     }
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = TESTS_PER_PROCESSOR * processors;
     command
+        .env("RUST_TEST_THREADS", threads.to_string())
         .env("AGB_TEST_STORE", setup.store)
         .env("AGB_MODEL_RUNS", MODEL_RUNS);
     if let Some((postgres, _)) = &setup.postgres {

@@ -100,7 +100,7 @@ async fn damaged_blocks_are_not_sent_and_are_counted() {
     let text = text.text().await.unwrap();
     assert!(text.contains("agb_damaged_downloads_total 2"), "{text}");
     // The damage prevents deletions from the quarantine.
-    crate::objects::wait_for(|| store.path().join("quarantine/hold").exists()).await;
+    crate::stores::wait_for(|| store.path().join("quarantine/hold").exists()).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use reqwest::Response;
 
 use crate::client::{Client, start, xml_code};
-use crate::objects::large;
+use crate::stores::large;
 
 const SHA256_OF_HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
 const BASE64_OF_HELLO: &str = "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=";

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::client::{start_in, start_with};
 use crate::inline_contents::BACK_TO_2;
-use crate::objects::{blobs, large, wait_for};
+use crate::stores::{assert_blobs, blobs, large, wait_for_blobs};
 
 /// A data folder with inline contents and a blob, which no server uses.
 struct Store {
@@ -248,7 +248,7 @@ async fn a_damaged_index_is_rebuilt_before_leftovers_are_removed() {
     assert!(report.is_damaged(), "{report:?}");
     let report = store.check(FsckMode::Repair);
     assert!(!report.is_damaged() && !report.is_clean(), "{report:?}");
-    assert_eq!(blobs(store.path()), 1);
+    assert_blobs(store.path(), 1);
     let report = store.check(FsckMode::Check);
     assert!(report.is_clean(), "{report:?}");
     store.assert_whole().await;
@@ -264,7 +264,7 @@ async fn a_start_does_not_delete_referenced_contents() {
     store.sql("INSERT INTO dead_blobs VALUES ('00/0123456789ab-00')");
     std::fs::write(store.path().join("blobs/00/0123456789ab-00"), b"dead").unwrap();
     let (server, _) = start_in(store.path()).await;
-    wait_for(|| blobs(store.path()) == 1).await;
+    wait_for_blobs(store.path(), 1).await;
     server.shutdown().await;
     let doomed = (FindingKind::DoomedContent, "/a/large".to_owned());
     assert_eq!(store.found(FsckMode::Repair), [doomed]);
@@ -283,7 +283,7 @@ async fn a_start_does_not_trust_a_damaged_index() {
     clock.advance(Duration::from_secs(3700));
     let later = test_store::builder_in(store.path()).clock(Arc::new(clock));
     let (server, client) = start_with(later).await;
-    wait_for(|| blobs(store.path()) == 1).await;
+    wait_for_blobs(store.path(), 1).await;
     let content = client.download(&store.context, "/a/large").await;
     assert_eq!(content, large(b'l'));
     server.shutdown().await;
@@ -303,9 +303,9 @@ async fn leftovers_are_no_damage_and_a_repair_removes_them() {
     let report = store.check(FsckMode::Check);
     assert!(!report.is_clean() && !report.is_damaged(), "{report:?}");
     assert_eq!(report.findings.len(), 2);
-    assert_eq!(blobs(store.path()), 3);
+    assert_blobs(store.path(), 3);
     assert!(!store.check(FsckMode::Repair).is_damaged());
-    assert_eq!(blobs(store.path()), 1);
+    assert_blobs(store.path(), 1);
     assert!(store.check(FsckMode::Check).is_clean());
     store.assert_whole().await;
 }

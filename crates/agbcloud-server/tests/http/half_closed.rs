@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 
 use crate::client::{Client, start_in, start_with};
 use crate::load::until_closed;
-use crate::objects::{blobs, large};
 use crate::raw;
+use crate::stores::{assert_blobs, large};
 
 /// Sends the bytes, closes the sending half, and returns everything received.
 async fn sent(server: &Server, request: &[u8]) -> Vec<u8> {
@@ -71,7 +71,7 @@ async fn an_incomplete_body_changes_nothing() {
     let answer = sent(&server, b"GET /sdk/ListContexts HTTP/1.1\r\nhost").await;
     assert_eq!(String::from_utf8_lossy(&answer), "");
     assert_eq!(client.list(&id, "/").await.1, 0);
-    assert_eq!(blobs(folder.path()), 0);
+    assert_blobs(folder.path(), 0);
 }
 
 async fn one_at_a_time() -> (Server, Client) {

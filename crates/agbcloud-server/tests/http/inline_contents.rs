@@ -4,7 +4,7 @@ use agbcloud_server::test_store;
 use rusqlite::Connection;
 
 use crate::client::{start, start_in};
-use crate::objects::{blobs, large, wait_for};
+use crate::stores::{assert_blobs, large, wait_for_blobs};
 
 /// Maximum size of an inline content.
 const SMALL: usize = 32 * 1024;
@@ -68,11 +68,11 @@ async fn a_file_can_change_between_inline_and_blob() {
     let id = client.create("c").await;
     for _ in 0..2 {
         client.upload(&id, "/f", "small").await;
-        wait_for(|| blobs(folder.path()) == 0).await;
+        wait_for_blobs(folder.path(), 0).await;
         assert_eq!(client.download(&id, "/f").await, b"small");
         client.upload(&id, "/f", large(1)).await;
         assert_eq!(client.download(&id, "/f").await, large(1));
-        assert_eq!(blobs(folder.path()), 1);
+        assert_blobs(folder.path(), 1);
     }
 }
 

@@ -12,8 +12,8 @@ use proptest::test_runner::TestRunner;
 use tokio::runtime::Runtime;
 
 use crate::client::{Client, query, start_with, xml_code};
-use crate::objects::{assert_clean, blobs, wait_for};
 use crate::raw;
+use crate::stores::{assert_clean, wait_for_blobs};
 
 const CONTEXTS: [&str; 2] = ["c", "d"];
 const PATHS: [&str; 4] = ["/a", "/b", "/x/a", "/x/y/a"];
@@ -305,7 +305,7 @@ impl<'a> Model<'a> {
         let Some(folder) = self.store.folder else {
             return;
         };
-        wait_for(|| blobs(folder) == large).await;
+        wait_for_blobs(folder, large).await;
         if let Some(server) = self.server.take() {
             server.shutdown().await;
         }

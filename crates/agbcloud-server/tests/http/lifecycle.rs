@@ -91,6 +91,9 @@ async fn a_shutdown_waits_for_a_request_in_progress() {
 
 #[tokio::test]
 async fn a_shutdown_aborts_requests_after_the_drain_time() {
+    if test_store::is_skipped_in_memory() {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let mut limits = Limits::default();
     limits.drain_time = Duration::from_millis(100);

@@ -65,6 +65,8 @@ mod schema;
 #[cfg(test)]
 mod stale_listing;
 #[cfg(test)]
+mod stores;
+#[cfg(test)]
 mod tenants;
 #[cfg(test)]
 #[cfg(feature = "tls")]

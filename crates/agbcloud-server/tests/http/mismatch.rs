@@ -10,7 +10,7 @@ use agbcloud_server::{
 use tempfile::TempDir;
 
 use crate::client::{Client, start_in, start_with};
-use crate::objects::{blobs, large, wait_for};
+use crate::stores::{assert_blobs, large, wait_for_blobs};
 
 /// A store, and an older copy of it without the last two files.
 struct Halves {
@@ -251,7 +251,7 @@ async fn unreferenced_contents_are_quarantined_and_restored() {
     std::fs::copy(store.path().join("agb.sqlite3"), &newer).unwrap();
     store.restore("agb.sqlite3");
     fsck(store.path(), FsckMode::Accept).unwrap();
-    assert_eq!(blobs(store.path()), 1);
+    assert_blobs(store.path(), 1);
     assert_eq!(quarantined(store.path()).len(), 1);
     std::fs::copy(&newer, store.path().join("agb.sqlite3")).unwrap();
     let report = fsck(store.path(), FsckMode::Check).unwrap();
@@ -284,7 +284,7 @@ async fn pass(data: &Path, days: u64, left: usize) {
     client.upload(&id, "/f", large(1)).await;
     let file = [("contextId", &*id), ("filePath", "/f")];
     client.ok("DeleteContextFile", &file).await;
-    wait_for(|| blobs(data) == left).await;
+    wait_for_blobs(data, left).await;
     server.shutdown().await;
 }
 
@@ -301,7 +301,7 @@ async fn the_quarantine_is_purged_after_some_days_unless_damage_is_reported() {
     let kept = files(data.path()).remove(0);
     std::fs::write(data.path().join("blobs/00/0123456789ab-00"), b"lost").unwrap();
     pass(data.path(), 0, 1).await;
-    assert_eq!(blobs(data.path()), 1);
+    assert_blobs(data.path(), 1);
     assert_eq!(quarantined(data.path()), ["00/0123456789ab-00"]);
     pass(data.path(), 6, 1).await;
     assert_eq!(quarantined(data.path()).len(), 1);

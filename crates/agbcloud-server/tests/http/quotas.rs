@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, start_with, xml_code};
-use crate::objects::{assert_clean, blobs};
 use crate::raw::target;
+use crate::stores::{assert_blobs, assert_clean, wait_for_blobs};
 
 /// Larger than what fits into a row.
 const LARGE: usize = 40_000;
@@ -150,18 +150,9 @@ async fn concurrent_uploads_use_a_quota_exactly() {
         assert_eq!(stored, 10, "{set:?}");
         assert_eq!(client.list(&id, "/").await.1, 10);
         let on_disk = if size == LARGE { 10 } else { 0 };
-        assert_eq!(
-            blobs(folder.path()),
-            on_disk,
-            "a rejected upload leaves nothing"
-        );
+        assert_blobs(folder.path(), on_disk);
         client.ok("DeleteContext", &[("id", &id)]).await;
-        for _ in 0..500 {
-            if blobs(folder.path()) == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        wait_for_blobs(folder.path(), 0).await;
         server.shutdown().await;
         assert_clean(folder.path()).await;
     }
@@ -191,7 +182,7 @@ async fn an_upload_is_rejected_before_its_body_and_leaves_nothing() {
         assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
         assert!(answer.contains("<Code>QuotaExceeded</Code>"), "{answer}");
     }
-    assert_eq!(blobs(folder.path()), 1);
+    assert_blobs(folder.path(), 1);
     assert_eq!(client.list(&id, "/").await.1, 1, "no folder is left");
 }
 

@@ -60,7 +60,7 @@ async fn one_of_concurrent_first_writers_succeeds() {
         client.download(&id, "/lock").await,
         winners[0].0.to_string().repeat(20_000).as_bytes()
     );
-    crate::objects::wait_for(|| crate::objects::blobs(folder.path()) == 1).await;
+    crate::stores::wait_for_blobs(folder.path(), 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,7 +68,7 @@ async fn a_lost_database_is_reported_and_not_replaced() {
                 "{number}: {error}"
             );
         }
-        assert_eq!(blobs(store.path()), 1);
+        assert_blobs(store.path(), 1);
         for beside in ["agb.sqlite3-wal", "agb.sqlite3-shm"] {
             let _ = std::fs::remove_file(store.path().join(beside));
         }
