@@ -57,7 +57,7 @@ pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByNa
 pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
     DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
-    ListFiles, ReadFile, Upload, UploadSource, Uploaded,
+    ListFiles, OpenFile, ReadFile, RemoteFile, Upload, UploadSource, Uploaded,
 };
 pub use model::{
     Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FileEntry, FileKind,

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use crate::support::faulty_store::{FAULTS, Fault, FaultyStore, StoreFeatures};
 
-const ALL_FEATURES: StoreFeatures = StoreFeatures {
+pub(super) const ALL_FEATURES: StoreFeatures = StoreFeatures {
     ranges: true,
     md5_etag: true,
     crc64: false,
@@ -26,7 +26,7 @@ const ALL_FEATURES: StoreFeatures = StoreFeatures {
 };
 
 /// Returns the files of a context whose URLs are all of this store, and the number of requested URLs.
-fn files(store: &FaultyStore) -> (Files, Arc<AtomicUsize>) {
+pub(super) fn files(store: &FaultyStore) -> (Files, Arc<AtomicUsize>) {
     files_with_idle_timeout(store, Duration::from_millis(400))
 }
 
@@ -52,7 +52,7 @@ fn files_with_idle_timeout(store: &FaultyStore, stall: Duration) -> (Files, Arc<
     (client.contexts().files(&id), asked)
 }
 
-fn content(length: usize) -> Vec<u8> {
+pub(super) fn content(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
 }
 
@@ -76,7 +76,7 @@ async fn download(files: &Files, right: &[&[u8]]) -> Result<(), Error> {
 }
 
 /// Whether an error of a transfer has a specific kind.
-fn is_typed(error: &Error) -> bool {
+pub(super) fn is_typed(error: &Error) -> bool {
     error.stopped_by().is_some()
         && matches!(
             error.kind(),
@@ -321,7 +321,7 @@ async fn a_large_file_is_downloaded_in_verified_parts() {
     }
 }
 
-fn features() -> impl Strategy<Value = StoreFeatures> {
+pub(super) fn features() -> impl Strategy<Value = StoreFeatures> {
     any::<[bool; 4]>().prop_map(|[ranges, md5_etag, crc64, any_etag]| StoreFeatures {
         ranges,
         md5_etag,

@@ -2,3 +2,5 @@
 
 mod faults;
 mod responses;
+#[cfg(test)]
+mod streams;

@@ -262,12 +262,12 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::{ErrorKind, file::atomic_file::DownloadSink};
+    use crate::{ErrorKind, file::download_sink::DownloadSink};
 
     async fn written(path: std::path::PathBuf, content: &[u8]) -> AtomicFile<Writing> {
         let file = AtomicFile::new(path, true);
         let mut part = file.part(0);
-        part.write(content).await.unwrap();
+        part.write(&content.to_vec().into()).await.unwrap();
         part.finish().await.unwrap();
         drop(part);
         file.complete(content.len() as u64, None).await.unwrap()

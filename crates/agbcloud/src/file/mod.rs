@@ -3,6 +3,7 @@
 pub(crate) mod atomic_file;
 mod delete;
 mod download;
+mod download_sink;
 mod files;
 pub(crate) mod group_sync;
 mod list;
@@ -11,7 +12,7 @@ mod transfer_url;
 mod upload;
 
 pub use delete::DeleteFile;
-pub use download::{Download, DownloadTarget, Downloaded, ReadFile};
+pub use download::{Download, DownloadTarget, Downloaded, OpenFile, ReadFile, RemoteFile};
 pub(crate) use download::{DownloadRequest, store_checksums};
 pub use files::Files;
 pub use list::{FileItems, FilePages, FileWalk, ListFiles};

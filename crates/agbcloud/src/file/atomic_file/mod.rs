@@ -16,6 +16,7 @@ use std::{
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use tokio::{
     fs::File,
     io::{AsyncSeekExt, AsyncWriteExt},
@@ -25,7 +26,10 @@ use tokio::{
 pub(crate) use destination::ExpectedTarget;
 pub(crate) use part_file::{LockedFolder, is_part, part_names, remove_abandoned_parts};
 
-use super::local::{BUFFER, blocking, check_no_symlinks, hash_file};
+use super::{
+    download_sink::DownloadSink,
+    local::{BUFFER, blocking, check_no_symlinks, hash_file},
+};
 use crate::{Error, Result, lock::lock, transfer::ContentHasher};
 use destination::Destination;
 use temporary::Temporary;
@@ -247,17 +251,6 @@ impl AtomicFile<Published> {
     }
 }
 
-/// Receives the bytes of a download, chunk by chunk.
-pub(crate) trait DownloadSink: Send {
-    fn write(&mut self, chunk: &[u8]) -> impl Future<Output = Result<()>> + Send;
-
-    /// Discards what was written. Returns whether that is possible.
-    fn restart(&mut self) -> impl Future<Output = Result<bool>> + Send;
-
-    /// Ends the content.
-    fn finish(&mut self) -> impl Future<Output = Result<()>> + Send;
-}
-
 /// A range of the bytes of a new file.
 pub(crate) struct FilePart<'a> {
     new: &'a AtomicFile<Writing>,
@@ -320,7 +313,7 @@ impl<'a> FilePart<'a> {
 }
 
 impl DownloadSink for FilePart<'_> {
-    async fn write(&mut self, chunk: &[u8]) -> Result<()> {
+    async fn write(&mut self, chunk: &Bytes) -> Result<()> {
         if self.pending.len() + chunk.len() > BUFFER {
             self.flush_pending().await?;
         }

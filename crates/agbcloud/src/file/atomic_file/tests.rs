@@ -6,7 +6,7 @@ use crate::{ErrorKind, file::local::BUFFER};
 async fn write(file: &AtomicFile<Writing>, parts: &[(u64, &[u8])]) {
     for (first, bytes) in parts {
         let mut part = file.part(*first);
-        part.write(bytes).await.unwrap();
+        part.write(&bytes.to_vec().into()).await.unwrap();
         part.finish().await.unwrap();
     }
 }
@@ -58,9 +58,9 @@ async fn content_of_an_earlier_attempt_is_discarded() {
     }
     let file = AtomicFile::new(target.clone(), true);
     let mut part = file.part(0);
-    part.write(&large).await.unwrap();
+    part.write(&large.clone().into()).await.unwrap();
     assert!(part.restart().await.unwrap());
-    part.write(b"again").await.unwrap();
+    part.write(&Bytes::from_static(b"again")).await.unwrap();
     part.finish().await.unwrap();
     publish(file, 5).await.unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), b"again");
@@ -99,7 +99,7 @@ async fn an_error_names_the_target_and_not_the_temporary_file() {
     for length in [1, BUFFER + 1] {
         let file = AtomicFile::new(target.clone(), true);
         let mut part = file.part(0);
-        let taken = part.write(&vec![7; length]).await;
+        let taken = part.write(&vec![7; length].into()).await;
         let ended = taken.and(part.finish().await);
         drop(part);
         let error = match ended {

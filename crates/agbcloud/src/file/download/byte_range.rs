@@ -38,6 +38,11 @@ impl ByteRange {
         }
     }
 
+    /// Returns the end in a file of this size; `None` if neither is known.
+    pub(super) fn end_in(self, size: Option<u64>) -> Option<u64> {
+        self.end.into_iter().chain(size).min()
+    }
+
     /// Returns the value of a `Range` header for the bytes from `at` on; `None` for the whole file.
     pub(super) fn header(self, at: u64) -> Option<String> {
         match self.end {

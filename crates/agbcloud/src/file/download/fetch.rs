@@ -1,12 +1,19 @@
 //! Downloading a range of one object with as many requests as needed.
 
-use reqwest::{Response, StatusCode, header::HeaderMap};
+use reqwest::{
+    Response, StatusCode,
+    header::{HeaderMap, LAST_MODIFIED},
+};
 
 use super::byte_range::{ByteRange, ContentRange};
 use crate::{
     Error, ErrorDetail, ErrorKind, Operation, RemotePath, Result,
-    error::request_id,
-    file::{atomic_file::DownloadSink, files::Files, transfer_url::TransferUrl},
+    error::{http_date, request_id},
+    file::{
+        download_sink::{DownloadSink, ResponseHead},
+        files::Files,
+        transfer_url::TransferUrl,
+    },
     retry::Attempts,
     transfer::{ContentHasher, GetOptions, ProgressMeter, StoreChecksums, etag_of},
 };
@@ -163,6 +170,8 @@ pub(super) struct RangeFetch<'a, 'b> {
     version: Option<ObjectVersion>,
     /// The version must not change.
     pinned: bool,
+    /// The sink accepts only the version of the last response. In contrast to `pinned`, the checksum is verified.
+    announced: bool,
     checksums: StoreChecksums,
     hasher: ContentHasher,
 }
@@ -183,6 +192,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
             furthest: range.first,
             version: None,
             pinned: false,
+            announced: false,
             checksums: StoreChecksums::default(),
             hasher: ContentHasher::crc64_only(),
         }
@@ -243,8 +253,9 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
             self.hasher = self.checksums.hasher();
             self.version = opened.version.clone().or(self.version.take());
         }
-        let headers = opened.response.headers();
-        let (etag, request_id) = (etag_of(headers), request_id(headers));
+        let head = self.head_of(&opened);
+        let (etag, request_id) = (head.etag.clone(), head.request_id.clone());
+        self.announced |= sink.opened(head);
         if let Err(error) = self.read(opened, sink).await {
             return Err(self.interrupted(error, sink).await);
         }
@@ -262,13 +273,27 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
         })
     }
 
+    fn head_of(&self, opened: &ObjectResponse) -> ResponseHead {
+        let headers = opened.response.headers();
+        ResponseHead {
+            size: opened.total,
+            length: self
+                .range
+                .end_in(opened.total)
+                .map(|end| end.saturating_sub(self.range.first)),
+            etag: etag_of(headers),
+            modified: http_date(headers, &LAST_MODIFIED),
+            request_id: request_id(headers),
+        }
+    }
+
     /// Requests the missing bytes of a range.
     pub(super) async fn open(
         &mut self,
         range: ByteRange,
         sink: &mut impl DownloadSink,
     ) -> Result<ObjectResponse, AttemptFailure> {
-        let resumes = self.pinned || self.position > self.range.first;
+        let resumes = self.pinned || self.announced || self.position > self.range.first;
         let expected = self.version.as_ref().filter(|_| resumes);
         let options = GetOptions {
             range: range.header(self.position),
@@ -333,10 +358,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
                 },
             ..
         } = opened;
-        let end = match (self.range.end, total) {
-            (Some(end), Some(total)) => Some(end.min(total)),
-            (end, total) => end.or(total),
-        };
+        let end = self.range.end_in(total);
         if part_end.is_some() && total.is_none() && part_end != end {
             let message = "the store sent a part of the file without the size of the file";
             return Err(Error::new(ErrorKind::InvalidResponse, message));
@@ -380,7 +402,8 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
 
     /// Starts over after an interruption if the download can't resume.
     async fn interrupted(&mut self, error: Error, sink: &mut impl DownloadSink) -> AttemptFailure {
-        if self.version.is_some() || self.position == self.range.first {
+        let is_start = self.position == self.range.first && !self.announced;
+        if self.version.is_some() || is_start {
             return error.into();
         }
         let can_retry = self.url.can_retry(&error);

@@ -2,6 +2,7 @@
 
 mod byte_range;
 mod fetch;
+mod open;
 mod parallel;
 mod target;
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 
 pub(crate) use fetch::store_checksums;
+pub use open::{OpenFile, RemoteFile};
 pub use target::DownloadTarget;
 
 use byte_range::ByteRange;
@@ -18,7 +20,8 @@ use fetch::{FetchedRange, RangeFetch};
 use target::{MemorySink, TargetKind, WriterSink};
 
 use super::{
-    atomic_file::{AtomicFile, DownloadSink, Writing},
+    atomic_file::{AtomicFile, Writing},
+    download_sink::DownloadSink,
     files::Files,
     transfer_url::TransferUrl,
 };

@@ -7,7 +7,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::{
     Error, ErrorDetail, ErrorKind, Result,
-    file::{atomic_file::DownloadSink, local::impl_from_paths},
+    file::{download_sink::DownloadSink, local::impl_from_paths},
 };
 
 pub(super) type BoxedWriter = Pin<Box<dyn AsyncWrite + Send>>;
@@ -53,7 +53,7 @@ impl WriterSink {
 }
 
 impl DownloadSink for WriterSink {
-    async fn write(&mut self, chunk: &[u8]) -> Result<()> {
+    async fn write(&mut self, chunk: &Bytes) -> Result<()> {
         self.written = true;
         self.writer.write_all(chunk).await.map_err(cannot_write)
     }
@@ -94,7 +94,7 @@ impl MemorySink {
 }
 
 impl DownloadSink for MemorySink {
-    async fn write(&mut self, chunk: &[u8]) -> Result<()> {
+    async fn write(&mut self, chunk: &Bytes) -> Result<()> {
         if (self.bytes.len() + chunk.len()) as u64 > self.limit {
             let message = format!("the file is larger than the limit of {} bytes", self.limit);
             let detail = ErrorDetail::SizeLimit { bytes: self.limit };
@@ -130,7 +130,7 @@ mod tests {
         let writer = RecordingWriter(Arc::default());
         let calls = writer.0.clone();
         let mut sink = WriterSink::new(Box::pin(writer));
-        sink.write(b"abc").await.unwrap();
+        sink.write(&Bytes::from_static(b"abc")).await.unwrap();
         sink.finish().await.unwrap();
         assert_eq!(*calls.lock().unwrap(), ["write", "flush", "shutdown"]);
     }
