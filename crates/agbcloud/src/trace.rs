@@ -95,11 +95,11 @@ pub(crate) async fn instrument<T: Traced>(
 }
 
 /// Runs a transfer in its span, and sets its operation on errors.
-pub(crate) fn transfer<T: Traced>(
+pub(crate) fn transfer<'w, T: Traced>(
     operation: Operation,
     context: ContextId,
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> BoxFuture<'static, Result<T>> {
+    work: impl Future<Output = Result<T>> + Send + 'w,
+) -> BoxFuture<'w, Result<T>> {
     // Boxed, since it is large and moved again.
     let work = Box::pin(work);
     Box::pin(async move {

@@ -204,7 +204,7 @@ fn a_call_in_a_listener_or_a_reader_fails() {
     let reader = UploadSource::reader(Calling(contexts.clone()), 5);
     let upload = contexts.files(&context.id).upload("/a", reader);
     let error = ends(move || upload.send()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::LocalFile);
+    assert_eq!(error.kind(), ErrorKind::CallerStream);
     assert!(
         format!("{error:?}").contains("inside a tokio runtime"),
         "{error:?}"
