@@ -64,8 +64,8 @@ impl IntoFuture for DeleteDir {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let (operation, context) = (self.0.operation(), self.0.files().context.clone());
-        trace::transfer(operation, context, async {
+        let (operation, target) = (self.0.operation(), self.0.target());
+        trace::transfer(operation, target, async {
             self.0.create_plan().await?.run().await
         })
     }

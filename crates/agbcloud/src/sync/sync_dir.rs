@@ -269,9 +269,8 @@ impl SyncDir {
     /// [`LocalFile`](crate::ErrorKind::LocalFile) if the local folder or the state can't be read,
     /// [`SafetyLimit`](crate::ErrorKind::SafetyLimit) if more files would be deleted than allowed, and those of a listing.
     pub async fn plan(self) -> Result<SyncPlan> {
-        let operation = self.operation();
-        let plan = self.create_limited_plan().await;
-        plan.map_err(in_operation(operation))
+        let at = self.target().of_errors(self.operation());
+        self.create_limited_plan().await.map_err(at)
     }
 
     pub(super) async fn create_plan(self) -> Result<SyncPlan> {
@@ -300,13 +299,14 @@ impl SyncDir {
         }
     }
 
-    pub(super) fn files(&self) -> &Files {
-        &self.files
+    /// The context and the remote folder, for the span and for errors.
+    pub(super) fn target(&self) -> trace::Target {
+        (self.files.context.clone(), &self.remote).into()
     }
 
     /// Validates the settings, and opens the state.
     async fn validate(self) -> Result<(SyncOptions, SyncListener)> {
-        let (path, context) = (self.state, self.files.context.clone());
+        let (path, context) = (self.state, self.files.context.clone()?);
         let (local, direction) = (self.local.clone(), self.direction);
         let (uploads, gitignore) = (direction == Direction::Up, self.gitignore);
         let opens_source = uploads && self.symlinks != Symlinks::Follow;
@@ -377,8 +377,7 @@ impl IntoFuture for SyncDir {
 
     /// Plans and copies concurrently, unless files are deleted.
     fn into_future(self) -> Self::IntoFuture {
-        let (operation, context) = (self.operation(), self.files.context.clone());
-        trace::transfer(operation, context, self.run())
+        trace::transfer(self.operation(), self.target(), self.run())
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
     transfer_url::TransferUrl,
 };
 use crate::{
-    ContextId, Error, Operation, PresignedUrl, Progress, RemotePath, Result,
+    Error, Operation, PresignedUrl, Progress, RemotePath, Result,
     model::checked,
     trace,
     transfer::{ProgressListener, ProgressMeter},
@@ -193,8 +193,8 @@ impl IntoFuture for Download {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let context = self.request.context();
-        trace::transfer(Operation::Download, context, self.run())
+        let target = self.request.target();
+        trace::transfer(Operation::Download, target, self.run())
     }
 }
 
@@ -238,8 +238,8 @@ impl IntoFuture for ReadFile {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let context = self.request.context();
-        trace::transfer(Operation::Download, context, self.run())
+        let target = self.request.target();
+        trace::transfer(Operation::Download, target, self.run())
     }
 }
 
@@ -278,8 +278,8 @@ impl DownloadRequest {
         self
     }
 
-    fn context(&self) -> ContextId {
-        self.files.context.clone()
+    fn target(&self) -> trace::Target {
+        (self.files.context.clone(), &self.path).into()
     }
 
     /// Downloads to a local file that gets this modification time, in the span of a transfer.
@@ -288,9 +288,9 @@ impl DownloadRequest {
         file: AtomicFile<Writing>,
         modified: Option<SystemTime>,
     ) -> Result<FetchedFile> {
-        let context = self.context();
+        let target = self.target();
         let fetch = self.fetch_file(file, modified);
-        trace::transfer(Operation::Download, context, fetch).await
+        trace::transfer(Operation::Download, target, fetch).await
     }
 
     async fn fetch_file(

@@ -46,18 +46,18 @@ impl Files {
 }
 
 /// A listing that has not started. From [`Files::list`]. The service determines the order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a listing does nothing until it is sent or streamed"]
 pub struct ListFiles {
     client: Client,
-    context: ContextId,
+    context: Result<ContextId>,
     folder: Result<FolderPath>,
     start: ListStart,
     page_size: Option<u32>,
     prefetch: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum ListStart {
     Page(u32),
     At(Continuation),
@@ -216,12 +216,13 @@ impl ListFiles {
     }
 
     fn position(self) -> Result<FilePosition> {
+        let context = self.context?;
         let folder = self.folder?;
         let requested = page_size(self.page_size)?;
         let position = match self.start {
-            ListStart::At(position) => position.in_files(&self.context, &folder)?,
+            ListStart::At(position) => position.in_files(&context, &folder)?,
             ListStart::Page(page) => FilePosition {
-                context: self.context,
+                context,
                 folder,
                 page,
                 page_size: requested,

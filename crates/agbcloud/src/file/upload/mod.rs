@@ -161,8 +161,8 @@ impl IntoFuture for Upload {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let context = self.files.context.clone();
-        trace::transfer(Operation::Upload, context, self.run())
+        let target = trace::Target::from((self.files.context.clone(), &self.path));
+        trace::transfer(Operation::Upload, target, self.run())
     }
 }
 
