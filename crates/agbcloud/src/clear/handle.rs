@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    ClearStatuses, ClearTimedOut, Cleared,
+    ClearStatuses, ClearTimedOut, Cleared, StatusListener,
     poll::{ClearStart, PollTarget, Poller},
-    StatusListener,
 };
 use crate::{
     client::Client,

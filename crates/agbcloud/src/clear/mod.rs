@@ -13,6 +13,7 @@ mod timed_out;
 use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 pub use handle::ClearHandle;
 pub use resume::{ResumeClear, Resumed};
@@ -68,7 +69,7 @@ pub struct Clear {
 }
 
 /// A clear that is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[doc(alias = "ClearContextResult")]
 pub struct Cleared {
@@ -77,11 +78,13 @@ pub struct Cleared {
     pub elapsed: Duration,
     /// Number of polls.
     pub polls: u32,
+    /// Whether the context was seen `clearing`. It is not if the clear takes less time than the first poll.
+    pub seen_clearing: bool,
 }
 
 /// The result of one poll of a clear: from [`ClearHandle::statuses`](crate::ClearHandle::statuses) and
 /// [`Clear::on_status`](crate::Clear::on_status).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClearStatus {
     /// The state of the context. An unknown state is [`Other`](crate::ContextState::Other).

@@ -102,11 +102,6 @@ impl Poller {
         self.target.client.time()
     }
 
-    /// Whether the context was seen `clearing`.
-    pub(super) fn seen_clearing(&self) -> bool {
-        self.seen_clearing
-    }
-
     /// Polls until the clear is done.
     pub(super) async fn run(&mut self) -> Result<Cleared> {
         loop {
@@ -115,6 +110,7 @@ impl Poller {
                 return Ok(Cleared {
                     elapsed: status.elapsed,
                     polls: status.polls,
+                    seen_clearing: self.seen_clearing,
                 });
             }
         }

@@ -125,9 +125,8 @@ impl ResumeClear {
     /// Those of [`ClearHandle::wait`](crate::ClearHandle::wait), and
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not valid.
     pub async fn send(self) -> Result<Resumed> {
-        let mut poller = poller(self.target()?);
-        let cleared = poller.run().await?;
-        Ok(match poller.seen_clearing() {
+        let cleared = poller(self.target()?).run().await?;
+        Ok(match cleared.seen_clearing {
             true => Resumed::Cleared(cleared),
             false => Resumed::NotClearing(cleared),
         })

@@ -72,13 +72,9 @@ mod tests {
     fn the_kind_is_the_nearest_one() {
         let full = Error::new(ErrorKind::LocalFile, "can't write a.txt")
             .with_source(io::Error::from(io::ErrorKind::StorageFull));
-        let exists =
-            Error::new(ErrorKind::Conflict, "").with_detail(ErrorDetail::TargetExists);
+        let exists = Error::new(ErrorKind::Conflict, "").with_detail(ErrorDetail::TargetExists);
         for (error, kind) in [
-            (
-                Error::new(ErrorKind::NotFound, ""),
-                io::ErrorKind::NotFound,
-            ),
+            (Error::new(ErrorKind::NotFound, ""), io::ErrorKind::NotFound),
             (Error::new(ErrorKind::Timeout, ""), io::ErrorKind::TimedOut),
             (Error::invalid_argument(""), io::ErrorKind::InvalidInput),
             (
@@ -87,10 +83,7 @@ mod tests {
             ),
             (exists, io::ErrorKind::AlreadyExists),
             (full, io::ErrorKind::StorageFull),
-            (
-                Error::new(ErrorKind::LocalFile, ""),
-                io::ErrorKind::Other,
-            ),
+            (Error::new(ErrorKind::LocalFile, ""), io::ErrorKind::Other),
             (Error::new(ErrorKind::SafetyLimit, ""), io::ErrorKind::Other),
         ] {
             assert_eq!(io::Error::from(error.clone()).kind(), kind, "{error:?}");
@@ -105,6 +98,9 @@ mod tests {
         assert_eq!(error.to_string(), text);
         assert!(error.source().is_none());
         let error: Error = error.downcast().unwrap();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Throttled, Some("Throttling")));
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Throttled, Some("Throttling"))
+        );
     }
 }

@@ -3,10 +3,11 @@
 mod attempt;
 mod classify;
 mod detail;
-mod kind;
 mod io;
+mod kind;
 mod operation;
 mod predicates;
+mod record;
 
 use std::{
     any::Any,
@@ -303,7 +304,10 @@ impl fmt::Display for Error {
             let path = remote_path.as_deref();
             let context = context.as_deref();
             f.write_str(operation.as_str())?;
-            for (word, name) in [("of", path), (if path.is_some() { "in" } else { "of" }, context)] {
+            for (word, name) in [
+                ("of", path),
+                (if path.is_some() { "in" } else { "of" }, context),
+            ] {
                 if let Some(name) = name {
                     write!(f, " {word} {}", escape_for_display(name))?;
                 }
@@ -410,7 +414,10 @@ mod tests {
             error.to_string(),
             "Upload of /a\\n.txt in SdkCtx-1 failed: the service is unavailable"
         );
-        assert_eq!((error.context_id(), error.path()), (Some("SdkCtx-1"), Some("/a\n.txt")));
+        assert_eq!(
+            (error.context_id(), error.path()),
+            (Some("SdkCtx-1"), Some("/a\n.txt"))
+        );
     }
 
     #[test]

@@ -69,8 +69,11 @@ impl Files {
             api.download_url(context.clone(), path.clone())
         })
         .await?;
-        self.check_url(operation, answer)
-            .map_err(|error| error.with_context(context.as_str()).with_path(path.as_str()))
+        self.check_url(operation, answer).map_err(|error| {
+            error
+                .with_context(context.as_str())
+                .with_path(path.as_str())
+        })
     }
 
     /// Requests a URL that grants anyone write access to a file until it expires, by a PUT request with `Content-Length` and
@@ -102,8 +105,11 @@ impl Files {
             api.upload_url(context.clone(), path.clone())
         })
         .await?;
-        self.check_url(operation, answer)
-            .map_err(|error| error.with_context(context.as_str()).with_path(path.as_str()))
+        self.check_url(operation, answer).map_err(|error| {
+            error
+                .with_context(context.as_str())
+                .with_path(path.as_str())
+        })
     }
 
     fn check_url(

@@ -18,7 +18,7 @@ use crate::{Files, FolderPath, Result, trace};
 /// key or a missing context. A file that another client has deleted is not a failure. The folder is listed completely before
 /// the first deletion, which would move entries to other pages. This takes 24 bytes for each file, and the part of its path
 /// that differs from the path before.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a deletion does nothing until it is awaited or planned"]
 pub struct DeleteDir(SyncDir);
 
@@ -56,6 +56,15 @@ impl DeleteDir {
     /// missing folder is not an error.
     pub async fn plan(self) -> Result<SyncPlan> {
         self.0.plan().await
+    }
+
+    /// Deletes the folder, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`plan`](Self::plan), and a failure that affects all files. The failure of a single file is in the report.
+    pub async fn send(self) -> Result<SyncReport> {
+        self.await
     }
 }
 

@@ -24,7 +24,6 @@ use super::{
 use crate::Download;
 use crate::{
     Files, FolderPath, Operation, Progress, Result,
-    error::in_operation,
     file::local::{SourceFolder, blocking, file_system_time},
     trace,
 };
@@ -47,7 +46,7 @@ use crate::{
 /// The use of memory does not depend on the size of files. It takes about 110 bytes for each remote file of an upload that
 /// has not been matched with a local file, 30 bytes for each existing file of a download, and 20 bytes for each file with
 /// [`delete`](Self::delete).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a sync does nothing until it is awaited or planned"]
 pub struct SyncDir {
     files: Files,
@@ -353,6 +352,15 @@ impl SyncDir {
             started,
         };
         Ok((options, self.listener))
+    }
+
+    /// Syncs the folders, as awaiting it does. Plans and copies concurrently, unless files are deleted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`plan`](Self::plan), and a failure that affects all files. The failure of a single file is in the report.
+    pub async fn send(self) -> Result<SyncReport> {
+        self.await
     }
 
     async fn run(self) -> Result<SyncReport> {

@@ -10,6 +10,7 @@ use std::{future::IntoFuture, ops::RangeBounds, time::SystemTime};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use serde::Serialize;
 
 pub(crate) use fetch::store_checksums;
 pub use open::{OpenFile, RemoteFile};
@@ -113,7 +114,7 @@ pub struct Download {
 }
 
 /// A completed download. Its checksum is verified if the store reports one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Downloaded {
     /// Bytes received.
@@ -142,8 +143,9 @@ impl Download {
     }
 
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.request.url = Some(url);
+    /// A text that is not a URL is an error when the download is sent.
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.request.url = Some(checked(url));
         self
     }
 
@@ -169,6 +171,15 @@ impl Download {
     pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
         self.request.range = ByteRange::from_bounds(&bytes);
         self
+    }
+
+    /// Downloads the file, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::download`].
+    pub async fn send(self) -> Result<Downloaded> {
+        self.await
     }
 
     async fn run(self) -> Result<Downloaded> {
@@ -199,7 +210,7 @@ impl IntoFuture for Download {
 }
 
 /// A download into memory that has not started. Await it. From [`Files::read`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a download does nothing until it is awaited"]
 pub struct ReadFile {
     request: DownloadRequest,
@@ -215,8 +226,9 @@ impl ReadFile {
     }
 
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.request.url = Some(url);
+    /// A text that is not a URL is an error when the download is sent.
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.request.url = Some(checked(url));
         self
     }
 
@@ -224,6 +236,15 @@ impl ReadFile {
     pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
         self.request.range = ByteRange::from_bounds(&bytes);
         self
+    }
+
+    /// Downloads the file, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::read`].
+    pub async fn send(self) -> Result<Bytes> {
+        self.await
     }
 
     async fn run(self) -> Result<Bytes> {
@@ -244,11 +265,11 @@ impl IntoFuture for ReadFile {
 }
 
 /// What is downloaded, whatever the target.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DownloadRequest {
     files: Files,
     path: Result<RemotePath>,
-    url: Option<PresignedUrl>,
+    url: Option<Result<PresignedUrl>>,
     range: Result<ByteRange>,
     listener: ProgressListener,
 }
@@ -298,29 +319,21 @@ impl DownloadRequest {
         mut file: AtomicFile<Writing>,
         modified: Option<SystemTime>,
     ) -> Result<FetchedFile> {
-        let (path, range) = (self.path?, self.range?);
+        let (path, range, url) = (self.path?, self.range?, self.url.transpose()?);
         file.check().await?;
         let downloaded = if range == ByteRange::WHOLE {
-            parallel::fetch(&self.files, &path, self.url, self.listener, &mut file).await?
+            parallel::fetch(&self.files, &path, url, self.listener, &mut file).await?
         } else {
             let mut sink = file.part(0);
-            fetch_range(
-                &self.files,
-                &path,
-                self.url,
-                range,
-                self.listener,
-                &mut sink,
-            )
-            .await?
+            fetch_range(&self.files, &path, url, range, self.listener, &mut sink).await?
         };
         let file = file.complete(downloaded.bytes, modified).await?;
         Ok(FetchedFile { downloaded, file })
     }
 
     async fn fetch_into(self, sink: &mut impl DownloadSink) -> Result<Downloaded> {
-        let (path, range) = (self.path?, self.range?);
-        fetch_range(&self.files, &path, self.url, range, self.listener, sink).await
+        let (path, range, url) = (self.path?, self.range?, self.url.transpose()?);
+        fetch_range(&self.files, &path, url, range, self.listener, sink).await
     }
 }
 

@@ -27,7 +27,11 @@ impl Files {
     ) -> Result<FileEntry> {
         let operation = Operation::DescribeContextFiles;
         let context = self.context_id().map_err(in_operation(operation))?;
-        let at = |error: Error| error.with_operation(operation).with_context(context.as_str());
+        let at = |error: Error| {
+            error
+                .with_operation(operation)
+                .with_context(context.as_str())
+        };
         let path = checked(path).map_err(at)?;
         let found = self.find(&path).await;
         found.map_err(|error| at(error).with_path(path.as_str()))

@@ -6,6 +6,7 @@ mod source;
 use std::{future::IntoFuture, sync::Arc};
 
 use futures_core::future::BoxFuture;
+use serde::Serialize;
 
 pub use source::UploadSource;
 
@@ -71,14 +72,14 @@ pub struct Upload {
     files: Files,
     path: Result<RemotePath>,
     source: UploadSource,
-    url: Option<PresignedUrl>,
+    url: Option<Result<PresignedUrl>>,
     listener: ProgressListener,
     condition: PutCondition,
     tolerates_change: bool,
 }
 
 /// An acknowledged upload. Its checksum is verified if the store reports one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Uploaded {
     /// Bytes sent.
@@ -90,8 +91,10 @@ pub struct Uploaded {
     /// Request id of the store's response.
     pub request_id: Option<String>,
     /// The identity of the local file when it was opened.
+    #[serde(skip)]
     pub(crate) source: Option<LocalIdentity>,
     /// The local file changed during the upload: the remote content may be a mix of two versions.
+    #[serde(skip)]
     pub(crate) source_changed: bool,
 }
 
@@ -110,8 +113,9 @@ impl Upload {
     }
 
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.url = Some(url);
+    /// A text that is not a URL is an error when the upload is sent.
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.url = Some(checked(url));
         self
     }
 
@@ -119,6 +123,15 @@ impl Upload {
     pub fn on_progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.listener = ProgressListener::new(listener);
         self
+    }
+
+    /// Uploads the file, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::upload`].
+    pub async fn send(self) -> Result<Uploaded> {
+        self.await
     }
 
     async fn run(self) -> Result<Uploaded> {
@@ -131,7 +144,7 @@ impl Upload {
             condition,
             tolerates_change,
         } = self;
-        let path = path?;
+        let (path, url) = (path?, url.transpose()?);
         source.check().await?;
         let mut url = TransferUrl::new(&files, &path, Operation::Upload, url);
         let mut attempts = Attempts::new(files.client.retry_context(), None);
