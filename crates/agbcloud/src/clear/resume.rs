@@ -32,7 +32,6 @@ pub struct ResumeClear {
 /// The end of a wait for a clear that was started elsewhere: of
 /// [`Contexts::resume_clear`](crate::Contexts::resume_clear).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "the context may not have been cleared"]
 pub enum Resumed {
     /// The context was `clearing` during the wait, and is `available` again.
     Cleared(Cleared),
