@@ -128,11 +128,11 @@ impl Target {
 }
 
 /// Runs a transfer in its span, and sets its operation and its target on errors. Fails if the context is invalid.
-pub(crate) fn transfer<T: Traced>(
+pub(crate) fn transfer<'w, T: Traced>(
     operation: Operation,
     target: impl Into<Target>,
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> BoxFuture<'static, Result<T>> {
+    work: impl Future<Output = Result<T>> + Send + 'w,
+) -> BoxFuture<'w, Result<T>> {
     let target = target.into();
     // Boxed, since it is large and moved again.
     let work = Box::pin(work);

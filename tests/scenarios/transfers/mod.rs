@@ -2,5 +2,5 @@
 
 mod faults;
 mod responses;
-#[cfg(test)]
+mod sources_and_targets;
 mod streams;

@@ -130,7 +130,7 @@ async fn text_is_valid_utf_8() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     /// Faults in any order. A wrong byte can be detected only if the store sends a checksum.
     #[test]

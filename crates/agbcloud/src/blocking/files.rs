@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::{
     DeleteDir, Iter, SyncDir,
     offload::{OffloadedReader, OffloadedWriter},
+    remote_file::RemoteFile,
 };
 use crate::{
     ContextId, Continuation, Downloaded, Error, FileEntry, FilePage, FolderPath, PresignedUrl,
@@ -52,6 +53,18 @@ blocking_type! {
     #[doc(alias = "list_files")]
     #[doc(alias = "DescribeContextFiles")]
     make fn list() -> ListFiles;
+
+    /// Opens a file for reading: returns its size and ETag, and then its content as a reader.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/notes.txt", &b"hello"[..]).send()?;
+    /// let mut file = files.open("/notes.txt").send()?;
+    /// assert_eq!(file.size(), Some(5));
+    /// std::io::copy(&mut file, &mut std::io::stdout())?;
+    /// # Ok(()) });
+    /// ```
+    make fn open<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> OpenFile;
 
     /// Reads a small file into memory.
     ///
@@ -239,7 +252,8 @@ blocking_type! {
 pub struct UploadSource(crate::UploadSource);
 
 impl UploadSource {
-    /// A reader that returns `length` bytes. The upload fails if there are fewer; further bytes are not read.
+    /// A reader that returns `length` bytes. The upload fails if it has fewer or more; see [`Read::take`] for a part of a
+    /// reader.
     ///
     /// The reader runs on a thread of the client and is read as the bytes are sent, at most 128 KiB at a time. If it
     /// fails or panics, the upload fails and has that error as its [source](std::error::Error::source). If it returns
@@ -257,6 +271,23 @@ impl UploadSource {
     pub fn reader(reader: impl Read + Send + 'static, length: u64) -> Self {
         let reader = OffloadedReader::new(reader);
         Self(crate::UploadSource::reader(reader, length))
+    }
+
+    /// A reader of unknown length. It is read to its end before the upload starts: see
+    /// [`agbcloud::UploadSource::stream`](crate::UploadSource::stream).
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// use agbcloud::blocking::UploadSource;
+    ///
+    /// let output = std::io::Cursor::new("the output of a process"); // any Read
+    /// files.upload("/output.txt", UploadSource::reader_to_end(output)).send()?;
+    /// # Ok(()) });
+    /// ```
+    pub fn reader_to_end(reader: impl Read + Send + 'static) -> Self {
+        Self(crate::UploadSource::reader_to_end(OffloadedReader::new(
+            reader,
+        )))
     }
 }
 
@@ -286,7 +317,7 @@ blocking_type! {
 /// Target of a download: a writer, or anything that converts to [`agbcloud::DownloadTarget`](crate::DownloadTarget),
 /// such as a local path.
 #[derive(Debug)]
-pub struct DownloadTarget(crate::DownloadTarget);
+pub struct DownloadTarget(crate::DownloadTarget<'static>);
 
 impl DownloadTarget {
     /// A writer. It is flushed at the end. If the download fails, the writer may have received part of the file.
@@ -307,7 +338,7 @@ impl DownloadTarget {
     }
 }
 
-impl<T: Into<crate::DownloadTarget>> From<T> for DownloadTarget {
+impl<T: Into<crate::DownloadTarget<'static>>> From<T> for DownloadTarget {
     fn from(target: T) -> Self {
         Self(target.into())
     }
@@ -323,13 +354,35 @@ blocking_type! {
     /// Those of [`agbcloud::Files::download`](crate::Files::download).
     #[derive(Debug)]
     #[must_use = "a download does nothing until it is sent"]
-    pub struct Download => Downloaded;
+    pub struct Download<'static> => Downloaded;
 
     set fn overwrite(overwrite: bool);
     set fn durable(durable: bool);
     set fn range(bytes: impl RangeBounds<u64>);
     set fn presigned_url(url: impl TryInto<PresignedUrl, Error: Into<Error>>);
     set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
+}
+
+blocking_type! {
+    /// A file that is not opened yet. From [`Files::open`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`agbcloud::Files::open`](crate::Files::open).
+    #[derive(Debug)]
+    #[must_use = "a file is not opened until this is sent"]
+    pub struct OpenFile;
+
+    set fn range(bytes: impl RangeBounds<u64>);
+    set fn presigned_url(url: PresignedUrl);
+}
+
+impl OpenFile {
+    /// Opens the file and blocks until its size is known.
+    pub fn send(self) -> Result<RemoteFile> {
+        let file = self.driver.run(self.inner)??;
+        Ok(RemoteFile::new(file, self.driver))
+    }
 }
 
 blocking_type! {

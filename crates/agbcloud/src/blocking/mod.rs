@@ -3,15 +3,15 @@
 /// Defines a blocking type: the async type of the same name, and the driver that runs its calls. An async type that is
 /// awaited gets a method `send` that returns its output (`=> Output`).
 macro_rules! blocking_type {
-    ($(#[$attribute:meta])* pub struct $name:ident $(=> $output:ty)?; $($methods:tt)*) => {
+    ($(#[$attribute:meta])* pub struct $name:ident $(<$lifetime:lifetime>)? $(=> $output:ty)?; $($methods:tt)*) => {
         $(#[$attribute])*
         pub struct $name {
-            inner: crate::$name,
+            inner: crate::$name $(<$lifetime>)?,
             driver: crate::blocking::driver::Driver,
         }
 
         impl $name {
-            pub(in crate::blocking) fn new(inner: crate::$name, driver: crate::blocking::driver::Driver) -> Self {
+            pub(in crate::blocking) fn new(inner: crate::$name $(<$lifetime>)?, driver: crate::blocking::driver::Driver) -> Self {
                 Self { inner, driver }
             }
             $(
@@ -101,6 +101,7 @@ mod driver;
 mod files;
 mod iter;
 mod offload;
+mod remote_file;
 mod sync;
 
 pub use clear::{Clear, ClearHandle, ClearStatuses, ResumeClear};
@@ -108,7 +109,8 @@ pub use client::{Client, ClientBuilder};
 pub use contexts::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use files::{
     DeleteFile, Download, DownloadTarget, FileItems, FilePages, FileWalk, Files, ListFiles,
-    ReadFile, Upload, UploadSource,
+    OpenFile, ReadFile, Upload, UploadSource,
 };
 pub use iter::Iter;
+pub use remote_file::RemoteFile;
 pub use sync::{DeleteDir, SyncDir, SyncPlan};

@@ -97,7 +97,7 @@ impl Side {
     /// The side that an error of this kind is on, where the kind alone decides.
     pub(super) fn of_kind(kind: ErrorKind) -> Option<Self> {
         match kind {
-            ErrorKind::LocalFile => Some(Self::Local),
+            ErrorKind::LocalFile | ErrorKind::CallerStream => Some(Self::Local),
             ErrorKind::Configuration
             | ErrorKind::InvalidArgument
             | ErrorKind::SafetyLimit

@@ -47,7 +47,9 @@ fn io_kind(error: &Error) -> io::ErrorKind {
             Some(ErrorDetail::QuotaExceeded) => io::ErrorKind::QuotaExceeded,
             _ => io::ErrorKind::ResourceBusy,
         },
-        ErrorKind::LocalFile => cause_kind(error).unwrap_or(io::ErrorKind::Other),
+        ErrorKind::LocalFile | ErrorKind::CallerStream => {
+            cause_kind(error).unwrap_or(io::ErrorKind::Other)
+        }
         _ => io::ErrorKind::Other,
     }
 }

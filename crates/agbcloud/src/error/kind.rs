@@ -101,6 +101,10 @@ pub enum ErrorKind {
     ///
     /// *What to do:* transfer it again. A download has not changed its target; the remote file of an upload may be damaged.
     Corrupted,
+    /// A reader, stream or writer that the caller has passed to a transfer failed, or has another length than declared.
+    ///
+    /// *What to do:* see the source of the error, which is that of the reader, stream or writer.
+    CallerStream,
     /// The local file can't be read or written.
     ///
     /// *What to do:* see the source of the error, which is that of the operating system.
@@ -132,6 +136,7 @@ impl ErrorKind {
             Self::UrlRejected => "url_rejected",
             Self::InsecureUrl => "insecure_url",
             Self::Corrupted => "corrupted",
+            Self::CallerStream => "caller_stream",
             Self::LocalFile => "local_file",
             Self::SafetyLimit => "safety_limit",
         }
@@ -157,6 +162,7 @@ impl ErrorKind {
             Self::UrlRejected => "presigned URL rejected",
             Self::InsecureUrl => "the presigned URL is not https",
             Self::Corrupted => "received content differs from sent content",
+            Self::CallerStream => "a reader, stream or writer of the caller failed",
             Self::LocalFile => "the local file can't be read or written",
             Self::SafetyLimit => "more files would be deleted than the limit allows",
         }

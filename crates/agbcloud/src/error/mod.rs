@@ -165,6 +165,18 @@ impl Error {
     }
 
     #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn with_code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
         self

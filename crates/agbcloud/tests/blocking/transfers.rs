@@ -22,9 +22,9 @@ fn send(files: &Files, reader: impl Read + Send + 'static, length: u64) -> Resul
     ends(move || upload.send())
 }
 
-/// The source of a local file error.
+/// The error of a reader or a writer.
 fn cause(error: &Error) -> &io::Error {
-    assert_eq!(error.kind(), ErrorKind::LocalFile, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::CallerStream, "{error:?}");
     error.source().unwrap().downcast_ref().unwrap()
 }
 
@@ -45,20 +45,12 @@ fn a_reader_is_uploaded_and_downloaded_to_a_writer() {
 }
 
 #[test]
-fn a_reader_is_read_only_to_its_length() {
+fn a_longer_reader_fails_and_a_part_of_it_is_uploaded() {
     let world = World::new();
     let files = world.files();
-    let (taken, rest) = mpsc::channel();
-    struct Counted(mpsc::Sender<usize>);
-    impl Read for Counted {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            buffer.fill(7);
-            self.0.send(buffer.len()).unwrap();
-            Ok(buffer.len())
-        }
-    }
-    send(&files, Counted(taken), 300_000).unwrap();
-    assert_eq!(rest.iter().sum::<usize>(), 300_000);
+    let error = send(&files, io::repeat(7), 300_000).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CallerStream, "{error:?}");
+    send(&files, io::repeat(7).take(300_000), 300_000).unwrap();
     assert!(files.read("/a").send().unwrap() == vec![7; 300_000]);
 }
 
@@ -233,4 +225,34 @@ fn a_folder_is_uploaded_downloaded_and_deleted() {
     let plan = files.delete_dir("/data").exclude("b.*").plan().unwrap();
     assert_eq!(plan.run().unwrap().deleted, 1);
     assert_eq!(files.delete_dir("/").send().unwrap().deleted, 1);
+}
+
+#[test]
+fn an_open_file_is_a_reader() {
+    let world = World::new();
+    let files = world.files();
+    send(&files, Cursor::new(pattern()), LENGTH as u64).unwrap();
+    let mut file = files.open("/a").send().unwrap();
+    assert_eq!(file.size(), Some(LENGTH as u64));
+    let mut start = [0; 3];
+    file.read_exact(&mut start).unwrap();
+    assert_eq!(start, [0, 1, 2]);
+    let mut rest = Vec::new();
+    io::copy(&mut file, &mut rest).unwrap();
+    assert!(rest == pattern()[3..]);
+    let end = files.open("/a").range(LENGTH as u64 - 2..).send().unwrap();
+    assert_eq!(end.content_length(), Some(2));
+    assert_eq!(end.bytes().unwrap(), pattern()[LENGTH - 2..]);
+    let missing = files.open("/none").send().unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_reader_of_unknown_length_is_uploaded() {
+    let world = World::new();
+    let files = world.files();
+    let source = UploadSource::reader_to_end(Cursor::new(pattern()));
+    let sent = files.upload("/a", source).send().unwrap();
+    assert_eq!(sent.bytes, LENGTH as u64);
+    assert!(files.read("/a").send().unwrap() == pattern());
 }

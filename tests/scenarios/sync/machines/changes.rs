@@ -3,8 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use agbcloud::{ConflictPolicy, SyncDir};
+use agbcloud_server::test_store;
 
-use super::{HOUR, Machine, Service, assert_conflict};
+use super::{HOUR, Machine, OffsetClock, Service, assert_conflict};
+use crate::support::KEY;
 
 /// Offsets of the clocks of the service and the machine: right, and off by hours.
 const CLOCKS: [(i64, i64); 5] = [(0, 0), (HOUR, 0), (-HOUR, 0), (0, 2 * HOUR), (0, -2 * HOUR)];
@@ -222,10 +224,13 @@ async fn without_a_state_a_newer_remote_file_differs_from_an_older_local_one() {
 
 #[tokio::test]
 async fn the_second_of_two_uploads_within_a_second_is_stored() {
-    let service = Service::new(0).await;
-    let machine = service.machine(0).await;
+    // Its clock runs: if it stood still, it would seem to be behind.
+    let server = test_store::builder().api_key(KEY).start().await.unwrap();
+    let machine = Machine::new(&server, OffsetClock(0)).await;
     machine.write("f", "v1");
     assert_eq!(machine.stateless_up().await.unwrap().transferred, 1);
+    // The clock of a file system advances every few milliseconds.
+    tokio::time::sleep(Duration::from_millis(30)).await;
     machine.write("f", "v2");
     let report = machine.stateless_up().await.unwrap();
     assert_eq!(machine.there("f").await, "v2", "{report:?}");

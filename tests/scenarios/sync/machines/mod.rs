@@ -40,14 +40,7 @@ impl Service {
     }
 
     async fn machine_with(&self, clock: impl Clock + 'static) -> Machine {
-        let builder = Client::builder().api_key(KEY).endpoint(self.server.url());
-        let client = builder.clock(clock).build().unwrap();
-        let context = client.contexts().get_or_create("one").await.unwrap();
-        Machine {
-            files: client.contexts().files(&context.id),
-            folder: tempfile::tempdir().unwrap(),
-            state: tempfile::tempdir().unwrap(),
-        }
+        Machine::new(&self.server, clock).await
     }
 }
 
@@ -80,6 +73,17 @@ struct Machine {
 }
 
 impl Machine {
+    async fn new(server: &Server, clock: impl Clock + 'static) -> Self {
+        let builder = Client::builder().api_key(KEY).endpoint(server.url());
+        let client = builder.clock(clock).build().unwrap();
+        let context = client.contexts().get_or_create("one").await.unwrap();
+        Self {
+            files: client.contexts().files(&context.id),
+            folder: tempfile::tempdir().unwrap(),
+            state: tempfile::tempdir().unwrap(),
+        }
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }

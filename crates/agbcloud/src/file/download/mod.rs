@@ -18,7 +18,7 @@ pub use target::DownloadTarget;
 
 use byte_range::ByteRange;
 use fetch::{FetchedRange, RangeFetch};
-use target::{MemorySink, TargetKind, WriterSink};
+use target::{AppendSink, MemorySink, TargetKind, WriterSink};
 
 use super::{
     atomic_file::{AtomicFile, Writing},
@@ -37,7 +37,7 @@ use crate::{
 const DEFAULT_READ_LIMIT: u64 = 64 * 1024 * 1024;
 
 impl Files {
-    /// Downloads a file to a local path or a writer: see [`DownloadTarget`].
+    /// Downloads a file to a local path, a writer or memory: see [`DownloadTarget`].
     ///
     /// A local file appears under its name once its whole content is verified. After a failure the target is unchanged.
     ///
@@ -56,14 +56,15 @@ impl Files {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context or the file does not exist,
     /// [`Conflict`](crate::ErrorKind::Conflict) if the local file exists and [`overwrite`](Download::overwrite) is not set,
-    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the target can't be written,
+    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the local file can't be written,
+    /// [`CallerStream`](crate::ErrorKind::CallerStream) if the writer fails,
     /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`InsecureUrl`](crate::ErrorKind::InsecureUrl),
     /// [`Corrupted`](crate::ErrorKind::Corrupted), and those of any call.
-    pub fn download(
+    pub fn download<'w>(
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,
-        target: impl Into<DownloadTarget>,
-    ) -> Download {
+        target: impl Into<DownloadTarget<'w>>,
+    ) -> Download<'w> {
         Download {
             request: DownloadRequest::new(self.clone(), checked(path)),
             target: target.into(),
@@ -106,9 +107,9 @@ impl Files {
 /// Dropping a running download cancels it and leaves no file behind.
 #[derive(Debug)]
 #[must_use = "a download does nothing until it is awaited"]
-pub struct Download {
+pub struct Download<'w> {
     request: DownloadRequest,
-    target: DownloadTarget,
+    target: DownloadTarget<'w>,
     overwrite: bool,
     durable: bool,
 }
@@ -127,7 +128,7 @@ pub struct Downloaded {
     pub request_id: Option<String>,
 }
 
-impl Download {
+impl Download<'_> {
     /// Whether an existing local file may be replaced. Defaults to `false`, which makes it an error of kind
     /// [`Conflict`](crate::ErrorKind::Conflict).
     pub fn overwrite(mut self, overwrite: bool) -> Self {
@@ -195,13 +196,21 @@ impl Download {
                 let mut sink = WriterSink::new(writer);
                 self.request.fetch_into(&mut sink).await
             }
+            TargetKind::Io(writer) => {
+                let mut sink = WriterSink::new(writer);
+                self.request.fetch_into(&mut sink).await
+            }
+            TargetKind::Memory(memory) => {
+                let mut sink = AppendSink::new(memory);
+                self.request.fetch_into(&mut sink).await
+            }
         }
     }
 }
 
-impl IntoFuture for Download {
+impl<'w> IntoFuture for Download<'w> {
     type Output = Result<Downloaded>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
+    type IntoFuture = BoxFuture<'w, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         let target = self.request.target();

@@ -1,6 +1,6 @@
 //! The targets of a download: a local path, a writer or memory.
 
-use std::{path::PathBuf, pin::Pin};
+use std::{io, path::PathBuf, pin::Pin};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -10,41 +10,75 @@ use crate::{
     file::{download_sink::DownloadSink, local::impl_from_paths},
 };
 
-pub(super) type BoxedWriter = Pin<Box<dyn AsyncWrite + Send>>;
+pub(super) type BoxedWriter<'w> = Pin<Box<dyn AsyncWrite + Send + 'w>>;
 
-/// The target of a download: a local path or a writer.
-pub struct DownloadTarget(pub(super) TargetKind);
+/// The target of a download: a local path, a writer or memory, which may be borrowed.
+///
+/// ```
+/// # agbcloud_doctest::run_with_context(async |client, context, files| {
+/// use agbcloud::DownloadTarget;
+///
+/// files.upload("/notes.txt", &b"hello"[..]).await?;
+/// let mut memory = Vec::new();
+/// files.download("/notes.txt", &mut memory).await?;
+/// assert_eq!(memory, b"hello");
+///
+/// use md5::{Digest, Md5};
+/// let mut hasher = Md5::new(); // any std::io::Write
+/// files.download("/notes.txt", DownloadTarget::io_writer(&mut hasher)).await?;
+/// assert_eq!(hasher.finalize()[..2], [0x5d, 0x41]);
+/// # Ok(()) });
+/// ```
+pub struct DownloadTarget<'w>(pub(super) TargetKind<'w>);
 
-pub(super) enum TargetKind {
+pub(super) enum TargetKind<'w> {
     Path(PathBuf),
-    Writer(BoxedWriter),
+    Writer(BoxedWriter<'w>),
+    Io(Box<dyn io::Write + Send + 'w>),
+    Memory(&'w mut Vec<u8>),
 }
 
-impl DownloadTarget {
-    /// A writer. It receives the bytes as they arrive, so a failed download may have written some of them.
-    pub fn writer(writer: impl AsyncWrite + Send + 'static) -> Self {
+impl<'w> DownloadTarget<'w> {
+    /// A writer. It receives the bytes as they arrive, so a failed download may have written some of them. It is flushed and
+    /// shut down at the end; `&mut writer` can be passed too.
+    pub fn writer(writer: impl AsyncWrite + Send + 'w) -> Self {
         Self(TargetKind::Writer(Box::pin(writer)))
+    }
+
+    /// A writer of the standard library that does not block, such as a hasher. It receives the bytes as they arrive, in the
+    /// task of the download, and is flushed at the end.
+    pub fn io_writer(writer: impl io::Write + Send + 'w) -> Self {
+        Self(TargetKind::Io(Box::new(writer)))
     }
 }
 
-impl std::fmt::Debug for DownloadTarget {
+impl std::fmt::Debug for DownloadTarget<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             TargetKind::Path(path) => f.debug_tuple("Path").field(path).finish(),
-            TargetKind::Writer(_) => f.write_str("Writer"),
+            TargetKind::Writer(_) | TargetKind::Io(_) => f.write_str("Writer"),
+            TargetKind::Memory(_) => f.write_str("Memory"),
         }
     }
 }
 
-impl_from_paths!(DownloadTarget, |path| Self(TargetKind::Path(path)));
+impl_from_paths!(DownloadTarget<'_>, |path| Self(TargetKind::Path(path)));
 
-pub(super) struct WriterSink {
-    writer: BoxedWriter,
+/// Appends the content. A failed download leaves the vector as it was.
+impl<'w> From<&'w mut Vec<u8>> for DownloadTarget<'w> {
+    fn from(memory: &'w mut Vec<u8>) -> Self {
+        Self(TargetKind::Memory(memory))
+    }
+}
+
+/// Passes the bytes to a writer of the caller.
+pub(super) struct WriterSink<W> {
+    writer: W,
     written: bool,
 }
 
-impl WriterSink {
-    pub(super) fn new(writer: BoxedWriter) -> Self {
+impl<W> WriterSink<W> {
+    pub(super) fn new(writer: W) -> Self {
         Self {
             writer,
             written: false,
@@ -52,10 +86,10 @@ impl WriterSink {
     }
 }
 
-impl DownloadSink for WriterSink {
+impl DownloadSink for WriterSink<BoxedWriter<'_>> {
     async fn write(&mut self, chunk: &Bytes) -> Result<()> {
         self.written = true;
-        self.writer.write_all(chunk).await.map_err(cannot_write)
+        self.writer.write_all(chunk).await.map_err(writer_failed)
     }
 
     async fn restart(&mut self) -> Result<bool> {
@@ -64,14 +98,71 @@ impl DownloadSink for WriterSink {
 
     async fn finish(&mut self) -> Result<()> {
         // Tokio's stdout writes its buffer when it is flushed, but not when it is shut down.
-        self.writer.flush().await.map_err(cannot_write)?;
-        self.writer.shutdown().await.map_err(cannot_write)
+        self.writer.flush().await.map_err(writer_failed)?;
+        self.writer.shutdown().await.map_err(writer_failed)
     }
 }
 
-fn cannot_write(error: std::io::Error) -> Error {
-    let message = "can't write to the target of the download";
-    Error::new(ErrorKind::LocalFile, message).with_source(error)
+impl DownloadSink for WriterSink<Box<dyn io::Write + Send + '_>> {
+    async fn write(&mut self, chunk: &Bytes) -> Result<()> {
+        self.written = true;
+        self.writer.write_all(chunk).map_err(writer_failed)
+    }
+
+    async fn restart(&mut self) -> Result<bool> {
+        Ok(!self.written)
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.writer.flush().map_err(writer_failed)
+    }
+}
+
+fn writer_failed(error: io::Error) -> Error {
+    let message = "the writer of the download failed";
+    Error::new(ErrorKind::CallerStream, message).with_source(error)
+}
+
+/// Appends the bytes to a vector. Removes them again unless the content is complete.
+pub(super) struct AppendSink<'w> {
+    memory: &'w mut Vec<u8>,
+    before: usize,
+    complete: bool,
+}
+
+impl<'w> AppendSink<'w> {
+    pub(super) fn new(memory: &'w mut Vec<u8>) -> Self {
+        Self {
+            before: memory.len(),
+            memory,
+            complete: false,
+        }
+    }
+}
+
+impl Drop for AppendSink<'_> {
+    fn drop(&mut self) {
+        if !self.complete {
+            self.memory.truncate(self.before);
+        }
+    }
+}
+
+impl DownloadSink for AppendSink<'_> {
+    async fn write(&mut self, chunk: &Bytes) -> Result<()> {
+        self.memory.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    async fn restart(&mut self) -> Result<bool> {
+        self.memory.truncate(self.before);
+        Ok(true)
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.complete = true;
+        Ok(())
+    }
 }
 
 /// Collects a limited number of bytes in memory.
@@ -129,7 +220,7 @@ mod tests {
     async fn a_writer_is_flushed_and_shut_down_at_the_end() {
         let writer = RecordingWriter(Arc::default());
         let calls = writer.0.clone();
-        let mut sink = WriterSink::new(Box::pin(writer));
+        let mut sink: WriterSink<BoxedWriter<'_>> = WriterSink::new(Box::pin(writer));
         sink.write(&Bytes::from_static(b"abc")).await.unwrap();
         sink.finish().await.unwrap();
         assert_eq!(*calls.lock().unwrap(), ["write", "flush", "shutdown"]);

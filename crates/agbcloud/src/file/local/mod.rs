@@ -17,7 +17,7 @@ pub(super) const BUFFER: usize = 256 * 1024;
 
 /// Implements `From` for the usual types of local paths.
 macro_rules! impl_from_paths {
-    ($name:ident, |$path:ident| $make:expr) => {
+    ($name:ty, |$path:ident| $make:expr) => {
         impl From<std::path::PathBuf> for $name {
             fn from($path: std::path::PathBuf) -> Self {
                 $make

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::source::{BodyChunks, CHUNK, LocalOrigin, OpenedSource};
+use super::source::{BodyChunks, CHUNK, LocalOrigin, OpenedSource, longer_than, reader_failed};
 use crate::{
     Error, ErrorKind, Result,
     lock::lock,
@@ -93,6 +93,11 @@ pub(super) struct SizedBody {
     left: u64,
     /// The local file that is read while it is sent. It must not have changed at the end.
     origin: Option<LocalOrigin>,
+    length: u64,
+    /// The source must end after `length` bytes. It is polled once more before its last chunk is sent.
+    exact: bool,
+    /// The last chunk, until the end of an exact source.
+    last: Option<Bytes>,
     meter: Arc<ProgressMeter>,
     idle_timeout: IdleTimeout,
     record: BodyRecord,
@@ -109,6 +114,9 @@ impl SizedBody {
         let body = Self {
             chunks: source.chunks,
             left: source.length,
+            length: source.length,
+            exact: source.exact,
+            last: None,
             origin: source.origin.filter(|_| read),
             meter,
             idle_timeout,
@@ -141,18 +149,55 @@ impl SizedBody {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        Poll::Ready(match ready!(self.chunks.poll_next(cx)) {
-            Some(Ok(chunk)) => match self.accept(&chunk) {
-                Ok(()) => Some(Ok(chunk)),
-                Err(error) => Some(Err(self.fail(error))),
+        let next = match ready!(self.poll_chunk(cx)) {
+            Ok(chunk) => self.accept(&chunk).map(|()| chunk),
+            Err(error) => Err(error),
+        };
+        Poll::Ready(Some(next.map_err(|error| self.fail(error))))
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+        let chunk = match self.last.take() {
+            Some(last) => last,
+            None => match ready!(self.chunks.poll_next(cx)) {
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => return Poll::Ready(Err(self.source_failed(error))),
+                None => {
+                    let message =
+                        format!("the source is {} bytes shorter than its length", self.left);
+                    let early = io::Error::new(io::ErrorKind::UnexpectedEof, message);
+                    return Poll::Ready(Err(self.source_failed(early)));
+                }
             },
-            Some(Err(error)) => Some(Err(self.fail(failed(error)))),
-            None => {
-                let message = format!("the source is {} bytes shorter than its length", self.left);
-                let early = io::Error::new(io::ErrorKind::UnexpectedEof, message);
-                Some(Err(self.fail(failed(early))))
-            }
+        };
+        if !self.exact || (chunk.len() as u64) < self.left {
+            return Poll::Ready(Ok(chunk));
+        }
+        let is_longer = chunk.len() as u64 > self.left
+            || match self.chunks.poll_next(cx) {
+                Poll::Pending => {
+                    self.last = Some(chunk);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(self.source_failed(error)));
+                }
+                Poll::Ready(end) => end.is_some(),
+            };
+        Poll::Ready(match is_longer {
+            true => Err(longer_than(self.length)),
+            false => Ok(chunk),
         })
+    }
+
+    fn source_failed(&self, error: io::Error) -> Error {
+        match self.exact {
+            true => reader_failed(error),
+            false => {
+                let message = "the local file can't be read during the upload";
+                Error::new(ErrorKind::LocalFile, message).with_source(error)
+            }
+        }
     }
 
     /// Records the error that fails the request.
@@ -192,8 +237,4 @@ impl http_body::Body for SizedBody {
 
 fn aborted() -> io::Error {
     io::Error::other("the source of the upload failed")
-}
-
-fn failed(error: io::Error) -> Error {
-    Error::new(ErrorKind::LocalFile, "the source of the upload failed").with_source(error)
 }

@@ -2,6 +2,7 @@
 
 mod body;
 mod source;
+mod spool;
 
 use std::{future::IntoFuture, sync::Arc};
 
@@ -24,9 +25,8 @@ use crate::{
 };
 
 impl Files {
-    /// Uploads a file from a local path, bytes, or a reader of known length: see [`UploadSource`].
-    ///
-    /// The source is streamed. Readers of the remote file get either the whole old or the whole new content.
+    /// Uploads a file from a local path, bytes, a reader or a stream: see [`UploadSource`].
+    /// Readers of the remote file get either the whole old or the whole new content.
     ///
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {
@@ -38,7 +38,8 @@ impl Files {
     /// # Errors
     ///
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`],
-    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the source can't be read or ends early,
+    /// [`LocalFile`](crate::ErrorKind::LocalFile) if the local file can't be read,
+    /// [`CallerStream`](crate::ErrorKind::CallerStream) if the reader or stream fails or has another length than declared,
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
     /// [`Conflict`](crate::ErrorKind::Conflict) while the context is being cleared,
     /// [`UrlRejected`](crate::ErrorKind::UrlRejected), [`InsecureUrl`](crate::ErrorKind::InsecureUrl),
@@ -145,7 +146,7 @@ impl Upload {
             tolerates_change,
         } = self;
         let (path, url) = (path?, url.transpose()?);
-        source.check().await?;
+        source.prepare().await?;
         let mut url = TransferUrl::new(&files, &path, Operation::Upload, url);
         let mut attempts = Attempts::new(files.client.retry_context(), None);
         loop {

@@ -1,4 +1,4 @@
-//! The sources of an upload: a local path, bytes or a reader.
+//! The sources of an upload: a local path, bytes, a reader or a stream.
 
 use std::{
     io,
@@ -9,9 +9,12 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::StreamExt;
+use tempfile::TempPath;
 use tokio::io::{AsyncRead, AsyncReadExt, Take};
 use tokio_util::io::ReaderStream;
 
+use super::spool::{BoxedStream, Spooled, spool};
 use crate::{
     Error, ErrorKind, Result,
     file::local::{LocalContent, LocalFile, LocalIdentity, impl_from_paths},
@@ -48,9 +51,9 @@ impl BodyChunks {
     }
 }
 
-/// The source of an upload: a local path, bytes, or a reader of known length.
+/// The source of an upload: a local path, bytes, a reader of known length, or a stream.
 ///
-/// A failed upload of a path or of bytes is retried. That of a reader is not, since it can be read only once.
+/// A failed upload is retried, except that of a [`reader`](Self::reader), which can be read only once.
 pub struct UploadSource(SourceKind);
 
 enum SourceKind {
@@ -59,12 +62,59 @@ enum SourceKind {
     Bytes(Bytes),
     /// With its length; `None` after it was sent.
     Reader(Option<(BoxedReader, u64)>),
+    /// Of unknown length; `None` while it is spooled.
+    Stream(Option<BoxedStream>),
+    /// A spooled stream in a temporary file.
+    Temporary {
+        file: LocalFile,
+        _removes_it: TempPath,
+    },
 }
 
 impl UploadSource {
-    /// A reader of `length` bytes. Fewer bytes fail the upload; further bytes are not read.
+    /// A reader of `length` bytes, which is read as the bytes are sent. The upload fails if it has fewer or more, and stores
+    /// nothing. Use [`AsyncReadExt::take`] to send only a part of a reader.
     pub fn reader(reader: impl AsyncRead + Send + 'static, length: u64) -> Self {
         Self(SourceKind::Reader(Some((Box::pin(reader), length))))
+    }
+
+    /// A stream of unknown length. It is read to its end before the upload starts, since a presigned URL needs a length: up to
+    /// 8 MiB into memory, and beyond that into a temporary file in [`std::env::temp_dir`]. Nothing limits its time.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// use agbcloud::UploadSource;
+    /// use bytes::Bytes;
+    /// use futures_util::stream;
+    ///
+    /// let lines = stream::iter(["one\n", "two\n"]).map(|line| Ok::<_, std::io::Error>(Bytes::from(line)));
+    /// # use futures_util::StreamExt;
+    /// files.upload("/lines.txt", UploadSource::stream(lines)).await?;
+    /// assert_eq!(files.read("/lines.txt").await?, b"one\ntwo\n"[..]);
+    /// # Ok(()) });
+    /// ```
+    pub fn stream<S, B, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<B, E>> + Send + 'static,
+        B: Into<Bytes>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let stream = stream.map(|chunk| chunk.map(Into::into).map_err(Into::into));
+        Self(SourceKind::Stream(Some(Box::pin(stream))))
+    }
+
+    /// A reader of unknown length, which is read to its end before the upload starts: see [`stream`](Self::stream).
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// use agbcloud::UploadSource;
+    ///
+    /// let reader = std::io::Cursor::new("the output of a process"); // any AsyncRead
+    /// files.upload("/output.txt", UploadSource::reader_to_end(reader)).await?;
+    /// # Ok(()) });
+    /// ```
+    pub fn reader_to_end(reader: impl AsyncRead + Send + 'static) -> Self {
+        Self::stream(ReaderStream::with_capacity(reader, CHUNK))
     }
 
     /// A local file, with its content if it is open already.
@@ -77,10 +127,21 @@ impl UploadSource {
         !matches!(self.0, SourceKind::Reader(None))
     }
 
-    /// Opens a local file, so that an error is returned before any request is sent.
-    pub(super) async fn check(&mut self) -> Result<()> {
-        if let SourceKind::Path(path, opened @ None) = &mut self.0 {
-            *opened = Some(path.open().await?);
+    /// Opens a local file and reads a stream, so that an error is returned before any request is sent.
+    pub(super) async fn prepare(&mut self) -> Result<()> {
+        match &mut self.0 {
+            SourceKind::Path(path, opened @ None) => *opened = Some(path.open().await?),
+            SourceKind::Stream(stream) => {
+                let stream = stream.take().ok_or_else(read_already)?;
+                self.0 = match spool(stream).await? {
+                    Spooled::Memory(bytes) => SourceKind::Bytes(bytes),
+                    Spooled::File(path) => SourceKind::Temporary {
+                        file: LocalFile::following_links(path.to_path_buf()),
+                        _removes_it: path,
+                    },
+                };
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -92,33 +153,26 @@ impl UploadSource {
                     Some(content) => content,
                     None => path.open().await?,
                 };
-                let (opened, identity) = match content {
-                    LocalContent::InMemory(bytes, identity) => {
-                        (OpenedSource::whole(bytes), identity)
-                    }
-                    LocalContent::Streamed(file, identity) => (
-                        OpenedSource::reader(Box::pin(file), identity.size),
-                        identity,
-                    ),
-                };
-                Ok(OpenedSource {
-                    origin: Some(LocalOrigin {
-                        file: path.clone(),
-                        identity,
-                    }),
-                    ..opened
-                })
+                Ok(OpenedSource::local(path.clone(), content))
+            }
+            SourceKind::Temporary { file, .. } => {
+                Ok(OpenedSource::local(file.clone(), file.open().await?))
             }
             SourceKind::Bytes(bytes) => Ok(OpenedSource::whole(bytes.clone())),
-            SourceKind::Reader(reader) => match reader.take() {
-                Some((reader, length)) => Ok(OpenedSource::reader(reader, length)),
-                None => Err(Error::new(
-                    ErrorKind::LocalFile,
-                    "the reader of the upload was read already",
-                )),
-            },
+            SourceKind::Reader(reader) => {
+                let (reader, length) = reader.take().ok_or_else(read_already)?;
+                OpenedSource::exact(reader, length).await
+            }
+            SourceKind::Stream(_) => Err(read_already()),
         }
     }
+}
+
+fn read_already() -> Error {
+    Error::new(
+        ErrorKind::CallerStream,
+        "the reader of the upload was read already",
+    )
 }
 
 /// An open source.
@@ -126,6 +180,8 @@ pub(super) struct OpenedSource {
     pub(super) chunks: BodyChunks,
     pub(super) length: u64,
     pub(super) origin: Option<LocalOrigin>,
+    /// A reader that must end after `length` bytes.
+    pub(super) exact: bool,
 }
 
 /// The local file that is sent, and its identity when it was opened.
@@ -152,16 +208,56 @@ impl OpenedSource {
             length: bytes.len() as u64,
             chunks: BodyChunks::Whole(bytes),
             origin: None,
+            exact: false,
         }
     }
 
-    fn reader(reader: BoxedReader, length: u64) -> Self {
+    fn local(file: LocalFile, content: LocalContent) -> Self {
+        let (opened, identity) = match content {
+            LocalContent::InMemory(bytes, identity) => (Self::whole(bytes), identity),
+            LocalContent::Streamed(file, identity) => {
+                let opened = Self {
+                    chunks: BodyChunks::of(Box::pin(file), identity.size),
+                    length: identity.size,
+                    origin: None,
+                    exact: false,
+                };
+                (opened, identity)
+            }
+        };
         Self {
-            chunks: BodyChunks::of(reader, length),
-            length,
-            origin: None,
+            origin: Some(LocalOrigin { file, identity }),
+            ..opened
         }
     }
+
+    /// A reader of the caller, with one byte more than its length, so that a longer one is noticed.
+    async fn exact(mut reader: BoxedReader, length: u64) -> Result<Self> {
+        if length == 0 {
+            // An empty body is never polled.
+            match reader.read(&mut [0]).await {
+                Ok(0) => {}
+                Ok(_) => return Err(longer_than(0)),
+                Err(error) => return Err(reader_failed(error)),
+            }
+        }
+        Ok(Self {
+            chunks: BodyChunks::of(reader, length.saturating_add(1)),
+            length,
+            origin: None,
+            exact: true,
+        })
+    }
+}
+
+/// The error of a reader or stream of the caller.
+pub(super) fn reader_failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::CallerStream, "the source of the upload failed").with_source(error)
+}
+
+pub(super) fn longer_than(length: u64) -> Error {
+    let message = format!("the reader of the upload has more than the declared {length} bytes");
+    Error::new(ErrorKind::CallerStream, message)
 }
 
 impl std::fmt::Debug for UploadSource {
@@ -171,6 +267,7 @@ impl std::fmt::Debug for UploadSource {
             SourceKind::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             SourceKind::Reader(Some((_, length))) => write!(f, "Reader({length})"),
             SourceKind::Reader(None) => f.write_str("Reader"),
+            SourceKind::Stream(_) | SourceKind::Temporary { .. } => f.write_str("Stream"),
         }
     }
 }
@@ -194,5 +291,25 @@ impl From<Vec<u8>> for UploadSource {
 impl From<&'static [u8]> for UploadSource {
     fn from(bytes: &'static [u8]) -> Self {
         Self(SourceKind::Bytes(Bytes::from_static(bytes)))
+    }
+}
+
+impl<const N: usize> From<&'static [u8; N]> for UploadSource {
+    fn from(bytes: &'static [u8; N]) -> Self {
+        bytes[..].into()
+    }
+}
+
+/// The content, not a path: use [`Path::new`](std::path::Path::new) for a path.
+impl From<&'static str> for UploadSource {
+    fn from(content: &'static str) -> Self {
+        content.as_bytes().into()
+    }
+}
+
+/// The content, not a path.
+impl From<String> for UploadSource {
+    fn from(content: String) -> Self {
+        content.into_bytes().into()
     }
 }
