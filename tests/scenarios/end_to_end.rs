@@ -48,7 +48,7 @@ async fn pages_list_every_context_exactly_once() {
     let second = contexts
         .list()
         .page_size(10)
-        .start_at(pages[0].next_token.clone().unwrap());
+        .start_at_token(pages[0].next_token.clone().unwrap());
     assert_eq!(second.send().await.unwrap().contexts, pages[1].contexts);
 }
 
@@ -248,14 +248,8 @@ async fn a_clear_hides_all_files_immediately_and_ends_in_available() {
     );
     // A second clear succeeds, and another client can wait for it.
     world.client.contexts().clear(&id).start().await.unwrap();
-    let cleared = world
-        .client
-        .contexts()
-        .resume_clear(&id)
-        .wait()
-        .await
-        .unwrap();
-    assert!(cleared.polls >= 2, "{cleared:?}");
+    let cleared = world.client.contexts().resume_clear(&id).await.unwrap();
+    assert!(cleared.cleared().polls >= 2, "{cleared:?}");
     assert_eq!(*handle.status().await.unwrap(), ContextState::Available);
 
     let error = files
@@ -279,13 +273,7 @@ async fn a_clear_that_times_out_can_be_resumed() {
     let error = clear.timeout(Duration::from_millis(150)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
     assert!(error.to_string().contains("clearing"), "{error}");
-    world
-        .client
-        .contexts()
-        .resume_clear(&id)
-        .wait()
-        .await
-        .unwrap();
+    world.client.contexts().resume_clear(&id).await.unwrap();
 }
 
 #[tokio::test]

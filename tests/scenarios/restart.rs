@@ -53,7 +53,7 @@ async fn contexts_files_tokens_and_urls_survive_a_restart() {
     let page = contexts
         .list()
         .page_size(1)
-        .start_at(token)
+        .start_at_token(token)
         .send()
         .await
         .unwrap();
@@ -100,7 +100,7 @@ async fn an_interrupted_clear_continues_after_a_restart() {
         contexts.files(&id).list().send().await.unwrap().total_count,
         Some(0)
     );
-    contexts.resume_clear(&id).wait().await.unwrap();
+    contexts.resume_clear(&id).await.unwrap();
     assert_eq!(
         contexts.get(&id).await.unwrap().state,
         ContextState::Available

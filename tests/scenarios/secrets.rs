@@ -104,7 +104,7 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
         contexts.get_or_create("").await.unwrap_err(),
         contexts
             .list()
-            .start_at("nonsense")
+            .start_at_token("nonsense")
             .send()
             .await
             .unwrap_err(),

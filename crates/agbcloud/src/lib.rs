@@ -47,7 +47,7 @@ mod wire;
 
 pub use clear::{
     Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
-    DEFAULT_POLL_INTERVAL,
+    DEFAULT_POLL_INTERVAL, ResumeClear, Resumed,
 };
 pub use client::{Client, ClientBuilder, Probe};
 pub use config::{

@@ -10,7 +10,7 @@ use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     config::Endpoint,
-    error::{Error, Operation, Result, in_operation},
+    error::{Error, Operation, Result},
     model::{ContextId, Response},
     text::escape_for_display,
 };
@@ -94,17 +94,53 @@ pub(crate) async fn instrument<T: Traced>(
     result
 }
 
-/// Runs a transfer in its span, and sets its operation on errors.
+/// What a transfer is about, for its span and its errors.
+pub(crate) struct Target {
+    context: Result<ContextId>,
+    path: Option<String>,
+}
+
+impl From<Result<ContextId>> for Target {
+    fn from(context: Result<ContextId>) -> Self {
+        let path = None;
+        Self { context, path }
+    }
+}
+
+impl<P: AsRef<str>> From<(Result<ContextId>, &Result<P>)> for Target {
+    fn from((context, path): (Result<ContextId>, &Result<P>)) -> Self {
+        let path = path.as_ref().ok().map(|path| path.as_ref().to_owned());
+        Self { context, path }
+    }
+}
+
+impl Target {
+    /// Sets the operation and the target on errors.
+    pub(crate) fn of_errors(self, operation: Operation) -> impl FnOnce(Error) -> Error {
+        let Self { context, path } = self;
+        move |error| {
+            let error = error.with_operation(operation);
+            let context = context.as_ref().map(ContextId::as_str);
+            let error = context.into_iter().fold(error, Error::with_context);
+            path.as_deref().into_iter().fold(error, Error::with_path)
+        }
+    }
+}
+
+/// Runs a transfer in its span, and sets its operation and its target on errors. Fails if the context is invalid.
 pub(crate) fn transfer<'w, T: Traced>(
     operation: Operation,
-    context: ContextId,
+    target: impl Into<Target>,
     work: impl Future<Output = Result<T>> + Send + 'w,
 ) -> BoxFuture<'w, Result<T>> {
+    let target = target.into();
     // Boxed, since it is large and moved again.
     let work = Box::pin(work);
     Box::pin(async move {
-        let span = operation_span(operation, Some(&context));
-        let named = async { work.await.map_err(in_operation(operation)) };
+        let context = target.context.as_ref();
+        let context = context.map_err(|error| error.clone().with_operation(operation))?;
+        let span = operation_span(operation, Some(context));
+        let named = async { work.await.map_err(target.of_errors(operation)) };
         instrument(named, span).await
     })
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Iter;
-use crate::{ClearStatus, Cleared, ContextId, ContextState, Response, Result};
+use crate::{ClearStatus, Cleared, ContextId, ContextState, Response, Result, Resumed};
 
-/// The polls of a clear until it is done. From [`ClearHandle::statuses`]. It polls only in `next`.
+/// The polls of a clear until it is done. From [`ClearHandle::statuses`] and [`ResumeClear::statuses`]. It polls only in `next`.
 pub type ClearStatuses = Iter<crate::ClearStatuses>;
 
 blocking_type! {
@@ -42,23 +42,23 @@ impl Clear {
 }
 
 blocking_type! {
-    /// A clear that was started. From [`Clear::start`], [`Contexts::resume_clear`](super::Contexts::resume_clear) and
-    /// [`Contexts::resume`](super::Contexts::resume).
+    /// A clear that was started. From [`Clear::start`] and [`Contexts::resume`](super::Contexts::resume).
     ///
     /// Dropping the handle does not stop the clear.
     #[derive(Debug, Clone)]
     pub struct ClearHandle;
 
     #[must_use]
-    set fn with_timeout(timeout: Duration);
+    set fn timeout(timeout: Duration);
     #[must_use]
-    set fn with_poll_interval(interval: Duration);
+    set fn poll_interval(interval: Duration);
 
     /// Requests the state of the context once.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// println!("the context is {}", client.contexts().resume_clear(&context.id).status()?);
+    /// let handle = client.contexts().clear(&context.id).start()?;
+    /// println!("the context is {}", handle.status()?);
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
@@ -68,8 +68,8 @@ blocking_type! {
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// # client.contexts().clear(&context.id).start()?;
-    /// let cleared = client.contexts().resume_clear(&context.id).wait()?;
+    /// let handle = client.contexts().clear(&context.id).start()?;
+    /// let cleared = handle.wait()?;
     /// println!("done after {:?} and {} polls", cleared.elapsed, cleared.polls);
     /// # Ok(()) });
     /// ```
@@ -93,4 +93,30 @@ impl ClearHandle {
     pub fn context_id(&self) -> &ContextId {
         self.inner.context_id()
     }
+}
+
+blocking_type! {
+    /// A wait for a clear that was started elsewhere. From [`Contexts::resume_clear`](super::Contexts::resume_clear).
+    ///
+    /// The listener of [`on_status`](Self::on_status) runs on the thread that waits.
+    #[derive(Debug, Clone)]
+    #[must_use = "a wait does nothing until it is sent"]
+    pub struct ResumeClear => Resumed;
+
+    set fn timeout(timeout: Duration);
+    set fn poll_interval(interval: Duration);
+    set fn on_status(listener: impl Fn(&ClearStatus) + Send + Sync + 'static);
+
+    /// Requests the state of the context once.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// println!("the context is {}", client.contexts().resume_clear(&context.id).status()?);
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "get_clear_status")]
+    send fn status() -> Response<ContextState>;
+
+    /// Returns an iterator over the polls.
+    into fn statuses() -> ClearStatuses;
 }

@@ -12,7 +12,7 @@ blocking_type! {
     /// From [`Files::upload_dir`](super::Files::upload_dir) and [`Files::download_dir`](super::Files::download_dir).
     ///
     /// Listeners run on threads of the client.
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a sync does nothing until it is sent or planned"]
     pub struct SyncDir => SyncReport;
 
@@ -66,7 +66,7 @@ blocking_type! {
     /// From [`Files::delete_dir`](super::Files::delete_dir).
     ///
     /// The listener runs on a thread of the client.
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a deletion does nothing until it is sent or planned"]
     pub struct DeleteDir => SyncReport;
 

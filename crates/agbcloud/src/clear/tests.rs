@@ -86,8 +86,9 @@ async fn the_last_poll_is_at_the_deadline() {
         "{error}"
     );
 
-    let resumed = client.contexts().resume_clear(&id()).wait().await.unwrap();
+    let resumed = client.contexts().resume_clear(id()).await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(5), "{resumed:?}");
+    assert!(resumed.was_clearing());
 }
 
 /// A service that responds to polls after a delay.
@@ -280,15 +281,12 @@ async fn a_resumed_wait_keeps_the_start() {
 async fn repeated_short_waits_detect_the_end() {
     let (wire, _) = polls(vec![State("available")]);
     let contexts = Client::on(wire).contexts();
-    let handle = contexts.resume_clear(&id());
-    let error = handle
-        .with_timeout(Duration::from_millis(900))
-        .wait()
-        .await
-        .unwrap_err();
+    let clear = contexts.resume_clear(&id());
+    let error = clear.timeout(Duration::from_millis(900)).await.unwrap_err();
     let handle = contexts.resume(error.clear_timeout().unwrap());
     let cleared = handle.wait().await.unwrap();
     assert_eq!(cleared.elapsed, Duration::from_millis(1800));
+    assert!(!cleared.seen_clearing);
 }
 
 #[tokio::test(start_paused = true)]
@@ -464,10 +462,38 @@ async fn elapsed_starts_with_the_clear() {
 #[tokio::test(start_paused = true)]
 async fn elapsed_starts_with_the_call_for_a_resumed_clear() {
     let (wire, _) = polls(vec![State("available")]);
-    let handle = Client::on(wire).contexts().resume_clear(&id());
+    let clear = Client::on(wire).contexts().resume_clear(&id());
     sleep(Duration::from_secs(5)).await;
-    let cleared = handle.wait().await.unwrap();
-    assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL);
+    let resumed = clear.await.unwrap();
+    assert_eq!(resumed.cleared().elapsed, DEFAULT_POLL_INTERVAL);
+    assert!(matches!(resumed, Resumed::NotClearing(_)), "{resumed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clear_that_is_seen_is_cleared() {
+    let (wire, _) = polls(vec![State("clearing"), State("available")]);
+    let resumed = Client::on(wire).contexts().resume_clear("SdkCtx-1").await;
+    let Resumed::Cleared(cleared) = resumed.unwrap() else {
+        panic!("it was clearing");
+    };
+    assert!(cleared.seen_clearing);
+}
+
+#[tokio::test]
+async fn an_invalid_id_is_an_error_when_it_is_used() {
+    let contexts = Client::on(MockContextApi::new()).contexts();
+    let resume = contexts.resume_clear("");
+    let errors = [
+        contexts.clear(" ").await.unwrap_err(),
+        contexts.clear(String::new()).start().await.unwrap_err(),
+        resume.clone().await.unwrap_err(),
+        resume.clone().status().await.unwrap_err(),
+        resume.statuses().next().await.unwrap().unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(error.operation(), Some(Operation::ClearContext));
+    }
 }
 
 #[test]
@@ -476,6 +502,8 @@ fn clear_types_are_send_and_clone() {
     fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
     send::<ClearStatuses>();
     shared::<Clear>();
+    shared::<ResumeClear>();
+    shared::<ClearHandle>();
     shared::<ClearTimedOut>();
     let clear = Client::on(MockContextApi::new())
         .contexts()

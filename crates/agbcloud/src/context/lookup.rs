@@ -14,7 +14,7 @@ use crate::{
 /// A lookup by name; await it to send it. From
 /// [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
 /// [`Contexts::get_or_create`](crate::Contexts::get_or_create).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a lookup does nothing until it is awaited"]
 pub struct LookupByName {
     client: Client,
@@ -52,7 +52,13 @@ impl LookupByName {
         self
     }
 
-    async fn send(self) -> Result<Response<Context>> {
+    /// Sends the lookup.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
+    /// [`Contexts::get_or_create`](crate::Contexts::get_or_create).
+    pub async fn send(self) -> Result<Response<Context>> {
         let invalid = |error: Error| error.with_operation(Operation::GetContext);
         let name = self.name.map_err(invalid)?;
         let region = self.region.transpose().map_err(invalid)?;

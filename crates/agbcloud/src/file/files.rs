@@ -2,24 +2,43 @@
 
 use crate::{
     Client, ContextId, Error, Operation, PresignedUrl, RemotePath, Response, Result, client::call,
-    model::checked, transfer::Store,
+    error::in_operation, model::checked, transfer::Store,
 };
 
 /// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
 #[derive(Debug, Clone)]
 pub struct Files {
     pub(crate) client: Client,
-    pub(crate) context: ContextId,
+    /// An invalid id is the error of each call.
+    pub(crate) context: Result<ContextId>,
 }
 
 impl Files {
-    pub(crate) fn new(client: Client, context: ContextId) -> Self {
+    pub(crate) fn new(client: Client, context: Result<ContextId>) -> Self {
         Self { client, context }
     }
 
     /// Returns the id of the context.
-    pub fn context_id(&self) -> &ContextId {
-        &self.context
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`].
+    pub fn context_id(&self) -> Result<&ContextId> {
+        self.context.as_ref().map_err(Clone::clone)
+    }
+
+    /// Checks the arguments of an operation on a file.
+    fn checked(
+        &self,
+        operation: Operation,
+        path: impl TryInto<RemotePath, Error: Into<Error>>,
+    ) -> Result<(&ContextId, RemotePath)> {
+        let context = self.context_id().map_err(in_operation(operation))?;
+        let path = checked(path).map_err(|error| {
+            let error = error.with_operation(operation);
+            error.with_context(context.as_str())
+        })?;
+        Ok((context, path))
     }
 
     /// Requests a URL that grants anyone read access to a file until it expires.
@@ -44,13 +63,17 @@ impl Files {
         path: impl TryInto<RemotePath, Error: Into<Error>>,
     ) -> Result<Response<PresignedUrl>> {
         let operation = Operation::GetContextFileDownloadUrl;
-        let path = checked(path).map_err(|error| error.with_operation(operation))?;
-        let what = (operation, &self.context);
+        let (context, path) = self.checked(operation, path)?;
+        let what = (operation, context, &path);
         let answer = call(&self.client, what, |api| {
-            api.download_url(self.context.clone(), path.clone())
+            api.download_url(context.clone(), path.clone())
         })
         .await?;
-        self.check_url(operation, answer)
+        self.check_url(operation, answer).map_err(|error| {
+            error
+                .with_context(context.as_str())
+                .with_path(path.as_str())
+        })
     }
 
     /// Requests a URL that grants anyone write access to a file until it expires, by a PUT request with `Content-Length` and
@@ -76,13 +99,17 @@ impl Files {
         path: impl TryInto<RemotePath, Error: Into<Error>>,
     ) -> Result<Response<PresignedUrl>> {
         let operation = Operation::GetContextFileUploadUrl;
-        let path = checked(path).map_err(|error| error.with_operation(operation))?;
-        let what = (operation, &self.context);
+        let (context, path) = self.checked(operation, path)?;
+        let what = (operation, context, &path);
         let answer = call(&self.client, what, |api| {
-            api.upload_url(self.context.clone(), path.clone())
+            api.upload_url(context.clone(), path.clone())
         })
         .await?;
-        self.check_url(operation, answer)
+        self.check_url(operation, answer).map_err(|error| {
+            error
+                .with_context(context.as_str())
+                .with_path(path.as_str())
+        })
     }
 
     fn check_url(

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     Client, ContextId, ContextItems, ContextPages, Continuation, Error, ErrorKind, FileItems,
     FilePages, Files, Result,
+    model::ContextPosition,
     wire::{MockContextApi, answer},
 };
 
@@ -250,7 +251,12 @@ async fn a_listing_continues_after_an_error() {
         assert!(stream.next().await.unwrap().is_err());
         let (items, errors) = {
             let position = stream.continuation();
-            assert_eq!(position, Some("6".into()));
+            let token = Some("6".to_owned());
+            let expected = ContextPosition {
+                token,
+                ..Default::default()
+            };
+            assert_eq!(position, Some(expected.into()));
             let open = list_contexts(client);
             let open = move |leg: &Leg, next: Option<Continuation>| {
                 open(leg, next.or_else(|| position.clone()))
@@ -286,7 +292,7 @@ async fn a_continuation_of_another_listing_is_rejected() {
         .contexts()
         .files(&ContextId::new("SdkCtx-2").unwrap());
     for listing in [
-        files(&client).list().start_at("a token".into()),
+        files(&client).list().start_at("a token"),
         files(&client)
             .list()
             .folder("/b")
@@ -342,7 +348,7 @@ async fn a_shrunken_page_ends_the_listing() {
 async fn the_empty_token_is_the_start() {
     let client = Client::on(contexts(3, 9, Faults::new()));
     for token in ["", "1"] {
-        let page = client.contexts().list().start_at(token).send().await;
+        let page = client.contexts().list().start_at_token(token).send().await;
         let expected = if token.is_empty() { 3 } else { 2 };
         assert_eq!(page.unwrap().contexts.len(), expected);
     }

@@ -24,7 +24,6 @@ use super::{
 use crate::Download;
 use crate::{
     Files, FolderPath, Operation, Progress, Result,
-    error::in_operation,
     file::local::{SourceFolder, blocking, file_system_time},
     trace,
 };
@@ -47,7 +46,7 @@ use crate::{
 /// The use of memory does not depend on the size of files. It takes about 110 bytes for each remote file of an upload that
 /// has not been matched with a local file, 30 bytes for each existing file of a download, and 20 bytes for each file with
 /// [`delete`](Self::delete).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a sync does nothing until it is awaited or planned"]
 pub struct SyncDir {
     files: Files,
@@ -269,9 +268,8 @@ impl SyncDir {
     /// [`LocalFile`](crate::ErrorKind::LocalFile) if the local folder or the state can't be read,
     /// [`SafetyLimit`](crate::ErrorKind::SafetyLimit) if more files would be deleted than allowed, and those of a listing.
     pub async fn plan(self) -> Result<SyncPlan> {
-        let operation = self.operation();
-        let plan = self.create_limited_plan().await;
-        plan.map_err(in_operation(operation))
+        let at = self.target().of_errors(self.operation());
+        self.create_limited_plan().await.map_err(at)
     }
 
     pub(super) async fn create_plan(self) -> Result<SyncPlan> {
@@ -300,13 +298,14 @@ impl SyncDir {
         }
     }
 
-    pub(super) fn files(&self) -> &Files {
-        &self.files
+    /// The context and the remote folder, for the span and for errors.
+    pub(super) fn target(&self) -> trace::Target {
+        (self.files.context.clone(), &self.remote).into()
     }
 
     /// Validates the settings, and opens the state.
     async fn validate(self) -> Result<(SyncOptions, SyncListener)> {
-        let (path, context) = (self.state, self.files.context.clone());
+        let (path, context) = (self.state, self.files.context.clone()?);
         let (local, direction) = (self.local.clone(), self.direction);
         let (uploads, gitignore) = (direction == Direction::Up, self.gitignore);
         let opens_source = uploads && self.symlinks != Symlinks::Follow;
@@ -355,6 +354,15 @@ impl SyncDir {
         Ok((options, self.listener))
     }
 
+    /// Syncs the folders, as awaiting it does. Plans and copies concurrently, unless files are deleted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`plan`](Self::plan), and a failure that affects all files. The failure of a single file is in the report.
+    pub async fn send(self) -> Result<SyncReport> {
+        self.await
+    }
+
     async fn run(self) -> Result<SyncReport> {
         if self.delete {
             return self.create_limited_plan().await?.run().await;
@@ -377,8 +385,7 @@ impl IntoFuture for SyncDir {
 
     /// Plans and copies concurrently, unless files are deleted.
     fn into_future(self) -> Self::IntoFuture {
-        let (operation, context) = (self.operation(), self.files.context.clone());
-        trace::transfer(operation, context, self.run())
+        trace::transfer(self.operation(), self.target(), self.run())
     }
 }
 

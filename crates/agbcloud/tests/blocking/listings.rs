@@ -36,7 +36,7 @@ fn contexts_are_listed_by_page_and_by_item() {
     let list = || world.client.contexts().list().page_size(2);
     let page = list().send().unwrap();
     assert_eq!((page.contexts.len(), page.total_count), (2, Some(5)));
-    let rest = list().start_at(page.next_token.clone().unwrap());
+    let rest = list().start_at_token(page.next_token.clone().unwrap());
     assert_eq!(names(rest.by_item()), ["c", "d", "e"]);
 
     for ahead in [false, true] {

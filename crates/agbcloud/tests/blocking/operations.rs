@@ -120,7 +120,7 @@ fn a_transfer_uses_a_given_presigned_url() {
 fn an_invalid_value_fails_when_it_is_sent() {
     let world = World::new();
     let (contexts, files) = (world.client.contexts(), world.files());
-    let id = files.context_id().clone();
+    let id = files.context_id().unwrap().clone();
     for error in [
         contexts.get_or_create("").send().unwrap_err(),
         contexts.get_or_create("a").region("").send().unwrap_err(),

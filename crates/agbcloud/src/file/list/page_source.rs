@@ -4,7 +4,7 @@ use futures_core::future::BoxFuture;
 
 use crate::{
     Client, Continuation, Error, ErrorKind, FileEntry, FilePage, Operation, Response, Result,
-    client::call,
+    client::{Call, call},
     model::FilePosition,
     page::{PageFingerprint, PageSource},
     wire::FileQuery,
@@ -23,7 +23,11 @@ impl FilePageSource {
     /// Returns the next page without the entries that were delivered before.
     pub(super) async fn next_page(self) -> Result<(Response<FilePage>, Option<Self>)> {
         let mut position = self.position?;
-        let what = (Operation::DescribeContextFiles, &position.context);
+        let operation = Operation::DescribeContextFiles;
+        let what = Call {
+            path: Some(position.folder.as_str()).filter(|folder| *folder != "/"),
+            ..Call::from((operation, &position.context))
+        };
         let answer = call(&self.client, what, |api| api.list_files(query(&position))).await?;
         let answer = answer.map(|mut page| {
             let entries = page.entries.into_iter();
@@ -39,7 +43,8 @@ impl FilePageSource {
         let next = match repeated {
             true => position_after_repetition(&position, answer.total_count).map_err(|error| {
                 error
-                    .with_operation(what.0)
+                    .with_operation(operation)
+                    .with_context(position.context.as_str())
                     .with_request_id(request_id.clone())
             })?,
             false => position_after(&position, answer.entries.len() as u64, answer.total_count),

@@ -7,6 +7,7 @@ mod spool;
 use std::{future::IntoFuture, sync::Arc};
 
 use futures_core::future::BoxFuture;
+use serde::Serialize;
 
 pub use source::UploadSource;
 
@@ -72,14 +73,14 @@ pub struct Upload {
     files: Files,
     path: Result<RemotePath>,
     source: UploadSource,
-    url: Option<PresignedUrl>,
+    url: Option<Result<PresignedUrl>>,
     listener: ProgressListener,
     condition: PutCondition,
     tolerates_change: bool,
 }
 
 /// An acknowledged upload. Its checksum is verified if the store reports one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Uploaded {
     /// Bytes sent.
@@ -91,8 +92,10 @@ pub struct Uploaded {
     /// Request id of the store's response.
     pub request_id: Option<String>,
     /// The identity of the local file when it was opened.
+    #[serde(skip)]
     pub(crate) source: Option<LocalIdentity>,
     /// The local file changed during the upload: the remote content may be a mix of two versions.
+    #[serde(skip)]
     pub(crate) source_changed: bool,
 }
 
@@ -111,8 +114,9 @@ impl Upload {
     }
 
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.url = Some(url);
+    /// A text that is not a URL is an error when the upload is sent.
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.url = Some(checked(url));
         self
     }
 
@@ -120,6 +124,15 @@ impl Upload {
     pub fn on_progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.listener = ProgressListener::new(listener);
         self
+    }
+
+    /// Uploads the file, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::upload`].
+    pub async fn send(self) -> Result<Uploaded> {
+        self.await
     }
 
     async fn run(self) -> Result<Uploaded> {
@@ -132,7 +145,7 @@ impl Upload {
             condition,
             tolerates_change,
         } = self;
-        let path = path?;
+        let (path, url) = (path?, url.transpose()?);
         source.prepare().await?;
         let mut url = TransferUrl::new(&files, &path, Operation::Upload, url);
         let mut attempts = Attempts::new(files.client.retry_context(), None);
@@ -162,8 +175,8 @@ impl IntoFuture for Upload {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let context = self.files.context.clone();
-        trace::transfer(Operation::Upload, context, self.run())
+        let target = trace::Target::from((self.files.context.clone(), &self.path));
+        trace::transfer(Operation::Upload, target, self.run())
     }
 }
 
