@@ -20,7 +20,7 @@ async fn a_listing_of_contexts_resumes_in_another_client() {
     let mut made = Vec::new();
     for number in 0..25 {
         let name = format!("n{number:02}");
-        made.push(contexts.get_or_create(name).await.unwrap().into_inner());
+        made.push(contexts.get_or_create(name).await.unwrap());
     }
     for (prefetch, taken, next_size) in [
         (false, 14, 10),

@@ -65,10 +65,11 @@ async fn every_temporary_failure_is_retried() {
         let context = client
             .contexts()
             .get(&id())
+            .with_response()
             .await
             .unwrap_or_else(|error| panic!("{failure:?}: {error:?}"));
         assert_eq!(
-            (context.name.as_str(), context.request_id()),
+            (context.get_ref().name.as_str(), context.request_id()),
             ("one", Some("good-one"))
         );
         assert_eq!(service.requests().len(), 3, "{failure:?}");

@@ -85,7 +85,7 @@ async fn ours(handle: &ClearHandle) {
 async fn official(handle: &ClearHandle) {
     loop {
         sleep(Duration::from_secs(2)).await;
-        if *handle.status().await.unwrap() == ContextState::Available {
+        if handle.status().await.unwrap() == ContextState::Available {
             return;
         }
     }

@@ -219,7 +219,7 @@ async fn collect(statuses: ClearStatuses) -> (Vec<ContextState>, Option<Error>) 
 
 async fn start(wire: MockContextApi) -> ClearHandle {
     let contexts = Client::on(wire).contexts();
-    contexts.clear(&id()).start().await.unwrap().into_inner()
+    contexts.clear(&id()).start().await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,7 +56,7 @@ async fn a_failure_that_leaves_the_result_open_is_retried() {
 }
 
 async fn get(client: &Client) -> Result<Response<Context>> {
-    client.contexts().get(&id()).await
+    client.contexts().get(&id()).with_response().await
 }
 
 /// The fields of an attempt, with the wait in milliseconds.
