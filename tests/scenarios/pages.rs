@@ -208,7 +208,7 @@ async fn long_ids_and_tokens_from_a_service_are_sent_back_unchanged() {
     assert!(created.to_system_time().is_some());
     let started = client
         .contexts()
-        .clear(&ContextId::new(&*id).unwrap())
+        .clear(ContextId::new(&*id).unwrap())
         .start();
     assert_eq!(started.await.unwrap().request_id(), Some("99"));
     let requests = service.requests();

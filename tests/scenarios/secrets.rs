@@ -98,7 +98,7 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
         .unwrap();
     let mut errors = vec![
         contexts
-            .get(&ContextId::new("SdkCtx-none").unwrap())
+            .get(ContextId::new("SdkCtx-none").unwrap())
             .await
             .unwrap_err(),
         contexts.get_or_create("").await.unwrap_err(),

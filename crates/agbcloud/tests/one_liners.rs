@@ -1,5 +1,10 @@
 //! The lines that a new user types first compile and work.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers are outside of test functions"
+)]
+
 use std::io;
 
 use agbcloud::{

@@ -98,7 +98,7 @@ async fn cost(
 ) -> Cost {
     let end = Instant::now() + lasts;
     *service.0.lock().unwrap() = (end, 0);
-    let clear = client.contexts().clear(&super::tests::id());
+    let clear = client.contexts().clear(super::tests::id());
     wait(&clear.start().await.unwrap()).await;
     Cost {
         late: end.elapsed(),

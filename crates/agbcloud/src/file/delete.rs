@@ -64,7 +64,8 @@ impl DeleteFile {
     ///
     /// Those of [`Files::delete`].
     pub async fn send(self) -> Result<()> {
-        Ok(self.with_response().await?.into_inner())
+        self.with_response().await?;
+        Ok(())
     }
 
     /// Sends it and returns the value with the request id.

@@ -147,9 +147,7 @@ mod tests {
                 .stub(Script::new(steps))
                 .endpoint(endpoint);
             let client = builder.allow_insecure_urls(allowed).build().unwrap();
-            let files = client
-                .contexts()
-                .files(&ContextId::new("SdkCtx-1").unwrap());
+            let files = client.contexts().files(ContextId::new("SdkCtx-1").unwrap());
             let mut kinds = vec![
                 files.download_url("/f").await.err(),
                 files.upload_url("/f").await.err(),
