@@ -30,13 +30,7 @@ fn service() -> Service {
             .endpoint(server.url())
             .build()
             .unwrap();
-        let id = client
-            .contexts()
-            .get_or_create(NAME)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
+        let id = client.contexts().get_or_create(NAME).await.unwrap().id;
         (server, id)
     });
     Service {

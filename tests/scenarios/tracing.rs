@@ -94,7 +94,8 @@ async fn a_call_has_an_operation_span_with_a_request_span() {
     let (id, _) = world.files("one").await;
     let mut answered = None;
     let spans = spans_of(async || {
-        let context = world.client.contexts().get(&id).await.unwrap();
+        let get = world.client.contexts().get(&id);
+        let context = get.with_response().await.unwrap();
         answered = context.request_id().map(str::to_owned);
     })
     .await;

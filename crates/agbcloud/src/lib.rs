@@ -49,7 +49,7 @@ pub use clear::{
     Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
     DEFAULT_POLL_INTERVAL, ResumeClear, Resumed,
 };
-pub use client::{Client, ClientBuilder, Probe};
+pub use client::{Client, ClientBuilder, Probe, Request};
 pub use config::{
     DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, SettingSource, SettingSources,
 };

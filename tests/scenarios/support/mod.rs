@@ -60,14 +60,7 @@ impl World {
 
     /// Creates a context, and returns its id and its files.
     pub(crate) async fn files(&self, name: &str) -> (ContextId, Files) {
-        let id = self
-            .client
-            .contexts()
-            .get_or_create(name)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
+        let id = self.client.contexts().get_or_create(name).await.unwrap().id;
         let files = self.client.contexts().files(&id);
         (id, files)
     }

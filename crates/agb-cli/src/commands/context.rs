@@ -124,7 +124,7 @@ impl Run for CreateArguments {
                 context.id
             ));
         }
-        output::print_record(&session.output, &ContextRow::from(context.into_inner()))
+        output::print_record(&session.output, &ContextRow::from(context))
     }
 }
 

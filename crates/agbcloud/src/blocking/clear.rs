@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Iter;
-use crate::{ClearStatus, Cleared, ContextId, ContextState, Response, Result, Resumed};
+use crate::{ClearStatus, Cleared, ContextId, ContextState, Result, Resumed};
 
 /// The polls of a clear until it is done. From [`ClearHandle::statuses`] and [`ResumeClear::statuses`]. It polls only in `next`.
 pub type ClearStatuses = Iter<crate::ClearStatuses>;
@@ -35,9 +35,9 @@ impl Clear {
     ///
     /// See [`Clear::start`](crate::Clear::start).
     #[doc(alias = "clear_async")]
-    pub fn start(self) -> Result<Response<ClearHandle>> {
-        let started = self.driver.run(self.inner.start())??;
-        Ok(started.map(|handle| ClearHandle::new(handle, self.driver)))
+    pub fn start(self) -> Result<ClearHandle> {
+        let handle = self.driver.run(self.inner.start())??;
+        Ok(ClearHandle::new(handle, self.driver))
     }
 }
 
@@ -62,7 +62,7 @@ blocking_type! {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
-    call fn status() -> Response<ContextState>;
+    call fn status() -> ContextState;
 
     /// Waits until the context is `available` again.
     ///
@@ -93,6 +93,13 @@ impl ClearHandle {
     pub fn context_id(&self) -> &ContextId {
         self.inner.context_id()
     }
+
+    /// Returns the id of the request that started the clear.
+    ///
+    /// See [`ClearHandle::request_id`](crate::ClearHandle::request_id).
+    pub fn request_id(&self) -> Option<&str> {
+        self.inner.request_id()
+    }
 }
 
 blocking_type! {
@@ -115,7 +122,7 @@ blocking_type! {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
-    send fn status() -> Response<ContextState>;
+    send fn status() -> ContextState;
 
     /// Returns an iterator over the polls.
     into fn statuses() -> ClearStatuses;

@@ -48,7 +48,7 @@ blocking_type! {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "GetContext")]
-    call fn get<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Response<Context>;
+    call fn get<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Context;
 
     /// Gets a context by its name.
     ///
@@ -85,7 +85,7 @@ blocking_type! {
     /// ```
     #[doc(alias = "update")]
     #[doc(alias = "ModifyContext")]
-    call fn rename<I: TryInto<ContextId, Error: Into<Error>>, N: TryInto<ContextName, Error: Into<Error>>>(id: I, name: N) -> Response<()>;
+    call fn rename<I: TryInto<ContextId, Error: Into<Error>>, N: TryInto<ContextName, Error: Into<Error>>>(id: I, name: N) -> ();
 
     /// Deletes a context with all its files.
     ///
@@ -96,7 +96,7 @@ blocking_type! {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "DeleteContext")]
-    call fn delete<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Response<()>;
+    call fn delete<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> ();
 
     /// Deletes all files of a context.
     ///
@@ -149,10 +149,13 @@ blocking_type! {
     /// A lookup by name that has not been sent. From [`Contexts::get_by_name`] and [`Contexts::get_or_create`].
     #[derive(Debug, Clone)]
     #[must_use = "a lookup does nothing until it is sent"]
-    pub struct LookupByName => Response<Context>;
+    pub struct LookupByName => Context;
 
     #[doc(alias = "login_region_id")]
     set fn region<R: TryInto<RegionId, Error: Into<Error>>>(region: R);
+
+    /// Sends it and returns the context with the request id.
+    send fn with_response() -> Response<Context>;
 }
 
 blocking_type! {
@@ -169,7 +172,7 @@ blocking_type! {
     set fn prefetch(ahead: bool);
 
     /// Fetches one page.
-    send fn send() -> Response<ContextPage>;
+    send fn send() -> ContextPage;
     /// Fetches all pages and returns their contexts.
     send fn all() -> Vec<Context>;
     /// Returns an iterator over the pages.

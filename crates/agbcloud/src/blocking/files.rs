@@ -146,19 +146,19 @@ blocking_type! {
     /// ```
     #[doc(alias = "get_file_download_url")]
     #[doc(alias = "GetContextFileDownloadUrl")]
-    call fn download_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> Response<PresignedUrl>;
+    call fn download_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
 
     /// Requests a presigned URL to write a file.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
     /// let url = files.upload_url("/data/a.txt")?;
-    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url.into_inner()).send()?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url).send()?;
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_file_upload_url")]
     #[doc(alias = "GetContextFileUploadUrl")]
-    call fn upload_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> Response<PresignedUrl>;
+    call fn upload_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
 }
 
 impl Files {
@@ -226,7 +226,7 @@ blocking_type! {
     set fn prefetch(ahead: bool);
 
     /// Fetches one page.
-    send fn send() -> Response<FilePage>;
+    send fn send() -> FilePage;
     /// Fetches all pages and returns their entries.
     send fn all() -> Vec<FileEntry>;
     /// Returns an iterator over the pages.
@@ -408,7 +408,10 @@ blocking_type! {
     /// Those of [`agbcloud::Files::delete`](crate::Files::delete).
     #[derive(Debug, Clone)]
     #[must_use = "a deletion does nothing until it is sent"]
-    pub struct DeleteFile => Response<()>;
+    pub struct DeleteFile => ();
 
     set fn missing_ok(ok: bool);
+
+    /// Sends it and returns the request id.
+    send fn with_response() -> Response<()>;
 }

@@ -7,9 +7,9 @@ use super::{
     poll::{ClearStart, PollTarget, Poller},
 };
 use crate::{
-    client::Client,
+    client::{Client, Request},
     error::Result,
-    model::{ContextId, ContextState, Response},
+    model::{ContextId, ContextState},
 };
 
 /// A started clear, from [`Clear::start`](crate::Clear::start) and [`Contexts::resume`](crate::Contexts::resume). Dropping
@@ -19,12 +19,17 @@ use crate::{
 pub struct ClearHandle {
     target: PollTarget,
     start: ClearStart,
+    request_id: Option<String>,
 }
 
 impl ClearHandle {
-    pub(super) fn started(target: PollTarget) -> Self {
+    pub(super) fn started(target: PollTarget, request_id: Option<String>) -> Self {
         let start = ClearStart::at(target.client.time().now());
-        Self { target, start }
+        Self {
+            target,
+            start,
+            request_id,
+        }
     }
 
     /// Continues a wait that timed out.
@@ -39,7 +44,11 @@ impl ClearHandle {
             began: late.began,
             seen_clearing: late.seen_clearing,
         };
-        Self { target, start }
+        Self {
+            target,
+            start,
+            request_id: None,
+        }
     }
 
     /// Sets the maximum time that [`wait`](Self::wait) and [`statuses`](Self::statuses) wait, from their call: see
@@ -55,6 +64,11 @@ impl ClearHandle {
     pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.target.options.poll_interval = interval;
         self
+    }
+
+    /// Id of the request that started the clear; `None` if the wait was [resumed](crate::Contexts::resume).
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// Id of the context that is being cleared, to [resume](crate::Contexts::resume_clear) in another process.
@@ -76,8 +90,9 @@ impl ClearHandle {
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted, and those of any call.
     #[doc(alias = "get_clear_status")]
-    pub async fn status(&self) -> Result<Response<ContextState>> {
-        self.target.state().await
+    pub fn status(&self) -> Request<ContextState> {
+        let target = self.target.clone();
+        Request::new(async move { target.state().await })
     }
 
     /// Waits until the context is `available` again. This counts only after `clearing` was seen or a full poll interval has

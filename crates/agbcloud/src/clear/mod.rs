@@ -25,7 +25,7 @@ use poll::PollTarget;
 use crate::{
     client::{Call, Client, call},
     error::{Operation, Result, in_operation},
-    model::{ContextId, ContextState, Response},
+    model::{ContextId, ContextState},
     wire::ContextApi,
 };
 
@@ -188,11 +188,11 @@ impl Clear {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not valid, and those of any call.
     #[doc(alias = "clear_async")]
-    pub async fn start(self) -> Result<Response<ClearHandle>> {
+    pub async fn start(self) -> Result<ClearHandle> {
         self.start_within(None).await
     }
 
-    async fn start_within(self, limit: Option<Duration>) -> Result<Response<ClearHandle>> {
+    async fn start_within(self, limit: Option<Duration>) -> Result<ClearHandle> {
         let operation = Operation::ClearContext;
         let target = PollTarget {
             client: self.client,
@@ -206,7 +206,8 @@ impl Clear {
         };
         let send = |api: &dyn ContextApi| api.clear_context(target.id.clone());
         let response = call(&target.client, what, send).await?;
-        Ok(response.map(|()| ClearHandle::started(target)))
+        let ((), request_id) = response.into_parts();
+        Ok(ClearHandle::started(target, request_id))
     }
 
     /// Starts the clear and waits for its end, as awaiting it does.
@@ -220,7 +221,7 @@ impl Clear {
         let started = self
             .start_within(Some(timeout.max(MIN_START_TIMEOUT)))
             .await?;
-        started.into_inner().wait_until(deadline).await
+        started.wait_until(deadline).await
     }
 }
 

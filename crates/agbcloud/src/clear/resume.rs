@@ -9,9 +9,9 @@ use super::{
     poll::{ClearStart, PollTarget, Poller},
 };
 use crate::{
-    client::Client,
+    client::{Client, Request},
     error::{Operation, Result, in_operation},
-    model::{ContextId, ContextState, Response},
+    model::{ContextId, ContextState},
 };
 
 /// A wait for a clear that was started elsewhere. Await it, or poll [once](Self::status). From
@@ -95,8 +95,8 @@ impl ResumeClear {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not valid, and those of any call.
     #[doc(alias = "get_clear_status")]
-    pub async fn status(self) -> Result<Response<ContextState>> {
-        self.target()?.state().await
+    pub fn status(self) -> Request<ContextState> {
+        Request::new(async move { self.target()?.state().await })
     }
 
     /// Returns the polls as a stream: see [`ClearHandle::statuses`](crate::ClearHandle::statuses). The timeout starts with

@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod request;
 
 use std::{
     fmt,
@@ -13,6 +14,7 @@ use reqwest::header::DATE;
 
 pub use builder::ClientBuilder;
 pub(crate) use call::{Call, call, get_context, is_missing_file, remove};
+pub use request::Request;
 
 use crate::{
     clock::Time,

@@ -12,7 +12,7 @@ use futures_util::TryStreamExt;
 use crate::{
     client::{Client, call},
     error::{Error, ErrorKind, Operation, Result},
-    model::{Context, ContextPage, ContextPosition, Continuation, Response, checked},
+    model::{Context, ContextPage, ContextPosition, Continuation, checked},
     page::{Items, PageSource, Pages, named_stream, page_size},
     wire::ContextQuery,
 };
@@ -109,7 +109,7 @@ impl ListContexts {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page size of 0 or a continuation of a listing of files,
     /// [`Rejected`](crate::ErrorKind::Rejected) for a token that the service did not issue for this key, and those of any
     /// call.
-    pub async fn send(self) -> Result<Response<ContextPage>> {
+    pub async fn send(self) -> Result<ContextPage> {
         let (page, _) = self.into_source().next_page().await?;
         Ok(page)
     }
@@ -177,7 +177,7 @@ impl ListContexts {
 
 /// Fetches one page, as [`send`](ListContexts::send) does.
 impl IntoFuture for ListContexts {
-    type Output = Result<Response<ContextPage>>;
+    type Output = Result<ContextPage>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -247,19 +247,16 @@ struct ContextSource {
 
 impl ContextSource {
     /// The next page with undelivered items.
-    async fn next_page(mut self) -> Result<(Response<ContextPage>, Option<Self>)> {
+    async fn next_page(mut self) -> Result<(ContextPage, Option<Self>)> {
         let mut position = std::mem::replace(&mut self.position, Ok(ContextPosition::default()))?;
         loop {
             self.check_new(position.token.as_deref())?;
-            let page = fetch(&self.client, self.page_size, position.token.take()).await?;
-            self.request_id = page.request_id().map(str::to_owned);
+            let mut page = fetch(&self.client, self.page_size, position.token.take()).await?;
+            self.request_id.clone_from(&page.request_id);
             let fetched = page.contexts.len();
-            let page = page.map(|mut page| {
-                position
-                    .delivered
-                    .remove_from(&mut page.contexts, Self::key);
-                page
-            });
+            position
+                .delivered
+                .remove_from(&mut page.contexts, Self::key);
             let removed = fetched - page.contexts.len();
             position.token.clone_from(&page.next_token);
             if position.token.is_none() {
@@ -292,7 +289,7 @@ impl PageSource for ContextSource {
     fn fetch(self) -> BoxFuture<'static, Result<(ContextPage, Option<Self>)>> {
         Box::pin(async move {
             let (page, next) = self.next_page().await?;
-            Ok((page.into_inner(), next))
+            Ok((page, next))
         })
     }
 
@@ -315,17 +312,13 @@ fn hash(token: &str) -> u64 {
     hasher.finish()
 }
 
-async fn fetch(
-    client: &Client,
-    size: Option<u32>,
-    token: Option<String>,
-) -> Result<Response<ContextPage>> {
+async fn fetch(client: &Client, size: Option<u32>, token: Option<String>) -> Result<ContextPage> {
     let operation = Operation::ListContexts;
     let page_size = page_size(size).map_err(|error| error.with_operation(operation))?;
     let query = ContextQuery { page_size, token };
     let response = call(client, operation, |api| api.list_contexts(query.clone())).await?;
-    let request_id = response.request_id().map(str::to_owned);
-    Ok(response.map(|page| ContextPage { request_id, ..page }))
+    let (page, request_id) = response.into_parts();
+    Ok(ContextPage { request_id, ..page })
 }
 
 #[cfg(test)]

@@ -58,7 +58,16 @@ impl LookupByName {
     ///
     /// Those of [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
     /// [`Contexts::get_or_create`](crate::Contexts::get_or_create).
-    pub async fn send(self) -> Result<Response<Context>> {
+    pub async fn send(self) -> Result<Context> {
+        Ok(self.with_response().await?.into_inner())
+    }
+
+    /// Sends it and returns the value with the request id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub async fn with_response(self) -> Result<Response<Context>> {
         let invalid = |error: Error| error.with_operation(Operation::GetContext);
         let name = self.name.map_err(invalid)?;
         let region = self.region.transpose().map_err(invalid)?;
@@ -72,7 +81,7 @@ impl LookupByName {
 }
 
 impl IntoFuture for LookupByName {
-    type Output = Result<Response<Context>>;
+    type Output = Result<Context>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

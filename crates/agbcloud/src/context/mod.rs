@@ -9,10 +9,10 @@ pub use lookup::LookupByName;
 use crate::{
     Files,
     clear::{Clear, ClearHandle, ClearTimedOut, ResumeClear},
-    client::{Client, call, get_context, remove},
+    client::{Client, Request, call, get_context, remove},
     error::{Error, Operation, Result, in_operation},
-    model::{Context, ContextId, ContextName, Response, checked},
-    wire::ContextLookup,
+    model::{Context, ContextId, ContextName, checked},
+    wire::{ContextApi, ContextLookup},
 };
 
 impl Client {
@@ -62,12 +62,12 @@ impl Contexts {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the key has no such context,
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`], and those of any call.
     #[doc(alias = "GetContext")]
-    pub async fn get(
-        &self,
-        id: impl TryInto<ContextId, Error: Into<Error>>,
-    ) -> Result<Response<Context>> {
-        let id = checked(id).map_err(in_operation(Operation::GetContext))?;
-        get_context(&self.client, ContextLookup::Id(id)).await
+    pub fn get(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Request<Context> {
+        let (client, id) = (self.client.clone(), checked(id));
+        Request::new(async move {
+            let id = id.map_err(in_operation(Operation::GetContext))?;
+            get_context(&client, ContextLookup::Id(id)).await
+        })
     }
 
     /// Gets a context by name. Await the result, or set a [region](LookupByName::region) first.
@@ -132,19 +132,21 @@ impl Contexts {
     /// and those of any call.
     #[doc(alias = "update")]
     #[doc(alias = "ModifyContext")]
-    pub async fn rename(
+    pub fn rename(
         &self,
         id: impl TryInto<ContextId, Error: Into<Error>>,
         name: impl TryInto<ContextName, Error: Into<Error>>,
-    ) -> Result<Response<()>> {
+    ) -> Request<()> {
         let operation = Operation::ModifyContext;
-        let id: ContextId = checked(id).map_err(in_operation(operation))?;
-        let name: ContextName = checked(name)
-            .map_err(|error| error.with_operation(operation).with_context(id.as_str()))?;
-        call(&self.client, (operation, &id), |api| {
-            api.modify_context(id.clone(), name.clone())
+        let client = self.client.clone();
+        let (id, name): (Result<ContextId>, Result<ContextName>) = (checked(id), checked(name));
+        Request::new(async move {
+            let id = id.map_err(in_operation(operation))?;
+            let at = |error: Error| error.with_operation(operation).with_context(id.as_str());
+            let name = name.map_err(at)?;
+            let send = |api: &dyn ContextApi| api.modify_context(id.clone(), name.clone());
+            call(&client, (operation, &id), send).await
         })
-        .await
     }
 
     /// Deletes a context with all its files. Its name can be reused immediately.
@@ -162,14 +164,14 @@ impl Contexts {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`], and those of any call.
     #[doc(alias = "DeleteContext")]
-    pub async fn delete(
-        &self,
-        id: impl TryInto<ContextId, Error: Into<Error>>,
-    ) -> Result<Response<()>> {
+    pub fn delete(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Request<()> {
         let operation = Operation::DeleteContext;
-        let id: ContextId = checked(id).map_err(in_operation(operation))?;
-        let what = (operation, &id);
-        remove(&self.client, what, |api| api.delete_context(id.clone())).await
+        let (client, id) = (self.client.clone(), checked::<ContextId, _>(id));
+        Request::new(async move {
+            let id = id.map_err(in_operation(operation))?;
+            let send = |api: &dyn ContextApi| api.delete_context(id.clone());
+            remove(&client, (operation, &id), send).await
+        })
     }
 
     /// Deletes all files of a context and waits until it is empty. [`start`](Clear::start) does not wait. An id that is not a

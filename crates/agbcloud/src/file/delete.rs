@@ -63,7 +63,17 @@ impl DeleteFile {
     /// # Errors
     ///
     /// Those of [`Files::delete`].
-    pub async fn send(self) -> Result<Response<()>> {
+    pub async fn send(self) -> Result<()> {
+        self.with_response().await?;
+        Ok(())
+    }
+
+    /// Sends it and returns the value with the request id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub async fn with_response(self) -> Result<Response<()>> {
         let operation = Operation::DeleteContextFile;
         let context = self.context.map_err(in_operation(operation))?;
         let path = self.path.map_err(|error| {
@@ -83,7 +93,7 @@ impl DeleteFile {
 }
 
 impl IntoFuture for DeleteFile {
-    type Output = Result<Response<()>>;
+    type Output = Result<()>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -97,9 +97,7 @@ fn folder(total: usize, cap: usize, count: bool, faults: Faults) -> MockContextA
 }
 
 fn files(client: &Client) -> Files {
-    client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-1").unwrap())
+    client.contexts().files(ContextId::new("SdkCtx-1").unwrap())
 }
 
 /// How a stream is opened, and how many items are taken before it is dropped.
@@ -288,9 +286,7 @@ async fn a_continuation_of_another_listing_is_rejected() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(contexts.continuation(), None);
 
-    let other = client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-2").unwrap());
+    let other = client.contexts().files(ContextId::new("SdkCtx-2").unwrap());
     for listing in [
         files(&client).list().start_at("a token"),
         files(&client)

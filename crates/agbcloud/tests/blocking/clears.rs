@@ -50,15 +50,14 @@ fn a_handle_of_a_started_clear_polls_and_waits() {
     let world = slow();
     let context = world.context("one");
     let contexts = world.client.contexts();
-    let started = contexts
+    let handle = contexts
         .clear(&context.id)
         .poll_interval(SOON)
         .start()
         .unwrap();
-    assert!(started.request_id().is_some());
-    let handle = started.into_inner();
+    assert!(handle.request_id().is_some());
     assert_eq!(handle.context_id(), &context.id);
-    assert_eq!(*handle.status().unwrap(), ContextState::Clearing);
+    assert_eq!(handle.status().unwrap(), ContextState::Clearing);
 
     let mut statuses = handle.statuses();
     let states: Vec<_> = statuses

@@ -166,8 +166,7 @@ async fn check_that_another_thread_can_call() {
     thread::spawn(move || {
         let contexts = client(&endpoint).contexts();
         let made = contexts.get_or_create("one").send().unwrap();
-        done.send(contexts.get(&made.id).unwrap().into_inner().name)
-            .unwrap();
+        done.send(contexts.get(&made.id).unwrap().name).unwrap();
     });
     assert_eq!(name.await.unwrap(), "one");
 }
@@ -230,7 +229,7 @@ fn a_call_in_a_listener_or_a_reader_works() {
     let page = reported.lock().unwrap().take().unwrap();
     assert_eq!(page.contexts.len(), 1);
 
-    let reader = UploadSource::reader(Calling(contexts.clone()), 3);
+    let reader = UploadSource::reader(Calling(contexts.clone()).take(3), 3);
     let files = contexts.files(&context.id);
     let upload = files.upload("/a", reader);
     ends(move || upload.send()).unwrap();

@@ -138,7 +138,7 @@ fn the_next_page_is_prefetched_between_two_calls() {
 
     let (client, requests) =
         endless(r#"{"code":"ok","success":true,"data":[{"filePath":"/a"}],"count":9,"message":"#);
-    let files = client.contexts().files(&ContextId::new("c-1").unwrap());
+    let files = client.contexts().files(ContextId::new("c-1").unwrap());
     let list = || files.list().page_size(1).prefetch(true);
     assert_prefetched(list().by_page(), &requests);
     assert_prefetched(list().by_item(), &requests);

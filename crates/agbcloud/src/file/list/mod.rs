@@ -17,8 +17,7 @@ use page_source::FilePageSource;
 
 use super::files::Files;
 use crate::{
-    Client, ContextId, Continuation, Error, FileEntry, FilePage, FolderPath, Operation, Response,
-    Result,
+    Client, ContextId, Continuation, Error, FileEntry, FilePage, FolderPath, Operation, Result,
     model::{FilePosition, checked},
     page::{DeliveredItems, Items, Pages, named_stream, page_size},
 };
@@ -131,7 +130,7 @@ impl ListFiles {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page or page size of 0, for an invalid [`FolderPath`]
     /// and for a continuation of another listing, [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
     /// and those of any call. A folder that does not exist is empty.
-    pub async fn send(self) -> Result<Response<FilePage>> {
+    pub async fn send(self) -> Result<FilePage> {
         let (page, _) = self.into_source().next_page().await?;
         Ok(page)
     }
@@ -269,7 +268,7 @@ impl ListFiles {
 
 /// Fetches one page, as [`send`](ListFiles::send) does.
 impl IntoFuture for ListFiles {
-    type Output = Result<Response<FilePage>>;
+    type Output = Result<FilePage>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -71,9 +71,7 @@ mod tests {
             Step::json(json!({"success": true, "data": entries, "count": count}))
         });
         let client = Client::builder().stub(Script::new(steps)).build().unwrap();
-        client
-            .contexts()
-            .files(&ContextId::new("SdkCtx-1").unwrap())
+        client.contexts().files(ContextId::new("SdkCtx-1").unwrap())
     }
 
     #[tokio::test]
