@@ -1,9 +1,10 @@
 //! The store.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use agbcloud::Files;
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -123,6 +124,10 @@ impl ObjectStore for ContextStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.get(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.get_parts(location, ranges).await
     }
 
     fn delete_stream(
