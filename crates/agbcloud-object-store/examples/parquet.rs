@@ -5,15 +5,15 @@
 //! With the feature `arrow` of the crate `parquet`, `ParquetObjectReader` does the same for record batches. This program
 //! shows which ranges are read.
 
-use std::{error::Error, io::Read, ops::Range, sync::Arc};
+use std::{error::Error, ops::Range, sync::Arc};
 
 use agbcloud::Client;
 use agbcloud_object_store::ContextStore;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, buf::Reader};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use parquet::{
     DecodeResult,
-    column::reader::get_typed_column_reader,
+    column::reader::{get_column_reader, get_typed_column_reader},
     data_type::{ByteArray, ByteArrayType, Int64Type},
     errors::Result as ParquetResult,
     file::{
@@ -127,8 +127,7 @@ async fn read_ids(
             bytes,
         });
         let pages = SerializedPageReader::new(chunk, column, rows, None)?;
-        let column =
-            parquet::column::reader::get_column_reader(column.column_descr_ptr(), Box::new(pages));
+        let column = get_column_reader(column.column_descr_ptr(), Box::new(pages));
         let mut column = get_typed_column_reader::<Int64Type>(column);
         column.read_records(rows, None, None, &mut ids)?;
     }
@@ -152,11 +151,11 @@ impl Length for Chunk {
 }
 
 impl ChunkReader for Chunk {
-    type T = Box<dyn Read>;
+    type T = Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         let start = usize::try_from(start - self.start)?;
-        Ok(Box::new(self.bytes.slice(start..).reader()))
+        Ok(self.bytes.slice(start..).reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {

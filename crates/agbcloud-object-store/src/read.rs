@@ -70,6 +70,10 @@ impl ContextStore {
         if ranges.is_empty() {
             return Ok(Vec::new());
         }
+        for range in ranges {
+            let range = GetRange::Bounded(range.clone());
+            range.is_valid().map_err(generic)?;
+        }
         let path = file_path(location)?;
         let url = self.files().download_url(&path).await;
         let url = url.map_err(|error| of_file(location, error))?.into_inner();
@@ -77,11 +81,10 @@ impl ContextStore {
         let fetch = |range: Range<u64>| {
             let (path, url, version) = (&path, url.clone(), &version);
             async move {
-                GetRange::Bounded(range.clone())
-                    .is_valid()
-                    .map_err(generic)?;
-                let part = self.read_part(path, url, range).await;
+                let part = self.read_part(path, url, range.clone()).await;
                 let (etag, bytes) = part.map_err(|error| of_file(location, error))?;
+                let end = range.start + bytes.len() as u64;
+                check_starts(ranges, range, end)?;
                 let mut version = version.lock().unwrap_or_else(PoisonError::into_inner);
                 match version.get_or_insert_with(|| etag.clone()) == &etag {
                     true => Ok(bytes),
@@ -147,6 +150,18 @@ impl ContextStore {
             }
         }
         Err(generic(format!("the size of {location} changes too often")))
+    }
+}
+
+/// Checks that each range within a joined range starts before the end of the file, where the joined one may end early.
+fn check_starts(ranges: &[Range<u64>], joined: Range<u64>, end: u64) -> Result<()> {
+    let starts = ranges.iter().map(|range| range.start);
+    let mut outside = starts.filter(|start| joined.contains(start) && *start >= end);
+    match outside.next() {
+        None => Ok(()),
+        Some(start) => Err(generic(format!(
+            "the file has no byte {start}: it ends at {end}"
+        ))),
     }
 }
 

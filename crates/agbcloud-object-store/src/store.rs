@@ -25,17 +25,18 @@ const CONCURRENT_DELETIONS: usize = 10;
 
 /// The files of one context as an [`ObjectStore`]. Cheap to clone.
 ///
-/// ```no_run
+/// ```
+/// # agbcloud_doctest::run_with_context(async |client, context, files| {
 /// use std::sync::Arc;
 ///
-/// use agbcloud::Client;
-/// use agbcloud_object_store::{ContextStore, object_store::ObjectStore};
+/// use agbcloud_object_store::ContextStore;
+/// use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 ///
-/// # async fn example() -> agbcloud::Result<()> {
-/// let client = Client::from_env()?;
-/// let context = client.contexts().get_or_create("my-project").await?;
-/// let store: Arc<dyn ObjectStore> = Arc::new(ContextStore::new(client.contexts().files(&context.id)));
-/// # Ok(()) }
+/// let files = client.contexts().files(&context.id);
+/// let store: Arc<dyn ObjectStore> = Arc::new(ContextStore::new(files));
+/// store.put(&Path::from("data/a.txt"), "hello".into()).await?;
+/// assert_eq!(store.get_range(&Path::from("data/a.txt"), 1..3).await?, "el");
+/// # Ok(()) });
 /// ```
 #[derive(Debug, Clone)]
 pub struct ContextStore {

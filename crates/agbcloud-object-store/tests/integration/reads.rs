@@ -1,5 +1,7 @@
 //! Reads and listings.
 
+use std::ops::Range;
+
 use agbcloud::ContextId;
 use agbcloud_object_store::ContextStore;
 use agbcloud_server::Server;
@@ -44,6 +46,15 @@ async fn several_ranges_are_read() {
             assert!(part == content[range.start as usize..end], "{range:?}");
         }
         assert!(store.get_ranges(&path, &[]).await.unwrap().is_empty());
+        let inconsistent = Range { start: 4, end: 4 };
+        let beyond = 12_000_000..12_000_001;
+        for outside in [inconsistent, beyond] {
+            // A range that is joined with another one.
+            let read = store
+                .get_ranges(&path, &[11_999_990..11_999_991, outside])
+                .await;
+            assert!(matches!(read, Err(Error::Generic { .. })), "{read:?}");
+        }
         let missing = store.get_ranges(&Path::from("none"), &ranges).await;
         assert!(matches!(missing, Err(Error::NotFound { .. })));
     })
