@@ -310,6 +310,8 @@ blocking_type! {
     #[must_use = "an upload does nothing until it is sent"]
     pub struct Upload => Uploaded;
 
+    set fn if_absent();
+    set fn if_match(etag: impl Into<String>);
     set fn presigned_url(url: impl TryInto<PresignedUrl, Error: Into<Error>>);
     set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
 }

@@ -113,6 +113,40 @@ impl Upload {
         self
     }
 
+    /// Uploads only if the remote file does not exist. Otherwise the upload fails with HTTP status 412 and kind
+    /// [`Conflict`](crate::ErrorKind::Conflict), and changes nothing. Replaces an earlier condition.
+    ///
+    /// `agb serve` and S3 evaluate the condition. A store that does not support it may ignore it and replace the file.
+    /// If the response to an attempt is lost, the next one finds the file that the lost one created, and fails as well.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// files.upload("/lock", &b"owner 1"[..]).if_absent().await?;
+    /// let error = files.upload("/lock", &b"owner 2"[..]).if_absent().await.unwrap_err();
+    /// assert_eq!(error.status(), Some(412));
+    /// assert_eq!(files.read("/lock").await?, b"owner 1"[..]);
+    /// # Ok(()) });
+    /// ```
+    pub fn if_absent(self) -> Self {
+        self.only_if(PutCondition::IfAbsent)
+    }
+
+    /// Uploads only if the remote file has this ETag, with its quotes: see [`Uploaded::etag`]. Otherwise the upload fails
+    /// and stores may ignore the condition as with [`if_absent`](Self::if_absent). Replaces an earlier condition.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// let first = files.upload("/counter", &b"1"[..]).await?;
+    /// let etag = first.etag.expect("the service sends ETags");
+    /// files.upload("/counter", &b"2"[..]).if_match(&etag).await?;
+    /// let error = files.upload("/counter", &b"2"[..]).if_match(&etag).await.unwrap_err();
+    /// assert_eq!(error.status(), Some(412));
+    /// # Ok(()) });
+    /// ```
+    pub fn if_match(self, etag: impl Into<String>) -> Self {
+        self.only_if(PutCondition::IfMatch(etag.into()))
+    }
+
     /// Uses this presigned URL instead of requesting one.
     /// A text that is not a URL is an error when the upload is sent.
     pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
