@@ -96,7 +96,7 @@ async fn permanent_failures_are_not_retried() {
         ),
         (
             "HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n",
-            ErrorKind::InvalidResponse,
+            ErrorKind::Redirected,
         ),
     ] {
         let (client, service) = client([failure, &ok(GOOD)]).await;
