@@ -238,7 +238,7 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         ErrorKind::ClearTimeout => {
             Some("the clear continues: wait for it with 'agb context wait NAME'")
         }
-        ErrorKind::Tls => Some("find the cause with 'agb doctor'"),
+        ErrorKind::Tls => Some("check the scheme, the host and the port of the endpoint"),
         ErrorKind::Redirected => Some("set the endpoint to the final address"),
         ErrorKind::ProxyAuthentication => Some("set HTTPS_PROXY=http://user:password@host:port"),
         ErrorKind::WrongEndpoint => Some("check the endpoint and its path with 'agb doctor'"),

@@ -151,7 +151,7 @@ impl ClientBuilder {
     ///
     /// Nothing is limited before the first throttling, and from a minute after the last. In between, requests wait in the
     /// order of the calls: the rate falls by 30 % on throttling, returns to the rate at which the service throttled, and
-    /// then grows beyond it (CUBIC, as in the adaptive retry mode of the AWS SDKs). It is at least 5 requests a second.
+    /// then grows beyond it (CUBIC, as in the adaptive retry mode of the AWS SDKs). It is at least 10 requests a second.
     /// Requests to presigned URLs have a limit of their own. A call whose turn does not come before its deadline fails with
     /// [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) without being sent.
     ///

@@ -112,3 +112,40 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     }
     None
 }
+
+#[cfg(all(test, feature = "rustls"))]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// The error of a request over https through a proxy that responds like this to CONNECT.
+    async fn through_proxy(response: &'static str) -> Error {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", proxy.local_addr().unwrap());
+        let respond = async {
+            let (mut stream, _) = proxy.accept().await.unwrap();
+            let mut request = [0; 1024];
+            stream.read(&mut request).await.unwrap();
+            stream.write_all(response.as_bytes()).await.unwrap();
+        };
+        let client = reqwest::Client::builder().proxy(reqwest::Proxy::all(url).unwrap());
+        let client = client.tls_certs_only([]).build().unwrap();
+        let request = client.get("https://service.test/").send();
+        let (result, ()) = tokio::join!(request, respond);
+        Error::from_transport(result.unwrap_err())
+    }
+
+    #[tokio::test]
+    async fn a_407_of_a_tunnel_is_permanent() {
+        let error = through_proxy("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+        assert_eq!(error.kind(), ErrorKind::ProxyAuthentication);
+        assert!(!error.is_transient() && !error.was_sent());
+        let error = through_proxy("HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
+        assert_eq!(error.kind(), ErrorKind::Connection);
+        assert!(error.is_transient());
+    }
+}

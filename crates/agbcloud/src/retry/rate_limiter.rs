@@ -6,7 +6,7 @@
 //!
 //! - The rate is reduced at most once a round: responses to requests that were sent before the last reduction do not reduce it
 //!   again. Otherwise fifty concurrent refusals would reduce it to 0.7 ^ 50.
-//! - The minimum is 5 requests a second instead of 0.5. A gateway that refuses a share of the requests at any rate would
+//! - The minimum is 10 requests a second instead of 0.5. A gateway that refuses a share of the requests at any rate would
 //!   bring the rate to the minimum, at which fifty callers would miss their deadlines. Below it, the waits of the calls
 //!   spread the requests.
 //! - The limiter turns itself off a minute after the last throttling, so that a burst is not slowed by an old event.
@@ -27,7 +27,7 @@ const BETA: f64 = 0.7;
 const SCALE: f64 = 0.4;
 
 /// Minimum rate, in requests per second.
-const MIN_RATE: f64 = 5.0;
+const MIN_RATE: f64 = 10.0;
 
 /// Minimum capacity of the bucket, in requests.
 const MIN_CAPACITY: f64 = 1.0;
