@@ -1,8 +1,13 @@
 //! Retries over real sockets, against a service that fails before it responds.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
-use agbcloud::{Client, ContextId, ErrorKind, Operation, RetryPolicy, StoppedBy};
+use agbcloud::{
+    Client, ContextId, Error, ErrorDetail, ErrorKind, Operation, RetryPolicy, StoppedBy,
+};
 use serde_json::Value;
 
 use crate::{
@@ -97,7 +102,7 @@ async fn permanent_failures_are_not_retried() {
         ),
         (
             "HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n",
-            ErrorKind::InvalidResponse,
+            ErrorKind::Redirected,
         ),
     ] {
         let (client, service) = client([failure, &ok(GOOD)]).await;
@@ -215,4 +220,119 @@ async fn a_404_from_a_gateway_is_not_a_successful_deletion() {
         let error = client.contexts().delete(id()).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
     }
+}
+
+/// The error of a call to this endpoint, and how often it was sent.
+async fn rejected(endpoint: &str) -> Error {
+    let error = with_short_waits(endpoint).contexts().get(&id()).await;
+    let error = error.unwrap_err();
+    assert_eq!(
+        error.stopped_by(),
+        Some(StoppedBy::NotRetryable),
+        "{error:?}"
+    );
+    assert!(!error.is_transient());
+    error
+}
+
+#[tokio::test]
+async fn tls_on_a_port_without_tls_is_permanent() {
+    let world = World::new().await;
+    let error = rejected(&world.server.url().replace("http://", "https://")).await;
+    assert_eq!(
+        (error.kind(), error.detail()),
+        (ErrorKind::Tls, Some(ErrorDetail::NotTls)),
+        "{error:?}"
+    );
+    assert!(error.message().contains("use http://"), "{error}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_permanent_and_names_the_address_without_its_query() {
+    for status in [301, 302, 303, 307, 308] {
+        let response = format!(
+            "HTTP/1.1 {status} Moved\r\nlocation: https://new.example/sdk?token=secret-1\r\ncontent-length: 0\r\n\r\n"
+        );
+        let service = ScriptedServer::new([&response]).await;
+        let error = rejected(&service.endpoint).await;
+        assert_eq!(
+            (error.kind(), error.status()),
+            (ErrorKind::Redirected, Some(status))
+        );
+        assert!(
+            error.message().contains("https://new.example/sdk"),
+            "{error}"
+        );
+        assert!(!format!("{error} {error:?}").contains("secret-1"));
+        assert_eq!(service.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_407_of_a_proxy_is_permanent() {
+    let response = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>";
+    let proxy = ScriptedServer::new([response]).await;
+    let error = rejected(&proxy.endpoint).await;
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::ProxyAuthentication, Some(407))
+    );
+    assert!(error.message().contains("set user and password"), "{error}");
+    assert_eq!(error.body_start(), Some("<html>"));
+}
+
+/// A 429 of a gateway, which knows no envelope.
+#[tokio::test]
+async fn a_429_without_json_is_throttling_and_says_how_long_to_wait() {
+    let date = SystemTime::UNIX_EPOCH + Duration::from_secs(4_133_894_400);
+    let left = date.duration_since(SystemTime::now()).unwrap().as_secs();
+    let seconds = |header: &str| {
+        header
+            .parse()
+            .map_or(left - 10..left + 1, |wait| wait..wait + 1)
+    };
+    for header in ["90", "Fri, 31 Dec 2100 00:00:00 GMT"] {
+        for body in ["", "<html>slow down"] {
+            let head = format!("HTTP/1.1 429 Too Many Requests\r\nretry-after: {header}\r\n");
+            let response = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            let service = ScriptedServer::new([&response]).await;
+            let client = with_short_waits(&service.endpoint).with_retry(RetryPolicy::never());
+            let error = client.contexts().get(&id()).await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.status()),
+                (ErrorKind::Throttled, Some(429))
+            );
+            let wait = error.retry_after().unwrap().as_secs();
+            assert!(seconds(header).contains(&wait), "{wait}");
+            assert!(
+                error.to_string().contains(&format!("retry after {wait} s")),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_with_another_timeout_shares_connections() {
+    let world = World::new().await;
+    let slow = ScriptedServer::new([Turn::Stall, Turn::Stall]).await;
+    let client = with_short_waits(&slow.endpoint).with_retry(RetryPolicy::never());
+    for (timeout, elapsed) in [(100, 100..900), (1500, 1500..10_000)] {
+        let client = client.with_timeout(Duration::from_millis(timeout));
+        let start = std::time::Instant::now();
+        let error = client.contexts().get(&id()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let waited = start.elapsed().as_millis();
+        assert!(elapsed.contains(&waited), "{waited} ms");
+    }
+
+    // Accepts one connection.
+    let address = world.server.url()["http://".len()..].to_owned();
+    let service = ScriptedServer::new([Turn::Forward(address)]).await;
+    let client = with_short_waits(&service.endpoint);
+    let other = client.with_timeout(Duration::from_secs(5));
+    for client in [&client, &other, &client.with_retry(RetryPolicy::never())] {
+        client.contexts().get_or_create("one").await.unwrap();
+    }
+    assert_eq!(service.requests().len(), 1);
 }

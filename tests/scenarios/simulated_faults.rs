@@ -17,10 +17,11 @@ async fn world(faults: &[&str]) -> World {
     .await
 }
 
-/// A client that does not retry, so that each failure is visible.
+/// A client that does not retry, so that each failure is visible, and is not slowed by throttling.
 fn without_retries(world: &World) -> Client {
     let builder = Client::builder().api_key(KEY).endpoint(world.server.url());
-    builder.retry(RetryPolicy::never()).build().unwrap()
+    let builder = builder.retry(RetryPolicy::never());
+    builder.adaptive_rate_limit(false).build().unwrap()
 }
 
 /// A client that hardly waits between attempts.

@@ -29,17 +29,20 @@ pub(crate) enum Code {
 impl From<&agbcloud::Error> for Code {
     fn from(error: &agbcloud::Error) -> Self {
         match error.kind() {
-            ErrorKind::Configuration | ErrorKind::InvalidArgument | ErrorKind::WrongEndpoint => {
-                Self::Usage
-            }
+            ErrorKind::Configuration
+            | ErrorKind::InvalidArgument
+            | ErrorKind::WrongEndpoint
+            | ErrorKind::Redirected => Self::Usage,
             ErrorKind::NotFound => Self::NotFound,
-            ErrorKind::Unauthorized | ErrorKind::UrlRejected | ErrorKind::InsecureUrl => {
-                Self::NotAllowed
-            }
+            ErrorKind::Unauthorized
+            | ErrorKind::ProxyAuthentication
+            | ErrorKind::UrlRejected
+            | ErrorKind::InsecureUrl => Self::NotAllowed,
             ErrorKind::Conflict => Self::Conflict,
-            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Connection => {
-                Self::Unavailable
-            }
+            ErrorKind::Throttled
+            | ErrorKind::Unavailable
+            | ErrorKind::Connection
+            | ErrorKind::Tls => Self::Unavailable,
             ErrorKind::Timeout | ErrorKind::ClearTimeout => Self::TimedOut,
             ErrorKind::SafetyLimit => Self::SafetyLimit,
             // The service rejects a value from the command line.
@@ -228,6 +231,10 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         Some(ErrorDetail::ContextClearing) => {
             Some("wait for the clear with 'agb context wait NAME'")
         }
+        Some(ErrorDetail::NotTls) => Some("use http:// in the endpoint, or the port for https"),
+        Some(ErrorDetail::UntrustedCertificate) => {
+            Some("check the endpoint, and trust the issuer of its certificate in the system")
+        }
         Some(ErrorDetail::QuotaExceeded) => {
             Some("delete files, or ask the operator of the service for a higher limit")
         }
@@ -244,6 +251,9 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         ErrorKind::ClearTimeout => {
             Some("the clear continues: wait for it with 'agb context wait NAME'")
         }
+        ErrorKind::Tls => Some("check the scheme, the host and the port of the endpoint"),
+        ErrorKind::Redirected => Some("set the endpoint to the final address"),
+        ErrorKind::ProxyAuthentication => Some("set HTTPS_PROXY=http://user:password@host:port"),
         ErrorKind::WrongEndpoint => Some("check the endpoint and its path with 'agb doctor'"),
         ErrorKind::InsecureUrl => Some(
             "set the public URL of the service to https, or pass --allow-insecure-urls on a trusted network",

@@ -1,5 +1,7 @@
 //! Hooks of the generated client.
 
+use std::time::Duration;
+
 use progenitor_client::{ClientHooks, Error, OperationInfo};
 use reqwest::{
     Method,
@@ -8,13 +10,36 @@ use reqwest::{
 
 use crate::Client;
 
+tokio::task_local! {
+    static REQUEST_TIMEOUT: Duration;
+}
+
+/// Runs requests of the generated client with this timeout instead of that of its HTTP client.
+///
+/// ```
+/// # async fn run(client: agbcloud_api::Client) {
+/// use agbcloud_api::with_request_timeout;
+/// use std::time::Duration;
+///
+/// let request = client.get_context().name("my-project").send();
+/// let response = with_request_timeout(Duration::from_secs(5), request).await;
+/// # let _ = response;
+/// # }
+/// ```
+pub async fn with_request_timeout<F: Future>(timeout: Duration, requests: F) -> F::Output {
+    REQUEST_TIMEOUT.scope(timeout, requests).await
+}
+
 impl ClientHooks<()> for Client {
-    /// Adds `Content-Length: 0` to a POST without a body (RFC 9110, section 8.6), since some gateways require it (411).
+    /// Sets the timeout of [`with_request_timeout`], and adds `Content-Length: 0` to a POST without a body (RFC 9110, section 8.6), since some gateways require it (411).
     async fn pre<E>(
         &self,
         request: &mut reqwest::Request,
         _: &OperationInfo,
     ) -> Result<(), Error<E>> {
+        if let Ok(timeout) = REQUEST_TIMEOUT.try_get() {
+            *request.timeout_mut() = Some(timeout);
+        }
         if request.method() == Method::POST && request.body().is_none() {
             request
                 .headers_mut()

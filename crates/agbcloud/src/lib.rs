@@ -64,7 +64,7 @@ pub use model::{
     FilePage, FolderPath, PresignedUrl, RegionId, RemotePath, Response, Timestamp,
 };
 pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
-pub use retry::RetryPolicy;
+pub use retry::{RetryBudget, RetryPolicy};
 pub use sync::{
     Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
     DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,

@@ -13,6 +13,7 @@ mod read_ahead;
 mod state;
 #[cfg(unix)]
 mod symlinks;
+mod throttled;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 

@@ -75,7 +75,7 @@ async fn a_download_is_complete_and_verified_or_leaves_the_target_unchanged() {
         ),
         (
             "HTTP/1.1 302 Found\r\nlocation: ftp://elsewhere/\r\ncontent-length: 0\r\n\r\n",
-            Some(ErrorKind::UrlRejected),
+            Some(ErrorKind::Redirected),
         ),
         (
             "HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n",
@@ -123,7 +123,7 @@ async fn the_code_and_message_of_the_store_are_in_the_error() {
     let error = download(&files, &store).await.0.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Download failed: SlowDown: Please slow down (HTTP 503, request r-9)"
+        "Download failed: SlowDown: Please slow down (HTTP 503, retry after 7 s, request r-9)"
     );
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));

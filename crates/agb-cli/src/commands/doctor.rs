@@ -239,6 +239,9 @@ async fn check_access(client: &Client) -> Result<String, Failure> {
         ErrorKind::InvalidResponse | ErrorKind::NotFound | ErrorKind::WrongEndpoint => {
             "check the endpoint and its path: it is not an AGB service"
         }
+        ErrorKind::Tls | ErrorKind::Redirected | ErrorKind::ProxyAuthentication => {
+            return Err(Failure::from(&error));
+        }
         _ => "try again later",
     }))
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{Contexts, driver::Driver};
-use crate::{Probe, Result, RetryPolicy};
+use crate::{Probe, Result, RetryBudget, RetryPolicy};
 
 blocking_type! {
     /// A client of the AGB Cloud Context API whose calls block: an [`agbcloud::Client`](crate::Client) and one thread.
@@ -24,6 +24,12 @@ blocking_type! {
 
     /// Returns the contexts of the API key.
     make fn contexts() -> Contexts;
+
+    /// Returns a client with another retry policy, which shares everything else.
+    make fn with_retry(policy: RetryPolicy) -> Client;
+
+    /// Returns a client with another maximum time of one attempt, which shares everything else.
+    make fn with_timeout(timeout: Duration) -> Client;
 
     /// Sends one request without the API key to the endpoint.
     call fn probe() -> Probe;
@@ -49,6 +55,11 @@ impl Client {
     /// Returns the base URL of the service.
     pub fn endpoint(&self) -> &str {
         self.inner.endpoint()
+    }
+
+    /// Returns the retry budget, which clones share.
+    pub fn retry_budget(&self) -> &RetryBudget {
+        self.inner.retry_budget()
     }
 }
 
@@ -79,6 +90,8 @@ methods! {
     set fn timeout(timeout: Duration);
     set fn idle_timeout(timeout: Duration);
     set fn retry(policy: RetryPolicy);
+    set fn retry_budget(budget: RetryBudget);
+    set fn adaptive_rate_limit(enabled: bool);
 }
 
 impl ClientBuilder {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agbcloud_api::SignedUrl;
 
-use super::Client;
+use super::{Client, MIN_TIMEOUT};
 use crate::{
     clock::Time,
     config::{
@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Error, ErrorDetail, Result},
     http_client::check_tls,
-    retry::{Jitter, RetryPolicy},
+    retry::{Jitter, RetryBudget, RetryPolicy},
     wire::StubApi,
 };
 
@@ -57,6 +57,8 @@ pub struct ClientBuilder {
     ignores_dotenv: bool,
     allow_insecure_urls: bool,
     retry: RetryPolicy,
+    retry_budget: Option<RetryBudget>,
+    fixed_rate: bool,
     time: Time,
     jitter: Jitter,
     stub: Option<StubApi>,
@@ -125,6 +127,37 @@ impl ClientBuilder {
     /// Sets how often and how long calls are retried. Defaults to [`RetryPolicy::default`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Sets the budget of the retries of the client and its clones. Defaults to a budget of its own with
+    /// [`RetryBudget::DEFAULT_CAPACITY`] tokens. Clients with clones of one budget share it.
+    ///
+    /// ```
+    /// use agbcloud::{Client, RetryBudget};
+    ///
+    /// let budget = RetryBudget::new(1000);
+    /// let builder = Client::builder().api_key("k").endpoint("localhost:8780");
+    /// let client = builder.retry_budget(budget.clone()).build()?;
+    /// assert_eq!(client.retry_budget().available(), budget.available());
+    /// # Ok::<(), agbcloud::Error>(())
+    /// ```
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.retry_budget = Some(budget);
+        self
+    }
+
+    /// Whether the client and its clones limit the rate of their requests while the service throttles. Defaults to true.
+    ///
+    /// Nothing is limited before the first throttling, and from a minute after the last. In between, requests wait in the
+    /// order of the calls: the rate falls by 30 % on throttling, returns to the rate at which the service throttled, and
+    /// then grows beyond it (CUBIC, as in the adaptive retry mode of the AWS SDKs). It is at least 10 requests a second.
+    /// Requests to presigned URLs have a limit of their own. A call whose turn does not come before its deadline fails with
+    /// [`ErrorKind::Throttled`](crate::ErrorKind::Throttled) without being sent.
+    ///
+    /// Set it to false if the requests are limited elsewhere. Throttled calls are still retried.
+    pub fn adaptive_rate_limit(mut self, enabled: bool) -> Self {
+        self.fixed_rate = !enabled;
         self
     }
 
@@ -211,7 +244,7 @@ impl ClientBuilder {
                 .first("AGB_TIMEOUT_MS")
                 .map_or(Ok(DEFAULT_TIMEOUT), |text| milliseconds(&text))?,
         };
-        if timeout < Duration::from_millis(1) {
+        if timeout < MIN_TIMEOUT {
             return Err(invalid_setting(
                 "the timeout must be at least one millisecond",
             ));
@@ -223,6 +256,8 @@ impl ClientBuilder {
             idle_timeout: self.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
             allow_insecure_urls: self.allow_insecure_urls,
             retry: self.retry,
+            retry_budget: self.retry_budget.unwrap_or_default(),
+            adaptive_rate_limit: !self.fixed_rate,
             time: self.time,
             jitter: self.jitter,
             stub: self.stub,
@@ -310,6 +345,8 @@ pub(super) struct ClientSettings {
     pub(super) idle_timeout: Duration,
     pub(super) allow_insecure_urls: bool,
     pub(super) retry: RetryPolicy,
+    pub(super) retry_budget: RetryBudget,
+    pub(super) adaptive_rate_limit: bool,
     pub(super) time: Time,
     pub(super) jitter: Jitter,
     /// Replaces the service.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use agbcloud_api::with_request_timeout;
+
 use super::Client;
 use crate::{
     error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result},
@@ -113,7 +115,8 @@ async fn run<T>(
     };
     let once = |failed: &[Attempt]| {
         let span = trace::call_span(operation, client.endpoint_parts(), failed.len());
-        trace::instrument(send(&*client.0.api), span)
+        let sent = with_request_timeout(client.0.timeout, send(&*client.0.api));
+        trace::instrument(sent, span)
     };
     let attempts = async {
         let result = retry::run(retries, once, forgive).await;

@@ -22,12 +22,15 @@ use crate::{
     error::{Error, ErrorKind, Result, http_date},
     http_client,
     model::PresignedUrl,
-    retry::{Budget, Jitter, Overload, RetryContext, RetryPolicy},
+    retry::{Jitter, Overload, RateLimiter, RetryBudget, RetryContext, RetryPolicy},
     service_clock::ServiceClock,
     transfer::Store,
     wire::{ContextApi, HttpApi},
 };
 use builder::ClientSettings;
+
+/// Minimum of [`ClientBuilder::timeout`].
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// A client of the AGB Cloud Context API.
 ///
@@ -45,18 +48,23 @@ use builder::ClientSettings;
 #[doc(alias = "AGB")]
 pub struct Client(Arc<ClientInner>);
 
+/// Clones share everything but the retry policy and the timeout.
+#[derive(Clone)]
 struct ClientInner {
     api: Arc<dyn ContextApi>,
-    store: Store,
+    store: Arc<Store>,
     time: Time,
-    /// Maximum time of an attempt; `None` where the HTTP client limits it, whose errors have more details of an incomplete
-    /// response.
-    timeout: Option<Duration>,
+    /// Maximum time of an attempt.
+    timeout: Duration,
+    /// Whether the retry loop limits the time of attempts. Otherwise the HTTP client does, whose errors have more details of an
+    /// incomplete response.
+    is_stub: bool,
     retry: RetryPolicy,
-    budget: Budget,
+    budget: RetryBudget,
+    limiter: Arc<RateLimiter>,
     overload: Overload,
     jitter: Jitter,
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     service_clock: ServiceClock,
     allow_insecure_urls: bool,
 }
@@ -86,6 +94,47 @@ impl Client {
         &self.0.endpoint.url
     }
 
+    /// Returns a client with another retry policy, which shares everything else: connections, retry budget and rate limit.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run(async |client| {
+    /// use agbcloud::RetryPolicy;
+    ///
+    /// let once = client.with_retry(RetryPolicy::never());
+    /// let context = once.contexts().get_or_create("my-project").await?;
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn with_retry(&self, policy: RetryPolicy) -> Self {
+        let mut inner = ClientInner::clone(&self.0);
+        inner.retry = policy;
+        Self(Arc::new(inner))
+    }
+
+    /// Returns a client with another maximum time of one attempt, which shares everything else: connections, retry budget and
+    /// rate limit. At least one millisecond. Like [`ClientBuilder::timeout`], it does not apply to transfers, and
+    /// [`RetryPolicy::deadline`] limits a call with all its attempts.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run(async |client| {
+    /// use std::time::Duration;
+    ///
+    /// let patient = client.with_timeout(Duration::from_secs(120));
+    /// let context = patient.contexts().get_or_create("my-project").await?;
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        let mut inner = ClientInner::clone(&self.0);
+        inner.timeout = timeout.max(MIN_TIMEOUT);
+        Self(Arc::new(inner))
+    }
+
+    /// Returns the retry budget, which clones share.
+    pub fn retry_budget(&self) -> &RetryBudget {
+        &self.0.budget
+    }
+
     /// Sends one request without the API key to the endpoint, to diagnose why calls fail.
     ///
     /// ```
@@ -108,20 +157,24 @@ impl Client {
 
     fn new(mut settings: ClientSettings) -> Result<Self> {
         let service_clock = ServiceClock::default();
-        let (api, timeout): (Arc<dyn ContextApi>, _) = match settings.stub.take() {
-            Some(stub) => (stub.0, Some(settings.timeout)),
-            None => (Arc::new(http_api(&settings, &service_clock)?), None),
+        let (api, is_stub): (Arc<dyn ContextApi>, _) = match settings.stub.take() {
+            Some(stub) => (stub.0, true),
+            None => (Arc::new(http_api(&settings, &service_clock)?), false),
         };
+        let limiter = || RateLimiter::new(settings.adaptive_rate_limit);
+        let store = Store::new(settings.time.clone(), settings.idle_timeout, limiter());
         Ok(Self(Arc::new(ClientInner {
             api,
-            store: Store::new(settings.time.clone(), settings.idle_timeout),
+            store: Arc::new(store),
             time: settings.time,
-            timeout,
+            timeout: settings.timeout,
+            is_stub,
             retry: settings.retry,
-            budget: Budget::default(),
+            budget: settings.retry_budget,
+            limiter: Arc::new(limiter()),
             overload: Overload::default(),
             jitter: settings.jitter,
-            endpoint: settings.endpoint,
+            endpoint: Arc::new(settings.endpoint),
             service_clock,
             allow_insecure_urls: settings.allow_insecure_urls,
         })))
@@ -161,19 +214,22 @@ impl Client {
         let ClientInner {
             retry,
             budget,
+            limiter,
             overload,
             jitter,
             time,
             timeout,
+            is_stub,
             ..
         } = &*self.0;
         RetryContext {
             policy: retry,
             budget,
+            limiter,
             overload,
             jitter,
             time,
-            timeout: *timeout,
+            timeout: is_stub.then_some(*timeout),
         }
     }
 

@@ -47,11 +47,13 @@ impl Attempt {
 pub enum StoppedBy {
     /// The same call would fail again.
     NotRetryable,
-    /// The call reached [`RetryPolicy::max_attempts`](crate::RetryPolicy::max_attempts).
+    /// The call reached [`RetryPolicy::max_attempts`](crate::RetryPolicy::max_attempts). By default, attempts that the
+    /// service throttled do not count.
     Attempts,
-    /// The retry budget that all clones of a client share is empty, because most of their recent calls failed.
+    /// The [`RetryBudget`](crate::RetryBudget) that all clones of a client share is empty, because most of their recent calls
+    /// failed.
     Budget,
     /// The next wait would exceed [`RetryPolicy::deadline`](crate::RetryPolicy::deadline), or the deadline passed
-    /// during the last attempt.
+    /// during the last attempt, or while the call waited for the rate limit of the client.
     Deadline,
 }

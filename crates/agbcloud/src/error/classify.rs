@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use agbcloud_api::BodyFault;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 
 use super::{Error, ErrorKind, detail::names_context};
@@ -187,13 +187,22 @@ impl Error {
         let kind = match &fault {
             Some(BodyFault::Broken(error)) if error.is_timeout() => ErrorKind::Timeout,
             Some(BodyFault::Broken(_)) => ErrorKind::Connection,
-            _ if status < 400 => ErrorKind::InvalidResponse,
+            _ if status < 400 && !is_redirect(status) => ErrorKind::InvalidResponse,
             _ => foreign_kind(status),
         };
         let text = String::from_utf8_lossy(body);
         let mut text = redact(&text, key).into_owned();
         text.truncate(boundary_below(&text, BODY_START));
-        let mut error = Self::new(kind, describe(headers, &text, fault.as_ref(), key));
+        let response = describe(headers, &text, fault.as_ref(), key);
+        let message = match kind {
+            ErrorKind::Redirected => redirect(headers, |location| shown(location, key)),
+            // The summary says what to do, and the response is that of a gateway or a proxy.
+            ErrorKind::ProxyAuthentication | ErrorKind::Throttled => {
+                format!("{}: {response}", kind.summary())
+            }
+            _ => response,
+        };
+        let mut error = Self::new(kind, message);
         error.0.status = Some(status);
         error.0.foreign = true;
         error.0.request_id = redacted_request_id(headers, key);
@@ -215,49 +224,19 @@ impl Error {
         now: SystemTime,
     ) -> Self {
         let shown = |text: Option<String>| filled(&without_secrets(text?, secrets));
-        let mut error = Self::new(kind, shown(body.message).unwrap_or_default());
+        let message = match kind {
+            ErrorKind::Redirected => redirect(headers, |location| {
+                shown(Some(location.to_owned())).unwrap_or_default()
+            }),
+            _ => shown(body.message).unwrap_or_default(),
+        };
+        let mut error = Self::new(kind, message);
         error.0.status = Some(status);
         error.0.code = shown(body.code);
         let id = shown(body.request_id);
         error.0.request_id = id.or_else(|| shown(request_id(headers)));
         error.0.retry_after = retry_after(headers, now);
         error
-    }
-
-    /// A failure without a response.
-    pub(crate) fn from_transport(error: reqwest::Error) -> Self {
-        // The URL can contain a signature.
-        let error = error.without_url();
-        let failure = if error.is_connect() {
-            Self::no_connection()
-        } else if error.is_timeout() {
-            Self::no_response()
-        } else if error.is_builder() {
-            Self::invalid_argument("can't build the request")
-        } else {
-            Self::connection_closed()
-        };
-        failure.with_source(error)
-    }
-
-    /// The service was not reached, and can't have received the call.
-    pub(crate) fn no_connection() -> Self {
-        let message = "can't connect";
-        let mut error = Self::new(ErrorKind::Connection, message);
-        error.0.unsent = true;
-        error
-    }
-
-    /// The connection was closed after the service may have received the call.
-    pub(crate) fn connection_closed() -> Self {
-        let message = "connection closed before the response was complete";
-        Self::new(ErrorKind::Connection, message)
-    }
-
-    /// There was no response in time.
-    pub(crate) fn no_response() -> Self {
-        let message = "no response in time: retry, or increase AGB_TIMEOUT_MS";
-        Self::new(ErrorKind::Timeout, message)
     }
 }
 
@@ -309,11 +288,28 @@ async fn body_start(mut response: reqwest::Response, time: &Time) -> Vec<u8> {
     }
 }
 
+/// Whether the status is that of a redirect to another URL.
+pub(crate) fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// The message of a redirect. `shown` removes secrets.
+fn redirect(headers: &HeaderMap, shown: impl Fn(&str) -> String) -> String {
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.map(|location| format!(" to {}", shown(location)));
+    format!(
+        "redirected{}, which is not followed: set the endpoint to the final address",
+        location.unwrap_or_default()
+    )
+}
+
 /// The kind of a failure: by its status where that is specific, otherwise by its code.
 fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
     let code = code.unwrap_or_default();
     match status {
+        _ if is_redirect(status) => return ErrorKind::Redirected,
         401 | 403 => return ErrorKind::Unauthorized,
+        407 => return ErrorKind::ProxyAuthentication,
         404 | 410 => return ErrorKind::NotFound,
         409 | 412 => return ErrorKind::Conflict,
         429 => return ErrorKind::Throttled,

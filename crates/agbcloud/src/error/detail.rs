@@ -28,6 +28,10 @@ pub enum ErrorDetail {
     FileNotFound,
     /// The endpoint does not have the operation.
     OperationNotFound,
+    /// The endpoint is https, and its port does not speak TLS.
+    NotTls,
+    /// The certificate of the endpoint is not valid for it, or its issuer is not trusted.
+    UntrustedCertificate,
     /// The context is being cleared.
     ContextClearing,
     /// The upload would exceed a quota of the context or the tenant: the message names the limit, its value and the usage.

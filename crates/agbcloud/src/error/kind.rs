@@ -48,9 +48,11 @@ pub enum ErrorKind {
     /// *What to do:* depending on [`detail`](crate::Error::detail) and the code, wait, choose another name, or allow
     /// overwriting.
     Conflict,
-    /// Too many requests.
+    /// Too many requests: a response of the service or of a gateway, or a call that was not sent before its deadline because of
+    /// earlier ones (see [`adaptive_rate_limit`](crate::ClientBuilder::adaptive_rate_limit)).
     ///
-    /// *What to do:* retry after [`retry_after`](crate::Error::retry_after).
+    /// *What to do:* retry after [`retry_after`](crate::Error::retry_after), send fewer requests, or allow a longer
+    /// [`deadline`](crate::RetryPolicy::deadline).
     Throttled,
     /// The service rejected the call for another reason, or the call exceeds a limit of the SDK.
     ///
@@ -64,6 +66,21 @@ pub enum ErrorKind {
     ///
     /// *What to do:* check endpoint, network and proxy, and retry. A call that changes something may have been executed.
     Connection,
+    /// The TLS handshake failed, and would fail again: [`detail`](crate::Error::detail) says whether the port does not speak
+    /// TLS or its certificate is not trusted. With the feature `native-tls`, this is a [`Connection`](Self::Connection)
+    /// failure.
+    ///
+    /// *What to do:* correct the scheme or the port of the endpoint, or trust the issuer of the certificate.
+    Tls,
+    /// The endpoint or the object store redirects to another address. The redirect is not followed, since it would send the
+    /// API key to an address that was not chosen.
+    ///
+    /// *What to do:* set the endpoint to the final address, which the message names; often https instead of http.
+    Redirected,
+    /// A proxy requires a user name and a password (407), or does not accept them.
+    ///
+    /// *What to do:* set them in the URL of the proxy: `HTTPS_PROXY=http://user:password@host:port`.
+    ProxyAuthentication,
     /// No response within [`ClientBuilder::timeout`](crate::ClientBuilder::timeout). For a transfer: no byte was
     /// transferred within [`ClientBuilder::idle_timeout`](crate::ClientBuilder::idle_timeout).
     ///
@@ -129,6 +146,9 @@ impl ErrorKind {
             Self::Rejected => "rejected",
             Self::Unavailable => "unavailable",
             Self::Connection => "connection",
+            Self::Tls => "tls",
+            Self::Redirected => "redirected",
+            Self::ProxyAuthentication => "proxy_authentication",
             Self::Timeout => "timeout",
             Self::InvalidResponse => "invalid_response",
             Self::RepeatedToken => "repeated_token",
@@ -155,6 +175,11 @@ impl ErrorKind {
             Self::Rejected => "the service rejected the call",
             Self::Unavailable => "the service is unavailable",
             Self::Connection => "connection failed",
+            Self::Tls => "the TLS handshake failed",
+            Self::Redirected => "redirected to another address",
+            Self::ProxyAuthentication => {
+                "the proxy requires authentication: set user and password in its URL"
+            }
             Self::Timeout => "no response in time",
             Self::InvalidResponse => "unexpected response",
             Self::RepeatedToken => "the service repeated a page token",

@@ -8,6 +8,7 @@ mod kind;
 mod operation;
 mod predicates;
 mod record;
+mod transport;
 
 use std::{
     any::Any,
@@ -19,7 +20,9 @@ use std::{
 };
 
 pub use attempt::{Attempt, StoppedBy};
-pub(crate) use classify::{DecodeContext, EnvelopeStatus, StoreError, http_date, request_id};
+pub(crate) use classify::{
+    DecodeContext, EnvelopeStatus, StoreError, http_date, is_redirect, request_id,
+};
 pub use detail::{ErrorDetail, Side};
 pub use kind::ErrorKind;
 pub use operation::Operation;
@@ -309,6 +312,7 @@ impl fmt::Display for Error {
             code,
             message,
             request_id,
+            retry_after,
             attempts,
             ..
         } = &*self.0;
@@ -333,8 +337,12 @@ impl fmt::Display for Error {
             true => Cow::Borrowed(self.kind().summary()),
             false => escape_for_display(message),
         })?;
+        let throttled = self.kind() == ErrorKind::Throttled;
         let details = [
             status.map(|status| format!("HTTP {status}")),
+            retry_after
+                .filter(|_| throttled)
+                .map(|wait| format!("retry after {} s", wait.as_secs())),
             request_id
                 .as_ref()
                 .map(|id| format!("request {}", escape_for_display(id))),

@@ -38,41 +38,76 @@ impl fmt::Debug for Jitter {
     }
 }
 
-/// A random part of a time that doubles with each failure, and at least the requested time. Full jitter spreads clients that
-/// failed together better than jitter on half of the time.
+/// A random part of a time that doubles with each failure. Full jitter spreads clients that failed together better than
+/// jitter on half of the time.
+///
+/// After a requested time, the random part comes on top, so that no client returns early and clients that were refused
+/// together do not return together. It is then a part of at least half of the requested time, and `limit` shortens it.
 pub(super) fn wait(
     policy: &RetryPolicy,
     failures: u32,
     requested: Option<Duration>,
+    limit: Duration,
     jitter: &Jitter,
 ) -> Duration {
     let doubled = policy
         .first_wait
         .saturating_mul(1 << failures.saturating_sub(1).min(16));
-    let max = doubled.min(policy.max_wait);
+    let Some(requested) = requested else {
+        return part(doubled.min(policy.max_wait), jitter);
+    };
+    let spread = doubled.max(requested / 2).min(policy.max_wait);
+    let left = limit.saturating_sub(requested) / 2;
+    requested.saturating_add(part(spread.min(left), jitter))
+}
+
+/// A random part of a time.
+fn part(time: Duration, jitter: &Jitter) -> Duration {
     // Fails for `Duration::MAX`.
-    let random = Duration::try_from_secs_f64(max.as_secs_f64() * jitter.next());
-    let random = random.unwrap_or(max);
-    random.max(requested.unwrap_or_default())
+    Duration::try_from_secs_f64(time.as_secs_f64() * jitter.next()).unwrap_or(time)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[test]
-    fn waits_double_up_to_a_limit_and_are_at_least_the_requested_time() {
-        let (policy, second) = (RetryPolicy::default(), Duration::from_secs(1));
-        let all = Jitter::new(|| 1.0);
-        let waits = [1, 2, 3, 40].map(|failures| wait(&policy, failures, None, &all));
+    fn waits_double_up_to_a_limit() {
+        let policy = RetryPolicy::default();
+        let (all, half) = (Jitter::new(|| 1.0), Jitter::new(|| 0.5));
+        let wait = |policy: &RetryPolicy, failures, jitter| {
+            super::wait(policy, failures, None, SECOND, jitter)
+        };
+        let waits = [1, 2, 3, 40].map(|failures| wait(&policy, failures, &all));
         assert_eq!(
             waits,
-            [second / 5, second * 2 / 5, second * 4 / 5, second * 20]
+            [SECOND / 5, SECOND * 2 / 5, SECOND * 4 / 5, SECOND * 20]
         );
         let patient = RetryPolicy::default().backoff(Duration::MAX, Duration::MAX);
-        assert_eq!(wait(&patient, 3, None, &all), Duration::MAX);
-        let half = Jitter::new(|| 0.5);
-        assert_eq!(wait(&policy, 2, None, &half), second / 5);
-        assert_eq!(wait(&policy, 1, Some(second * 60), &all), second * 60);
+        assert_eq!(wait(&patient, 3, &all), Duration::MAX);
+        assert_eq!(wait(&policy, 2, &half), SECOND / 5);
+    }
+
+    #[test]
+    fn jitter_comes_on_top_of_a_requested_time() {
+        let policy = RetryPolicy::default();
+        let (all, none) = (Jitter::new(|| 1.0), Jitter::new(|| 0.0));
+        let wait =
+            |requested, limit, jitter| super::wait(&policy, 1, Some(requested), limit, jitter);
+        let long = SECOND * 180;
+        assert_eq!(wait(SECOND * 8, long, &none), SECOND * 8);
+        assert_eq!(wait(SECOND * 8, long, &all), SECOND * 12);
+        assert_eq!(
+            wait(SECOND * 90, long, &all),
+            SECOND * 110,
+            "at most the longest wait"
+        );
+        assert_eq!(wait(Duration::ZERO, long, &all), SECOND / 5);
+        // The limit shortens the jitter and not the requested time.
+        assert_eq!(wait(SECOND * 8, SECOND * 10, &all), SECOND * 9);
+        assert_eq!(wait(SECOND * 8, SECOND * 5, &all), SECOND * 8);
+        assert_eq!(wait(Duration::MAX, long, &all), Duration::MAX);
     }
 }

@@ -7,13 +7,21 @@ mod attempts;
 mod backoff;
 mod budget;
 #[cfg(test)]
+mod fleet_tests;
+mod rate_limiter;
+#[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-pub(crate) use attempts::{Attempts, RetryContext, is_retryable, run};
+pub(crate) use attempts::{Attempts, RetryContext, is_overload, is_retryable, run};
 pub(crate) use backoff::Jitter;
-pub(crate) use budget::{Budget, Overload};
+pub(crate) use budget::Overload;
+pub use budget::RetryBudget;
+pub(crate) use rate_limiter::RateLimiter;
+
+/// The default maximum number of attempts.
+const MAX_ATTEMPTS: u32 = 4;
 
 /// How often and how long a call is retried: see [`ClientBuilder::retry`](crate::ClientBuilder::retry).
 ///
@@ -21,9 +29,17 @@ pub(crate) use budget::{Budget, Overload};
 /// with 408, 429, 500, 502, 503, 504, or with 200 and a code that starts with `Throttling`, `InternalError` or
 /// `ServiceUnavailable`. All operations of the service are idempotent; a deletion that finds nothing on a retry succeeds.
 ///
-/// The wait between attempts is a random part of a time that doubles from 200 ms to 20 s (full jitter), and at least the
-/// `Retry-After` of the response. All retries of a client and its clones share a budget, so that they do not overload a
-/// service that is failing.
+/// The wait between attempts is a random part of a time that doubles from 200 ms to 20 s (full jitter). After a response with
+/// `Retry-After`, the call waits for the requested time, and a random part of half of that time, or of the doubling time if
+/// that is longer, on top.
+///
+/// Attempts that the service throttled ([`ErrorKind::Throttled`](crate::ErrorKind::Throttled)) do not count towards the
+/// default maximum of 4: only the deadline limits them. [`max_attempts`](Self::max_attempts) makes them count, so that it
+/// limits all attempts of a call.
+///
+/// A client and its clones share a [`RetryBudget`](crate::RetryBudget), so that they do not overload a service that is
+/// failing, and an adaptive rate limiter, so that they do not exceed the limit of a service that throttles: see
+/// [`ClientBuilder::adaptive_rate_limit`](crate::ClientBuilder::adaptive_rate_limit).
 ///
 /// ```
 /// use agbcloud::{Client, RetryPolicy};
@@ -36,20 +52,24 @@ pub(crate) use budget::{Budget, Overload};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a policy does nothing until it is given to a builder"]
 pub struct RetryPolicy {
-    max_attempts: u32,
+    /// Defaults to [`MAX_ATTEMPTS`].
+    max_attempts: Option<u32>,
     deadline: Duration,
     first_wait: Duration,
     max_wait: Duration,
+    /// Whether attempts that the service throttled count. Defaults to whether `max_attempts` is set.
+    counts_throttled: Option<bool>,
 }
 
 impl Default for RetryPolicy {
-    /// Four attempts within three minutes.
+    /// Four attempts, not counting those that were throttled, within three minutes.
     fn default() -> Self {
         Self {
-            max_attempts: 4,
+            max_attempts: None,
             deadline: Duration::from_secs(180),
             first_wait: Duration::from_millis(200),
             max_wait: Duration::from_secs(20),
+            counts_throttled: None,
         }
     }
 }
@@ -60,9 +80,24 @@ impl RetryPolicy {
         Self::default().max_attempts(1)
     }
 
-    /// Sets the maximum number of attempts, including the first. Defaults to 4; 0 means 1.
+    /// Sets the maximum number of attempts, including the first and those that the service throttled. Defaults to 4 without
+    /// those that were throttled; 0 means 1.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = attempts.max(1);
+        self.max_attempts = Some(attempts.max(1));
+        self
+    }
+
+    /// Sets whether attempts that the service throttled count towards the maximum number of attempts. Defaults to false
+    /// without [`max_attempts`](Self::max_attempts), and to true with it.
+    ///
+    /// ```
+    /// use agbcloud::RetryPolicy;
+    ///
+    /// // Two attempts that fail, and any number that are throttled.
+    /// let policy = RetryPolicy::default().max_attempts(2).count_throttled(false);
+    /// ```
+    pub fn count_throttled(mut self, count: bool) -> Self {
+        self.counts_throttled = Some(count);
         self
     }
 
@@ -75,10 +110,20 @@ impl RetryPolicy {
     }
 
     /// Sets the maximum time of a call with all its attempts and waits. Defaults to three minutes. A wait that would
-    /// exceed it is not started, and a running attempt is cancelled.
+    /// exceed it is not started, and a running attempt is cancelled. A transfer has no deadline; this is then the maximum time
+    /// that it waits because of throttling without progress.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// Whether a further attempt is allowed after this number of attempts that count.
+    fn allows_attempt(&self, counted: u32) -> bool {
+        counted < self.max_attempts.unwrap_or(MAX_ATTEMPTS)
+    }
+
+    fn counts_throttled(&self) -> bool {
+        self.counts_throttled.unwrap_or(self.max_attempts.is_some())
     }
 
     /// Whether something without a deadline may wait this long: at most as long as a whole call.

@@ -160,7 +160,15 @@ async fn every_failure_has_its_kind() {
             None,
         ),
         (gone(), false, NotFound, Some(200), None),
-        (Step::status(302), false, InvalidResponse, Some(302), None),
+        (Step::status(302), false, Redirected, Some(302), None),
+        (Step::status(304), false, InvalidResponse, Some(304), None),
+        (
+            Step::status(407),
+            false,
+            ProxyAuthentication,
+            Some(407),
+            None,
+        ),
         (Step::status(400), false, Rejected, Some(400), None),
         (Step::status(401), false, Unauthorized, Some(401), None),
         (Step::status(501), false, Unavailable, Some(501), None),
@@ -184,7 +192,8 @@ async fn retry_after_is_waited_for_within_the_deadline() {
     let start = Instant::now();
     let (client, _) = scripted([Step::status(503).header("retry-after", "7"), good()]);
     get(&client).await.unwrap();
-    assert_eq!(start.elapsed(), SECOND * 7);
+    // With the longest jitter.
+    assert_eq!(start.elapsed(), SECOND * 21 / 2);
 
     let start = Instant::now();
     let (client, script) = scripted([Step::status(429).header("retry-after", "3600"), good()]);

@@ -10,9 +10,10 @@ use reqwest::{
 use super::IdleTimeout;
 use crate::{
     clock::Time,
-    error::{Error, ErrorKind, Operation, Result, StoreError},
+    error::{Error, ErrorKind, Operation, Result, StoreError, is_redirect},
     http_client::{AGENT, CONNECT_TIMEOUT, POOL_IDLE_TIMEOUT, check_tls, client_error},
     model::PresignedUrl,
+    retry::{RateLimiter, is_overload},
     trace,
 };
 
@@ -50,14 +51,16 @@ pub(crate) struct Store {
     client: OnceLock<reqwest::Client>,
     time: Time,
     idle_limit: Duration,
+    limiter: RateLimiter,
 }
 
 impl Store {
-    pub(crate) fn new(time: Time, idle_limit: Duration) -> Self {
+    pub(crate) fn new(time: Time, idle_limit: Duration, limiter: RateLimiter) -> Self {
         Self {
             client: OnceLock::new(),
             time,
             idle_limit,
+            limiter,
         }
     }
 
@@ -136,13 +139,17 @@ impl Store {
         idle_timeout: &IdleTimeout,
     ) -> Result<Response> {
         check_tls(url.as_str())?;
+        let sent = self.limiter.acquire(&self.time).await;
         let answer = idle_timeout.watch(request.send()).await?;
         let response = answer.map_err(Error::from_transport)?;
-        if response.status().is_success() {
+        let result = if response.status().is_success() {
             Ok(response)
         } else {
             Err(self.refusal(response, &secrets(url)).await)
-        }
+        };
+        let throttled = result.as_ref().is_err_and(is_overload);
+        self.limiter.record(sent, self.time.now(), throttled);
+        result
     }
 
     async fn refusal(&self, mut response: Response, secrets: &[String]) -> Error {
@@ -195,6 +202,8 @@ fn secrets(url: &Url) -> Vec<String> {
 
 fn kind_of(status: StatusCode, code: Option<&str>) -> ErrorKind {
     match status.as_u16() {
+        status if is_redirect(status) => ErrorKind::Redirected,
+        407 => ErrorKind::ProxyAuthentication,
         300..=399 | 401 | 403 => ErrorKind::UrlRejected,
         // S3, if the session that signed the URL has expired.
         400 if code == Some("ExpiredToken") => ErrorKind::UrlRejected,

@@ -6,6 +6,9 @@ use tokio::sync::Notify;
 
 use crate::{file::local::limit_concurrent_transfers, lock::lock, retry::Overload};
 
+/// Throttling does not reduce the limit on files below this: the rate limiter of the client slows their requests.
+const MIN_FILES: usize = 4;
+
 /// Limits the files and bytes that are transferred concurrently. Halves the number of files when the service or the store
 /// throttles, and raises it one by one after successful transfers.
 pub(super) struct ConcurrencyLimit {
@@ -83,7 +86,7 @@ impl ConcurrencyLimit {
         state.bytes = state.bytes.saturating_sub(bytes);
         let throttled = self.overload.count();
         if throttled > state.throttled {
-            state.max_files = (state.max_files / 2).max(1);
+            state.max_files = (state.max_files / 2).max(MIN_FILES.min(self.max_files));
             state.successes = 0;
             state.throttled = throttled;
         } else {
@@ -140,6 +143,9 @@ mod tests {
         assert_eq!(lock(&limit.state).max_files, 4);
         drop(acquire_now(&limit, 1));
         assert_eq!(lock(&limit.state).max_files, 4, "each response counts once");
+        overload.record();
+        drop(acquire_now(&limit, 1));
+        assert_eq!(lock(&limit.state).max_files, 4, "the minimum");
         for _ in 0..100 {
             drop(acquire_now(&limit, 1));
         }

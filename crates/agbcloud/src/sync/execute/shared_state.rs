@@ -24,12 +24,6 @@ use crate::{
     },
 };
 
-/// Maximum number of retries of a file after throttling.
-const MAX_THROTTLE_RETRIES: u32 = 10;
-
-/// Delay of such a retry if the response contains none.
-const THROTTLE_DELAY: Duration = Duration::from_secs(1);
-
 /// Maximum number of retries of a file while too many files are open.
 const MAX_OPEN_FILE_RETRIES: u32 = 100;
 
@@ -70,20 +64,10 @@ impl SharedState {
 
     /// Downloads a blocked file to the staging folder.
     pub(super) async fn stage(&self, planned: &PlannedChange) -> Result<()> {
-        let mut retries = MAX_THROTTLE_RETRIES;
-        loop {
-            match self.staging.fetch(&self.options, planned).await {
-                Err(error) if retries > 0 && self.can_wait(&error) => {
-                    retries -= 1;
-                    self.sleep(error.retry_after().unwrap_or(THROTTLE_DELAY))
-                        .await;
-                }
-                result => return result,
-            }
-        }
+        self.staging.fetch(&self.options, planned).await
     }
 
-    /// Makes a change. Retries after throttling, and while too many files are open.
+    /// Makes a change. Retries while too many files are open; its calls and transfers retry after throttling.
     pub(super) async fn run(
         &self,
         planned: &PlannedChange,
@@ -91,20 +75,15 @@ impl SharedState {
         mut permit: Permit,
         (limit, bytes): (&Arc<ConcurrencyLimit>, u64),
     ) -> ChangeResult {
-        let (mut retries, mut open_file_retries) = (MAX_THROTTLE_RETRIES, MAX_OPEN_FILE_RETRIES);
+        let mut open_file_retries = MAX_OPEN_FILE_RETRIES;
         let mut kept = None;
         loop {
             let result = self.attempt(planned, content.take(), permit, &mut kept);
-            let delay = match result.await {
+            match result.await {
                 Err(error) if open_file_retries > 0 && is_too_many_open_files(&error) => {
                     open_file_retries -= 1;
                     // Counted like throttling, so that the limit on concurrent files is reduced.
                     self.options.files.client.overload().record();
-                    OPEN_FILE_DELAY
-                }
-                Err(error) if retries > 0 && self.can_wait(&error) => {
-                    retries -= 1;
-                    error.retry_after().unwrap_or(THROTTLE_DELAY)
                 }
                 result => {
                     return ChangeResult {
@@ -112,22 +91,16 @@ impl SharedState {
                         kept: kept.map(|copy| copy.name),
                     };
                 }
-            };
-            // Holds a permit during the delay: otherwise the remaining files would be throttled too.
+            }
+            // Holds a permit during the delay: otherwise the remaining files would fail too.
             permit = limit.acquire(bytes).await;
-            self.sleep(delay).await;
+            self.options
+                .files
+                .client
+                .time()
+                .sleep(OPEN_FILE_DELAY)
+                .await;
         }
-    }
-
-    async fn sleep(&self, delay: Duration) {
-        self.options.files.client.time().sleep(delay).await;
-    }
-
-    /// Whether the request was throttled, and the requested delay is within the retry policy.
-    fn can_wait(&self, error: &Error) -> bool {
-        let policy = self.options.files.client.retry_context().policy;
-        error.kind() == ErrorKind::Throttled
-            && error.retry_after().is_none_or(|wait| policy.allows(wait))
     }
 
     /// Makes a change. Returns the number of copied bytes.
