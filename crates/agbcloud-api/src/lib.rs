@@ -19,4 +19,7 @@ pub use generated::client::{
     ByteStream, Client, ClientInfo, Error, ResponseValue, builder, prelude,
 };
 pub use generated::types;
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub use hooks::RequestHook;
 pub use signed_url::SignedUrl;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod http_settings;
 
 use std::{
     fmt,
@@ -18,7 +19,6 @@ use crate::{
     clock::Time,
     config::Endpoint,
     error::{Error, ErrorKind, Result, http_date},
-    http_client,
     model::PresignedUrl,
     retry::{Budget, Jitter, Overload, RetryContext, RetryPolicy},
     service_clock::ServiceClock,
@@ -112,7 +112,7 @@ impl Client {
         };
         Ok(Self(Arc::new(ClientInner {
             api,
-            store: Store::new(settings.time.clone(), settings.idle_timeout),
+            store: Store::new(settings.time.clone(), settings.idle_timeout, settings.http),
             time: settings.time,
             timeout,
             retry: settings.retry,
@@ -185,9 +185,12 @@ impl Client {
 
 fn http_api(settings: &ClientSettings, service_clock: &ServiceClock) -> Result<HttpApi> {
     let url = &settings.endpoint.url;
-    let client = http_client::service_client(url, &settings.api_key, settings.timeout)?;
+    let client = settings.http.service_client(url)?;
+    let hook = settings
+        .http
+        .service_hook(&settings.api_key, settings.timeout)?;
     Ok(HttpApi {
-        client: agbcloud_api::Client::new_with_client(url, client),
+        client: agbcloud_api::Client::new_with_client(url, client, hook),
         api_key: settings.api_key.clone(),
         time: settings.time.clone(),
         service_clock: service_clock.clone(),

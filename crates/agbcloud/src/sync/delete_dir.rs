@@ -64,9 +64,8 @@ impl IntoFuture for DeleteDir {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let (operation, context) = (self.0.operation(), self.0.files().context.clone());
-        trace::transfer(operation, context, async {
-            self.0.create_plan().await?.run().await
-        })
+        let (direction, context) = (Direction::DeleteOnly, self.0.files().context.clone());
+        let delete = async { self.0.create_plan().await?.run_in_task().await };
+        trace::folder(direction.name(), direction.operation(), context, delete)
     }
 }

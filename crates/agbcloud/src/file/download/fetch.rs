@@ -128,6 +128,7 @@ async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChec
     let mut options = GetOptions {
         range: Some("bytes=0-0".to_owned()),
         if_match: None,
+        resends: 0,
     };
     loop {
         let presigned = url.url().await?;
@@ -141,6 +142,7 @@ async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChec
             Err(error) => {
                 let retry = url.can_retry(&error);
                 attempts.failed(error, retry).await?;
+                options.resends += 1;
             }
         }
     }
@@ -163,6 +165,8 @@ pub(super) struct RangeFetch<'a, 'b> {
     version: Option<ObjectVersion>,
     /// The version must not change.
     pinned: bool,
+    /// Number of failed attempts.
+    failures: usize,
     checksums: StoreChecksums,
     hasher: ContentHasher,
 }
@@ -183,6 +187,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
             furthest: range.first,
             version: None,
             pinned: false,
+            failures: 0,
             checksums: StoreChecksums::default(),
             hasher: ContentHasher::crc64_only(),
         }
@@ -216,6 +221,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
                 // The call that requests a URL has been retried already.
                 Err(failure) if failure.error.stopped_by().is_some() => return Err(failure),
                 Err(failure) => {
+                    self.failures += 1;
                     let (error, changed) = (failure.error, failure.changed);
                     let retry = failure.retry;
                     let retry = retry.unwrap_or_else(|| self.url.can_retry(&error));
@@ -273,6 +279,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
         let options = GetOptions {
             range: range.header(self.position),
             if_match: expected.map(|version| version.etag.clone()),
+            resends: self.failures,
         };
         let url = self.url.url().await?;
         let response = match self.files.store().get(&url, &options).await {
