@@ -77,7 +77,8 @@ fn get(c: &mut Criterion) {
         });
     });
 
-    let raw = agbcloud_api::Client::new_with_client(server.url(), http());
+    let hook = agbcloud_api::RequestHook::default();
+    let raw = agbcloud_api::Client::new_with_client(server.url(), http(), hook);
     group.bench_function("agbcloud-api", |b| {
         b.to_async(&clients).iter(|| async {
             let answer = raw

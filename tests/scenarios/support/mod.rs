@@ -1,6 +1,7 @@
 //! Shared helpers: a service, clients of it, and raw calls.
 
 pub(crate) mod faulty_store;
+pub(crate) mod proxy;
 mod schema;
 pub(crate) mod scripted_server;
 

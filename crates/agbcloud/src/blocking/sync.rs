@@ -3,8 +3,8 @@
 use std::{ops::Deref, path::PathBuf};
 
 use crate::{
-    Compare, ConflictPolicy, DeleteLimit, FileOutcome, Progress, Result, SkippedEntry, Symlinks,
-    SyncReport,
+    Compare, ConflictPolicy, DeleteLimit, FileOutcome, Result, SkippedEntry, Symlinks,
+    SyncProgress, SyncReport,
 };
 
 blocking_type! {
@@ -30,7 +30,7 @@ blocking_type! {
     set fn max_bytes_in_flight(bytes: u64);
     set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
     set fn on_skipped(listener: impl Fn(&SkippedEntry) + Send + Sync + 'static);
-    set fn on_progress(listener: impl Fn(&str, Progress) + Send + Sync + 'static);
+    set fn on_progress(listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static);
 }
 
 impl SyncDir {

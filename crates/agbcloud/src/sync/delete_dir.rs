@@ -73,9 +73,8 @@ impl IntoFuture for DeleteDir {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let (operation, target) = (self.0.operation(), self.0.target());
-        trace::transfer(operation, target, async {
-            self.0.create_plan().await?.run().await
-        })
+        let (direction, target) = (self.0.direction(), self.0.target());
+        let delete = async { self.0.create_plan().await?.run_in_task().await };
+        trace::folder(direction.name(), direction.operation(), target, delete)
     }
 }

@@ -4,8 +4,8 @@ use std::{fmt, path::Path, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::IntoDeserializer};
 
-use super::paths;
-use crate::{Error, Progress, Result, trace};
+use super::{paths, progress::OnSyncProgress};
+use crate::{Error, Result, trace};
 
 /// Maximum number of entries in a list of a report. Further entries are only counted.
 const MAX_REPORTED: usize = 1000;
@@ -176,7 +176,14 @@ impl SyncReport {
     }
 }
 
-impl trace::Traced for SyncReport {}
+impl trace::Traced for SyncReport {
+    fn record(&self, span: &tracing::Span) {
+        trace::record_count(span, "agb.files.transferred", self.transferred);
+        trace::record_count(span, "agb.files.deleted", self.deleted);
+        trace::record_count(span, "agb.files.failed", self.failed);
+        trace::record_count(span, "agb.bytes", self.bytes);
+    }
+}
 
 pub(super) fn push_limited<T>(list: &mut Vec<T>, item: T) {
     if list.len() < MAX_REPORTED {
@@ -277,14 +284,13 @@ impl SkippedEntry {
 
 type OnFile = dyn Fn(&FileOutcome<'_>) + Send + Sync;
 type OnSkipped = dyn Fn(&SkippedEntry) + Send + Sync;
-type OnProgress = dyn Fn(&str, Progress) + Send + Sync;
 
 /// The optional callbacks of a sync.
 #[derive(Clone, Default)]
 pub(super) struct SyncListener {
     pub(super) on_file: Option<Arc<OnFile>>,
     pub(super) on_skipped: Option<Arc<OnSkipped>>,
-    pub(super) on_progress: Option<Arc<OnProgress>>,
+    pub(super) on_progress: Option<Arc<OnSyncProgress>>,
 }
 
 impl SyncListener {
@@ -298,15 +304,6 @@ impl SyncListener {
         if let Some(listener) = &self.on_skipped {
             listener(entry);
         }
-    }
-
-    /// Returns the progress callback of one file.
-    pub(super) fn progress_of(
-        &self,
-        path: &str,
-    ) -> Option<impl Fn(Progress) + Send + Sync + 'static> {
-        let (listener, path) = (self.on_progress.clone()?, path.to_owned());
-        Some(move |progress| listener(&path, progress))
     }
 }
 

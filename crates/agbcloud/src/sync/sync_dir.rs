@@ -16,6 +16,7 @@ use super::{
         Direction, SyncOptions,
     },
     plan::plan,
+    progress::SyncProgress,
     report::{FileOutcome, SkippedEntry, SyncListener, SyncReport},
     state::SyncState,
     sync_plan::{DeleteLimit, SyncPlan},
@@ -23,7 +24,7 @@ use super::{
 #[cfg(doc)]
 use crate::Download;
 use crate::{
-    Files, FolderPath, Operation, Progress, Result,
+    Files, FolderPath, Result,
     file::local::{SourceFolder, blocking, file_system_time},
     trace,
 };
@@ -230,18 +231,24 @@ impl SyncDir {
         self
     }
 
-    /// Calls this with the path and the progress of each file that is copied, at most twenty times a second and at its end.
-    /// Calls for different files are concurrent. A retry starts again from 0.
+    /// Calls this with the progress of the whole sync while files are copied: at most twenty times a second for each file,
+    /// and at its end. Calls are made one after the other, and should return quickly.
+    ///
+    /// The totals are known when all files are planned: with [`delete`](Self::delete) and [`SyncPlan::run`] from the first
+    /// call on, otherwise at some time during the sync, since files are copied while others are still compared.
     ///
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {
-    /// let upload = files.upload_dir("project", "/data");
-    /// upload.on_progress(|path, moved| println!("{path}: {} of {:?}", moved.bytes, moved.total)).await?;
+    /// let plan = files.upload_dir("project", "/data").on_progress(|sync| {
+    ///     println!("{} of {:?} bytes, {} of {:?} files", sync.bytes, sync.total_bytes, sync.files, sync.total_files);
+    ///     println!("{}: {} of {:?} bytes", sync.path, sync.file.bytes, sync.file.total);
+    /// });
+    /// plan.plan().await?.run().await?;
     /// # Ok(()) });
     /// ```
     pub fn on_progress(
         mut self,
-        listener: impl Fn(&str, Progress) + Send + Sync + 'static,
+        listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.listener.on_progress = Some(Arc::new(listener));
         self
@@ -268,8 +275,9 @@ impl SyncDir {
     /// [`LocalFile`](crate::ErrorKind::LocalFile) if the local folder or the state can't be read,
     /// [`SafetyLimit`](crate::ErrorKind::SafetyLimit) if more files would be deleted than allowed, and those of a listing.
     pub async fn plan(self) -> Result<SyncPlan> {
-        let at = self.target().of_errors(self.operation());
-        self.create_limited_plan().await.map_err(at)
+        let (direction, target) = (self.direction, self.target());
+        let (name, operation) = (direction.plan_name(), direction.operation());
+        trace::folder(name, operation, target, self.create_limited_plan()).await
     }
 
     pub(super) async fn create_plan(self) -> Result<SyncPlan> {
@@ -290,12 +298,8 @@ impl SyncDir {
         Ok(plan)
     }
 
-    pub(super) fn operation(&self) -> Operation {
-        match self.direction {
-            Direction::Up => Operation::Upload,
-            Direction::Down => Operation::Download,
-            Direction::DeleteOnly => Operation::DeleteContextFile,
-        }
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// The context and the remote folder, for the span and for errors.
@@ -365,13 +369,14 @@ impl SyncDir {
 
     async fn run(self) -> Result<SyncReport> {
         if self.delete {
-            return self.create_limited_plan().await?.run().await;
+            return self.create_limited_plan().await?.run_in_task().await;
         }
         let (options, listener) = self.validate().await?;
         let sync = async move {
             options.begin().await?;
             let mut executor = Executor::new(&options, listener);
             plan(&options, &mut executor).await?;
+            executor.meter().planned();
             executor.finish().await
         };
         // The future is boxed because it is large.
@@ -385,7 +390,8 @@ impl IntoFuture for SyncDir {
 
     /// Plans and copies concurrently, unless files are deleted.
     fn into_future(self) -> Self::IntoFuture {
-        trace::transfer(self.operation(), self.target(), self.run())
+        let (direction, target) = (self.direction, self.target());
+        trace::folder(direction.name(), direction.operation(), target, self.run())
     }
 }
 

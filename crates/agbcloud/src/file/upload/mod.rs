@@ -187,7 +187,9 @@ impl Upload {
             let presigned = url.url().await?;
             let opened = source.open().await?;
             let origin = opened.origin.clone();
-            match send(&files, &presigned, opened, listener.clone(), &condition).await {
+            let resends = attempts.failures().len();
+            let listener = listener.clone();
+            match send(&files, &presigned, opened, listener, &condition, resends).await {
                 Ok(uploaded) => {
                     if uploaded.source_changed && !tolerates_change {
                         origin.map_or(Ok(()), |origin| origin.check_unchanged())?;
@@ -226,6 +228,7 @@ async fn send(
     source: OpenedSource,
     listener: ProgressListener,
     condition: &PutCondition,
+    resends: usize,
 ) -> Result<Uploaded> {
     let (length, time) = (source.length, files.client.time());
     let idle_timeout = files.store().idle_timeout();
@@ -235,7 +238,7 @@ async fn send(
     let body = reqwest::Body::wrap(body);
     let answer = files
         .store()
-        .put(url, length, body, condition, &idle_timeout)
+        .put(url, length, body, condition, &idle_timeout, resends)
         .await;
     record.resume_panic();
     let response = match answer {
