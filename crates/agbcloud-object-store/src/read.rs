@@ -76,7 +76,7 @@ impl ContextStore {
         }
         let path = file_path(location)?;
         let url = self.files().download_url(&path).await;
-        let url = url.map_err(|error| of_file(location, error))?.into_inner();
+        let url = url.map_err(|error| of_file(location, error))?;
         let version = Mutex::new(None);
         let fetch = |range: Range<u64>| {
             let (path, url, version) = (&path, url.clone(), &version);

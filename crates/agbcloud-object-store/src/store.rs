@@ -96,7 +96,10 @@ impl From<Files> for ContextStore {
 
 impl fmt::Display for ContextStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AgbCloud({})", self.files.context_id())
+        match self.files.context_id() {
+            Ok(id) => write!(f, "AgbCloud({id})"),
+            Err(_) => f.write_str("AgbCloud(invalid id)"),
+        }
     }
 }
 

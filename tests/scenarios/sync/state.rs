@@ -5,9 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agbcloud::{
-    ConflictPolicy, DeleteLimit, ErrorKind, FileOutcome, Files, SyncDir, SyncReport,
-};
+use agbcloud::{ConflictPolicy, DeleteLimit, ErrorKind, FileOutcome, Files, SyncDir, SyncReport};
 
 use super::{remote, tree, world, write};
 

@@ -1,5 +1,10 @@
 //! Tests of the store against a service that they start.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers are outside of test functions"
+)]
+
 mod conditions;
 mod reads;
 mod suite;

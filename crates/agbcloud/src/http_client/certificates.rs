@@ -19,11 +19,10 @@ impl ClientCertificate {
     }
 
     pub(super) fn parse(&self) -> Result<Identity> {
-        let identity = self.identity().map_err(|error| {
+        self.identity().map_err(|error| {
             let message = "the client certificate or its key is not valid PEM";
             invalid_setting(message).with_source(error)
-        });
-        identity
+        })
     }
 
     #[cfg(feature = "native-tls")]

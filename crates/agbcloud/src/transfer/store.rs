@@ -142,9 +142,7 @@ impl Store {
         self.http
             .add_headers(RequestTarget::ObjectStore, &mut request);
         let sent = self.limiter.acquire(&self.time).await;
-        let answer = idle_timeout
-            .watch(self.client()?.execute(request))
-            .await?;
+        let answer = idle_timeout.watch(self.client()?.execute(request)).await?;
         let response = answer.map_err(Error::from_transport)?;
         let result = if response.status().is_success() {
             Ok(response)
