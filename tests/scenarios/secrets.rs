@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
     support::scripted_server::ScriptedServer,
-    support::{KEY, World},
+    support::{KEY, World, subscribe},
 };
 
 /// Records the log at all levels.
@@ -54,7 +54,7 @@ async fn no_error_or_log_contains_a_key_or_a_signature() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(log.clone())
         .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = subscribe(subscriber);
 
     let world = World::new().await;
     let (id, files) = world.files("one").await;

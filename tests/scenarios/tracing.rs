@@ -20,7 +20,7 @@ use tracing_subscriber::{
 
 use crate::{
     support::scripted_server::ScriptedServer,
-    support::{KEY, World},
+    support::{KEY, World, subscribe},
 };
 
 /// A recorded span: its fields, and the name of its parent.
@@ -82,8 +82,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
 /// Returns the spans of the work, in the order in which they close.
 async fn spans_of(work: impl AsyncFnOnce()) -> Vec<RecordedSpan> {
     let spans = Spans::default();
-    let guard =
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let guard = subscribe(tracing_subscriber::registry().with(spans.clone()));
     work().await;
     drop(guard);
     spans.0.lock().unwrap().clone()

@@ -12,6 +12,17 @@ use serde_json::Value;
 
 pub(crate) const KEY: &str = "test-key-0123456789";
 
+/// Makes this the subscriber of the thread until the value is dropped.
+///
+/// The second dispatcher works around tracing-core: while there is only one, an event that another thread creates first is
+/// disabled for good if that thread has no subscriber.
+pub(crate) fn subscribe(
+    subscriber: impl tracing::Subscriber + Send + Sync + 'static,
+) -> (tracing::subscriber::DefaultGuard, tracing::Dispatch) {
+    let second = tracing::Dispatch::new(tracing_subscriber::registry());
+    (tracing::subscriber::set_default(subscriber), second)
+}
+
 /// A service with a store of its own and a client of it.
 pub(crate) struct World {
     pub(crate) server: Server,

@@ -1,6 +1,7 @@
 //! Uploads and downloads of one file.
 
 mod faults;
+mod proxied;
 mod responses;
 mod sources_and_targets;
 mod streams;
