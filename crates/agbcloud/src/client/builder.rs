@@ -320,7 +320,7 @@ impl ClientBuilder {
     /// # agbcloud_doctest::run(async |_| {
     /// let script = Script::new([Step::status(503), Step::status(503), Step::ok(())]);
     /// let client = Client::builder().stub(script).clock(Hurried(Instant::now())).build()?;
-    /// client.contexts().delete(&"SdkCtx-1".try_into()?).await?;
+    /// client.contexts().delete("SdkCtx-1").await?;
     /// # Ok(()) });
     /// ```
     pub fn clock(mut self, clock: impl crate::clock::Clock + 'static) -> Self {

@@ -93,7 +93,7 @@ impl Script {
     /// let script = Script::new([busy, Step::ok(())]).clock(clock.clone());
     /// let client = Client::builder().stub(script).clock(clock.clone()).build()?;
     /// let began = clock.now();
-    /// client.contexts().delete(&"SdkCtx-1".try_into()?).await?;
+    /// client.contexts().delete("SdkCtx-1").await?;
     /// assert!(clock.now() - began >= Duration::from_secs(7));
     /// # Ok(()) });
     /// ```
