@@ -30,13 +30,7 @@ fn service() -> Service {
             .endpoint(server.url())
             .build()
             .unwrap();
-        let id = client
-            .contexts()
-            .get_or_create(NAME)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
+        let id = client.contexts().get_or_create(NAME).await.unwrap().id;
         (server, id)
     });
     Service {
@@ -83,7 +77,8 @@ fn get(c: &mut Criterion) {
         });
     });
 
-    let raw = agbcloud_api::Client::new_with_client(server.url(), http());
+    let hook = agbcloud_api::RequestHook::default();
+    let raw = agbcloud_api::Client::new_with_client(server.url(), http(), hook);
     group.bench_function("agbcloud-api", |b| {
         b.to_async(&clients).iter(|| async {
             let answer = raw

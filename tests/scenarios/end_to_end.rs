@@ -17,8 +17,7 @@ async fn pages_list_every_context_exactly_once() {
             contexts
                 .get_or_create(format!("n{number:02}"))
                 .await
-                .unwrap()
-                .into_inner(),
+                .unwrap(),
         );
     }
     let pages: Vec<_> = contexts
@@ -48,7 +47,7 @@ async fn pages_list_every_context_exactly_once() {
     let second = contexts
         .list()
         .page_size(10)
-        .start_at(pages[0].next_token.clone().unwrap());
+        .start_at_token(pages[0].next_token.clone().unwrap());
     assert_eq!(second.send().await.unwrap().contexts, pages[1].contexts);
 }
 
@@ -88,8 +87,9 @@ async fn creations_and_deletions_between_pages_hide_no_other_context() {
 async fn contexts_are_created_found_renamed_and_deleted() {
     let world = World::new().await;
     let contexts = world.client.contexts();
-    let made = contexts.get_or_create("one").await.unwrap();
+    let made = contexts.get_or_create("one").with_response().await.unwrap();
     assert!(made.request_id().is_some());
+    let made = made.into_inner();
     assert_eq!(made.state, ContextState::Available);
     assert!(made.created_at.as_ref().unwrap().to_system_time().is_some());
     assert_eq!(contexts.get_or_create("one").await.unwrap().id, made.id);
@@ -231,7 +231,7 @@ async fn a_clear_hides_all_files_immediately_and_ends_in_available() {
     let world = World::with(|builder| builder.clear_delay(Duration::from_millis(400))).await;
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"a"[..]).await.unwrap();
-    let old_url = files.upload_url("/b").await.unwrap().into_inner();
+    let old_url = files.upload_url("/b").await.unwrap();
 
     let clear = world
         .client
@@ -239,7 +239,7 @@ async fn a_clear_hides_all_files_immediately_and_ends_in_available() {
         .clear(&id)
         .poll_interval(Duration::from_millis(100));
     let handle = clear.start().await.unwrap();
-    assert_eq!(*handle.status().await.unwrap(), ContextState::Clearing);
+    assert_eq!(handle.status().await.unwrap(), ContextState::Clearing);
     assert_eq!(files.list().send().await.unwrap().total_count, Some(0));
     let error = files.upload_url("/c").await.unwrap_err();
     assert_eq!(
@@ -248,15 +248,9 @@ async fn a_clear_hides_all_files_immediately_and_ends_in_available() {
     );
     // A second clear succeeds, and another client can wait for it.
     world.client.contexts().clear(&id).start().await.unwrap();
-    let cleared = world
-        .client
-        .contexts()
-        .resume_clear(&id)
-        .wait()
-        .await
-        .unwrap();
-    assert!(cleared.polls >= 2, "{cleared:?}");
-    assert_eq!(*handle.status().await.unwrap(), ContextState::Available);
+    let cleared = world.client.contexts().resume_clear(&id).await.unwrap();
+    assert!(cleared.cleared().polls >= 2, "{cleared:?}");
+    assert_eq!(handle.status().await.unwrap(), ContextState::Available);
 
     let error = files
         .upload("/b", &b"b"[..])
@@ -279,13 +273,7 @@ async fn a_clear_that_times_out_can_be_resumed() {
     let error = clear.timeout(Duration::from_millis(150)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
     assert!(error.to_string().contains("clearing"), "{error}");
-    world
-        .client
-        .contexts()
-        .resume_clear(&id)
-        .wait()
-        .await
-        .unwrap();
+    world.client.contexts().resume_clear(&id).await.unwrap();
 }
 
 #[tokio::test]
@@ -305,7 +293,7 @@ async fn contexts_of_another_key_are_not_found() {
 
     let other = client_of(&world.server, "another-key").contexts();
     assert_eq!(other.list().send().await.unwrap().total_count, Some(0));
-    let theirs = other.get_or_create("one").await.unwrap().into_inner().id;
+    let theirs = other.get_or_create("one").await.unwrap().id;
     assert_ne!(theirs, id);
     let foreign = other.files(&id);
     for error in [
@@ -338,15 +326,7 @@ async fn futures_are_send_and_clients_are_shared() {
     let tasks: Vec<_> = (0..20)
         .map(|_| {
             let client = world.client.clone();
-            tokio::spawn(async move {
-                client
-                    .contexts()
-                    .get_or_create("one")
-                    .await
-                    .unwrap()
-                    .into_inner()
-                    .id
-            })
+            tokio::spawn(async move { client.contexts().get_or_create("one").await.unwrap().id })
         })
         .collect();
     let mut ids = Vec::new();

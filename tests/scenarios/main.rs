@@ -9,6 +9,7 @@ mod documentation;
 mod end_to_end;
 mod error_codes;
 mod invalid_input;
+mod network;
 mod pages;
 mod presigned_urls;
 mod restart;

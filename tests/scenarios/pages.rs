@@ -20,7 +20,7 @@ async fn a_listing_of_contexts_resumes_in_another_client() {
     let mut made = Vec::new();
     for number in 0..25 {
         let name = format!("n{number:02}");
-        made.push(contexts.get_or_create(name).await.unwrap().into_inner());
+        made.push(contexts.get_or_create(name).await.unwrap());
     }
     for (prefetch, taken, next_size) in [
         (false, 14, 10),
@@ -208,7 +208,7 @@ async fn long_ids_and_tokens_from_a_service_are_sent_back_unchanged() {
     assert!(created.to_system_time().is_some());
     let started = client
         .contexts()
-        .clear(&ContextId::new(&*id).unwrap())
+        .clear(ContextId::new(&*id).unwrap())
         .start();
     assert_eq!(started.await.unwrap().request_id(), Some("99"));
     let requests = service.requests();

@@ -87,7 +87,7 @@ async fn a_url_with_an_altered_character_is_refused() {
 async fn a_url_expires_at_its_expire_time() {
     let world = World::with(|builder| builder.url_ttl(Duration::from_secs(60))).await;
     let (_, files) = world.files("one").await;
-    let up = files.upload_url("/a").await.unwrap().into_inner();
+    let up = files.upload_url("/a").await.unwrap();
     let left = up
         .expires_at()
         .unwrap()
@@ -119,7 +119,7 @@ async fn a_url_expires_at_its_expire_time() {
 async fn an_early_refusal_of_a_large_upload_has_a_reason() {
     let world = World::new().await;
     let (_, files) = world.files("one").await;
-    let up = files.upload_url("/a").await.unwrap().into_inner();
+    let up = files.upload_url("/a").await.unwrap();
     world.clock.advance(Duration::from_secs(7200));
     let error = files
         .upload("/a", vec![0; 48 << 20])

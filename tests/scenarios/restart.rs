@@ -21,8 +21,8 @@ async fn contexts_files_tokens_and_urls_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path()).await;
     let contexts = client_of(&server, KEY).contexts();
-    let first = contexts.get_or_create("first").await.unwrap().into_inner();
-    let second = contexts.get_or_create("second").await.unwrap().into_inner();
+    let first = contexts.get_or_create("first").await.unwrap();
+    let second = contexts.get_or_create("second").await.unwrap();
     let files = contexts.files(&first.id);
     files.upload("/data/a", vec![9; 100_000]).await.unwrap();
     let token = contexts
@@ -53,7 +53,7 @@ async fn contexts_files_tokens_and_urls_survive_a_restart() {
     let page = contexts
         .list()
         .page_size(1)
-        .start_at(token)
+        .start_at_token(token)
         .send()
         .await
         .unwrap();
@@ -79,7 +79,7 @@ async fn an_interrupted_clear_continues_after_a_restart() {
         .await
         .unwrap();
     let contexts = client_of(&slow, KEY).contexts();
-    let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
+    let id = contexts.get_or_create("one").await.unwrap().id;
     contexts.files(&id).upload("/a", &b"a"[..]).await.unwrap();
     contexts.clear(&id).start().await.unwrap();
     drop(slow);
@@ -100,7 +100,7 @@ async fn an_interrupted_clear_continues_after_a_restart() {
         contexts.files(&id).list().send().await.unwrap().total_count,
         Some(0)
     );
-    contexts.resume_clear(&id).wait().await.unwrap();
+    contexts.resume_clear(&id).await.unwrap();
     assert_eq!(
         contexts.get(&id).await.unwrap().state,
         ContextState::Available

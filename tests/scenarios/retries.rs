@@ -69,11 +69,12 @@ async fn every_temporary_failure_is_retried() {
         let (client, service) = client([failure.clone(), failure.clone(), good]).await;
         let context = client
             .contexts()
-            .get(&id())
+            .get(id())
+            .with_response()
             .await
             .unwrap_or_else(|error| panic!("{failure:?}: {error:?}"));
         assert_eq!(
-            (context.name.as_str(), context.request_id()),
+            (context.get_ref().name.as_str(), context.request_id()),
             ("one", Some("good-one"))
         );
         assert_eq!(service.requests().len(), 3, "{failure:?}");
@@ -105,7 +106,7 @@ async fn permanent_failures_are_not_retried() {
         ),
     ] {
         let (client, service) = client([failure, &ok(GOOD)]).await;
-        let error = client.contexts().get(&id()).await.unwrap_err();
+        let error = client.contexts().get(id()).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.stopped_by()),
             (kind, Some(StoppedBy::NotRetryable)),
@@ -121,7 +122,7 @@ async fn a_large_error_body_is_truncated() {
     let head = format!("HTTP/1.1 400 Bad\r\ncontent-length: {}\r\n\r\n", body.len());
     let answer = format!("{head}{body}");
     let (client, _service) = client([&answer]).await;
-    let error = client.contexts().get(&id()).await.unwrap_err();
+    let error = client.contexts().get(id()).await.unwrap_err();
     assert_eq!(error.body_start().map(str::len), Some(1024));
     assert!(error.to_string().len() < 1000);
 }
@@ -132,7 +133,7 @@ async fn a_refused_connection_is_retried_up_to_the_limit() {
     let endpoint = world.server.url().to_owned();
     world.server.shutdown().await;
     let client = with_short_waits(&endpoint);
-    let error = client.contexts().get(&id()).await.unwrap_err();
+    let error = client.contexts().get(id()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.stopped_by()),
         (ErrorKind::Connection, Some(StoppedBy::Attempts))
@@ -216,7 +217,7 @@ async fn a_404_from_a_gateway_is_not_a_successful_deletion() {
     ] {
         let turns = [Turn::ResetAfterRequest, answer.into()];
         let (client, _service) = client(turns).await;
-        let error = client.contexts().delete(&id()).await.unwrap_err();
+        let error = client.contexts().delete(id()).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
     }
 }

@@ -59,7 +59,7 @@ async fn no_error_or_log_contains_a_key_or_a_signature() {
     let world = World::new().await;
     let (id, files) = world.files("one").await;
     files.upload("/a", &b"hello"[..]).await.unwrap();
-    let url = files.download_url("/a").await.unwrap().into_inner();
+    let url = files.download_url("/a").await.unwrap();
     let mut secrets = vec![
         KEY.to_owned(),
         "wrong-key-42".to_owned(),
@@ -98,13 +98,13 @@ async fn control_failures(world: &World, id: &ContextId) -> Vec<Error> {
         .unwrap();
     let mut errors = vec![
         contexts
-            .get(&ContextId::new("SdkCtx-none").unwrap())
+            .get(ContextId::new("SdkCtx-none").unwrap())
             .await
             .unwrap_err(),
         contexts.get_or_create("").await.unwrap_err(),
         contexts
             .list()
-            .start_at("nonsense")
+            .start_at_token("nonsense")
             .send()
             .await
             .unwrap_err(),

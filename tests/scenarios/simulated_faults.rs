@@ -123,7 +123,7 @@ async fn interrupted_transfers_are_resumed() {
     ])
     .await;
     let contexts = with_short_waits(&world).contexts();
-    let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
+    let id = contexts.get_or_create("one").await.unwrap().id;
     let files = contexts.files(&id);
     let content: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
     files.upload("/a", content.clone()).await.unwrap();
@@ -162,8 +162,8 @@ async fn listings_lag_by_the_clock_of_the_server() {
 async fn a_stuck_clear_never_ends() {
     let world = world(&["stuck-clear"]).await;
     let contexts = with_short_waits(&world).contexts();
-    let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
-    let state = async || contexts.get(&id).await.unwrap().into_inner().state;
+    let id = contexts.get_or_create("one").await.unwrap().id;
+    let state = async || contexts.get(&id).await.unwrap().state;
     contexts.clear(&id).start().await.unwrap();
     world.clock.advance(Duration::from_secs(3600));
     assert_eq!(state().await.as_str(), "clearing");
@@ -181,9 +181,9 @@ async fn a_stuck_clear_never_ends() {
 async fn a_slow_clear_ends_after_its_delay() {
     let world = world(&["slow-clear=60s"]).await;
     let contexts = with_short_waits(&world).contexts();
-    let id = contexts.get_or_create("one").await.unwrap().into_inner().id;
+    let id = contexts.get_or_create("one").await.unwrap().id;
     contexts.clear(&id).start().await.unwrap();
-    let state = async || contexts.get(&id).await.unwrap().into_inner().state;
+    let state = async || contexts.get(&id).await.unwrap().state;
     assert_eq!(state().await.as_str(), "clearing");
     world.clock.advance(Duration::from_secs(61));
     while state().await.as_str() != "available" {

@@ -84,14 +84,7 @@ pub(crate) struct Execution<'w> {
 
 impl<'w> Execution<'w> {
     async fn new(world: &'w World, engine: Engine, script: &Script, name: &str) -> Self {
-        let context = world
-            .other
-            .contexts()
-            .get_or_create(name)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
+        let context = world.other.contexts().get_or_create(name).await.unwrap().id;
         world.service.set(script.service);
         for (clock, ms) in world.clocks.iter().zip(script.machines) {
             clock.set(ms);

@@ -201,7 +201,7 @@ impl Execution<'_> {
                 return bytes.to_vec();
             }
         }
-        let url = self.other.download_url(path).await.unwrap().into_inner();
+        let url = self.other.download_url(path).await.unwrap();
         self.urls.insert(path.to_owned(), url);
         self.other.read(path).await.unwrap().to_vec()
     }

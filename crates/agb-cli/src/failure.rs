@@ -178,7 +178,7 @@ pub(crate) fn message(error: &agbcloud::Error) -> String {
     };
     let message = match message.is_empty() {
         true => error.kind().as_str().replace('_', " "),
-        false => message.to_owned(),
+        false => with_local_cause(error, message),
     };
     let attempts = error.attempts().len();
     let details = [
@@ -193,18 +193,31 @@ pub(crate) fn message(error: &agbcloud::Error) -> String {
     }
 }
 
+/// A text about an error, with the cause if a local file can't be used.
+pub(crate) fn with_local_cause(error: &agbcloud::Error, text: impl Into<String>) -> String {
+    let text = text.into();
+    match error.source() {
+        Some(cause) if error.local_path().is_some() => format!("{text}: {}", deepest(cause)),
+        _ => text,
+    }
+}
+
+/// The last error in a chain of causes.
+fn deepest<'a>(mut cause: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause
+}
+
 /// The last error in the chain of causes. The ones before it only repeat that something failed.
 ///
-/// `None` without a cause, and for errors whose message contains it: those about arguments and local files.
+/// `None` without a cause, and for errors whose [`message`] contains it: those about arguments and local files.
 pub(crate) fn root_cause(error: &agbcloud::Error) -> Option<String> {
     if error.kind() == ErrorKind::InvalidArgument || error.local_path().is_some() {
         return None;
     }
-    let mut cause = error.source()?;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    Some(cause.to_string())
+    Some(deepest(error.source()?).to_string())
 }
 
 fn hint(error: &agbcloud::Error) -> Option<String> {

@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use agbcloud_api::{Client, Error, types};
+use agbcloud_api::{Client, Error, RequestHook, types};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 #[tokio::main(flavor = "current_thread")]
@@ -64,6 +64,7 @@ fn client(endpoint: &str, key: &str) -> Result<Client, String> {
     Ok(Client::new_with_client(
         endpoint.trim_end_matches('/'),
         http,
+        RequestHook::default(),
     ))
 }
 

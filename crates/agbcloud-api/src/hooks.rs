@@ -1,10 +1,10 @@
 //! Hooks of the generated client.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
-use progenitor_client::{ClientHooks, Error, OperationInfo};
+use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo};
 use reqwest::{
-    Method,
+    Method, Request,
     header::{CONTENT_LENGTH, HeaderValue},
 };
 
@@ -30,13 +30,40 @@ pub async fn with_request_timeout<F: Future>(timeout: Duration, requests: F) -> 
     REQUEST_TIMEOUT.scope(timeout, requests).await
 }
 
-impl ClientHooks<()> for Client {
-    /// Sets the timeout of [`with_request_timeout`], and adds `Content-Length: 0` to a POST without a body (RFC 9110, section 8.6), since some gateways require it (411).
-    async fn pre<E>(
-        &self,
-        request: &mut reqwest::Request,
-        _: &OperationInfo,
-    ) -> Result<(), Error<E>> {
+/// Changes each request of a [`Client`] before it is sent, for example to add headers. The default changes nothing.
+///
+/// ```
+/// use agbcloud_api::{Client, RequestHook};
+/// use reqwest::header::{AUTHORIZATION, HeaderValue};
+///
+/// let hook = RequestHook::new(|request| {
+///     let key = HeaderValue::from_static("Bearer my-api-key");
+///     request.headers_mut().insert(AUTHORIZATION, key);
+/// });
+/// let client = Client::new("https://sdk-api.agb.cloud", hook);
+/// ```
+#[derive(Clone, Default)]
+pub struct RequestHook(Option<Arc<Hook>>);
+
+type Hook = dyn Fn(&mut Request) + Send + Sync;
+
+impl RequestHook {
+    /// Calls this before each request, in the task that sends it.
+    pub fn new(hook: impl Fn(&mut Request) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hook)))
+    }
+}
+
+impl fmt::Debug for RequestHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHook").finish_non_exhaustive()
+    }
+}
+
+impl ClientHooks<RequestHook> for Client {
+    /// Sets the timeout of [`with_request_timeout`], adds `Content-Length: 0` to a POST without a body (RFC 9110, section 8.6),
+    /// since some gateways require it (411), and calls the [`RequestHook`].
+    async fn pre<E>(&self, request: &mut Request, _: &OperationInfo) -> Result<(), Error<E>> {
         if let Ok(timeout) = REQUEST_TIMEOUT.try_get() {
             *request.timeout_mut() = Some(timeout);
         }
@@ -44,6 +71,9 @@ impl ClientHooks<()> for Client {
             request
                 .headers_mut()
                 .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        if let Some(hook) = &self.inner().0 {
+            hook(request);
         }
         Ok(())
     }

@@ -21,5 +21,5 @@ pub use generated::client::{
 pub use generated::types;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
-pub use hooks::with_request_timeout;
+pub use hooks::{RequestHook, with_request_timeout};
 pub use signed_url::SignedUrl;

@@ -1,6 +1,6 @@
 //! Every response keeps its status, its headers and the start of its body, whatever a service or a gateway sends.
 
-use agbcloud_api::{BodyFault, Client, Error, types};
+use agbcloud_api::{BodyFault, Client, Error, RequestHook, types};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -23,7 +23,7 @@ async fn client_of(response: String) -> Client {
         }
     });
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    Client::new_with_client(&endpoint, http)
+    Client::new_with_client(&endpoint, http, RequestHook::default())
 }
 
 fn response_text(status: &str, headers: &[(&str, &str)], body: &str) -> String {

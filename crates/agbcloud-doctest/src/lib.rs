@@ -46,7 +46,7 @@ pub fn run_with_context(example: impl AsyncFnOnce(Client, Context, Files) -> Exa
     run(async |client| {
         let context = client.contexts().get_or_create(CONTEXT).await?;
         let files = client.contexts().files(&context.id);
-        example(client, context.into_inner(), files).await
+        example(client, context, files).await
     });
 }
 
@@ -82,7 +82,7 @@ pub fn run_blocking_with_context(
     run_blocking(|client| {
         let context = client.contexts().get_or_create(CONTEXT).send()?;
         let files = client.contexts().files(&context.id);
-        example(client, context.into_inner(), files)
+        example(client, context, files)
     });
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use agbcloud::{Client, ContextId, ErrorKind};
+use agbcloud::{Client, ContextId, ErrorKind, Resumed};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,7 +57,7 @@ async fn resume_after_timeout(client: &Client, id: &ContextId) -> agbcloud::Resu
     };
     // The clear goes on in the service, and the wait can go on too.
     let handle = client.contexts().resume(late);
-    let cleared = handle.with_timeout(Duration::from_secs(60)).wait().await?;
+    let cleared = handle.timeout(Duration::from_secs(60)).wait().await?;
     println!("  resumed: done after {:.1?}", cleared.elapsed);
     Ok(())
 }
@@ -73,12 +73,14 @@ async fn resume_by_id(client: &Client, id: &ContextId) -> agbcloud::Result<()> {
         Err(error) if error.kind() == ErrorKind::Conflict => println!("  {error}"),
         result => println!("  uploaded {} bytes", result?.bytes),
     }
-    let handle = client.contexts().resume_clear(&id);
-    println!("  the context is {}", handle.status().await?);
-    let cleared = handle.wait().await?;
-    println!(
-        "  done after {:.1?} and {} polls",
-        cleared.elapsed, cleared.polls
-    );
+    let clear = client.contexts().resume_clear(&id);
+    println!("  the context is {}", clear.clone().status().await?);
+    match clear.await? {
+        Resumed::Cleared(cleared) => println!(
+            "  done after {:.1?} and {} polls",
+            cleared.elapsed, cleared.polls
+        ),
+        Resumed::NotClearing(_) => println!("  no clear was running"),
+    }
     Ok(())
 }

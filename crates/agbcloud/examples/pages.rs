@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p agbcloud --example pages`
 
-use agbcloud::{Client, Continuation, Files};
+use agbcloud::{Client, Files};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,9 +24,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     by_item(&client).await?;
     by_page(&client).await?;
-    let saved = first_half(&client).await?;
-    println!("saved: {saved}");
-    second_half(&client, &saved).await?;
+    // `None` if the listing was complete.
+    if let Some(saved) = first_half(&client).await? {
+        println!("saved: {saved}");
+        second_half(&client, saved).await?;
+    }
     tree(&files).await?;
     service.shutdown().await;
     Ok(())
@@ -60,20 +62,16 @@ async fn by_page(client: &Client) -> agbcloud::Result<()> {
 }
 
 /// Stops in the middle of a page and returns the position as text, for a file, a database or a queue.
-async fn first_half(client: &Client) -> Result<String, Box<dyn std::error::Error>> {
+async fn first_half(client: &Client) -> agbcloud::Result<Option<String>> {
     let mut some = client.contexts().list().by_item();
     for _ in 0..120 {
         some.next().await.transpose()?;
     }
-    Ok(serde_json::to_string(&some.continuation())?)
+    Ok(some.continuation().map(|place| place.to_string()))
 }
 
-async fn second_half(client: &Client, saved: &str) -> Result<(), Box<dyn std::error::Error>> {
-    // `None` if the listing was complete.
-    let Some(place) = serde_json::from_str::<Option<Continuation>>(saved)? else {
-        return Ok(());
-    };
-    let mut rest = client.contexts().list().start_at(place).by_item();
+async fn second_half(client: &Client, saved: String) -> agbcloud::Result<()> {
+    let mut rest = client.contexts().list().start_at(saved).by_item();
     let (mut first, mut count) = (None, 0);
     while let Some(context) = rest.next().await {
         first.get_or_insert(context?.name);

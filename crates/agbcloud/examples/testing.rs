@@ -7,7 +7,7 @@ use std::error::Error;
 
 use agbcloud::{
     Client, ErrorKind, Operation,
-    testing::{MockContextApi, Script, Step, context, error, file, file_page, ok},
+    testing::{MockContextApi, Script, Step, context, error, fail, file, file_page, ok},
 };
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn with_a_mock() -> Result<(), Box<dyn Error>> {
 
     let mut api = MockContextApi::new();
     api.expect_get_context()
-        .returning(|_| error(ErrorKind::NotFound, "no such context"));
+        .returning(|_| fail(error(ErrorKind::NotFound)));
     let client = Client::builder().stub(api).build()?;
     assert_eq!(bytes_of(&client, "my-project").await?, 0);
     println!("mock: the sizes are added up, and a missing context has 0 bytes");

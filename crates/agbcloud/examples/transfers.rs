@@ -76,7 +76,7 @@ async fn downloads(files: &Files, folder: &Path) -> Result<(), Box<dyn std::erro
 async fn presigned(files: &Files) -> Result<(), Box<dyn std::error::Error>> {
     let url = files.download_url("/data/bytes.txt").await?;
     // Displayed without its signature.
-    println!("a presigned URL: {}", *url);
+    println!("a presigned URL: {url}");
     let text = reqwest::get(url.as_str()).await?.text().await?;
     println!("read {text:?} with another client and without a key");
     Ok(())

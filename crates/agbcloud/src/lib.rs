@@ -47,11 +47,12 @@ mod wire;
 
 pub use clear::{
     Clear, ClearHandle, ClearStatus, ClearStatuses, ClearTimedOut, Cleared, DEFAULT_CLEAR_TIMEOUT,
-    DEFAULT_POLL_INTERVAL,
+    DEFAULT_POLL_INTERVAL, ResumeClear, Resumed,
 };
-pub use client::{Client, ClientBuilder, Probe};
+pub use client::{Client, ClientBuilder, Probe, Request};
 pub use config::{
-    DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_TIMEOUT, SettingSource, SettingSources,
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_ENDPOINT, DEFAULT_IDLE_TIMEOUT, DEFAULT_POOL_IDLE_TIMEOUT,
+    DEFAULT_TIMEOUT, SettingSource, SettingSources,
 };
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
@@ -59,6 +60,7 @@ pub use file::{
     DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
     ListFiles, OpenFile, ReadFile, RemoteFile, Upload, UploadSource, Uploaded,
 };
+pub use http_client::{OutgoingRequest, RequestTarget};
 pub use model::{
     Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FileEntry, FileKind,
     FilePage, FolderPath, PresignedUrl, RegionId, RemotePath, Response, Timestamp,
@@ -68,7 +70,7 @@ pub use retry::{RetryBudget, RetryPolicy};
 pub use sync::{
     Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
     DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
-    SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncReport,
+    SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncProgress, SyncReport,
 };
 pub use text::escape_for_display;
 pub use transfer::Progress;

@@ -1,6 +1,7 @@
 //! Shared helpers: a service, clients of it, and raw calls.
 
 pub(crate) mod faulty_store;
+pub(crate) mod proxy;
 mod schema;
 pub(crate) mod scripted_server;
 
@@ -60,14 +61,7 @@ impl World {
 
     /// Creates a context, and returns its id and its files.
     pub(crate) async fn files(&self, name: &str) -> (ContextId, Files) {
-        let id = self
-            .client
-            .contexts()
-            .get_or_create(name)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
+        let id = self.client.contexts().get_or_create(name).await.unwrap().id;
         let files = self.client.contexts().files(&id);
         (id, files)
     }

@@ -14,9 +14,7 @@ use super::write;
 
 pub(super) fn files(api: impl ContextApi + 'static) -> Files {
     let client = Client::builder().stub(api).build().unwrap();
-    client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-1").unwrap())
+    client.contexts().files(ContextId::new("SdkCtx-1").unwrap())
 }
 
 pub(super) fn entry(path: &str) -> Value {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agbcloud::{Change, DeleteLimit, FileOutcome, Progress, UploadSource};
+use agbcloud::{Change, DeleteLimit, FileOutcome, Progress, SyncProgress, UploadSource};
 
 use super::{remote, world, write};
 
@@ -26,9 +26,10 @@ async fn progress_is_reported_for_each_file() {
     ] {
         reported.lock().unwrap().clear();
         let sink = reported.clone();
-        let work = work.on_progress(move |path, progress| {
+        let work = work.on_progress(move |sync| {
+            let (path, progress) = (sync.path.to_owned(), sync.file);
             let mut reported = sink.lock().unwrap();
-            let last = reported.insert(path.to_owned(), progress);
+            let last = reported.insert(path, progress);
             assert!(last.is_none_or(|last| last.bytes <= progress.bytes));
         });
         assert_eq!(work.await.unwrap().transferred, 3);
@@ -43,6 +44,48 @@ async fn progress_is_reported_for_each_file() {
             expected.map(|(path, bytes)| (path, bytes, Some(bytes)))
         );
     }
+}
+
+#[tokio::test]
+async fn progress_has_totals_of_the_whole_sync() {
+    let world = world().await;
+    let (_, files) = world.files("one").await;
+    let [here, back] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let large = "x".repeat(3_000_000);
+    write(
+        here.path(),
+        &[("large", &large), ("deep/small", "s"), ("empty", "")],
+    );
+    type Reports = Arc<Mutex<Vec<(u64, Option<u64>, u64, Option<u64>)>>>;
+    let reports = Reports::default();
+    let listener = || {
+        let sink = reports.clone();
+        move |sync: &SyncProgress<'_>| {
+            let numbers = (sync.files, sync.total_files, sync.bytes, sync.total_bytes);
+            sink.lock().unwrap().push(numbers);
+        }
+    };
+    let end = (3, Some(3), 3_000_001, Some(3_000_001));
+    // Planned before the first copy.
+    let plan = files.upload_dir(here.path(), "/data");
+    let plan = plan.on_progress(listener()).plan().await.unwrap();
+    plan.run().await.unwrap();
+    let planned = std::mem::take(&mut *reports.lock().unwrap());
+    assert_eq!(planned.last(), Some(&end));
+    for (done, after) in planned.iter().zip(&planned[1..]) {
+        assert_eq!((done.1, done.3), (end.1, end.3));
+        assert!(done.0 <= after.0 && done.2 <= after.2, "{planned:?}");
+    }
+    // Planned during the copies.
+    let download = files.download_dir("/data", back.path());
+    download.on_progress(listener()).await.unwrap();
+    let (files_done, _, bytes, _) = *reports.lock().unwrap().last().unwrap();
+    assert_eq!((files_done, bytes), (3, 3_000_001));
+    // Nothing is copied again.
+    reports.lock().unwrap().clear();
+    let again = files.upload_dir(here.path(), "/data");
+    again.on_progress(listener()).await.unwrap();
+    assert_eq!(reports.lock().unwrap().len(), 0);
 }
 
 /// Runs work in a task of its own, and returns the message of its panic.
@@ -78,14 +121,14 @@ async fn a_panic_in_a_callback_is_not_a_connection_error() {
             assert_eq!(panic_of(upload).await, "panic in a callback");
         }
         let folder = files.upload_dir(here.path(), "/data");
-        let folder = folder.on_progress(|_, moved| panicking(moved));
+        let folder = folder.on_progress(|sync| panicking(sync.file));
         assert_eq!(panic_of(folder).await, "panic in a callback");
         let download = files
             .download("/a", here.path().join("b"))
             .on_progress(panicking);
         assert_eq!(panic_of(download).await, "panic in a callback");
         let folder = files.download_dir("/", here.path().join("back"));
-        let folder = folder.on_progress(|_, moved| panicking(moved));
+        let folder = folder.on_progress(|sync| panicking(sync.file));
         assert_eq!(panic_of(folder).await, "panic in a callback");
     }
     assert_eq!(remote(&files, "/").await, ["/a"], "nothing was stored");

@@ -1,8 +1,13 @@
 //! The state: nothing is copied because of a new time only, and no change on the other side is lost.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
-use agbcloud::{ConflictPolicy, DeleteLimit, ErrorKind, Files, SyncDir, SyncReport};
+use agbcloud::{
+    ConflictPolicy, DeleteLimit, ErrorKind, FileOutcome, Files, SyncDir, SyncReport,
+};
 
 use super::{remote, tree, world, write};
 
@@ -155,6 +160,33 @@ async fn a_change_that_keeps_the_size_is_copied() {
     assert_eq!(pair.here("a.txt"), "third");
 }
 
+type KeptCopies = Arc<Mutex<Vec<String>>>;
+
+/// Returns the kept copies of the outcomes that the listener gets.
+fn kept_copies() -> (
+    KeptCopies,
+    impl Fn(&FileOutcome<'_>) + Send + Sync + 'static,
+) {
+    let copies = KeptCopies::default();
+    let sink = copies.clone();
+    let listener = move |outcome: &FileOutcome<'_>| {
+        let kept = outcome.kept.map(str::to_owned);
+        sink.lock().unwrap().extend(kept);
+    };
+    (copies, listener)
+}
+
+/// Checks that the outcome of `a.txt` and the report contain its copy.
+fn check_kept(report: &SyncReport, outcomes: &KeptCopies, kept: &str) {
+    assert_eq!(*outcomes.lock().unwrap(), [kept]);
+    let reported: Vec<_> = report
+        .kept
+        .iter()
+        .map(|copy| (&*copy.path, &*copy.kept))
+        .collect();
+    assert_eq!(reported, [("a.txt", kept)]);
+}
+
 #[tokio::test]
 async fn a_remote_change_is_overwritten_only_with_overwrite() {
     for how in [
@@ -166,7 +198,9 @@ async fn a_remote_change_is_overwritten_only_with_overwrite() {
         let pair = Pair::new().await;
         write(pair.here.path(), &[("a.txt", "mine, longer")]);
         pair.write_remote("/data/a.txt", "theirs").await;
-        let report = pair.up().on_conflict(how).delete(true).await.unwrap();
+        let (outcomes, on_file) = kept_copies();
+        let sync = pair.up().on_conflict(how).delete(true).on_file(on_file);
+        let report = sync.await.unwrap();
         let (there, names) = (
             pair.there("/data/a.txt").await,
             remote(&pair.files, "/data").await,
@@ -186,6 +220,8 @@ async fn a_remote_change_is_overwritten_only_with_overwrite() {
                     .find(|name| name.contains(".conflict-"))
                     .unwrap();
                 assert_eq!(pair.there(kept).await, "theirs");
+                let relative = kept.strip_prefix("/data/").unwrap();
+                check_kept(&report, &outcomes, relative);
                 let again = pair.up().delete(true).await.unwrap();
                 assert_eq!((again.transferred, again.deleted), (0, 0));
             }
@@ -205,7 +241,9 @@ async fn a_local_change_is_overwritten_only_with_overwrite() {
         let pair = Pair::new().await;
         write(pair.here.path(), &[("a.txt", "mine, longer")]);
         pair.write_remote("/data/a.txt", "theirs").await;
-        let report = pair.down().on_conflict(how).delete(true).await.unwrap();
+        let (outcomes, on_file) = kept_copies();
+        let sync = pair.down().on_conflict(how).delete(true).on_file(on_file);
+        let report = sync.await.unwrap();
         let (here, names) = (pair.here("a.txt"), tree(pair.here.path()));
         match how {
             ConflictPolicy::Fail => {
@@ -222,6 +260,7 @@ async fn a_local_change_is_overwritten_only_with_overwrite() {
                     .find(|name| name.contains(".conflict-"))
                     .unwrap();
                 assert_eq!(pair.here(kept), "mine, longer");
+                check_kept(&report, &outcomes, kept);
                 let again = pair.down().delete(true).await.unwrap();
                 assert_eq!((again.transferred, again.deleted), (0, 0));
             }

@@ -24,6 +24,7 @@ pub(super) fn generator() -> Generator {
         .with_interface(InterfaceStyle::Builder)
         .with_tag(TagStyle::Merged)
         .with_derive("schemars::JsonSchema")
+        .with_inner_type(quote::quote!(crate::RequestHook))
         // This type hides the signature in `Debug`.
         .with_replacement("SignedUrl", "crate::SignedUrl", [TypeImpl::FromStr].into_iter());
     Generator::new(&settings)

@@ -124,7 +124,7 @@ impl Run for CreateArguments {
                 context.id
             ));
         }
-        output::print_record(&session.output, &ContextRow::from(context.into_inner()))
+        output::print_record(&session.output, &ContextRow::from(context))
     }
 }
 
@@ -246,18 +246,17 @@ impl Run for WaitArguments {
             let message = format!("{} is available: no clear is in progress", context.name);
             return output::print_result(&session.output, &row, &message);
         }
-        let handle = client.contexts().resume_clear(&context.id);
-        let handle = handle.with_timeout(Duration::from_secs(self.timeout));
+        let clear = client.contexts().resume_clear(&context.id);
+        let clear = clear.timeout(Duration::from_secs(self.timeout));
         let spinner = Spinner::start(&session.output, format!("waiting for {}", self.name));
         let wait = async {
-            handle
-                .wait()
+            clear
                 .await
                 .with_action(|| format!("wait for context {:?}", self.name))
         };
         let cleared = Box::pin(wait_for_clear(wait, &self.name)).await;
         spinner.finish();
-        print_cleared(session, &context, cleared?.elapsed)
+        print_cleared(session, &context, cleared?.cleared().elapsed)
     }
 }
 

@@ -32,18 +32,18 @@ pub(super) async fn context(client: &ServiceClient, name: &str) -> Result<Contex
             Some(Err(error)) if !is_not_found(&error) => return Err(error).with_action(action),
             Some(Ok(context)) => {
                 note_same_name(client, &context, name).await;
-                return Ok(context.into_inner());
+                return Ok(context);
             }
             _ => {}
         }
     }
     match client.get_by_name(name).await {
-        Ok(context) => return Ok(context.into_inner()),
+        Ok(context) => return Ok(context),
         Err(error) if is_not_found(&error) => {}
         Err(error) => return Err(error).with_action(action),
     }
     if !looks_like_id && let Some(Ok(context)) = get_by_id().await {
-        return Ok(context.into_inner());
+        return Ok(context);
     }
     Err(context_not_found(client, name).await)
 }

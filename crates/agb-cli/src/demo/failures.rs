@@ -35,7 +35,7 @@ async fn relative_path(service: &DemoService, id: &ContextId) -> Result<(), Fail
 /// Uses an expired URL, or an altered one if the clock of the service can't be set.
 async fn rejected_url(service: &DemoService, id: &ContextId) -> Result<(), Failure> {
     let files = service.client().contexts().files(id);
-    let url = files.upload_url("/late.txt").await?.into_inner();
+    let url = files.upload_url("/late.txt").await?;
     let (what, url) = if service.expire_urls() {
         ("a presigned URL after two hours", url)
     } else {

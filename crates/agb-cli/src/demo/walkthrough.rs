@@ -88,14 +88,15 @@ impl<'a> Walkthrough<'a> {
         self.begin(&format!("create {CONTEXTS} contexts"));
         let mut first = None;
         for number in 1..=CONTEXTS {
-            let context = self.contexts.get_or_create(self.name(number)).await?;
+            let create = self.contexts.get_or_create(self.name(number));
+            let (context, request_id) = create.with_response().await?.into_parts();
             if number == 1 || number == CONTEXTS {
                 print::result(
                     format!("{} is {}", context.name, context.id),
-                    context.request_id(),
+                    request_id.as_deref(),
                 );
             }
-            first.get_or_insert(context.into_inner().id);
+            first.get_or_insert(context.id);
         }
         first.ok_or_else(|| Failure::new("no context was created"))
     }
@@ -210,7 +211,7 @@ impl<'a> Walkthrough<'a> {
     async fn rename_and_clear(&mut self, id: &ContextId) -> Result<(), Failure> {
         self.begin("rename a context, then clear it");
         let name = format!("{}renamed", self.prefix);
-        let renamed = self.contexts.rename(id, &name).await?;
+        let renamed = self.contexts.rename(id, &name).with_response().await?;
         let text = format!("{} is now {name}", self.name(1));
         print::result(text, renamed.request_id());
         let found = self.contexts.get_by_name(&name).await?;
@@ -229,9 +230,9 @@ impl<'a> Walkthrough<'a> {
             .poll_interval(Duration::from_millis(500));
         let handle = clear.start().await?;
         let first = handle.status().await?;
-        let text = format!("clear started: the state is `{}`", *first);
+        let text = format!("clear started: the state is `{first}`");
         print::result(text, handle.request_id());
-        let mut state = first.into_inner();
+        let mut state = first;
         let mut statuses = handle.statuses();
         while let Some(status) = statuses.next().await {
             let status = status?;

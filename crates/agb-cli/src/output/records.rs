@@ -8,6 +8,7 @@ use super::{
     human::{ago, bytes},
     rows::Row,
 };
+use crate::failure::with_local_cause;
 
 /// A context.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -351,7 +352,7 @@ impl From<&SyncReport> for TransferSummary {
         let failures = report.failures.iter().map(|failure| FailedFile {
             path: failure.path.clone(),
             kind: failure.error.kind().as_str(),
-            message: failure.error.to_string(),
+            message: with_local_cause(&failure.error, failure.error.to_string()),
             request_id: failure.error.request_id().map(str::to_owned),
         });
         let skipped = report.skipped_entries.iter().map(|entry| SkippedItem {

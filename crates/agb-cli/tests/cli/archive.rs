@@ -21,7 +21,7 @@ impl Store {
         };
         let serve = Serve::start(&store.path("data"), &[]);
         let there = contexts(&serve.url, "any-key");
-        let id = there.get_or_create("one").await.unwrap().into_inner().id;
+        let id = there.get_or_create("one").await.unwrap().id;
         let files = there.files(&id);
         files.upload("/large", vec![1; 100_000]).await.unwrap();
         files.upload("/small", vec![2; 5]).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_store_is_backed_up_restored_and_migrated() {
         assert_eq!(printed, format!("{}: clean\n", counts.trim_end()));
         let serve = Serve::start(&store.path(copy), &[]);
         let there = contexts(&serve.url, "any-key");
-        let id = there.get_or_create("one").await.unwrap().into_inner().id;
+        let id = there.get_or_create("one").await.unwrap().id;
         let found = there.files(&id).read("/large").await.unwrap();
         assert_eq!(found, vec![1; 100_000]);
     }
@@ -131,7 +131,7 @@ async fn a_running_service_is_backed_up() {
     fs::write(&config, format!("data-dir = {:?}", store.path("data"))).unwrap();
     store.print(&["backup", "--config", "agb.toml", "a.tar"]);
     let there = contexts(&serve.url, "any-key");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     there.files(&id).upload("/later", vec![3; 5]).await.unwrap();
     let (status, stderr) = serve.stop("TERM");
     assert!(status.success(), "{stderr}");

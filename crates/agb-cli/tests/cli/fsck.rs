@@ -25,7 +25,7 @@ async fn the_exit_code_reports_damage() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &[]);
     let there = contexts(&serve.url, "any-key");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     let files = there.files(&id);
     files.upload("/large", vec![1; 100_000]).await.unwrap();
     let (code, _, stderr) = fsck(folder.path(), &[]);
@@ -90,7 +90,7 @@ async fn an_older_database_is_rejected_until_it_is_accepted() {
     let data = folder.path().join("data");
     let serve = Serve::start(&data, &[]);
     let there = contexts(&serve.url, "any-key");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     serve.stop("TERM");
     let older = folder.path().join("older");
     std::fs::copy(data.join("agb.sqlite3"), &older).unwrap();

@@ -92,7 +92,7 @@ async fn trace_upload(folder: &Path, arguments: &[&str], bytes: usize) -> Vec<Ca
     }
     let serve = Serve::start_by(traced, &folder.join("data"), arguments);
     let there = contexts(&serve.url, "any-key");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     let files = there.files(&id);
     files.upload("/f", vec![1; bytes]).await.unwrap();
     let (status, stderr) = serve.stop("TERM");

@@ -14,7 +14,7 @@ use crate::support::{Serve, agb, contexts, signal, wait};
 const REQUESTS: usize = 1000;
 
 async fn write_and_read(there: &Contexts, requests: usize) {
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     let files = there.files(&id);
     for _ in 0..requests / 4 {
         files.upload("/f", vec![7; 40_000]).await.unwrap();

@@ -42,8 +42,7 @@ async fn keys_are_created_listed_and_revoked_while_the_service_runs() {
     let context = contexts(&serve.url, &first)
         .get_or_create("one")
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
     let (second, second_id) = add(&file, "team-a");
     let listed = text(&keys(&file, &["list"]).stdout);
     assert_eq!(listed.lines().count(), 2, "{listed}");
@@ -125,7 +124,7 @@ async fn keys_have_limits_and_the_list_shows_the_usage() {
         ],
     );
     let contexts = contexts(&serve.url, &key);
-    let context = contexts.get_or_create("one").await.unwrap().into_inner();
+    let context = contexts.get_or_create("one").await.unwrap();
     let files = contexts.files(&context.id);
     files.upload("/a", vec![1; 2000]).await.unwrap();
     let error = files.upload("/b", vec![1; 49]).await.unwrap_err();
@@ -313,7 +312,7 @@ async fn flags_take_precedence_over_the_config_file() {
         &["--config", config.to_str().unwrap()],
     );
     let there = contexts(&serve.url, "key-1");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     there.files(&id).upload("/a", vec![0; 5]).await.unwrap();
     let error = there.files(&id).upload("/b", vec![0; 6]).await.unwrap_err();
     assert_eq!(error.code(), Some("EntityTooLarge"));

@@ -11,8 +11,7 @@ async fn sigterm_and_sigint_shut_down_cleanly_and_keep_the_data() {
     let context = contexts(&serve.url, "key-1")
         .get_or_create("one")
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
     contexts(&serve.url, "key-1")
         .files(&context.id)
         .upload("/a", vec![1; 1_000_000])
@@ -37,8 +36,7 @@ async fn sigterm_and_sigint_shut_down_cleanly_and_keep_the_data() {
     let found = contexts(&serve.url, "key-1")
         .get_by_name("one")
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
     assert_eq!(found.id, context.id);
     let content = contexts(&serve.url, "key-1")
         .files(&context.id)
@@ -55,7 +53,7 @@ async fn acknowledged_writes_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let serve = Serve::start(folder.path(), &[]);
     let there = contexts(&serve.url, "any-key");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     for number in 0..20 {
         there
             .files(&id)
@@ -82,7 +80,7 @@ async fn memory_durability_creates_no_folder() {
     let data = folder.path().join("data");
     let serve = Serve::start(&data, &["--durability", "memory"]);
     let there = contexts(&serve.url, "any-key");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     for size in [10, 100_000] {
         there.files(&id).upload("/f", vec![1; size]).await.unwrap();
         assert_eq!(there.files(&id).read("/f").await.unwrap(), vec![1; size]);
@@ -99,8 +97,7 @@ async fn without_keys_every_key_is_a_tenant_with_a_warning() {
     let one = contexts(&serve.url, "any-key")
         .get_or_create("one")
         .await
-        .unwrap()
-        .into_inner();
+        .unwrap();
     let error = contexts(&serve.url, "other-key")
         .get(&one.id)
         .await
@@ -167,7 +164,7 @@ async fn presigned_urls_start_with_the_public_url() {
         &["--public-url", "https://agb.example.com/store/"],
     );
     let there = contexts(&serve.url, "any-key");
-    let id = there.get_or_create("one").await.unwrap().into_inner().id;
+    let id = there.get_or_create("one").await.unwrap().id;
     let url = there.files(&id).upload_url("/a").await.unwrap();
     assert!(
         url.as_str()
@@ -183,6 +180,7 @@ async fn the_log_is_on_stderr_and_follows_its_level() {
         let serve = Serve::start(folder.path(), &["--log", level]);
         let context = contexts(&serve.url, "any-key-0001")
             .get_or_create("one")
+            .with_response()
             .await
             .unwrap();
         let id = context.request_id().unwrap().to_owned();

@@ -52,12 +52,7 @@ fn a_panicked_task_ends_the_process_with_an_error() {
 }
 
 async fn write_and_read(there: Contexts, number: usize) {
-    let id = there
-        .get_or_create(format!("c{number}"))
-        .await
-        .unwrap()
-        .into_inner()
-        .id;
+    let id = there.get_or_create(format!("c{number}")).await.unwrap().id;
     let files = there.files(&id);
     for round in 0..10 {
         files.upload("/f", vec![round; 40_000]).await.unwrap();

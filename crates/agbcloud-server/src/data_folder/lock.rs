@@ -3,9 +3,19 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::DATABASE;
 use crate::system::durable_fs::{make_private_folder, open_private};
+
+/// The waits for a lock. A process that another thread of the owner is starting has the lock until it executes its program, also
+/// if the owner has released it.
+const WAITS: [Duration; 3] = [
+    Duration::from_millis(10),
+    Duration::from_millis(40),
+    Duration::from_millis(150),
+];
 
 /// The lock on a data folder, until it is dropped.
 ///
@@ -17,9 +27,21 @@ pub(crate) struct FolderLock {
 }
 
 impl FolderLock {
-    /// Creates the folder if needed and locks it. Returns `None` if another process holds the lock.
+    /// Creates the folder if needed and locks it. Returns `None` if another process holds the lock. Blocks for up to a fifth of a
+    /// second.
+    #[expect(clippy::disallowed_methods, reason = "waits for another process")]
     pub(crate) fn acquire(folder: &Path) -> io::Result<Option<Self>> {
         make_private_folder(folder)?;
+        for wait in WAITS {
+            if let Some(lock) = Self::try_acquire(folder)? {
+                return Ok(Some(lock));
+            }
+            sleep(wait);
+        }
+        Self::try_acquire(folder)
+    }
+
+    fn try_acquire(folder: &Path) -> io::Result<Option<Self>> {
         let mut files = Vec::new();
         // First, so that the database is not opened if this fails: closing it would release the locks that SQLite in this
         // process has on it.

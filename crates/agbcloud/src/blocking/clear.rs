@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Iter;
-use crate::{ClearStatus, Cleared, ContextId, ContextState, Response, Result};
+use crate::{ClearStatus, Cleared, ContextId, ContextState, Result, Resumed};
 
-/// The polls of a clear until it is done. From [`ClearHandle::statuses`]. It polls only in `next`.
+/// The polls of a clear until it is done. From [`ClearHandle::statuses`] and [`ResumeClear::statuses`]. It polls only in `next`.
 pub type ClearStatuses = Iter<crate::ClearStatuses>;
 
 blocking_type! {
@@ -35,41 +35,41 @@ impl Clear {
     ///
     /// See [`Clear::start`](crate::Clear::start).
     #[doc(alias = "clear_async")]
-    pub fn start(self) -> Result<Response<ClearHandle>> {
-        let started = self.driver.run(self.inner.start())??;
-        Ok(started.map(|handle| ClearHandle::new(handle, self.driver)))
+    pub fn start(self) -> Result<ClearHandle> {
+        let handle = self.driver.run(self.inner.start())??;
+        Ok(ClearHandle::new(handle, self.driver))
     }
 }
 
 blocking_type! {
-    /// A clear that was started. From [`Clear::start`], [`Contexts::resume_clear`](super::Contexts::resume_clear) and
-    /// [`Contexts::resume`](super::Contexts::resume).
+    /// A clear that was started. From [`Clear::start`] and [`Contexts::resume`](super::Contexts::resume).
     ///
     /// Dropping the handle does not stop the clear.
     #[derive(Debug, Clone)]
     pub struct ClearHandle;
 
     #[must_use]
-    set fn with_timeout(timeout: Duration);
+    set fn timeout(timeout: Duration);
     #[must_use]
-    set fn with_poll_interval(interval: Duration);
+    set fn poll_interval(interval: Duration);
 
     /// Requests the state of the context once.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// println!("the context is {}", client.contexts().resume_clear(&context.id).status()?);
+    /// let handle = client.contexts().clear(&context.id).start()?;
+    /// println!("the context is {}", handle.status()?);
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
-    call fn status() -> Response<ContextState>;
+    call fn status() -> ContextState;
 
     /// Waits until the context is `available` again.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// # client.contexts().clear(&context.id).start()?;
-    /// let cleared = client.contexts().resume_clear(&context.id).wait()?;
+    /// let handle = client.contexts().clear(&context.id).start()?;
+    /// let cleared = handle.wait()?;
     /// println!("done after {:?} and {} polls", cleared.elapsed, cleared.polls);
     /// # Ok(()) });
     /// ```
@@ -93,4 +93,37 @@ impl ClearHandle {
     pub fn context_id(&self) -> &ContextId {
         self.inner.context_id()
     }
+
+    /// Returns the id of the request that started the clear.
+    ///
+    /// See [`ClearHandle::request_id`](crate::ClearHandle::request_id).
+    pub fn request_id(&self) -> Option<&str> {
+        self.inner.request_id()
+    }
+}
+
+blocking_type! {
+    /// A wait for a clear that was started elsewhere. From [`Contexts::resume_clear`](super::Contexts::resume_clear).
+    ///
+    /// The listener of [`on_status`](Self::on_status) runs on the thread that waits.
+    #[derive(Debug, Clone)]
+    #[must_use = "a wait does nothing until it is sent"]
+    pub struct ResumeClear => Resumed;
+
+    set fn timeout(timeout: Duration);
+    set fn poll_interval(interval: Duration);
+    set fn on_status(listener: impl Fn(&ClearStatus) + Send + Sync + 'static);
+
+    /// Requests the state of the context once.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// println!("the context is {}", client.contexts().resume_clear(&context.id).status()?);
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "get_clear_status")]
+    send fn status() -> ContextState;
+
+    /// Returns an iterator over the polls.
+    into fn statuses() -> ClearStatuses;
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::{Contexts, driver::Driver};
-use crate::{Probe, Result, RetryBudget, RetryPolicy};
+use crate::{OutgoingRequest, Probe, Result, RetryBudget, RetryPolicy};
 
 blocking_type! {
     /// A client of the AGB Cloud Context API whose calls block: an [`agbcloud::Client`](crate::Client) and one thread.
@@ -89,9 +89,26 @@ methods! {
     set fn allow_insecure_urls(allow: bool);
     set fn timeout(timeout: Duration);
     set fn idle_timeout(timeout: Duration);
+    set fn proxy(url: impl Into<String>);
+    set fn no_proxy();
+    set fn connect_timeout(timeout: Duration);
+    set fn pool_idle_timeout(timeout: Duration);
+    set fn pool_max_idle_per_host(connections: usize);
+    set fn user_agent_suffix(program: impl Into<String>);
+    set fn default_header(name: impl Into<String>, value: impl Into<String>);
+    set fn on_request(hook: impl Fn(&mut OutgoingRequest<'_>) + Send + Sync + 'static);
     set fn retry(policy: RetryPolicy);
     set fn retry_budget(budget: RetryBudget);
     set fn adaptive_rate_limit(enabled: bool);
+}
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "rustls", feature = "native-tls"))))]
+methods! {
+    ClientBuilder;
+
+    set fn root_certificates(pem: impl Into<Vec<u8>>);
+    set fn client_certificate(chain_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>);
 }
 
 impl ClientBuilder {
@@ -109,7 +126,7 @@ impl ClientBuilder {
 }
 
 impl From<crate::ClientBuilder> for ClientBuilder {
-    /// Keeps all settings, including those of the feature `test-util`.
+    /// Keeps all settings, including certificates and those of the features `reqwest-0_13` and `test-util`.
     fn from(inner: crate::ClientBuilder) -> Self {
         Self { inner }
     }

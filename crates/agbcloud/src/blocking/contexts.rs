@@ -1,6 +1,6 @@
 //! Contexts: list, find, create, rename, delete.
 
-use super::{Clear, ClearHandle, Files, Iter};
+use super::{Clear, ClearHandle, Files, Iter, ResumeClear};
 use crate::{
     ClearTimedOut, Context, ContextId, ContextName, ContextPage, Continuation, Error, RegionId,
     Response,
@@ -48,7 +48,7 @@ blocking_type! {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "GetContext")]
-    call fn get(id: &ContextId) -> Response<Context>;
+    call fn get<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Context;
 
     /// Gets a context by its name.
     ///
@@ -85,7 +85,7 @@ blocking_type! {
     /// ```
     #[doc(alias = "update")]
     #[doc(alias = "ModifyContext")]
-    call fn rename<N: TryInto<ContextName, Error: Into<Error>>>(id: &ContextId, name: N) -> Response<()>;
+    call fn rename<I: TryInto<ContextId, Error: Into<Error>>, N: TryInto<ContextName, Error: Into<Error>>>(id: I, name: N) -> ();
 
     /// Deletes a context with all its files.
     ///
@@ -96,7 +96,7 @@ blocking_type! {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "DeleteContext")]
-    call fn delete(id: &ContextId) -> Response<()>;
+    call fn delete<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> ();
 
     /// Deletes all files of a context.
     ///
@@ -107,11 +107,23 @@ blocking_type! {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "ClearContext")]
-    make fn clear(id: &ContextId) -> Clear;
+    make fn clear<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Clear;
 
-    /// Returns a handle to a clear that another process started. Sends nothing.
+    /// Waits for a clear that was started elsewhere, such as in another process. Starts no clear.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// # client.contexts().clear(&context.id).start()?;
+    /// use agbcloud::Resumed;
+    ///
+    /// match client.contexts().resume_clear(&context.id).send()? {
+    ///     Resumed::Cleared(cleared) => println!("done after {:?}", cleared.elapsed),
+    ///     Resumed::NotClearing(_) => println!("there was no clear, or it had ended"),
+    /// }
+    /// # Ok(()) });
+    /// ```
     #[doc(alias = "get_clear_status")]
-    make fn resume_clear(id: &ContextId) -> ClearHandle;
+    make fn resume_clear<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> ResumeClear;
 
     /// Returns a handle to a clear that timed out. Sends nothing.
     ///
@@ -123,24 +135,27 @@ blocking_type! {
     /// if let Err(error) = contexts.clear(&context.id).timeout(Duration::from_millis(1)).send() {
     ///     let Some(late) = error.clear_timeout() else { return Err(error.into()) };
     ///     println!("{:?} after {:?}", late.last_state, late.elapsed);
-    ///     contexts.resume(late).with_timeout(Duration::from_secs(60)).wait()?;
+    ///     contexts.resume(late).timeout(Duration::from_secs(60)).wait()?;
     /// }
     /// # Ok(()) });
     /// ```
     make fn resume(late: &ClearTimedOut) -> ClearHandle;
 
     /// Returns the files of one context.
-    make fn files(id: &ContextId) -> Files;
+    make fn files<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Files;
 }
 
 blocking_type! {
     /// A lookup by name that has not been sent. From [`Contexts::get_by_name`] and [`Contexts::get_or_create`].
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a lookup does nothing until it is sent"]
-    pub struct LookupByName => Response<Context>;
+    pub struct LookupByName => Context;
 
     #[doc(alias = "login_region_id")]
     set fn region<R: TryInto<RegionId, Error: Into<Error>>>(region: R);
+
+    /// Sends it and returns the context with the request id.
+    send fn with_response() -> Response<Context>;
 }
 
 blocking_type! {
@@ -152,11 +167,14 @@ blocking_type! {
 
     #[doc(alias = "max_results")]
     set fn page_size(size: u32);
-    set fn start_at(place: impl Into<Continuation>);
+    set fn start_at<P: TryInto<Continuation, Error: Into<Error>>>(position: P);
+    set fn start_at_token(token: impl Into<String>);
     set fn prefetch(ahead: bool);
 
     /// Fetches one page.
-    send fn send() -> Response<ContextPage>;
+    send fn send() -> ContextPage;
+    /// Fetches all pages and returns their contexts.
+    send fn all() -> Vec<Context>;
     /// Returns an iterator over the pages.
     into fn by_page() -> ContextPages;
     /// Returns an iterator over the contexts of all pages.

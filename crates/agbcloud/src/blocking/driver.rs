@@ -1,8 +1,21 @@
 //! Runs the futures of calls on the calling thread, with one background thread for the connections.
 
-use std::{fmt, future::IntoFuture, sync::Arc};
+use std::{
+    fmt,
+    future::IntoFuture,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    task::coop,
+};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -18,7 +31,7 @@ struct Owned {
 
 impl Driver {
     pub(super) fn start() -> Result<Self> {
-        outside_of_runtimes()?;
+        check_may_block()?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("agbcloud")
@@ -36,15 +49,49 @@ impl Driver {
 
     /// Runs a future to its end on this thread.
     pub(super) fn run<W: IntoFuture>(&self, work: W) -> Result<W::Output> {
-        outside_of_runtimes()?;
-        Ok(self.0.handle.block_on(work.into_future()))
+        check_may_block()?;
+        let _entered = self.0.handle.enter();
+        Ok(block_on(work.into_future()))
     }
 }
 
-/// Fails inside a runtime: tokio would panic there, or the call would block a thread that the runtime needs.
-fn outside_of_runtimes() -> Result<()> {
+/// Runs a future on this thread. Other than that of tokio, it can be nested, and runs beside an entered runtime.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let wakeup = Arc::new(Wakeup {
+        thread: thread::current(),
+        is_due: AtomicBool::new(false),
+    });
+    let waker = Waker::from(wakeup.clone());
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        // A nested call on this thread may have used up the token of `unpark`.
+        while !wakeup.is_due.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+}
+
+struct Wakeup {
+    thread: Thread,
+    is_due: AtomicBool,
+}
+
+impl Wake for Wakeup {
+    fn wake(self: Arc<Self>) {
+        self.is_due.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+/// Fails in async code, where the call would block a thread that the runtime needs, possibly for the call itself.
+fn check_may_block() -> Result<()> {
     match Handle::try_current() {
         Err(none) if none.is_missing_context() => Ok(()),
+        Ok(_) if !is_async_code() => Ok(()),
         Err(_) => Err(Error::new(
             ErrorKind::Configuration,
             "a blocking call can't run while its thread ends, in the destructor of a thread-local value: make the call \
@@ -52,10 +99,30 @@ fn outside_of_runtimes() -> Result<()> {
         )),
         Ok(_) => Err(Error::new(
             ErrorKind::Configuration,
-            "a blocking call can't run inside a tokio runtime: use agbcloud::Client and await it, or move the call to \
-             a thread of its own (std::thread::spawn; spawn_blocking is inside the runtime)",
+            "a blocking call can't run in async code: use agbcloud::Client and await it, or move the call to \
+             tokio::task::spawn_blocking",
         )),
     }
+}
+
+/// Larger than the budget of a task.
+const MORE_THAN_A_BUDGET: usize = 256;
+
+/// Whether this runs in a future that tokio polls. Such a future has a budget, other than a thread for blocking work, or one
+/// that has entered a runtime. The budget is restored.
+fn is_async_code() -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut taken = Vec::new();
+    let exhausted = (0..MORE_THAN_A_BUDGET).any(|_| match coop::poll_proceed(&mut cx) {
+        Poll::Ready(unit) => {
+            taken.push(unit);
+            false
+        }
+        Poll::Pending => true,
+    });
+    // Each restores the budget before it.
+    while taken.pop().is_some() {}
+    exhausted
 }
 
 impl Drop for Owned {

@@ -146,24 +146,26 @@ blocking_type! {
     /// ```
     #[doc(alias = "get_file_download_url")]
     #[doc(alias = "GetContextFileDownloadUrl")]
-    call fn download_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> Response<PresignedUrl>;
+    call fn download_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
 
     /// Requests a presigned URL to write a file.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
     /// let url = files.upload_url("/data/a.txt")?;
-    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url.into_inner()).send()?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url).send()?;
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_file_upload_url")]
     #[doc(alias = "GetContextFileUploadUrl")]
-    call fn upload_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> Response<PresignedUrl>;
+    call fn upload_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
 }
 
 impl Files {
     /// Returns the id of the context.
-    pub fn context_id(&self) -> &ContextId {
+    ///
+    /// See [`Files::context_id`](crate::Files::context_id).
+    pub fn context_id(&self) -> Result<&ContextId> {
         self.inner.context_id()
     }
 
@@ -211,7 +213,7 @@ impl Files {
 
 blocking_type! {
     /// A listing that has not been sent, in the order of the service. From [`Files::list`].
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a listing does nothing until it is sent or iterated"]
     pub struct ListFiles;
 
@@ -220,11 +222,13 @@ blocking_type! {
     set fn page_size(size: u32);
     #[doc(alias = "page_number")]
     set fn start_at_page(page: u32);
-    set fn start_at(place: Continuation);
+    set fn start_at<P: TryInto<Continuation, Error: Into<Error>>>(position: P);
     set fn prefetch(ahead: bool);
 
     /// Fetches one page.
-    send fn send() -> Response<FilePage>;
+    send fn send() -> FilePage;
+    /// Fetches all pages and returns their entries.
+    send fn all() -> Vec<FileEntry>;
     /// Returns an iterator over the pages.
     into fn by_page() -> FilePages;
     /// Returns an iterator over the entries of all pages.
@@ -306,7 +310,9 @@ blocking_type! {
     #[must_use = "an upload does nothing until it is sent"]
     pub struct Upload => Uploaded;
 
-    set fn presigned_url(url: PresignedUrl);
+    set fn if_absent();
+    set fn if_match(etag: impl Into<String>);
+    set fn presigned_url(url: impl TryInto<PresignedUrl, Error: Into<Error>>);
     set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
 }
 
@@ -355,7 +361,7 @@ blocking_type! {
     set fn overwrite(overwrite: bool);
     set fn durable(durable: bool);
     set fn range(bytes: impl RangeBounds<u64>);
-    set fn presigned_url(url: PresignedUrl);
+    set fn presigned_url(url: impl TryInto<PresignedUrl, Error: Into<Error>>);
     set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
 }
 
@@ -387,13 +393,13 @@ blocking_type! {
     /// # Errors
     ///
     /// Those of [`agbcloud::Files::read`](crate::Files::read).
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a download does nothing until it is sent"]
     pub struct ReadFile => Bytes;
 
     set fn limit(bytes: u64);
     set fn range(bytes: impl RangeBounds<u64>);
-    set fn presigned_url(url: PresignedUrl);
+    set fn presigned_url(url: impl TryInto<PresignedUrl, Error: Into<Error>>);
 }
 
 blocking_type! {
@@ -402,9 +408,12 @@ blocking_type! {
     /// # Errors
     ///
     /// Those of [`agbcloud::Files::delete`](crate::Files::delete).
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a deletion does nothing until it is sent"]
-    pub struct DeleteFile => Response<()>;
+    pub struct DeleteFile => ();
 
     set fn missing_ok(ok: bool);
+
+    /// Sends it and returns the request id.
+    send fn with_response() -> Response<()>;
 }

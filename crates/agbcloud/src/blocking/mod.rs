@@ -32,7 +32,7 @@ macro_rules! blocking_type {
 macro_rules! methods {
     ($name:ident; $(
         $(#[$attribute:meta])*
-        $kind:ident fn $method:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $type:ty),*) $(-> $output:ty)?;
+        $kind:ident fn $method:ident $(<$($generic:ident: $bound:path),+>)? ($($argument:ident: $type:ty),*) $(-> $output:ty)?;
     )*) => {
         impl $name {
             $(method! {
@@ -42,7 +42,7 @@ macro_rules! methods {
                     " See [`", stringify!($name), "::", stringify!($method), "`](crate::", stringify!($name), "::",
                     stringify!($method), ")."
                 )]
-                $kind fn $method $(<$generic: $bound>)? ($($argument: $type),*) $(-> $output)?;
+                $kind fn $method $(<$($generic: $bound),+>)? ($($argument: $type),*) $(-> $output)?;
             })*
         }
     };
@@ -51,9 +51,9 @@ macro_rules! methods {
 /// Defines one of these methods, by its kind.
 macro_rules! method {
     // Sets an option of a builder.
-    ($(#[$attribute:meta])* set fn $method:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $type:ty),*);) => {
+    ($(#[$attribute:meta])* set fn $method:ident $(<$($generic:ident: $bound:path),+>)? ($($argument:ident: $type:ty),*);) => {
         $(#[$attribute])*
-        pub fn $method $(<$generic: $bound>)? (mut self, $($argument: $type),*) -> Self {
+        pub fn $method $(<$($generic: $bound),+>)? (mut self, $($argument: $type),*) -> Self {
             self.inner = self.inner.$method($($argument),*);
             self
         }
@@ -61,10 +61,10 @@ macro_rules! method {
     // Makes another blocking type from the async one.
     (
         $(#[$attribute:meta])*
-        make fn $method:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $type:ty),*) -> $output:ty;
+        make fn $method:ident $(<$($generic:ident: $bound:path),+>)? ($($argument:ident: $type:ty),*) -> $output:ty;
     ) => {
         $(#[$attribute])*
-        pub fn $method $(<$generic: $bound>)? (&self, $($argument: $type),*) -> $output {
+        pub fn $method $(<$($generic: $bound),+>)? (&self, $($argument: $type),*) -> $output {
             <$output>::new(self.inner.$method($($argument),*), self.driver.clone())
         }
     };
@@ -78,10 +78,10 @@ macro_rules! method {
     // Calls, and blocks until the call is done.
     (
         $(#[$attribute:meta])*
-        call fn $method:ident $(<$generic:ident: $bound:path>)? ($($argument:ident: $type:ty),*) -> $output:ty;
+        call fn $method:ident $(<$($generic:ident: $bound:path),+>)? ($($argument:ident: $type:ty),*) -> $output:ty;
     ) => {
         $(#[$attribute])*
-        pub fn $method $(<$generic: $bound>)? (&self, $($argument: $type),*) -> crate::Result<$output> {
+        pub fn $method $(<$($generic: $bound),+>)? (&self, $($argument: $type),*) -> crate::Result<$output> {
             self.driver.run(self.inner.$method($($argument),*))?
         }
     };
@@ -104,7 +104,7 @@ mod offload;
 mod remote_file;
 mod sync;
 
-pub use clear::{Clear, ClearHandle, ClearStatuses};
+pub use clear::{Clear, ClearHandle, ClearStatuses, ResumeClear};
 pub use client::{Client, ClientBuilder};
 pub use contexts::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use files::{

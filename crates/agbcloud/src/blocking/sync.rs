@@ -3,8 +3,8 @@
 use std::{ops::Deref, path::PathBuf};
 
 use crate::{
-    Compare, ConflictPolicy, DeleteLimit, FileOutcome, Progress, Result, SkippedEntry, Symlinks,
-    SyncReport,
+    Compare, ConflictPolicy, DeleteLimit, FileOutcome, Result, SkippedEntry, Symlinks,
+    SyncProgress, SyncReport,
 };
 
 blocking_type! {
@@ -12,7 +12,7 @@ blocking_type! {
     /// From [`Files::upload_dir`](super::Files::upload_dir) and [`Files::download_dir`](super::Files::download_dir).
     ///
     /// Listeners run on threads of the client.
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a sync does nothing until it is sent or planned"]
     pub struct SyncDir => SyncReport;
 
@@ -30,7 +30,7 @@ blocking_type! {
     set fn max_bytes_in_flight(bytes: u64);
     set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
     set fn on_skipped(listener: impl Fn(&SkippedEntry) + Send + Sync + 'static);
-    set fn on_progress(listener: impl Fn(&str, Progress) + Send + Sync + 'static);
+    set fn on_progress(listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static);
 }
 
 impl SyncDir {
@@ -66,7 +66,7 @@ blocking_type! {
     /// From [`Files::delete_dir`](super::Files::delete_dir).
     ///
     /// The listener runs on a thread of the client.
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a deletion does nothing until it is sent or planned"]
     pub struct DeleteDir => SyncReport;
 

@@ -85,7 +85,7 @@ async fn ours(handle: &ClearHandle) {
 async fn official(handle: &ClearHandle) {
     loop {
         sleep(Duration::from_secs(2)).await;
-        if *handle.status().await.unwrap() == ContextState::Available {
+        if handle.status().await.unwrap() == ContextState::Available {
             return;
         }
     }
@@ -98,7 +98,7 @@ async fn cost(
 ) -> Cost {
     let end = Instant::now() + lasts;
     *service.0.lock().unwrap() = (end, 0);
-    let clear = client.contexts().clear(&super::tests::id());
+    let clear = client.contexts().clear(super::tests::id());
     wait(&clear.start().await.unwrap()).await;
     Cost {
         late: end.elapsed(),

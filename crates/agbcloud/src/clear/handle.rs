@@ -3,67 +3,72 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    ClearStatuses, ClearTimedOut, Cleared,
+    ClearStatuses, ClearTimedOut, Cleared, StatusListener,
     poll::{ClearStart, PollTarget, Poller},
 };
 use crate::{
-    client::Client,
+    client::{Client, Request},
     error::Result,
-    model::{ContextId, ContextState, Response},
+    model::{ContextId, ContextState},
 };
 
-/// A started clear, from [`Clear::start`](crate::Clear::start) or, if it was started elsewhere, from
-/// [`Contexts::resume_clear`](crate::Contexts::resume_clear). Dropping the handle does not stop the clear.
+/// A started clear, from [`Clear::start`](crate::Clear::start) and [`Contexts::resume`](crate::Contexts::resume). Dropping
+/// the handle does not stop the clear. For a clear that was started elsewhere, use
+/// [`Contexts::resume_clear`](crate::Contexts::resume_clear).
 #[derive(Debug, Clone)]
 pub struct ClearHandle {
     target: PollTarget,
-    /// `None` for a clear that was started elsewhere.
-    start: Option<ClearStart>,
+    start: ClearStart,
+    request_id: Option<String>,
 }
 
 impl ClearHandle {
-    pub(super) fn started(target: PollTarget) -> Self {
+    pub(super) fn started(target: PollTarget, request_id: Option<String>) -> Self {
         let start = ClearStart::at(target.client.time().now());
         Self {
             target,
-            start: Some(start),
-        }
-    }
-
-    pub(crate) fn resume(client: Client, id: ContextId) -> Self {
-        Self {
-            target: PollTarget::new(client, id),
-            start: None,
+            start,
+            request_id,
         }
     }
 
     /// Continues a wait that timed out.
     pub(crate) fn resume_late(client: Client, late: &ClearTimedOut) -> Self {
-        let mut target = PollTarget::new(client, late.context_id.clone());
-        target.options = late.options;
+        let target = PollTarget {
+            client,
+            id: late.context_id.clone(),
+            options: late.options,
+            listener: StatusListener::default(),
+        };
         let start = ClearStart {
             began: late.began,
             seen_clearing: late.seen_clearing,
         };
         Self {
             target,
-            start: Some(start),
+            start,
+            request_id: None,
         }
     }
 
     /// Sets the maximum time that [`wait`](Self::wait) and [`statuses`](Self::statuses) wait, from their call: see
     /// [`Clear::timeout`](crate::Clear::timeout).
     #[must_use]
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+    pub fn timeout(mut self, timeout: Duration) -> Self {
         self.target.options.timeout = timeout;
         self
     }
 
     /// Sets the maximum time between two polls: see [`Clear::poll_interval`](crate::Clear::poll_interval).
     #[must_use]
-    pub fn with_poll_interval(mut self, interval: Duration) -> Self {
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
         self.target.options.poll_interval = interval;
         self
+    }
+
+    /// Id of the request that started the clear; `None` if the wait was [resumed](crate::Contexts::resume).
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// Id of the context that is being cleared, to [resume](crate::Contexts::resume_clear) in another process.
@@ -85,13 +90,14 @@ impl ClearHandle {
     ///
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted, and those of any call.
     #[doc(alias = "get_clear_status")]
-    pub async fn status(&self) -> Result<Response<ContextState>> {
-        self.target.state().await
+    pub fn status(&self) -> Request<ContextState> {
+        let target = self.target.clone();
+        Request::new(async move { target.state().await })
     }
 
     /// Waits until the context is `available` again. This counts only after `clearing` was seen or a full poll interval has
-    /// passed, since the state is `available` before a clear too. The interval starts with the clear or, if that was started
-    /// elsewhere, with this call. If the timeout is shorter, but at least 1 s, `available` at its end counts.
+    /// passed since the start of the clear, since the state is `available` before a clear too. If the timeout is shorter, but
+    /// at least 1 s, `available` at its end counts.
     ///
     /// A poll is repeated if it fails with a transient error, or if the response is not from the service. Any other state is
     /// waited for.
@@ -103,7 +109,8 @@ impl ClearHandle {
     /// use std::time::Duration;
     ///
     /// let context = client.contexts().get_or_create("my-project").await?;
-    /// let handle = client.contexts().resume_clear(&context.id).with_poll_interval(Duration::from_millis(200));
+    /// let clear = client.contexts().clear(&context.id).poll_interval(Duration::from_millis(200));
+    /// let handle = clear.start().await?;
     /// let cleared = handle.wait().await?;
     /// println!("done after {:?} and {} polls", cleared.elapsed, cleared.polls);
     /// # Ok(()) });
@@ -121,16 +128,9 @@ impl ClearHandle {
     }
 
     pub(super) async fn wait_until(&self, deadline: Instant) -> Result<Cleared> {
-        let mut poller = Poller::new(self.target.clone(), self.start, deadline);
-        loop {
-            let status = poller.next().await?;
-            if poller.is_done() {
-                return Ok(Cleared {
-                    elapsed: status.elapsed,
-                    polls: status.polls,
-                });
-            }
-        }
+        Poller::new(self.target.clone(), self.start, deadline)
+            .run()
+            .await
     }
 
     /// Returns the polls as a stream. It ends after the status with which the clear is done, or with the error of

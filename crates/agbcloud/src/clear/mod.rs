@@ -4,6 +4,7 @@
 mod comparison;
 mod handle;
 mod poll;
+mod resume;
 mod statuses;
 #[cfg(test)]
 mod tests;
@@ -12,8 +13,10 @@ mod timed_out;
 use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 pub use handle::ClearHandle;
+pub use resume::{ResumeClear, Resumed};
 pub use statuses::ClearStatuses;
 pub use timed_out::ClearTimedOut;
 
@@ -21,8 +24,9 @@ use poll::PollTarget;
 
 use crate::{
     client::{Call, Client, call},
-    error::{Operation, Result},
-    model::{ContextId, ContextState, Response},
+    error::{Operation, Result, in_operation},
+    model::{ContextId, ContextState},
+    wire::ContextApi,
 };
 
 /// The default of [`Clear::timeout`].
@@ -57,23 +61,30 @@ impl Default for WaitOptions {
 /// `clearing` until then, and `available` afterwards.
 #[derive(Debug, Clone)]
 #[must_use = "a clear does nothing until it is awaited or started"]
-pub struct Clear(PollTarget);
+pub struct Clear {
+    client: Client,
+    id: Result<ContextId>,
+    options: WaitOptions,
+    listener: StatusListener,
+}
 
 /// A clear that is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[doc(alias = "ClearContextResult")]
 pub struct Cleared {
-    /// Time from the start of the clear to the poll that saw it done. For a clear that was
-    /// [resumed](crate::Contexts::resume_clear), from the start of the wait.
+    /// Time from the start of the clear to the poll that saw it done. For a clear that was started
+    /// [elsewhere](crate::Contexts::resume_clear), from the start of the wait.
     pub elapsed: Duration,
     /// Number of polls.
     pub polls: u32,
+    /// Whether the context was seen `clearing`. It is not if the clear takes less time than the first poll.
+    pub seen_clearing: bool,
 }
 
 /// The result of one poll of a clear: from [`ClearHandle::statuses`](crate::ClearHandle::statuses) and
 /// [`Clear::on_status`](crate::Clear::on_status).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClearStatus {
     /// The state of the context. An unknown state is [`Other`](crate::ContextState::Other).
@@ -94,6 +105,10 @@ type StatusCallback = dyn Fn(&ClearStatus) + Send + Sync;
 struct StatusListener(Option<Arc<StatusCallback>>);
 
 impl StatusListener {
+    fn new(listener: impl Fn(&ClearStatus) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listener)))
+    }
+
     fn notify(&self, status: &ClearStatus) {
         if let Some(listener) = &self.0 {
             listener(status);
@@ -112,8 +127,13 @@ impl fmt::Debug for StatusListener {
 }
 
 impl Clear {
-    pub(crate) fn new(client: Client, id: ContextId) -> Self {
-        Self(PollTarget::new(client, id))
+    pub(crate) fn new(client: Client, id: Result<ContextId>) -> Self {
+        Self {
+            client,
+            id,
+            options: WaitOptions::default(),
+            listener: StatusListener::default(),
+        }
     }
 
     /// Sets the maximum time to clear and wait, the call that starts the clear included; for a clear that is
@@ -121,14 +141,14 @@ impl Clear {
     /// poll starts when the time is over, and has one poll interval to respond, from 1 s to 2 s; the call that starts the
     /// clear has at least 1 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.options.timeout = timeout;
+        self.options.timeout = timeout;
         self
     }
 
     /// Sets the maximum time between two polls. Defaults to [`DEFAULT_POLL_INTERVAL`]; at least 10 ms. The first polls are
     /// more frequent: after 100 ms, and then at intervals that grow with the elapsed time.
     pub fn poll_interval(mut self, interval: Duration) -> Self {
-        self.0.options.poll_interval = interval;
+        self.options.poll_interval = interval;
         self
     }
 
@@ -145,7 +165,7 @@ impl Clear {
     /// # Ok(()) });
     /// ```
     pub fn on_status(mut self, listener: impl Fn(&ClearStatus) + Send + Sync + 'static) -> Self {
-        self.0.listener = StatusListener(Some(Arc::new(listener)));
+        self.listener = StatusListener::new(listener);
         self
     }
 
@@ -165,25 +185,39 @@ impl Clear {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not valid, and those of any call.
     #[doc(alias = "clear_async")]
-    pub async fn start(self) -> Result<Response<ClearHandle>> {
+    pub async fn start(self) -> Result<ClearHandle> {
         self.start_within(None).await
     }
 
-    async fn start_within(self, limit: Option<Duration>) -> Result<Response<ClearHandle>> {
-        let PollTarget { client, id, .. } = &self.0;
+    async fn start_within(self, limit: Option<Duration>) -> Result<ClearHandle> {
+        let operation = Operation::ClearContext;
+        let target = PollTarget {
+            client: self.client,
+            id: self.id.map_err(in_operation(operation))?,
+            options: self.options,
+            listener: self.listener,
+        };
         let what = Call {
             limit,
-            ..Call::from((Operation::ClearContext, id))
+            ..Call::from((operation, &target.id))
         };
-        let response = call(client, what, |api| api.clear_context(id.clone())).await?;
-        Ok(response.map(|()| ClearHandle::started(self.0)))
+        let send = |api: &dyn ContextApi| api.clear_context(target.id.clone());
+        let response = call(&target.client, what, send).await?;
+        let ((), request_id) = response.into_parts();
+        Ok(ClearHandle::started(target, request_id))
     }
 
-    async fn run(self) -> Result<Cleared> {
-        let timeout = self.0.options.timeout;
-        let deadline = self.0.client.time().later(timeout);
+    /// Starts the clear and waits for its end, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start) and of [`ClearHandle::wait`].
+    pub async fn send(self) -> Result<Cleared> {
+        let timeout = self.options.timeout;
+        let deadline = self.client.time().later(timeout);
         let started = self
             .start_within(Some(timeout.max(MIN_START_TIMEOUT)))
             .await?;
@@ -196,6 +230,6 @@ impl IntoFuture for Clear {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        Box::pin(self.send())
     }
 }

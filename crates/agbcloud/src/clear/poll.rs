@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ClearStatus, ClearTimedOut, StatusListener, WaitOptions};
+use super::{ClearStatus, ClearTimedOut, Cleared, StatusListener, WaitOptions};
 use crate::{
     client::{Client, get_context},
     clock::Time,
@@ -42,15 +42,6 @@ pub(super) struct PollTarget {
 }
 
 impl PollTarget {
-    pub(super) fn new(client: Client, id: ContextId) -> Self {
-        Self {
-            client,
-            id,
-            options: WaitOptions::default(),
-            listener: StatusListener::default(),
-        }
-    }
-
     /// Gets the state of the context.
     pub(super) async fn state(&self) -> Result<Response<ContextState>> {
         let lookup = ContextLookup::Id(self.id.clone());
@@ -92,9 +83,7 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    pub(super) fn new(target: PollTarget, start: Option<ClearStart>, deadline: Instant) -> Self {
-        let now = target.client.time().now();
-        let start = start.unwrap_or(ClearStart::at(now));
+    pub(super) fn new(target: PollTarget, start: ClearStart, deadline: Instant) -> Self {
         Self {
             began: start.began,
             deadline,
@@ -111,6 +100,20 @@ impl Poller {
 
     fn time(&self) -> &Time {
         self.target.client.time()
+    }
+
+    /// Polls until the clear is done.
+    pub(super) async fn run(&mut self) -> Result<Cleared> {
+        loop {
+            let status = self.next().await?;
+            if self.is_done() {
+                return Ok(Cleared {
+                    elapsed: status.elapsed,
+                    polls: status.polls,
+                    seen_clearing: self.seen_clearing,
+                });
+            }
+        }
     }
 
     /// Whether the clear was done at the last status.
@@ -221,9 +224,10 @@ impl Poller {
         };
         let error = Error::new(ErrorKind::ClearTimeout, message)
             .with_operation(Operation::ClearContext)
+            .with_context(self.target.id.as_str())
             .with_extension(late);
         match self.failure.take() {
-            Some(source) => error.with_source(source),
+            Some(source) => error.with_source(source.without_target()),
             None => error,
         }
     }

@@ -9,7 +9,7 @@ use std::{
 use futures_core::{FusedStream, Stream, future::BoxFuture};
 
 use super::{ClearStatus, poll::Poller};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A stream of the polls of a clear, until the clear is done: from
 /// [`ClearHandle::statuses`](crate::ClearHandle::statuses).
@@ -20,6 +20,8 @@ pub struct ClearStatuses(StreamState);
 
 enum StreamState {
     Idle(Box<Poller>),
+    /// The wait can't start.
+    Invalid(Error),
     Polling(BoxFuture<'static, (Box<Poller>, Result<ClearStatus>)>),
     Ended,
 }
@@ -27,6 +29,10 @@ enum StreamState {
 impl ClearStatuses {
     pub(super) fn new(poller: Poller) -> Self {
         Self(StreamState::Idle(Box::new(poller)))
+    }
+
+    pub(super) fn invalid(error: Error) -> Self {
+        Self(StreamState::Invalid(error))
     }
 
     /// Returns the next status, or `None` at the end, like `StreamExt::next` without that trait. Dropping the future loses
@@ -46,6 +52,7 @@ impl Stream for ClearStatuses {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut polling = match std::mem::replace(&mut self.0, StreamState::Ended) {
             StreamState::Idle(poller) => poll(poller),
+            StreamState::Invalid(error) => return Poll::Ready(Some(Err(error))),
             StreamState::Polling(future) => future,
             StreamState::Ended => return Poll::Ready(None),
         };

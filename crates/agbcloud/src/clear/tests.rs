@@ -44,7 +44,7 @@ async fn the_end_is_detected_soon() {
     for seconds in [0.3, 3.0, 20.0] {
         let to = Duration::from_secs_f64(seconds);
         let client = Client::on(clearing_between(Duration::ZERO, to));
-        let cleared = client.contexts().clear(&id()).await.unwrap();
+        let cleared = client.contexts().clear(id()).await.unwrap();
         assert!(cleared.elapsed >= to, "{cleared:?}");
         assert!(
             cleared.elapsed < to * 9 / 8 + Duration::from_millis(230),
@@ -56,14 +56,14 @@ async fn the_end_is_detected_soon() {
 #[tokio::test(start_paused = true)]
 async fn available_before_clearing_was_seen_does_not_count() {
     let late = clearing_between(Duration::from_millis(500), Duration::from_secs(1));
-    let cleared = Client::on(late).contexts().clear(&id()).await.unwrap();
+    let cleared = Client::on(late).contexts().clear(id()).await.unwrap();
     assert!(cleared.elapsed >= Duration::from_secs(1), "{cleared:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unseen_clear_ends_after_one_poll_interval() {
     let never = clearing_between(Duration::MAX, Duration::MAX);
-    let cleared = Client::on(never).contexts().clear(&id()).await.unwrap();
+    let cleared = Client::on(never).contexts().clear(id()).await.unwrap();
     assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL, "{cleared:?}");
 }
 
@@ -73,7 +73,7 @@ async fn the_last_poll_is_at_the_deadline() {
     let clear = |timeout| {
         client
             .contexts()
-            .clear(&id())
+            .clear(id())
             .timeout(timeout)
             .poll_interval(Duration::from_secs(60))
     };
@@ -86,8 +86,9 @@ async fn the_last_poll_is_at_the_deadline() {
         "{error}"
     );
 
-    let resumed = client.contexts().resume_clear(&id()).wait().await.unwrap();
+    let resumed = client.contexts().resume_clear(id()).await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(5), "{resumed:?}");
+    assert!(resumed.was_clearing());
 }
 
 /// A service that responds to polls after a delay.
@@ -108,7 +109,7 @@ async fn stalled_polls_do_not_delay_the_timeout() {
     for (timeout, interval, end) in [(3, 60, 5), (60, 2, 62), (3, 0, 4)] {
         let start = Instant::now();
         let client = slow(Duration::MAX);
-        let clear = client.contexts().clear(&id());
+        let clear = client.contexts().clear(id());
         let clear = clear.timeout(Duration::from_secs(timeout));
         let error = clear.poll_interval(Duration::from_secs(interval)).await;
         assert_eq!(error.unwrap_err().kind(), ErrorKind::ClearTimeout);
@@ -121,7 +122,7 @@ async fn the_last_poll_has_a_minimum_timeout() {
     let client = slow(Duration::from_millis(900));
     let clear = client
         .contexts()
-        .clear(&id())
+        .clear(id())
         .timeout(Duration::from_millis(500));
     clear.poll_interval(Duration::ZERO).await.unwrap();
 }
@@ -140,7 +141,7 @@ async fn a_poll_with_a_transient_error_is_repeated() {
             _ => state("available"),
         }
     });
-    let cleared = Client::on(wire).contexts().clear(&id()).await.unwrap();
+    let cleared = Client::on(wire).contexts().clear(id()).await.unwrap();
     assert_eq!(cleared.polls, 3, "the second failed, and was repeated");
 }
 
@@ -153,7 +154,7 @@ async fn extreme_options_are_accepted() {
         let client = Client::on(clearing_between(Duration::ZERO, Duration::from_secs(2)));
         let clear = client
             .contexts()
-            .clear(&id())
+            .clear(id())
             .timeout(timeout)
             .poll_interval(interval);
         clear.await.unwrap();
@@ -169,7 +170,7 @@ async fn a_hanging_poll_does_not_hang_the_wait() {
     let start = Instant::now();
     let clear = Client::on(wire)
         .contexts()
-        .clear(&id())
+        .clear(id())
         .timeout(Duration::from_secs(10));
     assert_eq!(clear.await.unwrap_err().kind(), ErrorKind::ClearTimeout);
     assert!(
@@ -218,7 +219,7 @@ async fn collect(statuses: ClearStatuses) -> (Vec<ContextState>, Option<Error>) 
 
 async fn start(wire: MockContextApi) -> ClearHandle {
     let contexts = Client::on(wire).contexts();
-    contexts.clear(&id()).start().await.unwrap().into_inner()
+    contexts.clear(id()).start().await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,7 +245,7 @@ async fn a_status_has_its_request_id() {
             "success": true, "requestId": "r-1", "data": {"id": "SdkCtx-1", "state": "clearing"}
         }))
     });
-    let mut statuses = Client::on(wire).contexts().resume_clear(&id()).statuses();
+    let mut statuses = Client::on(wire).contexts().resume_clear(id()).statuses();
     let status = statuses.next().await.unwrap().unwrap();
     assert_eq!(status.request_id.as_deref(), Some("r-1"));
 }
@@ -267,7 +268,7 @@ async fn a_timeout_is_one_error_with_details() {
 async fn a_resumed_wait_keeps_the_start() {
     let wire = clearing_between(Duration::ZERO, Duration::from_secs(7));
     let contexts = Client::on(wire).contexts();
-    let clear = contexts.clear(&id());
+    let clear = contexts.clear(id());
     let error = clear.timeout(Duration::from_secs(4)).await.unwrap_err();
     let handle = contexts.resume(error.clear_timeout().unwrap());
     let cleared = handle.wait().await.unwrap();
@@ -280,29 +281,26 @@ async fn a_resumed_wait_keeps_the_start() {
 async fn repeated_short_waits_detect_the_end() {
     let (wire, _) = polls(vec![State("available")]);
     let contexts = Client::on(wire).contexts();
-    let handle = contexts.resume_clear(&id());
-    let error = handle
-        .with_timeout(Duration::from_millis(900))
-        .wait()
-        .await
-        .unwrap_err();
+    let clear = contexts.resume_clear(id());
+    let error = clear.timeout(Duration::from_millis(900)).await.unwrap_err();
     let handle = contexts.resume(error.clear_timeout().unwrap());
     let cleared = handle.wait().await.unwrap();
     assert_eq!(cleared.elapsed, Duration::from_millis(1800));
+    assert!(!cleared.seen_clearing);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_unseen_clear_ends_at_a_deadline_before_the_poll_interval() {
     for (timeout, interval) in [(1500, 2000), (1000, 60_000), (30_000, 60_000)] {
         let (wire, _) = polls(vec![State("available")]);
-        let clear = Client::on(wire).contexts().clear(&id());
+        let clear = Client::on(wire).contexts().clear(id());
         let clear = clear.poll_interval(Duration::from_millis(interval));
         let timeout = Duration::from_millis(timeout);
         let cleared = clear.timeout(timeout).await.unwrap();
         assert_eq!(cleared.elapsed, timeout);
     }
     let (wire, _) = polls(vec![State("available")]);
-    let clear = Client::on(wire).contexts().clear(&id());
+    let clear = Client::on(wire).contexts().clear(id());
     let error = clear.timeout(Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
 }
@@ -312,7 +310,7 @@ async fn the_timeout_includes_the_start_and_its_retries() {
     for (timeout, end) in [(7.0, 7.0), (0.0, 1.0)] {
         let began = Instant::now();
         let script = Script::new([Step::status(503)]).then_always(Step::no_response());
-        let clear = Client::on(script).contexts().clear(&id());
+        let clear = Client::on(script).contexts().clear(id());
         let timeout = Duration::from_secs_f64(timeout);
         let error = clear.timeout(timeout).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "it may not have started");
@@ -328,7 +326,7 @@ async fn the_timeout_includes_the_start_and_its_retries() {
     });
     wire.expect_get_context().returning(|_| state("clearing"));
     let began = Instant::now();
-    let clear = Client::on(wire).contexts().clear(&id());
+    let clear = Client::on(wire).contexts().clear(id());
     let error = clear.timeout(Duration::from_secs(5)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClearTimeout);
     assert_eq!(began.elapsed(), Duration::from_secs(5));
@@ -343,7 +341,7 @@ async fn responses_of_a_gateway_do_not_end_the_wait() {
         .into_iter()
         .chain(steps)
         .chain([state("available")]);
-    let cleared = Client::on(Script::new(steps)).contexts().clear(&id());
+    let cleared = Client::on(Script::new(steps)).contexts().clear(id());
     assert_eq!(cleared.await.unwrap().polls, 7);
 }
 
@@ -395,7 +393,7 @@ async fn an_unknown_state_is_reported_and_waited_for() {
     let sink = statuses_seen.clone();
     let clear = Client::on(wire)
         .contexts()
-        .clear(&id())
+        .clear(id())
         .on_status(move |status| sink.lock().unwrap().push(status.clone()));
     let cleared = clear.await.unwrap();
     let statuses_seen = statuses_seen.lock().unwrap();
@@ -464,10 +462,38 @@ async fn elapsed_starts_with_the_clear() {
 #[tokio::test(start_paused = true)]
 async fn elapsed_starts_with_the_call_for_a_resumed_clear() {
     let (wire, _) = polls(vec![State("available")]);
-    let handle = Client::on(wire).contexts().resume_clear(&id());
+    let clear = Client::on(wire).contexts().resume_clear(id());
     sleep(Duration::from_secs(5)).await;
-    let cleared = handle.wait().await.unwrap();
-    assert_eq!(cleared.elapsed, DEFAULT_POLL_INTERVAL);
+    let resumed = clear.await.unwrap();
+    assert_eq!(resumed.cleared().elapsed, DEFAULT_POLL_INTERVAL);
+    assert!(matches!(resumed, Resumed::NotClearing(_)), "{resumed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clear_that_is_seen_is_cleared() {
+    let (wire, _) = polls(vec![State("clearing"), State("available")]);
+    let resumed = Client::on(wire).contexts().resume_clear("SdkCtx-1").await;
+    let Resumed::Cleared(cleared) = resumed.unwrap() else {
+        panic!("it was clearing");
+    };
+    assert!(cleared.seen_clearing);
+}
+
+#[tokio::test]
+async fn an_invalid_id_is_an_error_when_it_is_used() {
+    let contexts = Client::on(MockContextApi::new()).contexts();
+    let resume = contexts.resume_clear("");
+    let errors = [
+        contexts.clear(" ").await.unwrap_err(),
+        contexts.clear(String::new()).start().await.unwrap_err(),
+        resume.clone().await.unwrap_err(),
+        resume.clone().status().await.unwrap_err(),
+        resume.statuses().next().await.unwrap().unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert_eq!(error.operation(), Some(Operation::ClearContext));
+    }
 }
 
 #[test]
@@ -476,10 +502,12 @@ fn clear_types_are_send_and_clone() {
     fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
     send::<ClearStatuses>();
     shared::<Clear>();
+    shared::<ResumeClear>();
+    shared::<ClearHandle>();
     shared::<ClearTimedOut>();
     let clear = Client::on(MockContextApi::new())
         .contexts()
-        .clear(&id())
+        .clear(id())
         .on_status(|_| ());
     assert!(format!("{:?}", clear.clone()).contains("Listener"));
 }

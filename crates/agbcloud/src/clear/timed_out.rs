@@ -20,7 +20,7 @@ use crate::{
 /// if let Err(error) = contexts.clear(&context.id).timeout(Duration::from_millis(1)).await {
 ///     let Some(late) = error.clear_timeout() else { return Err(error.into()) };
 ///     println!("{:?} after {:?}", late.last_state, late.elapsed);
-///     contexts.resume(late).with_timeout(Duration::from_secs(60)).wait().await?;
+///     contexts.resume(late).timeout(Duration::from_secs(60)).wait().await?;
 /// }
 /// # Ok(()) });
 /// ```

@@ -12,7 +12,7 @@ use crate::{
         SettingSources, Sources, invalid_setting,
     },
     error::{Error, ErrorDetail, Result},
-    http_client::check_tls,
+    http_client::{HttpSettings, HttpStack},
     retry::{Jitter, RetryBudget, RetryPolicy},
     wire::StubApi,
 };
@@ -34,6 +34,9 @@ use crate::{
 /// | [`endpoint`](Self::endpoint) | `AGB_ENDPOINT` | [`DEFAULT_ENDPOINT`](crate::DEFAULT_ENDPOINT) |
 /// | [`timeout`](Self::timeout) | `AGB_TIMEOUT_MS`, in milliseconds | [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT) |
 ///
+/// The variables `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and `SSL_CERT_DIR` apply too, but not
+/// from a `.env` file: see the [guide](crate::guide::network).
+///
 /// ```
 /// use std::time::Duration;
 ///
@@ -54,6 +57,7 @@ pub struct ClientBuilder {
     fallback_endpoint: Option<SignedUrl>,
     timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
+    pub(super) http: HttpSettings,
     ignores_dotenv: bool,
     allow_insecure_urls: bool,
     retry: RetryPolicy,
@@ -178,7 +182,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is no API key, a setting is invalid, or the
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if there is no API key, a setting is invalid, the system
+    /// has no root certificates, or the
     /// endpoint is from a less trusted source than the API key.
     pub fn build(self) -> Result<Client> {
         let sources = match self.stub {
@@ -235,8 +240,9 @@ impl ClientBuilder {
             source => sources.find(source, "AGB_ENDPOINT"),
         };
         let endpoint = Endpoint::parse(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
+        let http = self.http.resolve()?;
         if self.stub.is_none() {
-            check_tls(&endpoint.url)?;
+            http.check_tls(&endpoint.url)?;
         }
         let timeout = match self.timeout {
             Some(timeout) => timeout,
@@ -254,6 +260,7 @@ impl ClientBuilder {
             endpoint,
             timeout,
             idle_timeout: self.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
+            http,
             allow_insecure_urls: self.allow_insecure_urls,
             retry: self.retry,
             retry_budget: self.retry_budget.unwrap_or_default(),
@@ -343,6 +350,7 @@ pub(super) struct ClientSettings {
     pub(super) endpoint: Endpoint,
     pub(super) timeout: Duration,
     pub(super) idle_timeout: Duration,
+    pub(super) http: HttpStack,
     pub(super) allow_insecure_urls: bool,
     pub(super) retry: RetryPolicy,
     pub(super) retry_budget: RetryBudget,

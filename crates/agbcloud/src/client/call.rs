@@ -7,7 +7,7 @@ use agbcloud_api::with_request_timeout;
 use super::Client;
 use crate::{
     error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result},
-    model::{Context, ContextId, Response},
+    model::{Context, ContextId, RemotePath, Response},
     retry, trace,
     wire::{ContextApi, ContextLookup, ResponseFuture},
 };
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
     pub(crate) context: Option<&'a ContextId>,
+    /// The file or folder, for errors.
+    pub(crate) path: Option<&'a str>,
     /// Maximum time with all attempts, where that is less than the deadline of the retry policy.
     pub(crate) limit: Option<Duration>,
 }
@@ -26,6 +28,7 @@ impl From<Operation> for Call<'_> {
         Self {
             operation,
             context: None,
+            path: None,
             limit: None,
         }
     }
@@ -36,6 +39,15 @@ impl<'a> From<(Operation, &'a ContextId)> for Call<'a> {
         Self {
             context: Some(context),
             ..Self::from(operation)
+        }
+    }
+}
+
+impl<'a> From<(Operation, &'a ContextId, &'a RemotePath)> for Call<'a> {
+    fn from((operation, context, path): (Operation, &'a ContextId, &'a RemotePath)) -> Self {
+        Self {
+            path: Some(path.as_str()),
+            ..Self::from((operation, context))
         }
     }
 }
@@ -92,6 +104,7 @@ async fn run<T>(
     let Call {
         operation,
         context,
+        path,
         limit,
     } = call;
     let retries = client.retry_context();
@@ -107,7 +120,12 @@ async fn run<T>(
     };
     let attempts = async {
         let result = retry::run(retries, once, forgive).await;
-        result.map_err(|error| error.with_operation(operation))
+        result.map_err(|error| {
+            let error = error.with_operation(operation);
+            let context = context.map(ContextId::as_str);
+            let error = context.into_iter().fold(error, Error::with_context);
+            path.into_iter().fold(error, Error::with_path)
+        })
     };
     trace::instrument(attempts, trace::operation_span(operation, context)).await
 }

@@ -2,6 +2,8 @@
 
 mod builder;
 mod call;
+mod http_settings;
+mod request;
 
 use std::{
     fmt,
@@ -13,12 +15,12 @@ use reqwest::header::DATE;
 
 pub use builder::ClientBuilder;
 pub(crate) use call::{Call, call, get_context, is_missing_file, remove};
+pub use request::Request;
 
 use crate::{
     clock::Time,
     config::Endpoint,
     error::{Error, ErrorKind, Result, http_date},
-    http_client,
     model::PresignedUrl,
     retry::{Jitter, Overload, RateLimiter, RetryBudget, RetryContext, RetryPolicy},
     service_clock::ServiceClock,
@@ -160,7 +162,12 @@ impl Client {
             None => (Arc::new(http_api(&settings, &service_clock)?), false),
         };
         let limiter = || RateLimiter::new(settings.adaptive_rate_limit);
-        let store = Store::new(settings.time.clone(), settings.idle_timeout, limiter());
+        let store = Store::new(
+            settings.time.clone(),
+            settings.idle_timeout,
+            limiter(),
+            settings.http,
+        );
         Ok(Self(Arc::new(ClientInner {
             api,
             store: Arc::new(store),
@@ -241,9 +248,12 @@ impl Client {
 
 fn http_api(settings: &ClientSettings, service_clock: &ServiceClock) -> Result<HttpApi> {
     let url = &settings.endpoint.url;
-    let client = http_client::service_client(url, &settings.api_key, settings.timeout)?;
+    let client = settings.http.service_client(url)?;
+    let hook = settings
+        .http
+        .service_hook(&settings.api_key, settings.timeout)?;
     Ok(HttpApi {
-        client: agbcloud_api::Client::new_with_client(url, client),
+        client: agbcloud_api::Client::new_with_client(url, client, hook),
         api_key: settings.api_key.clone(),
         time: settings.time.clone(),
         service_clock: service_clock.clone(),

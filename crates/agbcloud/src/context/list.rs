@@ -2,15 +2,17 @@
 
 use std::{
     collections::HashSet,
+    future::IntoFuture,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
 use futures_core::future::BoxFuture;
+use futures_util::TryStreamExt;
 
 use crate::{
     client::{Client, call},
     error::{Error, ErrorKind, Operation, Result},
-    model::{Context, ContextPage, ContextPosition, Continuation, Response},
+    model::{Context, ContextPage, ContextPosition, Continuation, checked},
     page::{Items, PageSource, Pages, named_stream, page_size},
     wire::ContextQuery,
 };
@@ -22,7 +24,7 @@ use crate::{
 pub struct ListContexts {
     client: Client,
     page_size: Option<u32>,
-    start: Option<Continuation>,
+    start: Result<Continuation>,
     prefetch: bool,
 }
 
@@ -31,7 +33,7 @@ impl ListContexts {
         Self {
             client,
             page_size: None,
-            start: None,
+            start: Ok(ContextPosition::default().into()),
             prefetch: false,
         }
     }
@@ -44,11 +46,35 @@ impl ListContexts {
         self
     }
 
-    /// Sets the start of the listing: the [`ContextPage::next_token`] of a page, or the continuation of a stream
-    /// ([`ContextItems::continuation`], [`ContextPages::continuation`]). The empty text is the start. The page size can be
-    /// changed. A continuation of a listing of files fails when the listing is sent.
-    pub fn start_at(mut self, position: impl Into<Continuation>) -> Self {
-        self.start = Some(position.into());
+    /// Sets the start of the listing: the continuation of a stream ([`ContextItems::continuation`],
+    /// [`ContextPages::continuation`]) or its text. The page size can be changed. A continuation of a listing of files, and a
+    /// text that is no continuation, fail when the listing is sent.
+    pub fn start_at(mut self, position: impl TryInto<Continuation, Error: Into<Error>>) -> Self {
+        self.start = checked(position);
+        self
+    }
+
+    /// Sets the start of the listing: the [`ContextPage::next_token`] of a page. The empty text is the start. The page size
+    /// can be changed.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run(async |client| {
+    /// # for name in ["one", "two"] { client.contexts().get_or_create(name).await?; }
+    /// let page = client.contexts().list().page_size(1).send().await?;
+    /// if let Some(token) = &page.next_token {
+    ///     let rest = client.contexts().list().start_at_token(token).send().await?;
+    ///     assert_eq!(rest.contexts[0].name, "two");
+    /// }
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "next_token")]
+    pub fn start_at_token(mut self, token: impl Into<String>) -> Self {
+        let token = Some(token.into()).filter(|token| !token.is_empty());
+        let position = ContextPosition {
+            token,
+            ..ContextPosition::default()
+        };
+        self.start = Ok(position.into());
         self
     }
 
@@ -83,7 +109,7 @@ impl ListContexts {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page size of 0 or a continuation of a listing of files,
     /// [`Rejected`](crate::ErrorKind::Rejected) for a token that the service did not issue for this key, and those of any
     /// call.
-    pub async fn send(self) -> Result<Response<ContextPage>> {
+    pub async fn send(self) -> Result<ContextPage> {
         let (page, _) = self.into_source().next_page().await?;
         Ok(page)
     }
@@ -118,10 +144,26 @@ impl ListContexts {
         ContextItems(Items::new(self.into_source(), prefetch))
     }
 
+    /// Fetches all pages from the start of the listing and returns their contexts.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// let contexts = client.contexts().list().all().await?;
+    /// assert_eq!(contexts.len(), 1);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send). The contexts before the error are lost: see [`by_item`](Self::by_item).
+    pub async fn all(self) -> Result<Vec<Context>> {
+        self.by_item().try_collect().await
+    }
+
     fn into_source(self) -> ContextSource {
         let position = self
             .start
-            .map_or_else(|| Ok(ContextPosition::default()), Continuation::in_contexts)
+            .and_then(Continuation::in_contexts)
             .map_err(|error| error.with_operation(Operation::ListContexts));
         ContextSource {
             client: self.client,
@@ -130,6 +172,16 @@ impl ListContexts {
             used_tokens: HashSet::new(),
             request_id: None,
         }
+    }
+}
+
+/// Fetches one page, as [`send`](ListContexts::send) does.
+impl IntoFuture for ListContexts {
+    type Output = Result<ContextPage>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
     }
 }
 
@@ -195,19 +247,16 @@ struct ContextSource {
 
 impl ContextSource {
     /// The next page with undelivered items.
-    async fn next_page(mut self) -> Result<(Response<ContextPage>, Option<Self>)> {
+    async fn next_page(mut self) -> Result<(ContextPage, Option<Self>)> {
         let mut position = std::mem::replace(&mut self.position, Ok(ContextPosition::default()))?;
         loop {
             self.check_new(position.token.as_deref())?;
-            let page = fetch(&self.client, self.page_size, position.token.take()).await?;
-            self.request_id = page.request_id().map(str::to_owned);
+            let mut page = fetch(&self.client, self.page_size, position.token.take()).await?;
+            self.request_id.clone_from(&page.request_id);
             let fetched = page.contexts.len();
-            let page = page.map(|mut page| {
-                position
-                    .delivered
-                    .remove_from(&mut page.contexts, Self::key);
-                page
-            });
+            position
+                .delivered
+                .remove_from(&mut page.contexts, Self::key);
             let removed = fetched - page.contexts.len();
             position.token.clone_from(&page.next_token);
             if position.token.is_none() {
@@ -240,7 +289,7 @@ impl PageSource for ContextSource {
     fn fetch(self) -> BoxFuture<'static, Result<(ContextPage, Option<Self>)>> {
         Box::pin(async move {
             let (page, next) = self.next_page().await?;
-            Ok((page.into_inner(), next))
+            Ok((page, next))
         })
     }
 
@@ -263,22 +312,17 @@ fn hash(token: &str) -> u64 {
     hasher.finish()
 }
 
-async fn fetch(
-    client: &Client,
-    size: Option<u32>,
-    token: Option<String>,
-) -> Result<Response<ContextPage>> {
+async fn fetch(client: &Client, size: Option<u32>, token: Option<String>) -> Result<ContextPage> {
     let operation = Operation::ListContexts;
     let page_size = page_size(size).map_err(|error| error.with_operation(operation))?;
     let query = ContextQuery { page_size, token };
     let response = call(client, operation, |api| api.list_contexts(query.clone())).await?;
-    let request_id = response.request_id().map(str::to_owned);
-    Ok(response.map(|page| ContextPage { request_id, ..page }))
+    let (page, request_id) = response.into_parts();
+    Ok(ContextPage { request_id, ..page })
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::TryStreamExt;
     use serde_json::json;
 
     use super::*;

@@ -14,7 +14,7 @@ use crate::{
 /// A lookup by name; await it to send it. From
 /// [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
 /// [`Contexts::get_or_create`](crate::Contexts::get_or_create).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a lookup does nothing until it is awaited"]
 pub struct LookupByName {
     client: Client,
@@ -52,7 +52,22 @@ impl LookupByName {
         self
     }
 
-    async fn send(self) -> Result<Response<Context>> {
+    /// Sends the lookup.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Contexts::get_by_name`](crate::Contexts::get_by_name) and
+    /// [`Contexts::get_or_create`](crate::Contexts::get_or_create).
+    pub async fn send(self) -> Result<Context> {
+        Ok(self.with_response().await?.into_inner())
+    }
+
+    /// Sends it and returns the value with the request id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub async fn with_response(self) -> Result<Response<Context>> {
         let invalid = |error: Error| error.with_operation(Operation::GetContext);
         let name = self.name.map_err(invalid)?;
         let region = self.region.transpose().map_err(invalid)?;
@@ -66,7 +81,7 @@ impl LookupByName {
 }
 
 impl IntoFuture for LookupByName {
-    type Output = Result<Response<Context>>;
+    type Output = Result<Context>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -8,11 +8,11 @@ pub use lookup::LookupByName;
 
 use crate::{
     Files,
-    clear::{Clear, ClearHandle, ClearTimedOut},
-    client::{Client, call, get_context, remove},
-    error::{Error, Operation, Result},
-    model::{Context, ContextId, ContextName, Response, checked},
-    wire::ContextLookup,
+    clear::{Clear, ClearHandle, ClearTimedOut, ResumeClear},
+    client::{Client, Request, call, get_context, remove},
+    error::{Error, Operation, Result, in_operation},
+    model::{Context, ContextId, ContextName, checked},
+    wire::{ContextApi, ContextLookup},
 };
 
 impl Client {
@@ -52,17 +52,22 @@ impl Contexts {
     /// ```
     /// # agbcloud_doctest::run(async |client| {
     /// # let id = client.contexts().get_or_create("my-project").await?.id.clone();
-    /// let context = client.contexts().get(&id).await?;
+    /// let context = client.contexts().get(&id).await?; // or a text: get("SdkCtx-…")
     /// assert_eq!(context.name, "my-project");
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the key has no such context, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the key has no such context,
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`], and those of any call.
     #[doc(alias = "GetContext")]
-    pub async fn get(&self, id: &ContextId) -> Result<Response<Context>> {
-        get_context(&self.client, ContextLookup::Id(id.clone())).await
+    pub fn get(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Request<Context> {
+        let (client, id) = (self.client.clone(), checked(id));
+        Request::new(async move {
+            let id = id.map_err(in_operation(Operation::GetContext))?;
+            get_context(&client, ContextLookup::Id(id)).await
+        })
     }
 
     /// Gets a context by name. Await the result, or set a [region](LookupByName::region) first.
@@ -123,21 +128,25 @@ impl Contexts {
     ///
     /// [`Conflict`](crate::ErrorKind::Conflict) if another context of the region has the name,
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the name breaks the rules of [`ContextName`],
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id or the name is not valid,
     /// and those of any call.
     #[doc(alias = "update")]
     #[doc(alias = "ModifyContext")]
-    pub async fn rename<N>(&self, id: &ContextId, name: N) -> Result<Response<()>>
-    where
-        N: TryInto<ContextName>,
-        N::Error: Into<Error>,
-    {
+    pub fn rename(
+        &self,
+        id: impl TryInto<ContextId, Error: Into<Error>>,
+        name: impl TryInto<ContextName, Error: Into<Error>>,
+    ) -> Request<()> {
         let operation = Operation::ModifyContext;
-        let name = checked(name).map_err(|error| error.with_operation(operation))?;
-        call(&self.client, (operation, id), |api| {
-            api.modify_context(id.clone(), name.clone())
+        let client = self.client.clone();
+        let (id, name): (Result<ContextId>, Result<ContextName>) = (checked(id), checked(name));
+        Request::new(async move {
+            let id = id.map_err(in_operation(operation))?;
+            let at = |error: Error| error.with_operation(operation).with_context(id.as_str());
+            let name = name.map_err(at)?;
+            let send = |api: &dyn ContextApi| api.modify_context(id.clone(), name.clone());
+            call(&client, (operation, &id), send).await
         })
-        .await
     }
 
     /// Deletes a context with all its files. Its name can be reused immediately.
@@ -152,14 +161,21 @@ impl Contexts {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist, and those of any call.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`], and those of any call.
     #[doc(alias = "DeleteContext")]
-    pub async fn delete(&self, id: &ContextId) -> Result<Response<()>> {
-        let what = (Operation::DeleteContext, id);
-        remove(&self.client, what, |api| api.delete_context(id.clone())).await
+    pub fn delete(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Request<()> {
+        let operation = Operation::DeleteContext;
+        let (client, id) = (self.client.clone(), checked::<ContextId, _>(id));
+        Request::new(async move {
+            let id = id.map_err(in_operation(operation))?;
+            let send = |api: &dyn ContextApi| api.delete_context(id.clone());
+            remove(&client, (operation, &id), send).await
+        })
     }
 
-    /// Deletes all files of a context and waits until it is empty. [`start`](Clear::start) does not wait.
+    /// Deletes all files of a context and waits until it is empty. [`start`](Clear::start) does not wait. An id that is not a
+    /// valid [`ContextId`] is an error when the clear is sent.
     ///
     /// ```
     /// # agbcloud_doctest::run(async |client| {
@@ -171,22 +187,28 @@ impl Contexts {
     /// # Ok(()) });
     /// ```
     #[doc(alias = "ClearContext")]
-    pub fn clear(&self, id: &ContextId) -> Clear {
-        Clear::new(self.client.clone(), id.clone())
+    pub fn clear(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Clear {
+        Clear::new(self.client.clone(), checked(id))
     }
 
-    /// Returns the handle of a clear that was started elsewhere, such as in another process. Nothing is sent.
+    /// Waits for a clear that was started elsewhere, such as in another process. Await the result, or
+    /// [poll once](ResumeClear::status). Starts no clear.
     ///
     /// ```
     /// # agbcloud_doctest::run(async |client| {
     /// # let id = client.contexts().get_or_create("my-project").await?.id.clone();
-    /// let state = client.contexts().resume_clear(&id).status().await?;
-    /// println!("the context is {}", *state);
+    /// # client.contexts().clear(&id).start().await?;
+    /// use agbcloud::Resumed;
+    ///
+    /// match client.contexts().resume_clear(&id).await? {
+    ///     Resumed::Cleared(cleared) => println!("done after {:?}", cleared.elapsed),
+    ///     Resumed::NotClearing(_) => println!("there was no clear, or it had ended"),
+    /// }
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
-    pub fn resume_clear(&self, id: &ContextId) -> ClearHandle {
-        ClearHandle::resume(self.client.clone(), id.clone())
+    pub fn resume_clear(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> ResumeClear {
+        ResumeClear::new(self.client.clone(), checked(id))
     }
 
     /// Returns the handle of a clear that did not end in time, to continue to wait. The timeout and the poll interval are
@@ -198,8 +220,16 @@ impl Contexts {
         ClearHandle::resume_late(self.client.clone(), late)
     }
 
-    /// The files of one context.
-    pub fn files(&self, id: &ContextId) -> Files {
-        Files::new(self.client.clone(), id.clone())
+    /// The files of one context. Nothing is sent. An id that is not a valid [`ContextId`] is the error of each operation on
+    /// the files.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run(async |client| {
+    /// let files = client.contexts().files("SdkCtx-1");
+    /// assert!(files.read("/a.txt").await.is_err_and(|error| error.is_not_found()));
+    /// # Ok(()) });
+    /// ```
+    pub fn files(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Files {
+        Files::new(self.client.clone(), checked(id))
     }
 }

@@ -1,7 +1,24 @@
 //! The kinds of failure, each with what to do about it.
 
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize, de::IntoDeserializer};
+
+use super::Error;
+
 /// The kind of failure of an [`Error`](crate::Error).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// `Display`, `parse` and serde use the [name](Self::as_str):
+///
+/// ```
+/// use agbcloud::ErrorKind;
+///
+/// assert_eq!(ErrorKind::NotFound.to_string(), "not_found");
+/// assert_eq!("not_found".parse::<ErrorKind>()?, ErrorKind::NotFound);
+/// # Ok::<(), agbcloud::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A setting is missing or invalid: no API key, an endpoint that is not a URL.
@@ -174,5 +191,42 @@ impl ErrorKind {
             Self::LocalFile => "the local file can't be read or written",
             Self::SafetyLimit => "more files would be deleted than the limit allows",
         }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for ErrorKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let name: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+            text.into_deserializer();
+        Self::deserialize(name)
+            .map_err(|error| Error::invalid_argument("unknown error kind").with_source(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_parsed_as_displayed() {
+        for kind in [
+            ErrorKind::NotFound,
+            ErrorKind::InvalidArgument,
+            ErrorKind::UrlRejected,
+            ErrorKind::LocalFile,
+        ] {
+            assert_eq!(kind.to_string().parse::<ErrorKind>().unwrap(), kind);
+            let json = serde_json::to_value(kind).unwrap();
+            assert_eq!(json, kind.as_str());
+        }
+        assert!("NotFound".parse::<ErrorKind>().is_err());
     }
 }

@@ -3,8 +3,11 @@
 mod attempt;
 mod classify;
 mod detail;
+mod io;
 mod kind;
 mod operation;
+mod predicates;
+mod record;
 mod transport;
 
 use std::{
@@ -12,6 +15,7 @@ use std::{
     borrow::Cow,
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -31,27 +35,35 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The error of every fallible function of this crate.
 ///
 /// Branch on [`kind`](Self::kind) and [`detail`](Self::detail) rather than on messages. `Display` writes one line with the
-/// operation, the code and message of the service, and the request id;
-/// [`source`](std::error::Error::source) has the cause. Neither contains the API key, the signature of a presigned URL, or
+/// operation, the context and the path, the code and message of the service, and the request id;
+/// [`source`](std::error::Error::source) has the cause, which `Display` does not repeat. Neither contains the API key, the signature of a presigned URL, or
 /// a character that [`escape_for_display`](crate::escape_for_display) escapes.
 ///
 /// ```
 /// # agbcloud_doctest::run(async |client| {
-/// use agbcloud::{ContextId, ErrorKind};
+/// use agbcloud::ErrorKind;
 ///
-/// let error = client.contexts().get(&ContextId::new("SdkCtx-none")?).await.unwrap_err();
+/// let error = client.contexts().get("SdkCtx-none").await.unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.context_id(), Some("SdkCtx-none"));
 /// assert_eq!(error.code(), Some("InvalidContext.NotFound"));
 /// assert!(error.request_id().is_some());
 /// # Ok(()) });
 /// ```
+///
+/// `?` converts it to a [`std::io::Error`] of the nearest [kind](std::io::ErrorKind), from which it can be downcast.
+#[derive(Clone)]
 #[doc(alias = "AGBError")]
 pub struct Error(Box<Inner>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     kind: Option<ErrorKind>,
     operation: Option<Operation>,
+    /// The id of the context.
+    context: Option<String>,
+    /// Of a file or folder in the context.
+    remote_path: Option<String>,
     status: Option<u16>,
     code: Option<String>,
     message: String,
@@ -68,8 +80,8 @@ struct Inner {
     side: Option<Side>,
     path: Option<PathBuf>,
     /// Data of a higher layer.
-    extension: Option<Box<dyn Any + Send + Sync>>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    extension: Option<Arc<dyn Any + Send + Sync>>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -90,11 +102,30 @@ impl Error {
         self
     }
 
+    /// Sets the context that the error is about, if it has none.
+    pub(crate) fn with_context(mut self, id: &str) -> Self {
+        self.0.context.get_or_insert_with(|| id.to_owned());
+        self
+    }
+
+    /// Sets the file or folder of the context that the error is about, if it has none.
+    pub(crate) fn with_path(mut self, path: &str) -> Self {
+        self.0.remote_path.get_or_insert_with(|| path.to_owned());
+        self
+    }
+
+    /// Removes the context and the path, for the source of an error that has them.
+    pub(crate) fn without_target(mut self) -> Self {
+        self.0.context = None;
+        self.0.remote_path = None;
+        self
+    }
+
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -128,12 +159,24 @@ impl Error {
 
     /// Attaches data of a type that this module does not know.
     pub(crate) fn with_extension(mut self, extension: impl Any + Send + Sync) -> Self {
-        self.0.extension = Some(Box::new(extension));
+        self.0.extension = Some(Arc::new(extension));
         self
     }
 
     pub(crate) fn extension<T: Any>(&self) -> Option<&T> {
         self.0.extension.as_deref()?.downcast_ref()
+    }
+
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
     }
 
     #[cfg(any(test, feature = "test-util"))]
@@ -159,6 +202,25 @@ impl Error {
     /// The failed operation; `None` for an invalid argument that belongs to no operation.
     pub fn operation(&self) -> Option<Operation> {
         self.0.operation
+    }
+
+    /// The id of the context that the error is about, where that is known.
+    pub fn context_id(&self) -> Option<&str> {
+        self.0.context.as_deref()
+    }
+
+    /// The path of the file or folder in the context that the error is about, where that is known. The path of a local file
+    /// is [`local_path`](Self::local_path).
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// let error = files.read("/none.txt").await.unwrap_err();
+    /// assert_eq!(error.path(), Some("/none.txt"));
+    /// assert!(error.to_string().contains("/none.txt"));
+    /// # Ok(()) });
+    /// ```
+    pub fn path(&self) -> Option<&str> {
+        self.0.remote_path.as_deref()
     }
 
     /// The HTTP status of the response, if there was one. It can be 200, since the service also reports failures with
@@ -233,20 +295,6 @@ impl Error {
     pub fn local_path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
-
-    /// Whether the same call can succeed later: the connection failed, there was no response in time, or the service or a
-    /// gateway was overloaded or broken, for which an invalid response is a sign. Not all of these are retried
-    /// automatically: see [`RetryPolicy`](crate::RetryPolicy).
-    pub fn is_transient(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::Connection
-                | ErrorKind::Timeout
-                | ErrorKind::Throttled
-                | ErrorKind::Unavailable
-                | ErrorKind::InvalidResponse
-        )
-    }
 }
 
 /// Sets the operation of an error that has none.
@@ -258,6 +306,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
             operation,
+            context,
+            remote_path,
             status,
             code,
             message,
@@ -267,7 +317,18 @@ impl fmt::Display for Error {
             ..
         } = &*self.0;
         if let Some(operation) = operation {
-            write!(f, "{operation} failed: ")?;
+            let path = remote_path.as_deref();
+            let context = context.as_deref();
+            f.write_str(operation.as_str())?;
+            for (word, name) in [
+                ("of", path),
+                (if path.is_some() { "in" } else { "of" }, context),
+            ] {
+                if let Some(name) = name {
+                    write!(f, " {word} {}", escape_for_display(name))?;
+                }
+            }
+            f.write_str(" failed: ")?;
         }
         if let Some(code) = code {
             write!(f, "{}: ", escape_for_display(code))?;
@@ -299,6 +360,8 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
             operation,
+            context,
+            remote_path,
             status,
             code,
             message,
@@ -313,6 +376,8 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("kind", &self.kind())
             .field("operation", operation)
+            .field("context_id", context)
+            .field("path", remote_path)
             .field("status", status)
             .field("code", code)
             .field("message", message)
@@ -353,6 +418,25 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "GetContext failed: InvalidContext.NotFound: no such context (HTTP 404, request r-1)"
+        );
+    }
+
+    #[test]
+    fn display_names_the_path_and_the_context() {
+        let error = Error::new(ErrorKind::Unavailable, "").with_operation(Operation::Upload);
+        let error = error.with_context("SdkCtx-1");
+        assert_eq!(
+            error.to_string(),
+            "Upload of SdkCtx-1 failed: the service is unavailable"
+        );
+        let error = error.with_path("/a\n.txt").with_path("/");
+        assert_eq!(
+            error.to_string(),
+            "Upload of /a\\n.txt in SdkCtx-1 failed: the service is unavailable"
+        );
+        assert_eq!(
+            (error.context_id(), error.path()),
+            (Some("SdkCtx-1"), Some("/a\n.txt"))
         );
     }
 

@@ -1,9 +1,13 @@
 //! The operation that failed.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-/// An operation of the service, or a transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize, de::IntoDeserializer};
+
+use super::Error;
+
+/// An operation of the service, or a transfer. `Display`, `parse` and serde use the [name](Self::as_str).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Operation {
     /// `GET /sdk/ListContexts`
@@ -61,5 +65,31 @@ impl Operation {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Operation {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let name: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+            text.into_deserializer();
+        Self::deserialize(name)
+            .map_err(|error| Error::invalid_argument("unknown operation").with_source(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_parsed_as_displayed() {
+        for operation in [Operation::GetContext, Operation::Upload] {
+            let text = operation.to_string();
+            assert_eq!(text.parse::<Operation>().unwrap(), operation);
+            assert_eq!(serde_json::to_value(operation).unwrap(), *text);
+        }
+        assert!("get_context".parse::<Operation>().is_err());
     }
 }

@@ -8,6 +8,7 @@ use super::files::Files;
 use crate::{
     Client, ContextId, Error, Operation, RemotePath, Response, Result,
     client::{is_missing_file, remove},
+    error::in_operation,
     model::checked,
 };
 
@@ -40,11 +41,11 @@ impl Files {
 }
 
 /// A deletion that has not been sent. Await it. From [`Files::delete`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a deletion does nothing until it is awaited"]
 pub struct DeleteFile {
     client: Client,
-    context: ContextId,
+    context: Result<ContextId>,
     path: Result<RemotePath>,
     missing_ok: bool,
 }
@@ -57,11 +58,29 @@ impl DeleteFile {
         self
     }
 
-    async fn send(self) -> Result<Response<()>> {
+    /// Deletes the file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::delete`].
+    pub async fn send(self) -> Result<()> {
+        self.with_response().await?;
+        Ok(())
+    }
+
+    /// Sends it and returns the value with the request id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub async fn with_response(self) -> Result<Response<()>> {
         let operation = Operation::DeleteContextFile;
-        let path = self.path.map_err(|error| error.with_operation(operation))?;
-        let context = self.context;
-        let result = remove(&self.client, (operation, &context), |api| {
+        let context = self.context.map_err(in_operation(operation))?;
+        let path = self.path.map_err(|error| {
+            let error = error.with_operation(operation);
+            error.with_context(context.as_str())
+        })?;
+        let result = remove(&self.client, (operation, &context, &path), |api| {
             api.delete_file(context.clone(), path.clone())
         });
         match result.await {
@@ -74,7 +93,7 @@ impl DeleteFile {
 }
 
 impl IntoFuture for DeleteFile {
-    type Output = Result<Response<()>>;
+    type Output = Result<()>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {

@@ -1,25 +1,34 @@
 //! The files of a context.
 
 use crate::{
-    Client, ContextId, Error, Operation, PresignedUrl, RemotePath, Response, Result, client::call,
-    model::checked, transfer::Store,
+    Client, ContextId, Error, Operation, PresignedUrl, RemotePath, Result,
+    client::{Request, call},
+    error::in_operation,
+    model::checked,
+    transfer::Store,
+    wire::{ContextApi, ResponseFuture},
 };
 
 /// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
 #[derive(Debug, Clone)]
 pub struct Files {
     pub(crate) client: Client,
-    pub(crate) context: ContextId,
+    /// An invalid id is the error of each call.
+    pub(crate) context: Result<ContextId>,
 }
 
 impl Files {
-    pub(crate) fn new(client: Client, context: ContextId) -> Self {
+    pub(crate) fn new(client: Client, context: Result<ContextId>) -> Self {
         Self { client, context }
     }
 
     /// Returns the id of the context.
-    pub fn context_id(&self) -> &ContextId {
-        &self.context
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`].
+    pub fn context_id(&self) -> Result<&ContextId> {
+        self.context.as_ref().map_err(Clone::clone)
     }
 
     /// Requests a URL that grants anyone read access to a file until it expires.
@@ -39,18 +48,14 @@ impl Files {
     /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint returns an http URL, and those of any call.
     #[doc(alias = "get_file_download_url")]
     #[doc(alias = "GetContextFileDownloadUrl")]
-    pub async fn download_url(
+    pub fn download_url(
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,
-    ) -> Result<Response<PresignedUrl>> {
+    ) -> Request<PresignedUrl> {
         let operation = Operation::GetContextFileDownloadUrl;
-        let path = checked(path).map_err(|error| error.with_operation(operation))?;
-        let what = (operation, &self.context);
-        let answer = call(&self.client, what, |api| {
-            api.download_url(self.context.clone(), path.clone())
+        self.url(operation, checked(path), |api, id, path| {
+            api.download_url(id, path)
         })
-        .await?;
-        self.check_url(operation, answer)
     }
 
     /// Requests a URL that grants anyone write access to a file until it expires, by a PUT request with `Content-Length` and
@@ -59,7 +64,7 @@ impl Files {
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let url = files.upload_url("/data/a.txt").await?;
-    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url.into_inner()).await?;
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url).await?;
     /// # Ok(()) });
     /// ```
     ///
@@ -71,31 +76,42 @@ impl Files {
     /// [`InsecureUrl`](crate::ErrorKind::InsecureUrl) if an https endpoint returns an http URL, and those of any call.
     #[doc(alias = "get_file_upload_url")]
     #[doc(alias = "GetContextFileUploadUrl")]
-    pub async fn upload_url(
+    pub fn upload_url(
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,
-    ) -> Result<Response<PresignedUrl>> {
+    ) -> Request<PresignedUrl> {
         let operation = Operation::GetContextFileUploadUrl;
-        let path = checked(path).map_err(|error| error.with_operation(operation))?;
-        let what = (operation, &self.context);
-        let answer = call(&self.client, what, |api| {
-            api.upload_url(self.context.clone(), path.clone())
+        self.url(operation, checked(path), |api, id, path| {
+            api.upload_url(id, path)
         })
-        .await?;
-        self.check_url(operation, answer)
     }
 
-    fn check_url(
+    fn url(
         &self,
         operation: Operation,
-        answer: Response<PresignedUrl>,
-    ) -> Result<Response<PresignedUrl>> {
-        match self.client.check_url(&answer) {
-            Ok(()) => Ok(answer),
-            Err(error) => Err(error
-                .with_operation(operation)
-                .with_request_id(answer.request_id().map(str::to_owned))),
-        }
+        path: Result<RemotePath>,
+        send: fn(&dyn ContextApi, ContextId, RemotePath) -> ResponseFuture<PresignedUrl>,
+    ) -> Request<PresignedUrl> {
+        let Self { client, context } = self.clone();
+        Request::new(async move {
+            let context = context.map_err(in_operation(operation))?;
+            let at = |error: Error| {
+                error
+                    .with_operation(operation)
+                    .with_context(context.as_str())
+            };
+            let path = path.map_err(at)?;
+            let what = (operation, &context, &path);
+            let send = |api: &dyn ContextApi| send(api, context.clone(), path.clone());
+            let answer = call(&client, what, send).await?;
+            match client.check_url(answer.get_ref()) {
+                Ok(()) => Ok(answer),
+                Err(error) => {
+                    let id = answer.request_id().map(str::to_owned);
+                    Err(at(error).with_path(path.as_str()).with_request_id(id))
+                }
+            }
+        })
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -131,9 +147,7 @@ mod tests {
                 .stub(Script::new(steps))
                 .endpoint(endpoint);
             let client = builder.allow_insecure_urls(allowed).build().unwrap();
-            let files = client
-                .contexts()
-                .files(&ContextId::new("SdkCtx-1").unwrap());
+            let files = client.contexts().files(ContextId::new("SdkCtx-1").unwrap());
             let mut kinds = vec![
                 files.download_url("/f").await.err(),
                 files.upload_url("/f").await.err(),

@@ -51,7 +51,7 @@ impl<'a> TransferUrl<'a> {
             Operation::Upload => self.files.upload_url(self.path).await?,
             _ => self.files.download_url(self.path).await?,
         };
-        Ok(self.url.insert(url.into_inner()).clone())
+        Ok(self.url.insert(url).clone())
     }
 
     fn is_valid_for_long(&self, url: &PresignedUrl) -> bool {

@@ -6,6 +6,7 @@
 //! * [Folders](crate::guide::folders): mirror a folder in either direction.
 //! * [Errors](crate::guide::errors): the error type, and what to do about each kind.
 //! * [Retries](crate::guide::retries): which calls are retried, for how long, and how to configure it.
+//! * [Network](crate::guide::network): proxies, certificates, connections and headers.
 //! * [Tracing](crate::guide::tracing): the spans and events that the SDK emits.
 //! * [Testing](crate::guide::testing): test your program with a mock, a script or an embedded service.
 //! * [Migrating from Python](crate::guide::from_python): each name of the Python SDK and its Rust equivalent.
@@ -26,6 +27,9 @@ pub mod folders {}
 
 #[doc = include_str!("from_python.md")]
 pub mod from_python {}
+
+#[doc = include_str!("network.md")]
+pub mod network {}
 
 #[doc = include_str!("pages.md")]
 pub mod pages {}

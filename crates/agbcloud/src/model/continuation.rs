@@ -8,36 +8,38 @@ use crate::{
     page::{DeliveredItems, PageFingerprint, Position},
 };
 
-/// The position from which a listing continues, in this process or another. Serialize it with any serde format.
+/// The position from which a listing continues, in this process or another. `Display` writes it as a short text, `parse`
+/// reads it, and serde uses the same text.
 ///
 /// The streams of pages and of items return it from `continuation()`; pass it to `start_at` of the same kind of listing. It
 /// identifies the next page and the items of that page that were delivered already, so it skips no undelivered item of the
 /// page, whatever is deleted or created in between. Items that move between numbered pages can be listed twice or be
-/// skipped, as between any two pages. It takes 16 characters for each delivered item of the page.
+/// skipped, as between any two pages.
 ///
-/// A listing of contexts can also continue from the text of a page token, which converts to a continuation.
+/// The text consists of ASCII letters, digits, `-`, `_` and `.`. Between two pages it has about 100 characters, and within
+/// a page 8 more for each delivered item of the page. It contains the id of the context and the folder, or the page token.
 ///
 /// ```
 /// # agbcloud_doctest::run(async |client| {
 /// # for name in ["one", "two"] { client.contexts().get_or_create(name).await?; }
 /// let mut contexts = client.contexts().list().by_item();
 /// let first = contexts.next().await.expect("there are two")?;
-/// let saved = serde_json::to_string(&contexts.continuation())?;
+/// let saved = contexts.continuation().map(|position| position.to_string());
 ///
 /// // Later, in another process:
-/// if let Some(position) = serde_json::from_str::<Option<agbcloud::Continuation>>(&saved)? {
-///     let mut rest = client.contexts().list().start_at(position).by_item();
+/// if let Some(saved) = saved {
+///     let mut rest = client.contexts().list().start_at(saved).by_item();
 ///     let second = rest.next().await.expect("one is left")?;
 ///     assert_ne!(first.id, second.id);
 /// }
 /// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Continuation(AnyPosition);
+#[serde(try_from = "String", into = "String")]
+pub struct Continuation(pub(super) AnyPosition);
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum AnyPosition {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AnyPosition {
     Contexts(ContextPosition),
     Files(FilePosition),
 }
@@ -46,32 +48,38 @@ enum AnyPosition {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct ContextPosition {
     /// `None` at the start.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<String>,
     /// Delivered items behind the token.
-    #[serde(default)]
+    #[serde(skip)]
     pub(crate) delivered: DeliveredItems,
 }
 
 /// A position in a listing of files. A page number is meaningful only with its page size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FilePosition {
+    #[serde(rename = "c")]
     pub(crate) context: ContextId,
+    #[serde(rename = "f")]
     pub(crate) folder: FolderPath,
+    #[serde(rename = "p")]
     pub(crate) page: u32,
+    #[serde(rename = "s")]
     pub(crate) page_size: u32,
     /// Items on the previous pages as counted, since a service may return fewer than requested.
+    #[serde(rename = "b")]
     pub(crate) before: u64,
     /// Whether `before` is the requested number rather than the counted one.
-    #[serde(default)]
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) assumed: bool,
     /// Items on the largest previous page.
-    #[serde(default)]
+    #[serde(rename = "l", default)]
     pub(crate) largest: u64,
     /// Fingerprint of the previous page.
-    #[serde(default)]
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     pub(crate) last: Option<PageFingerprint>,
     /// Delivered items of the page.
-    #[serde(default)]
+    #[serde(skip)]
     pub(crate) delivered: DeliveredItems,
 }
 
@@ -122,31 +130,5 @@ impl From<ContextPosition> for Continuation {
 impl From<FilePosition> for Continuation {
     fn from(position: FilePosition) -> Self {
         Self(AnyPosition::Files(position))
-    }
-}
-
-/// Converts a page token of a listing of contexts. The empty text is the start.
-impl From<String> for Continuation {
-    fn from(token: String) -> Self {
-        let token = Some(token).filter(|token| !token.is_empty());
-        let position = ContextPosition {
-            token,
-            ..ContextPosition::default()
-        };
-        position.into()
-    }
-}
-
-/// See `From<String>`.
-impl From<&String> for Continuation {
-    fn from(token: &String) -> Self {
-        token.clone().into()
-    }
-}
-
-/// See `From<String>`.
-impl From<&str> for Continuation {
-    fn from(token: &str) -> Self {
-        token.to_owned().into()
     }
 }

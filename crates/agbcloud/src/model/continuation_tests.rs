@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     Client, ContextId, ContextItems, ContextPages, Continuation, Error, ErrorKind, FileItems,
     FilePages, Files, Result,
+    model::ContextPosition,
     wire::{MockContextApi, answer},
 };
 
@@ -96,9 +97,7 @@ fn folder(total: usize, cap: usize, count: bool, faults: Faults) -> MockContextA
 }
 
 fn files(client: &Client) -> Files {
-    client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-1").unwrap())
+    client.contexts().files(ContextId::new("SdkCtx-1").unwrap())
 }
 
 /// How a stream is opened, and how many items are taken before it is dropped.
@@ -250,7 +249,12 @@ async fn a_listing_continues_after_an_error() {
         assert!(stream.next().await.unwrap().is_err());
         let (items, errors) = {
             let position = stream.continuation();
-            assert_eq!(position, Some("6".into()));
+            let token = Some("6".to_owned());
+            let expected = ContextPosition {
+                token,
+                ..Default::default()
+            };
+            assert_eq!(position, Some(expected.into()));
             let open = list_contexts(client);
             let open = move |leg: &Leg, next: Option<Continuation>| {
                 open(leg, next.or_else(|| position.clone()))
@@ -282,11 +286,9 @@ async fn a_continuation_of_another_listing_is_rejected() {
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert_eq!(contexts.continuation(), None);
 
-    let other = client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-2").unwrap());
+    let other = client.contexts().files(ContextId::new("SdkCtx-2").unwrap());
     for listing in [
-        files(&client).list().start_at("a token".into()),
+        files(&client).list().start_at("a token"),
         files(&client)
             .list()
             .folder("/b")
@@ -342,7 +344,7 @@ async fn a_shrunken_page_ends_the_listing() {
 async fn the_empty_token_is_the_start() {
     let client = Client::on(contexts(3, 9, Faults::new()));
     for token in ["", "1"] {
-        let page = client.contexts().list().start_at(token).send().await;
+        let page = client.contexts().list().start_at_token(token).send().await;
         let expected = if token.is_empty() { 3 } else { 2 };
         assert_eq!(page.unwrap().contexts.len(), expected);
     }

@@ -1,11 +1,17 @@
 //! The entries of a folder, and its pages.
 
+use std::{fmt, str::FromStr};
+
 use agbcloud_api::types;
+use serde::{Deserialize, Serialize};
 
 use super::{FolderPath, Timestamp};
+use crate::error::{Error, Result};
 
 /// One entry of a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It can be stored in any serde format, and read by later versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[doc(alias = "ContextFileEntry")]
 pub struct FileEntry {
@@ -80,8 +86,9 @@ impl FileEntry {
     }
 }
 
-/// Whether an entry is a file or a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Whether an entry is a file or a folder. `Display`, `parse` and serde use `file` and `folder`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FileKind {
     /// Anything other than a folder.
@@ -91,6 +98,14 @@ pub enum FileKind {
 }
 
 impl FileKind {
+    /// The name: `file` or `folder`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Folder => "folder",
+        }
+    }
+
     fn from_wire(text: Option<&str>) -> Self {
         let folder = |text: &str| {
             ["folder", "directory", "dir"]
@@ -105,8 +120,26 @@ impl FileKind {
     }
 }
 
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for FileKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "file" => Ok(Self::File),
+            "folder" => Ok(Self::Folder),
+            _ => Err(Error::invalid_argument("a file kind is `file` or `folder`")),
+        }
+    }
+}
+
 /// One page of a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[doc(alias = "ContextFileListResult")]
 pub struct FilePage {
@@ -134,6 +167,33 @@ mod tests {
         for word in [None, Some(""), Some("file"), Some("symlink")] {
             assert_eq!(FileKind::from_wire(word), FileKind::File);
         }
+    }
+
+    #[test]
+    fn a_stored_entry_is_read_back() {
+        let entry = FileEntry::from_wire(types::FileEntry {
+            file_path: Some("/data/a.txt".into()),
+            size: Some(5),
+            gmt_modified: Some("2025-05-29 12:00:00".into()),
+            crc64: Some(u64::MAX.to_string()),
+            ..types::FileEntry::default()
+        });
+        let json = serde_json::to_value(&entry).unwrap();
+        assert_eq!(json["kind"], "file");
+        assert_eq!(serde_json::from_value::<FileEntry>(json).unwrap(), entry);
+        let bytes = postcard::to_allocvec(&entry).unwrap();
+        assert_eq!(postcard::from_bytes::<FileEntry>(&bytes).unwrap(), entry);
+        let least = r#"{"name":"a","path":"/a","kind":"folder"}"#;
+        let least: FileEntry = serde_json::from_str(least).unwrap();
+        assert!(least.is_folder() && least.size.is_none());
+    }
+
+    #[test]
+    fn kinds_are_parsed_as_displayed() {
+        for kind in [FileKind::File, FileKind::Folder] {
+            assert_eq!(kind.to_string().parse::<FileKind>().unwrap(), kind);
+        }
+        assert!("symlink".parse::<FileKind>().is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod context;
 mod continuation;
 #[cfg(test)]
 mod continuation_tests;
+mod continuation_text;
 mod file;
 mod name;
 mod presigned_url;

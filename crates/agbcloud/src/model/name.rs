@@ -156,6 +156,47 @@ impl RemotePath {
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()
     }
+
+    /// The folder of the file.
+    ///
+    /// ```
+    /// use agbcloud::{FolderPath, RemotePath};
+    ///
+    /// let path = RemotePath::new("/data/a.txt")?;
+    /// assert_eq!(path.parent().as_str(), "/data");
+    /// assert_eq!(path.parent().parent(), Some(FolderPath::root()));
+    /// # Ok::<(), agbcloud::Error>(())
+    /// ```
+    pub fn parent(&self) -> FolderPath {
+        FolderPath(parent_of(&self.0).to_owned())
+    }
+
+    /// Appends a relative path, which may have several segments.
+    ///
+    /// ```
+    /// use agbcloud::RemotePath;
+    ///
+    /// let path = RemotePath::new("/data")?.join("2025/a.txt")?;
+    /// assert_eq!(path.as_str(), "/data/2025/a.txt");
+    /// assert!(path.join("../b.txt").is_err());
+    /// # Ok::<(), agbcloud::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if the relative path is empty, or if the result
+    /// breaks a rule above.
+    pub fn join(&self, relative: impl AsRef<str>) -> Result<Self> {
+        Self::new(format!("{}/{}", self.0, relative.as_ref()))
+    }
+}
+
+/// The text before the last slash; `/` below the root.
+fn parent_of(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        None | Some(("", _)) => "/",
+        Some((parent, _)) => parent,
+    }
 }
 
 /// The absolute path of a folder in a context, `/data`. The empty text and `/` are the root; one slash at the
@@ -177,6 +218,48 @@ impl FolderPath {
     /// The root folder of a context.
     pub fn root() -> Self {
         Self("/".to_owned())
+    }
+
+    /// Whether this is the root folder.
+    pub fn is_root(&self) -> bool {
+        self.0 == "/"
+    }
+
+    /// The last segment; `None` for the root.
+    pub fn file_name(&self) -> Option<&str> {
+        self.0.rsplit('/').next().filter(|name| !name.is_empty())
+    }
+
+    /// The folder above; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        (!self.is_root()).then(|| Self(parent_of(&self.0).to_owned()))
+    }
+
+    /// Appends the relative path of a file, which may have several segments. For a folder, convert the result.
+    ///
+    /// ```
+    /// use agbcloud::{FolderPath, RemotePath};
+    ///
+    /// let folder = FolderPath::new("/data")?;
+    /// let path: RemotePath = folder.join("2025/a.txt")?;
+    /// assert_eq!(path.as_str(), "/data/2025/a.txt");
+    /// let folder: FolderPath = folder.join("2025")?.into();
+    /// # Ok::<(), agbcloud::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RemotePath::join`].
+    pub fn join(&self, relative: impl AsRef<str>) -> Result<RemotePath> {
+        let folder = self.0.trim_end_matches('/');
+        RemotePath::new(format!("{folder}/{}", relative.as_ref()))
+    }
+}
+
+/// The folder of this path.
+impl From<RemotePath> for FolderPath {
+    fn from(path: RemotePath) -> Self {
+        Self(path.0)
     }
 }
 
@@ -265,6 +348,24 @@ mod tests {
             assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument);
         }
         assert!(ContextId::new(&long[..1024]).is_ok());
+    }
+
+    #[test]
+    fn paths_have_parents_and_children() {
+        let root = FolderPath::root();
+        assert_eq!((root.parent(), root.file_name()), (None, None));
+        let path = root.join("a").unwrap();
+        assert_eq!((path.as_str(), path.file_name()), ("/a", "a"));
+        assert_eq!(path.parent(), root);
+        let deep = path.join("b/c").unwrap();
+        assert_eq!(deep.parent().as_str(), "/a/b");
+        let folder = FolderPath::from(deep);
+        assert_eq!(folder.file_name(), Some("c"));
+        assert_eq!(folder.parent().unwrap().as_str(), "/a/b");
+        for bad in ["", "/b", "..", "b/", "b//c", "b\\c"] {
+            assert!(path.join(bad).is_err(), "{bad}");
+            assert!(root.join(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

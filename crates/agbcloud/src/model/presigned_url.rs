@@ -34,6 +34,14 @@ pub struct PresignedUrl {
 impl PresignedUrl {
     /// Wraps a URL that was obtained elsewhere, for example by another process.
     ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// # let url = files.upload_url("/data/a.txt").await?;
+    /// # let text = url.as_str();
+    /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(text).await?;
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) if it is not an http or https URL, or contains a user name, a
@@ -82,6 +90,42 @@ impl PresignedUrl {
     /// Returns the time of expiry by the local clock, if known.
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
+    }
+}
+
+impl TryFrom<&str> for PresignedUrl {
+    type Error = Error;
+
+    fn try_from(url: &str) -> Result<Self> {
+        Self::new(url)
+    }
+}
+
+impl TryFrom<String> for PresignedUrl {
+    type Error = Error;
+
+    fn try_from(url: String) -> Result<Self> {
+        Self::new(url)
+    }
+}
+
+impl std::str::FromStr for PresignedUrl {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        Self::new(url)
+    }
+}
+
+impl From<&PresignedUrl> for PresignedUrl {
+    fn from(url: &PresignedUrl) -> Self {
+        url.clone()
+    }
+}
+
+impl AsRef<str> for PresignedUrl {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 

@@ -1,17 +1,22 @@
-//! The result of a successful call.
-
-use std::{fmt, ops::Deref};
+//! A value with its request id.
 
 use crate::error::Result;
 
-/// The value of a successful call and the id of the request. It dereferences to the value.
+/// The value of a successful call and the id of the request: from [`Request::with_response`](crate::Request::with_response),
+/// and what a `ContextApi` of the module `testing` returns.
+///
+/// Calls return plain values, so that `let id = contexts.get_or_create("my-project").await?.id` compiles: a type that
+/// dereferences to its value would not let a field be moved out, and would not be taken where the value is. `google-cloud-gax`
+/// makes the same decision: its stubs return a `Response`, and its builders the body. The AWS SDK adds the request id to each
+/// output, which here would become part of every stored and compared context. The id of a successful call is rarely asked for;
+/// it is in [errors](crate::Error::request_id), pages, transfers and spans, and otherwise here.
 ///
 /// ```
 /// # agbcloud_doctest::run(async |client| {
-/// let response = client.contexts().get_or_create("my-project").await?;
-/// assert_eq!(response.name, "my-project");
-/// assert!(response.request_id().is_some());
-/// let context = response.into_inner();
+/// let response = client.contexts().get_or_create("my-project").with_response().await?;
+/// println!("request {:?}", response.request_id());
+/// let (context, request_id) = response.into_parts();
+/// assert_eq!(context.name, "my-project");
 /// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +38,23 @@ impl<T> Response<T> {
         self.request_id.as_deref()
     }
 
+    /// The value.
+    pub fn get_ref(&self) -> &T {
+        &self.value
+    }
+
     /// Returns the value without the request id.
     pub fn into_inner(self) -> T {
         self.value
     }
 
-    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Response<U> {
+    /// Returns the value and the request id.
+    pub fn into_parts(self) -> (T, Option<String>) {
+        (self.value, self.request_id)
+    }
+
+    /// Converts the value and keeps the request id.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Response<U> {
         Response::new(f(self.value), self.request_id)
     }
 
@@ -47,19 +63,5 @@ impl<T> Response<T> {
             Ok(value) => Ok(Response::new(value, self.request_id)),
             Err(error) => Err(error.with_request_id(self.request_id)),
         }
-    }
-}
-
-impl<T: fmt::Display> fmt::Display for Response<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(f)
-    }
-}
-
-impl<T> Deref for Response<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
     }
 }

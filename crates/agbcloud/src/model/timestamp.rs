@@ -1,8 +1,15 @@
 //! Times in the format of the service.
 
-use std::{fmt, time::SystemTime};
+use std::{cmp::Ordering, fmt, str::FromStr, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
 
 /// A time in the format of the service, which is not specified. The text is kept as it is, and parsed leniently on request.
+///
+/// Two are equal if their texts are. They are ordered by their times, then by their texts; one that can't be parsed is less
+/// than any other.
 ///
 /// ```
 /// use agbcloud::Timestamp;
@@ -12,7 +19,8 @@ use std::{fmt, time::SystemTime};
 /// let age = created.to_system_time().and_then(|then| SystemTime::now().duration_since(then).ok());
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Timestamp(String);
 
 impl Timestamp {
@@ -29,6 +37,46 @@ impl Timestamp {
     /// milliseconds. Returns `None` for any other format.
     pub fn to_system_time(&self) -> Option<SystemTime> {
         parse(self.0.trim()).map(SystemTime::from)
+    }
+}
+
+impl Ord for Timestamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let parsed = |timestamp: &Self| parse(timestamp.0.trim());
+        parsed(self)
+            .cmp(&parsed(other))
+            .then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Accepts any text that is not blank.
+impl TryFrom<String> for Timestamp {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::from_wire(Some(text))
+            .ok_or_else(|| Error::invalid_argument("a timestamp must not be blank"))
+    }
+}
+
+/// Accepts any text that is not blank.
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(timestamp: Timestamp) -> Self {
+        timestamp.0
     }
 }
 
@@ -88,6 +136,30 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_times() {
+        let ordered: Vec<Timestamp> = [
+            "yesterday",
+            "1748519999",
+            "2025-05-29T12:00:00Z",
+            "2025-05-29T20:00:00+08:00",
+            "2025-05-29T11:00:01-01:00",
+        ]
+        .into_iter()
+        .map(|text| text.parse().unwrap())
+        .collect();
+        let mut sorted = ordered.clone();
+        sorted.reverse();
+        sorted.sort();
+        assert_eq!(sorted, ordered);
+        let json = serde_json::to_string(&ordered).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Vec<Timestamp>>(&json).unwrap(),
+            ordered
+        );
+        assert!(" ".parse::<Timestamp>().is_err());
     }
 
     #[test]

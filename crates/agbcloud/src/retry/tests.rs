@@ -56,7 +56,7 @@ async fn a_failure_that_leaves_the_result_open_is_retried() {
 }
 
 async fn get(client: &Client) -> Result<Response<Context>> {
-    client.contexts().get(&id()).await
+    client.contexts().get(id()).with_response().await
 }
 
 /// The fields of an attempt, with the wait in milliseconds.
@@ -252,7 +252,7 @@ async fn clones_share_a_retry_budget() {
 async fn a_deletion_that_finds_nothing_on_a_retry_succeeds() {
     for first in [busy(), Step::connection_reset(), Step::no_response()] {
         let (client, _) = scripted([first, gone()]);
-        client.contexts().delete(&id()).await.unwrap();
+        client.contexts().delete(id()).await.unwrap();
     }
     // A call that was throttled or not sent was not executed, so the context was missing before.
     for first in [
@@ -261,11 +261,11 @@ async fn a_deletion_that_finds_nothing_on_a_retry_succeeds() {
         Some(Step::connection_refused()),
     ] {
         let (client, _) = scripted(first.into_iter().chain([gone()]));
-        let error = client.contexts().delete(&id()).await.unwrap_err();
+        let error = client.contexts().delete(id()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
     let (client, _) = scripted([busy(), gone()]);
-    let error = client.contexts().clear(&id()).await.unwrap_err();
+    let error = client.contexts().clear(id()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "only deletions remove");
 }
 

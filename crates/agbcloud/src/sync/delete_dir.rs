@@ -18,7 +18,7 @@ use crate::{Files, FolderPath, Result, trace};
 /// key or a missing context. A file that another client has deleted is not a failure. The folder is listed completely before
 /// the first deletion, which would move entries to other pages. This takes 24 bytes for each file, and the part of its path
 /// that differs from the path before.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a deletion does nothing until it is awaited or planned"]
 pub struct DeleteDir(SyncDir);
 
@@ -57,6 +57,15 @@ impl DeleteDir {
     pub async fn plan(self) -> Result<SyncPlan> {
         self.0.plan().await
     }
+
+    /// Deletes the folder, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`plan`](Self::plan), and a failure that affects all files. The failure of a single file is in the report.
+    pub async fn send(self) -> Result<SyncReport> {
+        self.await
+    }
 }
 
 impl IntoFuture for DeleteDir {
@@ -64,9 +73,8 @@ impl IntoFuture for DeleteDir {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let (operation, context) = (self.0.operation(), self.0.files().context.clone());
-        trace::transfer(operation, context, async {
-            self.0.create_plan().await?.run().await
-        })
+        let (direction, target) = (self.0.direction(), self.0.target());
+        let delete = async { self.0.create_plan().await?.run_in_task().await };
+        trace::folder(direction.name(), direction.operation(), target, delete)
     }
 }

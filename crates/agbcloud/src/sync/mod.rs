@@ -7,6 +7,7 @@ mod filter;
 mod options;
 mod paths;
 mod plan;
+mod progress;
 mod report;
 mod state;
 mod sync_dir;
@@ -20,6 +21,7 @@ pub use options::{
     Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
 };
 pub use plan::PlannedChange;
+pub use progress::SyncProgress;
 pub use report::{
     Change, FileFailure, FileOutcome, KeptCopy, SkipReason, SkippedEntry, SyncReport,
 };

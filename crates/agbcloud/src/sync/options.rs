@@ -8,7 +8,7 @@ use super::{
     state::{SyncState, SyncedVersion},
 };
 use crate::{
-    FileWalk, Files, FolderPath, RemotePath, Result,
+    FileWalk, Files, FolderPath, Operation, RemotePath, Result,
     file::{
         local::{LocalFile, SourceFolder, cannot, not_a_folder},
         store_checksums,
@@ -28,6 +28,34 @@ pub(super) enum Direction {
     Down,
     /// Deletes remote files. There is no local folder.
     DeleteOnly,
+}
+
+impl Direction {
+    pub(super) fn operation(self) -> Operation {
+        match self {
+            Self::Up => Operation::Upload,
+            Self::Down => Operation::Download,
+            Self::DeleteOnly => Operation::DeleteContextFile,
+        }
+    }
+
+    /// The name of the operation in traces.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Up => "UploadDir",
+            Self::Down => "DownloadDir",
+            Self::DeleteOnly => "DeleteDir",
+        }
+    }
+
+    /// The name of its plan in traces.
+    pub(super) fn plan_name(self) -> &'static str {
+        match self {
+            Self::Up => "PlanUploadDir",
+            Self::Down => "PlanDownloadDir",
+            Self::DeleteOnly => "PlanDeleteDir",
+        }
+    }
 }
 
 /// How files are compared that exist on both sides with the same size.

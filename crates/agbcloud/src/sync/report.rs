@@ -1,15 +1,18 @@
 //! The results of a sync, and the callbacks that receive them.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, str::FromStr, sync::Arc};
 
-use super::paths;
-use crate::{Error, Progress, trace};
+use serde::{Deserialize, Serialize, de::IntoDeserializer};
+
+use super::{paths, progress::OnSyncProgress};
+use crate::{Error, Result, trace};
 
 /// Maximum number of entries in a list of a report. Further entries are only counted.
 const MAX_REPORTED: usize = 1000;
 
-/// A change to one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A change to one file. serde uses names such as `delete_remote`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Change {
     /// Uploads the file.
@@ -39,6 +42,22 @@ impl fmt::Display for Change {
     }
 }
 
+/// Parses what `Display` writes, and the names of serde.
+impl FromStr for Change {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        named(&text.replace(' ', "_"), "unknown change")
+    }
+}
+
+/// Parses the name of a variant.
+fn named<'a, T: Deserialize<'a>>(name: &'a str, message: &str) -> Result<T> {
+    let name: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
+        name.into_deserializer();
+    T::deserialize(name).map_err(|error| Error::invalid_argument(message).with_source(error))
+}
+
 /// The result for one file, passed to [`SyncDir::on_file`](crate::SyncDir::on_file).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -57,7 +76,7 @@ pub struct FileOutcome<'a> {
 }
 
 /// The copy of a replaced version: see [`ConflictPolicy::KeepBoth`](crate::ConflictPolicy::KeepBoth).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeptCopy {
     /// Path of the file relative to the folders.
@@ -67,7 +86,7 @@ pub struct KeptCopy {
 }
 
 /// A file that could not be processed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct FileFailure {
     /// Path relative to the folders.
@@ -88,8 +107,16 @@ impl FileFailure {
     }
 }
 
-/// The result of a sync.
-#[derive(Debug, Default)]
+/// The result of a sync. It can be stored in any serde format; the [errors](FileFailure::error) become records.
+///
+/// ```
+/// # agbcloud_doctest::run_with_context(async |client, context, files| {
+/// let report = files.upload_dir("project", "/data").await?;
+/// let record = serde_json::to_value(&report)?;
+/// assert_eq!(record["transferred"], 1);
+/// # Ok(()) });
+/// ```
+#[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct SyncReport {
     /// Number of files that were uploaded or downloaded.
@@ -149,7 +176,14 @@ impl SyncReport {
     }
 }
 
-impl trace::Traced for SyncReport {}
+impl trace::Traced for SyncReport {
+    fn record(&self, span: &tracing::Span) {
+        trace::record_count(span, "agb.files.transferred", self.transferred);
+        trace::record_count(span, "agb.files.deleted", self.deleted);
+        trace::record_count(span, "agb.files.failed", self.failed);
+        trace::record_count(span, "agb.bytes", self.bytes);
+    }
+}
 
 pub(super) fn push_limited<T>(list: &mut Vec<T>, item: T) {
     if list.len() < MAX_REPORTED {
@@ -161,7 +195,8 @@ pub(super) fn push_limited<T>(list: &mut Vec<T>, item: T) {
 ///
 /// Entries that [`include`](crate::SyncDir::include), [`exclude`](crate::SyncDir::exclude) or
 /// [`gitignore`](crate::SyncDir::gitignore) filter out are not reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipReason {
     /// A symbolic link, which a context can't store. See [`Symlinks`](crate::Symlinks).
@@ -210,8 +245,17 @@ impl fmt::Display for SkipReason {
     }
 }
 
+/// Parses what [`as_str`](SkipReason::as_str) returns.
+impl FromStr for SkipReason {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        named(text, "unknown reason")
+    }
+}
+
 /// A skipped entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SkippedEntry {
     /// Path relative to the folders, with `/` between the segments.
@@ -240,14 +284,13 @@ impl SkippedEntry {
 
 type OnFile = dyn Fn(&FileOutcome<'_>) + Send + Sync;
 type OnSkipped = dyn Fn(&SkippedEntry) + Send + Sync;
-type OnProgress = dyn Fn(&str, Progress) + Send + Sync;
 
 /// The optional callbacks of a sync.
 #[derive(Clone, Default)]
 pub(super) struct SyncListener {
     pub(super) on_file: Option<Arc<OnFile>>,
     pub(super) on_skipped: Option<Arc<OnSkipped>>,
-    pub(super) on_progress: Option<Arc<OnProgress>>,
+    pub(super) on_progress: Option<Arc<OnSyncProgress>>,
 }
 
 impl SyncListener {
@@ -262,19 +305,47 @@ impl SyncListener {
             listener(entry);
         }
     }
-
-    /// Returns the progress callback of one file.
-    pub(super) fn progress_of(
-        &self,
-        path: &str,
-    ) -> Option<impl Fn(Progress) + Send + Sync + 'static> {
-        let (listener, path) = (self.on_progress.clone()?, path.to_owned());
-        Some(move |progress| listener(&path, progress))
-    }
 }
 
 impl fmt::Debug for SyncListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SyncListener").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn changes_and_reasons_are_parsed_as_written() {
+        for change in [
+            Change::Upload,
+            Change::Download,
+            Change::DeleteRemote,
+            Change::DeleteLocal,
+        ] {
+            assert_eq!(change.to_string().parse::<Change>().unwrap(), change);
+        }
+        for reason in [SkipReason::Symlink, SkipReason::EmptyFolder] {
+            assert_eq!(reason.as_str().parse::<SkipReason>().unwrap(), reason);
+        }
+        let error = "move".parse::<Change>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+
+    #[test]
+    fn a_report_is_a_record() {
+        let mut report = SyncReport::default();
+        report.add_skipped(SkippedEntry::new("link", SkipReason::Symlink));
+        let error = Error::new(ErrorKind::Corrupted, "").with_path("/data/a");
+        report.add_failure(FileFailure::new("a", Some(Change::DeleteLocal), error));
+        let record = serde_json::to_value(&report).unwrap();
+        assert_eq!(record["skipped_entries"][0]["reason"], "symlink");
+        let failure = &record["failures"][0];
+        assert_eq!(failure["change"], "delete_local");
+        assert_eq!(failure["error"]["kind"], "corrupted");
+        assert_eq!(failure["error"]["path"], "/data/a");
     }
 }

@@ -16,6 +16,7 @@ use super::{
         Direction, SyncOptions,
     },
     plan::plan,
+    progress::SyncProgress,
     report::{FileOutcome, SkippedEntry, SyncListener, SyncReport},
     state::SyncState,
     sync_plan::{DeleteLimit, SyncPlan},
@@ -23,8 +24,7 @@ use super::{
 #[cfg(doc)]
 use crate::Download;
 use crate::{
-    Files, FolderPath, Operation, Progress, Result,
-    error::in_operation,
+    Files, FolderPath, Result,
     file::local::{SourceFolder, blocking, file_system_time},
     trace,
 };
@@ -47,7 +47,7 @@ use crate::{
 /// The use of memory does not depend on the size of files. It takes about 110 bytes for each remote file of an upload that
 /// has not been matched with a local file, 30 bytes for each existing file of a download, and 20 bytes for each file with
 /// [`delete`](Self::delete).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a sync does nothing until it is awaited or planned"]
 pub struct SyncDir {
     files: Files,
@@ -231,18 +231,24 @@ impl SyncDir {
         self
     }
 
-    /// Calls this with the path and the progress of each file that is copied, at most twenty times a second and at its end.
-    /// Calls for different files are concurrent. A retry starts again from 0.
+    /// Calls this with the progress of the whole sync while files are copied: at most twenty times a second for each file,
+    /// and at its end. Calls are made one after the other, and should return quickly.
+    ///
+    /// The totals are known when all files are planned: with [`delete`](Self::delete) and [`SyncPlan::run`] from the first
+    /// call on, otherwise at some time during the sync, since files are copied while others are still compared.
     ///
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {
-    /// let upload = files.upload_dir("project", "/data");
-    /// upload.on_progress(|path, moved| println!("{path}: {} of {:?}", moved.bytes, moved.total)).await?;
+    /// let plan = files.upload_dir("project", "/data").on_progress(|sync| {
+    ///     println!("{} of {:?} bytes, {} of {:?} files", sync.bytes, sync.total_bytes, sync.files, sync.total_files);
+    ///     println!("{}: {} of {:?} bytes", sync.path, sync.file.bytes, sync.file.total);
+    /// });
+    /// plan.plan().await?.run().await?;
     /// # Ok(()) });
     /// ```
     pub fn on_progress(
         mut self,
-        listener: impl Fn(&str, Progress) + Send + Sync + 'static,
+        listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.listener.on_progress = Some(Arc::new(listener));
         self
@@ -269,9 +275,9 @@ impl SyncDir {
     /// [`LocalFile`](crate::ErrorKind::LocalFile) if the local folder or the state can't be read,
     /// [`SafetyLimit`](crate::ErrorKind::SafetyLimit) if more files would be deleted than allowed, and those of a listing.
     pub async fn plan(self) -> Result<SyncPlan> {
-        let operation = self.operation();
-        let plan = self.create_limited_plan().await;
-        plan.map_err(in_operation(operation))
+        let (direction, target) = (self.direction, self.target());
+        let (name, operation) = (direction.plan_name(), direction.operation());
+        trace::folder(name, operation, target, self.create_limited_plan()).await
     }
 
     pub(super) async fn create_plan(self) -> Result<SyncPlan> {
@@ -292,21 +298,18 @@ impl SyncDir {
         Ok(plan)
     }
 
-    pub(super) fn operation(&self) -> Operation {
-        match self.direction {
-            Direction::Up => Operation::Upload,
-            Direction::Down => Operation::Download,
-            Direction::DeleteOnly => Operation::DeleteContextFile,
-        }
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
     }
 
-    pub(super) fn files(&self) -> &Files {
-        &self.files
+    /// The context and the remote folder, for the span and for errors.
+    pub(super) fn target(&self) -> trace::Target {
+        (self.files.context.clone(), &self.remote).into()
     }
 
     /// Validates the settings, and opens the state.
     async fn validate(self) -> Result<(SyncOptions, SyncListener)> {
-        let (path, context) = (self.state, self.files.context.clone());
+        let (path, context) = (self.state, self.files.context.clone()?);
         let (local, direction) = (self.local.clone(), self.direction);
         let (uploads, gitignore) = (direction == Direction::Up, self.gitignore);
         let opens_source = uploads && self.symlinks != Symlinks::Follow;
@@ -355,15 +358,25 @@ impl SyncDir {
         Ok((options, self.listener))
     }
 
+    /// Syncs the folders, as awaiting it does. Plans and copies concurrently, unless files are deleted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`plan`](Self::plan), and a failure that affects all files. The failure of a single file is in the report.
+    pub async fn send(self) -> Result<SyncReport> {
+        self.await
+    }
+
     async fn run(self) -> Result<SyncReport> {
         if self.delete {
-            return self.create_limited_plan().await?.run().await;
+            return self.create_limited_plan().await?.run_in_task().await;
         }
         let (options, listener) = self.validate().await?;
         let sync = async move {
             options.begin().await?;
             let mut executor = Executor::new(&options, listener);
             plan(&options, &mut executor).await?;
+            executor.meter().planned();
             executor.finish().await
         };
         // The future is boxed because it is large.
@@ -377,8 +390,8 @@ impl IntoFuture for SyncDir {
 
     /// Plans and copies concurrently, unless files are deleted.
     fn into_future(self) -> Self::IntoFuture {
-        let (operation, context) = (self.operation(), self.files.context.clone());
-        trace::transfer(operation, context, self.run())
+        let (direction, target) = (self.direction, self.target());
+        trace::folder(direction.name(), direction.operation(), target, self.run())
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     plan::{ChangeList, Decision, PlanSink, PlannedChange},
     report::{Change, FileFailure, SkippedEntry, SyncListener, SyncReport, push_limited},
 };
-use crate::{Error, ErrorDetail, ErrorKind, Result};
+use crate::{Error, ErrorDetail, ErrorKind, Result, trace};
 
 /// Number of changes that are unpacked at a time.
 const BATCH: usize = 256;
@@ -130,6 +130,12 @@ impl SyncPlan {
     ///
     /// A failure that affects all files. The failure of a single file is in the report.
     pub async fn run(self) -> Result<SyncReport> {
+        let (direction, context) = (self.options.direction, self.options.files.context.clone());
+        let (name, operation) = (direction.name(), direction.operation());
+        trace::folder(name, operation, context, self.run_in_task()).await
+    }
+
+    pub(super) async fn run_in_task(self) -> Result<SyncReport> {
         // The future is boxed because it is large.
         run_in_task(Box::pin(self.execute())).await
     }
@@ -142,6 +148,9 @@ impl SyncPlan {
         let skipped = self.skipped.into_iter().map(Decision::Skipped);
         let failed = self.failures.into_iter().map(Decision::Failed);
         executor.add(skipped.chain(failed).collect()).await?;
+        let meter = executor.meter();
+        meter.add_planned(self.changes.sizes());
+        meter.planned();
         let after_copies = self
             .changes
             .iter()
@@ -215,6 +224,8 @@ impl fmt::Display for DeleteLimit {
         }
     }
 }
+
+impl trace::Traced for SyncPlan {}
 
 impl PlanSink for SyncPlan {
     async fn add(&mut self, decisions: Vec<Decision>) -> Result<()> {

@@ -1,7 +1,9 @@
 #![doc = include_str!("../guide/testing.md")]
 
+mod error;
 mod script;
 
+pub use error::{ErrorBuilder, error, fail};
 pub use script::{Script, Step};
 
 pub use crate::{
@@ -11,25 +13,12 @@ pub use crate::{
 
 use crate::{
     FileEntry, FileKind, FilePage,
-    error::{Error, ErrorKind},
     model::{Context, ContextId, ContextPage, ContextState, Response, Timestamp},
 };
 
 /// An immediate successful response.
 pub fn ok<T: Send + 'static>(value: T) -> ResponseFuture<T> {
     Box::pin(async { Ok(Response::new(value, None)) })
-}
-
-/// An immediate failure. The SDK retries it like any other failure of its kind: see [`RetryPolicy`](crate::RetryPolicy).
-pub fn error<T>(kind: ErrorKind, message: &str) -> ResponseFuture<T> {
-    let error = Error::new(kind, message);
-    Box::pin(async { Err(error) })
-}
-
-/// An immediate failure with a code of the service, for cases in which the code matters, such as `InvalidFile.NotFound`.
-pub fn error_with_code<T>(kind: ErrorKind, code: &str, message: &str) -> ResponseFuture<T> {
-    let error = Error::new(kind, message).with_code(code);
-    Box::pin(async { Err(error) })
 }
 
 /// A time in any format of the service, for the fields of contexts and files.

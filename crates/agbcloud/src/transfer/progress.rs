@@ -6,13 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::Serialize;
+
 use crate::{clock::Time, lock::lock};
 
 /// Minimum interval between two reports. The last report is always sent.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The progress of a transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Bytes transferred so far.

@@ -11,7 +11,7 @@ use super::IdleTimeout;
 use crate::{
     clock::Time,
     error::{Error, ErrorKind, Operation, Result, StoreError, is_redirect},
-    http_client::{AGENT, CONNECT_TIMEOUT, POOL_IDLE_TIMEOUT, check_tls, client_error},
+    http_client::{HttpStack, RequestTarget},
     model::PresignedUrl,
     retry::{RateLimiter, is_overload},
     trace,
@@ -33,6 +33,8 @@ pub(crate) struct GetOptions {
     pub(crate) range: Option<String>,
     /// The value of the `If-Match` header.
     pub(crate) if_match: Option<String>,
+    /// Number of earlier attempts that failed.
+    pub(crate) resends: usize,
 }
 
 /// The condition under which an upload replaces the object. A store may ignore it.
@@ -52,15 +54,22 @@ pub(crate) struct Store {
     time: Time,
     idle_limit: Duration,
     limiter: RateLimiter,
+    http: HttpStack,
 }
 
 impl Store {
-    pub(crate) fn new(time: Time, idle_limit: Duration, limiter: RateLimiter) -> Self {
+    pub(crate) fn new(
+        time: Time,
+        idle_limit: Duration,
+        limiter: RateLimiter,
+        http: HttpStack,
+    ) -> Self {
         Self {
             client: OnceLock::new(),
             time,
             idle_limit,
             limiter,
+            http,
         }
     }
 
@@ -68,27 +77,16 @@ impl Store {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let client = reqwest::Client::builder()
-            .user_agent(AGENT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            // Objects are stored as they are; another crate may enable the decompression features of reqwest.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .build()
-            .map_err(client_error)?;
+        let client = self.http.store_client()?;
         Ok(self.client.get_or_init(|| client))
     }
 
-    /// Sends a GET request and returns any response.
+    /// Sends a GET request to the service without the API key, and returns any response.
     pub(crate) async fn probe(&self, url: &str) -> Result<Response> {
-        let answer = self
-            .idle_timeout()
-            .watch(self.client()?.get(url).send())
-            .await?;
+        let client = self.client()?;
+        let mut request = client.get(url).build().map_err(Error::from_transport)?;
+        self.http.add_headers(RequestTarget::Service, &mut request);
+        let answer = self.idle_timeout().watch(client.execute(request)).await?;
         answer.map_err(Error::from_transport)
     }
 
@@ -106,9 +104,10 @@ impl Store {
         body: reqwest::Body,
         condition: &PutCondition,
         idle_timeout: &IdleTimeout,
+        resends: usize,
     ) -> Result<Response> {
         let url = url.parsed();
-        let span = trace::presigned_span(Operation::Upload, url);
+        let span = trace::presigned_span(Operation::Upload, url, resends);
         let request = self.client()?.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
         let request = match condition {
@@ -121,7 +120,7 @@ impl Store {
 
     pub(crate) async fn get(&self, url: &PresignedUrl, options: &GetOptions) -> Result<Response> {
         let url = url.parsed();
-        let span = trace::presigned_span(Operation::Download, url);
+        let span = trace::presigned_span(Operation::Download, url, options.resends);
         let mut request = self.client()?.get(url.clone());
         if let Some(range) = &options.range {
             request = request.header(RANGE, range);
@@ -138,9 +137,14 @@ impl Store {
         url: &Url,
         idle_timeout: &IdleTimeout,
     ) -> Result<Response> {
-        check_tls(url.as_str())?;
+        self.http.check_tls(url.as_str())?;
+        let mut request = request.build().map_err(Error::from_transport)?;
+        self.http
+            .add_headers(RequestTarget::ObjectStore, &mut request);
         let sent = self.limiter.acquire(&self.time).await;
-        let answer = idle_timeout.watch(request.send()).await?;
+        let answer = idle_timeout
+            .watch(self.client()?.execute(request))
+            .await?;
         let response = answer.map_err(Error::from_transport)?;
         let result = if response.status().is_success() {
             Ok(response)

@@ -24,7 +24,7 @@ fn send_waits_and_reports_each_poll_on_the_calling_thread() {
     files.upload("/a", &b"hello"[..]).send().unwrap();
     let reported = Arc::new(Mutex::new(Vec::new()));
     let sink = reported.clone();
-    let clear = world.client.contexts().clear(files.context_id());
+    let clear = world.client.contexts().clear(files.context_id().unwrap());
     let cleared = clear
         .poll_interval(SOON)
         .on_status(move |status| {
@@ -50,15 +50,14 @@ fn a_handle_of_a_started_clear_polls_and_waits() {
     let world = slow();
     let context = world.context("one");
     let contexts = world.client.contexts();
-    let started = contexts
+    let handle = contexts
         .clear(&context.id)
         .poll_interval(SOON)
         .start()
         .unwrap();
-    assert!(started.request_id().is_some());
-    let handle = started.into_inner();
+    assert!(handle.request_id().is_some());
     assert_eq!(handle.context_id(), &context.id);
-    assert_eq!(*handle.status().unwrap(), ContextState::Clearing);
+    assert_eq!(handle.status().unwrap(), ContextState::Clearing);
 
     let mut statuses = handle.statuses();
     let states: Vec<_> = statuses
@@ -70,8 +69,8 @@ fn a_handle_of_a_started_clear_polls_and_waits() {
     assert!(!before.is_empty() && before.iter().all(|state| *state == ContextState::Clearing));
     assert!(statuses.next().is_none());
 
-    let resumed = contexts.resume_clear(&context.id).with_poll_interval(SOON);
-    assert!(resumed.wait().unwrap().polls >= 1);
+    let resumed = contexts.resume_clear(&context.id).poll_interval(SOON);
+    assert!(!resumed.send().unwrap().was_clearing());
 }
 
 #[test]
@@ -93,7 +92,7 @@ fn a_clear_that_timed_out_is_resumed() {
     );
     let cleared = contexts
         .resume(late)
-        .with_timeout(Duration::from_secs(60))
+        .timeout(Duration::from_secs(60))
         .wait();
     assert!(cleared.unwrap().elapsed > still.clear_timeout().unwrap().elapsed);
 }
@@ -107,7 +106,7 @@ fn a_clear_of_a_missing_context_is_not_found() {
         contexts.clear(&none).send().unwrap_err(),
         contexts.clear(&none).start().unwrap_err(),
         contexts.resume_clear(&none).status().unwrap_err(),
-        contexts.resume_clear(&none).wait().unwrap_err(),
+        contexts.resume_clear(&none).send().unwrap_err(),
         contexts
             .resume_clear(&none)
             .statuses()

@@ -36,7 +36,7 @@ fn contexts_are_listed_by_page_and_by_item() {
     let list = || world.client.contexts().list().page_size(2);
     let page = list().send().unwrap();
     assert_eq!((page.contexts.len(), page.total_count), (2, Some(5)));
-    let rest = list().start_at(page.next_token.clone().unwrap());
+    let rest = list().start_at_token(page.next_token.clone().unwrap());
     assert_eq!(names(rest.by_item()), ["c", "d", "e"]);
 
     for ahead in [false, true] {
@@ -138,7 +138,7 @@ fn the_next_page_is_prefetched_between_two_calls() {
 
     let (client, requests) =
         endless(r#"{"code":"ok","success":true,"data":[{"filePath":"/a"}],"count":9,"message":"#);
-    let files = client.contexts().files(&ContextId::new("c-1").unwrap());
+    let files = client.contexts().files(ContextId::new("c-1").unwrap());
     let list = || files.list().page_size(1).prefetch(true);
     assert_prefetched(list().by_page(), &requests);
     assert_prefetched(list().by_item(), &requests);

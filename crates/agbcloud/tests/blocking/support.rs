@@ -37,7 +37,7 @@ impl World {
 
     pub(crate) fn context(&self, name: &str) -> Context {
         let context = self.client.contexts().get_or_create(name).send();
-        context.unwrap().into_inner()
+        context.unwrap()
     }
 
     /// The files of a new context.

@@ -43,7 +43,7 @@ fn eight_threads_share_one_client() {
 fn files_and_iterators_outlive_their_client() {
     let world = World::new();
     let client = crate::support::client(world.client.endpoint());
-    let files = client.contexts().files(world.files().context_id());
+    let files = client.contexts().files(world.files().context_id().unwrap());
     let mut contexts = client.contexts().list().by_item();
     drop(client);
     ends(move || {

@@ -55,9 +55,9 @@ pub(super) async fn execute(
         }
     });
     let listener = progress.clone();
-    let sync = sync.on_progress(move |path, state| {
+    let sync = sync.on_progress(move |sync| {
         if let Some(progress) = listener.get() {
-            progress.update_file(path, state.bytes);
+            progress.update_file(sync.path, sync.file.bytes);
         }
     });
     let plan = plan(session, task, sync).await?;

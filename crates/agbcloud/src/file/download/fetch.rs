@@ -135,6 +135,7 @@ async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChec
     let mut options = GetOptions {
         range: Some("bytes=0-0".to_owned()),
         if_match: None,
+        resends: 0,
     };
     loop {
         let presigned = url.url().await?;
@@ -148,6 +149,7 @@ async fn request_checksums(files: &Files, path: &RemotePath) -> Result<StoreChec
             Err(error) => {
                 let retry = url.can_retry(&error);
                 attempts.failed(error, retry).await?;
+                options.resends += 1;
             }
         }
     }
@@ -172,6 +174,8 @@ pub(super) struct RangeFetch<'a, 'b> {
     pinned: bool,
     /// The sink accepts only the version of the last response. In contrast to `pinned`, the checksum is verified.
     announced: bool,
+    /// Number of failed attempts.
+    failures: usize,
     checksums: StoreChecksums,
     hasher: ContentHasher,
 }
@@ -193,6 +197,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
             version: None,
             pinned: false,
             announced: false,
+            failures: 0,
             checksums: StoreChecksums::default(),
             hasher: ContentHasher::crc64_only(),
         }
@@ -226,6 +231,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
                 // The call that requests a URL has been retried already.
                 Err(failure) if failure.error.stopped_by().is_some() => return Err(failure),
                 Err(failure) => {
+                    self.failures += 1;
                     let (error, changed) = (failure.error, failure.changed);
                     let retry = failure.retry;
                     let retry = retry.unwrap_or_else(|| self.url.can_retry(&error));
@@ -298,6 +304,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
         let options = GetOptions {
             range: range.header(self.position),
             if_match: expected.map(|version| version.etag.clone()),
+            resends: self.failures,
         };
         let url = self.url.url().await?;
         let response = match self.files.store().get(&url, &options).await {

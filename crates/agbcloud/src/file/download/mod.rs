@@ -10,6 +10,7 @@ use std::{future::IntoFuture, ops::RangeBounds, time::SystemTime};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
+use serde::Serialize;
 
 pub(crate) use fetch::store_checksums;
 pub use open::{OpenFile, RemoteFile};
@@ -26,7 +27,7 @@ use super::{
     transfer_url::TransferUrl,
 };
 use crate::{
-    ContextId, Error, Operation, PresignedUrl, Progress, RemotePath, Result,
+    Error, Operation, PresignedUrl, Progress, RemotePath, Result,
     model::checked,
     trace,
     transfer::{ProgressListener, ProgressMeter},
@@ -114,7 +115,7 @@ pub struct Download<'w> {
 }
 
 /// A completed download. Its checksum is verified if the store reports one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Downloaded {
     /// Bytes received.
@@ -143,8 +144,9 @@ impl Download<'_> {
     }
 
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.request.url = Some(url);
+    /// A text that is not a URL is an error when the download is sent.
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.request.url = Some(checked(url));
         self
     }
 
@@ -170,6 +172,15 @@ impl Download<'_> {
     pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
         self.request.range = ByteRange::from_bounds(&bytes);
         self
+    }
+
+    /// Downloads the file, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::download`].
+    pub async fn send(self) -> Result<Downloaded> {
+        self.await
     }
 
     async fn run(self) -> Result<Downloaded> {
@@ -202,13 +213,13 @@ impl<'w> IntoFuture for Download<'w> {
     type IntoFuture = BoxFuture<'w, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let context = self.request.context();
-        trace::transfer(Operation::Download, context, self.run())
+        let target = self.request.target();
+        trace::transfer(Operation::Download, target, self.run())
     }
 }
 
 /// A download into memory that has not started. Await it. From [`Files::read`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a download does nothing until it is awaited"]
 pub struct ReadFile {
     request: DownloadRequest,
@@ -224,8 +235,9 @@ impl ReadFile {
     }
 
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.request.url = Some(url);
+    /// A text that is not a URL is an error when the download is sent.
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.request.url = Some(checked(url));
         self
     }
 
@@ -233,6 +245,15 @@ impl ReadFile {
     pub fn range(mut self, bytes: impl RangeBounds<u64>) -> Self {
         self.request.range = ByteRange::from_bounds(&bytes);
         self
+    }
+
+    /// Downloads the file, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::read`].
+    pub async fn send(self) -> Result<Bytes> {
+        self.await
     }
 
     async fn run(self) -> Result<Bytes> {
@@ -247,17 +268,17 @@ impl IntoFuture for ReadFile {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let context = self.request.context();
-        trace::transfer(Operation::Download, context, self.run())
+        let target = self.request.target();
+        trace::transfer(Operation::Download, target, self.run())
     }
 }
 
 /// What is downloaded, whatever the target.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DownloadRequest {
     files: Files,
     path: Result<RemotePath>,
-    url: Option<PresignedUrl>,
+    url: Option<Result<PresignedUrl>>,
     range: Result<ByteRange>,
     listener: ProgressListener,
 }
@@ -287,8 +308,8 @@ impl DownloadRequest {
         self
     }
 
-    fn context(&self) -> ContextId {
-        self.files.context.clone()
+    fn target(&self) -> trace::Target {
+        (self.files.context.clone(), &self.path).into()
     }
 
     /// Downloads to a local file that gets this modification time, in the span of a transfer.
@@ -297,9 +318,9 @@ impl DownloadRequest {
         file: AtomicFile<Writing>,
         modified: Option<SystemTime>,
     ) -> Result<FetchedFile> {
-        let context = self.context();
+        let target = self.target();
         let fetch = self.fetch_file(file, modified);
-        trace::transfer(Operation::Download, context, fetch).await
+        trace::transfer(Operation::Download, target, fetch).await
     }
 
     async fn fetch_file(
@@ -307,29 +328,21 @@ impl DownloadRequest {
         mut file: AtomicFile<Writing>,
         modified: Option<SystemTime>,
     ) -> Result<FetchedFile> {
-        let (path, range) = (self.path?, self.range?);
+        let (path, range, url) = (self.path?, self.range?, self.url.transpose()?);
         file.check().await?;
         let downloaded = if range == ByteRange::WHOLE {
-            parallel::fetch(&self.files, &path, self.url, self.listener, &mut file).await?
+            parallel::fetch(&self.files, &path, url, self.listener, &mut file).await?
         } else {
             let mut sink = file.part(0);
-            fetch_range(
-                &self.files,
-                &path,
-                self.url,
-                range,
-                self.listener,
-                &mut sink,
-            )
-            .await?
+            fetch_range(&self.files, &path, url, range, self.listener, &mut sink).await?
         };
         let file = file.complete(downloaded.bytes, modified).await?;
         Ok(FetchedFile { downloaded, file })
     }
 
     async fn fetch_into(self, sink: &mut impl DownloadSink) -> Result<Downloaded> {
-        let (path, range) = (self.path?, self.range?);
-        fetch_range(&self.files, &path, self.url, range, self.listener, sink).await
+        let (path, range, url) = (self.path?, self.range?, self.url.transpose()?);
+        fetch_range(&self.files, &path, url, range, self.listener, sink).await
     }
 }
 

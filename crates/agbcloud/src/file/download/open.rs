@@ -77,8 +77,8 @@ impl OpenFile {
     }
 
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.request.url = Some(url);
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.request.url = Some(checked(url));
         self
     }
 
@@ -95,7 +95,7 @@ impl OpenFile {
             chunks: sender,
             held: Bytes::new(),
         };
-        let context = self.request.context();
+        let context = self.request.target();
         let fetch = async move { self.request.fetch_into(&mut sink).await };
         let mut fetch = trace::transfer(Operation::Download, context, fetch);
         let ended = tokio::select! {

@@ -8,12 +8,16 @@ mod walk;
 
 pub use walk::FileWalk;
 
+use std::future::IntoFuture;
+
+use futures_core::future::BoxFuture;
+use futures_util::TryStreamExt;
+
 use page_source::FilePageSource;
 
 use super::files::Files;
 use crate::{
-    Client, ContextId, Continuation, Error, FileEntry, FilePage, FolderPath, Operation, Response,
-    Result,
+    Client, ContextId, Continuation, Error, FileEntry, FilePage, FolderPath, Operation, Result,
     model::{FilePosition, checked},
     page::{DeliveredItems, Items, Pages, named_stream, page_size},
 };
@@ -46,21 +50,21 @@ impl Files {
 }
 
 /// A listing that has not started. From [`Files::list`]. The service determines the order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a listing does nothing until it is sent or streamed"]
 pub struct ListFiles {
     client: Client,
-    context: ContextId,
+    context: Result<ContextId>,
     folder: Result<FolderPath>,
     start: ListStart,
     page_size: Option<u32>,
     prefetch: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum ListStart {
     Page(u32),
-    At(Continuation),
+    At(Result<Continuation>),
 }
 
 impl ListFiles {
@@ -86,11 +90,12 @@ impl ListFiles {
         self
     }
 
-    /// Resumes a listing with its page size, from [`FileItems::continuation`] or [`FilePages::continuation`]. A continuation
-    /// of another folder, of another context or of a listing of contexts is an error when the listing is sent. Overrides
+    /// Resumes a listing with its page size, from [`FileItems::continuation`] or [`FilePages::continuation`], or from the text
+    /// of one. A continuation of another folder, of another context or of a listing of contexts, and a text that is no
+    /// continuation, are an error when the listing is sent. Overrides
     /// [`start_at_page`](Self::start_at_page) if that was called before, and vice versa.
-    pub fn start_at(mut self, position: Continuation) -> Self {
-        self.start = ListStart::At(position);
+    pub fn start_at(mut self, position: impl TryInto<Continuation, Error: Into<Error>>) -> Self {
+        self.start = ListStart::At(checked(position));
         self
     }
 
@@ -125,7 +130,7 @@ impl ListFiles {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for a page or page size of 0, for an invalid [`FolderPath`]
     /// and for a continuation of another listing, [`NotFound`](crate::ErrorKind::NotFound) if the context does not exist,
     /// and those of any call. A folder that does not exist is empty.
-    pub async fn send(self) -> Result<Response<FilePage>> {
+    pub async fn send(self) -> Result<FilePage> {
         let (page, _) = self.into_source().next_page().await?;
         Ok(page)
     }
@@ -158,6 +163,23 @@ impl ListFiles {
     pub fn by_item(self) -> FileItems {
         let prefetch = self.prefetch;
         FileItems(Items::new(self.into_source(), prefetch))
+    }
+
+    /// Fetches all pages from the start and returns their entries.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// files.upload("/data/a.txt", &b"hello"[..]).await?;
+    /// let entries = files.list().folder("/data").all().await?;
+    /// assert_eq!(entries.len(), 1);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send). The entries before the error are lost: see [`by_item`](Self::by_item).
+    pub async fn all(self) -> Result<Vec<FileEntry>> {
+        self.by_item().try_collect().await
     }
 
     /// Returns a stream of all folders and files below the folder, at any depth: see [`FileWalk`] for the order and the use
@@ -216,12 +238,13 @@ impl ListFiles {
     }
 
     fn position(self) -> Result<FilePosition> {
+        let context = self.context?;
         let folder = self.folder?;
         let requested = page_size(self.page_size)?;
         let position = match self.start {
-            ListStart::At(position) => position.in_files(&self.context, &folder)?,
+            ListStart::At(position) => position?.in_files(&context, &folder)?,
             ListStart::Page(page) => FilePosition {
-                context: self.context,
+                context,
                 folder,
                 page,
                 page_size: requested,
@@ -240,6 +263,16 @@ impl ListFiles {
             page_size,
             ..position
         })
+    }
+}
+
+/// Fetches one page, as [`send`](ListFiles::send) does.
+impl IntoFuture for ListFiles {
+    type Output = Result<FilePage>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
     }
 }
 

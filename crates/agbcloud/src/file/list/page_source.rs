@@ -3,8 +3,8 @@
 use futures_core::future::BoxFuture;
 
 use crate::{
-    Client, Continuation, Error, ErrorKind, FileEntry, FilePage, Operation, Response, Result,
-    client::call,
+    Client, Continuation, Error, ErrorKind, FileEntry, FilePage, Operation, Result,
+    client::{Call, call},
     model::FilePosition,
     page::{PageFingerprint, PageSource},
     wire::FileQuery,
@@ -21,41 +21,40 @@ impl FilePageSource {
     }
 
     /// Returns the next page without the entries that were delivered before.
-    pub(super) async fn next_page(self) -> Result<(Response<FilePage>, Option<Self>)> {
+    pub(super) async fn next_page(self) -> Result<(FilePage, Option<Self>)> {
         let mut position = self.position?;
-        let what = (Operation::DescribeContextFiles, &position.context);
+        let operation = Operation::DescribeContextFiles;
+        let what = Call {
+            path: Some(position.folder.as_str()).filter(|folder| *folder != "/"),
+            ..Call::from((operation, &position.context))
+        };
         let answer = call(&self.client, what, |api| api.list_files(query(&position))).await?;
-        let answer = answer.map(|mut page| {
-            let entries = page.entries.into_iter();
-            page.entries = entries
-                .map(|entry| entry.with_absolute_path(&position.folder))
-                .collect();
-            page
-        });
-        let request_id = answer.request_id().map(str::to_owned);
-        let fingerprint =
-            PageFingerprint::of(answer.entries.iter().map(Self::key), answer.total_count);
+        let (mut page, request_id) = answer.into_parts();
+        let entries = page.entries.into_iter();
+        page.entries = entries
+            .map(|entry| entry.with_absolute_path(&position.folder))
+            .collect();
+        let fingerprint = PageFingerprint::of(page.entries.iter().map(Self::key), page.total_count);
         let repeated = fingerprint.is_some() && fingerprint == position.last;
         let next = match repeated {
-            true => position_after_repetition(&position, answer.total_count).map_err(|error| {
+            true => position_after_repetition(&position, page.total_count).map_err(|error| {
                 error
-                    .with_operation(what.0)
+                    .with_operation(operation)
+                    .with_context(position.context.as_str())
                     .with_request_id(request_id.clone())
             })?,
-            false => position_after(&position, answer.entries.len() as u64, answer.total_count),
+            false => position_after(&position, page.entries.len() as u64, page.total_count),
         };
-        let page = answer.map(|mut page| {
-            match repeated {
-                true => page.entries.clear(),
-                false => position.delivered.remove_from(&mut page.entries, Self::key),
-            }
-            FilePage {
-                page_number: position.page,
-                next_page: next.as_ref().map(|next| next.page),
-                request_id,
-                ..page
-            }
-        });
+        match repeated {
+            true => page.entries.clear(),
+            false => position.delivered.remove_from(&mut page.entries, Self::key),
+        }
+        let page = FilePage {
+            page_number: position.page,
+            next_page: next.as_ref().map(|next| next.page),
+            request_id,
+            ..page
+        };
         let next = next.map(|next| Self {
             client: self.client,
             position: Ok(FilePosition {
@@ -137,7 +136,7 @@ impl PageSource for FilePageSource {
     fn fetch(self) -> BoxFuture<'static, Result<(FilePage, Option<Self>)>> {
         Box::pin(async move {
             let (page, next) = self.next_page().await?;
-            Ok((page.into_inner(), next))
+            Ok((page, next))
         })
     }
 

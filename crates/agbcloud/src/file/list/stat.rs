@@ -25,9 +25,16 @@ impl Files {
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,
     ) -> Result<FileEntry> {
-        let found = async { self.find(&checked(path)?).await };
         let operation = Operation::DescribeContextFiles;
-        found.await.map_err(in_operation(operation))
+        let context = self.context_id().map_err(in_operation(operation))?;
+        let at = |error: Error| {
+            error
+                .with_operation(operation)
+                .with_context(context.as_str())
+        };
+        let path = checked(path).map_err(at)?;
+        let found = self.find(&path).await;
+        found.map_err(|error| at(error).with_path(path.as_str()))
     }
 
     async fn find(&self, path: &RemotePath) -> Result<FileEntry> {
@@ -43,8 +50,8 @@ impl Files {
                 return Ok(entry);
             }
         }
-        let message = format!("file or folder {path} not found");
-        Err(Error::new(ErrorKind::NotFound, message).with_detail(ErrorDetail::FileNotFound))
+        let missing = Error::new(ErrorKind::NotFound, "no such file or folder");
+        Err(missing.with_detail(ErrorDetail::FileNotFound))
     }
 }
 
@@ -64,9 +71,7 @@ mod tests {
             Step::json(json!({"success": true, "data": entries, "count": count}))
         });
         let client = Client::builder().stub(Script::new(steps)).build().unwrap();
-        client
-            .contexts()
-            .files(&ContextId::new("SdkCtx-1").unwrap())
+        client.contexts().files(ContextId::new("SdkCtx-1").unwrap())
     }
 
     #[tokio::test]

@@ -11,9 +11,7 @@ use crate::{
 };
 
 fn files(client: &Client) -> crate::Files {
-    client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-1").unwrap())
+    client.contexts().files(ContextId::new("SdkCtx-1").unwrap())
 }
 
 fn entries(range: std::ops::Range<usize>) -> Vec<serde_json::Value> {

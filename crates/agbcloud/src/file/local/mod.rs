@@ -71,9 +71,9 @@ pub(super) fn local_task_failed(
     Error::new(ErrorKind::LocalFile, message).with_source(cause)
 }
 
-/// Returns the error of an operation on a local file: "can't read path: cause".
+/// Returns the error of an operation on a local file: "can't read path", with the cause as its source.
 pub(crate) fn cannot(operation: &str, path: &Path, cause: std::io::Error) -> Error {
-    let message = format!("can't {operation} {}: {cause}", path.display());
+    let message = format!("can't {operation} {}", path.display());
     Error::new(ErrorKind::LocalFile, message)
         .with_local_path(path)
         .with_source(cause)

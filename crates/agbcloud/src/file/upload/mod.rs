@@ -7,6 +7,7 @@ mod spool;
 use std::{future::IntoFuture, sync::Arc};
 
 use futures_core::future::BoxFuture;
+use serde::Serialize;
 
 pub use source::UploadSource;
 
@@ -72,14 +73,14 @@ pub struct Upload {
     files: Files,
     path: Result<RemotePath>,
     source: UploadSource,
-    url: Option<PresignedUrl>,
+    url: Option<Result<PresignedUrl>>,
     listener: ProgressListener,
     condition: PutCondition,
     tolerates_change: bool,
 }
 
 /// An acknowledged upload. Its checksum is verified if the store reports one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Uploaded {
     /// Bytes sent.
@@ -91,8 +92,10 @@ pub struct Uploaded {
     /// Request id of the store's response.
     pub request_id: Option<String>,
     /// The identity of the local file when it was opened.
+    #[serde(skip)]
     pub(crate) source: Option<LocalIdentity>,
     /// The local file changed during the upload: the remote content may be a mix of two versions.
+    #[serde(skip)]
     pub(crate) source_changed: bool,
 }
 
@@ -110,9 +113,44 @@ impl Upload {
         self
     }
 
+    /// Uploads only if the remote file does not exist. Otherwise the upload fails with HTTP status 412 and kind
+    /// [`Conflict`](crate::ErrorKind::Conflict), and changes nothing. Replaces an earlier condition.
+    ///
+    /// `agb serve` and S3 evaluate the condition. A store that does not support it may ignore it and replace the file.
+    /// If the response to an attempt is lost, the next one finds the file that the lost one created, and fails as well.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// files.upload("/lock", &b"owner 1"[..]).if_absent().await?;
+    /// let error = files.upload("/lock", &b"owner 2"[..]).if_absent().await.unwrap_err();
+    /// assert_eq!(error.status(), Some(412));
+    /// assert_eq!(files.read("/lock").await?, b"owner 1"[..]);
+    /// # Ok(()) });
+    /// ```
+    pub fn if_absent(self) -> Self {
+        self.only_if(PutCondition::IfAbsent)
+    }
+
+    /// Uploads only if the remote file has this ETag, with its quotes: see [`Uploaded::etag`]. Otherwise the upload fails
+    /// and stores may ignore the condition as with [`if_absent`](Self::if_absent). Replaces an earlier condition.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// let first = files.upload("/counter", &b"1"[..]).await?;
+    /// let etag = first.etag.expect("the service sends ETags");
+    /// files.upload("/counter", &b"2"[..]).if_match(&etag).await?;
+    /// let error = files.upload("/counter", &b"2"[..]).if_match(&etag).await.unwrap_err();
+    /// assert_eq!(error.status(), Some(412));
+    /// # Ok(()) });
+    /// ```
+    pub fn if_match(self, etag: impl Into<String>) -> Self {
+        self.only_if(PutCondition::IfMatch(etag.into()))
+    }
+
     /// Uses this presigned URL instead of requesting one.
-    pub fn presigned_url(mut self, url: PresignedUrl) -> Self {
-        self.url = Some(url);
+    /// A text that is not a URL is an error when the upload is sent.
+    pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
+        self.url = Some(checked(url));
         self
     }
 
@@ -120,6 +158,15 @@ impl Upload {
     pub fn on_progress(mut self, listener: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.listener = ProgressListener::new(listener);
         self
+    }
+
+    /// Uploads the file, as awaiting it does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Files::upload`].
+    pub async fn send(self) -> Result<Uploaded> {
+        self.await
     }
 
     async fn run(self) -> Result<Uploaded> {
@@ -132,7 +179,7 @@ impl Upload {
             condition,
             tolerates_change,
         } = self;
-        let path = path?;
+        let (path, url) = (path?, url.transpose()?);
         source.prepare().await?;
         let mut url = TransferUrl::new(&files, &path, Operation::Upload, url);
         let mut attempts = Attempts::new(files.client.retry_context(), None);
@@ -140,7 +187,9 @@ impl Upload {
             let presigned = url.url().await?;
             let opened = source.open().await?;
             let origin = opened.origin.clone();
-            match send(&files, &presigned, opened, listener.clone(), &condition).await {
+            let resends = attempts.failures().len();
+            let listener = listener.clone();
+            match send(&files, &presigned, opened, listener, &condition, resends).await {
                 Ok(uploaded) => {
                     if uploaded.source_changed && !tolerates_change {
                         origin.map_or(Ok(()), |origin| origin.check_unchanged())?;
@@ -162,8 +211,8 @@ impl IntoFuture for Upload {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let context = self.files.context.clone();
-        trace::transfer(Operation::Upload, context, self.run())
+        let target = trace::Target::from((self.files.context.clone(), &self.path));
+        trace::transfer(Operation::Upload, target, self.run())
     }
 }
 
@@ -179,6 +228,7 @@ async fn send(
     source: OpenedSource,
     listener: ProgressListener,
     condition: &PutCondition,
+    resends: usize,
 ) -> Result<Uploaded> {
     let (length, time) = (source.length, files.client.time());
     let idle_timeout = files.store().idle_timeout();
@@ -188,7 +238,7 @@ async fn send(
     let body = reqwest::Body::wrap(body);
     let answer = files
         .store()
-        .put(url, length, body, condition, &idle_timeout)
+        .put(url, length, body, condition, &idle_timeout, resends)
         .await;
     record.resume_panic();
     let response = match answer {

@@ -48,7 +48,7 @@ impl SharedState {
         let file = AtomicFile::within(options.local.clone(), path, expected);
         let file = file.durable(options.durable);
         let mut request = DownloadRequest::new(options.files.clone(), Ok(remote.clone()));
-        if let Some(listener) = self.listener.progress_of(&planned.path) {
+        if let Some(listener) = self.meter.file(&planned.path) {
             request = request.on_progress(listener);
         }
         let fetched = async {

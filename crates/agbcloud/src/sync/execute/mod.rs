@@ -13,6 +13,7 @@ mod upload;
 use std::{collections::HashSet, sync::Arc};
 
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument;
 
 use concurrency_limit::{ConcurrencyLimit, Permit};
 use read_ahead::{PreRead, ReadAhead};
@@ -21,6 +22,7 @@ use shared_state::{ChangeResult, SharedState, affects_all_files};
 use super::{
     options::SyncOptions,
     plan::{Decision, PlanSink, PlannedChange},
+    progress::SyncMeter,
     report::{Change, FileFailure, FileOutcome, SyncListener, SyncReport},
 };
 use crate::{Error, ErrorKind, Result, task::Task};
@@ -41,6 +43,7 @@ pub(super) struct Executor {
     state: Arc<SharedState>,
     limit: Arc<ConcurrencyLimit>,
     listener: SyncListener,
+    meter: SyncMeter,
     tasks: JoinSet<(PlannedChange, ChangeResult)>,
     report: SyncReport,
     /// Whether files may be deleted. Decided before the first deletion.
@@ -55,14 +58,16 @@ pub(super) struct Executor {
 
 impl Executor {
     pub(super) fn new(options: &SyncOptions, listener: SyncListener) -> Self {
+        let meter = SyncMeter::new(listener.on_progress.clone());
         Self {
             limit: ConcurrencyLimit::new(
                 options.max_concurrent_files,
                 options.max_bytes_in_flight,
                 options.files.client.overload().clone(),
             ),
-            state: Arc::new(SharedState::new(options, listener.clone())),
+            state: Arc::new(SharedState::new(options, meter.clone())),
             listener,
+            meter,
             tasks: JoinSet::new(),
             report: SyncReport::default(),
             may_delete: None,
@@ -78,6 +83,11 @@ impl Executor {
         self.report.unverified += unverified;
         self.report.failed += unlisted_failures;
         self.failed_copies += unlisted_failures;
+    }
+
+    /// Returns the meter, which gets the totals of planning.
+    pub(super) fn meter(&self) -> &SyncMeter {
+        &self.meter
     }
 
     fn failed(&mut self, failure: FileFailure) {
@@ -112,11 +122,12 @@ impl Executor {
         for planned in blocked {
             let permit = self.limit.acquire(planned.size.unwrap_or(0)).await;
             let state = self.state.clone();
-            tasks.spawn(async move {
+            let stage = async move {
                 let result = state.stage(&planned).await;
                 drop(permit);
                 (planned, result)
-            });
+            };
+            tasks.spawn(stage.in_current_span());
         }
         while let Some(staged) = tasks.join_next().await {
             match joined(staged) {
@@ -163,10 +174,11 @@ impl Executor {
             self.state.recorder.record_due().await?;
         }
         let (state, limit) = (self.state.clone(), self.limit.clone());
-        self.tasks.spawn(async move {
+        let run = async move {
             let result = state.run(&planned, content, permit, (&limit, bytes)).await;
             (planned, result)
-        });
+        };
+        self.tasks.spawn(run.in_current_span());
         Ok(())
     }
 
@@ -215,6 +227,9 @@ impl Executor {
         // A deletion copies no bytes: its size is that of the deleted file.
         let is_deletion = planned.change.is_deletion();
         let copied = result.as_ref().ok().copied().filter(|_| !is_deletion);
+        if !is_deletion {
+            self.meter.finish_file(&planned.path, copied);
+        }
         self.listener.file(&FileOutcome {
             path: &planned.path,
             change: Some(planned.change),
@@ -271,6 +286,8 @@ impl PlanSink for Executor {
                 Decision::Failed(failure) => self.failed(failure),
             }
         }
+        let sizes = changes.iter().map(|planned| (planned.change, planned.size));
+        self.meter.add_planned(sizes);
         self.start_all(changes).await
     }
 }

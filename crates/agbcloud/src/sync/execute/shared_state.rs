@@ -20,7 +20,8 @@ use crate::{
         options::{ConflictPolicy, SyncOptions},
         paths,
         plan::{PlannedChange, is_other_content},
-        report::{Change, SyncListener},
+        progress::SyncMeter,
+        report::Change,
     },
 };
 
@@ -32,7 +33,7 @@ const OPEN_FILE_DELAY: Duration = Duration::from_millis(250);
 
 pub(super) struct SharedState {
     pub(super) options: SyncOptions,
-    pub(super) listener: SyncListener,
+    pub(super) meter: SyncMeter,
     pub(super) folders: Arc<LocalFolders>,
     pub(super) group_sync: Arc<GroupSync>,
     pub(super) recorder: DownloadRecorder,
@@ -50,14 +51,14 @@ pub(super) struct ChangeResult {
 }
 
 impl SharedState {
-    pub(super) fn new(options: &SyncOptions, listener: SyncListener) -> Self {
+    pub(super) fn new(options: &SyncOptions, meter: SyncMeter) -> Self {
         Self {
             folders: Arc::new(LocalFolders::new(options.local.clone())),
             group_sync: GroupSync::new(options.files.client.time().clone(), options.durable),
             recorder: DownloadRecorder::new(options.clone()),
             staging: StagingArea::default(),
             options: options.clone(),
-            listener,
+            meter,
             rejects_conditions: AtomicBool::new(false),
         }
     }

@@ -44,7 +44,7 @@ impl SharedState {
             let source = UploadSource::local(local.clone(), content.take());
             let mut upload = options.files.upload(remote.clone(), source);
             upload = upload.only_if(condition.clone()).tolerates_change();
-            if let Some(listener) = self.listener.progress_of(&planned.path) {
+            if let Some(listener) = self.meter.file(&planned.path) {
                 upload = upload.on_progress(listener);
             }
             remaining -= 1;

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use serde::Serialize;
 use tokio::sync::mpsc::Sender;
 
 use super::compare::Comparison;
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// A planned change to one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedChange {
     /// Path relative to the folders, with `/` between the segments.
@@ -32,8 +33,10 @@ pub struct PlannedChange {
     /// Whether the change uploads an executable file. A context does not record that.
     pub executable: bool,
     /// Modification time of the file that is copied.
+    #[serde(skip)]
     pub(in crate::sync) modified: Option<SystemTime>,
     /// The compared files.
+    #[serde(skip)]
     pub(in crate::sync) compared: Compared,
 }
 

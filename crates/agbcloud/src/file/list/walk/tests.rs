@@ -25,9 +25,7 @@ async fn a_folder_that_can_not_be_listed_is_an_error_after_all_other_entries() {
         answer(json!({"success": true, "data": entries, "count": count}))
     });
     let client = Client::builder().stub(api).build().unwrap();
-    let files = client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-1").unwrap());
+    let files = client.contexts().files(ContextId::new("SdkCtx-1").unwrap());
     let mut walk = files.list().walk();
     for path in ["/a\\b", "/good", "/good/file"] {
         assert_eq!(walk.next().await.unwrap().unwrap().path, path);
