@@ -113,7 +113,8 @@ fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
     None
 }
 
-#[cfg(all(test, feature = "rustls"))]
+#[cfg(test)]
+#[cfg(feature = "rustls")]
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -129,7 +130,7 @@ mod tests {
         let respond = async {
             let (mut stream, _) = proxy.accept().await.unwrap();
             let mut request = [0; 1024];
-            stream.read(&mut request).await.unwrap();
+            assert!(stream.read(&mut request).await.unwrap() > 0);
             stream.write_all(response.as_bytes()).await.unwrap();
         };
         let client = reqwest::Client::builder().proxy(reqwest::Proxy::all(url).unwrap());

@@ -104,6 +104,12 @@ impl RateLimiter {
         if lock(&self.state).is_off(time.now()) {
             return self.count(time);
         }
+        // Boxed, since every call contains this future and few calls wait.
+        Box::pin(self.wait(time)).await
+    }
+
+    /// Waits in the queue.
+    async fn wait(&self, time: &Time) -> Instant {
         let _first = self.queue.lock().await;
         loop {
             let changed = self.changed.notified();
