@@ -65,16 +65,17 @@ async fn connecting_has_a_timeout() {
 #[tokio::test]
 async fn a_ready_client_sends_all_requests() {
     let server = tls_service(|server| server.public_url("https://service.test")).await;
+    let proxy = TestProxy::to(server.local_addr()).await;
     let root = reqwest::Certificate::from_pem(&pem("ca.pem")).unwrap();
     let ready = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_only([root])
-        .resolve("service.test", server.local_addr())
-        .no_proxy()
+        .proxy(reqwest::Proxy::all(proxy.url()).unwrap())
         .build()
         .unwrap();
     let client = builder("https://service.test").reqwest_0_13(ready);
     round_trip(&client.build().unwrap()).await.unwrap();
+    assert!(proxy.request_lines()[0].starts_with("CONNECT service.test:443 "));
 }
 
 #[tokio::test]

@@ -106,12 +106,22 @@ async fn no_proxy_lists_exceptions() {
     let (endpoint, dead) = (world.server.url(), dead_proxy());
     let proxied = [("HTTP_PROXY", &*dead)];
     assert_eq!(run("", endpoint, &proxied).await, "failed");
-    for hosts in ["127.0.0.1", "a.test, 127.0.0.0/8", "*"] {
+    let named = endpoint.replace("127.0.0.1", "localhost");
+    // The store is 127.0.0.1.
+    for (endpoint, hosts, result) in [
+        (endpoint, "127.0.0.1", "ok"),
+        (endpoint, "a.test, 127.0.0.0/8", "ok"),
+        (endpoint, "a.test", "failed"),
+        // A star is all names, and no address.
+        (endpoint, "*", "failed"),
+        (&named, "*,127.0.0.1", "ok"),
+        (&named, "localhost,127.0.0.1", "ok"),
+        (&named, "127.0.0.1", "failed"),
+    ] {
         let variables = [("HTTP_PROXY", &*dead), ("NO_PROXY", hosts)];
-        assert_eq!(run("", endpoint, &variables).await, "ok", "{hosts}");
+        let actual = run("", endpoint, &variables).await;
+        assert_eq!(actual, result, "{endpoint} {hosts}");
     }
-    let other = [("HTTP_PROXY", &*dead), ("NO_PROXY", "a.test")];
-    assert_eq!(run("", endpoint, &other).await, "failed");
     // The builder ignores the environment.
     assert_eq!(run("direct", endpoint, &proxied).await, "ok");
 }
@@ -128,7 +138,10 @@ async fn https_proxy_and_ssl_cert_file_apply_to_the_service_and_its_store() {
     let trusted = [proxied, ("SSL_CERT_FILE", text(&ca))];
     assert_eq!(run("", endpoint, &trusted).await, "ok");
     let lines = proxy.request_lines();
-    assert_eq!(lines, ["CONNECT service.test:443 HTTP/1.1"; 2]);
+    assert!(lines.len() >= 2, "one connection of each client");
+    for line in lines {
+        assert_eq!(line, "CONNECT service.test:443 HTTP/1.1");
+    }
     // The authority is not one of the system.
     assert_eq!(run("", endpoint, &[proxied]).await, "failed");
 }

@@ -56,10 +56,8 @@ async fn https_requests_are_tunnelled() {
         .unwrap();
     round_trip(&client).await.unwrap();
 
-    // One connection of each client.
-    let heads = proxy.heads();
-    assert_eq!(heads.len(), 2, "{heads:?}");
-    for head in heads {
+    assert!(proxy.heads().len() >= 2, "one connection of each client");
+    for head in proxy.heads() {
         assert!(
             head.starts_with("CONNECT service.test:443 HTTP/1.1\r\n"),
             "{head}"

@@ -249,9 +249,7 @@ impl Client {
 fn http_api(settings: &ClientSettings, service_clock: &ServiceClock) -> Result<HttpApi> {
     let url = &settings.endpoint.url;
     let client = settings.http.service_client(url)?;
-    let hook = settings
-        .http
-        .service_hook(&settings.api_key, settings.timeout)?;
+    let hook = settings.http.service_hook(&settings.api_key)?;
     Ok(HttpApi {
         client: agbcloud_api::Client::new_with_client(url, client, hook),
         api_key: settings.api_key.clone(),

@@ -109,14 +109,13 @@ impl HttpStack {
         }
     }
 
-    /// Returns a hook that adds the API key, the timeout and the other headers to a request of the service.
-    pub(crate) fn service_hook(&self, api_key: &ApiKey, timeout: Duration) -> Result<RequestHook> {
+    /// Returns a hook that adds the API key and the other headers to a request of the service.
+    pub(crate) fn service_hook(&self, api_key: &ApiKey) -> Result<RequestHook> {
         let (authorization, headers) = (api_key.authorization()?, self.headers.clone());
         Ok(RequestHook::new(move |request| {
             headers.add_to(RequestTarget::Service, request);
-            let all = request.headers_mut();
-            all.insert(AUTHORIZATION, authorization.clone());
-            *request.timeout_mut() = Some(timeout);
+            let headers = request.headers_mut();
+            headers.insert(AUTHORIZATION, authorization.clone());
         }))
     }
 
