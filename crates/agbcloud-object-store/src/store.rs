@@ -84,7 +84,8 @@ impl fmt::Display for ContextStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.files.context_id() {
             Ok(id) => write!(f, "AgbCloud({id})"),
-            Err(_) => f.write_str("AgbCloud(invalid id)"),
+            // Each operation returns the error.
+            Err(_) => f.write_str("AgbCloud(invalid context id)"),
         }
     }
 }
