@@ -6,6 +6,7 @@ mod error;
 mod list;
 mod location;
 mod multipart;
+mod operations;
 mod read;
 mod spool;
 mod store;

@@ -90,7 +90,11 @@ async fn a_location_that_no_file_can_have_is_an_error() {
             store.put(&bad, "hello".into()).await.map(drop).unwrap_err(),
             store.put_multipart(&bad).await.map(drop).unwrap_err(),
             store.get(&bad).await.map(drop).unwrap_err(),
-            store.get_ranges(&bad, &[0..1]).await.map(drop).unwrap_err(),
+            store
+                .get_ranges(&bad, &[0..1, 2..3])
+                .await
+                .map(drop)
+                .unwrap_err(),
             store.delete(&bad).await.unwrap_err(),
             store.copy(&good, &bad).await.unwrap_err(),
             store.copy(&bad, &good).await.unwrap_err(),
