@@ -224,7 +224,7 @@ async fn a_404_from_a_gateway_is_not_a_successful_deletion() {
 
 /// The error of a call to this endpoint, and how often it was sent.
 async fn rejected(endpoint: &str) -> Error {
-    let error = with_short_waits(endpoint).contexts().get(&id()).await;
+    let error = with_short_waits(endpoint).contexts().get(id()).await;
     let error = error.unwrap_err();
     assert_eq!(
         error.stopped_by(),
@@ -297,7 +297,7 @@ async fn a_429_without_json_is_throttling_and_says_how_long_to_wait() {
             let response = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
             let service = ScriptedServer::new([&response]).await;
             let client = with_short_waits(&service.endpoint).with_retry(RetryPolicy::never());
-            let error = client.contexts().get(&id()).await.unwrap_err();
+            let error = client.contexts().get(id()).await.unwrap_err();
             assert_eq!(
                 (error.kind(), error.status()),
                 (ErrorKind::Throttled, Some(429))
@@ -320,7 +320,7 @@ async fn a_client_with_another_timeout_shares_connections() {
     for (timeout, elapsed) in [(100, 100..900), (1500, 1500..10_000)] {
         let client = client.with_timeout(Duration::from_millis(timeout));
         let start = std::time::Instant::now();
-        let error = client.contexts().get(&id()).await.unwrap_err();
+        let error = client.contexts().get(id()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         let waited = start.elapsed().as_millis();
         assert!(elapsed.contains(&waited), "{waited} ms");

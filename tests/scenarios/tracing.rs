@@ -248,9 +248,7 @@ async fn a_resent_transfer_is_numbered() {
         .retry(RetryPolicy::default().backoff(pause, pause))
         .build()
         .unwrap();
-    let files = client
-        .contexts()
-        .files(&ContextId::new("SdkCtx-1").unwrap());
+    let files = client.contexts().files(ContextId::new("SdkCtx-1").unwrap());
     let url = || agbcloud::PresignedUrl::new(store.url()).unwrap();
     let spans = spans_of(async || {
         let read = files.read("/a").presigned_url(url()).await.unwrap();

@@ -7,6 +7,8 @@ mod generated;
 #[cfg(feature = "client")]
 mod hooks;
 mod lenient;
+#[cfg(feature = "client")]
+mod request_hook;
 pub mod rules;
 mod signed_url;
 
@@ -21,5 +23,8 @@ pub use generated::client::{
 pub use generated::types;
 #[cfg(feature = "client")]
 #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
-pub use hooks::{RequestHook, with_request_timeout};
+pub use hooks::with_request_timeout;
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub use request_hook::RequestHook;
 pub use signed_url::SignedUrl;

@@ -16,7 +16,7 @@ pub(crate) const KEY: &str = "test-key-0123456789";
 /// Makes this the subscriber of the thread until the value is dropped.
 ///
 /// The second dispatcher works around tracing-core: while there is only one, an event that another thread creates first is
-/// disabled for good if that thread has no subscriber.
+/// disabled permanently if that thread has no subscriber.
 pub(crate) fn subscribe(
     subscriber: impl tracing::Subscriber + Send + Sync + 'static,
 ) -> (tracing::subscriber::DefaultGuard, tracing::Dispatch) {

@@ -128,9 +128,9 @@ impl ClearHandle {
     }
 
     pub(super) async fn wait_until(&self, deadline: Instant) -> Result<Cleared> {
-        Poller::new(self.target.clone(), self.start, deadline)
-            .run()
-            .await
+        let mut poller = Poller::new(self.target.clone(), self.start, deadline);
+        // Boxed because it is large.
+        Box::pin(poller.run()).await
     }
 
     /// Returns the polls as a stream. It ends after the status with which the clear is done, or with the error of

@@ -17,7 +17,7 @@ use crate::{
 /// A wait for a clear that was started elsewhere. Await it, or poll [once](Self::status). From
 /// [`Contexts::resume_clear`](crate::Contexts::resume_clear).
 ///
-/// Nobody knows here when the clear was started, so `available` counts only after `clearing` was seen or a full poll interval
+/// The time at which the clear was started is unknown here, so `available` counts only after `clearing` was seen or a full poll interval
 /// has passed since the start of the wait. In the second case the result is [`Resumed::NotClearing`]. If the timeout is
 /// shorter, but at least 1 s, `available` at its end counts.
 #[derive(Debug, Clone)]
@@ -124,7 +124,8 @@ impl ResumeClear {
     /// Those of [`ClearHandle::wait`](crate::ClearHandle::wait), and
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not valid.
     pub async fn send(self) -> Result<Resumed> {
-        let cleared = poller(self.target()?).run().await?;
+        // Boxed because it is large.
+        let cleared = Box::pin(poller(self.target()?).run()).await?;
         Ok(match cleared.seen_clearing {
             true => Resumed::Cleared(cleared),
             false => Resumed::NotClearing(cleared),

@@ -203,11 +203,11 @@ impl RequestHeaders {
 fn is_reserved(name: &HeaderName) -> bool {
     let name = name.as_str();
     let starts = |prefix: &&str| name.starts_with(prefix);
-    RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| starts(prefix))
+    RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(starts)
 }
 
 /// Whether the signature of a presigned URL would cover the header.
 fn is_signed(target: RequestTarget, name: &HeaderName) -> bool {
     let starts = |prefix: &&str| name.as_str().starts_with(prefix);
-    target == RequestTarget::ObjectStore && STORE_PREFIXES.iter().any(|prefix| starts(prefix))
+    target == RequestTarget::ObjectStore && STORE_PREFIXES.iter().any(starts)
 }

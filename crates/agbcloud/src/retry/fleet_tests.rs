@@ -91,7 +91,7 @@ async fn run_fleet(client: &Client) -> Vec<Result<()>> {
     let task = async |client: Client| {
         let mut results = Vec::new();
         for _ in 0..10 {
-            let result = client.contexts().delete(&id()).await;
+            let result = client.contexts().delete(id()).await;
             results.push(result.map(|_| ()));
         }
         results
@@ -167,7 +167,7 @@ async fn refused_callers_do_not_return_together_nor_early() {
     let client = builder.stub(service.clone()).build().unwrap();
     let contexts = client.contexts();
     let id = id();
-    let calls = (0..30).map(|_| contexts.delete(&id));
+    let calls = (0..30).map(|_| contexts.delete(&id).send());
     let results = join_all(calls).await;
     assert!(results.iter().all(Result::is_ok));
     let state = lock(&service.0);
@@ -229,7 +229,7 @@ async fn throttled_attempts_count_only_towards_an_explicit_maximum() {
     ] {
         let start = Instant::now();
         let (client, script) = refused_client(policy.clone());
-        let error = client.contexts().delete(&id()).await.unwrap_err();
+        let error = client.contexts().delete(id()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Throttled);
         assert_eq!(error.stopped_by(), Some(stopped_by), "{policy:?}");
         let calls = script.calls().len();
@@ -244,12 +244,12 @@ async fn throttled_attempts_count_only_towards_an_explicit_maximum() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_the_rate_fails_at_its_deadline() {
     let (client, script) = refused_client(RetryPolicy::never());
-    client.contexts().delete(&id()).await.unwrap_err();
+    client.contexts().delete(id()).await.unwrap_err();
     let impatient = client.with_retry(RetryPolicy::never().deadline(SECOND));
     let start = Instant::now();
     let contexts = impatient.contexts();
     let id = id();
-    let calls = (0..20).map(|_| contexts.delete(&id));
+    let calls = (0..20).map(|_| contexts.delete(&id).send());
     let results = join_all(calls).await;
     assert_eq!(start.elapsed(), SECOND);
     let errors: Vec<_> = results.into_iter().map(Result::unwrap_err).collect();
@@ -289,7 +289,7 @@ async fn clients_with_other_policies_share_budget_and_rate() {
         (&twice, StoppedBy::Attempts, 0),
         (&client, StoppedBy::Budget, 0),
     ] {
-        let error = client.contexts().delete(&id()).await.unwrap_err();
+        let error = client.contexts().delete(id()).await.unwrap_err();
         assert_eq!(error.stopped_by(), Some(stopped_by));
         assert_eq!(client.retry_budget().available(), left);
     }
@@ -300,10 +300,10 @@ async fn a_requested_wait_costs_no_budget() {
     let script = Script::new([Step::status(503).header("retry-after", "2"), Step::ok(())]);
     let builder = Client::builder().retry_budget(RetryBudget::new(0));
     let client = builder.stub(script).build().unwrap();
-    client.contexts().delete(&id()).await.unwrap();
+    client.contexts().delete(id()).await.unwrap();
     let script = Script::new([Step::status(503).header("retry-after", "0"), Step::ok(())]);
     let builder = Client::builder().retry_budget(RetryBudget::new(0));
     let client = builder.stub(script).build().unwrap();
-    let error = client.contexts().delete(&id()).await.unwrap_err();
+    let error = client.contexts().delete(id()).await.unwrap_err();
     assert_eq!(error.stopped_by(), Some(StoppedBy::Budget));
 }

@@ -1,5 +1,6 @@
 //! Syncing folders.
 
+mod change;
 mod conflict_name;
 mod delete_dir;
 mod execute;
@@ -15,6 +16,7 @@ mod sync_plan;
 
 use std::path::PathBuf;
 
+pub use change::Change;
 pub use delete_dir::DeleteDir;
 pub use filter::{GlobError, Symlinks};
 pub use options::{
@@ -22,9 +24,7 @@ pub use options::{
 };
 pub use plan::PlannedChange;
 pub use progress::SyncProgress;
-pub use report::{
-    Change, FileFailure, FileOutcome, KeptCopy, SkipReason, SkippedEntry, SyncReport,
-};
+pub use report::{FileFailure, FileOutcome, KeptCopy, SkipReason, SkippedEntry, SyncReport};
 pub use sync_dir::SyncDir;
 pub use sync_plan::{DeleteLimit, SyncPlan};
 

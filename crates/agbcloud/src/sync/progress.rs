@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::report::Change;
+use super::change::Change;
 use crate::{Progress, lock::lock};
 
 /// The progress of a sync: see [`SyncDir::on_progress`](crate::SyncDir::on_progress).

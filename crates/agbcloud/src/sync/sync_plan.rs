@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::{
+    change::Change,
     execute::{Executor, run_in_task},
     options::SyncOptions,
     plan::{ChangeList, Decision, PlanSink, PlannedChange},
-    report::{Change, FileFailure, SkippedEntry, SyncListener, SyncReport, push_limited},
+    report::{FileFailure, SkippedEntry, SyncListener, SyncReport, push_limited},
 };
 use crate::{Error, ErrorDetail, ErrorKind, Result, trace};
 

@@ -317,7 +317,7 @@ impl StreamSink {
 impl DownloadSink for StreamSink {
     fn opened(&mut self, head: ResponseHead) -> bool {
         if let Some(opened) = self.opened.take() {
-            // Fails if nobody waits any more. The future is dropped then.
+            // Fails if the caller no longer waits. The future is dropped then.
             let _ = opened.send(head);
         }
         true

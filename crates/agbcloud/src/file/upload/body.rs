@@ -12,7 +12,10 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::source::{BodyChunks, CHUNK, LocalOrigin, OpenedSource, longer_than, reader_failed};
+use super::{
+    source::{BodyChunks, CHUNK, LocalOrigin, OpenedSource, longer_than},
+    spool::reader_failed,
+};
 use crate::{
     Error, ErrorKind, Result,
     lock::lock,

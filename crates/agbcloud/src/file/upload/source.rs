@@ -14,7 +14,7 @@ use tempfile::TempPath;
 use tokio::io::{AsyncRead, AsyncReadExt, Take};
 use tokio_util::io::ReaderStream;
 
-use super::spool::{BoxedStream, Spooled, spool};
+use super::spool::{BoxedStream, Spooled, reader_failed, spool};
 use crate::{
     Error, ErrorKind, Result,
     file::local::{LocalContent, LocalFile, LocalIdentity, impl_from_paths},
@@ -248,11 +248,6 @@ impl OpenedSource {
             exact: true,
         })
     }
-}
-
-/// The error of a reader or stream of the caller.
-pub(super) fn reader_failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(ErrorKind::CallerStream, "the source of the upload failed").with_source(error)
 }
 
 pub(super) fn longer_than(length: u64) -> Error {

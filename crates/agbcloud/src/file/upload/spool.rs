@@ -8,9 +8,8 @@ use futures_util::StreamExt;
 use tempfile::{NamedTempFile, TempPath};
 use tokio::io::AsyncWriteExt;
 
-use super::source::reader_failed;
 use crate::{
-    Result,
+    Error, ErrorKind, Result,
     file::local::{blocking, cannot},
 };
 
@@ -56,6 +55,11 @@ pub(super) async fn spool(mut stream: BoxedStream) -> Result<Spooled> {
     }
     file.flush().await.map_err(failed)?;
     Ok(Spooled::File(path))
+}
+
+/// The error of a reader or stream of the caller.
+pub(super) fn reader_failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::CallerStream, "the source of the upload failed").with_source(error)
 }
 
 #[cfg(test)]

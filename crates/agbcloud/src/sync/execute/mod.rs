@@ -20,10 +20,11 @@ use read_ahead::{PreRead, ReadAhead};
 use shared_state::{ChangeResult, SharedState, affects_all_files};
 
 use super::{
+    change::Change,
     options::SyncOptions,
     plan::{Decision, PlanSink, PlannedChange},
     progress::SyncMeter,
-    report::{Change, FileFailure, FileOutcome, SyncListener, SyncReport},
+    report::{FileFailure, FileOutcome, SyncListener, SyncReport},
 };
 use crate::{Error, ErrorKind, Result, task::Task};
 

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     file::local::{LocalContent, LocalFile},
-    sync::{options::SyncOptions, paths, plan::PlannedChange, report::Change},
+    sync::{change::Change, options::SyncOptions, paths, plan::PlannedChange},
 };
 
 /// Number of changes in a batch.

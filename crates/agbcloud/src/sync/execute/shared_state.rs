@@ -17,11 +17,11 @@ use crate::{
     Error, ErrorDetail, ErrorKind, RemotePath, Result,
     file::{group_sync::GroupSync, local::is_too_many_open_files},
     sync::{
+        change::Change,
         options::{ConflictPolicy, SyncOptions},
         paths,
         plan::{PlannedChange, is_other_content},
         progress::SyncMeter,
-        report::Change,
     },
 };
 

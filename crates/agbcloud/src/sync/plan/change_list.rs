@@ -6,7 +6,7 @@ use super::{
     decision::{Compared, PlannedChange},
     remote_files::{PackedFacts, pack, unpack},
 };
-use crate::sync::report::Change;
+use crate::sync::change::Change;
 
 /// An ordered list of changes. Each takes 24 bytes and the part of its path that differs from the path before. A change that
 /// replaces or deletes a file takes about 170 bytes more.

@@ -10,8 +10,9 @@ use crate::{
     Error, ErrorKind, Result,
     file::local::LocalIdentity,
     sync::{
+        change::Change,
         options::{ConflictPolicy, SyncOptions},
-        report::{Change, FileFailure, SkipReason, SkippedEntry},
+        report::{FileFailure, SkipReason, SkippedEntry},
     },
     transfer::StoreChecksums,
 };

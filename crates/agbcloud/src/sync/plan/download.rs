@@ -25,11 +25,8 @@ use crate::{
         local::{LocalIdentity, blocking},
     },
     sync::{
-        conflict_name::is_conflict_copy,
-        filter::EntryFilter,
-        options::SyncOptions,
-        paths,
-        report::{Change, SkipReason},
+        change::Change, conflict_name::is_conflict_copy, filter::EntryFilter, options::SyncOptions,
+        paths, report::SkipReason,
     },
 };
 

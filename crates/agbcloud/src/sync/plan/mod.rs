@@ -22,9 +22,9 @@ pub(super) use decision::{Decision, PlanSink};
 use decision::{Compared, DecisionSender, runtime_ended};
 
 use super::{
+    change::Change,
     options::{Direction, SyncOptions},
     paths,
-    report::Change,
 };
 use crate::{RemotePath, Result, task::Task};
 

@@ -19,10 +19,8 @@ use crate::{
     FileEntry, RemotePath, Result,
     file::local::{LocalIdentity, blocking},
     sync::{
-        conflict_name::is_conflict_copy,
-        options::SyncOptions,
-        paths,
-        report::{Change, SkipReason},
+        change::Change, conflict_name::is_conflict_copy, options::SyncOptions, paths,
+        report::SkipReason,
     },
 };
 
