@@ -121,9 +121,12 @@ async fn the_code_and_message_of_the_store_are_in_the_error() {
         </SignatureProvided></Error>"])
     .await;
     let error = download(&files, &store).await.0.unwrap_err();
+    let id = files.context_id().unwrap();
     assert_eq!(
         error.to_string(),
-        "Download failed: SlowDown: Please slow down (HTTP 503, retry after 7 s, request r-9)"
+        format!(
+            "Download of /a in {id} failed: SlowDown: Please slow down (HTTP 503, retry after 7 s, request r-9)"
+        )
     );
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(built.retry_after(), Some(Duration::from_secs(3)));
         assert_eq!(
             built.to_string(),
-            "Upload of /a in SdkCtx-1 failed: Throttling.User: slow down (HTTP 429, request r-1)"
+            "Upload of /a in SdkCtx-1 failed: Throttling.User: slow down (HTTP 429, retry after 3 s, request r-1)"
         );
         let built = error(ErrorKind::Conflict).detail(ErrorDetail::TargetExists);
         assert_eq!(built.build().detail(), Some(ErrorDetail::TargetExists));
