@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 
-use super::{Error, ErrorDetail, ErrorKind};
+#[cfg(feature = "rustls")]
+use super::ErrorDetail;
+use super::{Error, ErrorKind};
 
 /// The error of a tunnel through a proxy, whose type has no public name.
 type TunnelError = <hyper_util::client::legacy::connect::proxy::Tunnel<
