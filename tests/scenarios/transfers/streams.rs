@@ -104,6 +104,18 @@ async fn a_reader_never_gets_the_whole_of_a_damaged_file() {
 }
 
 #[tokio::test]
+async fn the_error_of_a_reader_is_that_of_the_sdk() {
+    let faults = [Fault::WrongBytes];
+    let store = FaultyStore::new(ALL_FEATURES, content(100_000), Vec::new(), faults).await;
+    let (files, _) = files(&store);
+    let mut file = files.open("/a").await.unwrap();
+    let error = file.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+    let error: Error = error.downcast().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Corrupted);
+}
+
+#[tokio::test]
 async fn a_range_is_a_stream_of_its_length() {
     let whole = content(100_000);
     let faults = [Fault::Truncated];

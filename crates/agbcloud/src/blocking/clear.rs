@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Iter;
+use super::{Iter, Request};
 use crate::{ClearStatus, Cleared, ContextId, ContextState, Result, Resumed};
 
 /// The polls of a clear until it is done. From [`ClearHandle::statuses`] and [`ResumeClear::statuses`]. It polls only in `next`.
@@ -58,11 +58,11 @@ blocking_type! {
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
     /// let handle = client.contexts().clear(&context.id).start()?;
-    /// println!("the context is {}", handle.status()?);
+    /// println!("the context is {}", handle.status().send()?);
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
-    call fn status() -> ContextState;
+    request fn status() -> ContextState;
 
     /// Waits until the context is `available` again.
     ///
@@ -118,11 +118,11 @@ blocking_type! {
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// println!("the context is {}", client.contexts().resume_clear(&context.id).status()?);
+    /// println!("the context is {}", client.contexts().resume_clear(&context.id).status().send()?);
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_clear_status")]
-    send fn status() -> ContextState;
+    into fn status() -> Request<ContextState>;
 
     /// Returns an iterator over the polls.
     into fn statuses() -> ClearStatuses;

@@ -43,12 +43,12 @@ blocking_type! {
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
     /// # let id = context.id;
-    /// let context = client.contexts().get(&id)?;
+    /// let context = client.contexts().get(&id).send()?;
     /// assert_eq!(context.name, "my-project");
     /// # Ok(()) });
     /// ```
     #[doc(alias = "GetContext")]
-    call fn get<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Context;
+    request fn get<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> Context;
 
     /// Gets a context by its name.
     ///
@@ -79,24 +79,24 @@ blocking_type! {
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// client.contexts().rename(&context.id, "our-project")?;
-    /// assert_eq!(client.contexts().get(&context.id)?.name, "our-project");
+    /// client.contexts().rename(&context.id, "our-project").send()?;
+    /// assert_eq!(client.contexts().get(&context.id).send()?.name, "our-project");
     /// # Ok(()) });
     /// ```
     #[doc(alias = "update")]
     #[doc(alias = "ModifyContext")]
-    call fn rename<I: TryInto<ContextId, Error: Into<Error>>, N: TryInto<ContextName, Error: Into<Error>>>(id: I, name: N) -> ();
+    request fn rename<I: TryInto<ContextId, Error: Into<Error>>, N: TryInto<ContextName, Error: Into<Error>>>(id: I, name: N) -> ();
 
     /// Deletes a context with all its files.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// client.contexts().delete(&context.id)?;
-    /// assert!(client.contexts().get(&context.id).is_err());
+    /// client.contexts().delete(&context.id).send()?;
+    /// assert!(client.contexts().get(&context.id).send().is_err());
     /// # Ok(()) });
     /// ```
     #[doc(alias = "DeleteContext")]
-    call fn delete<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> ();
+    request fn delete<I: TryInto<ContextId, Error: Into<Error>>>(id: I) -> ();
 
     /// Deletes all files of a context.
     ///

@@ -140,25 +140,25 @@ blocking_type! {
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
     /// # files.upload("/data/a.txt", &b"hello"[..]).send()?;
-    /// let url = files.download_url("/data/a.txt")?;
+    /// let url = files.download_url("/data/a.txt").send()?;
     /// println!("valid until {:?}: {}", url.expires_at(), url.as_str());
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_file_download_url")]
     #[doc(alias = "GetContextFileDownloadUrl")]
-    call fn download_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
+    request fn download_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
 
     /// Requests a presigned URL to write a file.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
-    /// let url = files.upload_url("/data/a.txt")?;
+    /// let url = files.upload_url("/data/a.txt").send()?;
     /// files.upload("/data/a.txt", &b"hello"[..]).presigned_url(url).send()?;
     /// # Ok(()) });
     /// ```
     #[doc(alias = "get_file_upload_url")]
     #[doc(alias = "GetContextFileUploadUrl")]
-    call fn upload_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
+    request fn upload_url<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> PresignedUrl;
 }
 
 impl Files {

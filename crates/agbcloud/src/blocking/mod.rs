@@ -85,6 +85,16 @@ macro_rules! method {
             self.driver.run(self.inner.$method($($argument),*))?
         }
     };
+    // Makes a call that has not been sent.
+    (
+        $(#[$attribute:meta])*
+        request fn $method:ident $(<$($generic:ident: $bound:path),+>)? ($($argument:ident: $type:ty),*) -> $output:ty;
+    ) => {
+        $(#[$attribute])*
+        pub fn $method $(<$($generic: $bound),+>)? (&self, $($argument: $type),*) -> crate::blocking::Request<$output> {
+            crate::blocking::Request::new(self.inner.$method($($argument),*), self.driver.clone())
+        }
+    };
     // The same, of a builder that is used up.
     ($(#[$attribute:meta])* send fn $method:ident() -> $output:ty;) => {
         $(#[$attribute])*
@@ -102,6 +112,7 @@ mod files;
 mod iter;
 mod offload;
 mod remote_file;
+mod request;
 mod sync;
 
 pub use clear::{Clear, ClearHandle, ClearStatuses, ResumeClear};
@@ -113,4 +124,5 @@ pub use files::{
 };
 pub use iter::Iter;
 pub use remote_file::RemoteFile;
+pub use request::Request;
 pub use sync::{DeleteDir, SyncDir, SyncPlan};

@@ -69,9 +69,7 @@ impl RemoteFile {
 
 impl Read for RemoteFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.driver
-            .run(self.inner.read(buffer))
-            .map_err(io::Error::other)?
+        self.driver.run(self.inner.read(buffer))?
     }
 }
 

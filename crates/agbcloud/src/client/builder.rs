@@ -14,6 +14,7 @@ use crate::{
     error::{Error, ErrorDetail, Result},
     http_client::{HttpSettings, HttpStack},
     retry::{Jitter, RetryBudget, RetryPolicy},
+    transfer::StubStore,
     wire::StubApi,
 };
 
@@ -66,6 +67,7 @@ pub struct ClientBuilder {
     time: Time,
     jitter: Jitter,
     stub: Option<StubApi>,
+    stub_store: Option<StubStore>,
 }
 
 impl ClientBuilder {
@@ -268,6 +270,7 @@ impl ClientBuilder {
             time: self.time,
             jitter: self.jitter,
             stub: self.stub,
+            stub_store: self.stub_store,
         })
     }
 }
@@ -278,7 +281,7 @@ impl ClientBuilder {
 impl ClientBuilder {
     /// Replaces the service for all calls, by a [`MockContextApi`](crate::testing::MockContextApi), a
     /// [`Script`](crate::testing::Script), or any other [`ContextApi`](crate::testing::ContextApi). The client needs no API
-    /// key. Transfers to presigned URLs are not replaced.
+    /// key. [`stub_store`](Self::stub_store) replaces the transfers.
     ///
     /// ```
     /// use agbcloud::{Client, testing::{MockContextApi, context, ok}};
@@ -293,6 +296,37 @@ impl ClientBuilder {
     /// ```
     pub fn stub(mut self, api: impl crate::wire::ContextApi + 'static) -> Self {
         self.stub = Some(StubApi(std::sync::Arc::new(api)));
+        self
+    }
+
+    /// Replaces the object store for all transfers: the function receives each request to a presigned URL with its whole
+    /// body, and returns the response or the error of the attempt. It runs in the task of the transfer.
+    ///
+    /// ```
+    /// use agbcloud::{Client, testing::{Script, Step}};
+    /// use bytes::Bytes;
+    /// use serde_json::json;
+    ///
+    /// # agbcloud_doctest::run(async |_| {
+    /// let script = Script::new([Step::ok(json!({"url": "https://store.test/a.txt", "expireTime": 3600}))]);
+    /// let store = |request: http::Request<Bytes>| {
+    ///     assert_eq!(request.uri().path(), "/a.txt");
+    ///     Ok::<_, agbcloud::Error>(http::Response::new(Bytes::from("hello")))
+    /// };
+    /// let client = Client::builder().stub(script).stub_store(store).build()?;
+    /// assert_eq!(client.contexts().files("SdkCtx-1").read("/a.txt").await?, b"hello"[..]);
+    /// # Ok(()) });
+    /// ```
+    pub fn stub_store<E: Into<Error>>(
+        mut self,
+        store: impl Fn(http::Request<bytes::Bytes>) -> Result<http::Response<bytes::Bytes>, E>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.stub_store = Some(StubStore::new(move |request| {
+            store(request).map_err(Into::into)
+        }));
         self
     }
 
@@ -359,6 +393,8 @@ pub(super) struct ClientSettings {
     pub(super) jitter: Jitter,
     /// Replaces the service.
     pub(super) stub: Option<StubApi>,
+    /// Replaces the object store.
+    pub(super) stub_store: Option<StubStore>,
 }
 
 fn untrusted_endpoint(sources: SettingSources) -> Error {

@@ -167,6 +167,7 @@ impl Client {
             settings.idle_timeout,
             limiter(),
             settings.http,
+            settings.stub_store,
         );
         Ok(Self(Arc::new(ClientInner {
             api,

@@ -4,9 +4,11 @@ mod checksum;
 mod idle_timeout;
 mod progress;
 mod store;
+mod stub_store;
 
 pub(crate) use checksum::{ContentHasher, StoreChecksums, combine_crc64};
 pub(crate) use idle_timeout::IdleTimeout;
 pub use progress::Progress;
 pub(crate) use progress::{ProgressListener, ProgressMeter};
 pub(crate) use store::{GetOptions, PutCondition, Store, etag_of};
+pub(crate) use stub_store::StubStore;

@@ -7,7 +7,7 @@ use reqwest::{
     header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
-use super::IdleTimeout;
+use super::{IdleTimeout, StubStore};
 use crate::{
     clock::Time,
     error::{Error, ErrorKind, Operation, Result, StoreError, is_redirect},
@@ -55,6 +55,7 @@ pub(crate) struct Store {
     idle_limit: Duration,
     limiter: RateLimiter,
     http: HttpStack,
+    stub: Option<StubStore>,
 }
 
 impl Store {
@@ -63,6 +64,7 @@ impl Store {
         idle_limit: Duration,
         limiter: RateLimiter,
         http: HttpStack,
+        stub: Option<StubStore>,
     ) -> Self {
         Self {
             client: OnceLock::new(),
@@ -70,6 +72,7 @@ impl Store {
             idle_limit,
             limiter,
             http,
+            stub,
         }
     }
 
@@ -137,13 +140,14 @@ impl Store {
         url: &Url,
         idle_timeout: &IdleTimeout,
     ) -> Result<Response> {
-        self.http.check_tls(url.as_str())?;
+        if self.stub.is_none() {
+            self.http.check_tls(url.as_str())?;
+        }
         let mut request = request.build().map_err(Error::from_transport)?;
         self.http
             .add_headers(RequestTarget::ObjectStore, &mut request);
         let sent = self.limiter.acquire(&self.time).await;
-        let answer = idle_timeout.watch(self.client()?.execute(request)).await?;
-        let response = answer.map_err(Error::from_transport)?;
+        let response = idle_timeout.watch(self.execute(request)).await??;
         let result = if response.status().is_success() {
             Ok(response)
         } else {
@@ -152,6 +156,17 @@ impl Store {
         let throttled = result.as_ref().is_err_and(is_overload);
         self.limiter.record(sent, self.time.now(), throttled);
         result
+    }
+
+    async fn execute(&self, request: reqwest::Request) -> Result<Response> {
+        match &self.stub {
+            // Boxed, so that other transfers do not contain this future.
+            Some(stub) => Box::pin(stub.answer(request)).await,
+            None => {
+                let answer = self.client()?.execute(request).await;
+                answer.map_err(Error::from_transport)
+            }
+        }
     }
 
     async fn refusal(&self, mut response: Response, secrets: &[String]) -> Error {

@@ -57,7 +57,7 @@ fn a_handle_of_a_started_clear_polls_and_waits() {
         .unwrap();
     assert!(handle.request_id().is_some());
     assert_eq!(handle.context_id(), &context.id);
-    assert_eq!(handle.status().unwrap(), ContextState::Clearing);
+    assert_eq!(handle.status().send().unwrap(), ContextState::Clearing);
 
     let mut statuses = handle.statuses();
     let states: Vec<_> = statuses
@@ -105,7 +105,7 @@ fn a_clear_of_a_missing_context_is_not_found() {
     for error in [
         contexts.clear(&none).send().unwrap_err(),
         contexts.clear(&none).start().unwrap_err(),
-        contexts.resume_clear(&none).status().unwrap_err(),
+        contexts.resume_clear(&none).status().send().unwrap_err(),
         contexts.resume_clear(&none).send().unwrap_err(),
         contexts
             .resume_clear(&none)

@@ -41,17 +41,17 @@ fn errors(client: &Client) -> Vec<Option<Error>> {
             .build()
             .err(),
         Client::from_env().err(),
-        contexts.get(&id).err(),
+        contexts.get(&id).send().err(),
         contexts.get_by_name("a").send().err(),
         contexts.get_or_create("a").send().err(),
-        contexts.rename(&id, "a").err(),
-        contexts.delete(&id).err(),
+        contexts.rename(&id, "a").send().err(),
+        contexts.delete(&id).send().err(),
         contexts.list().send().err(),
         only_error(contexts.list().by_page()),
         only_error(contexts.list().prefetch(true).by_item()),
         contexts.clear(&id).send().err(),
         contexts.clear(&id).start().err(),
-        resumed.clone().status().err(),
+        resumed.clone().status().send().err(),
         resumed.clone().send().err(),
         only_error(resumed.statuses()),
         files.list().send().err(),
@@ -69,8 +69,8 @@ fn errors(client: &Client) -> Vec<Option<Error>> {
         files.upload_dir("/nowhere", "/").plan().err(),
         files.download_dir("/", "/nowhere").send().err(),
         files.delete("/a").send().err(),
-        files.upload_url("/a").err(),
-        files.download_url("/a").err(),
+        files.upload_url("/a").send().err(),
+        files.download_url("/a").send().err(),
     ]
 }
 
@@ -166,7 +166,8 @@ async fn check_that_another_thread_can_call() {
     thread::spawn(move || {
         let contexts = client(&endpoint).contexts();
         let made = contexts.get_or_create("one").send().unwrap();
-        done.send(contexts.get(&made.id).unwrap().name).unwrap();
+        done.send(contexts.get(&made.id).send().unwrap().name)
+            .unwrap();
     });
     assert_eq!(name.await.unwrap(), "one");
 }

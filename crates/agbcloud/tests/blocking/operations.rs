@@ -16,23 +16,23 @@ fn contexts_are_created_found_renamed_and_deleted() {
     let made = made.into_inner();
     assert_eq!(contexts.get_or_create("one").send().unwrap(), made);
     assert_eq!(contexts.get_by_name("one").send().unwrap().id, made.id);
-    assert_eq!(contexts.get(&made.id).unwrap().name, "one");
+    assert_eq!(contexts.get(&made.id).send().unwrap().name, "one");
     let elsewhere = contexts.get_or_create("one").region("cn-shanghai").send();
     assert_ne!(elsewhere.unwrap().id, made.id);
 
     world.context("two");
-    let taken = contexts.rename(&made.id, "two").unwrap_err();
+    let taken = contexts.rename(&made.id, "two").send().unwrap_err();
     assert_eq!(taken.kind(), ErrorKind::Conflict);
-    contexts.rename(&made.id, "three").unwrap();
-    assert_eq!(contexts.get(&made.id).unwrap().name, "three");
+    contexts.rename(&made.id, "three").send().unwrap();
+    assert_eq!(contexts.get(&made.id).send().unwrap().name, "three");
 
-    contexts.delete(&made.id).unwrap();
+    contexts.delete(&made.id).send().unwrap();
     assert_eq!(
-        contexts.get(&made.id).unwrap_err().kind(),
+        contexts.get(&made.id).send().unwrap_err().kind(),
         ErrorKind::NotFound
     );
     assert_eq!(
-        contexts.delete(&made.id).unwrap_err().kind(),
+        contexts.delete(&made.id).send().unwrap_err().kind(),
         ErrorKind::NotFound
     );
 }
@@ -79,14 +79,14 @@ fn files_are_uploaded_downloaded_read_and_deleted() {
 fn a_transfer_uses_a_given_presigned_url() {
     let world = World::new();
     let files = world.files();
-    let put = files.upload_url("/a").unwrap();
+    let put = files.upload_url("/a").send().unwrap();
     files
         .upload("/elsewhere", vec![7; 9])
         .presigned_url(put)
         .send()
         .unwrap();
 
-    let get = files.download_url("/a").unwrap();
+    let get = files.download_url("/a").send().unwrap();
     assert!(get.expires_at().is_some());
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");
@@ -105,7 +105,7 @@ fn a_transfer_uses_a_given_presigned_url() {
         .unwrap();
     assert_eq!(std::fs::read(&copy).unwrap(), vec![7; 9]);
     assert_eq!(
-        files.download_url("/none").unwrap_err().kind(),
+        files.download_url("/none").send().unwrap_err().kind(),
         ErrorKind::NotFound
     );
 }
@@ -118,12 +118,12 @@ fn an_invalid_value_fails_when_it_is_sent() {
     for error in [
         contexts.get_or_create("").send().unwrap_err(),
         contexts.get_or_create("a").region("").send().unwrap_err(),
-        contexts.rename(&id, "").unwrap_err(),
+        contexts.rename(&id, "").send().unwrap_err(),
         files.upload("relative", &b"a"[..]).send().unwrap_err(),
         files.read("relative").send().unwrap_err(),
         files.delete("relative").send().unwrap_err(),
-        files.upload_url("relative").unwrap_err(),
-        files.download_url("relative").unwrap_err(),
+        files.upload_url("relative").send().unwrap_err(),
+        files.download_url("relative").send().unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     }

@@ -53,7 +53,7 @@ impl Files {
 }
 
 /// A file that is not opened yet. Await it. From [`Files::open`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a file is not opened until this is awaited"]
 pub struct OpenFile {
     request: DownloadRequest,
@@ -280,7 +280,7 @@ impl AsyncRead for RemoteFile {
             return Poll::Ready(Ok(()));
         }
         if let Some(chunk) = ready!(file.poll_chunk(cx)) {
-            let mut chunk = chunk.map_err(io::Error::other)?;
+            let mut chunk = chunk?;
             let length = chunk.len().min(buffer.remaining());
             buffer.put_slice(&chunk[..length]);
             chunk.advance(length);
