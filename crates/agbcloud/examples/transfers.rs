@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use agbcloud::{Client, ErrorKind, Files, UploadSource};
+use tokio::io::AsyncReadExt;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,7 +36,7 @@ async fn uploads(files: &Files, folder: &Path) -> Result<(), Box<dyn std::error:
 
     // Any AsyncRead of known length; this one generates its bytes.
     let length = 16 * 1024 * 1024;
-    let source = UploadSource::reader(tokio::io::repeat(7), length);
+    let source = UploadSource::reader(tokio::io::repeat(7).take(length), length);
     let sent = files
         .upload("/data/large", source)
         .on_progress(|progress| {
