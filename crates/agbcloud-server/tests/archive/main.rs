@@ -1,11 +1,14 @@
 //! Backups, restores and migrations.
 
-#![allow(clippy::disallowed_methods)] // Tests wait for real processes and sockets.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests wait for real processes and sockets"
+)]
 
 // The attribute marks test code for clippy, so that it may unwrap.
 #[cfg(test)]
 #[path = "../http/client.rs"]
-#[allow(dead_code)] // Not all of it is used here.
+#[allow(dead_code, reason = "not all of it is used here")]
 mod client;
 #[cfg(test)]
 mod crashes;
