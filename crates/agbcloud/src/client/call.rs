@@ -118,7 +118,8 @@ async fn run<T>(
         let sent = with_request_timeout(client.0.timeout, send(&*client.0.api));
         trace::instrument(sent, span)
     };
-    let attempts = async {
+    // Boxed, so that the futures of callers stay small: this one holds a request and its retries, about 4 KiB.
+    let attempts = Box::pin(async {
         let result = retry::run(retries, once, forgive).await;
         result.map_err(|error| {
             let error = error.with_operation(operation);
@@ -126,7 +127,7 @@ async fn run<T>(
             let error = context.into_iter().fold(error, Error::with_context);
             path.into_iter().fold(error, Error::with_path)
         })
-    };
+    });
     trace::instrument(attempts, trace::operation_span(operation, context)).await
 }
 
