@@ -11,6 +11,15 @@ const MAX_ERROR_LINES: usize = 8;
 
 /// Runs the cargo that started this program and returns its stdout. An error holds the first error that it printed.
 pub(crate) fn output(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    output_with(root, arguments, &[])
+}
+
+/// [`output`] with variables of the environment.
+pub(crate) fn output_with(
+    root: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Vec<u8>, String> {
     let shown = arguments.join(" ");
     let Output {
         status,
@@ -20,6 +29,7 @@ pub(crate) fn output(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, String>
         .current_dir(root)
         .args(arguments)
         .env("CARGO_TERM_COLOR", "never")
+        .envs(environment.iter().copied())
         .output()
         .map_err(|error| format!("can't run `cargo {shown}`: {error}"))?;
     if status.success() {

@@ -16,6 +16,7 @@ mod generate;
 mod http_client;
 mod modules;
 mod msrv;
+mod public_api;
 mod python;
 mod scale;
 mod temporary;
@@ -52,6 +53,12 @@ enum Task {
     Msrv,
     /// Check the number of crates that `agbcloud` is built from
     DependencyCount,
+    /// Check that the public API of each library is the one in its public-api.txt
+    PublicApi {
+        /// Write the lists instead
+        #[arg(long)]
+        write: bool,
+    },
     /// Test `agb serve` with the official Python SDK
     Interop,
     /// Test `agb serve` with requests generated from the specification
@@ -122,6 +129,7 @@ fn main() -> ExitCode {
         Task::Modules => modules::run(&root),
         Task::Msrv => msrv::run(&root),
         Task::DependencyCount => dependency_count::run(&root),
+        Task::PublicApi { write } => public_api::run(&root, write),
         Task::Interop => interop::run(&root),
         Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
         Task::Browser => browser::run(&root),
