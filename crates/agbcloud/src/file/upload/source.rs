@@ -14,7 +14,7 @@ use tempfile::TempPath;
 use tokio::io::{AsyncRead, AsyncReadExt, Take};
 use tokio_util::io::ReaderStream;
 
-use super::spool::{BoxedStream, Spooled, reader_failed, spool};
+use super::spool::{BoxedStream, DEFAULT_IN_MEMORY, Spooled, reader_failed, spool};
 use crate::{
     Error, ErrorKind, Result,
     file::local::{LocalContent, LocalFile, LocalIdentity, impl_from_paths},
@@ -62,8 +62,8 @@ enum SourceKind {
     Bytes(Bytes),
     /// With its length; `None` after it was sent.
     Reader(Option<(BoxedReader, u64)>),
-    /// Of unknown length; `None` while it is spooled.
-    Stream(Option<BoxedStream>),
+    /// Of unknown length, with the limit in memory; `None` while it is spooled.
+    Stream(Option<(BoxedStream, usize)>),
     /// A spooled stream in a temporary file.
     Temporary {
         file: LocalFile,
@@ -79,7 +79,8 @@ impl UploadSource {
     }
 
     /// A stream of unknown length. It is read to its end before the upload starts, since a presigned URL needs a length: up to
-    /// 8 MiB into memory, and beyond that into a temporary file in [`std::env::temp_dir`]. Nothing limits its time.
+    /// 8 MiB into memory, or the [`memory_limit`](Self::memory_limit), and beyond that into a temporary file in
+    /// [`std::env::temp_dir`]. Nothing limits its time.
     ///
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {
@@ -100,7 +101,10 @@ impl UploadSource {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let stream = stream.map(|chunk| chunk.map(Into::into).map_err(Into::into));
-        Self(SourceKind::Stream(Some(Box::pin(stream))))
+        Self(SourceKind::Stream(Some((
+            Box::pin(stream),
+            DEFAULT_IN_MEMORY,
+        ))))
     }
 
     /// A reader of unknown length, which is read to its end before the upload starts: see [`stream`](Self::stream).
@@ -115,6 +119,24 @@ impl UploadSource {
     /// ```
     pub fn reader_to_end(reader: impl AsyncRead + Send + 'static) -> Self {
         Self::stream(ReaderStream::with_capacity(reader, CHUNK))
+    }
+
+    /// Maximum bytes in memory of a source of unknown length. Defaults to 8 MiB. At 0, everything is written to a temporary file.
+    /// Other sources ignore it.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// use agbcloud::UploadSource;
+    ///
+    /// let source = UploadSource::reader_to_end("many of these run at once".as_bytes());
+    /// files.upload("/small.txt", source.memory_limit(64 * 1024)).await?;
+    /// # Ok(()) });
+    /// ```
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        if let SourceKind::Stream(Some((_, limit))) = &mut self.0 {
+            *limit = bytes;
+        }
+        self
     }
 
     /// A local file, with its content if it is open already.
@@ -132,8 +154,8 @@ impl UploadSource {
         match &mut self.0 {
             SourceKind::Path(path, opened @ None) => *opened = Some(path.open().await?),
             SourceKind::Stream(stream) => {
-                let stream = stream.take().ok_or_else(read_already)?;
-                self.0 = match spool(stream).await? {
+                let (stream, memory_limit) = stream.take().ok_or_else(read_already)?;
+                self.0 = match spool(stream, memory_limit).await? {
                     Spooled::Memory(bytes) => SourceKind::Bytes(bytes),
                     Spooled::File(path) => SourceKind::Temporary {
                         file: LocalFile::following_links(path.to_path_buf()),
@@ -306,5 +328,19 @@ impl From<&'static str> for UploadSource {
 impl From<String> for UploadSource {
     fn from(content: String) -> Self {
         content.into_bytes().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_memory_limit_is_that_of_the_source() {
+        for (limit, in_memory) in [(3, false), (4, true)] {
+            let mut source = UploadSource::reader_to_end(&b"four"[..]).memory_limit(limit);
+            source.prepare().await.unwrap();
+            assert_eq!(matches!(source.0, SourceKind::Bytes(_)), in_memory);
+        }
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     file::local::{blocking, cannot},
 };
 
-/// What is kept in memory.
-const MAX_IN_MEMORY: usize = 8 * 1024 * 1024;
+/// Default of the bytes that are kept in memory.
+pub(super) const DEFAULT_IN_MEMORY: usize = 8 * 1024 * 1024;
 
 type StreamError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type BoxedStream = Pin<Box<dyn Stream<Item = Result<Bytes, StreamError>> + Send>>;
@@ -26,11 +26,11 @@ pub(super) enum Spooled {
     File(TempPath),
 }
 
-/// Reads a stream to its end.
-pub(super) async fn spool(mut stream: BoxedStream) -> Result<Spooled> {
+/// Reads a stream to its end, up to `max_in_memory` bytes into memory.
+pub(super) async fn spool(mut stream: BoxedStream, max_in_memory: usize) -> Result<Spooled> {
     let mut memory = BytesMut::new();
     let mut next = Bytes::new();
-    while memory.len() + next.len() <= MAX_IN_MEMORY {
+    while memory.len() + next.len() <= max_in_memory {
         memory.extend_from_slice(&next);
         next = match stream.next().await {
             None => return Ok(Spooled::Memory(memory.freeze())),
@@ -71,6 +71,8 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
 
+    const MAX_IN_MEMORY: usize = 1000;
+
     fn stream_of(chunks: Vec<Result<Bytes, StreamError>>) -> BoxedStream {
         Box::pin(stream::iter(chunks))
     }
@@ -78,12 +80,15 @@ mod tests {
     #[tokio::test]
     async fn the_limit_decides_between_memory_and_a_file() {
         let chunk = || Ok(Bytes::from(vec![7; MAX_IN_MEMORY / 2]));
-        match spool(stream_of(vec![chunk(), chunk()])).await.unwrap() {
+        match spool(stream_of(vec![chunk(), chunk()]), MAX_IN_MEMORY)
+            .await
+            .unwrap()
+        {
             Spooled::Memory(bytes) => assert_eq!(bytes, vec![7; MAX_IN_MEMORY]),
             Spooled::File(_) => panic!("it fits into memory"),
         }
         let byte = Ok(Bytes::from_static(b"8"));
-        let Spooled::File(path) = spool(stream_of(vec![chunk(), chunk(), byte]))
+        let Spooled::File(path) = spool(stream_of(vec![chunk(), chunk(), byte]), MAX_IN_MEMORY)
             .await
             .unwrap()
         else {
@@ -102,7 +107,7 @@ mod tests {
         for before in [0, MAX_IN_MEMORY + 1] {
             let broken = Err(io::Error::other("broken").into());
             let chunks = vec![Ok(Bytes::from(vec![7; before])), broken];
-            let error = spool(stream_of(chunks)).await.err().unwrap();
+            let error = spool(stream_of(chunks), MAX_IN_MEMORY).await.err().unwrap();
             assert_eq!(error.kind(), ErrorKind::CallerStream);
             let source = std::error::Error::source(&error).unwrap();
             assert_eq!(source.to_string(), "broken");
