@@ -58,7 +58,7 @@ pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByNa
 pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
     DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
-    ListFiles, OpenFile, ReadFile, RemoteFile, Upload, UploadSource, Uploaded,
+    ListFiles, OpenFile, PartialDownload, ReadFile, RemoteFile, Upload, UploadSource, Uploaded,
 };
 pub use http_client::{OutgoingRequest, RequestTarget};
 pub use model::{

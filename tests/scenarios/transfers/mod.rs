@@ -1,5 +1,6 @@
 //! Uploads and downloads of one file.
 
+mod continued;
 mod faults;
 mod proxied;
 mod responses;

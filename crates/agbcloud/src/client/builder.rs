@@ -1,6 +1,6 @@
 //! The builder of a client: resolves the settings.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use agbcloud_api::SignedUrl;
 
@@ -39,7 +39,7 @@ use crate::{
 /// from a `.env` file: see the [guide](crate::guide::network).
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::{path::PathBuf, time::Duration};
 ///
 /// let client = agbcloud::Client::builder()
 ///     .api_key("my-api-key")
@@ -64,6 +64,7 @@ pub struct ClientBuilder {
     retry: RetryPolicy,
     retry_budget: Option<RetryBudget>,
     fixed_rate: bool,
+    partial_downloads: Option<PathBuf>,
     time: Time,
     jitter: Jitter,
     stub: Option<StubApi>,
@@ -127,6 +128,33 @@ impl ClientBuilder {
     /// [`DEFAULT_IDLE_TIMEOUT`](crate::DEFAULT_IDLE_TIMEOUT). The total time of a transfer is not limited.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Keeps the received parts of interrupted downloads to local files, also after the process ends. A later download of the
+    /// same file to the same path continues, if the file has not changed. By default, nothing is kept.
+    ///
+    /// Applies to files of more than 16 MiB with a strong ETag, of [`download`](crate::Files::download) and
+    /// [`download_dir`](crate::Files::download_dir). Completed parts of 16 MiB are kept in a hidden file beside the target,
+    /// and a record of each download in this folder, which is created if necessary. [`PartialDownload`](crate::PartialDownload)
+    /// lists and deletes them. If the folder can't be written, or another process is downloading the file to the same path,
+    /// downloads start from the beginning. On Windows, nothing is kept.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run(async |client| {
+    /// # let (key, endpoint) = ("doc", client.endpoint());
+    /// use agbcloud::{Client, PartialDownload};
+    ///
+    /// let builder = Client::builder().api_key(key).endpoint(endpoint);
+    /// let client = builder.partial_downloads("state/downloads").build()?;
+    /// // After an interruption:
+    /// for partial in PartialDownload::list("state/downloads")? {
+    ///     client.contexts().files(partial.context_id()).download(partial.path(), partial.target()).await?;
+    /// }
+    /// # Ok(()) });
+    /// ```
+    pub fn partial_downloads(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.partial_downloads = Some(folder.into());
         self
     }
 
@@ -267,6 +295,7 @@ impl ClientBuilder {
             retry: self.retry,
             retry_budget: self.retry_budget.unwrap_or_default(),
             adaptive_rate_limit: !self.fixed_rate,
+            partial_downloads: self.partial_downloads,
             time: self.time,
             jitter: self.jitter,
             stub: self.stub,
@@ -389,6 +418,7 @@ pub(super) struct ClientSettings {
     pub(super) retry: RetryPolicy,
     pub(super) retry_budget: RetryBudget,
     pub(super) adaptive_rate_limit: bool,
+    pub(super) partial_downloads: Option<PathBuf>,
     pub(super) time: Time,
     pub(super) jitter: Jitter,
     /// Replaces the service.

@@ -7,6 +7,7 @@ mod request;
 
 use std::{
     fmt,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -67,6 +68,8 @@ struct ClientInner {
     endpoint: Arc<Endpoint>,
     service_clock: ServiceClock,
     allow_insecure_urls: bool,
+    /// Folder of the records of partial downloads.
+    partial_downloads: Option<Arc<Path>>,
 }
 
 impl Client {
@@ -183,6 +186,7 @@ impl Client {
             endpoint: Arc::new(settings.endpoint),
             service_clock,
             allow_insecure_urls: settings.allow_insecure_urls,
+            partial_downloads: settings.partial_downloads.map(Arc::from),
         })))
     }
 
@@ -202,6 +206,10 @@ impl Client {
 
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    pub(crate) fn partial_downloads(&self) -> Option<&Path> {
+        self.0.partial_downloads.as_deref()
     }
 
     pub(crate) fn time(&self) -> &Time {

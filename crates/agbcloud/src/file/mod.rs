@@ -12,7 +12,9 @@ mod transfer_url;
 mod upload;
 
 pub use delete::DeleteFile;
-pub use download::{Download, DownloadTarget, Downloaded, OpenFile, ReadFile, RemoteFile};
+pub use download::{
+    Download, DownloadTarget, Downloaded, OpenFile, PartialDownload, ReadFile, RemoteFile,
+};
 pub(crate) use download::{DownloadRequest, store_checksums};
 pub use files::Files;
 pub use list::{FileItems, FilePages, FileWalk, ListFiles};

@@ -2,9 +2,10 @@
 //!
 //! An [`AtomicFile`] passes through three states: [`Writing`], [`Synced`] and [`Published`]. Its content is written to a
 //! temporary file beside the target, or kept in memory while it is small. Dropping it in one of the first two states removes
-//! it.
+//! it, unless a [`KeptFile`] holds its content.
 
 mod destination;
+mod kept_file;
 mod part_file;
 mod temporary;
 mod writeback;
@@ -24,7 +25,10 @@ use tokio::{
 };
 
 pub(crate) use destination::ExpectedTarget;
-pub(crate) use part_file::{LockedFolder, is_part, part_names, remove_abandoned_parts};
+pub(crate) use kept_file::{KeptFile, KeptFiles};
+pub(crate) use part_file::{
+    LockedFolder, is_part, kept_name, lock_at, part_names, remove_abandoned_parts,
+};
 
 use super::{
     download_sink::DownloadSink,
@@ -102,6 +106,21 @@ impl AtomicFile<Writing> {
         }
         let destination = self.destination.clone();
         blocking(move || destination.check()).await
+    }
+
+    /// The path that the file gets.
+    pub(crate) fn target(&self) -> &Path {
+        &self.destination.target
+    }
+
+    /// Opens kept files beside the target.
+    pub(crate) fn kept_files(&self) -> KeptFiles {
+        KeptFiles::new(self.destination.clone())
+    }
+
+    /// Receives the content in this file. Returns `false` if the content has another one already.
+    pub(crate) fn use_kept(&self, kept: KeptFile) -> bool {
+        self.state.temporary.set(Temporary::Kept(kept)).is_ok()
     }
 
     /// Receives the content from this byte on.
@@ -235,10 +254,15 @@ impl AtomicFile<Synced> {
         if let Some(root) = &destination.root {
             check_no_symlinks(&destination.target, root)?;
         }
+        let record = state.temporary.record();
         if destination.overwrite && destination.expected != ExpectedTarget::Absent {
             destination.replace(state.temporary.into_named(&destination)?)?;
         } else {
             state.temporary.persist_new(&destination)?;
+        }
+        if let Some(record) = record {
+            // A record that stays describes a file that no longer exists, which the next download notices.
+            let _ = std::fs::remove_file(record);
         }
         let state = Published;
         Ok(AtomicFile { destination, state })

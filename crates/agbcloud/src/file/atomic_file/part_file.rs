@@ -14,6 +14,9 @@ use tempfile::TempDir;
 const PREFIX: &str = ".agb-";
 const SUFFIX: &str = ".part";
 
+/// Ends the name of a file that is kept after an interruption: it is never abandoned.
+const KEPT_SUFFIX: &str = ".partial";
+
 /// Number of random characters in the name of a file that is locked. Other files are recognized as abandoned by age alone.
 const LOCKED_LENGTH: usize = 16;
 
@@ -62,14 +65,24 @@ impl LockedFolder {
     }
 }
 
+/// The name of a file that is kept after an interruption. `key` identifies the download.
+pub(crate) fn kept_name(key: &str) -> String {
+    format!("{PREFIX}{key}{KEPT_SUFFIX}")
+}
+
+fn is_kept(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(KEPT_SUFFIX))
+}
+
 fn random_part(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
     name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)
 }
 
-/// Whether the name is that of a temporary file.
+/// Whether the name is that of a temporary file, or of one that is kept after an interruption.
 pub(crate) fn is_part(path: &Path) -> bool {
-    random_part(path).is_some()
+    random_part(path).is_some() || is_kept(path)
 }
 
 #[cfg(unix)]
@@ -102,6 +115,22 @@ pub(super) fn lock(file: &File) -> bool {
 #[cfg(not(unix))]
 pub(super) fn lock(_: &File) -> bool {
     true
+}
+
+/// Locks the file at a path, without creating it. Returns `None` if another process holds the lock. Blocks.
+pub(crate) fn lock_at(path: &Path) -> std::io::Result<Option<File>> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::fs::OFlags;
+
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    Ok(lock(&file).then_some(file))
 }
 
 /// Returns the owner of a file. For [`PartOwner::Gone`] also a handle that holds the lock, for the removal of the file.
@@ -155,7 +184,7 @@ fn remove_abandoned_at(folder: &Path, now: SystemTime) {
             touched
                 .is_some_and(|touched| now.duration_since(touched).unwrap_or_default() > ABANDONED)
         };
-        if !is_part(&entry.path()) {
+        if random_part(&entry.path()).is_none() {
             continue;
         }
         let (owner, lock) = part_owner(&entry.path());

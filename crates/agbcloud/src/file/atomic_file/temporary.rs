@@ -1,17 +1,19 @@
-//! Temporary files: without a name where the system supports that.
+//! Temporary files: without a name where the system supports that, and with one if they are kept after an interruption.
 
 use std::{fs::File, io, path::PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::destination::Destination;
+use super::{destination::Destination, kept_file::KeptFile};
 use crate::Result;
 
-/// A file that is removed when it is dropped. One without a name is also removed when the process is killed.
+/// A file that is removed when it is dropped, unless it is kept. One without a name is also removed when the process is
+/// killed.
 pub(super) enum Temporary {
     #[cfg(target_os = "linux")]
     Nameless(File),
     Named(NamedTempFile),
+    Kept(KeptFile),
 }
 
 impl Temporary {
@@ -44,6 +46,7 @@ impl Temporary {
             #[cfg(target_os = "linux")]
             Self::Nameless(file) => file,
             Self::Named(file) => file.as_file(),
+            Self::Kept(kept) => kept.file.as_file(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Temporary {
             #[cfg(target_os = "linux")]
             Self::Nameless(file) => nameless::path_of(file),
             Self::Named(file) => file.path().to_owned(),
+            Self::Kept(kept) => kept.file.path().to_owned(),
         }
     }
 
@@ -68,6 +72,15 @@ impl Temporary {
             Self::Nameless(file) => nameless::link_in(file, destination.folder())
                 .or_else(|file| copy(&file, destination)),
             Self::Named(file) => Ok(file),
+            Self::Kept(kept) => Ok(kept.file),
+        }
+    }
+
+    /// The record of a kept file.
+    pub(super) fn record(&self) -> Option<PathBuf> {
+        match self {
+            Self::Kept(kept) => Some(kept.record.clone()),
+            _ => None,
         }
     }
 

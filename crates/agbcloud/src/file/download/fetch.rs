@@ -36,6 +36,11 @@ impl ObjectVersion {
         etag.map(|etag| Self { etag, total })
     }
 
+    /// The strong ETag with its quotes.
+    pub(super) fn etag(&self) -> &str {
+        &self.etag
+    }
+
     /// Whether a response has this version. One without a version does not.
     fn matches(&self, response: Option<&Self>) -> bool {
         response.is_some_and(|response| {

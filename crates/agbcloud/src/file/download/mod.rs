@@ -4,6 +4,7 @@ mod byte_range;
 mod fetch;
 mod open;
 mod parallel;
+mod partial;
 mod target;
 
 use std::{future::IntoFuture, ops::RangeBounds, time::SystemTime};
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 pub(crate) use fetch::store_checksums;
 pub use open::{OpenFile, RemoteFile};
+pub use partial::PartialDownload;
 pub use target::DownloadTarget;
 
 use byte_range::ByteRange;
@@ -104,7 +106,8 @@ impl Files {
 /// [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply). A file of more than 16 MiB is downloaded to a local
 /// path in four concurrent parts.
 ///
-/// Dropping a running download cancels it and leaves no file behind.
+/// Dropping a running download cancels it and leaves no file behind, unless the client keeps
+/// [partial downloads](crate::ClientBuilder::partial_downloads).
 #[derive(Debug)]
 #[must_use = "a download does nothing until it is awaited"]
 pub struct Download<'w> {

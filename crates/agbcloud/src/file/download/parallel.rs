@@ -6,15 +6,17 @@ use super::{
     Downloaded,
     byte_range::ByteRange,
     fetch::{
-        AttemptFailure, FetchedRange, ObjectResponse, ObjectVersion, RangeFetch, checksum_mismatch,
+        AttemptFailure, ObjectResponse, ObjectVersion, RangeFetch, checksum_mismatch,
         rejects_ranges,
     },
+    partial::{Header, KeptParts},
 };
 use crate::{
     Operation, PresignedUrl, RemotePath, Result,
     file::{
         atomic_file::{AtomicFile, Writing},
         files::Files,
+        local::blocking,
         transfer_url::TransferUrl,
     },
     retry::Attempts,
@@ -41,6 +43,7 @@ pub(super) async fn fetch(
         let meter = ProgressMeter::new(listener.clone(), None, time);
         let attempt = ParallelAttempt {
             files,
+            path,
             file: &*file,
             meter: &meter,
         };
@@ -65,6 +68,7 @@ pub(super) async fn fetch(
 /// One attempt to download a whole file. An interrupted part resumes; a changed file ends the attempt.
 struct ParallelAttempt<'a> {
     files: &'a Files,
+    path: &'a RemotePath,
     file: &'a AtomicFile<Writing>,
     meter: &'a ProgressMeter,
 }
@@ -105,31 +109,72 @@ impl ParallelAttempt<'_> {
     ) -> Result<Downloaded, AttemptFailure> {
         self.meter.set_total(Some(total));
         let reported = first.checksums.clone();
+        let kept = self.kept_parts(version, total).await;
         let mut first = Some(first);
-        let parts = parts(total).map(|range| (range, first.take()));
-        let parts = parts.map(|(range, first)| self.fetch_part(url.clone(), range, version, first));
-        let fetched: Vec<FetchedRange> = stream::iter(parts)
+        let parts = parts(total).zip(0..).map(|(range, number)| {
+            let first = first.take();
+            let received = kept.as_ref().and_then(|kept| kept.received(number));
+            let (kept, url) = (kept.as_ref(), url.clone());
+            async move {
+                if let Some(crc64) = received {
+                    return Ok(self.received_before(range, crc64));
+                }
+                let part = self.fetch_part(url, range, version, first).await?;
+                if let Some(kept) = kept {
+                    kept.add(number, part.crc64);
+                }
+                Ok(part)
+            }
+        });
+        let fetched: Vec<FetchedPart> = stream::iter(parts)
             .buffered(MAX_CONCURRENT_PARTS)
             .try_collect()
             .await
-            .map_err(|failure| AttemptFailure {
+            .map_err(|failure: AttemptFailure| AttemptFailure {
                 retry: failure.changed.then_some(true),
                 ..failure
             })?;
         let crc64 = fetched.iter().fold(0, |crc64, part| {
-            combine_crc64(crc64, part.hasher.crc64(), part.bytes)
+            combine_crc64(crc64, part.crc64, part.bytes)
         });
-        self.verify(&reported, crc64).await?;
-        let (etag, request_id) = fetched
-            .into_iter()
-            .next()
-            .map_or((None, None), |part| (part.etag, part.request_id));
+        if let Err(error) = self.verify(&reported, crc64).await {
+            if let Some(kept) = kept {
+                kept.discard();
+            }
+            return Err(error.into());
+        }
         Ok(Downloaded {
             bytes: total,
             crc64,
-            etag,
-            request_id,
+            etag: Some(version.etag().to_owned()),
+            request_id: fetched.into_iter().find_map(|part| part.request_id),
         })
+    }
+
+    /// The parts that are kept, if the client keeps any. A download that can't be recorded is not continued.
+    async fn kept_parts(&self, version: &ObjectVersion, total: u64) -> Option<KeptParts> {
+        let folder = self.files.client.partial_downloads()?.to_owned();
+        let source = (
+            self.files.client.endpoint(),
+            self.files.context_id().ok()?,
+            self.path,
+        );
+        let version = (version.etag(), total, PART_SIZE);
+        let header = Header::new(source, self.file.target(), version).ok()?;
+        let files = self.file.kept_files();
+        let opened = blocking(move || Ok(KeptParts::open(&folder, &header, &files))).await;
+        let (kept, parts) = opened.ok()?.ok()??;
+        self.file.use_kept(kept).then_some(parts)
+    }
+
+    fn received_before(&self, range: ByteRange, crc64: u64) -> FetchedPart {
+        let bytes = range.end.unwrap_or(range.first) - range.first;
+        self.meter.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        FetchedPart {
+            bytes,
+            crc64,
+            request_id: None,
+        }
     }
 
     async fn fetch_part(
@@ -138,10 +183,15 @@ impl ParallelAttempt<'_> {
         range: ByteRange,
         version: &ObjectVersion,
         first: Option<ObjectResponse>,
-    ) -> Result<FetchedRange, AttemptFailure> {
+    ) -> Result<FetchedPart, AttemptFailure> {
         let fetch = RangeFetch::new(self.files, &mut url, range, self.meter);
         let mut sink = self.file.part(range.first);
-        fetch.pinned(version.clone()).run(&mut sink, first).await
+        let part = fetch.pinned(version.clone()).run(&mut sink, first).await?;
+        Ok(FetchedPart {
+            bytes: part.bytes,
+            crc64: part.hasher.crc64(),
+            request_id: part.request_id,
+        })
     }
 
     /// Compares the whole content with the reported checksums.
@@ -156,6 +206,14 @@ impl ParallelAttempt<'_> {
             false => Err(checksum_mismatch()),
         }
     }
+}
+
+/// A part that is in the file.
+struct FetchedPart {
+    bytes: u64,
+    crc64: u64,
+    /// `None` if an earlier process has received it.
+    request_id: Option<String>,
 }
 
 fn is_whole(response: &ObjectResponse) -> bool {
