@@ -8,7 +8,7 @@ use crate::{
     commands::{
         CatArguments, CompletionArguments, ContextCommand, DiffArguments, DoctorArguments,
         DuArguments, GetArguments, LsArguments, ManArguments, PutArguments, RmArguments,
-        StatArguments, SyncArguments, TreeArguments, UrlCommand, WithSession,
+        StatArguments, SyncArguments, TransfersCommand, TreeArguments, UrlCommand, WithSession,
     },
     demo::DemoArguments,
     environment::EnvironmentArguments,
@@ -82,6 +82,12 @@ pub(crate) enum Command {
     /// Exits with 10 if there are differences.
     #[command(after_long_help = "Examples:\n  agb diff ./src my-project:/src")]
     Diff(WithSession<DiffArguments>),
+    /// List and delete what is kept of interrupted downloads
+    ///
+    /// An interrupted download of more than 16 MiB continues when the same command runs again. What it has received is kept
+    /// beside the target, in a hidden file.
+    #[command(subcommand)]
+    Transfers(TransfersCommand),
     /// Print presigned URLs
     #[command(subcommand)]
     Url(UrlCommand),
@@ -147,6 +153,7 @@ impl Command {
     pub(crate) fn prints(&self) -> bool {
         match self {
             Self::Context(command) => command.prints(),
+            Self::Transfers(command) => command.prints(),
             Self::Ls(_) | Self::Tree(_) | Self::Du(_) | Self::Cat(_) | Self::Stat(_) => true,
             Self::Diff(_) | Self::Url(_) | Self::Doctor(_) => true,
             Self::Completion(_) | Self::Man(_) | Self::Schema => true,

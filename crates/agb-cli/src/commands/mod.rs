@@ -9,6 +9,7 @@ mod folders;
 mod generate;
 mod lookup;
 mod session;
+mod transfers;
 
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use context::ContextCommand;
@@ -20,3 +21,4 @@ pub(crate) use files::{
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
 pub(crate) use session::WithSession;
+pub(crate) use transfers::TransfersCommand;

@@ -7,6 +7,7 @@ mod rows;
 mod schema;
 mod stdout;
 mod table;
+mod transfer_row;
 
 pub(crate) use agbcloud::escape_for_display as escape;
 pub(crate) use human::{bytes, counted, duration, rfc3339};
@@ -16,3 +17,4 @@ pub(crate) use schema::schema;
 pub(crate) use stdout::{
     check_best_effort, print_line, print_line_best_effort, write, write_failure,
 };
+pub(crate) use transfer_row::TransferRow;

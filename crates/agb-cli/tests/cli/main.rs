@@ -57,3 +57,6 @@ mod test_env;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod transcripts;
+#[cfg(test)]
+#[cfg(unix)]
+mod transfers;

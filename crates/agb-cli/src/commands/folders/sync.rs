@@ -117,7 +117,7 @@ fn state_file(client: &ServiceClient, context: &Context, local: &Path) -> Result
         digest.update([0]);
     }
     let name = HEXLOWER.encode(&digest.finalize()[..16]);
-    Ok(connection::state_folder()?.join(name))
+    Ok(connection::sync_folder()?.join(name))
 }
 
 #[derive(Debug, Args)]
