@@ -39,7 +39,7 @@ use execution::{Counts, Outcome};
 use oracle::FaultKind;
 use world::World;
 
-const RUNS: u64 = 1000;
+const RUNS: u64 = 600;
 
 /// Number of runs with pauses. Each takes seconds and mostly sleeps.
 const SLOW_RUNS: u64 = 48;
