@@ -9,6 +9,7 @@ mod folders;
 mod generate;
 mod lookup;
 mod session;
+mod snapshot;
 mod transfers;
 
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};

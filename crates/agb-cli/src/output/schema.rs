@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::records::{
     ActionResult, ChangeRow, CheckRow, ContextRow, EntryRow, TransferSummary, UrlRow, UsageRow,
 };
-use super::transfer_row::TransferRow;
+use super::{snapshot_summary::SnapshotSummary, transfer_row::TransferRow};
 
 /// Increases when a field is removed or changes its meaning. New fields do not increase it.
 const VERSION: u32 = 1;
@@ -42,6 +42,8 @@ pub(crate) fn schema() -> Value {
     let change = subschema::<ChangeRow>(&mut generator);
     let previews = ["diff", "sync --dry-run", "put --dry-run", "get --dry-run"];
     add(&previews, true, change);
+    let snapshot = subschema::<SnapshotSummary>(&mut generator);
+    add(&["context snapshot", "context restore"], false, snapshot);
     let transfer = subschema::<TransferRow>(&mut generator);
     add(&["transfers list", "transfers clean"], true, transfer);
     let url = subschema::<UrlRow>(&mut generator);

@@ -43,6 +43,9 @@ mod settings;
 mod signals;
 #[cfg(test)]
 #[cfg(unix)]
+mod snapshots;
+#[cfg(test)]
+#[cfg(unix)]
 mod stdio;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
