@@ -42,7 +42,7 @@ pub struct KeptCopy {
 }
 
 /// A file that could not be processed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FileFailure {
     /// Path relative to the folders.
@@ -72,7 +72,7 @@ impl FileFailure {
 /// assert_eq!(record["transferred"], 1);
 /// # Ok(()) });
 /// ```
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SyncReport {
     /// Number of files that were uploaded or downloaded.
