@@ -21,6 +21,7 @@ mod proxy;
 mod reference;
 
 mod sdk;
+mod two_way;
 mod users;
 mod versions;
 mod world;
@@ -83,6 +84,28 @@ const REQUIRED_EVENTS: [&str; 32] = [
     "edited after the plan",
     "edited during a run",
     "two concurrent syncs",
+    "settled",
+];
+
+/// The same for two-way syncs.
+const REQUIRED_TWO_WAY_EVENTS: [&str; 18] = [
+    "two-way",
+    "transferred",
+    "failed",
+    "skipped",
+    "restored",
+    "deleted in the context",
+    "deleted on a machine",
+    "kept both",
+    "conflict local",
+    "conflict remote",
+    "conflict newer",
+    "conflict skip",
+    "conflict keep-both",
+    "conflict fail",
+    "cut",
+    "stopped",
+    "edited during a run",
     "settled",
 ];
 
@@ -257,6 +280,29 @@ fn no_version_is_lost_and_no_difference_is_hidden() {
         let missing: Vec<_> = REQUIRED_EVENTS
             .iter()
             .filter(|what| !results.counts.contains_key(*what))
+            .collect();
+        assert!(missing.is_empty(), "never happened: {missing:?}");
+    }
+}
+
+/// As above, with two-way syncs.
+#[test]
+fn a_two_way_sync_loses_no_version_and_converges() {
+    let first = setting("AGB_MODEL_SEED").unwrap_or(0);
+    let runs = setting("AGB_MODEL_RUNS").unwrap_or(RUNS);
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let results = run_on(4 * processors, Script::two_way, (Engine::Sdk, first, runs));
+    println!("{:?}", results.counts);
+    let failed = results.failures.len();
+    assert!(
+        failed == 0,
+        "{failed} of {runs} runs failed{}",
+        summary(&results.failures)
+    );
+    if runs >= RUNS {
+        let missing: Vec<_> = REQUIRED_TWO_WAY_EVENTS
+            .iter()
+            .filter(|what| results.counts.get(*what).is_none_or(|times| *times == 0))
             .collect();
         assert!(missing.is_empty(), "never happened: {missing:?}");
     }

@@ -1,8 +1,8 @@
 //! Syncs by the SDK, with interference.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
-use agbcloud::{DeleteLimit, SyncDir, SyncReport};
+use agbcloud::{DeleteLimit, Result, SyncDir, SyncPlan, SyncReport, TwoWayConflict, TwoWaySync};
 
 use crate::{
     actions::{Interference, SyncStep},
@@ -11,8 +11,57 @@ use crate::{
     proxy::Effect,
 };
 
+pub(crate) enum SdkSync {
+    OneWay(SyncDir),
+    TwoWay(TwoWaySync),
+}
+
+impl SdkSync {
+    async fn plan(self) -> Result<SyncPlan> {
+        match self {
+            Self::OneWay(sync) => sync.plan().await,
+            Self::TwoWay(sync) => sync.plan().await,
+        }
+    }
+}
+
+impl IntoFuture for SdkSync {
+    type Output = Result<SyncReport>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        match self {
+            Self::OneWay(sync) => sync.into_future(),
+            Self::TwoWay(sync) => sync.into_future(),
+        }
+    }
+}
+
 impl Execution<'_> {
-    pub(crate) fn start(&self, sync: &SyncStep) -> SyncDir {
+    pub(crate) fn start(&self, sync: &SyncStep) -> SdkSync {
+        match sync.both {
+            Some(how) => SdkSync::TwoWay(self.start_two_way(sync, how)),
+            None => SdkSync::OneWay(self.start_one_way(sync)),
+        }
+    }
+
+    fn start_two_way(&self, sync: &SyncStep, how: TwoWayConflict) -> TwoWaySync {
+        let client = &self.world.clients[sync.machine][usize::from(sync.retries)];
+        let files = client.contexts().files(&self.context);
+        let machine = &self.machines[sync.machine];
+        let mut dir = files
+            .sync_dir(machine.folder(), "/w", machine.state())
+            .on_conflict(how)
+            .compare(sync.compare)
+            .delete_limit(DeleteLimit::percent(100))
+            .durable(false);
+        if sync.one_at_a_time {
+            dir = dir.max_concurrent_files(1);
+        }
+        dir
+    }
+
+    fn start_one_way(&self, sync: &SyncStep) -> SyncDir {
         let client = &self.world.clients[sync.machine][usize::from(sync.retries)];
         let files = client.contexts().files(&self.context);
         let machine = &self.machines[sync.machine];
@@ -140,6 +189,7 @@ pub(crate) fn ended(result: agbcloud::Result<SyncReport>) -> Ended {
                 transferred: report.transferred,
                 unchanged: report.unchanged,
                 deleted: report.deleted,
+                restored: report.restored,
                 skipped: report.skipped,
                 failed: report.failed,
                 failed_paths: failures

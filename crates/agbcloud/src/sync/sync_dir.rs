@@ -291,7 +291,7 @@ impl SyncDir {
         let limit = match self.direction {
             // The caller has named the folder to delete.
             Direction::DeleteOnly => DeleteLimit::NONE,
-            Direction::Up | Direction::Down => self.delete_limit,
+            Direction::Up | Direction::Down | Direction::Both(_) => self.delete_limit,
         };
         let plan = self.create_plan().await?;
         plan.check_delete_limit(limit)?;
@@ -300,6 +300,10 @@ impl SyncDir {
 
     pub(super) fn direction(&self) -> Direction {
         self.direction
+    }
+
+    pub(super) fn set_direction(&mut self, direction: Direction) {
+        self.direction = direction;
     }
 
     /// The context and the remote folder, for the span and for errors.
@@ -311,7 +315,9 @@ impl SyncDir {
     async fn validate(self) -> Result<(SyncOptions, SyncListener)> {
         let (path, context) = (self.state, self.files.context.clone()?);
         let (local, direction) = (self.local.clone(), self.direction);
-        let (uploads, gitignore) = (direction == Direction::Up, self.gitignore);
+        let uploads = matches!(direction, Direction::Up | Direction::Both(_));
+        let downloads = matches!(direction, Direction::Down | Direction::Both(_));
+        let gitignore = self.gitignore;
         let opens_source = uploads && self.symlinks != Symlinks::Follow;
         let time = self.files.client.time().clone();
         let open = move || {
@@ -319,7 +325,7 @@ impl SyncDir {
                 .as_ref()
                 .map(|path| SyncState::open(path, &context, time));
             let state_in_folder = path.as_ref().and_then(|path| path_within(&local, path));
-            let target = (direction == Direction::Down).then_some(&*local);
+            let target = downloads.then_some(&*local);
             let beside_state = path.as_deref().and_then(Path::parent);
             let temporary = std::env::temp_dir();
             let folders = target.into_iter().chain(beside_state).chain([&*temporary]);

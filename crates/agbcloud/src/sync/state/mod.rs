@@ -39,6 +39,14 @@ const MAX_LOCK_ATTEMPTS: u32 = 2000;
 /// Number of entries that are written at a time.
 const BATCH: usize = 4096;
 
+/// The kind of sync that has ended. Only a two-way sync has copied every file to both sides, so that a file that is missing on
+/// one of them was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sync) enum Baseline {
+    OneWay,
+    TwoWay,
+}
+
 /// The versions of files. Each change is appended to the state file, so a process can be killed at any time. Several
 /// processes may use the same file.
 pub(in crate::sync) struct SyncState {
@@ -186,13 +194,18 @@ impl SyncState {
     }
 
     /// Whether a sync of this folder has ended. If it has, another client has added a file without an entry.
-    pub(in crate::sync) fn has_baseline(&self, folder: &FolderPath) -> bool {
-        self.get_entry(&self.key_of_folder(folder)).is_some()
+    pub(in crate::sync) fn has_baseline(&self, folder: &FolderPath, baseline: Baseline) -> bool {
+        let key = self.key_of_folder(folder, baseline);
+        self.get_entry(&key).is_some()
     }
 
     /// Records that a sync of this folder has ended.
-    pub(in crate::sync) async fn complete(&self, folder: &FolderPath) -> Result<()> {
-        let key = self.key_of_folder(folder);
+    pub(in crate::sync) async fn complete(
+        &self,
+        folder: &FolderPath,
+        baseline: Baseline,
+    ) -> Result<()> {
+        let key = self.key_of_folder(folder, baseline);
         if self.get_entry(&key).is_some() {
             return Ok(());
         }
@@ -210,10 +223,13 @@ impl SyncState {
         self.key_of(remote.as_str())
     }
 
-    /// Ends with a slash, unlike the path of a file.
-    fn key_of_folder(&self, folder: &FolderPath) -> StateKey {
+    /// Ends with slashes, unlike the path of a file.
+    fn key_of_folder(&self, folder: &FolderPath, baseline: Baseline) -> StateKey {
         let folder = folder.as_str().trim_end_matches('/');
-        self.key_of(&format!("{folder}/"))
+        self.key_of(&match baseline {
+            Baseline::OneWay => format!("{folder}/"),
+            Baseline::TwoWay => format!("{folder}//"),
+        })
     }
 
     fn key_of(&self, path: &str) -> StateKey {
