@@ -304,6 +304,7 @@ impl<'w> Execution<'w> {
             ended,
             edits: &edits,
             interfered,
+            disturbed: !matches!(sync.interference, Interference::Nothing),
         };
         self.oracle.allow_two_way(&run);
         let lost = self.oracle.check_lost(&after);
@@ -380,6 +381,7 @@ impl<'w> Execution<'w> {
                     ended,
                     edits: &[],
                     interfered: true,
+                    disturbed: true,
                 };
                 self.oracle.allow_two_way(&run);
                 self.oracle.record_two_way(&run);

@@ -42,6 +42,9 @@ use world::World;
 
 const RUNS: u64 = 600;
 
+/// Number of runs with two-way syncs.
+const TWO_WAY_RUNS: u64 = 250;
+
 /// Number of runs with pauses. Each takes seconds and mostly sleeps.
 const SLOW_RUNS: u64 = 48;
 
@@ -289,7 +292,7 @@ fn no_version_is_lost_and_no_difference_is_hidden() {
 #[test]
 fn a_two_way_sync_loses_no_version_and_converges() {
     let first = setting("AGB_MODEL_SEED").unwrap_or(0);
-    let runs = setting("AGB_MODEL_RUNS").unwrap_or(RUNS);
+    let runs = setting("AGB_MODEL_RUNS").unwrap_or(TWO_WAY_RUNS);
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     let results = run_on(4 * processors, Script::two_way, (Engine::Sdk, first, runs));
     println!("{:?}", results.counts);
@@ -299,7 +302,7 @@ fn a_two_way_sync_loses_no_version_and_converges() {
         "{failed} of {runs} runs failed{}",
         summary(&results.failures)
     );
-    if runs >= RUNS {
+    if runs >= TWO_WAY_RUNS {
         let missing: Vec<_> = REQUIRED_TWO_WAY_EVENTS
             .iter()
             .filter(|what| results.counts.get(*what).is_none_or(|times| *times == 0))

@@ -2,7 +2,9 @@
 
 use std::{pin::Pin, time::Duration};
 
-use agbcloud::{DeleteLimit, Result, SyncDir, SyncPlan, SyncReport, TwoWayConflict, TwoWaySync};
+use agbcloud::{
+    DeleteLimit, Result, SkipReason, SyncDir, SyncPlan, SyncReport, TwoWayConflict, TwoWaySync,
+};
 
 use crate::{
     actions::{Interference, SyncStep},
@@ -185,12 +187,14 @@ pub(crate) fn ended(result: agbcloud::Result<SyncReport>) -> Ended {
     match result {
         Ok(report) => {
             let failures = report.failures.iter();
+            let skipped = report.skipped_entries.iter();
+            let empty_folders = skipped.filter(|entry| entry.reason == SkipReason::EmptyFolder);
             Ended::Report(Report {
                 transferred: report.transferred,
                 unchanged: report.unchanged,
                 deleted: report.deleted,
                 restored: report.restored,
-                skipped: report.skipped,
+                skipped: report.skipped - empty_folders.count() as u64,
                 failed: report.failed,
                 failed_paths: failures
                     .clone()

@@ -1,6 +1,7 @@
 //! Copies of folders: `agb sync`, `agb diff`, `get -r` and `put -r`.
 
 mod copy;
+mod folder_sync;
 mod options;
 mod plan;
 mod report;

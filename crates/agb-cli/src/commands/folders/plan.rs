@@ -2,10 +2,13 @@
 
 use std::fmt::Display;
 
-use agbcloud::{Change, ErrorKind, SyncDir, SyncPlan};
+use agbcloud::{Change, ErrorKind, SyncPlan};
 use futures_util::stream;
 
-use super::report::{MAX_NAMES, failed_code, note_executable, print_failures, skipped_summary};
+use super::{
+    folder_sync::FolderSync,
+    report::{MAX_NAMES, failed_code, note_executable, print_failures, skipped_summary},
+};
 use crate::{
     commands::session::Session,
     failure::Failure,
@@ -27,6 +30,8 @@ pub(in crate::commands) const RESTART_HINT: &str =
 pub(in crate::commands) struct Task {
     pub(super) verb: &'static str,
     folders: String,
+    /// How to resolve conflicts.
+    pub(super) conflict_hint: &'static str,
 }
 
 impl Task {
@@ -38,6 +43,16 @@ impl Task {
         Self {
             verb,
             folders: format!("{from} to {to}"),
+            conflict_hint: "pass --conflict overwrite, skip or keep-both",
+        }
+    }
+
+    /// A task in both directions.
+    pub(super) fn both(verb: &'static str, one: impl Display, other: impl Display) -> Self {
+        Self {
+            verb,
+            folders: format!("{one} and {other}"),
+            conflict_hint: "pass --conflict newer, local, context, skip or keep-both",
         }
     }
 
@@ -54,9 +69,10 @@ impl Task {
 pub(super) async fn plan(
     session: &Session,
     task: &Task,
-    sync: SyncDir,
+    sync: impl Into<FolderSync>,
 ) -> Result<SyncPlan, Failure> {
     let spinner = Spinner::start(&session.output, "comparing".to_owned());
+    let sync = sync.into();
     let plan = async { sync.plan().await.map_err(|error| task.failure(&error)) };
     let plan = unless_interrupted(plan, RESUME_HINT).await;
     spinner.finish();
@@ -88,7 +104,7 @@ pub(super) enum Skipped {
 pub(super) async fn preview(
     session: &Session,
     task: &Task,
-    sync: SyncDir,
+    sync: impl Into<FolderSync>,
     skipped: Skipped,
 ) -> Result<SyncPlan, Failure> {
     let plan = plan(session, task, sync).await?;

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use agbcloud::{ConflictPolicy, Context, DeleteLimit, SyncDir, SyncPlan};
-use clap::Args;
+use agbcloud::{ConflictPolicy, Context, DeleteLimit, SyncPlan};
+use clap::{ArgGroup, Args};
 use clap_complete::ArgValueCompleter;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::{
     copy::execute,
+    folder_sync::FolderSync,
     options::FolderOptions,
     plan::{Skipped, Task, deletions, preview},
 };
@@ -29,6 +30,7 @@ use crate::{
 
 /// The folders and options of sync and diff.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("deleting").args(["delete", "both"])))]
 pub(crate) struct SyncFolders {
     /// Source folder: a local one, or NAME:/path
     #[arg(value_name = "SRC", add = ArgValueCompleter::new(completion::addresses))]
@@ -39,8 +41,11 @@ pub(crate) struct SyncFolders {
     /// Delete files that are not in SRC, after all copies succeeded
     #[arg(long)]
     delete: bool,
-    /// Neither use nor write the state of the previous sync
+    /// Copy and delete in both directions what changed since the last sync with --both
     #[arg(long)]
+    both: bool,
+    /// Neither use nor write the state of the previous sync
+    #[arg(long, conflicts_with = "both")]
     no_state: bool,
     #[command(flatten)]
     options: FolderOptions,
@@ -66,10 +71,36 @@ impl SyncFolders {
     }
 
     fn task(&self, verb: &'static str) -> Task {
-        Task::new(verb, &self.from, &self.to)
+        match self.both {
+            true => Task::both(verb, &self.from, &self.to),
+            false => Task::new(verb, &self.from, &self.to),
+        }
     }
 
-    async fn sync(&self, client: &ServiceClient) -> Result<SyncDir, Failure> {
+    /// Prepares the sync. Fails if the folder to read does not exist; with --both, if neither folder does.
+    async fn sync(&self, client: &ServiceClient) -> Result<FolderSync, Failure> {
+        self.options.check_conflict(self.both)?;
+        match self.both {
+            true => self.sync_both(client).await,
+            false => self.sync_one_way(client).await,
+        }
+    }
+
+    async fn sync_both(&self, client: &ServiceClient) -> Result<FolderSync, Failure> {
+        let (SyncDirection::Upload(local, remote) | SyncDirection::Download(remote, local)) =
+            self.direction()?;
+        let context = lookup::context(client, &remote.context).await?;
+        let files = client.contexts().files(&context.id);
+        if !local.exists() {
+            lookup::check_folder(&files, remote).await?;
+        }
+        let folder = remote.without_slash();
+        let state = state_file(client, &context, local, Some(folder))?;
+        let sync = files.sync_dir(local, folder, state);
+        Ok(FolderSync::TwoWay(self.options.apply_both(sync)))
+    }
+
+    async fn sync_one_way(&self, client: &ServiceClient) -> Result<FolderSync, Failure> {
         let direction = self.direction()?;
         let (SyncDirection::Upload(local, remote) | SyncDirection::Download(remote, local)) =
             direction;
@@ -90,9 +121,9 @@ impl SyncFolders {
             .apply(sync, ConflictPolicy::Fail)
             .delete(self.delete);
         if !self.no_state {
-            sync = sync.state(state_file(client, &context, local)?);
+            sync = sync.state(state_file(client, &context, local, None)?);
         }
-        Ok(sync)
+        Ok(sync.into())
     }
 }
 
@@ -102,8 +133,14 @@ enum SyncDirection<'a> {
     Download(&'a Remote, &'a Path),
 }
 
-/// The path of the state file of an endpoint, a context and a local folder.
-fn state_file(client: &ServiceClient, context: &Context, local: &Path) -> Result<PathBuf, Failure> {
+/// The path of the state file of an endpoint, a context and a local folder; for a sync in both directions also of the remote
+/// folder.
+fn state_file(
+    client: &ServiceClient,
+    context: &Context,
+    local: &Path,
+    both: Option<&str>,
+) -> Result<PathBuf, Failure> {
     let local = std::path::absolute(local).map_err(|error| {
         Failure::with_cause(format!("can't resolve {}", local.display()), error)
     })?;
@@ -112,7 +149,10 @@ fn state_file(client: &ServiceClient, context: &Context, local: &Path) -> Result
         client.endpoint(),
         context.id.as_str(),
         &local.to_string_lossy(),
-    ] {
+    ]
+    .into_iter()
+    .chain(both)
+    {
         digest.update(part);
         digest.update([0]);
     }
@@ -125,8 +165,8 @@ pub(crate) struct SyncArguments {
     /// List the changes and make none
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Maximum number of files to delete, or percentage of the files in DST (N%). Defaults to 1000 files and 50%
-    #[arg(long, value_name = "N", requires = "delete", value_parser = limit)]
+    /// Maximum number of files to delete, or percentage of the files in DST (N%), with --both on each side. Defaults to 1000 files and 50%
+    #[arg(long, value_name = "N", requires = "deleting", value_parser = limit)]
     max_delete: Option<DeleteLimit>,
     /// Delete without confirmation in the first sync of two folders
     #[arg(long, short, requires = "delete")]
@@ -165,6 +205,7 @@ impl Run for SyncArguments {
 /// Asks before a first sync deletes files, which may never have been in the source.
 fn confirm_deletions(plan: &SyncPlan, yes: bool) -> Result<(), Failure> {
     let deleted = deletions(plan);
+    // The first sync in both directions deletes nothing.
     if deleted == 0 || plan.has_baseline() {
         return Ok(());
     }
