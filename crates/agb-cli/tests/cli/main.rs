@@ -60,3 +60,6 @@ mod transcripts;
 #[cfg(test)]
 #[cfg(unix)]
 mod transfers;
+#[cfg(test)]
+#[cfg(unix)]
+mod two_way;

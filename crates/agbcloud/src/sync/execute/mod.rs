@@ -112,8 +112,8 @@ impl Executor {
         self.report.add_failure(failure);
     }
 
-    /// Whether files are not deleted after this failure. In a two-way sync, a file in conflict stays on both sides and says
-    /// nothing about other files.
+    /// Whether files are not deleted after this failure. In a two-way sync, a file in conflict stays on both sides,
+    /// and other files are not affected.
     fn holds_back_deletions(&self, failure: &FileFailure) -> bool {
         let is_two_way = matches!(self.state.options.direction, Direction::Both(_));
         let is_conflict = is_two_way && failure.error.kind() == ErrorKind::Conflict;
