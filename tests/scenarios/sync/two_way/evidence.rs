@@ -49,9 +49,9 @@ async fn a_side_without_files_deletes_nothing_on_the_other() {
 #[tokio::test]
 async fn a_replaced_context_gets_the_files_again() {
     let folder = many(3).await;
-    let client = &folder._world.client;
-    client.contexts().delete("one").await.unwrap();
-    let (_, files) = folder._world.files("one").await;
+    let (id, _) = folder.world.files("one").await;
+    folder.world.client.contexts().delete(&id).await.unwrap();
+    let (_, files) = folder.world.files("one").await;
     let sync = files.sync_dir(folder.path(), "/data", folder.state.path().join("state"));
     let report = sync.await.unwrap();
     assert_eq!(counts(&report), (3, 0, 0, 0));

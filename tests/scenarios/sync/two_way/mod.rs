@@ -15,7 +15,7 @@ use crate::support::World;
 
 /// A local folder that is synced with `/data` of a context.
 struct Folder {
-    _world: World,
+    world: World,
     files: Files,
     root: TempDir,
     state: TempDir,
@@ -26,7 +26,7 @@ impl Folder {
         let world = super::world().await;
         let (_, files) = world.files("one").await;
         Self {
-            _world: world,
+            world,
             files,
             root: tempfile::tempdir().unwrap(),
             state: tempfile::tempdir().unwrap(),

@@ -1,13 +1,10 @@
 //! Decides about one file of a two-way sync.
 
-use super::{
-    super::{
-        compare::{FilePair, TwoWayComparison},
-        decision::{Compared, Decision, PlannedChange},
-        remote_files::RemoteIdentity,
-        side_matcher::UploadCandidate,
-    },
-    is_too_new,
+use super::super::{
+    compare::{FilePair, TwoWayComparison},
+    decision::{Compared, Decision, PlannedChange},
+    remote_files::RemoteIdentity,
+    side_matcher::UploadCandidate,
 };
 use crate::{
     Error, ErrorKind, RemotePath, Result,
@@ -17,6 +14,7 @@ use crate::{
         change::Change,
         options::{SyncOptions, TwoWayConflict},
         report::SkipReason,
+        state::SyncedVersion,
     },
 };
 
@@ -102,45 +100,46 @@ fn winner(
     }
 }
 
-/// Decides about a file that is not in the listing. Returns `None` if the next sync decides.
+/// Decides about a file that is not in the listing.
 pub(super) async fn decide_local_only(
     options: &SyncOptions,
     how: TwoWayConflict,
     file: UploadCandidate,
-) -> Option<Decision> {
-    let synced = match common_version(options, &file.remote).await {
-        Ok(synced) => synced,
-        Err(error) => {
-            return Some(Decision::failed(file.relative, Some(Change::Upload), error));
-        }
-    };
-    let Some(synced) = synced else {
-        return Some(Decision::Change(upload(&file, None)));
-    };
-    let written = options
-        .is_local_written(&file.path, file.identity, &synced)
-        .await;
-    let delete = || {
-        let compared = Compared {
-            local: Some(file.identity),
-            remote: None,
-        };
-        let size = Some(file.identity.size);
-        PlannedChange::deletion(&file.relative, Change::DeleteLocal, size, compared)
-    };
-    Some(match written {
+) -> Decision {
+    match decide_local_only_file(options, how, &file).await {
+        Ok(decision) => decision,
         Err(error) => Decision::failed(file.relative, Some(Change::Upload), error),
-        Ok(false) if is_too_new(options, &file.identity) => return None,
-        Ok(false) => Decision::Change(delete()),
-        Ok(true) => match how {
-            TwoWayConflict::Remote => Decision::Change(delete()),
-            TwoWayConflict::Skip => Decision::skipped(file.relative, SkipReason::Conflict),
-            _ => Decision::Change(PlannedChange {
+    }
+}
+
+async fn decide_local_only_file(
+    options: &SyncOptions,
+    how: TwoWayConflict,
+    file: &UploadCandidate,
+) -> Result<Decision> {
+    let Some(synced) = common_version(options, &file.remote).await? else {
+        return Ok(Decision::Change(upload(file, None)));
+    };
+    let written = options.is_local_written(&file.path, file.identity, &synced);
+    match (written.await?, how) {
+        (true, TwoWayConflict::Skip) => {
+            return Ok(Decision::skipped(&*file.relative, SkipReason::Conflict));
+        }
+        (true, TwoWayConflict::Remote) | (false, _) => {}
+        (true, _) => {
+            return Ok(Decision::Change(PlannedChange {
                 restores: true,
-                ..upload(&file, None)
-            }),
-        },
-    })
+                ..upload(file, None)
+            }));
+        }
+    }
+    let compared = Compared {
+        local: Some(file.identity),
+        remote: None,
+    };
+    let size = Some(file.identity.size);
+    let planned = PlannedChange::deletion(&file.relative, Change::DeleteLocal, size, compared);
+    Ok(Decision::Change(planned))
 }
 
 /// A remote file without a local one.
@@ -204,10 +203,7 @@ async fn decide_remote_only_file(
 
 /// Returns the version of a file that both sides had after the last two-way sync. Before the first one, removes the version
 /// of a one-way sync, which may have left the file on one side.
-async fn common_version(
-    options: &SyncOptions,
-    path: &RemotePath,
-) -> Result<Option<crate::sync::state::SyncedVersion>> {
+async fn common_version(options: &SyncOptions, path: &RemotePath) -> Result<Option<SyncedVersion>> {
     let synced = options.synced_version(path);
     if synced.is_some() && !options.has_baseline() {
         options.record(path, None).await?;

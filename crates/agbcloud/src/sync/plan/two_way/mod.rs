@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     Result,
-    file::local::{LocalIdentity, blocking},
+    file::local::blocking,
     sync::{
         change::Change,
         options::{SyncOptions, TwoWayConflict},
@@ -130,7 +130,7 @@ impl Matching<'_> {
                 .into_iter()
                 .map(|matched| decide(options, self.how, matched));
             let decided = stream::iter(decided).buffered(MAX_CONCURRENT_COMPARISONS);
-            for decision in decided.collect::<Vec<_>>().await.into_iter().flatten() {
+            for decision in decided.collect::<Vec<_>>().await {
                 match decision {
                     Decision::Change(planned) if planned.change == Change::DeleteLocal => {
                         later.local_deletions.push(&planned);
@@ -147,9 +147,9 @@ async fn decide(
     options: &SyncOptions,
     how: TwoWayConflict,
     (file, remote): MatchedFile,
-) -> Option<Decision> {
+) -> Decision {
     match remote {
-        Some(remote) => Some(decide_pair(options, how, file, &remote).await),
+        Some(remote) => decide_pair(options, how, file, &remote).await,
         None => decide_local_only(options, how, file).await,
     }
 }
@@ -166,19 +166,18 @@ async fn confirm_local_deletions(
         .map(|planned| confirm_local_deletion(options, planned, found));
     let mut confirmed = stream::iter(confirmed).buffered(MAX_CONCURRENT_COMPARISONS);
     while let Some(decision) = confirmed.next().await {
-        decisions.send(decision.into_iter().collect()).await?;
+        decisions.send(vec![decision]).await?;
     }
     Ok(())
 }
 
-/// Returns `None` if the file stays, and the next sync decides about it.
 async fn confirm_local_deletion(
     options: &SyncOptions,
     planned: PlannedChange,
     found: &RemoteOnlyFiles,
-) -> Option<Decision> {
+) -> Decision {
     if found.paths.contains(&planned.path) {
-        return None;
+        return Decision::skipped(planned.path, SkipReason::StaleListing);
     }
     let is_in_store = async {
         let path = options.local.join(paths::to_local(&planned.path)?);
@@ -194,16 +193,11 @@ async fn confirm_local_deletion(
         let remote = paths::to_remote(&options.remote, &planned.path)?;
         Ok(options.store_checksums(&remote).await?.is_some())
     };
-    Some(match is_in_store.await {
+    match is_in_store.await {
         Ok(false) => Decision::Change(planned),
         Ok(true) => Decision::skipped(planned.path, SkipReason::StaleListing),
         Err(error) => Decision::failed(planned.path, Some(Change::DeleteLocal), error),
-    })
-}
-
-/// Whether a file was written after the start of the sync, so that the next sync decides about it.
-fn is_too_new(options: &SyncOptions, identity: &LocalIdentity) -> bool {
-    identity.is_later_than(options.started)
+    }
 }
 
 /// Whether git ignores a remote file.
