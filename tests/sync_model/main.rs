@@ -43,7 +43,7 @@ use world::World;
 const RUNS: u64 = 600;
 
 /// Number of runs with two-way syncs.
-const TWO_WAY_RUNS: u64 = 250;
+const TWO_WAY_RUNS: u64 = 160;
 
 /// Number of runs with pauses. Each takes seconds and mostly sleeps.
 const SLOW_RUNS: u64 = 48;

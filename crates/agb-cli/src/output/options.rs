@@ -60,6 +60,11 @@ impl OutputOptions {
         }
     }
 
+    /// Whether stderr is a terminal that can redraw a line.
+    pub(crate) fn is_live() -> bool {
+        io::stderr().is_terminal() && !is_dumb_terminal()
+    }
+
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet
     }

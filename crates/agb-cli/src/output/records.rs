@@ -1,6 +1,8 @@
 //! The records that commands print, and their JSON.
 
-use agbcloud::{Change, Context, FileEntry, PlannedChange, SkippedEntry, SyncReport, Timestamp};
+use agbcloud::{
+    Change, Context, FileEntry, FileOutcome, PlannedChange, SkippedEntry, SyncReport, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -256,6 +258,22 @@ impl From<PlannedChange> for ChangeRow {
 }
 
 impl ChangeRow {
+    /// A change that was made; `None` for a failure.
+    pub(crate) fn of_outcome(outcome: &FileOutcome<'_>) -> Option<Self> {
+        let change = outcome.change.filter(|_| outcome.error.is_none())?;
+        Some(Self {
+            change: change_name(change),
+            path: outcome.path.to_owned(),
+            size: outcome.size,
+            replaces: false,
+            keeps_both: outcome.kept.is_some(),
+            restores: false,
+            executable: false,
+            reason: None,
+            suffix: String::new(),
+        })
+    }
+
     pub(crate) fn deletes(&self) -> bool {
         self.change.starts_with("delete")
     }

@@ -63,3 +63,6 @@ mod transfers;
 #[cfg(test)]
 #[cfg(unix)]
 mod two_way;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod watch;

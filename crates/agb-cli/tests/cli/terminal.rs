@@ -148,3 +148,27 @@ fn folder_commands_ask_for_confirmation_and_show_progress() {
         "{shown:?}"
     );
 }
+
+#[test]
+fn a_watch_shows_its_state_below_the_changes() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    let watch = ["sync", "--watch", "--interval", "1", "project", "one:/p"];
+    let (shown, code) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            super::support::wait(2000);
+            env.print(&["context", "delete", "--yes", "one"]);
+        });
+        env.at_terminal(&watch, "")
+    });
+    assert_eq!(code, 3, "{shown:?}");
+    assert!(shown.contains("upload"), "{shown:?}");
+    assert!(
+        shown.contains("watching project to one:/p: 2 changes, last 20"),
+        "{shown:?}"
+    );
+    // The state line is removed at the end, and the error is the last line.
+    let last = shown.trim_end().lines().rev().take(2).collect::<String>();
+    assert!(!last.contains("watching"), "{shown:?}");
+    assert!(shown.contains("not found"), "{shown:?}");
+}

@@ -6,6 +6,8 @@ mod options;
 mod plan;
 mod report;
 mod sync;
+mod sync_folders;
+mod watch;
 
 pub(super) use copy::{Replace, copy};
 pub(super) use options::FolderOptions;

@@ -10,7 +10,7 @@ use super::{
     report::{MAX_NAMES, failed_code, note_executable, print_failures, skipped_summary},
 };
 use crate::{
-    commands::session::Session,
+    commands::{confirm::confirm, session::Session},
     failure::Failure,
     output::{Rows, bytes, counted, records::ChangeRow},
     progress::Spinner,
@@ -56,6 +56,10 @@ impl Task {
         }
     }
 
+    pub(super) fn folders(&self) -> &str {
+        &self.folders
+    }
+
     /// Adds the command to an error, except to that of a safety limit.
     pub(super) fn failure(&self, error: &agbcloud::Error) -> Failure {
         match error.kind() {
@@ -87,6 +91,20 @@ pub(super) fn copies(plan: &SyncPlan) -> usize {
 /// Number of deletions.
 pub(super) fn deletions(plan: &SyncPlan) -> usize {
     plan.count(Change::DeleteRemote) + plan.count(Change::DeleteLocal)
+}
+
+/// Asks before a first sync deletes files, which may never have been in the source.
+pub(super) fn confirm_deletions(plan: &SyncPlan, yes: bool) -> Result<(), Failure> {
+    let deleted = deletions(plan);
+    // The first sync in both directions deletes nothing.
+    if deleted == 0 || plan.has_baseline() {
+        return Ok(());
+    }
+    let action = format!(
+        "first sync of the folders deletes {}",
+        counted(deleted as u64, "file")
+    );
+    confirm(&action, None, yes)
 }
 
 /// Maximum number of changes that are sorted by path, with deletions last.
