@@ -90,6 +90,6 @@ pub(crate) fn set_default_colors() {
 }
 
 /// Whether `TERM` is `dumb`.
-pub(crate) fn is_dumb_terminal() -> bool {
+fn is_dumb_terminal() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

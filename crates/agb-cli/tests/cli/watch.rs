@@ -6,6 +6,8 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
+use serde_json::Value;
+
 use super::{
     support::{agb, signal, wait},
     test_env::{KEY, TestEnv},
@@ -112,9 +114,14 @@ fn changes_of_both_sides_travel_and_each_is_a_line() {
 fn a_one_way_watch_copies_in_one_direction() {
     let env = TestEnv::new();
     env.print(&["context", "create", "one"]);
+    let schema: Value = serde_json::from_str(&env.print(&["schema"])).unwrap();
+    let mut of = schema["commands"]["sync --watch"]["schema"].clone();
+    of["$defs"] = schema["$defs"].clone();
+    let validator = jsonschema::validator_for(&of).unwrap();
     let mut up = Watch::of(&env, &["--json", "project", "one:/p"]);
     for _ in 0..2 {
-        let row: serde_json::Value = serde_json::from_str(&up.next()).unwrap();
+        let row: Value = serde_json::from_str(&up.next()).unwrap();
+        validator.validate(&row).unwrap();
         assert_eq!(row["change"], "upload");
     }
     let mut down = Watch::of(&env, &["--quiet", "one:/p", "copy"]);
@@ -197,7 +204,7 @@ fn what_needs_a_decision_ends_the_watch() {
     env.print(&["context", "create", "one"]);
     let mut watch = Watch::of(&env, &["--both", "project", "one:/p"]);
     drop([watch.next(), watch.next()]);
-    // A conflict is printed once, and others changes go on.
+    // A conflict is printed once, and other changes go on.
     std::fs::write(env.path("other"), "other").unwrap();
     env.print(&["put", "other", "one:/p/c"]);
     assert_eq!(watch.next(), "download\t5\tc\n");

@@ -67,9 +67,9 @@ pub(super) async fn plan_remote_only(
                 continue;
             }
             match remote_file(relative, entry) {
-                Ok(_) if !is_first && folds_case => {
-                    batch.push(failed(relative, same_local_name()));
-                }
+                // Without case folding, the listing contains the file twice.
+                Ok(_) if !is_first && !folds_case => {}
+                Ok(_) if !is_first => batch.push(failed(relative, same_local_name())),
                 Ok(file) => files.push(file),
                 Err(error) => batch.push(failed(relative, error)),
             }
