@@ -14,7 +14,7 @@ use crate::{
     oracle::{Clocks, Ended, Fault, FaultKind, KnownState, Oracle, Run, is_kept},
     reference,
     sdk::ended,
-    two_way::{CommonVersions, TwoWayRun, kept_copies},
+    two_way::{CommonVersions, TwoWayRun},
     versions::{File, Snapshot, Tree, Version, equal},
     world::World,
 };
@@ -193,7 +193,7 @@ impl<'w> Execution<'w> {
     }
 
     /// Ignores faults of kinds that are not reported.
-    fn counted(&self, result: Result<(), Fault>) -> Result<(), Fault> {
+    pub(crate) fn counted(&self, result: Result<(), Fault>) -> Result<(), Fault> {
         match result {
             Err(fault) if !self.counts_as_fault(fault.kind) => Ok(()),
             result => result,
@@ -234,6 +234,17 @@ impl<'w> Execution<'w> {
         let before = self.now.clone();
         let (ended, mut edits_in_time, interfered) = match self.engine {
             Engine::Sdk => Box::pin(self.run_with_interference(sync)).await,
+            Engine::WrongWinner => {
+                let wrong = SyncStep {
+                    both: Some(TwoWayConflict::Local),
+                    ..sync.clone()
+                };
+                Box::pin(self.run_with_interference(&wrong)).await
+            }
+            Engine::Forgetful => {
+                let _ = std::fs::remove_file(self.machines[sync.machine].state());
+                Box::pin(self.run_with_interference(sync)).await
+            }
             Engine::Reference => {
                 let machine = &self.machines[sync.machine];
                 let place = (&*machine.folder(), &self.other);
@@ -280,82 +291,8 @@ impl<'w> Execution<'w> {
         self.counted(checked)
     }
 
-    async fn check_two_way(
-        &mut self,
-        (sync, how): (&SyncStep, TwoWayConflict),
-        (before, ended): (&Snapshot, &Ended),
-        edits: Vec<Edit>,
-        interfered: bool,
-    ) -> Result<(), Fault> {
-        self.now = self.snapshot().await?;
-        let after = self.now.clone();
-        self.trace.push(format!("  {ended}"));
-        self.trace.push(format!("  {}", after.line()));
-        self.count_two_way((sync, how), ended, (before, &after));
-        let edits: Vec<_> = edits
-            .into_iter()
-            .map(|(_, path, file)| (path, file))
-            .collect();
-        let run = TwoWayRun {
-            machine: sync.machine,
-            how,
-            before,
-            after: &after,
-            ended,
-            edits: &edits,
-            interfered,
-            disturbed: !matches!(sync.interference, Interference::Nothing),
-        };
-        self.oracle.allow_two_way(&run);
-        let lost = self.oracle.check_lost(&after);
-        let checked = self.oracle.check_two_way(&run);
-        self.oracle.record_two_way(&run);
-        self.counted(lost)?;
-        self.counted(checked)
-    }
-
-    fn count_two_way(
-        &mut self,
-        (sync, how): (&SyncStep, TwoWayConflict),
-        ended: &Ended,
-        (before, after): (&Snapshot, &Snapshot),
-    ) {
-        let Ended::Report(report) = ended else {
-            return;
-        };
-        self.count("two-way", 1);
-        self.count("transferred", report.transferred);
-        self.count("failed", report.failed);
-        self.count("skipped", report.skipped);
-        self.count("restored", report.restored);
-        let gone = |before: &Tree, after: &Tree| {
-            before
-                .keys()
-                .filter(|path| !after.contains_key(*path))
-                .count() as u64
-        };
-        self.count(
-            "deleted in the context",
-            gone(&before.context, &after.context),
-        );
-        let [before, after] = [before, after].map(|it| &it.machines[sync.machine]);
-        self.count("deleted on a machine", gone(before, after));
-        self.count("kept both", kept_copies(before, after));
-        self.count(
-            match how {
-                TwoWayConflict::Local => "conflict local",
-                TwoWayConflict::Remote => "conflict remote",
-                TwoWayConflict::Newer => "conflict newer",
-                TwoWayConflict::Skip => "conflict skip",
-                TwoWayConflict::KeepBoth => "conflict keep-both",
-                _ => "conflict fail",
-            },
-            1,
-        );
-    }
-
     async fn concurrent_syncs(&mut self, one: &SyncStep, other: &SyncStep) -> Result<(), Fault> {
-        if self.engine != Engine::Sdk {
+        if !self.engine.is_sdk() {
             self.sync(one).await?;
             return self.sync(other).await;
         }

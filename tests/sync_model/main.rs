@@ -357,6 +357,30 @@ fn the_oracle_detects_faulty_engines() {
 }
 
 #[test]
+fn the_oracle_detects_faulty_two_way_syncs() {
+    for (engine, expected) in [
+        (
+            Engine::WrongWinner,
+            [FaultKind::Lost, FaultKind::WrongResult],
+        ),
+        (
+            Engine::Forgetful,
+            [FaultKind::WrongResult, FaultKind::WrongResult],
+        ),
+    ] {
+        let results = run_on(8, Script::two_way, (engine, 0, 40));
+        for kind in expected {
+            let found = results.failures.iter().any(|failure| failure.kind == kind);
+            assert!(
+                found,
+                "{engine:?} is not detected as {kind:?}: {}",
+                summary(&results.failures)
+            );
+        }
+    }
+}
+
+#[test]
 fn the_oracle_accepts_the_reference_engine() {
     let runs = setting("AGB_MODEL_RUNS").unwrap_or(100);
     let results = run_all(Engine::Reference, 0, runs);

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use agbcloud::TwoWayConflict;
 
 use crate::{
+    actions::{Interference, SyncStep},
+    execution::{Edit, Execution},
     oracle::{Ended, Fault, FaultKind, Oracle, is_kept},
     versions::{File, Snapshot, Tree, Version, equal, short},
 };
@@ -234,8 +236,85 @@ impl Oracle {
     }
 }
 
-/// Whether a run has kept a copy of a file.
-pub(crate) fn kept_copies(before: &Tree, after: &Tree) -> u64 {
+impl Execution<'_> {
+    /// Checks a two-way run after its end.
+    pub(crate) async fn check_two_way(
+        &mut self,
+        (sync, how): (&SyncStep, TwoWayConflict),
+        (before, ended): (&Snapshot, &Ended),
+        edits: Vec<Edit>,
+        interfered: bool,
+    ) -> Result<(), Fault> {
+        self.now = self.snapshot().await?;
+        let after = self.now.clone();
+        self.trace.push(format!("  {ended}"));
+        self.trace.push(format!("  {}", after.line()));
+        self.count_two_way((sync, how), ended, (before, &after));
+        let edits: Vec<_> = edits
+            .into_iter()
+            .map(|(_, path, file)| (path, file))
+            .collect();
+        let run = TwoWayRun {
+            machine: sync.machine,
+            how,
+            before,
+            after: &after,
+            ended,
+            edits: &edits,
+            interfered,
+            disturbed: !matches!(sync.interference, Interference::Nothing),
+        };
+        self.oracle.allow_two_way(&run);
+        let lost = self.oracle.check_lost(&after);
+        let checked = self.oracle.check_two_way(&run);
+        self.oracle.record_two_way(&run);
+        self.counted(lost)?;
+        self.counted(checked)
+    }
+
+    fn count_two_way(
+        &mut self,
+        (sync, how): (&SyncStep, TwoWayConflict),
+        ended: &Ended,
+        (before, after): (&Snapshot, &Snapshot),
+    ) {
+        let Ended::Report(report) = ended else {
+            return;
+        };
+        self.count("two-way", 1);
+        self.count("transferred", report.transferred);
+        self.count("failed", report.failed);
+        self.count("skipped", report.skipped);
+        self.count("restored", report.restored);
+        let gone = |before: &Tree, after: &Tree| {
+            before
+                .keys()
+                .filter(|path| !after.contains_key(*path))
+                .count() as u64
+        };
+        self.count(
+            "deleted in the context",
+            gone(&before.context, &after.context),
+        );
+        let [before, after] = [before, after].map(|it| &it.machines[sync.machine]);
+        self.count("deleted on a machine", gone(before, after));
+        self.count("kept both", kept_copies(before, after));
+        self.count(
+            match how {
+                TwoWayConflict::Local => "conflict local",
+                TwoWayConflict::Remote => "conflict remote",
+                TwoWayConflict::Newer => "conflict newer",
+                TwoWayConflict::Skip => "conflict skip",
+                TwoWayConflict::KeepBoth => "conflict keep-both",
+                _ => "conflict fail",
+            },
+            1,
+        );
+    }
+}
+
+/// Returns the number of copies that a run has kept.
+fn kept_copies(before: &Tree, after: &Tree) -> u64 {
     let new = after
         .keys()
         .filter(|path| is_kept(path) && !before.contains_key(*path));
