@@ -34,7 +34,11 @@ impl Watch {
     }
 
     fn of(env: &TestEnv, more: &[&str]) -> Self {
-        let arguments = [&["sync", "--watch", "--interval", "1"], more].concat();
+        let mut arguments = vec!["sync", "--watch"];
+        if !more.contains(&"--interval") {
+            arguments.extend(["--interval", "1"]);
+        }
+        arguments.extend(more);
         Self::start(env.command(&arguments), env.path("stderr"))
     }
 
@@ -234,4 +238,28 @@ fn what_needs_a_decision_ends_the_watch() {
     ] {
         assert_eq!(env.fail(arguments).0, 2, "{arguments:?}");
     }
+}
+
+#[test]
+fn a_scan_follows_when_the_system_drops_notifications() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    let mut watch = Watch::of(&env, &["--interval", "600", "--both", "project", "one:/p"]);
+    drop([watch.next(), watch.next()]);
+    wait(1000);
+    let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    // The stopped process does not read the queue. Equal events in a row count as one.
+    signal("STOP", watch.child.id());
+    for number in 0..limit {
+        for path in ["project/a.txt", "project/src/b"] {
+            std::fs::write(env.path(path), number.to_string()).unwrap();
+        }
+    }
+    std::fs::write(env.path("project/late"), "late").unwrap();
+    signal("CONT", watch.child.id());
+    let mut lines = [watch.next(), watch.next(), watch.next()];
+    lines.sort();
+    assert_eq!(lines[1], "upload\t4\tlate\n", "{lines:?}");
+    assert_eq!(watch.stop("INT").0, Some(0));
 }
