@@ -173,6 +173,13 @@ impl SyncOptions {
         }
     }
 
+    /// Removes the versions of files that neither side has from the state, after both sides were compared completely.
+    pub(super) fn forget_unseen(&self) {
+        if let Some(state) = &self.state {
+            state.forget_unseen();
+        }
+    }
+
     /// Whether the state records that a sync of these folders has ended. If it has, another client has added a file that is
     /// not in the state.
     pub(super) fn has_baseline(&self) -> bool {

@@ -313,6 +313,7 @@ impl SyncDir {
 
     /// Validates the settings, and opens the state.
     async fn validate(self) -> Result<(SyncOptions, SyncListener)> {
+        let filters = self.filters();
         let (path, context) = (self.state, self.files.context.clone()?);
         let (local, direction) = (self.local.clone(), self.direction);
         let uploads = matches!(direction, Direction::Up | Direction::Both(_));
@@ -320,10 +321,16 @@ impl SyncDir {
         let gitignore = self.gitignore;
         let opens_source = uploads && self.symlinks != Symlinks::Follow;
         let time = self.files.client.time().clone();
+        let remote = self.remote?;
+        let folder = remote.clone();
         let open = move || {
-            let state = path
-                .as_ref()
-                .map(|path| SyncState::open(path, &context, time));
+            let state = path.as_ref().map(|path| {
+                let state = SyncState::open(path, &context, time)?;
+                Ok(match direction {
+                    Direction::Both(_) => state.for_two_way(&folder, &filters),
+                    Direction::Up | Direction::Down | Direction::DeleteOnly => state,
+                })
+            });
             let state_in_folder = path.as_ref().and_then(|path| path_within(&local, path));
             let target = downloads.then_some(&*local);
             let beside_state = path.as_deref().and_then(Path::parent);
@@ -351,7 +358,7 @@ impl SyncDir {
             direction,
             local: self.local,
             source: source.flatten().map(Arc::new),
-            remote: self.remote?,
+            remote,
             compare: self.compare,
             delete: self.delete,
             state,
@@ -362,6 +369,23 @@ impl SyncDir {
             started,
         };
         Ok((options, self.listener))
+    }
+
+    /// Returns what decides whether a file is included.
+    fn filters(&self) -> Vec<String> {
+        let of = |kind: &str, globs: &[String]| {
+            let globs = globs.iter();
+            globs
+                .map(|glob| format!("{kind} {glob}"))
+                .collect::<Vec<_>>()
+        };
+        let others = format!("{} {:?}", self.gitignore, self.symlinks);
+        [
+            of("include", &self.include),
+            of("exclude", &self.exclude),
+            vec![others],
+        ]
+        .concat()
     }
 
     /// Syncs the folders, as awaiting it does. Plans and copies concurrently, unless files are deleted.

@@ -147,6 +147,31 @@ async fn additions_edits_and_deletions_travel_both_ways() {
     assert_eq!(counts(&folder.run().await), (2, 5, 0, 0));
 }
 
+/// As with `mv`, which keeps the modification time.
+#[tokio::test]
+async fn a_file_that_was_deleted_on_both_sides_can_be_moved_back() {
+    let folder = Folder::with(&[("a", "a"), ("b", "b"), ("c.log", "c")]).await;
+    for path in ["b", "c.log"] {
+        std::fs::rename(folder.path().join(path), folder.state.path().join(path)).unwrap();
+        folder.delete(path).await;
+    }
+    assert_eq!(counts(&folder.run().await), (0, 1, 0, 0));
+    for path in ["b", "c.log"] {
+        std::fs::rename(folder.state.path().join(path), folder.path().join(path)).unwrap();
+    }
+    assert_eq!(counts(&folder.run().await), (2, 1, 0, 0));
+    folder
+        .assert_both(&[("a", "a"), ("b", "b"), ("c.log", "c")])
+        .await;
+    // A sync with another filter does not forget the others.
+    assert_eq!(
+        counts(&folder.sync().exclude("*.log").await.unwrap()),
+        (0, 2, 0, 0)
+    );
+    folder.remove("c.log");
+    assert_eq!(counts(&folder.run().await), (0, 2, 1, 0));
+}
+
 #[tokio::test]
 async fn the_first_sync_copies_both_ways_and_deletes_nothing() {
     let folder = Folder::new().await;

@@ -1,6 +1,7 @@
 //! The state of the last sync, stored in a local file.
 
 mod format;
+mod seen_entries;
 mod state_file;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,11 @@ use md5::{Digest, Md5};
 pub(super) use format::{RemoteTime, SyncedVersion};
 
 use self::{
-    format::{StateContent, StateEntry, StateKey, decode, encode, key_of, read_u64},
+    format::{
+        Scope, StateContent, StateEntry, StateKey, decode, encode, is_in_scope, key_of, read_u64,
+        set_scope,
+    },
+    seen_entries::SeenEntries,
     state_file::{StateFile, StateSnapshot},
 };
 use crate::{
@@ -53,7 +58,10 @@ pub(in crate::sync) struct SyncState {
     context: String,
     path: PathBuf,
     time: Time,
+    scope: Scope,
     entries: RwLock<StateEntries>,
+    /// The entries of files that at least one side has.
+    seen: SeenEntries,
     /// The file as it was read, if it should be rewritten.
     rewritable: Mutex<Option<StateSnapshot>>,
     /// Set when the sync makes its first change. Nothing is written before.
@@ -92,6 +100,8 @@ impl SyncState {
             context: context.to_string(),
             path: path.to_owned(),
             time,
+            scope: 0,
+            seen: SeenEntries::new(content.entries.len()),
             entries: RwLock::new(StateEntries {
                 read: content.entries,
                 ..StateEntries::default()
@@ -137,6 +147,35 @@ impl SyncState {
         Ok(file)
     }
 
+    /// Uses the state for a two-way sync of a folder with these filters.
+    pub(in crate::sync) fn for_two_way(mut self, folder: &FolderPath, filters: &[String]) -> Self {
+        let mut digest = Md5::new();
+        digest.update(folder.as_str());
+        for filter in filters {
+            digest.update([0]);
+            digest.update(filter);
+        }
+        let digest: [u8; 16] = digest.finalize().into();
+        self.scope = Scope::from_le_bytes([digest[0] | 1, digest[1], digest[2], digest[3]]);
+        self
+    }
+
+    /// Removes the entries of this scope that were not requested since the state was opened: neither side has their files. A
+    /// file that is added again with the same content is a new one.
+    pub(in crate::sync) fn forget_unseen(&self) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let unseen = entries.read.iter().enumerate();
+        let unseen = unseen.filter(|(position, entry)| {
+            is_in_scope(entry, self.scope) && !self.seen.contains(*position)
+        });
+        let unseen: Vec<_> = unseen
+            .map(|(_, entry)| encode(key_of(entry), None))
+            .collect();
+        for entry in unseen {
+            entries.set(entry);
+        }
+    }
+
     /// Returns the version of a file when the state was opened, or as recorded before the first change.
     pub(in crate::sync) fn get(&self, remote: &RemotePath) -> Option<SyncedVersion> {
         self.get_entry(&self.key(remote))
@@ -145,6 +184,7 @@ impl SyncState {
     fn get_entry(&self, key: &StateKey) -> Option<SyncedVersion> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let position = entries.position(key)?;
+        self.seen.insert(position);
         decode(&entries.read[position])
     }
 
@@ -163,7 +203,10 @@ impl SyncState {
     }
 
     async fn put_entry(&self, key: StateKey, version: Option<SyncedVersion>) -> Result<()> {
-        let entry = encode(key, version);
+        let mut entry = encode(key, version);
+        if version.is_some() {
+            set_scope(&mut entry, self.scope);
+        }
         match self.file.get() {
             Some(file) => self.append(file, &entry).await,
             None => {

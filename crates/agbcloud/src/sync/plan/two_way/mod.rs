@@ -66,9 +66,9 @@ pub(super) async fn plan(
         decisions,
         local_exists,
     };
-    let (matcher, local) = matching.run(matcher, &mut local_files, &mut later).await?;
+    let (matcher, walked) = matching.run(matcher, &mut local_files, &mut later).await?;
     let totals = SideTotals {
-        local,
+        local: walked.files,
         remote: matcher.remote_files(),
     };
     decisions.send(vec![Decision::Totals(totals)]).await?;
@@ -76,10 +76,20 @@ pub(super) async fn plan(
         let found = plan_remote_only(options, how, &local_files, &mut later, decisions).await?;
         confirm_local_deletions(options, &later.local_deletions, &found, decisions).await?;
     }
+    if walked.is_complete {
+        options.forget_unseen();
+    }
     for planned in later.remote_deletions.iter().chain(later.blocked.iter()) {
         decisions.send(vec![Decision::Change(planned)]).await?;
     }
     Ok(())
+}
+
+/// The result of the walk through the local folder.
+struct Walked {
+    files: u64,
+    /// Every entry could be read.
+    is_complete: bool,
 }
 
 /// Lists the context and walks the folder concurrently.
@@ -91,16 +101,19 @@ struct Matching<'a> {
 }
 
 impl Matching<'_> {
-    /// Decides about the files on both sides and those on the local side only. Returns the number of local files.
+    /// Decides about the files on both sides and those on the local side only.
     async fn run(
         &self,
         mut matcher: SideMatcher,
         local_files: &mut SeenPaths,
         later: &mut LaterChanges,
-    ) -> Result<(SideMatcher, u64)> {
+    ) -> Result<(SideMatcher, Walked)> {
         let options = self.options;
         let mut listing = RemoteListing::of(options.walk_remote());
-        let mut local = 0;
+        let mut walked = Walked {
+            files: 0,
+            is_complete: true,
+        };
         let mut walk = match self.local_exists {
             true => Some(local_walk::walk(&options.local, &options.filter)),
             false => {
@@ -110,7 +123,7 @@ impl Matching<'_> {
         };
         loop {
             let mut batch = Vec::new();
-            let walked = async {
+            let found = async {
                 match &mut walk {
                     Some(walk) => walk.recv().await,
                     None => None,
@@ -118,13 +131,14 @@ impl Matching<'_> {
             };
             let matched = tokio::select! {
                 entries = listing.next(), if matcher.needs_remote() => matcher.add_remote(options, &entries?),
-                entries = walked, if matcher.needs_local() => {
+                entries = found, if matcher.needs_local() => {
                     let (files, others) = candidates(options, entries.unwrap_or_else(|| matcher.end_local()));
+                    walked.files += files.len() as u64;
+                    walked.is_complete &= !others.iter().any(|other| matches!(other, Decision::Failed(_)));
                     batch = others;
-                    local += files.len() as u64;
                     matcher.add_local(files, Some(local_files))
                 }
-                else => return Ok((matcher, local)),
+                else => return Ok((matcher, walked)),
             };
             let decided = matched
                 .into_iter()
