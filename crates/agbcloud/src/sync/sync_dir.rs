@@ -324,13 +324,13 @@ impl SyncDir {
         let remote = self.remote?;
         let folder = remote.clone();
         let open = move || {
-            let state = path.as_ref().map(|path| {
-                let state = SyncState::open(path, &context, time)?;
-                Ok(match direction {
-                    Direction::Both(_) => state.for_two_way(&folder, &filters),
-                    Direction::Up | Direction::Down | Direction::DeleteOnly => state,
-                })
-            });
+            let for_direction = |state: SyncState| match direction {
+                Direction::Both(_) => state.for_two_way(&folder, &filters),
+                Direction::Up | Direction::Down | Direction::DeleteOnly => state,
+            };
+            let state = path
+                .as_ref()
+                .map(|path| SyncState::open(path, &context, time).map(for_direction));
             let state_in_folder = path.as_ref().and_then(|path| path_within(&local, path));
             let target = downloads.then_some(&*local);
             let beside_state = path.as_deref().and_then(Path::parent);
