@@ -368,7 +368,7 @@ fn the_oracle_detects_faulty_two_way_syncs() {
             [FaultKind::WrongResult, FaultKind::WrongResult],
         ),
     ] {
-        let results = run_on(8, Script::two_way, (engine, 0, 40));
+        let results = run_on(8, Script::two_way, (engine, 0, 24));
         for kind in expected {
             let found = results.failures.iter().any(|failure| failure.kind == kind);
             assert!(
