@@ -1,6 +1,8 @@
 //! The records that commands print, and their JSON.
 
-use agbcloud::{Change, Context, FileEntry, PlannedChange, SkippedEntry, SyncReport, Timestamp};
+use agbcloud::{
+    Change, Context, FileEntry, FileOutcome, PlannedChange, SkippedEntry, SyncReport, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -205,6 +207,8 @@ pub(crate) struct ChangeRow {
     pub(crate) replaces: bool,
     /// Whether the replaced version is kept under another name.
     pub(crate) keeps_both: bool,
+    /// Whether the file is restored on the side that had deleted it, after an edit on the other side (`--both`).
+    pub(crate) restores: bool,
     /// Whether the local file has the executable bit, which a context does not store.
     pub(crate) executable: bool,
     /// Why the file is skipped: `symlink`, `special_file`, `empty_folder`, `unfinished_download`, `conflict`, …
@@ -222,6 +226,7 @@ impl From<&SkippedEntry> for ChangeRow {
             size: None,
             replaces: false,
             keeps_both: false,
+            restores: false,
             executable: false,
             reason: Some(entry.reason.as_str()),
             suffix: format!(" ({})", entry.reason),
@@ -237,12 +242,14 @@ impl From<PlannedChange> for ChangeRow {
             size: planned.size,
             replaces: planned.replaces,
             keeps_both: planned.keeps_both,
+            restores: planned.restores,
             executable: planned.executable,
             reason: None,
             suffix: match planned {
                 PlannedChange {
                     keeps_both: true, ..
                 } => " (keeps both)".to_owned(),
+                PlannedChange { restores: true, .. } => " (restores)".to_owned(),
                 PlannedChange { replaces: true, .. } => " (replaces)".to_owned(),
                 _ => String::new(),
             },
@@ -251,6 +258,22 @@ impl From<PlannedChange> for ChangeRow {
 }
 
 impl ChangeRow {
+    /// A change that was made; `None` for a failure.
+    pub(crate) fn of_outcome(outcome: &FileOutcome<'_>) -> Option<Self> {
+        let change = outcome.change.filter(|_| outcome.error.is_none())?;
+        Some(Self {
+            change: change_name(change),
+            path: outcome.path.to_owned(),
+            size: outcome.size,
+            replaces: false,
+            keeps_both: outcome.kept.is_some(),
+            restores: false,
+            executable: false,
+            reason: None,
+            suffix: String::new(),
+        })
+    }
+
     pub(crate) fn deletes(&self) -> bool {
         self.change.starts_with("delete")
     }
@@ -300,6 +323,10 @@ pub(crate) struct TransferSummary {
     pub(crate) unverified: u64,
     /// Number of deleted files.
     pub(crate) deleted: u64,
+    /// Number of files that were restored on the side that had deleted them, after an edit on the other side (`--both`).
+    pub(crate) restored: u64,
+    /// Paths of the first 1000 restored files.
+    pub(crate) restored_files: Vec<String>,
     /// Replaced versions that are kept under another name (`--conflict keep-both`).
     pub(crate) kept: Vec<KeptVersion>,
     /// Number of skipped entries, such as symbolic links and empty folders.
@@ -369,6 +396,8 @@ impl From<&SyncReport> for TransferSummary {
             unchanged: report.unchanged,
             unverified: report.unverified,
             deleted: report.deleted,
+            restored: report.restored,
+            restored_files: report.restored_files.clone(),
             kept: kept.collect(),
             skipped: report.skipped,
             skipped_entries: skipped.collect(),

@@ -40,7 +40,13 @@ pub(crate) fn schema() -> Value {
     let summary = subschema::<TransferSummary>(&mut generator);
     add(&["get", "put", "sync"], false, summary);
     let change = subschema::<ChangeRow>(&mut generator);
-    let previews = ["diff", "sync --dry-run", "put --dry-run", "get --dry-run"];
+    let previews = [
+        "diff",
+        "sync --watch",
+        "sync --dry-run",
+        "put --dry-run",
+        "get --dry-run",
+    ];
     add(&previews, true, change);
     let snapshot = subschema::<SnapshotSummary>(&mut generator);
     add(&["context snapshot", "context restore"], false, snapshot);

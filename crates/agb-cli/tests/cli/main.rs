@@ -63,3 +63,9 @@ mod transcripts;
 #[cfg(test)]
 #[cfg(unix)]
 mod transfers;
+#[cfg(test)]
+#[cfg(unix)]
+mod two_way;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod watch;

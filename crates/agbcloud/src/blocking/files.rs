@@ -8,7 +8,9 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{DeleteDir, Iter, SyncDir, offload::OffloadedReader, remote_file::RemoteFile};
+use super::{
+    DeleteDir, Iter, SyncDir, TwoWaySync, offload::OffloadedReader, remote_file::RemoteFile,
+};
 use crate::{
     ContextId, Continuation, Downloaded, Error, FileEntry, FilePage, FolderPath, PresignedUrl,
     Progress, RemotePath, Response, Result, Uploaded,
@@ -109,6 +111,18 @@ blocking_type! {
     /// ```
     #[doc(alias = "sync")]
     make fn download_dir<P: TryInto<FolderPath, Error: Into<Error>>>(remote: P, local: impl Into<PathBuf>) -> SyncDir;
+
+    /// Exchanges the changes of a local folder and a folder of the context.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/theirs.txt", &b"theirs"[..]).send()?;
+    /// let report = files.sync_dir("project", "/data", "project.state").send()?;
+    /// assert_eq!(report.transferred, 2);
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "bisync")]
+    make fn sync_dir<P: TryInto<FolderPath, Error: Into<Error>>>(local: impl Into<PathBuf>, remote: P, state: impl Into<PathBuf>) -> TwoWaySync;
 
     /// Returns the entry of a file or a folder.
     ///

@@ -125,4 +125,4 @@ pub use files::{
 pub use iter::Iter;
 pub use remote_file::RemoteFile;
 pub use request::Request;
-pub use sync::{DeleteDir, SyncDir, SyncPlan};
+pub use sync::{DeleteDir, SyncDir, SyncPlan, TwoWaySync};

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use agbcloud::{SyncDir, SyncPlan};
 
 use super::{
+    folder_sync::FolderSync,
     plan::{RESUME_HINT, Skipped, Task, plan, preview},
     report::{MAX_NAMES, join_names, print_report},
 };
@@ -42,13 +43,13 @@ pub(in crate::commands) async fn copy(
 pub(super) async fn execute(
     session: &Session,
     task: &Task,
-    sync: SyncDir,
+    sync: impl Into<FolderSync>,
     check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     // Set when the totals are known.
     let progress = Arc::new(OnceLock::<TransferProgress>::new());
     let listener = progress.clone();
-    let sync = sync.on_file(move |outcome| {
+    let sync = sync.into().on_file(move |outcome| {
         if let Some(progress) = listener.get() {
             let (bytes, failed) = (outcome.size.unwrap_or(0), outcome.error.is_some());
             progress.finish_file(outcome.path, bytes, failed);
@@ -68,7 +69,7 @@ pub(super) async fn execute(
     let run = async { plan.run().await.map_err(|error| task.failure(&error)) };
     let report = unless_interrupted(run, RESUME_HINT).await;
     progress.finish();
-    print_report(session, &report?)
+    print_report(session, task, &report?)
 }
 
 /// Fails if the plan replaces files that must not be replaced.

@@ -1,10 +1,13 @@
 //! Copies of folders: `agb sync`, `agb diff`, `get -r` and `put -r`.
 
 mod copy;
+mod folder_sync;
 mod options;
 mod plan;
 mod report;
 mod sync;
+mod sync_folders;
+mod watch;
 
 pub(super) use copy::{Replace, copy};
 pub(super) use options::FolderOptions;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, error::Error, io};
 
 use agbcloud::{FileFailure, SkipReason, SkippedEntry, SyncReport};
 
+use super::plan::Task;
 use crate::{
     commands::session::Session,
     failure::{self, Code, Failure},
@@ -15,7 +16,11 @@ use crate::{
 pub(super) const MAX_NAMES: usize = 3;
 
 /// Prints the report, and fails if a file failed.
-pub(super) fn print_report(session: &Session, report: &SyncReport) -> Result<(), Failure> {
+pub(super) fn print_report(
+    session: &Session,
+    task: &Task,
+    report: &SyncReport,
+) -> Result<(), Failure> {
     output::print_result(
         &session.output,
         &TransferSummary::from(report),
@@ -27,6 +32,14 @@ pub(super) fn print_report(session: &Session, report: &SyncReport) -> Result<(),
             stderr::note(format_args!(
                 "kept the replaced {} as {}",
                 copy.path, copy.kept
+            ));
+        }
+        if report.restored > 0 {
+            let first: Vec<_> = report.restored_files.iter().take(MAX_NAMES).collect();
+            let count = usize::try_from(report.restored).unwrap_or(usize::MAX);
+            stderr::note(format_args!(
+                "restored after an edit on one side and a deletion on the other: {}",
+                join_names(&first, count)
             ));
         }
     }
@@ -41,7 +54,7 @@ pub(super) fn print_report(session: &Session, report: &SyncReport) -> Result<(),
     };
     let message = format!("{} failed{deletions}", counted(report.failed, "file"));
     Err(Failure::with_code(code, message).with_hint(match code {
-        Code::Conflict => "pass --conflict overwrite, skip or keep-both",
+        Code::Conflict => task.conflict_hint,
         _ => "run the same command to retry: finished files are not copied again",
     }))
 }
