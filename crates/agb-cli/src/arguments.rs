@@ -2,13 +2,17 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
+    parser::ValueSource,
+};
 
 use crate::{
     commands::{
-        CatArguments, CompletionArguments, ContextCommand, DiffArguments, DoctorArguments,
-        DuArguments, GetArguments, LsArguments, ManArguments, PutArguments, RmArguments,
-        StatArguments, SyncArguments, TreeArguments, UrlCommand, WithSession,
+        CatArguments, CompletionArguments, ConfigCommand, ContextCommand, DiffArguments,
+        DoctorArguments, DuArguments, GetArguments, LoginArguments, LogoutArguments, LsArguments,
+        ManArguments, PutArguments, RmArguments, Session, StatArguments, SyncArguments,
+        TreeArguments, UrlCommand, WithSession,
     },
     demo::DemoArguments,
     environment::EnvironmentArguments,
@@ -23,6 +27,9 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Defined here, and read by each command that uses the service.
+    #[command(flatten)]
+    session: Session,
 }
 
 const EXIT_CODES: &str = "\
@@ -85,6 +92,21 @@ pub(crate) enum Command {
     /// Print presigned URLs
     #[command(subcommand)]
     Url(UrlCommand),
+    /// Check an API key and store it in a profile
+    ///
+    /// Asks for the key on a terminal, and reads the first line of stdin elsewhere. The endpoint is that of --endpoint, of the
+    /// profile, or the default. The profile is written only if the service accepts the key; only its owner can read the file.
+    /// --ca-file, --client-cert and --client-key are stored too.
+    #[command(
+        after_long_help = "Examples:\n  agb login\n  agb login --profile staging --endpoint https://agb.example.com\n  cat key-file | agb login"
+    )]
+    Login(WithSession<LoginArguments>),
+    /// Remove the API key of a profile
+    #[command(after_long_help = "Examples:\n  agb logout\n  agb logout --profile staging")]
+    Logout(WithSession<LogoutArguments>),
+    /// Show and change the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Check the settings, the network, the clock and the API key
     #[command(after_long_help = "Examples:\n  agb doctor\n  agb doctor --profile staging")]
     Doctor(WithSession<DoctorArguments>),
@@ -99,7 +121,8 @@ pub(crate) enum Command {
     Serve(Box<crate::serve::ServeArguments>),
     /// Demonstrate contexts step by step
     ///
-    /// Starts a temporary local service by default.
+    /// Starts a temporary local service by default. With --endpoint, it uses that service with the key in AGB_API_KEY. All
+    /// created contexts are deleted.
     #[command(
         after_long_help = "Examples:\n  agb demo\n  agb demo --endpoint https://sdk-api.agb.cloud"
     )]
@@ -138,7 +161,9 @@ impl Arguments {
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
         let matches = Self::command().try_get_matches_from(words)?;
         let environment = EnvironmentArguments::read(&matches);
-        Ok((Self::from_arg_matches(&matches)?, environment))
+        let arguments = Self::from_arg_matches(&matches)?;
+        arguments.command.check_global_options(&matches)?;
+        Ok((arguments, environment))
     }
 }
 
@@ -147,13 +172,60 @@ impl Command {
     pub(crate) fn prints(&self) -> bool {
         match self {
             Self::Context(command) => command.prints(),
+            Self::Config(command) => command.prints(),
             Self::Ls(_) | Self::Tree(_) | Self::Du(_) | Self::Cat(_) | Self::Stat(_) => true,
             Self::Diff(_) | Self::Url(_) | Self::Doctor(_) => true,
             Self::Completion(_) | Self::Man(_) | Self::Schema => true,
             _ => false,
         }
     }
+
+    /// Fails if the command would ignore a global option.
+    fn check_global_options(&self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let Some(ignored) = self.ignored_options().find(|id| given(id)) else {
+            return Ok(());
+        };
+        let name = matches.subcommand_name().unwrap_or_default();
+        let flag = ignored.replace('_', "-");
+        let message = format!("'agb {name}' does not use --{flag}");
+        Err(Arguments::command().error(ErrorKind::ArgumentConflict, message))
+    }
+
+    /// The ids of the global options that the command does not use.
+    fn ignored_options(&self) -> impl Iterator<Item = &'static str> {
+        let (service, format): (&[_], &[_]) = match self {
+            Self::Cat(_) => (&[], &FORMAT_OPTIONS[..1]),
+            Self::Demo(_) => (&SERVICE_OPTIONS[1..], &FORMAT_OPTIONS),
+            #[cfg(feature = "serve")]
+            Self::Serve(arguments) if arguments.prints_rows() => (&SERVICE_OPTIONS, &[]),
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => (&SERVICE_OPTIONS, &FORMAT_OPTIONS),
+            Self::Completion(_) | Self::Man(_) | Self::Schema => {
+                (&SERVICE_OPTIONS, &FORMAT_OPTIONS)
+            }
+            _ => (&[], &[]),
+        };
+        service.iter().chain(format).copied()
+    }
 }
+
+/// The ids of the global options for the connection.
+const SERVICE_OPTIONS: [&str; 10] = [
+    "endpoint",
+    "profile",
+    "region",
+    "api_key_stdin",
+    "no_dotenv",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "allow_insecure_urls",
+    "call_timeout",
+];
+
+/// The ids of the global options for the format of the output.
+const FORMAT_OPTIONS: [&str; 2] = ["json", "quiet"];
 
 #[cfg(test)]
 mod tests {
@@ -192,6 +264,70 @@ mod tests {
                 Arguments::parse(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
             }
         });
+    }
+
+    /// The arguments of the first example of each command.
+    fn examples() -> Vec<Vec<OsString>> {
+        let mut examples = Vec::new();
+        for_each_command(&Arguments::command(), &mut |command| {
+            let text = command.get_after_long_help().unwrap().to_string();
+            let (_, words) = text.split_once("agb ").unwrap();
+            let words = words.split(['|', '>', ')', '\n']).next().unwrap();
+            examples.push(words.split_whitespace().map(OsString::from).collect());
+        });
+        examples
+    }
+
+    #[test]
+    fn global_options_are_accepted_before_and_after_each_command() {
+        let options: [&[&str]; 13] = [
+            &["--endpoint", "https://agb.test"],
+            &["--profile=other"],
+            &["--region", "here"],
+            &["--api-key-stdin"],
+            &["--no-dotenv"],
+            &["--ca-file", "ca.pem"],
+            &["--client-cert", "client.pem"],
+            &["--client-key", "key.pem"],
+            &["--allow-insecure-urls"],
+            &["--call-timeout", "3"],
+            &["--json"],
+            &["-q"],
+            &["--color", "never"],
+        ];
+        let ids = SERVICE_OPTIONS
+            .iter()
+            .chain(&FORMAT_OPTIONS)
+            .chain(&["color"]);
+        for (option, id) in options.into_iter().zip(ids) {
+            let option: Vec<_> = option.iter().map(OsString::from).collect();
+            for example in examples() {
+                let agb = [OsString::from("agb")];
+                let parse = |words: &[&[OsString]]| {
+                    let words: Vec<_> = agb.iter().chain(words.concat().iter()).cloned().collect();
+                    Arguments::parse(&words)
+                };
+                let plain = parse(&[&example]).unwrap().0;
+                let results = [parse(&[&option, &example]), parse(&[&example, &option])];
+                if plain
+                    .command
+                    .ignored_options()
+                    .any(|ignored| ignored == *id)
+                {
+                    for result in results {
+                        let error = result.unwrap_err();
+                        assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{example:?}");
+                        assert!(error.to_string().contains("does not use --"), "{error}");
+                    }
+                    continue;
+                }
+                let [before, after] = results.map(|result| {
+                    let (arguments, _) = result.unwrap_or_else(|error| panic!("{error}"));
+                    format!("{:?}", arguments.command)
+                });
+                assert_eq!(before, after, "{example:?} {option:?}");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod connection;
 mod demo;
 mod environment;
 mod failure;
+mod nearest;
 mod output;
 mod progress;
 #[cfg(feature = "serve")]
@@ -73,9 +74,13 @@ fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failu
     };
     let mut runtime = match &command {
         // A single thread starts faster, and these commands mostly wait for the network.
-        Command::Context(_) | Command::Ls(_) | Command::Stat(_) | Command::Url(_) => {
-            Builder::new_current_thread()
-        }
+        Command::Context(_)
+        | Command::Ls(_)
+        | Command::Stat(_)
+        | Command::Url(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Config(_) => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build();
@@ -103,6 +108,9 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Sync(command) => command.run().await,
         Command::Diff(command) => command.run().await,
         Command::Url(command) => command.run().await,
+        Command::Login(command) => command.run().await,
+        Command::Logout(command) => command.run().await,
+        Command::Config(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(*arguments, environment).await,

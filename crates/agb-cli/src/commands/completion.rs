@@ -14,7 +14,8 @@ use super::lookup;
 use crate::{
     address::{self, Remote},
     clock,
-    connection::{Connection, ServiceClient},
+    connection::{self, Connection, Profiles, ServiceClient},
+    environment::EnvironmentArguments,
     failure::Failure,
     output::{self, escape},
 };
@@ -75,6 +76,18 @@ pub(super) fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     }
 }
 
+/// Completes the name of a profile.
+pub(crate) fn complete_profiles(current: &OsStr) -> Vec<CompletionCandidate> {
+    let profiles = connection::config_file().and_then(|path| Profiles::read(&path));
+    let profiles = profiles.ok().flatten().unwrap_or_default();
+    let start = current.to_string_lossy();
+    let names = profiles.names().into_iter();
+    names
+        .filter(|name| name.starts_with(&*start) && is_plain(name))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
 fn names(current: &OsStr, suffix: &str) -> Vec<CompletionCandidate> {
     let Some(start) = current.to_str().filter(|start| !start.contains([':', '/'])) else {
         return Vec::new();
@@ -116,10 +129,9 @@ fn block_on<T>(work: impl Future<Output = Option<T>>) -> Option<T> {
 }
 
 fn connect() -> Option<ServiceClient> {
-    let connection = Connection::from_completed_words()?;
-    let builder = connection.builder().ok()?;
-    let builder = builder.timeout(TIMEOUT).retry(RetryPolicy::never());
-    Some(connection.with_client(builder.build().ok()?))
+    let resolved = Connection::from_completed_words()?.resolve().ok()?;
+    let limited = resolved.connect(|builder| builder.timeout(TIMEOUT).retry(RetryPolicy::never()));
+    limited.ok()
 }
 
 async fn list(start: &str) -> Option<Vec<String>> {
@@ -152,6 +164,16 @@ async fn collect<T>(
     candidates.take(MAX_CANDIDATES).collect().await
 }
 
+/// The options with a value that completions use.
+const COMPLETED_OPTIONS: [&str; 6] = [
+    "--endpoint",
+    "--profile",
+    "--region",
+    "--ca-file",
+    "--client-cert",
+    "--client-key",
+];
+
 impl Connection {
     /// Parses the options in the words to complete, which follow `--` in the arguments of the process.
     fn from_completed_words() -> Option<Self> {
@@ -166,7 +188,7 @@ impl Connection {
             if word == "--api-key-stdin" {
                 return None;
             }
-            if !["--endpoint", "--profile", "--region"].iter().any(option) {
+            if !COMPLETED_OPTIONS.iter().any(option) {
                 continue;
             }
             typed.push(word.clone());
@@ -175,6 +197,8 @@ impl Connection {
         }
         let command = <Self as clap::Args>::augment_args(clap::Command::new("agb"));
         let matches = command.try_get_matches_from(typed).ok()?;
-        Self::from_arg_matches(&matches).ok()
+        let mut connection = Self::from_arg_matches(&matches).ok()?;
+        connection.environment = EnvironmentArguments::read(&matches);
+        Some(connection)
     }
 }

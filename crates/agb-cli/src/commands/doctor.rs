@@ -13,7 +13,7 @@ use super::session::{Run, Session};
 use crate::{
     clock, connection,
     failure::{Code, Failure},
-    output::{OutputMode, Rows, counted, duration, records::CheckRow},
+    output::{OutputMode, Rows, counted, duration, setting_records::CheckRow},
 };
 
 /// Maximum difference between the clocks. A larger one can make presigned URLs expire early.

@@ -1,16 +1,19 @@
 //! The commands for contexts and files.
 
 mod completion;
+mod config;
 mod confirm;
 mod context;
 mod doctor;
 mod files;
 mod folders;
 mod generate;
+mod login;
 mod lookup;
 mod session;
 
-pub(crate) use completion::{CompletionArguments, answer_shell, completion};
+pub(crate) use completion::{CompletionArguments, answer_shell, complete_profiles, completion};
+pub(crate) use config::ConfigCommand;
 pub(crate) use context::ContextCommand;
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{
@@ -19,4 +22,7 @@ pub(crate) use files::{
 };
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
-pub(crate) use session::WithSession;
+pub(crate) use login::{LoginArguments, LogoutArguments};
+#[cfg(feature = "serve")]
+pub(crate) use session::Global;
+pub(crate) use session::{Session, WithSession};

@@ -11,13 +11,19 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OutputOptions {
     /// Print JSON: one document, or one line for each item of a listing. 'agb schema' prints the schema
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long, conflicts_with = "quiet", global = true)]
     json: bool,
     /// Print only names or ids, and no progress
-    #[arg(long, short)]
+    #[arg(long, short, global = true)]
     quiet: bool,
     /// When to use colors. 'auto' uses them on a terminal unless NO_COLOR is set or TERM is dumb
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        value_enum,
+        global = true
+    )]
     color: Color,
 }
 

@@ -412,36 +412,3 @@ impl ActionResult {
         }
     }
 }
-
-/// One check of `agb doctor`.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct CheckRow {
-    /// Name of the check: `profile`, `settings`, `endpoint`, `key`, `proxy`, `connection`, `clock`, `access`.
-    pub(crate) check: &'static str,
-    /// Whether the check passed.
-    pub(crate) ok: bool,
-    /// What the check found.
-    pub(crate) message: String,
-    /// How to fix the problem.
-    pub(crate) hint: Option<String>,
-}
-
-impl Row for CheckRow {
-    const COLUMNS: &'static [&'static str] = &["check", "", "result"];
-
-    fn plain(&self) -> Vec<String> {
-        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
-        let message = format!("{}{}", self.message, hint.unwrap_or_default());
-        vec![self.check.to_owned(), self.status().to_owned(), message]
-    }
-
-    fn name(&self) -> String {
-        format!("{} {}", self.check, self.status())
-    }
-}
-
-impl CheckRow {
-    fn status(&self) -> &'static str {
-        if self.ok { "ok" } else { "failed" }
-    }
-}

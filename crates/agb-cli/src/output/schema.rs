@@ -3,8 +3,9 @@
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::records::{
-    ActionResult, ChangeRow, CheckRow, ContextRow, EntryRow, TransferSummary, UrlRow, UsageRow,
+use super::{
+    records::{ActionResult, ChangeRow, ContextRow, EntryRow, TransferSummary, UrlRow, UsageRow},
+    setting_records::{CheckRow, LoginResult, PathRow, ProfileRow, SettingRow},
 };
 
 /// Increases when a field is removed or changes its meaning. New fields do not increase it.
@@ -43,6 +44,28 @@ pub(crate) fn schema() -> Value {
     add(&previews, true, change);
     let url = subschema::<UrlRow>(&mut generator);
     add(&["url get", "url put"], false, url);
+    let setting = subschema::<SettingRow>(&mut generator);
+    add(&["config list"], true, setting.clone());
+    add(
+        &["config get", "config set", "config unset"],
+        false,
+        setting,
+    );
+    let profile = subschema::<ProfileRow>(&mut generator);
+    add(&["config profiles"], true, profile);
+    add(
+        &["config path"],
+        false,
+        subschema::<PathRow>(&mut generator),
+    );
+    let login = subschema::<LoginResult>(&mut generator);
+    add(&["login", "logout"], false, login);
+    #[cfg(feature = "serve")]
+    add(
+        &["serve keys list"],
+        true,
+        subschema::<super::setting_records::KeyRow>(&mut generator),
+    );
     add(&["doctor"], true, subschema::<CheckRow>(&mut generator));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

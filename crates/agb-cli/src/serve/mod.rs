@@ -53,6 +53,13 @@ pub(crate) struct ServeArguments {
     command: Option<ServeCommand>,
 }
 
+impl ServeArguments {
+    /// Whether the command prints rows, as 'serve keys list'.
+    pub(crate) fn prints_rows(&self) -> bool {
+        matches!(&self.command, Some(ServeCommand::Keys(keys)) if keys.is_list())
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum ServeCommand {
     /// Manage the API keys and the signing key of a key file or a database

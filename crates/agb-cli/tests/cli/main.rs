@@ -31,6 +31,9 @@ mod load;
 mod logging;
 #[cfg(test)]
 #[cfg(unix)]
+mod login;
+#[cfg(test)]
+#[cfg(unix)]
 mod messages;
 #[cfg(test)]
 mod operators;

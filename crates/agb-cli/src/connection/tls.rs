@@ -1,0 +1,68 @@
+//! [`TlsOptions`]: which certificates are trusted, and which one is sent.
+
+use std::path::PathBuf;
+
+use clap::{Args, builder::FalseyValueParser};
+
+use super::{ResolvedSettings, Setting, config_file};
+use crate::failure::Failure;
+
+/// The options for TLS.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TlsOptions {
+    /// Trust the certificates in this PEM file in addition to those of the system
+    #[arg(long, value_name = "FILE", env = "AGB_CA_FILE", global = true)]
+    pub(super) ca_file: Option<String>,
+    /// Certificate in PEM to send to servers that request one, with its chain
+    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_CERT", global = true)]
+    pub(super) client_cert: Option<String>,
+    /// Private key of --client-cert in PEM. Defaults to the file of --client-cert
+    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_KEY", global = true)]
+    pub(super) client_key: Option<String>,
+    /// Accept presigned URLs without TLS from an https endpoint
+    #[arg(long, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new(), global = true)]
+    pub(super) allow_insecure_urls: bool,
+}
+
+impl TlsOptions {
+    /// Adds the certificates to the client.
+    pub(super) fn apply(
+        &self,
+        mut resolved: ResolvedSettings,
+    ) -> Result<ResolvedSettings, Failure> {
+        if let Some(file) = &resolved.ca_file {
+            resolved.builder = resolved.builder.root_certificates(read(file)?);
+        }
+        match (&resolved.client_cert, &resolved.client_key) {
+            (Some(certificate), key) => {
+                let chain = read(certificate)?;
+                let key = key.as_ref().map_or_else(|| Ok(chain.clone()), read)?;
+                resolved.builder = resolved.builder.client_certificate(chain, key);
+            }
+            (None, Some(key)) => {
+                let message = format!("the client key {} needs a certificate", key.source);
+                return Err(Failure::usage(message).with_hint("set --client-cert or client_cert"));
+            }
+            (None, None) => {}
+        }
+        Ok(resolved)
+    }
+}
+
+/// Reads a file. The path in a profile is relative to the folder of the config file.
+fn read(file: &Setting) -> Result<Vec<u8>, Failure> {
+    let mut path = PathBuf::from(&file.value);
+    if path.is_relative() && file.is_of_profile {
+        let config = config_file()?;
+        path = config
+            .parent()
+            .map_or(path.clone(), |folder| folder.join(&path));
+    }
+    std::fs::read(&path).map_err(|error| {
+        let message = format!("can't read {} ({})", path.display(), file.source);
+        Failure {
+            cause: Some(error.to_string()),
+            ..Failure::usage(message)
+        }
+    })
+}
