@@ -16,6 +16,7 @@ mod serve;
 mod signals;
 mod stderr;
 mod stdio;
+mod verbose;
 
 use std::{
     io::{self, Write},
@@ -69,7 +70,12 @@ fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failu
         stdio::check_stdout()?;
     }
     let cleanup_timeout = match command {
-        Command::Get(_) | Command::Put(_) | Command::Sync(_) | Command::Demo(_) => CLEANUP_TIMEOUT,
+        Command::Get(_)
+        | Command::Put(_)
+        | Command::Edit(_)
+        | Command::Open(_)
+        | Command::Sync(_)
+        | Command::Demo(_) => CLEANUP_TIMEOUT,
         _ => Duration::ZERO,
     };
     let mut runtime = match &command {
@@ -107,6 +113,8 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Rm(command) => command.run().await,
         Command::Sync(command) => command.run().await,
         Command::Diff(command) => command.run().await,
+        Command::Edit(command) => command.run().await,
+        Command::Open(command) => command.run().await,
         Command::Url(command) => command.run().await,
         Command::Login(command) => command.run().await,
         Command::Logout(command) => command.run().await,

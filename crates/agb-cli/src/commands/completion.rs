@@ -45,6 +45,9 @@ enum Shell {
 pub(crate) fn completion(arguments: &CompletionArguments) -> Result<(), Failure> {
     let name = arguments.shell.to_possible_value();
     let name = name.as_ref().map_or("bash", |name| name.get_name());
+    if name == "zsh" {
+        return output::write(include_str!("completion.zsh"));
+    }
     let mut script = Vec::new();
     let shells = Shells::builtins();
     let written = match shells.completer(name) {
@@ -181,7 +184,7 @@ impl Connection {
         let mut typed = vec!["agb".to_owned()];
         for (at, word) in words.iter().enumerate() {
             let option = |name: &&str| word == *name || word.starts_with(&format!("{name}="));
-            if word == "--no-dotenv" {
+            if word == "--no-dotenv" || word == "--insecure" {
                 typed.push(word.clone());
             }
             // The key of the environment may belong to another service.

@@ -116,7 +116,7 @@ fn warn_about_variables(session: &Session) {
         .into_iter()
         .filter(is_set)
         .collect();
-    if variables.is_empty() || !session.output.shows_progress() {
+    if variables.is_empty() || session.output.is_quiet() {
         return;
     }
     stderr::note(format_args!(

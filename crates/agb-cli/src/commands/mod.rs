@@ -8,6 +8,7 @@ mod doctor;
 mod files;
 mod folders;
 mod generate;
+mod local;
 mod login;
 mod lookup;
 mod session;
@@ -22,6 +23,7 @@ pub(crate) use files::{
 };
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
+pub(crate) use local::{EditArguments, OpenArguments};
 pub(crate) use login::{LoginArguments, LogoutArguments};
 #[cfg(feature = "serve")]
 pub(crate) use session::Global;

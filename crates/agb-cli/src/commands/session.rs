@@ -7,6 +7,7 @@ use crate::{
     environment::EnvironmentArguments,
     failure::Failure,
     output::OutputOptions,
+    verbose,
 };
 
 /// The arguments of a command, with the options of [`Session`]. These are global: the program defines them, and clap copies
@@ -20,6 +21,7 @@ pub(crate) struct WithSession<T> {
 impl<T: Args + Run> WithSession<T> {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         self.session.output.set_colors();
+        verbose::start(self.session.output.verbosity());
         Box::pin(self.arguments.run(&self.session)).await
     }
 }

@@ -2,6 +2,7 @@
 //! environment, then another profile, then `.env`.
 
 mod config_file;
+mod dotenv;
 mod login;
 mod profiles;
 mod resolved;
@@ -20,6 +21,7 @@ use clap_complete::ArgValueCompleter;
 use etcetera::{BaseStrategy, choose_base_strategy};
 
 pub(crate) use config_file::ConfigFile;
+pub(crate) use dotenv::Dotenv;
 pub(crate) use profiles::{Profile, ProfileKey, Profiles};
 pub(crate) use resolved::{ResolvedSettings, Setting};
 use tls::TlsOptions;

@@ -85,13 +85,18 @@ pub(crate) struct Profiles {
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// The profile, unless the line is outside of a table.
-    pub(crate) profile: Option<String>,
-    pub(crate) line: usize,
+    profile: Option<String>,
+    line: usize,
     message: String,
     hint: String,
 }
 
 impl Problem {
+    /// Whether the profile can't be used. A setting outside of a profile is probably one of the default profile.
+    pub(crate) fn affects(&self, profile: &str) -> bool {
+        self.profile.as_deref().unwrap_or(super::DEFAULT_PROFILE) == profile
+    }
+
     pub(crate) fn failure(&self, path: &Path) -> Failure {
         let message = format!("{}, line {}: {}", path.display(), self.line, self.message);
         Failure::usage(message).with_hint(&self.hint)
@@ -176,12 +181,9 @@ impl Profiles {
         &self.problems
     }
 
-    /// The first problem that affects a profile. A setting outside of a profile is probably one of the default profile.
+    /// The first problem that affects a profile.
     pub(crate) fn problem_of(&self, name: &str) -> Option<&Problem> {
-        self.problems.iter().find(|problem| {
-            let profile = problem.profile.as_deref();
-            profile.unwrap_or(super::DEFAULT_PROFILE) == name
-        })
+        self.problems.iter().find(|problem| problem.affects(name))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::{self, IsTerminal},
 };
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
 /// The options for the output of every command.
 #[derive(Debug, Clone, Args)]
@@ -16,6 +16,9 @@ pub(crate) struct OutputOptions {
     /// Print only names or ids, and no progress
     #[arg(long, short, global = true)]
     quiet: bool,
+    /// Show each call with its time and request id on stderr. Given twice: each request too. Shows no keys and no progress
+    #[arg(long, short, action = ArgAction::Count, global = true)]
+    verbose: u8,
     /// When to use colors. 'auto' uses them on a terminal unless NO_COLOR is set or TERM is dumb
     #[arg(
         long,
@@ -66,8 +69,17 @@ impl OutputOptions {
         }
     }
 
+    /// Whether bars are drawn. Lines of `-v` would break them.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.quiet
+        !self.quiet && self.verbose == 0
+    }
+
+    pub(crate) fn verbosity(&self) -> u8 {
+        self.verbose
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     human::{ago, bytes},
     rows::Row,
+    table::Layout,
 };
 use crate::failure::with_local_cause;
 
@@ -43,6 +44,10 @@ impl From<Context> for ContextRow {
 
 impl Row for ContextRow {
     const COLUMNS: &'static [&'static str] = &["name", "id", "state", "created", "last used"];
+    const LAYOUT: Layout = Layout {
+        shortened: &[1, 0],
+        wraps_last: false,
+    };
 
     fn plain(&self) -> Vec<String> {
         let text = |time: &Option<String>| time.clone().unwrap_or_default();
@@ -411,4 +416,24 @@ impl ActionResult {
             result,
         }
     }
+}
+
+/// The result of `agb edit`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct EditResult {
+    /// Address of the file.
+    pub(crate) address: String,
+    /// `saved`, `created` or `unchanged`.
+    pub(crate) result: &'static str,
+    /// Size of the uploaded file in bytes, and 0 if it is unchanged.
+    pub(crate) bytes: u64,
+}
+
+/// The result of `agb open`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct OpenResult {
+    /// Address of the file.
+    pub(crate) address: String,
+    /// Path of the local copy.
+    pub(crate) local_path: String,
 }

@@ -4,7 +4,10 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{
-    records::{ActionResult, ChangeRow, ContextRow, EntryRow, TransferSummary, UrlRow, UsageRow},
+    records::{
+        ActionResult, ChangeRow, ContextRow, EditResult, EntryRow, OpenResult, TransferSummary,
+        UrlRow, UsageRow,
+    },
     setting_records::{CheckRow, LoginResult, PathRow, ProfileRow, SettingRow},
 };
 
@@ -44,6 +47,8 @@ pub(crate) fn schema() -> Value {
     add(&previews, true, change);
     let url = subschema::<UrlRow>(&mut generator);
     add(&["url get", "url put"], false, url);
+    add(&["edit"], false, subschema::<EditResult>(&mut generator));
+    add(&["open"], false, subschema::<OpenResult>(&mut generator));
     let setting = subschema::<SettingRow>(&mut generator);
     add(&["config list"], true, setting.clone());
     add(

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::rows::Row;
+use super::{rows::Row, table::Layout};
 
 /// A setting of `agb config`.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -112,32 +112,55 @@ pub(crate) struct KeyRow {
 /// One check of `agb doctor`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CheckRow {
-    /// Name of the check: `profile`, `settings`, `endpoint`, `key`, `proxy`, `connection`, `clock`, `access`.
+    /// Name of the check: `profile`, `.env`, `settings`, `endpoint`, `key`, `proxy`, `connection`, `clock`, `access`.
     pub(crate) check: &'static str,
     /// Whether the check passed.
     pub(crate) ok: bool,
-    /// What the check found.
+    /// Whether the check passed, failed, or was not made.
+    pub(crate) status: CheckStatus,
+    /// What the check found, or why it was skipped.
     pub(crate) message: String,
     /// How to fix the problem.
     pub(crate) hint: Option<String>,
 }
 
+/// The result of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CheckStatus {
+    /// The check passed.
+    Ok,
+    /// The check failed.
+    Failed,
+    /// The check was not made.
+    Skipped,
+}
+
 impl Row for CheckRow {
     const COLUMNS: &'static [&'static str] = &["check", "", "result"];
+    const LAYOUT: Layout = Layout {
+        shortened: &[],
+        wraps_last: true,
+    };
 
     fn plain(&self) -> Vec<String> {
         let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
         let message = format!("{}{}", self.message, hint.unwrap_or_default());
-        vec![self.check.to_owned(), self.status().to_owned(), message]
+        let status = self.status.as_str().to_owned();
+        vec![self.check.to_owned(), status, message]
     }
 
     fn name(&self) -> String {
-        format!("{} {}", self.check, self.status())
+        format!("{} {}", self.check, self.status.as_str())
     }
 }
 
-impl CheckRow {
-    fn status(&self) -> &'static str {
-        if self.ok { "ok" } else { "failed" }
+impl CheckStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
     }
 }

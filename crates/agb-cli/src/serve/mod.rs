@@ -54,9 +54,18 @@ pub(crate) struct ServeArguments {
 }
 
 impl ServeArguments {
-    /// Whether the command prints rows, as 'serve keys list'.
-    pub(crate) fn prints_rows(&self) -> bool {
-        matches!(&self.command, Some(ServeCommand::Keys(keys)) if keys.is_list())
+    /// Whether the command has the option `--json`.
+    pub(crate) fn has_json(&self) -> bool {
+        match &self.command {
+            None => false,
+            Some(ServeCommand::Keys(keys)) => keys.is_list(),
+            Some(_) => true,
+        }
+    }
+
+    /// Whether the command has the option `--quiet`.
+    pub(crate) fn has_quiet(&self) -> bool {
+        self.has_json() && !matches!(&self.command, Some(ServeCommand::Fsck(_)))
     }
 }
 
