@@ -126,7 +126,7 @@ fn settings(session: &Session) -> Result<Vec<SettingRow>, Failure> {
         false => Profile::default(),
     };
     let resolved = connection.resolve_with(&profile)?;
-    let sources = resolved.builder.setting_sources();
+    let sources = resolved.sources;
     let named = connection.has_profile_flag() || !profile.is_empty();
     let row = |name: &'static str, value: Option<String>, source: &str| SettingRow {
         name,

@@ -128,11 +128,8 @@ fn warn_about_variables(session: &Session) {
 
 /// The endpoint of a profile that exists, or the default.
 fn existing_endpoint(path: &std::path::Path, profile: &str) -> Result<String, Failure> {
-    let profiles = match Profiles::read(path) {
-        // The new file gets the right mode.
-        Err(failure) if failure.code == Code::NotAllowed => None,
-        profiles => profiles?,
-    };
+    // The new file gets the right mode.
+    let profiles = Profiles::read_exposed(path)?;
     let profiles = profiles.unwrap_or_default();
     let endpoint = profiles
         .get(profile)

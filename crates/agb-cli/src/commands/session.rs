@@ -53,9 +53,11 @@ impl<T: FromArgMatches> FromArgMatches for WithSession<T> {
 }
 
 /// Options that the program defines, for a command that needs no [`Session`].
+#[cfg(feature = "serve")]
 #[derive(Debug)]
 pub(crate) struct Global<T>(pub(crate) T);
 
+#[cfg(feature = "serve")]
 impl<T> Args for Global<T>
 where
     Self: FromArgMatches,
@@ -69,6 +71,7 @@ where
     }
 }
 
+#[cfg(feature = "serve")]
 impl<T: FromArgMatches> FromArgMatches for Global<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         T::from_arg_matches(matches).map(Self)

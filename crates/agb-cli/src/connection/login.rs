@@ -12,8 +12,10 @@ impl Connection {
             let value = value.as_deref().filter(|value| !value.is_empty())?;
             Some(Setting::new(value, "for the login".to_owned()))
         };
+        let builder = builder.endpoint(endpoint).api_key(key);
         self.tls.apply(ResolvedSettings {
-            builder: builder.endpoint(endpoint).api_key(key),
+            sources: builder.setting_sources(),
+            builder,
             endpoint: String::new(),
             api_key: String::new(),
             region: None,

@@ -189,6 +189,7 @@ impl Connection {
             ca_file: setting(ProfileKey::CaFile, self.tls.ca_file.as_deref()),
             client_cert: setting(ProfileKey::ClientCert, self.tls.client_cert.as_deref()),
             client_key: setting(ProfileKey::ClientKey, self.tls.client_key.as_deref()),
+            sources,
             builder,
         };
         self.tls.apply(resolved)

@@ -106,8 +106,17 @@ impl Problem {
 const PROFILE_HINT: &str = "write a profile as a table: [default], then endpoint = \"https://…\" and api_key = \"…\" on lines of their own";
 
 impl Profiles {
-    /// Reads the config file. `None` if it does not exist.
+    /// Reads the config file. `None` if it does not exist. Fails if others can read it.
     pub(crate) fn read(path: &Path) -> Result<Option<Self>, Failure> {
+        let profiles = Self::read_exposed(path)?;
+        if profiles.is_some() {
+            check_is_private(path)?;
+        }
+        Ok(profiles)
+    }
+
+    /// Reads the config file, also if others can read it. `None` if it does not exist.
+    pub(crate) fn read_exposed(path: &Path) -> Result<Option<Self>, Failure> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -116,7 +125,6 @@ impl Profiles {
                 return Err(Failure::with_cause(message, error));
             }
         };
-        check_is_private(path)?;
         Self::parse(&text).map(Some).map_err(|line| {
             // The message of the parser may quote a key.
             let message = format!("{}, line {line}: not valid TOML", path.display());

@@ -1,6 +1,6 @@
 //! [`ResolvedSettings`]: the settings that a command uses, and where each comes from.
 
-use agbcloud::ClientBuilder;
+use agbcloud::{ClientBuilder, SettingSources};
 
 use super::ServiceClient;
 use crate::failure::Failure;
@@ -8,6 +8,8 @@ use crate::failure::Failure;
 /// The resolved settings.
 pub(crate) struct ResolvedSettings {
     pub(crate) builder: ClientBuilder,
+    /// The sources of the endpoint and the key.
+    pub(crate) sources: SettingSources,
     /// The source of the endpoint.
     pub(crate) endpoint: String,
     /// The source of the API key.
@@ -58,7 +60,7 @@ impl ResolvedSettings {
 
     /// Fails if the key must not be sent to the endpoint.
     pub(crate) fn check_trust(&self) -> Result<(), Failure> {
-        if self.builder.setting_sources().trusts_endpoint() {
+        if self.sources.trusts_endpoint() {
             return Ok(());
         }
         let message = format!(

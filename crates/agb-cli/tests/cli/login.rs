@@ -90,8 +90,10 @@ fn a_key_is_stored_after_the_service_accepted_it() {
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), expected);
     assert!(bare(&env, &["context", "list"]).status().unwrap().success());
-    // The endpoint of the profile is kept for a new key.
+    // The endpoint of the profile is kept for a new key, and the file becomes private again.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(with_stdin(bare(&env, &["login"]), KEY).status.success());
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
     let logout = bare(&env, &["logout", "--json"]).output().unwrap();
     let value: Value = serde_json::from_slice(&logout.stdout).unwrap();

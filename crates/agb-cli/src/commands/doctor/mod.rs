@@ -61,7 +61,7 @@ async fn check_service(
         }
     };
     let has_key = check_key(&resolved, report)?;
-    let is_trusted = resolved.builder.setting_sources().trusts_endpoint();
+    let is_trusted = resolved.sources.trusts_endpoint();
     let endpoint = match endpoint {
         Some(endpoint) if is_trusted => endpoint,
         endpoint => {
@@ -121,7 +121,7 @@ fn limited(builder: ClientBuilder) -> Result<Client, Failure> {
 
 /// Checks whether there is a key that may be sent to the endpoint.
 fn check_key(resolved: &ResolvedSettings, report: &mut Report) -> Result<bool, Failure> {
-    let result = match resolved.builder.setting_sources().api_key {
+    let result = match resolved.sources.api_key {
         SettingSource::Default => Err(Failure::usage("no API key").with_hint(NO_API_KEY_HINT)),
         _ => resolved.check_trust(),
     };
