@@ -359,6 +359,45 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_json_with_a_schema_or_refuses_it() {
+        let schema = crate::output::schema();
+        let described = schema["commands"].as_object().unwrap();
+        for example in examples() {
+            let words = [OsString::from("agb")].into_iter().chain(example.clone());
+            let words: Vec<_> = words.collect();
+            let (arguments, _) = Arguments::parse(&words).unwrap();
+            let refuses = arguments
+                .command
+                .ignored_options()
+                .any(|option| option == "json");
+            // The words of the command come before its arguments and options.
+            let words: Vec<_> = example.iter().map(|word| word.to_string_lossy()).collect();
+            let words: Vec<_> = words.iter().filter(|word| !word.contains('/')).collect();
+            let names = (1..=3).filter_map(|length| words.get(..length));
+            let names = names.map(|words| {
+                let words: Vec<_> = words.iter().map(|word| &***word).collect();
+                words.join(" ")
+            });
+            let is_described = names.into_iter().any(|name| described.contains_key(&name));
+            assert_ne!(refuses, is_described, "{example:?}");
+        }
+    }
+
+    #[test]
+    fn help_fits_a_narrow_terminal() {
+        for_each_command(&Arguments::command(), &mut |command| {
+            let help = command
+                .clone()
+                .term_width(60)
+                .render_long_help()
+                .to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 60, "{}: {line}", command.get_name());
+            }
+        });
+    }
+
+    #[test]
     fn summaries_are_short_and_end_without_a_period() {
         for_each_command(&Arguments::command(), &mut |command| {
             let about = command.get_about().unwrap().to_string();

@@ -56,6 +56,14 @@ fn json_output_matches_the_schema() {
     env.print(&["serve", "keys", "--keys", "keys.jsonl", "add", "my-tenant"]);
     let keys = ["serve", "keys", "--keys", "keys.jsonl", "list"];
     check("serve keys list", &keys, 1);
+    let running = super::support::Serve::start(&env.path("store"), &[]);
+    running.stop("TERM");
+    let backup = ["serve", "backup", "--data-dir", "store", "one.tar"];
+    check("serve backup", &backup, 1);
+    let restore = ["serve", "restore", "one.tar", "--data-dir", "restored"];
+    check("serve restore", &restore, 1);
+    let fsck = ["serve", "fsck", "--data-dir", "restored"];
+    check("serve fsck", &fsck, 1);
     check("context rename", &["context", "rename", "one", "two"], 1);
     check(
         "context clear",
@@ -71,7 +79,10 @@ fn json_output_matches_the_schema() {
         .keys()
         .filter(|name| !checked.contains(*name))
         .collect();
-    assert_eq!(unchecked, ["edit", "login", "logout", "open"]);
+    assert_eq!(
+        unchecked,
+        ["edit", "login", "logout", "open", "serve migrate"]
+    );
 }
 
 #[test]

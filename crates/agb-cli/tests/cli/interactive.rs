@@ -180,6 +180,34 @@ fn tables_fit_the_terminal_and_not_the_pipe() {
 }
 
 #[test]
+fn commands_about_settings_run_on_a_terminal() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    env.print(&["put", "project/a.txt", "one:/a.txt"]);
+    for (arguments, text) in [
+        (&["config", "list"][..], "from the environment"),
+        (&["config", "path"], "config.toml"),
+        (
+            &["config", "set", "region", "here"],
+            "set region of the profile",
+        ),
+        (&["config", "get", "endpoint"], "http://"),
+        (&["config", "profiles"], "current"),
+        (&["config", "unset", "region"], "removed region"),
+        (&["url", "get", "one:/a.txt"], "anyone with this URL"),
+        (&["-v", "stat", "one:/a.txt"], "call: GetContext 200"),
+        (&["completion", "zsh"], "compdef"),
+        (&["man", "pages"], "wrote the pages to pages/man1"),
+        (&["schema"], "$schema"),
+        (&["doctor"], "the key is valid"),
+    ] {
+        let (shown, code) = Terminal::start(env.command(arguments), 80).end();
+        assert_eq!(code, Some(0), "{arguments:?}: {shown}");
+        assert!(shown.contains(text), "{arguments:?}: {shown}");
+    }
+}
+
+#[test]
 fn verbose_shows_calls_without_secrets() {
     let env = TestEnv::new();
     env.print(&["context", "create", "one"]);

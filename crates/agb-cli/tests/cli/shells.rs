@@ -44,7 +44,9 @@ fn complete(env: &TestEnv, shell: &str, typed: &str) -> String {
         .get_envs()
         .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
         .collect();
-    command = Command::new(shell);
+    // fish requires a controlling terminal.
+    command = Command::new("setsid");
+    command.args(["--ctty", shell]);
     for (name, value) in environment {
         match value {
             Some(value) => command.env(name, value),
