@@ -2,12 +2,16 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
+    parser::ValueSource,
+};
 
 use crate::{
     commands::{
-        CatArguments, CompletionArguments, ContextCommand, DiffArguments, DoctorArguments,
-        DuArguments, GetArguments, LsArguments, ManArguments, PutArguments, RmArguments,
+        CatArguments, CompletionArguments, ConfigCommand, ContextCommand, DiffArguments,
+        DoctorArguments, DuArguments, EditArguments, GetArguments, LoginArguments, LogoutArguments,
+        LsArguments, ManArguments, OpenArguments, PutArguments, RmArguments, Session,
         StatArguments, SyncArguments, TransfersCommand, TreeArguments, UrlCommand, WithSession,
     },
     demo::DemoArguments,
@@ -23,6 +27,9 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Defined here, and read by each command that uses the service.
+    #[command(flatten)]
+    session: Session,
 }
 
 const EXIT_CODES: &str = "\
@@ -88,9 +95,37 @@ pub(crate) enum Command {
     /// beside the target, in a hidden file.
     #[command(subcommand)]
     Transfers(TransfersCommand),
+    /// Change a file in an editor
+    ///
+    /// Runs the editor in VISUAL or EDITOR, or else vi. The file is saved only if no other client changed it meanwhile: otherwise
+    /// the local copy is kept, and the message names it. A file that does not exist is created.
+    #[command(
+        after_long_help = "Examples:\n  agb edit my-project:/docs/README.md\n  VISUAL='code --wait' agb edit my-project:/notes.md"
+    )]
+    Edit(WithSession<EditArguments>),
+    /// Download a file and open it with the program for its type
+    ///
+    /// Prints the path of the local copy, which stays in the temporary folder of the system. Changes are not uploaded.
+    #[command(after_long_help = "Examples:\n  agb open my-project:/report.pdf")]
+    Open(WithSession<OpenArguments>),
     /// Print presigned URLs
     #[command(subcommand)]
     Url(UrlCommand),
+    /// Check an API key and store it in a profile
+    ///
+    /// Asks for the key on a terminal, and reads the first line of stdin elsewhere. The endpoint is that of --endpoint, of the
+    /// profile, or the default. The profile is written only if the service accepts the key; only its owner can read the file.
+    /// --ca-file, --client-cert and --client-key are stored too.
+    #[command(
+        after_long_help = "Examples:\n  agb login\n  agb login --profile staging --endpoint https://agb.example.com\n  cat key-file | agb login"
+    )]
+    Login(WithSession<LoginArguments>),
+    /// Remove the API key of a profile
+    #[command(after_long_help = "Examples:\n  agb logout\n  agb logout --profile staging")]
+    Logout(WithSession<LogoutArguments>),
+    /// Show and change the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Check the settings, the network, the clock and the API key
     #[command(after_long_help = "Examples:\n  agb doctor\n  agb doctor --profile staging")]
     Doctor(WithSession<DoctorArguments>),
@@ -105,7 +140,8 @@ pub(crate) enum Command {
     Serve(Box<crate::serve::ServeArguments>),
     /// Demonstrate contexts step by step
     ///
-    /// Starts a temporary local service by default.
+    /// Starts a temporary local service by default. With --endpoint, it uses that service with the key in AGB_API_KEY. All
+    /// created contexts are deleted.
     #[command(
         after_long_help = "Examples:\n  agb demo\n  agb demo --endpoint https://sdk-api.agb.cloud"
     )]
@@ -114,7 +150,9 @@ pub(crate) enum Command {
     #[command(after_long_help = "Examples:\n  source <(agb completion bash)")]
     Completion(CompletionArguments),
     /// Print the manual or write its pages to a folder
-    #[command(after_long_help = "Examples:\n  agb man ~/.local/share/man/man1")]
+    ///
+    /// With a folder, writes DIR/man1/agb.1 and a page for each command. Add DIR to MANPATH unless man searches it by default.
+    #[command(after_long_help = "Examples:\n  agb man ~/.local/share/man")]
     Man(ManArguments),
     /// Print the JSON Schema of the output
     #[command(after_long_help = "Examples:\n  agb schema > schema.json")]
@@ -144,7 +182,9 @@ impl Arguments {
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
         let matches = Self::command().try_get_matches_from(words)?;
         let environment = EnvironmentArguments::read(&matches);
-        Ok((Self::from_arg_matches(&matches)?, environment))
+        let arguments = Self::from_arg_matches(&matches)?;
+        arguments.command.check_global_options(&matches)?;
+        Ok((arguments, environment))
     }
 }
 
@@ -154,13 +194,65 @@ impl Command {
         match self {
             Self::Context(command) => command.prints(),
             Self::Transfers(command) => command.prints(),
+            Self::Config(command) => command.prints(),
             Self::Ls(_) | Self::Tree(_) | Self::Du(_) | Self::Cat(_) | Self::Stat(_) => true,
             Self::Diff(_) | Self::Url(_) | Self::Doctor(_) => true,
-            Self::Completion(_) | Self::Man(_) | Self::Schema => true,
+            Self::Open(_) | Self::Completion(_) | Self::Man(_) | Self::Schema => true,
             _ => false,
         }
     }
+
+    /// Fails if the command would ignore a global option.
+    fn check_global_options(&self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let Some(ignored) = self.ignored_options().find(|id| given(id)) else {
+            return Ok(());
+        };
+        let name = matches.subcommand_name().unwrap_or_default();
+        let flag = ignored.replace('_', "-");
+        let message = format!("'agb {name}' does not use --{flag}");
+        Err(Arguments::command().error(ErrorKind::ArgumentConflict, message))
+    }
+
+    /// The ids of the global options that the command does not use.
+    fn ignored_options(&self) -> impl Iterator<Item = &'static str> {
+        let (service, format): (&[_], &[_]) = match self {
+            Self::Cat(_) => (&[], &FORMAT_OPTIONS[..1]),
+            Self::Demo(_) => (&SERVICE_OPTIONS[1..], &FORMAT_OPTIONS),
+            #[cfg(feature = "serve")]
+            Self::Serve(arguments) if arguments.has_quiet() => (&SERVICE_OPTIONS, &[]),
+            #[cfg(feature = "serve")]
+            Self::Serve(arguments) if arguments.has_json() => {
+                (&SERVICE_OPTIONS, &FORMAT_OPTIONS[1..])
+            }
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => (&SERVICE_OPTIONS, &FORMAT_OPTIONS),
+            Self::Completion(_) | Self::Man(_) | Self::Schema => {
+                (&SERVICE_OPTIONS, &FORMAT_OPTIONS)
+            }
+            _ => (&[], &[]),
+        };
+        service.iter().chain(format).copied()
+    }
 }
+
+/// The ids of the global options for the connection.
+const SERVICE_OPTIONS: [&str; 11] = [
+    "endpoint",
+    "profile",
+    "region",
+    "api_key_stdin",
+    "no_dotenv",
+    "ca_file",
+    "client_cert",
+    "client_key",
+    "insecure",
+    "allow_insecure_urls",
+    "call_timeout",
+];
+
+/// The ids of the global options for the format of the output.
+const FORMAT_OPTIONS: [&str; 2] = ["json", "quiet"];
 
 #[cfg(test)]
 mod tests {
@@ -197,6 +289,117 @@ mod tests {
                 let words = ["agb"].into_iter().chain(command.split_whitespace());
                 let words: Vec<_> = words.map(OsString::from).collect();
                 Arguments::parse(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+        });
+    }
+
+    /// The arguments of the first example of each command.
+    fn examples() -> Vec<Vec<OsString>> {
+        let mut examples = Vec::new();
+        for_each_command(&Arguments::command(), &mut |command| {
+            let text = command.get_after_long_help().unwrap().to_string();
+            let (_, words) = text.split_once("agb ").unwrap();
+            let words = words.split(['|', '>', ')', '\n']).next().unwrap();
+            examples.push(words.split_whitespace().map(OsString::from).collect());
+        });
+        examples
+    }
+
+    #[test]
+    fn global_options_are_accepted_before_and_after_each_command() {
+        let options: [&[&str]; 15] = [
+            &["--endpoint", "https://agb.test"],
+            &["--profile=other"],
+            &["--region", "here"],
+            &["--api-key-stdin"],
+            &["--no-dotenv"],
+            &["--ca-file", "ca.pem"],
+            &["--client-cert", "client.pem"],
+            &["--client-key", "key.pem"],
+            &["--insecure"],
+            &["--allow-insecure-urls"],
+            &["--call-timeout", "3"],
+            &["--json"],
+            &["-q"],
+            &["-vv"],
+            &["--color", "never"],
+        ];
+        let ids = SERVICE_OPTIONS
+            .iter()
+            .chain(&FORMAT_OPTIONS)
+            .chain(&["color"]);
+        for (option, id) in options.into_iter().zip(ids) {
+            let option: Vec<_> = option.iter().map(OsString::from).collect();
+            for example in examples() {
+                let agb = [OsString::from("agb")];
+                let parse = |words: &[&[OsString]]| {
+                    let words: Vec<_> = agb.iter().chain(words.concat().iter()).cloned().collect();
+                    Arguments::parse(&words)
+                };
+                let flag = option[0].to_string_lossy();
+                let flag = flag.split('=').next().unwrap_or_default();
+                let has = |flag: &str| example.iter().any(|word| word == flag);
+                if has(flag) || (*id == "quiet" && has("--json")) {
+                    continue;
+                }
+                let plain = parse(&[&example]).unwrap().0;
+                let results = [parse(&[&option, &example]), parse(&[&example, &option])];
+                if plain
+                    .command
+                    .ignored_options()
+                    .any(|ignored| ignored == *id)
+                {
+                    for result in results {
+                        let error = result.unwrap_err();
+                        assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{example:?}");
+                        assert!(error.to_string().contains("does not use --"), "{error}");
+                    }
+                    continue;
+                }
+                let [before, after] = results.map(|result| {
+                    let (arguments, _) = result.unwrap_or_else(|error| panic!("{error}"));
+                    format!("{:?}", arguments.command)
+                });
+                assert_eq!(before, after, "{example:?} {option:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_json_with_a_schema_or_refuses_it() {
+        let schema = crate::output::schema();
+        let described = schema["commands"].as_object().unwrap();
+        for example in examples() {
+            let words = [OsString::from("agb")].into_iter().chain(example.clone());
+            let words: Vec<_> = words.collect();
+            let (arguments, _) = Arguments::parse(&words).unwrap();
+            let refuses = arguments
+                .command
+                .ignored_options()
+                .any(|option| option == "json");
+            // The words of the command come before its arguments and options.
+            let words: Vec<_> = example.iter().map(|word| word.to_string_lossy()).collect();
+            let words: Vec<_> = words.iter().filter(|word| !word.contains('/')).collect();
+            let names = (1..=3).filter_map(|length| words.get(..length));
+            let names = names.map(|words| {
+                let words: Vec<_> = words.iter().map(|word| &***word).collect();
+                words.join(" ")
+            });
+            let is_described = names.into_iter().any(|name| described.contains_key(&name));
+            assert_ne!(refuses, is_described, "{example:?}");
+        }
+    }
+
+    #[test]
+    fn help_fits_a_narrow_terminal() {
+        for_each_command(&Arguments::command(), &mut |command| {
+            let help = command
+                .clone()
+                .term_width(60)
+                .render_long_help()
+                .to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 60, "{}: {line}", command.get_name());
             }
         });
     }

@@ -5,10 +5,14 @@
     reason = "the only place that reads the clock or sleeps"
 )]
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) fn now() -> SystemTime {
     SystemTime::now()
+}
+
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }
 
 pub(crate) async fn sleep(time: Duration) {

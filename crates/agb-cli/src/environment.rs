@@ -1,15 +1,11 @@
 //! [`EnvironmentArguments`]: which arguments have their values from the environment.
-#![cfg_attr(
-    not(feature = "serve"),
-    expect(dead_code, reason = "only `agb serve` reads the values")
-)]
 
 use std::collections::HashSet;
 
 use clap::{ArgMatches, parser::ValueSource};
 
 /// The ids of the arguments whose values come from environment variables.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct EnvironmentArguments(HashSet<String>);
 
 impl EnvironmentArguments {

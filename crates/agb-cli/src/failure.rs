@@ -5,7 +5,8 @@ use std::{error::Error, fmt};
 use agbcloud::{ErrorDetail, ErrorKind};
 
 /// How to set the API key.
-const NO_API_KEY_HINT: &str = "set AGB_API_KEY, add api_key to a profile ('agb doctor' shows the path) or pass --api-key-stdin";
+pub(crate) const NO_API_KEY_HINT: &str =
+    "log in with 'agb login', set AGB_API_KEY, or pass --api-key-stdin";
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,8 +233,31 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
             Some("wait for the clear with 'agb context wait NAME'")
         }
         Some(ErrorDetail::NotTls) => Some("use http:// in the endpoint, or the port for https"),
+        Some(ErrorDetail::NotHttp) => Some("use https:// in the endpoint, or the port for http"),
         Some(ErrorDetail::UntrustedCertificate) => {
-            Some("check the endpoint, and trust the issuer of its certificate in the system")
+            Some("check the endpoint, and trust its certificate or issuer with --ca-file FILE")
+        }
+        Some(ErrorDetail::CaCertificate) => Some(
+            "give the server a certificate with CA:FALSE, for example of mkcert or 'openssl req -x509 -addext basicConstraints=CA:FALSE'",
+        ),
+        Some(ErrorDetail::ExpiredCertificate) => {
+            Some("renew the certificate of the endpoint, and check the local clock")
+        }
+        Some(ErrorDetail::FutureCertificate) => Some("check the local clock"),
+        Some(ErrorDetail::OtherHostCertificate) => {
+            Some("use a host name of the certificate in the endpoint")
+        }
+        Some(ErrorDetail::ClientCertificateRejected) => {
+            Some("pass --client-cert FILE and --client-key FILE")
+        }
+        Some(ErrorDetail::HostNotFound) => {
+            Some("check the spelling of the endpoint and of the proxy, and the network")
+        }
+        Some(ErrorDetail::ProxyUnreachable) => {
+            Some("check HTTPS_PROXY and ALL_PROXY, or add the endpoint to NO_PROXY")
+        }
+        Some(ErrorDetail::ProxyRefused) => {
+            Some("allow the endpoint in the proxy, or add the endpoint to NO_PROXY")
         }
         Some(ErrorDetail::QuotaExceeded) => {
             Some("delete files, or ask the operator of the service for a higher limit")

@@ -8,6 +8,7 @@ mod connection;
 mod demo;
 mod environment;
 mod failure;
+mod nearest;
 mod output;
 mod progress;
 #[cfg(feature = "serve")]
@@ -15,6 +16,7 @@ mod serve;
 mod signals;
 mod stderr;
 mod stdio;
+mod verbose;
 
 use std::{
     io::{self, Write},
@@ -68,14 +70,23 @@ fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failu
         stdio::check_stdout()?;
     }
     let cleanup_timeout = match command {
-        Command::Get(_) | Command::Put(_) | Command::Sync(_) | Command::Demo(_) => CLEANUP_TIMEOUT,
+        Command::Get(_)
+        | Command::Put(_)
+        | Command::Edit(_)
+        | Command::Open(_)
+        | Command::Sync(_)
+        | Command::Demo(_) => CLEANUP_TIMEOUT,
         _ => Duration::ZERO,
     };
     let mut runtime = match &command {
         // A single thread starts faster, and these commands mostly wait for the network.
-        Command::Context(_) | Command::Ls(_) | Command::Stat(_) | Command::Url(_) => {
-            Builder::new_current_thread()
-        }
+        Command::Context(_)
+        | Command::Ls(_)
+        | Command::Stat(_)
+        | Command::Url(_)
+        | Command::Login(_)
+        | Command::Logout(_)
+        | Command::Config(_) => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build();
@@ -102,8 +113,13 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Rm(command) => command.run().await,
         Command::Sync(command) => command.run().await,
         Command::Diff(command) => command.run().await,
-        Command::Transfers(command) => command.run(),
+        Command::Transfers(command) => command.run().await,
+        Command::Edit(command) => command.run().await,
+        Command::Open(command) => command.run().await,
         Command::Url(command) => command.run().await,
+        Command::Login(command) => command.run().await,
+        Command::Logout(command) => command.run().await,
+        Command::Config(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(*arguments, environment).await,

@@ -60,6 +60,9 @@ pub use file::{
     DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
     ListFiles, OpenFile, PartialDownload, ReadFile, RemoteFile, Upload, UploadSource, Uploaded,
 };
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "rustls", feature = "native-tls"))))]
+pub use http_client::CertificateVerification;
 pub use http_client::{OutgoingRequest, RequestTarget};
 pub use model::{
     Context, ContextId, ContextName, ContextPage, ContextState, Continuation, FileEntry, FileKind,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use agbcloud::ErrorKind;
+use agbcloud::{CertificateVerification, ErrorDetail, ErrorKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
@@ -22,6 +22,8 @@ async fn a_root_certificate_is_trusted_for_the_service_and_its_store() {
     let untrusting = builder(server.url()).build().unwrap();
     let error = round_trip(&untrusting).await.unwrap_err();
     assert_eq!(error.status(), None, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    assert_eq!(error.detail(), Some(ErrorDetail::UntrustedCertificate));
 
     // Next to the certificates of the system, and in one file with others.
     let bundle = [pem("client.pem"), pem("ca.pem")].concat();
@@ -86,9 +88,31 @@ async fn a_client_certificate_is_sent_to_the_service_and_its_store() {
     let anonymous = builder(&url).root_certificates(pem("ca.pem"));
     let error = round_trip(&anonymous.build().unwrap()).await.unwrap_err();
     assert_eq!(error.status(), None, "{error}");
+    // The alert can be lost if the server closes the connection while the client still writes.
+    if error.kind() == ErrorKind::Tls {
+        let detail = Some(ErrorDetail::ClientCertificateRejected);
+        assert_eq!(error.detail(), detail);
+    }
 
     let known = builder(&url)
         .root_certificates(pem("ca.pem"))
         .client_certificate(pem("client.pem"), pem("client-key.pem"));
     round_trip(&known.build().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn verification_can_be_disabled_for_loopback_or_all() {
+    let server = tls_service(|server| server).await;
+    for servers in [
+        CertificateVerification::ExceptLoopback,
+        CertificateVerification::Never,
+    ] {
+        let client = builder(server.url()).danger_certificate_verification(servers);
+        round_trip(&client.build().unwrap()).await.unwrap();
+    }
+    let client = builder(server.url())
+        .danger_certificate_verification(CertificateVerification::Always)
+        .build();
+    let error = round_trip(&client.unwrap()).await.unwrap_err();
+    assert_eq!(error.detail(), Some(ErrorDetail::UntrustedCertificate));
 }

@@ -14,7 +14,8 @@ use super::lookup;
 use crate::{
     address::{self, Remote},
     clock,
-    connection::{Connection, ServiceClient},
+    connection::{self, Connection, Profiles, ServiceClient},
+    environment::EnvironmentArguments,
     failure::Failure,
     output::{self, escape},
 };
@@ -44,6 +45,9 @@ enum Shell {
 pub(crate) fn completion(arguments: &CompletionArguments) -> Result<(), Failure> {
     let name = arguments.shell.to_possible_value();
     let name = name.as_ref().map_or("bash", |name| name.get_name());
+    if name == "zsh" {
+        return output::write(include_str!("completion.zsh"));
+    }
     let mut script = Vec::new();
     let shells = Shells::builtins();
     let written = match shells.completer(name) {
@@ -73,6 +77,18 @@ pub(super) fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
         Some(typed) if typed.contains(":/") => paths(typed),
         _ => names(current, ":/"),
     }
+}
+
+/// Completes the name of a profile.
+pub(crate) fn complete_profiles(current: &OsStr) -> Vec<CompletionCandidate> {
+    let profiles = connection::config_file().and_then(|path| Profiles::read(&path));
+    let profiles = profiles.ok().flatten().unwrap_or_default();
+    let start = current.to_string_lossy();
+    let names = profiles.names().into_iter();
+    names
+        .filter(|name| name.starts_with(&*start) && is_plain(name))
+        .map(CompletionCandidate::new)
+        .collect()
 }
 
 fn names(current: &OsStr, suffix: &str) -> Vec<CompletionCandidate> {
@@ -116,10 +132,9 @@ fn block_on<T>(work: impl Future<Output = Option<T>>) -> Option<T> {
 }
 
 fn connect() -> Option<ServiceClient> {
-    let connection = Connection::from_completed_words()?;
-    let builder = connection.builder().ok()?;
-    let builder = builder.timeout(TIMEOUT).retry(RetryPolicy::never());
-    Some(connection.with_client(builder.build().ok()?))
+    let resolved = Connection::from_completed_words()?.resolve().ok()?;
+    let limited = resolved.connect(|builder| builder.timeout(TIMEOUT).retry(RetryPolicy::never()));
+    limited.ok()
 }
 
 async fn list(start: &str) -> Option<Vec<String>> {
@@ -152,6 +167,16 @@ async fn collect<T>(
     candidates.take(MAX_CANDIDATES).collect().await
 }
 
+/// The options with a value that completions use.
+const COMPLETED_OPTIONS: [&str; 6] = [
+    "--endpoint",
+    "--profile",
+    "--region",
+    "--ca-file",
+    "--client-cert",
+    "--client-key",
+];
+
 impl Connection {
     /// Parses the options in the words to complete, which follow `--` in the arguments of the process.
     fn from_completed_words() -> Option<Self> {
@@ -159,14 +184,14 @@ impl Connection {
         let mut typed = vec!["agb".to_owned()];
         for (at, word) in words.iter().enumerate() {
             let option = |name: &&str| word == *name || word.starts_with(&format!("{name}="));
-            if word == "--no-dotenv" {
+            if word == "--no-dotenv" || word == "--insecure" {
                 typed.push(word.clone());
             }
             // The key of the environment may belong to another service.
             if word == "--api-key-stdin" {
                 return None;
             }
-            if !["--endpoint", "--profile", "--region"].iter().any(option) {
+            if !COMPLETED_OPTIONS.iter().any(option) {
                 continue;
             }
             typed.push(word.clone());
@@ -175,6 +200,8 @@ impl Connection {
         }
         let command = <Self as clap::Args>::augment_args(clap::Command::new("agb"));
         let matches = command.try_get_matches_from(typed).ok()?;
-        Self::from_arg_matches(&matches).ok()
+        let mut connection = Self::from_arg_matches(&matches).ok()?;
+        connection.environment = EnvironmentArguments::read(&matches);
+        Some(connection)
     }
 }

@@ -1,18 +1,22 @@
 //! The commands for contexts and files.
 
 mod completion;
+mod config;
 mod confirm;
 mod context;
 mod doctor;
 mod files;
 mod folders;
 mod generate;
+mod local;
+mod login;
 mod lookup;
 mod session;
 mod snapshot;
 mod transfers;
 
-pub(crate) use completion::{CompletionArguments, answer_shell, completion};
+pub(crate) use completion::{CompletionArguments, answer_shell, complete_profiles, completion};
+pub(crate) use config::ConfigCommand;
 pub(crate) use context::ContextCommand;
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{
@@ -21,5 +25,9 @@ pub(crate) use files::{
 };
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
-pub(crate) use session::WithSession;
+pub(crate) use local::{EditArguments, OpenArguments};
+pub(crate) use login::{LoginArguments, LogoutArguments};
+#[cfg(feature = "serve")]
+pub(crate) use session::Global;
+pub(crate) use session::{Session, WithSession};
 pub(crate) use transfers::TransfersCommand;

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use agbcloud::PartialDownload;
 use clap::{Args, Subcommand};
 
+use super::session::{Run, Session, WithSession};
 use crate::{
     connection,
     failure::{ErrorContext, Failure},
-    output::{OutputMode, OutputOptions, Rows, TransferRow, bytes},
+    output::{OutputMode, Rows, TransferRow, bytes},
     stderr,
 };
 
@@ -19,12 +20,12 @@ pub(crate) enum TransfersCommand {
         visible_alias = "ls",
         after_long_help = "Examples:\n  agb transfers list"
     )]
-    List(ListTransfers),
+    List(WithSession<ListTransfers>),
     /// Delete what is kept of interrupted downloads
     #[command(
         after_long_help = "Examples:\n  agb transfers clean\n  agb transfers clean ./data.tar"
     )]
-    Clean(CleanTransfers),
+    Clean(WithSession<CleanTransfers>),
 }
 
 impl TransfersCommand {
@@ -32,27 +33,23 @@ impl TransfersCommand {
         matches!(self, Self::List(_))
     }
 
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
-            Self::List(command) => command.run(),
-            Self::Clean(command) => command.run(),
+            Self::List(command) => command.run().await,
+            Self::Clean(command) => command.run().await,
         }
     }
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListTransfers {
-    #[command(flatten)]
-    output: OutputOptions,
-}
+pub(crate) struct ListTransfers {}
 
-impl ListTransfers {
-    fn run(self) -> Result<(), Failure> {
-        self.output.set_colors();
+impl Run for ListTransfers {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
         let rows: Vec<TransferRow> = downloads()?.iter().map(TransferRow::new).collect();
-        let mut printed = Rows::new(&self.output);
+        let mut printed = Rows::new(&session.output);
         printed.print(&rows)?;
-        if rows.is_empty() && self.output.mode() == OutputMode::Human {
+        if rows.is_empty() && session.output.mode() == OutputMode::Human {
             stderr::note("no interrupted downloads");
         }
         Ok(())
@@ -64,13 +61,10 @@ pub(crate) struct CleanTransfers {
     /// Local files whose downloads are deleted. Defaults to all that are not running
     #[arg(value_name = "FILE")]
     targets: Vec<PathBuf>,
-    #[command(flatten)]
-    output: OutputOptions,
 }
 
-impl CleanTransfers {
-    fn run(self) -> Result<(), Failure> {
-        self.output.set_colors();
+impl Run for CleanTransfers {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
         let mut targets = Vec::new();
         for target in &self.targets {
             let absolute = std::path::absolute(target);
@@ -98,8 +92,8 @@ impl CleanTransfers {
             let failure = Failure::with_code(crate::failure::Code::NotFound, message);
             return Err(failure.with_hint("list them with 'agb transfers list'"));
         }
-        if self.output.mode() == OutputMode::Json {
-            return Rows::new(&self.output).print(&rows);
+        if session.output.mode() == OutputMode::Json {
+            return Rows::new(&session.output).print(&rows);
         }
         for row in rows {
             let kept = bytes(Some(row.received));

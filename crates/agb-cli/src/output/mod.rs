@@ -5,6 +5,7 @@ mod options;
 pub(crate) mod records;
 mod rows;
 mod schema;
+pub(crate) mod setting_records;
 pub(crate) mod snapshot_summary;
 mod stdout;
 mod table;

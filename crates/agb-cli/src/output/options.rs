@@ -5,19 +5,28 @@ use std::{
     io::{self, IsTerminal},
 };
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
 /// The options for the output of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OutputOptions {
     /// Print JSON: one document, or one line for each item of a listing. 'agb schema' prints the schema
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long, conflicts_with = "quiet", global = true)]
     json: bool,
     /// Print only names or ids, and no progress
-    #[arg(long, short)]
+    #[arg(long, short, global = true)]
     quiet: bool,
+    /// Show each call with its time and request id on stderr. Given twice: each request too. Shows no keys and no progress
+    #[arg(long, short, action = ArgAction::Count, global = true)]
+    verbose: u8,
     /// When to use colors. 'auto' uses them on a terminal unless NO_COLOR is set or TERM is dumb
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        value_enum,
+        global = true
+    )]
     color: Color,
 }
 
@@ -65,8 +74,17 @@ impl OutputOptions {
         io::stderr().is_terminal() && !is_dumb_terminal()
     }
 
+    /// Whether bars are drawn. Lines of `-v` would break them.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.quiet
+        !self.quiet && self.verbose == 0
+    }
+
+    pub(crate) fn verbosity(&self) -> u8 {
+        self.verbose
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 }
 

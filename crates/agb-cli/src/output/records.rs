@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     human::{ago, bytes},
     rows::Row,
+    table::Layout,
 };
 use crate::failure::with_local_cause;
 
@@ -45,6 +46,10 @@ impl From<Context> for ContextRow {
 
 impl Row for ContextRow {
     const COLUMNS: &'static [&'static str] = &["name", "id", "state", "created", "last used"];
+    const LAYOUT: Layout = Layout {
+        shortened: &[1, 0],
+        wraps_last: false,
+    };
 
     fn plain(&self) -> Vec<String> {
         let text = |time: &Option<String>| time.clone().unwrap_or_default();
@@ -442,35 +447,22 @@ impl ActionResult {
     }
 }
 
-/// One check of `agb doctor`.
+/// The result of `agb edit`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct CheckRow {
-    /// Name of the check: `profile`, `settings`, `endpoint`, `key`, `proxy`, `connection`, `clock`, `access`.
-    pub(crate) check: &'static str,
-    /// Whether the check passed.
-    pub(crate) ok: bool,
-    /// What the check found.
-    pub(crate) message: String,
-    /// How to fix the problem.
-    pub(crate) hint: Option<String>,
+pub(crate) struct EditResult {
+    /// Address of the file.
+    pub(crate) address: String,
+    /// `saved`, `created` or `unchanged`.
+    pub(crate) result: &'static str,
+    /// Size of the uploaded file in bytes, and 0 if it is unchanged.
+    pub(crate) bytes: u64,
 }
 
-impl Row for CheckRow {
-    const COLUMNS: &'static [&'static str] = &["check", "", "result"];
-
-    fn plain(&self) -> Vec<String> {
-        let hint = self.hint.as_ref().map(|hint| format!("; {hint}"));
-        let message = format!("{}{}", self.message, hint.unwrap_or_default());
-        vec![self.check.to_owned(), self.status().to_owned(), message]
-    }
-
-    fn name(&self) -> String {
-        format!("{} {}", self.check, self.status())
-    }
-}
-
-impl CheckRow {
-    fn status(&self) -> &'static str {
-        if self.ok { "ok" } else { "failed" }
-    }
+/// The result of `agb open`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct OpenResult {
+    /// Address of the file.
+    pub(crate) address: String,
+    /// Path of the local copy.
+    pub(crate) local_path: String,
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{
     options::{OutputMode, OutputOptions},
     stdout::write,
-    table::{self, Columns},
+    table::{self, Columns, Layout},
 };
 use crate::{failure::Failure, stderr};
 
@@ -21,6 +21,12 @@ const CHUNK: usize = 256;
 pub(crate) trait Row: Serialize + JsonSchema {
     /// Names of the columns.
     const COLUMNS: &'static [&'static str];
+
+    /// What happens to cells that do not fit a terminal.
+    const LAYOUT: Layout = Layout {
+        shortened: &[],
+        wraps_last: false,
+    };
 
     /// The tab-separated values, one for each column.
     fn plain(&self) -> Vec<String>;
@@ -106,6 +112,9 @@ impl Rows {
         let cells: Vec<Vec<String>> = rows.iter().map(escaped).collect();
         let mut text = String::new();
         if !std::mem::replace(&mut self.has_heading, true) {
+            let size = console::Term::stdout().size_checked();
+            let width = size.map(|(_, width)| usize::from(width));
+            self.columns.limit(width, R::LAYOUT);
             self.columns.fit(&[to_owned(R::COLUMNS)]);
             self.columns.fit(&cells);
             text = self.columns.heading(R::COLUMNS);

@@ -1,19 +1,42 @@
 //! Columns on a terminal.
 
+use std::borrow::Cow;
+
 use agbcloud::escape_for_display as escape;
 use anstyle::Style;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 const HEADING: Style = Style::new().bold();
 const NAME: Style = Style::new().dimmed();
 
-/// Columns that widen to fit each row.
+/// Minimum width of a column that is shortened.
+const MIN_WIDTH: usize = 12;
+
+/// Columns that widen to fit each row, up to the width of the terminal.
 #[derive(Default)]
 pub(super) struct Columns {
     widths: Vec<usize>,
+    /// The width of the terminal, if it is known.
+    available: Option<usize>,
+    layout: Layout,
+}
+
+/// What happens to cells that do not fit the terminal. Other cells continue on the next line.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Layout {
+    /// The columns whose cells are shortened, the least important one first.
+    pub(crate) shortened: &'static [usize],
+    /// Whether the last column is wrapped at spaces, below its heading.
+    pub(crate) wraps_last: bool,
 }
 
 impl Columns {
+    /// Limits the columns to the width of a terminal.
+    pub(super) fn limit(&mut self, available: Option<usize>, layout: Layout) {
+        self.available = available;
+        self.layout = layout;
+    }
+
     /// Formats rows, aligned with the ones before.
     pub(super) fn lines(&mut self, rows: &[Vec<String>], style: Style) -> String {
         for row in rows {
@@ -22,7 +45,10 @@ impl Columns {
                 *width = (*width).max(cell.width());
             }
         }
-        rows.iter().map(|row| self.line(row, style)).collect()
+        let widths = self.limited_widths();
+        rows.iter()
+            .map(|row| self.line(row, &widths, style))
+            .collect()
     }
 
     /// Widens the columns to fit these rows.
@@ -30,22 +56,82 @@ impl Columns {
         let _ = self.lines(rows, Style::new());
     }
 
-    fn line(&self, row: &[String], style: Style) -> String {
+    /// The widths, shortened to fit the terminal as far as possible.
+    fn limited_widths(&self) -> Vec<usize> {
+        let mut widths = self.widths.clone();
+        let Some(available) = self.available else {
+            return widths;
+        };
+        let gaps = 2 * widths.len().saturating_sub(1);
+        for column in self.layout.shortened {
+            let excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(available);
+            if let Some(width) = widths.get_mut(*column) {
+                *width -= excess.min(width.saturating_sub(MIN_WIDTH));
+            }
+        }
+        widths
+    }
+
+    fn line(&self, row: &[String], widths: &[usize], style: Style) -> String {
         let last = row.len().saturating_sub(1);
-        let cells = row.iter().zip(&self.widths).enumerate();
-        let line: String = cells
-            .map(|(at, (cell, width))| match at {
-                at if at == last => cell.clone(),
-                _ => format!("{cell}{}  ", " ".repeat(width - cell.width())),
-            })
-            .collect();
+        let mut line = String::new();
+        for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let cell = shortened(cell, *width);
+            match (at == last, self.available) {
+                (true, Some(available)) if self.layout.wraps_last => {
+                    line += &wrapped(&cell, line.width(), available);
+                }
+                (true, _) => line += &cell,
+                (false, _) => {
+                    line += &cell;
+                    line += &" ".repeat(width - cell.width() + 2);
+                }
+            }
+        }
         format!("{style}{}{style:#}\n", line.trim_end())
     }
 
     pub(super) fn heading(&self, names: &[&str]) -> String {
         let names: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
-        self.line(&names, HEADING)
+        self.line(&names, &self.limited_widths(), HEADING)
     }
+}
+
+/// Shortens a cell to a width, with an ellipsis at its end.
+fn shortened(cell: &str, width: usize) -> Cow<'_, str> {
+    if cell.width() <= width {
+        return Cow::Borrowed(cell);
+    }
+    let mut kept = String::new();
+    let mut used = 1;
+    for char in cell.chars() {
+        used += char.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(char);
+    }
+    Cow::Owned(kept + "…")
+}
+
+/// Wraps a text at spaces into lines that start at a column.
+fn wrapped(text: &str, column: usize, available: usize) -> String {
+    let width = available.saturating_sub(column).max(MIN_WIDTH);
+    let mut wrapped = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        if used > 0 && used + 1 + word.width() > width {
+            wrapped += "\n";
+            wrapped += &" ".repeat(column);
+            used = 0;
+        } else if used > 0 {
+            wrapped.push(' ');
+            used += 1;
+        }
+        wrapped += word;
+        used += word.width();
+    }
+    wrapped
 }
 
 /// Formats one record: a line for each value.
@@ -75,5 +161,54 @@ mod tests {
         ];
         let lines = columns.lines(&rows, Style::new());
         assert_eq!(lines, "日本  clearing   now\na     available\n");
+    }
+
+    #[test]
+    fn rows_fit_the_terminal() {
+        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
+        let rows = [row([
+            "a-name-that-is-long",
+            "日本日本日本日本日本",
+            "state",
+        ])];
+        let lines = |width: usize| {
+            let mut columns = Columns::default();
+            columns.limit(
+                Some(width),
+                Layout {
+                    shortened: &[1, 0],
+                    wraps_last: false,
+                },
+            );
+            columns.lines(&rows, Style::new())
+        };
+        assert_eq!(
+            lines(48),
+            "a-name-that-is-long  日本日本日本日本日本  state\n"
+        );
+        assert_eq!(lines(45), "a-name-that-is-long  日本日本日本日本…  state\n");
+        assert_eq!(lines(40), "a-name-that-is-long  日本日本日…   state\n");
+        assert_eq!(lines(38), "a-name-that-is-l…  日本日本日…   state\n");
+        for width in 33..60 {
+            assert!(lines(width).trim_end().width() <= width, "{width}");
+        }
+        // No column is shortened further.
+        assert_eq!(lines(1), "a-name-that…  日本日本日…   state\n");
+    }
+
+    #[test]
+    fn the_last_column_is_wrapped() {
+        let mut columns = Columns::default();
+        columns.limit(
+            Some(24),
+            Layout {
+                shortened: &[],
+                wraps_last: true,
+            },
+        );
+        let row = ["key", "failed", "no API key; log in"].map(str::to_owned);
+        let lines = columns.lines(&[row.to_vec()], Style::new());
+        let indent = " ".repeat(13);
+        assert_eq!(lines, format!("key  failed  no API key;\n{indent}log in\n"));
     }
 }

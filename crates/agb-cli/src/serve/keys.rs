@@ -13,9 +13,12 @@ use clap::{Args, Subcommand};
 
 use super::settings::{ConfigFile, DEFAULT_DATA_DIR, Settings};
 use crate::{
+    commands::Global,
     environment::EnvironmentArguments,
     failure::{Code, Failure},
-    output::print_line,
+    output::{
+        OutputMode, OutputOptions, print_line, print_result, rfc3339, setting_records::KeyRow,
+    },
     stderr,
 };
 
@@ -41,6 +44,12 @@ pub(crate) struct KeysArguments {
 
     #[command(subcommand)]
     command: KeysCommand,
+}
+
+impl KeysArguments {
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.command, KeysCommand::List { .. })
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,6 +90,9 @@ enum KeysCommand {
         /// Data folder of the service, for the usage. Defaults to agb-data
         #[arg(long, value_name = "DIR", env = "AGB_DATA_DIR")]
         data_dir: Option<PathBuf>,
+
+        #[command(flatten)]
+        output: Global<OutputOptions>,
     },
     /// Revoke an API key from the next request on
     #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl revoke KEY-ID")]
@@ -152,7 +164,7 @@ pub(crate) async fn run(
     environment: &EnvironmentArguments,
 ) -> Result<(), Failure> {
     let data_dir = match &arguments.command {
-        KeysCommand::List { data_dir } => data_dir.clone(),
+        KeysCommand::List { data_dir, .. } => data_dir.clone(),
         _ => None,
     };
     let given = Settings {
@@ -192,13 +204,13 @@ fn edit_file(path: &Path, settings: &Settings, command: KeysCommand) -> Result<(
             };
             print_new(&KeyFile::edit(path, add).map_err(failed)?)
         }
-        KeysCommand::List { .. } => {
+        KeysCommand::List { output, .. } => {
             let usage = stored_usage(settings);
             for key in KeyFile::read(path).map_err(failed)?.keys() {
                 let usage = usage
                     .as_ref()
                     .and_then(|usage| usage.tenant(key.tenant()).ok());
-                print_key(key, usage)?;
+                print_key(&output.0, key, usage)?;
             }
             Ok(())
         }
@@ -226,10 +238,10 @@ async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
             let added = keys.add(&tenant, limits.into(), now).await;
             print_new(&added.map_err(failed)?)
         }
-        KeysCommand::List { .. } => {
+        KeysCommand::List { output, .. } => {
             for key in keys.keys().await.map_err(failed)? {
                 let usage = keys.usage(key.tenant()).await.map_err(failed)?;
-                print_key(&key, Some(usage))?;
+                print_key(&output.0, &key, Some(usage))?;
             }
             Ok(())
         }
@@ -276,18 +288,32 @@ fn stored_usage(settings: &Settings) -> Option<StoredUsage> {
         .ok()
 }
 
-fn print_key(key: &KeyEntry, usage: Option<Usage>) -> Result<(), Failure> {
-    let created = jiff::Timestamp::try_from(key.created()).unwrap_or_default();
+fn print_key(options: &OutputOptions, key: &KeyEntry, usage: Option<Usage>) -> Result<(), Failure> {
     let limits = key.limits();
+    let row = KeyRow {
+        id: key.id().to_owned(),
+        created_at: rfc3339(key.created()),
+        tenant: key.tenant().to_owned(),
+        files: usage.map(|usage| usage.files),
+        max_files: limits.max_files,
+        bytes: usage.map(|usage| usage.bytes),
+        max_bytes: limits.max_bytes,
+    };
+    match options.mode() {
+        OutputMode::Json => return print_result(options, &row, ""),
+        OutputMode::Quiet => return print_line(row.id),
+        OutputMode::Human | OutputMode::Plain => {}
+    }
+    let created = row.created_at.unwrap_or_default();
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     print_line(format_args!(
         "{}  {created}  {}  files={} max-files={} bytes={} max-bytes={}",
-        key.id(),
-        key.tenant(),
-        number(usage.map(|usage| usage.files)),
-        number(limits.max_files),
-        number(usage.map(|usage| usage.bytes)),
-        number(limits.max_bytes)
+        row.id,
+        row.tenant,
+        number(row.files),
+        number(row.max_files),
+        number(row.bytes),
+        number(row.max_bytes)
     ))
 }
 

@@ -122,7 +122,7 @@ fn service_text_adds_no_line_column_or_terminal_command() {
             (&["get", "-r", "t:/d", "copy"], 0),
             (&["sync", "-n", "t:/d", "copy"], 1),
             (&["diff", "t:/d", "copy"], 1),
-            (&["doctor"], 6),
+            (&["doctor"], 8),
         ] {
             let output = agb()
                 .args(arguments)

@@ -6,8 +6,14 @@
 mod archive;
 #[cfg(test)]
 #[cfg(unix)]
+mod certificates;
+#[cfg(test)]
+#[cfg(unix)]
 mod commands;
 mod demo;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod editing;
 #[cfg(test)]
 #[cfg(unix)]
 mod files;
@@ -25,10 +31,16 @@ mod generated;
 #[cfg(unix)]
 mod hostile;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod interactive;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod logging;
+#[cfg(test)]
+#[cfg(unix)]
+mod login;
 #[cfg(test)]
 #[cfg(unix)]
 mod messages;
@@ -38,6 +50,9 @@ mod serve;
 #[cfg(test)]
 #[cfg(unix)]
 mod settings;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod shells;
 #[cfg(test)]
 #[cfg(unix)]
 mod signals;

@@ -204,3 +204,79 @@ fn a_failure_of_a_whole_folder_names_both_sides() {
         assert!(stderr.contains(message), "{stderr}");
     }
 }
+
+#[test]
+fn doctor_goes_on_after_the_first_failure() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let env = env();
+    let folder = env.path("config/agb");
+    fs::create_dir_all(&folder).unwrap();
+    let profile = folder.join("config.toml");
+    fs::write(&profile, "[default]\n[other]\nendpiont = \"x\"\n[third]\n").unwrap();
+    fs::set_permissions(&profile, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(
+        env.path(".env"),
+        "AGB_API_KEI=secret-1\nAGB_ENDPOINT secret-2\n",
+    )
+    .unwrap();
+    let rows = |command: &mut std::process::Command| -> (i32, Vec<(String, String, String)>) {
+        let output = command.arg("--json").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        let rows = text.lines().map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let field = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            assert_eq!(row["ok"], row["status"] == "ok");
+            let text = format!("{}; {}", field("message"), field("hint"));
+            (field("check"), field("status"), text)
+        });
+        (output.status.code().unwrap(), rows.collect())
+    };
+    let has = |rows: &[(String, String, String)], check: &str, status: &str, text: &str| {
+        let found = |row: &(String, String, String)| {
+            row.0 == check && row.1 == status && row.2.contains(text)
+        };
+        assert!(rows.iter().any(found), "{check} {status} {text}: {rows:?}");
+    };
+    let (code, all) = rows(&mut env.command(&["doctor"]));
+    assert_eq!(code, 2);
+    has(
+        &all,
+        "profile",
+        "failed",
+        "line 3: unknown key \"endpiont\"",
+    );
+    has(&all, "profile", "failed", "did you mean endpoint?");
+    has(
+        &all,
+        ".env",
+        "failed",
+        "line 1: unknown setting AGB_API_KEI; did you mean AGB_API_KEY?",
+    );
+    has(
+        &all,
+        ".env",
+        "failed",
+        "line 2: AGB_ENDPOINT is not a valid setting",
+    );
+    has(&all, "access", "ok", "the key is valid");
+
+    // Without a key, the network is checked anyway.
+    let mut keyless = env.command(&["doctor", "--no-dotenv"]);
+    let (code, all) = rows(keyless.env_remove("AGB_API_KEY"));
+    assert_eq!(code, 2);
+    has(&all, "key", "failed", "agb login");
+    has(&all, ".env", "skipped", "--no-dotenv");
+    has(&all, "connection", "ok", "responds");
+    has(&all, "access", "skipped", "no key");
+
+    // A profile that is used and broken.
+    let mut broken = env.command(&["doctor", "--profile", "other"]);
+    let (code, all) = rows(&mut broken);
+    assert_eq!(code, 2);
+    has(&all, "connection", "skipped", "profile");
+    assert!(all.iter().all(|row| row.1 != "ok"), "{all:?}");
+    let (_, all) = rows(&mut env.command(&["doctor", "--profile", "none"]));
+    has(&all, "profile", "failed", "not found");
+}

@@ -208,6 +208,32 @@ impl ClientBuilder {
         self.setting_sources_in(&Sources::of_process(!self.ignores_dotenv))
     }
 
+    /// Returns the endpoint that [`build`](Self::build) would use, with its scheme. Needs no API key.
+    ///
+    /// ```
+    /// let builder = agbcloud::Client::builder().endpoint("agb.example");
+    /// assert_eq!(builder.resolved_endpoint()?, "https://agb.example");
+    /// # Ok::<(), agbcloud::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if the endpoint is not valid.
+    pub fn resolved_endpoint(&self) -> Result<String> {
+        let sources = Sources::of_process(!self.ignores_dotenv);
+        Ok(self.endpoint_in(&sources)?.url)
+    }
+
+    fn endpoint_in(&self, sources: &Sources) -> Result<Endpoint> {
+        let text = |url: &Option<SignedUrl>| url.clone().map(SignedUrl::into_string);
+        let endpoint = match self.setting_sources_in(sources).endpoint {
+            SettingSource::Code => text(&self.endpoint),
+            SettingSource::Fallback => text(&self.fallback_endpoint),
+            source => sources.find(source, "AGB_ENDPOINT"),
+        };
+        Endpoint::parse(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))
+    }
+
     /// Resolves the settings and builds the client. Nothing is sent.
     ///
     /// # Errors
@@ -255,21 +281,16 @@ impl ClientBuilder {
     fn resolve(self, sources: &Sources) -> Result<ClientSettings> {
         let from = self.setting_sources_in(sources);
         let api_key = match from.api_key {
-            SettingSource::Code => self.api_key,
+            SettingSource::Code => self.api_key.clone(),
             _ if self.stub.is_some() => Some(ApiKey::new("stub".to_owned())),
-            SettingSource::Fallback => self.fallback_api_key,
+            SettingSource::Fallback => self.fallback_api_key.clone(),
             source => sources.find(source, "AGB_API_KEY").map(ApiKey::new),
         };
         let api_key = api_key.ok_or_else(|| no_api_key(sources))?;
         if self.stub.is_none() && !from.trusts_endpoint() {
             return Err(untrusted_endpoint(from));
         }
-        let endpoint = match from.endpoint {
-            SettingSource::Code => self.endpoint.map(SignedUrl::into_string),
-            SettingSource::Fallback => self.fallback_endpoint.map(SignedUrl::into_string),
-            source => sources.find(source, "AGB_ENDPOINT"),
-        };
-        let endpoint = Endpoint::parse(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
+        let endpoint = self.endpoint_in(sources)?;
         let http = self.http.resolve()?;
         if self.stub.is_none() {
             http.check_tls(&endpoint.url)?;

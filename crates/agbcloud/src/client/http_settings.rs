@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::ClientBuilder;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use crate::http_client::ClientCertificate;
+use crate::http_client::{CertificateVerification, ClientCertificate};
 use crate::http_client::{OutgoingRequest, ProxySetting};
 
 /// Proxies, certificates, connections and headers, for the requests to the service and to the object store: see the
@@ -71,6 +71,26 @@ impl ClientBuilder {
     ) -> Self {
         let certificate = ClientCertificate::new(chain_pem.into(), key_pem.into());
         self.http.connection.client_certificate = Some(certificate);
+        self
+    }
+
+    /// Sets which servers must prove their identity with a certificate. Defaults to
+    /// [`Always`](CertificateVerification::Always). It applies to the service and, by the host of each URL, to the object
+    /// store.
+    ///
+    /// Dangerous: anyone on the network path to a server that is not verified can read and change all requests, the API key
+    /// included. Prefer [`root_certificates`](Self::root_certificates).
+    ///
+    /// ```
+    /// use agbcloud::CertificateVerification;
+    ///
+    /// let builder = agbcloud::Client::builder()
+    ///     .danger_certificate_verification(CertificateVerification::ExceptLoopback);
+    /// ```
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "rustls", feature = "native-tls"))))]
+    pub fn danger_certificate_verification(mut self, servers: CertificateVerification) -> Self {
+        self.http.connection.verification = servers;
         self
     }
 

@@ -1,5 +1,7 @@
 //! The endpoint.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 
 use super::invalid_setting;
@@ -56,6 +58,15 @@ impl Endpoint {
             host: url.host_str().unwrap_or_default().to_owned(),
             port: url.port_or_known_default(),
         })
+    }
+}
+
+/// Whether the host of a URL is a loopback address or `localhost`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.trim_end_matches('.') == "localhost",
     }
 }
 

@@ -7,7 +7,7 @@ mod sources;
 use std::time::Duration;
 
 pub(crate) use api_key::ApiKey;
-pub(crate) use endpoint::Endpoint;
+pub(crate) use endpoint::{Endpoint, is_loopback};
 pub(crate) use sources::Sources;
 pub use sources::{SettingSource, SettingSources};
 

@@ -30,8 +30,31 @@ pub enum ErrorDetail {
     OperationNotFound,
     /// The endpoint is https, and its port does not speak TLS.
     NotTls,
-    /// The certificate of the endpoint is not valid for it, or its issuer is not trusted.
+    /// The endpoint is http, and the response is not HTTP. The port probably speaks TLS.
+    NotHttp,
+    /// The issuer of the certificate is not trusted: it is self-signed, or of a private certificate authority.
+    /// [`root_certificates`](crate::ClientBuilder::root_certificates) trusts it.
     UntrustedCertificate,
+    /// The server uses the certificate of a certificate authority as its own, which is not allowed. Such a certificate is often
+    /// the result of `openssl req -x509` without `basicConstraints=CA:FALSE`.
+    CaCertificate,
+    /// The certificate has expired.
+    ExpiredCertificate,
+    /// The certificate is not valid yet. The local clock may be wrong.
+    FutureCertificate,
+    /// The certificate is valid for other host names than that of the endpoint.
+    OtherHostCertificate,
+    /// The certificate is invalid for another reason: see the source of the error.
+    InvalidCertificate,
+    /// The server requires a [client certificate](crate::ClientBuilder::client_certificate), or does not accept the one that was
+    /// sent.
+    ClientCertificateRejected,
+    /// The host name of the endpoint or of the proxy can't be resolved: the message names it.
+    HostNotFound,
+    /// The proxy can't be reached.
+    ProxyUnreachable,
+    /// The proxy responded to `CONNECT` with another status than 200 or 407.
+    ProxyRefused,
     /// The context is being cleared.
     ContextClearing,
     /// The upload would exceed a quota of the context or the tenant: the message names the limit, its value and the usage.

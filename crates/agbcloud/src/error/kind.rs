@@ -67,7 +67,7 @@ pub enum ErrorKind {
     /// *What to do:* check endpoint, network and proxy, and retry. A call that changes something may have been executed.
     Connection,
     /// The TLS handshake failed, and would fail again: [`detail`](crate::Error::detail) says whether the port does not speak
-    /// TLS or its certificate is not trusted. With the feature `native-tls`, this is a [`Connection`](Self::Connection)
+    /// TLS, what is wrong with its certificate, or that it requires a client certificate. With the feature `native-tls`, this is a [`Connection`](Self::Connection)
     /// failure.
     ///
     /// *What to do:* correct the scheme or the port of the endpoint, or trust the issuer of the certificate.

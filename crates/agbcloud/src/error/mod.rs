@@ -26,6 +26,7 @@ pub(crate) use classify::{
 pub use detail::{ErrorDetail, Side};
 pub use kind::ErrorKind;
 pub use operation::Operation;
+pub(crate) use transport::ResolveError;
 
 use crate::text::escape_for_display;
 

@@ -1,10 +1,9 @@
 //! Failures without a response.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, fmt, io};
 
-#[cfg(feature = "rustls")]
-use super::ErrorDetail;
-use super::{Error, ErrorKind};
+use super::{Error, ErrorDetail, ErrorKind};
+use crate::text::escape_for_display;
 
 /// The error of a tunnel through a proxy, whose type has no public name.
 type TunnelError = <hyper_util::client::legacy::connect::proxy::Tunnel<
@@ -17,13 +16,13 @@ impl Error {
         // The URL can contain a signature.
         let error = error.without_url();
         let failure = if error.is_connect() {
-            rejected_connection(&error).unwrap_or_else(Self::no_connection)
+            failed_connection(&error).unwrap_or_else(Self::no_connection)
         } else if error.is_timeout() {
             Self::no_response()
         } else if error.is_builder() {
             Self::invalid_argument("can't build the request")
         } else {
-            Self::connection_closed()
+            failed_response(&error).unwrap_or_else(Self::connection_closed)
         };
         failure.with_source(error)
     }
@@ -62,13 +61,62 @@ impl Error {
     }
 }
 
-/// The failure of a connection that would fail again.
-fn rejected_connection(error: &reqwest::Error) -> Option<Error> {
-    if matches!(cause(error), Some(TunnelError::ProxyAuthRequired)) {
-        let kind = ErrorKind::ProxyAuthentication;
-        return Some(Error::unsent(kind, kind.summary()));
+/// A host name that can't be resolved.
+#[derive(Debug)]
+pub(crate) struct ResolveError {
+    pub(crate) host: String,
+    pub(crate) cause: io::Error,
+}
+
+impl fmt::Display for ResolveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "can't resolve {}", self.host)
+    }
+}
+
+impl StdError for ResolveError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+/// The failure of a connection whose cause is known.
+fn failed_connection(error: &reqwest::Error) -> Option<Error> {
+    match cause(error) {
+        Some(TunnelError::ProxyAuthRequired) => {
+            let kind = ErrorKind::ProxyAuthentication;
+            return Some(Error::unsent(kind, kind.summary()));
+        }
+        Some(TunnelError::ConnectFailed(_)) => {
+            let error = Error::unsent(ErrorKind::Connection, "can't connect to the proxy");
+            return Some(error.with_detail(ErrorDetail::ProxyUnreachable));
+        }
+        Some(TunnelError::TunnelUnsuccessful) => {
+            let message = "the proxy refuses to connect to the endpoint";
+            let error = Error::unsent(ErrorKind::Connection, message);
+            return Some(error.with_detail(ErrorDetail::ProxyRefused));
+        }
+        _ => {}
+    }
+    if let Some(ResolveError { host, .. }) = cause(error) {
+        let message = format!("can't resolve the host name {}", escape_for_display(host));
+        let error = Error::unsent(ErrorKind::Connection, message);
+        return Some(error.with_detail(ErrorDetail::HostNotFound));
     }
     rejected_handshake(error)
+}
+
+/// The failure of a response, where the cause is known. A server of TLS 1.3 rejects a client certificate after the handshake.
+fn failed_response(error: &reqwest::Error) -> Option<Error> {
+    if cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+        let message =
+            "the response is not HTTP: use https:// in the endpoint if its port speaks TLS";
+        let error = Error::new(ErrorKind::Connection, message);
+        return Some(error.with_detail(ErrorDetail::NotHttp));
+    }
+    let rejected = rejected_handshake(error)?;
+    let detail = rejected.detail();
+    (detail == Some(ErrorDetail::ClientCertificateRejected)).then_some(rejected)
 }
 
 #[cfg(feature = "rustls")]
@@ -80,11 +128,20 @@ fn rejected_handshake(error: &reqwest::Error) -> Option<Error> {
             Some(ErrorDetail::NotTls),
             "the port does not speak TLS: use http:// in the endpoint, or the port for https",
         ),
-        TlsError::InvalidCertificate(_) => (
-            Some(ErrorDetail::UntrustedCertificate),
-            "the certificate is not valid for the endpoint, or its issuer is not trusted",
-        ),
+        TlsError::InvalidCertificate(problem) => {
+            let (detail, message) = certificate_problem(problem);
+            (Some(detail), message)
+        }
         TlsError::AlertReceived(AlertDescription::InternalError) => return None,
+        TlsError::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA,
+        ) => (
+            Some(ErrorDetail::ClientCertificateRejected),
+            "the server requires a client certificate, or does not accept this one",
+        ),
         _ => (None, ErrorKind::Tls.summary()),
     };
     let error = Error::unsent(ErrorKind::Tls, message);
@@ -92,6 +149,42 @@ fn rejected_handshake(error: &reqwest::Error) -> Option<Error> {
         Some(detail) => error.with_detail(detail),
         None => error,
     })
+}
+
+#[cfg(feature = "rustls")]
+fn certificate_problem(problem: &rustls::CertificateError) -> (ErrorDetail, &'static str) {
+    use rustls::CertificateError::*;
+
+    match problem {
+        UnknownIssuer => (
+            ErrorDetail::UntrustedCertificate,
+            "the issuer of the certificate is not trusted: it is self-signed, or of a private certificate authority",
+        ),
+        Expired | ExpiredContext { .. } => (
+            ErrorDetail::ExpiredCertificate,
+            "the certificate of the endpoint has expired",
+        ),
+        NotValidYet | NotValidYetContext { .. } => (
+            ErrorDetail::FutureCertificate,
+            "the certificate of the endpoint is not valid yet",
+        ),
+        NotValidForName | NotValidForNameContext { .. } => (
+            ErrorDetail::OtherHostCertificate,
+            "the certificate is valid for other host names than that of the endpoint",
+        ),
+        Other(rustls::OtherError(other))
+            if matches!(other.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            (
+                ErrorDetail::CaCertificate,
+                "the server uses the certificate of a certificate authority as its own",
+            )
+        }
+        _ => (
+            ErrorDetail::InvalidCertificate,
+            "the certificate of the endpoint is not valid",
+        ),
+    }
 }
 
 #[cfg(not(feature = "rustls"))]
@@ -149,6 +242,7 @@ mod tests {
         assert!(!error.is_transient() && !error.was_sent());
         let error = through_proxy("HTTP/1.1 502 Bad Gateway\r\n\r\n").await;
         assert_eq!(error.kind(), ErrorKind::Connection);
+        assert_eq!(error.detail(), Some(ErrorDetail::ProxyRefused));
         assert!(error.is_transient());
     }
 }

@@ -2,9 +2,37 @@
 
 use std::fmt;
 
-use reqwest::{Certificate, Identity};
+use reqwest::{Certificate, Identity, Url};
 
-use crate::{config::invalid_setting, error::Result};
+use crate::{
+    config::{invalid_setting, is_loopback},
+    error::Result,
+};
+
+/// Which servers must prove their identity with a certificate: for
+/// [`ClientBuilder::danger_certificate_verification`](crate::ClientBuilder::danger_certificate_verification).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateVerification {
+    /// All servers.
+    #[default]
+    Always,
+    /// All servers, except those whose host is a loopback address or `localhost`.
+    ExceptLoopback,
+    /// None. Anyone on the network path can read and change everything, the API key included.
+    Never,
+}
+
+impl CertificateVerification {
+    /// Whether the certificate of the server of a URL is verified.
+    pub(crate) fn applies_to(self, url: &Url) -> bool {
+        match self {
+            Self::Always => true,
+            Self::ExceptLoopback => !is_loopback(url),
+            Self::Never => false,
+        }
+    }
+}
 
 /// A certificate chain and its key, both in PEM.
 #[derive(Clone)]

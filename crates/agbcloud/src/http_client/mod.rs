@@ -4,12 +4,15 @@
 mod certificates;
 mod headers;
 mod proxy;
+mod resolver;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use agbcloud_api::RequestHook;
-use reqwest::{Request, header::AUTHORIZATION};
+use reqwest::{Request, Url, header::AUTHORIZATION};
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+pub use certificates::CertificateVerification;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 pub(crate) use certificates::ClientCertificate;
 pub(crate) use headers::HeaderSettings;
@@ -42,6 +45,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) root_certificates: Vec<Vec<u8>>,
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     pub(crate) client_certificate: Option<ClientCertificate>,
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    pub(crate) verification: CertificateVerification,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) pool_idle_timeout: Option<Duration>,
     pub(crate) pool_max_idle_per_host: Option<usize>,
@@ -100,10 +105,19 @@ impl HttpStack {
         }
     }
 
-    /// Returns the HTTP client of presigned URLs.
-    pub(crate) fn store_client(&self) -> Result<reqwest::Client> {
+    /// Whether the certificate of the server of a URL is verified.
+    pub(crate) fn verifies(&self, url: &Url) -> bool {
         match &self.connections {
-            Connections::Own(settings) => settings.store_client(),
+            Connections::Own(settings) => settings.verifies(url),
+            #[cfg(feature = "reqwest-0_13")]
+            Connections::Ready(_) => true,
+        }
+    }
+
+    /// Returns the HTTP client of presigned URLs, which verifies certificates or does not.
+    pub(crate) fn store_client(&self, verifies: bool) -> Result<reqwest::Client> {
+        match &self.connections {
+            Connections::Own(settings) => settings.store_client(verifies),
             #[cfg(feature = "reqwest-0_13")]
             Connections::Ready(client) => Ok(client.clone()),
         }
@@ -158,7 +172,19 @@ impl ConnectionSettings {
 
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     fn has_certificates(&self) -> bool {
-        !self.root_certificates.is_empty() || self.client_certificate.is_some()
+        !self.root_certificates.is_empty()
+            || self.client_certificate.is_some()
+            || self.verification != CertificateVerification::Always
+    }
+
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    fn verifies(&self, url: &Url) -> bool {
+        self.verification.applies_to(url)
+    }
+
+    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+    fn verifies(&self, _: &Url) -> bool {
+        true
     }
 
     #[cfg(all(
@@ -170,7 +196,8 @@ impl ConnectionSettings {
     }
 
     fn service_client(&self, url: &str) -> Result<reqwest::Client> {
-        let builder = self.client_builder()?;
+        let verifies = Url::parse(url).map_or(true, |url| self.verifies(&url));
+        let builder = self.client_builder(verifies)?;
         // Loading the certificates of the system takes longer than a call, and http does not need them.
         #[cfg(any(feature = "rustls", feature = "native-tls"))]
         let builder =
@@ -179,23 +206,22 @@ impl ConnectionSettings {
                 true => builder.tls_certs_only([]),
                 false => builder,
             };
-        #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-        let _ = url;
         builder.build().map_err(client_error)
     }
 
-    fn store_client(&self) -> Result<reqwest::Client> {
-        let builder = self.client_builder()?;
+    fn store_client(&self, verifies: bool) -> Result<reqwest::Client> {
+        let builder = self.client_builder(verifies)?;
         // Objects are stored as they are; another crate may enable the decompression features of reqwest.
         let builder = builder.no_gzip().no_brotli().no_zstd().no_deflate();
         builder.build().map_err(client_error)
     }
 
-    fn client_builder(&self) -> Result<reqwest::ClientBuilder> {
+    fn client_builder(&self, verifies: bool) -> Result<reqwest::ClientBuilder> {
         let pool_idle_timeout = self.pool_idle_timeout.unwrap_or(DEFAULT_POOL_IDLE_TIMEOUT);
         let mut builder = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT))
             .pool_idle_timeout(pool_idle_timeout)
+            .dns_resolver(resolver::SystemResolver)
             // A redirect would send the key or the signature to a host that the user has not chosen.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(connections) = self.pool_max_idle_per_host {
@@ -214,11 +240,14 @@ impl ConnectionSettings {
                 true => builder,
                 false => builder.tls_certs_merge(roots),
             };
-            match &self.client_certificate {
+            let builder = match &self.client_certificate {
                 Some(certificate) => builder.identity(certificate.parse()?),
                 None => builder,
-            }
+            };
+            builder.tls_danger_accept_invalid_certs(!verifies)
         };
+        #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+        let _ = verifies;
         Ok(builder)
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     fmt,
-    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -14,6 +13,7 @@ use agbcloud_api::{
 use reqwest::Url;
 
 use crate::{
+    config::is_loopback,
     error::{Error, ErrorKind, Result},
     text::escape_for_display,
 };
@@ -75,12 +75,7 @@ impl PresignedUrl {
 
     /// Whether the URL uses https or its host is a loopback address.
     pub(crate) fn is_secure(&self) -> bool {
-        let host = self.parsed.host_str().unwrap_or_default();
-        let loopback = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => address.to_canonical().is_loopback(),
-            Err(_) => host.trim_end_matches('.') == "localhost",
-        };
-        self.parsed.scheme() == "https" || loopback
+        self.parsed.scheme() == "https" || is_loopback(&self.parsed)
     }
 
     pub(crate) fn parsed(&self) -> &Url {

@@ -49,8 +49,9 @@ pub(crate) enum PutCondition {
 
 /// Sends requests to presigned URLs.
 pub(crate) struct Store {
-    /// Created on first use, since loading the system's certificates takes longer than a call.
-    client: OnceLock<reqwest::Client>,
+    /// A client that does not verify certificates, and one that does. Created on first use, since loading the system's
+    /// certificates takes longer than a call.
+    clients: [OnceLock<reqwest::Client>; 2],
     time: Time,
     idle_limit: Duration,
     limiter: RateLimiter,
@@ -67,7 +68,7 @@ impl Store {
         stub: Option<StubStore>,
     ) -> Self {
         Self {
-            client: OnceLock::new(),
+            clients: [OnceLock::new(), OnceLock::new()],
             time,
             idle_limit,
             limiter,
@@ -76,17 +77,21 @@ impl Store {
         }
     }
 
-    fn client(&self) -> Result<&reqwest::Client> {
-        if let Some(client) = self.client.get() {
+    fn client(&self, url: &Url) -> Result<&reqwest::Client> {
+        let verifies = self.http.verifies(url);
+        let slot = &self.clients[usize::from(verifies)];
+        if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let client = self.http.store_client()?;
-        Ok(self.client.get_or_init(|| client))
+        let client = self.http.store_client(verifies)?;
+        Ok(slot.get_or_init(|| client))
     }
 
     /// Sends a GET request to the service without the API key, and returns any response.
     pub(crate) async fn probe(&self, url: &str) -> Result<Response> {
-        let client = self.client()?;
+        let parsed = Url::parse(url);
+        let url = parsed.map_err(|_| Error::invalid_argument("the endpoint is not a URL"))?;
+        let client = self.client(&url)?;
         let mut request = client.get(url).build().map_err(Error::from_transport)?;
         self.http.add_headers(RequestTarget::Service, &mut request);
         let answer = self.idle_timeout().watch(client.execute(request)).await?;
@@ -111,7 +116,7 @@ impl Store {
     ) -> Result<Response> {
         let url = url.parsed();
         let span = trace::presigned_span(Operation::Upload, url, resends);
-        let request = self.client()?.put(url.clone());
+        let request = self.client(url)?.put(url.clone());
         let request = request.header(CONTENT_LENGTH, length).body(body);
         let request = match condition {
             PutCondition::None => request,
@@ -124,7 +129,7 @@ impl Store {
     pub(crate) async fn get(&self, url: &PresignedUrl, options: &GetOptions) -> Result<Response> {
         let url = url.parsed();
         let span = trace::presigned_span(Operation::Download, url, options.resends);
-        let mut request = self.client()?.get(url.clone());
+        let mut request = self.client(url)?.get(url.clone());
         if let Some(range) = &options.range {
             request = request.header(RANGE, range);
         }
@@ -163,7 +168,7 @@ impl Store {
             // Boxed, so that other transfers do not contain this future.
             Some(stub) => Box::pin(stub.answer(request)).await,
             None => {
-                let answer = self.client()?.execute(request).await;
+                let answer = self.client(request.url())?.execute(request).await;
                 answer.map_err(Error::from_transport)
             }
         }

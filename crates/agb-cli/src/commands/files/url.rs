@@ -36,15 +36,38 @@ impl UrlCommand {
     }
 }
 
+/// The wire protocol has no parameter for it. The option exists since other programs have one.
+#[derive(Debug, Args)]
+struct Expiry {
+    /// Not supported: the service alone decides how long a URL is valid, and the time of expiry is shown with the URL
+    #[arg(long, value_name = "DURATION")]
+    expires: Option<String>,
+}
+
+impl Expiry {
+    fn check(&self) -> Result<(), Failure> {
+        match &self.expires {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(
+                "--expires is not supported: the service alone decides how long a URL is valid",
+            )
+            .with_hint("omit --expires: the time of expiry is shown with the URL, and in its JSON as expires_at")),
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct GetUrlArguments {
     /// File, as NAME:/path
     #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
+    #[command(flatten)]
+    expiry: Expiry,
 }
 
 impl Run for GetUrlArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
+        self.expiry.check()?;
         let files = lookup::files(&session.connect()?, &self.address).await?;
         let url = files.download_url(self.address.path.as_str()).await;
         let url = url.with_action(|| format!("get a URL for {}", self.address))?;
@@ -57,10 +80,13 @@ pub(crate) struct PutUrlArguments {
     /// File, as NAME:/path
     #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
+    #[command(flatten)]
+    expiry: Expiry,
 }
 
 impl Run for PutUrlArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
+        self.expiry.check()?;
         let files = lookup::files(&session.connect()?, &self.address).await?;
         let url = files.upload_url(self.address.path.as_str()).await;
         let url = url.with_action(|| format!("get a URL for {}", self.address))?;

@@ -142,7 +142,7 @@ pub(super) async fn preview(
         rows.print_all(stream::iter(changes.map(Ok))).await?;
     }
     print_failures(plan.failures(), plan.failed());
-    if session.output.shows_progress() {
+    if !session.output.is_quiet() {
         print_summary(&plan);
     }
     match plan.failed() {

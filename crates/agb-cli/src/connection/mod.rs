@@ -1,85 +1,59 @@
-//! Resolves the endpoint and the API key: from flags and the profile that a flag names, then the environment, then another
-//! profile, then `.env`.
+//! Resolves the endpoint, the API key and what belongs to them: from flags and the profile that a flag names, then the
+//! environment, then another profile, then `.env`.
+
+mod config_file;
+mod dotenv;
+mod login;
+mod profiles;
+mod resolved;
+mod tls;
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead, Read},
     ops::Deref,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use agbcloud::{Client, ClientBuilder, LookupByName, RetryPolicy, SettingSource, SettingSources};
-use clap::{
-    Arg, ArgMatches, Args, FromArgMatches, builder::FalseyValueParser, parser::ValueSource,
-};
+use clap::{Args, builder::FalseyValueParser};
+use clap_complete::ArgValueCompleter;
 use etcetera::{BaseStrategy, choose_base_strategy};
-use serde::Deserialize;
 
-use crate::failure::{Code, Failure};
+pub(crate) use config_file::ConfigFile;
+pub(crate) use dotenv::Dotenv;
+pub(crate) use profiles::{Profile, ProfileKey, Profiles};
+pub(crate) use resolved::{ResolvedSettings, Setting};
+use tls::TlsOptions;
+
+use crate::{commands, environment::EnvironmentArguments, failure::Failure};
 
 /// The options for the connection to the service.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
     /// Service endpoint. Defaults to the one of --profile, AGB_ENDPOINT, another profile or .env
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", global = true)]
     pub(crate) endpoint: Option<String>,
-    #[command(flatten)]
-    profile: ProfileChoice,
+    /// Profile with the endpoint and the API key. As a flag, it takes precedence over the environment
+    #[arg(long, value_name = "NAME", env = "AGB_PROFILE", global = true, add = ArgValueCompleter::new(commands::complete_profiles))]
+    profile: Option<String>,
     /// Region in which to look up context names. Ids need none
-    #[arg(long, value_name = "REGION", env = "AGB_REGION")]
+    #[arg(long, value_name = "REGION", env = "AGB_REGION", global = true)]
     region: Option<String>,
     /// Read the API key from the first line of stdin
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) api_key_stdin: bool,
     /// Do not read the file .env in the working directory
-    #[arg(long, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new(), global = true)]
     no_dotenv: bool,
-    /// Accept presigned URLs without TLS from an https endpoint
-    #[arg(long, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new())]
-    allow_insecure_urls: bool,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// Maximum duration of a call, including retries. Defaults to 180. AGB_TIMEOUT_MS limits one attempt, and defaults to 60000 milliseconds. A transfer has no limit while data flows
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, global = true)]
     pub(crate) call_timeout: Option<Duration>,
-}
-
-/// The profile to use, and whether it comes from the flag. A flag takes precedence over the environment, which takes
-/// precedence over a profile that the environment names.
-#[derive(Debug, Clone)]
-struct ProfileChoice {
-    name: Option<String>,
-    by_flag: bool,
-}
-
-impl Args for ProfileChoice {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        command.arg(
-            Arg::new("profile")
-                .long("profile")
-                .value_name("NAME")
-                .env("AGB_PROFILE")
-                .help("Profile with the endpoint and the API key. As a flag, it takes precedence over the environment"),
-        )
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        Self::augment_args(command)
-    }
-}
-
-impl FromArgMatches for ProfileChoice {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let by_flag = matches.value_source("profile") == Some(ValueSource::CommandLine);
-        let name = matches.get_one::<String>("profile").cloned();
-        // An empty variable counts as not set. An empty flag names no profile.
-        let name = name.filter(|name| by_flag || !name.is_empty());
-        Ok(Self { name, by_flag })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
+    /// Which of these come from the environment.
+    #[arg(skip)]
+    pub(crate) environment: EnvironmentArguments,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -93,25 +67,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// The profile that is used by default.
 const DEFAULT_PROFILE: &str = "default";
-
-/// `config.toml`: one table per profile.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Profiles(BTreeMap<String, Profile>);
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Profile {
-    endpoint: Option<String>,
-    api_key: Option<String>,
-}
-
-/// The resolved settings, and descriptions of the sources of the endpoint and the key.
-pub(crate) struct ResolvedSettings {
-    pub(crate) builder: ClientBuilder,
-    pub(crate) endpoint: String,
-    pub(crate) api_key: String,
-}
 
 /// A client that looks up context names in the region of the options.
 pub(crate) struct ServiceClient {
@@ -150,70 +105,99 @@ impl Deref for ServiceClient {
 
 impl Connection {
     pub(crate) fn connect(&self) -> Result<ServiceClient, Failure> {
-        Ok(self.with_client(self.builder()?.build()?))
-    }
-
-    /// Adds the region to a client.
-    pub(crate) fn with_client(&self, client: Client) -> ServiceClient {
-        ServiceClient {
-            client,
-            region: non_empty(&self.region).map(str::to_owned),
-        }
+        self.resolve()?.connect(|builder| builder)
     }
 
     /// The name of the profile, which may not exist.
     pub(crate) fn profile_name(&self) -> &str {
-        self.profile.name.as_deref().unwrap_or(DEFAULT_PROFILE)
+        self.given_profile().unwrap_or(DEFAULT_PROFILE)
     }
 
-    pub(crate) fn builder(&self) -> Result<ClientBuilder, Failure> {
-        Ok(self.resolve()?.builder)
+    /// The name in --profile or AGB_PROFILE. An empty variable counts as not set; an empty flag names no profile.
+    fn given_profile(&self) -> Option<&str> {
+        let profile = self.profile.as_deref();
+        profile.filter(|name| !name.is_empty() || self.has_profile_flag())
+    }
+
+    pub(crate) fn has_profile_flag(&self) -> bool {
+        self.profile.is_some() && !self.environment.contains("profile")
+    }
+
+    /// A builder with the options that belong to no service.
+    pub(crate) fn common_builder(&self) -> ClientBuilder {
+        let builder = Client::builder()
+            .dotenv(!self.no_dotenv)
+            .allow_insecure_urls(self.tls.allow_insecure_urls);
+        // Without a home folder, downloads start from the beginning.
+        let builder = match transfers_folder() {
+            Ok(folder) => builder.partial_downloads(folder),
+            Err(_) => builder,
+        };
+        match self.call_timeout {
+            Some(timeout) => builder.retry(RetryPolicy::default().deadline(timeout)),
+            None => builder,
+        }
+    }
+
+    pub(crate) fn reads_dotenv(&self) -> bool {
+        !self.no_dotenv
     }
 
     /// Resolves the settings. A key is sent only to an endpoint from the same or a more trusted source.
     pub(crate) fn resolve(&self) -> Result<ResolvedSettings, Failure> {
-        let mut builder = Client::builder()
-            .dotenv(!self.no_dotenv)
-            .allow_insecure_urls(self.allow_insecure_urls);
-        // Without a home folder, downloads start from the beginning.
-        if let Ok(folder) = transfers_folder() {
-            builder = builder.partial_downloads(folder);
-        }
+        let profile = match self.needs_profile() {
+            true => self.read_profile()?,
+            false => Profile::default(),
+        };
+        let resolved = self.resolve_with(&profile)?;
+        resolved.check_trust()?;
+        Ok(resolved)
+    }
+
+    /// Whether the profile can change anything. A broken one that is not used must not stop a command.
+    pub(crate) fn needs_profile(&self) -> bool {
+        let sources = self.common_builder().setting_sources();
+        let has_endpoint =
+            self.endpoint.is_some() || sources.endpoint == SettingSource::Environment;
+        let has_key = self.api_key_stdin || sources.api_key == SettingSource::Environment;
+        self.has_profile_flag() || !(has_endpoint && has_key)
+    }
+
+    /// Resolves the settings with this profile. The key may not be trusted to the endpoint.
+    pub(crate) fn resolve_with(&self, profile: &Profile) -> Result<ResolvedSettings, Failure> {
+        let mut builder = self.common_builder();
         let environment = builder.setting_sources();
-        if let Some(timeout) = self.call_timeout {
-            builder = builder.retry(RetryPolicy::default().deadline(timeout));
-        }
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint(endpoint);
         }
         if self.api_key_stdin {
             builder = builder.api_key(key_from_stdin()?);
         }
-        if self.endpoint.is_none() || !self.api_key_stdin {
-            let profile = self.read_profile()?;
-            builder = match self.profile.by_flag {
-                true => self.with_flag_profile(builder, profile, environment)?,
-                false => with_default_profile(builder, profile),
-            };
-        }
+        builder = match self.has_profile_flag() {
+            true => self.with_flag_profile(builder, profile, environment)?,
+            false => with_default_profile(builder, profile),
+        };
         let sources = builder.setting_sources();
         let endpoint_flag = self.endpoint.is_some().then_some("--endpoint");
         let key_flag = self.api_key_stdin.then_some("stdin");
+        let applies = self.has_profile_flag()
+            || matches!(
+                sources.endpoint,
+                SettingSource::Fallback | SettingSource::Default
+            );
+        let setting =
+            |key: ProfileKey, given: Option<&str>| self.setting(key, given, profile, applies);
         let resolved = ResolvedSettings {
             endpoint: self.source(sources.endpoint, endpoint_flag),
             api_key: self.source(sources.api_key, key_flag),
+            region: setting(ProfileKey::Region, self.region.as_deref()),
+            ca_file: setting(ProfileKey::CaFile, self.tls.ca_file.as_deref()),
+            client_cert: setting(ProfileKey::ClientCert, self.tls.client_cert.as_deref()),
+            client_key: setting(ProfileKey::ClientKey, self.tls.client_key.as_deref()),
+            sources,
             builder,
         };
-        if !sources.trusts_endpoint() {
-            let message = format!(
-                "the API key comes {}, the endpoint {}, which is less trusted",
-                resolved.api_key, resolved.endpoint
-            );
-            return Err(
-                Failure::usage(message).with_hint("set both in one place, or pass --endpoint")
-            );
-        }
-        Ok(resolved)
+        self.tls.apply(resolved)
     }
 
     /// Adds the profile that a flag names. The environment and `.env` do not complete it where they may belong to another
@@ -221,7 +205,7 @@ impl Connection {
     fn with_flag_profile(
         &self,
         mut builder: ClientBuilder,
-        profile: Profile,
+        profile: &Profile,
         environment: SettingSources,
     ) -> Result<ClientBuilder, Failure> {
         let name = self.profile_name();
@@ -235,7 +219,7 @@ impl Connection {
             ))
         };
         if self.endpoint.is_none() {
-            builder = match profile.endpoint {
+            builder = match profile.get(ProfileKey::Endpoint) {
                 Some(endpoint) => builder.endpoint(endpoint),
                 None if has_other => {
                     return Err(incomplete(
@@ -247,7 +231,7 @@ impl Connection {
             };
         }
         if !self.api_key_stdin {
-            builder = match profile.api_key {
+            builder = match profile.get(ProfileKey::ApiKey) {
                 Some(key) => builder.api_key(key),
                 None if has_other && environment.api_key != SettingSource::Default => {
                     return Err(incomplete(
@@ -261,6 +245,36 @@ impl Connection {
         Ok(builder)
     }
 
+    /// Resolves a setting that belongs to a service. That of a profile applies only to the endpoint of the profile.
+    fn setting(
+        &self,
+        key: ProfileKey,
+        given: Option<&str>,
+        profile: &Profile,
+        applies: bool,
+    ) -> Option<Setting> {
+        let from_environment = self.environment.contains(key.name());
+        let given = given.filter(|value| !value.is_empty() || !from_environment);
+        let of_profile = profile.get(key).filter(|_| applies);
+        let by_flag = self.has_profile_flag();
+        if let Some(value) = given.filter(|_| !from_environment) {
+            let flag = key.name().replace('_', "-");
+            return Some(Setting::new(value, format!("from --{flag}")));
+        }
+        let of_environment = given.map(|value| Setting::new(value, FROM_ENVIRONMENT.to_owned()));
+        let of_profile = || {
+            let code = match by_flag {
+                true => SettingSource::Code,
+                false => SettingSource::Fallback,
+            };
+            Some(Setting::of_profile(of_profile?, self.source(code, None)))
+        };
+        match by_flag {
+            true => of_profile().or(of_environment),
+            false => of_environment.or_else(of_profile),
+        }
+    }
+
     /// Describes the source of a setting.
     fn source(&self, source: SettingSource, flag: Option<&str>) -> String {
         match source {
@@ -268,7 +282,7 @@ impl Connection {
                 Some(flag) => format!("from {flag}"),
                 None => format!("from --profile {}", self.profile_name()),
             },
-            SettingSource::Environment => "from the environment".to_owned(),
+            SettingSource::Environment => FROM_ENVIRONMENT.to_owned(),
             SettingSource::Dotenv => "from .env in this folder".to_owned(),
             SettingSource::Fallback => format!("from the profile {}", self.profile_name()),
             _ => "by default".to_owned(),
@@ -276,44 +290,43 @@ impl Connection {
     }
 
     /// Reads the profile. Without --profile and AGB_PROFILE, a missing profile counts as empty.
-    fn read_profile(&self) -> Result<Profile, Failure> {
+    pub(crate) fn read_profile(&self) -> Result<Profile, Failure> {
         let path = config_file()?;
-        let name = self.profile.name.as_deref();
-        let mut profiles = match read(&path)? {
-            Some(profiles) => profiles.0,
+        let name = self.given_profile();
+        let profiles = match Profiles::read(&path)? {
+            Some(profiles) => profiles,
             None if name.is_none() => return Ok(Profile::default()),
             None => {
                 let message = format!("no profiles ({} does not exist)", path.display());
-                return Err(Failure::usage(message));
+                return Err(Failure::usage(message).with_hint("create one with 'agb login'"));
             }
         };
-        match (profiles.remove(name.unwrap_or(DEFAULT_PROFILE)), name) {
-            (Some(profile), _) => Ok(profile),
+        if let Some(problem) = profiles.problem_of(self.profile_name()) {
+            return Err(problem.failure(&path));
+        }
+        match (profiles.get(self.profile_name()), name) {
+            (Some(profile), _) => Ok(profile.clone()),
             (None, None) => Ok(Profile::default()),
             (None, Some(name)) => {
-                let known: Vec<_> = profiles.into_keys().collect();
                 let message = format!("profile {name:?} not found in {}", path.display());
-                Err(Failure::usage(message)
-                    .with_hint(format!("use one of these: {}", known.join(", "))))
+                let known = profiles.names().join(", ");
+                Err(Failure::usage(message).with_hint(format!("use one of these: {known}")))
             }
         }
     }
 }
 
+const FROM_ENVIRONMENT: &str = "from the environment";
+
 /// Adds a profile that no flag names.
-fn with_default_profile(mut builder: ClientBuilder, profile: Profile) -> ClientBuilder {
-    if let Some(endpoint) = profile.endpoint {
+fn with_default_profile(mut builder: ClientBuilder, profile: &Profile) -> ClientBuilder {
+    if let Some(endpoint) = profile.get(ProfileKey::Endpoint) {
         builder = builder.fallback_endpoint(endpoint);
     }
-    if let Some(key) = profile.api_key {
+    if let Some(key) = profile.get(ProfileKey::ApiKey) {
         builder = builder.fallback_api_key(key);
     }
     builder
-}
-
-/// An empty variable counts as not set.
-fn non_empty(setting: &Option<String>) -> Option<&str> {
-    setting.as_deref().filter(|setting| !setting.is_empty())
 }
 
 /// The path of the file with the profiles.
@@ -341,52 +354,8 @@ fn folders() -> Result<impl BaseStrategy, Failure> {
     choose_base_strategy().map_err(|error| Failure::with_cause("no home folder", error))
 }
 
-fn read(path: &Path) -> Result<Option<Profiles>, Failure> {
-    let failed = |error| Failure::with_cause(format!("can't read {}", path.display()), error);
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    check_is_private(path)?;
-    // The message of the parser may quote a key.
-    let profiles = toml::from_str(&text).map_err(|error| {
-        let before = error.span().map_or("", |span| &text[..span.start]);
-        let line = before.matches('\n').count() + 1;
-        let message = format!("{}, line {line}: not a valid profile", path.display());
-        Failure::usage(message).with_hint(
-            "write a profile as a table with endpoint = \"https://…\" and api_key = \"…\"",
-        )
-    })?;
-    Ok(Some(profiles))
-}
-
-#[cfg(unix)]
-fn check_is_private(path: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let metadata = path
-        .metadata()
-        .map_err(|error| Failure::with_cause(format!("can't read {}", path.display()), error))?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    let message = format!(
-        "others can read {} (mode {mode:03o}), which contains API keys",
-        path.display()
-    );
-    Err(Failure::with_code(Code::NotAllowed, message)
-        .with_hint(format!("run: chmod 600 '{}'", path.display())))
-}
-
-#[cfg(not(unix))]
-fn check_is_private(_: &Path) -> Result<(), Failure> {
-    Ok(())
-}
-
 /// Reads only the first line, since the writer may keep the pipe open.
-fn key_from_stdin() -> Result<String, Failure> {
+pub(crate) fn key_from_stdin() -> Result<String, Failure> {
     let mut line = String::new();
     let read = std::io::stdin().lock().take(64 * 1024).read_line(&mut line);
     read.map_err(|error| Failure::with_cause("can't read the API key from stdin", error))?;

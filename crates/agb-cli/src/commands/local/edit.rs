@@ -1,0 +1,245 @@
+//! `agb edit`: changes a file in an editor, and saves it only if nobody else changed it.
+
+use std::{
+    env, fs,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use agbcloud::{ErrorDetail, Files};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+use sha2::{Digest, Sha256};
+
+use super::{check_file, copy_in, folder};
+use crate::{
+    address::Remote,
+    commands::{
+        completion, lookup,
+        session::{Run, Session},
+    },
+    failure::{Code, ErrorContext, Failure},
+    output::{self, bytes, records::EditResult},
+    signals::{Interrupt, unless_interrupted},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct EditArguments {
+    /// File, as NAME:/path. It is created if it does not exist
+    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
+    address: Remote,
+}
+
+impl Run for EditArguments {
+    async fn run(self, session: &Session) -> Result<(), Failure> {
+        let address = &self.address;
+        check_file(address, "edit")?;
+        let editor = editor()?;
+        let files = lookup::files(&session.connect()?, address).await?;
+        let folder = folder()?;
+        let copy = copy_in(&folder, address);
+        let hint = "nothing was changed";
+        let version = unless_interrupted(Version::download(&files, address, &copy), hint).await?;
+        let before = fingerprint(&copy)?;
+        let status = edit(editor, &copy).await;
+        let after = fingerprint(&copy);
+        // From here on, the user may have typed something, which must not be lost.
+        let result = match (status, after) {
+            (Err(failure), _) | (_, Err(failure)) => Err(failure),
+            (Ok(status), Ok(after)) if !status.success() => {
+                let failure = Failure::new(format!("the editor failed ({status}): not saved"));
+                match after == before {
+                    true => return Err(failure),
+                    false => Err(failure),
+                }
+            }
+            (_, Ok(after)) if after == before || after.is_none() => {
+                return print(session, address, "unchanged", 0);
+            }
+            _ => unless_interrupted(version.save(&files, address, &copy), "not saved").await,
+        };
+        match result {
+            Ok(saved) => print(session, address, version.result(), saved),
+            Err(failure) => Err(keep(folder, &copy, address, failure)),
+        }
+    }
+}
+
+fn print(
+    session: &Session,
+    address: &Remote,
+    result: &'static str,
+    saved: u64,
+) -> Result<(), Failure> {
+    let message = match result {
+        "unchanged" => format!("{address} is unchanged"),
+        _ => format!("{result} {address} ({})", bytes(Some(saved))),
+    };
+    let row = EditResult {
+        address: address.to_string(),
+        result,
+        bytes: saved,
+    };
+    output::print_result(&session.output, &row, &message)
+}
+
+/// Keeps the local copy, and names it in the failure.
+fn keep(folder: tempfile::TempDir, copy: &Path, address: &Remote, mut failure: Failure) -> Failure {
+    let _ = folder.keep();
+    let path = copy.display();
+    let text = format!("{failure}; your version is in {path}");
+    failure.message = Some(text);
+    failure.with_hint(format!(
+        "compare: agb cat '{address}' | diff - '{path}'; replace: agb put '{path}' '{address}'"
+    ))
+}
+
+/// The version of the remote file that was opened.
+enum Version {
+    Missing,
+    Etag(String),
+}
+
+impl Version {
+    /// Downloads the file, if it exists.
+    async fn download(files: &Files, address: &Remote, copy: &Path) -> Result<Self, Failure> {
+        let downloaded = files.download(address.path.as_str(), copy).await;
+        match downloaded {
+            Ok(downloaded) => match downloaded.etag {
+                Some(etag) => Ok(Self::Etag(etag)),
+                None => {
+                    let message = format!(
+                        "can't edit {address}: the object store sends no ETag, so that changes by others would be lost"
+                    );
+                    Err(Failure::new(message).with_hint("use 'agb get' and 'agb put'"))
+                }
+            },
+            Err(error) if lookup::is_missing_file(&error) => {
+                match lookup::has_entries(files, address).await {
+                    true => Err(lookup::is_folder(address, "ls")),
+                    false => Ok(Self::Missing),
+                }
+            }
+            Err(error) => Err(error).with_action(|| format!("get {address}")),
+        }
+    }
+
+    /// Uploads the local copy if the remote file is still this version.
+    async fn save(&self, files: &Files, address: &Remote, copy: &Path) -> Result<u64, Failure> {
+        let upload = files.upload(address.path.as_str(), copy);
+        let upload = match self {
+            Self::Missing => upload.if_absent(),
+            Self::Etag(etag) => upload.if_match(etag),
+        };
+        match upload.await {
+            Ok(uploaded) => Ok(uploaded.bytes),
+            Err(error) if error.status() == Some(412) => {
+                let change = match self {
+                    Self::Missing => "was created",
+                    Self::Etag(_) => "was changed or deleted",
+                };
+                let message = format!("not saved: {address} {change} by another client");
+                Err(Failure {
+                    request_id: error.request_id().map(str::to_owned),
+                    ..Failure::with_code(Code::Conflict, message)
+                })
+            }
+            Err(error) if error.detail() == Some(ErrorDetail::Changed) => {
+                let message = format!("not saved: the editor still writes to {}", copy.display());
+                Err(Failure::with_code(Code::Conflict, message)
+                    .with_hint("set an editor that waits, such as VISUAL='code --wait'"))
+            }
+            Err(error) => Err(error).with_action(|| format!("save {address}")),
+        }
+    }
+
+    fn result(&self) -> &'static str {
+        match self {
+            Self::Missing => "created",
+            Self::Etag(_) => "saved",
+        }
+    }
+}
+
+/// The checksum of a file; `None` if it does not exist.
+fn fingerprint(path: &Path) -> Result<Option<[u8; 32]>, Failure> {
+    let read = || -> io::Result<[u8; 32]> {
+        let mut file = fs::File::open(path)?;
+        let mut hash = Sha256::new();
+        io::copy(&mut file, &mut HashWriter(&mut hash))?;
+        Ok(hash.finalize().into())
+    };
+    match read() {
+        Ok(hash) => Ok(Some(hash)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(lookup::local_failure(path, &error)),
+    }
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The command line of the editor.
+fn editor() -> Result<String, Failure> {
+    let variable = |name| {
+        let value = env::var_os(name)?.to_string_lossy().trim().to_owned();
+        (!value.is_empty()).then_some(value)
+    };
+    if let Some(editor) = ["VISUAL", "EDITOR"].into_iter().find_map(variable) {
+        return Ok(editor);
+    }
+    let is_interactive = io::stdin().is_terminal() && io::stdout().is_terminal();
+    match is_interactive {
+        true if cfg!(windows) => Ok("notepad".to_owned()),
+        true => Ok("vi".to_owned()),
+        false => Err(Failure::usage("no editor").with_hint("set VISUAL or EDITOR")),
+    }
+}
+
+/// Runs the editor. Ctrl-C belongs to the editor.
+async fn edit(editor: String, copy: &Path) -> Result<ExitStatus, Failure> {
+    let _interrupt = Interrupt::new()?;
+    let mut command = command(&editor, copy.to_owned());
+    let run = tokio::task::spawn_blocking(move || command.status());
+    let status = run
+        .await
+        .map_err(io::Error::other)
+        .and_then(|status| status);
+    status.map_err(|error| Failure::with_cause(format!("can't run the editor {editor}"), error))
+}
+
+/// The editor may have arguments, and quotes as in a shell.
+#[cfg(unix)]
+fn command(editor: &str, copy: PathBuf) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg(format!("{editor} \"$@\""))
+        .arg(editor)
+        .arg(copy);
+    command
+}
+
+#[cfg(not(unix))]
+fn command(editor: &str, copy: PathBuf) -> Command {
+    // A program with spaces in its path, or a program with arguments.
+    let mut words = match Path::new(editor).exists() {
+        true => vec![editor],
+        false => editor.split_whitespace().collect(),
+    }
+    .into_iter();
+    let mut command = Command::new(words.next().unwrap_or("notepad"));
+    command.args(words).arg(copy);
+    command
+}

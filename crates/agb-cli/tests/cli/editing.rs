@@ -1,0 +1,160 @@
+//! `agb edit` and `agb open`.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use super::{interactive::Terminal, support::wait, test_env::TestEnv};
+
+/// A program in the folder `bin` of the test.
+fn script(env: &TestEnv, name: &str, text: &str) -> String {
+    fs::create_dir_all(env.path("bin")).unwrap();
+    let path = env.path("bin").join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_edit_saves_the_version_that_was_opened() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    env.print(&["put", "project/a.txt", "one:/a.txt"]);
+    let edit = |editor: &str, file: &str| {
+        let mut command = env.command(&["edit", file]);
+        command.env("EDITOR", "false").env("VISUAL", editor);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), stderr)
+    };
+    let append = script(
+        &env,
+        "append",
+        "[ \"$1\" = -x ] && shift; echo more >> \"$1\"; basename \"$1\" > name",
+    );
+    // An editor with an argument.
+    let (code, stderr) = edit(&format!("'{append}' -x"), "one:/a.txt");
+    assert_eq!((code, stderr.as_str()), (0, "saved one:/a.txt (10 B)\n"));
+    assert_eq!(env.print(&["cat", "one:/a.txt"]), "hellomore\n");
+    assert_eq!(fs::read_to_string(env.path("name")).unwrap(), "a.txt\n");
+    let (code, stderr) = edit("true", "one:/a.txt");
+    assert_eq!((code, stderr.as_str()), (0, "one:/a.txt is unchanged\n"));
+    let (code, stderr) = edit("true", "one:/new/b.txt");
+    assert_eq!(
+        (code, stderr.as_str()),
+        (0, "one:/new/b.txt is unchanged\n")
+    );
+    assert_eq!(env.fail(&["cat", "one:/new/b.txt"]).0, 3);
+    let (code, stderr) = edit(&append, "one:/new/b.txt");
+    assert_eq!(
+        (code, stderr.as_str()),
+        (0, "created one:/new/b.txt (5 B)\n")
+    );
+
+    // Conflicts: another client changes, deletes or creates the file.
+    let agb = env!("CARGO_BIN_EXE_agb");
+    fs::write(env.path("other"), "other").unwrap();
+    let rival = |name: &str, command: &str| {
+        script(
+            &env,
+            name,
+            &format!("echo mine >> \"$1\"; '{agb}' {command}"),
+        )
+    };
+    for (editor, file) in [
+        (rival("change", "put other one:/a.txt"), "one:/a.txt"),
+        (rival("delete", "rm one:/new/b.txt"), "one:/new/b.txt"),
+        (rival("create", "put other one:/c.txt"), "one:/c.txt"),
+    ] {
+        let (code, stderr) = edit(&editor, file);
+        assert_eq!(code, 6, "{stderr}");
+        assert!(stderr.contains("by another client"), "{stderr}");
+        let (_, path) = stderr.split_once("your version is in ").unwrap();
+        let path = path.lines().next().unwrap();
+        assert!(fs::read_to_string(path).unwrap().ends_with("mine\n"));
+        assert!(stderr.contains("hint: compare:"), "{stderr}");
+        fs::remove_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+    }
+    assert_eq!(env.print(&["cat", "one:/a.txt"]), "other");
+    assert_eq!(env.print(&["cat", "one:/c.txt"]), "other");
+
+    // A failed editor saves nothing and loses nothing.
+    let (code, stderr) = edit(
+        &script(&env, "fail", "echo x >> \"$1\"; exit 3"),
+        "one:/a.txt",
+    );
+    assert!(
+        code == 1 && stderr.contains("your version is in"),
+        "{stderr}"
+    );
+    let (code, stderr) = edit("false", "one:/a.txt");
+    assert!(code == 1 && !stderr.contains("your version"), "{stderr}");
+    let (code, stderr) = edit("/no/such/editor", "one:/a.txt");
+    assert!(code == 1 && stderr.contains("editor"), "{stderr}");
+    for (file, expected) in [("one:/new", 0), ("one:/", 2), ("none:/x", 3)] {
+        assert_eq!(edit("true", file).0, expected, "{file}");
+    }
+    let mut without = env.command(&["edit", "one:/a.txt"]);
+    let without = without
+        .env_remove("VISUAL")
+        .env_remove("EDITOR")
+        .output()
+        .unwrap();
+    assert_eq!(without.status.code(), Some(2));
+}
+
+#[test]
+fn an_editor_has_the_terminal() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    env.print(&["put", "project/a.txt", "one:/a.txt"]);
+    let editor = script(
+        &env,
+        "ask",
+        "trap 'echo caught' INT; printf 'change? '; read answer || read answer; echo \"$answer\" > \"$1\"",
+    );
+    let mut command = env.command(&["edit", "one:/a.txt"]);
+    command.env("VISUAL", &editor);
+    let mut terminal = Terminal::start(command, 80);
+    terminal.expect("change? ");
+    // Ctrl-C reaches the editor, and does not end agb.
+    super::support::signal("INT", terminal.child.id());
+    wait(200);
+    terminal.send("typed\n");
+    terminal.expect("saved one:/a.txt");
+    assert_eq!(terminal.end().1, Some(0));
+    assert_eq!(env.print(&["cat", "one:/a.txt"]), "typed\n");
+}
+
+#[test]
+fn open_starts_the_program_of_the_platform() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    env.print(&["put", "project/a.txt", "one:/docs/a.txt"]);
+    script(&env, "xdg-open", "cp \"$1\" opened");
+    let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
+    let open = |file: &str, path: &str| {
+        env.command(&["open", file])
+            .env("PATH", path)
+            .output()
+            .unwrap()
+    };
+    let output = open("one:/docs/a.txt", &path);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::read_to_string(env.path("opened")).unwrap(), "hello");
+    let local = String::from_utf8(output.stdout).unwrap();
+    let local = std::path::Path::new(local.trim_end());
+    assert_eq!(fs::read_to_string(local).unwrap(), "hello");
+    fs::remove_dir_all(local.parent().unwrap()).unwrap();
+    let output = open("one:/docs/a.txt", "/nowhere");
+    assert_eq!(output.status.code(), Some(1));
+    let local = String::from_utf8(output.stdout).unwrap();
+    fs::remove_dir_all(std::path::Path::new(local.trim_end()).parent().unwrap()).unwrap();
+    env.print(&["put", "project/a.txt", "one:/a.desktop"]);
+    for (file, code) in [
+        ("one:/none", 3),
+        ("one:/docs", 2),
+        ("one:/docs/", 2),
+        ("one:/a.desktop", 2),
+    ] {
+        assert_eq!(open(file, &path).status.code(), Some(code), "{file}");
+    }
+}
