@@ -68,7 +68,8 @@ fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failu
         stdio::check_stdout()?;
     }
     let cleanup_timeout = match command {
-        Command::Get(_) | Command::Put(_) | Command::Sync(_) | Command::Demo(_) => CLEANUP_TIMEOUT,
+        Command::Get(_) | Command::Put(_) | Command::Cp(_) | Command::Mv(_) => CLEANUP_TIMEOUT,
+        Command::Sync(_) | Command::Demo(_) => CLEANUP_TIMEOUT,
         _ => Duration::ZERO,
     };
     let mut runtime = match &command {
@@ -99,6 +100,8 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Stat(command) => command.run().await,
         Command::Get(command) => command.run().await,
         Command::Put(command) => command.run().await,
+        Command::Cp(command) => command.run().await,
+        Command::Mv(command) => command.run().await,
         Command::Rm(command) => command.run().await,
         Command::Sync(command) => command.run().await,
         Command::Diff(command) => command.run().await,

@@ -5,7 +5,8 @@ use std::{borrow::Cow, ffi::OsStr, time::Duration};
 use agbcloud::{Context, FileEntry, MAX_PAGE_SIZE, RetryPolicy};
 use clap::{Args, FromArgMatches, ValueEnum};
 use clap_complete::{
-    CompletionCandidate,
+    CompletionCandidate, PathCompleter,
+    engine::ValueCompleter,
     env::{CompleteEnv, Shells},
 };
 use futures_util::{Stream, StreamExt, future::ready};
@@ -73,6 +74,13 @@ pub(super) fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
         Some(typed) if typed.contains(":/") => paths(typed),
         _ => names(current, ":/"),
     }
+}
+
+/// Completes an address or a local path.
+pub(super) fn addresses_and_files(current: &OsStr) -> Vec<CompletionCandidate> {
+    let mut candidates = addresses(current);
+    candidates.extend(PathCompleter::any().complete(current));
+    candidates
 }
 
 fn names(current: &OsStr, suffix: &str) -> Vec<CompletionCandidate> {

@@ -8,15 +8,18 @@ mod files;
 mod folders;
 mod generate;
 mod lookup;
+mod operands;
+mod partial_failures;
 mod session;
+mod transfer;
 
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use context::ContextCommand;
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{
-    CatArguments, DuArguments, GetArguments, LsArguments, PutArguments, RmArguments, StatArguments,
-    TreeArguments, UrlCommand,
+    CatArguments, DuArguments, LsArguments, RmArguments, StatArguments, TreeArguments, UrlCommand,
 };
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
 pub(crate) use session::WithSession;
+pub(crate) use transfer::{CpArguments, GetArguments, MvArguments, PutArguments};

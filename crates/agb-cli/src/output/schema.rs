@@ -37,9 +37,16 @@ pub(crate) fn schema() -> Value {
     add(&["stat"], false, entry);
     add(&["du"], true, subschema::<UsageRow>(&mut generator));
     let summary = subschema::<TransferSummary>(&mut generator);
-    add(&["get", "put", "sync"], false, summary);
+    add(&["get", "put", "cp", "mv", "sync"], false, summary);
     let change = subschema::<ChangeRow>(&mut generator);
-    let previews = ["diff", "sync --dry-run", "put --dry-run", "get --dry-run"];
+    let previews = [
+        "diff",
+        "sync --dry-run",
+        "put --dry-run",
+        "get --dry-run",
+        "cp --dry-run",
+        "mv --dry-run",
+    ];
     add(&previews, true, change);
     let url = subschema::<UrlRow>(&mut generator);
     add(&["url get", "url put"], false, url);

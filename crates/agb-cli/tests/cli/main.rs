@@ -7,6 +7,9 @@ mod archive;
 #[cfg(test)]
 #[cfg(unix)]
 mod commands;
+#[cfg(test)]
+#[cfg(unix)]
+mod copies;
 mod demo;
 #[cfg(test)]
 #[cfg(unix)]

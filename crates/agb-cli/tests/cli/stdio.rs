@@ -26,7 +26,7 @@ fn shell(env: &TestEnv, arguments: &str, redirections: &str) -> Output {
 fn env() -> TestEnv {
     let env = TestEnv::new();
     env.print(&["context", "create", "t"]);
-    env.print(&["put", "project/a.txt", "t:/x"]);
+    env.print(&["put", "-f", "project/a.txt", "t:/x"]);
     env
 }
 
@@ -68,7 +68,7 @@ fn an_empty_stdin_is_an_empty_file() {
         ("-", "<empty"),
     ] {
         std::fs::write(env.path("empty"), "").unwrap();
-        env.print(&["put", "project/a.txt", "t:/x"]);
+        env.print(&["put", "-f", "project/a.txt", "t:/x"]);
         let output = shell(&env, &format!("put {from} t:/x"), redirection);
         assert!(output.status.success(), "{redirection}: {output:?}");
         assert_eq!(env.print(&["cat", "t:/x"]), "");

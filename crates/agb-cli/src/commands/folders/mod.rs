@@ -4,10 +4,12 @@ mod copy;
 mod options;
 mod plan;
 mod report;
+mod results;
 mod sync;
 
-pub(super) use copy::{Replace, copy};
+pub(super) use copy::{Replace, copy, would_replace};
 pub(super) use options::FolderOptions;
 pub(super) use plan::{RESTART_HINT, RESUME_HINT, Task};
-pub(super) use report::print_failures;
+pub(super) use report::{join_names, print_failures};
+pub(super) use results::TransferResults;
 pub(crate) use sync::{DiffArguments, SyncArguments};

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, error::Error, io};
 
 use agbcloud::{FileFailure, SkipReason, SkippedEntry, SyncReport};
 
+use super::results::TransferResults;
 use crate::{
     commands::session::Session,
     failure::{self, Code, Failure},
@@ -16,11 +17,23 @@ pub(super) const MAX_NAMES: usize = 3;
 
 /// Prints the report, and fails if a file failed.
 pub(super) fn print_report(session: &Session, report: &SyncReport) -> Result<(), Failure> {
-    output::print_result(
-        &session.output,
-        &TransferSummary::from(report),
-        &summary(report),
-    )?;
+    let json = TransferSummary::from(report);
+    output::print_result(&session.output, &json, &summary(report))?;
+    check_report(session, report)
+}
+
+/// Prints the report as one of several results, and fails if a file failed.
+pub(super) fn add_report(
+    results: &mut TransferResults<'_>,
+    session: &Session,
+    report: &SyncReport,
+) -> Result<(), Failure> {
+    results.print(TransferSummary::from(report), &summary(report))?;
+    check_report(session, report)
+}
+
+/// Prints what the summary does not contain, and fails if a file failed.
+fn check_report(session: &Session, report: &SyncReport) -> Result<(), Failure> {
     if matches!(session.output.mode(), OutputMode::Human | OutputMode::Plain) {
         note_executable(&report.executable_files, report.executable);
         for copy in &report.kept {
@@ -179,7 +192,7 @@ fn print_cause(failures: &[&FileFailure]) {
 }
 
 /// Joins the first few of `count` names.
-pub(super) fn join_names(names: &[impl AsRef<str>], count: usize) -> String {
+pub(in crate::commands) fn join_names(names: &[impl AsRef<str>], count: usize) -> String {
     let first: Vec<&str> = names.iter().take(MAX_NAMES).map(AsRef::as_ref).collect();
     match count.saturating_sub(first.len()) {
         0 => first.join(", "),
