@@ -69,6 +69,9 @@ impl FromStr for Remote {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse()? {
             Address::Remote(remote) => Ok(remote),
+            Address::Local(_) if is_name(text) => Err(format!(
+                "the context or the path is missing: NAME:/{text} or {text}:/PATH"
+            )),
             Address::Local(_) => Err(format!("the context is missing: NAME:{}", absolute(text))),
         }
     }
@@ -105,6 +108,23 @@ impl fmt::Display for Address {
             Self::Local(path) => path.display().fmt(f),
         }
     }
+}
+
+/// Parses the address of a folder, which may be only the name of a context: its root folder.
+pub(crate) fn folder(text: &str) -> Result<Remote, String> {
+    match text.parse()? {
+        Address::Remote(remote) => Ok(remote),
+        Address::Local(_) if is_name(text) => Ok(Remote {
+            context: text.to_owned(),
+            path: "/".to_owned(),
+        }),
+        Address::Local(_) => text.parse(),
+    }
+}
+
+/// Whether a text can only be the name of a context, and not a path.
+fn is_name(text: &str) -> bool {
+    is_addressable(text) && !matches!(text, "" | "." | ".." | "-")
 }
 
 /// Whether a context name can be part of an address.
@@ -165,6 +185,16 @@ mod tests {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
         assert!("a/b".parse::<Remote>().unwrap_err().ends_with("NAME:/a/b"));
+    }
+
+    #[test]
+    fn a_name_is_the_root_of_a_context_where_a_folder_is_expected() {
+        assert_eq!(folder("notes").unwrap().to_string(), "notes:/");
+        assert_eq!(folder("notes:/a").unwrap().to_string(), "notes:/a");
+        for text in ["", ".", "..", "-", "a/b", "./a", "notes:a"] {
+            assert!(folder(text).is_err(), "{text}");
+        }
+        assert!("notes".parse::<Remote>().is_err());
     }
 
     proptest! {

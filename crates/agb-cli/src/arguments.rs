@@ -9,10 +9,11 @@ use clap::{
 
 use crate::{
     commands::{
-        CatArguments, CompletionArguments, ConfigCommand, ContextCommand, DiffArguments,
-        DoctorArguments, DuArguments, EditArguments, GetArguments, LoginArguments, LogoutArguments,
-        LsArguments, ManArguments, OpenArguments, PutArguments, RmArguments, Session,
-        StatArguments, SyncArguments, TransfersCommand, TreeArguments, UrlCommand, WithSession,
+        CatArguments, CompletionArguments, ConfigCommand, ContextCommand, CpArguments,
+        DiffArguments, DoctorArguments, DuArguments, EditArguments, GetArguments, LoginArguments,
+        LogoutArguments, LsArguments, ManArguments, MvArguments, OpenArguments, PutArguments,
+        RmArguments, Session, StatArguments, SyncArguments, TransfersCommand, TreeArguments,
+        UrlCommand, WithSession,
     },
     demo::DemoArguments,
     environment::EnvironmentArguments,
@@ -60,16 +61,31 @@ pub(crate) enum Command {
     /// Show a file or folder
     #[command(after_long_help = "Examples:\n  agb stat my-project:/docs/README.md")]
     Stat(WithSession<StatArguments>),
-    /// Download a file or folder
+    /// Download files and folders
     #[command(
         after_long_help = "Examples:\n  agb get my-project:/docs/README.md\n  agb get -r my-project:/src ./src\n  agb get my-project:/data.tar - | tar t"
     )]
     Get(WithSession<GetArguments>),
-    /// Upload a file or folder
+    /// Upload files and folders
     #[command(
         after_long_help = "Examples:\n  agb put notes.txt my-project:/docs/\n  agb put -r ./src my-project:/src\n  pg_dump db | agb put - my-project:/db.sql"
     )]
     Put(WithSession<PutArguments>),
+    /// Copy files and folders within the service, or to or from it
+    ///
+    /// Between a context and the local disk, cp is put or get. Between contexts, the content passes through this program.
+    #[command(
+        after_long_help = "Examples:\n  agb cp my-project:/docs/README.md my-project:/docs/README.old\n  agb cp -r my-project:/docs other:/backup\n  agb cp notes.txt my-project:/docs/"
+    )]
+    Cp(WithSession<CpArguments>),
+    /// Move files and folders, also to and from the service
+    ///
+    /// Deletes a source only after its copy is verified, and only if the source is still the version that was copied. To rename
+    /// a folder, write a slash at its end: its contents go to the new name.
+    #[command(
+        after_long_help = "Examples:\n  agb mv my-project:/a.txt my-project:/b.txt\n  agb mv -r my-project:/old-name/ my-project:/new-name\n  agb mv results.csv my-project:/results/"
+    )]
+    Mv(WithSession<MvArguments>),
     /// Delete files and folders
     #[command(
         after_long_help = "Examples:\n  agb rm my-project:/docs/README.md\n  agb rm -r my-project:/old"

@@ -126,6 +126,22 @@ impl Failure {
         }
     }
 
+    /// The name of the kind of failure, for JSON.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.code {
+            Code::Usage => ErrorKind::InvalidArgument.as_str(),
+            Code::NotFound => ErrorKind::NotFound.as_str(),
+            Code::NotAllowed => ErrorKind::Unauthorized.as_str(),
+            Code::Conflict => ErrorKind::Conflict.as_str(),
+            Code::Unavailable => ErrorKind::Unavailable.as_str(),
+            Code::TimedOut => ErrorKind::Timeout.as_str(),
+            Code::SafetyLimit => ErrorKind::SafetyLimit.as_str(),
+            Code::Partial => "partial",
+            Code::Differs | Code::Other => "other",
+            Code::Interrupted | Code::BrokenPipe => "interrupted",
+        }
+    }
+
     /// Sets what the user can do, in the imperative.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

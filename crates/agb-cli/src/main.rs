@@ -72,6 +72,8 @@ fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failu
     let cleanup_timeout = match command {
         Command::Get(_)
         | Command::Put(_)
+        | Command::Cp(_)
+        | Command::Mv(_)
         | Command::Edit(_)
         | Command::Open(_)
         | Command::Sync(_)
@@ -110,6 +112,8 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Stat(command) => command.run().await,
         Command::Get(command) => command.run().await,
         Command::Put(command) => command.run().await,
+        Command::Cp(command) => command.run().await,
+        Command::Mv(command) => command.run().await,
         Command::Rm(command) => command.run().await,
         Command::Sync(command) => command.run().await,
         Command::Diff(command) => command.run().await,

@@ -5,7 +5,8 @@ use std::{borrow::Cow, ffi::OsStr, time::Duration};
 use agbcloud::{Context, FileEntry, MAX_PAGE_SIZE, RetryPolicy};
 use clap::{Args, FromArgMatches, ValueEnum};
 use clap_complete::{
-    CompletionCandidate,
+    CompletionCandidate, PathCompleter,
+    engine::ValueCompleter,
     env::{CompleteEnv, Shells},
 };
 use futures_util::{Stream, StreamExt, future::ready};
@@ -89,6 +90,13 @@ pub(crate) fn complete_profiles(current: &OsStr) -> Vec<CompletionCandidate> {
         .filter(|name| name.starts_with(&*start) && is_plain(name))
         .map(CompletionCandidate::new)
         .collect()
+}
+
+/// Completes an address or a local path.
+pub(super) fn addresses_and_files(current: &OsStr) -> Vec<CompletionCandidate> {
+    let mut candidates = addresses(current);
+    candidates.extend(PathCompleter::any().complete(current));
+    candidates
 }
 
 fn names(current: &OsStr, suffix: &str) -> Vec<CompletionCandidate> {

@@ -115,6 +115,27 @@ pub(super) async fn entry(files: &Files, address: &Remote) -> Result<FileEntry, 
     }
 }
 
+/// Whether a folder with entries exists.
+pub(super) async fn folder_exists(files: &Files, address: &Remote) -> Result<bool, Failure> {
+    let listing = files.list().folder(address.without_slash());
+    match listing.page_size(1).by_item().next().await {
+        None => Ok(false),
+        Some(Ok(_)) => Ok(true),
+        Some(Err(error)) => Err(error).with_action(|| format!("list {address}")),
+    }
+}
+
+/// Whether an address that must exist is a folder.
+pub(super) async fn is_remote_folder(files: &Files, address: &Remote) -> Result<bool, Failure> {
+    if address.is_folder() {
+        return check_folder(files, address).await.map(|()| true);
+    }
+    if folder_exists(files, address).await? {
+        return Ok(true);
+    }
+    Ok(entry(files, address).await?.is_folder())
+}
+
 /// Fails if a folder does not exist. A listing does not show that: the service lists a missing folder as empty.
 pub(super) async fn check_folder(files: &Files, address: &Remote) -> Result<(), Failure> {
     if address.without_slash() == "/" || has_entries(files, address).await {

@@ -11,8 +11,11 @@ mod generate;
 mod local;
 mod login;
 mod lookup;
+mod operands;
+mod partial_failures;
 mod session;
 mod snapshot;
+mod transfer;
 mod transfers;
 
 pub(crate) use completion::{CompletionArguments, answer_shell, complete_profiles, completion};
@@ -20,8 +23,7 @@ pub(crate) use config::ConfigCommand;
 pub(crate) use context::ContextCommand;
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{
-    CatArguments, DuArguments, GetArguments, LsArguments, PutArguments, RmArguments, StatArguments,
-    TreeArguments, UrlCommand,
+    CatArguments, DuArguments, LsArguments, RmArguments, StatArguments, TreeArguments, UrlCommand,
 };
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
@@ -30,4 +32,5 @@ pub(crate) use login::{LoginArguments, LogoutArguments};
 #[cfg(feature = "serve")]
 pub(crate) use session::Global;
 pub(crate) use session::{Session, WithSession};
+pub(crate) use transfer::{CpArguments, GetArguments, MvArguments, PutArguments};
 pub(crate) use transfers::TransfersCommand;

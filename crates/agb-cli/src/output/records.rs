@@ -11,7 +11,7 @@ use super::{
     rows::Row,
     table::Layout,
 };
-use crate::failure::with_local_cause;
+use crate::failure::{Failure, with_local_cause};
 
 /// A context.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -202,7 +202,8 @@ impl Row for UsageRow {
 /// One change of a folder copy.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ChangeRow {
-    /// The change: `upload`, `download`, `delete-remote` or `delete-local`; in a dry run also `skip`.
+    /// The change: `upload`, `download`, `copy` (within the service), `move`, `delete-remote` or `delete-local`; in a dry run also
+    /// `skip`.
     pub(crate) change: &'static str,
     /// Path relative to both folders.
     pub(crate) path: String,
@@ -277,6 +278,26 @@ impl ChangeRow {
             reason: None,
             suffix: String::new(),
         })
+    }
+
+    /// A copy within the service, or a move.
+    pub(crate) fn within_service(
+        change: &'static str,
+        path: String,
+        size: Option<u64>,
+        replaces: bool,
+    ) -> Self {
+        Self {
+            change,
+            path,
+            size,
+            replaces,
+            keeps_both: false,
+            restores: false,
+            executable: false,
+            reason: None,
+            suffix: if replaces { " (replaces)" } else { "" }.to_owned(),
+        }
     }
 
     pub(crate) fn deletes(&self) -> bool {
@@ -377,6 +398,61 @@ pub(crate) struct FailedFile {
     pub(crate) message: String,
     /// Id of the request, for bug reports.
     pub(crate) request_id: Option<String>,
+}
+
+/// Maximum number of entries in a list of a summary.
+const MAX_LISTED: usize = 1000;
+
+impl TransferSummary {
+    /// Adds the summary of another source.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.copied += other.copied;
+        self.bytes += other.bytes;
+        self.unchanged += other.unchanged;
+        self.unverified += other.unverified;
+        self.deleted += other.deleted;
+        self.kept.extend(other.kept);
+        self.skipped += other.skipped;
+        extend(&mut self.skipped_entries, other.skipped_entries);
+        self.executable += other.executable;
+        extend(&mut self.executable_files, other.executable_files);
+        self.failed += other.failed;
+        extend(&mut self.failures, other.failures);
+    }
+
+    /// Counts and lists a failed file.
+    pub(crate) fn add_failure(&mut self, failure: FailedFile) {
+        self.failed += 1;
+        extend(&mut self.failures, vec![failure]);
+    }
+
+    /// Counts and lists a skipped entry.
+    pub(crate) fn skip(&mut self, entry: SkippedItem) {
+        self.skipped += 1;
+        extend(&mut self.skipped_entries, vec![entry]);
+    }
+
+    /// Whether nothing was copied, compared, deleted or skipped, and nothing failed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.copied + self.unchanged + self.deleted + self.skipped + self.failed == 0
+    }
+}
+
+fn extend<T>(list: &mut Vec<T>, others: Vec<T>) {
+    let free = MAX_LISTED.saturating_sub(list.len());
+    list.extend(others.into_iter().take(free));
+}
+
+impl FailedFile {
+    /// A source that failed as a whole.
+    pub(crate) fn of_source(source: &str, failure: &Failure) -> Self {
+        Self {
+            path: source.to_owned(),
+            kind: failure.kind(),
+            message: failure.to_string(),
+            request_id: failure.request_id.clone(),
+        }
+    }
 }
 
 impl From<&SyncReport> for TransferSummary {

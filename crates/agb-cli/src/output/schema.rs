@@ -42,7 +42,7 @@ pub(crate) fn schema() -> Value {
     add(&["stat"], false, entry);
     add(&["du"], true, subschema::<UsageRow>(&mut generator));
     let summary = subschema::<TransferSummary>(&mut generator);
-    add(&["get", "put", "sync"], false, summary);
+    add(&["get", "put", "cp", "mv", "sync"], false, summary);
     let change = subschema::<ChangeRow>(&mut generator);
     let previews = [
         "diff",
@@ -50,6 +50,8 @@ pub(crate) fn schema() -> Value {
         "sync --dry-run",
         "put --dry-run",
         "get --dry-run",
+        "cp --dry-run",
+        "mv --dry-run",
     ];
     add(&previews, true, change);
     let snapshot = subschema::<SnapshotSummary>(&mut generator);

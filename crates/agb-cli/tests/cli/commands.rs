@@ -46,9 +46,15 @@ fn every_failure_has_its_exit_code_and_message() {
         (3, &["rm", "one:/none"]),
         (3, &["tree", "one:/none"]),
         (3, &["du", "one:/none"]),
-        (3, &["get", "-r", "one:/none", "copy"]),
+        (3, &["get", "-r", "one:/none/", "copy"]),
         (3, &["sync", "one:/none", "copy"]),
-        (2, &["get", "-r", "one:/a.txt", "copy"]),
+        (2, &["get", "-r", "one:/a.txt/", "copy"]),
+        (2, &["get", "project/a.txt", "copy"]),
+        (2, &["cp", "project/a.txt", "copy"]),
+        (2, &["cp", "one:/deep", "two:/"]),
+        (2, &["mv", "one:/a.txt", "one:/a.txt"]),
+        (3, &["cp", "one:/none", "two:/"]),
+        (3, &["mv", "one:/none*", "two:/"]),
         (2, &["get", "one:/deep", "copy"]),
         (2, &["get", "one:/deep", "project/src"]),
         (2, &["cat", "one:/deep"]),
@@ -56,7 +62,7 @@ fn every_failure_has_its_exit_code_and_message() {
         (2, &["put", "--api-key-stdin", "-", "one:/x"]),
         (6, &["get", "one:/a.txt", "project/a.txt"]),
         (6, &["context", "rename", "one", "two"]),
-        (6, &["put", "--no-clobber", "project/a.txt", "one:/a.txt"]),
+        (6, &["put", "project/a.txt", "one:/a.txt"]),
         (9, &["sync", "--delete", "project/src", "one:/"]),
         (10, &["diff", "project", "one:/"]),
     ] {
@@ -96,7 +102,7 @@ fn a_failed_file_does_not_stop_the_others_and_exits_with_5() {
     let env = TestEnv::new();
     env.print(&["context", "create", "one"]);
     // A folder has the name of one of the files.
-    env.print(&["put", "-r", "project", "one:/"]);
+    env.print(&["put", "-r", "project/", "one:/"]);
     std::fs::create_dir_all(env.path("copy/a.txt")).unwrap();
     let (code, stderr) = env.fail(&["get", "-r", "--force", "one:/", "copy"]);
     assert_eq!(code, 5, "{stderr}");
@@ -150,7 +156,7 @@ fn a_cause_is_reported_once_for_many_files() {
     for n in 0..40 {
         std::fs::write(env.path(&format!("project/{n}")), "x").unwrap();
     }
-    let (code, stderr) = env.fail(&["put", "-r", "project", "one:/p"]);
+    let (code, stderr) = env.fail(&["put", "-r", "project/", "one:/p"]);
     assert_eq!(code, 5, "{stderr}");
     assert_eq!(stderr.matches("error: ").count(), 2, "{stderr}");
     assert_eq!(stderr.matches("request id: ").count(), 1, "{stderr}");
@@ -162,7 +168,7 @@ fn a_cause_is_reported_once_for_many_files() {
     // The messages of a local cause differ by the file they name.
     let env = TestEnv::new();
     env.print(&["context", "create", "one"]);
-    env.print(&["put", "-r", "project", "one:/"]);
+    env.print(&["put", "-r", "project/", "one:/"]);
     for file in ["copy/a.txt", "copy/src/b"] {
         std::fs::create_dir_all(env.path(file)).unwrap();
     }
@@ -193,15 +199,15 @@ fn an_unfinished_clear_reports_its_state_and_exits_with_8() {
 fn files_of_a_folder_are_replaced_only_with_force() {
     let env = TestEnv::new();
     env.print(&["context", "create", "one"]);
-    env.print(&["put", "-r", "project", "one:/p"]);
-    env.print(&["get", "-r", "one:/p", "copy"]);
-    env.print(&["get", "-r", "one:/p", "copy"]);
+    env.print(&["put", "-r", "project/", "one:/p"]);
+    env.print(&["get", "-r", "one:/p/", "copy"]);
+    env.print(&["get", "-r", "one:/p/", "copy"]);
     std::fs::write(env.path("copy/a.txt"), "changed here").unwrap();
-    let (code, stderr) = env.fail(&["get", "-r", "one:/p", "copy"]);
+    let (code, stderr) = env.fail(&["get", "-r", "one:/p/", "copy"]);
     assert_eq!(code, 6, "{stderr}");
-    let (code, _) = env.fail(&["put", "-r", "--no-clobber", "copy", "one:/p"]);
+    let (code, _) = env.fail(&["put", "-r", "copy/", "one:/p"]);
     assert_eq!(code, 6);
-    env.print(&["get", "-r", "--force", "one:/p", "copy"]);
+    env.print(&["get", "-r", "--force", "one:/p/", "copy"]);
     assert_eq!(
         std::fs::read_to_string(env.path("copy/a.txt")).unwrap(),
         "hello"
@@ -214,7 +220,7 @@ fn a_change_on_the_other_side_is_a_conflict() {
     env.print(&["context", "create", "one"]);
     env.print(&["sync", "project", "one:/p"]);
     std::fs::write(env.path("theirs"), "theirs!").unwrap();
-    env.print(&["put", "theirs", "one:/p/a.txt"]);
+    env.print(&["put", "-f", "theirs", "one:/p/a.txt"]);
     std::fs::write(env.path("project/a.txt"), "mine").unwrap();
     let (code, stderr) = env.fail(&["sync", "project", "one:/p"]);
     assert_eq!(code, 6, "{stderr}");
@@ -279,9 +285,9 @@ fn no_output_contains_the_key_and_only_url_contains_a_signature() {
     };
     for arguments in [
         &["context", "create", "one"][..],
-        &["put", "-r", "project", "one:/p"],
+        &["put", "-r", "project/", "one:/p"],
         &["put", "none", "one:/p/x"],
-        &["get", "-r", "one:/p", "copy"],
+        &["get", "-r", "one:/p/", "copy"],
         &["get", "one:/none", "x"],
         &["url", "get", "one:/p/a.txt"],
         &["doctor"],
@@ -417,8 +423,8 @@ fn ctrl_c_leaves_no_partial_file_and_shows_how_to_continue() {
     // The response never arrives, so the download is in progress.
     let env = TestEnv::with(&["--fault", "latency=60s,op=download"]);
     env.print(&["context", "create", "one"]);
-    env.print(&["put", "-r", "project", "one:/p"]);
-    let mut command = env.command(&["get", "-r", "one:/p", "copy"]);
+    env.print(&["put", "-r", "project/", "one:/p"]);
+    let mut command = env.command(&["get", "-r", "one:/p/", "copy"]);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     while !env.path("copy").exists() {
         std::thread::yield_now();
@@ -445,7 +451,7 @@ fn ctrl_c_during_many_downloads_leaves_no_partial_file() {
     for n in 0..20 {
         std::fs::write(env.path(&format!("project/{n}")), &large).unwrap();
     }
-    env.print(&["put", "-r", "project", "one:/p"]);
+    env.print(&["put", "-r", "project/", "one:/p"]);
     let files = || {
         let entries = std::fs::read_dir(env.path("copy")).into_iter().flatten();
         entries.flatten().filter(|entry| entry.path().is_file())

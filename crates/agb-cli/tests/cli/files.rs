@@ -44,22 +44,25 @@ fn a_missing_file_does_not_stop_the_others() {
 }
 
 #[test]
-fn an_older_file_replaces_a_newer_one_only_with_conflict_overwrite() {
+fn an_existing_file_is_replaced_only_with_force() {
     let env = env();
-    env.print(&["put", "-r", "project", "one:/p"]);
+    env.print(&["put", "-r", "project/", "one:/p"]);
     wait(1100);
     fs::write(env.path("project/a.txt"), "olleh").unwrap();
     let path = env.path("project/a.txt");
     let file = fs::File::options().append(true).open(path).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    let (code, stderr) = env.fail(&["put", "-r", "project", "one:/p"]);
+    let (code, stderr) = env.fail(&["put", "-r", "project/", "one:/p"]);
     assert_eq!(code, 6, "{stderr}");
     assert!(
-        stderr.contains("a.txt") && stderr.contains("--conflict"),
+        stderr.contains("a.txt") && stderr.contains("--force"),
         "{stderr}"
     );
+    // The remote file is newer.
+    let force = ["put", "-rf", "--conflict", "fail", "project/", "one:/p"];
+    assert_eq!(env.fail(&force).0, 6);
     assert_eq!(env.print(&["cat", "one:/p/a.txt"]), "hello");
-    env.print(&["put", "-r", "--conflict", "overwrite", "project", "one:/p"]);
+    env.print(&["put", "-rf", "project/", "one:/p"]);
     assert_eq!(env.print(&["cat", "one:/p/a.txt"]), "olleh");
 }
 
@@ -110,9 +113,14 @@ fn a_path_on_the_wrong_side_is_an_error() {
     env.print(&["put", "project/a.txt", "one:/fold/a.txt"]);
     for (code, arguments, message) in [
         (
-            2,
+            6,
             ["put", "project/a.txt", "one:/fold"],
-            "one:/fold is a folder",
+            "one:/fold/a.txt already exists",
+        ),
+        (
+            6,
+            ["put", "project/a.txt", "one:/fold/a.txt/b"],
+            "one:/fold/a.txt is a file",
         ),
         (
             2,
@@ -132,7 +140,7 @@ fn a_path_on_the_wrong_side_is_an_error() {
         assert_eq!(ended, code, "{arguments:?}: {stderr}");
         assert!(stderr.contains(message), "{arguments:?}: {stderr}");
     }
-    env.print(&["put", "project/a.txt", "one:/fold/"]);
+    env.print(&["put", "-f", "project/a.txt", "one:/fold/"]);
     assert_eq!(env.print(&["ls", "-q", "one:/"]).lines().count(), 1);
 }
 
@@ -256,9 +264,9 @@ fn a_glob_that_can_never_match_exits_with_2_and_a_hint() {
     }
     let absolute = env.path("project/a.txt");
     let absolute = absolute.to_str().unwrap();
-    let (code, stderr) = env.fail(&["put", "-r", "--exclude", absolute, "project", "one:/p"]);
+    let (code, stderr) = env.fail(&["put", "-r", "--exclude", absolute, "project/", "one:/p"]);
     assert_eq!(code, 2, "{stderr}");
     assert!(stderr.contains("absolute path"), "{stderr}");
-    env.print(&["put", "-r", "--exclude", "./a.txt", "project", "one:/p"]);
+    env.print(&["put", "-r", "--exclude", "./a.txt", "project/", "one:/p"]);
     assert_eq!(env.print(&["ls", "-R", "one:/p"]), "/p/src/\n/p/src/b\n");
 }

@@ -15,7 +15,7 @@ fn failures_name_their_causes_in_a_few_lines() {
         }
         std::fs::write(env.path(&format!("project/back\\slash{n}")), "x").unwrap();
     }
-    let (code, stderr) = env.fail(&["put", "-r", "project", "one:/p"]);
+    let (code, stderr) = env.fail(&["put", "-r", "project/", "one:/p"]);
     assert_eq!(code, 5, "{stderr}");
     assert!(stderr.contains("back\\slash"), "{stderr}");
     assert!(stderr.contains("and 197 more"), "{stderr}");
@@ -26,7 +26,7 @@ fn failures_name_their_causes_in_a_few_lines() {
     for name in ["copy/blocked", "copy/other"] {
         std::fs::write(env.path(name), "in the way").unwrap();
     }
-    let (code, stderr) = env.fail(&["get", "-r", "--force", "one:/p", "copy"]);
+    let (code, stderr) = env.fail(&["get", "-r", "--force", "one:/p/", "copy"]);
     assert_eq!(code, 5, "{stderr}");
     for name in ["copy/blocked", "copy/other"] {
         let line = stderr.lines().find(|line| line.contains(name));
@@ -54,7 +54,7 @@ fn skipped_entries_are_listed_with_their_reason() {
     };
     let named = "2 to skip (symbolic link: link; empty folder: bare)";
     for command in [
-        ["put", "-rn", "project", "one:/p"],
+        ["put", "-rn", "project/", "one:/p"],
         ["sync", "-n", "project", "one:/p"],
     ] {
         let [shown, stderr] = notes(&command);
@@ -79,7 +79,7 @@ fn skipped_entries_are_listed_with_their_reason() {
     assert!(stderr.contains(named), "{stderr}");
     assert!(!String::from_utf8(output.stdout).unwrap().contains("link"));
 
-    let [_, stderr] = notes(&["put", "-r", "project", "one:/p"]);
+    let [_, stderr] = notes(&["put", "-r", "project/", "one:/p"]);
     let named = "2 skipped (symbolic link: link; empty folder: bare)";
     assert!(stderr.contains(named), "{stderr}");
     assert!(
@@ -98,7 +98,7 @@ fn skipped_entries_are_listed_with_their_reason() {
     for n in 0..50 {
         symlink("a.txt", env.path(&format!("project/link{n}"))).unwrap();
     }
-    let [_, stderr] = notes(&["put", "-r", "project", "one:/p"]);
+    let [_, stderr] = notes(&["put", "-r", "project/", "one:/p"]);
     assert!(
         stderr.contains("and 48 more; empty folder: bare)"),
         "{stderr}"
@@ -118,18 +118,18 @@ fn put_and_get_accept_the_options_of_sync() {
         "--gitignore",
         "--links",
         "follow",
-        "project",
+        "project/",
         "one:/p",
     ]);
     assert_eq!(
         env.print(&["ls", "one:/p"]),
         "/p/.gitignore\n/p/a.txt\n/p/link\n"
     );
-    env.print(&["get", "-r", "--exclude", "link", "one:/p", "copy"]);
+    env.print(&["get", "-r", "--exclude", "link", "one:/p/", "copy"]);
     assert!(!env.path("copy/link").exists() && env.path("copy/a.txt").exists());
-    env.print(&["get", "-rn", "one:/p", "dry"]);
+    env.print(&["get", "-rn", "one:/p/", "dry"]);
     assert!(!env.path("dry").exists());
-    let (code, stderr) = env.fail(&["put", "--links", "refuse", "-r", "project", "one:/p"]);
+    let (code, stderr) = env.fail(&["put", "--links", "refuse", "-r", "project/", "one:/p"]);
     assert_eq!(code, 5, "{stderr}");
     for arguments in [
         ["put", "--links=follow", "project/a.txt", "one:/x"],

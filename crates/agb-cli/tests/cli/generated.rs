@@ -19,9 +19,18 @@ fn json_output_matches_the_schema() {
     check("context create", &["context", "create", "one"], 1);
     check("context list", &["context", "list"], 1);
     check("context get", &["context", "get", "one"], 1);
-    check("put --dry-run", &["put", "-rn", "project", "one:/p"], 2);
-    check("put", &["put", "-r", "project", "one:/p"], 1);
-    check("get --dry-run", &["get", "-rn", "one:/p", "elsewhere"], 2);
+    check("put --dry-run", &["put", "-rn", "project/", "one:/p"], 2);
+    check("put", &["put", "-r", "project/", "one:/p"], 1);
+    check("get --dry-run", &["get", "-rn", "one:/p/", "elsewhere"], 2);
+    check("cp", &["cp", "-r", "one:/p/", "one:/c"], 1);
+    check(
+        "cp --dry-run",
+        &["cp", "-rnf", "one:/p/", "one:/elsewhere"],
+        2,
+    );
+    check("mv --dry-run", &["mv", "-rn", "one:/c/", "one:/m"], 2);
+    check("mv", &["mv", "-r", "one:/c/", "one:/m"], 1);
+    check("rm", &["rm", "-r", "--yes", "one:/m"], 2);
     check("ls", &["ls", "-R", "one:/"], 4);
     check("tree", &["tree", "one:/"], 4);
     check("du", &["du", "one:/p"], 3);

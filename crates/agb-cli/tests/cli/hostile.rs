@@ -119,7 +119,7 @@ fn service_text_adds_no_line_column_or_terminal_command() {
             (&["du", "t:/d/"], 2),
             (&["rm", "t:/d/f"], 0),
             (&["rm", "-r", "-y", "t:/d/"], 0),
-            (&["get", "-r", "t:/d", "copy"], 0),
+            (&["get", "-r", "t:/d/", "copy"], 0),
             (&["sync", "-n", "t:/d", "copy"], 1),
             (&["diff", "t:/d", "copy"], 1),
             (&["doctor"], 8),

@@ -10,6 +10,9 @@ mod certificates;
 #[cfg(test)]
 #[cfg(unix)]
 mod commands;
+#[cfg(test)]
+#[cfg(unix)]
+mod copies;
 mod demo;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

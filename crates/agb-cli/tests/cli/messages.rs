@@ -190,10 +190,7 @@ fn a_failure_of_a_whole_folder_names_both_sides() {
             &["sync", "project", "one:/p"][..],
             "can't sync project to one:/p: ",
         ),
-        (
-            &["put", "-r", "project", "one:/p"],
-            "can't put project to one:/p: ",
-        ),
+        (&["put", "-r", "project/", "one:/p"], "can't list one:/p: "),
         (
             &["diff", "project", "one:/p"],
             "can't compare project to one:/p: ",

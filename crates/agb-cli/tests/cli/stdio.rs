@@ -26,7 +26,7 @@ fn shell(env: &TestEnv, arguments: &str, redirections: &str) -> Output {
 fn env() -> TestEnv {
     let env = TestEnv::new();
     env.print(&["context", "create", "t"]);
-    env.print(&["put", "project/a.txt", "t:/x"]);
+    env.print(&["put", "-f", "project/a.txt", "t:/x"]);
     env
 }
 
@@ -43,7 +43,7 @@ fn a_closed_or_unreadable_stdin_changes_nothing() {
         ("-", "0>/dev/null"),
         ("-", "0<>/dev/null"),
     ] {
-        let output = shell(&env, &format!("put {from} t:/x"), redirection);
+        let output = shell(&env, &format!("put -f {from} t:/x"), redirection);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{from} {redirection}");
         assert!(stderr.contains("stdin"), "{from} {redirection}: {stderr}");
@@ -68,12 +68,12 @@ fn an_empty_stdin_is_an_empty_file() {
         ("-", "<empty"),
     ] {
         std::fs::write(env.path("empty"), "").unwrap();
-        env.print(&["put", "project/a.txt", "t:/x"]);
-        let output = shell(&env, &format!("put {from} t:/x"), redirection);
+        env.print(&["put", "-f", "project/a.txt", "t:/x"]);
+        let output = shell(&env, &format!("put -f {from} t:/x"), redirection);
         assert!(output.status.success(), "{redirection}: {output:?}");
         assert_eq!(env.print(&["cat", "t:/x"]), "");
     }
-    let output = shell(&env, "put - t:/x", "<<< hello");
+    let output = shell(&env, "put -f - t:/x", "<<< hello");
     assert!(output.status.success());
     assert_eq!(env.print(&["cat", "t:/x"]), "hello\n");
 }

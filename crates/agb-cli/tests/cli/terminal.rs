@@ -127,11 +127,11 @@ fn folder_commands_ask_for_confirmation_and_show_progress() {
     for n in 0..50 {
         std::fs::write(folder.join(n.to_string()), vec![7; 10_000]).unwrap();
     }
-    let (shown, code) = env.at_terminal(&["put", "-r", "many", "one:/many"], "");
+    let (shown, code) = env.at_terminal(&["put", "-r", "many/", "one:/many"], "");
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("put ") && shown.contains("/50"), "{shown:?}");
     assert!(shown.contains("50 copied"), "{shown:?}");
-    let (shown, _) = env.at_terminal(&["put", "-q", "-r", "many", "one:/quiet"], "");
+    let (shown, _) = env.at_terminal(&["put", "-q", "-r", "many/", "one:/quiet"], "");
     assert_eq!(shown, "", "--quiet shows no progress");
     let (shown, code) = env.at_terminal(&["rm", "-r", "one:/many"], "n\n");
     assert_eq!(code, 1, "{shown}");

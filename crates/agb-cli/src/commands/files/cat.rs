@@ -10,11 +10,11 @@ use crate::{
     address::Remote,
     commands::{
         completion, lookup,
+        partial_failures::PartialFailures,
         session::{Run, Session},
     },
     failure::{Code, ErrorContext, Failure},
     output::{self, records::EntryRow},
-    stderr,
 };
 
 #[derive(Debug, Args)]
@@ -40,7 +40,10 @@ impl Run for CatArguments {
 }
 
 /// Writes a file to stdout. A closed pipe ends the command without a message.
-pub(super) async fn print_file(files: &Files, address: &Remote) -> Result<(), Failure> {
+pub(in crate::commands) async fn print_file(
+    files: &Files,
+    address: &Remote,
+) -> Result<(), Failure> {
     let target = DownloadTarget::writer(tokio::io::stdout());
     let written = files.download(address.path.as_str(), target).await;
     match written {
@@ -82,45 +85,4 @@ impl Run for StatArguments {
         let entry = lookup::entry(&files, &self.address).await?;
         output::print_record(&session.output, &EntryRow::from(entry))
     }
-}
-
-/// Counts the failed arguments of a command, which continues with the others.
-pub(super) struct PartialFailures {
-    total: usize,
-    failed: usize,
-}
-
-impl PartialFailures {
-    pub(super) fn new(total: usize) -> Self {
-        Self { total, failed: 0 }
-    }
-
-    /// Prints and counts a failure of one of several arguments. Returns the failure if the others would fail too.
-    pub(super) fn record(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
-        match result {
-            Err(failure) if self.total > 1 && is_of_one(failure.code) => {
-                stderr::failure(&failure);
-                self.failed += 1;
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<(), Failure> {
-        match self.failed {
-            0 => Ok(()),
-            failed => Err(Failure::with_code(
-                Code::Partial,
-                format!("{failed} of {} failed", self.total),
-            )),
-        }
-    }
-}
-
-fn is_of_one(code: Code) -> bool {
-    matches!(
-        code,
-        Code::NotFound | Code::Usage | Code::Conflict | Code::Partial
-    )
 }

@@ -6,7 +6,6 @@ use agbcloud::{Files, SyncReport};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::cat::PartialFailures;
 use crate::{
     address::Remote,
     commands::{
@@ -14,6 +13,7 @@ use crate::{
         confirm::confirm,
         folders::{self, print_failures},
         lookup,
+        partial_failures::PartialFailures,
         session::{Run, Session},
     },
     failure::{Code, ErrorContext, Failure},

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use agbcloud::{SyncDir, SyncPlan};
+use agbcloud::{SyncDir, SyncPlan, SyncReport};
 
 use super::{
     folder_sync::FolderSync,
     plan::{RESUME_HINT, Skipped, Task, plan, preview},
-    report::{MAX_NAMES, join_names, print_report},
+    report::{MAX_NAMES, add_report, join_names, print_report},
+    results::TransferResults,
 };
 use crate::{
     commands::session::Session,
@@ -26,6 +27,7 @@ pub(in crate::commands) enum Replace {
 /// Copies a folder, or lists the changes of a dry run.
 pub(in crate::commands) async fn copy(
     session: &Session,
+    results: &mut TransferResults<'_>,
     task: &Task,
     sync: SyncDir,
     replace: Replace,
@@ -33,8 +35,10 @@ pub(in crate::commands) async fn copy(
 ) -> Result<(), Failure> {
     if !dry_run {
         let check = |plan: &SyncPlan| check_replaced(plan, replace);
-        return execute(session, task, sync, check).await;
+        let report = transfer(session, task, sync, check).await?;
+        return add_report(results, session, task, &report);
     }
+    results.preview();
     let plan = preview(session, task, sync, Skipped::Listed).await?;
     check_replaced(&plan, replace)
 }
@@ -46,6 +50,17 @@ pub(super) async fn execute(
     sync: impl Into<FolderSync>,
     check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let report = transfer(session, task, sync, check).await?;
+    print_report(session, task, &report)
+}
+
+/// Compares the folders, checks the plan and executes it.
+async fn transfer(
+    session: &Session,
+    task: &Task,
+    sync: impl Into<FolderSync>,
+    check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
+) -> Result<SyncReport, Failure> {
     // Set when the totals are known.
     let progress = Arc::new(OnceLock::<TransferProgress>::new());
     let listener = progress.clone();
@@ -69,7 +84,7 @@ pub(super) async fn execute(
     let run = async { plan.run().await.map_err(|error| task.failure(&error)) };
     let report = unless_interrupted(run, RESUME_HINT).await;
     progress.finish();
-    print_report(session, task, &report?)
+    report
 }
 
 /// Fails if the plan replaces files that must not be replaced.
@@ -77,7 +92,10 @@ fn check_replaced(plan: &SyncPlan, replace: Replace) -> Result<(), Failure> {
     let Replace::No { hint } = replace else {
         return Ok(());
     };
-    let replaced = || plan.changes().filter(|change| change.replaces);
+    let replaced = || {
+        plan.changes()
+            .filter(|change| change.replaces && !change.keeps_both)
+    };
     let count = replaced().count();
     if count == 0 {
         return Ok(());
@@ -86,10 +104,15 @@ fn check_replaced(plan: &SyncPlan, replace: Replace) -> Result<(), Failure> {
         .take(MAX_NAMES)
         .map(|change| change.path)
         .collect();
+    Err(would_replace(&first, count).with_hint(hint))
+}
+
+/// The failure of a copy that would replace files, of which it names the first.
+pub(in crate::commands) fn would_replace(first: &[String], count: usize) -> Failure {
     let message = format!(
         "nothing was copied, since {} would be replaced: {}",
         counted(count as u64, "file"),
-        join_names(&first, count)
+        join_names(first, count)
     );
-    Err(Failure::with_code(Code::Conflict, message).with_hint(hint))
+    Failure::with_code(Code::Conflict, message)
 }

@@ -5,12 +5,14 @@ mod folder_sync;
 mod options;
 mod plan;
 mod report;
+mod results;
 mod sync;
 mod sync_folders;
 mod watch;
 
-pub(super) use copy::{Replace, copy};
+pub(super) use copy::{Replace, copy, would_replace};
 pub(super) use options::FolderOptions;
 pub(super) use plan::{RESTART_HINT, RESUME_HINT, Task};
-pub(super) use report::print_failures;
+pub(super) use report::{join_names, print_failures};
+pub(super) use results::TransferResults;
 pub(crate) use sync::{DiffArguments, SyncArguments};

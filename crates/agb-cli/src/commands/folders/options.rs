@@ -1,12 +1,12 @@
 //! [`FolderOptions`]: the options of every command that copies folders.
 
-use agbcloud::{Compare, ConflictPolicy, Symlinks, SyncDir, TwoWayConflict, TwoWaySync};
+use agbcloud::{Compare, ConflictPolicy, DeleteDir, Symlinks, SyncDir, TwoWayConflict, TwoWaySync};
 use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
 
 /// Which files to copy, and how to compare them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Folders")]
 pub(in crate::commands) struct FolderOptions {
     /// Compare files of the same size by checksum instead of by time
@@ -27,11 +27,14 @@ pub(in crate::commands) struct FolderOptions {
     /// How to treat a file that would be replaced or deleted but changed since the last sync, or may be newer
     #[arg(long, value_name = "HOW", value_enum)]
     conflict: Option<OnConflict>,
+    /// Maximum number of files that are copied concurrently. Defaults to 32, and to 8 within the service
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnConflict {
-    /// Fail and leave the file unchanged. The default, except of get, which requires --force to replace a file
+    /// Fail and leave the file unchanged. The default of sync; other commands require --force to replace a file
     Fail,
     /// Replace or delete the file
     Overwrite,
@@ -71,9 +74,10 @@ impl OnConflict {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Links {
     /// Skip links and list them
+    #[default]
     Skip,
     /// Copy the target
     Follow,
@@ -81,7 +85,47 @@ enum Links {
     Refuse,
 }
 
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=1024) => Ok(jobs),
+        _ => Err("expected a number of files from 1 to 1024".to_owned()),
+    }
+}
+
 impl FolderOptions {
+    /// The value of --jobs.
+    pub(in crate::commands) fn jobs(&self) -> Option<usize> {
+        self.jobs
+    }
+
+    /// Sets the globs for a remote folder.
+    pub(in crate::commands) fn apply_globs(&self, mut listing: DeleteDir) -> DeleteDir {
+        for glob in &self.include {
+            listing = listing.include(glob);
+        }
+        for glob in &self.exclude {
+            listing = listing.exclude(glob);
+        }
+        listing
+    }
+
+    /// Fails if an option is given that needs a local folder.
+    pub(in crate::commands) fn check_without_local_folder(&self) -> Result<(), Failure> {
+        let given = [
+            (self.checksum, "--checksum"),
+            (self.gitignore, "--gitignore"),
+            (self.links != Links::Skip, "--links"),
+            (self.conflict.is_some(), "--conflict"),
+        ];
+        match given.iter().find(|(given, _)| *given) {
+            Some((_, option)) => {
+                let message = format!("{option} has no effect between contexts");
+                Err(Failure::usage(message).with_hint("omit it"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Sets the options. `conflict` is the default of --conflict.
     pub(in crate::commands) fn apply(
         &self,
@@ -97,6 +141,9 @@ impl FolderOptions {
             .gitignore(self.gitignore)
             .compare(self.compare())
             .symlinks(self.symlinks());
+        if let Some(jobs) = self.jobs {
+            sync = sync.max_concurrent_files(jobs);
+        }
         for glob in &self.include {
             sync = sync.include(glob);
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, io};
 
 use agbcloud::{FileFailure, SkipReason, SkippedEntry, SyncReport};
 
-use super::plan::Task;
+use super::{plan::Task, results::TransferResults};
 use crate::{
     commands::session::Session,
     failure::{self, Code, Failure},
@@ -21,11 +21,24 @@ pub(super) fn print_report(
     task: &Task,
     report: &SyncReport,
 ) -> Result<(), Failure> {
-    output::print_result(
-        &session.output,
-        &TransferSummary::from(report),
-        &summary(report),
-    )?;
+    let json = TransferSummary::from(report);
+    output::print_result(&session.output, &json, &summary(report))?;
+    check_report(session, task, report)
+}
+
+/// Prints the report as one of several results, and fails if a file failed.
+pub(super) fn add_report(
+    results: &mut TransferResults<'_>,
+    session: &Session,
+    task: &Task,
+    report: &SyncReport,
+) -> Result<(), Failure> {
+    results.print(TransferSummary::from(report), &summary(report))?;
+    check_report(session, task, report)
+}
+
+/// Prints what the summary does not contain, and fails if a file failed.
+fn check_report(session: &Session, task: &Task, report: &SyncReport) -> Result<(), Failure> {
     if matches!(session.output.mode(), OutputMode::Human | OutputMode::Plain) {
         note_executable(&report.executable_files, report.executable);
         for copy in &report.kept {
@@ -192,7 +205,7 @@ fn print_cause(failures: &[&FileFailure]) {
 }
 
 /// Joins the first few of `count` names.
-pub(super) fn join_names(names: &[impl AsRef<str>], count: usize) -> String {
+pub(in crate::commands) fn join_names(names: &[impl AsRef<str>], count: usize) -> String {
     let first: Vec<&str> = names.iter().take(MAX_NAMES).map(AsRef::as_ref).collect();
     match count.saturating_sub(first.len()) {
         0 => first.join(", "),

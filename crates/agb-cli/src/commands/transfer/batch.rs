@@ -1,0 +1,160 @@
+//! Copies or moves the files of a folder one by one, several concurrently.
+
+use std::sync::Arc;
+
+use agbcloud::Progress;
+use futures_util::{StreamExt, stream};
+
+use super::copier::Copier;
+use crate::{
+    commands::{
+        folders::{self, join_names},
+        session::Session,
+    },
+    failure::{Code, Failure},
+    output::{
+        bytes, counted,
+        records::{FailedFile, TransferSummary},
+    },
+    progress::TransferProgress,
+    signals::unless_interrupted,
+    stderr,
+};
+
+/// Maximum number of failures that are printed.
+const MAX_PRINTED: usize = 10;
+
+/// A file of a folder.
+#[derive(Debug, Clone)]
+pub(super) struct BatchFile {
+    /// Path relative to both folders.
+    pub(super) path: String,
+    pub(super) size: Option<u64>,
+}
+
+/// Reports the progress of one file.
+#[derive(Clone)]
+pub(super) struct Listener(Arc<dyn Fn(Progress) + Send + Sync>);
+
+impl Listener {
+    pub(super) fn report(&self, progress: Progress) {
+        (self.0)(progress);
+    }
+}
+
+/// The results of the files.
+#[derive(Default)]
+pub(super) struct Batch {
+    copied: u64,
+    bytes: u64,
+    failures: Vec<(String, Failure)>,
+}
+
+/// Copies the files with `copy`, which returns the number of bytes. Stops after a failure that the others would have too.
+pub(super) async fn run_batch<F>(
+    session: &Session,
+    verb: &'static str,
+    jobs: usize,
+    files: Vec<BatchFile>,
+    copy: impl Fn(BatchFile, Listener) -> F,
+) -> Result<Batch, Failure>
+where
+    F: Future<Output = Result<u64, Failure>>,
+{
+    let total = files.iter().filter_map(|file| file.size).sum();
+    let progress = TransferProgress::start(&session.output, verb, files.len() as u64, total);
+    let one = |file: BatchFile| {
+        let (progress, path) = (progress.clone(), file.path.clone());
+        let (shown, shown_path) = (progress.clone(), path.clone());
+        let listener = move |update: Progress| shown.update_file(&shown_path, update.bytes);
+        let copied = copy(file.clone(), Listener(Arc::new(listener)));
+        async move {
+            let copied = copied.await;
+            let size = copied.as_ref().copied().unwrap_or(file.size.unwrap_or(0));
+            progress.finish_file(&path, size, copied.is_err());
+            (path, copied)
+        }
+    };
+    let run = async {
+        let mut batch = Batch::default();
+        let mut copies = stream::iter(files).map(one).buffer_unordered(jobs);
+        while let Some((path, copied)) = copies.next().await {
+            match copied {
+                Ok(bytes) => {
+                    batch.copied += 1;
+                    batch.bytes += bytes;
+                }
+                Err(failure) if is_of_all(failure.code) => return Err(failure),
+                Err(failure) => batch.failures.push((path, failure)),
+            }
+        }
+        Ok(batch)
+    };
+    let batch = unless_interrupted(run, folders::RESUME_HINT).await;
+    progress.finish();
+    batch
+}
+
+/// Whether the other files would fail too.
+fn is_of_all(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotAllowed | Code::Unavailable | Code::TimedOut | Code::Interrupted
+    )
+}
+
+impl Copier<'_> {
+    /// Prints the results with what the summary counts already, and fails if a file failed.
+    pub(super) fn print_batch(
+        &mut self,
+        mut summary: TransferSummary,
+        batch: Batch,
+    ) -> Result<(), Failure> {
+        summary.copied += batch.copied;
+        summary.bytes += batch.bytes;
+        if self.moves {
+            summary.deleted += batch.copied;
+        }
+        for (path, failure) in &batch.failures {
+            summary.add_failure(FailedFile::of_source(path, failure));
+        }
+        let done = if self.moves { "moved" } else { "copied" };
+        let mut message = format!("{} {done} ({})", summary.copied, bytes(Some(summary.bytes)));
+        if summary.unchanged > 0 {
+            message += &format!(", {} unchanged", summary.unchanged);
+        }
+        let skipped: Vec<&str> = summary
+            .skipped_entries
+            .iter()
+            .map(|entry| &*entry.path)
+            .collect();
+        if !skipped.is_empty() {
+            let names = join_names(&skipped, skipped.len());
+            message += &format!(", {} skipped (not a file: {names})", summary.skipped);
+        }
+        self.results.print(summary, &message)?;
+        for (path, failure) in batch.failures.iter().take(MAX_PRINTED) {
+            stderr::error(format_args!("{path}: {failure}"));
+            stderr::details(failure);
+        }
+        let failed = batch.failures.len();
+        if failed > MAX_PRINTED {
+            stderr::note(format_args!("only the first {MAX_PRINTED} are shown"));
+        }
+        if failed == 0 {
+            return Ok(());
+        }
+        let all = |code| {
+            batch
+                .failures
+                .iter()
+                .all(|(_, failure)| failure.code == code)
+        };
+        let code = match all(Code::Conflict) {
+            true => Code::Conflict,
+            false => Code::Partial,
+        };
+        let message = format!("{} failed", counted(failed as u64, "file"));
+        Err(Failure::with_code(code, message))
+    }
+}

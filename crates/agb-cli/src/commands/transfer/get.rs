@@ -1,0 +1,223 @@
+//! `agb get`.
+
+use std::path::{Path, PathBuf};
+
+use agbcloud::{
+    ConflictPolicy, DownloadTarget, Downloaded, ErrorDetail, ErrorKind, Files, Progress,
+};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use super::{
+    copier::Copier,
+    local_folders::NewFolders,
+    move_file::{Source, Target},
+    options::CopyOptions,
+    put::missing_address,
+    slash_rule::{has_slash, local_name, remote_into_local},
+};
+use crate::{
+    address::{Address, Remote},
+    commands::{
+        completion,
+        files::print_file,
+        folders::{self, FolderOptions, Replace, Task},
+        lookup,
+        operands::Operand,
+        session::{Run, Session},
+    },
+    failure::Failure,
+    progress::TransferProgress,
+    signals::unless_interrupted,
+};
+
+#[derive(Debug, Args)]
+#[command(override_usage = "agb get [OPTIONS] <NAME:/PATH>... [LOCAL]")]
+pub(crate) struct GetArguments {
+    /// Files, or folders with -r, as NAME:/path; globs are expanded. Then the destination: a file, a folder, or - for
+    /// stdout. Defaults to the working directory
+    #[arg(value_name = "PATH", required = true, num_args = 1.., add = ArgValueCompleter::new(completion::addresses_and_files))]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    options: CopyOptions,
+    /// Do not flush files to the disk: faster, but a power failure may leave empty files
+    #[arg(long)]
+    no_fsync: bool,
+    #[command(flatten)]
+    folders: FolderOptions,
+}
+
+impl Run for GetArguments {
+    async fn run(mut self, session: &Session) -> Result<(), Failure> {
+        let to = match &self.paths[..] {
+            [_] => PathBuf::from("."),
+            _ => self.paths.pop().unwrap_or_default(),
+        };
+        if let Some(to) = missing_address(&to) {
+            let failure = Failure::usage(format!("{to} is not a local path"));
+            return Err(failure.with_hint(
+                "end with a local file or folder, such as '.'; copy between contexts with: agb cp",
+            ));
+        }
+        let mut from = Vec::new();
+        for path in &self.paths {
+            let address = path.to_string_lossy().parse().map_err(|error: String| {
+                let failure = Failure::usage(format!("{} is not in a context", path.display()));
+                failure.with_hint(error)
+            })?;
+            from.push(Address::Remote(address));
+        }
+        let copier = Copier::new("get", session, &self.options, &self.folders, !self.no_fsync);
+        copier.run(&from, Address::Local(to)).await
+    }
+}
+
+impl Copier<'_> {
+    /// Downloads a file or a folder.
+    pub(super) async fn get(&mut self, from: &Operand, to: &Path) -> Result<(), Failure> {
+        let Operand { files, address } = from;
+        if to == Path::new("-") {
+            return print_file(files, address).await;
+        }
+        if self.options.recursive && lookup::is_remote_folder(files, address).await? {
+            return match self.moves {
+                true => self.move_down(from, to).await,
+                false => self.get_folder(files, address, to).await,
+            };
+        }
+        if address.is_folder() {
+            return Err(self.needs_recursive(address, to.display()));
+        }
+        let to = self.local_target(address, to)?;
+        self.claim(&to.display().to_string())?;
+        let verb = self.verb;
+        let progress = TransferProgress::start(&self.session.output, verb, 1, 0);
+        let listener = progress.clone();
+        let download = async {
+            let listener = move |progress| listener.update(progress);
+            let downloaded = download(files, address, &to, self, listener).await;
+            match downloaded {
+                Err(error) => Err(self.explain_download(from, &to, error).await),
+                Ok(downloaded) => {
+                    let source = Source::Remote(from);
+                    self.delete_moved(source, Target::Local, downloaded.into())
+                        .await
+                }
+            }
+        };
+        let copied = unless_interrupted(download, folders::RESTART_HINT).await;
+        progress.finish();
+        self.print_copied(copied?, &to.display().to_string())
+    }
+
+    async fn get_folder(&mut self, files: &Files, from: &Remote, to: &Path) -> Result<(), Failure> {
+        let to = remote_into_local(from, to)?;
+        let replace = match self.options.force {
+            true => Replace::Yes,
+            false => Replace::No {
+                hint: format!(
+                    "pass --force to replace them; list all with: agb diff '{from}' '{}'",
+                    to.display()
+                ),
+            },
+        };
+        let task = Task::new(self.verb, from, to.display());
+        let sync = files
+            .download_dir(from.without_slash(), &to)
+            .durable(self.durable);
+        // Without --force, the command fails before it replaces a file.
+        let sync = self.folders.apply(sync, ConflictPolicy::Overwrite);
+        let dry_run = self.options.dry_run;
+        folders::copy(
+            self.session,
+            &mut self.results,
+            &task,
+            sync,
+            replace,
+            dry_run,
+        )
+        .await
+    }
+
+    /// The path of a local file: in the folder if there is one, or if several files go there.
+    pub(super) fn local_target(&self, from: &Remote, to: &Path) -> Result<PathBuf, Failure> {
+        match self.several || has_slash(to) || to.is_dir() {
+            true => Ok(to.join(local_name(from)?)),
+            false => Ok(to.to_owned()),
+        }
+    }
+
+    /// Explains why a download failed: the source may be a folder, or the target may exist.
+    async fn explain_download(&self, from: &Operand, to: &Path, error: DownloadFailure) -> Failure {
+        let error = match error {
+            DownloadFailure::Local(failure) => return failure,
+            DownloadFailure::Remote(error) => error,
+        };
+        let Operand { files, address } = from;
+        let is_missing = lookup::is_missing_file(&error);
+        let may_be_folder = is_missing || error.kind() == ErrorKind::LocalFile;
+        if may_be_folder && lookup::has_entries(files, address).await {
+            return self.needs_recursive(address, to.display());
+        }
+        explain(&error, address)
+    }
+}
+
+/// Why a file was not downloaded.
+pub(super) enum DownloadFailure {
+    Local(Failure),
+    Remote(agbcloud::Error),
+}
+
+impl From<Failure> for DownloadFailure {
+    fn from(failure: Failure) -> Self {
+        Self::Local(failure)
+    }
+}
+
+/// The failure of a download.
+pub(super) fn explain(error: &agbcloud::Error, from: &Remote) -> Failure {
+    if lookup::is_missing_file(error) {
+        return lookup::not_found(from, error);
+    }
+    let failure = Failure::in_action(error, &format!("get {from}"));
+    match error.detail() {
+        Some(ErrorDetail::TargetExists) => failure.with_hint("pass --force to replace it"),
+        _ => failure,
+    }
+}
+
+/// Downloads one file, and creates the folders above it.
+pub(super) async fn download(
+    files: &Files,
+    from: &Remote,
+    to: &Path,
+    copier: &Copier<'_>,
+    listener: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Downloaded, DownloadFailure> {
+    let parents = NewFolders::create_for(to)?;
+    let target = match is_stream(to) {
+        true => DownloadTarget::writer(open_stream(to).await?),
+        false => DownloadTarget::from(to),
+    };
+    let downloaded = files
+        .download(from.path.as_str(), target)
+        .overwrite(copier.options.force)
+        .durable(copier.durable)
+        .on_progress(listener)
+        .await
+        .map_err(DownloadFailure::Remote)?;
+    parents.keep();
+    Ok(downloaded)
+}
+
+/// Whether the path is a device or a named pipe.
+fn is_stream(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+async fn open_stream(path: &Path) -> Result<tokio::fs::File, Failure> {
+    let opened = tokio::fs::OpenOptions::new().write(true).open(path).await;
+    opened.map_err(|error| Failure::with_cause(format!("can't write to {}", path.display()), error))
+}

@@ -1,0 +1,234 @@
+//! `agb put`.
+
+use std::{
+    fs::{File, Metadata},
+    io,
+    path::{Path, PathBuf},
+};
+
+use agbcloud::{ConflictPolicy, Files, Progress, UploadSource, Uploaded};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use super::{
+    copier::Copier,
+    existing::{check_folder_target, check_target, explain, file_target},
+    move_file::{Source, Target},
+    options::CopyOptions,
+    slash_rule::{local_into_remote, remote_name},
+};
+use crate::{
+    address::{self, Address, Remote},
+    commands::{
+        completion,
+        folders::{self, FolderOptions, Replace, Task},
+        lookup,
+        operands::Operand,
+        session::{Run, Session},
+    },
+    failure::Failure,
+    progress::TransferProgress,
+    signals::unless_interrupted,
+    stdio,
+};
+
+#[derive(Debug, Args)]
+#[command(override_usage = "agb put [OPTIONS] <LOCAL>... <NAME:/PATH>")]
+pub(crate) struct PutArguments {
+    /// Local files, or folders with -r; - is stdin. Then the destination as NAME:/path, which is a folder if it ends with a
+    /// slash, exists as a folder or takes several files
+    #[arg(value_name = "PATH", required = true, num_args = 2.., add = ArgValueCompleter::new(completion::addresses_and_files))]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    options: CopyOptions,
+    #[command(flatten)]
+    folders: FolderOptions,
+}
+
+impl Run for PutArguments {
+    async fn run(mut self, session: &Session) -> Result<(), Failure> {
+        let to = self.paths.pop().unwrap_or_default();
+        let to = to.to_string_lossy();
+        let to = address::folder(&to).map_err(|error| {
+            let failure = Failure::usage(format!("the destination {to} is not in a context"));
+            failure.with_hint(error)
+        })?;
+        let mut from = Vec::new();
+        for path in self.paths {
+            if let Some(remote) = missing_address(&path) {
+                let failure = Failure::usage(format!("{remote} is not a local path"));
+                return Err(failure.with_hint(format!(
+                    "write './{}' for a local file; copy between contexts with: agb cp",
+                    path.display()
+                )));
+            }
+            from.push(Address::Local(path));
+        }
+        let copier = Copier::new("put", session, &self.options, &self.folders, true);
+        copier.run(&from, Address::Remote(to)).await
+    }
+}
+
+/// The address that a local path looks like, unless the path exists.
+pub(super) fn missing_address(path: &Path) -> Option<Remote> {
+    match path.to_str()?.parse() {
+        Ok(Address::Remote(remote)) if !path.exists() => Some(remote),
+        _ => None,
+    }
+}
+
+impl Copier<'_> {
+    /// Uploads a file or a folder.
+    pub(super) async fn put(
+        &mut self,
+        from: &Path,
+        to: &Operand,
+        stdin: Option<File>,
+    ) -> Result<(), Failure> {
+        let metadata = match is_dash(from) {
+            true => None,
+            false => Some(from.metadata())
+                .transpose()
+                .map_err(|error| lookup::local_failure(from, &error))?,
+        };
+        if metadata.as_ref().is_some_and(Metadata::is_dir) {
+            return match self.options.recursive {
+                true if self.moves => self.move_up(from, to).await,
+                true => self.put_folder(from, to).await,
+                false => Err(self.needs_recursive(from.display(), &to.address)),
+            };
+        }
+        if self.moves && Source::local(from).is_gone_or_special() {
+            let message = format!("{} is not a regular file", from.display());
+            return Err(Failure::usage(message).with_hint("copy its content with: agb cp"));
+        }
+        let name = match is_dash(from) {
+            false => remote_name(from),
+            true => {
+                let failure = Failure::usage("the file name is missing");
+                let folder = to.address.join("NAME");
+                Err(failure.with_hint(format!("add it to the address: {folder}")))
+            }
+        };
+        let address = file_target(to, name, self.several).await?;
+        self.claim(&address.to_string())?;
+        check_target(&to.files, &address, self.options.force).await?;
+        // An upload needs the length first, which a stream does not have.
+        let spooled = match metadata {
+            Some(metadata) if metadata.is_file() => None,
+            _ => {
+                let spool = spool(from, stdin.filter(|_| is_dash(from)));
+                Some(unless_interrupted(spool, folders::RESTART_HINT).await?)
+            }
+        };
+        let source = spooled.as_deref().unwrap_or(from);
+        let progress = TransferProgress::start(&self.session.output, self.verb, 1, 0);
+        let listener = progress.clone();
+        let upload = async {
+            let listener = move |progress| listener.update(progress);
+            let source_path = source;
+            let source = Source::local(source);
+            let uploaded = upload(&to.files, source_path, &address, self, listener).await?;
+            let at = Target::Remote(&to.files, &address);
+            self.delete_moved(source, at, uploaded.into()).await
+        };
+        let copied = unless_interrupted(upload, folders::RESTART_HINT).await;
+        progress.finish();
+        self.print_copied(copied?, &address.to_string())
+    }
+
+    async fn put_folder(&mut self, from: &Path, to: &Operand) -> Result<(), Failure> {
+        let address = local_into_remote(from, &to.address)?;
+        check_folder_target(&to.files, &address).await?;
+        let replace = match self.options.force {
+            true => Replace::Yes,
+            false => Replace::No {
+                hint: format!(
+                    "pass --force to replace them; list all with: agb diff '{}' '{address}'",
+                    from.display(),
+                ),
+            },
+        };
+        let task = Task::new(self.verb, from.display(), &address);
+        let sync = to.files.upload_dir(from, address.without_slash());
+        // Without --force, the command fails before it replaces a file.
+        let sync = self.folders.apply(sync, ConflictPolicy::Overwrite);
+        let dry_run = self.options.dry_run;
+        folders::copy(
+            self.session,
+            &mut self.results,
+            &task,
+            sync,
+            replace,
+            dry_run,
+        )
+        .await
+    }
+}
+
+/// Uploads one file.
+pub(super) async fn upload(
+    files: &Files,
+    from: &Path,
+    to: &Remote,
+    copier: &Copier<'_>,
+    listener: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Uploaded, Failure> {
+    let force = copier.options.force;
+    let upload = files.upload(to.path.as_str(), UploadSource::from(from));
+    let upload = match force {
+        true => upload,
+        false => upload.if_absent(),
+    };
+    let uploaded = upload.on_progress(listener).await;
+    uploaded.map_err(|error| explain(&error, to, force, &format!("put {to}")))
+}
+
+/// Whether a path is the dash that means stdin.
+pub(super) fn is_dash(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Returns stdin if it is a source. A closed stdin must fail before the command changes anything.
+pub(super) fn open_stdin(from: &[Address], session: &Session) -> Result<Option<File>, Failure> {
+    let is_stdin = |path: &Path| stdio::is_stdin(path);
+    let given = from
+        .iter()
+        .any(|from| matches!(from, Address::Local(path) if is_stdin(path)));
+    if !given {
+        return Ok(None);
+    }
+    let stdin = stdio::stdin()?;
+    if session.connection.api_key_stdin {
+        return Err(Failure::usage(
+            "stdin can't be both the file and the API key",
+        ));
+    }
+    match from {
+        [_] => Ok(Some(stdin)),
+        _ => Err(Failure::usage("stdin can't be one of several sources")),
+    }
+}
+
+/// Copies a stream or stdin to a temporary file.
+async fn spool(path: &Path, stdin: Option<File>) -> Result<tempfile::TempPath, Failure> {
+    let name = match &stdin {
+        Some(_) => "stdin".to_owned(),
+        None => path.display().to_string(),
+    };
+    let source = path.to_owned();
+    let spooled = async {
+        let (mut file, path) = tempfile::NamedTempFile::new()?.into_parts();
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        // In a thread of its own: the runtime would wait for a read of a terminal when the command is interrupted.
+        std::thread::spawn(move || {
+            let from = stdin.map_or_else(|| File::open(source), Ok);
+            let copied = from.and_then(|mut from| io::copy(&mut from, &mut file));
+            let _ = done.send(copied);
+        });
+        is_done.await.map_err(io::Error::other)??;
+        Ok(path)
+    };
+    let spooled: io::Result<_> = spooled.await;
+    spooled.map_err(|error| Failure::with_cause(format!("can't spool {name}"), error))
+}

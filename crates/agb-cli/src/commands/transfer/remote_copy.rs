@@ -1,0 +1,180 @@
+//! Copies a file from a context to the same or another one. The service has no operation for it, so the content passes
+//! through this program, as a stream.
+
+use std::time::Duration;
+
+use agbcloud::{ErrorKind, Files, Progress, UploadSource};
+
+use super::{
+    copier::Copier,
+    existing::{Version, check_target, explain, file_target, version},
+    move_file::{Copied, Source, Target},
+};
+use crate::{
+    address::Remote,
+    clock,
+    commands::{folders, lookup, operands::Operand},
+    failure::Failure,
+    progress::TransferProgress,
+    signals::unless_interrupted,
+};
+
+/// Maximum number of attempts: a stream can be sent only once, so the SDK does not repeat an upload.
+const ATTEMPTS: usize = 4;
+
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+impl Copier<'_> {
+    /// Copies a file or a folder within the service.
+    pub(super) async fn copy(&mut self, from: &Operand, to: &Operand) -> Result<(), Failure> {
+        if self.options.recursive && lookup::is_remote_folder(&from.files, &from.address).await? {
+            return self.copy_folder(from, to).await;
+        }
+        if from.address.is_folder() {
+            return Err(self.needs_recursive(&from.address, &to.address));
+        }
+        let name = Ok(from.address.file_name());
+        let address = file_target(to, name, self.several).await?;
+        let given = &to.address;
+        let to = Operand {
+            files: to.files.clone(),
+            address,
+        };
+        if is_same(from, &to)? {
+            let message = format!("{} and {} are the same file", from.address, to.address);
+            return Err(Failure::usage(message));
+        }
+        self.claim(&to.address.to_string())?;
+        check_target(&to.files, &to.address, self.options.force).await?;
+        let progress = TransferProgress::start(&self.session.output, self.verb, 1, 0);
+        let listener = progress.clone();
+        let copy = async {
+            let listener = move |progress| listener.update(progress);
+            match copy(from, &to, self.options.force, listener).await {
+                Err(CopyFailure::Source(error)) => {
+                    Err(self.explain_source(from, given, &error).await)
+                }
+                Err(CopyFailure::Target(failure)) => Err(failure),
+                Ok(copied) => {
+                    let at = Target::Remote(&to.files, &to.address);
+                    self.delete_moved(Source::Remote(from), at, copied).await
+                }
+            }
+        };
+        let copied = unless_interrupted(copy, folders::RESTART_HINT).await;
+        progress.finish();
+        self.print_copied(copied?, &to.address.to_string())
+    }
+
+    /// Explains why a source can't be read: it may be a folder.
+    async fn explain_source(
+        &self,
+        from: &Operand,
+        to: &Remote,
+        error: &agbcloud::Error,
+    ) -> Failure {
+        let Operand { files, address } = from;
+        if !lookup::is_missing_file(error) {
+            return Failure::in_action(error, &format!("read {address}"));
+        }
+        match lookup::has_entries(files, address).await {
+            true => self.needs_recursive(address, to),
+            false => lookup::not_found(address, error),
+        }
+    }
+}
+
+/// Whether both are the same path of the same context.
+pub(super) fn is_same(from: &Operand, to: &Operand) -> Result<bool, Failure> {
+    Ok(is_same_context(&from.files, &to.files)?
+        && from.address.without_slash() == to.address.without_slash())
+}
+
+/// Whether both are the same context, whose id or name the addresses contain.
+pub(super) fn is_same_context(one: &Files, other: &Files) -> Result<bool, Failure> {
+    Ok(one.context_id()? == other.context_id()?)
+}
+
+/// Why a file was not copied.
+pub(super) enum CopyFailure {
+    Source(agbcloud::Error),
+    Target(Failure),
+}
+
+impl CopyFailure {
+    /// The failure, for a source that is known to be a file.
+    pub(super) fn into_failure(self, from: &Remote) -> Failure {
+        match self {
+            Self::Source(error) => super::get::explain(&error, from),
+            Self::Target(failure) => failure,
+        }
+    }
+}
+
+/// Copies one file. The download compares the content with the checksum of the source, and the upload with that of the
+/// target; the last bytes are sent only after the first comparison.
+pub(super) async fn copy(
+    from: &Operand,
+    to: &Operand,
+    force: bool,
+    listener: impl Fn(Progress) + Clone + Send + Sync + 'static,
+) -> Result<Copied, CopyFailure> {
+    let mut attempt = 1;
+    loop {
+        let source = from.files.open(from.address.path.as_str()).await;
+        let source = source.map_err(CopyFailure::Source)?;
+        let opened = Version::of(&source);
+        let source = match source.size() {
+            Some(size) => UploadSource::reader(source, size),
+            None => UploadSource::stream(source),
+        };
+        let upload = to.files.upload(to.address.path.as_str(), source);
+        let upload = match force {
+            true => upload,
+            false => upload.if_absent(),
+        };
+        match upload.on_progress(listener.clone()).await {
+            Ok(uploaded) => {
+                return Ok(Copied {
+                    source: Some(opened),
+                    ..uploaded.into()
+                });
+            }
+            Err(error) if attempt < ATTEMPTS && can_retry(&error) => {
+                attempt += 1;
+                clock::sleep(RETRY_INTERVAL).await;
+            }
+            // The response to an earlier attempt was lost, and that attempt created the file.
+            Err(error)
+                if attempt > 1
+                    && error.status() == Some(412)
+                    && has_content(to, &opened)
+                        .await
+                        .map_err(CopyFailure::Target)? =>
+            {
+                return Ok(Copied {
+                    bytes: opened.size.unwrap_or(0),
+                    crc64: 0,
+                    etag: opened.etag.clone(),
+                    source: Some(opened),
+                });
+            }
+            Err(error) => {
+                let action = format!("copy {} to {}", from.address, to.address);
+                let failure = explain(&error, &to.address, force, &action);
+                return Err(CopyFailure::Target(failure));
+            }
+        }
+    }
+}
+
+/// Whether a file certainly has the content of this version.
+async fn has_content(file: &Operand, source: &Version) -> Result<bool, Failure> {
+    let found = version(&file.files, &file.address).await?;
+    Ok(found.is_some_and(|found| found.has_content_of(source)))
+}
+
+/// Whether a new stream may succeed. The error of a stream is that of the download.
+fn can_retry(error: &agbcloud::Error) -> bool {
+    error.is_transient() || matches!(error.kind(), ErrorKind::CallerStream | ErrorKind::Corrupted)
+}

@@ -1,0 +1,257 @@
+//! Copies or moves a folder within the service.
+
+use std::collections::{BTreeSet, HashMap};
+
+use agbcloud::{FileEntry, Files};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    batch::{BatchFile, run_batch},
+    copier::Copier,
+    existing::{Version, check_folder_target, version},
+    move_file::{Copied, Source, Target},
+    remote_copy::{copy, is_same_context},
+    slash_rule::remote_into_remote,
+};
+use crate::{
+    address::Remote,
+    commands::{folders::would_replace, operands::Operand},
+    failure::{Code, ErrorContext, Failure},
+    output::{
+        Rows,
+        records::{ChangeRow, TransferSummary},
+    },
+};
+
+impl Copier<'_> {
+    /// Copies or moves a folder within the service.
+    pub(super) async fn copy_folder(
+        &mut self,
+        from: &Operand,
+        to: &Operand,
+    ) -> Result<(), Failure> {
+        self.folders.check_without_local_folder()?;
+        let to = Operand {
+            files: to.files.clone(),
+            address: remote_into_remote(&from.address, &to.address),
+        };
+        check_not_inside(from, &to)?;
+        check_folder_target(&to.files, &to.address).await?;
+        let sources = self.remote_files(from).await?;
+        let existing = Existing::list(&to).await?;
+        existing.check_names(&sources, &to.address)?;
+        let (same, different) = self.compare(from, &to, sources.clone(), &existing).await?;
+        if !different.is_empty() && !self.options.force {
+            let first: Vec<_> = different.iter().take(3).cloned().collect();
+            let failure = would_replace(&first, different.len());
+            return Err(failure.with_hint("pass --force to replace them"));
+        }
+        if self.options.dry_run {
+            self.results.preview();
+            return self.preview(sources, &same, &different);
+        }
+        let (copier, force) = (&*self, self.options.force);
+        let (same_files, to_files) = (&same, &to);
+        let one = async |file: BatchFile, listener: super::batch::Listener| {
+            let source = child(from, &file.path);
+            let target = child(to_files, &file.path);
+            let copied = match same_files.get(&file.path) {
+                // An earlier, interrupted move has copied it.
+                Some((version, etag)) => Copied {
+                    bytes: file.size.unwrap_or(0),
+                    crc64: 0,
+                    etag: Some(etag.clone()),
+                    source: Some(version.clone()),
+                },
+                None => {
+                    let listener = move |progress| listener.report(progress);
+                    let copied = copy(&source, &target, force, listener).await;
+                    copied.map_err(|error| error.into_failure(&source.address))?
+                }
+            };
+            let at = Target::Remote(&target.files, &target.address);
+            let moved = copier.delete_moved(Source::Remote(&source), at, copied);
+            Ok(moved.await?.bytes)
+        };
+        let mut work = sources;
+        let mut summary = TransferSummary::default();
+        if !self.moves {
+            summary.unchanged = same.len() as u64;
+            work.retain(|file| !same.contains_key(&file.path));
+        }
+        let batch = run_batch(self.session, self.verb, self.jobs(), work, one).await?;
+        self.print_batch(summary, batch)
+    }
+
+    /// The files of a folder that the globs include.
+    pub(super) async fn remote_files(&self, from: &Operand) -> Result<Vec<BatchFile>, Failure> {
+        let Operand { files, address } = from;
+        // A plan of deletion lists the files by the globs of the SDK. It is not executed.
+        let listing = files.delete_dir(address.without_slash());
+        let listing = self.folders.apply_globs(listing);
+        let plan = listing.plan().await;
+        let plan = plan.with_action(|| format!("list {address}"))?;
+        if let Some(failure) = plan.failures().first() {
+            let message = format!(
+                "{address} has a file that can't be copied: {}",
+                failure.path
+            );
+            return Err(Failure::with_cause(message, &failure.error));
+        }
+        let file = |change: agbcloud::PlannedChange| BatchFile {
+            path: change.path,
+            size: change.size,
+        };
+        Ok(plan.changes().map(file).collect())
+    }
+
+    /// The files that exist at the target, by path: those with the same content, with the version of the source and the
+    /// ETag of both; and those that differ.
+    async fn compare(
+        &self,
+        from: &Operand,
+        to: &Operand,
+        sources: Vec<BatchFile>,
+        existing: &Existing,
+    ) -> Result<(HashMap<String, (Version, String)>, Vec<String>), Failure> {
+        let existing = sources.into_iter().filter_map(|file| {
+            let entry = existing.files.get(&file.path)?;
+            let may_be_same = file.size.is_none() || entry.size == file.size;
+            Some((file, may_be_same))
+        });
+        let compare = async |(file, may_be_same): (BatchFile, bool)| {
+            let same = match may_be_same {
+                true => same_content(&child(from, &file.path), &child(to, &file.path)).await?,
+                false => None,
+            };
+            Ok::<_, Failure>((file.path, same))
+        };
+        let compared = stream::iter(existing).map(compare);
+        let compared: Vec<_> = compared.buffer_unordered(self.jobs()).try_collect().await?;
+        let (mut same, mut different) = (HashMap::new(), BTreeSet::new());
+        for (path, version) in compared {
+            match version {
+                Some(version) => drop(same.insert(path, version)),
+                None => drop(different.insert(path)),
+            }
+        }
+        Ok((same, different.into_iter().collect()))
+    }
+
+    /// Lists the changes of a dry run.
+    fn preview(
+        &self,
+        sources: Vec<BatchFile>,
+        same: &HashMap<String, (Version, String)>,
+        different: &[String],
+    ) -> Result<(), Failure> {
+        let sources = sources
+            .into_iter()
+            .filter(|file| !same.contains_key(&file.path));
+        let row = |file: BatchFile| {
+            let replaces = different.binary_search(&file.path).is_ok();
+            let change = if self.moves { "move" } else { "copy" };
+            ChangeRow::within_service(change, file.path, file.size, replaces)
+        };
+        let rows: Vec<_> = sources.map(row).collect();
+        Rows::new(&self.session.output).print(&rows)
+    }
+}
+
+/// A file of a folder.
+pub(super) fn child(folder: &Operand, path: &str) -> Operand {
+    Operand {
+        files: folder.files.clone(),
+        address: folder.address.join(path),
+    }
+}
+
+/// Returns the version of the source and the ETag of both files if their content is certainly the same.
+async fn same_content(from: &Operand, to: &Operand) -> Result<Option<(Version, String)>, Failure> {
+    let (from, to) = futures_util::try_join!(
+        version(&from.files, &from.address),
+        version(&to.files, &to.address)
+    )?;
+    Ok(from.zip(to).and_then(|(from, to)| {
+        let etag = from.etag.clone()?;
+        to.has_content_of(&from).then_some((from, etag))
+    }))
+}
+
+/// Fails if one of two folders of a context is in the other, so that a copy would have no end or replace its sources.
+fn check_not_inside(from: &Operand, to: &Operand) -> Result<(), Failure> {
+    if !is_same_context(&from.files, &to.files)? {
+        return Ok(());
+    }
+    let folder = |address: &Remote| format!("{}/", address.without_slash().trim_end_matches('/'));
+    let (source, target) = (folder(&from.address), folder(&to.address));
+    let relation = match (source == target, target.starts_with(&source)) {
+        (true, _) => "are the same folder",
+        (false, true) => "are a folder and one inside it",
+        _ => return Ok(()),
+    };
+    let message = format!("{} and {} {relation}", from.address, to.address);
+    Err(Failure::usage(message))
+}
+
+/// The files and folders at a target, by relative path.
+pub(super) struct Existing {
+    pub(super) files: HashMap<String, FileEntry>,
+    folders: BTreeSet<String>,
+}
+
+impl Existing {
+    pub(super) async fn list(to: &Operand) -> Result<Self, Failure> {
+        let Operand { files, address } = to;
+        let mut existing = Self {
+            files: HashMap::new(),
+            folders: BTreeSet::new(),
+        };
+        let prefix = format!("{}/", address.without_slash().trim_end_matches('/'));
+        let mut entries = walk(files, address);
+        while let Some(entry) = entries.next().await {
+            let entry = entry.with_action(|| format!("list {address}"))?;
+            let Some(path) = entry.path.trim_end_matches('/').strip_prefix(&prefix) else {
+                continue;
+            };
+            match entry.is_folder() {
+                true => drop(existing.folders.insert(path.to_owned())),
+                false => drop(existing.files.insert(path.to_owned(), entry.clone())),
+            }
+        }
+        Ok(existing)
+    }
+
+    /// Fails if a file would get the name of a folder, or a folder that of a file.
+    pub(super) fn check_names(&self, sources: &[BatchFile], to: &Remote) -> Result<(), Failure> {
+        for source in sources {
+            let path = source.path.as_str();
+            let mut parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+            if self.folders.contains(path) {
+                let message = format!(
+                    "{} is a folder, so no file can have this name",
+                    to.join(path)
+                );
+                return Err(Failure::with_code(Code::Conflict, message)
+                    .with_hint("choose another folder, or rename one of the two"));
+            }
+            if let Some(file) = parents.find(|parent| self.files.contains_key(*parent)) {
+                let message = format!(
+                    "{} is a file, so no folder can have this name",
+                    to.join(file)
+                );
+                return Err(Failure::with_code(Code::Conflict, message)
+                    .with_hint("choose another folder, or rename one of the two"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn walk(files: &Files, folder: &Remote) -> agbcloud::FileWalk {
+    let listing = files.list().folder(folder.without_slash());
+    listing
+        .page_size(agbcloud::MAX_PAGE_SIZE)
+        .prefetch(true)
+        .walk()
+}
