@@ -68,7 +68,7 @@ fn a_context_is_saved_and_restored() {
     );
 
     fs::write(env.path("other"), "other").unwrap();
-    env.print(&["put", "other", "two:/a.txt"]);
+    env.print(&["put", "--force", "other", "two:/a.txt"]);
     let (code, message) = env.fail(&["context", "restore", "one.tar", "two"]);
     assert_eq!(code, 6, "{message}");
     assert!(
