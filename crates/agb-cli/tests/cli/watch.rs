@@ -71,6 +71,14 @@ impl Watch {
     }
 }
 
+/// A failed test leaves no process.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn waits_for(mut condition: impl FnMut() -> bool) {
     for _ in 0..200 {
         if condition() {
