@@ -69,7 +69,7 @@ pub(super) async fn execute(
     let run = async { plan.run().await.map_err(|error| task.failure(&error)) };
     let report = unless_interrupted(run, RESUME_HINT).await;
     progress.finish();
-    print_report(session, task, &report?)
+    print_report(session, &report?, task.conflict_hint)
 }
 
 /// Fails if the plan replaces files that must not be replaced.

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, error::Error, io};
 
 use agbcloud::{FileFailure, SkipReason, SkippedEntry, SyncReport};
 
-use super::plan::Task;
 use crate::{
     commands::session::Session,
     failure::{self, Code, Failure},
@@ -15,11 +14,11 @@ use crate::{
 /// Maximum number of paths in a list of files with the same cause.
 pub(super) const MAX_NAMES: usize = 3;
 
-/// Prints the report, and fails if a file failed.
+/// Prints the report, and fails if a file failed. The hint is for conflicts.
 pub(super) fn print_report(
     session: &Session,
-    task: &Task,
     report: &SyncReport,
+    conflict_hint: &str,
 ) -> Result<(), Failure> {
     output::print_result(
         &session.output,
@@ -54,7 +53,7 @@ pub(super) fn print_report(
     };
     let message = format!("{} failed{deletions}", counted(report.failed, "file"));
     Err(Failure::with_code(code, message).with_hint(match code {
-        Code::Conflict => task.conflict_hint,
+        Code::Conflict => conflict_hint,
         _ => "run the same command to retry: finished files are not copied again",
     }))
 }
