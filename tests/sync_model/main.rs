@@ -358,17 +358,19 @@ fn the_oracle_detects_faulty_engines() {
 
 #[test]
 fn the_oracle_detects_faulty_two_way_syncs() {
-    for (engine, expected) in [
+    for (engine, runs, expected) in [
         (
             Engine::WrongWinner,
+            80,
             [FaultKind::Lost, FaultKind::WrongResult],
         ),
         (
             Engine::Forgetful,
+            40,
             [FaultKind::WrongResult, FaultKind::WrongResult],
         ),
     ] {
-        let results = run_on(8, Script::two_way, (engine, 0, 24));
+        let results = run_on(8, Script::two_way, (engine, 0, runs));
         for kind in expected {
             let found = results.failures.iter().any(|failure| failure.kind == kind);
             assert!(

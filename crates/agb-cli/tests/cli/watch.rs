@@ -15,7 +15,7 @@ use super::{
 
 /// A running `agb sync --watch`, whose stderr goes to a file.
 struct Watch {
-    child: Child,
+    child: Killed,
     lines: BufReader<ChildStdout>,
     stderr: std::path::PathBuf,
 }
@@ -27,7 +27,7 @@ impl Watch {
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         Self {
-            child,
+            child: Killed(child),
             lines,
             stderr,
         }
@@ -56,7 +56,7 @@ impl Watch {
 
     /// The time of the processor in ticks.
     fn ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.0.id()));
         let stat = stat.unwrap();
         let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
@@ -64,10 +64,20 @@ impl Watch {
 
     /// Stops with a signal. Returns the exit code and the remaining lines.
     fn stop(mut self, name: &str) -> (Option<i32>, String) {
-        signal(name, self.child.id());
+        signal(name, self.child.0.id());
         let mut rest = String::new();
         self.lines.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap().code(), rest)
+        (self.child.0.wait().unwrap().code(), rest)
+    }
+}
+
+/// A process that ends with the test, even if the test fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -157,7 +167,7 @@ fn a_restart_of_the_service_is_survived() {
         let stdout = child.stdout.as_mut().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         assert!(line.starts_with("listening on "), "{line}");
-        child
+        Killed(child)
     };
     let command = |arguments: &[&str]| {
         let mut command = agb();
@@ -170,7 +180,7 @@ fn a_restart_of_the_service_is_survived() {
         command
     };
     let succeeds = |output: Output| assert!(output.status.success(), "{output:?}");
-    let mut serve = start();
+    let serve = start();
     succeeds(command(&["context", "create", "one"]).output().unwrap());
     std::fs::create_dir(scratch.path().join("project")).unwrap();
     std::fs::write(scratch.path().join("project/a"), "a").unwrap();
@@ -186,18 +196,15 @@ fn a_restart_of_the_service_is_survived() {
     let sync = command(&[&arguments[..], &["project", "one:/p"]].concat());
     let mut watch = Watch::start(sync, scratch.path().join("stderr"));
     assert_eq!(watch.next(), "upload\t1\ta\n");
-    serve.kill().unwrap();
-    serve.wait().unwrap();
+    drop(serve);
     std::fs::write(scratch.path().join("project/b"), "b").unwrap();
     waits_for(|| watch.stderr().contains("; trying again"));
-    let mut serve = start();
+    let _serve = start();
     assert_eq!(watch.next(), "upload\t1\tb\n");
     waits_for(|| watch.stderr().contains("connected again"));
     let noted = watch.stderr().matches("trying again").count();
     assert_eq!(noted, 1, "an outage is noted once");
     assert_eq!(watch.stop("INT").0, Some(0));
-    serve.kill().unwrap();
-    serve.wait().unwrap();
 }
 
 #[test]
@@ -212,12 +219,12 @@ fn what_needs_a_decision_ends_the_watch() {
     std::fs::write(env.path("other"), "other").unwrap();
     env.print(&["put", "other", "one:/p/c"]);
     assert_eq!(watch.next(), "download\t5\tc\n");
-    signal("STOP", watch.child.id());
+    signal("STOP", watch.child.0.id());
     std::fs::write(env.path("project/c"), "local").unwrap();
     std::fs::write(env.path("other"), "there").unwrap();
     env.print(&["rm", "one:/p/c"]);
     env.print(&["put", "other", "one:/p/c"]);
-    signal("CONT", watch.child.id());
+    signal("CONT", watch.child.0.id());
     waits_for(|| {
         watch
             .stderr()
@@ -229,7 +236,7 @@ fn what_needs_a_decision_ends_the_watch() {
     assert_eq!(watch.stderr().matches("error: c").count(), 1);
     // A cleared context is not taken for deletions.
     env.print(&["context", "clear", "--yes", "one"]);
-    assert_eq!(watch.child.wait().unwrap().code(), Some(9));
+    assert_eq!(watch.child.0.wait().unwrap().code(), Some(9));
     assert!(env.path("project/a.txt").exists());
     for arguments in [
         &["sync", "--watch", "--dry-run", "project", "one:/p"][..],
@@ -250,14 +257,14 @@ fn a_scan_follows_when_the_system_drops_notifications() {
     let limit = std::fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
     let limit: usize = limit.trim().parse().unwrap();
     // The stopped process does not read the queue. Equal events in a row count as one.
-    signal("STOP", watch.child.id());
+    signal("STOP", watch.child.0.id());
     for number in 0..limit {
         for path in ["project/a.txt", "project/src/b"] {
             std::fs::write(env.path(path), number.to_string()).unwrap();
         }
     }
     std::fs::write(env.path("project/late"), "late").unwrap();
-    signal("CONT", watch.child.id());
+    signal("CONT", watch.child.0.id());
     let mut lines = [watch.next(), watch.next(), watch.next()];
     lines.sort();
     assert_eq!(lines[0], "upload\t4\tlate\n", "{lines:?}");

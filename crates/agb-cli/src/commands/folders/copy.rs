@@ -36,7 +36,7 @@ pub(in crate::commands) async fn copy(
     if !dry_run {
         let check = |plan: &SyncPlan| check_replaced(plan, replace);
         let report = transfer(session, task, sync, check).await?;
-        return add_report(results, session, task, &report);
+        return add_report(results, session, &report, task.conflict_hint);
     }
     results.preview();
     let plan = preview(session, task, sync, Skipped::Listed).await?;
@@ -51,7 +51,7 @@ pub(super) async fn execute(
     check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let report = transfer(session, task, sync, check).await?;
-    print_report(session, task, &report)
+    print_report(session, &report, task.conflict_hint)
 }
 
 /// Compares the folders, checks the plan and executes it.

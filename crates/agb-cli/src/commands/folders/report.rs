@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, io};
 
 use agbcloud::{FileFailure, SkipReason, SkippedEntry, SyncReport};
 
-use super::{plan::Task, results::TransferResults};
+use super::results::TransferResults;
 use crate::{
     commands::session::Session,
     failure::{self, Code, Failure},
@@ -15,30 +15,34 @@ use crate::{
 /// Maximum number of paths in a list of files with the same cause.
 pub(super) const MAX_NAMES: usize = 3;
 
-/// Prints the report, and fails if a file failed.
+/// Prints the report, and fails if a file failed. The hint is for conflicts.
 pub(super) fn print_report(
     session: &Session,
-    task: &Task,
     report: &SyncReport,
+    conflict_hint: &str,
 ) -> Result<(), Failure> {
     let json = TransferSummary::from(report);
     output::print_result(&session.output, &json, &summary(report))?;
-    check_report(session, task, report)
+    check_report(session, report, conflict_hint)
 }
 
 /// Prints the report as one of several results, and fails if a file failed.
 pub(super) fn add_report(
     results: &mut TransferResults<'_>,
     session: &Session,
-    task: &Task,
     report: &SyncReport,
+    conflict_hint: &str,
 ) -> Result<(), Failure> {
     results.print(TransferSummary::from(report), &summary(report))?;
-    check_report(session, task, report)
+    check_report(session, report, conflict_hint)
 }
 
 /// Prints what the summary does not contain, and fails if a file failed.
-fn check_report(session: &Session, task: &Task, report: &SyncReport) -> Result<(), Failure> {
+fn check_report(
+    session: &Session,
+    report: &SyncReport,
+    conflict_hint: &str,
+) -> Result<(), Failure> {
     if matches!(session.output.mode(), OutputMode::Human | OutputMode::Plain) {
         note_executable(&report.executable_files, report.executable);
         for copy in &report.kept {
@@ -67,7 +71,7 @@ fn check_report(session: &Session, task: &Task, report: &SyncReport) -> Result<(
     };
     let message = format!("{} failed{deletions}", counted(report.failed, "file"));
     Err(Failure::with_code(code, message).with_hint(match code {
-        Code::Conflict => task.conflict_hint,
+        Code::Conflict => conflict_hint,
         _ => "run the same command to retry: finished files are not copied again",
     }))
 }
