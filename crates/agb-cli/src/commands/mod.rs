@@ -7,6 +7,7 @@ mod doctor;
 mod files;
 mod folders;
 mod generate;
+mod guesses;
 mod lookup;
 mod operands;
 mod partial_failures;
@@ -14,12 +15,14 @@ mod session;
 mod transfer;
 
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
-pub(crate) use context::ContextCommand;
+pub(crate) use context::{ContextCommand, CreateArguments};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{
-    CatArguments, DuArguments, LsArguments, RmArguments, StatArguments, TreeArguments, UrlCommand,
+    CatArguments, DuArguments, FindArguments, LsArguments, RmArguments, StatArguments,
+    TreeArguments, UrlCommand,
 };
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
+pub(crate) use guesses::MkdirArguments;
 pub(crate) use session::WithSession;
 pub(crate) use transfer::{CpArguments, GetArguments, MvArguments, PutArguments};

@@ -1,5 +1,7 @@
 //! The records that commands print, and their JSON.
 
+use std::time::SystemTime;
+
 use agbcloud::{Change, Context, FileEntry, PlannedChange, SkippedEntry, SyncReport, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -74,6 +76,9 @@ impl Row for ContextRow {
 /// A file or folder of a context.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EntryRow {
+    /// Name or id of the context as given, if there are several operands, and always by `find`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<String>,
     /// Absolute path in the context.
     pub(crate) path: String,
     /// Last segment of the path.
@@ -86,6 +91,44 @@ pub(crate) struct EntryRow {
     pub(crate) modified_at: Option<String>,
     #[serde(skip)]
     modified: Option<Timestamp>,
+    /// Whether sizes have a unit in tab-separated values.
+    #[serde(skip)]
+    human: bool,
+}
+
+impl EntryRow {
+    /// Adds the context to the address that is shown.
+    pub(crate) fn in_context(self, context: &str) -> Self {
+        Self {
+            context: Some(context.to_owned()),
+            ..self
+        }
+    }
+
+    /// Shows the size with a unit in tab-separated values, too.
+    pub(crate) fn with_human_size(self) -> Self {
+        Self {
+            human: true,
+            ..self
+        }
+    }
+
+    /// The time of the last change.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.modified.as_ref()?.to_system_time()
+    }
+
+    /// The path, with the context if it is shown.
+    pub(crate) fn address(&self) -> String {
+        address(self.context.as_deref(), &self.path)
+    }
+}
+
+fn address(context: Option<&str>, path: &str) -> String {
+    match context {
+        Some(context) => format!("{context}:{path}"),
+        None => path.to_owned(),
+    }
 }
 
 impl From<FileEntry> for EntryRow {
@@ -99,6 +142,8 @@ impl From<FileEntry> for EntryRow {
                 .as_ref()
                 .map(|time| time.as_str().to_owned()),
             modified: entry.modified_at,
+            context: None,
+            human: false,
             path: entry.path,
             name: entry.name,
         }
@@ -109,9 +154,12 @@ impl Row for EntryRow {
     const COLUMNS: &'static [&'static str] = &["kind", "size", "modified", "path"];
 
     fn plain(&self) -> Vec<String> {
-        let size = self.size.map(|size| size.to_string()).unwrap_or_default();
+        let size = match self.human {
+            true => bytes(self.size),
+            false => self.size.map(|size| size.to_string()).unwrap_or_default(),
+        };
         let modified = self.modified_at.clone().unwrap_or_default();
-        vec![self.kind.to_owned(), size, modified, self.path.clone()]
+        vec![self.kind.to_owned(), size, modified, self.address()]
     }
 
     fn details(&self) -> Vec<String> {
@@ -130,12 +178,12 @@ impl Row for EntryRow {
             self.kind.to_owned(),
             bytes(self.size),
             ago(self.modified.as_ref()),
-            self.path.clone(),
+            self.address(),
         ]
     }
 
     fn name(&self) -> String {
-        self.path.clone()
+        self.address()
     }
 }
 
@@ -149,46 +197,53 @@ impl Row for NameRow {
 
     fn plain(&self) -> Vec<String> {
         let slash = if self.0.kind == "folder" { "/" } else { "" };
-        vec![format!("{}{slash}", self.0.path)]
+        vec![format!("{}{slash}", self.0.address())]
     }
 
     fn name(&self) -> String {
-        self.0.path.clone()
+        self.0.address()
     }
 }
 
 /// The total size of a folder.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct UsageRow {
+    /// Name or id of the context as given, if there are several operands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<String>,
     /// Path of the folder or file.
     pub(crate) path: String,
     /// Number of files in the folder and its subfolders.
     pub(crate) files: u64,
     /// Total size of the files in bytes.
     pub(crate) bytes: u64,
+    /// Whether sizes have a unit in tab-separated values.
+    #[serde(skip)]
+    pub(crate) human: bool,
 }
 
 impl Row for UsageRow {
     const COLUMNS: &'static [&'static str] = &["size", "files", "path"];
 
     fn plain(&self) -> Vec<String> {
-        vec![
-            self.bytes.to_string(),
-            self.files.to_string(),
-            self.path.clone(),
-        ]
+        let size = match self.human {
+            true => bytes(Some(self.bytes)),
+            false => self.bytes.to_string(),
+        };
+        let address = address(self.context.as_deref(), &self.path);
+        vec![size, self.files.to_string(), address]
     }
 
     fn human(&self) -> Vec<String> {
         vec![
             bytes(Some(self.bytes)),
             self.files.to_string(),
-            self.path.clone(),
+            address(self.context.as_deref(), &self.path),
         ]
     }
 
     fn name(&self) -> String {
-        self.path.clone()
+        address(self.context.as_deref(), &self.path)
     }
 }
 

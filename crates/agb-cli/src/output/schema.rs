@@ -24,17 +24,11 @@ pub(crate) fn schema() -> Value {
     add(&["context list"], true, context.clone());
     add(&["context get", "context create"], false, context);
     let result = subschema::<ActionResult>(&mut generator);
-    let actions = [
-        "context rename",
-        "context delete",
-        "context clear",
-        "context wait",
-    ];
+    let actions = ["context rename", "context clear", "context wait"];
     add(&actions, false, result.clone());
-    add(&["rm"], true, result);
+    add(&["context delete", "rm"], true, result);
     let entry = subschema::<EntryRow>(&mut generator);
-    add(&["ls", "tree"], true, entry.clone());
-    add(&["stat"], false, entry);
+    add(&["ls", "tree", "find", "stat"], true, entry);
     add(&["du"], true, subschema::<UsageRow>(&mut generator));
     let summary = subschema::<TransferSummary>(&mut generator);
     add(&["get", "put", "cp", "mv", "sync"], false, summary);
@@ -49,7 +43,8 @@ pub(crate) fn schema() -> Value {
     ];
     add(&previews, true, change);
     let url = subschema::<UrlRow>(&mut generator);
-    add(&["url get", "url put"], false, url);
+    add(&["url get"], true, url.clone());
+    add(&["url put"], false, url);
     add(&["doctor"], true, subschema::<CheckRow>(&mut generator));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -44,6 +44,7 @@ fn json_output_matches_the_schema() {
     check("rm", &["rm", "-r", "--yes", "one:/m"], 2);
     check("ls", &["ls", "-R", "one:/"], 4);
     check("tree", &["tree", "one:/"], 4);
+    check("find", &["find", "one:/p", "--type", "f"], 2);
     check("du", &["du", "one:/p"], 3);
     check("stat", &["stat", "one:/p/a.txt"], 1);
     check("get", &["get", "one:/p/a.txt", "copy.txt"], 1);
@@ -65,7 +66,7 @@ fn json_output_matches_the_schema() {
     let commands = schema["commands"].as_object().unwrap();
     assert_eq!(
         commands.len(),
-        26,
+        27,
         "every command with JSON output is checked above"
     );
 }

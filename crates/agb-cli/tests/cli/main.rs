@@ -28,6 +28,9 @@ mod generated;
 #[cfg(unix)]
 mod hostile;
 #[cfg(test)]
+#[cfg(unix)]
+mod listings;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

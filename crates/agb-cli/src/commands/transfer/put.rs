@@ -15,6 +15,7 @@ use super::{
     existing::{check_folder_target, check_target, explain, file_target},
     move_file::{Source, Target},
     options::CopyOptions,
+    remote_folder::Existing,
     slash_rule::{local_into_remote, remote_name},
 };
 use crate::{
@@ -140,6 +141,11 @@ impl Copier<'_> {
     async fn put_folder(&mut self, from: &Path, to: &Operand) -> Result<(), Failure> {
         let address = local_into_remote(from, &to.address)?;
         check_folder_target(&to.files, &address).await?;
+        let folder = Operand {
+            files: to.files.clone(),
+            address: address.clone(),
+        };
+        let existing = Existing::list(&folder).await?;
         let replace = match self.options.force {
             true => Replace::Yes,
             false => Replace::No {
@@ -154,15 +160,12 @@ impl Copier<'_> {
         // Without --force, the command fails before it replaces a file.
         let sync = self.folders.apply(sync, ConflictPolicy::Overwrite);
         let dry_run = self.options.dry_run;
-        folders::copy(
-            self.session,
-            &mut self.results,
-            &task,
-            sync,
-            replace,
-            dry_run,
-        )
-        .await
+        let check = |plan: &agbcloud::SyncPlan| {
+            let paths = plan.changes().map(|change| change.path);
+            existing.check_names(paths, &address)
+        };
+        let results = &mut self.results;
+        folders::copy(self.session, results, &task, sync, replace, dry_run, check).await
     }
 }
 
