@@ -1,6 +1,6 @@
 //! Random scripts of what users and machines do.
 
-use agbcloud::{Compare, ConflictPolicy};
+use agbcloud::{Compare, ConflictPolicy, TwoWayConflict};
 use fastrand::Rng;
 
 pub(crate) const MACHINES: usize = 2;
@@ -83,6 +83,8 @@ pub(crate) enum Action {
 pub(crate) struct SyncStep {
     pub(crate) machine: usize,
     pub(crate) up: bool,
+    /// Syncs in both directions, whatever the direction, with a state and deletions.
+    pub(crate) both: Option<TwoWayConflict>,
     pub(crate) state: bool,
     pub(crate) delete: bool,
     pub(crate) conflict: ConflictPolicy,
@@ -122,9 +124,36 @@ pub(crate) struct Script {
     pub(crate) service: i64,
     pub(crate) machines: [i64; MACHINES],
     pub(crate) actions: Vec<Action>,
+    /// The last syncs are two-way.
+    pub(crate) two_way: bool,
 }
 
 impl Script {
+    /// Returns the script of a seed with two-way syncs.
+    pub(crate) fn two_way(seed: u64) -> Self {
+        let mut script = Self::of(seed);
+        let mut rng = Rng::with_seed(!seed);
+        script.two_way = true;
+        for action in &mut script.actions {
+            let syncs = match action {
+                Action::Sync(sync) => vec![sync],
+                Action::Concurrent(one, other) => vec![one, other],
+                _ => Vec::new(),
+            };
+            for sync in syncs {
+                sync.both = Some(match rng.u8(0..10) {
+                    0 => TwoWayConflict::Local,
+                    1 => TwoWayConflict::Remote,
+                    2 => TwoWayConflict::Newer,
+                    3 => TwoWayConflict::Skip,
+                    4..6 => TwoWayConflict::Fail,
+                    _ => TwoWayConflict::KeepBoth,
+                });
+            }
+        }
+        script
+    }
+
     pub(crate) fn of(seed: u64) -> Self {
         let mut generator = ScriptGenerator {
             rng: Rng::with_seed(seed),
@@ -140,6 +169,7 @@ impl Script {
             service,
             machines,
             actions,
+            two_way: false,
         }
     }
 }
@@ -254,6 +284,7 @@ impl ScriptGenerator {
             actions.push(Action::Sync(SyncStep {
                 machine,
                 up,
+                both: None,
                 state: true,
                 delete: false,
                 conflict: ConflictPolicy::Fail,
@@ -315,6 +346,7 @@ impl ScriptGenerator {
         SyncStep {
             machine: self.machine(),
             up: self.rng.bool(),
+            both: None,
             state,
             delete,
             conflict: match self.rng.u8(0..8) {

@@ -25,6 +25,17 @@ pub(crate) enum Engine {
     Mirroring,
     /// Copies nothing and reports everything as unchanged.
     Idle,
+    /// The SDK, but the local side wins each conflict of a two-way sync.
+    WrongWinner,
+    /// The SDK, but the state is lost before each sync.
+    Forgetful,
+}
+
+impl Engine {
+    /// Whether the SDK executes the syncs.
+    pub(crate) fn is_sdk(self) -> bool {
+        matches!(self, Self::Sdk | Self::WrongWinner | Self::Forgetful)
+    }
 }
 
 /// Executes a sync with a faulty engine.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use agbcloud::{Compare, ConflictPolicy, ContextId, Files, PresignedUrl};
+use agbcloud::{Compare, ConflictPolicy, ContextId, Files, PresignedUrl, TwoWayConflict};
 
 use crate::{
     actions::{Action, Interference, MACHINES, Mtime, Script, SyncStep},
@@ -14,6 +14,7 @@ use crate::{
     oracle::{Clocks, Ended, Fault, FaultKind, KnownState, Oracle, Run, is_kept},
     reference,
     sdk::ended,
+    two_way::{CommonVersions, TwoWayRun},
     versions::{File, Snapshot, Tree, Version, equal},
     world::World,
 };
@@ -50,7 +51,7 @@ pub(crate) async fn run(world: &World, engine: Engine, script: &Script, name: &s
 pub(crate) struct Machine {
     pub(crate) root: tempfile::TempDir,
     /// The saved state file, and what it knows.
-    saved: Option<(Vec<u8>, KnownState)>,
+    saved: Option<(Vec<u8>, KnownState, CommonVersions)>,
 }
 
 impl Machine {
@@ -127,7 +128,7 @@ impl<'w> Execution<'w> {
         for action in &script.actions {
             self.step(action).await?;
         }
-        self.settle().await
+        self.settle(script.two_way).await
     }
 
     async fn step(&mut self, action: &Action) -> Result<(), Fault> {
@@ -143,18 +144,21 @@ impl<'w> Execution<'w> {
             Action::LoseState { machine } => {
                 let _ = std::fs::remove_file(self.machines[*machine].state());
                 self.oracle.known_states[*machine] = KnownState::default();
+                self.oracle.common[*machine] = CommonVersions::default();
             }
             Action::SaveState { machine } => {
                 let known_state = self.oracle.known_states[*machine].clone();
+                let common = self.oracle.common[*machine].clone();
                 let machine = &mut self.machines[*machine];
                 machine.saved = std::fs::read(machine.state())
                     .ok()
-                    .map(|state| (state, known_state));
+                    .map(|state| (state, known_state, common));
             }
             Action::RestoreState { machine } => {
-                if let Some((state, known_state)) = self.machines[*machine].saved.clone() {
+                if let Some((state, known_state, common)) = self.machines[*machine].saved.clone() {
                     std::fs::write(self.machines[*machine].state(), state).unwrap();
                     self.oracle.known_states[*machine] = known_state;
+                    self.oracle.common[*machine] = common;
                 }
             }
             Action::NewSandbox { machine } => {
@@ -164,6 +168,7 @@ impl<'w> Execution<'w> {
                 let _ = std::fs::remove_file(place.state());
                 self.machines[*machine].saved = None;
                 self.oracle.known_states[*machine] = KnownState::default();
+                self.oracle.common[*machine] = CommonVersions::default();
                 let folder = std::mem::take(&mut self.now.machines[*machine]);
                 self.now = self.snapshot().await?;
                 self.oracle.discarded(&folder, &self.now);
@@ -188,7 +193,7 @@ impl<'w> Execution<'w> {
     }
 
     /// Ignores faults of kinds that are not reported.
-    fn counted(&self, result: Result<(), Fault>) -> Result<(), Fault> {
+    pub(crate) fn counted(&self, result: Result<(), Fault>) -> Result<(), Fault> {
         match result {
             Err(fault) if !self.counts_as_fault(fault.kind) => Ok(()),
             result => result,
@@ -229,6 +234,17 @@ impl<'w> Execution<'w> {
         let before = self.now.clone();
         let (ended, mut edits_in_time, interfered) = match self.engine {
             Engine::Sdk => Box::pin(self.run_with_interference(sync)).await,
+            Engine::WrongWinner => {
+                let wrong = SyncStep {
+                    both: Some(TwoWayConflict::Local),
+                    ..sync.clone()
+                };
+                Box::pin(self.run_with_interference(&wrong)).await
+            }
+            Engine::Forgetful => {
+                let _ = std::fs::remove_file(self.machines[sync.machine].state());
+                Box::pin(self.run_with_interference(sync)).await
+            }
             Engine::Reference => {
                 let machine = &self.machines[sync.machine];
                 let place = (&*machine.folder(), &self.other);
@@ -242,6 +258,11 @@ impl<'w> Execution<'w> {
                 (ended, Vec::new(), false)
             }
         };
+        if let Some(how) = sync.both {
+            return self
+                .check_two_way((sync, how), (&before, &ended), edits_in_time, interfered)
+                .await;
+        }
         let written = if sync.up { None } else { Some(sync.machine) };
         edits_in_time.retain(|(side, ..)| *side == written);
         let edits_in_time: Vec<_> = edits_in_time
@@ -271,7 +292,7 @@ impl<'w> Execution<'w> {
     }
 
     async fn concurrent_syncs(&mut self, one: &SyncStep, other: &SyncStep) -> Result<(), Fault> {
-        if self.engine != Engine::Sdk {
+        if !self.engine.is_sdk() {
             self.sync(one).await?;
             return self.sync(other).await;
         }
@@ -287,6 +308,24 @@ impl<'w> Execution<'w> {
         self.count("two concurrent syncs", 1);
         self.trace.push(format!("  {}; {}", ended[0], ended[1]));
         self.trace.push(format!("  {}", after.line()));
+        if let (Some(how), Some(other_how)) = (one.both, other.both) {
+            for (sync, how, ended) in [(one, how, &ended[0]), (other, other_how, &ended[1])] {
+                let run = TwoWayRun {
+                    machine: sync.machine,
+                    how,
+                    before: &before,
+                    after: &after,
+                    ended,
+                    edits: &[],
+                    interfered: true,
+                    disturbed: true,
+                };
+                self.oracle.allow_two_way(&run);
+                self.oracle.record_two_way(&run);
+            }
+            let lost = self.oracle.check_lost(&after);
+            return self.counted(lost);
+        }
         let run = |sync, ended| Run {
             sync,
             before: &before,
@@ -314,7 +353,7 @@ impl<'w> Execution<'w> {
     }
 
     /// Syncs the machines in turn until all sides are equal.
-    async fn settle(&mut self) -> Result<(), Fault> {
+    async fn settle(&mut self, two_way: bool) -> Result<(), Fault> {
         for round in 0..ROUNDS {
             self.trace.push(format!("final round {round}"));
             for (machine, up) in
@@ -328,6 +367,7 @@ impl<'w> Execution<'w> {
                 let sync = SyncStep {
                     machine,
                     up,
+                    both: two_way.then_some(TwoWayConflict::KeepBoth),
                     state: true,
                     delete: false,
                     conflict: ConflictPolicy::KeepBoth,

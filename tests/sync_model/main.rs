@@ -21,6 +21,7 @@ mod proxy;
 mod reference;
 
 mod sdk;
+mod two_way;
 mod users;
 mod versions;
 mod world;
@@ -39,7 +40,10 @@ use execution::{Counts, Outcome};
 use oracle::FaultKind;
 use world::World;
 
-const RUNS: u64 = 1000;
+const RUNS: u64 = 600;
+
+/// Number of runs with two-way syncs.
+const TWO_WAY_RUNS: u64 = 160;
 
 /// Number of runs with pauses. Each takes seconds and mostly sleeps.
 const SLOW_RUNS: u64 = 48;
@@ -83,6 +87,28 @@ const REQUIRED_EVENTS: [&str; 32] = [
     "edited after the plan",
     "edited during a run",
     "two concurrent syncs",
+    "settled",
+];
+
+/// The same for two-way syncs.
+const REQUIRED_TWO_WAY_EVENTS: [&str; 18] = [
+    "two-way",
+    "transferred",
+    "failed",
+    "skipped",
+    "restored",
+    "deleted in the context",
+    "deleted on a machine",
+    "kept both",
+    "conflict local",
+    "conflict remote",
+    "conflict newer",
+    "conflict skip",
+    "conflict keep-both",
+    "conflict fail",
+    "cut",
+    "stopped",
+    "edited during a run",
     "settled",
 ];
 
@@ -262,6 +288,29 @@ fn no_version_is_lost_and_no_difference_is_hidden() {
     }
 }
 
+/// As above, with two-way syncs.
+#[test]
+fn a_two_way_sync_loses_no_version_and_converges() {
+    let first = setting("AGB_MODEL_SEED").unwrap_or(0);
+    let runs = setting("AGB_MODEL_RUNS").unwrap_or(TWO_WAY_RUNS);
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let results = run_on(4 * processors, Script::two_way, (Engine::Sdk, first, runs));
+    println!("{:?}", results.counts);
+    let failed = results.failures.len();
+    assert!(
+        failed == 0,
+        "{failed} of {runs} runs failed{}",
+        summary(&results.failures)
+    );
+    if runs >= TWO_WAY_RUNS {
+        let missing: Vec<_> = REQUIRED_TWO_WAY_EVENTS
+            .iter()
+            .filter(|what| results.counts.get(*what).is_none_or(|times| *times == 0))
+            .collect();
+        assert!(missing.is_empty(), "never happened: {missing:?}");
+    }
+}
+
 /// As above, with pauses between the steps, so that entries of the states are not always recent.
 #[test]
 fn no_version_is_lost_with_pauses_between_steps() {
@@ -298,6 +347,30 @@ fn the_oracle_detects_faulty_engines() {
         let results = run_all(engine, 0, 240);
         for kind in expected {
             let found = results.failures.iter().any(|failure| failure.kind == *kind);
+            assert!(
+                found,
+                "{engine:?} is not detected as {kind:?}: {}",
+                summary(&results.failures)
+            );
+        }
+    }
+}
+
+#[test]
+fn the_oracle_detects_faulty_two_way_syncs() {
+    for (engine, expected) in [
+        (
+            Engine::WrongWinner,
+            [FaultKind::Lost, FaultKind::WrongResult],
+        ),
+        (
+            Engine::Forgetful,
+            [FaultKind::WrongResult, FaultKind::WrongResult],
+        ),
+    ] {
+        let results = run_on(8, Script::two_way, (engine, 0, 24));
+        for kind in expected {
+            let found = results.failures.iter().any(|failure| failure.kind == kind);
             assert!(
                 found,
                 "{engine:?} is not detected as {kind:?}: {}",

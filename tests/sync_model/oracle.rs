@@ -13,6 +13,7 @@ use agbcloud::ConflictPolicy;
 
 use crate::{
     actions::{MACHINES, SyncStep},
+    two_way::CommonVersions,
     versions::{File, Snapshot, Tree, Version, short},
 };
 
@@ -35,6 +36,8 @@ pub(crate) enum FaultKind {
     SourceChanged,
     /// A file has a content that was never written.
     Torn,
+    /// A two-way run did not have the expected result.
+    WrongResult,
     /// The sides do not become equal after several syncs.
     NotSettled,
 }
@@ -89,6 +92,7 @@ pub(crate) struct Report {
     pub(crate) transferred: u64,
     pub(crate) unchanged: u64,
     pub(crate) deleted: u64,
+    pub(crate) restored: u64,
     pub(crate) skipped: u64,
     pub(crate) failed: u64,
     pub(crate) failed_paths: Vec<String>,
@@ -180,9 +184,15 @@ pub(crate) struct Oracle {
     alive: BTreeSet<Version>,
     replaced_knowingly: BTreeSet<Version>,
     pub(crate) known_states: [KnownState; MACHINES],
+    /// The same for two-way runs.
+    pub(crate) common: [CommonVersions; MACHINES],
 }
 
 impl Oracle {
+    pub(crate) fn replace_knowingly(&mut self, versions: impl IntoIterator<Item = Version>) {
+        self.replaced_knowingly.extend(versions);
+    }
+
     /// Records that a user wrote a version, which may have replaced another.
     pub(crate) fn wrote(&mut self, version: Version, replaced: Option<Version>) {
         self.alive.insert(version);

@@ -1,8 +1,10 @@
 //! Syncs by the SDK, with interference.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
-use agbcloud::{DeleteLimit, SyncDir, SyncReport};
+use agbcloud::{
+    DeleteLimit, Result, SkipReason, SyncDir, SyncPlan, SyncReport, TwoWayConflict, TwoWaySync,
+};
 
 use crate::{
     actions::{Interference, SyncStep},
@@ -11,8 +13,57 @@ use crate::{
     proxy::Effect,
 };
 
+pub(crate) enum SdkSync {
+    OneWay(SyncDir),
+    TwoWay(TwoWaySync),
+}
+
+impl SdkSync {
+    async fn plan(self) -> Result<SyncPlan> {
+        match self {
+            Self::OneWay(sync) => sync.plan().await,
+            Self::TwoWay(sync) => sync.plan().await,
+        }
+    }
+}
+
+impl IntoFuture for SdkSync {
+    type Output = Result<SyncReport>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        match self {
+            Self::OneWay(sync) => sync.into_future(),
+            Self::TwoWay(sync) => sync.into_future(),
+        }
+    }
+}
+
 impl Execution<'_> {
-    pub(crate) fn start(&self, sync: &SyncStep) -> SyncDir {
+    pub(crate) fn start(&self, sync: &SyncStep) -> SdkSync {
+        match sync.both {
+            Some(how) => SdkSync::TwoWay(self.start_two_way(sync, how)),
+            None => SdkSync::OneWay(self.start_one_way(sync)),
+        }
+    }
+
+    fn start_two_way(&self, sync: &SyncStep, how: TwoWayConflict) -> TwoWaySync {
+        let client = &self.world.clients[sync.machine][usize::from(sync.retries)];
+        let files = client.contexts().files(&self.context);
+        let machine = &self.machines[sync.machine];
+        let mut dir = files
+            .sync_dir(machine.folder(), "/w", machine.state())
+            .on_conflict(how)
+            .compare(sync.compare)
+            .delete_limit(DeleteLimit::percent(100))
+            .durable(false);
+        if sync.one_at_a_time {
+            dir = dir.max_concurrent_files(1);
+        }
+        dir
+    }
+
+    fn start_one_way(&self, sync: &SyncStep) -> SyncDir {
         let client = &self.world.clients[sync.machine][usize::from(sync.retries)];
         let files = client.contexts().files(&self.context);
         let machine = &self.machines[sync.machine];
@@ -136,11 +187,14 @@ pub(crate) fn ended(result: agbcloud::Result<SyncReport>) -> Ended {
     match result {
         Ok(report) => {
             let failures = report.failures.iter();
+            let skipped = report.skipped_entries.iter();
+            let empty_folders = skipped.filter(|entry| entry.reason == SkipReason::EmptyFolder);
             Ended::Report(Report {
                 transferred: report.transferred,
                 unchanged: report.unchanged,
                 deleted: report.deleted,
-                skipped: report.skipped,
+                restored: report.restored,
+                skipped: report.skipped - empty_folders.count() as u64,
                 failed: report.failed,
                 failed_paths: failures
                     .clone()

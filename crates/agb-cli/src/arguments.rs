@@ -9,7 +9,7 @@ use crate::{
         CatArguments, CompletionArguments, ContextCommand, CpArguments, CreateArguments,
         DiffArguments, DoctorArguments, DuArguments, FindArguments, GetArguments, LsArguments,
         ManArguments, MkdirArguments, MvArguments, PutArguments, RmArguments, StatArguments,
-        SyncArguments, TreeArguments, UrlCommand, WithSession,
+        SyncArguments, TransfersCommand, TreeArguments, UrlCommand, WithSession,
     },
     demo::DemoArguments,
     environment::EnvironmentArguments,
@@ -115,6 +115,12 @@ pub(crate) enum Command {
     /// Exits with 10 if there are differences.
     #[command(after_long_help = "Examples:\n  agb diff ./src my-project:/src")]
     Diff(WithSession<DiffArguments>),
+    /// List and delete what is kept of interrupted downloads
+    ///
+    /// An interrupted download of more than 16 MiB continues when the same command runs again. What it has received is kept
+    /// beside the target, in a hidden file.
+    #[command(subcommand)]
+    Transfers(TransfersCommand),
     /// Print presigned URLs
     #[command(subcommand)]
     Url(UrlCommand),
@@ -212,6 +218,7 @@ impl Command {
     pub(crate) fn prints(&self) -> bool {
         match self {
             Self::Context(command) => command.prints(),
+            Self::Transfers(command) => command.prints(),
             Self::Ls(_) | Self::Tree(_) | Self::Du(_) | Self::Cat(_) | Self::Stat(_) => true,
             Self::Find(_) | Self::New(_) => true,
             Self::Diff(_) | Self::Url(_) | Self::Doctor(_) => true,

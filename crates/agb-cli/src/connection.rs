@@ -175,6 +175,10 @@ impl Connection {
         let mut builder = Client::builder()
             .dotenv(!self.no_dotenv)
             .allow_insecure_urls(self.allow_insecure_urls);
+        // Without a home folder, downloads start from the beginning.
+        if let Ok(folder) = transfers_folder() {
+            builder = builder.partial_downloads(folder);
+        }
         let environment = builder.setting_sources();
         if let Some(timeout) = self.call_timeout {
             builder = builder.retry(RetryPolicy::default().deadline(timeout));
@@ -318,10 +322,19 @@ pub(crate) fn config_file() -> Result<PathBuf, Failure> {
 }
 
 /// The folder for the state of syncs.
-pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
+pub(crate) fn sync_folder() -> Result<PathBuf, Failure> {
+    Ok(state_folder()?.join("sync"))
+}
+
+/// The folder for the records of interrupted downloads.
+pub(crate) fn transfers_folder() -> Result<PathBuf, Failure> {
+    Ok(state_folder()?.join("transfers"))
+}
+
+fn state_folder() -> Result<PathBuf, Failure> {
     let folders = folders()?;
     let state = folders.state_dir().unwrap_or_else(|| folders.data_dir());
-    Ok(state.join("agb").join("sync"))
+    Ok(state.join("agb"))
 }
 
 fn folders() -> Result<impl BaseStrategy, Failure> {

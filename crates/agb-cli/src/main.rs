@@ -108,6 +108,7 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Rm(command) => command.run().await,
         Command::Sync(command) => command.run().await,
         Command::Diff(command) => command.run().await,
+        Command::Transfers(command) => command.run(),
         Command::Url(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
         #[cfg(feature = "serve")]

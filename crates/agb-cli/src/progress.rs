@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    io::IsTerminal,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -38,7 +37,7 @@ impl Display {
         if !is_shown {
             return None;
         }
-        if std::io::stderr().is_terminal() && !output::is_dumb_terminal() {
+        if OutputOptions::is_live() {
             let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
             bar.set_style(style);
             bar.set_message(message);
@@ -90,6 +89,14 @@ impl Spinner {
         if let Some(display) = &self.display {
             let state = output::escape(state);
             display.bar.set_message(format!("{}: {state}", self.action));
+        }
+    }
+
+    /// Hides the line while other lines are printed.
+    pub(crate) fn suspend(&self, print: impl FnOnce()) {
+        match &self.display {
+            Some(display) => display.bar.suspend(print),
+            None => print(),
         }
     }
 

@@ -40,6 +40,9 @@ impl ContextStore {
             PutMode::Overwrite => (upload, None),
             PutMode::Create => (upload.if_absent(), Some(Condition::IfAbsent)),
             PutMode::Update(version) => {
+                if version.version.is_some() {
+                    return Err(not_implemented("versions"));
+                }
                 let etag = version
                     .e_tag
                     .ok_or_else(|| generic("an update requires an ETag"))?;

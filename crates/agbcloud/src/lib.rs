@@ -71,6 +71,7 @@ pub use sync::{
     Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
     DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
     SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncProgress, SyncReport,
+    TwoWayConflict, TwoWaySync,
 };
 pub use text::escape_for_display;
 pub use transfer::Progress;

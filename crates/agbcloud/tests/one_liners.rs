@@ -230,3 +230,27 @@ async fn the_state_is_a_plain_value_and_the_request_id_is_reachable() -> agbclou
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_hasher_a_vector_and_a_walk_need_no_adapter() -> agbcloud::Result<()> {
+    use agbcloud::DownloadTarget;
+    use md5::{Digest, Md5};
+
+    let (_server, client) = service().await;
+    let context = client.contexts().get_or_create("my-project").await?;
+    let files = client.contexts().files(context.id);
+    files.upload("/data/a.txt", "hello").await?;
+    let mut hasher = Md5::new();
+    let target = DownloadTarget::chunks(|chunk| hasher.update(chunk));
+    files.download("/data/a.txt", target).await?;
+    assert_eq!(hasher.finalize(), Md5::digest("hello"));
+    assert_eq!(files.list().walk().all().await?.len(), 2);
+    let entry = files.stat("/data/a.txt").with_response().await?;
+    assert!(entry.request_id().is_some());
+    let folder = tempfile::tempdir().unwrap();
+    let report = files.download_dir("/data", folder.path()).await?;
+    let json = serde_json::to_string(&report).unwrap();
+    let read: SyncReport = serde_json::from_str(&json).unwrap();
+    assert_eq!(read.transferred, 1);
+    Ok(())
+}

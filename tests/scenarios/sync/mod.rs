@@ -14,6 +14,7 @@ mod state;
 #[cfg(unix)]
 mod symlinks;
 mod throttled;
+mod two_way;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 

@@ -119,8 +119,20 @@ impl Setting {
     async fn finish(&self, expected: &[u8]) -> usize {
         self.requests.store(0, Ordering::Relaxed);
         let files = self.files().await;
-        let downloaded = files.download("/big", self.target()).await.unwrap();
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let sink = reports.clone();
+        let download = files.download("/big", self.target());
+        let download = download.on_progress(move |progress| sink.lock().unwrap().push(progress));
+        let downloaded = download.await.unwrap();
         assert_eq!(downloaded.bytes, expected.len() as u64);
+        let reports: Vec<u64> = reports
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|report| report.bytes)
+            .collect();
+        assert_eq!(reports.last(), Some(&SIZE), "with what was received before");
+        assert!(reports.is_sorted());
         assert!(fs::read(self.target()).unwrap() == expected);
         assert_eq!(names(self.target().parent().unwrap()), ["big"]);
         assert!(PartialDownload::list(self.records()).unwrap().is_empty());
@@ -156,23 +168,6 @@ async fn a_later_process_continues_inside_the_file() {
         (6 - parts..=7 - parts).contains(&requested),
         "{requested} of {parts}"
     );
-}
-
-#[tokio::test]
-async fn progress_includes_what_was_received_before() {
-    let setting = Setting::new().await;
-    setting.interrupt().await;
-    let reports = Arc::new(Mutex::new(Vec::new()));
-    let sink = reports.clone();
-    let files = setting.files().await;
-    let download = files.download("/big", setting.target());
-    let download = download.on_progress(move |progress| sink.lock().unwrap().push(progress));
-    download.await.unwrap();
-    let reports = reports.lock().unwrap();
-    assert_eq!(reports.last().unwrap().bytes, SIZE);
-    assert!(reports.iter().all(|report| report.bytes <= SIZE));
-    let mut steps = reports.windows(2).map(|pair| pair[1].bytes - pair[0].bytes);
-    assert!(steps.any(|step| step >= PART) || reports[0].bytes >= PART);
 }
 
 #[tokio::test]
@@ -265,25 +260,20 @@ async fn a_download_in_progress_is_neither_shared_nor_deleted() {
 async fn a_folder_that_is_downloaded_again_continues_inside_its_files() {
     let setting = Setting::new().await;
     setting.interrupt().await;
-    setting.requests.store(0, Ordering::Relaxed);
     let files = setting.files().await;
     let folder = setting.target().parent().unwrap().to_owned();
+    let report = files.upload_dir(&folder, "/copy").await.unwrap();
+    assert_eq!(
+        report.transferred, 0,
+        "hidden files are not uploaded: {report:?}"
+    );
+    setting.requests.store(0, Ordering::Relaxed);
     let report = files.download_dir("/", &folder).delete(true).await.unwrap();
     assert!(report.is_complete(), "{report:?}");
     assert!(fs::read(setting.target()).unwrap() == setting.whole);
     assert_eq!(names(&folder), ["big"]);
     assert!(setting.requests.load(Ordering::Relaxed) <= 6);
     assert!(PartialDownload::list(setting.records()).unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn kept_files_are_not_uploaded() {
-    let setting = Setting::new().await;
-    setting.interrupt().await;
-    let files = setting.files().await;
-    let folder = setting.target().parent().unwrap().to_owned();
-    let report = files.upload_dir(&folder, "/copy").await.unwrap();
-    assert_eq!(report.transferred, 0, "{report:?}");
 }
 
 #[tokio::test]

@@ -333,7 +333,7 @@ pub(super) fn features() -> impl Strategy<Value = StoreFeatures> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Faults in any order. A wrong byte can be detected only if the store sends a checksum.
     #[test]

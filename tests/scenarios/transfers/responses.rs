@@ -55,7 +55,19 @@ async fn a_download_is_complete_and_verified_or_leaves_the_target_unchanged() {
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\netag: \"5d41402abc4b2a76b9719d911017c592-2\"\r\n\r\nhello",
             None,
         ),
-        ("HTTP/1.1 200 OK\r\n\r\nhello", None),
+        // Ends with the connection: a cut would not be noticed without a checksum.
+        (
+            "HTTP/1.1 200 OK\r\n\r\nhello",
+            Some(ErrorKind::InvalidResponse),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\netag: \"5d41402abc4b2a76b9719d911017c592\"\r\n\r\nhello",
+            None,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            None,
+        ),
         // Without content, and with other content.
         (
             "HTTP/1.1 204 No Content\r\n\r\n",

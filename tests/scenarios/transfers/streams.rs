@@ -87,7 +87,7 @@ async fn a_stream_never_mixes_versions_or_ends_with_the_wrong_length() {
 #[tokio::test]
 async fn a_reader_never_gets_the_whole_of_a_damaged_file() {
     for length in [1, 1000, 100_000] {
-        let faults = [Fault::WrongBytes];
+        let faults = [Fault::WrongBytes; 20];
         let store = FaultyStore::new(ALL_FEATURES, content(length), Vec::new(), faults).await;
         let (files, _) = files(&store);
         let opened = files.open("/a").await;
@@ -101,6 +101,28 @@ async fn a_reader_never_gets_the_whole_of_a_damaged_file() {
         };
         assert_eq!(error.kind(), ErrorKind::Corrupted, "{length}");
     }
+}
+
+#[tokio::test]
+async fn damaged_content_that_no_reader_has_received_is_requested_again() {
+    let store = FaultyStore::new(ALL_FEATURES, content(10), Vec::new(), [Fault::WrongBytes]).await;
+    let (files, _) = files(&store);
+    let file = files.open("/a").await.unwrap();
+    assert_eq!(file.bytes().await.unwrap(), content(10));
+    assert_eq!(store.heads().len(), 2);
+}
+
+#[tokio::test]
+async fn a_reader_that_reads_after_an_error_finds_no_end() {
+    use tokio::io::AsyncReadExt;
+
+    let faults = [Fault::WrongBytes; 20];
+    let store = FaultyStore::new(ALL_FEATURES, content(1_000_000), Vec::new(), faults).await;
+    let (files, _) = files(&store);
+    let mut file = files.open("/a").await.unwrap();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).await.unwrap_err();
+    file.read_to_end(&mut bytes).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use super::{
     operands::glob,
     partial_failures::PartialFailures,
     session::{Run, Session, WithSession},
+    snapshot::{RestoreArguments, SnapshotArguments},
 };
 use crate::{
     address,
@@ -60,6 +61,20 @@ pub(crate) enum ContextCommand {
         after_long_help = "Examples:\n  agb context clear my-project\n  agb context clear --yes --no-wait my-project"
     )]
     Clear(WithSession<ClearArguments>),
+    /// Save the files of a context in a tar archive
+    ///
+    /// Each file is verified. Files that change meanwhile are stored as they are when they are read. After an interruption, the
+    /// same command continues, if the service lists checksums.
+    #[command(
+        after_long_help = "Examples:\n  agb context snapshot my-project\n  agb context snapshot my-project --to backup.tar"
+    )]
+    Snapshot(WithSession<SnapshotArguments>),
+    /// Upload the files of a tar archive to a context
+    ///
+    /// Creates the context if it does not exist. Files that the context has with the same content are not uploaded, so that the
+    /// same command continues after an interruption. Other files of the context stay.
+    #[command(after_long_help = "Examples:\n  agb context restore backup.tar my-project")]
+    Restore(WithSession<RestoreArguments>),
     /// Wait until the clear of a context is complete
     #[command(after_long_help = "Examples:\n  agb context wait --timeout 600 my-project")]
     Wait(WithSession<WaitArguments>),
@@ -79,6 +94,8 @@ impl ContextCommand {
             Self::Rename(with) => with.run().await,
             Self::Delete(with) => with.run().await,
             Self::Clear(with) => with.run().await,
+            Self::Snapshot(with) => with.run().await,
+            Self::Restore(with) => with.run().await,
             Self::Wait(with) => with.run().await,
         }
     }

@@ -12,7 +12,9 @@ mod lookup;
 mod operands;
 mod partial_failures;
 mod session;
+mod snapshot;
 mod transfer;
+mod transfers;
 
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use context::{ContextCommand, CreateArguments};
@@ -26,3 +28,4 @@ pub(crate) use generate::{ManArguments, man, schema};
 pub(crate) use guesses::MkdirArguments;
 pub(crate) use session::WithSession;
 pub(crate) use transfer::{CpArguments, GetArguments, MvArguments, PutArguments};
+pub(crate) use transfers::TransfersCommand;

@@ -60,6 +60,11 @@ impl OutputOptions {
         }
     }
 
+    /// Whether stderr is a terminal that can redraw a line.
+    pub(crate) fn is_live() -> bool {
+        io::stderr().is_terminal() && !is_dumb_terminal()
+    }
+
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet
     }
@@ -85,6 +90,6 @@ pub(crate) fn set_default_colors() {
 }
 
 /// Whether `TERM` is `dumb`.
-pub(crate) fn is_dumb_terminal() -> bool {
+fn is_dumb_terminal() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::records::{
     ActionResult, ChangeRow, CheckRow, ContextRow, EntryRow, TransferSummary, UrlRow, UsageRow,
 };
+use super::{snapshot_summary::SnapshotSummary, transfer_row::TransferRow};
 
 /// Increases when a field is removed or changes its meaning. New fields do not increase it.
 const VERSION: u32 = 1;
@@ -35,6 +36,7 @@ pub(crate) fn schema() -> Value {
     let change = subschema::<ChangeRow>(&mut generator);
     let previews = [
         "diff",
+        "sync --watch",
         "sync --dry-run",
         "put --dry-run",
         "get --dry-run",
@@ -42,6 +44,10 @@ pub(crate) fn schema() -> Value {
         "mv --dry-run",
     ];
     add(&previews, true, change);
+    let snapshot = subschema::<SnapshotSummary>(&mut generator);
+    add(&["context snapshot", "context restore"], false, snapshot);
+    let transfer = subschema::<TransferRow>(&mut generator);
+    add(&["transfers list", "transfers clean"], true, transfer);
     let url = subschema::<UrlRow>(&mut generator);
     add(&["url get"], true, url.clone());
     add(&["url put"], false, url);

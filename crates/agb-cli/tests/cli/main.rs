@@ -49,6 +49,9 @@ mod settings;
 mod signals;
 #[cfg(test)]
 #[cfg(unix)]
+mod snapshots;
+#[cfg(test)]
+#[cfg(unix)]
 mod stdio;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -63,3 +66,12 @@ mod test_env;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod transcripts;
+#[cfg(test)]
+#[cfg(unix)]
+mod transfers;
+#[cfg(test)]
+#[cfg(unix)]
+mod two_way;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod watch;

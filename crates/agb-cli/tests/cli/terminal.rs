@@ -154,3 +154,27 @@ fn folder_commands_ask_for_confirmation_and_show_progress() {
         "{shown:?}"
     );
 }
+
+#[test]
+fn a_watch_shows_its_state_below_the_changes() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    let watch = ["sync", "--watch", "--interval", "1", "project", "one:/p"];
+    let (shown, code) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            super::support::wait(2000);
+            env.print(&["context", "delete", "--yes", "one"]);
+        });
+        env.at_terminal(&watch, "")
+    });
+    assert_eq!(code, 3, "{shown:?}");
+    assert!(shown.contains("upload"), "{shown:?}");
+    assert!(
+        shown.contains("watching project to one:/p: 2 changes, last 20"),
+        "{shown:?}"
+    );
+    // The state line is removed before the error.
+    let (_, rest) = shown.rsplit_once("watching").unwrap();
+    let error = rest.split_once("\u{1b}[2K").unwrap().1;
+    assert!(error.contains("not found"), "{shown:?}");
+}

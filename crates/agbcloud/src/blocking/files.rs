@@ -9,9 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    DeleteDir, Iter, SyncDir,
-    offload::{OffloadedReader, OffloadedWriter},
-    remote_file::RemoteFile,
+    DeleteDir, Iter, SyncDir, TwoWaySync, offload::OffloadedReader, remote_file::RemoteFile,
 };
 use crate::{
     ContextId, Continuation, Downloaded, Error, FileEntry, FilePage, FolderPath, PresignedUrl,
@@ -114,15 +112,27 @@ blocking_type! {
     #[doc(alias = "sync")]
     make fn download_dir<P: TryInto<FolderPath, Error: Into<Error>>>(remote: P, local: impl Into<PathBuf>) -> SyncDir;
 
+    /// Exchanges the changes of a local folder and a folder of the context.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/theirs.txt", &b"theirs"[..]).send()?;
+    /// let report = files.sync_dir("project", "/data", "project.state").send()?;
+    /// assert_eq!(report.transferred, 2);
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "bisync")]
+    make fn sync_dir<P: TryInto<FolderPath, Error: Into<Error>>>(local: impl Into<PathBuf>, remote: P, state: impl Into<PathBuf>) -> TwoWaySync;
+
     /// Returns the entry of a file or a folder.
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
     /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
-    /// assert_eq!(files.stat("/data/a.txt")?.size, Some(5));
+    /// assert_eq!(files.stat("/data/a.txt").send()?.size, Some(5));
     /// # Ok(()) });
     /// ```
-    call fn stat<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> FileEntry;
+    request fn stat<P: TryInto<RemotePath, Error: Into<Error>>>(path: P) -> FileEntry;
 
     /// Deletes a folder with all its files.
     ///
@@ -201,10 +211,10 @@ impl Files {
     /// ```
     ///
     /// See [`Files::download`](crate::Files::download).
-    pub fn download<P, T>(&self, path: P, target: T) -> Download
+    pub fn download<'w, P, T>(&self, path: P, target: T) -> Download<'w>
     where
         P: TryInto<RemotePath, Error: Into<Error>>,
-        T: Into<DownloadTarget>,
+        T: Into<DownloadTarget<'w>>,
     {
         let inner = self.inner.download(path, target.into().0);
         Download::new(inner, self.driver.clone())
@@ -317,15 +327,16 @@ blocking_type! {
 }
 
 /// Target of a download: a writer, or anything that converts to [`agbcloud::DownloadTarget`](crate::DownloadTarget),
-/// such as a local path.
+/// such as a local path or `&mut Vec<u8>`. It may be borrowed.
 #[derive(Debug)]
-pub struct DownloadTarget(crate::DownloadTarget<'static>);
+pub struct DownloadTarget<'w>(crate::DownloadTarget<'w>);
 
-impl DownloadTarget {
-    /// A writer. It is flushed at the end. If the download fails, the writer may have received part of the file.
+impl<'w> DownloadTarget<'w> {
+    /// A writer; `&mut writer` can be passed too. It is flushed at the end. If the download fails, the writer may have received
+    /// part of the file.
     ///
-    /// The writer runs on a thread of the client and receives at most 128 KiB at a time. If it fails or panics, the
-    /// download fails and has that error as its [source](std::error::Error::source).
+    /// The writer runs on the thread that waits. If it fails, the download fails and has that error as its
+    /// [source](std::error::Error::source).
     ///
     /// ```
     /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
@@ -333,14 +344,23 @@ impl DownloadTarget {
     ///
     /// files.upload("/notes.txt", &b"hello\n"[..]).send()?;
     /// files.download("/notes.txt", DownloadTarget::writer(std::io::stdout())).send()?;
+    ///
+    /// let mut memory = Vec::new();
+    /// files.download("/notes.txt", &mut memory).send()?;
+    /// assert_eq!(memory, b"hello\n");
     /// # Ok(()) });
     /// ```
-    pub fn writer(writer: impl Write + Send + 'static) -> Self {
-        Self(crate::DownloadTarget::writer(OffloadedWriter::new(writer)))
+    pub fn writer(writer: impl Write + Send + 'w) -> Self {
+        Self(crate::DownloadTarget::io_writer(writer))
+    }
+
+    /// Passes the content to a function: see [`agbcloud::DownloadTarget::chunks`](crate::DownloadTarget::chunks).
+    pub fn chunks(receive: impl FnMut(&[u8]) + Send + 'w) -> Self {
+        Self(crate::DownloadTarget::chunks(receive))
     }
 }
 
-impl<T: Into<crate::DownloadTarget<'static>>> From<T> for DownloadTarget {
+impl<'w, T: Into<crate::DownloadTarget<'w>>> From<T> for DownloadTarget<'w> {
     fn from(target: T) -> Self {
         Self(target.into())
     }
@@ -356,7 +376,7 @@ blocking_type! {
     /// Those of [`agbcloud::Files::download`](crate::Files::download).
     #[derive(Debug)]
     #[must_use = "a download does nothing until it is sent"]
-    pub struct Download<'static> => Downloaded;
+    pub struct Download<'w> => Downloaded;
 
     set fn overwrite(overwrite: bool);
     set fn durable(durable: bool);

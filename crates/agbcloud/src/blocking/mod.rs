@@ -5,12 +5,12 @@
 macro_rules! blocking_type {
     ($(#[$attribute:meta])* pub struct $name:ident $(<$lifetime:lifetime>)? $(=> $output:ty)?; $($methods:tt)*) => {
         $(#[$attribute])*
-        pub struct $name {
+        pub struct $name $(<$lifetime>)? {
             inner: crate::$name $(<$lifetime>)?,
             driver: crate::blocking::driver::Driver,
         }
 
-        impl $name {
+        impl $(<$lifetime>)? $name $(<$lifetime>)? {
             pub(in crate::blocking) fn new(inner: crate::$name $(<$lifetime>)?, driver: crate::blocking::driver::Driver) -> Self {
                 Self { inner, driver }
             }
@@ -24,17 +24,17 @@ macro_rules! blocking_type {
             )?
         }
 
-        methods! { $name; $($methods)* }
+        methods! { $name $(<$lifetime>)?; $($methods)* }
     };
 }
 
 /// Defines methods that forward to the async methods of the same name, and link to their documentation.
 macro_rules! methods {
-    ($name:ident; $(
+    ($name:ident $(<$lifetime:lifetime>)?; $(
         $(#[$attribute:meta])*
         $kind:ident fn $method:ident $(<$($generic:ident: $bound:path),+>)? ($($argument:ident: $type:ty),*) $(-> $output:ty)?;
     )*) => {
-        impl $name {
+        impl $(<$lifetime>)? $name $(<$lifetime>)? {
             $(method! {
                 $(#[$attribute])*
                 #[doc = ""]
@@ -125,4 +125,4 @@ pub use files::{
 pub use iter::Iter;
 pub use remote_file::RemoteFile;
 pub use request::Request;
-pub use sync::{DeleteDir, SyncDir, SyncPlan};
+pub use sync::{DeleteDir, SyncDir, SyncPlan, TwoWaySync};

@@ -1,21 +1,21 @@
-//! Adapters from the readers and writers of std to those of tokio. Each operation runs on a thread for blocking work.
+//! An adapter from the readers of std to those of tokio. Each operation runs on a thread for blocking work.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, ReadBuf},
     task::{JoinHandle, spawn_blocking},
 };
 
 /// Maximum number of bytes of one operation: the size of a transfer's buffer.
 const CHUNK: usize = 128 * 1024;
 
-/// A reader or a writer, or the operation that owns it while it runs.
+/// A reader, or the operation that owns it while it runs.
 enum Offloaded<T, D> {
     Idle(T),
     Busy(JoinHandle<(T, io::Result<D>)>),
@@ -109,45 +109,9 @@ fn read(reader: &mut impl Read, wanted: usize) -> io::Result<Bytes> {
     }
 }
 
-type Writer = Box<dyn Write + Send>;
-
-/// Writes a chunk at a time. A write returns only when its chunk is written, so no operation is running between two
-/// calls.
-pub(super) struct OffloadedWriter(Offloaded<Writer, usize>);
-
-impl OffloadedWriter {
-    pub(super) fn new(writer: impl Write + Send + 'static) -> Self {
-        Self(Offloaded::Idle(Box::new(writer)))
-    }
-}
-
-impl AsyncWrite for OffloadedWriter {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.start(|| {
-            let chunk = bytes[..bytes.len().min(CHUNK)].to_vec();
-            move |writer: &mut Writer| writer.write_all(&chunk).map(|()| chunk.len())
-        });
-        self.0.poll(cx)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0
-            .start(|| |writer: &mut Writer| writer.flush().map(|()| 0));
-        self.0.poll(cx).map_ok(|_| ())
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex, mpsc};
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -212,54 +176,5 @@ mod tests {
     async fn a_large_buffer_receives_one_chunk_at_a_time() {
         let mut reader = OffloadedReader::new(io::repeat(7));
         assert_eq!(read_once(&mut reader, 10 * CHUNK).await, vec![7; CHUNK]);
-    }
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[tokio::test]
-    async fn shutdown_flushes_a_buffered_writer() {
-        use tokio::io::AsyncWriteExt as _;
-
-        let out = Shared::default();
-        let buffered = io::BufWriter::with_capacity(4 * CHUNK, out.clone());
-        let mut writer = OffloadedWriter::new(buffered);
-        let bytes = vec![7; 3 * CHUNK + 1];
-        writer.write_all(&bytes).await.unwrap();
-        assert!(out.0.lock().unwrap().is_empty());
-        writer.shutdown().await.unwrap();
-        assert!(*out.0.lock().unwrap() == bytes);
-    }
-
-    #[tokio::test]
-    async fn a_writer_that_panicked_is_not_used_again() {
-        use tokio::io::AsyncWriteExt as _;
-
-        struct Panics;
-
-        impl Write for Panics {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                panic!("on purpose")
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
-        let mut writer = OffloadedWriter::new(Panics);
-        assert!(writer.write_all(b"a").await.is_err());
-        let error = writer.shutdown().await.unwrap_err();
-        assert!(error.to_string().contains("panicked before"), "{error}");
     }
 }

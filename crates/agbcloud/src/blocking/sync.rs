@@ -4,7 +4,7 @@ use std::{ops::Deref, path::PathBuf};
 
 use crate::{
     Compare, ConflictPolicy, DeleteLimit, FileOutcome, Result, SkippedEntry, Symlinks,
-    SyncProgress, SyncReport,
+    SyncProgress, SyncReport, TwoWayConflict,
 };
 
 blocking_type! {
@@ -37,6 +37,40 @@ impl SyncDir {
     /// Compares both folders and changes nothing yet.
     ///
     /// See [`SyncDir::plan`](crate::SyncDir::plan).
+    pub fn plan(self) -> Result<SyncPlan> {
+        let plan = self.driver.run(self.inner.plan())??;
+        Ok(SyncPlan::new(plan, self.driver))
+    }
+}
+
+blocking_type! {
+    /// A two-way sync of a local folder and a folder of a context: [`agbcloud::TwoWaySync`](crate::TwoWaySync).
+    /// From [`Files::sync_dir`](super::Files::sync_dir).
+    ///
+    /// Listeners run on threads of the client.
+    #[derive(Debug, Clone)]
+    #[must_use = "a sync does nothing until it is sent or planned"]
+    pub struct TwoWaySync => SyncReport;
+
+    set fn compare(how: Compare);
+    set fn delete_limit(limit: DeleteLimit);
+    set fn on_conflict(how: TwoWayConflict);
+    set fn include(glob: impl Into<String>);
+    set fn exclude(glob: impl Into<String>);
+    set fn gitignore(respect: bool);
+    set fn symlinks(how: Symlinks);
+    set fn durable(durable: bool);
+    set fn max_concurrent_files(files: usize);
+    set fn max_bytes_in_flight(bytes: u64);
+    set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
+    set fn on_skipped(listener: impl Fn(&SkippedEntry) + Send + Sync + 'static);
+    set fn on_progress(listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static);
+}
+
+impl TwoWaySync {
+    /// Compares both folders and changes nothing yet.
+    ///
+    /// See [`TwoWaySync::plan`](crate::TwoWaySync::plan).
     pub fn plan(self) -> Result<SyncPlan> {
         let plan = self.driver.run(self.inner.plan())??;
         Ok(SyncPlan::new(plan, self.driver))

@@ -195,7 +195,10 @@ impl Error {
         text.truncate(boundary_below(&text, BODY_START));
         let response = describe(headers, &text, fault.as_ref(), key);
         let message = match kind {
-            ErrorKind::Redirected => redirect(headers, |location| shown(location, key)),
+            ErrorKind::Redirected => {
+                let advice = "set the endpoint to the final address";
+                redirect(headers, advice, |location| shown(location, key))
+            }
             // The summary says what to do, and the response is that of a gateway or a proxy.
             ErrorKind::ProxyAuthentication | ErrorKind::Throttled => {
                 format!("{}: {response}", kind.summary())
@@ -225,9 +228,11 @@ impl Error {
     ) -> Self {
         let shown = |text: Option<String>| filled(&without_secrets(text?, secrets));
         let message = match kind {
-            ErrorKind::Redirected => redirect(headers, |location| {
-                shown(Some(location.to_owned())).unwrap_or_default()
-            }),
+            ErrorKind::Redirected => redirect(
+                headers,
+                "the object store or a proxy in front of it is at another address",
+                |location| shown(Some(location.to_owned())).unwrap_or_default(),
+            ),
             _ => shown(body.message).unwrap_or_default(),
         };
         let mut error = Self::new(kind, message);
@@ -294,13 +299,11 @@ pub(crate) fn is_redirect(status: u16) -> bool {
 }
 
 /// The message of a redirect. `shown` removes secrets.
-fn redirect(headers: &HeaderMap, shown: impl Fn(&str) -> String) -> String {
+fn redirect(headers: &HeaderMap, advice: &str, shown: impl Fn(&str) -> String) -> String {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let location = location.map(|location| format!(" to {}", shown(location)));
-    format!(
-        "redirected{}, which is not followed: set the endpoint to the final address",
-        location.unwrap_or_default()
-    )
+    let location = location.unwrap_or_default();
+    format!("redirected{location}, which is not followed: {advice}")
 }
 
 /// The kind of a failure: by its status where that is specific, otherwise by its code.

@@ -41,7 +41,7 @@ impl Error {
 
     /// There was no response in time.
     pub(crate) fn no_response() -> Self {
-        let message = "no response in time: retry, or increase AGB_TIMEOUT_MS";
+        let message = "no response in time: retry, or increase the timeout (AGB_TIMEOUT_MS)";
         Self::new(ErrorKind::Timeout, message)
     }
 

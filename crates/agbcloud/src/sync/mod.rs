@@ -13,6 +13,7 @@ mod report;
 mod state;
 mod sync_dir;
 mod sync_plan;
+mod two_way;
 
 use std::path::PathBuf;
 
@@ -21,12 +22,14 @@ pub use delete_dir::DeleteDir;
 pub use filter::{GlobError, Symlinks};
 pub use options::{
     Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
+    TwoWayConflict,
 };
 pub use plan::PlannedChange;
 pub use progress::SyncProgress;
 pub use report::{FileFailure, FileOutcome, KeptCopy, SkipReason, SkippedEntry, SyncReport};
 pub use sync_dir::SyncDir;
 pub use sync_plan::{DeleteLimit, SyncPlan};
+pub use two_way::TwoWaySync;
 
 use options::Direction;
 
@@ -74,6 +77,32 @@ impl Files {
         local: impl Into<PathBuf>,
     ) -> SyncDir {
         SyncDir::new(self.clone(), Direction::Down, local.into(), checked(remote))
+    }
+
+    /// Exchanges the changes of a local folder and a folder of the context: additions, edits and deletions travel both ways.
+    /// The state file records the versions that both sides had in common. Without it, as in the first sync, files are copied
+    /// both ways and none is deleted. Await the result, or inspect the [plan](TwoWaySync::plan) first.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// files.upload("/data/theirs.txt", &b"theirs"[..]).await?;
+    /// let sync = || files.sync_dir("project", "/data", "project.state");
+    /// assert_eq!(sync().await?.transferred, 2); // a.txt was uploaded, theirs.txt downloaded
+    ///
+    /// std::fs::remove_file("project/theirs.txt")?;
+    /// std::fs::write("project/a.txt", "edited")?;
+    /// let report = sync().await?;
+    /// assert_eq!((report.transferred, report.deleted), (1, 1));
+    /// # Ok(()) });
+    /// ```
+    #[doc(alias = "bisync")]
+    pub fn sync_dir(
+        &self,
+        local: impl Into<PathBuf>,
+        remote: impl TryInto<FolderPath, Error: Into<Error>>,
+        state: impl Into<PathBuf>,
+    ) -> TwoWaySync {
+        TwoWaySync::new(self.clone(), local.into(), checked(remote), state.into())
     }
 
     /// Deletes a folder of the context with everything in it. Await the result, or inspect the [plan](DeleteDir::plan)

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 use super::{
     filter::{EntryFilter, Symlinks},
     paths,
-    state::{SyncState, SyncedVersion},
+    state::{Baseline, SyncState, SyncedVersion},
 };
 use crate::{
     FileWalk, Files, FolderPath, Operation, RemotePath, Result,
@@ -26,6 +26,7 @@ pub const DEFAULT_MAX_BYTES_IN_FLIGHT: u64 = 256 * 1024 * 1024;
 pub(super) enum Direction {
     Up,
     Down,
+    Both(TwoWayConflict),
     /// Deletes remote files. There is no local folder.
     DeleteOnly,
 }
@@ -33,7 +34,7 @@ pub(super) enum Direction {
 impl Direction {
     pub(super) fn operation(self) -> Operation {
         match self {
-            Self::Up => Operation::Upload,
+            Self::Up | Self::Both(_) => Operation::Upload,
             Self::Down => Operation::Download,
             Self::DeleteOnly => Operation::DeleteContextFile,
         }
@@ -44,6 +45,7 @@ impl Direction {
         match self {
             Self::Up => "UploadDir",
             Self::Down => "DownloadDir",
+            Self::Both(_) => "SyncDir",
             Self::DeleteOnly => "DeleteDir",
         }
     }
@@ -53,6 +55,7 @@ impl Direction {
         match self {
             Self::Up => "PlanUploadDir",
             Self::Down => "PlanDownloadDir",
+            Self::Both(_) => "PlanSyncDir",
             Self::DeleteOnly => "PlanDeleteDir",
         }
     }
@@ -98,6 +101,32 @@ pub enum ConflictPolicy {
     KeepBoth,
 }
 
+/// What happens to a file that was changed on both sides since the last sync, or that differs and was never on both sides: see
+/// [`TwoWaySync`](crate::TwoWaySync).
+///
+/// A file that was changed on one side and deleted on the other is in conflict too. The changed file wins and is
+/// [restored](crate::SyncReport::restored) on the other side, except with [`Skip`](Self::Skip), and except if the side that
+/// deleted it is the one that wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum TwoWayConflict {
+    /// Reports a failure of kind [`Conflict`](crate::ErrorKind::Conflict) and leaves both files unchanged.
+    #[default]
+    Fail,
+    /// Leaves both files unchanged, and counts the file as skipped.
+    Skip,
+    /// The file with the later modification time replaces the other one. If the order of the times is unknown, because they
+    /// are too close for the clocks of both sides, the file fails as with [`Fail`](Self::Fail).
+    Newer,
+    /// The local file replaces the remote one.
+    Local,
+    /// The remote file replaces the local one.
+    Remote,
+    /// The remote file keeps the name. The local file is kept on both sides under another name, as with
+    /// [`ConflictPolicy::KeepBoth`].
+    KeepBoth,
+}
+
 /// The settings of a sync, validated, with the state opened. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct SyncOptions {
@@ -139,8 +168,15 @@ impl SyncOptions {
     /// Records in the state that the sync has ended.
     pub(super) async fn complete(&self) -> Result<()> {
         match &self.state {
-            Some(state) => state.complete(&self.remote).await,
+            Some(state) => state.complete(&self.remote, self.baseline()).await,
             None => Ok(()),
+        }
+    }
+
+    /// Removes the versions of files that neither side has from the state, after both sides were compared completely.
+    pub(super) fn forget_unseen(&self) {
+        if let Some(state) = &self.state {
+            state.forget_unseen();
         }
     }
 
@@ -148,7 +184,14 @@ impl SyncOptions {
     /// not in the state.
     pub(super) fn has_baseline(&self) -> bool {
         let state = self.state.as_ref();
-        state.is_some_and(|state| state.has_baseline(&self.remote))
+        state.is_some_and(|state| state.has_baseline(&self.remote, self.baseline()))
+    }
+
+    fn baseline(&self) -> Baseline {
+        match self.direction {
+            Direction::Both(_) => Baseline::TwoWay,
+            Direction::Up | Direction::Down | Direction::DeleteOnly => Baseline::OneWay,
+        }
     }
 
     /// Returns the version of a file in the state.

@@ -42,7 +42,7 @@ pub struct KeptCopy {
 }
 
 /// A file that could not be processed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FileFailure {
     /// Path relative to the folders.
@@ -72,7 +72,7 @@ impl FileFailure {
 /// assert_eq!(record["transferred"], 1);
 /// # Ok(()) });
 /// ```
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SyncReport {
     /// Number of files that were uploaded or downloaded.
@@ -85,6 +85,11 @@ pub struct SyncReport {
     pub unverified: u64,
     /// Number of files that were deleted.
     pub deleted: u64,
+    /// Number of files that a two-way sync copied back to the side that had deleted them, since they were changed on the other
+    /// side. They are counted as transferred too.
+    pub restored: u64,
+    /// Paths of the first thousand restored files.
+    pub restored_files: Vec<String>,
     /// Number of skipped entries: symbolic links, empty folders, conflicts and others.
     pub skipped: u64,
     /// The first thousand skipped entries, with the reasons.
@@ -117,6 +122,11 @@ impl SyncReport {
     pub(super) fn add_executable(&mut self, path: String) {
         self.executable += 1;
         push_limited(&mut self.executable_files, path);
+    }
+
+    pub(super) fn add_restored(&mut self, path: &str) {
+        self.restored += 1;
+        push_limited(&mut self.restored_files, path.to_owned());
     }
 
     pub(super) fn add_kept(&mut self, path: &str, kept: String) {

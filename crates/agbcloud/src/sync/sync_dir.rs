@@ -291,7 +291,7 @@ impl SyncDir {
         let limit = match self.direction {
             // The caller has named the folder to delete.
             Direction::DeleteOnly => DeleteLimit::NONE,
-            Direction::Up | Direction::Down => self.delete_limit,
+            Direction::Up | Direction::Down | Direction::Both(_) => self.delete_limit,
         };
         let plan = self.create_plan().await?;
         plan.check_delete_limit(limit)?;
@@ -302,6 +302,10 @@ impl SyncDir {
         self.direction
     }
 
+    pub(super) fn set_direction(&mut self, direction: Direction) {
+        self.direction = direction;
+    }
+
     /// The context and the remote folder, for the span and for errors.
     pub(super) fn target(&self) -> trace::Target {
         (self.files.context.clone(), &self.remote).into()
@@ -309,17 +313,26 @@ impl SyncDir {
 
     /// Validates the settings, and opens the state.
     async fn validate(self) -> Result<(SyncOptions, SyncListener)> {
+        let filters = self.filters();
         let (path, context) = (self.state, self.files.context.clone()?);
         let (local, direction) = (self.local.clone(), self.direction);
-        let (uploads, gitignore) = (direction == Direction::Up, self.gitignore);
+        let uploads = matches!(direction, Direction::Up | Direction::Both(_));
+        let downloads = matches!(direction, Direction::Down | Direction::Both(_));
+        let gitignore = self.gitignore;
         let opens_source = uploads && self.symlinks != Symlinks::Follow;
         let time = self.files.client.time().clone();
+        let remote = self.remote?;
+        let folder = remote.clone();
         let open = move || {
+            let for_direction = |state: SyncState| match direction {
+                Direction::Both(_) => state.for_two_way(&folder, &filters),
+                Direction::Up | Direction::Down | Direction::DeleteOnly => state,
+            };
             let state = path
                 .as_ref()
-                .map(|path| SyncState::open(path, &context, time));
+                .map(|path| SyncState::open(path, &context, time).map(for_direction));
             let state_in_folder = path.as_ref().and_then(|path| path_within(&local, path));
-            let target = (direction == Direction::Down).then_some(&*local);
+            let target = downloads.then_some(&*local);
             let beside_state = path.as_deref().and_then(Path::parent);
             let temporary = std::env::temp_dir();
             let folders = target.into_iter().chain(beside_state).chain([&*temporary]);
@@ -345,7 +358,7 @@ impl SyncDir {
             direction,
             local: self.local,
             source: source.flatten().map(Arc::new),
-            remote: self.remote?,
+            remote,
             compare: self.compare,
             delete: self.delete,
             state,
@@ -356,6 +369,23 @@ impl SyncDir {
             started,
         };
         Ok((options, self.listener))
+    }
+
+    /// Returns what decides whether a file is included.
+    fn filters(&self) -> Vec<String> {
+        let of = |kind: &str, globs: &[String]| {
+            let globs = globs.iter();
+            globs
+                .map(|glob| format!("{kind} {glob}"))
+                .collect::<Vec<_>>()
+        };
+        let others = format!("{} {:?}", self.gitignore, self.symlinks);
+        [
+            of("include", &self.include),
+            of("exclude", &self.exclude),
+            vec![others],
+        ]
+        .concat()
     }
 
     /// Syncs the folders, as awaiting it does. Plans and copies concurrently, unless files are deleted.

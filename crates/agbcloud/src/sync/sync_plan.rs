@@ -6,7 +6,7 @@ use super::{
     change::Change,
     execute::{Executor, run_in_task},
     options::SyncOptions,
-    plan::{ChangeList, Decision, PlanSink, PlannedChange},
+    plan::{ChangeList, Decision, PlanSink, PlannedChange, SideTotals},
     report::{FileFailure, SkippedEntry, SyncListener, SyncReport, push_limited},
 };
 use crate::{Error, ErrorDetail, ErrorKind, Result, trace};
@@ -26,6 +26,8 @@ pub struct SyncPlan {
     skipped: Vec<SkippedEntry>,
     failed: u64,
     failures: Vec<FileFailure>,
+    /// The numbers of files of a two-way sync.
+    totals: Option<SideTotals>,
 }
 
 impl SyncPlan {
@@ -39,6 +41,7 @@ impl SyncPlan {
             skipped: Vec::new(),
             failed: 0,
             failures: Vec::new(),
+            totals: None,
         }
     }
 
@@ -100,29 +103,33 @@ impl SyncPlan {
     /// [`SafetyLimit`](ErrorKind::SafetyLimit) if the plan deletes more files than the limit allows.
     pub fn check_delete_limit(&self, limit: DeleteLimit) -> Result<()> {
         let count = |change| self.count(change) as u64;
-        let deleted = count(Change::DeleteLocal) + count(Change::DeleteRemote);
+        let (local, remote) = (count(Change::DeleteLocal), count(Change::DeleteRemote));
+        if let Some(totals) = self.totals {
+            limit.check(Deletions {
+                deleted: local,
+                total: totals.local,
+                is_source_empty: totals.remote == 0,
+                files: "local files",
+                source: "the context folder",
+            })?;
+            return limit.check(Deletions {
+                deleted: remote,
+                total: totals.remote,
+                is_source_empty: totals.local == 0,
+                files: "files of the context",
+                source: "the local folder",
+            });
+        }
+        let deleted = local + remote;
         let copied = count(Change::Upload) + count(Change::Download);
         let replaced = self.changes().filter(|change| change.replaces).count() as u64;
-        let total = self.unchanged() + replaced + deleted;
-        if deleted == 0 || limit == DeleteLimit::NONE {
-            return Ok(());
-        }
-        let refuse =
-            |message, detail| Err(Error::new(ErrorKind::SafetyLimit, message).with_detail(detail));
-        let is_source_empty = self.unchanged() + copied + self.failed() == 0;
-        if is_source_empty && limit.percent != Some(100) {
-            let message = format!("the source has no files, and {deleted} would be deleted");
-            return refuse(message, ErrorDetail::EmptySource { deleted });
-        }
-        let over_files = limit.files.is_some_and(|files| deleted > files);
-        let over_percent = limit.percent.is_some_and(|percent| {
-            u128::from(deleted) * 100 > u128::from(total) * u128::from(percent)
-        });
-        if over_files || over_percent {
-            let message = format!("{deleted} of {total} files would be deleted, more than {limit}");
-            return refuse(message, ErrorDetail::DeleteLimit { deleted, total });
-        }
-        Ok(())
+        limit.check(Deletions {
+            deleted,
+            total: self.unchanged() + replaced + deleted,
+            is_source_empty: self.unchanged() + copied + self.failed() == 0,
+            files: "files",
+            source: "the source",
+        })
     }
 
     /// Makes the planned changes.
@@ -185,6 +192,32 @@ impl DeleteLimit {
         percent: None,
     };
 
+    /// Fails if the deletions exceed the limit.
+    fn check(self, deletions: Deletions) -> Result<()> {
+        let Deletions { deleted, total, .. } = deletions;
+        if deleted == 0 || self == Self::NONE {
+            return Ok(());
+        }
+        let refuse =
+            |message, detail| Err(Error::new(ErrorKind::SafetyLimit, message).with_detail(detail));
+        if deletions.is_source_empty && self.percent != Some(100) {
+            let source = deletions.source;
+            let message = format!("{source} has no files, and {deleted} would be deleted");
+            return refuse(message, ErrorDetail::EmptySource { deleted });
+        }
+        let over_files = self.files.is_some_and(|files| deleted > files);
+        let over_percent = self.percent.is_some_and(|percent| {
+            u128::from(deleted) * 100 > u128::from(total) * u128::from(percent)
+        });
+        if over_files || over_percent {
+            let files = deletions.files;
+            let message =
+                format!("{deleted} of {total} {files} would be deleted, more than {self}");
+            return refuse(message, ErrorDetail::DeleteLimit { deleted, total });
+        }
+        Ok(())
+    }
+
     /// This number of files.
     pub const fn files(files: u64) -> Self {
         Self {
@@ -200,6 +233,17 @@ impl DeleteLimit {
             percent: Some(percent),
         }
     }
+}
+
+/// The deletions of one side.
+struct Deletions {
+    deleted: u64,
+    /// Number of files on this side.
+    total: u64,
+    /// The other side has no files.
+    is_source_empty: bool,
+    files: &'static str,
+    source: &'static str,
 }
 
 impl Default for DeleteLimit {
@@ -238,6 +282,7 @@ impl PlanSink for SyncPlan {
                     self.unchanged += 1;
                     self.unverified += 1;
                 }
+                Decision::Totals(totals) => self.totals = Some(totals),
                 Decision::Skipped(entry) => self.skipped.push(entry),
                 Decision::Failed(failure) => {
                     self.failed += 1;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{clock::Time, lock::lock};
 
@@ -14,7 +14,7 @@ use crate::{clock::Time, lock::lock};
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The progress of a transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// Bytes transferred so far.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use agbcloud::{SyncDir, SyncPlan, SyncReport};
 
 use super::{
+    folder_sync::FolderSync,
     plan::{RESUME_HINT, Skipped, Task, plan, preview},
     report::{MAX_NAMES, add_report, join_names, print_report},
     results::TransferResults,
@@ -39,7 +40,7 @@ pub(in crate::commands) async fn copy(
     };
     if !dry_run {
         let report = transfer(session, task, sync, check).await?;
-        return add_report(results, session, &report);
+        return add_report(results, session, task, &report);
     }
     results.preview();
     let plan = preview(session, task, sync, Skipped::Listed).await?;
@@ -50,24 +51,24 @@ pub(in crate::commands) async fn copy(
 pub(super) async fn execute(
     session: &Session,
     task: &Task,
-    sync: SyncDir,
+    sync: impl Into<FolderSync>,
     check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let report = transfer(session, task, sync, check).await?;
-    print_report(session, &report)
+    print_report(session, task, &report)
 }
 
 /// Compares the folders, checks the plan and executes it.
 async fn transfer(
     session: &Session,
     task: &Task,
-    sync: SyncDir,
+    sync: impl Into<FolderSync>,
     check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
 ) -> Result<SyncReport, Failure> {
     // Set when the totals are known.
     let progress = Arc::new(OnceLock::<TransferProgress>::new());
     let listener = progress.clone();
-    let sync = sync.on_file(move |outcome| {
+    let sync = sync.into().on_file(move |outcome| {
         if let Some(progress) = listener.get() {
             let (bytes, failed) = (outcome.size.unwrap_or(0), outcome.error.is_some());
             progress.finish_file(outcome.path, bytes, failed);

@@ -1,11 +1,14 @@
 //! Copies of folders: `agb sync`, `agb diff`, `get -r` and `put -r`.
 
 mod copy;
+mod folder_sync;
 mod options;
 mod plan;
 mod report;
 mod results;
 mod sync;
+mod sync_folders;
+mod watch;
 
 pub(super) use copy::{Replace, copy, would_replace};
 pub(super) use options::FolderOptions;

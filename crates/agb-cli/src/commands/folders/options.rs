@@ -1,6 +1,6 @@
 //! [`FolderOptions`]: the options of every command that copies folders.
 
-use agbcloud::{Compare, ConflictPolicy, DeleteDir, Symlinks, SyncDir};
+use agbcloud::{Compare, ConflictPolicy, DeleteDir, Symlinks, SyncDir, TwoWayConflict, TwoWaySync};
 use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
@@ -42,6 +42,36 @@ enum OnConflict {
     Skip,
     /// Replace the file and keep the old version as NAME.conflict-TIME-HOST-RANDOM
     KeepBoth,
+    /// With --both: keep the file with the later modification time
+    Newer,
+    /// With --both: keep the local file
+    Local,
+    /// With --both: keep the file of the context
+    Context,
+}
+
+impl OnConflict {
+    fn one_way(self) -> Option<ConflictPolicy> {
+        match self {
+            Self::Fail => Some(ConflictPolicy::Fail),
+            Self::Overwrite => Some(ConflictPolicy::Overwrite),
+            Self::Skip => Some(ConflictPolicy::Skip),
+            Self::KeepBoth => Some(ConflictPolicy::KeepBoth),
+            Self::Newer | Self::Local | Self::Context => None,
+        }
+    }
+
+    fn two_way(self) -> Option<TwoWayConflict> {
+        match self {
+            Self::Fail => Some(TwoWayConflict::Fail),
+            Self::Skip => Some(TwoWayConflict::Skip),
+            Self::KeepBoth => Some(TwoWayConflict::KeepBoth),
+            Self::Newer => Some(TwoWayConflict::Newer),
+            Self::Local => Some(TwoWayConflict::Local),
+            Self::Context => Some(TwoWayConflict::Remote),
+            Self::Overwrite => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -103,23 +133,14 @@ impl FolderOptions {
         conflict: ConflictPolicy,
     ) -> SyncDir {
         sync = sync
-            .on_conflict(match self.conflict {
-                None => conflict,
-                Some(OnConflict::Fail) => ConflictPolicy::Fail,
-                Some(OnConflict::Overwrite) => ConflictPolicy::Overwrite,
-                Some(OnConflict::Skip) => ConflictPolicy::Skip,
-                Some(OnConflict::KeepBoth) => ConflictPolicy::KeepBoth,
-            })
+            .on_conflict(
+                self.conflict
+                    .and_then(OnConflict::one_way)
+                    .unwrap_or(conflict),
+            )
             .gitignore(self.gitignore)
-            .compare(match self.checksum {
-                true => Compare::Checksum,
-                false => Compare::SizeAndTime,
-            })
-            .symlinks(match self.links {
-                Links::Skip => Symlinks::Skip,
-                Links::Follow => Symlinks::Follow,
-                Links::Refuse => Symlinks::Refuse,
-            });
+            .compare(self.compare())
+            .symlinks(self.symlinks());
         if let Some(jobs) = self.jobs {
             sync = sync.max_concurrent_files(jobs);
         }
@@ -132,12 +153,71 @@ impl FolderOptions {
         sync
     }
 
+    /// Sets the options of a two-way sync.
+    pub(super) fn apply_both(&self, mut sync: TwoWaySync) -> TwoWaySync {
+        sync = sync
+            .on_conflict(
+                self.conflict
+                    .and_then(OnConflict::two_way)
+                    .unwrap_or_default(),
+            )
+            .gitignore(self.gitignore)
+            .compare(self.compare())
+            .symlinks(self.symlinks());
+        if let Some(jobs) = self.jobs {
+            sync = sync.max_concurrent_files(jobs);
+        }
+        for glob in &self.include {
+            sync = sync.include(glob);
+        }
+        for glob in &self.exclude {
+            sync = sync.exclude(glob);
+        }
+        sync
+    }
+
+    fn compare(&self) -> Compare {
+        match self.checksum {
+            true => Compare::Checksum,
+            false => Compare::SizeAndTime,
+        }
+    }
+
+    fn symlinks(&self) -> Symlinks {
+        match self.links {
+            Links::Skip => Symlinks::Skip,
+            Links::Follow => Symlinks::Follow,
+            Links::Refuse => Symlinks::Refuse,
+        }
+    }
+
+    /// Fails if the value of --conflict does not fit the number of directions.
+    pub(super) fn check_conflict(&self, both: bool) -> Result<(), Failure> {
+        let Some(conflict) = self.conflict else {
+            return Ok(());
+        };
+        match both {
+            true if conflict.two_way().is_none() => {
+                let message =
+                    "--conflict overwrite does not say which side to overwrite with --both";
+                Err(Failure::usage(message).with_hint("pass --conflict local, context or newer"))
+            }
+            false if conflict.one_way().is_none() => {
+                let message = "--conflict newer, local and context require --both";
+                Err(Failure::usage(message)
+                    .with_hint("pass --conflict overwrite, skip or keep-both"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Fails if an option for folders is given without -r.
     pub(in crate::commands) fn check_recursive(
         &self,
         recursive: bool,
         dry_run: bool,
     ) -> Result<(), Failure> {
+        self.check_conflict(false)?;
         let given = [
             (self.checksum, "--checksum"),
             (!self.include.is_empty(), "--include"),

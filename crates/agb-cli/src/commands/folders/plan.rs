@@ -2,12 +2,15 @@
 
 use std::fmt::Display;
 
-use agbcloud::{Change, ErrorKind, SyncDir, SyncPlan};
+use agbcloud::{Change, ErrorKind, SyncPlan};
 use futures_util::stream;
 
-use super::report::{MAX_NAMES, failed_code, note_executable, print_failures, skipped_summary};
+use super::{
+    folder_sync::FolderSync,
+    report::{MAX_NAMES, failed_code, note_executable, print_failures, skipped_summary},
+};
 use crate::{
-    commands::session::Session,
+    commands::{confirm::confirm, session::Session},
     failure::Failure,
     output::{Rows, bytes, counted, records::ChangeRow},
     progress::Spinner,
@@ -27,6 +30,8 @@ pub(in crate::commands) const RESTART_HINT: &str =
 pub(in crate::commands) struct Task {
     pub(super) verb: &'static str,
     folders: String,
+    /// How to resolve conflicts.
+    pub(super) conflict_hint: &'static str,
 }
 
 impl Task {
@@ -38,7 +43,21 @@ impl Task {
         Self {
             verb,
             folders: format!("{from} to {to}"),
+            conflict_hint: "pass --conflict overwrite, skip or keep-both",
         }
+    }
+
+    /// A task in both directions.
+    pub(super) fn both(verb: &'static str, one: impl Display, other: impl Display) -> Self {
+        Self {
+            verb,
+            folders: format!("{one} and {other}"),
+            conflict_hint: "pass --conflict newer, local, context, skip or keep-both",
+        }
+    }
+
+    pub(super) fn folders(&self) -> &str {
+        &self.folders
     }
 
     /// Adds the command to an error, except to that of a safety limit.
@@ -54,9 +73,10 @@ impl Task {
 pub(super) async fn plan(
     session: &Session,
     task: &Task,
-    sync: SyncDir,
+    sync: impl Into<FolderSync>,
 ) -> Result<SyncPlan, Failure> {
     let spinner = Spinner::start(&session.output, "comparing".to_owned());
+    let sync = sync.into();
     let plan = async { sync.plan().await.map_err(|error| task.failure(&error)) };
     let plan = unless_interrupted(plan, RESUME_HINT).await;
     spinner.finish();
@@ -71,6 +91,20 @@ pub(super) fn copies(plan: &SyncPlan) -> usize {
 /// Number of deletions.
 pub(super) fn deletions(plan: &SyncPlan) -> usize {
     plan.count(Change::DeleteRemote) + plan.count(Change::DeleteLocal)
+}
+
+/// Asks before a first sync deletes files, which may never have been in the source.
+pub(super) fn confirm_deletions(plan: &SyncPlan, yes: bool) -> Result<(), Failure> {
+    let deleted = deletions(plan);
+    // The first sync in both directions deletes nothing.
+    if deleted == 0 || plan.has_baseline() {
+        return Ok(());
+    }
+    let action = format!(
+        "first sync of the folders deletes {}",
+        counted(deleted as u64, "file")
+    );
+    confirm(&action, None, yes)
 }
 
 /// Maximum number of changes that are sorted by path, with deletions last.
@@ -88,7 +122,7 @@ pub(super) enum Skipped {
 pub(super) async fn preview(
     session: &Session,
     task: &Task,
-    sync: SyncDir,
+    sync: impl Into<FolderSync>,
     skipped: Skipped,
 ) -> Result<SyncPlan, Failure> {
     let plan = plan(session, task, sync).await?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, io};
 
 use agbcloud::{FileFailure, SkipReason, SkippedEntry, SyncReport};
 
-use super::results::TransferResults;
+use super::{plan::Task, results::TransferResults};
 use crate::{
     commands::session::Session,
     failure::{self, Code, Failure},
@@ -16,30 +16,43 @@ use crate::{
 pub(super) const MAX_NAMES: usize = 3;
 
 /// Prints the report, and fails if a file failed.
-pub(super) fn print_report(session: &Session, report: &SyncReport) -> Result<(), Failure> {
+pub(super) fn print_report(
+    session: &Session,
+    task: &Task,
+    report: &SyncReport,
+) -> Result<(), Failure> {
     let json = TransferSummary::from(report);
     output::print_result(&session.output, &json, &summary(report))?;
-    check_report(session, report)
+    check_report(session, task, report)
 }
 
 /// Prints the report as one of several results, and fails if a file failed.
 pub(super) fn add_report(
     results: &mut TransferResults<'_>,
     session: &Session,
+    task: &Task,
     report: &SyncReport,
 ) -> Result<(), Failure> {
     results.print(TransferSummary::from(report), &summary(report))?;
-    check_report(session, report)
+    check_report(session, task, report)
 }
 
 /// Prints what the summary does not contain, and fails if a file failed.
-fn check_report(session: &Session, report: &SyncReport) -> Result<(), Failure> {
+fn check_report(session: &Session, task: &Task, report: &SyncReport) -> Result<(), Failure> {
     if matches!(session.output.mode(), OutputMode::Human | OutputMode::Plain) {
         note_executable(&report.executable_files, report.executable);
         for copy in &report.kept {
             stderr::note(format_args!(
                 "kept the replaced {} as {}",
                 copy.path, copy.kept
+            ));
+        }
+        if report.restored > 0 {
+            let first: Vec<_> = report.restored_files.iter().take(MAX_NAMES).collect();
+            let count = usize::try_from(report.restored).unwrap_or(usize::MAX);
+            stderr::note(format_args!(
+                "restored after an edit on one side and a deletion on the other: {}",
+                join_names(&first, count)
             ));
         }
     }
@@ -54,7 +67,7 @@ fn check_report(session: &Session, report: &SyncReport) -> Result<(), Failure> {
     };
     let message = format!("{} failed{deletions}", counted(report.failed, "file"));
     Err(Failure::with_code(code, message).with_hint(match code {
-        Code::Conflict => "pass --conflict overwrite, skip or keep-both",
+        Code::Conflict => task.conflict_hint,
         _ => "run the same command to retry: finished files are not copied again",
     }))
 }

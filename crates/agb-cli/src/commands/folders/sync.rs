@@ -1,138 +1,48 @@
 //! `agb sync` and `agb diff`.
 
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use agbcloud::{ConflictPolicy, Context, DeleteLimit, SyncDir, SyncPlan};
+use agbcloud::{DeleteLimit, SyncPlan};
 use clap::Args;
-use clap_complete::ArgValueCompleter;
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 
 use super::{
     copy::execute,
-    options::FolderOptions,
-    plan::{Skipped, Task, deletions, preview},
+    plan::{Skipped, confirm_deletions, preview},
+    sync_folders::SyncFolders,
+    watch::{WatchOptions, watch},
 };
 use crate::{
-    address::{Address, Remote},
-    commands::{
-        completion,
-        confirm::confirm,
-        lookup,
-        session::{Run, Session},
-    },
-    connection::{self, ServiceClient},
+    commands::session::{Run, Session},
     failure::{Code, Failure},
-    output::counted,
     stderr,
 };
-
-/// The folders and options of sync and diff.
-#[derive(Debug, Args)]
-pub(crate) struct SyncFolders {
-    /// Source folder: a local one, or NAME:/path
-    #[arg(value_name = "SRC", add = ArgValueCompleter::new(completion::addresses))]
-    from: Address,
-    /// Destination folder: a local one, or NAME:/path
-    #[arg(value_name = "DST", add = ArgValueCompleter::new(completion::addresses))]
-    to: Address,
-    /// Delete files that are not in SRC, after all copies succeeded
-    #[arg(long)]
-    delete: bool,
-    /// Neither use nor write the state of the previous sync
-    #[arg(long)]
-    no_state: bool,
-    #[command(flatten)]
-    options: FolderOptions,
-}
-
-impl SyncFolders {
-    fn direction(&self) -> Result<SyncDirection<'_>, Failure> {
-        match (&self.from, &self.to) {
-            (Address::Local(local), Address::Remote(remote)) => {
-                Ok(SyncDirection::Upload(local, remote))
-            }
-            (Address::Remote(remote), Address::Local(local)) => {
-                Ok(SyncDirection::Download(remote, local))
-            }
-            (Address::Local(_), Address::Local(_)) => {
-                Err(Failure::usage("one of the folders must be NAME:/path"))
-            }
-            (Address::Remote(_), Address::Remote(_)) => {
-                let failure = Failure::usage("one of the folders must be local");
-                Err(failure.with_hint("sync to a local folder first, then from there"))
-            }
-        }
-    }
-
-    fn task(&self, verb: &'static str) -> Task {
-        Task::new(verb, &self.from, &self.to)
-    }
-
-    async fn sync(&self, client: &ServiceClient) -> Result<SyncDir, Failure> {
-        let direction = self.direction()?;
-        let (SyncDirection::Upload(local, remote) | SyncDirection::Download(remote, local)) =
-            direction;
-        if let SyncDirection::Upload(local, _) = direction {
-            lookup::check_local_folder(local)?;
-        }
-        let context = lookup::context(client, &remote.context).await?;
-        let files = client.contexts().files(&context.id);
-        let mut sync = match direction {
-            SyncDirection::Upload(..) => files.upload_dir(local, remote.without_slash()),
-            SyncDirection::Download(..) => {
-                lookup::check_folder(&files, remote).await?;
-                files.download_dir(remote.without_slash(), local)
-            }
-        };
-        sync = self
-            .options
-            .apply(sync, ConflictPolicy::Fail)
-            .delete(self.delete);
-        if !self.no_state {
-            sync = sync.state(state_file(client, &context, local)?);
-        }
-        Ok(sync)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum SyncDirection<'a> {
-    Upload(&'a Path, &'a Remote),
-    Download(&'a Remote, &'a Path),
-}
-
-/// The path of the state file of an endpoint, a context and a local folder.
-fn state_file(client: &ServiceClient, context: &Context, local: &Path) -> Result<PathBuf, Failure> {
-    let local = std::path::absolute(local).map_err(|error| {
-        Failure::with_cause(format!("can't resolve {}", local.display()), error)
-    })?;
-    let mut digest = Sha256::new();
-    for part in [
-        client.endpoint(),
-        context.id.as_str(),
-        &local.to_string_lossy(),
-    ] {
-        digest.update(part);
-        digest.update([0]);
-    }
-    let name = HEXLOWER.encode(&digest.finalize()[..16]);
-    Ok(connection::state_folder()?.join(name))
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct SyncArguments {
     /// List the changes and make none
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Maximum number of files to delete, or percentage of the files in DST (N%). Defaults to 1000 files and 50%
-    #[arg(long, value_name = "N", requires = "delete", value_parser = limit)]
+    /// Maximum number of files to delete, or percentage of the files in DST (N%), with --both on each side. Defaults to 1000 files and 50%
+    #[arg(long, value_name = "N", requires = "deleting", value_parser = limit)]
     max_delete: Option<DeleteLimit>,
     /// Delete without confirmation in the first sync of two folders
     #[arg(long, short, requires = "delete")]
     yes: bool,
+    /// Sync again whenever a local file changes, and at the interval, until Ctrl-C. Prints a line for each change
+    #[arg(long, conflicts_with = "dry_run")]
+    watch: bool,
+    /// With --watch: time between checks of the context
+    #[arg(long, value_name = "SECONDS", requires = "watch", default_value = "30", value_parser = seconds)]
+    interval: Duration,
     #[command(flatten)]
     folders: SyncFolders,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
+        _ => Err("expected a number of seconds from 1".to_owned()),
+    }
 }
 
 fn limit(text: &str) -> Result<DeleteLimit, String> {
@@ -148,8 +58,21 @@ fn limit(text: &str) -> Result<DeleteLimit, String> {
 
 impl Run for SyncArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let sync = self.folders.sync(&session.connect()?).await?;
+        let client = session.connect()?;
         let limit = self.max_delete.unwrap_or_default();
+        if self.watch {
+            let (folders, yes, interval) = (&self.folders, self.yes, self.interval);
+            let options = WatchOptions {
+                session,
+                client,
+                folders,
+                limit,
+                yes,
+                interval,
+            };
+            return Box::pin(watch(options)).await;
+        }
+        let sync = self.folders.sync(&client).await?;
         if self.dry_run {
             // Lists all deletions before it fails for too many.
             let sync = sync.delete_limit(DeleteLimit::NONE);
@@ -160,19 +83,6 @@ impl Run for SyncArguments {
         let check = |plan: &SyncPlan| confirm_deletions(plan, self.yes);
         execute(session, &self.folders.task("sync"), sync, check).await
     }
-}
-
-/// Asks before a first sync deletes files, which may never have been in the source.
-fn confirm_deletions(plan: &SyncPlan, yes: bool) -> Result<(), Failure> {
-    let deleted = deletions(plan);
-    if deleted == 0 || plan.has_baseline() {
-        return Ok(());
-    }
-    let action = format!(
-        "first sync of the folders deletes {}",
-        counted(deleted as u64, "file")
-    );
-    confirm(&action, None, yes)
 }
 
 #[derive(Debug, Args)]

@@ -11,9 +11,9 @@ use clap_complete::ArgValueCompleter;
 use super::{
     copier::Copier,
     local_folders::NewFolders,
+    local_source::missing_address,
     move_file::{Source, Target},
     options::CopyOptions,
-    put::missing_address,
     slash_rule::{has_slash, local_name, remote_into_local},
 };
 use crate::{

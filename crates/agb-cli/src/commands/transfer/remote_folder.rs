@@ -7,9 +7,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     batch::{BatchFile, run_batch},
+    copied::Copied,
     copier::Copier,
     existing::{Version, check_folder_target, version},
-    move_file::{Copied, Source, Target},
+    move_file::{Source, Target},
     remote_copy::{copy, is_same_context},
     slash_rule::remote_into_remote,
 };

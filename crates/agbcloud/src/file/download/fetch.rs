@@ -1,8 +1,8 @@
 //! Downloading a range of one object with as many requests as needed.
 
 use reqwest::{
-    Response, StatusCode,
-    header::{HeaderMap, LAST_MODIFIED},
+    Response, StatusCode, Version,
+    header::{HeaderMap, LAST_MODIFIED, TRANSFER_ENCODING},
 };
 
 use super::byte_range::{ByteRange, ContentRange};
@@ -90,6 +90,20 @@ fn check_status(status: StatusCode) -> Result<()> {
         "the store answered with HTTP {} and no content",
         status.as_u16()
     );
+    Err(Error::new(ErrorKind::InvalidResponse, message))
+}
+
+/// Rejects a body that is complete if the connection is closed, without a length or a checksum: a cut would not be
+/// noticed.
+fn check_end(response: &Response, total: Option<u64>) -> Result<()> {
+    let is_framed = response.version() > Version::HTTP_11
+        || response.headers().contains_key(TRANSFER_ENCODING)
+        || response.content_length().is_some();
+    if is_framed || total.is_some() || !StoreChecksums::from_headers(response.headers()).is_empty()
+    {
+        return Ok(());
+    }
+    let message = "the store sent neither the length nor a checksum of the content, so that a cut would not be noticed";
     Err(Error::new(ErrorKind::InvalidResponse, message))
 }
 
@@ -324,6 +338,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
         self.url.accepted();
         let partial = response.status() == StatusCode::PARTIAL_CONTENT;
         let (extent, total) = self.extent_of(&response, partial)?;
+        check_end(&response, total)?;
         let version = ObjectVersion::of(response.headers(), total);
         let differs = |expected: &ObjectVersion| !expected.matches(version.as_ref());
         if resumes && self.version.as_ref().is_some_and(differs) {
@@ -429,6 +444,13 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
     async fn changed(&mut self, sink: &mut impl DownloadSink) -> AttemptFailure {
         let message = "the remote file changed during the download";
         let error = Error::new(ErrorKind::Conflict, message).with_detail(ErrorDetail::Changed);
+        if self.announced {
+            return AttemptFailure {
+                error,
+                retry: Some(false),
+                changed: true,
+            };
+        }
         AttemptFailure {
             changed: true,
             ..self.start_over(error, sink).await
@@ -437,14 +459,18 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
 
     /// Discards the downloaded bytes if the sink supports that.
     async fn start_over(&mut self, error: Error, sink: &mut impl DownloadSink) -> AttemptFailure {
+        // The version that was announced must be recognized.
+        let recognizes = !self.announced || self.version.is_some();
         let restarted = match sink.restart().await {
-            Ok(restarted) => restarted && !self.pinned,
+            Ok(restarted) => restarted && recognizes && !self.pinned,
             Err(error) => return error.into(),
         };
         if restarted {
             self.meter.subtract(self.position - self.range.first);
             self.position = self.range.first;
-            self.version = None;
+            if !self.announced {
+                self.version = None;
+            }
         }
         AttemptFailure {
             error,

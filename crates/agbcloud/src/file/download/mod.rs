@@ -11,7 +11,7 @@ use std::{future::IntoFuture, ops::RangeBounds, time::SystemTime};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use fetch::store_checksums;
 pub use open::{OpenFile, RemoteFile};
@@ -118,7 +118,7 @@ pub struct Download<'w> {
 }
 
 /// A completed download. Its checksum is verified if the store reports one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Downloaded {
     /// Bytes received.
@@ -159,9 +159,9 @@ impl Download<'_> {
         self
     }
 
-    /// Downloads only these bytes, counted from 0. The range may end after the file; a range that starts after it is an
-    /// error of kind [`Rejected`](crate::ErrorKind::Rejected). The length is verified, but not a checksum, which only whole
-    /// files have.
+    /// Downloads only these bytes, counted from 0. The range may end after the file; one that starts at its end or later is an
+    /// error of kind [`Rejected`](crate::ErrorKind::Rejected), as is any range of an empty file. The length is verified, but not
+    /// a checksum, which only whole files have.
     ///
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {

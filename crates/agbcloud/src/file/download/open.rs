@@ -60,8 +60,8 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Reads only these bytes, counted from 0. The range may end after the file; a range that starts after it is an error of
-    /// kind [`Rejected`](ErrorKind::Rejected). The length is verified, but not a checksum, which only whole files have.
+    /// Reads only these bytes, counted from 0. The range may end after the file; one that starts at its end or later is an error of
+    /// kind [`Rejected`](ErrorKind::Rejected), as is any range of an empty file. The length is verified, but not a checksum, which only whole files have.
     ///
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {
@@ -94,6 +94,7 @@ impl OpenFile {
             opened: Some(opened),
             chunks: sender,
             held: Bytes::new(),
+            passed_on: false,
         };
         let context = self.request.target();
         let fetch = async move { self.request.fetch_into(&mut sink).await };
@@ -145,6 +146,8 @@ pub struct RemoteFile {
     fetch: Option<BoxFuture<'static, Result<Downloaded>>>,
     /// The error of the ended download. It follows the last chunk.
     error: Option<Error>,
+    /// The error was returned. A reader that reads again must not take it for the end.
+    failed: bool,
     /// The rest of a chunk that was too large for the buffer of a reader.
     rest: Bytes,
 }
@@ -160,6 +163,7 @@ impl RemoteFile {
             chunks,
             fetch,
             error: None,
+            failed: false,
             rest: Bytes::new(),
         }
     }
@@ -248,7 +252,9 @@ impl RemoteFile {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             let Some(fetch) = &mut self.fetch else {
-                return Poll::Ready(self.error.take().map(Err));
+                let error = self.error.take();
+                self.failed |= error.is_some();
+                return Poll::Ready(error.map(Err));
             };
             // Puts at most one chunk into the channel.
             if let Poll::Ready(ended) = fetch.as_mut().poll(cx) {
@@ -285,6 +291,9 @@ impl AsyncRead for RemoteFile {
             buffer.put_slice(&chunk[..length]);
             chunk.advance(length);
             file.rest = chunk;
+        } else if file.failed {
+            let message = "the download has failed before the end of the content";
+            return Poll::Ready(Err(io::Error::other(message)));
         }
         Poll::Ready(Ok(()))
     }
@@ -305,10 +314,13 @@ struct StreamSink {
     opened: Option<oneshot::Sender<ResponseHead>>,
     chunks: mpsc::Sender<Bytes>,
     held: Bytes,
+    /// A chunk was passed on.
+    passed_on: bool,
 }
 
 impl StreamSink {
     async fn pass_on(&mut self, chunk: Bytes) -> Result<()> {
+        self.passed_on = true;
         let sent = self.chunks.send(chunk).await;
         sent.map_err(|_| ended_early())
     }
@@ -332,8 +344,8 @@ impl DownloadSink for StreamSink {
     }
 
     async fn restart(&mut self) -> Result<bool> {
-        // The size and the ETag are known to the reader.
-        Ok(self.opened.is_some())
+        self.held = Bytes::new();
+        Ok(!self.passed_on)
     }
 
     async fn finish(&mut self) -> Result<()> {

@@ -23,7 +23,7 @@ pub(super) type BoxedWriter<'w> = Pin<Box<dyn AsyncWrite + Send + 'w>>;
 /// files.download("/notes.txt", &mut memory).await?;
 /// assert_eq!(memory, b"hello");
 ///
-/// let mut writer = std::io::BufWriter::new(Vec::new()); // any std::io::Write, such as a hasher
+/// let mut writer = std::io::BufWriter::new(Vec::new()); // any std::io::Write that does not block
 /// files.download("/notes.txt", DownloadTarget::io_writer(&mut writer)).await?;
 /// assert_eq!(writer.buffer().len() + writer.get_ref().len(), 5);
 /// # Ok(()) });
@@ -44,10 +44,42 @@ impl<'w> DownloadTarget<'w> {
         Self(TargetKind::Writer(Box::pin(writer)))
     }
 
-    /// A writer of the standard library that does not block, such as a hasher. It receives the bytes as they arrive, in the
-    /// task of the download, and is flushed at the end.
+    /// Passes the content to a function, in chunks as they arrive, in the task of the download. A failed download may have
+    /// passed some of them.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// use agbcloud::DownloadTarget;
+    /// use md5::{Digest, Md5};
+    ///
+    /// files.upload("/notes.txt", &b"hello"[..]).await?;
+    /// let mut hasher = Md5::new();
+    /// files.download("/notes.txt", DownloadTarget::chunks(|chunk| hasher.update(chunk))).await?;
+    /// assert_eq!(hasher.finalize(), Md5::digest("hello"));
+    /// # Ok(()) });
+    /// ```
+    pub fn chunks(receive: impl FnMut(&[u8]) + Send + 'w) -> Self {
+        Self::io_writer(ChunkReceiver(receive))
+    }
+
+    /// A writer of the standard library that does not block. It receives the bytes as they arrive, in the task of the download,
+    /// and is flushed at the end.
     pub fn io_writer(writer: impl io::Write + Send + 'w) -> Self {
         Self(TargetKind::Io(Box::new(writer)))
+    }
+}
+
+/// A function that receives chunks, as a writer.
+struct ChunkReceiver<F>(F);
+
+impl<F: FnMut(&[u8])> io::Write for ChunkReceiver<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.0)(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Looking up one path.
 
 use crate::{
-    Error, ErrorDetail, ErrorKind, FileEntry, MAX_PAGE_SIZE, Operation, RemotePath, Result,
-    error::in_operation, file::files::Files, model::checked,
+    Error, ErrorDetail, ErrorKind, FileEntry, MAX_PAGE_SIZE, Operation, RemotePath, Request,
+    Response, Result, error::in_operation, file::files::Files, model::checked,
 };
 
 impl Files {
@@ -21,33 +21,36 @@ impl Files {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if the path or the context does not exist,
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`], and those of a listing.
-    pub async fn stat(
-        &self,
-        path: impl TryInto<RemotePath, Error: Into<Error>>,
-    ) -> Result<FileEntry> {
-        let operation = Operation::DescribeContextFiles;
-        let context = self.context_id().map_err(in_operation(operation))?;
-        let at = |error: Error| {
-            error
-                .with_operation(operation)
-                .with_context(context.as_str())
-        };
-        let path = checked(path).map_err(at)?;
-        let found = self.find(&path).await;
-        found.map_err(|error| at(error).with_path(path.as_str()))
+    pub fn stat(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> Request<FileEntry> {
+        let (files, path) = (self.clone(), checked(path));
+        Request::new(async move {
+            let operation = Operation::DescribeContextFiles;
+            let context = files.context_id().map_err(in_operation(operation))?;
+            let at = |error: Error| {
+                error
+                    .with_operation(operation)
+                    .with_context(context.as_str())
+            };
+            let path = path.map_err(at)?;
+            let found = files.find(&path).await;
+            found.map_err(|error| at(error).with_path(path.as_str()))
+        })
     }
 
-    async fn find(&self, path: &RemotePath) -> Result<FileEntry> {
+    async fn find(&self, path: &RemotePath) -> Result<Response<FileEntry>> {
         let folder = match path.as_str().rsplit_once('/') {
             Some(("", _)) | None => "/",
             Some((folder, _)) => folder,
         };
         let listing = self.list().folder(folder).page_size(MAX_PAGE_SIZE);
-        let mut entries = listing.by_item();
-        while let Some(entry) = entries.next().await {
-            let entry = entry?;
-            if entry.path.trim_end_matches('/') == path.as_str() {
-                return Ok(entry);
+        let mut pages = listing.by_page();
+        while let Some(page) = pages.next().await {
+            let page = page?;
+            let mut entries = page.entries.into_iter();
+            if let Some(entry) =
+                entries.find(|entry| entry.path.trim_end_matches('/') == path.as_str())
+            {
+                return Ok(Response::new(entry, page.request_id));
             }
         }
         let missing = Error::new(ErrorKind::NotFound, "no such file or folder");

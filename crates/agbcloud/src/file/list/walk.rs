@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures_core::{FusedStream, Stream};
+use futures_util::TryStreamExt;
 
 use super::{ListFiles, page_source::FilePageSource};
 use crate::{
@@ -46,6 +47,22 @@ impl FileWalk {
             unlistable: None,
             open: Some(OpenFolder::new(&folder, listing.into_pages(prefetch))),
         })
+    }
+
+    /// Returns all entries, in memory.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// files.upload("/data/deep/a.txt", &b"hello"[..]).await?;
+    /// assert_eq!(files.list().walk().all().await?.len(), 3);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of a listing. The entries before the error are lost.
+    pub async fn all(self) -> Result<Vec<FileEntry>> {
+        self.try_collect().await
     }
 }
 

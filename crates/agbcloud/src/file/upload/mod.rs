@@ -7,7 +7,7 @@ mod spool;
 use std::{future::IntoFuture, sync::Arc};
 
 use futures_core::future::BoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use source::UploadSource;
 
@@ -80,7 +80,7 @@ pub struct Upload {
 }
 
 /// An acknowledged upload. Its checksum is verified if the store reports one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Uploaded {
     /// Bytes sent.

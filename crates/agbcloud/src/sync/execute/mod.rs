@@ -21,7 +21,7 @@ use shared_state::{ChangeResult, SharedState, affects_all_files};
 
 use super::{
     change::Change,
-    options::SyncOptions,
+    options::{Direction, SyncOptions},
     plan::{Decision, PlanSink, PlannedChange},
     progress::SyncMeter,
     report::{FileFailure, FileOutcome, SyncListener, SyncReport},
@@ -55,6 +55,8 @@ pub(super) struct Executor {
     failed_copies: u64,
     /// Blocked files that could not be downloaded.
     unstaged: HashSet<String>,
+    /// Uploads of the conflict copies of a two-way sync.
+    kept_copies: Vec<PlannedChange>,
 }
 
 impl Executor {
@@ -75,6 +77,7 @@ impl Executor {
             deleting: false,
             failed_copies: 0,
             unstaged: HashSet::new(),
+            kept_copies: Vec::new(),
         }
     }
 
@@ -103,14 +106,27 @@ impl Executor {
     }
 
     fn add_failure(&mut self, failure: FileFailure) {
-        if !failure.change.is_some_and(Change::is_deletion) {
+        if self.holds_back_deletions(&failure) {
             self.failed_copies += 1;
         }
         self.report.add_failure(failure);
     }
 
-    /// Waits for the running changes, and completes the state.
+    /// Whether files are not deleted after this failure. In a two-way sync, a file in conflict stays on both sides,
+    /// and other files are not affected.
+    fn holds_back_deletions(&self, failure: &FileFailure) -> bool {
+        let is_two_way = matches!(self.state.options.direction, Direction::Both(_));
+        let is_conflict = is_two_way && failure.error.kind() == ErrorKind::Conflict;
+        !is_conflict && !failure.change.is_some_and(Change::is_deletion)
+    }
+
+    /// Waits for the running changes, copies conflict copies to the other side, and completes the state.
     pub(super) async fn finish(mut self) -> Result<SyncReport> {
+        self.drain().await?;
+        let kept_copies = std::mem::take(&mut self.kept_copies);
+        let sizes = kept_copies.iter().map(|copy| (copy.change, copy.size));
+        self.meter.add_planned(sizes);
+        self.start_all(kept_copies).await?;
         self.drain().await?;
         self.state.recorder.record_all().await?;
         self.state.options.complete().await?;
@@ -239,6 +255,9 @@ impl Executor {
             error: result.as_ref().err(),
         });
         if let Some(kept) = kept {
+            if matches!(self.state.options.direction, Direction::Both(_)) {
+                self.kept_copies.push(PlannedChange::kept_copy(&kept));
+            }
             self.report.add_kept(&planned.path, kept);
         }
         match result {
@@ -246,6 +265,9 @@ impl Executor {
             Ok(bytes) => {
                 self.report.transferred += 1;
                 self.report.bytes += bytes;
+                if planned.restores {
+                    self.report.add_restored(&planned.path);
+                }
                 if planned.executable {
                     self.report.add_executable(planned.path);
                 }
@@ -285,6 +307,7 @@ impl PlanSink for Executor {
                     self.report.add_skipped(entry);
                 }
                 Decision::Failed(failure) => self.failed(failure),
+                Decision::Totals(_) => {}
             }
         }
         let sizes = changes.iter().map(|planned| (planned.change, planned.size));

@@ -18,11 +18,12 @@ use crate::{
     file::{group_sync::GroupSync, local::is_too_many_open_files},
     sync::{
         change::Change,
-        options::{ConflictPolicy, SyncOptions},
+        options::{ConflictPolicy, Direction, SyncOptions},
         paths,
         plan::{PlannedChange, is_other_content},
         progress::SyncMeter,
     },
+    transfer::StoreChecksums,
 };
 
 /// Maximum number of retries of a file while too many files are open.
@@ -156,6 +157,10 @@ impl SharedState {
             && (synced.is_some() || compared.is_some_and(|checksums| !checksums.is_empty()));
         if is_checked && let Some(current) = options.store_checksums(&remote).await? {
             let differs = compared.is_some_and(|compared| current.differs_from(compared));
+            // A two-way sync may delete a version that differs from the state, but only the compared one.
+            let is_two_way = matches!(options.direction, Direction::Both(_));
+            let synced =
+                synced.filter(|_| !is_two_way || compared.is_none_or(StoreChecksums::is_empty));
             if differs || synced.is_some_and(|synced| is_other_content(&current, &synced)) {
                 let message = "the remote file changed since it was compared";
                 let error = Error::new(ErrorKind::Conflict, message);

@@ -36,6 +36,7 @@ struct PackedChange {
 const REPLACES: u8 = 1;
 const KEEPS_BOTH: u8 = 2;
 const EXECUTABLE: u8 = 4;
+const RESTORES: u8 = 8;
 
 impl ChangeList {
     pub(in crate::sync) fn push(&mut self, planned: &PlannedChange) {
@@ -56,6 +57,7 @@ impl ChangeList {
                 (planned.replaces, REPLACES),
                 (planned.keeps_both, KEEPS_BOTH),
                 (planned.executable, EXECUTABLE),
+                (planned.restores, RESTORES),
             ]
             .into_iter()
             .filter_map(|(set, flag)| set.then_some(flag))
@@ -86,6 +88,7 @@ impl ChangeList {
                 size,
                 replaces: entry.flags & REPLACES != 0,
                 keeps_both: entry.flags & KEEPS_BOTH != 0,
+                restores: entry.flags & RESTORES != 0,
                 executable: entry.flags & EXECUTABLE != 0,
                 modified,
                 compared: self
@@ -144,6 +147,7 @@ mod tests {
             },
             PlannedChange {
                 size: Some(u64::MAX - 1),
+                restores: true,
                 ..changed("", Change::Download)
             },
         ];

@@ -38,6 +38,18 @@ pub(super) enum Comparison {
     Conflict,
 }
 
+/// The result of a comparison with the common version of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TwoWayComparison {
+    Same,
+    /// The same by size and time only, since the store reports no checksum.
+    Unverified,
+    LocalChanged,
+    RemoteChanged,
+    /// Both were changed to different contents, or they differ and have no common version.
+    BothChanged,
+}
+
 /// Whether a remote file has changed since the last sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChangeSinceSync {
@@ -60,13 +72,13 @@ impl SyncOptions {
         pair: &FilePair<'_>,
         synced: &SyncedVersion,
     ) -> Result<Comparison> {
-        let local_changed = self.is_local_changed(pair.local_path, pair.local, synced);
-        let remote = self.remote_change(pair.remote_path, pair.remote, synced);
-        let (local_changed, remote) = (local_changed.await?, remote.await?);
+        let (local_changed, remote) = self.changes_since_sync(pair, synced).await?;
         let remote_changed = remote == ChangeSinceSync::Changed;
         let (source_changed, target_changed) = match self.direction {
             Direction::Down => (remote_changed, local_changed),
-            Direction::Up | Direction::DeleteOnly => (local_changed, remote_changed),
+            Direction::Up | Direction::DeleteOnly | Direction::Both(_) => {
+                (local_changed, remote_changed)
+            }
         };
         if target_changed {
             // Both sides may have been changed to the same content.
@@ -78,18 +90,70 @@ impl SyncOptions {
         if source_changed {
             return Ok(Comparison::Differs);
         }
+        self.refresh(pair, synced).await?;
+        Ok(match remote {
+            ChangeSinceSync::UnchangedUnverified => Comparison::Unverified,
+            _ => Comparison::Same,
+        })
+    }
+
+    /// Whether each side has changed since the last sync.
+    async fn changes_since_sync(
+        &self,
+        pair: &FilePair<'_>,
+        synced: &SyncedVersion,
+    ) -> Result<(bool, ChangeSinceSync)> {
+        let local = self.is_local_changed(pair.local_path, pair.local, synced);
+        let remote = self.remote_change(pair.remote_path, pair.remote, synced);
+        Ok((local.await?, remote.await?))
+    }
+
+    /// Records the current times of files whose content is that in the state.
+    async fn refresh(&self, pair: &FilePair<'_>, synced: &SyncedVersion) -> Result<()> {
         let etag = pair.remote.etag();
         let current = SyncedVersion {
             etag: etag.map_or(synced.etag, |etag| etag_number(Some(etag))),
             ..self.current_version(pair, synced.crc64)
         };
-        if current != *synced {
-            self.record(pair.remote_path, Some(current)).await?;
+        match current == *synced {
+            true => Ok(()),
+            false => self.record(pair.remote_path, Some(current)).await,
         }
-        Ok(match remote {
-            ChangeSinceSync::UnchangedUnverified => Comparison::Unverified,
-            _ => Comparison::Same,
-        })
+    }
+
+    /// Compares both sides with their common version in the state.
+    pub(super) async fn compare_both(&self, pair: &FilePair<'_>) -> Result<TwoWayComparison> {
+        let Some(synced) = self.synced_version(pair.remote_path) else {
+            return Ok(match self.compare_without_state(pair).await? {
+                Comparison::Same => {
+                    if pair.local.size == 0 {
+                        self.record_equal(pair).await?;
+                    }
+                    TwoWayComparison::Same
+                }
+                Comparison::Unverified => {
+                    self.record_equal(pair).await?;
+                    TwoWayComparison::Unverified
+                }
+                Comparison::Differs | Comparison::Conflict => TwoWayComparison::BothChanged,
+            });
+        };
+        let (local_changed, remote) = self.changes_since_sync(pair, &synced).await?;
+        match (local_changed, remote) {
+            (false, ChangeSinceSync::Changed) => Ok(TwoWayComparison::RemoteChanged),
+            (true, ChangeSinceSync::Changed) => Ok(match self.has_same_content(pair).await? {
+                Some(true) => TwoWayComparison::Same,
+                Some(false) | None => TwoWayComparison::BothChanged,
+            }),
+            (true, _) => Ok(TwoWayComparison::LocalChanged),
+            (false, remote) => {
+                self.refresh(pair, &synced).await?;
+                Ok(match remote {
+                    ChangeSinceSync::UnchangedUnverified => TwoWayComparison::Unverified,
+                    _ => TwoWayComparison::Same,
+                })
+            }
+        }
     }
 
     /// Compares files that are not in the state. A target that is or may be newer than the source is in conflict.
@@ -111,7 +175,7 @@ impl SyncOptions {
         });
         let is_source_newer = match self.direction {
             Direction::Down => order == Order::Earlier,
-            Direction::Up | Direction::DeleteOnly => order == Order::Later,
+            Direction::Up | Direction::DeleteOnly | Direction::Both(_) => order == Order::Later,
         };
         Ok(match is_source_newer {
             true => Comparison::Differs,
@@ -152,6 +216,17 @@ impl SyncOptions {
         Ok(Some(true))
     }
 
+    /// Records files that are the same without a checksum of the store. Without a record, a deletion of one of them would be
+    /// taken for an addition of the other.
+    async fn record_equal(&self, pair: &FilePair<'_>) -> Result<()> {
+        let content = hash_file(pair.local_path, ContentHasher::crc64_only()).await?;
+        let current = SyncedVersion {
+            etag: etag_number(pair.remote.etag()),
+            ..self.current_version(pair, content.crc64())
+        };
+        self.record(pair.remote_path, Some(current)).await
+    }
+
     fn current_version(&self, pair: &FilePair<'_>, crc64: u64) -> SyncedVersion {
         let now = self.files.client.time().system_time();
         SyncedVersion {
@@ -184,6 +259,32 @@ impl SyncOptions {
         }
         let content = hash_file(path, ContentHasher::crc64_only()).await?;
         Ok(content.crc64() != synced.crc64)
+    }
+
+    /// Whether a local file without a remote one was written since the last sync, even with the same content.
+    pub(super) async fn is_local_written(
+        &self,
+        path: &Path,
+        local: LocalIdentity,
+        synced: &SyncedVersion,
+    ) -> Result<bool> {
+        let is_written = local.modified() != synced.local.modified();
+        Ok(is_written || self.is_local_changed(path, local, synced).await?)
+    }
+
+    /// Whether a remote file without a local one was written since the last sync, even with the same content.
+    pub(super) async fn is_remote_written(
+        &self,
+        path: &RemotePath,
+        remote: &RemoteIdentity,
+        synced: &SyncedVersion,
+    ) -> Result<bool> {
+        let is_written = remote.modified.is_some_and(|now| match synced.remote {
+            RemoteTime::Unknown => false,
+            RemoteTime::Listed { modified, .. } => now != modified,
+            RemoteTime::Acknowledged(then) => now > then + SECOND,
+        });
+        Ok(is_written || self.is_remote_changed(path, remote, synced).await?)
     }
 
     /// Whether the content of a remote file differs from that in the state.
@@ -240,7 +341,8 @@ impl SyncOptions {
     fn times_match(&self, pair: &FilePair<'_>) -> bool {
         let times = pair.local.modified().zip(pair.remote.modified);
         times.is_some_and(|(local, remote)| match self.direction {
-            Direction::Down => {
+            // Without a source, an older local file is no evidence of an upload.
+            Direction::Down | Direction::Both(_) => {
                 let truncated = remote.duration_since(local);
                 truncated.is_ok_and(|truncated| truncated < precision_of(local))
             }

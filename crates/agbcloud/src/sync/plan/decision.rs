@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
 use super::compare::Comparison;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A planned change to one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlannedChange {
     /// Path relative to the folders, with `/` between the segments.
@@ -31,6 +31,8 @@ pub struct PlannedChange {
     pub replaces: bool,
     /// Whether the replaced file is in conflict and [kept](crate::ConflictPolicy::KeepBoth) under another name.
     pub keeps_both: bool,
+    /// Whether a two-way sync restores a file on the side that has deleted it, since it was changed on the other side.
+    pub restores: bool,
     /// Whether the change uploads an executable file. A context does not record that.
     pub executable: bool,
     /// Modification time of the file that is copied.
@@ -50,6 +52,11 @@ pub(in crate::sync) struct Compared {
 }
 
 impl PlannedChange {
+    /// The upload of a local conflict copy.
+    pub(in crate::sync) fn kept_copy(path: &str) -> Self {
+        Self::deletion(path, Change::Upload, None, Compared::default())
+    }
+
     pub(super) fn deletion(
         path: &str,
         change: Change,
@@ -62,6 +69,7 @@ impl PlannedChange {
             size,
             replaces: false,
             keeps_both: false,
+            restores: false,
             executable: false,
             modified: None,
             compared,
@@ -83,6 +91,15 @@ pub(in crate::sync) enum Decision {
     Unverified,
     Skipped(SkippedEntry),
     Failed(FileFailure),
+    /// The numbers of files that both sides of a two-way sync have.
+    Totals(SideTotals),
+}
+
+/// The number of files on each side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sync) struct SideTotals {
+    pub(in crate::sync) local: u64,
+    pub(in crate::sync) remote: u64,
 }
 
 impl Decision {

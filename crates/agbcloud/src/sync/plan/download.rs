@@ -107,6 +107,7 @@ impl RemoteFile {
             size: self.remote.size,
             replaces: self.replaces,
             keeps_both: false,
+            restores: false,
             executable: false,
             modified: self.remote.modified,
             compared: Compared {

@@ -8,6 +8,8 @@ mod download;
 mod empty_folders;
 mod local_walk;
 mod remote_files;
+mod side_matcher;
+mod two_way;
 mod upload;
 
 use std::path::Path;
@@ -17,7 +19,7 @@ use tokio::sync::mpsc;
 pub(super) use change_list::ChangeList;
 pub(super) use compare::is_other_content;
 pub use decision::PlannedChange;
-pub(super) use decision::{Decision, PlanSink};
+pub(super) use decision::{Decision, PlanSink, SideTotals};
 
 use decision::{Compared, DecisionSender, runtime_ended};
 
@@ -48,6 +50,7 @@ async fn compare_sides(options: SyncOptions, decisions: DecisionSender) -> Resul
     match options.direction {
         Direction::Up => upload::plan(&options, &decisions).await,
         Direction::Down => download::plan(&options, &decisions).await,
+        Direction::Both(how) => two_way::plan(&options, how, &decisions).await,
         Direction::DeleteOnly => plan_folder_deletion(&options, &decisions).await,
     }
 }

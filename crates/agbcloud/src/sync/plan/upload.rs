@@ -1,9 +1,6 @@
 //! Planning an upload, and the deletion of extraneous remote files.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt, stream};
 
@@ -12,20 +9,18 @@ use super::{
     change_list::ChangeList,
     compare::{Comparison, FilePair},
     decision::{Compared, Decision, DecisionSender, PlannedChange},
-    local_walk::{self, LocalEntry},
-    remote_files::{RemoteIdentity, RemoteIndex, RemoteListing, SeenPaths},
+    local_walk,
+    remote_files::{RemoteIdentity, RemoteListing, SeenPaths},
+    side_matcher::{MatchedFile, SideMatcher, Unmatched, candidates},
 };
 use crate::{
     FileEntry, RemotePath, Result,
-    file::local::{LocalIdentity, blocking},
+    file::local::blocking,
     sync::{
         change::Change, conflict_name::is_conflict_copy, options::SyncOptions, paths,
         report::SkipReason,
     },
 };
-
-/// Maximum number of local files that wait for the listing.
-const MAX_WAITING: usize = 16 * 1024;
 
 pub(super) async fn plan(options: &SyncOptions, decisions: &DecisionSender) -> Result<()> {
     options.check_local_folder().await?;
@@ -46,7 +41,7 @@ async fn plan_uploads(
 ) -> Result<()> {
     let mut listing = RemoteListing::of(options.walk_remote());
     let mut walk = local_walk::walk(&options.local, &options.filter);
-    let mut matcher = SideMatcher::new();
+    let mut matcher = SideMatcher::new(Unmatched::Dropped);
     loop {
         let mut batch = Vec::new();
         let matched = tokio::select! {
@@ -62,142 +57,6 @@ async fn plan_uploads(
         let decided = stream::iter(decided).buffered(MAX_CONCURRENT_COMPARISONS);
         batch.extend(decided.collect::<Vec<_>>().await);
         decisions.send(batch).await?;
-    }
-}
-
-/// A local file that can be uploaded.
-struct UploadCandidate {
-    relative: String,
-    path: PathBuf,
-    remote: RemotePath,
-    identity: LocalIdentity,
-    executable: bool,
-}
-
-/// Returns the local files that can be uploaded, ordered by path, and the decisions about the other entries.
-fn candidates(
-    options: &SyncOptions,
-    entries: Vec<LocalEntry>,
-) -> (Vec<UploadCandidate>, Vec<Decision>) {
-    let (mut files, mut others) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let (path, identity, executable) = match entry {
-            LocalEntry::File {
-                relative,
-                identity,
-                executable,
-                ..
-            } => (relative, identity, executable),
-            LocalEntry::Skipped(entry) => {
-                others.push(Decision::Skipped(entry));
-                continue;
-            }
-            LocalEntry::Failed { relative, error } => {
-                others.push(Decision::failed(relative.to_string_lossy(), None, error));
-                continue;
-            }
-        };
-        let names = paths::from_local(&path)
-            .and_then(|relative| Ok((paths::to_remote(&options.remote, &relative)?, relative)));
-        match names {
-            Ok((remote, relative)) => files.push(UploadCandidate {
-                relative,
-                path: options.local.join(path),
-                remote,
-                identity,
-                executable,
-            }),
-            Err(error) => {
-                let upload = Some(Change::Upload);
-                others.push(Decision::failed(path.to_string_lossy(), upload, error));
-            }
-        }
-    }
-    files.sort_unstable_by(|one, other| one.relative.cmp(&other.relative));
-    (files, others)
-}
-
-/// Matches local and remote files by path. Contains the files that were found on one side only.
-struct SideMatcher {
-    remote: RemoteIndex,
-    /// Local files, ordered by path: files that are only on the local side are uploaded in this order.
-    waiting: BTreeMap<String, UploadCandidate>,
-    /// The listing has returned a result.
-    has_listed: bool,
-    listing_ended: bool,
-    walk_ended: bool,
-}
-
-type MatchedFile = (UploadCandidate, Option<RemoteIdentity>);
-
-impl SideMatcher {
-    fn new() -> Self {
-        Self {
-            remote: RemoteIndex::new(),
-            waiting: BTreeMap::new(),
-            has_listed: false,
-            listing_ended: false,
-            walk_ended: false,
-        }
-    }
-
-    /// Whether the rest of the listing is needed. Its first result always is, since it may be an error.
-    fn needs_remote(&self) -> bool {
-        let all_matched = self.has_listed && self.walk_ended && self.waiting.is_empty();
-        !self.listing_ended && !all_matched
-    }
-
-    fn needs_local(&self) -> bool {
-        !self.walk_ended && (self.listing_ended || self.waiting.len() < MAX_WAITING)
-    }
-
-    fn end_local(&mut self) -> Vec<LocalEntry> {
-        self.walk_ended = true;
-        Vec::new()
-    }
-
-    /// Adds remote entries, none at the end of the listing. Returns the files that can be decided.
-    fn add_remote(&mut self, options: &SyncOptions, entries: &[FileEntry]) -> Vec<MatchedFile> {
-        self.has_listed = true;
-        if entries.is_empty() {
-            self.listing_ended = true;
-            let only_local = std::mem::take(&mut self.waiting).into_values();
-            return only_local.map(|file| (file, None)).collect();
-        }
-        let mut matched = Vec::new();
-        for entry in entries.iter().filter(|entry| !entry.is_folder()) {
-            let Some(relative) = paths::relative_to(&options.remote, &entry.path) else {
-                continue;
-            };
-            let remote = RemoteIdentity::of(entry);
-            match self.waiting.remove(relative) {
-                Some(file) => matched.push((file, Some(remote))),
-                None if !self.walk_ended => self.remote.insert(relative, remote),
-                None => {}
-            }
-        }
-        matched
-    }
-
-    /// Adds local files. Returns those that can be decided.
-    fn add_local(
-        &mut self,
-        files: Vec<UploadCandidate>,
-        mut seen: Option<&mut SeenPaths>,
-    ) -> Vec<MatchedFile> {
-        let mut matched = Vec::new();
-        for file in files {
-            if let Some(seen) = &mut seen {
-                seen.insert(&file.relative);
-            }
-            match self.remote.remove(&file.relative) {
-                None if !self.listing_ended => {
-                    self.waiting.insert(file.relative.clone(), file);
-                }
-                remote => matched.push((file, remote)),
-            }
-        }
-        matched
     }
 }
 
@@ -220,6 +79,7 @@ async fn decide(options: &SyncOptions, (file, remote): MatchedFile) -> Decision 
         size: Some(file.identity.size),
         replaces: remote.is_some(),
         keeps_both: false,
+        restores: false,
         executable: file.executable,
         modified: file.identity.modified(),
         compared: Compared {

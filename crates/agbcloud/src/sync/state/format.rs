@@ -46,11 +46,20 @@ pub(super) const ENTRY_SIZE: usize = 16 + NUMBERS * 8;
 
 const NUMBERS: usize = 8;
 
+/// The offset of the flags, which are the last number.
+const FLAGS_AT: usize = ENTRY_SIZE - 8;
+
 /// The file exists.
 const PRESENT: u64 = 1;
 const RECENT_LOCAL: u64 = 2;
 const RECENT_REMOTE: u64 = 4;
 const ACKNOWLEDGED: u64 = 8;
+
+/// The upper half of the flags contains a [`Scope`].
+const SCOPE_SHIFT: u32 = 32;
+
+/// Identifies the folder and the filters of a two-way sync; 0 for other syncs.
+pub(super) type Scope = u32;
 
 pub(super) type StateEntry = [u8; ENTRY_SIZE];
 
@@ -158,6 +167,18 @@ pub(super) fn encode(key: StateKey, version: Option<SyncedVersion>) -> StateEntr
         }
     }
     entry
+}
+
+/// Sets the scope of an entry.
+pub(super) fn set_scope(entry: &mut StateEntry, scope: Scope) {
+    let flags = read_u64(entry, FLAGS_AT) | u64::from(scope) << SCOPE_SHIFT;
+    entry[FLAGS_AT..].copy_from_slice(&flags.to_le_bytes());
+}
+
+/// Whether the file of an entry exists and was recorded in this scope.
+pub(super) fn is_in_scope(entry: &StateEntry, scope: Scope) -> bool {
+    let flags = read_u64(entry, FLAGS_AT);
+    flags & PRESENT != 0 && flags >> SCOPE_SHIFT == u64::from(scope)
 }
 
 /// Returns `None` for a file that does not exist.

@@ -1,6 +1,7 @@
 //! The state of the last sync, stored in a local file.
 
 mod format;
+mod seen_entries;
 mod state_file;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,11 @@ use md5::{Digest, Md5};
 pub(super) use format::{RemoteTime, SyncedVersion};
 
 use self::{
-    format::{StateContent, StateEntry, StateKey, decode, encode, key_of, read_u64},
+    format::{
+        Scope, StateContent, StateEntry, StateKey, decode, encode, is_in_scope, key_of, read_u64,
+        set_scope,
+    },
+    seen_entries::SeenEntries,
     state_file::{StateFile, StateSnapshot},
 };
 use crate::{
@@ -39,13 +44,24 @@ const MAX_LOCK_ATTEMPTS: u32 = 2000;
 /// Number of entries that are written at a time.
 const BATCH: usize = 4096;
 
+/// The kind of sync that has ended. Only a two-way sync has copied every file to both sides, so that a file that is missing on
+/// one of them was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sync) enum Baseline {
+    OneWay,
+    TwoWay,
+}
+
 /// The versions of files. Each change is appended to the state file, so a process can be killed at any time. Several
 /// processes may use the same file.
 pub(in crate::sync) struct SyncState {
     context: String,
     path: PathBuf,
     time: Time,
+    scope: Scope,
     entries: RwLock<StateEntries>,
+    /// The entries of files that at least one side has.
+    seen: SeenEntries,
     /// The file as it was read, if it should be rewritten.
     rewritable: Mutex<Option<StateSnapshot>>,
     /// Set when the sync makes its first change. Nothing is written before.
@@ -84,6 +100,8 @@ impl SyncState {
             context: context.to_string(),
             path: path.to_owned(),
             time,
+            scope: 0,
+            seen: SeenEntries::new(content.entries.len()),
             entries: RwLock::new(StateEntries {
                 read: content.entries,
                 ..StateEntries::default()
@@ -129,6 +147,35 @@ impl SyncState {
         Ok(file)
     }
 
+    /// Uses the state for a two-way sync of a folder with these filters.
+    pub(in crate::sync) fn for_two_way(mut self, folder: &FolderPath, filters: &[String]) -> Self {
+        let mut digest = Md5::new();
+        digest.update(folder.as_str());
+        for filter in filters {
+            digest.update([0]);
+            digest.update(filter);
+        }
+        let digest: [u8; 16] = digest.finalize().into();
+        self.scope = Scope::from_le_bytes([digest[0] | 1, digest[1], digest[2], digest[3]]);
+        self
+    }
+
+    /// Removes the entries of this scope that were not requested since the state was opened: neither side has their files. A
+    /// file that is added again with the same content is a new one.
+    pub(in crate::sync) fn forget_unseen(&self) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let unseen = entries.read.iter().enumerate();
+        let unseen = unseen.filter(|(position, entry)| {
+            is_in_scope(entry, self.scope) && !self.seen.contains(*position)
+        });
+        let unseen: Vec<_> = unseen
+            .map(|(_, entry)| encode(key_of(entry), None))
+            .collect();
+        for entry in unseen {
+            entries.set(entry);
+        }
+    }
+
     /// Returns the version of a file when the state was opened, or as recorded before the first change.
     pub(in crate::sync) fn get(&self, remote: &RemotePath) -> Option<SyncedVersion> {
         self.get_entry(&self.key(remote))
@@ -137,6 +184,7 @@ impl SyncState {
     fn get_entry(&self, key: &StateKey) -> Option<SyncedVersion> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let position = entries.position(key)?;
+        self.seen.insert(position);
         decode(&entries.read[position])
     }
 
@@ -155,7 +203,10 @@ impl SyncState {
     }
 
     async fn put_entry(&self, key: StateKey, version: Option<SyncedVersion>) -> Result<()> {
-        let entry = encode(key, version);
+        let mut entry = encode(key, version);
+        if version.is_some() {
+            set_scope(&mut entry, self.scope);
+        }
         match self.file.get() {
             Some(file) => self.append(file, &entry).await,
             None => {
@@ -186,13 +237,18 @@ impl SyncState {
     }
 
     /// Whether a sync of this folder has ended. If it has, another client has added a file without an entry.
-    pub(in crate::sync) fn has_baseline(&self, folder: &FolderPath) -> bool {
-        self.get_entry(&self.key_of_folder(folder)).is_some()
+    pub(in crate::sync) fn has_baseline(&self, folder: &FolderPath, baseline: Baseline) -> bool {
+        let key = self.key_of_folder(folder, baseline);
+        self.get_entry(&key).is_some()
     }
 
     /// Records that a sync of this folder has ended.
-    pub(in crate::sync) async fn complete(&self, folder: &FolderPath) -> Result<()> {
-        let key = self.key_of_folder(folder);
+    pub(in crate::sync) async fn complete(
+        &self,
+        folder: &FolderPath,
+        baseline: Baseline,
+    ) -> Result<()> {
+        let key = self.key_of_folder(folder, baseline);
         if self.get_entry(&key).is_some() {
             return Ok(());
         }
@@ -210,10 +266,13 @@ impl SyncState {
         self.key_of(remote.as_str())
     }
 
-    /// Ends with a slash, unlike the path of a file.
-    fn key_of_folder(&self, folder: &FolderPath) -> StateKey {
+    /// Ends with slashes, unlike the path of a file.
+    fn key_of_folder(&self, folder: &FolderPath, baseline: Baseline) -> StateKey {
         let folder = folder.as_str().trim_end_matches('/');
-        self.key_of(&format!("{folder}/"))
+        self.key_of(&match baseline {
+            Baseline::OneWay => format!("{folder}/"),
+            Baseline::TwoWay => format!("{folder}//"),
+        })
     }
 
     fn key_of(&self, path: &str) -> StateKey {
