@@ -10,10 +10,10 @@ use clap::{
 use crate::{
     commands::{
         CatArguments, CompletionArguments, ConfigCommand, ContextCommand, CpArguments,
-        DiffArguments, DoctorArguments, DuArguments, EditArguments, GetArguments, LoginArguments,
-        LogoutArguments, LsArguments, ManArguments, MvArguments, OpenArguments, PutArguments,
-        RmArguments, Session, StatArguments, SyncArguments, TransfersCommand, TreeArguments,
-        UrlCommand, WithSession,
+        CreateArguments, DiffArguments, DoctorArguments, DuArguments, EditArguments, FindArguments,
+        GetArguments, LoginArguments, LogoutArguments, LsArguments, ManArguments, MkdirArguments,
+        MvArguments, OpenArguments, PutArguments, RmArguments, Session, StatArguments,
+        SyncArguments, TransfersCommand, TreeArguments, UrlCommand, WithSession,
     },
     demo::DemoArguments,
     environment::EnvironmentArguments,
@@ -40,34 +40,48 @@ Exit codes: 0 success, 1 other failure, 2 wrong usage or settings, 3 not found, 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create, list, rename, clear and delete contexts
-    #[command(visible_alias = "ctx", subcommand)]
+    #[command(visible_alias = "ctx", alias = "contexts", subcommand)]
     Context(ContextCommand),
-    /// List files
+    /// List files, or contexts
     #[command(
-        after_long_help = "Examples:\n  agb ls my-project:/docs\n  agb ls -R -l my-project:/"
+        aliases = ["list", "dir"],
+        disable_help_flag = true,
+        after_long_help = "Examples:\n  agb ls\n  agb ls my-project\n  agb ls -lh --sort size my-project:/docs\n  agb ls -R -l my-project:/"
     )]
     Ls(WithSession<LsArguments>),
+    /// Find files by name, size and time
+    ///
+    /// Prints an address for each. All conditions must match.
+    #[command(
+        after_long_help = "Examples:\n  agb find my-project:/ --name '*.md'\n  agb find my-project:/logs --size +1M --older 7d --type f"
+    )]
+    Find(WithSession<FindArguments>),
     /// Show folders and files as a tree
     #[command(
         after_long_help = "Examples:\n  agb tree my-project:/\n  agb tree -L 2 my-project:/src"
     )]
     Tree(WithSession<TreeArguments>),
     /// Show the sizes of folders
-    #[command(after_long_help = "Examples:\n  agb du my-project:/\n  agb du -s my-project:/src")]
+    #[command(
+        disable_help_flag = true,
+        after_long_help = "Examples:\n  agb du my-project:/\n  agb du -sh my-project:/src"
+    )]
     Du(WithSession<DuArguments>),
     /// Print files
     #[command(after_long_help = "Examples:\n  agb cat my-project:/docs/README.md | less")]
     Cat(WithSession<CatArguments>),
-    /// Show a file or folder
-    #[command(after_long_help = "Examples:\n  agb stat my-project:/docs/README.md")]
+    /// Show files and folders
+    #[command(aliases = ["show", "info", "describe"], after_long_help = "Examples:\n  agb stat my-project:/docs/README.md")]
     Stat(WithSession<StatArguments>),
     /// Download files and folders
     #[command(
+        aliases = ["download", "pull"],
         after_long_help = "Examples:\n  agb get my-project:/docs/README.md\n  agb get -r my-project:/src ./src\n  agb get my-project:/data.tar - | tar t"
     )]
     Get(WithSession<GetArguments>),
     /// Upload files and folders
     #[command(
+        aliases = ["upload", "push"],
         after_long_help = "Examples:\n  agb put notes.txt my-project:/docs/\n  agb put -r ./src my-project:/src\n  pg_dump db | agb put - my-project:/db.sql"
     )]
     Put(WithSession<PutArguments>),
@@ -75,6 +89,7 @@ pub(crate) enum Command {
     ///
     /// Between a context and the local disk, cp is put or get. Between contexts, the content passes through this program.
     #[command(
+        alias = "copy",
         after_long_help = "Examples:\n  agb cp my-project:/docs/README.md my-project:/docs/README.old\n  agb cp -r my-project:/docs other:/backup\n  agb cp notes.txt my-project:/docs/"
     )]
     Cp(WithSession<CpArguments>),
@@ -83,11 +98,13 @@ pub(crate) enum Command {
     /// Deletes a source only after its copy is verified, and only if the source is still the version that was copied. To rename
     /// a folder, write a slash at its end: its contents go to the new name.
     #[command(
+        aliases = ["move", "rename"],
         after_long_help = "Examples:\n  agb mv my-project:/a.txt my-project:/b.txt\n  agb mv -r my-project:/old-name/ my-project:/new-name\n  agb mv results.csv my-project:/results/"
     )]
     Mv(WithSession<MvArguments>),
     /// Delete files and folders
     #[command(
+        aliases = ["delete", "remove", "del"],
         after_long_help = "Examples:\n  agb rm my-project:/docs/README.md\n  agb rm -r my-project:/old"
     )]
     Rm(WithSession<RmArguments>),
@@ -170,6 +187,19 @@ pub(crate) enum Command {
     /// With a folder, writes DIR/man1/agb.1 and a page for each command. Add DIR to MANPATH unless man searches it by default.
     #[command(after_long_help = "Examples:\n  agb man ~/.local/share/man")]
     Man(ManArguments),
+    /// Create a context: the same as 'context create'
+    #[command(
+        hide = true,
+        aliases = ["create", "init"],
+        after_long_help = "Examples:\n  agb new my-project"
+    )]
+    New(WithSession<CreateArguments>),
+    /// Explain that folders need not be created
+    #[command(
+        hide = true,
+        after_long_help = "Examples:\n  agb mkdir my-project:/docs"
+    )]
+    Mkdir(MkdirArguments),
     /// Print the JSON Schema of the output
     #[command(after_long_help = "Examples:\n  agb schema > schema.json")]
     Schema,
@@ -196,12 +226,31 @@ impl Arguments {
     }
 
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
+        let words = words_of_find(words);
         let matches = Self::command().try_get_matches_from(words)?;
         let environment = EnvironmentArguments::read(&matches);
         let arguments = Self::from_arg_matches(&matches)?;
         arguments.command.check_global_options(&matches)?;
         Ok((arguments, environment))
     }
+}
+
+/// Accepts the options of `find` with one dash, as in find(1).
+fn words_of_find(words: &[OsString]) -> Vec<OsString> {
+    let mut words = words.to_vec();
+    if words.get(1).is_some_and(|word| word == "find") {
+        for word in words.iter_mut().skip(2) {
+            if ["-name", "-type", "-size"]
+                .iter()
+                .any(|option| word == option)
+            {
+                let mut option = OsString::from("-");
+                option.push(&word);
+                *word = option;
+            }
+        }
+    }
+    words
 }
 
 impl Command {
@@ -212,6 +261,7 @@ impl Command {
             Self::Transfers(command) => command.prints(),
             Self::Config(command) => command.prints(),
             Self::Ls(_) | Self::Tree(_) | Self::Du(_) | Self::Cat(_) | Self::Stat(_) => true,
+            Self::Find(_) | Self::New(_) => true,
             Self::Diff(_) | Self::Url(_) | Self::Doctor(_) => true,
             Self::Open(_) | Self::Completion(_) | Self::Man(_) | Self::Schema => true,
             _ => false,

@@ -106,6 +106,9 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
     match command {
         Command::Context(command) => command.run().await,
         Command::Ls(command) => command.run().await,
+        Command::Find(command) => command.run().await,
+        Command::New(command) => command.run().await,
+        Command::Mkdir(arguments) => arguments.run(),
         Command::Tree(command) => command.run().await,
         Command::Du(command) => command.run().await,
         Command::Cat(command) => command.run().await,

@@ -5,18 +5,22 @@ use std::time::Duration;
 use agbcloud::{Context, ContextState};
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCompleter;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt, future::ready};
+use globset::GlobMatcher;
 
 use super::{
     completion,
     confirm::confirm,
     lookup,
+    operands::glob,
+    partial_failures::PartialFailures,
     session::{Run, Session, WithSession},
     snapshot::{RestoreArguments, SnapshotArguments},
 };
 use crate::{
     address,
-    failure::{ErrorContext, Failure},
+    connection::ServiceClient,
+    failure::{Code, ErrorContext, Failure},
     output::{
         self, OutputMode, Rows, duration,
         records::{ActionResult, ContextRow},
@@ -30,20 +34,27 @@ use crate::{
 pub(crate) enum ContextCommand {
     /// List contexts
     #[command(visible_alias = "ls")]
-    #[command(after_long_help = "Examples:\n  agb context list --json")]
+    #[command(
+        after_long_help = "Examples:\n  agb context list --json\n  agb context list --filter 'test-*' --limit 20"
+    )]
     List(WithSession<ListArguments>),
     /// Show one context
+    #[command(aliases = ["show", "info", "describe", "stat"])]
     #[command(after_long_help = "Examples:\n  agb context get my-project")]
     Get(WithSession<NameArguments>),
     /// Create a context, or show the existing one
+    #[command(aliases = ["new", "add"])]
     #[command(after_long_help = "Examples:\n  agb context create my-project")]
     Create(WithSession<CreateArguments>),
     /// Rename a context
+    #[command(aliases = ["mv", "move"])]
     #[command(after_long_help = "Examples:\n  agb context rename my-project our-project")]
     Rename(WithSession<RenameArguments>),
     /// Delete a context and all its files
-    #[command(visible_alias = "rm")]
-    #[command(after_long_help = "Examples:\n  agb context delete my-project")]
+    #[command(visible_alias = "rm", aliases = ["remove", "del"])]
+    #[command(
+        after_long_help = "Examples:\n  agb context delete my-project\n  agb context delete --yes old-1 old-2"
+    )]
     Delete(WithSession<DeleteArguments>),
     /// Delete all files of a context and wait until it is empty
     #[command(
@@ -91,23 +102,46 @@ impl ContextCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArguments {}
+pub(crate) struct ListArguments {
+    /// List only contexts whose name matches the glob
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    filter: Option<GlobMatcher>,
+    /// Maximum number of contexts
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
 
 impl Run for ListArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
-        let contexts = client.contexts().list().prefetch(true).by_item();
-        let rows = contexts.map(|context| {
-            context
-                .map(ContextRow::from)
-                .with_action(|| "list contexts".to_owned())
-        });
-        let count = Rows::new(&session.output).print_all(rows).await?;
-        if count == 0 && session.output.mode() == OutputMode::Human {
-            stderr::note("no contexts: create one with 'agb context create NAME'");
-        }
-        Ok(())
+        list_contexts(session, &client, self.filter.as_ref(), self.limit).await
     }
+}
+
+/// Lists contexts, those whose name matches if there is a filter.
+pub(super) async fn list_contexts(
+    session: &Session,
+    client: &ServiceClient,
+    filter: Option<&GlobMatcher>,
+    limit: Option<usize>,
+) -> Result<(), Failure> {
+    let contexts = client.contexts().list().prefetch(true).by_item();
+    let rows = contexts.map(|context| {
+        context
+            .map(ContextRow::from)
+            .with_action(|| "list contexts".to_owned())
+    });
+    let rows = rows
+        .try_filter(|row| ready(filter.is_none_or(|filter| filter.is_match(&row.name))))
+        .take(limit.unwrap_or(usize::MAX));
+    let count = Rows::new(&session.output).print_all(rows).await?;
+    if count == 0 && session.output.mode() == OutputMode::Human {
+        stderr::note(match filter {
+            None => "no contexts: create one with 'agb context create NAME'",
+            Some(_) => "no context matches",
+        });
+    }
+    Ok(())
 }
 
 #[derive(Debug, Args)]
@@ -174,22 +208,43 @@ impl Run for RenameArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArguments {
-    /// Name or id of the context
-    #[arg(add = ArgValueCompleter::new(completion::contexts))]
-    name: String,
+    /// Names or ids of contexts
+    #[arg(value_name = "NAME", required = true, add = ArgValueCompleter::new(completion::contexts))]
+    names: Vec<String>,
     /// Delete without confirmation
     #[arg(long, short)]
     yes: bool,
+    /// Delete without confirmation, and ignore missing contexts
+    #[arg(long, short)]
+    force: bool,
 }
 
 impl Run for DeleteArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
-        let context = lookup::context(&client, &self.name).await?;
+        let mut failures = PartialFailures::new(self.names.len());
+        for name in &self.names {
+            failures.record(self.delete(session, &client, name).await)?;
+        }
+        failures.finish()
+    }
+}
+
+impl DeleteArguments {
+    async fn delete(
+        &self,
+        session: &Session,
+        client: &ServiceClient,
+        name: &str,
+    ) -> Result<(), Failure> {
+        let context = match lookup::context(client, name).await {
+            Err(failure) if self.force && failure.code == Code::NotFound => return Ok(()),
+            context => context?,
+        };
         let action = format!("deletes context {:?} and all its files", context.name);
-        confirm(&action, Some(&context.name), self.yes)?;
+        confirm(&action, Some(&context.name), self.yes || self.force)?;
         let deleted = client.contexts().delete(&context.id).await;
-        deleted.with_action(|| format!("delete context {:?}", self.name))?;
+        deleted.with_action(|| format!("delete context {name:?}"))?;
         let row = ActionResult::new(&context, "deleted");
         output::print_result(&session.output, &row, &format!("deleted {}", context.name))
     }

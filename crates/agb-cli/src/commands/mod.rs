@@ -8,6 +8,7 @@ mod doctor;
 mod files;
 mod folders;
 mod generate;
+mod guesses;
 mod local;
 mod login;
 mod lookup;
@@ -20,13 +21,15 @@ mod transfers;
 
 pub(crate) use completion::{CompletionArguments, answer_shell, complete_profiles, completion};
 pub(crate) use config::ConfigCommand;
-pub(crate) use context::ContextCommand;
+pub(crate) use context::{ContextCommand, CreateArguments};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{
-    CatArguments, DuArguments, LsArguments, RmArguments, StatArguments, TreeArguments, UrlCommand,
+    CatArguments, DuArguments, FindArguments, LsArguments, RmArguments, StatArguments,
+    TreeArguments, UrlCommand,
 };
 pub(crate) use folders::{DiffArguments, SyncArguments};
 pub(crate) use generate::{ManArguments, man, schema};
+pub(crate) use guesses::MkdirArguments;
 pub(crate) use local::{EditArguments, OpenArguments};
 pub(crate) use login::{LoginArguments, LogoutArguments};
 #[cfg(feature = "serve")]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use agbcloud::Files;
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::lookup;
+use super::{lookup, partial_failures::PartialFailures};
 use crate::{
     address::Remote,
     connection::ServiceClient,
@@ -42,6 +42,25 @@ impl<'a> Operands<'a> {
         let name = address.context.clone();
         self.contexts.insert(name, files.clone());
         Ok(files)
+    }
+
+    /// Returns all operands, with globs expanded. Counts those that fail.
+    pub(super) async fn expand_all(
+        &mut self,
+        addresses: &[Remote],
+        failures: &mut PartialFailures,
+    ) -> Result<Vec<Operand>, Failure> {
+        let mut found = Vec::new();
+        for address in addresses {
+            match self.expand(address).await {
+                Ok(operands) => {
+                    failures.add(operands.len() - 1);
+                    found.extend(operands);
+                }
+                Err(failure) => failures.record(Err(failure))?,
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the operand, or the matches of its glob sorted by path. A file or folder with exactly this name takes

@@ -10,6 +10,7 @@ pub(crate) mod snapshot_summary;
 mod stdout;
 mod table;
 mod transfer_row;
+mod transfer_summary;
 
 pub(crate) use agbcloud::escape_for_display as escape;
 pub(crate) use human::{bytes, counted, duration, file_time, rfc3339};

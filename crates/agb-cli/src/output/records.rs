@@ -1,17 +1,17 @@
 //! The records that commands print, and their JSON.
 
-use agbcloud::{
-    Change, Context, FileEntry, FileOutcome, PlannedChange, SkippedEntry, SyncReport, Timestamp,
-};
+use std::time::SystemTime;
+
+use agbcloud::{Change, Context, FileEntry, FileOutcome, PlannedChange, SkippedEntry, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(crate) use super::transfer_summary::{FailedFile, SkippedItem, TransferSummary};
 use super::{
     human::{ago, bytes},
     rows::Row,
     table::Layout,
 };
-use crate::failure::{Failure, with_local_cause};
 
 /// A context.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -81,6 +81,9 @@ impl Row for ContextRow {
 /// A file or folder of a context.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct EntryRow {
+    /// Name or id of the context as given, if there are several operands, and always by `find`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<String>,
     /// Absolute path in the context.
     pub(crate) path: String,
     /// Last segment of the path.
@@ -93,6 +96,44 @@ pub(crate) struct EntryRow {
     pub(crate) modified_at: Option<String>,
     #[serde(skip)]
     modified: Option<Timestamp>,
+    /// Whether sizes have a unit in tab-separated values.
+    #[serde(skip)]
+    human: bool,
+}
+
+impl EntryRow {
+    /// Adds the context to the address that is shown.
+    pub(crate) fn in_context(self, context: &str) -> Self {
+        Self {
+            context: Some(context.to_owned()),
+            ..self
+        }
+    }
+
+    /// Shows the size with a unit in tab-separated values, too.
+    pub(crate) fn with_human_size(self) -> Self {
+        Self {
+            human: true,
+            ..self
+        }
+    }
+
+    /// The time of the last change.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.modified.as_ref()?.to_system_time()
+    }
+
+    /// The path, with the context if it is shown.
+    pub(crate) fn address(&self) -> String {
+        address(self.context.as_deref(), &self.path)
+    }
+}
+
+fn address(context: Option<&str>, path: &str) -> String {
+    match context {
+        Some(context) => format!("{context}:{path}"),
+        None => path.to_owned(),
+    }
 }
 
 impl From<FileEntry> for EntryRow {
@@ -106,6 +147,8 @@ impl From<FileEntry> for EntryRow {
                 .as_ref()
                 .map(|time| time.as_str().to_owned()),
             modified: entry.modified_at,
+            context: None,
+            human: false,
             path: entry.path,
             name: entry.name,
         }
@@ -116,9 +159,12 @@ impl Row for EntryRow {
     const COLUMNS: &'static [&'static str] = &["kind", "size", "modified", "path"];
 
     fn plain(&self) -> Vec<String> {
-        let size = self.size.map(|size| size.to_string()).unwrap_or_default();
+        let size = match self.human {
+            true => bytes(self.size),
+            false => self.size.map(|size| size.to_string()).unwrap_or_default(),
+        };
         let modified = self.modified_at.clone().unwrap_or_default();
-        vec![self.kind.to_owned(), size, modified, self.path.clone()]
+        vec![self.kind.to_owned(), size, modified, self.address()]
     }
 
     fn details(&self) -> Vec<String> {
@@ -137,12 +183,12 @@ impl Row for EntryRow {
             self.kind.to_owned(),
             bytes(self.size),
             ago(self.modified.as_ref()),
-            self.path.clone(),
+            self.address(),
         ]
     }
 
     fn name(&self) -> String {
-        self.path.clone()
+        self.address()
     }
 }
 
@@ -156,46 +202,53 @@ impl Row for NameRow {
 
     fn plain(&self) -> Vec<String> {
         let slash = if self.0.kind == "folder" { "/" } else { "" };
-        vec![format!("{}{slash}", self.0.path)]
+        vec![format!("{}{slash}", self.0.address())]
     }
 
     fn name(&self) -> String {
-        self.0.path.clone()
+        self.0.address()
     }
 }
 
 /// The total size of a folder.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct UsageRow {
+    /// Name or id of the context as given, if there are several operands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<String>,
     /// Path of the folder or file.
     pub(crate) path: String,
     /// Number of files in the folder and its subfolders.
     pub(crate) files: u64,
     /// Total size of the files in bytes.
     pub(crate) bytes: u64,
+    /// Whether sizes have a unit in tab-separated values.
+    #[serde(skip)]
+    pub(crate) human: bool,
 }
 
 impl Row for UsageRow {
     const COLUMNS: &'static [&'static str] = &["size", "files", "path"];
 
     fn plain(&self) -> Vec<String> {
-        vec![
-            self.bytes.to_string(),
-            self.files.to_string(),
-            self.path.clone(),
-        ]
+        let size = match self.human {
+            true => bytes(Some(self.bytes)),
+            false => self.bytes.to_string(),
+        };
+        let address = address(self.context.as_deref(), &self.path);
+        vec![size, self.files.to_string(), address]
     }
 
     fn human(&self) -> Vec<String> {
         vec![
             bytes(Some(self.bytes)),
             self.files.to_string(),
-            self.path.clone(),
+            address(self.context.as_deref(), &self.path),
         ]
     }
 
     fn name(&self) -> String {
-        self.path.clone()
+        address(self.context.as_deref(), &self.path)
     }
 }
 
@@ -264,22 +317,6 @@ impl From<PlannedChange> for ChangeRow {
 }
 
 impl ChangeRow {
-    /// A change that was made; `None` for a failure.
-    pub(crate) fn of_outcome(outcome: &FileOutcome<'_>) -> Option<Self> {
-        let change = outcome.change.filter(|_| outcome.error.is_none())?;
-        Some(Self {
-            change: change_name(change),
-            path: outcome.path.to_owned(),
-            size: outcome.size,
-            replaces: false,
-            keeps_both: outcome.kept.is_some(),
-            restores: false,
-            executable: false,
-            reason: None,
-            suffix: String::new(),
-        })
-    }
-
     /// A copy within the service, or a move.
     pub(crate) fn within_service(
         change: &'static str,
@@ -298,6 +335,22 @@ impl ChangeRow {
             reason: None,
             suffix: if replaces { " (replaces)" } else { "" }.to_owned(),
         }
+    }
+
+    /// A change that was made; `None` for a failure.
+    pub(crate) fn of_outcome(outcome: &FileOutcome<'_>) -> Option<Self> {
+        let change = outcome.change.filter(|_| outcome.error.is_none())?;
+        Some(Self {
+            change: change_name(change),
+            path: outcome.path.to_owned(),
+            size: outcome.size,
+            replaces: false,
+            keeps_both: outcome.kept.is_some(),
+            restores: false,
+            executable: false,
+            reason: None,
+            suffix: String::new(),
+        })
     }
 
     pub(crate) fn deletes(&self) -> bool {
@@ -333,160 +386,6 @@ impl Row for ChangeRow {
 
     fn name(&self) -> String {
         self.path.clone()
-    }
-}
-
-/// The result of copying files.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub(crate) struct TransferSummary {
-    /// Number of copied files.
-    pub(crate) copied: u64,
-    /// Total size of the copied files in bytes.
-    pub(crate) bytes: u64,
-    /// Number of files that are identical on both sides.
-    pub(crate) unchanged: u64,
-    /// Number of unchanged files that were compared by size and time only, since the store has no checksum for them.
-    pub(crate) unverified: u64,
-    /// Number of deleted files.
-    pub(crate) deleted: u64,
-    /// Number of files that were restored on the side that had deleted them, after an edit on the other side (`--both`).
-    pub(crate) restored: u64,
-    /// Paths of the first 1000 restored files.
-    pub(crate) restored_files: Vec<String>,
-    /// Replaced versions that are kept under another name (`--conflict keep-both`).
-    pub(crate) kept: Vec<KeptVersion>,
-    /// Number of skipped entries, such as symbolic links and empty folders.
-    pub(crate) skipped: u64,
-    /// The first 1000 skipped entries.
-    pub(crate) skipped_entries: Vec<SkippedItem>,
-    /// Number of uploaded files that lost their executable bit, which a context does not store.
-    pub(crate) executable: u64,
-    /// Paths of the first 1000 files that lost their executable bit.
-    pub(crate) executable_files: Vec<String>,
-    /// Number of files that failed.
-    pub(crate) failed: u64,
-    /// The first 1000 failures.
-    pub(crate) failures: Vec<FailedFile>,
-}
-
-/// A replaced version that is kept.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct KeptVersion {
-    /// Path of the file, relative to both folders.
-    pub(crate) path: String,
-    /// Path of the kept version, relative to the destination folder.
-    pub(crate) kept_as: String,
-}
-
-/// A skipped entry.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct SkippedItem {
-    /// Path relative to both folders.
-    pub(crate) path: String,
-    /// Reason: `symlink`, `special_file`, `empty_folder`, `unfinished_download`, `conflict`, …
-    pub(crate) reason: &'static str,
-}
-
-/// A file that failed.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct FailedFile {
-    /// Path relative to both folders.
-    pub(crate) path: String,
-    /// Kind of the error: `conflict`, `local_file`, `unavailable`, …
-    pub(crate) kind: &'static str,
-    /// Error message.
-    pub(crate) message: String,
-    /// Id of the request, for bug reports.
-    pub(crate) request_id: Option<String>,
-}
-
-/// Maximum number of entries in a list of a summary.
-const MAX_LISTED: usize = 1000;
-
-impl TransferSummary {
-    /// Adds the summary of another source.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.copied += other.copied;
-        self.bytes += other.bytes;
-        self.unchanged += other.unchanged;
-        self.unverified += other.unverified;
-        self.deleted += other.deleted;
-        self.kept.extend(other.kept);
-        self.skipped += other.skipped;
-        extend(&mut self.skipped_entries, other.skipped_entries);
-        self.executable += other.executable;
-        extend(&mut self.executable_files, other.executable_files);
-        self.failed += other.failed;
-        extend(&mut self.failures, other.failures);
-    }
-
-    /// Counts and lists a failed file.
-    pub(crate) fn add_failure(&mut self, failure: FailedFile) {
-        self.failed += 1;
-        extend(&mut self.failures, vec![failure]);
-    }
-
-    /// Counts and lists a skipped entry.
-    pub(crate) fn skip(&mut self, entry: SkippedItem) {
-        self.skipped += 1;
-        extend(&mut self.skipped_entries, vec![entry]);
-    }
-
-    /// Whether nothing was copied, compared, deleted or skipped, and nothing failed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.copied + self.unchanged + self.deleted + self.skipped + self.failed == 0
-    }
-}
-
-fn extend<T>(list: &mut Vec<T>, others: Vec<T>) {
-    let free = MAX_LISTED.saturating_sub(list.len());
-    list.extend(others.into_iter().take(free));
-}
-
-impl FailedFile {
-    /// A source that failed as a whole.
-    pub(crate) fn of_source(source: &str, failure: &Failure) -> Self {
-        Self {
-            path: source.to_owned(),
-            kind: failure.kind(),
-            message: failure.to_string(),
-            request_id: failure.request_id.clone(),
-        }
-    }
-}
-
-impl From<&SyncReport> for TransferSummary {
-    fn from(report: &SyncReport) -> Self {
-        let failures = report.failures.iter().map(|failure| FailedFile {
-            path: failure.path.clone(),
-            kind: failure.error.kind().as_str(),
-            message: with_local_cause(&failure.error, failure.error.to_string()),
-            request_id: failure.error.request_id().map(str::to_owned),
-        });
-        let skipped = report.skipped_entries.iter().map(|entry| SkippedItem {
-            path: entry.path.clone(),
-            reason: entry.reason.as_str(),
-        });
-        let kept = report.kept.iter().map(|copy| KeptVersion {
-            path: copy.path.clone(),
-            kept_as: copy.kept.clone(),
-        });
-        Self {
-            copied: report.transferred,
-            bytes: report.bytes,
-            unchanged: report.unchanged,
-            unverified: report.unverified,
-            deleted: report.deleted,
-            restored: report.restored,
-            restored_files: report.restored_files.clone(),
-            kept: kept.collect(),
-            skipped: report.skipped,
-            skipped_entries: skipped.collect(),
-            executable: report.executable,
-            executable_files: report.executable_files.clone(),
-            failed: report.failed,
-            failures: failures.collect(),
-        }
     }
 }
 

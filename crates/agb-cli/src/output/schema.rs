@@ -29,17 +29,11 @@ pub(crate) fn schema() -> Value {
     add(&["context list"], true, context.clone());
     add(&["context get", "context create"], false, context);
     let result = subschema::<ActionResult>(&mut generator);
-    let actions = [
-        "context rename",
-        "context delete",
-        "context clear",
-        "context wait",
-    ];
+    let actions = ["context rename", "context clear", "context wait"];
     add(&actions, false, result.clone());
-    add(&["rm"], true, result);
+    add(&["context delete", "rm"], true, result);
     let entry = subschema::<EntryRow>(&mut generator);
-    add(&["ls", "tree"], true, entry.clone());
-    add(&["stat"], false, entry);
+    add(&["ls", "tree", "find", "stat"], true, entry);
     add(&["du"], true, subschema::<UsageRow>(&mut generator));
     let summary = subschema::<TransferSummary>(&mut generator);
     add(&["get", "put", "cp", "mv", "sync"], false, summary);
@@ -59,7 +53,8 @@ pub(crate) fn schema() -> Value {
     let transfer = subschema::<TransferRow>(&mut generator);
     add(&["transfers list", "transfers clean"], true, transfer);
     let url = subschema::<UrlRow>(&mut generator);
-    add(&["url get", "url put"], false, url);
+    add(&["url get"], true, url.clone());
+    add(&["url put"], false, url);
     add(&["edit"], false, subschema::<EditResult>(&mut generator));
     add(&["open"], false, subschema::<OpenResult>(&mut generator));
     let setting = subschema::<SettingRow>(&mut generator);

@@ -22,7 +22,7 @@ fn every_failure_has_its_exit_code_and_message() {
     env.print(&["put", "project/a.txt", "one:/deep/a.txt"]);
     std::fs::create_dir(env.path("project/src/deep")).unwrap();
     for (code, arguments) in [
-        (2, &["ls", "one"][..]),
+        (2, &["rm", "one"][..]),
         (2, &["ls", "one:a.txt"]),
         (2, &["context", "delete", "one"]),
         (2, &["rm", "-r", "one:/"]),

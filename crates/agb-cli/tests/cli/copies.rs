@@ -156,6 +156,7 @@ fn a_file_and_a_folder_never_get_the_same_name() {
         &["put", "-rf", "project", "one:/p/a.txt"],
         &["cp", "-f", "one:/p/a.txt", "one:/p/src/b/below"],
         &["mv", "-rf", "clash/", "one:/p"],
+        &["put", "-rf", "clash/", "one:/p"],
     ] {
         let (code, stderr) = env.fail(arguments);
         assert_eq!(code, 6, "{arguments:?}: {stderr}");

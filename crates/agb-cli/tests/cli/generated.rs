@@ -33,6 +33,7 @@ fn json_output_matches_the_schema() {
     check("rm", &["rm", "-r", "--yes", "one:/m"], 2);
     check("ls", &["ls", "-R", "one:/"], 4);
     check("tree", &["tree", "one:/"], 4);
+    check("find", &["find", "one:/p", "--type", "f"], 2);
     check("du", &["du", "one:/p"], 3);
     check("stat", &["stat", "one:/p/a.txt"], 1);
     check("get", &["get", "one:/p/a.txt", "copy.txt"], 1);

@@ -37,6 +37,9 @@ mod hostile;
 #[cfg(target_os = "linux")]
 mod interactive;
 #[cfg(test)]
+#[cfg(unix)]
+mod listings;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

@@ -134,7 +134,7 @@ fn an_interrupted_snapshot_continues() {
 fn a_snapshot_that_fails_leaves_no_archive() {
     let env = TestEnv::with(&["--fault", "status=500,op=download"]);
     env.print(&["context", "create", "one"]);
-    env.print(&["put", "project/a.txt", "one:/a.txt"]);
+    env.print(&["put", "-f", "project/a.txt", "one:/a.txt"]);
     let (code, message) = env.fail(&["context", "snapshot", "one", "--to", "one.tar"]);
     assert_ne!(code, 0);
     assert!(message.contains("can't read /a.txt"), "{message}");

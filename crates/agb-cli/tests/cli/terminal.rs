@@ -135,8 +135,14 @@ fn folder_commands_ask_for_confirmation_and_show_progress() {
     assert_eq!(shown, "", "--quiet shows no progress");
     let (shown, code) = env.at_terminal(&["rm", "-r", "one:/many"], "n\n");
     assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("deletes 50 files of one:/many"), "{shown:?}");
     let (shown, code) = env.at_terminal(&["rm", "-r", "one:/many"], "y\n");
     assert_eq!(code, 0, "{shown}");
+    assert!(
+        shown.contains("delete ") && shown.contains("/50"),
+        "{shown:?}"
+    );
+    assert!(shown.contains("deleted 50 files of one:/many"), "{shown:?}");
     env.at_terminal(&["put", "many/1", "one:/kept"], "");
     let (shown, code) = env.at_terminal(&["rm", "-r", "one:/"], "y\n");
     assert_eq!(code, 1, "{shown}");

@@ -23,3 +23,20 @@ fn the_transcripts_in_the_documentation_are_correct() {
         cases.run();
     }
 }
+
+#[test]
+fn every_command_of_the_table_for_users_of_other_tools_is_in_a_transcript() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let section = page.split("## Coming from other tools\n").nth(1).unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_suffix("` |"));
+    let commands: Vec<_> = rows.map(|row| row.rsplit_once('`').unwrap().1).collect();
+    assert!(commands.len() >= 15, "{commands:?}");
+    for command in commands {
+        let line = format!("\n$ {command}\n");
+        assert!(
+            command.starts_with("agb ") && section.contains(&line),
+            "{command}"
+        );
+    }
+}

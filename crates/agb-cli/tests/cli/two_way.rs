@@ -20,7 +20,7 @@ fn changes_travel_in_both_directions_whatever_the_order_of_the_folders() {
     assert_eq!(first["copied"], 2);
 
     write(&env, "new", "new");
-    env.print(&["put", "new", "one:/p/there"]);
+    env.print(&["put", "-f", "new", "one:/p/there"]);
     std::fs::remove_file(env.path("project/a.txt")).unwrap();
     write(&env, "project/src/b", "edited");
     let preview = env.print(&["sync", "--both", "-n", "one:/p", "project"]);
@@ -58,8 +58,8 @@ fn a_conflict_names_the_ways_to_resolve_it() {
     write(&env, "new", "context");
     env.print(&["rm", "one:/p/a.txt"]);
     env.print(&["rm", "one:/p/src/b"]);
-    env.print(&["put", "new", "one:/p/a.txt"]);
-    env.print(&["put", "new", "one:/p/src/b"]);
+    env.print(&["put", "-f", "new", "one:/p/a.txt"]);
+    env.print(&["put", "-f", "new", "one:/p/src/b"]);
     std::fs::remove_file(env.path("project/src/b")).unwrap();
 
     let failed = sync(&[]);

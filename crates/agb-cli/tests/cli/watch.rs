@@ -102,7 +102,7 @@ fn changes_of_both_sides_travel_and_each_is_a_line() {
 
     std::fs::write(env.path("project/new"), "new").unwrap();
     assert_eq!(watch.next(), "upload\t3\tnew\n");
-    env.print(&["put", "project/new", "one:/p/there"]);
+    env.print(&["put", "-f", "project/new", "one:/p/there"]);
     assert_eq!(watch.next(), "download\t3\tthere\n");
     std::fs::remove_file(env.path("project/a.txt")).unwrap();
     assert_eq!(watch.next(), "delete-remote\t5\ta.txt\n");
@@ -217,7 +217,7 @@ fn what_needs_a_decision_ends_the_watch() {
     drop([watch.next(), watch.next()]);
     // A conflict is printed once, and other changes go on.
     std::fs::write(env.path("other"), "other").unwrap();
-    env.print(&["put", "other", "one:/p/c"]);
+    env.print(&["put", "-f", "other", "one:/p/c"]);
     assert_eq!(watch.next(), "download\t5\tc\n");
     signal("STOP", watch.child.0.id());
     std::fs::write(env.path("project/c"), "local").unwrap();

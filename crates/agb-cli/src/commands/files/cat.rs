@@ -1,4 +1,4 @@
-//! `agb cat` and `agb stat`.
+//! `agb cat`.
 
 use std::{error::Error, io};
 
@@ -10,30 +10,39 @@ use crate::{
     address::Remote,
     commands::{
         completion, lookup,
+        operands::Operands,
         partial_failures::PartialFailures,
         session::{Run, Session},
     },
     failure::{Code, ErrorContext, Failure},
-    output::{self, records::EntryRow},
+    output::OutputMode,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct CatArguments {
-    /// Files, as NAME:/path
+    /// Files, as NAME:/path; globs are expanded
     #[arg(value_name = "NAME:/PATH", required = true, add = ArgValueCompleter::new(completion::addresses))]
     addresses: Vec<Remote>,
 }
 
 impl Run for CatArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
+        if session.output.mode() == OutputMode::Json {
+            let failure = Failure::usage("cat prints the content of files, which has no JSON form");
+            let first = self.addresses.first().map(Remote::to_string);
+            let first = first.unwrap_or_default();
+            return Err(failure.with_hint(format!("run: agb stat --json '{first}'")));
+        }
         let client = session.connect()?;
+        let mut operands = Operands::new(&client);
         let mut failures = PartialFailures::new(self.addresses.len());
         for address in &self.addresses {
-            let printed = async {
-                let files = lookup::files(&client, address).await?;
-                print_file(&files, address).await
-            };
-            failures.record(printed.await)?;
+            // Each is printed before the next one is looked up.
+            let one = std::slice::from_ref(address);
+            for operand in operands.expand_all(one, &mut failures).await? {
+                let printed = print_file(&operand.files, &operand.address).await;
+                failures.record(printed)?;
+            }
         }
         failures.finish()
     }
@@ -70,19 +79,4 @@ fn is_broken_pipe(error: &agbcloud::Error) -> bool {
         cause = error.source();
     }
     false
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StatArguments {
-    /// File or folder, as NAME:/path
-    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
-    address: Remote,
-}
-
-impl Run for StatArguments {
-    async fn run(self, session: &Session) -> Result<(), Failure> {
-        let files = lookup::files(&session.connect()?, &self.address).await?;
-        let entry = lookup::entry(&files, &self.address).await?;
-        output::print_record(&session.output, &EntryRow::from(entry))
-    }
 }

@@ -1,12 +1,20 @@
-//! The commands for files.
+//! The commands that list, show and delete files.
 
 mod cat;
-mod list;
+mod du;
+mod find;
+mod ls;
 mod rm;
+mod stat;
+mod tree;
 mod url;
 
+pub(crate) use cat::CatArguments;
 pub(super) use cat::print_file;
-pub(crate) use cat::{CatArguments, StatArguments};
-pub(crate) use list::{DuArguments, LsArguments, TreeArguments};
+pub(crate) use du::DuArguments;
+pub(crate) use find::FindArguments;
+pub(crate) use ls::LsArguments;
 pub(crate) use rm::RmArguments;
+pub(crate) use stat::StatArguments;
+pub(crate) use tree::TreeArguments;
 pub(crate) use url::UrlCommand;

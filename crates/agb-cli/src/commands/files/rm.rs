@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use agbcloud::{Files, SyncReport};
+use agbcloud::{Files, SyncPlan, SyncReport};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -11,19 +11,22 @@ use crate::{
     commands::{
         completion,
         confirm::confirm,
-        folders::{self, print_failures},
+        folders::{self, join_names, print_failures},
         lookup,
+        operands::{Operand, Operands},
         partial_failures::PartialFailures,
         session::{Run, Session},
     },
     failure::{Code, ErrorContext, Failure},
-    output::{self, OutputOptions, records::ActionResult},
+    output::{self, OutputMode, OutputOptions, records::ActionResult},
+    progress::{Spinner, TransferProgress},
     signals::unless_interrupted,
+    stderr,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct RmArguments {
-    /// Files, or folders with -r, as NAME:/path
+    /// Files, or folders with -r, as NAME:/path; globs are expanded
     #[arg(value_name = "NAME:/PATH", required = true, add = ArgValueCompleter::new(completion::addresses))]
     addresses: Vec<Remote>,
     /// Delete folders and all their contents
@@ -32,7 +35,7 @@ pub(crate) struct RmArguments {
     /// Delete without confirmation
     #[arg(long, short)]
     yes: bool,
-    /// Ignore missing files
+    /// Delete without confirmation, and ignore missing files
     #[arg(long, short)]
     force: bool,
 }
@@ -40,23 +43,27 @@ pub(crate) struct RmArguments {
 impl Run for RmArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let client = session.connect()?;
+        let mut operands = Operands::new(&client);
         let mut failures = PartialFailures::new(self.addresses.len());
-        let mut found = Vec::new();
-        for address in &self.addresses {
-            match lookup::files(&client, address).await {
-                Ok(files) => found.push((files, address)),
+        let found = operands.expand_all(&self.addresses, &mut failures).await?;
+        if !self.recursive {
+            for Operand { files, address } in &found {
+                failures.record(self.delete_file(session, files, address).await)?;
+            }
+            return failures.finish();
+        }
+        let mut deletions = Vec::new();
+        for operand in found {
+            match FolderDeletion::plan(session, operand).await {
+                Ok(deletion) => deletions.push(deletion),
                 Err(failure) => failures.record(Err(failure))?,
             }
         }
-        if self.recursive && !found.is_empty() {
-            self.confirm(&found)?;
+        if !deletions.is_empty() {
+            self.confirm(&deletions)?;
         }
-        for (files, address) in &found {
-            let deleted = match self.recursive {
-                true => self.delete_folder(session, files, address).await,
-                false => self.delete_file(session, files, address).await,
-            };
-            failures.record(deleted)?;
+        for deletion in deletions {
+            failures.record(self.delete_folder(session, deletion).await)?;
         }
         failures.finish()
     }
@@ -64,12 +71,20 @@ impl Run for RmArguments {
 
 impl RmArguments {
     /// Requires the name of a whole context, as 'agb context clear' does.
-    fn confirm(&self, found: &[(Files, &Remote)]) -> Result<(), Failure> {
-        let addresses: Vec<String> = found.iter().map(|(_, at)| at.to_string()).collect();
-        let action = format!("deletes {} and all contents", addresses.join(", "));
-        let whole = found.iter().find(|(_, at)| at.without_slash() == "/");
-        let word = whole.map(|(_, at)| at.context.as_str());
-        confirm(&action, word, self.yes)
+    fn confirm(&self, deletions: &[FolderDeletion]) -> Result<(), Failure> {
+        let addresses = deletions.iter().map(|one| one.operand.address.to_string());
+        let addresses: Vec<String> = addresses.collect();
+        // One without files below it is a file itself, or missing.
+        let files = deletions.iter().map(|one| one.plan.changes().len().max(1));
+        let action = format!(
+            "deletes {} of {}",
+            output::counted(files.sum::<usize>() as u64, "file"),
+            join_names(&addresses, addresses.len())
+        );
+        let mut roots = deletions.iter().map(|one| &one.operand.address);
+        let whole = roots.find(|address| address.without_slash() == "/");
+        let word = whole.map(|address| address.context.as_str());
+        confirm(&action, word, self.yes || self.force)
     }
 
     async fn delete_file(
@@ -102,21 +117,21 @@ impl RmArguments {
     async fn delete_folder(
         &self,
         session: &Session,
-        files: &Files,
-        address: &Remote,
+        deletion: FolderDeletion,
     ) -> Result<(), Failure> {
-        let report = delete_contents(session, files, address).await?;
+        let Operand { files, address } = deletion.operand.clone();
+        let report = deletion.run(session).await?;
         if address.without_slash() != "/" {
             let is_empty = report.deleted + report.failed == 0;
             match files.delete(address.without_slash()).await {
                 Err(error) if lookup::is_missing_file(&error) => {
                     if is_empty && !self.force {
-                        return Err(lookup::not_found(address, &error));
+                        return Err(lookup::not_found(&address, &error));
                     }
                 }
                 deleted => {
                     deleted.with_action(|| format!("delete {address}"))?;
-                    print_deleted(&session.output, address)?;
+                    print_deleted(&session.output, &address)?;
                 }
             }
         }
@@ -130,29 +145,79 @@ impl RmArguments {
     }
 }
 
-/// Deletes the contents of a folder and prints each file.
-async fn delete_contents(
-    session: &Session,
-    files: &Files,
-    address: &Remote,
-) -> Result<SyncReport, Failure> {
-    let unwritten = Arc::new(OnceLock::new());
-    let (failed, options, folder) = (unwritten.clone(), session.output.clone(), address.clone());
-    let deletion = files
-        .delete_dir(address.without_slash())
-        .on_file(move |outcome| {
-            if outcome.error.is_none() && failed.get().is_none() {
-                let printed = print_deleted(&options, &folder.join(outcome.path));
-                let _ = printed.map_err(|failure| failed.set(failure));
-            }
-        });
-    let deletion = async { deletion.await.with_action(|| format!("delete {address}")) };
-    let report = unless_interrupted(deletion, folders::RESUME_HINT).await?;
-    print_failures(&report.failures, report.failed);
-    // The files are deleted even if stdout is closed.
-    match Arc::into_inner(unwritten).and_then(OnceLock::into_inner) {
-        Some(failure) if report.failed == 0 => Err(failure),
-        _ => Ok(report),
+/// The deletion of the contents of a folder, whose files are listed.
+struct FolderDeletion {
+    operand: Operand,
+    plan: SyncPlan,
+    progress: Arc<OnceLock<TransferProgress>>,
+    /// Why a result was not printed.
+    unwritten: Arc<OnceLock<Failure>>,
+}
+
+impl FolderDeletion {
+    async fn plan(session: &Session, operand: Operand) -> Result<Self, Failure> {
+        let Operand { files, address } = &operand;
+        let (progress, unwritten) = (Arc::default(), Arc::new(OnceLock::new()));
+        let shown: Arc<OnceLock<TransferProgress>> = Arc::clone(&progress);
+        let (failed, options, folder) =
+            (unwritten.clone(), session.output.clone(), address.clone());
+        let deletion = files
+            .delete_dir(address.without_slash())
+            .on_file(move |outcome| {
+                if let Some(progress) = shown.get() {
+                    let bytes = outcome.size.unwrap_or(0);
+                    progress.finish_file(outcome.path, bytes, outcome.error.is_some());
+                }
+                // A terminal shows a bar and the number.
+                let is_shown = options.mode() != OutputMode::Human;
+                if is_shown && outcome.error.is_none() && failed.get().is_none() {
+                    let printed = print_deleted(&options, &folder.join(outcome.path));
+                    let _ = printed.map_err(|failure| failed.set(failure));
+                }
+            });
+        let plan = async {
+            deletion
+                .plan()
+                .await
+                .with_action(|| format!("list {address}"))
+        };
+        let spinner = Spinner::start(&session.output, format!("listing {address}"));
+        let plan = unless_interrupted(plan, folders::RESUME_HINT).await;
+        spinner.finish();
+        Ok(Self {
+            plan: plan?,
+            operand,
+            progress,
+            unwritten,
+        })
+    }
+
+    /// Deletes the files and prints each, or on a terminal their number.
+    async fn run(self, session: &Session) -> Result<SyncReport, Failure> {
+        let address = &self.operand.address;
+        let sizes = self.plan.changes().filter_map(|change| change.size);
+        let (count, bytes) = (self.plan.changes().len() as u64, sizes.sum());
+        let progress = TransferProgress::start(&session.output, "delete", count, bytes);
+        let progress = self.progress.get_or_init(|| progress);
+        let run = async {
+            self.plan
+                .run()
+                .await
+                .with_action(|| format!("delete {address}"))
+        };
+        let report = unless_interrupted(run, folders::RESUME_HINT).await;
+        progress.finish();
+        let report = report?;
+        if session.output.mode() == OutputMode::Human && report.deleted > 0 {
+            let files = output::counted(report.deleted, "file");
+            stderr::note(format_args!("deleted {files} of {address}"));
+        }
+        print_failures(&report.failures, report.failed);
+        // The files are deleted even if stdout is closed.
+        match Arc::into_inner(self.unwritten).and_then(OnceLock::into_inner) {
+            Some(failure) if report.failed == 0 => Err(failure),
+            _ => Ok(report),
+        }
     }
 }
 

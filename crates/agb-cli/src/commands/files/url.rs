@@ -8,6 +8,8 @@ use crate::{
     address::Remote,
     commands::{
         completion, lookup,
+        operands::{Operand, Operands},
+        partial_failures::PartialFailures,
         session::{Run, Session, WithSession},
     },
     failure::{ErrorContext, Failure},
@@ -58,9 +60,9 @@ impl Expiry {
 
 #[derive(Debug, Args)]
 pub(crate) struct GetUrlArguments {
-    /// File, as NAME:/path
-    #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
-    address: Remote,
+    /// Files, as NAME:/path; globs are expanded
+    #[arg(value_name = "NAME:/PATH", required = true, add = ArgValueCompleter::new(completion::addresses))]
+    addresses: Vec<Remote>,
     #[command(flatten)]
     expiry: Expiry,
 }
@@ -68,10 +70,17 @@ pub(crate) struct GetUrlArguments {
 impl Run for GetUrlArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         self.expiry.check()?;
-        let files = lookup::files(&session.connect()?, &self.address).await?;
-        let url = files.download_url(self.address.path.as_str()).await;
-        let url = url.with_action(|| format!("get a URL for {}", self.address))?;
-        print_url(session, "GET", &url)
+        let client = session.connect()?;
+        let mut operands = Operands::new(&client);
+        let mut failures = PartialFailures::new(self.addresses.len());
+        for Operand { files, address } in
+            operands.expand_all(&self.addresses, &mut failures).await?
+        {
+            let url = files.download_url(address.path.as_str()).await;
+            let url = url.with_action(|| format!("get a URL for {address}"));
+            failures.record(url.and_then(|url| print_url(session, "GET", &url)))?;
+        }
+        failures.finish()
     }
 }
 

@@ -24,7 +24,7 @@ pub(in crate::commands) enum Replace {
     No { hint: String },
 }
 
-/// Copies a folder, or lists the changes of a dry run.
+/// Copies a folder if the plan passes the check, or lists the changes of a dry run.
 pub(in crate::commands) async fn copy(
     session: &Session,
     results: &mut TransferResults<'_>,
@@ -32,15 +32,19 @@ pub(in crate::commands) async fn copy(
     sync: SyncDir,
     replace: Replace,
     dry_run: bool,
+    check: impl FnOnce(&SyncPlan) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    let check = |plan: &SyncPlan| {
+        check(plan)?;
+        check_replaced(plan, replace)
+    };
     if !dry_run {
-        let check = |plan: &SyncPlan| check_replaced(plan, replace);
         let report = transfer(session, task, sync, check).await?;
         return add_report(results, session, &report, task.conflict_hint);
     }
     results.preview();
     let plan = preview(session, task, sync, Skipped::Listed).await?;
-    check_replaced(&plan, replace)
+    check(&plan)
 }
 
 /// Compares the folders, checks the plan, executes it and reports the result.

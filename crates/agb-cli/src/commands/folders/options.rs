@@ -164,6 +164,9 @@ impl FolderOptions {
             .gitignore(self.gitignore)
             .compare(self.compare())
             .symlinks(self.symlinks());
+        if let Some(jobs) = self.jobs {
+            sync = sync.max_concurrent_files(jobs);
+        }
         for glob in &self.include {
             sync = sync.include(glob);
         }

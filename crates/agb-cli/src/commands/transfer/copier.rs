@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Display, path::PathBuf};
 
-use super::{move_file::Copied, options::CopyOptions, put::open_stdin};
+use super::{copied::Copied, local_source::open_stdin, options::CopyOptions};
 use crate::{
     address::Address,
     commands::{

@@ -11,9 +11,9 @@ use clap_complete::ArgValueCompleter;
 use super::{
     copier::Copier,
     local_folders::NewFolders,
+    local_source::missing_address,
     move_file::{Source, Target},
     options::CopyOptions,
-    put::missing_address,
     slash_rule::{has_slash, local_name, remote_into_local},
 };
 use crate::{
@@ -128,15 +128,9 @@ impl Copier<'_> {
         // Without --force, the command fails before it replaces a file.
         let sync = self.folders.apply(sync, ConflictPolicy::Overwrite);
         let dry_run = self.options.dry_run;
-        folders::copy(
-            self.session,
-            &mut self.results,
-            &task,
-            sync,
-            replace,
-            dry_run,
-        )
-        .await
+        let any = |_: &agbcloud::SyncPlan| Ok(());
+        let results = &mut self.results;
+        folders::copy(self.session, results, &task, sync, replace, dry_run, any).await
     }
 
     /// The path of a local file: in the folder if there is one, or if several files go there.

@@ -1,11 +1,13 @@
 //! Copies of files and folders: `agb get`, `agb put`, `agb cp` and `agb mv`.
 
 mod batch;
+mod copied;
 mod copier;
 mod cp;
 mod existing;
 mod get;
 mod local_folders;
+mod local_source;
 mod move_file;
 mod move_folder;
 mod options;

@@ -6,9 +6,10 @@ use std::{
     time::SystemTime,
 };
 
-use agbcloud::{DownloadTarget, Downloaded, Files, Uploaded};
+use agbcloud::{DownloadTarget, Files};
 
 use super::{
+    copied::Copied,
     copier::Copier,
     existing::{Version, is_md5, version},
 };
@@ -17,39 +18,6 @@ use crate::{
     commands::{lookup, operands::Operand},
     failure::{Code, ErrorContext, Failure},
 };
-
-/// A copied file.
-#[derive(Debug)]
-pub(super) struct Copied {
-    pub(super) bytes: u64,
-    pub(super) crc64: u64,
-    /// The ETag of the remote file: of the target, or of the source of a download.
-    pub(super) etag: Option<String>,
-    /// The version of the source that was copied, if it is remote.
-    pub(super) source: Option<Version>,
-}
-
-impl From<Uploaded> for Copied {
-    fn from(uploaded: Uploaded) -> Self {
-        Self {
-            bytes: uploaded.bytes,
-            crc64: uploaded.crc64,
-            etag: uploaded.etag,
-            source: None,
-        }
-    }
-}
-
-impl From<Downloaded> for Copied {
-    fn from(downloaded: Downloaded) -> Self {
-        Self {
-            bytes: downloaded.bytes,
-            crc64: downloaded.crc64,
-            source: Some(Version::downloaded(&downloaded)),
-            etag: downloaded.etag,
-        }
-    }
-}
 
 /// The source of a move.
 pub(super) enum Source<'a> {

@@ -38,7 +38,7 @@ impl Copier<'_> {
         let mut sources = Vec::new();
         list_local(from, "", &mut sources, &mut summary)?;
         let existing = Existing::list(&to).await?;
-        existing.check_names(&sources, &to.address)?;
+        existing.check_names(sources.iter().map(|file| &file.path), &to.address)?;
         self.check_replaced(&sources, |path| existing.files.contains_key(path))?;
         if self.options.dry_run {
             return self.preview_moves(sources);

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{File, Metadata},
-    io,
     path::{Path, PathBuf},
 };
 
@@ -13,8 +12,10 @@ use clap_complete::ArgValueCompleter;
 use super::{
     copier::Copier,
     existing::{check_folder_target, check_target, explain, file_target},
+    local_source::{is_dash, missing_address, spool},
     move_file::{Source, Target},
     options::CopyOptions,
+    remote_folder::Existing,
     slash_rule::{local_into_remote, remote_name},
 };
 use crate::{
@@ -29,7 +30,6 @@ use crate::{
     failure::Failure,
     progress::TransferProgress,
     signals::unless_interrupted,
-    stdio,
 };
 
 #[derive(Debug, Args)]
@@ -66,14 +66,6 @@ impl Run for PutArguments {
         }
         let copier = Copier::new("put", session, &self.options, &self.folders, true);
         copier.run(&from, Address::Remote(to)).await
-    }
-}
-
-/// The address that a local path looks like, unless the path exists.
-pub(super) fn missing_address(path: &Path) -> Option<Remote> {
-    match path.to_str()?.parse() {
-        Ok(Address::Remote(remote)) if !path.exists() => Some(remote),
-        _ => None,
     }
 }
 
@@ -140,6 +132,11 @@ impl Copier<'_> {
     async fn put_folder(&mut self, from: &Path, to: &Operand) -> Result<(), Failure> {
         let address = local_into_remote(from, &to.address)?;
         check_folder_target(&to.files, &address).await?;
+        let folder = Operand {
+            files: to.files.clone(),
+            address: address.clone(),
+        };
+        let existing = Existing::list(&folder).await?;
         let replace = match self.options.force {
             true => Replace::Yes,
             false => Replace::No {
@@ -154,15 +151,12 @@ impl Copier<'_> {
         // Without --force, the command fails before it replaces a file.
         let sync = self.folders.apply(sync, ConflictPolicy::Overwrite);
         let dry_run = self.options.dry_run;
-        folders::copy(
-            self.session,
-            &mut self.results,
-            &task,
-            sync,
-            replace,
-            dry_run,
-        )
-        .await
+        let check = |plan: &agbcloud::SyncPlan| {
+            let paths = plan.changes().map(|change| change.path);
+            existing.check_names(paths, &address)
+        };
+        let results = &mut self.results;
+        folders::copy(self.session, results, &task, sync, replace, dry_run, check).await
     }
 }
 
@@ -182,53 +176,4 @@ pub(super) async fn upload(
     };
     let uploaded = upload.on_progress(listener).await;
     uploaded.map_err(|error| explain(&error, to, force, &format!("put {to}")))
-}
-
-/// Whether a path is the dash that means stdin.
-pub(super) fn is_dash(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-/// Returns stdin if it is a source. A closed stdin must fail before the command changes anything.
-pub(super) fn open_stdin(from: &[Address], session: &Session) -> Result<Option<File>, Failure> {
-    let is_stdin = |path: &Path| stdio::is_stdin(path);
-    let given = from
-        .iter()
-        .any(|from| matches!(from, Address::Local(path) if is_stdin(path)));
-    if !given {
-        return Ok(None);
-    }
-    let stdin = stdio::stdin()?;
-    if session.connection.api_key_stdin {
-        return Err(Failure::usage(
-            "stdin can't be both the file and the API key",
-        ));
-    }
-    match from {
-        [_] => Ok(Some(stdin)),
-        _ => Err(Failure::usage("stdin can't be one of several sources")),
-    }
-}
-
-/// Copies a stream or stdin to a temporary file.
-async fn spool(path: &Path, stdin: Option<File>) -> Result<tempfile::TempPath, Failure> {
-    let name = match &stdin {
-        Some(_) => "stdin".to_owned(),
-        None => path.display().to_string(),
-    };
-    let source = path.to_owned();
-    let spooled = async {
-        let (mut file, path) = tempfile::NamedTempFile::new()?.into_parts();
-        let (done, is_done) = tokio::sync::oneshot::channel();
-        // In a thread of its own: the runtime would wait for a read of a terminal when the command is interrupted.
-        std::thread::spawn(move || {
-            let from = stdin.map_or_else(|| File::open(source), Ok);
-            let copied = from.and_then(|mut from| io::copy(&mut from, &mut file));
-            let _ = done.send(copied);
-        });
-        is_done.await.map_err(io::Error::other)??;
-        Ok(path)
-    };
-    let spooled: io::Result<_> = spooled.await;
-    spooled.map_err(|error| Failure::with_cause(format!("can't spool {name}"), error))
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use agbcloud::{ErrorKind, Files, Progress, UploadSource};
 
 use super::{
+    copied::Copied,
     copier::Copier,
     existing::{Version, check_target, explain, file_target, version},
-    move_file::{Copied, Source, Target},
+    move_file::{Source, Target},
 };
 use crate::{
     address::Remote,

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use agbcloud::{FileEntry, Files};
+use agbcloud::Files;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     batch::{BatchFile, run_batch},
+    copied::Copied,
     copier::Copier,
     existing::{Version, check_folder_target, version},
-    move_file::{Copied, Source, Target},
+    move_file::{Source, Target},
     remote_copy::{copy, is_same_context},
     slash_rule::remote_into_remote,
 };
@@ -39,7 +40,7 @@ impl Copier<'_> {
         check_folder_target(&to.files, &to.address).await?;
         let sources = self.remote_files(from).await?;
         let existing = Existing::list(&to).await?;
-        existing.check_names(&sources, &to.address)?;
+        existing.check_names(sources.iter().map(|file| &file.path), &to.address)?;
         let (same, different) = self.compare(from, &to, sources.clone(), &existing).await?;
         if !different.is_empty() && !self.options.force {
             let first: Vec<_> = different.iter().take(3).cloned().collect();
@@ -115,8 +116,8 @@ impl Copier<'_> {
         existing: &Existing,
     ) -> Result<(HashMap<String, (Version, String)>, Vec<String>), Failure> {
         let existing = sources.into_iter().filter_map(|file| {
-            let entry = existing.files.get(&file.path)?;
-            let may_be_same = file.size.is_none() || entry.size == file.size;
+            let size = existing.files.get(&file.path)?;
+            let may_be_same = file.size.is_none() || *size == file.size;
             Some((file, may_be_same))
         });
         let compare = async |(file, may_be_same): (BatchFile, bool)| {
@@ -196,7 +197,8 @@ fn check_not_inside(from: &Operand, to: &Operand) -> Result<(), Failure> {
 
 /// The files and folders at a target, by relative path.
 pub(super) struct Existing {
-    pub(super) files: HashMap<String, FileEntry>,
+    /// With their sizes.
+    pub(super) files: HashMap<String, Option<u64>>,
     folders: BTreeSet<String>,
 }
 
@@ -216,16 +218,20 @@ impl Existing {
             };
             match entry.is_folder() {
                 true => drop(existing.folders.insert(path.to_owned())),
-                false => drop(existing.files.insert(path.to_owned(), entry.clone())),
+                false => drop(existing.files.insert(path.to_owned(), entry.size)),
             }
         }
         Ok(existing)
     }
 
     /// Fails if a file would get the name of a folder, or a folder that of a file.
-    pub(super) fn check_names(&self, sources: &[BatchFile], to: &Remote) -> Result<(), Failure> {
+    pub(super) fn check_names(
+        &self,
+        sources: impl Iterator<Item = impl AsRef<str>>,
+        to: &Remote,
+    ) -> Result<(), Failure> {
         for source in sources {
-            let path = source.path.as_str();
+            let path = source.as_ref();
             let mut parents = path.match_indices('/').map(|(at, _)| &path[..at]);
             if self.folders.contains(path) {
                 let message = format!(

@@ -1,0 +1,22 @@
+//! Commands that people guess and that do not exist. Each fails with a hint.
+
+use clap::Args;
+
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct MkdirArguments {
+    /// Folders
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    folders: Vec<String>,
+}
+
+impl MkdirArguments {
+    /// Fails, since a folder exists as long as it contains files.
+    pub(crate) fn run(&self) -> Result<(), Failure> {
+        let folder = self.folders.last().map_or("NAME:/folder", String::as_str);
+        let folder = folder.trim_end_matches('/');
+        let failure = Failure::usage("there are no empty folders: one exists while it has files");
+        Err(failure.with_hint(format!("put a file into it: agb put FILE '{folder}/'")))
+    }
+}
