@@ -18,12 +18,12 @@ pub struct SyncProgress<'a> {
     pub file: Progress,
     /// Number of files copied so far.
     pub files: u64,
-    /// Number of files to copy; `None` until all are planned. Includes files that fail.
-    pub total_files: Option<u64>,
+    /// Number of files to copy. Includes files that fail.
+    pub total_files: u64,
     /// Bytes copied so far, those of running copies included.
     pub bytes: u64,
-    /// Number of bytes to copy, as far as the sizes are known; `None` until all files are planned.
-    pub total_bytes: Option<u64>,
+    /// Number of bytes to copy, as far as the sizes are known.
+    pub total_bytes: u64,
 }
 
 pub(super) type OnSyncProgress = dyn Fn(&SyncProgress<'_>) + Send + Sync;
@@ -43,7 +43,6 @@ struct Totals {
     bytes: u64,
     planned_files: u64,
     planned_bytes: u64,
-    is_planned: bool,
     /// Bytes of the running copies, by path.
     running: HashMap<String, u64>,
 }
@@ -69,13 +68,6 @@ impl SyncMeter {
                 totals.planned_files += 1;
                 totals.planned_bytes += size.unwrap_or(0);
             }
-        }
-    }
-
-    /// Ends the planning: the totals are known.
-    pub(super) fn planned(&self) {
-        if let Some(inner) = &self.0 {
-            lock(&inner.totals).is_planned = true;
         }
     }
 
@@ -130,9 +122,9 @@ impl Totals {
             path,
             file,
             files: self.files,
-            total_files: self.is_planned.then_some(self.planned_files),
+            total_files: self.planned_files,
             bytes: self.bytes,
-            total_bytes: self.is_planned.then_some(self.planned_bytes),
+            total_bytes: self.planned_bytes,
         }
     }
 }

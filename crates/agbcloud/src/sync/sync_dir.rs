@@ -234,13 +234,12 @@ impl SyncDir {
     /// Calls this with the progress of the whole sync while files are copied: at most twenty times a second for each file,
     /// and at its end. Calls are made one after the other, and should return quickly.
     ///
-    /// The totals are known when all files are planned: with [`delete`](Self::delete) and [`SyncPlan::run`] from the first
-    /// call on, otherwise at some time during the sync, since files are copied while others are still compared.
+    /// The totals are known from the first call on: with a listener, all files are compared before the first is copied.
     ///
     /// ```
     /// # agbcloud_doctest::run_with_context(async |client, context, files| {
     /// let plan = files.upload_dir("project", "/data").on_progress(|sync| {
-    ///     println!("{} of {:?} bytes, {} of {:?} files", sync.bytes, sync.total_bytes, sync.files, sync.total_files);
+    ///     println!("{} of {} bytes, {} of {} files", sync.bytes, sync.total_bytes, sync.files, sync.total_files);
     ///     println!("{}: {} of {:?} bytes", sync.path, sync.file.bytes, sync.file.total);
     /// });
     /// plan.plan().await?.run().await?;
@@ -388,7 +387,8 @@ impl SyncDir {
         .concat()
     }
 
-    /// Syncs the folders, as awaiting it does. Plans and copies concurrently, unless files are deleted.
+    /// Syncs the folders, as awaiting it does. Plans and copies concurrently, unless files are deleted or
+    /// [`on_progress`](Self::on_progress) requires the totals.
     ///
     /// # Errors
     ///
@@ -398,7 +398,7 @@ impl SyncDir {
     }
 
     async fn run(self) -> Result<SyncReport> {
-        if self.delete {
+        if self.delete || self.listener.on_progress.is_some() {
             return self.create_limited_plan().await?.run_in_task().await;
         }
         let (options, listener) = self.validate().await?;
@@ -406,7 +406,6 @@ impl SyncDir {
             options.begin().await?;
             let mut executor = Executor::new(&options, listener);
             plan(&options, &mut executor).await?;
-            executor.meter().planned();
             executor.finish().await
         };
         // The future is boxed because it is large.
@@ -418,7 +417,7 @@ impl IntoFuture for SyncDir {
     type Output = Result<SyncReport>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    /// Plans and copies concurrently, unless files are deleted.
+    /// Plans and copies concurrently, unless files are deleted or [`on_progress`](SyncDir::on_progress) requires the totals.
     fn into_future(self) -> Self::IntoFuture {
         let (direction, target) = (self.direction, self.target());
         trace::folder(direction.name(), direction.operation(), target, self.run())

@@ -158,7 +158,6 @@ impl SyncPlan {
         executor.add(skipped.chain(failed).collect()).await?;
         let meter = executor.meter();
         meter.add_planned(self.changes.sizes());
-        meter.planned();
         let after_copies = self
             .changes
             .iter()
