@@ -20,13 +20,7 @@ pub(crate) struct OutputOptions {
     #[arg(long, short, action = ArgAction::Count)]
     verbose: u8,
     /// When to use colors. 'auto' uses them on a terminal unless NO_COLOR is set or TERM is dumb
-    #[arg(
-        long,
-        value_name = "WHEN",
-        default_value = "auto",
-        value_enum,
-        global = true
-    )]
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
     color: Color,
 }
 
