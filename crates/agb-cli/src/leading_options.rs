@@ -12,25 +12,34 @@ pub(crate) fn move_behind_command(root: &Command, words: &[OsString]) -> Option<
     let mut command = root;
     let mut options: Option<Command> = None;
     let (mut kept, mut moved) = (Vec::new(), Vec::new());
-    let mut rest = words.iter();
-    kept.extend(rest.next().cloned());
-    while command.has_subcommands() {
-        let word = rest.next()?;
-        if word.as_encoded_bytes().starts_with(b"-") {
+    let mut rest = words;
+    while command.has_subcommands() || kept.is_empty() {
+        let Some((word, others)) = rest.split_first() else {
+            break;
+        };
+        if kept.is_empty() {
+            // The program itself.
+        } else if word.as_encoded_bytes().starts_with(b"-") {
             let options = options.get_or_insert_with(|| Session::augment_args(Command::new("agb")));
-            moved.push(word.clone());
-            if takes_next_word(options, word)? {
-                moved.push(rest.next()?.clone());
-            }
+            let Some(takes_next) = takes_next_word(options, word) else {
+                break;
+            };
+            let length = if takes_next { 2.min(rest.len()) } else { 1 };
+            moved.extend_from_slice(&rest[..length]);
+            rest = &rest[length..];
             continue;
+        } else {
+            let Some(subcommand) = command.find_subcommand(word) else {
+                break;
+            };
+            command = subcommand;
         }
-        command = command.find_subcommand(word)?;
         kept.push(word.clone());
+        rest = others;
     }
     if moved.is_empty() {
         return None;
     }
-    let rest: Vec<_> = rest.cloned().collect();
     let end = rest.iter().position(|word| word == "--");
     let (before, after) = rest.split_at(end.unwrap_or(rest.len()));
     kept.extend_from_slice(before);
