@@ -2,10 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{
-    ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind,
-    parser::ValueSource,
-};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     commands::{
@@ -17,6 +14,7 @@ use crate::{
     },
     demo::DemoArguments,
     environment::EnvironmentArguments,
+    leading_options::move_behind_command,
     output::escape,
 };
 
@@ -28,7 +26,7 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Defined here, and read by each command that uses the service.
+    /// Defined here for the help and for completions. Each command that uses the service has its own.
     #[command(flatten)]
     session: Session,
 }
@@ -227,11 +225,12 @@ impl Arguments {
 
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
         let words = words_of_find(words);
-        let matches = Self::command().try_get_matches_from(words)?;
+        let command = Self::command();
+        let moved = move_behind_command(&command, &words);
+        let words = moved.as_deref().unwrap_or(&words);
+        let mut matches = command.try_get_matches_from(words)?;
         let environment = EnvironmentArguments::read(&matches);
-        let arguments = Self::from_arg_matches(&matches)?;
-        arguments.command.check_global_options(&matches)?;
-        Ok((arguments, environment))
+        Ok((Self::from_arg_matches_mut(&mut matches)?, environment))
     }
 }
 
@@ -267,61 +266,12 @@ impl Command {
             _ => false,
         }
     }
-
-    /// Fails if the command would ignore a global option.
-    fn check_global_options(&self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        let Some(ignored) = self.ignored_options().find(|id| given(id)) else {
-            return Ok(());
-        };
-        let name = matches.subcommand_name().unwrap_or_default();
-        let flag = ignored.replace('_', "-");
-        let message = format!("'agb {name}' does not use --{flag}");
-        Err(Arguments::command().error(ErrorKind::ArgumentConflict, message))
-    }
-
-    /// The ids of the global options that the command does not use.
-    fn ignored_options(&self) -> impl Iterator<Item = &'static str> {
-        let (service, format): (&[_], &[_]) = match self {
-            Self::Cat(_) => (&[], &FORMAT_OPTIONS[..1]),
-            Self::Demo(_) => (&SERVICE_OPTIONS[1..], &FORMAT_OPTIONS),
-            #[cfg(feature = "serve")]
-            Self::Serve(arguments) if arguments.has_quiet() => (&SERVICE_OPTIONS, &[]),
-            #[cfg(feature = "serve")]
-            Self::Serve(arguments) if arguments.has_json() => {
-                (&SERVICE_OPTIONS, &FORMAT_OPTIONS[1..])
-            }
-            #[cfg(feature = "serve")]
-            Self::Serve(_) => (&SERVICE_OPTIONS, &FORMAT_OPTIONS),
-            Self::Completion(_) | Self::Man(_) | Self::Schema => {
-                (&SERVICE_OPTIONS, &FORMAT_OPTIONS)
-            }
-            _ => (&[], &[]),
-        };
-        service.iter().chain(format).copied()
-    }
 }
-
-/// The ids of the global options for the connection.
-const SERVICE_OPTIONS: [&str; 11] = [
-    "endpoint",
-    "profile",
-    "region",
-    "api_key_stdin",
-    "no_dotenv",
-    "ca_file",
-    "client_cert",
-    "client_key",
-    "insecure",
-    "allow_insecure_urls",
-    "call_timeout",
-];
-
-/// The ids of the global options for the format of the output.
-const FORMAT_OPTIONS: [&str; 2] = ["json", "quiet"];
 
 #[cfg(test)]
 mod tests {
+    use clap::Args;
+
     use super::*;
 
     #[test]
@@ -371,8 +321,21 @@ mod tests {
         examples
     }
 
+    /// Whether the options of the example's command have this name.
+    fn has_option(example: &[OsString], name: &str) -> bool {
+        let mut root = Arguments::command();
+        root.build();
+        let mut command = &root;
+        // Options may stand between the words of the command.
+        for word in example {
+            command = command.find_subcommand(word).unwrap_or(command);
+        }
+        let mut options = command.get_arguments();
+        options.any(|option| option.get_long() == Some(name))
+    }
+
     #[test]
-    fn global_options_are_accepted_before_and_after_each_command() {
+    fn options_are_accepted_before_and_after_each_command() {
         let options: [&[&str]; 15] = [
             &["--endpoint", "https://agb.test"],
             &["--profile=other"],
@@ -386,86 +349,88 @@ mod tests {
             &["--allow-insecure-urls"],
             &["--call-timeout", "3"],
             &["--json"],
-            &["-q"],
+            &["--quiet"],
             &["-vv"],
             &["--color", "never"],
         ];
-        let ids = SERVICE_OPTIONS
-            .iter()
-            .chain(&FORMAT_OPTIONS)
-            .chain(&["color"]);
-        for (option, id) in options.into_iter().zip(ids) {
+        let defined = Session::augment_args(clap::Command::new("agb"));
+        assert_eq!(defined.get_arguments().count(), options.len());
+        for option in options {
+            let flag = option[0].split('=').next().unwrap();
             let option: Vec<_> = option.iter().map(OsString::from).collect();
             for example in examples() {
-                let agb = [OsString::from("agb")];
                 let parse = |words: &[&[OsString]]| {
-                    let words: Vec<_> = agb.iter().chain(words.concat().iter()).cloned().collect();
+                    let words = words.concat().into_iter();
+                    let words: Vec<_> = [OsString::from("agb")].into_iter().chain(words).collect();
                     Arguments::parse(&words)
                 };
-                let flag = option[0].to_string_lossy();
-                let flag = flag.split('=').next().unwrap_or_default();
                 let has = |flag: &str| example.iter().any(|word| word == flag);
-                if has(flag) || (*id == "quiet" && has("--json")) {
+                if has(flag) || (flag == "--quiet" && has("--json")) {
                     continue;
                 }
-                let plain = parse(&[&example]).unwrap().0;
-                let results = [parse(&[&option, &example]), parse(&[&example, &option])];
-                if plain
-                    .command
-                    .ignored_options()
-                    .any(|ignored| ignored == *id)
-                {
-                    for result in results {
-                        let error = result.unwrap_err();
-                        assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{example:?}");
-                        assert!(error.to_string().contains("does not use --"), "{error}");
-                    }
+                let name = flag.trim_start_matches('-');
+                let name = if name == "vv" { "verbose" } else { name };
+                let (first, others) = example.split_at(1);
+                let results = [
+                    parse(&[&option, &example]),
+                    parse(&[first, &option, others]),
+                    parse(&[&example, &option]),
+                ];
+                if !has_option(&example, name) {
+                    assert!(results.iter().all(Result::is_err), "{example:?} {option:?}");
                     continue;
                 }
-                let [before, after] = results.map(|result| {
+                let shown = results.map(|result| {
                     let (arguments, _) = result.unwrap_or_else(|error| panic!("{error}"));
                     format!("{:?}", arguments.command)
                 });
-                assert_eq!(before, after, "{example:?} {option:?}");
+                assert_eq!(shown[0], shown[1], "{example:?} {option:?}");
+                assert_eq!(shown[0], shown[2], "{example:?} {option:?}");
             }
         }
     }
 
-    #[test]
-    fn every_command_has_json_with_a_schema_or_refuses_it() {
-        let schema = crate::output::schema();
-        let described = schema["commands"].as_object().unwrap();
-        for example in examples() {
-            let words = [OsString::from("agb")].into_iter().chain(example.clone());
-            let words: Vec<_> = words.collect();
-            let (arguments, _) = Arguments::parse(&words).unwrap();
-            let refuses = arguments
-                .command
-                .ignored_options()
-                .any(|option| option == "json");
-            // The words of the command come before its arguments and options.
-            let words: Vec<_> = example.iter().map(|word| word.to_string_lossy()).collect();
-            let words: Vec<_> = words.iter().filter(|word| !word.contains('/')).collect();
-            let names = (1..=3).filter_map(|length| words.get(..length));
-            let names = names.map(|words| {
-                let words: Vec<_> = words.iter().map(|word| &***word).collect();
-                words.join(" ")
-            });
-            let is_described = names.into_iter().any(|name| described.contains_key(&name));
-            assert_ne!(refuses, is_described, "{example:?}");
+    /// The names of the commands without subcommands that have the option `--json`.
+    fn with_json(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let mut subcommands = command.get_subcommands().peekable();
+        let mut options = command.get_arguments();
+        if subcommands.peek().is_none() && options.any(|option| option.get_long() == Some("json")) {
+            found.push(path.trim_start().to_owned());
+        }
+        for subcommand in subcommands.filter(|subcommand| subcommand.get_name() != "help") {
+            with_json(
+                subcommand,
+                &format!("{path} {}", subcommand.get_name()),
+                found,
+            );
         }
     }
 
     #[test]
-    fn help_fits_a_narrow_terminal() {
+    fn every_command_with_json_has_a_schema() {
+        let mut root = Arguments::command();
+        root.build();
+        let mut found = Vec::new();
+        with_json(&root, "", &mut found);
+        assert!(found.len() > 30, "{found:?}");
+        let schema = crate::output::schema();
+        let described = schema["commands"].as_object().unwrap();
+        found.retain(|name| !described.contains_key(name));
+        assert_eq!(found, ["cat"], "the content of a file is not JSON");
+    }
+
+    #[test]
+    fn help_fits_the_terminal() {
         for_each_command(&Arguments::command(), &mut |command| {
             let help = command
                 .clone()
-                .term_width(60)
+                .term_width(80)
                 .render_long_help()
                 .to_string();
-            for line in help.lines() {
-                assert!(line.chars().count() <= 60, "{}: {line}", command.get_name());
+            for line in help.lines().filter(|line| !line.starts_with("Usage:")) {
+                let longest = line.split(' ').map(str::len).max().unwrap_or(0);
+                let fits = line.chars().count() <= 80 || longest > 40;
+                assert!(fits, "{}: {line}", command.get_name());
             }
         });
     }

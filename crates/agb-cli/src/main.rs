@@ -8,6 +8,7 @@ mod connection;
 mod demo;
 mod environment;
 mod failure;
+mod leading_options;
 mod nearest;
 mod output;
 mod progress;

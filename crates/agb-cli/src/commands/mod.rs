@@ -32,8 +32,6 @@ pub(crate) use generate::{ManArguments, man, schema};
 pub(crate) use guesses::MkdirArguments;
 pub(crate) use local::{EditArguments, OpenArguments};
 pub(crate) use login::{LoginArguments, LogoutArguments};
-#[cfg(feature = "serve")]
-pub(crate) use session::Global;
 pub(crate) use session::{Session, WithSession};
 pub(crate) use transfer::{CpArguments, GetArguments, MvArguments, PutArguments};
 pub(crate) use transfers::TransfersCommand;

@@ -10,8 +10,8 @@ use crate::{
     verbose,
 };
 
-/// The arguments of a command, with the options of [`Session`]. These are global: the program defines them, and clap copies
-/// their values to the command.
+/// The arguments of a command, with the options of [`Session`]. They are defined only for the command that runs, since those
+/// of all commands take longer to define than to parse.
 #[derive(Debug)]
 pub(crate) struct WithSession<T> {
     arguments: T,
@@ -26,22 +26,33 @@ impl<T: Args + Run> WithSession<T> {
     }
 }
 
+impl<T: Args> WithSession<T> {
+    fn define(command: Command) -> Command {
+        Session::augment_args(T::augment_args(command))
+    }
+}
+
 impl<T: Args> Args for WithSession<T> {
     fn augment_args(command: Command) -> Command {
-        T::augment_args(command)
+        command.defer(Self::define)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        T::augment_args_for_update(command)
+        Self::augment_args(command)
     }
 }
 
 impl<T: FromArgMatches> FromArgMatches for WithSession<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut session = Session::from_arg_matches(matches)?;
-        session.connection.environment = EnvironmentArguments::read(matches);
+        Self::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let environment = EnvironmentArguments::read(matches);
+        let mut session = Session::from_arg_matches_mut(matches)?;
+        session.connection.environment = environment;
         Ok(Self {
-            arguments: T::from_arg_matches(matches)?,
+            arguments: T::from_arg_matches_mut(matches)?,
             session,
         })
     }
@@ -49,36 +60,6 @@ impl<T: FromArgMatches> FromArgMatches for WithSession<T> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
-    }
-}
-
-/// Options that the program defines, for a command that needs no [`Session`].
-#[cfg(feature = "serve")]
-#[derive(Debug)]
-pub(crate) struct Global<T>(pub(crate) T);
-
-#[cfg(feature = "serve")]
-impl<T> Args for Global<T>
-where
-    Self: FromArgMatches,
-{
-    fn augment_args(command: Command) -> Command {
-        command
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        command
-    }
-}
-
-#[cfg(feature = "serve")]
-impl<T: FromArgMatches> FromArgMatches for Global<T> {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        T::from_arg_matches(matches).map(Self)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        self.0.update_from_arg_matches(matches)
     }
 }
 

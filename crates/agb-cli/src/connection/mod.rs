@@ -32,24 +32,24 @@ use crate::{commands, environment::EnvironmentArguments, failure::Failure};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
     /// Service endpoint. Defaults to the one of --profile, AGB_ENDPOINT, another profile or .env
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Profile with the endpoint and the API key. As a flag, it takes precedence over the environment
-    #[arg(long, value_name = "NAME", env = "AGB_PROFILE", global = true, add = ArgValueCompleter::new(commands::complete_profiles))]
+    #[arg(long, value_name = "NAME", env = "AGB_PROFILE", add = ArgValueCompleter::new(commands::complete_profiles))]
     profile: Option<String>,
     /// Region in which to look up context names. Ids need none
-    #[arg(long, value_name = "REGION", env = "AGB_REGION", global = true)]
+    #[arg(long, value_name = "REGION", env = "AGB_REGION")]
     region: Option<String>,
     /// Read the API key from the first line of stdin
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub(crate) api_key_stdin: bool,
     /// Do not read the file .env in the working directory
-    #[arg(long, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new(), global = true)]
+    #[arg(long, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new())]
     no_dotenv: bool,
     #[command(flatten)]
     tls: TlsOptions,
     /// Maximum duration of a call, including retries. Defaults to 180. AGB_TIMEOUT_MS limits one attempt, and defaults to 60000 milliseconds. A transfer has no limit while data flows
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, global = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) call_timeout: Option<Duration>,
     /// Which of these come from the environment.
     #[arg(skip)]

@@ -16,19 +16,19 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 pub(super) struct TlsOptions {
     /// Trust the certificates in this PEM file in addition to those of the system
-    #[arg(long, value_name = "FILE", env = "AGB_CA_FILE", global = true)]
+    #[arg(long, value_name = "FILE", env = "AGB_CA_FILE")]
     pub(super) ca_file: Option<String>,
     /// Certificate in PEM to send to servers that request one, with its chain
-    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_CERT", global = true)]
+    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_CERT")]
     pub(super) client_cert: Option<String>,
     /// Private key of --client-cert in PEM. Defaults to the file of --client-cert
-    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_KEY", global = true)]
+    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_KEY")]
     pub(super) client_key: Option<String>,
     /// Do not verify certificates of a loopback address. Given twice: of any endpoint, which lets others on the network read and change everything, the API key included
-    #[arg(long, action = ArgAction::Count, global = true)]
+    #[arg(long, action = ArgAction::Count)]
     pub(super) insecure: u8,
     /// Accept presigned URLs without TLS from an https endpoint
-    #[arg(long, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new(), global = true)]
+    #[arg(long, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new())]
     pub(super) allow_insecure_urls: bool,
 }
 

@@ -6,38 +6,17 @@ mod sample_files;
 mod service;
 mod walkthrough;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::Args;
 
 use crate::{failure::Failure, output, signals::Interrupt, stderr};
 use service::DemoService;
 use walkthrough::Walkthrough;
 
-/// The global option `--endpoint` names the service.
-#[derive(Debug)]
+#[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
+    /// Service to use with the key in AGB_API_KEY. All created contexts are deleted. Defaults to a temporary local service
+    #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-}
-
-impl Args for DemoArguments {
-    fn augment_args(command: Command) -> Command {
-        command
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        command
-    }
-}
-
-impl FromArgMatches for DemoArguments {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let endpoint = matches.get_one::<String>("endpoint").cloned();
-        Ok(Self { endpoint })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }
 
 /// Runs the demonstration and always deletes its contexts.

@@ -11,22 +11,16 @@ use clap::{ArgAction, Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OutputOptions {
     /// Print JSON: one document, or one line for each item of a listing. 'agb schema' prints the schema
-    #[arg(long, conflicts_with = "quiet", global = true)]
+    #[arg(long, conflicts_with = "quiet")]
     json: bool,
     /// Print only names or ids, and no progress
-    #[arg(long, short, global = true)]
+    #[arg(long, short)]
     quiet: bool,
     /// Show each call with its time and request id on stderr. Given twice: each request too. Shows no keys and no progress
-    #[arg(long, short, action = ArgAction::Count, global = true)]
+    #[arg(long, short, action = ArgAction::Count)]
     verbose: u8,
     /// When to use colors. 'auto' uses them on a terminal unless NO_COLOR is set or TERM is dumb
-    #[arg(
-        long,
-        value_name = "WHEN",
-        default_value = "auto",
-        value_enum,
-        global = true
-    )]
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
     color: Color,
 }
 

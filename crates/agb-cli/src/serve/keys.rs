@@ -13,7 +13,6 @@ use clap::{Args, Subcommand};
 
 use super::settings::{ConfigFile, DEFAULT_DATA_DIR, Settings};
 use crate::{
-    commands::Global,
     environment::EnvironmentArguments,
     failure::{Code, Failure},
     output::{
@@ -44,12 +43,6 @@ pub(crate) struct KeysArguments {
 
     #[command(subcommand)]
     command: KeysCommand,
-}
-
-impl KeysArguments {
-    pub(super) fn is_list(&self) -> bool {
-        matches!(self.command, KeysCommand::List { .. })
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,7 +85,7 @@ enum KeysCommand {
         data_dir: Option<PathBuf>,
 
         #[command(flatten)]
-        output: Global<OutputOptions>,
+        output: OutputOptions,
     },
     /// Revoke an API key from the next request on
     #[command(after_long_help = "Examples:\n  agb serve keys --keys keys.jsonl revoke KEY-ID")]
@@ -210,7 +203,7 @@ fn edit_file(path: &Path, settings: &Settings, command: KeysCommand) -> Result<(
                 let usage = usage
                     .as_ref()
                     .and_then(|usage| usage.tenant(key.tenant()).ok());
-                print_key(&output.0, key, usage)?;
+                print_key(&output, key, usage)?;
             }
             Ok(())
         }
@@ -241,7 +234,7 @@ async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
         KeysCommand::List { output, .. } => {
             for key in keys.keys().await.map_err(failed)? {
                 let usage = keys.usage(key.tenant()).await.map_err(failed)?;
-                print_key(&output.0, &key, Some(usage))?;
+                print_key(&output, &key, Some(usage))?;
             }
             Ok(())
         }

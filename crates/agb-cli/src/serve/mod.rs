@@ -53,22 +53,6 @@ pub(crate) struct ServeArguments {
     command: Option<ServeCommand>,
 }
 
-impl ServeArguments {
-    /// Whether the command has the option `--json`.
-    pub(crate) fn has_json(&self) -> bool {
-        match &self.command {
-            None => false,
-            Some(ServeCommand::Keys(keys)) => keys.is_list(),
-            Some(_) => true,
-        }
-    }
-
-    /// Whether the command has the option `--quiet`.
-    pub(crate) fn has_quiet(&self) -> bool {
-        self.has_json() && !matches!(&self.command, Some(ServeCommand::Fsck(_)))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum ServeCommand {
     /// Manage the API keys and the signing key of a key file or a database
