@@ -224,10 +224,9 @@ impl Arguments {
     }
 
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
-        let words = words_of_find(words);
         let command = Self::command();
-        let moved = move_behind_command(&command, &words);
-        let words = moved.as_deref().unwrap_or(&words);
+        let moved = move_behind_command(&command, words);
+        let words = words_of_find(moved.as_deref().unwrap_or(words));
         let mut matches = command.try_get_matches_from(words)?;
         let environment = EnvironmentArguments::read(&matches);
         Ok((Self::from_arg_matches_mut(&mut matches)?, environment))

@@ -162,11 +162,11 @@ impl LsArguments {
 }
 
 fn sort(rows: &mut [EntryRow], key: SortKey) {
-    rows.sort_by(|a, b| a.address().cmp(&b.address()));
+    rows.sort_by_cached_key(EntryRow::address);
     match key {
         SortKey::Name => {}
         SortKey::Size => rows.sort_by_key(|row| Reverse(row.size)),
-        SortKey::Time => rows.sort_by(|a, b| b.modified().cmp(&a.modified())),
+        SortKey::Time => rows.sort_by_key(|row| Reverse(row.modified())),
     }
 }
 
