@@ -109,7 +109,7 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Ls(command) => command.run().await,
         Command::Find(command) => command.run().await,
         Command::New(command) => command.run().await,
-        Command::Mkdir(arguments) => arguments.run(),
+        Command::Mkdir(command) => command.run().await,
         Command::Tree(command) => command.run().await,
         Command::Du(command) => command.run().await,
         Command::Cat(command) => command.run().await,

@@ -2,18 +2,21 @@
 
 use clap::Args;
 
+use super::session::{Run, Session};
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct MkdirArguments {
     /// Folders
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     folders: Vec<String>,
+    /// Accepted, as by other programs
+    #[arg(long, short)]
+    parents: bool,
 }
 
-impl MkdirArguments {
+impl Run for MkdirArguments {
     /// Fails, since a folder exists as long as it contains files.
-    pub(crate) fn run(&self) -> Result<(), Failure> {
+    async fn run(self, _: &Session) -> Result<(), Failure> {
         let folder = self.folders.last().map_or("NAME:/folder", String::as_str);
         let folder = folder.trim_end_matches('/');
         let failure = Failure::usage("there are no empty folders: one exists while it has files");

@@ -27,7 +27,7 @@ pub(crate) fn schema() -> Value {
     };
     let context = subschema::<ContextRow>(&mut generator);
     add(&["context list"], true, context.clone());
-    add(&["context get", "context create"], false, context);
+    add(&["context get", "context create", "new"], false, context);
     let result = subschema::<ActionResult>(&mut generator);
     let actions = ["context rename", "context clear", "context wait"];
     add(&actions, false, result.clone());

@@ -60,7 +60,7 @@ fn an_edit_saves_the_version_that_was_opened() {
         )
     };
     for (editor, file) in [
-        (rival("change", "put other one:/a.txt"), "one:/a.txt"),
+        (rival("change", "put -f other one:/a.txt"), "one:/a.txt"),
         (rival("delete", "rm one:/new/b.txt"), "one:/new/b.txt"),
         (rival("create", "put other one:/c.txt"), "one:/c.txt"),
     ] {

@@ -17,6 +17,7 @@ fn json_output_matches_the_schema() {
         validate(&schema, command, &text, lines);
     };
     check("context create", &["context", "create", "one"], 1);
+    check("new", &["new", "one"], 1);
     check("context list", &["context", "list"], 1);
     check("context get", &["context", "get", "one"], 1);
     check("put --dry-run", &["put", "-rn", "project/", "one:/p"], 2);

@@ -83,7 +83,7 @@ fn names_are_escaped_on_a_terminal() {
 fn usage_errors_respect_the_color_option() {
     let env = env();
     for (when, coloured) in [("always", true), ("never", false)] {
-        let (code, stderr) = env.fail(&["ls", "--color", when]);
+        let (code, stderr) = env.fail(&["cat", "--color", when]);
         assert_eq!(
             (code, stderr.contains('\u{1b}')),
             (2, coloured),

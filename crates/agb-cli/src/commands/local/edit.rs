@@ -1,4 +1,4 @@
-//! `agb edit`: changes a file in an editor, and saves it only if nobody else changed it.
+//! `agb edit`: changes a file in an editor, and saves it only if no other client changed it.
 
 use std::{
     env, fs,
@@ -91,7 +91,7 @@ fn keep(folder: tempfile::TempDir, copy: &Path, address: &Remote, mut failure: F
     let text = format!("{failure}; your version is in {path}");
     failure.message = Some(text);
     failure.with_hint(format!(
-        "compare: agb cat '{address}' | diff - '{path}'; replace: agb put '{path}' '{address}'"
+        "compare: agb cat '{address}' | diff - '{path}'; replace: agb put --force '{path}' '{address}'"
     ))
 }
 
