@@ -415,7 +415,11 @@ mod tests {
         let schema = crate::output::schema();
         let described = schema["commands"].as_object().unwrap();
         found.retain(|name| !described.contains_key(name));
-        assert_eq!(found, ["cat", "mkdir"], "a file is not JSON, and mkdir only fails");
+        assert_eq!(
+            found,
+            ["cat", "mkdir"],
+            "a file is not JSON, and mkdir only fails"
+        );
     }
 
     #[test]

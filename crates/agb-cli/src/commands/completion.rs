@@ -15,7 +15,7 @@ use super::lookup;
 use crate::{
     address::{self, Remote},
     clock,
-    connection::{self, Connection, Profiles, ServiceClient},
+    connection::{Connection, ServiceClient},
     environment::EnvironmentArguments,
     failure::Failure,
     output::{self, escape},
@@ -78,18 +78,6 @@ pub(super) fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
         Some(typed) if typed.contains(":/") => paths(typed),
         _ => names(current, ":/"),
     }
-}
-
-/// Completes the name of a profile.
-pub(crate) fn complete_profiles(current: &OsStr) -> Vec<CompletionCandidate> {
-    let profiles = connection::config_file().and_then(|path| Profiles::read(&path));
-    let profiles = profiles.ok().flatten().unwrap_or_default();
-    let start = current.to_string_lossy();
-    let names = profiles.names().into_iter();
-    names
-        .filter(|name| name.starts_with(&*start) && is_plain(name))
-        .map(CompletionCandidate::new)
-        .collect()
 }
 
 /// Completes an address or a local path.

@@ -19,7 +19,7 @@ mod snapshot;
 mod transfer;
 mod transfers;
 
-pub(crate) use completion::{CompletionArguments, answer_shell, complete_profiles, completion};
+pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use config::ConfigCommand;
 pub(crate) use context::{ContextCommand, CreateArguments};
 pub(crate) use doctor::DoctorArguments;

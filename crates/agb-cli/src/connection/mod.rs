@@ -4,6 +4,7 @@
 mod config_file;
 mod dotenv;
 mod login;
+mod profile_names;
 mod profiles;
 mod resolved;
 mod tls;
@@ -26,7 +27,7 @@ pub(crate) use profiles::{Profile, ProfileKey, Profiles};
 pub(crate) use resolved::{ResolvedSettings, Setting};
 use tls::TlsOptions;
 
-use crate::{commands, environment::EnvironmentArguments, failure::Failure};
+use crate::{environment::EnvironmentArguments, failure::Failure};
 
 /// The options for the connection to the service.
 #[derive(Debug, Clone, Args)]
@@ -35,7 +36,7 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Profile with the endpoint and the API key. As a flag, it takes precedence over the environment
-    #[arg(long, value_name = "NAME", env = "AGB_PROFILE", add = ArgValueCompleter::new(commands::complete_profiles))]
+    #[arg(long, value_name = "NAME", env = "AGB_PROFILE", add = ArgValueCompleter::new(profile_names::complete))]
     profile: Option<String>,
     /// Region in which to look up context names. Ids need none
     #[arg(long, value_name = "REGION", env = "AGB_REGION")]
