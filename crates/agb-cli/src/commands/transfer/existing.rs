@@ -94,7 +94,7 @@ pub(super) async fn check_target(files: &Files, to: &Remote, force: bool) -> Res
             false => version(files, to).await,
         }
     };
-    let (folder, parents, exists) = futures_util::join!(
+    let (folder, parents, exists) = tokio::join!(
         lookup::folder_exists(files, to),
         check_parents(files, to),
         exists

@@ -169,7 +169,7 @@ pub(super) fn child(folder: &Operand, path: &str) -> Operand {
 
 /// Returns the version of the source and the ETag of both files if their content is certainly the same.
 async fn same_content(from: &Operand, to: &Operand) -> Result<Option<(Version, String)>, Failure> {
-    let (from, to) = futures_util::try_join!(
+    let (from, to) = tokio::try_join!(
         version(&from.files, &from.address),
         version(&to.files, &to.address)
     )?;
