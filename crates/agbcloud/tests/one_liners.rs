@@ -245,8 +245,10 @@ async fn a_hasher_a_vector_and_a_walk_need_no_adapter() -> agbcloud::Result<()> 
     files.download("/data/a.txt", target).await?;
     assert_eq!(hasher.finalize(), Md5::digest("hello"));
     assert_eq!(files.list().walk().all().await?.len(), 2);
-    let entry = files.stat("/data/a.txt").with_response().await?;
+    let stat = files.stat("/data/a.txt");
+    let entry = stat.clone().with_response().await?;
     assert!(entry.request_id().is_some());
+    assert_eq!(stat.await?.size, Some(5));
     let folder = tempfile::tempdir().unwrap();
     let report = files.download_dir("/data", folder.path()).await?;
     let json = serde_json::to_string(&report).unwrap();

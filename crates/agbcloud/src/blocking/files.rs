@@ -391,7 +391,7 @@ blocking_type! {
     /// # Errors
     ///
     /// Those of [`agbcloud::Files::open`](crate::Files::open).
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     #[must_use = "a file is not opened until this is sent"]
     pub struct OpenFile;
 

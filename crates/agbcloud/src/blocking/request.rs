@@ -45,6 +45,15 @@ impl<T> Request<T> {
     }
 }
 
+impl<T> Clone for Request<T> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            driver: self.driver.clone(),
+        }
+    }
+}
+
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)

@@ -91,8 +91,10 @@ impl ClearHandle {
     /// [`NotFound`](crate::ErrorKind::NotFound) if the context was deleted, and those of any call.
     #[doc(alias = "get_clear_status")]
     pub fn status(&self) -> Request<ContextState> {
-        let target = self.target.clone();
-        Request::new(async move { target.state().await })
+        Request::new(
+            self.target.clone(),
+            |target| async move { target.state().await },
+        )
     }
 
     /// Waits until the context is `available` again. This counts only after `clearing` was seen or a full poll interval has

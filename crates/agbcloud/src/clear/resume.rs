@@ -96,7 +96,7 @@ impl ResumeClear {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not valid, and those of any call.
     #[doc(alias = "get_clear_status")]
     pub fn status(self) -> Request<ContextState> {
-        Request::new(async move { self.target()?.state().await })
+        Request::new(self, |resume| async move { resume.target()?.state().await })
     }
 
     /// Returns the polls as a stream: see [`ClearHandle::statuses`](crate::ClearHandle::statuses). The timeout starts with

@@ -1,6 +1,6 @@
 //! A call without options.
 
-use std::{fmt, future::IntoFuture};
+use std::{fmt, future::IntoFuture, sync::Arc};
 
 use futures_core::future::BoxFuture;
 
@@ -17,11 +17,16 @@ use crate::{error::Result, model::Response};
 /// # Ok(()) });
 /// ```
 #[must_use = "a call does nothing until it is awaited"]
-pub struct Request<T>(BoxFuture<'static, Result<Response<T>>>);
+pub struct Request<T>(Arc<dyn Fn() -> BoxFuture<'static, Result<Response<T>>> + Send + Sync>);
 
 impl<T> Request<T> {
-    pub(crate) fn new(call: impl Future<Output = Result<Response<T>>> + Send + 'static) -> Self {
-        Self(Box::pin(call))
+    /// A call that is made of a copy of its arguments each time that it is sent.
+    pub(crate) fn new<A, F>(arguments: A, call: impl Fn(A) -> F + Send + Sync + 'static) -> Self
+    where
+        A: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Response<T>>> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(call(arguments.clone()))))
     }
 
     /// Sends the call and returns its value, as awaiting it does.
@@ -30,7 +35,7 @@ impl<T> Request<T> {
     ///
     /// Those of the method that returned this.
     pub async fn send(self) -> Result<T> {
-        Ok(self.0.await?.into_inner())
+        Ok(self.with_response().await?.into_inner())
     }
 
     /// Sends the call and returns its value with the request id.
@@ -39,7 +44,13 @@ impl<T> Request<T> {
     ///
     /// Those of the method that returned this.
     pub async fn with_response(self) -> Result<Response<T>> {
-        self.0.await
+        (self.0)().await
+    }
+}
+
+impl<T> Clone for Request<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 

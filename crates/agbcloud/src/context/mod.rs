@@ -63,8 +63,8 @@ impl Contexts {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`], and those of any call.
     #[doc(alias = "GetContext")]
     pub fn get(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Request<Context> {
-        let (client, id) = (self.client.clone(), checked(id));
-        Request::new(async move {
+        let arguments = (self.client.clone(), checked(id));
+        Request::new(arguments, |(client, id)| async move {
             let id = id.map_err(in_operation(Operation::GetContext))?;
             get_context(&client, ContextLookup::Id(id)).await
         })
@@ -137,10 +137,10 @@ impl Contexts {
         id: impl TryInto<ContextId, Error: Into<Error>>,
         name: impl TryInto<ContextName, Error: Into<Error>>,
     ) -> Request<()> {
-        let operation = Operation::ModifyContext;
-        let client = self.client.clone();
-        let (id, name): (Result<ContextId>, Result<ContextName>) = (checked(id), checked(name));
-        Request::new(async move {
+        let arguments = (self.client.clone(), checked(id), checked(name));
+        Request::new(arguments, |(client, id, name)| async move {
+            let operation = Operation::ModifyContext;
+            let (id, name): (Result<ContextId>, Result<ContextName>) = (id, name);
             let id = id.map_err(in_operation(operation))?;
             let at = |error: Error| error.with_operation(operation).with_context(id.as_str());
             let name = name.map_err(at)?;
@@ -165,9 +165,9 @@ impl Contexts {
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the id is not a valid [`ContextId`], and those of any call.
     #[doc(alias = "DeleteContext")]
     pub fn delete(&self, id: impl TryInto<ContextId, Error: Into<Error>>) -> Request<()> {
-        let operation = Operation::DeleteContext;
-        let (client, id) = (self.client.clone(), checked::<ContextId, _>(id));
-        Request::new(async move {
+        let arguments = (self.client.clone(), checked::<ContextId, _>(id));
+        Request::new(arguments, |(client, id)| async move {
+            let operation = Operation::DeleteContext;
             let id = id.map_err(in_operation(operation))?;
             let send = |api: &dyn ContextApi| api.delete_context(id.clone());
             remove(&client, (operation, &id), send).await

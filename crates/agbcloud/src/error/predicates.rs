@@ -1,6 +1,6 @@
 //! Questions that programs ask of an error.
 
-use super::{Error, ErrorKind, StoppedBy};
+use super::{Error, ErrorDetail, ErrorKind, StoppedBy};
 
 impl Error {
     /// Whether a context or file does not exist: the kind is [`NotFound`](ErrorKind::NotFound).
@@ -57,6 +57,10 @@ impl Error {
     /// automatically: see [`RetryPolicy`](crate::RetryPolicy).
     #[doc(alias = "is_retryable")]
     pub fn is_transient(&self) -> bool {
+        // A port that speaks another protocol.
+        if self.detail() == Some(ErrorDetail::NotHttp) {
+            return false;
+        }
         matches!(
             self.kind(),
             ErrorKind::Connection

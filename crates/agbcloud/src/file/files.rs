@@ -92,26 +92,29 @@ impl Files {
         path: Result<RemotePath>,
         send: fn(&dyn ContextApi, ContextId, RemotePath) -> ResponseFuture<PresignedUrl>,
     ) -> Request<PresignedUrl> {
-        let Self { client, context } = self.clone();
-        Request::new(async move {
-            let context = context.map_err(in_operation(operation))?;
-            let at = |error: Error| {
-                error
-                    .with_operation(operation)
-                    .with_context(context.as_str())
-            };
-            let path = path.map_err(at)?;
-            let what = (operation, &context, &path);
-            let send = |api: &dyn ContextApi| send(api, context.clone(), path.clone());
-            let answer = call(&client, what, send).await?;
-            match client.check_url(answer.get_ref()) {
-                Ok(()) => Ok(answer),
-                Err(error) => {
-                    let id = answer.request_id().map(str::to_owned);
-                    Err(at(error).with_path(path.as_str()).with_request_id(id))
+        let arguments = (self.clone(), path);
+        Request::new(
+            arguments,
+            move |(Self { client, context }, path)| async move {
+                let context = context.map_err(in_operation(operation))?;
+                let at = |error: Error| {
+                    error
+                        .with_operation(operation)
+                        .with_context(context.as_str())
+                };
+                let path = path.map_err(at)?;
+                let what = (operation, &context, &path);
+                let send = |api: &dyn ContextApi| send(api, context.clone(), path.clone());
+                let answer = call(&client, what, send).await?;
+                match client.check_url(answer.get_ref()) {
+                    Ok(()) => Ok(answer),
+                    Err(error) => {
+                        let id = answer.request_id().map(str::to_owned);
+                        Err(at(error).with_path(path.as_str()).with_request_id(id))
+                    }
                 }
-            }
-        })
+            },
+        )
     }
 
     pub(super) fn store(&self) -> &Store {

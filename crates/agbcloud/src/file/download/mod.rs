@@ -106,7 +106,7 @@ impl Files {
 /// [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply). A file of more than 16 MiB is downloaded to a local
 /// path in four concurrent parts.
 ///
-/// Dropping a running download cancels it and leaves no file behind, unless the client keeps
+/// It can't be cloned, since its target can be written only once. Dropping a running download cancels it and leaves no file behind, unless the client keeps
 /// [partial downloads](crate::ClientBuilder::partial_downloads).
 #[derive(Debug)]
 #[must_use = "a download does nothing until it is awaited"]

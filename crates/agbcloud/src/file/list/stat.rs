@@ -22,8 +22,8 @@ impl Files {
     /// [`NotFound`](ErrorKind::NotFound) if the path or the context does not exist,
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) if the path is not a valid [`RemotePath`], and those of a listing.
     pub fn stat(&self, path: impl TryInto<RemotePath, Error: Into<Error>>) -> Request<FileEntry> {
-        let (files, path) = (self.clone(), checked(path));
-        Request::new(async move {
+        let arguments = (self.clone(), checked::<RemotePath, _>(path));
+        Request::new(arguments, |(files, path)| async move {
             let operation = Operation::DescribeContextFiles;
             let context = files.context_id().map_err(in_operation(operation))?;
             let at = |error: Error| {

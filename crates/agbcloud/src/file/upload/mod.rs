@@ -66,7 +66,8 @@ impl Files {
 /// A failed upload is retried like a call (see [`RetryPolicy`](crate::RetryPolicy), whose deadline does not apply), with a
 /// new presigned URL if the last one has expired or may have been rejected. Each attempt sends the whole file.
 ///
-/// Dropping a running upload cancels it, and the remote file stays as it was.
+/// It can't be cloned, since a reader can be read only once. Dropping a running upload cancels it, and the remote file stays as it
+/// was.
 #[derive(Debug)]
 #[must_use = "an upload does nothing until it is awaited"]
 pub struct Upload {
