@@ -90,6 +90,9 @@ fn an_existing_archive_is_kept() {
     let (code, message) = env.fail(&["context", "snapshot", "one", "--to", "project"]);
     assert_eq!(code, 2, "{message}");
     assert_eq!(fs::read(env.path("one.tar")).unwrap(), b"precious");
+    let (code, message) = env.fail(&["context", "snapshot", "one", "--to", "-"]);
+    assert_eq!(code, 2, "{message}");
+    assert!(!env.path("-").exists());
 }
 
 /// Whatever an interruption has left, the next run makes the same archive.

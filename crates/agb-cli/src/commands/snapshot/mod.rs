@@ -4,7 +4,10 @@ mod restore;
 mod save;
 mod tar_index;
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -45,6 +48,10 @@ pub(crate) struct SnapshotArguments {
 
 impl Run for SnapshotArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
+        if self.to.as_deref() == Some(Path::new("-")) {
+            let failure = Failure::usage("a snapshot is a file, which appears when it is complete");
+            return Err(failure.with_hint("pass a path, such as snapshot.tar"));
+        }
         let client = session.connect()?;
         let context = lookup::context(&client, &self.name).await?;
         let files = client.contexts().files(&context.id);
