@@ -250,8 +250,10 @@ fn deadline_after(timeout: Duration) -> Instant {
     now() + timeout
 }
 
-// The server is a process, so that time is real.
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server is a process, so that time is real"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -194,8 +194,7 @@ fn timed(
     result
 }
 
-// Times of parts are shown only.
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "times of parts are only shown")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -210,8 +210,10 @@ async fn pump(
         };
         let mut current = *mode.borrow();
         if let Mode::Latency(delay) = current {
-            // The delay is real time, since the engines are processes.
-            #[allow(clippy::disallowed_methods)]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the engines are processes, so that time is real"
+            )]
             tokio::time::sleep(delay).await;
         }
         // The mode may have changed after the bytes were read.
@@ -334,7 +336,10 @@ mod tests {
         let mut stream = connect(&proxy);
         exchange(&mut stream, b"fast").unwrap();
         proxy.switch(Mode::Latency(Duration::from_millis(100)));
-        #[allow(clippy::disallowed_methods)]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the proxy is a thread, so that time is real"
+        )]
         let start = Instant::now();
         exchange(&mut stream, b"slow").unwrap();
         assert!(start.elapsed() >= Duration::from_millis(200));

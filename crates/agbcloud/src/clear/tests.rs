@@ -1,5 +1,7 @@
 //! How the wait for a clear ends.
 
+mod resumed;
+
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU32, Ordering},
@@ -457,26 +459,6 @@ async fn elapsed_starts_with_the_clear() {
         (Duration::from_secs(5), 1)
     );
     assert_eq!(called.elapsed(), Duration::ZERO, "the poll was due");
-}
-
-#[tokio::test(start_paused = true)]
-async fn elapsed_starts_with_the_call_for_a_resumed_clear() {
-    let (wire, _) = polls(vec![State("available")]);
-    let clear = Client::on(wire).contexts().resume_clear(id());
-    sleep(Duration::from_secs(5)).await;
-    let resumed = clear.await.unwrap();
-    assert_eq!(resumed.cleared().elapsed, DEFAULT_POLL_INTERVAL);
-    assert!(matches!(resumed, Resumed::NotClearing(_)), "{resumed:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_clear_that_is_seen_is_cleared() {
-    let (wire, _) = polls(vec![State("clearing"), State("available")]);
-    let resumed = Client::on(wire).contexts().resume_clear("SdkCtx-1").await;
-    let Resumed::Cleared(cleared) = resumed.unwrap() else {
-        panic!("it was clearing");
-    };
-    assert!(cleared.seen_clearing);
 }
 
 #[tokio::test]

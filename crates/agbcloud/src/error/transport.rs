@@ -236,6 +236,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_port_that_speaks_tls_is_permanent_for_http() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", server.local_addr().unwrap());
+        let respond = async {
+            let (mut stream, _) = server.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            // An alert: unexpected message.
+            stream.write_all(&[0x15, 3, 3, 0, 2, 2, 10]).await.unwrap();
+        };
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.tls_certs_only([]).build().unwrap();
+        let (result, ()) = tokio::join!(client.get(url).send(), respond);
+        let error = Error::from_transport(result.unwrap_err());
+        assert_eq!(error.detail(), Some(ErrorDetail::NotHttp), "{error:?}");
+        assert!(!error.is_transient());
+    }
+
+    #[tokio::test]
     async fn a_407_of_a_tunnel_is_permanent() {
         let error = through_proxy("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
         assert_eq!(error.kind(), ErrorKind::ProxyAuthentication);

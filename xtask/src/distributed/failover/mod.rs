@@ -102,7 +102,10 @@ fn now() -> Instant {
     Instant::now()
 }
 
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engines are processes, so that time is real"
+)]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }

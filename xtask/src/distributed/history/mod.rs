@@ -197,8 +197,10 @@ impl fmt::Display for Totals {
     }
 }
 
-// The operations are those of processes, so that time is real.
-#[allow(clippy::disallowed_methods)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the operations are those of processes, so that time is real"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -16,9 +16,8 @@ use super::{
     tar_index::{ArchivedFile, TarIndex},
 };
 use crate::{
-    commands::session::Session,
-    failure::{Code, ErrorContext, Failure},
-    output::counted,
+    commands::{folders::would_replace, session::Session},
+    failure::{ErrorContext, Failure},
     progress::TransferProgress,
 };
 
@@ -27,9 +26,6 @@ const SMALL: u64 = 8 * 1024 * 1024;
 
 /// Number of files that are uploaded at a time.
 const CONCURRENT: usize = 8;
-
-/// Maximum number of paths in a message.
-const MAX_NAMES: usize = 3;
 
 /// What a restore has done.
 #[derive(Debug, Default)]
@@ -92,19 +88,8 @@ pub(super) async fn restore(
         mut restored,
     } = compared.map_err(|error| cannot_read(source, error))?;
     if !force && !different.is_empty() {
-        let count = different.len();
-        let names: Vec<_> = different
-            .iter()
-            .take(MAX_NAMES)
-            .map(|file| file.path.as_str())
-            .collect();
-        let more = if count > names.len() { ", …" } else { "" };
-        let message = format!(
-            "nothing was restored, since {} would be replaced: {}{more}",
-            counted(count as u64, "file"),
-            names.join(", ")
-        );
-        let failure = Failure::with_code(Code::Conflict, message);
+        let paths: Vec<String> = different.iter().map(|file| file.path.clone()).collect();
+        let failure = would_replace(&paths, paths.len());
         return Err(
             failure.with_hint("pass --force to replace them, or restore to another context")
         );

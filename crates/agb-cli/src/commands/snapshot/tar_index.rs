@@ -91,12 +91,7 @@ impl TarIndex {
                 offset: entry.raw_file_position(),
                 size: entry.size(),
             };
-            if entry
-                .header()
-                .as_gnu()
-                .is_some_and(|_| kind.is_gnu_sparse())
-                || file.end() > length
-            {
+            if file.end() > length {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.files.push(file);
