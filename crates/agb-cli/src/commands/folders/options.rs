@@ -92,6 +92,27 @@ fn jobs(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Sets the options that a sync in one direction and one in both have, whose types share no trait.
+macro_rules! apply_common {
+    ($options:expr, $sync:expr) => {{
+        let options = $options;
+        let mut sync = $sync
+            .gitignore(options.gitignore)
+            .compare(options.compare())
+            .symlinks(options.symlinks());
+        if let Some(jobs) = options.jobs {
+            sync = sync.max_concurrent_files(jobs);
+        }
+        for glob in &options.include {
+            sync = sync.include(glob);
+        }
+        for glob in &options.exclude {
+            sync = sync.exclude(glob);
+        }
+        sync
+    }};
+}
+
 impl FolderOptions {
     /// The value of --jobs.
     pub(in crate::commands) fn jobs(&self) -> Option<usize> {
@@ -127,53 +148,15 @@ impl FolderOptions {
     }
 
     /// Sets the options. `conflict` is the default of --conflict.
-    pub(in crate::commands) fn apply(
-        &self,
-        mut sync: SyncDir,
-        conflict: ConflictPolicy,
-    ) -> SyncDir {
-        sync = sync
-            .on_conflict(
-                self.conflict
-                    .and_then(OnConflict::one_way)
-                    .unwrap_or(conflict),
-            )
-            .gitignore(self.gitignore)
-            .compare(self.compare())
-            .symlinks(self.symlinks());
-        if let Some(jobs) = self.jobs {
-            sync = sync.max_concurrent_files(jobs);
-        }
-        for glob in &self.include {
-            sync = sync.include(glob);
-        }
-        for glob in &self.exclude {
-            sync = sync.exclude(glob);
-        }
-        sync
+    pub(in crate::commands) fn apply(&self, sync: SyncDir, conflict: ConflictPolicy) -> SyncDir {
+        let chosen = self.conflict.and_then(OnConflict::one_way);
+        apply_common!(self, sync.on_conflict(chosen.unwrap_or(conflict)))
     }
 
     /// Sets the options of a two-way sync.
-    pub(super) fn apply_both(&self, mut sync: TwoWaySync) -> TwoWaySync {
-        sync = sync
-            .on_conflict(
-                self.conflict
-                    .and_then(OnConflict::two_way)
-                    .unwrap_or_default(),
-            )
-            .gitignore(self.gitignore)
-            .compare(self.compare())
-            .symlinks(self.symlinks());
-        if let Some(jobs) = self.jobs {
-            sync = sync.max_concurrent_files(jobs);
-        }
-        for glob in &self.include {
-            sync = sync.include(glob);
-        }
-        for glob in &self.exclude {
-            sync = sync.exclude(glob);
-        }
-        sync
+    pub(super) fn apply_both(&self, sync: TwoWaySync) -> TwoWaySync {
+        let chosen = self.conflict.and_then(OnConflict::two_way);
+        apply_common!(self, sync.on_conflict(chosen.unwrap_or_default()))
     }
 
     fn compare(&self) -> Compare {
