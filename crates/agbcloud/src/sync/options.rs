@@ -216,7 +216,8 @@ impl SyncOptions {
         &self,
         remote: &RemotePath,
     ) -> Result<Option<StoreChecksums>> {
-        store_checksums(&self.files, remote).await
+        // Boxed: it is rare, and large enough to dominate the futures that compare files.
+        Box::pin(store_checksums(&self.files, remote)).await
     }
 
     pub(super) async fn check_local_folder(&self) -> Result<()> {
