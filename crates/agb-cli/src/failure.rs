@@ -237,6 +237,19 @@ pub(crate) fn root_cause(error: &agbcloud::Error) -> Option<String> {
     Some(deepest(error.source()?).to_string())
 }
 
+/// Whether a local file can't be written because its disk is full.
+fn is_disk_full(error: &agbcloud::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let mut causes = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let is_full = |kind| {
+        matches!(
+            kind,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+        )
+    };
+    error.kind() == ErrorKind::LocalFile && causes.any(|cause| is_full(cause.kind()))
+}
+
 fn hint(error: &agbcloud::Error) -> Option<String> {
     let glob = error.source().and_then(|source| source.downcast_ref());
     if let Some(glob) = glob.map(agbcloud::GlobError::hint) {
@@ -305,5 +318,10 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         }
         _ => None,
     };
-    of_detail.or_else(of_kind).map(str::to_owned)
+    let of_disk = || match is_disk_full(error) {
+        true => Some("free space on the disk, then run the same command"),
+        false => None,
+    };
+    let hint = of_detail.or_else(of_disk).or_else(of_kind);
+    hint.map(str::to_owned)
 }

@@ -46,6 +46,7 @@ pub(crate) fn schema() -> Value {
         "get --dry-run",
         "cp --dry-run",
         "mv --dry-run",
+        "rm --dry-run",
     ];
     add(&previews, true, change);
     let snapshot = subschema::<SnapshotSummary>(&mut generator);

@@ -52,6 +52,7 @@ mod login;
 mod messages;
 #[cfg(test)]
 mod operators;
+mod previews;
 mod serve;
 #[cfg(test)]
 #[cfg(unix)]

@@ -195,11 +195,7 @@ impl FolderOptions {
     }
 
     /// Fails if an option for folders is given without -r.
-    pub(in crate::commands) fn check_recursive(
-        &self,
-        recursive: bool,
-        dry_run: bool,
-    ) -> Result<(), Failure> {
+    pub(in crate::commands) fn check_recursive(&self, recursive: bool) -> Result<(), Failure> {
         self.check_conflict(false)?;
         let given = [
             (self.checksum, "--checksum"),
@@ -208,7 +204,6 @@ impl FolderOptions {
             (self.gitignore, "--gitignore"),
             (self.links != Links::Skip, "--links"),
             (self.conflict.is_some(), "--conflict"),
-            (dry_run, "--dry-run"),
         ];
         match given.iter().find(|(given, _)| *given && !recursive) {
             Some((_, option)) => {

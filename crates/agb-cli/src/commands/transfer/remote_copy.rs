@@ -46,7 +46,25 @@ impl Copier<'_> {
             return Err(Failure::usage(message));
         }
         self.claim(&to.address.to_string())?;
-        check_target(&to.files, &to.address, self.options.force).await?;
+        let mut check = check_target(&to.files, &to.address, self.options.force).await;
+        if check.is_err() || self.options.dry_run {
+            // What is missing matters more than what exists.
+            let entry = match lookup::entry(&from.files, &from.address).await {
+                Err(failure) => {
+                    check = Err(failure);
+                    None
+                }
+                Ok(entry) if entry.is_folder() => {
+                    return Err(self.needs_recursive(&from.address, given));
+                }
+                Ok(entry) => Some(entry),
+            };
+            if let Some(entry) = entry.filter(|_| self.options.dry_run) {
+                let name = from.address.file_name();
+                return self.preview_file("copy", name, entry.size, check);
+            }
+        }
+        check?;
         let progress = TransferProgress::start(&self.session.output, self.verb, 1, 0);
         let listener = progress.clone();
         let copy = async {
