@@ -15,7 +15,7 @@ use super::{
     operands::glob,
     partial_failures::PartialFailures,
     session::{Run, Session, WithSession},
-    snapshot::{RestoreArguments, SnapshotArguments},
+    snapshot::{ContextCopyArguments, RestoreArguments, SnapshotArguments},
 };
 use crate::{
     address,
@@ -61,6 +61,16 @@ pub(crate) enum ContextCommand {
         after_long_help = "Examples:\n  agb context clear my-project\n  agb context clear --yes --no-wait my-project"
     )]
     Clear(WithSession<ClearArguments>),
+    /// Copy the files of a context to another one
+    ///
+    /// Creates NAME2 if it does not exist. Each file is verified. Files that NAME2 has with the same content are skipped, so that
+    /// the same command continues after an interruption. Nothing is copied if a file of NAME2 differs, unless --force replaces
+    /// it. Other files of NAME2 stay.
+    #[command(visible_alias = "cp", aliases = ["clone", "duplicate"])]
+    #[command(
+        after_long_help = "Examples:\n  agb context copy my-project before-the-agent\n  agb context copy --dry-run my-project my-copy"
+    )]
+    Copy(WithSession<ContextCopyArguments>),
     /// Save the files of a context in a tar archive
     ///
     /// Each file is verified. Files that change meanwhile are stored as they are when they are read. After an interruption, the
@@ -94,6 +104,7 @@ impl ContextCommand {
             Self::Rename(with) => with.run().await,
             Self::Delete(with) => with.run().await,
             Self::Clear(with) => with.run().await,
+            Self::Copy(with) => with.run().await,
             Self::Snapshot(with) => with.run().await,
             Self::Restore(with) => with.run().await,
             Self::Wait(with) => with.run().await,

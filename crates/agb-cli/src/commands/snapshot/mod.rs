@@ -1,5 +1,9 @@
-//! `agb context snapshot` and `agb context restore`: the files of a context in a tar archive.
+//! `agb context snapshot`, `agb context restore` and `agb context copy`: the files of a context in an archive or another context.
 
+mod context_copy;
+mod copy;
+mod outcome;
+mod place;
 mod restore;
 mod save;
 mod tar_index;
@@ -12,17 +16,20 @@ use std::{
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
+use place::{create_context, existing_context};
+
 use super::{
     completion, lookup,
     session::{Run, Session},
 };
 use crate::{
     clock,
-    failure::{ErrorContext, Failure},
-    output::{self, bytes, counted, file_time, snapshot_summary::SnapshotSummary},
+    failure::Failure,
+    output::{bytes, counted, file_time, snapshot_summary::SnapshotSummary},
     signals::unless_interrupted,
-    stderr,
 };
+
+pub(crate) use copy::ContextCopyArguments;
 
 const RESUME_HINT: &str = "the same command continues";
 
@@ -61,25 +68,15 @@ impl Run for SnapshotArguments {
         });
         let save = save::save(session, &files, &target, self.force);
         let saved = unless_interrupted(save, RESUME_HINT).await?;
+        let archive = target.display().to_string();
         let summary = SnapshotSummary {
             context: context.id.to_string(),
-            archive: target.display().to_string(),
-            files: saved.files,
-            bytes: saved.bytes,
-            unchanged: saved.kept,
-            skipped: saved.deleted.clone(),
+            archive: Some(archive.clone()),
+            ..SnapshotSummary::default()
         };
         let size = bytes(Some(saved.bytes));
-        let text = format!(
-            "{} ({size}) in {}",
-            counted(saved.files, "file"),
-            summary.archive
-        );
-        output::print_result(&session.output, &summary, &text)?;
-        for path in saved.deleted {
-            stderr::note(format_args!("note: {path} was deleted before it was read"));
-        }
-        Ok(())
+        let text = format!("{} ({size}) in {}", counted(saved.files, "file"), archive);
+        saved.print(session, summary, &text, &archive)
     }
 }
 
@@ -101,23 +98,17 @@ impl Run for RestoreArguments {
         let client = session.connect()?;
         // Before a context is created.
         let archive = restore::open(&self.archive).await?;
-        let context = match lookup::context(&client, &self.name).await {
-            Err(failure) if failure.code == crate::failure::Code::NotFound => {
-                let created = client.get_or_create(&self.name).await;
-                created.with_action(|| format!("create context {:?}", self.name))?
-            }
-            found => found?,
+        let context = match existing_context(&client, &self.name).await? {
+            Some(context) => context,
+            None => create_context(&client, &self.name).await?,
         };
         let files = client.contexts().files(&context.id);
         let restore = restore::restore(session, &files, archive, self.force);
         let restored = unless_interrupted(restore, RESUME_HINT).await?;
         let summary = SnapshotSummary {
             context: context.id.to_string(),
-            archive: self.archive.display().to_string(),
-            files: restored.files,
-            bytes: restored.bytes,
-            unchanged: restored.unchanged,
-            skipped: restored.skipped.clone(),
+            archive: Some(self.archive.display().to_string()),
+            ..SnapshotSummary::default()
         };
         let mut text = format!(
             "{} restored ({})",
@@ -127,18 +118,6 @@ impl Run for RestoreArguments {
         if restored.unchanged > 0 {
             text += &format!(", {} unchanged", restored.unchanged);
         }
-        output::print_result(&session.output, &summary, &text)?;
-        for path in restored.skipped {
-            stderr::note(format_args!(
-                "note: {path} is not a file or folder: skipped"
-            ));
-        }
-        if restored.others > 0 {
-            let others = counted(restored.others, "file");
-            stderr::note(format_args!(
-                "note: the context has {others} that the archive does not have"
-            ));
-        }
-        Ok(())
+        restored.print(session, summary, &text, &context.name)
     }
 }

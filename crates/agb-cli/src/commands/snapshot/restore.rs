@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{
     blocking,
+    outcome::Outcome,
     tar_index::{ArchivedFile, TarIndex},
 };
 use crate::{
@@ -26,19 +27,6 @@ const SMALL: u64 = 8 * 1024 * 1024;
 
 /// Number of files that are uploaded at a time.
 const CONCURRENT: usize = 8;
-
-/// What a restore has done.
-#[derive(Debug, Default)]
-pub(super) struct Restored {
-    pub(super) files: u64,
-    pub(super) bytes: u64,
-    /// Files that the context has with the same content.
-    pub(super) unchanged: u64,
-    /// Entries that a context does not store, such as links.
-    pub(super) skipped: Vec<String>,
-    /// Files of the context that the archive does not have.
-    pub(super) others: u64,
-}
 
 /// An archive whose headers were read.
 pub(super) struct Archive {
@@ -73,7 +61,7 @@ pub(super) async fn restore(
     files: &Files,
     archive: Archive,
     force: bool,
-) -> Result<Restored, Failure> {
+) -> Result<Outcome, Failure> {
     let entries = files.list().walk().try_collect::<Vec<FileEntry>>().await;
     let entries = entries.with_action(|| "list the files".to_owned())?;
     let entries = entries.into_iter().filter(|entry| !entry.is_folder());
@@ -128,7 +116,7 @@ struct Comparison {
     missing: Vec<ArchivedFile>,
     /// Files that the context has with another content, or with an unknown one.
     different: Vec<ArchivedFile>,
-    restored: Restored,
+    restored: Outcome,
 }
 
 fn compare(archive: Archive, existing: &HashMap<String, FileEntry>) -> io::Result<Comparison> {
@@ -139,13 +127,13 @@ fn compare(archive: Archive, existing: &HashMap<String, FileEntry>) -> io::Resul
         .enumerate()
         .map(|(index, file)| (file.path.as_str(), index))
         .collect();
-    let mut restored = Restored {
-        skipped: others,
+    let mut restored = Outcome {
+        not_files: others,
         others: existing
             .keys()
             .filter(|path| !last.contains_key(path.as_str()))
             .count() as u64,
-        ..Restored::default()
+        ..Outcome::default()
     };
     let (mut missing, mut different) = (Vec::new(), Vec::new());
     for (index, file) in files.iter().enumerate() {
