@@ -28,13 +28,14 @@ fn fill(env: &TestEnv) {
 
 /// Checksums of all files of a context.
 fn contents(env: &TestEnv, context: &str) -> Vec<(String, Vec<u8>)> {
-    let listed = env.print(&["find", &format!("{context}:/"), "--type", "f"]);
+    let listed = env.print(&["find", &format!("{context}:/"), "--type", "f", "--json"]);
     let mut files: Vec<_> = listed
         .lines()
-        .map(|address| {
-            let output = env.run(&["cat", address]);
-            assert!(output.status.success(), "{address}: {output:?}");
-            let (_, path) = address.split_once(':').unwrap();
+        .map(|line| {
+            let entry: Value = serde_json::from_str(line).unwrap();
+            let path = entry["path"].as_str().unwrap();
+            let output = env.run(&["cat", &format!("{context}:{path}")]);
+            assert!(output.status.success(), "{path}: {output:?}");
             (path.to_owned(), output.stdout)
         })
         .collect();
@@ -84,7 +85,10 @@ fn a_file_that_differs_is_replaced_only_with_force() {
     env.print(&["put", "other", "two:/a.txt"]);
     let (code, stderr) = env.fail(&["context", "copy", "one", "two"]);
     assert_eq!(code, 6, "{stderr}");
-    assert!(stderr.contains("1 file would be replaced: /a.txt"), "{stderr}");
+    assert!(
+        stderr.contains("1 file would be replaced: /a.txt"),
+        "{stderr}"
+    );
     assert!(stderr.contains("--force"), "{stderr}");
     assert_eq!(contents(&env, "two"), [("/a.txt".into(), b"HELLO".into())]);
     let output = env.run(&["context", "copy", "-n", "one", "two", "--json"]);
@@ -143,7 +147,18 @@ fn an_empty_context_and_unusual_names_are_copied() {
     assert!(stderr.contains("0 files copied to two (0 B)"), "{stderr}");
 
     let long = ["x".repeat(240).as_str(); 4].join("/");
-    let names = ["a b", "-n", "*?[x]{y}", "\u{202e}txt", "...", "\u{e9}", "e\u{301}", "%2e%2e", "a:b", &long];
+    let names = [
+        "a b",
+        "-n",
+        "*?[x]{y}",
+        "\u{202e}txt",
+        "...",
+        "\u{e9}",
+        "e\u{301}",
+        "%2e%2e",
+        "a:b",
+        &long,
+    ];
     for name in names {
         env.print(&["put", "project/a.txt", &format!("one:/{name}")]);
     }

@@ -17,8 +17,8 @@ use crate::{
         operands::Operand,
         session::Session,
         transfer::{
-            BatchFile, Condition, CopyFailure, Existing, Listener, Version, child, copy, run_batch,
-            version,
+            BatchFile, Condition, CopyFailure, DEFAULT_JOBS, Existing, Listener, Version, child,
+            copy, run_batch, version,
         },
     },
     failure::{ErrorContext, Failure},
@@ -36,6 +36,17 @@ pub(super) struct CopySettings {
     pub(super) dry_run: bool,
     /// Number of files that are copied concurrently.
     pub(super) jobs: usize,
+}
+
+impl CopySettings {
+    /// Those of a snapshot or a restore.
+    pub(super) fn of_snapshot(force: bool) -> Self {
+        Self {
+            force,
+            dry_run: false,
+            jobs: DEFAULT_JOBS,
+        }
+    }
 }
 
 /// The root of a context.
@@ -124,11 +135,11 @@ pub(super) async fn copy_context(
         };
         let rows: Vec<_> = copies.iter().map(row).collect();
         Rows::new(&session.output).print(&rows)?;
-        check_replaced(&copies, settings.force)?;
+        check_replaced(&copies, settings.force, from, to)?;
         outcome.check()?;
         return Ok(None);
     }
-    check_replaced(&copies, settings.force)?;
+    check_replaced(&copies, settings.force, from, to)?;
     let Some(to) = to else {
         return Ok(Some(outcome));
     };
@@ -172,14 +183,25 @@ pub(super) async fn copy_context(
     Ok(Some(outcome))
 }
 
-fn check_replaced(copies: &[PlannedCopy], force: bool) -> Result<(), Failure> {
+fn check_replaced(
+    copies: &[PlannedCopy],
+    force: bool,
+    from: &Operand,
+    to: Option<&Operand>,
+) -> Result<(), Failure> {
     let replaced = copies.iter().filter(|copy| copy.replaces());
     let paths: Vec<String> = replaced.map(|copy| format!("/{}", copy.path)).collect();
     if force || paths.is_empty() {
         return Ok(());
     }
     let failure = would_replace(&paths, paths.len());
-    Err(failure.with_hint("pass --force to replace them, and --dry-run to list all"))
+    let (from, to) = (
+        &from.address.context,
+        to.map_or("", |to| &to.address.context),
+    );
+    Err(failure.with_hint(format!(
+        "pass --force to replace them; list all with: agb context copy -n '{from}' '{to}'"
+    )))
 }
 
 async fn compare(from: &Operand, to: Option<&Operand>, jobs: usize) -> Result<Comparison, Failure> {

@@ -18,6 +18,8 @@ pub(super) struct Outcome {
     pub(super) bytes: u64,
     /// Files that the target had with the same content.
     pub(super) unchanged: u64,
+    /// Unchanged files that were compared by size and time only, since the store has no checksum.
+    pub(super) unverified: u64,
     /// Files that only the target has.
     pub(super) others: u64,
     /// Files that were deleted before they were read.
@@ -26,6 +28,8 @@ pub(super) struct Outcome {
     pub(super) not_files: Vec<String>,
     pub(super) empty_folders: Vec<String>,
     pub(super) failures: Vec<(String, Failure)>,
+    /// Number of failures that are not in the list.
+    pub(super) unlisted_failures: u64,
 }
 
 impl Outcome {
@@ -45,7 +49,7 @@ impl Outcome {
             unchanged: self.unchanged,
             skipped: skipped.into_iter().flatten().cloned().collect(),
             others: self.others,
-            failed: self.failures.len() as u64,
+            failed: self.failures.len() as u64 + self.unlisted_failures,
             failures: failures
                 .map(|(path, failure)| FailedFile::of_source(path, failure))
                 .collect(),
@@ -63,6 +67,12 @@ impl Outcome {
         for path in &self.empty_folders {
             stderr::note(format_args!("note: {path} is an empty folder: skipped"));
         }
+        if self.unverified > 0 {
+            let unverified = output::counted(self.unverified, "unchanged file");
+            stderr::note(format_args!(
+                "note: {unverified} compared by size and time only, since the store has no checksum"
+            ));
+        }
         if self.others > 0 {
             let others = output::counted(self.others, "file");
             stderr::note(format_args!("note: {target} has {others} more, which stay"));
@@ -72,6 +82,6 @@ impl Outcome {
 
     /// Prints the failures. Fails if there is one.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        check_failures(&self.failures)
+        check_failures(&self.failures, self.unlisted_failures)
     }
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agbcloud::{Error, ErrorDetail, FileEntry, Files, RemoteFile};
+use agbcloud::{Error, ErrorDetail, FileEntry, Files, RemoteFile, RemotePath};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::io::SyncIoBridge;
@@ -50,6 +50,15 @@ pub(super) async fn save(
     let mut entries = entries.with_action(|| "list the files".to_owned())?;
     entries.retain(|entry| !entry.is_folder());
     entries.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut saved = Outcome::default();
+    entries.retain(|entry| match RemotePath::new(entry.path.as_str()) {
+        Ok(_) => true,
+        Err(error) => {
+            let failure = Failure::from(error);
+            saved.failures.push((entry.path.clone(), failure));
+            false
+        }
+    });
 
     let partial = partial_path(target);
     let opened = {
@@ -57,7 +66,6 @@ pub(super) async fn save(
         blocking(move || open(&partial, &checksums)).await
     };
     let (archive, kept) = opened.map_err(|error| cannot_write(&partial, error))?;
-    let mut saved = Outcome::default();
     entries.retain(|entry| match kept.get(&entry.path) {
         Some(bytes) => {
             saved.unchanged += 1;

@@ -133,28 +133,31 @@ impl Copier<'_> {
             message += &format!(", {} skipped (not a file: {names})", summary.skipped);
         }
         self.results.print(summary, &message)?;
-        check_failures(&batch.failures)
+        check_failures(&batch.failures, 0)
     }
 }
 
-/// Prints the first failures. Fails if there is one.
-pub(in crate::commands) fn check_failures(failures: &[(String, Failure)]) -> Result<(), Failure> {
+/// Prints the first failures. Fails if there is one. `unlisted` is the number of failures that are not in the list.
+pub(in crate::commands) fn check_failures(
+    failures: &[(String, Failure)],
+    unlisted: u64,
+) -> Result<(), Failure> {
     for (path, failure) in failures.iter().take(MAX_PRINTED) {
         stderr::error(format_args!("{path}: {failure}"));
         stderr::details(failure);
     }
-    let failed = failures.len();
-    if failed > MAX_PRINTED {
+    let failed = failures.len() as u64 + unlisted;
+    if failed > MAX_PRINTED as u64 {
         stderr::note(format_args!("only the first {MAX_PRINTED} are shown"));
     }
     if failed == 0 {
         return Ok(());
     }
-    let all = |code| failures.iter().all(|(_, failure)| failure.code == code);
+    let all = |code| unlisted == 0 && failures.iter().all(|(_, failure)| failure.code == code);
     let code = match all(Code::Conflict) {
         true => Code::Conflict,
         false => Code::Partial,
     };
-    let message = format!("{} failed", counted(failed as u64, "file"));
+    let message = format!("{} failed", counted(failed, "file"));
     Err(Failure::with_code(code, message))
 }

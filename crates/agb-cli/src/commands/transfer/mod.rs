@@ -24,3 +24,4 @@ pub(crate) use get::GetArguments;
 pub(crate) use put::PutArguments;
 pub(super) use remote_copy::{Condition, CopyFailure, copy};
 pub(super) use remote_folder::{Existing, child};
+pub(super) use slash_rule::has_slash;

@@ -131,11 +131,28 @@ impl Condition {
         }
     }
 
-    fn apply(&self, upload: Upload) -> Upload {
+    pub(in crate::commands) fn apply(&self, upload: Upload) -> Upload {
         match self {
             Self::Absent => upload.if_absent(),
             Self::Unchanged(etag) => upload.if_match(etag),
             Self::Any => upload,
+        }
+    }
+
+    /// Explains why an upload with this condition failed.
+    pub(in crate::commands) fn explain(
+        &self,
+        error: &agbcloud::Error,
+        to: &Remote,
+        action: &str,
+    ) -> Failure {
+        match self {
+            Self::Unchanged(_) if error.status() == Some(412) => {
+                let message = format!("{to} was changed meanwhile");
+                Failure::with_code(Code::Conflict, message)
+                    .with_hint("run the same command to compare again")
+            }
+            _ => explain(error, to, *self == Self::Any, action),
         }
     }
 }
@@ -190,17 +207,7 @@ pub(in crate::commands) async fn copy(
             }
             Err(error) => {
                 let action = format!("copy {} to {}", from.address, to.address);
-                let failure = match &condition {
-                    Condition::Unchanged(_) if error.status() == Some(412) => {
-                        let message = format!("{} was changed meanwhile", to.address);
-                        Failure::with_code(Code::Conflict, message)
-                            .with_hint("run the same command to compare again")
-                    }
-                    condition => {
-                        let force = *condition == Condition::Any;
-                        explain(&error, &to.address, force, &action)
-                    }
-                };
+                let failure = condition.explain(&error, &to.address, &action);
                 return Err(CopyFailure::Target(failure));
             }
         }

@@ -199,7 +199,7 @@ fn check_not_inside(from: &Operand, to: &Operand) -> Result<(), Failure> {
 /// The files and folders at a target, by relative path.
 pub(in crate::commands) struct Existing {
     /// With their sizes.
-    pub(super) files: HashMap<String, Option<u64>>,
+    pub(in crate::commands) files: HashMap<String, Option<u64>>,
     folders: BTreeSet<String>,
 }
 
@@ -221,7 +221,7 @@ impl Existing {
         existing
     }
 
-    pub(super) async fn list(to: &Operand) -> Result<Self, Failure> {
+    pub(in crate::commands) async fn list(to: &Operand) -> Result<Self, Failure> {
         let Operand { files, address } = to;
         let mut existing = Self {
             files: HashMap::new(),
