@@ -27,7 +27,7 @@ pub(super) async fn context(client: &ServiceClient, name: &str) -> Result<Contex
         Err(_) => None,
     };
     // An id takes precedence. A name that does not look like an id is looked up as a name first, which saves a call.
-    let looks_like_id = name.starts_with(ID_PREFIX);
+    let looks_like_id = looks_like_id(name);
     if looks_like_id {
         match get_by_id().await {
             Some(Err(error)) if !is_not_found(&error) => return Err(error).with_action(action),
@@ -47,6 +47,11 @@ pub(super) async fn context(client: &ServiceClient, name: &str) -> Result<Contex
         return Ok(context);
     }
     Err(context_not_found(client, name).await)
+}
+
+/// Whether a text has the form of the ids of the service.
+pub(super) fn looks_like_id(text: &str) -> bool {
+    text.starts_with(ID_PREFIX)
 }
 
 /// Returns the files of the context in the address.

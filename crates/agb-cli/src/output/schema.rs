@@ -40,6 +40,7 @@ pub(crate) fn schema() -> Value {
     let change = subschema::<ChangeRow>(&mut generator);
     let previews = [
         "diff",
+        "context copy --dry-run",
         "sync --watch",
         "sync --dry-run",
         "put --dry-run",
@@ -50,7 +51,8 @@ pub(crate) fn schema() -> Value {
     ];
     add(&previews, true, change);
     let snapshot = subschema::<SnapshotSummary>(&mut generator);
-    add(&["context snapshot", "context restore"], false, snapshot);
+    let snapshots = ["context snapshot", "context restore", "context copy"];
+    add(&snapshots, false, snapshot);
     let transfer = subschema::<TransferRow>(&mut generator);
     add(&["transfers list", "transfers clean"], true, transfer);
     let url = subschema::<UrlRow>(&mut generator);

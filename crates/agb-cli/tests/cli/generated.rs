@@ -81,6 +81,8 @@ fn json_output_matches_the_schema() {
     assert_eq!(
         unchecked,
         [
+            "context copy",
+            "context copy --dry-run",
             "context restore",
             "context snapshot",
             "edit",

@@ -12,6 +12,7 @@ mod certificates;
 mod commands;
 #[cfg(test)]
 #[cfg(unix)]
+mod context_copies;
 mod copies;
 mod demo;
 #[cfg(test)]

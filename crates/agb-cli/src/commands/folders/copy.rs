@@ -59,8 +59,8 @@ pub(super) async fn execute(
     print_report(session, &report, task.conflict_hint)
 }
 
-/// Compares the folders, checks the plan and executes it.
-async fn transfer(
+/// Compares the folders, checks the plan and executes it. The caller prints the report.
+pub(in crate::commands) async fn transfer(
     session: &Session,
     task: &Task,
     sync: impl Into<FolderSync>,

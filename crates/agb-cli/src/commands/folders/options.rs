@@ -85,7 +85,8 @@ enum Links {
     Refuse,
 }
 
-fn jobs(text: &str) -> Result<usize, String> {
+/// Parses the value of --jobs.
+pub(in crate::commands) fn jobs(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(jobs @ 1..=1024) => Ok(jobs),
         _ => Err("expected a number of files from 1 to 1024".to_owned()),

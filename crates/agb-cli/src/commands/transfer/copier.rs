@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Default number of files of a folder that are copied concurrently within the service, or moved.
-const DEFAULT_JOBS: usize = 8;
+pub(in crate::commands) const DEFAULT_JOBS: usize = 8;
 
 /// A command that copies or moves files, and its options.
 pub(super) struct Copier<'a> {

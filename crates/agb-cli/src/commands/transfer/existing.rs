@@ -11,9 +11,9 @@ use crate::{
 
 /// A version of a remote file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
-    pub(super) size: Option<u64>,
-    pub(super) etag: Option<String>,
+pub(in crate::commands) struct Version {
+    pub(in crate::commands) size: Option<u64>,
+    pub(in crate::commands) etag: Option<String>,
     modified: Option<std::time::SystemTime>,
 }
 
@@ -46,7 +46,7 @@ impl Version {
 
 impl Version {
     /// Whether both have the same content: the same MD5 and the same size.
-    pub(super) fn has_content_of(&self, other: &Self) -> bool {
+    pub(in crate::commands) fn has_content_of(&self, other: &Self) -> bool {
         let is_md5 = self.etag.as_deref().is_some_and(is_md5);
         is_md5 && self.etag == other.etag && self.size == other.size
     }
@@ -59,7 +59,10 @@ pub(super) fn is_md5(etag: &str) -> bool {
 }
 
 /// The current version of a file; `None` if there is none.
-pub(super) async fn version(files: &Files, at: &Remote) -> Result<Option<Version>, Failure> {
+pub(in crate::commands) async fn version(
+    files: &Files,
+    at: &Remote,
+) -> Result<Option<Version>, Failure> {
     let path = at.without_slash();
     let opened = match files.open(path).range(0..1).await {
         // An empty file has no first byte.
