@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn options_are_accepted_before_and_after_each_command() {
-        let options: [&[&str]; 15] = [
+        let options: [&[&str]; 16] = [
             &["--endpoint", "https://agb.test"],
             &["--profile=other"],
             &["--region", "here"],
@@ -351,8 +351,9 @@ mod tests {
             &["--quiet"],
             &["-vv"],
             &["--color", "never"],
+            &["--bwlimit", "2M"],
         ];
-        let defined = Session::augment_args(clap::Command::new("agb"));
+        let defined = crate::leading_options::movable_options();
         assert_eq!(defined.get_arguments().count(), options.len());
         for option in options {
             let flag = option[0].split('=').next().unwrap();

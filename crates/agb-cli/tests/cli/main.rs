@@ -6,6 +6,9 @@
 mod archive;
 #[cfg(test)]
 #[cfg(unix)]
+mod bandwidth;
+#[cfg(test)]
+#[cfg(unix)]
 mod certificates;
 #[cfg(test)]
 #[cfg(unix)]

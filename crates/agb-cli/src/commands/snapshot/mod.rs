@@ -13,6 +13,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{
+    bandwidth::Bandwidth,
     completion, lookup,
     session::{Run, Session},
 };
@@ -44,6 +45,8 @@ pub(crate) struct SnapshotArguments {
     /// Replace an existing archive
     #[arg(long, short)]
     force: bool,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for SnapshotArguments {
@@ -52,7 +55,7 @@ impl Run for SnapshotArguments {
             let failure = Failure::usage("a snapshot is a file, which appears when it is complete");
             return Err(failure.with_hint("pass a path, such as snapshot.tar"));
         }
-        let client = session.connect()?;
+        let client = self.bandwidth.connect(session)?;
         let context = lookup::context(&client, &self.name).await?;
         let files = client.contexts().files(&context.id);
         let target = self.to.unwrap_or_else(|| {
@@ -94,11 +97,13 @@ pub(crate) struct RestoreArguments {
     /// Replace files of the context that differ
     #[arg(long, short)]
     force: bool,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for RestoreArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let client = session.connect()?;
+        let client = self.bandwidth.connect(session)?;
         // Before a context is created.
         let archive = restore::open(&self.archive).await?;
         let context = match lookup::context(&client, &self.name).await {

@@ -93,7 +93,7 @@ impl<'a> Copier<'a> {
             stdio::check_stdout()?;
             self.results.preview();
         }
-        let client = self.session.connect()?;
+        let client = self.options.bandwidth.connect(self.session)?;
         let mut operands = Operands::new(&client);
         let to = match to {
             Address::Local(path) => Place::Local(path),
