@@ -54,6 +54,11 @@ mod login;
 #[cfg(unix)]
 mod messages;
 #[cfg(test)]
+#[cfg(unix)]
+mod moves;
+#[cfg(test)]
+mod name_clashes;
+#[cfg(test)]
 mod operators;
 mod serve;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{
     copier::Copier,
     local_folders::NewFolders,
     local_source::missing_address,
-    move_file::{Source, Target},
+    move_file::{FileAt, Source, Target},
     options::CopyOptions,
     slash_rule::{has_slash, local_name, remote_into_local},
 };
@@ -97,6 +97,12 @@ impl Copier<'_> {
             let listener = move |progress| listener.update(progress);
             let downloaded = download(files, address, &to, self, listener).await;
             match downloaded {
+                Err(DownloadFailure::Remote(error))
+                    if self.moves && error.detail() == Some(ErrorDetail::TargetExists) =>
+                {
+                    let finished = self.finish_move(Source::Remote(from), FileAt::Local(&to));
+                    finished.await?.ok_or_else(|| explain(&error, address))
+                }
                 Err(error) => Err(self.explain_download(from, &to, error).await),
                 Ok(downloaded) => {
                     let source = Source::Remote(from);
