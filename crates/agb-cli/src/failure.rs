@@ -190,7 +190,11 @@ pub(crate) fn message(error: &agbcloud::Error) -> String {
         Some(ErrorDetail::ContextNotFound) => "context not found",
         Some(ErrorDetail::ContextClearing) => "the context is being cleared",
         Some(ErrorDetail::NoApiKey) => "no API key",
+        // The SDK's messages contain what the hint says.
+        Some(ErrorDetail::NotTls) => "the port does not speak TLS",
+        Some(ErrorDetail::NotHttp) => "the response is not HTTP",
         _ if error.kind() == ErrorKind::Unauthorized => "the service rejected the API key",
+        _ if error.kind() == ErrorKind::ProxyAuthentication => "the proxy requires authentication",
         _ => error.message(),
     };
     let message = match message.is_empty() {
@@ -242,6 +246,9 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
     if let Some(glob) = glob.map(agbcloud::GlobError::hint) {
         return Some(glob.to_owned());
     }
+    if error.detail() == Some(ErrorDetail::FileAndFolder) {
+        return Some(other_name(error));
+    }
     let of_detail = match error.detail() {
         Some(ErrorDetail::NoApiKey) => Some(NO_API_KEY_HINT),
         Some(ErrorDetail::ContextNotFound) => Some("list contexts with 'agb context list'"),
@@ -292,7 +299,6 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
             Some("the clear continues: wait for it with 'agb context wait NAME'")
         }
         ErrorKind::Tls => Some("check the scheme, the host and the port of the endpoint"),
-        ErrorKind::Redirected => Some("set the endpoint to the final address"),
         ErrorKind::ProxyAuthentication => Some("set HTTPS_PROXY=http://user:password@host:port"),
         ErrorKind::WrongEndpoint => Some("check the endpoint and its path with 'agb doctor'"),
         ErrorKind::InsecureUrl => Some(
@@ -306,4 +312,22 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         _ => None,
     };
     of_detail.or_else(of_kind).map(str::to_owned)
+}
+
+/// How to get a file or a folder whose name is also that of the other.
+fn other_name(error: &agbcloud::Error) -> String {
+    let (Some(context), Some(path)) = (error.context_id(), error.path()) else {
+        return "rename one of the two: a local folder can't have both".to_owned();
+    };
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    match path.strip_suffix('/') {
+        Some(folder) => {
+            let name = name(folder);
+            format!("get its contents: agb get -r '{context}:{path}' '{name}.folder'")
+        }
+        None => format!(
+            "get the file: agb get '{context}:{path}' '{}.file'",
+            name(path)
+        ),
+    }
 }

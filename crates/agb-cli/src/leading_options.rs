@@ -40,8 +40,9 @@ pub(crate) fn move_behind_command(root: &Command, words: &[OsString]) -> Option<
     if moved.is_empty() {
         return None;
     }
-    let end = rest.iter().position(|word| word == "--");
-    let (before, after) = rest.split_at(end.unwrap_or(rest.len()));
+    // Behind the words of subcommands, and before other options, of which a later one takes precedence.
+    let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+    let (before, after) = rest.split_at(rest.iter().position(is_option).unwrap_or(rest.len()));
     kept.extend_from_slice(before);
     kept.append(&mut moved);
     kept.extend_from_slice(after);

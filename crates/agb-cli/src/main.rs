@@ -51,7 +51,13 @@ fn print_usage(error: &clap::Error) -> ExitCode {
     if to_stdout && let Err(failure) = stdio::check_stdout() {
         return print_failure(&failure);
     }
-    match error.print().and_then(|()| io::stdout().flush()) {
+    let printed = match (output::shows_colors(), to_stdout) {
+        (true, _) => error.print(),
+        // The styles are plain: there is nothing to remove.
+        (false, true) => write!(io::stdout(), "{}", error.render().ansi()),
+        (false, false) => write!(io::stderr(), "{}", error.render().ansi()),
+    };
+    match printed.and_then(|()| io::stdout().flush()) {
         Err(unwritten) if to_stdout => print_failure(&output::write_failure(&unwritten)),
         _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8)),
     }

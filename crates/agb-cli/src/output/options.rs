@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal},
 };
 
+use anstream::AutoStream;
 use clap::{ArgAction, Args, ValueEnum};
 
 /// The options for the output of every command.
@@ -99,6 +100,13 @@ pub(crate) fn set_default_colors() {
         (_, true) => anstream::ColorChoice::Always.write_global(),
         _ => {}
     }
+}
+
+/// Whether help and usage errors may have colors, after [`set_default_colors`].
+pub(crate) fn shows_colors() -> bool {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let choices = [AutoStream::choice(&stdout), AutoStream::choice(&stderr)];
+    choices != [anstream::ColorChoice::Never; 2]
 }
 
 /// Whether `TERM` is `dumb`.
