@@ -17,10 +17,10 @@ pub(crate) struct OutputOptions {
     /// Print only names or ids, and no progress
     #[arg(long, short)]
     quiet: bool,
-    /// Show each call with its time and request id on stderr. Given twice: each request too. Shows no keys and no progress
+    /// Show each call with its time and request id on stderr, and no progress. Given twice: each request too
     #[arg(long, short, action = ArgAction::Count)]
     verbose: u8,
-    /// When to use colors. 'auto' uses them on a terminal unless NO_COLOR is set or TERM is dumb
+    /// When to use colors. 'auto': on a terminal, unless NO_COLOR is set or TERM is dumb
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
     color: Color,
 }
