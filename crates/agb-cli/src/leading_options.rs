@@ -40,9 +40,11 @@ pub(crate) fn move_behind_command(root: &Command, words: &[OsString]) -> Option<
     if moved.is_empty() {
         return None;
     }
-    // Behind the words of subcommands, and before other options, of which a later one takes precedence.
-    let is_option = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
-    let (before, after) = rest.split_at(rest.iter().position(is_option).unwrap_or(rest.len()));
+    // Behind the words of all subcommands, but before the same options, of which a later one takes precedence.
+    let options = options.get_or_insert_with(movable_options);
+    let is_next = |word: &OsString| word == "--" || takes_next_word(options, word).is_some();
+    let next = rest.iter().position(is_next).unwrap_or(rest.len());
+    let (before, after) = rest.split_at(next);
     kept.extend_from_slice(before);
     kept.append(&mut moved);
     kept.extend_from_slice(after);

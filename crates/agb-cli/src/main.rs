@@ -51,11 +51,12 @@ fn print_usage(error: &clap::Error) -> ExitCode {
     if to_stdout && let Err(failure) = stdio::check_stdout() {
         return print_failure(&failure);
     }
-    let printed = match (output::shows_colors(), to_stdout) {
+    let text = error.render().ansi().to_string();
+    let printed = match (text.contains('\u{1b}'), to_stdout) {
         (true, _) => error.print(),
-        // The styles are plain: there is nothing to remove.
-        (false, true) => write!(io::stdout(), "{}", error.render().ansi()),
-        (false, false) => write!(io::stderr(), "{}", error.render().ansi()),
+        // clap would search for escape sequences to remove, which takes as long as to format the help.
+        (false, true) => io::stdout().write_all(text.as_bytes()),
+        (false, false) => io::stderr().write_all(text.as_bytes()),
     };
     match printed.and_then(|()| io::stdout().flush()) {
         Err(unwritten) if to_stdout => print_failure(&output::write_failure(&unwritten)),
