@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Styles};
 
 use crate::{
     commands::{
@@ -15,14 +15,20 @@ use crate::{
     demo::DemoArguments,
     environment::EnvironmentArguments,
     leading_options::move_behind_command,
-    output::escape,
+    output::{self, escape},
 };
 
 /// AGB Cloud contexts: named, persistent storage for AI-agent sandboxes.
 ///
 /// The address of a file is NAME:/path, where NAME is the name or the id of a context.
 #[derive(Debug, Parser)]
-#[command(name = "agb", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(
+    name = "agb",
+    version,
+    max_term_width = 100,
+    after_help = EXIT_CODES,
+    args_override_self = true
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -224,7 +230,11 @@ impl Arguments {
     }
 
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
-        let command = Self::command();
+        let mut command = Self::command();
+        if !output::shows_colors() {
+            // Most of the time of `--help` is the removal of escape sequences.
+            command = command.styles(Styles::plain());
+        }
         let moved = move_behind_command(&command, words);
         let words = words_of_find(moved.as_deref().unwrap_or(words));
         let mut matches = command.try_get_matches_from(words)?;
@@ -269,8 +279,6 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::Args;
-
     use super::*;
 
     #[test]
@@ -335,7 +343,7 @@ mod tests {
 
     #[test]
     fn options_are_accepted_before_and_after_each_command() {
-        let options: [&[&str]; 15] = [
+        let options: [&[&str]; 16] = [
             &["--endpoint", "https://agb.test"],
             &["--profile=other"],
             &["--region", "here"],
@@ -351,8 +359,9 @@ mod tests {
             &["--quiet"],
             &["-vv"],
             &["--color", "never"],
+            &["--bwlimit", "2M"],
         ];
-        let defined = Session::augment_args(clap::Command::new("agb"));
+        let defined = crate::leading_options::movable_options();
         assert_eq!(defined.get_arguments().count(), options.len());
         for option in options {
             let flag = option[0].split('=').next().unwrap();
@@ -386,6 +395,58 @@ mod tests {
                 assert_eq!(shown[0], shown[1], "{example:?} {option:?}");
                 assert_eq!(shown[0], shown[2], "{example:?} {option:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_later_of_repeated_options_takes_precedence() {
+        let parse = |line: &str| {
+            let words: Vec<_> = line.split_whitespace().map(OsString::from).collect();
+            let parsed = Arguments::parse(&words);
+            parsed.map(|(arguments, _)| format!("{:?}", arguments.command))
+        };
+        for (repeated, last) in [
+            (
+                "agb --endpoint one ls --endpoint two n:/",
+                "agb ls --endpoint two n:/",
+            ),
+            (
+                "agb --endpoint=one --endpoint two ls n:/",
+                "agb ls --endpoint two n:/",
+            ),
+            (
+                "agb context --region a list --region b",
+                "agb context list --region b",
+            ),
+            ("agb --json ls --json n:/", "agb ls --json n:/"),
+            ("agb -q ls -q --quiet n:/", "agb ls -q n:/"),
+            (
+                "agb --bwlimit 1M get --bwlimit 2M n:/a",
+                "agb get --bwlimit 2M n:/a",
+            ),
+            (
+                "agb ls --sort size --sort time n:/",
+                "agb ls --sort time n:/",
+            ),
+            ("agb rm -f -f n:/a", "agb rm -f n:/a"),
+            // These count, or collect.
+            ("agb -v ls -v n:/", "agb ls -vv n:/"),
+            (
+                "agb --insecure ls --insecure n:/",
+                "agb ls --insecure --insecure n:/",
+            ),
+        ] {
+            assert_eq!(parse(repeated).unwrap(), parse(last).unwrap(), "{repeated}");
+        }
+        let globs = parse("agb sync --exclude a --exclude b src n:/").unwrap();
+        assert!(globs.contains(r#"exclude: ["a", "b"]"#), "{globs}");
+        for conflicting in [
+            "agb --quiet ls --json n:/",
+            "agb --json ls --quiet n:/",
+            "agb put --no-clobber --force a n:/",
+            "agb ls n:/ --unknown",
+        ] {
+            assert!(parse(conflicting).is_err(), "{conflicting}");
         }
     }
 

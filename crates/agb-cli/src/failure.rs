@@ -4,6 +4,8 @@ use std::{error::Error, fmt};
 
 use agbcloud::{ErrorDetail, ErrorKind};
 
+use crate::output::quote;
+
 /// How to set the API key.
 pub(crate) const NO_API_KEY_HINT: &str =
     "log in with 'agb login', set AGB_API_KEY, or pass --api-key-stdin";
@@ -190,7 +192,11 @@ pub(crate) fn message(error: &agbcloud::Error) -> String {
         Some(ErrorDetail::ContextNotFound) => "context not found",
         Some(ErrorDetail::ContextClearing) => "the context is being cleared",
         Some(ErrorDetail::NoApiKey) => "no API key",
+        // The SDK's messages contain what the hint says.
+        Some(ErrorDetail::NotTls) => "the port does not speak TLS",
+        Some(ErrorDetail::NotHttp) => "the response is not HTTP",
         _ if error.kind() == ErrorKind::Unauthorized => "the service rejected the API key",
+        _ if error.kind() == ErrorKind::ProxyAuthentication => "the proxy requires authentication",
         _ => error.message(),
     };
     let message = match message.is_empty() {
@@ -255,6 +261,9 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
     if let Some(glob) = glob.map(agbcloud::GlobError::hint) {
         return Some(glob.to_owned());
     }
+    if error.detail() == Some(ErrorDetail::FileAndFolder) {
+        return Some(other_name(error));
+    }
     let of_detail = match error.detail() {
         Some(ErrorDetail::NoApiKey) => Some(NO_API_KEY_HINT),
         Some(ErrorDetail::ContextNotFound) => Some("list contexts with 'agb context list'"),
@@ -305,7 +314,6 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
             Some("the clear continues: wait for it with 'agb context wait NAME'")
         }
         ErrorKind::Tls => Some("check the scheme, the host and the port of the endpoint"),
-        ErrorKind::Redirected => Some("set the endpoint to the final address"),
         ErrorKind::ProxyAuthentication => Some("set HTTPS_PROXY=http://user:password@host:port"),
         ErrorKind::WrongEndpoint => Some("check the endpoint and its path with 'agb doctor'"),
         ErrorKind::InsecureUrl => Some(
@@ -324,4 +332,25 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
     };
     let hint = of_detail.or_else(of_disk).or_else(of_kind);
     hint.map(str::to_owned)
+}
+
+/// How to get a file or a folder whose name is also that of the other.
+fn other_name(error: &agbcloud::Error) -> String {
+    let (Some(context), Some(path)) = (error.context_id(), error.path()) else {
+        return "rename one of the two: a local folder can't have both".to_owned();
+    };
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    match path.strip_suffix('/') {
+        Some(folder) => {
+            let name = name(folder);
+            let address = quote(format_args!("{context}:{path}"));
+            let target = quote(format_args!("{name}.folder"));
+            format!("get its contents: agb get -r {address} {target}")
+        }
+        None => format!(
+            "get the file: agb get {} {}",
+            quote(format_args!("{context}:{path}")),
+            quote(format_args!("{}.file", name(path)))
+        ),
+    }
 }

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, Args, Command};
 
-use crate::commands::Session;
+use crate::commands::{Bandwidth, Session};
 
-/// Moves the options of [`Session`] that stand before the command or its subcommand behind it, where clap expects them. clap's
+/// Moves the options of [`Session`] and [`Bandwidth`] that stand before the command or its subcommand behind it, where clap expects them. clap's
 /// own global options would be defined for every command, which takes longer than to parse one.
 pub(crate) fn move_behind_command(root: &Command, words: &[OsString]) -> Option<Vec<OsString>> {
     let mut command = root;
@@ -20,7 +20,7 @@ pub(crate) fn move_behind_command(root: &Command, words: &[OsString]) -> Option<
         if kept.is_empty() {
             // The program itself.
         } else if word.as_encoded_bytes().starts_with(b"-") {
-            let options = options.get_or_insert_with(|| Session::augment_args(Command::new("agb")));
+            let options = options.get_or_insert_with(movable_options);
             let Some(takes_next) = takes_next_word(options, word) else {
                 break;
             };
@@ -40,12 +40,20 @@ pub(crate) fn move_behind_command(root: &Command, words: &[OsString]) -> Option<
     if moved.is_empty() {
         return None;
     }
-    let end = rest.iter().position(|word| word == "--");
-    let (before, after) = rest.split_at(end.unwrap_or(rest.len()));
+    // Behind the words of all subcommands, but before the same options, of which a later one takes precedence.
+    let options = options.get_or_insert_with(movable_options);
+    let is_next = |word: &OsString| word == "--" || takes_next_word(options, word).is_some();
+    let next = rest.iter().position(is_next).unwrap_or(rest.len());
+    let (before, after) = rest.split_at(next);
     kept.extend_from_slice(before);
     kept.append(&mut moved);
     kept.extend_from_slice(after);
     Some(kept)
+}
+
+/// The options that may stand before the command.
+pub(crate) fn movable_options() -> Command {
+    Bandwidth::augment_args(Session::augment_args(Command::new("agb")))
 }
 
 /// Whether the value of an option is in the next word; `None` if it is another option.

@@ -2,6 +2,7 @@
 
 mod address;
 mod arguments;
+mod byte_size;
 mod clock;
 mod commands;
 mod connection;
@@ -50,7 +51,14 @@ fn print_usage(error: &clap::Error) -> ExitCode {
     if to_stdout && let Err(failure) = stdio::check_stdout() {
         return print_failure(&failure);
     }
-    match error.print().and_then(|()| io::stdout().flush()) {
+    let text = error.render().ansi().to_string();
+    let printed = match (text.contains('\u{1b}'), to_stdout) {
+        (true, _) => error.print(),
+        // clap would search for escape sequences to remove, which takes as long as to format the help.
+        (false, true) => io::stdout().write_all(text.as_bytes()),
+        (false, false) => io::stderr().write_all(text.as_bytes()),
+    };
+    match printed.and_then(|()| io::stdout().flush()) {
         Err(unwritten) if to_stdout => print_failure(&output::write_failure(&unwritten)),
         _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8)),
     }

@@ -72,8 +72,8 @@ pub use page::{DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE};
 pub use retry::{RetryBudget, RetryPolicy};
 pub use sync::{
     Change, Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
-    DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, KeptCopy, PlannedChange,
-    SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncProgress, SyncReport,
+    DeleteDir, DeleteLimit, FileFailure, FileOutcome, GlobError, GlobFilter, KeptCopy,
+    PlannedChange, SkipReason, SkippedEntry, Symlinks, SyncDir, SyncPlan, SyncProgress, SyncReport,
     TwoWayConflict, TwoWaySync,
 };
 pub use text::escape_for_display;

@@ -1,5 +1,6 @@
 //! The commands for contexts and files.
 
+mod bandwidth;
 mod completion;
 mod config;
 mod confirm;
@@ -19,6 +20,7 @@ mod snapshot;
 mod transfer;
 mod transfers;
 
+pub(crate) use bandwidth::Bandwidth;
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use config::ConfigCommand;
 pub(crate) use context::{ContextCommand, CreateArguments};

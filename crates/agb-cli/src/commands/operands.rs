@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use agbcloud::Files;
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::{lookup, partial_failures::PartialFailures};
+use super::{lookup, partial_failures::PartialFailures, session::Session};
 use crate::{
     address::Remote,
     connection::ServiceClient,
@@ -24,6 +24,34 @@ pub(super) struct Operands<'a> {
 pub(super) struct Operand {
     pub(super) files: Files,
     pub(super) address: Remote,
+}
+
+impl Operand {
+    /// Another address in the same context.
+    pub(super) fn at(&self, address: &Remote) -> Self {
+        Self {
+            files: self.files.clone(),
+            address: address.clone(),
+        }
+    }
+}
+
+/// Calls `run` for each operand, with whether there are several. The failure of one does not stop the others.
+pub(super) async fn for_each_operand(
+    session: &Session,
+    addresses: &[Remote],
+    mut run: impl AsyncFnMut(&Operand, bool) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let client = session.connect()?;
+    let mut failures = PartialFailures::new(addresses.len());
+    let found = Operands::new(&client)
+        .expand_all(addresses, &mut failures)
+        .await?;
+    for operand in found {
+        let result = run(&operand, failures.has_several()).await;
+        failures.record(result)?;
+    }
+    failures.finish()
 }
 
 impl<'a> Operands<'a> {

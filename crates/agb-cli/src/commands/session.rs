@@ -1,5 +1,6 @@
 //! The options that every command of the service has, before or after the command.
 
+use agbcloud::ClientBuilder;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::{
@@ -76,6 +77,14 @@ pub(crate) struct Session {
 impl Session {
     pub(super) fn connect(&self) -> Result<ServiceClient, Failure> {
         self.connection.connect()
+    }
+
+    /// Connects after a change of the client's settings.
+    pub(super) fn connect_with(
+        &self,
+        change: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<ServiceClient, Failure> {
+        self.connection.resolve()?.connect(change)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{environment::EnvironmentArguments, failure::Failure};
 /// The options for the connection to the service.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
-    /// Service endpoint. Defaults to the one of --profile, AGB_ENDPOINT, another profile or .env
+    /// Service endpoint. Defaults to that of --profile, AGB_ENDPOINT, another profile or .env
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Profile with the endpoint and the API key. As a flag, it takes precedence over the environment
@@ -49,7 +49,7 @@ pub(crate) struct Connection {
     no_dotenv: bool,
     #[command(flatten)]
     tls: TlsOptions,
-    /// Maximum duration of a call, including retries. Defaults to 180. AGB_TIMEOUT_MS limits one attempt, and defaults to 60000 milliseconds. A transfer has no limit while data flows
+    /// Maximum duration of a call with its retries. Defaults to 180. AGB_TIMEOUT_MS limits one attempt. Transfers have no limit
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) call_timeout: Option<Duration>,
     /// Which of these come from the environment.

@@ -15,7 +15,7 @@ use crate::{
 /// The options for TLS.
 #[derive(Debug, Clone, Args)]
 pub(super) struct TlsOptions {
-    /// Trust the certificates in this PEM file in addition to those of the system
+    /// Trust the certificates in this PEM file too
     #[arg(long, value_name = "FILE", env = "AGB_CA_FILE")]
     pub(super) ca_file: Option<String>,
     /// Certificate in PEM to send to servers that request one, with its chain
@@ -24,7 +24,7 @@ pub(super) struct TlsOptions {
     /// Private key of --client-cert in PEM. Defaults to the file of --client-cert
     #[arg(long, value_name = "FILE", env = "AGB_CLIENT_KEY")]
     pub(super) client_key: Option<String>,
-    /// Do not verify certificates of a loopback address. Given twice: of any endpoint, which lets others on the network read and change everything, the API key included
+    /// Do not verify certificates of loopback addresses. Given twice: of any endpoint, so that others can read and change everything
     #[arg(long, action = ArgAction::Count)]
     pub(super) insecure: u8,
     /// Accept presigned URLs without TLS from an https endpoint

@@ -15,7 +15,7 @@ mod transfer_summary;
 
 pub(crate) use agbcloud::escape_for_display as escape;
 pub(crate) use human::{bytes, counted, duration, file_time, rfc3339};
-pub(crate) use options::{OutputMode, OutputOptions, set_default_colors};
+pub(crate) use options::{OutputMode, OutputOptions, set_default_colors, shows_colors};
 pub(crate) use quote::quote;
 pub(crate) use rows::{Rows, print_record, print_result};
 pub(crate) use schema::schema;

@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal},
 };
 
+use anstream::AutoStream;
 use clap::{ArgAction, Args, ValueEnum};
 
 /// The options for the output of every command.
@@ -16,10 +17,10 @@ pub(crate) struct OutputOptions {
     /// Print only names or ids, and no progress
     #[arg(long, short)]
     quiet: bool,
-    /// Show each call with its time and request id on stderr. Given twice: each request too. Shows no keys and no progress
+    /// Show each call with its time and request id on stderr, and no progress. Given twice: each request too
     #[arg(long, short, action = ArgAction::Count)]
     verbose: u8,
-    /// When to use colors. 'auto' uses them on a terminal unless NO_COLOR is set or TERM is dumb
+    /// When to use colors. 'auto': on a terminal, unless NO_COLOR is set or TERM is dumb
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
     color: Color,
 }
@@ -99,6 +100,13 @@ pub(crate) fn set_default_colors() {
         (_, true) => anstream::ColorChoice::Always.write_global(),
         _ => {}
     }
+}
+
+/// Whether help and usage errors may have colors, after [`set_default_colors`].
+pub(crate) fn shows_colors() -> bool {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let choices = [AutoStream::choice(&stdout), AutoStream::choice(&stderr)];
+    choices != [anstream::ColorChoice::Never; 2]
 }
 
 /// Whether `TERM` is `dumb`.

@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use agbcloud::{Change, Context, FileEntry, FileOutcome, PlannedChange, SkippedEntry, Timestamp};
+use agbcloud::{
+    Change, Context, FileEntry, FileOutcome, PlannedChange, SkipReason, SkippedEntry, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -279,17 +281,7 @@ pub(crate) struct ChangeRow {
 
 impl From<&SkippedEntry> for ChangeRow {
     fn from(entry: &SkippedEntry) -> Self {
-        Self {
-            change: "skip",
-            path: entry.path.clone(),
-            size: None,
-            replaces: false,
-            keeps_both: false,
-            restores: false,
-            executable: false,
-            reason: Some(entry.reason.as_str()),
-            suffix: format!(" ({})", entry.reason),
-        }
+        Self::skipped(entry.path.clone(), entry.reason)
     }
 }
 
@@ -317,6 +309,21 @@ impl From<PlannedChange> for ChangeRow {
 }
 
 impl ChangeRow {
+    /// An entry that is not copied.
+    pub(crate) fn skipped(path: String, reason: SkipReason) -> Self {
+        Self {
+            change: "skip",
+            path,
+            size: None,
+            replaces: false,
+            keeps_both: false,
+            restores: false,
+            executable: false,
+            reason: Some(reason.as_str()),
+            suffix: format!(" ({reason})"),
+        }
+    }
+
     /// A copy within the service, a move, or a change of a single file.
     pub(crate) fn within_service(
         change: &'static str,
@@ -373,7 +380,9 @@ impl Row for ChangeRow {
 
     fn plain(&self) -> Vec<String> {
         let size = self.size.map(|size| size.to_string()).unwrap_or_default();
-        vec![self.change.to_owned(), size, self.path.clone()]
+        let mut cells = vec![self.change.to_owned(), size, self.path.clone()];
+        cells.extend(self.reason.map(str::to_owned));
+        cells
     }
 
     fn human(&self) -> Vec<String> {

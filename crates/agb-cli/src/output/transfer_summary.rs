@@ -29,6 +29,8 @@ pub(crate) struct TransferSummary {
     pub(crate) skipped: u64,
     /// The first 1000 skipped entries.
     pub(crate) skipped_entries: Vec<SkippedItem>,
+    /// Number of files that `--include` and `--exclude` left at the source of a move.
+    pub(crate) filtered: u64,
     /// Number of uploaded files that lost their executable bit, which a context does not store.
     pub(crate) executable: u64,
     /// Paths of the first 1000 files that lost their executable bit.
@@ -86,6 +88,7 @@ impl TransferSummary {
         self.kept.extend(other.kept);
         self.skipped += other.skipped;
         extend(&mut self.skipped_entries, other.skipped_entries);
+        self.filtered += other.filtered;
         self.executable += other.executable;
         extend(&mut self.executable_files, other.executable_files);
         self.failed += other.failed;
@@ -154,6 +157,7 @@ impl From<&SyncReport> for TransferSummary {
             kept: kept.collect(),
             skipped: report.skipped,
             skipped_entries: skipped.collect(),
+            filtered: 0,
             executable: report.executable,
             executable_files: report.executable_files.clone(),
             failed: report.failed,

@@ -64,6 +64,10 @@ fn assert_reported((code, stderr): (i32, String), message: &str, hint: &str) {
     assert!(stderr.contains(message), "{stderr}");
     let hints = stderr.lines().find(|line| line.starts_with("hint: "));
     assert!(hints.is_some_and(|line| line.contains(hint)), "{stderr}");
+    let repeated = stderr
+        .lines()
+        .any(|line| !line.starts_with("hint: ") && line.contains(hint));
+    assert!(!repeated, "{stderr}");
 }
 
 #[test]

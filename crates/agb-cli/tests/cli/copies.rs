@@ -239,9 +239,14 @@ fn several_sources_are_one_document_and_one_failure_stops_no_other() {
 fn a_move_keeps_what_is_not_copied() {
     let env = env();
     std::os::unix::fs::symlink("a.txt", env.path("project/link")).unwrap();
+    let listed = env.print(&["mv", "-rn", "project", "one:/"]);
+    assert!(listed.contains("skip\t\tlink\tsymlink\n"), "{listed}");
     let output = env.run(&["mv", "-r", "project", "one:/"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("2 moved (7 B), 1 skipped"), "{stderr}");
+    assert!(
+        stderr.contains("2 moved (7 B), 1 skipped (symbolic link: link)"),
+        "{stderr}"
+    );
     assert!(env.path("project/link").symlink_metadata().is_ok());
     assert!(!env.path("project/src").exists());
     fs::write(env.path("project/a.txt"), "again").unwrap();

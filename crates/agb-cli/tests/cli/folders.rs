@@ -52,15 +52,15 @@ fn skipped_entries_are_listed_with_their_reason() {
         let texts = [output.stdout, output.stderr];
         texts.map(|text| String::from_utf8(text).unwrap())
     };
-    let named = "2 to skip (symbolic link: link; empty folder: bare)";
     for command in [
         ["put", "-rn", "project/", "one:/p"],
         ["sync", "-n", "project", "one:/p"],
     ] {
         let [shown, stderr] = notes(&command);
-        assert!(shown.contains("skip\t\tlink\n"), "{shown}");
-        assert!(shown.contains("skip\t\tbare\n"), "{shown}");
-        assert!(stderr.contains(named), "{stderr}");
+        assert!(shown.contains("skip\t\tlink\tsymlink\n"), "{shown}");
+        assert!(shown.contains("skip\t\tbare\tempty_folder\n"), "{shown}");
+        assert!(stderr.contains("2 to skip\n"), "{stderr}");
+        assert!(!stderr.contains("link"), "named once: {stderr}");
         assert!(
             stderr.contains("executable bit of 1 file (src/b)"),
             "{stderr}"
@@ -74,6 +74,7 @@ fn skipped_entries_are_listed_with_their_reason() {
         let file = rows.iter().find(|row| row["path"] == "src/b").unwrap();
         assert_eq!(file["executable"], true);
     }
+    let named = "2 to skip (symbolic link: link; empty folder: bare)";
     let output = env.run(&["diff", "project", "one:/p"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(stderr.contains(named), "{stderr}");

@@ -6,6 +6,9 @@
 mod archive;
 #[cfg(test)]
 #[cfg(unix)]
+mod bandwidth;
+#[cfg(test)]
+#[cfg(unix)]
 mod certificates;
 #[cfg(test)]
 #[cfg(unix)]
@@ -51,6 +54,11 @@ mod login;
 #[cfg(test)]
 #[cfg(unix)]
 mod messages;
+#[cfg(test)]
+#[cfg(unix)]
+mod moves;
+#[cfg(test)]
+mod name_clashes;
 #[cfg(test)]
 mod operators;
 mod previews;

@@ -89,6 +89,7 @@ methods! {
     set fn allow_insecure_urls(allow: bool);
     set fn timeout(timeout: Duration);
     set fn idle_timeout(timeout: Duration);
+    set fn max_bytes_per_second(bytes: u64);
     set fn proxy(url: impl Into<String>);
     set fn no_proxy();
     set fn connect_timeout(timeout: Duration);

@@ -7,6 +7,46 @@ use crate::{
     SyncProgress, SyncReport, TwoWayConflict,
 };
 
+/// Defines the comparison before a sync or a deletion.
+macro_rules! plan_method {
+    ($name:ident, $summary:literal) => {
+        impl $name {
+            #[doc = $summary]
+            #[doc = ""]
+            #[doc = concat!(" See [`", stringify!($name), "::plan`](crate::", stringify!($name), "::plan).")]
+            pub fn plan(self) -> Result<SyncPlan> {
+                let plan = self.driver.run(self.inner.plan())??;
+                Ok(SyncPlan::new(plan, self.driver))
+            }
+        }
+    };
+}
+
+/// Defines what a sync in one direction and one in both have in common.
+macro_rules! common_options {
+    ($name:ident, $conflict:ty) => {
+        methods! {
+            $name;
+
+            set fn compare(how: Compare);
+            set fn delete_limit(limit: DeleteLimit);
+            set fn on_conflict(how: $conflict);
+            set fn include(glob: impl Into<String>);
+            set fn exclude(glob: impl Into<String>);
+            set fn gitignore(respect: bool);
+            set fn symlinks(how: Symlinks);
+            set fn durable(durable: bool);
+            set fn max_concurrent_files(files: usize);
+            set fn max_bytes_in_flight(bytes: u64);
+            set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
+            set fn on_skipped(listener: impl Fn(&SkippedEntry) + Send + Sync + 'static);
+            set fn on_progress(listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static);
+        }
+
+        plan_method!($name, "Compares both folders and changes nothing yet.");
+    };
+}
+
 blocking_type! {
     /// A sync of a local folder and a folder of a context: [`agbcloud::SyncDir`](crate::SyncDir).
     /// From [`Files::upload_dir`](super::Files::upload_dir) and [`Files::download_dir`](super::Files::download_dir).
@@ -16,32 +56,11 @@ blocking_type! {
     #[must_use = "a sync does nothing until it is sent or planned"]
     pub struct SyncDir => SyncReport;
 
-    set fn compare(how: Compare);
     set fn delete(extraneous: bool);
-    set fn delete_limit(limit: DeleteLimit);
     set fn state(file: impl Into<PathBuf>);
-    set fn on_conflict(how: ConflictPolicy);
-    set fn include(glob: impl Into<String>);
-    set fn exclude(glob: impl Into<String>);
-    set fn gitignore(respect: bool);
-    set fn symlinks(how: Symlinks);
-    set fn durable(durable: bool);
-    set fn max_concurrent_files(files: usize);
-    set fn max_bytes_in_flight(bytes: u64);
-    set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
-    set fn on_skipped(listener: impl Fn(&SkippedEntry) + Send + Sync + 'static);
-    set fn on_progress(listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static);
 }
 
-impl SyncDir {
-    /// Compares both folders and changes nothing yet.
-    ///
-    /// See [`SyncDir::plan`](crate::SyncDir::plan).
-    pub fn plan(self) -> Result<SyncPlan> {
-        let plan = self.driver.run(self.inner.plan())??;
-        Ok(SyncPlan::new(plan, self.driver))
-    }
-}
+common_options!(SyncDir, ConflictPolicy);
 
 blocking_type! {
     /// A two-way sync of a local folder and a folder of a context: [`agbcloud::TwoWaySync`](crate::TwoWaySync).
@@ -51,31 +70,9 @@ blocking_type! {
     #[derive(Debug, Clone)]
     #[must_use = "a sync does nothing until it is sent or planned"]
     pub struct TwoWaySync => SyncReport;
-
-    set fn compare(how: Compare);
-    set fn delete_limit(limit: DeleteLimit);
-    set fn on_conflict(how: TwoWayConflict);
-    set fn include(glob: impl Into<String>);
-    set fn exclude(glob: impl Into<String>);
-    set fn gitignore(respect: bool);
-    set fn symlinks(how: Symlinks);
-    set fn durable(durable: bool);
-    set fn max_concurrent_files(files: usize);
-    set fn max_bytes_in_flight(bytes: u64);
-    set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
-    set fn on_skipped(listener: impl Fn(&SkippedEntry) + Send + Sync + 'static);
-    set fn on_progress(listener: impl Fn(&SyncProgress<'_>) + Send + Sync + 'static);
 }
 
-impl TwoWaySync {
-    /// Compares both folders and changes nothing yet.
-    ///
-    /// See [`TwoWaySync::plan`](crate::TwoWaySync::plan).
-    pub fn plan(self) -> Result<SyncPlan> {
-        let plan = self.driver.run(self.inner.plan())??;
-        Ok(SyncPlan::new(plan, self.driver))
-    }
-}
+common_options!(TwoWaySync, TwoWayConflict);
 
 blocking_type! {
     /// What a sync would do. Dereferences to [`agbcloud::SyncPlan`](crate::SyncPlan).
@@ -110,12 +107,4 @@ blocking_type! {
     set fn on_file(listener: impl Fn(&FileOutcome<'_>) + Send + Sync + 'static);
 }
 
-impl DeleteDir {
-    /// Lists the folder and deletes nothing yet.
-    ///
-    /// See [`DeleteDir::plan`](crate::DeleteDir::plan).
-    pub fn plan(self) -> Result<SyncPlan> {
-        let plan = self.driver.run(self.inner.plan())??;
-        Ok(SyncPlan::new(plan, self.driver))
-    }
-}
+plan_method!(DeleteDir, "Lists the folder and deletes nothing yet.");

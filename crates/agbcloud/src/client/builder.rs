@@ -1,6 +1,6 @@
 //! The builder of a client: resolves the settings.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use agbcloud_api::SignedUrl;
 
@@ -58,6 +58,7 @@ pub struct ClientBuilder {
     fallback_endpoint: Option<SignedUrl>,
     timeout: Option<Duration>,
     idle_timeout: Option<Duration>,
+    max_bytes_per_second: Option<u64>,
     pub(super) http: HttpSettings,
     ignores_dotenv: bool,
     allow_insecure_urls: bool,
@@ -128,6 +129,28 @@ impl ClientBuilder {
     /// [`DEFAULT_IDLE_TIMEOUT`](crate::DEFAULT_IDLE_TIMEOUT). The total time of a transfer is not limited.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the maximum number of bytes that all transfers of the client and its clones send in a second, and the maximum
+    /// that they receive. At least 1; unlimited by default.
+    ///
+    /// The limit counts the content of files in uploads and downloads, also of syncs. It counts neither HTTP headers and TLS nor
+    /// the calls to the service. A transfer that waits for the limit is not idle: see [`idle_timeout`](Self::idle_timeout).
+    /// An object store has timeouts of its own, which a rate of a few bytes may exceed.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, _| {
+    /// # let (key, endpoint) = ("doc", client.endpoint());
+    /// use agbcloud::Client;
+    ///
+    /// let builder = Client::builder().api_key(key).endpoint(endpoint);
+    /// let client = builder.max_bytes_per_second(2 * 1024 * 1024).build()?;
+    /// client.contexts().files(&context.id).upload("/a.txt", "hello").await?;
+    /// # Ok(()) });
+    /// ```
+    pub fn max_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.max_bytes_per_second = Some(bytes);
         self
     }
 
@@ -306,11 +329,20 @@ impl ClientBuilder {
                 "the timeout must be at least one millisecond",
             ));
         }
+        let max_bytes_per_second = match self.max_bytes_per_second.map(NonZeroU64::new) {
+            Some(None) => {
+                return Err(invalid_setting(
+                    "the maximum number of bytes per second must be at least 1",
+                ));
+            }
+            limit => limit.flatten(),
+        };
         Ok(ClientSettings {
             api_key: api_key.checked()?,
             endpoint,
             timeout,
             idle_timeout: self.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT),
+            max_bytes_per_second,
             http,
             allow_insecure_urls: self.allow_insecure_urls,
             retry: self.retry,
@@ -434,6 +466,7 @@ pub(super) struct ClientSettings {
     pub(super) endpoint: Endpoint,
     pub(super) timeout: Duration,
     pub(super) idle_timeout: Duration,
+    pub(super) max_bytes_per_second: Option<NonZeroU64>,
     pub(super) http: HttpStack,
     pub(super) allow_insecure_urls: bool,
     pub(super) retry: RetryPolicy,

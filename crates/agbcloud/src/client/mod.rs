@@ -1,5 +1,7 @@
 //! The client: its settings, its connections, and the calls.
 
+#[cfg(test)]
+mod bandwidth_tests;
 mod builder;
 mod call;
 mod http_settings;
@@ -169,6 +171,7 @@ impl Client {
             settings.time.clone(),
             settings.idle_timeout,
             limiter(),
+            settings.max_bytes_per_second,
             settings.http,
             settings.stub_store,
         );

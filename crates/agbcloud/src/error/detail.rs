@@ -62,6 +62,9 @@ pub enum ErrorDetail {
     QuotaExceeded,
     /// The local target of a download exists, and overwriting is not allowed.
     TargetExists,
+    /// A file and a folder have the same name, which a context can contain and a local folder can't. If
+    /// [`path`](crate::Error::path) is set, it is the one that was not copied: a folder with a slash at its end.
+    FileAndFolder,
     /// The file changed while it was transferred, or since it was compared.
     Changed,
     /// A sync would delete more files than its [`DeleteLimit`](crate::DeleteLimit) allows.

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 pub use change::Change;
 pub use delete_dir::DeleteDir;
-pub use filter::{GlobError, Symlinks};
+pub use filter::{GlobError, GlobFilter, Symlinks};
 pub use options::{
     Compare, ConflictPolicy, DEFAULT_MAX_BYTES_IN_FLIGHT, DEFAULT_MAX_CONCURRENT_FILES,
     TwoWayConflict,

@@ -39,6 +39,11 @@ impl IdleTimeout {
         *lock(&self.last_progress) = self.time.now();
     }
 
+    /// Records that the transfer waits until then for the bandwidth limit.
+    pub(crate) fn paused_until(&self, moment: Instant) {
+        *lock(&self.last_progress) = moment;
+    }
+
     /// Records that the whole body was handed to the system, and extends the timeout: a full socket buffer has to be sent
     /// over a slow connection, and the store has a second for each 16 MiB to make the object durable.
     pub(crate) fn body_sent(&self, bytes: u64) {

@@ -1,11 +1,13 @@
 //! The parts of a transfer that know no context: requests to the object store, checksums and progress.
 
+mod bandwidth_limit;
 mod checksum;
 mod idle_timeout;
 mod progress;
 mod store;
 mod stub_store;
 
+pub(crate) use bandwidth_limit::BandwidthLimit;
 pub(crate) use checksum::{ContentHasher, StoreChecksums, combine_crc64};
 pub(crate) use idle_timeout::IdleTimeout;
 pub use progress::Progress;

@@ -1,13 +1,13 @@
 //! The HTTP client of presigned URLs: without credentials or redirects, and with errors that contain no signature.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{num::NonZeroU64, sync::OnceLock, time::Duration};
 
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
-use super::{IdleTimeout, StubStore};
+use super::{BandwidthLimit, IdleTimeout, StubStore};
 use crate::{
     clock::Time,
     error::{Error, ErrorKind, Operation, Result, StoreError, is_redirect},
@@ -55,6 +55,8 @@ pub(crate) struct Store {
     time: Time,
     idle_limit: Duration,
     limiter: RateLimiter,
+    upload_limit: BandwidthLimit,
+    download_limit: BandwidthLimit,
     http: HttpStack,
     stub: Option<StubStore>,
 }
@@ -64,6 +66,7 @@ impl Store {
         time: Time,
         idle_limit: Duration,
         limiter: RateLimiter,
+        bytes_per_second: Option<NonZeroU64>,
         http: HttpStack,
         stub: Option<StubStore>,
     ) -> Self {
@@ -72,6 +75,8 @@ impl Store {
             time,
             idle_limit,
             limiter,
+            upload_limit: BandwidthLimit::new(bytes_per_second),
+            download_limit: BandwidthLimit::new(bytes_per_second),
             http,
             stub,
         }
@@ -101,6 +106,16 @@ impl Store {
     /// Returns the timeout of one request.
     pub(crate) fn idle_timeout(&self) -> IdleTimeout {
         IdleTimeout::new(self.time.clone(), self.idle_limit)
+    }
+
+    /// The limit of the bytes of all uploads.
+    pub(crate) fn upload_limit(&self) -> &BandwidthLimit {
+        &self.upload_limit
+    }
+
+    /// The limit of the bytes of all downloads.
+    pub(crate) fn download_limit(&self) -> &BandwidthLimit {
+        &self.download_limit
     }
 
     /// Uploads a body. Sends `Content-Length` even for 0, which HTTP libraries omit, and no `Content-Type`, which the

@@ -9,6 +9,7 @@ use clap_complete::ArgValueCompleter;
 use crate::{
     address::Remote,
     commands::{
+        bandwidth::Bandwidth,
         completion, lookup,
         operands::Operands,
         partial_failures::PartialFailures,
@@ -23,6 +24,8 @@ pub(crate) struct CatArguments {
     /// Files, as NAME:/path; globs are expanded
     #[arg(value_name = "NAME:/PATH", required = true, add = ArgValueCompleter::new(completion::addresses))]
     addresses: Vec<Remote>,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for CatArguments {
@@ -33,7 +36,7 @@ impl Run for CatArguments {
             let first = first.unwrap_or_default();
             return Err(failure.with_hint(format!("run: agb stat --json {}", quote(first))));
         }
-        let client = session.connect()?;
+        let client = self.bandwidth.connect(session)?;
         let mut operands = Operands::new(&client);
         let mut failures = PartialFailures::new(self.addresses.len());
         for address in &self.addresses {

@@ -9,8 +9,7 @@ use crate::{
     address::{self, Remote},
     commands::{
         completion, lookup,
-        operands::{Operand, Operands},
-        partial_failures::PartialFailures,
+        operands::{Operand, for_each_operand},
         session::{Run, Session},
     },
     failure::{ErrorContext, Failure},
@@ -35,14 +34,8 @@ pub(crate) struct DuArguments {
 
 impl Run for DuArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let client = session.connect()?;
-        let mut operands = Operands::new(&client);
-        let mut failures = PartialFailures::new(self.addresses.len());
-        for operand in operands.expand_all(&self.addresses, &mut failures).await? {
-            let printed = self.print(session, &operand, failures.has_several()).await;
-            failures.record(printed)?;
-        }
-        failures.finish()
+        let print = async |operand: &Operand, several| self.print(session, operand, several).await;
+        for_each_operand(session, &self.addresses, print).await
     }
 }
 

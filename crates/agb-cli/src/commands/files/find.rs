@@ -11,7 +11,7 @@ use jiff::{Span, SpanRelativeTo, Timestamp, civil::Date, tz::TimeZone};
 use super::ls::entries;
 use crate::{
     address::{self, Remote},
-    clock,
+    byte_size, clock,
     commands::{
         completion, lookup,
         operands::{Operands, glob},
@@ -77,17 +77,7 @@ fn size_test(text: &str) -> Result<SizeTest, String> {
         Some(("-", size)) => (SizeTest::Below, size),
         _ => (SizeTest::Exactly, text),
     };
-    let digits = size.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-    let factor: u64 = match &*size[digits.len()..].to_ascii_lowercase() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        "t" | "tb" | "tib" => 1 << 40,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(factor).map(test).ok_or_else(wrong)
+    byte_size::parse(size).map(test).ok_or_else(wrong)
 }
 
 /// Parses an age such as `1d`, or a date or time in UTC.

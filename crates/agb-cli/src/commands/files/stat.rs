@@ -7,8 +7,7 @@ use crate::{
     address::{self, Remote},
     commands::{
         completion, lookup,
-        operands::Operands,
-        partial_failures::PartialFailures,
+        operands::{Operand, for_each_operand},
         session::{Run, Session},
     },
     failure::Failure,
@@ -24,18 +23,14 @@ pub(crate) struct StatArguments {
 
 impl Run for StatArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let client = session.connect()?;
-        let mut operands = Operands::new(&client);
-        let mut failures = PartialFailures::new(self.addresses.len());
         let mut rows = Rows::new(&session.output);
-        for operand in operands.expand_all(&self.addresses, &mut failures).await? {
-            let entry = lookup::entry(&operand.files, &operand.address).await;
-            let shown = entry.and_then(|entry| match failures.has_several() {
+        let print = async |operand: &Operand, several| {
+            let entry = lookup::entry(&operand.files, &operand.address).await?;
+            match several {
                 true => rows.print(&[EntryRow::from(entry).in_context(&operand.address.context)]),
                 false => output::print_record(&session.output, &EntryRow::from(entry)),
-            });
-            failures.record(shown)?;
-        }
-        failures.finish()
+            }
+        };
+        for_each_operand(session, &self.addresses, print).await
     }
 }

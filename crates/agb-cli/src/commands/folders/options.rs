@@ -1,6 +1,10 @@
 //! [`FolderOptions`]: the options of every command that copies folders.
 
-use agbcloud::{Compare, ConflictPolicy, DeleteDir, Symlinks, SyncDir, TwoWayConflict, TwoWaySync};
+use std::path::Path;
+
+use agbcloud::{
+    Compare, ConflictPolicy, GlobFilter, Symlinks, SyncDir, TwoWayConflict, TwoWaySync,
+};
 use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
@@ -12,12 +16,8 @@ pub(in crate::commands) struct FolderOptions {
     /// Compare files of the same size by checksum instead of by time
     #[arg(long)]
     checksum: bool,
-    /// Copy only files that match the glob, in the syntax of .gitignore
-    #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
-    /// Skip files that match the glob
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Skip files that git ignores: by .gitignore files of the folder and its parents, .git/info/exclude and core.excludesFile
     #[arg(long)]
     gitignore: bool,
@@ -27,9 +27,30 @@ pub(in crate::commands) struct FolderOptions {
     /// How to treat a file that would be replaced or deleted but changed since the last sync, or may be newer
     #[arg(long, value_name = "HOW", value_enum)]
     conflict: Option<OnConflict>,
-    /// Maximum number of files that are copied concurrently. Defaults to 32, and to 8 within the service
+}
+
+/// Which files to copy, and how many at a time.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Folders")]
+pub(in crate::commands) struct Selection {
+    /// Copy only files that match the glob, in the syntax of .gitignore
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Skip files that match the glob
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Maximum number of files that are copied concurrently. Defaults to 32, and to 8 within the service and for moves
     #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<usize>,
+}
+
+impl From<Selection> for FolderOptions {
+    fn from(selection: Selection) -> Self {
+        Self {
+            selection,
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,13 +122,13 @@ macro_rules! apply_common {
             .gitignore(options.gitignore)
             .compare(options.compare())
             .symlinks(options.symlinks());
-        if let Some(jobs) = options.jobs {
+        if let Some(jobs) = options.selection.jobs {
             sync = sync.max_concurrent_files(jobs);
         }
-        for glob in &options.include {
+        for glob in &options.selection.include {
             sync = sync.include(glob);
         }
-        for glob in &options.exclude {
+        for glob in &options.selection.exclude {
             sync = sync.exclude(glob);
         }
         sync
@@ -117,18 +138,20 @@ macro_rules! apply_common {
 impl FolderOptions {
     /// The value of --jobs.
     pub(in crate::commands) fn jobs(&self) -> Option<usize> {
-        self.jobs
+        self.selection.jobs
     }
 
-    /// Sets the globs for a remote folder.
-    pub(in crate::commands) fn apply_globs(&self, mut listing: DeleteDir) -> DeleteDir {
-        for glob in &self.include {
-            listing = listing.include(glob);
-        }
-        for glob in &self.exclude {
-            listing = listing.exclude(glob);
-        }
-        listing
+    /// Whether only some files are copied.
+    pub(in crate::commands) fn has_globs(&self) -> bool {
+        !(self.selection.include.is_empty() && self.selection.exclude.is_empty())
+    }
+
+    /// The files that the globs include, below a local folder.
+    pub(in crate::commands) fn filter(
+        &self,
+        root: impl AsRef<Path>,
+    ) -> agbcloud::Result<GlobFilter> {
+        GlobFilter::new(&self.selection.include, &self.selection.exclude, root)
     }
 
     /// Fails if an option is given that needs a local folder.
@@ -200,8 +223,8 @@ impl FolderOptions {
         self.check_conflict(false)?;
         let given = [
             (self.checksum, "--checksum"),
-            (!self.include.is_empty(), "--include"),
-            (!self.exclude.is_empty(), "--exclude"),
+            (!self.selection.include.is_empty(), "--include"),
+            (!self.selection.exclude.is_empty(), "--exclude"),
             (self.gitignore, "--gitignore"),
             (self.links != Links::Skip, "--links"),
             (self.conflict.is_some(), "--conflict"),

@@ -114,7 +114,7 @@ const MAX_SORTED: usize = 10_000;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skipped {
     Listed,
-    /// Counted in the summary only, since they are no difference.
+    /// Named in the summary, since they are no difference.
     Counted,
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn preview(
     }
     print_failures(plan.failures(), plan.failed());
     if !session.output.is_quiet() {
-        print_summary(&plan);
+        print_summary(&plan, skipped);
     }
     Ok(plan)
 }
@@ -159,12 +159,22 @@ pub(super) fn check_failures(plan: &SyncPlan) -> Result<(), Failure> {
     }
 }
 
-fn print_summary(plan: &SyncPlan) {
+fn print_summary(plan: &SyncPlan, listed: Skipped) {
     let skipped = plan.skipped();
     let kept = plan.changes().filter(|change| change.keeps_both).count();
     let kept = match kept {
         0 => String::new(),
         kept => format!(", {} to keep", counted(kept as u64, "replaced version")),
+    };
+    let skipped = match listed {
+        Skipped::Listed if skipped.is_empty() => String::new(),
+        Skipped::Listed => format!(", {} to skip", skipped.len()),
+        Skipped::Counted => {
+            let entries = skipped
+                .iter()
+                .map(|entry| (entry.reason, entry.path.as_str()));
+            skipped_summary(entries, skipped.len() as u64, "to skip")
+        }
     };
     stderr::note(format_args!(
         "{} to copy ({}){kept}, {} to delete, {} unchanged{}",
@@ -172,7 +182,7 @@ fn print_summary(plan: &SyncPlan) {
         bytes(Some(plan.bytes())),
         deletions(plan),
         plan.unchanged(),
-        skipped_summary(skipped, skipped.len() as u64, "to skip")
+        skipped
     ));
     let executable = || plan.changes().filter(|change| change.executable);
     let count = executable().count() as u64;

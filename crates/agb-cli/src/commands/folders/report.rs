@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, io};
 
-use agbcloud::{ErrorKind, FileFailure, SkipReason, SkippedEntry, SyncReport};
+use agbcloud::{ErrorDetail, ErrorKind, FileFailure, SkipReason, SyncReport};
 
 use super::results::TransferResults;
 use crate::{
@@ -70,7 +70,14 @@ fn check_report(
         false => "",
     };
     let message = format!("{} failed{deletions}", counted(report.failed, "file"));
-    Err(Failure::with_code(code, message).with_hint(match code {
+    let failure = Failure::with_code(code, message);
+    let is_clash =
+        |failure: &FileFailure| failure.error.detail() == Some(ErrorDetail::FileAndFolder);
+    if report.failures.iter().all(is_clash) {
+        // Each has its own hint.
+        return Err(failure);
+    }
+    Err(failure.with_hint(match code {
         Code::Conflict => conflict_hint,
         _ if report.failures.iter().any(|failure| failure.error.is_transient()) => {
             "run the same command to retry: finished files are not copied again"
@@ -104,24 +111,31 @@ fn summary(report: &SyncReport) -> String {
             parts.push(format!("{count} {what}"));
         }
     }
-    parts.join(", ") + &skipped_summary(&report.skipped_entries, report.skipped, "skipped")
+    let skipped = report.skipped_entries.iter();
+    let skipped = skipped.map(|entry| (entry.reason, entry.path.as_str()));
+    parts.join(", ") + &skipped_summary(skipped, report.skipped, "skipped")
 }
 
 /// The end of a summary: `, 3 skipped (symbolic link: a, b; empty folder: c)`. Empty if there are none.
-pub(super) fn skipped_summary(entries: &[SkippedEntry], count: u64, verb: &str) -> String {
+pub(in crate::commands) fn skipped_summary<'a>(
+    entries: impl Iterator<Item = (SkipReason, &'a str)>,
+    count: u64,
+    verb: &str,
+) -> String {
     if count == 0 {
         return String::new();
     }
     let mut reasons: BTreeMap<SkipReason, Vec<&str>> = BTreeMap::new();
-    for entry in entries {
-        let paths = reasons.entry(entry.reason).or_default();
-        paths.push(&entry.path);
+    let mut named = 0;
+    for (reason, path) in entries {
+        reasons.entry(reason).or_default().push(path);
+        named += 1;
     }
     let reasons = reasons.iter();
     let mut reasons: Vec<_> = reasons
         .map(|(reason, paths)| format!("{reason}: {}", join_names(paths, paths.len())))
         .collect();
-    let others = count.saturating_sub(entries.len() as u64);
+    let others = count.saturating_sub(named);
     if others > 0 {
         reasons.push(format!("and {others} others"));
     }

@@ -12,7 +12,10 @@ use super::{
     watch::{WatchOptions, watch},
 };
 use crate::{
-    commands::session::{Run, Session},
+    commands::{
+        bandwidth::Bandwidth,
+        session::{Run, Session},
+    },
     failure::{Code, Failure},
     stderr,
 };
@@ -34,6 +37,8 @@ pub(crate) struct SyncArguments {
     /// With --watch: time between checks of the context
     #[arg(long, value_name = "SECONDS", requires = "watch", default_value = "30", value_parser = seconds)]
     interval: Duration,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
     #[command(flatten)]
     folders: SyncFolders,
 }
@@ -58,7 +63,7 @@ fn limit(text: &str) -> Result<DeleteLimit, String> {
 
 impl Run for SyncArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let client = session.connect()?;
+        let client = self.bandwidth.connect(session)?;
         let limit = self.max_delete.unwrap_or_default();
         if self.watch {
             let (folders, yes, interval) = (&self.folders, self.yes, self.interval);

@@ -16,6 +16,7 @@ use super::{check_file, copy_in, folder};
 use crate::{
     address::Remote,
     commands::{
+        bandwidth::Bandwidth,
         completion, lookup,
         session::{Run, Session},
     },
@@ -29,6 +30,8 @@ pub(crate) struct EditArguments {
     /// File, as NAME:/path. It is created if it does not exist
     #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for EditArguments {
@@ -36,7 +39,7 @@ impl Run for EditArguments {
         let address = &self.address;
         check_file(address, "edit")?;
         let editor = editor()?;
-        let files = lookup::files(&session.connect()?, address).await?;
+        let files = lookup::files(&self.bandwidth.connect(session)?, address).await?;
         let folder = folder()?;
         let copy = copy_in(&folder, address);
         let hint = "nothing was changed";

@@ -12,6 +12,7 @@ use super::{check_file, copy_in, folder};
 use crate::{
     address::Remote,
     commands::{
+        bandwidth::Bandwidth,
         completion, lookup,
         session::{Run, Session},
     },
@@ -25,6 +26,8 @@ pub(crate) struct OpenArguments {
     /// File, as NAME:/path
     #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for OpenArguments {
@@ -32,7 +35,7 @@ impl Run for OpenArguments {
         let address = &self.address;
         check_file(address, "open")?;
         check_is_document(address)?;
-        let files = lookup::files(&session.connect()?, address).await?;
+        let files = lookup::files(&self.bandwidth.connect(session)?, address).await?;
         let folder = folder()?;
         let copy = copy_in(&folder, address);
         let download = async {

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     commands::{
+        bandwidth::Bandwidth,
         completion, folders, lookup,
         session::{Run, Session},
         transfer::DEFAULT_JOBS,
@@ -36,12 +37,14 @@ pub(crate) struct ContextCopyArguments {
     /// Number of files that are copied concurrently
     #[arg(long, value_name = "N", value_parser = folders::jobs, default_value_t = DEFAULT_JOBS)]
     jobs: usize,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for ContextCopyArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let (from, to) = (context_name(&self.name)?, context_name(&self.to)?);
-        let client = session.connect()?;
+        let client = self.bandwidth.connect(session)?;
         let from = lookup::context(&client, &from).await?;
         let settings = CopySettings {
             force: self.force,

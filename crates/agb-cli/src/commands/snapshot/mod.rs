@@ -26,6 +26,7 @@ use self::{
     place::{Place, context_name, create_context, existing_context},
 };
 use super::{
+    bandwidth::Bandwidth,
     completion,
     folders::RESUME_HINT,
     lookup,
@@ -63,13 +64,15 @@ pub(crate) struct SnapshotArguments {
     /// Replace an existing archive, or files of the target that differ
     #[arg(long, short)]
     force: bool,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for SnapshotArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
         let name = context_name(&self.name)?;
         let place = self.to.as_deref().map(target).transpose()?;
-        let client = session.connect()?;
+        let client = self.bandwidth.connect(session)?;
         if let Some(place) = &place {
             place.check_ambiguous(&client).await?;
         }
@@ -153,6 +156,8 @@ pub(crate) struct RestoreArguments {
     /// Replace files of the context that differ
     #[arg(long, short)]
     force: bool,
+    #[command(flatten)]
+    bandwidth: Bandwidth,
 }
 
 impl Run for RestoreArguments {
@@ -163,7 +168,7 @@ impl Run for RestoreArguments {
             return Err(failure.with_hint("save it in a file first"));
         }
         let place = Place::parse(&self.from)?;
-        let client = session.connect()?;
+        let client = self.bandwidth.connect(session)?;
         let mut summary = SnapshotSummary::default();
         let from = self.from.display().to_string();
         let (context, restored) = match place {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use agbcloud::Progress;
+use agbcloud::{Progress, SkipReason};
 use futures_util::{StreamExt, stream};
 
 use super::copier::Copier;
 use crate::{
     commands::{
-        folders::{self, join_names},
+        folders::{self, skipped_summary},
         session::Session,
     },
     failure::{Code, Failure},
     output::{
         bytes, counted,
-        records::{FailedFile, TransferSummary},
+        records::{FailedFile, SkippedItem, TransferSummary},
     },
     progress::TransferProgress,
     signals::unless_interrupted,
@@ -108,6 +108,7 @@ impl Copier<'_> {
     pub(super) fn print_batch(
         &mut self,
         mut summary: TransferSummary,
+        skipped: &[(SkipReason, String)],
         batch: Batch,
     ) -> Result<(), Failure> {
         summary.copied += batch.copied;
@@ -123,14 +124,18 @@ impl Copier<'_> {
         if summary.unchanged > 0 {
             message += &format!(", {} unchanged", summary.unchanged);
         }
-        let skipped: Vec<&str> = summary
-            .skipped_entries
+        let entries = skipped
             .iter()
-            .map(|entry| &*entry.path)
-            .collect();
-        if !skipped.is_empty() {
-            let names = join_names(&skipped, skipped.len());
-            message += &format!(", {} skipped (not a file: {names})", summary.skipped);
+            .map(|(reason, path)| (*reason, path.as_str()));
+        message += &skipped_summary(entries, skipped.len() as u64, "skipped");
+        for (reason, path) in skipped {
+            summary.skip(SkippedItem {
+                path: path.clone(),
+                reason: reason.as_str(),
+            });
+        }
+        if summary.filtered > 0 {
+            message += &format!(", {} left at the source (filtered)", summary.filtered);
         }
         self.results.print(summary, &message)?;
         check_failures(&batch.failures, 0)

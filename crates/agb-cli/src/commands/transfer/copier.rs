@@ -96,7 +96,7 @@ impl<'a> Copier<'a> {
         if let Address::Local(path) = &to {
             self.check_local_target(path)?;
         }
-        let client = self.session.connect()?;
+        let client = self.options.bandwidth.connect(self.session)?;
         let mut operands = Operands::new(&client);
         let to = match to {
             Address::Local(path) => Place::Local(path),

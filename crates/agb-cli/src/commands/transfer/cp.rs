@@ -8,7 +8,7 @@ use crate::{
     address::Address,
     commands::{
         completion,
-        folders::FolderOptions,
+        folders::{FolderOptions, Selection},
         session::{Run, Session},
     },
     failure::Failure,
@@ -61,11 +61,16 @@ pub(crate) struct MvArguments {
     paths: CopyPaths,
     #[command(flatten)]
     options: CopyOptions,
+    /// Compare by checksum, as a move always does
+    #[arg(long, hide = true)]
+    checksum: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 impl Run for MvArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let folders = FolderOptions::default();
+        let folders = FolderOptions::from(self.selection);
         let mut copier = Copier::new("mv", session, &self.options, &folders, true);
         copier.moves = true;
         let (from, to) = self.paths.split()?;

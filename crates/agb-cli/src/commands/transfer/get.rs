@@ -14,7 +14,7 @@ use super::{
     existing::already_exists,
     local_folders::NewFolders,
     local_source::missing_address,
-    move_file::{Source, Target},
+    move_file::{FileAt, Source, Target},
     options::CopyOptions,
     slash_rule::{has_slash, local_name, remote_into_local},
 };
@@ -117,6 +117,18 @@ impl Copier<'_> {
             let listener = move |progress| listener.update(progress);
             let downloaded = download(files, address, &to, self, listener).await;
             match downloaded {
+                Err(DownloadFailure::Remote(error))
+                    if self.moves && error.detail() == Some(ErrorDetail::TargetExists) =>
+                {
+                    let finished = self.finish_move(Source::Remote(from), FileAt::Local(&to));
+                    match finished.await? {
+                        Some(copied) => Ok(copied),
+                        None => {
+                            let error = DownloadFailure::Remote(error);
+                            Err(self.explain_download(from, given, error).await)
+                        }
+                    }
+                }
                 Err(error) => Err(self.explain_download(from, given, error).await),
                 Ok(downloaded) => {
                     let source = Source::Remote(from);

@@ -14,6 +14,7 @@ mod options;
 mod put;
 mod remote_copy;
 mod remote_folder;
+mod same_content;
 mod slash_rule;
 
 pub(super) use batch::{BatchFile, Listener, check_failures, run_batch};

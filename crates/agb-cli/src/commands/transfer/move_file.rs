@@ -9,6 +9,7 @@ use std::{
 use agbcloud::{DownloadTarget, Files};
 
 use super::{
+    batch::BatchFile,
     copied::Copied,
     copier::Copier,
     existing::{Version, is_md5, version},
@@ -23,6 +24,13 @@ use crate::{
 pub(super) enum Source<'a> {
     /// With its version before the copy; `None` if it can't be moved.
     Local(&'a Path, Option<LocalVersion>),
+    Remote(&'a Operand),
+}
+
+/// A file on either side.
+#[derive(Clone, Copy)]
+pub(super) enum FileAt<'a> {
+    Local(&'a Path),
     Remote(&'a Operand),
 }
 
@@ -42,12 +50,19 @@ impl<'a> Source<'a> {
     pub(super) fn is_gone_or_special(&self) -> bool {
         matches!(self, Self::Local(_, None))
     }
+
+    pub(super) fn file(&self) -> FileAt<'a> {
+        match self {
+            Self::Local(path, _) => FileAt::Local(path),
+            Self::Remote(operand) => FileAt::Remote(operand),
+        }
+    }
 }
 
 /// A version of a local file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LocalVersion {
-    size: u64,
+    pub(super) size: u64,
     modified: Option<SystemTime>,
     #[cfg(unix)]
     inode: [i64; 4],
@@ -92,13 +107,18 @@ impl Copier<'_> {
             return Ok(copied);
         }
         verify(&source, &target, &copied).await?;
-        match source {
-            Source::Local(path, before) => delete_local(path, before.as_ref())?,
-            Source::Remote(Operand { files, address }) => {
-                delete_remote(files, address, copied.source.as_ref()).await?;
-            }
-        }
+        delete_source(source, &copied).await?;
         Ok(copied)
+    }
+}
+
+/// Deletes the source of a verified copy, unless it has changed.
+pub(super) async fn delete_source(source: Source<'_>, copied: &Copied) -> Result<(), Failure> {
+    match source {
+        Source::Local(path, before) => delete_local(path, before.as_ref()),
+        Source::Remote(Operand { files, address }) => {
+            delete_remote(files, address, copied.source.as_ref()).await
+        }
     }
 }
 
@@ -154,9 +174,22 @@ fn changed(source: impl std::fmt::Display) -> Failure {
     kept(&format!("{source} changed while it was copied"))
 }
 
-fn kept(why: &str) -> Failure {
+pub(super) fn kept(why: &str) -> Failure {
     Failure::with_code(Code::Conflict, format!("{why}: the source is kept"))
         .with_hint("run the command again with --force to replace the copy")
+}
+
+/// Deletes the folders of moved files that are empty, and the folder itself unless only its contents were moved.
+pub(super) fn delete_emptied_folders(root: &Path, moved: &[BatchFile], contents_only: bool) {
+    for file in moved {
+        let mut folder = root.join(&file.path);
+        while folder.pop() && folder.starts_with(root) && !(contents_only && folder == root) {
+            // Fails for a folder with entries, which stays.
+            if std::fs::remove_dir(&folder).is_err() {
+                break;
+            }
+        }
+    }
 }
 
 /// Deletes the empty folders below a local folder, and the folder itself unless only its contents were moved.

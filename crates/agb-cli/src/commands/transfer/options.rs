@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::commands::bandwidth::Bandwidth;
+
 #[derive(Debug, Args)]
 pub(super) struct CopyOptions {
     /// Copy folders and all their contents: SRC as a folder of DST, and SRC/ as the contents of DST
@@ -16,4 +18,6 @@ pub(super) struct CopyOptions {
     /// List the changes and make none
     #[arg(long, short = 'n')]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) bandwidth: Bandwidth,
 }

@@ -13,7 +13,7 @@ use super::{
     copier::Copier,
     existing::{check_folder_target, check_target, explain, file_target},
     local_source::{is_dash, missing_address, spool},
-    move_file::{Source, Target},
+    move_file::{FileAt, Source, Target},
     options::CopyOptions,
     remote_folder::Existing,
     slash_rule::{local_into_remote, remote_name},
@@ -110,7 +110,14 @@ impl Copier<'_> {
             let size = metadata.filter(Metadata::is_file).map(|file| file.len());
             return self.preview_file("upload", address.file_name(), size, check);
         }
-        check?;
+        if let Err(failure) = check {
+            let target = to.at(&address);
+            let finished = self.finish_move(Source::local(from), FileAt::Remote(&target));
+            return match unless_interrupted(finished, folders::RESTART_HINT).await? {
+                Some(copied) => self.print_copied(copied, &address.to_string()),
+                None => Err(failure),
+            };
+        }
         // An upload needs the length first, which a stream does not have.
         let spooled = match metadata {
             Some(metadata) if metadata.is_file() => None,
@@ -138,11 +145,7 @@ impl Copier<'_> {
     async fn put_folder(&mut self, from: &Path, to: &Operand) -> Result<(), Failure> {
         let address = local_into_remote(from, &to.address)?;
         check_folder_target(&to.files, &address).await?;
-        let folder = Operand {
-            files: to.files.clone(),
-            address: address.clone(),
-        };
-        let existing = Existing::list(&folder).await?;
+        let existing = Existing::list(&to.at(&address)).await?;
         let replace = match self.options.force {
             true => Replace::Yes,
             false => Replace::No {

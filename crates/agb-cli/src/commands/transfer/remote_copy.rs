@@ -9,7 +9,7 @@ use super::{
     copied::Copied,
     copier::Copier,
     existing::{Version, check_target, explain, file_target, version},
-    move_file::{Source, Target},
+    move_file::{FileAt, Source, Target},
 };
 use crate::{
     address::Remote,
@@ -37,10 +37,7 @@ impl Copier<'_> {
         let name = Ok(from.address.file_name());
         let address = file_target(to, name, self.several).await?;
         let given = &to.address;
-        let to = Operand {
-            files: to.files.clone(),
-            address,
-        };
+        let to = to.at(&address);
         if is_same(from, &to)? {
             let message = format!("{} and {} are the same file", from.address, to.address);
             return Err(Failure::usage(message));
@@ -50,6 +47,7 @@ impl Copier<'_> {
         if check.is_err() || self.options.dry_run {
             // What is missing matters more than what exists.
             let entry = match lookup::entry(&from.files, &from.address).await {
+                Err(failure) if failure.code == Code::NotFound => return Err(failure),
                 Err(failure) => {
                     check = Err(failure);
                     None
@@ -64,7 +62,13 @@ impl Copier<'_> {
                 return self.preview_file("copy", name, entry.size, check);
             }
         }
-        check?;
+        if let Err(failure) = check {
+            let finished = self.finish_move(Source::Remote(from), FileAt::Remote(&to));
+            return match unless_interrupted(finished, folders::RESTART_HINT).await? {
+                Some(copied) => self.print_copied(copied, &to.address.to_string()),
+                None => Err(failure),
+            };
+        }
         let progress = TransferProgress::start(&self.session.output, self.verb, 1, 0);
         let listener = progress.clone();
         let copy = async {

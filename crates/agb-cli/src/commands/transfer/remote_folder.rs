@@ -1,17 +1,17 @@
 //! Copies or moves a folder within the service.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use agbcloud::Files;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     batch::{BatchFile, run_batch},
-    copied::Copied,
     copier::Copier,
-    existing::{Version, check_folder_target, version},
-    move_file::{Source, Target},
+    existing::{check_folder_target, version},
+    move_file::{FileAt, Source, Target},
     remote_copy::{Condition, copy, is_same_context},
+    same_content::same_content,
     slash_rule::remote_into_remote,
 };
 use crate::{
@@ -38,7 +38,7 @@ impl Copier<'_> {
         };
         check_not_inside(from, &to)?;
         check_folder_target(&to.files, &to.address).await?;
-        let sources = self.remote_files(from).await?;
+        let (sources, filtered) = self.remote_files(from).await?;
         let existing = Existing::list(&to).await?;
         existing.check_names(sources.iter().map(|file| &file.path), &to.address)?;
         let (same, different) = self.compare(from, &to, sources.clone(), &existing).await?;
@@ -56,43 +56,41 @@ impl Copier<'_> {
         let one = async |file: BatchFile, listener: super::batch::Listener| {
             let source = child(from, &file.path);
             let target = child(to_files, &file.path);
-            let copied = match same_files.get(&file.path) {
-                // An earlier, interrupted move has copied it.
-                Some((version, etag)) => Copied {
-                    bytes: file.size.unwrap_or(0),
-                    crc64: 0,
-                    etag: Some(etag.clone()),
-                    source: Some(version.clone()),
-                },
-                None => {
-                    let listener = move |progress| listener.report(progress);
-                    let condition = Condition::of_force(force);
-                    let copied = copy(&source, &target, condition, listener).await;
-                    copied.map_err(|error| error.into_failure(&source.address))?
-                }
-            };
+            let from = Source::Remote(&source);
+            if same_files.contains(&file.path) {
+                return copier.finish_same(from, FileAt::Remote(&target)).await;
+            }
+            let listener = move |progress| listener.report(progress);
+            let condition = Condition::of_force(force);
+            let copied = copy(&source, &target, condition, listener).await;
+            let copied = copied.map_err(|error| error.into_failure(&source.address))?;
             let at = Target::Remote(&target.files, &target.address);
-            let moved = copier.delete_moved(Source::Remote(&source), at, copied);
+            let moved = copier.delete_moved(from, at, copied);
             Ok(moved.await?.bytes)
         };
         let mut work = sources;
         let mut summary = TransferSummary::default();
-        if !self.moves {
+        if self.moves {
+            summary.filtered = filtered;
+        } else {
             summary.unchanged = same.len() as u64;
-            work.retain(|file| !same.contains_key(&file.path));
+            work.retain(|file| !same.contains(&file.path));
         }
         let batch = run_batch(self.session, self.verb, self.jobs(), work, one).await?;
-        self.print_batch(summary, batch)
+        self.print_batch(summary, &[], batch)
     }
 
-    /// The files of a folder that the globs include.
-    pub(super) async fn remote_files(&self, from: &Operand) -> Result<Vec<BatchFile>, Failure> {
+    /// The files of a folder that the globs include, and the number of others.
+    pub(super) async fn remote_files(
+        &self,
+        from: &Operand,
+    ) -> Result<(Vec<BatchFile>, u64), Failure> {
         let Operand { files, address } = from;
-        // A plan of deletion lists the files by the globs of the SDK. It is not executed.
-        let listing = files.delete_dir(address.without_slash());
-        let listing = self.folders.apply_globs(listing);
-        let plan = listing.plan().await;
-        let plan = plan.with_action(|| format!("list {address}"))?;
+        let action = || format!("list {address}");
+        let filter = self.folders.filter("").with_action(action)?;
+        // A plan of deletion lists the files. It is not executed.
+        let plan = files.delete_dir(address.without_slash()).plan().await;
+        let plan = plan.with_action(action)?;
         if let Some(failure) = plan.failures().first() {
             let message = format!(
                 "{address} has a file that can't be copied: {}",
@@ -104,18 +102,24 @@ impl Copier<'_> {
             path: change.path,
             size: change.size,
         };
-        Ok(plan.changes().map(file).collect())
+        let all = plan.changes().len();
+        let included: Vec<_> = plan
+            .changes()
+            .filter(|change| filter.includes(&change.path))
+            .map(file)
+            .collect();
+        let filtered = (all - included.len()) as u64;
+        Ok((included, filtered))
     }
 
-    /// The files that exist at the target, by path: those with the same content, with the version of the source and the
-    /// ETag of both; and those that differ.
+    /// The files that exist at the target, by path: those with the same content, and those that differ.
     async fn compare(
         &self,
         from: &Operand,
         to: &Operand,
         sources: Vec<BatchFile>,
         existing: &Existing,
-    ) -> Result<(HashMap<String, (Version, String)>, Vec<String>), Failure> {
+    ) -> Result<(HashSet<String>, Vec<String>), Failure> {
         let existing = sources.into_iter().filter_map(|file| {
             let size = existing.files.get(&file.path)?;
             let may_be_same = file.size.is_none() || *size == file.size;
@@ -123,33 +127,51 @@ impl Copier<'_> {
         });
         let compare = async |(file, may_be_same): (BatchFile, bool)| {
             let same = match may_be_same {
-                true => same_content(&child(from, &file.path), &child(to, &file.path)).await?,
-                false => None,
+                true => {
+                    let (from, to) = (child(from, &file.path), child(to, &file.path));
+                    self.is_same_content(&from, &to).await?
+                }
+                false => false,
             };
             Ok::<_, Failure>((file.path, same))
         };
         let compared = stream::iter(existing).map(compare);
         let compared: Vec<_> = compared.buffer_unordered(self.jobs()).try_collect().await?;
-        let (mut same, mut different) = (HashMap::new(), BTreeSet::new());
-        for (path, version) in compared {
-            match version {
-                Some(version) => drop(same.insert(path, version)),
-                None => drop(different.insert(path)),
-            }
+        let (mut same, mut different) = (HashSet::new(), BTreeSet::new());
+        for (path, is_same) in compared {
+            match is_same {
+                true => same.insert(path),
+                false => different.insert(path),
+            };
         }
         Ok((same, different.into_iter().collect()))
+    }
+
+    /// Whether both files certainly have the same content. A copy reads none of them to compare.
+    async fn is_same_content(&self, from: &Operand, to: &Operand) -> Result<bool, Failure> {
+        if self.moves {
+            let same = same_content(FileAt::Remote(from), FileAt::Remote(to));
+            return Ok(same.await?.is_some());
+        }
+        let (from, to) = tokio::try_join!(
+            version(&from.files, &from.address),
+            version(&to.files, &to.address)
+        )?;
+        Ok(from
+            .zip(to)
+            .is_some_and(|(from, to)| to.has_content_of(&from)))
     }
 
     /// Lists the changes of a dry run.
     fn preview(
         &self,
         sources: Vec<BatchFile>,
-        same: &HashMap<String, (Version, String)>,
+        same: &HashSet<String>,
         different: &[String],
     ) -> Result<(), Failure> {
         let sources = sources
             .into_iter()
-            .filter(|file| !same.contains_key(&file.path));
+            .filter(|file| !same.contains(&file.path));
         let row = |file: BatchFile| {
             let replaces = different.binary_search(&file.path).is_ok();
             let change = if self.moves { "move" } else { "copy" };
@@ -166,18 +188,6 @@ pub(in crate::commands) fn child(folder: &Operand, path: &str) -> Operand {
         files: folder.files.clone(),
         address: folder.address.join(path),
     }
-}
-
-/// Returns the version of the source and the ETag of both files if their content is certainly the same.
-async fn same_content(from: &Operand, to: &Operand) -> Result<Option<(Version, String)>, Failure> {
-    let (from, to) = tokio::try_join!(
-        version(&from.files, &from.address),
-        version(&to.files, &to.address)
-    )?;
-    Ok(from.zip(to).and_then(|(from, to)| {
-        let etag = from.etag.clone()?;
-        to.has_content_of(&from).then_some((from, etag))
-    }))
 }
 
 /// Fails if one of two folders of a context is in the other, so that a copy would have no end or replace its sources.

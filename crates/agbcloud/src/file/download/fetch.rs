@@ -395,6 +395,7 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
             self.meter.set_total(length);
         }
         let idle_timeout = self.files.store().idle_timeout();
+        let limit = self.files.store().download_limit();
         // Bytes after the end of the part are ignored.
         let until = part_end.into_iter().chain(end).min();
         while until.is_none_or(|until| self.position < until) {
@@ -402,18 +403,24 @@ impl<'a, 'b> RangeFetch<'a, 'b> {
             let Some(mut chunk) = chunk.map_err(Error::from_transport)? else {
                 break;
             };
+            while !chunk.is_empty() {
+                let mut piece = limit.take_piece(&mut chunk);
+                limit.wait(piece.len(), self.files.client.time()).await;
+                let skipped = skip.min(piece.len() as u64);
+                skip -= skipped;
+                drop(piece.split_to(usize::try_from(skipped).unwrap_or(usize::MAX)));
+                let room = until.map_or(u64::MAX, |until| until - self.position);
+                piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+                if piece.is_empty() {
+                    continue;
+                }
+                sink.write(&piece).await?;
+                self.hasher.update(&piece);
+                self.position += piece.len() as u64;
+                self.meter.add(piece.len());
+            }
+            // Neither a slow sink nor a wait for the limit counts as an idle transfer.
             idle_timeout.reset();
-            let skipped = skip.min(chunk.len() as u64);
-            skip -= skipped;
-            drop(chunk.split_to(usize::try_from(skipped).unwrap_or(usize::MAX)));
-            let room = until.map_or(u64::MAX, |until| until - self.position);
-            chunk.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-            sink.write(&chunk).await?;
-            // A slow sink does not count as an idle transfer.
-            idle_timeout.reset();
-            self.hasher.update(&chunk);
-            self.position += chunk.len() as u64;
-            self.meter.add(chunk.len());
         }
         match end {
             Some(end) if self.position != end && (total.is_some() || part_end.is_some()) => {

@@ -5,11 +5,12 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use http_body::{Frame, SizeHint};
 
 use super::{
@@ -18,8 +19,9 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
+    clock::Time,
     lock::lock,
-    transfer::{ContentHasher, IdleTimeout, ProgressMeter, StoreChecksums},
+    transfer::{BandwidthLimit, ContentHasher, IdleTimeout, ProgressMeter, StoreChecksums},
 };
 
 /// What was sent, shared between the body and the task that waits for the response.
@@ -90,6 +92,56 @@ impl BodyRecord {
     }
 }
 
+/// Passes on chunks at the rate of the bandwidth limit.
+pub(super) struct Pace {
+    limit: BandwidthLimit,
+    time: Time,
+    /// What has not been passed on of the last chunk.
+    rest: Bytes,
+    /// The bytes that the limit admits after the wait. The mutex is never locked: it makes the body `Sync`.
+    waiting: Option<(Bytes, Mutex<BoxFuture<'static, ()>>)>,
+}
+
+impl Pace {
+    pub(super) fn new(limit: BandwidthLimit, time: Time) -> Self {
+        Self {
+            limit,
+            time,
+            rest: Bytes::new(),
+            waiting: None,
+        }
+    }
+
+    /// Whether everything was passed on.
+    fn is_empty(&self) -> bool {
+        self.rest.is_empty() && self.waiting.is_none()
+    }
+
+    fn poll_piece(&mut self, idle_timeout: &IdleTimeout, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let (piece, mut wait) = match self.waiting.take() {
+            Some(waiting) => waiting,
+            None => {
+                let piece = self.limit.take_piece(&mut self.rest);
+                let Some(start) = self.limit.admit(piece.len(), &self.time) else {
+                    return Poll::Ready(piece);
+                };
+                idle_timeout.paused_until(start);
+                let time = self.time.clone();
+                let wait: BoxFuture<'_, _> = Box::pin(async move { time.sleep_until(start).await });
+                (piece, Mutex::new(wait))
+            }
+        };
+        let future = wait.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match future.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(piece),
+            Poll::Pending => {
+                self.waiting = Some((piece, wait));
+                Poll::Pending
+            }
+        }
+    }
+}
+
 /// A body of known length. A shorter source fails the request instead of ending it early.
 pub(super) struct SizedBody {
     chunks: BodyChunks,
@@ -101,6 +153,7 @@ pub(super) struct SizedBody {
     exact: bool,
     /// The last chunk, until the end of an exact source.
     last: Option<Bytes>,
+    pace: Pace,
     meter: Arc<ProgressMeter>,
     idle_timeout: IdleTimeout,
     record: BodyRecord,
@@ -111,6 +164,7 @@ impl SizedBody {
         source: OpenedSource,
         meter: Arc<ProgressMeter>,
         idle_timeout: IdleTimeout,
+        pace: Pace,
     ) -> (Self, BodyRecord) {
         let record = BodyRecord::of(&source.chunks);
         let read = matches!(source.chunks, BodyChunks::Read(_));
@@ -120,6 +174,7 @@ impl SizedBody {
             length: source.length,
             exact: source.exact,
             last: None,
+            pace,
             origin: source.origin.filter(|_| read),
             meter,
             idle_timeout,
@@ -152,11 +207,22 @@ impl SizedBody {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let next = match ready!(self.poll_chunk(cx)) {
+        let next = match ready!(self.poll_piece(cx)) {
             Ok(chunk) => self.accept(&chunk).map(|()| chunk),
             Err(error) => Err(error),
         };
         Poll::Ready(Some(next.map_err(|error| self.fail(error))))
+    }
+
+    /// Returns the next bytes that the bandwidth limit admits.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+        if self.pace.is_empty() {
+            self.pace.rest = match ready!(self.poll_chunk(cx)) {
+                Ok(chunk) => chunk,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+        }
+        self.pace.poll_piece(&self.idle_timeout, cx).map(Ok)
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use source::UploadSource;
 
-use body::{BodyRecord, SizedBody};
+use body::{BodyRecord, Pace, SizedBody};
 use source::{LocalOrigin, OpenedSource};
 
 use super::{files::Files, local::LocalIdentity, transfer_url::TransferUrl};
@@ -235,7 +235,8 @@ async fn send(
     let idle_timeout = files.store().idle_timeout();
     let meter = Arc::new(ProgressMeter::new(listener, Some(length), time.clone()));
     let origin = source.origin.clone();
-    let (body, record) = SizedBody::new(source, meter.clone(), idle_timeout.clone());
+    let pace = Pace::new(files.store().upload_limit().clone(), time.clone());
+    let (body, record) = SizedBody::new(source, meter.clone(), idle_timeout.clone(), pace);
     let body = reqwest::Body::wrap(body);
     let answer = files
         .store()

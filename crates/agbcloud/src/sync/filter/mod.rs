@@ -54,17 +54,34 @@ impl EntryFilter {
     }
 }
 
-/// Globs as in a `.gitignore`, for paths relative to the folder.
+/// The files that [`include`](crate::SyncDir::include) and [`exclude`](crate::SyncDir::exclude) select, for programs that list
+/// files themselves: globs in the syntax of `.gitignore`, for paths relative to a folder.
+///
+/// ```
+/// use agbcloud::GlobFilter;
+///
+/// let filter = GlobFilter::new(&["*.rs".into()], &["target/".into()], "project")?;
+/// assert!(filter.includes("src/main.rs"));
+/// assert!(!filter.includes("target/debug/build.rs"));
+/// # Ok::<(), agbcloud::Error>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(super) struct GlobFilter {
+pub struct GlobFilter {
     /// `None` includes everything.
     include: Option<Gitignore>,
     exclude: Gitignore,
 }
 
 impl GlobFilter {
-    /// Parses the globs for a local folder. Blocks.
-    pub(super) fn new(include: &[String], exclude: &[String], root: &Path) -> Result<Self> {
+    /// Parses the globs. Without `include`, all files are included that are not excluded. The local folder is used to explain
+    /// a glob that is an absolute path.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid glob. The source is a
+    /// [`GlobError`](crate::GlobError).
+    pub fn new(include: &[String], exclude: &[String], root: impl AsRef<Path>) -> Result<Self> {
+        let root = root.as_ref();
         let globs = |given| NormalizedGlob::all(given, root).map_err(invalid_glob);
         let (include, exclude) = (globs(include)?, globs(exclude)?);
         check_contradictions(&include, &exclude).map_err(invalid_glob)?;
@@ -78,7 +95,8 @@ impl GlobFilter {
     }
 
     /// Whether a file is included. As with git, a file in an excluded folder can't be included again.
-    pub(super) fn includes(&self, relative: &Path) -> bool {
+    pub fn includes(&self, relative: impl AsRef<Path>) -> bool {
+        let relative = relative.as_ref();
         // The matcher panics for an absolute path.
         if relative.has_root() {
             return false;

@@ -16,6 +16,7 @@ use super::{
     decision::{Compared, Decision, DecisionSender, PlannedChange},
     empty_folders::EmptyRemoteFolders,
     local_walk::{self, LocalEntry},
+    name_clash::NameClashes,
     remote_files::{RemoteIdentity, RemoteListing, SeenPaths},
 };
 use crate::{
@@ -37,12 +38,14 @@ pub(super) async fn plan(options: &SyncOptions, decisions: &DecisionSender) -> R
     let mut claimed = ClaimedFiles::new();
     let mut blocked = ChangeList::default();
     let mut folders = EmptyRemoteFolders::new();
+    let mut clashes = NameClashes::new();
     let mut listing = RemoteListing::of(options.walk_remote());
     loop {
         let entries = listing.next().await?;
         if entries.is_empty() {
             break;
         }
+        clashes.add(options, &entries).await?;
         let mut files = Vec::with_capacity(entries.len());
         let mut batch = Vec::new();
         for entry in &entries {
@@ -55,10 +58,13 @@ pub(super) async fn plan(options: &SyncOptions, decisions: &DecisionSender) -> R
                 Ok(Some(file)) if needs_seen && !seen.insert(&file.relative) && folds_case => {
                     batch.push(name_conflict(file.relative));
                 }
-                Ok(Some(file)) => files.push(file),
+                Ok(Some(file)) => match clashes.error_of(options, &file.relative) {
+                    Some(error) => batch.push(failed(file.relative, error)),
+                    None => files.push(file),
+                },
                 Ok(None) => {}
                 Err(error) => {
-                    batch.push(Decision::failed(entry.path, Some(Change::Download), error));
+                    batch.push(failed(entry.path, error));
                 }
             }
         }
@@ -141,7 +147,11 @@ fn remote_file(options: &SyncOptions, entry: &FileEntry) -> Result<Option<Remote
 }
 
 fn name_conflict(path: String) -> Decision {
-    Decision::failed(path, Some(Change::Download), same_local_name())
+    failed(path, same_local_name())
+}
+
+fn failed(path: String, error: Error) -> Decision {
+    Decision::failed(path, Some(Change::Download), error)
 }
 
 /// A remote file, and the local file of the same name.

@@ -7,6 +7,7 @@ mod decision;
 mod download;
 mod empty_folders;
 mod local_walk;
+mod name_clash;
 mod remote_files;
 mod side_matcher;
 mod two_way;

@@ -202,6 +202,11 @@ impl RemoteIndex {
         entries.insert(key, PackedIdentity::of(identity));
     }
 
+    pub(super) fn contains(&self, path: &str) -> bool {
+        let key = self.key(path);
+        self.entries.of(key[0]).contains_key(&key)
+    }
+
     /// Removes and returns the file of a path.
     pub(super) fn remove(&mut self, path: &str) -> Option<RemoteIdentity> {
         let key = self.key(path);

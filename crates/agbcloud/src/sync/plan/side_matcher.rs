@@ -8,10 +8,11 @@ use std::{
 use super::{
     decision::Decision,
     local_walk::LocalEntry,
+    name_clash::RemoteNames,
     remote_files::{RemoteIdentity, RemoteIndex, SeenPaths},
 };
 use crate::{
-    FileEntry, RemotePath,
+    Error, FileEntry, RemotePath,
     file::local::LocalIdentity,
     sync::{change::Change, options::SyncOptions, paths},
 };
@@ -88,6 +89,7 @@ pub(super) struct SideMatcher {
     /// Number of remote files without a local file.
     remote_only: u64,
     remote: RemoteIndex,
+    names: RemoteNames,
     /// Local files, ordered by path: files that are only on the local side are uploaded in this order.
     waiting: BTreeMap<String, UploadCandidate>,
     /// The listing has returned a result.
@@ -105,6 +107,7 @@ impl SideMatcher {
             remote_files: 0,
             remote_only: 0,
             remote: RemoteIndex::new(),
+            names: RemoteNames::new(),
             waiting: BTreeMap::new(),
             has_listed: false,
             listing_ended: false,
@@ -140,10 +143,15 @@ impl SideMatcher {
             return only_local.map(|file| (file, None)).collect();
         }
         let mut matched = Vec::new();
-        for entry in entries.iter().filter(|entry| !entry.is_folder()) {
-            let Some(relative) = paths::relative_to(&options.remote, &entry.path) else {
+        for entry in entries {
+            let path = entry.path.trim_end_matches('/');
+            let Some(relative) = paths::relative_to(&options.remote, path) else {
                 continue;
             };
+            self.names.add(relative, entry.is_folder());
+            if entry.is_folder() {
+                continue;
+            }
             let is_counted = self.unmatched == Unmatched::Counted;
             if is_counted && !options.filter.includes(Path::new(relative)) {
                 continue;
@@ -154,6 +162,14 @@ impl SideMatcher {
                 Some(file) => matched.push((file, Some(remote))),
                 None => {
                     self.remote_only += 1;
+                    let below = format!("{relative}/");
+                    let mut waiting = self.waiting.range(below.clone()..);
+                    if waiting
+                        .next()
+                        .is_some_and(|(path, _)| path.starts_with(&below))
+                    {
+                        self.names.add_file(relative);
+                    }
                     if !self.walk_ended {
                         self.remote.insert(relative, remote);
                     }
@@ -174,6 +190,12 @@ impl SideMatcher {
             if let Some(seen) = &mut seen {
                 seen.insert(&file.relative);
             }
+            for (slash, _) in file.relative.match_indices('/') {
+                let folder = &file.relative[..slash];
+                if self.remote.contains(folder) {
+                    self.names.add_file(folder);
+                }
+            }
             match self.remote.remove(&file.relative) {
                 None if !self.listing_ended => {
                     self.waiting.insert(file.relative.clone(), file);
@@ -185,6 +207,11 @@ impl SideMatcher {
             }
         }
         matched
+    }
+
+    /// Returns the error of a local file that can't be new in the context, since a name in its path is a file and a folder.
+    pub(super) fn name_clash(&self, relative: &str) -> Option<Error> {
+        self.names.error_of(relative)
     }
 
     /// Number of remote files, after the listing has ended.

@@ -53,7 +53,20 @@ async fn plan_uploads(
             }
             else => return Ok(()),
         };
-        let decided = matched.into_iter().map(|matched| decide(options, matched));
+        let mut free = Vec::with_capacity(matched.len());
+        for (file, remote) in matched {
+            // With deletion, what is in the way is deleted later.
+            let is_new = remote.is_none() && !options.delete;
+            let clash = is_new.then(|| matcher.name_clash(&file.relative)).flatten();
+            match clash {
+                Some(error) => {
+                    let upload = Some(Change::Upload);
+                    batch.push(Decision::failed(file.relative, upload, error));
+                }
+                None => free.push((file, remote)),
+            }
+        }
+        let decided = free.into_iter().map(|matched| decide(options, matched));
         let decided = stream::iter(decided).buffered(MAX_CONCURRENT_COMPARISONS);
         batch.extend(decided.collect::<Vec<_>>().await);
         decisions.send(batch).await?;

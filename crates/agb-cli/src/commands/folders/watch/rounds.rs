@@ -112,7 +112,10 @@ impl<'a> Rounds<'a> {
         if self.skipped == skipped {
             return;
         }
-        let summary = skipped_summary(&skipped, report.skipped, "skipped");
+        let entries = skipped
+            .iter()
+            .map(|entry| (entry.reason, entry.path.as_str()));
+        let summary = skipped_summary(entries, report.skipped, "skipped");
         self.skipped = skipped;
         let summary = summary.trim_start_matches(", ");
         if !summary.is_empty() {

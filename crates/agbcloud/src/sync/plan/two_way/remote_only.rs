@@ -12,6 +12,7 @@ use super::{
         MAX_CONCURRENT_COMPARISONS,
         case_folding::{ClaimedFiles, FileNumber, has_exact_name, same_local_name},
         decision::{Decision, DecisionSender},
+        name_clash::NameClashes,
         remote_files::{RemoteIdentity, RemoteListing, SeenPaths},
     },
     LaterChanges,
@@ -50,12 +51,14 @@ pub(super) async fn plan_remote_only(
         paths: SeenPaths::new(folds_case),
         claimed: ClaimedFiles::new(),
     };
+    let mut clashes = NameClashes::new();
     let mut listing = RemoteListing::of(options.walk_remote());
     loop {
         let entries = listing.next().await?;
         if entries.is_empty() {
             return Ok(found);
         }
+        clashes.add(options, &entries).await?;
         let mut batch = Vec::new();
         let mut files = Vec::new();
         for entry in entries.iter().filter(|entry| !entry.is_folder()) {
@@ -70,7 +73,10 @@ pub(super) async fn plan_remote_only(
                 // Without case folding, the listing contains the file twice.
                 Ok(_) if !is_first && !folds_case => {}
                 Ok(_) if !is_first => batch.push(failed(relative, same_local_name())),
-                Ok(file) => files.push(file),
+                Ok(file) => match clashes.error_of(options, relative) {
+                    Some(error) => batch.push(failed(relative, error)),
+                    None => files.push(file),
+                },
                 Err(error) => batch.push(failed(relative, error)),
             }
         }
