@@ -337,7 +337,7 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
 /// How to get a file or a folder whose name is also that of the other.
 fn other_name(error: &agbcloud::Error) -> String {
     let (Some(context), Some(path)) = (error.context_id(), error.path()) else {
-        return "rename one of the two: a local folder can't have both".to_owned();
+        return "rename one of the two, or choose another folder".to_owned();
     };
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     match path.strip_suffix('/') {
