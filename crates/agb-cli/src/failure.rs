@@ -4,6 +4,8 @@ use std::{error::Error, fmt};
 
 use agbcloud::{ErrorDetail, ErrorKind};
 
+use crate::quote::quote;
+
 /// How to set the API key.
 pub(crate) const NO_API_KEY_HINT: &str =
     "log in with 'agb login', set AGB_API_KEY, or pass --api-key-stdin";
@@ -241,6 +243,19 @@ pub(crate) fn root_cause(error: &agbcloud::Error) -> Option<String> {
     Some(deepest(error.source()?).to_string())
 }
 
+/// Whether a local file can't be written because its disk is full.
+fn is_disk_full(error: &agbcloud::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let mut causes = causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let is_full = |kind| {
+        matches!(
+            kind,
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+        )
+    };
+    error.kind() == ErrorKind::LocalFile && causes.any(|cause| is_full(cause.kind()))
+}
+
 fn hint(error: &agbcloud::Error) -> Option<String> {
     let glob = error.source().and_then(|source| source.downcast_ref());
     if let Some(glob) = glob.map(agbcloud::GlobError::hint) {
@@ -311,7 +326,12 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
         }
         _ => None,
     };
-    of_detail.or_else(of_kind).map(str::to_owned)
+    let of_disk = || match is_disk_full(error) {
+        true => Some("free space on the disk, then run the same command"),
+        false => None,
+    };
+    let hint = of_detail.or_else(of_disk).or_else(of_kind);
+    hint.map(str::to_owned)
 }
 
 /// How to get a file or a folder whose name is also that of the other.
@@ -322,8 +342,11 @@ fn other_name(error: &agbcloud::Error) -> String {
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     match path.strip_suffix('/') {
         Some(folder) => {
-            let name = name(folder);
-            format!("get its contents: agb get -r '{context}:{path}' '{name}.folder'")
+            let (from, to) = (
+                format!("{context}:{path}"),
+                format!("{}.folder", name(folder)),
+            );
+            format!("get its contents: agb get -r {} {}", quote(from), quote(to))
         }
         None => format!(
             "get the file: agb get '{context}:{path}' '{}.file'",

@@ -18,6 +18,12 @@ use crate::{
 /// Interval of the lines without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
+const KNOWN_TOTAL: &str =
+    "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
+/// A full bar would be misleading.
+const UNKNOWN_TOTAL: &str = "{spinner} {msg} {binary_bytes} {binary_bytes_per_sec}";
+const FILES: &str = "{msg} {wide_bar} {eta} left";
+
 /// A bar, which is hidden without a terminal, where a task prints its state as lines.
 #[derive(Clone)]
 struct Display {
@@ -113,6 +119,8 @@ pub(crate) struct TransferProgress(Option<(Display, Arc<Mutex<Transfer>>)>);
 
 struct Transfer {
     action: &'static str,
+    /// Whether the bar counts files instead of bytes.
+    counts_files: bool,
     total_files: u64,
     finished: u64,
     failed: u64,
@@ -130,23 +138,39 @@ impl TransferProgress {
         total_files: u64,
         total_bytes: u64,
     ) -> Self {
-        let transfer = Transfer {
-            action,
-            total_files,
-            finished: 0,
-            failed: 0,
-            bytes: 0,
-            in_progress: HashMap::new(),
+        let transfer = Transfer::new(action, total_files, false);
+        let (template, total) = match total_bytes {
+            0 => (UNKNOWN_TOTAL, None),
+            total => (KNOWN_TOTAL, Some(total)),
         };
-        let template = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left";
-        let style = ProgressStyle::with_template(template);
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self::start_with(options, transfer, template, total, line)
+    }
+
+    /// Counts files, such as those that are deleted.
+    pub(crate) fn count(options: &OutputOptions, action: &'static str, total_files: u64) -> Self {
+        let transfer = Transfer::new(action, total_files, true);
+        Self::start_with(
+            options,
+            transfer,
+            FILES,
+            Some(total_files),
+            ProgressBar::message,
+        )
+    }
+
+    fn start_with(
+        options: &OutputOptions,
+        transfer: Transfer,
+        template: &str,
+        total: Option<u64>,
+        line: fn(&ProgressBar) -> String,
+    ) -> Self {
         let title = transfer.title();
         let display = Display::start(
             options.shows_progress(),
-            style,
+            style(template),
             title,
-            Some(total_bytes),
+            total,
             line,
         );
         Self(display.map(|display| (display, Arc::new(Mutex::new(transfer)))))
@@ -156,6 +180,9 @@ impl TransferProgress {
     pub(crate) fn update(&self, progress: agbcloud::Progress) {
         if let Some((Display { bar, .. }, _)) = &self.0 {
             if let Some(total) = progress.total {
+                if bar.length().is_none() {
+                    bar.set_style(style(KNOWN_TOTAL));
+                }
                 bar.set_length(total);
             }
             bar.set_position(progress.bytes);
@@ -176,7 +203,10 @@ impl TransferProgress {
             transfer.in_progress.remove(path);
             if failed {
                 transfer.failed += 1;
-                bar.set_length(bar.length().unwrap_or(0).saturating_sub(bytes));
+                let failed = if transfer.counts_files { 1 } else { bytes };
+                if let Some(length) = bar.length() {
+                    bar.set_length(length.saturating_sub(failed));
+                }
             } else {
                 transfer.finished += 1;
                 transfer.bytes += bytes;
@@ -200,8 +230,23 @@ impl TransferProgress {
 }
 
 impl Transfer {
+    fn new(action: &'static str, total_files: u64, counts_files: bool) -> Self {
+        Self {
+            action,
+            counts_files,
+            total_files,
+            finished: 0,
+            failed: 0,
+            bytes: 0,
+            in_progress: HashMap::new(),
+        }
+    }
+
     fn position(&self) -> u64 {
-        self.bytes + self.in_progress.values().sum::<u64>()
+        match self.counts_files {
+            true => self.finished,
+            false => self.bytes + self.in_progress.values().sum::<u64>(),
+        }
     }
 
     fn title(&self) -> String {
@@ -214,6 +259,10 @@ impl Transfer {
             failed => format!("{title}, {failed} failed"),
         }
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn line(bar: &ProgressBar) -> String {

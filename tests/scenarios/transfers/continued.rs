@@ -182,6 +182,19 @@ async fn a_changed_file_starts_again() {
 }
 
 #[tokio::test]
+async fn a_file_that_became_small_leaves_nothing_of_the_large_one() {
+    let setting = Setting::new().await;
+    setting.interrupt().await;
+    let (_, files) = setting.world.files("continued").await;
+    files.upload("/big", b"small".to_vec()).await.unwrap();
+    let files = setting.files().await;
+    files.download("/big", setting.target()).await.unwrap();
+    assert_eq!(fs::read(setting.target()).unwrap(), b"small");
+    assert_eq!(names(setting.target().parent().unwrap()), ["big"]);
+    assert!(PartialDownload::list(setting.records()).unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn damaged_content_and_records_are_not_used() {
     type Damage = fn(&Setting, &Path);
     let kept = |setting: &Setting| {

@@ -15,7 +15,7 @@ use super::{
     operands::glob,
     partial_failures::PartialFailures,
     session::{Run, Session, WithSession},
-    snapshot::{RestoreArguments, SnapshotArguments},
+    snapshot::{ContextCopyArguments, RestoreArguments, SnapshotArguments},
 };
 use crate::{
     address,
@@ -61,19 +61,33 @@ pub(crate) enum ContextCommand {
         after_long_help = "Examples:\n  agb context clear my-project\n  agb context clear --yes --no-wait my-project"
     )]
     Clear(WithSession<ClearArguments>),
-    /// Save the files of a context in a tar archive
+    /// Copy the files of a context to another one
+    ///
+    /// Creates NAME2 if it does not exist. Each file is verified. Files that NAME2 has with the same content are skipped, so that
+    /// the same command continues after an interruption. Nothing is copied if a file of NAME2 differs, unless --force replaces
+    /// it. Other files of NAME2 stay.
+    #[command(visible_alias = "cp", aliases = ["clone", "duplicate"])]
+    #[command(
+        after_long_help = "Examples:\n  agb context copy my-project before-the-agent\n  agb context copy --dry-run my-project my-copy"
+    )]
+    Copy(WithSession<ContextCopyArguments>),
+    /// Save the files of a context in a tar archive, a folder or another context
     ///
     /// Each file is verified. Files that change meanwhile are stored as they are when they are read. After an interruption, the
-    /// same command continues, if the service lists checksums.
+    /// same command continues, if the service lists checksums. PATH is a folder if it ends with a slash or exists as a folder,
+    /// the context NAME2 if it is NAME2:, and otherwise a tar file.
     #[command(
-        after_long_help = "Examples:\n  agb context snapshot my-project\n  agb context snapshot my-project --to backup.tar"
+        after_long_help = "Examples:\n  agb context snapshot my-project\n  agb context snapshot my-project --to backup.tar\n  agb context snapshot my-project --to backup/\n  agb context snapshot my-project --to before-the-agent:"
     )]
     Snapshot(WithSession<SnapshotArguments>),
-    /// Upload the files of a tar archive to a context
+    /// Restore the files of a context from a tar archive, a folder or another context
     ///
     /// Creates the context if it does not exist. Files that the context has with the same content are not uploaded, so that the
-    /// same command continues after an interruption. Other files of the context stay.
-    #[command(after_long_help = "Examples:\n  agb context restore backup.tar my-project")]
+    /// same command continues after an interruption. Nothing is uploaded if a file of the context differs, unless --force
+    /// replaces it. Other files of the context stay.
+    #[command(
+        after_long_help = "Examples:\n  agb context restore backup.tar my-project\n  agb context restore backup/ my-project\n  agb context restore before-the-agent: my-project"
+    )]
     Restore(WithSession<RestoreArguments>),
     /// Wait until the clear of a context is complete
     #[command(after_long_help = "Examples:\n  agb context wait --timeout 600 my-project")]
@@ -94,6 +108,7 @@ impl ContextCommand {
             Self::Rename(with) => with.run().await,
             Self::Delete(with) => with.run().await,
             Self::Clear(with) => with.run().await,
+            Self::Copy(with) => with.run().await,
             Self::Snapshot(with) => with.run().await,
             Self::Restore(with) => with.run().await,
             Self::Wait(with) => with.run().await,

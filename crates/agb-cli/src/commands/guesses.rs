@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::session::{Run, Session};
-use crate::failure::Failure;
+use crate::{failure::Failure, output::quote};
 
 #[derive(Debug, Args)]
 pub(crate) struct MkdirArguments {
@@ -20,6 +20,9 @@ impl Run for MkdirArguments {
         let folder = self.folders.last().map_or("NAME:/folder", String::as_str);
         let folder = folder.trim_end_matches('/');
         let failure = Failure::usage("there are no empty folders: one exists while it has files");
-        Err(failure.with_hint(format!("put a file into it: agb put FILE '{folder}/'")))
+        Err(failure.with_hint(format!(
+            "put a file into it: agb put FILE {}",
+            quote(format_args!("{folder}/"))
+        )))
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     address::Remote,
     connection::ServiceClient,
     failure::{Code, ErrorContext, Failure},
+    output::quote,
     stderr,
 };
 
@@ -26,7 +27,7 @@ pub(super) async fn context(client: &ServiceClient, name: &str) -> Result<Contex
         Err(_) => None,
     };
     // An id takes precedence. A name that does not look like an id is looked up as a name first, which saves a call.
-    let looks_like_id = name.starts_with(ID_PREFIX);
+    let looks_like_id = looks_like_id(name);
     if looks_like_id {
         match get_by_id().await {
             Some(Err(error)) if !is_not_found(&error) => return Err(error).with_action(action),
@@ -46,6 +47,11 @@ pub(super) async fn context(client: &ServiceClient, name: &str) -> Result<Contex
         return Ok(context);
     }
     Err(context_not_found(client, name).await)
+}
+
+/// Whether a text has the form of the ids of the service.
+pub(super) fn looks_like_id(text: &str) -> bool {
+    text.starts_with(ID_PREFIX)
 }
 
 /// Returns the files of the context in the address.
@@ -107,7 +113,7 @@ async fn context_not_found(client: &ServiceClient, name: &str) -> Failure {
 pub(super) async fn entry(files: &Files, address: &Remote) -> Result<FileEntry, Failure> {
     if address.without_slash() == "/" {
         let failure = Failure::usage(format!("{address} is a whole context"));
-        return Err(failure.with_hint(format!("run: agb context get '{}'", address.context)));
+        return Err(failure.with_hint(format!("run: agb context get {}", quote(&address.context))));
     }
     match files.stat(address.without_slash()).await {
         Err(error) if is_missing_file(&error) => Err(not_found(address, &error)),
@@ -162,6 +168,10 @@ pub(super) fn check_local_folder(path: &Path) -> Result<(), Failure> {
             "{} is not a folder",
             path.display()
         ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let message = format!("local folder {} not found", path.display());
+            Err(Failure::with_code(Code::NotFound, message))
+        }
         Err(error) => Err(local_failure(path, &error)),
     }
 }
@@ -191,11 +201,11 @@ pub(super) fn not_found(address: &Remote, error: &agbcloud::Error) -> Failure {
     let (folder, _) = address.without_slash().rsplit_once('/').unwrap_or_default();
     let folder = address.with_path(&format!("{folder}/"));
     Failure::replacing(error, format!("{address} not found"))
-        .with_hint(format!("list the folder: agb ls '{folder}'"))
+        .with_hint(format!("list the folder: agb ls {}", quote(folder)))
 }
 
 /// The failure for a folder where a file is required, with the command for folders.
 pub(super) fn is_folder(address: &Remote, command: &str) -> Failure {
     Failure::usage(format!("{address} is a folder"))
-        .with_hint(format!("run: agb {command} '{address}'"))
+        .with_hint(format!("run: agb {command} {}", quote(address)))
 }

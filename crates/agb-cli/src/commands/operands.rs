@@ -10,6 +10,7 @@ use crate::{
     address::Remote,
     connection::ServiceClient,
     failure::{Code, ErrorContext, Failure},
+    output::quote,
 };
 
 /// Looks up the contexts of operands, each once, and expands globs.
@@ -106,7 +107,7 @@ impl<'a> Operands<'a> {
                 format!("no file or folder matches {address}"),
             );
             let folder = address.with_path(&format!("{}/", literal_folder(&address.path)));
-            return Err(failure.with_hint(format!("list the folder: agb ls '{folder}'")));
+            return Err(failure.with_hint(format!("list the folder: agb ls {}", quote(folder))));
         }
         let operand = |path: String| Operand {
             files: files.clone(),

@@ -61,6 +61,9 @@ pub(crate) struct CleanTransfers {
     /// Local files whose downloads are deleted. Defaults to all that are not running
     #[arg(value_name = "FILE")]
     targets: Vec<PathBuf>,
+    /// Accepted, as by other commands that delete: nothing is asked
+    #[arg(long, short, hide = true)]
+    yes: bool,
 }
 
 impl Run for CleanTransfers {
@@ -97,7 +100,10 @@ impl Run for CleanTransfers {
         }
         for row in rows {
             let kept = bytes(Some(row.received));
-            stderr::note(format_args!("deleted {kept} of {}", row.target));
+            let target = &row.target;
+            stderr::note(format_args!(
+                "deleted what was kept of the download to {target} ({kept})"
+            ));
         }
         Ok(())
     }

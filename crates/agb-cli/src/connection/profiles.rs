@@ -10,6 +10,7 @@ use toml::{
 use crate::{
     failure::{Code, Failure},
     nearest::nearest,
+    output::quote,
 };
 
 /// One table of the config file: a service, and how to reach it.
@@ -241,7 +242,7 @@ fn check_is_private(path: &Path) -> Result<(), Failure> {
         path.display()
     );
     Err(Failure::with_code(Code::NotAllowed, message)
-        .with_hint(format!("run: chmod 600 '{}'", path.display())))
+        .with_hint(format!("run: chmod 600 {}", quote(path.display()))))
 }
 
 #[cfg(not(unix))]

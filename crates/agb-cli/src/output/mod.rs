@@ -12,6 +12,7 @@ mod table;
 mod transfer_row;
 mod transfer_summary;
 
+pub(crate) use crate::quote::quote;
 pub(crate) use agbcloud::escape_for_display as escape;
 pub(crate) use human::{bytes, counted, duration, file_time, rfc3339};
 pub(crate) use options::{OutputMode, OutputOptions, set_default_colors, shows_colors};

@@ -324,7 +324,7 @@ impl ChangeRow {
         }
     }
 
-    /// A copy within the service, or a move.
+    /// A copy within the service, a move, or a change of a single file.
     pub(crate) fn within_service(
         change: &'static str,
         path: String,
@@ -436,9 +436,9 @@ impl ActionResult {
 pub(crate) struct EditResult {
     /// Address of the file.
     pub(crate) address: String,
-    /// `saved`, `created` or `unchanged`.
+    /// `saved`, `created`, `unchanged` or `not created`.
     pub(crate) result: &'static str,
-    /// Size of the uploaded file in bytes, and 0 if it is unchanged.
+    /// Size of the uploaded file in bytes, and 0 if nothing was saved.
     pub(crate) bytes: u64,
 }
 

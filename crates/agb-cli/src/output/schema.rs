@@ -40,16 +40,19 @@ pub(crate) fn schema() -> Value {
     let change = subschema::<ChangeRow>(&mut generator);
     let previews = [
         "diff",
+        "context copy --dry-run",
         "sync --watch",
         "sync --dry-run",
         "put --dry-run",
         "get --dry-run",
         "cp --dry-run",
         "mv --dry-run",
+        "rm --dry-run",
     ];
     add(&previews, true, change);
     let snapshot = subschema::<SnapshotSummary>(&mut generator);
-    add(&["context snapshot", "context restore"], false, snapshot);
+    let snapshots = ["context snapshot", "context restore", "context copy"];
+    add(&snapshots, false, snapshot);
     let transfer = subschema::<TransferRow>(&mut generator);
     add(&["transfers list", "transfers clean"], true, transfer);
     let url = subschema::<UrlRow>(&mut generator);

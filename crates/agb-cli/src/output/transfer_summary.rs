@@ -83,6 +83,8 @@ impl TransferSummary {
         self.unchanged += other.unchanged;
         self.unverified += other.unverified;
         self.deleted += other.deleted;
+        self.restored += other.restored;
+        extend(&mut self.restored_files, other.restored_files);
         self.kept.extend(other.kept);
         self.skipped += other.skipped;
         extend(&mut self.skipped_entries, other.skipped_entries);

@@ -40,7 +40,7 @@ fn an_edit_saves_the_version_that_was_opened() {
     let (code, stderr) = edit("true", "one:/new/b.txt");
     assert_eq!(
         (code, stderr.as_str()),
-        (0, "one:/new/b.txt is unchanged\n")
+        (0, "one:/new/b.txt was not created: nothing was written\n")
     );
     assert_eq!(env.fail(&["cat", "one:/new/b.txt"]).0, 3);
     let (code, stderr) = edit(&append, "one:/new/b.txt");

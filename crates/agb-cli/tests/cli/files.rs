@@ -133,7 +133,7 @@ fn a_path_on_the_wrong_side_is_an_error() {
             "is not a local path",
         ),
         (3, ["put", "none", "one:/b"], "local file none not found"),
-        (3, ["sync", "none", "one:/b"], "local file none not found"),
+        (3, ["sync", "none", "one:/b"], "local folder none not found"),
         (2, ["sync", "project/a.txt", "one:/b"], "is not a folder"),
     ] {
         let (ended, stderr) = env.fail(&arguments);

@@ -134,7 +134,6 @@ fn put_and_get_accept_the_options_of_sync() {
     assert_eq!(code, 5, "{stderr}");
     for arguments in [
         ["put", "--links=follow", "project/a.txt", "one:/x"],
-        ["put", "-n", "project/a.txt", "one:/x"],
         ["get", "--checksum", "one:/p/a.txt", "x"],
     ] {
         let (code, stderr) = env.fail(&arguments);

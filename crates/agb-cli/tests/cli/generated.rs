@@ -31,6 +31,7 @@ fn json_output_matches_the_schema() {
     );
     check("mv --dry-run", &["mv", "-rn", "one:/c/", "one:/m"], 2);
     check("mv", &["mv", "-r", "one:/c/", "one:/m"], 1);
+    check("rm --dry-run", &["rm", "-rn", "one:/m"], 2);
     check("rm", &["rm", "-r", "--yes", "one:/m"], 2);
     check("ls", &["ls", "-R", "one:/"], 4);
     check("tree", &["tree", "one:/"], 4);
@@ -80,6 +81,8 @@ fn json_output_matches_the_schema() {
     assert_eq!(
         unchecked,
         [
+            "context copy",
+            "context copy --dry-run",
             "context restore",
             "context snapshot",
             "edit",

@@ -15,6 +15,7 @@ mod certificates;
 mod commands;
 #[cfg(test)]
 #[cfg(unix)]
+mod context_copies;
 mod copies;
 mod demo;
 #[cfg(test)]
@@ -60,6 +61,7 @@ mod moves;
 mod name_clashes;
 #[cfg(test)]
 mod operators;
+mod previews;
 mod serve;
 #[cfg(test)]
 #[cfg(unix)]

@@ -87,7 +87,7 @@ fn an_existing_archive_is_kept() {
     let (code, message) = env.fail(&["context", "snapshot", "one", "--to", "one.tar"]);
     assert_eq!(code, 6);
     assert!(message.contains("pass --force to replace it"), "{message}");
-    let (code, message) = env.fail(&["context", "snapshot", "one", "--to", "project"]);
+    let (code, message) = env.fail(&["context", "snapshot", "one", "--to", "one.tar.GZ"]);
     assert_eq!(code, 2, "{message}");
     assert_eq!(fs::read(env.path("one.tar")).unwrap(), b"precious");
     let (code, message) = env.fail(&["context", "snapshot", "one", "--to", "-"]);
@@ -178,4 +178,191 @@ fn links_in_an_archive_are_skipped() {
         "{notes}"
     );
     assert_eq!(env.print(&["ls", "-R", "one:/"]).lines().count(), 4);
+}
+
+/// A folder is compared by checksum, whatever the times are.
+#[test]
+fn a_context_is_saved_in_a_folder_and_restored_from_it() {
+    let env = filled();
+    let schema = serde_json::from_str(&env.print(&["schema"])).unwrap();
+    let saved = env.print(&["context", "snapshot", "one", "--to", "saved/", "--json"]);
+    validate(&schema, "context snapshot", &saved, 1);
+    let saved: Value = serde_json::from_str(&saved).unwrap();
+    assert_eq!(
+        (&saved["files"], &saved["folder"]),
+        (&5.into(), &"saved/".into())
+    );
+    let compared = Command::new("diff")
+        .args(["-r", "project", "saved"])
+        .current_dir(env.scratch.path())
+        .status();
+    assert!(compared.unwrap().success());
+    // An existing folder needs no slash. A file is missing, and another is only here.
+    fs::remove_file(env.path("saved/large")).unwrap();
+    fs::write(env.path("saved/other"), "other").unwrap();
+    let output = env.run(&["context", "snapshot", "one", "--to", "saved"]);
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        notes.contains("1 file saved in saved (2.38 MiB), 4 unchanged"),
+        "{notes}"
+    );
+    assert!(notes.contains("saved has 1 file more"), "{notes}");
+    assert!(output.status.success() && env.path("saved/other").exists());
+
+    // The same size and time, but another content.
+    let modified = fs::metadata(env.path("saved/a.txt")).unwrap().modified();
+    fs::write(env.path("saved/a.txt"), "HELLO").unwrap();
+    fs::File::options()
+        .write(true)
+        .open(env.path("saved/a.txt"))
+        .unwrap()
+        .set_modified(modified.unwrap())
+        .unwrap();
+    fs::remove_file(env.path("saved/large")).unwrap();
+    for arguments in [
+        &["context", "snapshot", "one", "--to", "saved"][..],
+        &["context", "restore", "saved", "one"],
+    ] {
+        let (code, message) = env.fail(arguments);
+        assert_eq!(code, 6, "{message}");
+        assert!(
+            message.contains("1 file would be replaced: /a.txt"),
+            "{message}"
+        );
+    }
+    assert!(!env.path("saved/large").exists());
+    assert_eq!(env.print(&["cat", "one:/a.txt"]), "hello");
+    env.print(&["context", "snapshot", "one", "--to", "saved", "--force"]);
+    fs::remove_file(env.path("saved/other")).unwrap();
+    let restored = env.print(&["context", "restore", "saved", "two", "--json"]);
+    validate(&schema, "context restore", &restored, 1);
+    assert_same(&env, "two");
+    let again = json(&env, &["context", "restore", "saved/", "two"]);
+    assert_eq!(
+        (&again["files"], &again["unchanged"]),
+        (&0.into(), &5.into())
+    );
+}
+
+#[test]
+fn a_context_is_saved_in_and_restored_from_another() {
+    let env = filled();
+    let schema = serde_json::from_str(&env.print(&["schema"])).unwrap();
+    let saved = env.print(&["context", "snapshot", "one", "--to", "two:", "--json"]);
+    validate(&schema, "context snapshot", &saved, 1);
+    assert_same(&env, "two");
+    let restored = env.print(&["context", "restore", "two:/", "three", "--json"]);
+    validate(&schema, "context restore", &restored, 1);
+    let (saved, restored): (Value, Value) = (
+        serde_json::from_str(&saved).unwrap(),
+        serde_json::from_str(&restored).unwrap(),
+    );
+    assert_eq!(saved["other_context"], restored["other_context"]);
+    assert_eq!(restored["files"], 5);
+    assert_same(&env, "three");
+    assert_eq!(
+        env.fail(&["context", "snapshot", "one", "--to", "one:"]).0,
+        2
+    );
+    assert_eq!(env.fail(&["context", "restore", "one:", "one"]).0, 2);
+}
+
+#[test]
+fn an_ambiguous_target_is_refused_with_the_right_forms() {
+    let env = filled();
+    env.print(&["context", "create", "two"]);
+    for (arguments, hint) in [
+        (
+            &["context", "snapshot", "one", "--to", "two"][..],
+            "write two: for the context, ./two for a tar file and two/ for a folder",
+        ),
+        (
+            &["context", "restore", "two", "one"],
+            "write two: for the context",
+        ),
+        (
+            &["context", "snapshot", "one", "--to", "two:x"],
+            "write ./two:x for a local file, and two: for a context",
+        ),
+        (
+            &["context", "snapshot", "one", "--to", "two:/x"],
+            "write two: for the context",
+        ),
+        (
+            &["context", "snapshot", "one:/src", "--to", "x.tar"],
+            "agb cp -r 'one:/src/'",
+        ),
+        (&["context", "restore", "-", "one"], "save it in a file"),
+    ] {
+        let (code, message) = env.fail(arguments);
+        assert_eq!(code, 2, "{message}");
+        assert!(message.contains(hint), "{arguments:?}: {message}");
+    }
+    env.print(&["context", "snapshot", "one", "--to", "./two"]);
+    assert!(env.path("two").is_file());
+    env.print(&["context", "snapshot", "one", "--to", "./a:b.tar"]);
+    assert!(env.path("a:b.tar").is_file());
+    assert_eq!(env.print(&["ls", "two:/"]), "");
+}
+
+#[test]
+fn empty_contexts_and_unusual_names_survive_every_snapshot() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    env.print(&["context", "snapshot", "one", "--to", "empty.tar"]);
+    env.print(&["context", "snapshot", "one", "--to", "empty/"]);
+    assert!(env.path("empty").is_dir());
+    for from in ["empty.tar", "empty/", "one:"] {
+        let name = format!("copy of {}", from.trim_end_matches(['/', ':']));
+        env.print(&["context", "restore", from, &name]);
+        assert_eq!(env.print(&["ls", &format!("{name}:/")]), "");
+    }
+
+    let long = ["x".repeat(240).as_str(); 4].join("/");
+    let names = [
+        "a b",
+        "-n",
+        "*?[x]",
+        "\u{202e}txt",
+        "...",
+        "\u{e9}",
+        "e\u{301}",
+        "a:b",
+        ".git/.x",
+        &long,
+    ];
+    for name in names {
+        env.print(&["put", "project/a.txt", &format!("one:/{name}")]);
+    }
+    env.print(&["context", "snapshot", "one", "--to", "one.tar"]);
+    env.print(&["context", "snapshot", "one", "--to", "folder/"]);
+    env.print(&["context", "snapshot", "one", "--to", "other:"]);
+    let listed = |context: &str| env.print(&["ls", "-R", &format!("{context}:/")]);
+    for from in ["one.tar", "folder", "other:"] {
+        let name = format!("from {}", from.trim_end_matches(':'));
+        let restored = json(&env, &["context", "restore", from, &name]);
+        assert_eq!(restored["files"], names.len());
+        assert_eq!(listed(&name), listed("one"));
+    }
+}
+
+#[test]
+fn a_file_and_a_folder_never_get_the_same_name_by_a_restore() {
+    let env = filled();
+    env.print(&["context", "snapshot", "one", "--to", "one.tar"]);
+    for path in ["two:/src", "three:/a.txt/below"] {
+        let name = path.split_once(':').unwrap().0;
+        env.print(&["context", "create", name]);
+        env.print(&["put", "project/a.txt", path]);
+        for from in ["one.tar", "project", "one:"] {
+            let (code, message) = env.fail(&["context", "restore", "-f", from, name]);
+            assert_eq!(code, 6, "{from}: {message}");
+            assert!(message.contains("so no f"), "{from}: {message}");
+        }
+        assert_eq!(
+            env.print(&["find", &format!("{name}:/"), "--type", "f"])
+                .trim_end(),
+            path
+        );
+    }
 }

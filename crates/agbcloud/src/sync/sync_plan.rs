@@ -7,7 +7,7 @@ use super::{
     execute::{Executor, run_in_task},
     options::SyncOptions,
     plan::{ChangeList, Decision, PlanSink, PlannedChange, SideTotals},
-    report::{FileFailure, SkippedEntry, SyncListener, SyncReport, push_limited},
+    report::{FileFailure, SkipReason, SkippedEntry, SyncListener, SyncReport, push_limited},
 };
 use crate::{Error, ErrorDetail, ErrorKind, Result, trace};
 
@@ -125,11 +125,20 @@ impl SyncPlan {
         let replaced = self.changes().filter(|change| change.replaces).count() as u64;
         limit.check(Deletions {
             deleted,
-            total: self.unchanged() + replaced + deleted,
+            total: self.unchanged() + replaced + deleted + self.conflicts(),
             is_source_empty: self.unchanged() + copied + self.failed() == 0,
             files: "files",
             source: "the source",
         })
+    }
+
+    /// Files of the target that are neither replaced nor deleted, since they have changed, too.
+    fn conflicts(&self) -> u64 {
+        let failures = self.failures.iter();
+        let failed = failures.filter(|failure| failure.error.kind() == ErrorKind::Conflict);
+        let skipped = self.skipped.iter();
+        let skipped = skipped.filter(|entry| entry.reason == SkipReason::Conflict);
+        (failed.count() + skipped.count()) as u64
     }
 
     /// Makes the planned changes.

@@ -16,7 +16,7 @@ use crate::{
         session::{Run, Session},
     },
     failure::{Code, ErrorContext, Failure},
-    output::OutputMode,
+    output::{OutputMode, quote},
 };
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ impl Run for CatArguments {
             let failure = Failure::usage("cat prints the content of files, which has no JSON form");
             let first = self.addresses.first().map(Remote::to_string);
             let first = first.unwrap_or_default();
-            return Err(failure.with_hint(format!("run: agb stat --json '{first}'")));
+            return Err(failure.with_hint(format!("run: agb stat --json {}", quote(first))));
         }
         let client = self.bandwidth.connect(session)?;
         let mut operands = Operands::new(&client);

@@ -1,6 +1,12 @@
 //! `agb rm`.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use agbcloud::{Files, SyncPlan, SyncReport};
 use clap::Args;
@@ -11,14 +17,17 @@ use crate::{
     commands::{
         completion,
         confirm::confirm,
-        folders::{self, join_names, print_failures},
+        folders::{join_names, print_failures},
         lookup,
         operands::{Operand, Operands},
         partial_failures::PartialFailures,
         session::{Run, Session},
     },
     failure::{Code, ErrorContext, Failure},
-    output::{self, OutputMode, OutputOptions, records::ActionResult},
+    output::{
+        self, OutputMode, OutputOptions, Rows,
+        records::{ActionResult, ChangeRow},
+    },
     progress::{Spinner, TransferProgress},
     signals::unless_interrupted,
     stderr,
@@ -38,6 +47,9 @@ pub(crate) struct RmArguments {
     /// Delete without confirmation, and ignore missing files
     #[arg(long, short)]
     force: bool,
+    /// List the files that would be deleted, and delete none
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 impl Run for RmArguments {
@@ -47,6 +59,10 @@ impl Run for RmArguments {
         let mut failures = PartialFailures::new(self.addresses.len());
         let found = operands.expand_all(&self.addresses, &mut failures).await?;
         if !self.recursive {
+            let found = self.files(found)?;
+            if self.dry_run {
+                return self.preview_files(session, &found, failures).await;
+            }
             for Operand { files, address } in &found {
                 failures.record(self.delete_file(session, files, address).await)?;
             }
@@ -58,6 +74,14 @@ impl Run for RmArguments {
                 Ok(deletion) => deletions.push(deletion),
                 Err(failure) => failures.record(Err(failure))?,
             }
+        }
+        if self.dry_run {
+            let mut rows = Vec::new();
+            for deletion in &deletions {
+                failures.record(deletion.preview(&mut rows).await)?;
+            }
+            Rows::new(&session.output).print(&rows)?;
+            return failures.finish();
         }
         if !deletions.is_empty() {
             self.confirm(&deletions)?;
@@ -85,6 +109,53 @@ impl RmArguments {
         let whole = roots.find(|address| address.without_slash() == "/");
         let word = whole.map(|address| address.context.as_str());
         confirm(&action, word, self.yes || self.force)
+    }
+
+    /// The operands without -r. A glob that matches at all depths asks, as -r does, and deletes no folder whose files it matches.
+    fn files(&self, mut found: Vec<Operand>) -> Result<Vec<Operand>, Failure> {
+        let mut deep = self.addresses.iter().filter(|address| is_deep(address));
+        let Some(first) = deep.next() else {
+            return Ok(found);
+        };
+        let parents: HashSet<String> = found
+            .iter()
+            .flat_map(|operand| parents(&operand.address))
+            .collect();
+        found.retain(|operand| !parents.contains(&operand.address.to_string()));
+        if !self.dry_run {
+            let files = output::counted(found.len() as u64, "file");
+            let action = format!("deletes {files} that match {first} and the other operands");
+            let action = match self.addresses.len() {
+                1 => format!("deletes {files} that match {first}"),
+                _ => action,
+            };
+            confirm(&action, None, self.yes || self.force)?;
+        }
+        Ok(found)
+    }
+
+    /// Lists the files of a dry run without -r.
+    async fn preview_files(
+        &self,
+        session: &Session,
+        found: &[Operand],
+        mut failures: PartialFailures,
+    ) -> Result<(), Failure> {
+        let mut rows = Vec::new();
+        for Operand { files, address } in found {
+            let listed = match lookup::entry(files, address).await {
+                Ok(entry) if entry.is_folder() => Err(lookup::is_folder(address, "rm -r")),
+                Ok(entry) => {
+                    rows.push(deletion_row(address, entry.size));
+                    Ok(())
+                }
+                Err(failure) if self.force && failure.code == Code::NotFound => Ok(()),
+                Err(failure) => Err(failure),
+            };
+            failures.record(listed)?;
+        }
+        Rows::new(&session.output).print(&rows)?;
+        failures.finish()
     }
 
     async fn delete_file(
@@ -150,6 +221,7 @@ struct FolderDeletion {
     operand: Operand,
     plan: SyncPlan,
     progress: Arc<OnceLock<TransferProgress>>,
+    deleted: Arc<AtomicU64>,
     /// Why a result was not printed.
     unwritten: Arc<OnceLock<Failure>>,
 }
@@ -158,6 +230,8 @@ impl FolderDeletion {
     async fn plan(session: &Session, operand: Operand) -> Result<Self, Failure> {
         let Operand { files, address } = &operand;
         let (progress, unwritten) = (Arc::default(), Arc::new(OnceLock::new()));
+        let deleted = Arc::new(AtomicU64::new(0));
+        let counter = deleted.clone();
         let shown: Arc<OnceLock<TransferProgress>> = Arc::clone(&progress);
         let (failed, options, folder) =
             (unwritten.clone(), session.output.clone(), address.clone());
@@ -165,8 +239,10 @@ impl FolderDeletion {
             .delete_dir(address.without_slash())
             .on_file(move |outcome| {
                 if let Some(progress) = shown.get() {
-                    let bytes = outcome.size.unwrap_or(0);
-                    progress.finish_file(outcome.path, bytes, outcome.error.is_some());
+                    progress.finish_file(outcome.path, 0, outcome.error.is_some());
+                }
+                if outcome.error.is_none() {
+                    counter.fetch_add(1, Ordering::Relaxed);
                 }
                 // A terminal shows a bar and the number.
                 let is_shown = options.mode() != OutputMode::Human;
@@ -182,22 +258,36 @@ impl FolderDeletion {
                 .with_action(|| format!("list {address}"))
         };
         let spinner = Spinner::start(&session.output, format!("listing {address}"));
-        let plan = unless_interrupted(plan, folders::RESUME_HINT).await;
+        let plan = unless_interrupted(plan, "nothing was deleted").await;
         spinner.finish();
         Ok(Self {
             plan: plan?,
             operand,
             progress,
+            deleted,
             unwritten,
         })
+    }
+
+    /// Lists the files.
+    async fn preview(&self, rows: &mut Vec<ChangeRow>) -> Result<(), Failure> {
+        let Operand { files, address } = &self.operand;
+        let changes = self.plan.changes();
+        let listed = rows.len();
+        rows.extend(changes.map(|change| deletion_row(&address.join(&change.path), change.size)));
+        // One without files below it is a file itself, or missing.
+        if rows.len() == listed && address.without_slash() != "/" {
+            let entry = lookup::entry(files, address).await?;
+            rows.push(deletion_row(address, entry.size));
+        }
+        Ok(())
     }
 
     /// Deletes the files and prints each, or on a terminal their number.
     async fn run(self, session: &Session) -> Result<SyncReport, Failure> {
         let address = &self.operand.address;
-        let sizes = self.plan.changes().filter_map(|change| change.size);
-        let (count, bytes) = (self.plan.changes().len() as u64, sizes.sum());
-        let progress = TransferProgress::start(&session.output, "delete", count, bytes);
+        let count = self.plan.changes().len() as u64;
+        let progress = TransferProgress::count(&session.output, "delete", count);
         let progress = self.progress.get_or_init(|| progress);
         let run = async {
             self.plan
@@ -205,9 +295,18 @@ impl FolderDeletion {
                 .await
                 .with_action(|| format!("delete {address}"))
         };
-        let report = unless_interrupted(run, folders::RESUME_HINT).await;
+        let report = unless_interrupted(run, "").await;
         progress.finish();
-        let report = report?;
+        let report = report.map_err(|failure| match failure.code {
+            Code::Interrupted => {
+                let deleted = self.deleted.load(Ordering::Relaxed);
+                failure.with_hint(format!(
+                    "{deleted} of {} deleted: run the same command to delete the others",
+                    output::counted(count, "file")
+                ))
+            }
+            _ => failure,
+        })?;
         if session.output.mode() == OutputMode::Human && report.deleted > 0 {
             let files = output::counted(report.deleted, "file");
             stderr::note(format_args!("deleted {files} of {address}"));
@@ -219,6 +318,24 @@ impl FolderDeletion {
             _ => Ok(report),
         }
     }
+}
+
+/// Whether the glob of an address matches at all depths.
+fn is_deep(address: &Remote) -> bool {
+    address.path.split('/').any(|segment| segment == "**")
+}
+
+/// The addresses of all folders above a file or folder.
+fn parents(address: &Remote) -> impl Iterator<Item = String> {
+    let path = address.without_slash();
+    let ends = path.match_indices('/').map(|(end, _)| end);
+    ends.filter(|end| *end > 0)
+        .map(|end| address.with_path(&path[..end]).to_string())
+}
+
+/// A deletion of a dry run.
+fn deletion_row(address: &Remote, size: Option<u64>) -> ChangeRow {
+    ChangeRow::within_service("delete-remote", address.to_string(), size, false)
 }
 
 fn print_deleted(options: &OutputOptions, address: &Remote) -> Result<(), Failure> {

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use agbcloud::{SyncDir, SyncPlan, SyncReport};
+use agbcloud::{Change, SyncDir, SyncPlan, SyncReport};
 
 use super::{
     folder_sync::FolderSync,
-    plan::{RESUME_HINT, Skipped, Task, plan, preview},
+    plan::{RESUME_HINT, Skipped, Task, check_failures, copies, plan, preview},
     report::{MAX_NAMES, add_report, join_names, print_report},
     results::TransferResults,
 };
@@ -44,6 +44,7 @@ pub(in crate::commands) async fn copy(
     }
     results.preview();
     let plan = preview(session, task, sync, Skipped::Listed).await?;
+    check_failures(&plan)?;
     check(&plan)
 }
 
@@ -58,8 +59,8 @@ pub(super) async fn execute(
     print_report(session, &report, task.conflict_hint)
 }
 
-/// Compares the folders, checks the plan and executes it.
-async fn transfer(
+/// Compares the folders, checks the plan and executes it. The caller prints the report.
+pub(in crate::commands) async fn transfer(
     session: &Session,
     task: &Task,
     sync: impl Into<FolderSync>,
@@ -70,8 +71,9 @@ async fn transfer(
     let listener = progress.clone();
     let sync = sync.into().on_file(move |outcome| {
         if let Some(progress) = listener.get() {
-            let (bytes, failed) = (outcome.size.unwrap_or(0), outcome.error.is_some());
-            progress.finish_file(outcome.path, bytes, failed);
+            let is_copy = matches!(outcome.change, Some(Change::Upload | Change::Download));
+            let bytes = outcome.size.filter(|_| is_copy).unwrap_or(0);
+            progress.finish_file(outcome.path, bytes, outcome.error.is_some());
         }
     });
     let listener = progress.clone();
@@ -83,7 +85,10 @@ async fn transfer(
     let plan = plan(session, task, sync).await?;
     check(&plan)?;
     let files = plan.changes().len() as u64;
-    let started = TransferProgress::start(&session.output, task.verb, files, plan.bytes());
+    let started = match copies(&plan) {
+        0 => TransferProgress::count(&session.output, task.verb, files),
+        _ => TransferProgress::start(&session.output, task.verb, files, plan.bytes()),
+    };
     let progress = progress.get_or_init(|| started);
     let run = async { plan.run().await.map_err(|error| task.failure(&error)) };
     let report = unless_interrupted(run, RESUME_HINT).await;

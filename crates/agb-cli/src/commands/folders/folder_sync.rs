@@ -3,7 +3,7 @@
 use agbcloud::{DeleteLimit, FileOutcome, Result, SyncDir, SyncPlan, SyncProgress, TwoWaySync};
 
 /// A sync of the SDK.
-pub(super) enum FolderSync {
+pub(in crate::commands) enum FolderSync {
     OneWay(SyncDir),
     TwoWay(TwoWaySync),
 }

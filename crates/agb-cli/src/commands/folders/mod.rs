@@ -10,8 +10,8 @@ mod sync;
 mod sync_folders;
 mod watch;
 
-pub(super) use copy::{Replace, copy, would_replace};
-pub(super) use options::{FolderOptions, Selection};
+pub(super) use copy::{Replace, copy, transfer, would_replace};
+pub(super) use options::{FolderOptions, Selection, jobs};
 pub(super) use plan::{RESTART_HINT, RESUME_HINT, Task};
 pub(super) use report::{join_names, print_failures, skipped_summary};
 pub(super) use results::TransferResults;

@@ -106,7 +106,8 @@ enum Links {
     Refuse,
 }
 
-fn jobs(text: &str) -> Result<usize, String> {
+/// Parses the value of --jobs.
+pub(in crate::commands) fn jobs(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(jobs @ 1..=1024) => Ok(jobs),
         _ => Err("expected a number of files from 1 to 1024".to_owned()),
@@ -218,11 +219,7 @@ impl FolderOptions {
     }
 
     /// Fails if an option for folders is given without -r.
-    pub(in crate::commands) fn check_recursive(
-        &self,
-        recursive: bool,
-        dry_run: bool,
-    ) -> Result<(), Failure> {
+    pub(in crate::commands) fn check_recursive(&self, recursive: bool) -> Result<(), Failure> {
         self.check_conflict(false)?;
         let given = [
             (self.checksum, "--checksum"),
@@ -231,7 +228,6 @@ impl FolderOptions {
             (self.gitignore, "--gitignore"),
             (self.links != Links::Skip, "--links"),
             (self.conflict.is_some(), "--conflict"),
-            (dry_run, "--dry-run"),
         ];
         match given.iter().find(|(given, _)| *given && !recursive) {
             Some((_, option)) => {

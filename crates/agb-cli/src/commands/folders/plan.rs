@@ -118,7 +118,7 @@ pub(super) enum Skipped {
     Counted,
 }
 
-/// Prints the changes and a summary. Fails if a file would fail.
+/// Prints the changes, a summary and the files that would fail.
 pub(super) async fn preview(
     session: &Session,
     task: &Task,
@@ -145,8 +145,13 @@ pub(super) async fn preview(
     if !session.output.is_quiet() {
         print_summary(&plan, skipped);
     }
+    Ok(plan)
+}
+
+/// Fails if a file would fail.
+pub(super) fn check_failures(plan: &SyncPlan) -> Result<(), Failure> {
     match plan.failed() {
-        0 => Ok(plan),
+        0 => Ok(()),
         failed => Err(Failure::with_code(
             failed_code(plan.failures(), failed),
             format!("{} would fail", counted(failed, "file")),
@@ -166,8 +171,13 @@ fn print_summary(plan: &SyncPlan, listed: Skipped) {
             skipped_summary(entries, skipped.len() as u64, "to skip")
         }
     };
+    let kept = plan.changes().filter(|change| change.keeps_both).count();
+    let kept = match kept {
+        0 => String::new(),
+        kept => format!(", {} to keep", counted(kept as u64, "replaced version")),
+    };
     stderr::note(format_args!(
-        "{} to copy ({}), {} to delete, {} unchanged{}",
+        "{} to copy ({}){kept}, {} to delete, {} unchanged{}",
         copies(plan),
         bytes(Some(plan.bytes())),
         deletions(plan),

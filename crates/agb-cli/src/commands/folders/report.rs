@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, io};
 
-use agbcloud::{ErrorDetail, FileFailure, SkipReason, SyncReport};
+use agbcloud::{ErrorDetail, ErrorKind, FileFailure, SkipReason, SyncReport};
 
 use super::results::TransferResults;
 use crate::{
@@ -79,7 +79,10 @@ fn check_report(
     }
     Err(failure.with_hint(match code {
         Code::Conflict => conflict_hint,
-        _ => "run the same command to retry: finished files are not copied again",
+        _ if report.failures.iter().any(|failure| failure.error.is_transient()) => {
+            "run the same command to retry: finished files are not copied again"
+        }
+        _ => "remove the causes, or skip the files with --exclude: finished files are not copied again",
     }))
 }
 
@@ -207,7 +210,10 @@ fn print_cause(failures: &[&FileFailure]) {
         let message = || failure::message(&same[0].error);
         let paths = same.iter().map(|failure| failure.path.as_str());
         match same[..] {
-            [one] if index == 0 => stderr::error(format_args!("{}: {}", one.path, message())),
+            // A message about an argument says what is wrong with it.
+            [one] if index == 0 || (index < MAX_NAMES && is_about_argument(one)) => {
+                stderr::error(format_args!("{}: {}", one.path, message()))
+            }
             [_, _, ..] if index < MAX_NAMES => {
                 let paths: Vec<_> = paths.collect();
                 let names = join_names(&paths, paths.len());
@@ -220,6 +226,10 @@ fn print_cause(failures: &[&FileFailure]) {
         let names = join_names(&others, others.len());
         stderr::note(format_args!("the same for {names}"));
     }
+}
+
+fn is_about_argument(failure: &FileFailure) -> bool {
+    failure.error.kind() == ErrorKind::InvalidArgument
 }
 
 /// Joins the first few of `count` names.

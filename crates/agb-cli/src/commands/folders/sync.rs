@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{
     copy::execute,
-    plan::{Skipped, confirm_deletions, preview},
+    plan::{Skipped, check_failures, confirm_deletions, preview},
     sync_folders::SyncFolders,
     watch::{WatchOptions, watch},
 };
@@ -82,7 +82,8 @@ impl Run for SyncArguments {
             // Lists all deletions before it fails for too many.
             let sync = sync.delete_limit(DeleteLimit::NONE);
             let plan = preview(session, &self.folders.task("sync"), sync, Skipped::Listed).await?;
-            return Ok(plan.check_delete_limit(limit)?);
+            plan.check_delete_limit(limit)?;
+            return check_failures(&plan);
         }
         let sync = sync.delete_limit(limit);
         let check = |plan: &SyncPlan| confirm_deletions(plan, self.yes);
@@ -114,6 +115,7 @@ impl Run for DiffArguments {
             }
             plan => plan?,
         };
+        check_failures(&plan)?;
         if let Err(error) = plan.check_delete_limit(DeleteLimit::default()) {
             stderr::note(format_args!(
                 "note: agb sync would fail: {}",

@@ -21,7 +21,7 @@ use crate::{
         session::{Run, Session},
     },
     failure::{Code, ErrorContext, Failure},
-    output::{self, bytes, records::EditResult},
+    output::{self, bytes, quote, records::EditResult},
     signals::{Interrupt, unless_interrupted},
 };
 
@@ -58,7 +58,7 @@ impl Run for EditArguments {
                 }
             }
             (_, Ok(after)) if after == before || after.is_none() => {
-                return print(session, address, "unchanged", 0);
+                return print(session, address, version.unsaved(), 0);
             }
             _ => unless_interrupted(version.save(&files, address, &copy), "not saved").await,
         };
@@ -77,6 +77,7 @@ fn print(
 ) -> Result<(), Failure> {
     let message = match result {
         "unchanged" => format!("{address} is unchanged"),
+        "not created" => format!("{address} was not created: nothing was written"),
         _ => format!("{result} {address} ({})", bytes(Some(saved))),
     };
     let row = EditResult {
@@ -94,7 +95,9 @@ fn keep(folder: tempfile::TempDir, copy: &Path, address: &Remote, mut failure: F
     let text = format!("{failure}; your version is in {path}");
     failure.message = Some(text);
     failure.with_hint(format!(
-        "compare: agb cat '{address}' | diff - '{path}'; replace: agb put --force '{path}' '{address}'"
+        "compare: agb cat {address} | diff - {path}; replace: agb put --force {path} {address}",
+        address = quote(address),
+        path = quote(path),
     ))
 }
 
@@ -154,6 +157,14 @@ impl Version {
                     .with_hint("set an editor that waits, such as VISUAL='code --wait'"))
             }
             Err(error) => Err(error).with_action(|| format!("save {address}")),
+        }
+    }
+
+    /// The result if the local copy was not changed.
+    fn unsaved(&self) -> &'static str {
+        match self {
+            Self::Missing => "not created",
+            Self::Etag(_) => "unchanged",
         }
     }
 

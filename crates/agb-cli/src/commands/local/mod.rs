@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(crate) use edit::EditArguments;
 pub(crate) use open::OpenArguments;
 
-use crate::{address::Remote, failure::Failure};
+use crate::{address::Remote, failure::Failure, output::quote};
 
 /// Maximum length of the name of a local copy, in bytes.
 const MAX_NAME: usize = 100;
@@ -40,8 +40,12 @@ fn copy_in(folder: &tempfile::TempDir, address: &Remote) -> PathBuf {
 /// Fails for the address of a folder.
 fn check_file(address: &Remote, command: &str) -> Result<(), Failure> {
     match address.is_folder() {
-        true => Err(Failure::usage(format!("{address} is a folder"))
-            .with_hint(format!("run: agb {command} '{address}NAME'"))),
+        true => Err(
+            Failure::usage(format!("{address} is a folder")).with_hint(format!(
+                "run: agb {command} {}",
+                quote(format_args!("{address}NAME"))
+            )),
+        ),
         false => Ok(()),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         session::{Run, Session},
     },
     failure::{ErrorContext, Failure},
-    output::{self, OutputMode, records::OpenResult},
+    output::{self, OutputMode, quote, records::OpenResult},
     signals::unless_interrupted,
 };
 
@@ -79,7 +79,7 @@ fn check_is_document(address: &Remote) -> Result<(), Failure> {
     match extension {
         Some(extension) if PROGRAMS.contains(&extension.as_str()) => {
             let message = format!("{address} may be a program, which opening would run");
-            Err(Failure::usage(message).with_hint(format!("run: agb get '{address}'")))
+            Err(Failure::usage(message).with_hint(format!("run: agb get {}", quote(address))))
         }
         _ => Ok(()),
     }

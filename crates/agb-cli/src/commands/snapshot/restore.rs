@@ -7,18 +7,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agbcloud::{FileEntry, Files, UploadSource};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use agbcloud::{FileEntry, RemotePath, UploadSource};
+use futures_util::TryStreamExt;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{
     blocking,
+    outcome::Outcome,
     tar_index::{ArchivedFile, TarIndex},
 };
 use crate::{
-    commands::{folders::would_replace, session::Session},
+    commands::{
+        folders::would_replace,
+        operands::Operand,
+        session::Session,
+        transfer::{BatchFile, Condition, Existing, Listener, run_batch},
+    },
     failure::{ErrorContext, Failure},
-    progress::TransferProgress,
 };
 
 /// Files up to this size are read into memory, so that their upload can be retried.
@@ -26,19 +31,6 @@ const SMALL: u64 = 8 * 1024 * 1024;
 
 /// Number of files that are uploaded at a time.
 const CONCURRENT: usize = 8;
-
-/// What a restore has done.
-#[derive(Debug, Default)]
-pub(super) struct Restored {
-    pub(super) files: u64,
-    pub(super) bytes: u64,
-    /// Files that the context has with the same content.
-    pub(super) unchanged: u64,
-    /// Entries that a context does not store, such as links.
-    pub(super) skipped: Vec<String>,
-    /// Files of the context that the archive does not have.
-    pub(super) others: u64,
-}
 
 /// An archive whose headers were read.
 pub(super) struct Archive {
@@ -70,121 +62,129 @@ fn cannot_read(path: &Path, error: io::Error) -> Failure {
 /// `force` replaces it.
 pub(super) async fn restore(
     session: &Session,
-    files: &Files,
+    to: &Operand,
     archive: Archive,
     force: bool,
-) -> Result<Restored, Failure> {
-    let entries = files.list().walk().try_collect::<Vec<FileEntry>>().await;
+) -> Result<Outcome, Failure> {
+    let entries = to.files.list().walk().try_collect::<Vec<FileEntry>>().await;
     let entries = entries.with_action(|| "list the files".to_owned())?;
     let entries = entries.into_iter().filter(|entry| !entry.is_folder());
     let existing: HashMap<String, FileEntry> =
         entries.map(|entry| (entry.path.clone(), entry)).collect();
     let source = archive.path.clone();
     let source = source.as_path();
-    let compared = blocking(move || compare(archive, &existing)).await;
+    let compared = blocking(move || compare(archive, existing)).await;
     let Comparison {
-        missing,
-        different,
-        mut restored,
+        uploads,
+        others,
+        mut outcome,
     } = compared.map_err(|error| cannot_read(source, error))?;
+    let others = Existing::of_files(others.iter().map(|path| path.trim_start_matches('/')));
+    let paths = uploads.keys().map(|path| path.trim_start_matches('/'));
+    others.check_names(paths, &to.address)?;
+    let mut different: Vec<String> = uploads
+        .iter()
+        .filter(|(_, (_, condition))| *condition != Condition::Absent)
+        .map(|(path, _)| path.clone())
+        .collect();
+    different.sort();
     if !force && !different.is_empty() {
-        let paths: Vec<String> = different.iter().map(|file| file.path.clone()).collect();
-        let failure = would_replace(&paths, paths.len());
+        let failure = would_replace(&different, different.len());
         return Err(
             failure.with_hint("pass --force to replace them, or restore to another context")
         );
     }
-    let uploads: Vec<(ArchivedFile, bool)> = missing
-        .into_iter()
-        .map(|file| (file, true))
-        .chain(different.into_iter().map(|file| (file, false)))
+    let mut files: Vec<BatchFile> = uploads
+        .values()
+        .map(|(file, _)| BatchFile {
+            path: file.path.clone(),
+            size: Some(file.size),
+        })
         .collect();
-    let total = uploads.iter().map(|(file, _)| file.size).sum();
-    let progress =
-        TransferProgress::start(&session.output, "restoring", uploads.len() as u64, total);
-    let uploads = stream::iter(uploads).map(|(file, is_new)| async move {
-        upload(files, source, &file, is_new).await?;
-        Ok::<_, Failure>(file)
-    });
-    let mut uploads = std::pin::pin!(uploads.buffer_unordered(CONCURRENT));
-    let result = loop {
-        match uploads.try_next().await {
-            Ok(Some(file)) => {
-                progress.finish_file(&file.path, file.size, false);
-                restored.files += 1;
-                restored.bytes += file.size;
-            }
-            Ok(None) => break Ok(()),
-            Err(failure) => break Err(failure),
-        }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    let one = async |file: BatchFile, listener: Listener| {
+        let Some((archived, condition)) = uploads.get(&file.path) else {
+            return Ok(0);
+        };
+        upload(to, source, archived, condition, listener).await?;
+        Ok(archived.size)
     };
-    progress.finish();
-    result.map(|()| restored)
+    let batch = run_batch(session, "restoring", CONCURRENT, files, one).await?;
+    outcome.files = batch.copied;
+    outcome.bytes = batch.bytes;
+    outcome.failures.extend(batch.failures);
+    Ok(outcome)
 }
 
 /// An archive, compared with the files of a context.
 struct Comparison {
-    /// Files that the context does not have.
-    missing: Vec<ArchivedFile>,
-    /// Files that the context has with another content, or with an unknown one.
-    different: Vec<ArchivedFile>,
-    restored: Restored,
+    /// By path: files that the context does not have, or has with another or an unknown content.
+    uploads: HashMap<String, (ArchivedFile, Condition)>,
+    /// Files that only the context has.
+    others: Vec<String>,
+    outcome: Outcome,
 }
 
-fn compare(archive: Archive, existing: &HashMap<String, FileEntry>) -> io::Result<Comparison> {
+fn compare(archive: Archive, mut existing: HashMap<String, FileEntry>) -> io::Result<Comparison> {
     let TarIndex { files, others } = archive.index;
     // The last one of a name counts, as for tar.
-    let last: HashMap<&str, usize> = files
-        .iter()
-        .enumerate()
-        .map(|(index, file)| (file.path.as_str(), index))
+    let last: HashMap<String, ArchivedFile> = files
+        .into_iter()
+        .map(|file| (file.path.clone(), file))
         .collect();
-    let mut restored = Restored {
-        skipped: others,
-        others: existing
-            .keys()
-            .filter(|path| !last.contains_key(path.as_str()))
-            .count() as u64,
-        ..Restored::default()
+    let mut outcome = Outcome {
+        not_files: others,
+        ..Outcome::default()
     };
-    let (mut missing, mut different) = (Vec::new(), Vec::new());
-    for (index, file) in files.iter().enumerate() {
-        if last[file.path.as_str()] != index {
+    let mut uploads = HashMap::new();
+    let mut files: Vec<_> = last.into_iter().collect();
+    files.sort_by_key(|(_, file)| file.offset);
+    for (path, file) in files {
+        if let Err(error) = RemotePath::new(path.as_str()) {
+            outcome.failures.push((path, Failure::from(error)));
             continue;
         }
-        let Some(entry) = existing.get(&file.path) else {
-            missing.push(file.clone());
-            continue;
+        let condition = match existing.remove(&path) {
+            None => Condition::Absent,
+            Some(entry) if is_same(&entry, &file, &archive.file)? => {
+                outcome.unchanged += 1;
+                continue;
+            }
+            Some(entry) => entry.etag.map_or(Condition::Any, Condition::Unchanged),
         };
-        let is_same = entry.size == Some(file.size)
-            && entry.crc64.is_some()
-            && entry.crc64 == Some(file.crc64(&archive.file)?);
-        match is_same {
-            true => restored.unchanged += 1,
-            false => different.push(file.clone()),
-        }
+        uploads.insert(path, (file, condition));
     }
+    outcome.others = existing.len() as u64;
     Ok(Comparison {
-        missing,
-        different,
-        restored,
+        uploads,
+        others: existing.into_keys().collect(),
+        outcome,
     })
 }
 
+fn is_same(entry: &FileEntry, file: &ArchivedFile, archive: &File) -> io::Result<bool> {
+    Ok(entry.size == Some(file.size)
+        && entry.crc64.is_some()
+        && entry.crc64 == Some(file.crc64(archive)?))
+}
+
 async fn upload(
-    files: &Files,
+    to: &Operand,
     source: &Path,
     file: &ArchivedFile,
-    is_new: bool,
+    condition: &Condition,
+    listener: Listener,
 ) -> Result<(), Failure> {
     let content = content(source, file)
         .await
         .map_err(|error| Failure::with_cause(format!("can't read {}", source.display()), error))?;
-    let upload = files.upload(&*file.path, content);
-    let upload = if is_new { upload.if_absent() } else { upload };
-    let uploaded = upload.await;
-    uploaded.with_action(|| format!("upload {}", file.path))?;
-    Ok(())
+    let upload = condition.apply(to.files.upload(&*file.path, content));
+    let uploaded = upload.on_progress(move |progress| listener.report(progress));
+    let address = to.address.with_path(&file.path);
+    match uploaded.await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(condition.explain(&error, &address, &format!("upload {address}"))),
+    }
 }
 
 /// The content of a file. Each has a handle with a position of its own.

@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agbcloud::{Error, ErrorDetail, FileEntry, Files, RemoteFile};
+use agbcloud::{Error, ErrorDetail, FileEntry, Files, RemoteFile, RemotePath};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::io::SyncIoBridge;
 
-use super::{blocking, tar_index::TarIndex};
+use super::{blocking, outcome::Outcome, tar_index::TarIndex};
 use crate::{
     commands::session::Session,
     failure::{Code, ErrorContext, Failure},
@@ -24,17 +24,6 @@ const SMALL: u64 = 1024 * 1024;
 
 /// Number of files that are requested at a time.
 const CONCURRENT: usize = 16;
-
-/// What a snapshot contains.
-#[derive(Debug, Default)]
-pub(super) struct Saved {
-    pub(super) files: u64,
-    pub(super) bytes: u64,
-    /// Files that an interrupted run has stored.
-    pub(super) kept: u64,
-    /// Files that were deleted before they were read.
-    pub(super) deleted: Vec<String>,
-}
 
 enum Content {
     Memory(Bytes),
@@ -49,7 +38,7 @@ pub(super) async fn save(
     files: &Files,
     target: &Path,
     force: bool,
-) -> Result<Saved, Failure> {
+) -> Result<Outcome, Failure> {
     if target.is_dir() {
         let failure = Failure::usage(format!("{} is a folder", target.display()));
         return Err(failure.with_hint("name the archive, such as snapshot.tar"));
@@ -61,6 +50,15 @@ pub(super) async fn save(
     let mut entries = entries.with_action(|| "list the files".to_owned())?;
     entries.retain(|entry| !entry.is_folder());
     entries.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut saved = Outcome::default();
+    entries.retain(|entry| match RemotePath::new(entry.path.as_str()) {
+        Ok(_) => true,
+        Err(error) => {
+            let failure = Failure::from(error);
+            saved.failures.push((entry.path.clone(), failure));
+            false
+        }
+    });
 
     let partial = partial_path(target);
     let opened = {
@@ -68,10 +66,9 @@ pub(super) async fn save(
         blocking(move || open(&partial, &checksums)).await
     };
     let (archive, kept) = opened.map_err(|error| cannot_write(&partial, error))?;
-    let mut saved = Saved::default();
     entries.retain(|entry| match kept.get(&entry.path) {
         Some(bytes) => {
-            saved.kept += 1;
+            saved.unchanged += 1;
             saved.files += 1;
             saved.bytes += bytes;
             false
@@ -150,7 +147,7 @@ async fn append_all(
     files: &Files,
     entries: Vec<FileEntry>,
     archive: File,
-    saved: &mut Saved,
+    saved: &mut Outcome,
     progress: &TransferProgress,
 ) -> Result<File, Failure> {
     let contents = stream::iter(entries).map(|entry| async move {

@@ -26,32 +26,32 @@ const MAX_PRINTED: usize = 10;
 
 /// A file of a folder.
 #[derive(Debug, Clone)]
-pub(super) struct BatchFile {
+pub(in crate::commands) struct BatchFile {
     /// Path relative to both folders.
-    pub(super) path: String,
-    pub(super) size: Option<u64>,
+    pub(in crate::commands) path: String,
+    pub(in crate::commands) size: Option<u64>,
 }
 
 /// Reports the progress of one file.
 #[derive(Clone)]
-pub(super) struct Listener(Arc<dyn Fn(Progress) + Send + Sync>);
+pub(in crate::commands) struct Listener(Arc<dyn Fn(Progress) + Send + Sync>);
 
 impl Listener {
-    pub(super) fn report(&self, progress: Progress) {
+    pub(in crate::commands) fn report(&self, progress: Progress) {
         (self.0)(progress);
     }
 }
 
 /// The results of the files.
 #[derive(Default)]
-pub(super) struct Batch {
-    copied: u64,
-    bytes: u64,
-    pub(super) failures: Vec<(String, Failure)>,
+pub(in crate::commands) struct Batch {
+    pub(in crate::commands) copied: u64,
+    pub(in crate::commands) bytes: u64,
+    pub(in crate::commands) failures: Vec<(String, Failure)>,
 }
 
 /// Copies the files with `copy`, which returns the number of bytes. Stops after a failure that the others would have too.
-pub(super) async fn run_batch<F>(
+pub(in crate::commands) async fn run_batch<F>(
     session: &Session,
     verb: &'static str,
     jobs: usize,
@@ -138,28 +138,31 @@ impl Copier<'_> {
             message += &format!(", {} left at the source (filtered)", summary.filtered);
         }
         self.results.print(summary, &message)?;
-        for (path, failure) in batch.failures.iter().take(MAX_PRINTED) {
-            stderr::error(format_args!("{path}: {failure}"));
-            stderr::details(failure);
-        }
-        let failed = batch.failures.len();
-        if failed > MAX_PRINTED {
-            stderr::note(format_args!("only the first {MAX_PRINTED} are shown"));
-        }
-        if failed == 0 {
-            return Ok(());
-        }
-        let all = |code| {
-            batch
-                .failures
-                .iter()
-                .all(|(_, failure)| failure.code == code)
-        };
-        let code = match all(Code::Conflict) {
-            true => Code::Conflict,
-            false => Code::Partial,
-        };
-        let message = format!("{} failed", counted(failed as u64, "file"));
-        Err(Failure::with_code(code, message))
+        check_failures(&batch.failures, 0)
     }
+}
+
+/// Prints the first failures. Fails if there is one. `unlisted` is the number of failures that are not in the list.
+pub(in crate::commands) fn check_failures(
+    failures: &[(String, Failure)],
+    unlisted: u64,
+) -> Result<(), Failure> {
+    for (path, failure) in failures.iter().take(MAX_PRINTED) {
+        stderr::error(format_args!("{path}: {failure}"));
+        stderr::details(failure);
+    }
+    let failed = failures.len() as u64 + unlisted;
+    if failed > MAX_PRINTED as u64 {
+        stderr::note(format_args!("only the first {MAX_PRINTED} are shown"));
+    }
+    if failed == 0 {
+        return Ok(());
+    }
+    let all = |code| unlisted == 0 && failures.iter().all(|(_, failure)| failure.code == code);
+    let code = match all(Code::Conflict) {
+        true => Code::Conflict,
+        false => Code::Partial,
+    };
+    let message = format!("{} failed", counted(failed, "file"));
+    Err(Failure::with_code(code, message))
 }

@@ -6,8 +6,8 @@ use super::existing::Version;
 
 /// A copied file.
 #[derive(Debug)]
-pub(super) struct Copied {
-    pub(super) bytes: u64,
+pub(in crate::commands) struct Copied {
+    pub(in crate::commands) bytes: u64,
     pub(super) crc64: u64,
     /// The ETag of the remote file: of the target, or of the source of a download.
     pub(super) etag: Option<String>,

@@ -1,8 +1,16 @@
 //! [`Copier`]: copies or moves the sources of a command to its destination.
 
-use std::{collections::HashSet, fmt::Display, path::PathBuf};
+use std::{
+    collections::HashSet,
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
-use super::{copied::Copied, local_source::open_stdin, options::CopyOptions};
+use super::{
+    copied::Copied,
+    local_source::{is_stream, open_stdin},
+    options::CopyOptions,
+};
 use crate::{
     address::Address,
     commands::{
@@ -11,12 +19,15 @@ use crate::{
         session::Session,
     },
     failure::Failure,
-    output::{bytes, records::TransferSummary},
+    output::{
+        OutputMode, Rows, bytes, quote,
+        records::{ChangeRow, TransferSummary},
+    },
     stdio,
 };
 
 /// Default number of files of a folder that are copied concurrently within the service, or moved.
-const DEFAULT_JOBS: usize = 8;
+pub(in crate::commands) const DEFAULT_JOBS: usize = 8;
 
 /// A command that copies or moves files, and its options.
 pub(super) struct Copier<'a> {
@@ -79,19 +90,15 @@ impl<'a> Copier<'a> {
 
     /// Copies or moves all sources. The failure of one does not stop the others.
     pub(super) async fn run(mut self, from: &[Address], to: Address) -> Result<(), Failure> {
-        let (recursive, dry_run) = (self.options.recursive, self.options.dry_run);
-        self.folders.check_recursive(recursive, dry_run)?;
+        self.folders.check_recursive(self.options.recursive)?;
         let is_local = |address: &Address| matches!(address, Address::Local(_));
         if is_local(&to) && from.iter().any(is_local) {
             let failure = Failure::usage("the source and the destination are both local");
             return Err(failure.with_hint("write NAME:/path for a file of a context"));
         }
         let mut stdin = open_stdin(from, self.session)?;
-        if let Address::Local(path) = &to
-            && stdio::is_stdout(path)
-        {
-            stdio::check_stdout()?;
-            self.results.preview();
+        if let Address::Local(path) = &to {
+            self.check_local_target(path)?;
         }
         let client = self.options.bandwidth.connect(self.session)?;
         let mut operands = Operands::new(&client);
@@ -120,6 +127,40 @@ impl<'a> Copier<'a> {
             self.results.record(&source.to_string(), copied)?;
         }
         self.results.finish()
+    }
+
+    /// Checks a local destination that is no file or folder.
+    fn check_local_target(&mut self, path: &Path) -> Result<(), Failure> {
+        if self.moves && (stdio::is_stdout(path) || is_stream(path)) {
+            let message = format!("{} can't be the target of a move", path.display());
+            let hint = "a stream keeps no copy: print or copy the file with agb cp, then delete it with agb rm";
+            return Err(Failure::usage(message).with_hint(hint));
+        }
+        if !stdio::is_stdout(path) || self.options.dry_run {
+            return Ok(());
+        }
+        if self.session.output.mode() == OutputMode::Json {
+            let failure = Failure::usage("--json does not apply to the content of a file");
+            return Err(failure.with_hint("omit --json, or get the file into a local file"));
+        }
+        stdio::check_stdout()?;
+        self.results.preview();
+        Ok(())
+    }
+
+    /// Prints the change that a command for one file would make, and fails if it would fail.
+    pub(super) fn preview_file(
+        &mut self,
+        change: &'static str,
+        path: &str,
+        size: Option<u64>,
+        check: Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.results.preview();
+        let change = if self.moves { "move" } else { change };
+        let row = ChangeRow::within_service(change, path.to_owned(), size, false);
+        Rows::new(&self.session.output).print(&[row])?;
+        check
     }
 
     /// The sources, with globs expanded.
@@ -165,19 +206,18 @@ impl<'a> Copier<'a> {
 
     /// The failure for a folder without -r, with the command for folders.
     pub(super) fn needs_recursive(&self, from: impl Display, to: impl Display) -> Failure {
-        let (verb, from) = (self.verb, from.to_string());
-        let contents = from.trim_end_matches('/');
+        let (verb, from, to) = (self.verb, from.to_string(), quote(to));
         let failure = Failure::usage(format!("{from} is a folder"));
+        let folder = quote(&from);
+        let contents = quote(format_args!("{}/", from.trim_end_matches('/')));
         failure.with_hint(match from.ends_with('/') {
-            true => format!("run: agb {verb} -r '{from}' '{to}'"),
+            true => format!("run: agb {verb} -r {folder} {to}"),
             false => {
                 let other = match self.moves {
                     true => "to rename it",
                     false => "for its contents only",
                 };
-                format!(
-                    "run: agb {verb} -r '{from}' '{to}'; {other}: agb {verb} -r '{contents}/' '{to}'"
-                )
+                format!("run: agb {verb} -r {folder} {to}; {other}: agb {verb} -r {contents} {to}")
             }
         })
     }

@@ -6,13 +6,14 @@ use crate::{
     address::Remote,
     commands::{lookup, operands::Operand},
     failure::{Code, ErrorContext, Failure},
+    output::quote,
 };
 
 /// A version of a remote file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
-    pub(super) size: Option<u64>,
-    pub(super) etag: Option<String>,
+pub(in crate::commands) struct Version {
+    pub(in crate::commands) size: Option<u64>,
+    pub(in crate::commands) etag: Option<String>,
     modified: Option<std::time::SystemTime>,
 }
 
@@ -45,7 +46,7 @@ impl Version {
 
 impl Version {
     /// Whether both have the same content: the same MD5 and the same size.
-    pub(super) fn has_content_of(&self, other: &Self) -> bool {
+    pub(in crate::commands) fn has_content_of(&self, other: &Self) -> bool {
         let is_md5 = self.etag.as_deref().is_some_and(is_md5);
         is_md5 && self.etag == other.etag && self.size == other.size
     }
@@ -58,7 +59,10 @@ pub(super) fn is_md5(etag: &str) -> bool {
 }
 
 /// The current version of a file; `None` if there is none.
-pub(super) async fn version(files: &Files, at: &Remote) -> Result<Option<Version>, Failure> {
+pub(in crate::commands) async fn version(
+    files: &Files,
+    at: &Remote,
+) -> Result<Option<Version>, Failure> {
     let path = at.without_slash();
     let opened = match files.open(path).range(0..1).await {
         // An empty file has no first byte.
@@ -96,7 +100,7 @@ pub(super) async fn check_target(files: &Files, to: &Remote, force: bool) -> Res
     };
     let (folder, parents, exists) = tokio::join!(
         lookup::folder_exists(files, to),
-        check_parents(files, to),
+        check_parents(files, to, to.without_slash()),
         exists
     );
     if folder? {
@@ -113,11 +117,11 @@ pub(super) async fn check_target(files: &Files, to: &Remote, force: bool) -> Res
 
 /// Fails if the path of a folder, or of one above it, is a file.
 pub(super) async fn check_folder_target(files: &Files, folder: &Remote) -> Result<(), Failure> {
-    check_parents(files, &folder.join("file")).await
+    check_parents(files, folder, folder.join("file").without_slash()).await
 }
 
-async fn check_parents(files: &Files, to: &Remote) -> Result<(), Failure> {
-    let mut path = to.without_slash();
+/// Fails if the parent of the path, or of one above it, is a file.
+async fn check_parents(files: &Files, to: &Remote, mut path: &str) -> Result<(), Failure> {
     while let Some((parent, _)) = path
         .rsplit_once('/')
         .filter(|(parent, _)| !parent.is_empty())
@@ -128,10 +132,14 @@ async fn check_parents(files: &Files, to: &Remote) -> Result<(), Failure> {
             return Ok(());
         }
         if version(files, &folder).await?.is_some() {
-            let message = format!("can't write to {to}: {folder} is a file, not a folder");
+            let message = match folder.without_slash() == to.without_slash() {
+                true => format!("{to} is a file, not a folder"),
+                false => format!("can't write to {to}: {folder} is a file, not a folder"),
+            };
             return Err(
                 Failure::with_code(Code::Conflict, message).with_hint(format!(
-                    "choose another folder, or delete the file: agb rm '{folder}'"
+                    "choose another folder, or delete the file: agb rm {}",
+                    quote(&folder)
                 )),
             );
         }
@@ -141,7 +149,7 @@ async fn check_parents(files: &Files, to: &Remote) -> Result<(), Failure> {
 }
 
 /// The failure for an existing target without --force.
-pub(super) fn already_exists(to: &Remote) -> Failure {
+pub(super) fn already_exists(to: impl std::fmt::Display) -> Failure {
     Failure::with_code(Code::Conflict, format!("{to} already exists"))
         .with_hint("pass --force to replace it")
 }

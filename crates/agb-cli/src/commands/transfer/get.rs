@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use agbcloud::{
-    ConflictPolicy, DownloadTarget, Downloaded, ErrorDetail, ErrorKind, Files, Progress,
+    ConflictPolicy, DownloadTarget, Downloaded, ErrorDetail, ErrorKind, Files, PartialDownload,
+    Progress,
 };
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::{
     copier::Copier,
+    existing::already_exists,
     local_folders::NewFolders,
-    local_source::missing_address,
+    local_source::{is_stream, missing_address},
     move_file::{FileAt, Source, Target},
     options::CopyOptions,
     slash_rule::{has_slash, local_name, remote_into_local},
@@ -26,9 +28,12 @@ use crate::{
         operands::Operand,
         session::{Run, Session},
     },
-    failure::Failure,
+    connection,
+    failure::{Code, Failure},
+    output::{bytes, quote},
     progress::TransferProgress,
     signals::unless_interrupted,
+    stdio,
 };
 
 #[derive(Debug, Args)]
@@ -76,9 +81,10 @@ impl Copier<'_> {
     /// Downloads a file or a folder.
     pub(super) async fn get(&mut self, from: &Operand, to: &Path) -> Result<(), Failure> {
         let Operand { files, address } = from;
-        if to == Path::new("-") {
+        if stdio::is_stdout(to) && !self.options.dry_run {
             return print_file(files, address).await;
         }
+        let given = to;
         if self.options.recursive && lookup::is_remote_folder(files, address).await? {
             return match self.moves {
                 true => self.move_down(from, to).await,
@@ -90,6 +96,20 @@ impl Copier<'_> {
         }
         let to = self.local_target(address, to)?;
         self.claim(&to.display().to_string())?;
+        if self.options.dry_run {
+            let size = match lookup::entry(files, address).await? {
+                entry if entry.is_folder() => {
+                    return Err(self.needs_recursive(address, given.display()));
+                }
+                entry => entry.size,
+            };
+            let exists = to.symlink_metadata().is_ok() && !is_stream(&to);
+            let check = match exists && !self.options.force {
+                true => Err(already_exists(to.display())),
+                false => Ok(()),
+            };
+            return self.preview_file("download", address.file_name(), size, check);
+        }
         let verb = self.verb;
         let progress = TransferProgress::start(&self.session.output, verb, 1, 0);
         let listener = progress.clone();
@@ -103,7 +123,7 @@ impl Copier<'_> {
                     let finished = self.finish_move(Source::Remote(from), FileAt::Local(&to));
                     finished.await?.ok_or_else(|| explain(&error, address))
                 }
-                Err(error) => Err(self.explain_download(from, &to, error).await),
+                Err(error) => Err(self.explain_download(from, given, error).await),
                 Ok(downloaded) => {
                     let source = Source::Remote(from);
                     self.delete_moved(source, Target::Local, downloaded.into())
@@ -113,7 +133,8 @@ impl Copier<'_> {
         };
         let copied = unless_interrupted(download, folders::RESTART_HINT).await;
         progress.finish();
-        self.print_copied(copied?, &to.display().to_string())
+        let copied = copied.map_err(|failure| add_kept(&to, failure))?;
+        self.print_copied(copied, &to.display().to_string())
     }
 
     async fn get_folder(&mut self, files: &Files, from: &Remote, to: &Path) -> Result<(), Failure> {
@@ -122,8 +143,9 @@ impl Copier<'_> {
             true => Replace::Yes,
             false => Replace::No {
                 hint: format!(
-                    "pass --force to replace them; list all with: agb diff '{from}' '{}'",
-                    to.display()
+                    "pass --force to replace them; list all with: agb diff {} {}",
+                    quote(from),
+                    quote(to.display())
                 ),
             },
         };
@@ -141,10 +163,14 @@ impl Copier<'_> {
 
     /// The path of a local file: in the folder if there is one, or if several files go there.
     pub(super) fn local_target(&self, from: &Remote, to: &Path) -> Result<PathBuf, Failure> {
-        match self.several || has_slash(to) || to.is_dir() {
-            true => Ok(to.join(local_name(from)?)),
-            false => Ok(to.to_owned()),
-        }
+        let target = match self.several || has_slash(to) || to.is_dir() {
+            true => to.join(local_name(from)?),
+            false => to.to_owned(),
+        };
+        Ok(match self.options.force {
+            true => follow_link(target),
+            false => target,
+        })
     }
 
     /// Explains why a download failed: the source may be a folder, or the target may exist.
@@ -155,12 +181,64 @@ impl Copier<'_> {
         };
         let Operand { files, address } = from;
         let is_missing = lookup::is_missing_file(&error);
-        let may_be_folder = is_missing || error.kind() == ErrorKind::LocalFile;
-        if may_be_folder && lookup::has_entries(files, address).await {
+        let is_local = error.kind() == ErrorKind::LocalFile
+            || error.detail() == Some(ErrorDetail::TargetExists);
+        if (is_missing || is_local) && lookup::has_entries(files, address).await {
             return self.needs_recursive(address, to.display());
         }
-        explain(&error, address)
+        // The local target is checked before the request.
+        match is_local && !is_missing {
+            true => match lookup::entry(files, address).await {
+                Err(failure) if failure.code == Code::NotFound => failure,
+                _ => explain(&error, address),
+            },
+            false => explain(&error, address),
+        }
     }
+}
+
+/// The file behind a symbolic link, which is replaced instead of the link, as by cp. A link without a file stays.
+fn follow_link(target: PathBuf) -> PathBuf {
+    let is_link = target
+        .symlink_metadata()
+        .is_ok_and(|found| found.is_symlink());
+    match target.canonicalize() {
+        Ok(file) if is_link && file.is_file() => file,
+        _ => target,
+    }
+}
+
+/// Adds what is kept of an interrupted download to its failure.
+fn add_kept(target: &Path, failure: Failure) -> Failure {
+    let kept = || {
+        let target = std::path::absolute(target).ok()?;
+        let downloads = PartialDownload::list(connection::transfers_folder().ok()?).ok()?;
+        downloads
+            .into_iter()
+            .find(|download| download.target() == target)
+    };
+    let Some(kept) = kept() else {
+        return failure;
+    };
+    if kept.received() == 0 {
+        // Without a whole part, the next download can't use it.
+        let _ = kept.discard();
+        return failure;
+    }
+    let next = match failure.code {
+        Code::Interrupted => String::new(),
+        _ => failure
+            .hint
+            .iter()
+            .map(|hint| format!("{hint}; "))
+            .collect(),
+    };
+    failure.with_hint(format!(
+        "{next}{} of {} are kept: run the same command to continue, or delete them with: agb transfers clean {}",
+        bytes(Some(kept.received())),
+        bytes(Some(kept.size())),
+        quote(target.display())
+    ))
 }
 
 /// Why a file was not downloaded.
@@ -209,12 +287,6 @@ pub(super) async fn download(
         .map_err(DownloadFailure::Remote)?;
     parents.keep();
     Ok(downloaded)
-}
-
-/// Whether the path is a device or a named pipe.
-fn is_stream(path: &Path) -> bool {
-    let metadata = path.metadata();
-    metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 async fn open_stream(path: &Path) -> Result<tokio::fs::File, Failure> {

@@ -17,6 +17,12 @@ mod remote_folder;
 mod same_content;
 mod slash_rule;
 
+pub(super) use batch::{BatchFile, Listener, check_failures, run_batch};
+pub(super) use copier::DEFAULT_JOBS;
 pub(crate) use cp::{CpArguments, MvArguments};
+pub(super) use existing::{Version, version};
 pub(crate) use get::GetArguments;
 pub(crate) use put::PutArguments;
+pub(super) use remote_copy::{Condition, CopyFailure, copy};
+pub(super) use remote_folder::{Existing, child};
+pub(super) use slash_rule::has_slash;

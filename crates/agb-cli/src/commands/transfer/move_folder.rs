@@ -24,7 +24,7 @@ use crate::{
     commands::{folders::would_replace, operands::Operand},
     failure::{Code, ErrorContext, Failure},
     output::{
-        Rows,
+        Rows, quote,
         records::{ChangeRow, TransferSummary},
     },
 };
@@ -264,7 +264,11 @@ fn split_clashes(
             let address = from.address.join(path);
             let failure = Failure::with_code(Code::Conflict, "it is also a folder: it is kept");
             let name = path.rsplit('/').next().unwrap_or(path);
-            return Some(failure.with_hint(format!("run: agb mv '{address}' '{name}.file'")));
+            return Some(failure.with_hint(format!(
+                "run: agb mv {} {}",
+                quote(address),
+                quote(format!("{name}.file"))
+            )));
         }
         let mut above = path.match_indices('/').map(|(slash, _)| &path[..slash]);
         let file = above.find(|name| both.get(*name) == Some(&false))?;
@@ -272,7 +276,11 @@ fn split_clashes(
         let failure =
             Failure::with_code(Code::Conflict, format!("{file} is also a file: it is kept"));
         let name = file.rsplit('/').next().unwrap_or(file);
-        Some(failure.with_hint(format!("run: agb mv -r '{address}/' '{name}.folder'")))
+        Some(failure.with_hint(format!(
+            "run: agb mv -r {} {}",
+            quote(format!("{address}/")),
+            quote(format!("{name}.folder"))
+        )))
     };
     let (mut free, mut clashes) = (Vec::new(), Vec::new());
     for file in sources {

@@ -15,7 +15,7 @@ pub(super) struct CopyOptions {
     /// Do not replace existing files, which is the default
     #[arg(long, hide = true, conflicts_with = "force")]
     no_clobber: bool,
-    /// With -r: list the changes and make none
+    /// List the changes and make none
     #[arg(long, short = 'n')]
     pub(super) dry_run: bool,
     #[command(flatten)]

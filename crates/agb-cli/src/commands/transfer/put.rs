@@ -28,6 +28,7 @@ use crate::{
         session::{Run, Session},
     },
     failure::Failure,
+    output::quote,
     progress::TransferProgress,
     signals::unless_interrupted,
 };
@@ -104,7 +105,12 @@ impl Copier<'_> {
         };
         let address = file_target(to, name, self.several).await?;
         self.claim(&address.to_string())?;
-        if let Err(failure) = check_target(&to.files, &address, self.options.force).await {
+        let check = check_target(&to.files, &address, self.options.force).await;
+        if self.options.dry_run {
+            let size = metadata.filter(Metadata::is_file).map(|file| file.len());
+            return self.preview_file("upload", address.file_name(), size, check);
+        }
+        if let Err(failure) = check {
             let target = to.at(&address);
             let finished = self.finish_move(Source::local(from), FileAt::Remote(&target));
             return match unless_interrupted(finished, folders::RESTART_HINT).await? {
@@ -144,8 +150,9 @@ impl Copier<'_> {
             true => Replace::Yes,
             false => Replace::No {
                 hint: format!(
-                    "pass --force to replace them; list all with: agb diff '{}' '{address}'",
-                    from.display(),
+                    "pass --force to replace them; list all with: agb diff {} {}",
+                    quote(from.display()),
+                    quote(&address),
                 ),
             },
         };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use agbcloud::{ErrorKind, Files, Progress, UploadSource};
+use agbcloud::{ErrorKind, Files, Progress, Upload, UploadSource};
 
 use super::{
     copied::Copied,
@@ -15,7 +15,7 @@ use crate::{
     address::Remote,
     clock,
     commands::{folders, lookup, operands::Operand},
-    failure::Failure,
+    failure::{Code, Failure},
     progress::TransferProgress,
     signals::unless_interrupted,
 };
@@ -43,7 +43,25 @@ impl Copier<'_> {
             return Err(Failure::usage(message));
         }
         self.claim(&to.address.to_string())?;
-        if let Err(failure) = check_target(&to.files, &to.address, self.options.force).await {
+        let mut check = check_target(&to.files, &to.address, self.options.force).await;
+        if check.is_err() || self.options.dry_run {
+            // What is missing matters more than what exists.
+            let entry = match lookup::entry(&from.files, &from.address).await {
+                Err(failure) => {
+                    check = Err(failure);
+                    None
+                }
+                Ok(entry) if entry.is_folder() => {
+                    return Err(self.needs_recursive(&from.address, given));
+                }
+                Ok(entry) => Some(entry),
+            };
+            if let Some(entry) = entry.filter(|_| self.options.dry_run) {
+                let name = from.address.file_name();
+                return self.preview_file("copy", name, entry.size, check);
+            }
+        }
+        if let Err(failure) = check {
             let finished = self.finish_move(Source::Remote(from), FileAt::Remote(&to));
             return match unless_interrupted(finished, folders::RESTART_HINT).await? {
                 Some(copied) => self.print_copied(copied, &to.address.to_string()),
@@ -54,7 +72,7 @@ impl Copier<'_> {
         let listener = progress.clone();
         let copy = async {
             let listener = move |progress| listener.update(progress);
-            match copy(from, &to, self.options.force, listener).await {
+            match copy(from, &to, Condition::of_force(self.options.force), listener).await {
                 Err(CopyFailure::Source(error)) => {
                     Err(self.explain_source(from, given, &error).await)
                 }
@@ -100,14 +118,14 @@ pub(super) fn is_same_context(one: &Files, other: &Files) -> Result<bool, Failur
 }
 
 /// Why a file was not copied.
-pub(super) enum CopyFailure {
+pub(in crate::commands) enum CopyFailure {
     Source(agbcloud::Error),
     Target(Failure),
 }
 
 impl CopyFailure {
     /// The failure, for a source that is known to be a file.
-    pub(super) fn into_failure(self, from: &Remote) -> Failure {
+    pub(in crate::commands) fn into_failure(self, from: &Remote) -> Failure {
         match self {
             Self::Source(error) => super::get::explain(&error, from),
             Self::Target(failure) => failure,
@@ -115,12 +133,57 @@ impl CopyFailure {
     }
 }
 
+/// What must be at the target, so that a copy replaces nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::commands) enum Condition {
+    /// No file.
+    Absent,
+    /// The version with this ETag.
+    Unchanged(String),
+    Any,
+}
+
+impl Condition {
+    /// The condition of a copy with or without `--force`.
+    pub(super) fn of_force(force: bool) -> Self {
+        match force {
+            true => Self::Any,
+            false => Self::Absent,
+        }
+    }
+
+    pub(in crate::commands) fn apply(&self, upload: Upload) -> Upload {
+        match self {
+            Self::Absent => upload.if_absent(),
+            Self::Unchanged(etag) => upload.if_match(etag),
+            Self::Any => upload,
+        }
+    }
+
+    /// Explains why an upload with this condition failed.
+    pub(in crate::commands) fn explain(
+        &self,
+        error: &agbcloud::Error,
+        to: &Remote,
+        action: &str,
+    ) -> Failure {
+        match self {
+            Self::Unchanged(_) if error.status() == Some(412) => {
+                let message = format!("{to} was changed meanwhile");
+                Failure::with_code(Code::Conflict, message)
+                    .with_hint("run the same command to compare again")
+            }
+            _ => explain(error, to, *self == Self::Any, action),
+        }
+    }
+}
+
 /// Copies one file. The download compares the content with the checksum of the source, and the upload with that of the
-/// target; the last bytes are sent only after the first comparison.
-pub(super) async fn copy(
+/// target; the last bytes are sent only after the first comparison. A store that rejects conditions receives the file without.
+pub(in crate::commands) async fn copy(
     from: &Operand,
     to: &Operand,
-    force: bool,
+    mut condition: Condition,
     listener: impl Fn(Progress) + Clone + Send + Sync + 'static,
 ) -> Result<Copied, CopyFailure> {
     let mut attempt = 1;
@@ -133,10 +196,7 @@ pub(super) async fn copy(
             None => UploadSource::stream(source),
         };
         let upload = to.files.upload(to.address.path.as_str(), source);
-        let upload = match force {
-            true => upload,
-            false => upload.if_absent(),
-        };
+        let upload = condition.apply(upload);
         match upload.on_progress(listener.clone()).await {
             Ok(uploaded) => {
                 return Ok(Copied {
@@ -144,14 +204,17 @@ pub(super) async fn copy(
                     ..uploaded.into()
                 });
             }
+            Err(error) if condition != Condition::Any && rejects_condition(&error) => {
+                condition = Condition::Any;
+            }
             Err(error) if attempt < ATTEMPTS && can_retry(&error) => {
                 attempt += 1;
                 clock::sleep(RETRY_INTERVAL).await;
             }
-            // The response to an earlier attempt was lost, and that attempt created the file.
+            // The response to an earlier attempt was lost, and that attempt wrote the file; or another client, or an earlier run
+            // whose files are not listed yet.
             Err(error)
-                if attempt > 1
-                    && error.status() == Some(412)
+                if error.status() == Some(412)
                     && has_content(to, &opened)
                         .await
                         .map_err(CopyFailure::Target)? =>
@@ -165,7 +228,7 @@ pub(super) async fn copy(
             }
             Err(error) => {
                 let action = format!("copy {} to {}", from.address, to.address);
-                let failure = explain(&error, &to.address, force, &action);
+                let failure = condition.explain(&error, &to.address, &action);
                 return Err(CopyFailure::Target(failure));
             }
         }
@@ -176,6 +239,11 @@ pub(super) async fn copy(
 async fn has_content(file: &Operand, source: &Version) -> Result<bool, Failure> {
     let found = version(&file.files, &file.address).await?;
     Ok(found.is_some_and(|found| found.has_content_of(source)))
+}
+
+/// Whether the store does not support conditions.
+fn rejects_condition(error: &agbcloud::Error) -> bool {
+    matches!(error.status(), Some(400 | 501))
 }
 
 /// Whether a new stream may succeed. The error of a stream is that of the download.

@@ -10,7 +10,7 @@ use super::{
     copier::Copier,
     existing::{check_folder_target, version},
     move_file::{FileAt, Source, Target},
-    remote_copy::{copy, is_same_context},
+    remote_copy::{Condition, copy, is_same_context},
     same_content::same_content,
     slash_rule::remote_into_remote,
 };
@@ -61,7 +61,8 @@ impl Copier<'_> {
                 return copier.finish_same(from, FileAt::Remote(&target)).await;
             }
             let listener = move |progress| listener.report(progress);
-            let copied = copy(&source, &target, force, listener).await;
+            let condition = Condition::of_force(force);
+            let copied = copy(&source, &target, condition, listener).await;
             let copied = copied.map_err(|error| error.into_failure(&source.address))?;
             let at = Target::Remote(&target.files, &target.address);
             let moved = copier.delete_moved(from, at, copied);
@@ -182,7 +183,7 @@ impl Copier<'_> {
 }
 
 /// A file of a folder.
-pub(super) fn child(folder: &Operand, path: &str) -> Operand {
+pub(in crate::commands) fn child(folder: &Operand, path: &str) -> Operand {
     Operand {
         files: folder.files.clone(),
         address: folder.address.join(path),
@@ -206,14 +207,31 @@ fn check_not_inside(from: &Operand, to: &Operand) -> Result<(), Failure> {
 }
 
 /// The files and folders at a target, by relative path.
-pub(super) struct Existing {
+pub(in crate::commands) struct Existing {
     /// With their sizes.
-    pub(super) files: HashMap<String, Option<u64>>,
+    pub(in crate::commands) files: HashMap<String, Option<u64>>,
     folders: BTreeSet<String>,
 }
 
 impl Existing {
-    pub(super) async fn list(to: &Operand) -> Result<Self, Failure> {
+    /// The folders are those above the files.
+    pub(in crate::commands) fn of_files<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
+        let mut existing = Self {
+            files: HashMap::new(),
+            folders: BTreeSet::new(),
+        };
+        for path in paths {
+            existing.files.insert(path.to_owned(), None);
+            for (at, _) in path.rmatch_indices('/') {
+                if !existing.folders.insert(path[..at].to_owned()) {
+                    break;
+                }
+            }
+        }
+        existing
+    }
+
+    pub(in crate::commands) async fn list(to: &Operand) -> Result<Self, Failure> {
         let Operand { files, address } = to;
         let mut existing = Self {
             files: HashMap::new(),
@@ -235,7 +253,7 @@ impl Existing {
     }
 
     /// Fails if a file would get the name of a folder, or a folder that of a file.
-    pub(super) fn check_names(
+    pub(in crate::commands) fn check_names(
         &self,
         sources: impl Iterator<Item = impl AsRef<str>>,
         to: &Remote,

@@ -47,7 +47,7 @@ fn is_contents(path: &Path) -> bool {
 }
 
 /// Whether a local path ends with a slash and so must be a folder.
-pub(super) fn has_slash(path: &Path) -> bool {
+pub(in crate::commands) fn has_slash(path: &Path) -> bool {
     path.to_string_lossy()
         .ends_with(['/', std::path::MAIN_SEPARATOR])
 }

@@ -1,5 +1,7 @@
 //! Downloading a large file to a local path in concurrent parts.
 
+use std::path::PathBuf;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
         AttemptFailure, ObjectResponse, ObjectVersion, RangeFetch, checksum_mismatch,
         rejects_ranges,
     },
-    partial::{Header, KeptParts},
+    partial::{Header, KeptParts, discard_earlier},
 };
 use crate::{
     Operation, PresignedUrl, RemotePath, Result,
@@ -97,7 +99,12 @@ impl ParallelAttempt<'_> {
             },
             None => None,
         };
-        Ok(whole.run(&mut sink, first).await?.into())
+        let downloaded = whole.run(&mut sink, first).await?;
+        // The file may have been larger when an earlier download was interrupted.
+        if let Some((folder, header)) = self.record(("", 0)) {
+            discard_earlier(&folder, &header);
+        }
+        Ok(downloaded.into())
     }
 
     async fn fetch_parts(
@@ -153,18 +160,23 @@ impl ParallelAttempt<'_> {
 
     /// The parts that are kept, if the client keeps any. A download that can't be recorded is not continued.
     async fn kept_parts(&self, version: &ObjectVersion, total: u64) -> Option<KeptParts> {
+        let (folder, header) = self.record((version.etag(), total))?;
+        let files = self.file.kept_files();
+        let opened = blocking(move || Ok(KeptParts::open(&folder, &header, &files))).await;
+        let (kept, parts) = opened.ok()?.ok()??;
+        self.file.use_kept(kept).then_some(parts)
+    }
+
+    /// The folder of records, and the header of the record of a version.
+    fn record(&self, (etag, total): (&str, u64)) -> Option<(PathBuf, Header)> {
         let folder = self.files.client.partial_downloads()?.to_owned();
         let source = (
             self.files.client.endpoint(),
             self.files.context_id().ok()?,
             self.path,
         );
-        let version = (version.etag(), total, PART_SIZE);
-        let header = Header::new(source, self.file.target(), version).ok()?;
-        let files = self.file.kept_files();
-        let opened = blocking(move || Ok(KeptParts::open(&folder, &header, &files))).await;
-        let (kept, parts) = opened.ok()?.ok()??;
-        self.file.use_kept(kept).then_some(parts)
+        let header = Header::new(source, self.file.target(), (etag, total, PART_SIZE));
+        Some((folder, header.ok()?))
     }
 
     fn received_before(&self, range: ByteRange, crc64: u64) -> FetchedPart {

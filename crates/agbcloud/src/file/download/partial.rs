@@ -161,6 +161,17 @@ fn line(part: u64, crc64: u64) -> String {
     format!("{part} {crc64:016x}\n")
 }
 
+/// Deletes what an earlier download of the file to the same target has kept, unless it is running.
+pub(super) fn discard_earlier(folder: &Path, header: &Header) {
+    // Checked first, since nearly no download has a record.
+    if let Ok(record) = header.record_in(folder)
+        && record.exists()
+        && let Ok(earlier) = PartialDownload::read(record)
+    {
+        let _ = earlier.discard();
+    }
+}
+
 fn create_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -1,18 +1,18 @@
 //! The rounds of a watching sync.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::HashSet, path::Path, time::Duration};
 
-use agbcloud::{DeleteLimit, FileFailure, SyncPlan};
+use agbcloud::{DeleteLimit, ErrorKind, FileFailure, SkippedEntry, SyncPlan, SyncReport};
 
 use super::{
-    super::{plan::confirm_deletions, report::print_failures, sync_folders::SyncFolders},
+    super::{
+        plan::confirm_deletions,
+        report::{print_failures, skipped_summary},
+        sync_folders::SyncFolders,
+    },
     view::View,
 };
-use crate::{commands::session::Session, connection::ServiceClient, failure::Failure};
+use crate::{commands::session::Session, connection::ServiceClient, failure::Failure, stderr};
 
 /// What to sync, and how often.
 pub(in super::super) struct WatchOptions<'a> {
@@ -39,8 +39,10 @@ pub(super) struct Rounds<'a> {
     options: WatchOptions<'a>,
     view: &'a View,
     has_succeeded: bool,
-    /// A hash of the failures that were printed last.
-    printed: u64,
+    /// The failures of the last round.
+    failed: HashSet<Seen>,
+    /// The entries that the last round skipped.
+    skipped: Vec<SkippedEntry>,
 }
 
 impl<'a> Rounds<'a> {
@@ -49,7 +51,8 @@ impl<'a> Rounds<'a> {
             options,
             view,
             has_succeeded: false,
-            printed: hash(&[]),
+            failed: HashSet::new(),
+            skipped: Vec::new(),
         }
     }
 
@@ -73,22 +76,58 @@ impl<'a> Rounds<'a> {
         let report = plan.run().await.map_err(|error| task.failure(&error))?;
         self.has_succeeded = true;
         self.view.check_output()?;
-        // A failure that stays, such as a conflict, is printed once.
-        let failures = hash(&report.failures);
-        if std::mem::replace(&mut self.printed, failures) != failures {
-            self.view
-                .suspended(|| print_failures(&report.failures, report.failed));
-        }
+        self.print_failures(&report, task.conflict_hint);
+        self.print_skipped(&report);
         self.view.set_failed(report.failed);
         Ok(report.transferred + report.deleted > 0)
     }
+
+    /// Prints each failure once, also if it stays, such as a conflict.
+    fn print_failures(&mut self, report: &SyncReport, conflict_hint: &str) {
+        let failed = report.failures.iter().map(seen).collect();
+        let before = std::mem::replace(&mut self.failed, failed);
+        let failures = report.failures.iter();
+        let new: Vec<FileFailure> = failures
+            .filter(|failure| !before.contains(&seen(failure)))
+            .cloned()
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        let conflicts = new
+            .iter()
+            .any(|failure| failure.error.kind() == ErrorKind::Conflict);
+        self.view.suspended(|| {
+            print_failures(&new, new.len() as u64);
+            if conflicts {
+                stderr::note(format_args!("hint: {conflict_hint}"));
+            }
+        });
+    }
+
+    /// Names skipped entries when there are others than before.
+    fn print_skipped(&mut self, report: &SyncReport) {
+        let mut skipped = report.skipped_entries.clone();
+        skipped.sort_by(|one, other| one.path.cmp(&other.path));
+        if self.skipped == skipped {
+            return;
+        }
+        let entries = skipped
+            .iter()
+            .map(|entry| (entry.reason, entry.path.as_str()));
+        let summary = skipped_summary(entries, report.skipped, "skipped");
+        self.skipped = skipped;
+        let summary = summary.trim_start_matches(", ");
+        if !summary.is_empty() {
+            self.view
+                .suspended(|| stderr::note(format_args!("note: {summary}")));
+        }
+    }
 }
 
-fn hash(failures: &[FileFailure]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for failure in failures {
-        failure.path.hash(&mut hasher);
-        failure.error.kind().as_str().hash(&mut hasher);
-    }
-    hasher.finish()
+/// Path and kind of a failure.
+type Seen = (String, &'static str);
+
+fn seen(failure: &FileFailure) -> Seen {
+    (failure.path.clone(), failure.error.kind().as_str())
 }

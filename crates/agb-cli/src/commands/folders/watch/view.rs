@@ -11,7 +11,7 @@ use crate::{
     clock,
     commands::session::Session,
     failure::Failure,
-    output::{OutputOptions, Rows, duration, records::ChangeRow, rfc3339},
+    output::{OutputOptions, Rows, counted, duration, records::ChangeRow, rfc3339},
     progress::Spinner,
     stderr,
 };
@@ -121,8 +121,8 @@ impl View {
                 failed => format!(", {failed} failed"),
             };
             format!(
-                "{} changes{}{failed}",
-                state.changes,
+                "{}{}{failed}",
+                counted(state.changes, "change"),
                 last.unwrap_or_default()
             )
         };
