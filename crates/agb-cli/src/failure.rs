@@ -337,20 +337,20 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
 /// How to get a file or a folder whose name is also that of the other.
 fn other_name(error: &agbcloud::Error) -> String {
     let (Some(context), Some(path)) = (error.context_id(), error.path()) else {
-        return "rename one of the two: a local folder can't have both".to_owned();
+        return "rename one of the two, or choose another folder".to_owned();
     };
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     match path.strip_suffix('/') {
         Some(folder) => {
-            let (from, to) = (
-                format!("{context}:{path}"),
-                format!("{}.folder", name(folder)),
-            );
-            format!("get its contents: agb get -r {} {}", quote(from), quote(to))
+            let name = name(folder);
+            let address = quote(format_args!("{context}:{path}"));
+            let target = quote(format_args!("{name}.folder"));
+            format!("get its contents: agb get -r {address} {target}")
         }
         None => format!(
-            "get the file: agb get '{context}:{path}' '{}.file'",
-            name(path)
+            "get the file: agb get {} {}",
+            quote(format_args!("{context}:{path}")),
+            quote(format_args!("{}.file", name(path)))
         ),
     }
 }

@@ -71,7 +71,7 @@ pub(crate) enum ContextCommand {
         after_long_help = "Examples:\n  agb context copy my-project before-the-agent\n  agb context copy --dry-run my-project my-copy"
     )]
     Copy(WithSession<ContextCopyArguments>),
-    /// Save the files of a context in a tar archive, a folder or another context
+    /// Save the files of a context in an archive, a folder or a context
     ///
     /// Each file is verified. Files that change meanwhile are stored as they are when they are read. After an interruption, the
     /// same command continues, if the service lists checksums. PATH is a folder if it ends with a slash or exists as a folder,
@@ -80,7 +80,7 @@ pub(crate) enum ContextCommand {
         after_long_help = "Examples:\n  agb context snapshot my-project\n  agb context snapshot my-project --to backup.tar\n  agb context snapshot my-project --to backup/\n  agb context snapshot my-project --to before-the-agent:"
     )]
     Snapshot(WithSession<SnapshotArguments>),
-    /// Restore the files of a context from a tar archive, a folder or another context
+    /// Restore the files of a context from what a snapshot saved
     ///
     /// Creates the context if it does not exist. Files that the context has with the same content are not uploaded, so that the
     /// same command continues after an interruption. Nothing is uploaded if a file of the context differs, unless --force

@@ -161,6 +161,11 @@ pub(super) fn check_failures(plan: &SyncPlan) -> Result<(), Failure> {
 
 fn print_summary(plan: &SyncPlan, listed: Skipped) {
     let skipped = plan.skipped();
+    let kept = plan.changes().filter(|change| change.keeps_both).count();
+    let kept = match kept {
+        0 => String::new(),
+        kept => format!(", {} to keep", counted(kept as u64, "replaced version")),
+    };
     let skipped = match listed {
         Skipped::Listed if skipped.is_empty() => String::new(),
         Skipped::Listed => format!(", {} to skip", skipped.len()),
@@ -170,11 +175,6 @@ fn print_summary(plan: &SyncPlan, listed: Skipped) {
                 .map(|entry| (entry.reason, entry.path.as_str()));
             skipped_summary(entries, skipped.len() as u64, "to skip")
         }
-    };
-    let kept = plan.changes().filter(|change| change.keeps_both).count();
-    let kept = match kept {
-        0 => String::new(),
-        kept => format!(", {} to keep", counted(kept as u64, "replaced version")),
     };
     stderr::note(format_args!(
         "{} to copy ({}){kept}, {} to delete, {} unchanged{}",

@@ -22,7 +22,7 @@ use crate::{
         },
     },
     failure::{ErrorContext, Failure},
-    output::{Rows, records::ChangeRow},
+    output::{Rows, quote, records::ChangeRow},
     progress::Spinner,
     signals::unless_interrupted,
 };
@@ -200,7 +200,9 @@ fn check_replaced(
         to.map_or("", |to| &to.address.context),
     );
     Err(failure.with_hint(format!(
-        "pass --force to replace them; list all with: agb context copy -n '{from}' '{to}'"
+        "pass --force to replace them; list all with: agb context copy -n {} {}",
+        quote(from),
+        quote(to)
     )))
 }
 

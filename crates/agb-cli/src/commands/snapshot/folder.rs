@@ -62,7 +62,7 @@ pub(super) async fn restore(
     let mut shared = 0;
     let report = transfer(session, &task, exact(sync), |plan| {
         shared = count_shared(plan);
-        existing.check_names(plan.changes().map(|change| change.path), &to.address)?;
+        existing.check_plan(plan, &to.address)?;
         check_replaced(plan, force)
     });
     let report = report.await?;

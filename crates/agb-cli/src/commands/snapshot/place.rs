@@ -9,6 +9,7 @@ use crate::{
     commands::{lookup, transfer::has_slash},
     connection::ServiceClient,
     failure::{Code, ErrorContext, Failure},
+    output::quote,
 };
 
 /// Returns the name or id of the context in an operand, which may also be the address of its root.
@@ -18,8 +19,11 @@ pub(super) fn context_name(text: &str) -> Result<String, Failure> {
         Ok(remote) => {
             let failure = Failure::usage(format!("{remote} is not a whole context"));
             Err(failure.with_hint(format!(
-                "copy a folder with: agb cp -r '{}/' 'NAME2:/'",
-                remote.to_string().trim_end_matches('/')
+                "copy a folder with: agb cp -r {} NAME2:/",
+                quote(format_args!(
+                    "{}/",
+                    remote.to_string().trim_end_matches('/')
+                ))
             )))
         }
         // A name that can't be part of an address.

@@ -121,7 +121,13 @@ impl Copier<'_> {
                     if self.moves && error.detail() == Some(ErrorDetail::TargetExists) =>
                 {
                     let finished = self.finish_move(Source::Remote(from), FileAt::Local(&to));
-                    finished.await?.ok_or_else(|| explain(&error, address))
+                    match finished.await? {
+                        Some(copied) => Ok(copied),
+                        None => {
+                            let error = DownloadFailure::Remote(error);
+                            Err(self.explain_download(from, given, error).await)
+                        }
+                    }
                 }
                 Err(error) => Err(self.explain_download(from, given, error).await),
                 Ok(downloaded) => {

@@ -267,7 +267,7 @@ fn split_clashes(
             return Some(failure.with_hint(format!(
                 "run: agb mv {} {}",
                 quote(address),
-                quote(format!("{name}.file"))
+                quote(format_args!("{name}.file"))
             )));
         }
         let mut above = path.match_indices('/').map(|(slash, _)| &path[..slash]);
@@ -278,8 +278,8 @@ fn split_clashes(
         let name = file.rsplit('/').next().unwrap_or(file);
         Some(failure.with_hint(format!(
             "run: agb mv -r {} {}",
-            quote(format!("{address}/")),
-            quote(format!("{name}.folder"))
+            quote(format_args!("{address}/")),
+            quote(format_args!("{name}.folder"))
         )))
     };
     let (mut free, mut clashes) = (Vec::new(), Vec::new());

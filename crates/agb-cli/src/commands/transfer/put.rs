@@ -161,10 +161,7 @@ impl Copier<'_> {
         // Without --force, the command fails before it replaces a file.
         let sync = self.folders.apply(sync, ConflictPolicy::Overwrite);
         let dry_run = self.options.dry_run;
-        let check = |plan: &agbcloud::SyncPlan| {
-            let paths = plan.changes().map(|change| change.path);
-            existing.check_names(paths, &address)
-        };
+        let check = |plan: &agbcloud::SyncPlan| existing.check_plan(plan, &address);
         let results = &mut self.results;
         folders::copy(self.session, results, &task, sync, replace, dry_run, check).await
     }

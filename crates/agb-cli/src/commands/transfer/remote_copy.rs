@@ -47,6 +47,7 @@ impl Copier<'_> {
         if check.is_err() || self.options.dry_run {
             // What is missing matters more than what exists.
             let entry = match lookup::entry(&from.files, &from.address).await {
+                Err(failure) if failure.code == Code::NotFound => return Err(failure),
                 Err(failure) => {
                     check = Err(failure);
                     None

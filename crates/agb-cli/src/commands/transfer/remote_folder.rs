@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use agbcloud::Files;
+use agbcloud::{ErrorDetail, Files, SyncPlan};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -250,6 +250,19 @@ impl Existing {
             }
         }
         Ok(existing)
+    }
+
+    /// Fails if the plan would give a file the name of a folder, or a folder that of a file.
+    pub(in crate::commands) fn check_plan(
+        &self,
+        plan: &SyncPlan,
+        to: &Remote,
+    ) -> Result<(), Failure> {
+        let clashes = plan.failures().iter();
+        let clashes =
+            clashes.filter(|failure| failure.error.detail() == Some(ErrorDetail::FileAndFolder));
+        self.check_names(clashes.map(|failure| &failure.path), to)?;
+        self.check_names(plan.changes().map(|change| change.path), to)
     }
 
     /// Fails if a file would get the name of a folder, or a folder that of a file.
