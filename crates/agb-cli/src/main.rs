@@ -88,9 +88,11 @@ fn run(command: Command, environment: &EnvironmentArguments) -> Result<(), Failu
         | Command::Open(_)
         | Command::Sync(_)
         | Command::Demo(_) => CLEANUP_TIMEOUT,
+        Command::Context(ref command) if command.transfers() => CLEANUP_TIMEOUT,
         _ => Duration::ZERO,
     };
     let mut runtime = match &command {
+        Command::Context(command) if command.transfers() => Builder::new_multi_thread(),
         // A single thread starts faster, and these commands mostly wait for the network.
         Command::Context(_)
         | Command::Ls(_)

@@ -100,6 +100,11 @@ impl ContextCommand {
         matches!(self, Self::List(_) | Self::Get(_))
     }
 
+    /// Whether the command copies the content of files.
+    pub(crate) fn transfers(&self) -> bool {
+        matches!(self, Self::Copy(_) | Self::Snapshot(_) | Self::Restore(_))
+    }
+
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
             Self::List(with) => with.run().await,

@@ -109,6 +109,48 @@ pub(crate) struct KeyRow {
     pub(crate) max_bytes: Option<u64>,
 }
 
+#[cfg(feature = "serve")]
+impl KeyRow {
+    fn cells(&self, unknown: &str) -> Vec<String> {
+        let number =
+            |number: Option<u64>| number.map_or(unknown.to_owned(), |number| number.to_string());
+        vec![
+            self.id.clone(),
+            self.created_at.clone().unwrap_or_default(),
+            self.tenant.clone(),
+            number(self.files),
+            number(self.max_files),
+            number(self.bytes),
+            number(self.max_bytes),
+        ]
+    }
+}
+
+#[cfg(feature = "serve")]
+impl Row for KeyRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "created",
+        "tenant",
+        "files",
+        "max files",
+        "bytes",
+        "max bytes",
+    ];
+
+    fn plain(&self) -> Vec<String> {
+        self.cells("")
+    }
+
+    fn human(&self) -> Vec<String> {
+        self.cells("-")
+    }
+
+    fn name(&self) -> String {
+        self.id.clone()
+    }
+}
+
 /// One check of `agb doctor`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CheckRow {

@@ -15,9 +15,7 @@ use super::settings::{ConfigFile, DEFAULT_DATA_DIR, Settings};
 use crate::{
     environment::EnvironmentArguments,
     failure::{Code, Failure},
-    output::{
-        OutputMode, OutputOptions, print_line, print_result, rfc3339, setting_records::KeyRow,
-    },
+    output::{OutputOptions, Rows, print_line, rfc3339, setting_records::KeyRow},
     stderr,
 };
 
@@ -199,13 +197,14 @@ fn edit_file(path: &Path, settings: &Settings, command: KeysCommand) -> Result<(
         }
         KeysCommand::List { output, .. } => {
             let usage = stored_usage(settings);
-            for key in KeyFile::read(path).map_err(failed)?.keys() {
-                let usage = usage
-                    .as_ref()
-                    .and_then(|usage| usage.tenant(key.tenant()).ok());
-                print_key(&output, key, usage)?;
-            }
-            Ok(())
+            let keys = KeyFile::read(path).map_err(failed)?;
+            let usage = |key: &KeyEntry| usage.as_ref()?.tenant(key.tenant()).ok();
+            let rows: Vec<_> = keys
+                .keys()
+                .iter()
+                .map(|key| key_row(key, usage(key)))
+                .collect();
+            Rows::new(&output).print(&rows)
         }
         KeysCommand::SetLimits { id, limits } => {
             let change = |keys: &mut KeyFile| keys.change_limits(&id, |old| limits.apply(old));
@@ -232,11 +231,12 @@ async fn edit_database(url: &str, command: KeysCommand) -> Result<(), Failure> {
             print_new(&added.map_err(failed)?)
         }
         KeysCommand::List { output, .. } => {
+            let mut rows = Vec::new();
             for key in keys.keys().await.map_err(failed)? {
                 let usage = keys.usage(key.tenant()).await.map_err(failed)?;
-                print_key(&output, &key, Some(usage))?;
+                rows.push(key_row(&key, Some(usage)));
             }
-            Ok(())
+            Rows::new(&output).print(&rows)
         }
         KeysCommand::SetLimits { id, limits } => {
             let changed = keys.change_limits(&id, |old| limits.apply(old)).await;
@@ -281,9 +281,9 @@ fn stored_usage(settings: &Settings) -> Option<StoredUsage> {
         .ok()
 }
 
-fn print_key(options: &OutputOptions, key: &KeyEntry, usage: Option<Usage>) -> Result<(), Failure> {
+fn key_row(key: &KeyEntry, usage: Option<Usage>) -> KeyRow {
     let limits = key.limits();
-    let row = KeyRow {
+    KeyRow {
         id: key.id().to_owned(),
         created_at: rfc3339(key.created()),
         tenant: key.tenant().to_owned(),
@@ -291,23 +291,7 @@ fn print_key(options: &OutputOptions, key: &KeyEntry, usage: Option<Usage>) -> R
         max_files: limits.max_files,
         bytes: usage.map(|usage| usage.bytes),
         max_bytes: limits.max_bytes,
-    };
-    match options.mode() {
-        OutputMode::Json => return print_result(options, &row, ""),
-        OutputMode::Quiet => return print_line(row.id),
-        OutputMode::Human | OutputMode::Plain => {}
     }
-    let created = row.created_at.unwrap_or_default();
-    let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-    print_line(format_args!(
-        "{}  {created}  {}  files={} max-files={} bytes={} max-bytes={}",
-        row.id,
-        row.tenant,
-        number(row.files),
-        number(row.max_files),
-        number(row.bytes),
-        number(row.max_bytes)
-    ))
 }
 
 fn byte_count(text: &str) -> Result<u64, &'static str> {

@@ -153,10 +153,14 @@ fn what_is_no_archive_creates_no_context() {
         .current_dir(env.path("project"))
         .status();
     assert!(packed.unwrap().success());
-    for archive in ["project/a.txt", "missing.tar", "project/outside.tar"] {
+    for (archive, expected, text) in [
+        ("project/a.txt", 1, "can't read the archive"),
+        ("project/outside.tar", 1, "can't read the archive"),
+        ("missing.tar", 3, "archive missing.tar not found"),
+    ] {
         let (code, message) = env.fail(&["context", "restore", archive, "new"]);
-        assert_eq!(code, 1, "{message}");
-        assert!(message.contains("can't read the archive"), "{message}");
+        assert_eq!(code, expected, "{message}");
+        assert!(message.contains(text), "{message}");
     }
     assert_eq!(env.print(&["context", "list"]), "");
 }

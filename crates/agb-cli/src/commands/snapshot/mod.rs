@@ -1,6 +1,7 @@
 //! `agb context snapshot`, `agb context restore` and `agb context copy`: the files of a context in a tar archive, a folder or
 //! another context.
 
+mod blocking_reader;
 mod context_copy;
 mod copy;
 mod folder;

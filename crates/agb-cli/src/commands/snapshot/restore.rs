@@ -23,7 +23,7 @@ use crate::{
         session::Session,
         transfer::{BatchFile, Condition, Existing, Listener, run_batch},
     },
-    failure::{ErrorContext, Failure},
+    failure::{Code, ErrorContext, Failure},
 };
 
 /// Files up to this size are read into memory, so that their upload can be retried.
@@ -54,6 +54,10 @@ pub(super) async fn open(path: &Path) -> Result<Archive, Failure> {
 }
 
 fn cannot_read(path: &Path, error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::NotFound {
+        let message = format!("archive {} not found", path.display());
+        return Failure::with_code(Code::NotFound, message);
+    }
     let failure = Failure::with_cause(format!("can't read the archive {}", path.display()), error);
     failure.with_hint("pass a complete tar file without compression")
 }

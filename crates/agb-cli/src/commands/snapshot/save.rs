@@ -3,16 +3,19 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, Cursor, Seek, SeekFrom},
+    io::{self, Cursor, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use agbcloud::{Error, ErrorDetail, FileEntry, Files, RemoteFile, RemotePath};
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio_util::io::SyncIoBridge;
+use futures_util::{
+    StreamExt, TryStreamExt,
+    future::{Either, ready},
+    stream,
+};
 
-use super::{blocking, outcome::Outcome, tar_index::TarIndex};
+use super::{blocking, blocking_reader::BlockingReader, outcome::Outcome, tar_index::TarIndex};
 use crate::{
     commands::session::Session,
     failure::{Code, ErrorContext, Failure},
@@ -165,7 +168,7 @@ async fn append_all(
                 saved.deleted.push(path);
                 continue;
             }
-            content => append(archive, entry, content).await?,
+            content => append(archive, entry, content, progress).await?,
         };
         archive = returned;
         progress.finish_file(&path, bytes, false);
@@ -197,6 +200,7 @@ async fn append(
     mut archive: tar::Builder<File>,
     entry: FileEntry,
     content: Content,
+    progress: &TransferProgress,
 ) -> Result<(tar::Builder<File>, u64), Failure> {
     let path = entry.path.clone();
     let size = match &content {
@@ -205,24 +209,27 @@ async fn append(
         Content::Missing => None,
     };
     let size = size.ok_or_else(|| Failure::new(format!("the store reports no size of {path}")))?;
+    let (sender, reader) = BlockingReader::new();
+    let (source, forward): (Box<dyn Read + Send>, _) = match content {
+        Content::Stream(file) => {
+            let listener = |bytes| progress.update_file(&path, bytes);
+            let forward = BlockingReader::forward(file, sender, listener);
+            (Box::new(reader), Either::Left(forward))
+        }
+        Content::Memory(bytes) => (Box::new(Cursor::new(bytes)), Either::Right(ready(()))),
+        Content::Missing => (Box::new(io::empty()), Either::Right(ready(()))),
+    };
     let appended = blocking(move || {
         let mut header = header(&entry, size);
         let name = entry.path.trim_start_matches('/');
-        match content {
-            Content::Memory(bytes) => archive.append_data(&mut header, name, Cursor::new(bytes))?,
-            Content::Stream(file) => {
-                archive.append_data(&mut header, name, SyncIoBridge::new(*file))?;
-            }
-            Content::Missing => {}
-        }
+        archive.append_data(&mut header, name, source)?;
         Ok(archive)
     });
-    let archive = appended
-        .await
-        .map_err(|error| match error.downcast::<Error>() {
-            Ok(error) => Failure::from(error),
-            Err(error) => Failure::with_cause(format!("can't store {path} in the archive"), error),
-        })?;
+    let (appended, ()) = tokio::join!(appended, forward);
+    let archive = appended.map_err(|error| match error.downcast::<Error>() {
+        Ok(error) => Failure::from(error),
+        Err(error) => Failure::with_cause(format!("can't store {path} in the archive"), error),
+    })?;
     Ok((archive, size))
 }
 
