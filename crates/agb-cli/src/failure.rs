@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use agbcloud::{ErrorDetail, ErrorKind};
 
-use crate::output::quote;
+use crate::quote::quote;
 
 /// How to set the API key.
 pub(crate) const NO_API_KEY_HINT: &str =

@@ -13,6 +13,7 @@ mod leading_options;
 mod nearest;
 mod output;
 mod progress;
+mod quote;
 #[cfg(feature = "serve")]
 mod serve;
 mod signals;

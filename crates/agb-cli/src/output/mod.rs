@@ -2,7 +2,6 @@
 
 mod human;
 mod options;
-mod quote;
 pub(crate) mod records;
 mod rows;
 mod schema;
@@ -13,10 +12,10 @@ mod table;
 mod transfer_row;
 mod transfer_summary;
 
+pub(crate) use crate::quote::quote;
 pub(crate) use agbcloud::escape_for_display as escape;
 pub(crate) use human::{bytes, counted, duration, file_time, rfc3339};
 pub(crate) use options::{OutputMode, OutputOptions, set_default_colors, shows_colors};
-pub(crate) use quote::quote;
 pub(crate) use rows::{Rows, print_record, print_result};
 pub(crate) use schema::schema;
 pub(crate) use stdout::{

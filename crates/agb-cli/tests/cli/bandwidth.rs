@@ -11,7 +11,7 @@ fn every_command_that_transfers_content_accepts_a_limit() {
     let content = "some content\n".repeat(20_000);
     fs::write(env.path("big"), &content).unwrap();
     // Fast enough for a test: the limit only has to change nothing else.
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &["put", "--bwlimit", "64M", "big", "one:/big"],
         &["--bwlimit=64MiB", "put", "-r", "project", "one:/"],
         &["get", "one:/big", "got", "--bwlimit", "67108864"],
@@ -31,6 +31,7 @@ fn every_command_that_transfers_content_accepts_a_limit() {
             "64M",
         ],
         &["context", "restore", "--bwlimit", "64M", "one.tar", "two"],
+        &["context", "copy", "--bwlimit", "64M", "two", "three"],
     ];
     for command in commands {
         if command[0] == "open" {

@@ -6,6 +6,8 @@ mod builder;
 mod call;
 mod http_settings;
 mod request;
+#[cfg(any(test, feature = "test-util"))]
+mod test_settings;
 
 use std::{
     fmt,

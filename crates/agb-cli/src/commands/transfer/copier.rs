@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{copied::Copied, get::is_stream, local_source::open_stdin, options::CopyOptions};
+use super::{
+    copied::Copied,
+    local_source::{is_stream, open_stdin},
+    options::CopyOptions,
+};
 use crate::{
     address::Address,
     commands::{

@@ -13,7 +13,7 @@ use super::{
     copier::Copier,
     existing::already_exists,
     local_folders::NewFolders,
-    local_source::missing_address,
+    local_source::{is_stream, missing_address},
     move_file::{FileAt, Source, Target},
     options::CopyOptions,
     slash_rule::{has_slash, local_name, remote_into_local},
@@ -293,12 +293,6 @@ pub(super) async fn download(
         .map_err(DownloadFailure::Remote)?;
     parents.keep();
     Ok(downloaded)
-}
-
-/// Whether the path is a device or a named pipe.
-pub(super) fn is_stream(path: &Path) -> bool {
-    let metadata = path.metadata();
-    metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 async fn open_stream(path: &Path) -> Result<tokio::fs::File, Failure> {

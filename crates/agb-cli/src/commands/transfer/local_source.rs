@@ -65,3 +65,9 @@ pub(super) async fn spool(path: &Path, stdin: Option<File>) -> Result<tempfile::
     let spooled: io::Result<_> = spooled.await;
     spooled.map_err(|error| Failure::with_cause(format!("can't spool {name}"), error))
 }
+
+/// Whether the path is a device or a named pipe.
+pub(super) fn is_stream(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}

@@ -151,7 +151,7 @@ fn checksum(path: PathBuf) -> io::Result<(u64, u64)> {
     }
 }
 
-/// Flushes a file and its folder to the disk, which whoever wrote it may not have done.
+/// Flushes a file and its folder to the disk: another program may have written it.
 fn sync(path: PathBuf) -> io::Result<()> {
     File::open(&path)?.sync_all()?;
     #[cfg(unix)]
