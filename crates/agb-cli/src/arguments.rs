@@ -244,8 +244,9 @@ impl Arguments {
 
     /// Parses the arguments. Words of other programs are replaced by those that do the same here.
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
-        let mut words = in_order(&Self::command(), words);
-        let error = match Self::parse_exactly(&words) {
+        let command = Self::command();
+        let mut words = in_order(&command, words);
+        let error = match Self::parse_exactly(command, &words) {
             Err(error) if error.use_stderr() => error,
             parsed => return parsed,
         };
@@ -257,7 +258,7 @@ impl Arguments {
                 break;
             };
             words = in_order(&root, &replaced);
-            match Self::parse_exactly(&words) {
+            match Self::parse_exactly(Self::command(), &words) {
                 Err(error) if error.use_stderr() => corrected = error,
                 parsed => return parsed,
             }
@@ -265,8 +266,10 @@ impl Arguments {
         Err(guesses::explain(corrected, &root, &words))
     }
 
-    fn parse_exactly(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
-        let mut command = Self::command();
+    fn parse_exactly(
+        mut command: clap::Command,
+        words: &[OsString],
+    ) -> Result<(Self, EnvironmentArguments), clap::Error> {
         if !output::shows_colors() {
             // Most of the time of `--help` is the removal of escape sequences.
             command = command.styles(Styles::plain());

@@ -75,11 +75,13 @@ pub(crate) fn correct(
 ) -> Option<Vec<OsString>> {
     let located = locate(root, words);
     match unknown(error)? {
-        Unknown::Command(name) => correct_command(&located, &name, words),
         // `agb help --help`.
-        Unknown::Option(name) if is_help(words) && (name == "--help" || name == "-h") => {
+        Unknown::Command(name) | Unknown::Option(name)
+            if is_help(words) && (name == "--help" || name == "-h") =>
+        {
             Some(vec![words.first()?.clone(), "help".into()])
         }
+        Unknown::Command(name) => correct_command(&located, &name, words),
         Unknown::Option(name) => correct_option(&located, &name, words),
     }
 }
