@@ -61,6 +61,8 @@ const OPTIONS: &[ForeignOptions] = &[
             "--recursive",
             "-t",
             "--times",
+            "-z",
+            "--compress",
             "-P",
         ],
         Omitted,
@@ -142,7 +144,7 @@ const OPTIONS: &[ForeignOptions] = &[
     ),
     row(
         &["tree"],
-        &["--depth", "--level", "--max-depth", "--maxdepth"],
+        &["--level", "--max-depth", "--maxdepth"],
         Becomes("-L"),
     ),
     row(

@@ -281,9 +281,9 @@ mod tests {
             heading + &columns.lines(&rows, Style::new())
         };
         assert!(
-            table(49).contains("a-name-that-is…  an-id-of-16-char  state  now\n"),
+            table(46).contains("a-name-that-is…  an-id-of-16-char  state  now\n"),
             "{}",
-            table(49)
+            table(46)
         );
         assert!(
             table(40).ends_with("a-name-that-is…  an-id-of-16-char  state\n"),

@@ -31,7 +31,7 @@ fn commands_of_other_programs_work() {
     assert!(env.print(&["whoami"]).contains("the key is valid"));
     assert!(env.print(&["config", "show"]).contains("endpoint\t"));
     assert!(env.print(&["help", "--help"]).contains("Commands:"));
-    assert_eq!(env.print(&["ls", "--all", "one:/"]), "a.txt\n");
+    assert_eq!(env.print(&["ls", "--all", "one:/"]), "/a.txt\n");
     assert!(env.print(&["ls", "-o", "json", "one:/"]).starts_with('{'));
     for words in [
         &["sync", "-av", "project", "one:/s"][..],
