@@ -67,11 +67,11 @@ pub(crate) struct DotenvProblem {
 /// What a line without effect can mean for the settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// No setting of this file is meant.
+    /// It was intended for no setting of this file.
     None,
-    /// An unknown name that may be meant as the endpoint.
+    /// An unknown name, which may be intended for the endpoint.
     MayHideEndpoint,
-    /// A setting of this file is meant.
+    /// It was probably intended for a setting of this file.
     HidesSetting,
 }
 
@@ -193,7 +193,7 @@ fn first_name(line: &str) -> &str {
     &line[..end]
 }
 
-/// Whether a name is meant for this program. Other names differ more: `APP_API_KEY` is one of another program.
+/// Whether a name was probably intended for this program. Other names differ more: `APP_API_KEY` is one of another program.
 fn is_ours(name: &str) -> bool {
     let is_near = |known: &&str| distance(name, known).is_some_and(|distance| distance <= 1);
     name.to_uppercase().starts_with("AGB") || SETTINGS.iter().any(|known| is_near(&known))
