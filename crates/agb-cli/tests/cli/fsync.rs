@@ -158,8 +158,8 @@ async fn a_large_upload_is_synced_in_order_before_the_response() {
     if !can_trace() {
         return;
     }
-    // In one write, and in several.
-    for bytes in [100_000, 3_000_000] {
+    // In one write, in several, and with writes to the disk before the sync.
+    for bytes in [100_000, 3_000_000, 20_000_000] {
         let folder = tempfile::tempdir().unwrap();
         let calls = trace_upload(folder.path(), &[], bytes).await;
         let answer = answer(&calls);
@@ -176,7 +176,7 @@ async fn a_large_upload_is_synced_in_order_before_the_response() {
             .expect("no content was synced");
         assert!(content.ended < rename.began, "{content:?} {rename:?}");
         let mut written = calls.iter().filter(|call| {
-            call.is(&["write", "pwrite64"])
+            call.is(&["write", "writev", "pwrite64", "pwritev"])
                 && call.text.contains("/blobs/")
                 && call.text.contains("#")
         });

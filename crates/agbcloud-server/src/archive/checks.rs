@@ -21,7 +21,7 @@ impl<'a> ContentCheck<'a> {
         Self {
             file,
             context,
-            hasher: Hasher::new(),
+            hasher: Hasher::with_sha256(file.sha256.is_some()),
             blocks: BlockHasher::default(),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) enum BlobError {
     #[error("the blob store failed: {0}")]
     Failed(object_store::Error),
     #[error("the blob store failed: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
 }
 
 impl BlobError {
@@ -72,6 +72,15 @@ impl From<object_store::Error> for BlobError {
             object_store::Error::NotFound { .. } => Self::Missing,
             error if is_full(&error) => Self::Full,
             error => Self::Failed(error),
+        }
+    }
+}
+
+impl From<io::Error> for BlobError {
+    fn from(error: io::Error) -> Self {
+        match is_full(&error) {
+            true => Self::Full,
+            false => Self::Io(error),
         }
     }
 }

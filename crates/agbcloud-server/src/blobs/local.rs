@@ -1,8 +1,8 @@
 //! File operations on a local folder of blobs that the object store does not offer: durable folders and bulk deletions.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::BlobError;
 use crate::crash;
@@ -10,8 +10,7 @@ use crate::system::durable_fs::{make_private_folder, sync_folder};
 
 /// Creates the folder and its 256 subfolders, all of them durable.
 ///
-/// The object store creates and syncs them on demand, but a second upload that finds a new subfolder does not wait for the
-/// sync by the first one.
+/// All at once, because a second upload that finds a new subfolder would not wait for the sync by the first one.
 pub(crate) fn create_folders(folder: &Path) -> io::Result<()> {
     // Private even if the folder around it is not.
     make_private_folder(folder)?;
@@ -37,7 +36,21 @@ pub(crate) fn parts() -> impl Iterator<Item = String> {
     (0..=255).map(|byte: u8| format!("{byte:02x}"))
 }
 
-/// The blob that a file in the folder is, or was to become: the object store writes `<key>#<number>` and renames it.
+/// Creates the staging file of a blob, `<key>#<number>`. The first numbers may be those of earlier processes.
+pub(super) fn create_staged(blob: &Path) -> io::Result<(File, PathBuf)> {
+    let mut number = 1;
+    loop {
+        let mut staged = blob.as_os_str().to_owned();
+        staged.push(format!("#{number}"));
+        let created = File::options().write(true).create_new(true).open(&staged);
+        match created {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            created => return Ok((created?, staged.into())),
+        }
+    }
+}
+
+/// The blob that a file in the folder is, or was to become.
 pub(super) fn blob_of(name: &str) -> &str {
     name.split_once('#').map_or(name, |(blob, _)| blob)
 }

@@ -9,6 +9,7 @@ mod bucket;
 mod copy;
 mod deletion;
 mod error;
+mod file_upload;
 #[cfg(feature = "postgres")]
 mod listing;
 pub(crate) mod local;
@@ -40,6 +41,7 @@ pub(crate) use self::block_checksums::{BlockChecksums, BlockHasher, Chunks};
 use self::bucket::Bucket;
 pub(crate) use self::copy::read_file;
 pub(crate) use self::error::BlobError;
+use self::file_upload::FileUpload;
 #[cfg(all(feature = "s3", feature = "test-store"))]
 pub(crate) use self::listing::count_in_bucket;
 pub(crate) use self::metrics::BlobMetrics;
@@ -72,6 +74,8 @@ pub(crate) struct Blobs {
     multipart: Option<Arc<dyn MultipartStore>>,
     /// `None` unless the blobs are files.
     folder: Option<PathBuf>,
+    /// That of files.
+    durability: Durability,
     /// A part of all keys of this process, so that a sweep ignores current uploads.
     run: Arc<str>,
     quarantine: Option<Quarantine>,
@@ -94,6 +98,7 @@ impl Blobs {
             store,
             multipart,
             folder,
+            durability: Durability::Strict,
             run: HEXLOWER.encode(&random::bytes::<6>()?).into(),
             quarantine: None,
             backups: None,
@@ -145,7 +150,12 @@ impl Blobs {
         let store = LocalFileSystem::new_with_prefix(folder)
             .map_err(io::Error::other)?
             .with_fsync(durability == Durability::Strict);
-        Self::new(Arc::new(store), None, Some(folder.to_owned())).map_err(io::Error::other)
+        let blobs = Self::new(Arc::new(store), None, Some(folder.to_owned()));
+        let blobs = blobs.map_err(io::Error::other)?;
+        Ok(Self {
+            durability,
+            ..blobs
+        })
     }
 
     /// Sets the quarantine, and whether a sweep deletes staging files instead of moving them there.
@@ -181,7 +191,8 @@ impl Blobs {
         let store = self.store.clone();
         let Some(multipart) = &self.multipart else {
             let folder = self.folder.clone().unwrap_or_default();
-            return Ok(Upload::file(store, folder, blob));
+            let file = FileUpload::new(folder, Key::from(blob.as_str()), self.durability);
+            return Ok(Upload::file(file, blob));
         };
         let key = self.key(&blob);
         match usize::try_from(length) {

@@ -98,6 +98,56 @@ async fn a_dropped_or_aborted_upload_leaves_no_blob() {
 }
 
 #[tokio::test]
+async fn leftovers_and_missing_folders_do_not_prevent_an_upload() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blobs");
+    let blobs = Blobs::folder(&path, Durability::Strict).unwrap();
+    for size in [10, 3_000_000] {
+        let content = vec![7; size];
+        let blob = format!("00/blob-{size}");
+        // An earlier attempt was killed.
+        std::fs::write(path.join(format!("{blob}#1")), b"half").unwrap();
+        for missing in [false, true] {
+            if missing {
+                std::fs::remove_dir_all(path.join("00")).unwrap();
+            }
+            let mut upload = blobs.upload_as(&blob, size as u64).await.unwrap();
+            upload.write(content.clone().into()).await.unwrap();
+            upload.finish().await.unwrap();
+            assert_eq!(std::fs::read(path.join(&blob)).unwrap(), content);
+        }
+        assert_eq!(local::file_names(&path.join("00")).unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_is_an_error_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blobs");
+    let blobs = Blobs::folder(&path, Durability::Strict).unwrap();
+    // The staging file can't be renamed to a folder.
+    std::fs::create_dir_all(path.join("00/blob/x")).unwrap();
+    for size in [10, 3_000_000] {
+        let mut upload = blobs.upload_as("00/blob", size).await.unwrap();
+        upload.write(vec![7; size as usize].into()).await.unwrap();
+        assert!(matches!(upload.finish().await, Err(BlobError::Io(_))));
+        for _ in 0..100 {
+            if blobs.count().await == 1 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(local::file_names(&path.join("00")).unwrap(), ["blob"]);
+    }
+    // The staging file can't be created.
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::write(&path, b"no folder").unwrap();
+    let mut upload = blobs.upload_as("00/blob", 3_000_000).await.unwrap();
+    assert!(upload.write(vec![7; 3_000_000].into()).await.is_err());
+    assert!(upload.abort().await);
+}
+
+#[tokio::test]
 async fn a_reader_finishes_after_its_blob_is_deleted() {
     let (_folder, stores) = both().await;
     for blobs in stores {

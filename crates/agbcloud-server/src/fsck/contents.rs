@@ -108,13 +108,12 @@ pub(super) fn damaged(detail: String) -> Finding {
 
 /// Compares a content with the row of its file.
 pub(super) fn compare(file: &StoredFile, found: &Checksums) -> Option<Finding> {
-    let other_sha256 = |sha256: &String| *sha256 != found.sha256;
     let wrong = if found.size != file.size {
         let (found, stored) = (found.size, file.size);
         return Some(damaged(format!(
             "the content of the file has {found} bytes instead of {stored}"
         )));
-    } else if file.sha256.as_ref().is_some_and(other_sha256) {
+    } else if file.sha256.is_some() && file.sha256 != found.sha256 {
         "SHA-256"
     } else if found.etag != file.etag {
         "MD5"

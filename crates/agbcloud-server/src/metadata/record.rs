@@ -150,7 +150,7 @@ pub(crate) struct FileRecord {
     pub(crate) size: u64,
     /// MD5 of the content in hexadecimal.
     pub(crate) etag: String,
-    /// SHA-256 of the content in hexadecimal. `None` for a file of an older version.
+    /// SHA-256 of the content in hexadecimal, if the client sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
     /// CRC-64/XZ of the content. `None` for a file of an older version.
@@ -187,8 +187,7 @@ impl FileRecord {
                 "the content of the file has {found} bytes instead of {stored}"
             ));
         }
-        let other_sha256 = |sha256: &String| *sha256 != found.sha256;
-        let wrong = if self.sha256.as_ref().is_some_and(other_sha256) {
+        let wrong = if self.sha256.is_some() && self.sha256 != found.sha256 {
             "SHA-256"
         } else if found.etag != self.etag {
             "MD5"

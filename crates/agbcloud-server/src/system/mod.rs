@@ -1,5 +1,6 @@
-//! The operating system: clock, random numbers, permissions, open files, and files that survive a power failure.
+//! The operating system: threads that block, clock, random numbers, permissions, open files, and files that survive a power failure.
 
+pub(crate) mod blocking_worker;
 pub(crate) mod clock;
 pub(crate) mod descriptors;
 pub(crate) mod durable_fs;

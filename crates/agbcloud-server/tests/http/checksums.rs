@@ -1,8 +1,17 @@
 //! Checksums in the headers of an upload, and repeated headers.
 
+use agbcloud_server::Server;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
+use md5::Md5;
 use reqwest::Response;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::client::{Client, start, xml_code};
+use crate::raw;
 use crate::stores::large;
 
 const SHA256_OF_HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
@@ -75,6 +84,67 @@ async fn a_content_that_matches_its_checksums_is_stored() {
         assert_eq!(response.status(), 200, "{headers:?}");
     }
     assert_eq!(client.download(&id, "/f").await, b"hello");
+}
+
+/// Uploads a content in pieces of these sizes, repeatedly. Returns the status and the response.
+async fn put_pieces(
+    server: &Server,
+    url: &str,
+    headers: &str,
+    content: &[u8],
+    sizes: &[usize],
+) -> (u16, String) {
+    let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
+    let (target, length) = (raw::target(url), content.len());
+    let head =
+        format!("PUT {target} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut left = content;
+    for size in sizes.iter().cycle() {
+        let (piece, rest) = left.split_at(left.len().min(*size));
+        stream.write_all(piece).await.unwrap();
+        // So that the server receives pieces.
+        tokio::task::yield_now().await;
+        left = rest;
+        if left.is_empty() {
+            break;
+        }
+    }
+    raw::read(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_content_of_any_size_is_verified_in_any_pieces() {
+    let (server, client) = start().await;
+    let id = client.create("c").await;
+    // At the sizes from which a content is a blob, is hashed by other threads, and is written in several parts.
+    for length in [32_769, 1_048_575, 1_048_576, 3_000_001] {
+        let content: Vec<u8> = (0..length).map(|at: usize| (at % 251) as u8).collect();
+        let md5 = Md5::digest(&content);
+        let sha256 = Sha256::digest(&content);
+        let (etag, md5) = (HEXLOWER.encode(&md5), STANDARD.encode(md5));
+        let sent = format!(
+            "content-md5: {md5}\r\nx-amz-content-sha256: {}\r\n",
+            HEXLOWER.encode(&sha256)
+        );
+        let wrong_sha256 = format!("x-amz-content-sha256: {}\r\n", "0".repeat(64));
+        let wrong_md5 = "content-md5: XUFAKrxLKna5cZ2REBfFkg==\r\n";
+        for sizes in [&[3_000_001][..], &[1, 70_000, 300, 200_000, 31_000]] {
+            let url = client.upload_url(&id, "/f").await;
+            for headers in ["", &sent] {
+                let (status, response) = put_pieces(&server, &url, headers, &content, sizes).await;
+                assert_eq!(status, 200, "{response}");
+                assert!(response.contains(&format!("\"{etag}\"")), "{response}");
+                assert!(client.download(&id, "/f").await == content, "{length}");
+            }
+            for headers in [&*wrong_sha256, wrong_md5] {
+                let (status, response) =
+                    put_pieces(&server, &url, headers, &large(b'x').repeat(50), sizes).await;
+                assert_eq!(status, 400, "{response}");
+                assert!(client.download(&id, "/f").await == content, "{length}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

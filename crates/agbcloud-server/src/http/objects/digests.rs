@@ -2,13 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use data_encoding::HEXLOWER_PERMISSIVE;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use http::HeaderMap;
 use http::header::HeaderName;
 
 use super::conditions::check_not_repeated;
 use super::{CRC64, ObjectError};
-use crate::checksums::Hasher;
+use crate::checksums::Checksums;
 use crate::signing::constant_time_eq;
 
 const MD5: HeaderName = HeaderName::from_static("content-md5");
@@ -51,27 +51,32 @@ impl Digests {
         })
     }
 
+    /// Whether the SHA-256 of the content is needed.
+    pub(super) fn need_sha256(&self) -> bool {
+        self.sha256.is_some() || self.content_sha256.is_some()
+    }
+
     /// Checks that the content matches all checksums.
-    pub(super) fn check(&self, content: &Hasher) -> Result<(), ObjectError> {
-        let sha256 = match (self.sha256, self.content_sha256) {
-            (None, None) => None,
-            _ => Some(content.sha256_so_far()),
-        };
-        let differs = |expected: Option<[u8; 32]>| matches!((expected, sha256), (Some(expected), Some(found)) if !constant_time_eq(&expected, &found));
-        if differs(self.content_sha256) {
+    pub(super) fn check(&self, content: &Checksums) -> Result<(), ObjectError> {
+        let other_sha256 = |expected| differs(expected, content.sha256.as_deref());
+        if self.content_sha256.is_some_and(other_sha256) {
             return Err(ObjectError::content_sha256());
         }
-        let md5 = self
-            .md5
-            .is_some_and(|md5| !constant_time_eq(&md5, &content.md5_so_far()));
-        let crc64 = self
-            .crc64
-            .is_some_and(|crc64| crc64 != content.crc64_so_far());
-        if md5 || crc64 || differs(self.sha256) {
+        let other_md5 = |expected| differs(expected, Some(&content.etag));
+        if self.md5.is_some_and(other_md5)
+            || self.crc64.is_some_and(|crc64| crc64 != content.crc64)
+            || self.sha256.is_some_and(other_sha256)
+        {
             return Err(ObjectError::bad_digest());
         }
         Ok(())
     }
+}
+
+/// Whether a digest differs from one in hexadecimal, or that one is missing.
+fn differs<const N: usize>(expected: [u8; N], found: Option<&str>) -> bool {
+    let expected = HEXLOWER.encode(&expected);
+    found.is_none_or(|found| !constant_time_eq(expected.as_bytes(), found.as_bytes()))
 }
 
 fn is_unsupported(name: &HeaderName) -> bool {

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use fast_md5::Md5;
 use futures_util::TryStreamExt;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
@@ -17,7 +18,6 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use md5::{Digest, Md5};
 
 use super::conditions::{self, RequestedRange};
 use super::{CRC64, ObjectError};
@@ -254,15 +254,16 @@ async fn compute_block_sums(
     let verifier = ContentVerifier::new(file);
     let update = ContentVerifier::update;
     let (verifier, blocks) = app.blobs.compute_checksums(blob, verifier, update).await?;
+    let crc64 = verifier.crc64.sum64();
     if !verifier.matches(file) {
         return Err(BlobError::Damaged(io::Error::new(
             io::ErrorKind::InvalidData,
             "the content does not match its checksum",
         )));
     }
-    let kept =
-        app.metadata
-            .store_block_checksums(blob.to_owned(), verifier.crc64.sum64(), blocks.clone());
+    let kept = app
+        .metadata
+        .store_block_checksums(blob.to_owned(), crc64, blocks.clone());
     if let Err(error) = kept.await {
         tracing::warn!(%error, "can't store the block checksums of a blob");
     }
@@ -294,11 +295,11 @@ impl ContentVerifier {
         }
     }
 
-    fn matches(&self, file: &File) -> bool {
-        let md5 = self.md5.as_ref();
+    fn matches(self, file: &File) -> bool {
+        let etag = self.md5.map(|md5| HEXLOWER.encode(&md5.finalize()));
         self.size == file.size
             && file.crc64.is_none_or(|crc64| crc64 == self.crc64.sum64())
-            && md5.is_none_or(|md5| HEXLOWER.encode(&md5.clone().finalize()) == file.etag)
+            && etag.is_none_or(|etag| etag == file.etag)
     }
 }
 

@@ -4,6 +4,7 @@ mod conditions;
 mod digests;
 mod download;
 mod error;
+mod incoming_content;
 mod upload;
 mod upload_lease;
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::{Bytes, BytesMut};
 use http::header::{
     CONTENT_RANGE, ETAG, IF_MODIFIED_SINCE, IF_RANGE, IF_UNMODIFIED_SINCE, TRANSFER_ENCODING,
 };
@@ -13,17 +12,15 @@ use http::{HeaderMap, HeaderValue};
 
 use super::conditions::upload_conditions;
 use super::digests::Digests;
+use super::incoming_content::IncomingContent;
 use super::upload_lease::UploadLease;
 use super::{CRC64, ObjectError};
-use crate::blobs::{BlobError, Blobs, BlockHasher, Upload};
-use crate::checksums::{Checksums, Hasher};
+use crate::checksums::Checksums;
 use crate::crash;
 use crate::http::App;
 use crate::http::body::{self, BodyError};
 use crate::http::upload_reservations::Reservation;
-use crate::metadata::{
-    Conditions, Content, FileKey, MAX_INLINE_BYTES, NewFile, Quotas, StoreError, UploadId,
-};
+use crate::metadata::{Conditions, Content, FileKey, MAX_INLINE_BYTES, Quotas, StoreError};
 
 pub(super) async fn put(
     app: Arc<App>,
@@ -40,26 +37,30 @@ pub(super) async fn put(
         app.metadata.check_space().await?;
     }
     crash::point("upload-before-first-byte");
-    let mut upload = IncomingContent::begin(&app.blobs, length).await?;
-    let mut lease = match upload.blob() {
+    let mut content = IncomingContent::begin(&app.blobs, length, digests.need_sha256()).await?;
+    let mut lease = match content.blob() {
         Some(blob) => {
             Some(UploadLease::begin(app.metadata.clone(), blob, app.metrics.leases()).await?)
         }
         None => None,
     };
     let received = tokio::select! {
-        received = receive(&app, &mut upload, body, length, &digests) => received,
+        received = receive(&app, &mut content, body, length, &digests) => received,
         expired = lost(&mut lease) => Err(expired.into()),
     };
-    if let Err(error) = received {
-        if upload.abort().await {
-            forget(&lease).await;
+    let checksums = match received {
+        Ok(checksums) => checksums,
+        Err(error) => {
+            if content.abort().await {
+                forget(&lease).await;
+            }
+            return Err(error);
         }
-        return Err(error);
-    }
+    };
     // In a separate task, because a disconnect of the client must not cancel it.
     let received = Received {
-        content: upload,
+        content,
+        checksums,
         lease,
         reservation,
     };
@@ -149,14 +150,14 @@ fn check_headers(headers: &HeaderMap, max: u64) -> Result<u64, ObjectError> {
     }
 }
 
-/// Receives the body and checks its length and checksums.
+/// Receives the body and checks its length and checksums. Returns its checksums.
 async fn receive(
     app: &App,
-    upload: &mut IncomingContent,
+    content: &mut IncomingContent,
     body: &mut Body,
     length: u64,
     digests: &Digests,
-) -> Result<(), ObjectError> {
+) -> Result<Checksums, ObjectError> {
     let mut rate = body::minimum_rate(&app.limits);
     while let Some(bytes) = body::next(body, &mut rate)
         .await
@@ -166,20 +167,23 @@ async fn receive(
         })?
     {
         // Hyper enforces the length, too. This check protects the memory of small contents.
-        if upload.size() + bytes.len() as u64 > length {
+        if content.size() + bytes.len() as u64 > length {
             return Err(ObjectError::incomplete());
         }
-        upload.write(bytes).await?;
+        content.write(bytes).await?;
     }
-    if upload.size() != length {
+    if content.size() != length {
         return Err(ObjectError::incomplete());
     }
-    digests.check(upload.hasher())
+    let checksums = content.checksums().await?;
+    digests.check(&checksums)?;
+    Ok(checksums)
 }
 
 /// A content that was received completely.
 struct Received {
     content: IncomingContent,
+    checksums: Checksums,
     lease: Option<UploadLease>,
     reservation: Option<Reservation>,
 }
@@ -194,11 +198,12 @@ async fn publish(
 ) -> Result<Checksums, ObjectError> {
     let Received {
         content,
+        checksums,
         lease,
         reservation,
     } = received;
     crash::point("upload-before-blob");
-    let file = content.finish().await?;
+    let file = content.finish(checksums).await?;
     crash::point("upload-after-blob");
     // Before the commit, so that no other upload counts the file twice.
     drop(reservation);
@@ -255,95 +260,6 @@ async fn lost(lease: &mut Option<UploadLease>) -> StoreError {
 async fn forget(lease: &Option<UploadLease>) {
     if let Some(lease) = lease {
         lease.forget().await;
-    }
-}
-
-/// The content of an upload in progress. If it is dropped before it is finished, nothing remains.
-struct IncomingContent {
-    hasher: Hasher,
-    buffer: UploadBuffer,
-}
-
-enum UploadBuffer {
-    /// At most [`MAX_INLINE_BYTES`] bytes.
-    Memory(BytesMut),
-    Blob(Box<Upload>, BlockHasher),
-}
-
-impl IncomingContent {
-    /// Begins a content of `length` bytes. A small content does not use the blob store.
-    async fn begin(blobs: &Blobs, length: u64) -> Result<Self, BlobError> {
-        let buffer = if length <= MAX_INLINE_BYTES {
-            UploadBuffer::Memory(BytesMut::new())
-        } else {
-            UploadBuffer::Blob(
-                Box::new(blobs.upload(length).await?),
-                BlockHasher::default(),
-            )
-        };
-        Ok(Self {
-            hasher: Hasher::new(),
-            buffer,
-        })
-    }
-
-    /// Adds the next bytes. The total must not exceed the length.
-    async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
-        self.hasher.update(&bytes);
-        match &mut self.buffer {
-            UploadBuffer::Memory(received) => {
-                received.extend_from_slice(&bytes);
-                Ok(())
-            }
-            UploadBuffer::Blob(upload, blocks) => {
-                blocks.update(&bytes);
-                upload.write(bytes).await
-            }
-        }
-    }
-
-    /// Returns the upload of a large content.
-    fn blob(&self) -> Option<UploadId> {
-        match &self.buffer {
-            UploadBuffer::Memory(_) => None,
-            UploadBuffer::Blob(upload, _) => Some(UploadId {
-                blob: upload.key().to_owned(),
-                multipart: upload.multipart().map(str::to_owned),
-            }),
-        }
-    }
-
-    /// Returns the number of bytes so far.
-    fn size(&self) -> u64 {
-        self.hasher.size()
-    }
-
-    /// Returns the checksums of the bytes so far.
-    fn hasher(&self) -> &Hasher {
-        &self.hasher
-    }
-
-    /// Makes a large content durable. Must not be cancelled: dropping this future may leave a blob until the next sweep.
-    async fn finish(self) -> Result<NewFile, BlobError> {
-        let (content, blocks) = match self.buffer {
-            UploadBuffer::Memory(received) => (Content::Inline(received.freeze()), None),
-            UploadBuffer::Blob(upload, blocks) => {
-                (Content::Blob(upload.finish().await?), Some(blocks.finish()))
-            }
-        };
-        Ok(NewFile {
-            checksums: self.hasher.finish(),
-            content,
-            blocks,
-        })
-    }
-
-    /// Deletes the written bytes. Returns whether nothing is left of them.
-    async fn abort(self) -> bool {
-        match self.buffer {
-            UploadBuffer::Memory(_) => true,
-            UploadBuffer::Blob(upload, _) => upload.abort().await,
-        }
     }
 }
 

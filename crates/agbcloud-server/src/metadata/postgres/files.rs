@@ -273,7 +273,7 @@ pub(super) async fn put(
         Value::Text(place.name),
         Value::Int(size),
         Value::Text(&checksums.etag),
-        Value::Text(&checksums.sha256),
+        Value::OptText(checksums.sha256.as_deref()),
         Value::Int(checksums.crc64.cast_signed()),
         Value::OptText(blob),
         Value::Int(modified.0),
