@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use fast_md5::Md5;
 use futures_util::TryStreamExt;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
@@ -18,6 +17,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use md5::{Digest, Md5};
 
 use super::conditions::{self, RequestedRange};
 use super::{CRC64, ObjectError};
