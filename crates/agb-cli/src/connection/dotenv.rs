@@ -196,7 +196,7 @@ fn first_name(line: &str) -> &str {
 /// Whether a name was probably intended for this program. Other names differ more: `APP_API_KEY` is one of another program.
 fn is_ours(name: &str) -> bool {
     let is_near = |known: &&str| distance(name, known).is_some_and(|distance| distance <= 1);
-    name.to_uppercase().starts_with("AGB") || SETTINGS.iter().any(|known| is_near(&known))
+    name.to_uppercase().starts_with("AGB") || SETTINGS.iter().any(is_near)
 }
 
 impl Connection {
