@@ -72,7 +72,12 @@ impl FromStr for Remote {
             Address::Local(_) if is_name(text) => Err(format!(
                 "the context or the path is missing: NAME:/{text} or {text}:/PATH"
             )),
-            Address::Local(_) => Err(format!("the context is missing: NAME:{}", absolute(text))),
+            Address::Local(_) => Err(match text.split_once('/') {
+                Some((name, path)) if is_name(name) => {
+                    format!("the context is missing: {name}:/{path}, or NAME:/{text}")
+                }
+                _ => format!("the context is missing: NAME:{}", absolute(text)),
+            }),
         }
     }
 }
@@ -123,7 +128,7 @@ pub(crate) fn folder(text: &str) -> Result<Remote, String> {
 }
 
 /// Whether a text can only be the name of a context, and not a path.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     is_addressable(text) && !matches!(text, "" | "." | ".." | "-")
 }
 
@@ -184,7 +189,14 @@ mod tests {
         for text in ["notes:a", ":/a", "agb:///a"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
-        assert!("a/b".parse::<Remote>().unwrap_err().ends_with("NAME:/a/b"));
+        for (text, expected) in [
+            ("a/b", "a:/b, or NAME:/a/b"),
+            ("/a/b", "is missing: NAME:/a/b"),
+            ("./a/b", "is missing: NAME:/a/b"),
+        ] {
+            let error = text.parse::<Remote>().unwrap_err();
+            assert!(error.ends_with(expected), "{error}");
+        }
     }
 
     #[test]

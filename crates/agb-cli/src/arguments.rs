@@ -14,7 +14,8 @@ use crate::{
     },
     demo::DemoArguments,
     environment::EnvironmentArguments,
-    leading_options::move_behind_command,
+    guesses,
+    leading_options::in_order,
     output::{self, escape},
 };
 
@@ -188,8 +189,11 @@ pub(crate) enum Command {
     Completion(CompletionArguments),
     /// Print the manual or write its pages to a folder
     ///
-    /// With a folder, writes DIR/man1/agb.1 and a page for each command. Add DIR to MANPATH unless man searches it by default.
-    #[command(after_long_help = "Examples:\n  agb man ~/.local/share/man")]
+    /// With a folder, writes DIR/man1/agb.1 and a page for each command. Add DIR to MANPATH unless man searches it by default. A
+    /// folder with the name of a command needs a path: ./ls.
+    #[command(
+        after_long_help = "Examples:\n  agb man context create | man -l -\n  agb man ~/.local/share/man"
+    )]
     Man(ManArguments),
     /// Create a context: the same as 'context create'
     #[command(
@@ -222,44 +226,62 @@ impl Arguments {
             match escaped == words {
                 true => error,
                 false => Self::parse(&escaped).err().unwrap_or_else(|| {
-                    let message = "an argument contains characters that are not allowed";
+                    let not_utf8 = words.iter().find(|word| word.to_str().is_none());
+                    let message = match not_utf8 {
+                        Some(word) => {
+                            format!(
+                                "the argument '{}' is not UTF-8",
+                                escape(&word.to_string_lossy())
+                            )
+                        }
+                        None => "an argument contains characters that are not allowed".to_owned(),
+                    };
                     Self::command().error(error.kind(), message)
                 }),
             }
         })
     }
 
+    /// Parses the arguments. Words of other programs are replaced by those that do the same here.
     fn parse(words: &[OsString]) -> Result<(Self, EnvironmentArguments), clap::Error> {
-        let mut command = Self::command();
+        let command = Self::command();
+        let mut words = in_order(&command, words);
+        let error = match Self::parse_exactly(command, &words) {
+            Err(error) if error.use_stderr() => error,
+            parsed => return parsed,
+        };
+        let mut root = Self::command();
+        root.build();
+        let mut corrected = error;
+        for _ in 0..MAX_CORRECTIONS {
+            let Some(replaced) = guesses::correct(&corrected, &root, &words) else {
+                break;
+            };
+            words = in_order(&root, &replaced);
+            match Self::parse_exactly(Self::command(), &words) {
+                Err(error) if error.use_stderr() => corrected = error,
+                parsed => return parsed,
+            }
+        }
+        Err(guesses::explain(corrected, &root, &words))
+    }
+
+    fn parse_exactly(
+        mut command: clap::Command,
+        words: &[OsString],
+    ) -> Result<(Self, EnvironmentArguments), clap::Error> {
         if !output::shows_colors() {
             // Most of the time of `--help` is the removal of escape sequences.
             command = command.styles(Styles::plain());
         }
-        let moved = move_behind_command(&command, words);
-        let words = words_of_find(moved.as_deref().unwrap_or(words));
         let mut matches = command.try_get_matches_from(words)?;
         let environment = EnvironmentArguments::read(&matches);
         Ok((Self::from_arg_matches_mut(&mut matches)?, environment))
     }
 }
 
-/// Accepts the options of `find` with one dash, as in find(1).
-fn words_of_find(words: &[OsString]) -> Vec<OsString> {
-    let mut words = words.to_vec();
-    if words.get(1).is_some_and(|word| word == "find") {
-        for word in words.iter_mut().skip(2) {
-            if ["-name", "-type", "-size"]
-                .iter()
-                .any(|option| word == option)
-            {
-                let mut option = OsString::from("-");
-                option.push(&word);
-                *word = option;
-            }
-        }
-    }
-    words
-}
+/// Maximum number of words of other programs in one command line.
+const MAX_CORRECTIONS: usize = 8;
 
 impl Command {
     /// Whether the command requires stdout.
@@ -278,5 +300,4 @@ impl Command {
 }
 
 #[cfg(test)]
-#[path = "arguments_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use agbcloud::{ErrorDetail, ErrorKind};
 
-use crate::quote::quote;
+use crate::{proxy, quote::quote};
 
 /// How to set the API key.
 pub(crate) const NO_API_KEY_HINT: &str =
@@ -199,10 +199,47 @@ pub(crate) fn message(error: &agbcloud::Error) -> String {
         _ if error.kind() == ErrorKind::ProxyAuthentication => "the proxy requires authentication",
         _ => error.message(),
     };
+    let message = match message_of_proxy(error) {
+        Some(message) => return with_details(error, message),
+        None => message,
+    };
     let message = match message.is_empty() {
         true => error.kind().as_str().replace('_', " "),
         false => with_local_cause(error, message),
     };
+    with_details(error, message)
+}
+
+/// The message of a failure that comes from a proxy which forwards calls, or may come from it.
+fn message_of_proxy(error: &agbcloud::Error) -> Option<String> {
+    let proxy = proxy::active().filter(|proxy| proxy.forwards)?;
+    let url = proxy.url();
+    match error.kind() {
+        ErrorKind::Connection if error.detail().is_none() && is_connect(error) => {
+            Some(format!("can't connect to the proxy {url}"))
+        }
+        // The service always sends a code.
+        ErrorKind::Unauthorized if error.code().is_none() => {
+            Some(format!("the proxy {url} or a gateway refuses the call"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether no connection was made.
+fn is_connect(error: &agbcloud::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let client: Option<&hyper_util::client::legacy::Error> = error.downcast_ref();
+        if client.is_some_and(hyper_util::client::legacy::Error::is_connect) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn with_details(error: &agbcloud::Error, message: String) -> String {
     let attempts = error.attempts().len();
     let details = [
         error.code().map(str::to_owned),
@@ -257,6 +294,9 @@ fn is_disk_full(error: &agbcloud::Error) -> bool {
 }
 
 fn hint(error: &agbcloud::Error) -> Option<String> {
+    if let Some(hint) = hint_for_proxy(error) {
+        return Some(hint);
+    }
     let glob = error.source().and_then(|source| source.downcast_ref());
     if let Some(glob) = glob.map(agbcloud::GlobError::hint) {
         return Some(glob.to_owned());
@@ -314,7 +354,6 @@ fn hint(error: &agbcloud::Error) -> Option<String> {
             Some("the clear continues: wait for it with 'agb context wait NAME'")
         }
         ErrorKind::Tls => Some("check the scheme, the host and the port of the endpoint"),
-        ErrorKind::ProxyAuthentication => Some("set HTTPS_PROXY=http://user:password@host:port"),
         ErrorKind::WrongEndpoint => Some("check the endpoint and its path with 'agb doctor'"),
         ErrorKind::InsecureUrl => Some(
             "set the public URL of the service to https, or pass --allow-insecure-urls on a trusted network",
@@ -353,4 +392,18 @@ fn other_name(error: &agbcloud::Error) -> String {
             quote(format_args!("{}.file", name(path)))
         ),
     }
+}
+
+fn hint_for_proxy(error: &agbcloud::Error) -> Option<String> {
+    let variable = || proxy::active().map_or("HTTPS_PROXY", |proxy| proxy.variable);
+    if error.kind() == ErrorKind::ProxyAuthentication {
+        return Some(format!("set {}=http://user:password@host:port", variable()));
+    }
+    message_of_proxy(error)?;
+    Some(match error.kind() {
+        ErrorKind::Unauthorized => {
+            "allow the endpoint in the proxy, or add the endpoint to NO_PROXY".to_owned()
+        }
+        _ => format!("check {}, or add the endpoint to NO_PROXY", variable()),
+    })
 }

@@ -1,4 +1,4 @@
-//! Options before the command: `agb --profile staging ls NAME:/`.
+//! The words of the command line in the order that the parser expects: `agb --profile staging ls NAME:/`.
 
 use std::ffi::{OsStr, OsString};
 
@@ -6,9 +6,50 @@ use clap::{Arg, Args, Command};
 
 use crate::commands::{Bandwidth, Session};
 
+/// The words in the order that the parser expects.
+pub(crate) fn in_order(root: &Command, words: &[OsString]) -> Vec<OsString> {
+    let moved = move_behind_command(root, words);
+    words_of_find(moved.as_deref().unwrap_or(words))
+}
+
+/// The options of find(1), which have one dash.
+const FIND_OPTIONS: [&str; 16] = [
+    "-name",
+    "-type",
+    "-size",
+    "-newer",
+    "-older",
+    "-iname",
+    "-limit",
+    "-maxdepth",
+    "-mindepth",
+    "-mtime",
+    "-mmin",
+    "-newermt",
+    "-path",
+    "-regex",
+    "-print",
+    "-delete",
+];
+
+/// Accepts the options of `find` with one dash, as in find(1).
+fn words_of_find(words: &[OsString]) -> Vec<OsString> {
+    let mut words = words.to_vec();
+    if words.get(1).is_some_and(|word| word == "find") {
+        for word in words.iter_mut().skip(2) {
+            if FIND_OPTIONS.iter().any(|option| word == option) {
+                let mut option = OsString::from("-");
+                option.push(&word);
+                *word = option;
+            }
+        }
+    }
+    words
+}
+
 /// Moves the options of [`Session`] and [`Bandwidth`] that stand before the command or its subcommand behind it, where clap expects them. clap's
 /// own global options would be defined for every command, which takes longer than to parse one.
-pub(crate) fn move_behind_command(root: &Command, words: &[OsString]) -> Option<Vec<OsString>> {
+fn move_behind_command(root: &Command, words: &[OsString]) -> Option<Vec<OsString>> {
     let mut command = root;
     let mut options: Option<Command> = None;
     let (mut kept, mut moved) = (Vec::new(), Vec::new());

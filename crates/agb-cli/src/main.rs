@@ -9,10 +9,12 @@ mod connection;
 mod demo;
 mod environment;
 mod failure;
+mod guesses;
 mod leading_options;
 mod nearest;
 mod output;
 mod progress;
+mod proxy;
 mod quote;
 #[cfg(feature = "serve")]
 mod serve;

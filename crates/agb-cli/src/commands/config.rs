@@ -1,9 +1,10 @@
 //! `agb config`: the settings, their sources and the config file.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use agbcloud::{SettingSource, SettingSources};
 use clap::{Args, Subcommand};
+use clap_complete::{ArgValueCompleter, CompletionCandidate};
 
 use super::session::{Run, Session, WithSession};
 use crate::{
@@ -78,7 +79,7 @@ impl Run for ListArguments {
 #[derive(Debug, Args)]
 pub(crate) struct GetArguments {
     /// Name of the setting
-    #[arg(value_name = "NAME", value_parser = setting_name)]
+    #[arg(value_name = "NAME", value_parser = setting_name, add = ArgValueCompleter::new(complete_all))]
     name: String,
 }
 
@@ -126,10 +127,11 @@ fn settings(session: &Session) -> Result<Vec<SettingRow>, Failure> {
         false => Profile::default(),
     };
     let resolved = connection.resolve_with(&profile)?;
+    session.warn_about_dotenv();
     let sources = resolved.sources;
     let named = connection.has_profile_flag() || !profile.is_empty();
     let row = |name: &'static str, value: Option<String>, source: &str| SettingRow {
-        name,
+        name: name.into(),
         source: value.is_some().then(|| source.to_owned()),
         value,
     };
@@ -141,7 +143,7 @@ fn settings(session: &Session) -> Result<Vec<SettingRow>, Failure> {
     let endpoint = resolved.builder.resolved_endpoint()?;
     Ok(vec![
         SettingRow {
-            name: "profile",
+            name: "profile".into(),
             value: Some(connection.profile_name().to_owned()),
             source: Some(profile_source(session, named)),
         },
@@ -176,7 +178,7 @@ struct SettableKey(ProfileKey);
 #[derive(Debug, Args)]
 pub(crate) struct SetArguments {
     /// Name of the setting
-    #[arg(value_name = "NAME", value_parser = settable)]
+    #[arg(value_name = "NAME", value_parser = settable, add = ArgValueCompleter::new(complete_settable))]
     key: SettableKey,
     /// New value
     #[arg(value_name = "VALUE")]
@@ -210,32 +212,53 @@ impl Run for SetArguments {
             }
         };
         change(|file| file.set(profile, key, &value))?;
-        print_changed(session, key, Some(value))
+        print_changed(session, key.name().to_owned(), Some(value))
     }
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct UnsetArguments {
-    /// Name of the setting
-    #[arg(value_name = "NAME", value_parser = settable)]
-    key: SettableKey,
+    /// Name of the setting, also one that is unknown
+    #[arg(value_name = "NAME", add = ArgValueCompleter::new(complete_settable))]
+    key: String,
 }
 
 impl Run for UnsetArguments {
     async fn run(self, session: &Session) -> Result<(), Failure> {
-        let SettableKey(key) = self.key;
         let profile = session.connection.profile_name();
+        let key = match settable(&self.key) {
+            Ok(SettableKey(key)) => key.name().to_owned(),
+            Err(_) => self.key.clone(),
+        };
         let mut removed = false;
         change(|file| {
-            removed = file.remove(profile, key)?;
+            removed = file.remove(profile, &key)?;
             Ok(())
         })?;
-        if !removed {
-            let message = format!("{} is not set in the profile {profile:?}", key.name());
-            return Err(Failure::with_code(Code::NotFound, message));
+        if removed {
+            return print_changed(session, key, None);
         }
-        print_changed(session, key, None)
+        if let Err(message) = settable(&self.key) {
+            return Err(Failure::usage(format!("{}: {message}", self.key)));
+        }
+        let message = format!("{key} is not set in the profile {profile:?}");
+        Err(Failure::with_code(Code::NotFound, message))
     }
+}
+
+/// Completes the names of all settings.
+fn complete_all(current: &OsStr) -> Vec<CompletionCandidate> {
+    let start = current.to_string_lossy();
+    let names = setting_names().filter(|name| name.starts_with(&*start));
+    names.map(CompletionCandidate::new).collect()
+}
+
+/// Completes the names of the settings that a profile can have.
+fn complete_settable(current: &OsStr) -> Vec<CompletionCandidate> {
+    let start = current.to_string_lossy();
+    let names = ProfileKey::ALL.iter().map(|key| key.name());
+    let names = names.filter(|name| name.starts_with(&*start));
+    names.map(CompletionCandidate::new).collect()
 }
 
 fn change(apply: impl FnOnce(&mut ConfigFile) -> Result<(), Failure>) -> Result<(), Failure> {
@@ -244,18 +267,18 @@ fn change(apply: impl FnOnce(&mut ConfigFile) -> Result<(), Failure>) -> Result<
     file.save()
 }
 
-fn print_changed(session: &Session, key: ProfileKey, value: Option<String>) -> Result<(), Failure> {
+fn print_changed(session: &Session, key: String, value: Option<String>) -> Result<(), Failure> {
     let profile = session.connection.profile_name();
     let message = match &value {
-        Some(value) => format!("set {} of the profile {profile} to {value}", key.name()),
-        None => format!("removed {} from the profile {profile}", key.name()),
+        Some(value) => format!("set {key} of the profile {profile} to {value}"),
+        None => format!("removed {key} from the profile {profile}"),
     };
     let row = SettingRow {
-        name: key.name(),
+        name: key.into(),
         source: value
             .is_some()
             .then(|| format!("from the profile {profile}")),
-        value: value.filter(|_| key != ProfileKey::ApiKey),
+        value,
     };
     output::print_result(&session.output, &row, &message)
 }

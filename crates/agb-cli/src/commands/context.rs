@@ -145,6 +145,10 @@ pub(super) async fn list_contexts(
     filter: Option<&GlobMatcher>,
     limit: Option<usize>,
 ) -> Result<(), Failure> {
+    if session.connection.region_flag().is_some() {
+        let failure = Failure::usage("--region has no effect on a list of contexts");
+        return Err(failure.with_hint("omit it: a list contains the contexts of all regions"));
+    }
     let contexts = client.contexts().list().prefetch(true).by_item();
     let rows = contexts.map(|context| {
         context

@@ -1,6 +1,6 @@
 //! `agb man` and `agb schema`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 
@@ -8,28 +8,49 @@ use crate::{failure::Failure, output, stderr};
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArguments {
-    /// Folder to write to: the pages are in its folder man1. Defaults to printing the main page
-    dir: Option<PathBuf>,
+    /// Command whose page is printed, or else the folder to write all pages to: they are in its folder man1. Defaults to printing
+    /// the main page
+    #[arg(value_name = "COMMAND|DIR")]
+    words: Vec<PathBuf>,
 }
 
 /// The folder of the pages of commands in a tree of `MANPATH`.
 const SECTION: &str = "man1";
 
-/// Writes the manual pages.
-pub(crate) fn man(arguments: &ManArguments, command: Command) -> Result<(), Failure> {
-    let Some(dir) = &arguments.dir else {
-        let mut page = Vec::new();
-        let written = clap_mangen::Man::new(command).render(&mut page);
-        written.map_err(|error| output::write_failure(&error))?;
-        return output::write(&String::from_utf8_lossy(&page));
-    };
+/// Prints a manual page, or writes all of them.
+pub(crate) fn man(arguments: &ManArguments, mut root: Command) -> Result<(), Failure> {
+    root.build();
+    let mut command = &root;
+    let mut words = arguments.words.iter();
+    for word in words.by_ref() {
+        let Some(subcommand) = command.find_subcommand(word) else {
+            let is_first = command.get_name() == root.get_name();
+            return match is_first && arguments.words.len() == 1 {
+                true => write_pages(root, word),
+                false => Err(no_command(word)),
+            };
+        };
+        command = subcommand;
+    }
+    let mut page = Vec::new();
+    let written = clap_mangen::Man::new(command.clone()).render(&mut page);
+    written.map_err(|error| output::write_failure(&error))?;
+    output::write(&String::from_utf8_lossy(&page))
+}
+
+fn no_command(word: &Path) -> Failure {
+    let failure = Failure::usage(format!("there is no command {}", word.display()));
+    failure.with_hint("list the commands with 'agb help', or pass one folder for all pages")
+}
+
+fn write_pages(root: Command, dir: &Path) -> Result<(), Failure> {
     let failed = |error| Failure::with_cause(format!("can't write to {}", dir.display()), error);
     let section = match dir.ends_with(SECTION) {
-        true => dir.clone(),
+        true => dir.to_owned(),
         false => dir.join(SECTION),
     };
     std::fs::create_dir_all(&section).map_err(failed)?;
-    clap_mangen::generate_to(command, &section).map_err(failed)?;
+    clap_mangen::generate_to(root, &section).map_err(failed)?;
     stderr::note(format_args!("wrote the pages to {}", section.display()));
     Ok(())
 }

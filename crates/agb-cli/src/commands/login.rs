@@ -28,19 +28,19 @@ impl Run for LoginArguments {
         check_profile_name(profile)?;
         // An invalid file must fail before anyone types a key.
         drop(ConfigFile::open(&path)?);
-        let endpoint = match &connection.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => existing_endpoint(&path, profile)?,
-        };
+        let prompts = !connection.api_key_stdin && io::stdin().is_terminal();
+        let of_profile = existing_endpoint(&path, profile)?;
+        let endpoint = connection.login_endpoint(of_profile.as_deref(), prompts)?;
         // Validates the endpoint and the certificates before anyone types a key.
         let with_key = |key: &str| -> Result<Client, Failure> {
             let resolved = connection.for_login(&endpoint, key)?;
+            resolved.check_proxy()?;
             Ok(resolved.builder.build()?)
         };
         let endpoint = with_key("none")?.endpoint().to_owned();
-        let key = match connection.api_key_stdin || !io::stdin().is_terminal() {
-            true => connection::key_from_stdin()?,
-            false => {
+        let key = match prompts {
+            false => connection::key_from_stdin()?,
+            true => {
                 let prompt = format!("API key for {endpoint}: ");
                 let hint = "nothing was changed";
                 unless_interrupted(prompt_for_key(prompt), hint).await?
@@ -54,9 +54,12 @@ impl Run for LoginArguments {
         for (key, value) in connection.certificate_flags() {
             file.set(profile, key, &absolute(value)?)?;
         }
+        if let Some(region) = connection.region_flag() {
+            file.set(profile, ProfileKey::Region, region)?;
+        }
         file.save()?;
-        print(session, "logged in to", "logged in", Some(endpoint))?;
-        warn_about_variables(session);
+        print(session, "logged in to", "logged in", Some(endpoint.clone()))?;
+        warn_about_variables(session, &endpoint);
         Ok(())
     }
 }
@@ -69,7 +72,7 @@ impl Run for LogoutArguments {
         let profile = session.connection.profile_name();
         let path = connection::config_file()?;
         let mut file = ConfigFile::open(&path)?;
-        if !file.remove(profile, ProfileKey::ApiKey)? {
+        if !file.remove(profile, ProfileKey::ApiKey.name())? {
             let message = format!(
                 "no API key in the profile {profile:?} of {}",
                 path.display()
@@ -79,7 +82,9 @@ impl Run for LogoutArguments {
         }
         file.save()?;
         print(session, "removed the API key from", "logged out", None)?;
-        warn_about_variables(session);
+        if is_set("AGB_API_KEY") && !session.output.is_quiet() {
+            stderr::note("warning: commands still use AGB_API_KEY in the environment: unset it");
+        }
         Ok(())
     }
 }
@@ -107,34 +112,48 @@ fn print(
 }
 
 /// The environment takes precedence over a profile that no flag names.
-fn warn_about_variables(session: &Session) {
-    let is_set = |name: &&str| {
-        let value = std::env::var_os(name);
-        value.is_some_and(|value| !value.to_string_lossy().trim().is_empty())
+fn warn_about_variables(session: &Session, endpoint: &str) {
+    let other_endpoint = is_set("AGB_ENDPOINT") && {
+        let builder = Client::builder().dotenv(false);
+        builder.resolved_endpoint().ok().as_deref() != Some(endpoint)
     };
-    let variables: Vec<_> = ["AGB_API_KEY", "AGB_ENDPOINT"]
-        .into_iter()
-        .filter(is_set)
-        .collect();
-    if variables.is_empty() || session.output.is_quiet() {
+    let variables: Vec<_> = [
+        ("AGB_API_KEY", is_set("AGB_API_KEY")),
+        ("AGB_ENDPOINT", other_endpoint),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect();
+    let (verb, them) = match variables.len() {
+        0 => return,
+        1 => ("takes", "it"),
+        _ => ("take", "them"),
+    };
+    if session.output.is_quiet() {
         return;
     }
     stderr::note(format_args!(
-        "warning: {} in the environment takes precedence: unset it, or pass --profile {}",
+        "warning: {} in the environment {verb} precedence: unset {them}, or pass --profile {}",
         variables.join(" and "),
         session.connection.profile_name()
     ));
 }
 
-/// The endpoint of a profile that exists, or the default.
-fn existing_endpoint(path: &std::path::Path, profile: &str) -> Result<String, Failure> {
+/// Whether a variable of the environment has a value.
+fn is_set(name: &str) -> bool {
+    let value = std::env::var_os(name);
+    value.is_some_and(|value| !value.to_string_lossy().trim().is_empty())
+}
+
+/// The endpoint of a profile that exists.
+fn existing_endpoint(path: &std::path::Path, profile: &str) -> Result<Option<String>, Failure> {
     // The new file gets the right mode.
     let profiles = Profiles::read_exposed(path)?;
     let profiles = profiles.unwrap_or_default();
     let endpoint = profiles
         .get(profile)
         .and_then(|profile| profile.get(ProfileKey::Endpoint));
-    Ok(endpoint.unwrap_or(agbcloud::DEFAULT_ENDPOINT).to_owned())
+    Ok(endpoint.map(str::to_owned))
 }
 
 fn check_profile_name(name: &str) -> Result<(), Failure> {

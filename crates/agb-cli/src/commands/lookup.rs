@@ -8,6 +8,7 @@ use crate::{
     address::Remote,
     connection::ServiceClient,
     failure::{Code, ErrorContext, Failure},
+    nearest::distance,
     output::quote,
     stderr,
 };
@@ -73,24 +74,24 @@ async fn note_same_name(client: &ServiceClient, context: &Context, name: &str) {
 
 /// The failure for a missing context, with similar names and contexts of other regions.
 async fn context_not_found(client: &ServiceClient, name: &str) -> Failure {
-    let lower = name.to_lowercase();
     let mut listed = client
         .contexts()
         .list()
         .page_size(agbcloud::MAX_PAGE_SIZE)
         .by_item();
-    let (mut elsewhere, mut similar) = (Vec::new(), Vec::new());
+    let mut elsewhere = Vec::new();
+    let mut similar = SimilarNames::new(name);
     while let Some(Ok(context)) = listed.next().await {
-        let other = context.name.to_lowercase();
         if context.name == name {
             elsewhere.push(format!("{name} ({})", context.id));
-        } else if other.contains(&lower) || lower.contains(&other) {
-            similar.push(context.name);
+        } else {
+            similar.add(context.name);
         }
-        if similar.len() == SUGGESTIONS || elsewhere.len() == SUGGESTIONS {
+        if elsewhere.len() == SUGGESTIONS {
             break;
         }
     }
+    let similar = similar.into_names();
     let not_found = Failure::with_code(Code::NotFound, format!("context {name:?} not found"));
     match (&elsewhere[..], &similar[..]) {
         ([], []) => not_found.with_hint("list contexts with 'agb context list'"),
@@ -106,6 +107,38 @@ async fn context_not_found(client: &ServiceClient, name: &str) -> Failure {
             let message = format!("context name {name:?} is ambiguous: {}", others.join(", "));
             Failure::usage(message).with_hint("use the id, or pass --region")
         }
+    }
+}
+
+/// The known names that may be meant by a wrong one: those with the fewest differences, then those that contain it.
+struct SimilarNames {
+    given: String,
+    found: Vec<(usize, String)>,
+}
+
+/// Minimum length of a part of a name that suggests the whole name.
+const MIN_PART: usize = 3;
+
+impl SimilarNames {
+    fn new(given: &str) -> Self {
+        Self {
+            given: given.to_lowercase(),
+            found: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, name: String) {
+        let is_part =
+            self.given.chars().count() >= MIN_PART && name.to_lowercase().contains(&self.given);
+        let rank = distance(&self.given, &name).or(is_part.then_some(usize::MAX));
+        let Some(rank) = rank else { return };
+        self.found.push((rank, name));
+        self.found.sort();
+        self.found.truncate(SUGGESTIONS);
+    }
+
+    fn into_names(self) -> Vec<String> {
+        self.found.into_iter().map(|(_, name)| name).collect()
     }
 }
 
@@ -208,4 +241,38 @@ pub(super) fn not_found(address: &Remote, error: &agbcloud::Error) -> Failure {
 pub(super) fn is_folder(address: &Remote, command: &str) -> Failure {
     Failure::usage(format!("{address} is a folder"))
         .with_hint(format!("run: agb {command} {}", quote(address)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similar_names_are_near_or_contain_the_given_one() {
+        let known = [
+            "e",
+            "k",
+            "del1",
+            "my-project",
+            "team",
+            "my-projects",
+            "our-team-2",
+        ];
+        for (given, expected) in [
+            ("del2", &["del1"][..]),
+            ("my-projekt", &["my-project", "my-projects"]),
+            ("tema", &["team"]),
+            ("teams", &["team"]),
+            ("Team", &["team", "our-team-2"]),
+            ("proj", &["my-project", "my-projects"]),
+            ("ke", &[]),
+            ("other", &[]),
+        ] {
+            let mut similar = SimilarNames::new(given);
+            for name in known {
+                similar.add(name.to_owned());
+            }
+            assert_eq!(similar.into_names(), expected, "{given}");
+        }
+    }
 }

@@ -1,14 +1,14 @@
 //! The options that every command of the service has, before or after the command.
 
 use agbcloud::ClientBuilder;
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgMatches, Args, Command, FromArgMatches, builder::Resettable};
 
 use crate::{
     connection::{Connection, ServiceClient},
     environment::EnvironmentArguments,
     failure::Failure,
     output::OutputOptions,
-    verbose,
+    stderr, verbose,
 };
 
 /// The arguments of a command, with the options of [`Session`]. They are defined only for the command that runs, since those
@@ -28,18 +28,14 @@ impl<T: Args + Run> WithSession<T> {
 }
 
 impl<T: Args> WithSession<T> {
+    /// The doc comments of the arguments would replace the description of the command.
     fn define(command: Command) -> Command {
-        // Those of the command, which the derived methods replace by their own.
-        let (about, long_about) = (
-            command.get_about().cloned(),
-            command.get_long_about().cloned(),
-        );
+        let about = command.get_about().cloned();
+        let long_about = command.get_long_about().cloned();
         let command = Session::augment_args(T::augment_args(command));
-        let command = command.about(about.unwrap_or_default());
-        match long_about {
-            Some(long_about) => command.long_about(long_about),
-            None => command.long_about(None),
-        }
+        command
+            .about(Resettable::from(about))
+            .long_about(Resettable::from(long_about))
     }
 }
 
@@ -86,7 +82,22 @@ pub(crate) struct Session {
 
 impl Session {
     pub(super) fn connect(&self) -> Result<ServiceClient, Failure> {
-        self.connection.connect()
+        let client = self.connection.connect()?;
+        self.warn_about_dotenv();
+        Ok(client)
+    }
+
+    /// Warns about the first line of `.env` that has no effect.
+    pub(super) fn warn_about_dotenv(&self) {
+        let Some(failure) = self.connection.dotenv_problem() else {
+            return;
+        };
+        if !self.output.is_quiet() {
+            stderr::note(format_args!(
+                "warning: {failure}: {}",
+                failure.hint.as_deref().unwrap_or_default()
+            ));
+        }
     }
 
     /// Connects after a change of the client's settings.
@@ -94,7 +105,9 @@ impl Session {
         &self,
         change: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Result<ServiceClient, Failure> {
-        self.connection.resolve()?.connect(change)
+        let client = self.connection.resolve()?.connect(change)?;
+        self.warn_about_dotenv();
+        Ok(client)
     }
 }
 

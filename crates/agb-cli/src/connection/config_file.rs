@@ -76,14 +76,14 @@ impl ConfigFile {
     }
 
     /// Removes a value of a profile, and the profile if it is empty then. Returns whether there was one.
-    pub(crate) fn remove(&mut self, profile: &str, key: ProfileKey) -> Result<bool, Failure> {
+    pub(crate) fn remove(&mut self, profile: &str, key: &str) -> Result<bool, Failure> {
         let Some(item) = self.document.get_mut(profile) else {
             return Ok(false);
         };
         let Some(table) = item.as_table_like_mut() else {
             return Err(self.not_a_table(profile));
         };
-        let removed = table.remove(key.name()).is_some();
+        let removed = table.remove(key).is_some();
         if removed && table.is_empty() {
             self.document.remove(profile);
         }
@@ -195,10 +195,10 @@ mod tests {
     fn an_empty_profile_is_removed() {
         let text = "[one]\napi_key = 'k'\n[two]\napi_key = 'k'\nendpoint = 'e'\n";
         let after = changed(text, |file| {
-            assert!(file.remove("one", ProfileKey::ApiKey).unwrap());
-            assert!(file.remove("two", ProfileKey::ApiKey).unwrap());
-            assert!(!file.remove("two", ProfileKey::ApiKey).unwrap());
-            assert!(!file.remove("none", ProfileKey::ApiKey).unwrap());
+            assert!(file.remove("one", ProfileKey::ApiKey.name()).unwrap());
+            assert!(file.remove("two", ProfileKey::ApiKey.name()).unwrap());
+            assert!(!file.remove("two", ProfileKey::ApiKey.name()).unwrap());
+            assert!(!file.remove("none", ProfileKey::ApiKey.name()).unwrap());
         });
         assert_eq!(after, "[two]\nendpoint = 'e'\n");
     }

@@ -1,8 +1,14 @@
-//! [`Dotenv`]: what is wrong in the file `.env`, for `agb doctor`. The SDK reads the settings.
+//! [`Dotenv`]: what is wrong in the file `.env`. The SDK reads the settings.
 
 use std::{fs, io};
 
-use crate::{failure::Failure, nearest::nearest};
+use agbcloud::{SettingSource, SettingSources};
+
+use super::Connection;
+use crate::{
+    failure::Failure,
+    nearest::{distance, nearest},
+};
 
 /// The settings that are read from `.env`.
 const SETTINGS: [&str; 3] = ["AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS"];
@@ -16,6 +22,29 @@ const ENVIRONMENT_ONLY: [&str; 7] = [
     "AGB_CLIENT_KEY",
     "AGB_NO_DOTENV",
     "AGB_ALLOW_INSECURE_URLS",
+];
+
+/// Names that other programs read from `.env`: an image of `agb serve`, and its store.
+const OTHER_PROGRAMS: [&str; 19] = [
+    "AGB_BLOBS",
+    "AGB_CONFIG",
+    "AGB_DATA_DIR",
+    "AGB_DATABASE_PASSWORD",
+    "AGB_DIRECT_DOWNLOADS",
+    "AGB_DURABILITY",
+    "AGB_KEYS",
+    "AGB_LIMITS",
+    "AGB_LISTEN",
+    "AGB_LOG",
+    "AGB_LOG_FORMAT",
+    "AGB_METADATA",
+    "AGB_METRICS_LISTEN",
+    "AGB_PUBLIC_URL",
+    "AGB_QUARANTINE_DAYS",
+    "AGB_STORE_KEY_ID",
+    "AGB_STORE_SECRET",
+    "AGB_TLS_CERT",
+    "AGB_TLS_KEY",
 ];
 
 /// Replaces dollar signs, so that no variable is substituted.
@@ -32,9 +61,31 @@ pub(crate) struct DotenvProblem {
     line: usize,
     message: String,
     hint: String,
+    effect: Effect,
+}
+
+/// What a line without effect can mean for the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// It was intended for no setting of this file.
+    None,
+    /// An unknown name, which may be intended for the endpoint.
+    MayHideEndpoint,
+    /// It was probably intended for a setting of this file.
+    HidesSetting,
 }
 
 impl DotenvProblem {
+    /// Whether the key could go to another service than the file means.
+    fn prevents(&self, sources: &SettingSources) -> bool {
+        let is_of_file = |source| matches!(source, SettingSource::Dotenv | SettingSource::Default);
+        match self.effect {
+            Effect::None => false,
+            Effect::MayHideEndpoint => sources.endpoint == SettingSource::Default,
+            Effect::HidesSetting => is_of_file(sources.endpoint) || is_of_file(sources.api_key),
+        }
+    }
+
     pub(crate) fn failure(&self) -> Failure {
         let message = format!(".env, line {}: {}", self.line, self.message);
         Failure::usage(message).with_hint(&self.hint)
@@ -80,53 +131,102 @@ impl Dotenv {
 
     /// Names of other programs are no problem.
     fn check_name(&mut self, text: &str, name: &str) {
-        if !name.to_uppercase().starts_with("AGB") {
+        if !is_ours(name) || OTHER_PROGRAMS.contains(&name) {
             return;
         }
-        let (message, hint) = match nearest(name, SETTINGS.into_iter().chain(ENVIRONMENT_ONLY)) {
-            Some(known) if ENVIRONMENT_ONLY.contains(&name) => (
-                format!("{known} is not read from .env"),
-                "set it in the environment, or use a profile".to_owned(),
-            ),
-            Some(known) => (
-                format!("unknown setting {name}"),
-                format!("did you mean {known}?"),
-            ),
-            None => (
-                format!("unknown setting {name}"),
-                format!("use one of these: {}", SETTINGS.join(", ")),
-            ),
-        };
+        let (message, hint, effect) =
+            match nearest(name, SETTINGS.into_iter().chain(ENVIRONMENT_ONLY)) {
+                Some(known) if ENVIRONMENT_ONLY.contains(&name) => (
+                    format!("{known} is not read from .env"),
+                    "set it in the environment, or use a profile".to_owned(),
+                    Effect::None,
+                ),
+                Some(known) => (
+                    format!("unknown setting {name}"),
+                    format!("did you mean {known}?"),
+                    Effect::HidesSetting,
+                ),
+                None => (
+                    format!("unknown setting {name}"),
+                    format!("use one of these: {}", SETTINGS.join(", ")),
+                    Effect::MayHideEndpoint,
+                ),
+            };
         let line = text.lines().position(|line| defines(line, name));
-        self.add(line, message, hint);
+        self.add(line, message, hint, effect);
     }
 
     fn malformed(&mut self, text: &str, malformed: &str) {
         let is_part = |line: &str| !line.trim().is_empty() && malformed.contains(line.trim());
         let line = text.lines().position(is_part);
-        let words = malformed.trim().trim_start_matches("export ").trim_start();
-        let name: String = words
-            .chars()
-            .take_while(|char| char.is_ascii_alphanumeric() || *char == '_')
-            .collect();
+        let name = first_name(malformed);
+        // An open quote swallows the lines after it.
+        let effect = match malformed.lines().any(|line| is_ours(first_name(line))) {
+            true => Effect::HidesSetting,
+            false => Effect::None,
+        };
         let message = match name.is_empty() {
             true => "not a setting".to_owned(),
             false => format!("{name} is not a valid setting"),
         };
-        let name = nearest(&name, SETTINGS).unwrap_or("NAME");
-        self.add(
-            line,
-            message,
-            format!("write {name}=value, or {name}='value with spaces'"),
-        );
+        let name = nearest(name, SETTINGS).unwrap_or("NAME");
+        let hint = format!("write {name}=value, or {name}='value with spaces'");
+        self.add(line, message, hint, effect);
     }
 
-    fn add(&mut self, index: Option<usize>, message: String, hint: String) {
+    fn add(&mut self, index: Option<usize>, message: String, hint: String, effect: Effect) {
         self.problems.push(DotenvProblem {
             line: index.map_or(1, |index| index + 1),
             message,
             hint,
+            effect,
         });
+    }
+}
+
+/// The name at the start of a line.
+fn first_name(line: &str) -> &str {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    let is_name = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    let end = line.find(|char| !is_name(char)).unwrap_or(line.len());
+    &line[..end]
+}
+
+/// Whether a name was probably intended for this program. Other names differ more: `APP_API_KEY` is one of another program.
+fn is_ours(name: &str) -> bool {
+    let is_near = |known: &&str| distance(name, known).is_some_and(|distance| distance <= 1);
+    name.to_uppercase().starts_with("AGB") || SETTINGS.iter().any(|known| is_near(&known))
+}
+
+impl Connection {
+    /// The first line of `.env` that has no effect.
+    pub(crate) fn dotenv_problem(&self) -> Option<Failure> {
+        let dotenv = self.dotenv()?;
+        dotenv.problems.first().map(DotenvProblem::failure)
+    }
+
+    /// Fails if the key could go to another service than `.env` means.
+    pub(super) fn check_dotenv(&self, sources: &SettingSources) -> Result<(), Failure> {
+        let Some(dotenv) = self.dotenv() else {
+            return Ok(());
+        };
+        let mut problems = dotenv.problems.iter();
+        let Some(problem) = problems.find(|problem| problem.prevents(sources)) else {
+            return Ok(());
+        };
+        let failure = problem.failure();
+        let message = format!("{failure}: no API key is sent");
+        Err(Failure::usage(message)
+            .with_hint(format!("{}; --no-dotenv ignores the file", problem.hint)))
+    }
+
+    /// A file that can't be read has no settings.
+    fn dotenv(&self) -> Option<Dotenv> {
+        match self.reads_dotenv() {
+            true => Dotenv::read().ok()?,
+            false => None,
+        }
     }
 }
 
@@ -164,5 +264,44 @@ mod tests {
             ]
         );
         assert!(!shown.concat().contains("secret"));
+    }
+
+    #[test]
+    fn a_line_prevents_calls_only_if_it_may_hide_a_setting() {
+        let sources = |endpoint, api_key| {
+            let mut sources = agbcloud::Client::builder().setting_sources();
+            (sources.endpoint, sources.api_key) = (endpoint, api_key);
+            sources
+        };
+        let of_file = sources(SettingSource::Dotenv, SettingSource::Dotenv);
+        let default = sources(SettingSource::Default, SettingSource::Dotenv);
+        let others = sources(SettingSource::Environment, SettingSource::Fallback);
+        for (text, expected) in [
+            ("AGB_ENDPOIN=http://a", [true, true, false]),
+            ("ABG_ENDPOINT=http://a", [true, true, false]),
+            ("agb_endpoint=http://a", [true, true, false]),
+            ("AGB_API_KEY a", [true, true, false]),
+            (
+                "AGB_ENDPOINT=\"http://a\nAGB_API_KEY=k",
+                [true, true, false],
+            ),
+            ("OTHER=\"a\nAGB_API_KEY=k", [true, true, false]),
+            ("AGB_URL=http://a", [false, true, false]),
+            ("AGB_REGION=r", [false; 3]),
+            ("AGB_LISTEN=127.0.0.1:80", [false; 3]),
+            ("APP_ENDPOINT=http://a\nAPP_API_KEY=k", [false; 3]),
+            ("OTHER=\"a", [false; 3]),
+        ] {
+            let dotenv = Dotenv::parse(text);
+            let prevents = |sources: &SettingSources| {
+                let mut problems = dotenv.problems.iter();
+                problems.any(|problem| problem.prevents(sources))
+            };
+            let found = [&of_file, &default, &others].map(prevents);
+            assert_eq!(found, expected, "{text}");
+        }
+        for text in ["AGB_LISTEN=127.0.0.1:80", "APP_API_KEY=k", "A=1"] {
+            assert!(Dotenv::parse(text).problems().is_empty(), "{text}");
+        }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Connection {
     /// Profile with the endpoint and the API key. As a flag, it takes precedence over the environment
     #[arg(long, value_name = "NAME", env = "AGB_PROFILE", add = ArgValueCompleter::new(profile_names::complete))]
     profile: Option<String>,
-    /// Region in which to look up context names. Ids need none
+    /// Region in which to look up and create context names. Ids need none, and lists contain the contexts of all regions
     #[arg(long, value_name = "REGION", env = "AGB_REGION")]
     region: Option<String>,
     /// Read the API key from the first line of stdin
@@ -151,6 +151,7 @@ impl Connection {
             false => Profile::default(),
         };
         let resolved = self.resolve_with(&profile)?;
+        self.check_dotenv(&resolved.sources)?;
         resolved.check_trust()?;
         Ok(resolved)
     }

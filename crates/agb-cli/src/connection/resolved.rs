@@ -1,9 +1,10 @@
 //! [`ResolvedSettings`]: the settings that a command uses, and where each comes from.
 
 use agbcloud::{ClientBuilder, SettingSources};
+use hyper::Uri;
 
 use super::ServiceClient;
-use crate::failure::Failure;
+use crate::{failure::Failure, proxy};
 
 /// The resolved settings.
 pub(crate) struct ResolvedSettings {
@@ -52,10 +53,25 @@ impl ResolvedSettings {
         self,
         change: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Result<ServiceClient, Failure> {
+        self.check_proxy()?;
         Ok(ServiceClient {
             client: change(self.builder).build()?,
             region: self.region.map(|region| region.value),
         })
+    }
+
+    /// Fails if the variable of the proxy is not a URL, which would be ignored.
+    pub(crate) fn check_proxy(&self) -> Result<(), Failure> {
+        let Ok(endpoint) = self.builder.resolved_endpoint()?.parse::<Uri>() else {
+            return Ok(());
+        };
+        if let Some(variable) = proxy::invalid_variable(&endpoint) {
+            let message = format!("{variable} is not the URL of a proxy");
+            return Err(Failure::usage(message)
+                .with_hint(format!("set {variable}=http://host:port, or unset it")));
+        }
+        proxy::set_active(&endpoint);
+        Ok(())
     }
 
     /// Fails if the key must not be sent to the endpoint.

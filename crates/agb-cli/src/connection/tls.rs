@@ -39,7 +39,16 @@ impl TlsOptions {
         mut resolved: ResolvedSettings,
     ) -> Result<ResolvedSettings, Failure> {
         if let Some(file) = &resolved.ca_file {
-            resolved.builder = resolved.builder.root_certificates(read(file)?);
+            let certificates = read(file)?;
+            if !contains(&certificates, b"-----BEGIN CERTIFICATE-----") {
+                let message = format!(
+                    "{} ({}) contains no certificate in PEM",
+                    file.value, file.source
+                );
+                return Err(Failure::usage(message)
+                    .with_hint("pass the certificate of the server or of its issuer, not a key"));
+            }
+            resolved.builder = resolved.builder.root_certificates(certificates);
         }
         match (&resolved.client_cert, &resolved.client_key) {
             (Some(certificate), key) => {
@@ -97,6 +106,10 @@ fn is_loopback(endpoint: &str) -> bool {
             Err(_) => host.trim_end_matches('.') == "localhost",
         },
     )
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// Reads a file. The path in a profile is relative to the folder of the config file.

@@ -12,7 +12,7 @@ pub(crate) use super::transfer_summary::{FailedFile, SkippedItem, TransferSummar
 use super::{
     human::{ago, bytes},
     rows::Row,
-    table::Layout,
+    table::{Layout, Narrowing},
 };
 
 /// A context.
@@ -49,7 +49,14 @@ impl From<Context> for ContextRow {
 impl Row for ContextRow {
     const COLUMNS: &'static [&'static str] = &["name", "id", "state", "created", "last used"];
     const LAYOUT: Layout = Layout {
-        shortened: &[1, 0],
+        // A part of an id is useless. A name can be shortened, since contexts can be named by id.
+        narrowing: &[
+            Narrowing::Shorten { column: 0, min: 20 },
+            Narrowing::Omit(4),
+            Narrowing::Omit(3),
+            Narrowing::Shorten { column: 0, min: 12 },
+            Narrowing::Shorten { column: 1, min: 12 },
+        ],
         wraps_last: false,
     };
 

@@ -24,7 +24,7 @@ pub(crate) trait Row: Serialize + JsonSchema {
 
     /// What happens to cells that do not fit a terminal.
     const LAYOUT: Layout = Layout {
-        shortened: &[],
+        narrowing: &[],
         wraps_last: false,
     };
 

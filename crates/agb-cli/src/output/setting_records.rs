@@ -1,5 +1,7 @@
 //! The records about settings, and their JSON.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use super::{rows::Row, table::Layout};
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct SettingRow {
     /// The name, as in the config file.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// The value, if there is one. Never an API key: `(set)` stands for it.
     pub(crate) value: Option<String>,
     /// Where the value comes from.
@@ -21,16 +23,16 @@ impl Row for SettingRow {
 
     fn plain(&self) -> Vec<String> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        vec![self.name.to_owned(), text(&self.value), text(&self.source)]
+        vec![self.name.to_string(), text(&self.value), text(&self.source)]
     }
 
     fn human(&self) -> Vec<String> {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        vec![self.name.to_owned(), text(&self.value), text(&self.source)]
+        vec![self.name.to_string(), text(&self.value), text(&self.source)]
     }
 
     fn name(&self) -> String {
-        self.name.to_owned()
+        self.name.to_string()
     }
 }
 
@@ -181,7 +183,7 @@ pub(crate) enum CheckStatus {
 impl Row for CheckRow {
     const COLUMNS: &'static [&'static str] = &["check", "", "result"];
     const LAYOUT: Layout = Layout {
-        shortened: &[],
+        narrowing: &[],
         wraps_last: true,
     };
 

@@ -9,7 +9,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const HEADING: Style = Style::new().bold();
 const NAME: Style = Style::new().dimmed();
 
-/// Minimum width of a column that is shortened.
+/// Minimum width of a column that is wrapped.
 const MIN_WIDTH: usize = 12;
 
 /// Columns that widen to fit each row, up to the width of the terminal.
@@ -19,13 +19,24 @@ pub(super) struct Columns {
     /// The width of the terminal, if it is known.
     available: Option<usize>,
     layout: Layout,
+    /// The columns that are not shown. The heading decides, since lines below it may be wider.
+    omitted: Vec<usize>,
+}
+
+/// What makes a table narrower.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Narrowing {
+    /// Shortens the cells of a column to a minimum width.
+    Shorten { column: usize, min: usize },
+    /// Omits a column.
+    Omit(usize),
 }
 
 /// What happens to cells that do not fit the terminal. Other cells continue on the next line.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Layout {
-    /// The columns whose cells are shortened, the least important one first.
-    pub(crate) shortened: &'static [usize],
+    /// What makes the table narrower, as far as necessary, in this order.
+    pub(crate) narrowing: &'static [Narrowing],
     /// Whether the last column is wrapped at spaces, below its heading.
     pub(crate) wraps_last: bool,
 }
@@ -56,26 +67,66 @@ impl Columns {
         let _ = self.lines(rows, Style::new());
     }
 
-    /// The widths, shortened to fit the terminal as far as possible.
+    /// The widths, shortened to fit the terminal as far as possible. Those of omitted columns are 0.
     fn limited_widths(&self) -> Vec<usize> {
         let mut widths = self.widths.clone();
-        let Some(available) = self.available else {
-            return widths;
-        };
-        let gaps = 2 * widths.len().saturating_sub(1);
-        for column in self.layout.shortened {
-            let excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(available);
+        for column in &self.omitted {
             if let Some(width) = widths.get_mut(*column) {
-                *width -= excess.min(width.saturating_sub(MIN_WIDTH));
+                *width = 0;
+            }
+        }
+        for step in self.layout.narrowing {
+            let excess = self.excess(&widths);
+            if let Narrowing::Shorten { column, min } = *step
+                && let Some(width) = widths.get_mut(column)
+            {
+                *width -= excess.min(width.saturating_sub(min));
             }
         }
         widths
+    }
+
+    /// The columns that do not fit the terminal beside the others.
+    fn columns_to_omit(&self) -> Vec<usize> {
+        let mut widths = self.widths.clone();
+        let mut omitted = Vec::new();
+        for step in self.layout.narrowing {
+            let excess = self.excess(&widths);
+            match *step {
+                Narrowing::Shorten { column, min } => {
+                    if let Some(width) = widths.get_mut(column) {
+                        *width -= excess.min(width.saturating_sub(min));
+                    }
+                }
+                Narrowing::Omit(column) if excess > 0 => {
+                    if let Some(width) = widths.get_mut(column) {
+                        *width = 0;
+                        omitted.push(column);
+                    }
+                }
+                Narrowing::Omit(_) => {}
+            }
+        }
+        omitted
+    }
+
+    /// By how many characters the columns exceed the terminal.
+    fn excess(&self, widths: &[usize]) -> usize {
+        let Some(available) = self.available else {
+            return 0;
+        };
+        let shown = widths.iter().filter(|width| **width > 0);
+        let gaps = 2 * shown.count().saturating_sub(1);
+        (widths.iter().sum::<usize>() + gaps).saturating_sub(available)
     }
 
     fn line(&self, row: &[String], widths: &[usize], style: Style) -> String {
         let last = row.len().saturating_sub(1);
         let mut line = String::new();
         for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
+            if self.omitted.contains(&at) {
+                continue;
+            }
             let cell = shortened(cell, *width);
             match (at == last, self.available) {
                 (true, Some(available)) if self.layout.wraps_last => {
@@ -91,7 +142,8 @@ impl Columns {
         format!("{style}{}{style:#}\n", line.trim_end())
     }
 
-    pub(super) fn heading(&self, names: &[&str]) -> String {
+    pub(super) fn heading(&mut self, names: &[&str]) -> String {
+        self.omitted = self.columns_to_omit();
         let names: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
         self.line(&names, &self.limited_widths(), HEADING)
     }
@@ -176,7 +228,10 @@ mod tests {
             columns.limit(
                 Some(width),
                 Layout {
-                    shortened: &[1, 0],
+                    narrowing: &[
+                        Narrowing::Shorten { column: 1, min: 12 },
+                        Narrowing::Shorten { column: 0, min: 12 },
+                    ],
                     wraps_last: false,
                 },
             );
@@ -197,12 +252,65 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_omitted_before_an_important_one_is_shortened() {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        let rows = [row([
+            "a-name-that-is-long",
+            "an-id-of-16-char",
+            "state",
+            "now",
+        ])];
+        let table = |width: usize| {
+            let mut columns = Columns::default();
+            columns.limit(
+                Some(width),
+                Layout {
+                    narrowing: &[
+                        Narrowing::Shorten { column: 0, min: 15 },
+                        Narrowing::Omit(3),
+                        Narrowing::Omit(2),
+                        Narrowing::Shorten { column: 0, min: 5 },
+                        Narrowing::Shorten { column: 1, min: 5 },
+                    ],
+                    wraps_last: false,
+                },
+            );
+            columns.fit(&[row(["name", "id", "state", "used"])]);
+            columns.fit(&rows);
+            let heading = columns.heading(&["name", "id", "state", "used"]);
+            heading + &columns.lines(&rows, Style::new())
+        };
+        assert!(
+            table(46).contains("a-name-that-is…  an-id-of-16-char  state  now\n"),
+            "{}",
+            table(46)
+        );
+        assert!(
+            table(40).ends_with("a-name-that-is…  an-id-of-16-char  state\n"),
+            "{}",
+            table(40)
+        );
+        assert!(!table(40).contains("USED"), "{}", table(40));
+        assert!(
+            table(35).ends_with("a-name-that-is-l…  an-id-of-16-char\n"),
+            "{}",
+            table(35)
+        );
+        for width in 12..70 {
+            for line in table(width).lines() {
+                let line = anstream::adapter::strip_str(line).to_string();
+                assert!(line.width() <= width, "{width}: {line}");
+            }
+        }
+    }
+
+    #[test]
     fn the_last_column_is_wrapped() {
         let mut columns = Columns::default();
         columns.limit(
             Some(24),
             Layout {
-                shortened: &[],
+                narrowing: &[],
                 wraps_last: true,
             },
         );

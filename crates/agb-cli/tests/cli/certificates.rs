@@ -107,6 +107,16 @@ fn a_self_signed_certificate_is_trusted_by_flag_environment_and_profile() {
     fs::write(env.path("empty.pem"), "").unwrap();
     let (code, stderr) = list(&env, &endpoint, &["--ca-file", "empty.pem"]);
     assert!(code == 2 && stderr.contains("no certificate"), "{stderr}");
+    fs::write(
+        env.path("key.pem"),
+        KeyPair::generate().unwrap().serialize_pem(),
+    )
+    .unwrap();
+    let (code, stderr) = list(&env, &endpoint, &["--ca-file", "key.pem"]);
+    assert!(
+        code == 2 && stderr.contains("key.pem (from --ca-file) contains no certificate"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -170,6 +180,12 @@ fn problems_of_certificates_are_named() {
     let (env, endpoint) = issued(params("127.0.0.1"));
     env.serve_is_reached(&endpoint, &["--ca-file", "ca.pem"]);
     assert_reported(list(&env, &endpoint, &[]), "not trusted", "--ca-file");
+    // An older certificate authority with the same name.
+    let mut old = params("ca.test");
+    old.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    fs::write(env.path("old.pem"), self_signed(old).certificate).unwrap();
+    let reported = list(&env, &endpoint, &["--ca-file", "old.pem"]);
+    assert_reported(reported, "not trusted", "--ca-file");
     let by_name = endpoint.replace("127.0.0.1", "localhost");
     let reported = list(&env, &by_name, &["--ca-file", "ca.pem"]);
     assert_reported(reported, "other host names", "host name of the certificate");
@@ -284,6 +300,56 @@ fn problems_of_a_proxy_are_named() {
         shown.contains("proxy\tfailed\tcan't connect to http://127.0.0.1:1"),
         "{shown}"
     );
+}
+
+#[test]
+fn problems_of_a_proxy_for_http_are_named() {
+    let env = TestEnv::new();
+    let endpoint = "http://agb.test";
+    let through = |variable: &str, proxy: &str, command: &str| {
+        let all = [command, "--endpoint", endpoint, "--call-timeout", "3"];
+        let output = env.command(&all).env(variable, proxy).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        assert!(
+            !format!("{stdout}{stderr}").contains("secret"),
+            "{stdout}{stderr}"
+        );
+        (output.status.code().unwrap(), stdout, stderr)
+    };
+    let (code, _, stderr) = through("HTTP_PROXY", "http://127.0.0.1:1", "ls");
+    let message = "can't connect to the proxy http://127.0.0.1:1";
+    assert_reported((code, stderr), message, "check HTTP_PROXY");
+    let (code, _, stderr) = through("ALL_PROXY", "http://127.0.0.1:1", "ls");
+    assert_reported((code, stderr), message, "check ALL_PROXY");
+    let asking = proxy("407 Proxy Authentication Required");
+    let (code, _, stderr) = through("HTTP_PROXY", &asking, "ls");
+    assert_eq!(code, 4, "{stderr}");
+    assert!(
+        stderr.contains("hint: set HTTP_PROXY=http://user:password@"),
+        "{stderr}"
+    );
+    let refusing = proxy("403 Forbidden");
+    let (code, _, stderr) = through("http_proxy", &refusing, "ls");
+    assert_eq!(code, 4, "{stderr}");
+    assert!(stderr.contains("the proxy http://127.0.0.1:"), "{stderr}");
+    assert!(
+        stderr.contains("NO_PROXY") && !stderr.contains("API key"),
+        "{stderr}"
+    );
+
+    for command in ["ls", "doctor"] {
+        let (code, stdout, stderr) = through("HTTP_PROXY", "notaurl::", command);
+        assert_eq!(code, 2, "{stdout}{stderr}");
+        let shown = format!("{stdout}{stderr}");
+        assert!(
+            shown.contains("HTTP_PROXY is not the URL of a proxy"),
+            "{shown}"
+        );
+    }
+    // It does not apply to the endpoint.
+    let (_, _, stderr) = through("HTTPS_PROXY", "notaurl::", "ls");
+    assert!(!stderr.contains("PROXY is not"), "{stderr}");
 }
 
 #[test]

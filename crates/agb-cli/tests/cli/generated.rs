@@ -152,6 +152,12 @@ fn a_shell_completes_context_names_and_paths() {
         complete(&["agb", "cat", "agb://my-notes/docs/"]),
         ["agb://my-notes/docs/a.txt", "agb://my-notes/docs/b/"]
     );
+    assert_eq!(
+        complete(&["agb", "config", "set", "client_"]),
+        ["client_cert", "client_key"]
+    );
+    assert_eq!(complete(&["agb", "config", "get", "pro"]), ["profile"]);
+    assert_eq!(complete(&["agb", "config", "unset", "reg"]), ["region"]);
     let elsewhere = ["agb", "ls", "--endpoint", "http://127.0.0.1:1", "my"];
     assert_eq!(
         complete(&elsewhere),

@@ -122,6 +122,18 @@ fn a_login_asks_for_the_key_without_echo() {
     assert_eq!(code, Some(0), "{shown}");
     assert!(!shown.contains(KEY), "{shown}");
 
+    // The endpoint of the environment is named in the prompt.
+    let mut exported = env.command(&["login", "--profile", "exported"]);
+    exported.env_remove("AGB_API_KEY");
+    let mut terminal = Terminal::start(exported, 80);
+    terminal.expect(&format!("API key for {}: ", env.serve.url));
+    while terminal.echoes() {
+        wait(10);
+    }
+    terminal.send(&format!("{KEY}\n"));
+    terminal.expect("logged in to");
+    assert_eq!(terminal.end().1, Some(0));
+
     // Ctrl-C restores the echo.
     let mut terminal = Terminal::start(bare(&env, &login), 80);
     terminal.expect("API key for");
@@ -147,12 +159,17 @@ fn tables_fit_the_terminal_and_not_the_pipe() {
     let env = TestEnv::new();
     let long = "a-name-that-needs-more-than-the-forty-columns-of-a-terminal";
     env.print(&["context", "create", long]);
-    let terminal = Terminal::start(env.command(&["context", "list", "--color=never"]), 70);
-    let (shown, code) = terminal.end();
-    assert_eq!(code, Some(0), "{shown}");
-    assert!(shown.contains('…') && shown.contains("NAME"), "{shown}");
-    for line in shown.lines() {
-        assert!(line.chars().count() <= 70, "{line:?}");
+    let id = env.print(&["context", "list"]);
+    let id = id.split('\t').nth(1).unwrap();
+    for columns in [40, 70, 100] {
+        let list = env.command(&["context", "list", "--color=never"]);
+        let (shown, code) = Terminal::start(list, columns).end();
+        assert_eq!(code, Some(0), "{shown}");
+        assert!(shown.contains('…') && shown.contains("NAME"), "{shown}");
+        for line in shown.lines() {
+            assert!(line.chars().count() <= usize::from(columns), "{line:?}");
+        }
+        assert_eq!(shown.contains(id), columns >= 70, "{shown}");
     }
     assert!(
         env.print(&["context", "list"])

@@ -105,6 +105,55 @@ fn a_key_is_stored_after_the_service_accepted_it() {
 }
 
 #[test]
+fn a_key_goes_to_no_endpoint_that_is_not_named() {
+    let env = env();
+    for arguments in [&["login"][..], &["login", "--profile", "x"]] {
+        let mut command = env.command(arguments);
+        command.env_remove("AGB_API_KEY");
+        let output = with_stdin(command, KEY);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        let hint = format!("hint: pass --endpoint {}", env.serve.url);
+        assert!(
+            stderr.contains(&hint) && stderr.contains("AGB_ENDPOINT"),
+            "{stderr}"
+        );
+    }
+    fs::write(
+        env.path(".env"),
+        format!("AGB_ENDPOINT={}\n", env.serve.url),
+    )
+    .unwrap();
+    let output = with_stdin(bare(&env, &["login"]), KEY);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("the file .env"), "{stderr}");
+    assert!(!config(&env).exists());
+    // The profile has the endpoint already.
+    let login = ["login", "--endpoint", &env.serve.url, "--region", "here"];
+    assert!(with_stdin(bare(&env, &login), KEY).status.success());
+    let stored = fs::read_to_string(config(&env)).unwrap();
+    assert!(stored.contains("region = \"here\""), "{stored}");
+    let mut again = env.command(&["login"]);
+    again.env_remove("AGB_API_KEY");
+    let output = with_stdin(again, KEY);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(!stderr.contains("warning"), "the same endpoint: {stderr}");
+
+    let both = with_stdin(env.command(&["login", "--endpoint", &env.serve.url]), KEY);
+    let stderr = text(&both.stderr);
+    assert!(
+        stderr.contains("AGB_API_KEY in the environment takes precedence"),
+        "{stderr}"
+    );
+    let logout = env.run(&["logout"]);
+    let stderr = text(&logout.stderr);
+    assert!(stderr.contains("still use AGB_API_KEY"), "{stderr}");
+    assert!(!stderr.contains("--profile"), "{stderr}");
+}
+
+#[test]
 fn a_login_keeps_the_rest_of_the_file() {
     let env = env();
     let file = config(&env);

@@ -35,6 +35,9 @@ mod fsync;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod guesses;
+#[cfg(test)]
 #[cfg(unix)]
 mod hostile;
 #[cfg(test)]

@@ -156,7 +156,8 @@ fn certificate_problem(problem: &rustls::CertificateError) -> (ErrorDetail, &'st
     use rustls::CertificateError::*;
 
     match problem {
-        UnknownIssuer => (
+        // Another certificate authority with the same name as the trusted one has signed it.
+        UnknownIssuer | BadSignature => (
             ErrorDetail::UntrustedCertificate,
             "the issuer of the certificate is not trusted: it is self-signed, or of a private certificate authority",
         ),

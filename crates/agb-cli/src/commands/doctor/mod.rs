@@ -4,6 +4,8 @@ mod network;
 mod report;
 mod settings;
 
+use std::time::Duration;
+
 use agbcloud::{Client, ClientBuilder, RetryPolicy, SettingSource};
 use clap::Args;
 
@@ -75,10 +77,15 @@ async fn check_service(
             return Ok(());
         }
     };
-    report.add("proxy", network::check_proxy(&endpoint).await)?;
+    let timeout = session
+        .connection
+        .call_timeout
+        .unwrap_or(TIMEOUT)
+        .min(TIMEOUT);
+    report.add("proxy", network::check_proxy(&endpoint, timeout).await)?;
     // The probe sends no key. A client needs one that the endpoint may see.
     let without_key = |builder: ClientBuilder| builder.endpoint(&endpoint).api_key("none");
-    let probe = match limited(without_key(resolved.builder.clone())) {
+    let probe = match limited(without_key(resolved.builder.clone()), timeout) {
         Ok(client) => network::probe(&client).await,
         Err(failure) => {
             report.fail("settings", failure)?;
@@ -105,7 +112,7 @@ async fn check_service(
     match (has_key, is_connected) {
         (false, _) => report.skip("access", "no key"),
         (true, false) => report.skip("access", "no connection"),
-        (true, true) => match limited(resolved.builder) {
+        (true, true) => match limited(resolved.builder, timeout) {
             Ok(client) => report.add("access", network::check_access(&client).await),
             Err(failure) => report.fail("access", failure),
         },
@@ -113,9 +120,9 @@ async fn check_service(
 }
 
 /// Builds the client twice: without the limits of this command, which would hide a wrong setting, and with them.
-fn limited(builder: ClientBuilder) -> Result<Client, Failure> {
+fn limited(builder: ClientBuilder, timeout: Duration) -> Result<Client, Failure> {
     builder.clone().build()?;
-    let limited = builder.timeout(TIMEOUT).idle_timeout(TIMEOUT);
+    let limited = builder.timeout(timeout).idle_timeout(timeout);
     Ok(limited.retry(RetryPolicy::never()).build()?)
 }
 

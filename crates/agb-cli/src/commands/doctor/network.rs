@@ -4,43 +4,40 @@ use std::time::{Duration, SystemTime};
 
 use agbcloud::{Client, ErrorKind};
 use hyper::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
 use tokio::net::TcpStream;
 
 use crate::{
     clock,
     failure::{Code, Failure},
     output::{counted, duration},
+    proxy::{self, EnvironmentProxy},
 };
 
 /// Maximum difference between the clocks. A larger one can make presigned URLs expire early.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
 
-/// Maximum duration of a call.
+/// Maximum duration of a call, unless --call-timeout is shorter.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connects to the proxy that calls to the endpoint go through, if the environment has one. Its user and password are not
 /// shown.
-pub(super) async fn check_proxy(endpoint: &str) -> Result<String, Failure> {
+pub(super) async fn check_proxy(endpoint: &str, timeout: Duration) -> Result<String, Failure> {
     let endpoint: Uri = match endpoint.parse() {
         Ok(endpoint) => endpoint,
         Err(error) => return Err(Failure::with_cause("the endpoint is not a URI", error)),
     };
-    let Some(proxy) = Matcher::from_env().intercept(&endpoint) else {
+    if let Some(variable) = proxy::invalid_variable(&endpoint) {
+        let failure = Failure::usage(format!("{variable} is not the URL of a proxy"));
+        return Err(failure.with_hint(format!("set {variable}=http://host:port, or unset it")));
+    }
+    proxy::set_active(&endpoint);
+    let Some(proxy) = EnvironmentProxy::of(&endpoint) else {
         return Ok("none: the environment sets none for the endpoint".to_owned());
     };
-    let uri = proxy.uri();
-    let scheme = uri.scheme_str().unwrap_or("http");
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().unwrap_or(match scheme {
-        "https" => 443,
-        "http" => 80,
-        _ => 1080,
-    });
-    let shown = format!("{scheme}://{host}:{port}");
-    let address = (host.trim_matches(['[', ']']), port);
+    let shown = proxy.url();
+    let address = (proxy.host.trim_matches(['[', ']']), proxy.port);
     let hint = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or add the endpoint to NO_PROXY";
-    match clock::timeout(TIMEOUT, TcpStream::connect(address)).await {
+    match clock::timeout(timeout, TcpStream::connect(address)).await {
         Some(Ok(_)) => Ok(format!("{shown} accepts connections")),
         Some(Err(error)) => Err(Failure {
             cause: Some(error.to_string()),
@@ -48,7 +45,7 @@ pub(super) async fn check_proxy(endpoint: &str) -> Result<String, Failure> {
         }
         .with_hint(hint)),
         None => {
-            let message = format!("no connection to {shown} in {}", duration(TIMEOUT));
+            let message = format!("no connection to {shown} in {}", duration(timeout));
             Err(Failure::with_code(Code::TimedOut, message).with_hint(hint))
         }
     }
@@ -59,7 +56,8 @@ pub(super) async fn probe(client: &Client) -> Result<Option<SystemTime>, Failure
     match client.probe().await {
         Ok(probe) if probe.status == 407 => {
             let failure = Failure::with_code(Code::NotAllowed, "the proxy requires a password");
-            Err(failure.with_hint("set HTTP_PROXY=http://user:password@host:port"))
+            let variable = proxy::active().map_or("HTTP_PROXY", |proxy| proxy.variable);
+            Err(failure.with_hint(format!("set {variable}=http://user:password@host:port")))
         }
         Ok(probe) if probe.status >= 500 => {
             let message = format!(
@@ -69,7 +67,11 @@ pub(super) async fn probe(client: &Client) -> Result<Option<SystemTime>, Failure
             Err(Failure::with_code(Code::Unavailable, message).with_hint("try again later"))
         }
         Ok(probe) => Ok(probe.date),
-        Err(error) if error.detail().is_some() || error.kind() != ErrorKind::Connection => {
+        Err(error)
+            if error.detail().is_some()
+                || error.kind() != ErrorKind::Connection
+                || proxy::active().is_some() =>
+        {
             Err(Failure::from(&error))
         }
         Err(error) => Err(Failure::from(&error).with_hint(

@@ -39,7 +39,7 @@ pub(crate) struct RmArguments {
     #[arg(value_name = "NAME:/PATH", required = true, add = ArgValueCompleter::new(completion::addresses))]
     addresses: Vec<Remote>,
     /// Delete folders and all their contents
-    #[arg(long, short)]
+    #[arg(long, short, short_alias = 'R')]
     recursive: bool,
     /// Delete without confirmation
     #[arg(long, short)]

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{folder_sync::FolderSync, options::FolderOptions, plan::Task};
 use crate::{
-    address::{Address, Remote},
+    address::{self, Address, Remote},
     commands::{completion, lookup},
     connection::{self, ServiceClient},
     failure::Failure,
@@ -49,7 +49,16 @@ impl SyncFolders {
                 Ok(SyncDirection::Download(remote, local))
             }
             (Address::Local(_), Address::Local(_)) => {
-                Err(Failure::usage("one of the folders must be NAME:/path"))
+                let failure = Failure::usage("one of the folders must be NAME:/path");
+                Err(match (context_like(&self.from), context_like(&self.to)) {
+                    (_, Some(to)) => {
+                        failure.with_hint(format!("for the context {to}, write {to}:/"))
+                    }
+                    (Some(from), None) => {
+                        failure.with_hint(format!("for the context {from}, write {from}:/"))
+                    }
+                    (None, None) => failure,
+                })
             }
             (Address::Remote(_), Address::Remote(_)) => {
                 let failure = Failure::usage("one of the folders must be local");
@@ -122,6 +131,15 @@ impl SyncFolders {
         }
         Ok(sync.into())
     }
+}
+
+/// The local path, if it does not exist and can be the name of a context.
+fn context_like(address: &Address) -> Option<String> {
+    let Address::Local(path) = address else {
+        return None;
+    };
+    let name = path.to_str().filter(|name| address::is_name(name))?;
+    (!path.exists()).then(|| name.to_owned())
 }
 
 #[derive(Clone, Copy)]

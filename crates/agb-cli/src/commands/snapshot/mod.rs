@@ -37,7 +37,7 @@ use crate::{
     clock,
     connection::ServiceClient,
     failure::Failure,
-    output::{bytes, counted, file_time, snapshot_summary::SnapshotSummary},
+    output::{bytes, counted, file_time, quote, snapshot_summary::SnapshotSummary},
     signals::unless_interrupted,
 };
 
@@ -179,6 +179,12 @@ impl Run for RestoreArguments {
         if self.from == Path::new("-") {
             let failure = Failure::usage("an archive is read several times, so it can't be stdin");
             return Err(failure.with_hint("save it in a file first"));
+        }
+        if !self.from.exists() && Path::new(&self.name).is_file() {
+            let failure = Failure::usage(format!("{} is a file, not a context", self.name));
+            let (file, context) = (quote(&self.name), quote(self.from.display()));
+            let hint = format!("name the archive first: agb context restore {file} {context}");
+            return Err(failure.with_hint(hint));
         }
         let place = Place::parse(&self.from)?;
         let client = self.bandwidth.connect(session)?;

@@ -1,4 +1,4 @@
-//! Tests of the commands and their options.
+//! What holds for every command.
 
 use super::*;
 
@@ -218,6 +218,37 @@ fn help_fits_the_terminal() {
             assert!(fits, "{}: {line}", command.get_name());
         }
     });
+}
+
+/// The descriptions of all commands, by their path.
+fn descriptions(command: &clap::Command, path: &str, found: &mut Vec<(String, [String; 2])>) {
+    let text =
+        |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string).unwrap_or_default();
+    let texts = [text(command.get_about()), text(command.get_long_about())];
+    found.push((path.to_owned(), texts));
+    for subcommand in command.get_subcommands() {
+        if subcommand.get_name() != "help" {
+            let path = format!("{path} {}", subcommand.get_name());
+            descriptions(subcommand, &path, found);
+        }
+    }
+}
+
+#[test]
+fn help_describes_a_command_like_the_list_of_commands() {
+    let (mut listed, mut shown) = (Vec::new(), Vec::new());
+    descriptions(&Arguments::command(), "agb", &mut listed);
+    let mut built = Arguments::command();
+    built.build();
+    descriptions(&built, "agb", &mut shown);
+    assert!(listed.len() > 40, "{listed:?}");
+    assert_eq!(listed, shown);
+    for (path, [about, long_about]) in shown {
+        assert!(!about.is_empty(), "{path}");
+        assert!(!about.starts_with("The options"), "{path}: {about}");
+        let is_same_text = long_about.is_empty() || long_about.starts_with(&about);
+        assert!(is_same_text, "{path}: {long_about}");
+    }
 }
 
 #[test]
