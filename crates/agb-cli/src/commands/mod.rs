@@ -15,6 +15,7 @@ mod login;
 mod lookup;
 mod operands;
 mod partial_failures;
+mod print_file;
 mod session;
 mod snapshot;
 mod transfer;

@@ -1,8 +1,5 @@
 //! `agb cat`.
 
-use std::{error::Error, io};
-
-use agbcloud::{DownloadTarget, Files};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
@@ -10,12 +7,13 @@ use crate::{
     address::Remote,
     commands::{
         bandwidth::Bandwidth,
-        completion, lookup,
+        completion,
         operands::Operands,
         partial_failures::PartialFailures,
+        print_file::print_file,
         session::{Run, Session},
     },
-    failure::{Code, ErrorContext, Failure},
+    failure::Failure,
     output::{OutputMode, quote},
 };
 
@@ -49,37 +47,4 @@ impl Run for CatArguments {
         }
         failures.finish()
     }
-}
-
-/// Writes a file to stdout. A closed pipe ends the command without a message.
-pub(in crate::commands) async fn print_file(
-    files: &Files,
-    address: &Remote,
-) -> Result<(), Failure> {
-    let target = DownloadTarget::writer(tokio::io::stdout());
-    let written = files.download(address.path.as_str(), target).await;
-    match written {
-        Err(error) if is_broken_pipe(&error) => Err(Failure::silent(Code::BrokenPipe)),
-        Err(error) if lookup::is_missing_file(&error) => {
-            match lookup::has_entries(files, address).await {
-                true => Err(lookup::is_folder(address, "ls")),
-                false => Err(lookup::not_found(address, &error)),
-            }
-        }
-        written => written
-            .map(|_| ())
-            .with_action(|| format!("read {address}")),
-    }
-}
-
-fn is_broken_pipe(error: &agbcloud::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

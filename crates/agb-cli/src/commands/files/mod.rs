@@ -10,7 +10,6 @@ mod tree;
 mod url;
 
 pub(crate) use cat::CatArguments;
-pub(super) use cat::print_file;
 pub(crate) use du::DuArguments;
 pub(crate) use find::FindArguments;
 pub(crate) use ls::LsArguments;

@@ -22,10 +22,10 @@ use crate::{
     address::{Address, Remote},
     commands::{
         completion,
-        files::print_file,
         folders::{self, FolderOptions, Replace, Task},
         lookup,
         operands::Operand,
+        print_file::print_file,
         session::{Run, Session},
     },
     connection,
