@@ -29,7 +29,17 @@ impl<T: Args + Run> WithSession<T> {
 
 impl<T: Args> WithSession<T> {
     fn define(command: Command) -> Command {
-        Session::augment_args(T::augment_args(command))
+        // Those of the command, which the derived methods replace by their own.
+        let (about, long_about) = (
+            command.get_about().cloned(),
+            command.get_long_about().cloned(),
+        );
+        let command = Session::augment_args(T::augment_args(command));
+        let command = command.about(about.unwrap_or_default());
+        match long_about {
+            Some(long_about) => command.long_about(long_about),
+            None => command.long_about(None),
+        }
     }
 }
 

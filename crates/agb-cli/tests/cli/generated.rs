@@ -235,3 +235,22 @@ fn the_manual_has_a_page_for_every_command() {
         );
     }
 }
+
+#[test]
+fn the_help_of_a_command_begins_with_what_it_does() {
+    for (command, description) in [
+        (&["tree"][..], "Show folders and files as a tree"),
+        (&["context", "rename"], "Rename a context"),
+        (&["context", "copy"], "Copy the files of a context"),
+    ] {
+        for flag in ["-h", "--help"] {
+            let output = super::support::agb()
+                .args(command)
+                .arg(flag)
+                .output()
+                .unwrap();
+            let help = String::from_utf8(output.stdout).unwrap();
+            assert!(help.starts_with(description), "{command:?}: {help}");
+        }
+    }
+}
