@@ -66,7 +66,7 @@ pub(crate) enum ContextCommand {
     /// Creates NAME2 if it does not exist. Each file is verified. Files that NAME2 has with the same content are skipped, so that
     /// the same command continues after an interruption. Nothing is copied if a file of NAME2 differs, unless --force replaces
     /// it. Other files of NAME2 stay.
-    #[command(visible_alias = "cp", aliases = ["clone", "duplicate"])]
+    #[command(visible_alias = "cp", aliases = ["clone", "duplicate", "dup"])]
     #[command(
         after_long_help = "Examples:\n  agb context copy my-project before-the-agent\n  agb context copy --dry-run my-project my-copy"
     )]

@@ -78,7 +78,10 @@ fn service(text: &'static str) -> String {
 }
 
 fn answer(request: &str, text: &str) -> Value {
-    let context = json!({"id": "SdkCtx-1", "name": text, "state": text, "createTime": text, "lastUsedTime": text});
+    let is_other = request.contains("other") || request.contains("SdkCtx-2");
+    let id = if is_other { "SdkCtx-2" } else { "SdkCtx-1" };
+    let context =
+        json!({"id": id, "name": text, "state": text, "createTime": text, "lastUsedTime": text});
     let entry = json!({"filePath": format!("/d/{text}"), "fileName": text, "fileType": "file", "size": 1,
         "gmtModified": text, "gmtCreate": text, "fileId": text, "status": text});
     let good =
@@ -120,6 +123,9 @@ fn service_text_adds_no_line_column_or_terminal_command() {
             (&["rm", "t:/d/f"], 0),
             (&["rm", "-r", "-y", "t:/d/"], 0),
             (&["get", "-r", "t:/d/", "copy"], 0),
+            (&["context", "copy", "t", "other"], 0),
+            (&["context", "snapshot", "t", "--to", "x.tar", "-f"], 0),
+            (&["context", "snapshot", "t", "--to", "folder/"], 0),
             (&["sync", "-n", "t:/d", "copy"], 1),
             (&["diff", "t:/d", "copy"], 1),
             (&["doctor"], 8),
@@ -292,5 +298,37 @@ fn unusual_names_are_escaped_in_output_and_copied_unchanged() {
         }
         let (code, stderr) = env.fail(&["cat", &at]);
         assert!(code == 3 && !deceives(&stderr), "{stderr:?}");
+    }
+}
+
+/// A file that a snapshot can't have is not lost silently.
+#[test]
+fn names_that_no_target_can_have_are_reported() {
+    for text in ["..", "a\\b", "a\u{7}b", "a/../../b", "a//b"] {
+        let folder = tempfile::tempdir().unwrap();
+        let url = service(text);
+        for arguments in [
+            &["context", "copy", "t", "other"][..],
+            &["context", "copy", "-n", "t", "other"],
+            &["context", "snapshot", "t", "--to", "x.tar"],
+            &["context", "snapshot", "t", "--to", "folder/"],
+            &["context", "snapshot", "t", "--to", "other:"],
+        ] {
+            let output = agb()
+                .args(arguments)
+                .current_dir(folder.path())
+                .env("AGB_ENDPOINT", &url)
+                .env("AGB_API_KEY", "k")
+                .env("XDG_CONFIG_HOME", folder.path().join("config"))
+                .env("XDG_STATE_HOME", folder.path().join("state"))
+                .output()
+                .unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(5), "{arguments:?}: {stderr}");
+            assert!(stderr.contains("1 file failed"), "{arguments:?}: {stderr}");
+            assert!(!deceives(&stderr), "{arguments:?}: {stderr:?}");
+        }
+        let outside = folder.path().parent().unwrap().join("b");
+        assert!(!outside.exists());
     }
 }

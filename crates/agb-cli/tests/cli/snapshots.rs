@@ -370,3 +370,62 @@ fn a_file_and_a_folder_never_get_the_same_name_by_a_restore() {
         );
     }
 }
+
+/// Killed in the middle, the next run saves the rest only, in a folder and in an archive.
+#[test]
+fn a_killed_snapshot_continues() {
+    let env = TestEnv::with(&["--fault", "latency=100ms,op=download"]);
+    env.print(&["context", "create", "one"]);
+    fs::create_dir(env.path("many")).unwrap();
+    for name in 0..100 {
+        let content = vec![name; 1000 + usize::from(name)];
+        fs::write(env.path(&format!("many/{name}")), content).unwrap();
+    }
+    env.print(&["put", "-r", "many/", "one:/"]);
+    for (to, grows) in [("saved/", "saved"), ("one.tar", "one.tar.partial")] {
+        let arguments = ["context", "snapshot", "one", "--to", to];
+        let mut child = env.command(&arguments).spawn().unwrap();
+        let path = env.path(grows);
+        let has_begun = || match path.is_dir() {
+            true => fs::read_dir(&path).unwrap().count() > 10,
+            false => path.metadata().is_ok_and(|file| file.len() > 20_000),
+        };
+        while !has_begun() {
+            assert!(child.try_wait().unwrap().is_none());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let rest = json(&env, &arguments);
+        let kept = rest["unchanged"].as_u64().unwrap();
+        assert!((5..100).contains(&kept), "{rest}");
+        assert_eq!(rest["failed"], 0);
+        let name = grows.split('.').next().unwrap();
+        env.print(&["context", "restore", to, name]);
+        let copy = format!("copy of {name}");
+        env.print(&["get", "-r", &format!("{name}:/"), &copy]);
+        let compared = Command::new("diff")
+            .args(["-r", "many", &copy])
+            .current_dir(env.scratch.path())
+            .output()
+            .unwrap();
+        assert!(compared.status.success(), "{compared:?}");
+    }
+}
+
+#[test]
+fn two_snapshots_never_write_to_one_archive() {
+    let env = TestEnv::with(&["--fault", "latency=2s,op=download"]);
+    env.print(&["context", "create", "one"]);
+    env.print(&["put", "project/a.txt", "one:/"]);
+    let arguments = ["context", "snapshot", "one", "--to", "one.tar"];
+    let mut child = env.command(&arguments).spawn().unwrap();
+    while !env.path("one.tar.partial").exists() {
+        assert!(child.try_wait().unwrap().is_none());
+    }
+    super::support::wait(200);
+    let (code, message) = env.fail(&arguments);
+    assert_eq!(code, 6, "{message}");
+    assert!(message.contains("another snapshot is writing"), "{message}");
+    assert!(child.wait().unwrap().success());
+    env.print(&["context", "restore", "one.tar", "two"]);
+}

@@ -156,6 +156,55 @@ fn folder_commands_ask_for_confirmation_and_show_progress() {
 }
 
 #[test]
+fn copies_of_a_context_show_progress() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    let folder = env.scratch.path().join("many");
+    std::fs::create_dir(&folder).unwrap();
+    for n in 0..50 {
+        std::fs::write(folder.join(n.to_string()), vec![7; 10_000]).unwrap();
+    }
+    env.print(&["put", "-r", "many/", "one:/"]);
+    for (arguments, action, done) in [
+        (
+            &["context", "copy", "one", "two"][..],
+            "copying ",
+            "50 files copied to two (488.28 KiB)",
+        ),
+        (
+            &["context", "snapshot", "one", "--to", "saved/"],
+            "save ",
+            "50 files saved in saved/ (488.28 KiB)",
+        ),
+        (
+            &["context", "snapshot", "one", "--to", "one.tar"],
+            "saving ",
+            "50 files (488.28 KiB) in one.tar",
+        ),
+        (
+            &["context", "restore", "one.tar", "three"],
+            "restoring ",
+            "50 files restored (488.28 KiB)",
+        ),
+        (
+            &["context", "restore", "saved/", "four"],
+            "restore ",
+            "50 files restored (488.28 KiB)",
+        ),
+    ] {
+        let (shown, code) = env.at_terminal(arguments, "");
+        assert_eq!(code, 0, "{arguments:?}: {shown}");
+        let (bar, rest) = shown.rsplit_once("\u{1b}[2K").unwrap();
+        assert!(
+            bar.contains(action) && bar.contains("/50"),
+            "{arguments:?}: {shown:?}"
+        );
+        // The bar is removed before the result.
+        assert_eq!(rest.trim_end(), done, "{arguments:?}: {shown:?}");
+    }
+}
+
+#[test]
 fn a_watch_shows_its_state_below_the_changes() {
     let env = TestEnv::new();
     env.print(&["context", "create", "one"]);

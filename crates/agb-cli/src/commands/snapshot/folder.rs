@@ -38,7 +38,8 @@ pub(super) async fn save(
     let mut shared = 0;
     let report = transfer(session, &task, exact(sync), |plan| {
         shared = count_shared(plan);
-        check_replaced(plan, force)
+        let (from, to) = (from.address.to_string(), to.display().to_string());
+        check_replaced(plan, force, &from, &to)
     });
     let report = report.await?;
     // A context without files is an empty folder.
@@ -63,7 +64,8 @@ pub(super) async fn restore(
     let report = transfer(session, &task, exact(sync), |plan| {
         shared = count_shared(plan);
         existing.check_plan(plan, &to.address)?;
-        check_replaced(plan, force)
+        let (from, to) = (from.display().to_string(), to.address.to_string());
+        check_replaced(plan, force, &from, &to)
     });
     let report = report.await?;
     Ok(Outcome {
@@ -84,14 +86,16 @@ fn count_shared(plan: &SyncPlan) -> u64 {
     plan.unchanged() + replaced.count() as u64
 }
 
-fn check_replaced(plan: &SyncPlan, force: bool) -> Result<(), Failure> {
+fn check_replaced(plan: &SyncPlan, force: bool, from: &str, to: &str) -> Result<(), Failure> {
     let replaced = plan.changes().filter(|change| change.replaces);
     let paths: Vec<String> = replaced.map(|change| format!("/{}", change.path)).collect();
     match force || paths.is_empty() {
         true => Ok(()),
         false => {
             let failure = would_replace(&paths, paths.len());
-            Err(failure.with_hint("pass --force to replace them, or choose another target"))
+            Err(failure.with_hint(format!(
+                "pass --force to replace them; list all with: agb diff --checksum '{from}' '{to}'"
+            )))
         }
     }
 }

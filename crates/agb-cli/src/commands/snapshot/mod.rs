@@ -98,6 +98,7 @@ impl Run for SnapshotArguments {
                 .await
             }
             Place::Folder(to) => {
+                check_no_file(&to)?;
                 let saved = folder::save(session, &from, &to, self.force).await?;
                 let to = to.display().to_string();
                 summary.folder = Some(to.clone());
@@ -115,6 +116,17 @@ impl Run for SnapshotArguments {
             }
         }
     }
+}
+
+/// Fails if a path with a slash at the end is a file.
+fn check_no_file(folder: &Path) -> Result<(), Failure> {
+    // Without the slash.
+    let path: PathBuf = folder.components().collect();
+    if !path.is_file() {
+        return Ok(());
+    }
+    let failure = Failure::usage(format!("{} is a file, not a folder", path.display()));
+    Err(failure.with_hint("omit the slash for a tar file, or choose another folder"))
 }
 
 /// Where a snapshot goes.

@@ -68,7 +68,13 @@ pub(super) async fn save(
         let (partial, checksums) = (partial.clone(), checksums(&entries));
         blocking(move || open(&partial, &checksums)).await
     };
-    let (archive, kept) = opened.map_err(|error| cannot_write(&partial, error))?;
+    let (archive, kept) = opened.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            let message = format!("another snapshot is writing to {}", target.display());
+            Failure::with_code(Code::Conflict, message).with_hint("wait for it, or pass --to")
+        }
+        _ => cannot_write(&partial, error),
+    })?;
     entries.retain(|entry| match kept.get(&entry.path) {
         Some(bytes) => {
             saved.unchanged += 1;
@@ -128,6 +134,8 @@ fn open(
     let mut options = File::options();
     let options = options.read(true).write(true).create(true).truncate(false);
     let mut archive = options.open(path)?;
+    // Until the file is closed.
+    archive.try_lock()?;
     let mut kept = HashMap::new();
     let mut end = 0;
     for file in TarIndex::read_complete(&archive).files {
