@@ -429,3 +429,28 @@ fn two_snapshots_never_write_to_one_archive() {
     assert!(child.wait().unwrap().success());
     env.print(&["context", "restore", "one.tar", "two"]);
 }
+
+#[test]
+fn a_file_that_is_deleted_during_a_snapshot_is_reported() {
+    let env = TestEnv::with(&["--fault", "latency=3s,op=download"]);
+    env.print(&["context", "create", "one"]);
+    env.print(&["put", "project/a.txt", "one:/kept"]);
+    for to in ["saved/", "one.tar", "two:"] {
+        env.print(&["put", "project/a.txt", "one:/deleted"]);
+        let mut command = env.command(&["context", "snapshot", "one", "--to", to]);
+        let child = command
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        super::support::wait(1000);
+        env.print(&["rm", "one:/deleted"]);
+        let output = child.wait_with_output().unwrap();
+        let notes = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{to}: {notes}");
+        assert!(
+            notes.contains("note: /deleted was deleted before it was read"),
+            "{to}: {notes}"
+        );
+        assert!(notes.starts_with("1 file "), "{to}: {notes}");
+    }
+}

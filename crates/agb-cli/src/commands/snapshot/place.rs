@@ -37,7 +37,7 @@ pub(super) async fn existing_context(
     name: &str,
 ) -> Result<Option<Context>, Failure> {
     match lookup::context(client, name).await {
-        // Creating a context whose name is the mistyped id of another one helps nobody.
+        // A mistyped id must not become the name of a new context.
         Err(failure) if failure.code == Code::NotFound && !lookup::looks_like_id(name) => Ok(None),
         found => found.map(Some),
     }
