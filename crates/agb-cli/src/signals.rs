@@ -37,6 +37,12 @@ impl Interrupt {
         })
     }
 
+    /// Whether a signal has arrived.
+    pub(crate) fn has_arrived(&self) -> bool {
+        let signals = self.signals.try_lock();
+        signals.is_ok_and(|signals| signals.has_changed().unwrap_or(false))
+    }
+
     /// Waits for the next signal.
     pub(crate) async fn wait(&self) {
         let mut signals = self.signals.lock().await;

@@ -22,36 +22,41 @@ impl TestEnv {
         typed: &str,
         change: impl FnOnce(&mut Command),
     ) -> (String, i32) {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&terminal).unwrap();
-        unlockpt(&terminal).unwrap();
-        let name = ptsname(&terminal, Vec::new()).unwrap();
-        let other = File::options()
-            .read(true)
-            .write(true)
-            .open(name.to_str().unwrap())
-            .unwrap();
-        let end = |file: &File| Stdio::from(file.try_clone().unwrap());
         let mut command = self.command(arguments);
-        command
-            .env("TERM", "xterm-256color")
-            .stdin(end(&other))
-            .stdout(end(&other))
-            .stderr(end(&other));
+        command.env("TERM", "xterm-256color");
         change(&mut command);
-        let mut child = command.spawn().unwrap();
-        drop((command, other));
-        let mut terminal = File::from(terminal);
-        terminal.write_all(typed.as_bytes()).unwrap();
-        let mut shown = Vec::new();
-        let mut buffer = [0; 4096];
-        // The read fails when the other end is closed.
-        while let Ok(read @ 1..) = terminal.read(&mut buffer) {
-            shown.extend_from_slice(&buffer[..read]);
-        }
-        let code = child.wait().unwrap().code().unwrap();
-        (String::from_utf8(shown).unwrap(), code)
+        run_at_terminal(command, typed)
     }
+}
+
+/// Runs a command on a terminal with the input. Returns the output and the exit code.
+fn run_at_terminal(mut command: Command, typed: &str) -> (String, i32) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let other = File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    let end = |file: &File| Stdio::from(file.try_clone().unwrap());
+    command
+        .stdin(end(&other))
+        .stdout(end(&other))
+        .stderr(end(&other));
+    let mut child = command.spawn().unwrap();
+    drop((command, other));
+    let mut terminal = File::from(terminal);
+    terminal.write_all(typed.as_bytes()).unwrap();
+    let mut shown = Vec::new();
+    let mut buffer = [0; 4096];
+    // The read fails when the other end is closed.
+    while let Ok(read @ 1..) = terminal.read(&mut buffer) {
+        shown.extend_from_slice(&buffer[..read]);
+    }
+    let code = child.wait().unwrap().code().unwrap();
+    (String::from_utf8(shown).unwrap(), code)
 }
 
 #[test]
@@ -116,6 +121,36 @@ fn a_deletion_requires_the_typed_name() {
     assert_eq!(code, 0, "{shown}");
     let (_, code) = env.at_terminal(&["context", "get", "precious"], "");
     assert_eq!(code, 3);
+}
+
+#[test]
+fn an_interrupted_question_ends_its_line_and_deletes_nothing() {
+    let env = TestEnv::new();
+    env.at_terminal(&["context", "create", "precious"], "");
+    let command = env.command(&["context", "delete", "precious"]);
+    // Ctrl-D.
+    let (shown, code) = env.at_terminal(&["context", "delete", "precious"], "\u{4}");
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains("continue: \r\n"), "{shown:?}");
+    assert!(shown.contains("not confirmed"), "{shown:?}");
+    // Ctrl-C, by a program that sends the signal after a second.
+    let mut interrupted = Command::new("timeout");
+    interrupted
+        .args(["--foreground", "--preserve-status", "-s", "INT", "1"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(env.scratch.path())
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+    let (shown, code) = run_at_terminal(interrupted, "");
+    assert_eq!(code, 130, "{shown}");
+    assert!(shown.contains("continue: \r\n"), "{shown:?}");
+    assert!(shown.contains("interrupted"), "{shown:?}");
+    let (_, code) = env.at_terminal(&["context", "get", "precious"], "");
+    assert_eq!(code, 0);
 }
 
 #[test]

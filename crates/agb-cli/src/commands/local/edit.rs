@@ -51,7 +51,10 @@ impl Run for EditArguments {
         let result = match (status, after) {
             (Err(failure), _) | (_, Err(failure)) => Err(failure),
             (Ok(status), Ok(after)) if !status.success() => {
-                let failure = Failure::new(format!("the editor failed ({status}): not saved"));
+                let failure = match is_interrupted(status) {
+                    true => Failure::interrupted(),
+                    false => Failure::new(format!("the editor failed ({status}): not saved")),
+                };
                 match after == before {
                     true => return Err(failure),
                     false => Err(failure),
@@ -66,6 +69,22 @@ impl Run for EditArguments {
             Ok(saved) => print(session, address, version.result(), saved),
             Err(failure) => Err(keep(folder, &copy, address, failure)),
         }
+    }
+}
+
+/// Whether Ctrl-C ended the editor.
+fn is_interrupted(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+
+        // The shell that runs the editor may report SIGINT by its exit code.
+        status.signal() == Some(2) || status.code() == Some(130)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        false
     }
 }
 
