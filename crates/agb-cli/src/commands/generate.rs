@@ -18,7 +18,9 @@ pub(crate) struct ManArguments {
 const SECTION: &str = "man1";
 
 /// Prints a manual page, or writes all of them.
-pub(crate) fn man(arguments: &ManArguments, mut root: Command) -> Result<(), Failure> {
+pub(crate) fn man(arguments: &ManArguments, root: Command) -> Result<(), Failure> {
+    // The subcommands `help` have no pages.
+    let mut root = root.disable_help_subcommand(true);
     root.build();
     let mut command = &root;
     let mut words = arguments.words.iter();

@@ -22,6 +22,9 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod editing;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod every_command;
+#[cfg(test)]
 #[cfg(unix)]
 mod files;
 #[cfg(test)]

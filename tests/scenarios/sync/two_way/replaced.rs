@@ -1,5 +1,7 @@
 //! Files that became folders, and folders that became files.
 
+use agbcloud::{Change, ErrorDetail};
+
 use super::{Folder, counts, tree, write};
 
 #[tokio::test]
@@ -53,4 +55,23 @@ async fn an_edited_file_is_not_lost_to_a_folder_of_its_name() {
         (&*remote["one"], &*remote["two/new"]),
         (&b"edited"[..], &b"new"[..])
     );
+    assert_eq!(remote.len(), 2, "{remote:?}");
+}
+
+#[tokio::test]
+async fn no_name_in_the_context_becomes_a_file_and_a_folder() {
+    let folder = Folder::with(&[("same", "1")]).await;
+    write(folder.path(), &[("one", "file"), ("two/a", "below")]);
+    folder.put("one/b", "below").await;
+    folder.put("two", "file").await;
+    let report = folder.run().await;
+    assert_eq!(counts(&report), (0, 1, 0, 4), "{report:?}");
+    let clashes = report.failures.iter().filter(|failure| {
+        failure.change == Some(Change::Upload)
+            && failure.error.detail() == Some(ErrorDetail::FileAndFolder)
+    });
+    assert_eq!(clashes.count(), 2, "{report:?}");
+    let paths = |tree: &super::Tree| tree.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(paths(&tree(folder.path())), ["one", "same", "two/a"]);
+    assert_eq!(paths(&folder.remote().await), ["one/b", "same", "two"]);
 }

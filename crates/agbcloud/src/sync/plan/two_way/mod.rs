@@ -6,14 +6,16 @@
 //! listings nor the store have it.
 
 mod decide;
+mod pending_uploads;
 mod remote_only;
 
 use std::path::Path;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 
 use self::{
     decide::{decide_local_only, decide_pair},
+    pending_uploads::PendingUploads,
     remote_only::{RemoteOnlyFiles, plan_remote_only},
 };
 use super::{
@@ -44,6 +46,7 @@ struct LaterChanges {
     remote_deletions: ChangeList,
     /// Downloads that take the place of something that is deleted.
     blocked: ChangeList,
+    uploads: PendingUploads,
 }
 
 pub(super) async fn plan(
@@ -72,8 +75,18 @@ pub(super) async fn plan(
         remote: matcher.remote_files(),
     };
     decisions.send(vec![Decision::Totals(totals)]).await?;
-    if matcher.remote_only() > 0 || later.local_deletions.iter().len() > 0 {
+    let lists_again = matcher.remote_only() > 0
+        || later.local_deletions.iter().len() > 0
+        || !later.uploads.is_empty();
+    if lists_again {
         let found = plan_remote_only(options, how, &local_files, &mut later, decisions).await?;
+        for planned in later.remote_deletions.iter() {
+            later.uploads.delete_remote(&planned.path);
+        }
+        // Before all deletions, which a failed copy prevents.
+        for decision in std::mem::take(&mut later.uploads).decide() {
+            decisions.send(vec![decision]).await?;
+        }
         confirm_local_deletions(options, &later.local_deletions, &found, decisions).await?;
     }
     if walked.is_complete {
@@ -140,15 +153,18 @@ impl Matching<'_> {
                 }
                 else => return Ok((matcher, walked)),
             };
-            let decided = matched
-                .into_iter()
-                .map(|matched| decide(options, self.how, matched));
+            let decided = matched.into_iter().map(|matched| {
+                let (file, remote) = &matched;
+                let clashes = remote.is_none() && matcher.name_clash(&file.relative).is_some();
+                decide(options, self.how, matched).map(move |decision| (decision, clashes))
+            });
             let decided = stream::iter(decided).buffered(MAX_CONCURRENT_COMPARISONS);
-            for decision in decided.collect::<Vec<_>>().await {
+            for (decision, clashes) in decided.collect::<Vec<_>>().await {
                 match decision {
                     Decision::Change(planned) if planned.change == Change::DeleteLocal => {
                         later.local_deletions.push(&planned);
                     }
+                    Decision::Change(planned) if clashes => later.uploads.push(&planned),
                     decision => batch.push(decision),
                 }
             }

@@ -66,6 +66,7 @@ pub(super) async fn plan_remote_only(
                 continue;
             };
             let is_first = found.paths.insert(relative);
+            later.uploads.add_remote(relative);
             if local_files.contains(relative) || !options.filter.includes(relative.as_ref()) {
                 continue;
             }
