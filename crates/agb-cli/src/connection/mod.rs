@@ -38,19 +38,24 @@ pub(crate) struct Connection {
     /// Profile with the endpoint and the API key. As a flag, it takes precedence over the environment
     #[arg(long, value_name = "NAME", env = "AGB_PROFILE", add = ArgValueCompleter::new(profile_names::complete))]
     profile: Option<String>,
-    /// Region in which to look up and create context names. Ids need none, and lists contain the contexts of all regions
-    #[arg(long, value_name = "REGION", env = "AGB_REGION")]
+    /// Region of context names. Ids need none, and lists contain all regions
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "REGION",
+        env = "AGB_REGION"
+    )]
     region: Option<String>,
     /// Read the API key from the first line of stdin
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) api_key_stdin: bool,
     /// Do not read the file .env in the working directory
-    #[arg(long, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new())]
+    #[arg(long, hide_short_help = true, env = "AGB_NO_DOTENV", value_parser = FalseyValueParser::new())]
     no_dotenv: bool,
     #[command(flatten)]
     tls: TlsOptions,
     /// Maximum duration of a call with its retries. Defaults to 180. AGB_TIMEOUT_MS limits one attempt. Transfers have no limit
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, hide_short_help = true, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) call_timeout: Option<Duration>,
     /// Which of these come from the environment.
     #[arg(skip)]

@@ -16,19 +16,29 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 pub(super) struct TlsOptions {
     /// Trust the certificates in this PEM file too
-    #[arg(long, value_name = "FILE", env = "AGB_CA_FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE", env = "AGB_CA_FILE")]
     pub(super) ca_file: Option<String>,
     /// Certificate in PEM to send to servers that request one, with its chain
-    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_CERT")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FILE",
+        env = "AGB_CLIENT_CERT"
+    )]
     pub(super) client_cert: Option<String>,
-    /// Private key of --client-cert in PEM. Defaults to the file of --client-cert
-    #[arg(long, value_name = "FILE", env = "AGB_CLIENT_KEY")]
+    /// Private key of --client-cert in PEM, if it is in another file
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FILE",
+        env = "AGB_CLIENT_KEY"
+    )]
     pub(super) client_key: Option<String>,
     /// Do not verify certificates of loopback addresses. Given twice: of any endpoint, so that others can read and change everything
-    #[arg(long, action = ArgAction::Count)]
+    #[arg(long, hide_short_help = true, action = ArgAction::Count)]
     pub(super) insecure: u8,
     /// Accept presigned URLs without TLS from an https endpoint
-    #[arg(long, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new())]
+    #[arg(long, hide_short_help = true, env = "AGB_ALLOW_INSECURE_URLS", value_parser = FalseyValueParser::new())]
     pub(super) allow_insecure_urls: bool,
 }
 

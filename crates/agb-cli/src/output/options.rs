@@ -21,7 +21,13 @@ pub(crate) struct OutputOptions {
     #[arg(long, short, action = ArgAction::Count)]
     verbose: u8,
     /// When to use colors. 'auto': on a terminal, unless NO_COLOR is set or TERM is dumb
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        value_enum
+    )]
     color: Color,
 }
 
