@@ -8,7 +8,7 @@ use std::{
 
 use crate::{failure::Failure, output::escape, signals::Interrupt, stderr};
 
-/// Interval at which a signal is looked for.
+/// How long a signal may wait.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Asks the user to confirm on a terminal, and requires `--yes` elsewhere. The user must type `word` if there is one.

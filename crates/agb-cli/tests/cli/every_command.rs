@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use super::{terminal::run_at_terminal, test_env::TestEnv};
+use super::{interactive::Terminal, support::signal, test_env::TestEnv};
 
 const COLUMNS: u16 = 60;
 
@@ -75,14 +75,18 @@ fn every_command_runs_on_a_narrow_terminal() {
     for (words, typed, code) in COMMANDS {
         let arguments: Vec<&str> = words.split(' ').collect();
         let is_service = words.starts_with("serve --listen");
-        // A service runs until a signal. No other command takes that long.
-        let mut command = env.interrupted_after(if is_service { "1" } else { "30" }, &arguments);
+        let mut command = env.command(&arguments);
         command
-            .env("TERM", "xterm-256color")
             .env("EDITOR", "true")
             .env("PATH", path_with_opener(&env));
-        let (shown, ended) = run_at_terminal(command, typed, Some(COLUMNS));
-        assert_eq!(ended, code, "{words}: {shown}");
+        let mut terminal = Terminal::start(command, COLUMNS);
+        terminal.send(typed);
+        if is_service {
+            terminal.expect("listening on");
+            signal("INT", terminal.child.id());
+        }
+        let (shown, ended) = terminal.end();
+        assert_eq!(ended, Some(code), "{words}: {shown}");
         assert!(!shown.contains("panicked"), "{words}: {shown}");
         let hidden = shown.matches("\u{1b}[?25l").count();
         assert!(

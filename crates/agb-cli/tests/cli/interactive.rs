@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    support::wait,
+    support::{signal, wait},
     test_env::{KEY, TestEnv},
 };
 
@@ -293,4 +293,27 @@ fn an_expiry_of_urls_is_explained() {
         assert_eq!(code, 2, "{stderr}");
         assert!(stderr.contains("the service alone decides"), "{stderr}");
     }
+}
+
+#[test]
+fn an_interrupted_question_ends_its_line_and_deletes_nothing() {
+    let env = TestEnv::new();
+    env.print(&["context", "create", "precious"]);
+    let question = "Type \"precious\" to continue: ";
+    for (is_signal, code, message) in [(true, 130, "interrupted"), (false, 1, "not confirmed")] {
+        let command = env.command(&["context", "delete", "precious"]);
+        let mut terminal = Terminal::start(command, 100);
+        terminal.expect(question);
+        match is_signal {
+            true => signal("INT", terminal.child.id()),
+            // Ctrl-D.
+            false => terminal.send("\u{4}"),
+        }
+        let (shown, ended) = terminal.end();
+        assert_eq!(ended, Some(code), "{shown}");
+        let (_, after) = shown.split_once(question).unwrap();
+        assert!(after.starts_with("\r\n"), "{shown:?}");
+        assert!(after.contains(message), "{shown:?}");
+    }
+    env.print(&["context", "get", "precious"]);
 }

@@ -71,6 +71,9 @@ fn a_glob_for_all_depths_asks_and_reports_no_emptied_folder() {
     let (code, stderr) = env.fail(&["rm", "--yes", "one:/**"]);
     assert_eq!((code, stderr.lines().count()), (0, 2), "{stderr}");
     assert_eq!(env.print(&["ls", "one:/"]), "");
+    // Without a match, there is nothing to ask.
+    let (code, stderr) = env.fail(&["rm", "one:/**", "one:/none/**"]);
+    assert!(code != 2 && !stderr.contains("confirm"), "{code}: {stderr}");
 }
 
 #[test]

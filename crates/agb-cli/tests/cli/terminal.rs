@@ -6,10 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use rustix::{
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
-};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::test_env::TestEnv;
 
@@ -28,30 +25,12 @@ impl TestEnv {
         let mut command = self.command(arguments);
         command.env("TERM", "xterm-256color");
         change(&mut command);
-        run_at_terminal(command, typed, None)
-    }
-
-    /// The command, which gets the signal of Ctrl-C after some seconds.
-    pub(crate) fn interrupted_after(&self, seconds: &str, arguments: &[&str]) -> Command {
-        let command = self.command(arguments);
-        let mut interrupted = Command::new("timeout");
-        interrupted
-            .args(["--foreground", "--preserve-status", "-s", "INT", seconds])
-            .arg(command.get_program())
-            .args(command.get_args())
-            .current_dir(self.scratch.path());
-        let variables = command.get_envs();
-        interrupted.envs(variables.filter_map(|(name, value)| Some((name, value?))));
-        interrupted
+        run_at_terminal(command, typed)
     }
 }
 
 /// Runs a command on a terminal with the input. Returns the output and the exit code.
-pub(crate) fn run_at_terminal(
-    mut command: Command,
-    typed: &str,
-    columns: Option<u16>,
-) -> (String, i32) {
+fn run_at_terminal(mut command: Command, typed: &str) -> (String, i32) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
@@ -61,15 +40,6 @@ pub(crate) fn run_at_terminal(
         .write(true)
         .open(name.to_str().unwrap())
         .unwrap();
-    if let Some(columns) = columns {
-        let size = Winsize {
-            ws_row: 24,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&terminal, size).unwrap();
-    }
     let end = |file: &File| Stdio::from(file.try_clone().unwrap());
     command
         .stdin(end(&other))
@@ -151,24 +121,6 @@ fn a_deletion_requires_the_typed_name() {
     assert_eq!(code, 0, "{shown}");
     let (_, code) = env.at_terminal(&["context", "get", "precious"], "");
     assert_eq!(code, 3);
-}
-
-#[test]
-fn an_interrupted_question_ends_its_line_and_deletes_nothing() {
-    let env = TestEnv::new();
-    env.at_terminal(&["context", "create", "precious"], "");
-    // Ctrl-D.
-    let (shown, code) = env.at_terminal(&["context", "delete", "precious"], "\u{4}");
-    assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("continue: \r\n"), "{shown:?}");
-    assert!(shown.contains("not confirmed"), "{shown:?}");
-    let command = env.interrupted_after("1", &["context", "delete", "precious"]);
-    let (shown, code) = run_at_terminal(command, "", None);
-    assert_eq!(code, 130, "{shown}");
-    assert!(shown.contains("continue: \r\n"), "{shown:?}");
-    assert!(shown.contains("interrupted"), "{shown:?}");
-    let (_, code) = env.at_terminal(&["context", "get", "precious"], "");
-    assert_eq!(code, 0);
 }
 
 #[test]

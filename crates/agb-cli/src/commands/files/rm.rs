@@ -122,7 +122,7 @@ impl RmArguments {
             .flat_map(|operand| parents(&operand.address))
             .collect();
         found.retain(|operand| !parents.contains(&operand.address.to_string()));
-        if !self.dry_run {
+        if !self.dry_run && !found.is_empty() {
             let files = output::counted(found.len() as u64, "file");
             let action = format!("deletes {files} that match {first} and the other operands");
             let action = match self.addresses.len() {

@@ -39,9 +39,7 @@ impl Copier<'_> {
         delete_source(source, &copied).await?;
         Ok(Some(copied))
     }
-}
 
-impl Copier<'_> {
     /// Finishes the move of a file whose target had the same content before. Returns its size.
     pub(super) async fn finish_same(
         &self,
