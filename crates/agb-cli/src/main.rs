@@ -2,6 +2,7 @@
 
 mod address;
 mod arguments;
+mod blocking_io;
 mod byte_size;
 mod clock;
 mod commands;

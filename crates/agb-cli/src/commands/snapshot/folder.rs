@@ -6,8 +6,9 @@ use agbcloud::{
     Compare, ConflictPolicy, FileFailure, SkipReason, SkippedEntry, SyncDir, SyncPlan, SyncReport,
 };
 
-use super::{blocking, outcome::Outcome};
+use super::outcome::Outcome;
 use crate::{
+    blocking_io::blocking,
     commands::{
         folders::{Task, transfer, would_replace},
         lookup,

@@ -11,10 +11,7 @@ mod restore;
 mod save;
 mod tar_index;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use agbcloud::Context;
 use clap::Args;
@@ -45,13 +42,6 @@ pub(crate) use copy::ContextCopyArguments;
 
 /// Endings of compressed archives.
 const COMPRESSED: [&str; 6] = ["gz", "tgz", "bz2", "xz", "zst", "zip"];
-
-/// Runs work that blocks on another thread.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await?
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotArguments {

@@ -12,11 +12,11 @@ use futures_util::TryStreamExt;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{
-    blocking,
     outcome::Outcome,
     tar_index::{ArchivedFile, TarIndex},
 };
 use crate::{
+    blocking_io::blocking,
     commands::{
         folders::would_replace,
         operands::Operand,

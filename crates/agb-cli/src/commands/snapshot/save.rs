@@ -15,8 +15,9 @@ use futures_util::{
     stream,
 };
 
-use super::{blocking, blocking_reader::BlockingReader, outcome::Outcome, tar_index::TarIndex};
+use super::{blocking_reader::BlockingReader, outcome::Outcome, tar_index::TarIndex};
 use crate::{
+    blocking_io::blocking,
     commands::session::Session,
     failure::{Code, ErrorContext, Failure},
     progress::TransferProgress,

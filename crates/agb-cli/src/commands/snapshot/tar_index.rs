@@ -6,11 +6,10 @@ use std::{
     path::Path,
 };
 
+use crate::blocking_io::checksum;
+
 /// Bytes of a block. A header is one block, and a content is filled up to whole blocks.
 const BLOCK: u64 = 512;
-
-/// Bytes that are read at a time.
-const BUFFER: usize = 256 * 1024;
 
 /// A regular file in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +30,8 @@ impl ArchivedFile {
     /// CRC-64 of the content.
     pub(super) fn crc64(&self, mut archive: &File) -> io::Result<u64> {
         archive.seek(SeekFrom::Start(self.offset))?;
-        let mut content = archive.take(self.size);
-        let mut digest = crc64fast::Digest::new();
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            match content.read(&mut buffer)? {
-                0 => break,
-                read => digest.write(&buffer[..read]),
-            }
-        }
-        match content.limit() {
-            0 => Ok(digest.sum64()),
+        match checksum(archive.take(self.size))? {
+            (size, crc64) if size == self.size => Ok(crc64),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }

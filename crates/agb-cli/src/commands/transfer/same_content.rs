@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,7 @@ use super::{
     move_file::{FileAt, LocalVersion, Source, delete_source, kept},
 };
 use crate::{
+    blocking_io::{blocking, checksum},
     commands::{lookup, operands::Operand},
     failure::{ErrorContext, Failure},
 };
@@ -33,7 +34,7 @@ impl Copier<'_> {
             return Ok(None);
         };
         if let FileAt::Local(path) = target {
-            let synced = blocking(path, sync).await;
+            let synced = with_path(path, sync).await;
             synced.map_err(|error| lookup::local_failure(path, &error))?;
         }
         delete_source(source, &copied).await?;
@@ -101,7 +102,7 @@ async fn size(file: FileAt<'_>) -> Result<Option<u64>, Failure> {
 async fn read(file: FileAt<'_>) -> Result<Option<Copied>, Failure> {
     match file {
         FileAt::Local(path) => {
-            let read = blocking(path, checksum).await;
+            let read = with_path(path, |path| checksum(File::open(path)?)).await;
             let (bytes, crc64) = read.map_err(|error| lookup::local_failure(path, &error))?;
             Ok(Some(Copied {
                 bytes,
@@ -122,31 +123,13 @@ async fn read(file: FileAt<'_>) -> Result<Option<Copied>, Failure> {
     }
 }
 
-/// Runs work that blocks on another thread.
-async fn blocking<T: Send + 'static>(
+/// Works with a local file on another thread.
+async fn with_path<T: Send + 'static>(
     path: &Path,
     work: fn(PathBuf) -> io::Result<T>,
 ) -> io::Result<T> {
     let path = path.to_owned();
-    tokio::task::spawn_blocking(move || work(path)).await?
-}
-
-/// The size and the CRC-64 of a local file.
-fn checksum(path: PathBuf) -> io::Result<(u64, u64)> {
-    let mut file = File::open(path)?;
-    let mut digest = crc64fast::Digest::new();
-    let mut buffer = vec![0; 128 * 1024];
-    let mut size = 0;
-    loop {
-        let read = match file.read(&mut buffer) {
-            Ok(0) => return Ok((size, digest.sum64())),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        digest.write(&buffer[..read]);
-        size += read as u64;
-    }
+    blocking(move || work(path)).await
 }
 
 /// Flushes a file and its folder to the disk: another program may have written it.
