@@ -4,6 +4,7 @@ pub(crate) mod check;
 mod commit_tracker;
 mod contexts;
 mod deletion_queue;
+mod direct_reads;
 mod disk_reserve;
 pub(crate) mod export;
 mod files;
@@ -26,6 +27,8 @@ use rusqlite::Connection;
 use rusqlite::ffi::{ErrorCode, SQLITE_IOERR_SHMSIZE};
 
 use self::commit_tracker::CommitTracker;
+use self::direct_reads::DirectReads;
+use self::open::Guard;
 use self::threads::{CLOSE_TIMEOUT, Readers, Writer};
 use super::{
     Clear, Conditions, Context, ContextCursor, ContextPage, File, FileKey, FilePage, Metadata,
@@ -63,6 +66,8 @@ pub(crate) struct Sqlite {
     reserve_released: Arc<AtomicBool>,
     /// `None` in memory: such a database has one connection, and the writer also reads.
     readers: Option<Readers>,
+    /// For reads of a few rows. Empty in memory.
+    direct: DirectReads<Guard>,
     /// Disconnects when the last thread has closed its connection.
     closed: Mutex<mpsc::Receiver<()>>,
 }
@@ -102,6 +107,10 @@ impl Drop for Sqlite {
 #[async_trait]
 impl Metadata for Sqlite {
     async fn context_by_id(&self, tenant: &Tenant, id: &str) -> Result<Option<Context>> {
+        let direct = self.direct.try_run(|db| contexts::by_id(db, tenant, id));
+        if let Some(found) = direct {
+            return found;
+        }
         let (tenant, id) = (tenant.clone(), id.to_owned());
         self.read(move |db| contexts::by_id(db, &tenant, &id)).await
     }
@@ -112,6 +121,12 @@ impl Metadata for Sqlite {
         region: &str,
         name: &str,
     ) -> Result<Option<Context>> {
+        let direct = self
+            .direct
+            .try_run(|db| contexts::by_name(db, tenant, region, name));
+        if let Some(found) = direct {
+            return found;
+        }
         let (tenant, region, name) = (tenant.clone(), region.to_owned(), name.to_owned());
         self.read(move |db| contexts::by_name(db, &tenant, &region, &name))
             .await
@@ -189,11 +204,17 @@ impl Metadata for Sqlite {
     }
 
     async fn file(&self, key: &FileKey) -> Result<File> {
+        if let Some(found) = self.direct.try_run(|db| files::file(db, key)) {
+            return found;
+        }
         let key = key.clone();
         self.read(move |db| files::file(db, &key)).await
     }
 
     async fn open_file(&self, key: &FileKey) -> Result<OpenFile> {
+        if let Some(opened) = self.direct.try_run(|db| files::open(db, key)) {
+            return opened;
+        }
         let key = key.clone();
         self.read(move |db| files::open(db, &key)).await
     }
@@ -215,6 +236,12 @@ impl Metadata for Sqlite {
         size: u64,
         quotas: &Quotas,
     ) -> Result<PreparedUpload> {
+        let direct = self
+            .direct
+            .try_run(|db| files::prepare(db, key, size, quotas));
+        if let Some(prepared) = direct {
+            return prepared;
+        }
         let (key, quotas) = (key.clone(), *quotas);
         self.read(move |db| files::prepare(db, &key, size, &quotas))
             .await
@@ -315,6 +342,7 @@ impl Metadata for Sqlite {
         if let Some(readers) = &self.readers {
             readers.stop();
         }
+        self.direct.close();
     }
 
     fn wait_closed(&self) {

@@ -1,18 +1,21 @@
 //! Opens a store: the database, its threads, and its reserve.
 
 use std::io::ErrorKind;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::commit_tracker::CommitTracker;
+use super::direct_reads::{DirectConnection, DirectReads};
 use super::disk_reserve::DiskReserve;
 use super::meta::{self, DatabaseError};
-use super::threads::{self, BUSY_TIMEOUT, CLOSE_TIMEOUT, Readers};
+use super::threads::{self, BUSY_TIMEOUT, CLOSE_TIMEOUT, ReadQueue, Readers};
 use super::{Sqlite, row_checksums, schema};
 use crate::blobs::{Quarantine, local};
 use crate::data_folder::{BLOBS, DATABASE_WAL, FolderLock, RESERVE};
@@ -22,6 +25,10 @@ use crate::signing::Secret;
 use crate::system::clock::{Clock, Micros, SystemClock};
 
 const READERS: usize = 4;
+/// Maximum number of connections for direct reads. Each has a cache of up to 2 MB.
+const MAX_DIRECT: usize = 8;
+/// Number of prepared statements that a connection keeps.
+const STATEMENTS: usize = 64;
 /// Size in bytes to which the write-ahead log is truncated after a burst.
 const LOG_SIZE: i64 = 16 * 1024 * 1024;
 
@@ -118,16 +125,25 @@ async fn start(
     })?;
     let ready = result.await.unwrap_or(Err(DatabaseError::ThreadEnded));
     let (tracker, prepared) = ready?;
-    let readers = match database {
-        Some(database) => Some(start_readers(&database, &reader, &alive)?),
-        None => None,
+    let guard = Guard {
+        _reader: reader,
+        _alive: alive,
     };
+    let (readers, direct) = match &database {
+        Some(database) => (
+            Some(start_readers(database, &guard)?),
+            open_direct(database, &guard)?,
+        ),
+        None => (None, DirectReads::new([])),
+    };
+    drop(guard);
     Ok(Opened {
         store: Sqlite {
             writer,
             tracker,
             reserve_released,
             readers,
+            direct,
             closed: Mutex::new(closed),
         },
         secret: prepared.secret,
@@ -135,25 +151,49 @@ async fn start(
     })
 }
 
-fn start_readers(
-    database: &Path,
-    reader: &mpsc::Sender<()>,
-    alive: &Arc<Alive>,
-) -> Result<Readers, DatabaseError> {
+/// What a reading connection keeps open: dropped after it.
+#[derive(Clone)]
+pub(super) struct Guard {
+    _reader: mpsc::Sender<()>,
+    _alive: Arc<Alive>,
+}
+
+fn start_readers(database: &Path, guard: &Guard) -> Result<Readers, DatabaseError> {
     let (readers, queue) = threads::readers(READERS);
     for _ in 0..READERS {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(database, flags)?;
-        db.busy_timeout(BUSY_TIMEOUT)?;
-        row_checksums::register(&db)?;
-        let (queue, reader, alive) = (queue.clone(), reader.clone(), alive.clone());
+        let db = connect_reading(database, BUSY_TIMEOUT)?;
+        let (queue, guard): (ReadQueue, Guard) = (queue.clone(), guard.clone());
         spawn("agb-read", move || {
             queue.run(&db);
             drop(db);
-            drop((reader, alive));
+            drop(guard);
         })?;
     }
     Ok(readers)
+}
+
+/// One connection for each thread of the runtime.
+fn open_direct(database: &Path, guard: &Guard) -> Result<DirectReads<Guard>, DatabaseError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let connections: rusqlite::Result<Vec<_>> = (0..threads.min(MAX_DIRECT))
+        .map(|_| {
+            Ok(DirectConnection {
+                // The threads of the runtime do not wait for locks.
+                db: connect_reading(database, Duration::ZERO)?,
+                _guard: guard.clone(),
+            })
+        })
+        .collect();
+    Ok(DirectReads::new(connections?))
+}
+
+fn connect_reading(database: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(database, flags)?;
+    db.busy_timeout(busy_timeout)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    row_checksums::register(&db)?;
+    Ok(db)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
@@ -179,7 +219,7 @@ fn open_database(
         }
     };
     db.pragma_update(None, "foreign_keys", true)?;
-    db.set_prepared_statement_cache_capacity(64);
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
     let blobs = files.map(|(database, _)| database.with_file_name(BLOBS));
     let prepared = prepare(&mut db, blobs.as_deref(), secret)?;
     let tracker = match (files, blobs, prepared.marker) {

@@ -292,11 +292,28 @@ impl ReadQueue {
     }
 }
 
-fn in_snapshot<T>(db: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    let snapshot = db.unchecked_transaction()?;
-    let result = work(&snapshot);
-    snapshot.finish()?;
+/// Runs an operation on one snapshot of the store.
+pub(super) fn in_snapshot<T>(
+    db: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T>,
+) -> Result<T> {
+    // Cached, since parsing them takes as long as finding a row.
+    db.prepare_cached("BEGIN")?.execute([])?;
+    let snapshot = Snapshot(db);
+    let result = work(db);
+    drop(snapshot);
     result
+}
+
+/// Ends the transaction, even after a panic.
+struct Snapshot<'a>(&'a Connection);
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        let ended = self.0.prepare_cached("ROLLBACK");
+        // An error that ended the transaction already is returned by the operation.
+        let _ = ended.and_then(|mut statement| statement.execute([]));
+    }
 }
 
 #[cfg(test)]
