@@ -231,13 +231,14 @@ impl Connections {
         slot: Arc<Slot>,
     ) -> Result<(), ConnectionError> {
         let mut http = http1::Builder::new();
-        // Above the limits, so that requests beyond them get a proper response. An unused buffer does not grow.
+        // Above the limits, so that requests beyond them get a proper response. An unused buffer does not grow, but each request
+        // initializes the memory for its headers.
         http.timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_time)
             // A client may close its half of the connection after the request and wait for the response.
             .half_close(true)
             .max_buf_size(2 * self.limits.head_bytes)
-            .max_headers(5 * MAX_HEADERS);
+            .max_headers(5 * MAX_HEADERS / 2);
         let router = TowerToHyperService::new(self.router.clone());
         let first_request = Notify::new();
         let service = service_fn(|request| {

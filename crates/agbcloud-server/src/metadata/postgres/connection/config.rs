@@ -1,13 +1,12 @@
 //! Settings of the connection: the URL, and the environment of libpq for what the URL lacks.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
+use super::own_parameters::{InvalidParameter, OwnParameters};
 use super::password_file::{self, Target};
 use super::tls::{Roots, Tls, TlsError, TlsMode};
 
@@ -25,6 +24,8 @@ pub(in crate::metadata::postgres) struct Settings {
     pub(super) hosts: Vec<HostSettings>,
     pub(super) tls: Option<Tls>,
     pub(super) connect_timeout: Duration,
+    /// Whether the statements of requests are prepared once for each connection.
+    pub(super) prepared_statements: bool,
     /// Maximum number of connections.
     pub(in crate::metadata::postgres) pool_size: usize,
     /// Maximum time for which an operation waits for a connection.
@@ -68,56 +69,9 @@ pub(in crate::metadata::postgres) enum InvalidConfig {
     Tls(#[from] TlsError),
 }
 
-/// Parameters of a URL that the driver does not know, by name.
-struct OwnParameters(BTreeMap<String, String>);
-
-/// The names of parameters that are removed from the URL before the driver parses it.
-const OWN: [&str; 8] = [
-    "sslmode",
-    "sslrootcert",
-    "pool_size",
-    "pool_timeout",
-    "operation_timeout",
-    "statement_timeout",
-    "lock_timeout",
-    "lease",
-];
-
-impl OwnParameters {
-    /// Also returns the URL without them.
-    fn split(url: &str) -> (String, Self) {
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let (mut own, mut others) = (BTreeMap::new(), Vec::new());
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match OWN.contains(&name) {
-                true => {
-                    let value = percent_decode_str(value).decode_utf8_lossy();
-                    own.insert(name.to_owned(), value.into_owned());
-                }
-                false => others.push(pair),
-            }
-        }
-        let url = match others.is_empty() {
-            true => base.to_owned(),
-            false => format!("{base}?{}", others.join("&")),
-        };
-        (url, Self(own))
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
-    }
-
-    fn seconds(&self, name: &str, default: Duration) -> Result<Duration, InvalidConfig> {
-        let Some(text) = self.text(name) else {
-            return Ok(default);
-        };
-        text.parse()
-            .ok()
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .filter(|time| (Duration::from_millis(1)..Duration::from_secs(3600)).contains(time))
-            .ok_or_else(|| InvalidConfig::Value(name.to_owned()))
+impl From<InvalidParameter> for InvalidConfig {
+    fn from(InvalidParameter(name): InvalidParameter) -> Self {
+        Self::Value(name)
     }
 }
 
@@ -170,6 +124,7 @@ impl Settings {
                 .get_connect_timeout()
                 .copied()
                 .unwrap_or(CONNECT_TIMEOUT),
+            prepared_statements: own.switch("prepared_statements")?,
             pool_size,
             pool_timeout: own.seconds("pool_timeout", seconds(3))?,
             operation_timeout: own.seconds("operation_timeout", seconds(10))?,

@@ -12,14 +12,17 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::Severity;
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Statement};
 
 use super::config::{HostSettings, Settings};
+use super::prepared_statements::PreparedStatements;
 
 /// A connection.
 pub(super) struct Link {
     pub(super) client: Client,
     driver: JoinHandle<()>,
+    prepared: PreparedStatements,
     warned: Arc<AtomicBool>,
 }
 
@@ -188,8 +191,18 @@ impl Link {
         Self {
             client,
             driver,
+            prepared: PreparedStatements::default(),
             warned,
         }
+    }
+
+    /// Returns a statement that is prepared once for this connection. `None` if the connection has too many.
+    pub(super) async fn prepare(
+        &self,
+        sql: &str,
+        types: impl Iterator<Item = Type>,
+    ) -> Result<Option<Statement>, tokio_postgres::Error> {
+        self.prepared.get(&self.client, sql, types).await
     }
 
     /// Whether the server has sent a warning since the last call.

@@ -1,16 +1,16 @@
 //! A transaction on a connection of the pool.
 //!
 //! Every wait ends at a deadline. A connection whose transaction did not end properly is closed instead of returned, so that
-//! nothing of it can reach another transaction. Settings are local to the transaction, and statements have no names: so any
-//! connection of a pool between the service and the database may run them.
+//! nothing of it can reach another transaction. Settings are local to the transaction, and statements have no names by default: so
+//! any connection of a pool between the service and the database may run them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
 
 use super::error::Failure;
 use super::metrics::DatabaseMetrics;
@@ -48,6 +48,8 @@ pub(in crate::metadata::postgres) struct Session {
     metrics: DatabaseMetrics,
     /// Statements without a result that are sent with the next statement.
     pending: Mutex<String>,
+    /// Whether its statements are prepared.
+    prepares: bool,
     /// Whether the connection can't be used any more.
     broken: AtomicBool,
 }
@@ -105,6 +107,12 @@ impl Session {
             },
             metrics: pool.metrics().clone(),
             pending: Mutex::new(begin),
+            // Statements about pages depend on the size of a folder, so that one plan does not fit all.
+            prepares: settings.prepared_statements
+                && matches!(
+                    access,
+                    Access::Read(_) | Access::Write(_) | Access::Tenant(_)
+                ),
             broken: AtomicBool::new(false),
         })
     }
@@ -149,22 +157,37 @@ impl Session {
         result
     }
 
+    /// Returns a statement as the server knows it. Prepares it first if that is its first use on this connection.
+    async fn statement<'a>(
+        &self,
+        sql: &'a str,
+        parameters: &'a [Value<'a>],
+    ) -> Result<PreparedOrText<'a>, Failure> {
+        let types = parameters.iter().map(Value::sql_type);
+        let prepared = match self.prepares {
+            // Boxed, because only the first use needs its state.
+            true => Box::pin(self.wait(self.link()?.prepare(sql, types))).await?,
+            false => None,
+        };
+        Ok(match prepared {
+            Some(statement) => PreparedOrText::Prepared(statement, parameters),
+            None => PreparedOrText::Text(sql, typed(parameters)),
+        })
+    }
+
     /// Sends what was pushed, and a statement. Returns the rows of the statement.
     pub(in crate::metadata::postgres) async fn query(
         &self,
         sql: &str,
         parameters: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
+        let statement = self.statement(sql, parameters).await?;
         let client = &self.link()?.client;
-        let typed = typed(parameters);
         let pending = self.take_pending();
         if pending.is_empty() {
-            return self.wait(client.query_typed(sql, &typed)).await;
+            return self.wait(statement.query(client)).await;
         }
-        let both = join(
-            client.batch_execute(&pending),
-            client.query_typed(sql, &typed),
-        );
+        let both = join(client.batch_execute(&pending), statement.query(client));
         self.wait(async {
             let (before, rows) = both.await;
             before?;
@@ -188,15 +211,12 @@ impl Session {
         sql: &str,
         parameters: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
+        let statement = self.statement(sql, parameters).await?;
         let client = &self.link()?.client;
-        let typed = typed(parameters);
         let pending = self.take_pending();
         let all = join(
             client.batch_execute(&pending),
-            join(
-                client.query_typed(sql, &typed),
-                client.batch_execute("COMMIT"),
-            ),
+            join(statement.query(client), client.batch_execute("COMMIT")),
         );
         let rows = self
             .wait(async {
@@ -217,6 +237,10 @@ impl Session {
         &self,
         statements: &[Statement<'_>],
     ) -> Result<Vec<u64>, Failure> {
+        let mut ready = Vec::with_capacity(statements.len());
+        for (sql, parameters) in statements {
+            ready.push(self.statement(sql, parameters).await?);
+        }
         let client = &self.link()?.client;
         let pending = self.take_pending();
         let before = async {
@@ -225,10 +249,7 @@ impl Session {
                 false => client.batch_execute(&pending).await,
             }
         };
-        let all = join_all(statements.iter().map(|(sql, parameters)| async move {
-            let typed = typed(parameters);
-            client.execute_typed(sql, &typed).await
-        }));
+        let all = join_all(ready.iter().map(|statement| statement.execute(client)));
         // `join_all` sends in order only up to this number.
         debug_assert!(statements.len() <= 30);
         self.wait(async {
@@ -279,6 +300,13 @@ impl Session {
     ) -> Result<(), CommitError> {
         // A timeout would end the wait for a standby, and the server would report success.
         let commit = "SET LOCAL statement_timeout = 0; COMMIT";
+        let last = match &last {
+            Some((sql, parameters)) => {
+                let statement = self.statement(sql, parameters).await;
+                Some(statement.map_err(CommitError::NotCommitted)?)
+            }
+            None => None,
+        };
         let pending = self.take_pending();
         let link = self.link().map_err(CommitError::NotCommitted)?;
         let client = &link.client;
@@ -291,10 +319,7 @@ impl Session {
         };
         let last = async {
             match &last {
-                Some((sql, parameters)) => {
-                    let typed = typed(parameters);
-                    client.execute_typed(sql, &typed).await.map(drop)
-                }
+                Some(statement) => statement.execute(client).await.map(drop),
                 None => Ok(()),
             }
         };
@@ -337,6 +362,40 @@ impl Session {
         let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         Ok(lines.join("\n"))
     }
+}
+
+/// A statement with its parameters, ready to be sent.
+enum PreparedOrText<'a> {
+    Prepared(tokio_postgres::Statement, &'a [Value<'a>]),
+    Text(&'a str, Vec<(&'a (dyn ToSql + Sync), Type)>),
+}
+
+impl PreparedOrText<'_> {
+    async fn query(&self, client: &Client) -> Result<Vec<Row>, tokio_postgres::Error> {
+        match self {
+            Self::Prepared(statement, parameters) => {
+                let parameters = references(parameters);
+                // Boxed, since most services do not prepare statements.
+                Box::pin(client.query(statement, &parameters)).await
+            }
+            Self::Text(sql, typed) => client.query_typed(sql, typed).await,
+        }
+    }
+
+    async fn execute(&self, client: &Client) -> Result<u64, tokio_postgres::Error> {
+        match self {
+            Self::Prepared(statement, parameters) => {
+                let parameters = references(parameters);
+                Box::pin(client.execute(statement, &parameters)).await
+            }
+            Self::Text(sql, typed) => client.execute_typed(sql, typed).await,
+        }
+    }
+}
+
+fn references<'a>(parameters: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    let reference = |value| value as &(dyn ToSql + Sync);
+    parameters.iter().map(reference).collect()
 }
 
 /// Why a commit failed.

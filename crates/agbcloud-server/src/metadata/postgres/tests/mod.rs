@@ -14,6 +14,8 @@ mod plans;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod tls;

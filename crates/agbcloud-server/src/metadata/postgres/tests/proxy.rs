@@ -1,5 +1,6 @@
-//! A proxy between the service and the server that loses connections and messages.
+//! A proxy between the service and the server that loses connections and messages, and counts round trips.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +24,7 @@ const COMMIT: &[u8] = b"statement_timeout = 0; COMMIT";
 pub(super) struct Proxy {
     port: u16,
     mode: Arc<Mutex<Mode>>,
+    round_trips: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -33,15 +35,20 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mode = Arc::new(Mutex::new(Mode::Forward));
-        let shared = mode.clone();
+        let round_trips = Arc::<AtomicUsize>::default();
+        let (shared, trips) = (mode.clone(), round_trips.clone());
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(relay(client, server, shared.clone()));
+                tokio::spawn(relay(client, server, shared.clone(), trips.clone()));
             }
         });
-        Self { port, mode }
+        Self {
+            port,
+            mode,
+            round_trips,
+        }
     }
 
     /// Replaces the host and port of a URL by the proxy's.
@@ -56,18 +63,32 @@ impl Proxy {
         *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
     }
 
+    /// How often a connection has sent something after it had received an answer.
+    pub(super) fn round_trips(&self) -> usize {
+        self.round_trips.load(Ordering::SeqCst)
+    }
+
     pub(super) fn mode(&self) -> Mode {
         *self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn relay(mut client: TcpStream, mut server: TcpStream, mode: Arc<Mutex<Mode>>) {
+async fn relay(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mode: Arc<Mutex<Mode>>,
+    round_trips: Arc<AtomicUsize>,
+) {
+    let mut was_answered = true;
     let (mut sent, mut answered) = (vec![0; 65536], vec![0; 65536]);
     loop {
         tokio::select! {
             read = client.read(&mut sent) => {
                 let Ok(length @ 1..) = read else { return };
                 let bytes = &sent[..length];
+                if std::mem::take(&mut was_answered) {
+                    round_trips.fetch_add(1, Ordering::SeqCst);
+                }
                 let commits = bytes.windows(COMMIT.len()).any(|part| part == COMMIT);
                 let now = {
                     let mut mode = mode.lock().unwrap();
@@ -96,6 +117,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, mode: Arc<Mutex<Mod
             }
             read = server.read(&mut answered) => {
                 let Ok(length @ 1..) = read else { return };
+                was_answered = true;
                 if *mode.lock().unwrap() == Mode::Blackhole {
                     std::future::pending().await
                 }
