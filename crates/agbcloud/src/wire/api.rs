@@ -15,8 +15,8 @@ use crate::{
 /// The future of a response.
 pub type ResponseFuture<T> = BoxFuture<'static, Result<Response<T>>>;
 
-/// The nine operations of the service, and that of its extension. One call is one attempt; pages, clears and retries are the same for every
-/// implementation.
+/// The nine operations of the service, and that of its extension. One call is one attempt; pages, clears and retries are the
+/// same for every implementation.
 ///
 /// The default implementation of each method fails with [`Rejected`](ErrorKind::Rejected), which is not retried. An
 /// implementation in a test overrides what it needs, and keeps compiling when an operation is added.
