@@ -3,6 +3,7 @@
 
 #[cfg(feature = "client")]
 mod decode;
+pub mod extensions;
 mod generated;
 #[cfg(feature = "client")]
 mod hooks;

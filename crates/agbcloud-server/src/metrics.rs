@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use agbcloud_api::extensions::FileUrlOperation;
 use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::metadata::QuotaKind;
+use crate::operations::{DOWNLOAD, UPLOAD};
 
 type Label = (&'static str, &'static str);
 
@@ -31,6 +33,7 @@ pub(crate) struct Metrics {
     requests: Family<[Label; 2], Counter>,
     durations: Family<[Label; 1], Histogram, fn() -> Histogram>,
     damaged: Counter,
+    urls: Family<[Label; 1], Counter>,
     quota_rejections: Family<[Label; 1], Counter>,
     leases: Gauge,
     connections: ConnectionMetrics,
@@ -57,6 +60,15 @@ impl Metrics {
             "Time from the head of a request to the head of its response, by operation",
             Unit::Seconds,
             durations.clone(),
+        );
+        let urls = Family::<[Label; 1], Counter>::default();
+        for operation in [FileUrlOperation::Upload, FileUrlOperation::Download] {
+            let _ = urls.get_or_create(&[url_label(operation)]);
+        }
+        registry.register(
+            "presigned_urls",
+            "Presigned URLs that were issued, by the transfer that they allow. One call can request many",
+            urls.clone(),
         );
         let damaged = Counter::default();
         registry.register(
@@ -88,6 +100,7 @@ impl Metrics {
             registry,
             requests,
             durations,
+            urls,
             damaged,
             quota_rejections,
             leases,
@@ -97,6 +110,13 @@ impl Metrics {
 
     pub(crate) fn connections(&self) -> ConnectionMetrics {
         self.connections.clone()
+    }
+
+    /// Counts issued URLs.
+    pub(crate) fn count_urls(&self, operation: FileUrlOperation, count: usize) {
+        self.urls
+            .get_or_create(&[url_label(operation)])
+            .inc_by(count as u64);
     }
 
     /// Counts a download that failed because its content is damaged or missing.
@@ -145,6 +165,14 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn url_label(operation: FileUrlOperation) -> Label {
+    let transfer = match operation {
+        FileUrlOperation::Upload => UPLOAD,
+        FileUrlOperation::Download => DOWNLOAD,
+    };
+    ("operation", transfer)
 }
 
 /// Reports the counter of the embedding program.

@@ -24,7 +24,7 @@ pub struct Operation {
     pub(crate) id: OperationId,
 }
 
-/// Returns all operations of the control API that the server routes.
+/// Returns all operations of the control API that the server routes: those of the cloud, then those of extensions.
 ///
 /// ```
 /// let list = &agbcloud_server::operations()[0];
@@ -61,6 +61,8 @@ operations! {
     "POST" GetContextFileUploadUrl ["contextId", "filePath"];
     "POST" GetContextFileDownloadUrl ["contextId", "filePath"];
     "POST" DeleteContextFile ["contextId", "filePath"];
+    // The extension `file-urls`. Its other parameters are in the body.
+    "POST" GetContextFileUrls ["contextId"];
 }
 
 /// Returns the name of the operation that a request calls. Never contains a part of the path.

@@ -7,6 +7,9 @@ use serde_json::Value;
 /// Path of the specification, relative to the root of the repository.
 pub const SPEC: &str = "spec/context-api.yaml";
 
+/// Path of the specification of the extensions of `agb serve`, relative to the root of the repository.
+pub const EXTENSIONS: &str = "spec/extensions.yaml";
+
 /// Why the specification cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
@@ -19,10 +22,10 @@ pub enum SpecError {
         source: std::io::Error,
     },
     /// The file is not valid YAML.
-    #[error("spec/context-api.yaml is not valid YAML: {0}")]
+    #[error("the specification is not valid YAML: {0}")]
     Yaml(#[from] serde_norway::Error),
     /// A `$ref` has no target, or is part of a cycle.
-    #[error("spec/context-api.yaml: the reference `{0}` has no target")]
+    #[error("the specification has the reference `{0}`, which has no target")]
     Reference(String),
 }
 
@@ -55,7 +58,19 @@ impl Spec {
     ///
     /// [`SpecError::Read`] or [`SpecError::Yaml`].
     pub fn load(root: &Path) -> Result<Self, SpecError> {
-        let path = root.join(SPEC);
+        Self::load_file(root.join(SPEC))
+    }
+
+    /// Loads the specification of the extensions of the repository with this root.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError::Read`] or [`SpecError::Yaml`].
+    pub fn load_extensions(root: &Path) -> Result<Self, SpecError> {
+        Self::load_file(root.join(EXTENSIONS))
+    }
+
+    fn load_file(path: PathBuf) -> Result<Self, SpecError> {
         let bytes = std::fs::read(&path).map_err(|source| SpecError::Read { path, source })?;
         Self::parse(bytes)
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod faulty_store;
 pub(crate) mod proxy;
+pub(crate) mod rewriting_proxy;
 mod schema;
 pub(crate) mod scripted_server;
 

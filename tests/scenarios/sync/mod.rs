@@ -1,5 +1,6 @@
 //! Sync of whole folders in both directions, against the real service.
 
+mod batch_urls;
 mod checksums;
 mod collisions;
 mod deletions;

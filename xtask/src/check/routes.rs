@@ -1,4 +1,4 @@
-//! Compares the routes of the service with the operations of the specification.
+//! Compares the routes of the service with the operations of the specification and of its extensions.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::diagnostic::{Diagnostic, Kind};
 use crate::cargo;
-use agbcloud_spec::{SPEC, Spec, SpecError};
+use agbcloud_spec::{EXTENSIONS, SPEC, Spec, SpecError};
 
 const EXAMPLE: &str = "crates/agbcloud-server/examples/operations.rs";
 
@@ -21,7 +21,11 @@ struct Route {
 }
 
 pub(super) fn check(root: &Path, spec: &Spec) -> Vec<Diagnostic> {
-    let specified = match specified(spec) {
+    let extensions = Spec::load_extensions(root).and_then(|extensions| {
+        extensions.check_references()?;
+        specified(&extensions)
+    });
+    let specified = match specified(spec).and_then(|routes| Ok([routes, extensions?].concat())) {
         Ok(routes) => routes,
         Err(error) => return vec![route_mismatch(SPEC, error.to_string(), "correct it")],
     };
@@ -79,7 +83,7 @@ fn compare(specified: &[Route], served: &[Route]) -> Vec<Diagnostic> {
         .filter(|name| !wanted.contains_key(*name))
     {
         problems.push(format!(
-            "the service has an operation `{name}`, which is not in {SPEC}"
+            "the service has an operation `{name}`, which is in neither {SPEC} nor {EXTENSIONS}"
         ));
     }
     for name in duplicates(served) {
@@ -188,7 +192,7 @@ mod tests {
             problems(&[other]),
             [
                 "the service has no operation `List`",
-                "the service has an operation `Other`, which is not in spec/context-api.yaml"
+                "the service has an operation `Other`, which is in neither spec/context-api.yaml nor spec/extensions.yaml"
             ]
         );
     }

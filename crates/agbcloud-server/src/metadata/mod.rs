@@ -311,6 +311,14 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
         limit: u32,
     ) -> Result<FilePage>;
     async fn file(&self, key: &FileKey) -> Result<File>;
+    /// Returns several files. The result of one does not depend on the others.
+    async fn files(&self, keys: Vec<FileKey>) -> Vec<Result<File>> {
+        let mut files = Vec::with_capacity(keys.len());
+        for key in &keys {
+            files.push(self.file(key).await);
+        }
+        files
+    }
     /// Returns a file with its content. Verifies the row.
     async fn open_file(&self, key: &FileKey) -> Result<OpenFile>;
     /// Stores the block checksums of a blob of an older version, if a file references it.

@@ -29,6 +29,8 @@ mod direct_downloads;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod file_urls;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod fsck;

@@ -10,6 +10,12 @@ static SPEC: LazyLock<Spec> = LazyLock::new(|| {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     Spec::load(Path::new(root)).unwrap()
 });
+static EXTENSIONS: LazyLock<Spec> = LazyLock::new(|| {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    Spec::load_extensions(Path::new(root)).unwrap()
+});
+static STRICT_EXTENSIONS: LazyLock<Mutex<ResponseValidator<'static>>> =
+    LazyLock::new(|| Mutex::new(ResponseValidator::new(&EXTENSIONS)));
 static STRICT: LazyLock<Mutex<ResponseValidator<'static>>> =
     LazyLock::new(|| Mutex::new(ResponseValidator::new(&SPEC)));
 
@@ -23,11 +29,13 @@ pub(crate) fn check(operation: &str, status: u16, body: &Value) {
 }
 
 fn problems(operation: &str, status: u16, body: &Value) -> Vec<String> {
-    let Some(schema) = SPEC.response_schema(operation, status) else {
-        return vec!["the operation has no such response".to_owned()];
-    };
-    let mut strict = STRICT.lock().unwrap_or_else(PoisonError::into_inner);
-    strict.problems(schema, body)
+    for (spec, strict) in [(&*SPEC, &*STRICT), (&*EXTENSIONS, &*STRICT_EXTENSIONS)] {
+        if let Some(schema) = spec.response_schema(operation, status) {
+            let mut strict = strict.lock().unwrap_or_else(PoisonError::into_inner);
+            return strict.problems(schema, body);
+        }
+    }
+    vec!["the operation has no such response".to_owned()]
 }
 
 #[test]

@@ -172,6 +172,56 @@ blocking_type! {
 }
 
 impl Files {
+    /// Requests URLs that grant anyone read access to files until they expire: one result for each path, in the same order.
+    ///
+    /// See [`Files::download_urls`](crate::Files::download_urls).
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// files.upload("/data/a.txt", &b"hello"[..]).send()?;
+    /// let urls = files.download_urls(["/data/a.txt", "/data/missing.txt"])?;
+    /// assert!(urls[0].is_ok() && urls[1].is_err());
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](crate::ErrorKind::Configuration) in async code. The failures of files are in the result.
+    pub fn download_urls<P>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Vec<Result<PresignedUrl>>>
+    where
+        P: TryInto<RemotePath, Error: Into<Error>>,
+    {
+        self.driver.run(self.inner.download_urls(paths))
+    }
+
+    /// Requests URLs that grant anyone write access to files until they expire: one result for each path, in the same order.
+    ///
+    /// See [`Files::upload_urls`](crate::Files::upload_urls).
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// for url in files.upload_urls(["/1.json", "/2.json"])? {
+    ///     println!("{}", url?.as_str());
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`download_urls`](Self::download_urls).
+    pub fn upload_urls<P>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Vec<Result<PresignedUrl>>>
+    where
+        P: TryInto<RemotePath, Error: Into<Error>>,
+    {
+        self.driver.run(self.inner.upload_urls(paths))
+    }
+
     /// Returns the id of the context.
     ///
     /// See [`Files::context_id`](crate::Files::context_id).

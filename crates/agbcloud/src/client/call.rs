@@ -128,6 +128,13 @@ async fn run<T>(
             path.into_iter().fold(error, Error::with_path)
         })
     });
+    let attempts = async {
+        let response = attempts.await?;
+        if response.announces_file_urls() {
+            client.0.file_urls.announced(client.time().now());
+        }
+        Ok(response)
+    };
     trace::instrument(attempts, trace::operation_span(operation, context)).await
 }
 

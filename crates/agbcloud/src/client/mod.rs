@@ -4,6 +4,7 @@
 mod bandwidth_tests;
 mod builder;
 mod call;
+mod file_urls_support;
 mod http_settings;
 mod request;
 #[cfg(any(test, feature = "test-util"))]
@@ -33,6 +34,7 @@ use crate::{
     wire::{ContextApi, HttpApi},
 };
 use builder::ClientSettings;
+use file_urls_support::FileUrlsSupport;
 
 /// Minimum of [`ClientBuilder::timeout`].
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
@@ -71,6 +73,7 @@ struct ClientInner {
     jitter: Jitter,
     endpoint: Arc<Endpoint>,
     service_clock: ServiceClock,
+    file_urls: Arc<FileUrlsSupport>,
     allow_insecure_urls: bool,
     /// Folder of the records of partial downloads.
     partial_downloads: Option<Arc<Path>>,
@@ -190,6 +193,7 @@ impl Client {
             jitter: settings.jitter,
             endpoint: Arc::new(settings.endpoint),
             service_clock,
+            file_urls: Arc::default(),
             allow_insecure_urls: settings.allow_insecure_urls,
             partial_downloads: settings.partial_downloads.map(Arc::from),
         })))
@@ -223,6 +227,11 @@ impl Client {
 
     pub(crate) fn service_clock(&self) -> &ServiceClock {
         &self.0.service_clock
+    }
+
+    /// Whether the service has the extension `file-urls`.
+    pub(crate) fn file_urls(&self) -> &FileUrlsSupport {
+        &self.0.file_urls
     }
 
     pub(crate) fn overload(&self) -> &Overload {

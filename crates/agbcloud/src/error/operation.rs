@@ -28,6 +28,8 @@ pub enum Operation {
     GetContextFileDownloadUrl,
     /// `POST /sdk/DeleteContextFile`
     DeleteContextFile,
+    /// `POST /sdk/GetContextFileUrls`, an extension that a service may have
+    GetContextFileUrls,
     /// PUT to a presigned URL
     Upload,
     /// GET from a presigned URL
@@ -56,6 +58,7 @@ impl Operation {
             Self::GetContextFileUploadUrl => "GetContextFileUploadUrl",
             Self::GetContextFileDownloadUrl => "GetContextFileDownloadUrl",
             Self::DeleteContextFile => "DeleteContextFile",
+            Self::GetContextFileUrls => "GetContextFileUrls",
             Self::Upload => "Upload",
             Self::Download => "Download",
         }

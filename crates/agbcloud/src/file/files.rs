@@ -6,7 +6,7 @@ use crate::{
     error::in_operation,
     model::checked,
     transfer::Store,
-    wire::{ContextApi, ResponseFuture},
+    wire::ContextApi,
 };
 
 /// The files of one context. Cheap to clone. From [`Contexts::files`](crate::Contexts::files).
@@ -52,10 +52,7 @@ impl Files {
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,
     ) -> Request<PresignedUrl> {
-        let operation = Operation::GetContextFileDownloadUrl;
-        self.url(operation, checked(path), |api, id, path| {
-            api.download_url(id, path)
-        })
+        self.url_request(Operation::GetContextFileDownloadUrl, checked(path))
     }
 
     /// Requests a URL that grants anyone write access to a file until it expires, by a PUT request with `Content-Length` and
@@ -80,17 +77,14 @@ impl Files {
         &self,
         path: impl TryInto<RemotePath, Error: Into<Error>>,
     ) -> Request<PresignedUrl> {
-        let operation = Operation::GetContextFileUploadUrl;
-        self.url(operation, checked(path), |api, id, path| {
-            api.upload_url(id, path)
-        })
+        self.url_request(Operation::GetContextFileUploadUrl, checked(path))
     }
 
-    fn url(
+    /// Requests a URL by the operation for uploads or that for downloads.
+    pub(super) fn url_request(
         &self,
         operation: Operation,
         path: Result<RemotePath>,
-        send: fn(&dyn ContextApi, ContextId, RemotePath) -> ResponseFuture<PresignedUrl>,
     ) -> Request<PresignedUrl> {
         let arguments = (self.clone(), path);
         Request::new(
@@ -104,7 +98,12 @@ impl Files {
                 };
                 let path = path.map_err(at)?;
                 let what = (operation, &context, &path);
-                let send = |api: &dyn ContextApi| send(api, context.clone(), path.clone());
+                let send = |api: &dyn ContextApi| match operation {
+                    Operation::GetContextFileUploadUrl => {
+                        api.upload_url(context.clone(), path.clone())
+                    }
+                    _ => api.download_url(context.clone(), path.clone()),
+                };
                 let answer = call(&client, what, send).await?;
                 match client.check_url(answer.get_ref()) {
                     Ok(()) => Ok(answer),

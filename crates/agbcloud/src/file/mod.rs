@@ -4,6 +4,7 @@ pub(crate) mod atomic_file;
 mod delete;
 mod download;
 mod download_sink;
+mod file_urls;
 mod files;
 pub(crate) mod group_sync;
 mod list;
@@ -16,6 +17,7 @@ pub use download::{
     Download, DownloadTarget, Downloaded, OpenFile, PartialDownload, ReadFile, RemoteFile,
 };
 pub(crate) use download::{DownloadRequest, store_checksums};
+pub(crate) use file_urls::batches;
 pub use files::Files;
 pub use list::{FileItems, FilePages, FileWalk, ListFiles};
 pub use upload::{Upload, UploadSource, Uploaded};

@@ -8,6 +8,15 @@ use crate::{Attempt, Error, ErrorKind, Operation, PresignedUrl, RemotePath, Resu
 /// A URL that expires sooner is not used for another attempt.
 const MIN_VALIDITY: Duration = Duration::from_secs(15);
 
+/// The URL that a transfer starts with.
+#[derive(Debug, Clone)]
+pub(crate) enum FirstUrl {
+    /// From the caller, who wants no other one.
+    Given(PresignedUrl),
+    /// Requested together with those of other files.
+    Prefetched(PresignedUrl),
+}
+
 /// The presigned URL of one transfer, which is requested when it is needed and replaced when it expires.
 #[derive(Clone)]
 pub(super) struct TransferUrl<'a> {
@@ -26,14 +35,18 @@ impl<'a> TransferUrl<'a> {
         files: &'a Files,
         path: &'a RemotePath,
         operation: Operation,
-        given: Option<PresignedUrl>,
+        first: Option<FirstUrl>,
     ) -> Self {
+        let given = matches!(first, Some(FirstUrl::Given(_)));
+        let url = first.map(|first| match first {
+            FirstUrl::Given(url) | FirstUrl::Prefetched(url) => url,
+        });
         Self {
             files,
             path,
             operation,
-            given: given.is_some(),
-            url: given,
+            given,
+            url,
             rejected: 0,
         }
     }

@@ -26,11 +26,26 @@ use crate::error::Result;
 pub struct Response<T> {
     value: T,
     request_id: Option<String>,
+    announces_file_urls: bool,
 }
 
 impl<T> Response<T> {
     pub(crate) fn new(value: T, request_id: Option<String>) -> Self {
-        Self { value, request_id }
+        Self {
+            value,
+            request_id,
+            announces_file_urls: false,
+        }
+    }
+
+    /// Sets whether the response announces the extension `file-urls`.
+    pub(crate) fn announcing_file_urls(mut self, announces: bool) -> Self {
+        self.announces_file_urls = announces;
+        self
+    }
+
+    pub(crate) fn announces_file_urls(&self) -> bool {
+        self.announces_file_urls
     }
 
     /// Id of the request, to quote when you report a problem.
@@ -55,12 +70,13 @@ impl<T> Response<T> {
 
     /// Converts the value and keeps the request id.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Response<U> {
-        Response::new(f(self.value), self.request_id)
+        Response::new(f(self.value), self.request_id).announcing_file_urls(self.announces_file_urls)
     }
 
     pub(crate) fn try_map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Response<U>> {
         match f(self.value) {
-            Ok(value) => Ok(Response::new(value, self.request_id)),
+            Ok(value) => Ok(Response::new(value, self.request_id)
+                .announcing_file_urls(self.announces_file_urls)),
             Err(error) => Err(error.with_request_id(self.request_id)),
         }
     }

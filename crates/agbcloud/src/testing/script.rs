@@ -18,7 +18,7 @@ use crate::{
     model::{
         Context, ContextId, ContextName, ContextPage, FilePage, PresignedUrl, RemotePath, Response,
     },
-    wire::{Envelope, FromEnvelope, decode_envelope, ignore_data, upload_url},
+    wire::{Envelope, FromEnvelope, decode_envelope, file_urls, ignore_data, upload_url},
 };
 
 /// A scripted service: each attempt of each call takes the next [`Step`], whatever the operation.
@@ -133,7 +133,7 @@ impl Script {
     fn play<E, T>(
         &self,
         operation: Operation,
-        decode: fn(E, DecodeContext<'_>) -> Result<T>,
+        decode: impl FnOnce(E, DecodeContext<'_>) -> Result<T> + Send + 'static,
     ) -> ResponseFuture<T>
     where
         E: Envelope + DeserializeOwned,
@@ -148,7 +148,7 @@ impl Script {
 async fn perform<E, T>(
     step: Step,
     time: &Time,
-    decode: fn(E, DecodeContext<'_>) -> Result<T>,
+    decode: impl FnOnce(E, DecodeContext<'_>) -> Result<T>,
 ) -> Result<Response<T>>
 where
     E: Envelope + DeserializeOwned,
@@ -198,6 +198,25 @@ impl ContextApi for Script {
     fn download_url(&self, _: ContextId, _: RemotePath) -> ResponseFuture<PresignedUrl> {
         let decode = PresignedUrl::from_envelope;
         self.play(Operation::GetContextFileDownloadUrl, decode)
+    }
+
+    fn upload_urls(
+        &self,
+        _: ContextId,
+        paths: Vec<RemotePath>,
+    ) -> ResponseFuture<Vec<Result<PresignedUrl>>> {
+        self.play(
+            Operation::GetContextFileUrls,
+            move |envelope, context: DecodeContext<'_>| file_urls(envelope, &paths, context),
+        )
+    }
+
+    fn download_urls(
+        &self,
+        context: ContextId,
+        paths: Vec<RemotePath>,
+    ) -> ResponseFuture<Vec<Result<PresignedUrl>>> {
+        self.upload_urls(context, paths)
     }
 
     fn delete_file(&self, _: ContextId, _: RemotePath) -> ResponseFuture<()> {

@@ -15,8 +15,8 @@ use crate::{
 /// The future of a response.
 pub type ResponseFuture<T> = BoxFuture<'static, Result<Response<T>>>;
 
-/// The nine operations of the service. One call is one attempt; pages, clears and retries are the same for every
-/// implementation.
+/// The nine operations of the service, and that of its extension. One call is one attempt; pages, clears and retries are the
+/// same for every implementation.
 ///
 /// The default implementation of each method fails with [`Rejected`](ErrorKind::Rejected), which is not retried. An
 /// implementation in a test overrides what it needs, and keeps compiling when an operation is added.
@@ -69,6 +69,27 @@ pub trait ContextApi: Send + Sync {
     fn download_url(&self, context: ContextId, path: RemotePath) -> ResponseFuture<PresignedUrl> {
         let _ = (context, path);
         unsupported(Operation::GetContextFileDownloadUrl)
+    }
+
+    /// Returns URLs to write files: one result for each of the paths, in their order. Called only after a response has announced
+    /// the extension `file-urls`.
+    fn upload_urls(
+        &self,
+        context: ContextId,
+        paths: Vec<RemotePath>,
+    ) -> ResponseFuture<Vec<Result<PresignedUrl>>> {
+        let _ = (context, paths);
+        unsupported(Operation::GetContextFileUrls)
+    }
+
+    /// Returns URLs to read files: see [`upload_urls`](Self::upload_urls).
+    fn download_urls(
+        &self,
+        context: ContextId,
+        paths: Vec<RemotePath>,
+    ) -> ResponseFuture<Vec<Result<PresignedUrl>>> {
+        let _ = (context, paths);
+        unsupported(Operation::GetContextFileUrls)
     }
 
     /// Deletes a file.

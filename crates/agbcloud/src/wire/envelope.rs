@@ -1,10 +1,16 @@
 //! Decodes the envelopes of the generated client to a [`Response`] or an [`Error`].
 
-use agbcloud_api::{ResponseValue, types};
+use agbcloud_api::{
+    ResponseValue,
+    extensions::{self, FileUrlResult, GetContextFileUrlsResponse},
+    types,
+};
+
+use reqwest::header::HeaderMap;
 
 use crate::{
     error::{DecodeContext, EnvelopeStatus, Error, ErrorKind, Result, request_id},
-    model::{Context, ContextPage, FileEntry, FilePage, PresignedUrl, Response},
+    model::{Context, ContextPage, FileEntry, FilePage, PresignedUrl, RemotePath, Response},
 };
 
 /// The result of a call of the generated client.
@@ -16,8 +22,8 @@ pub(crate) trait Envelope: Send + 'static {
 }
 
 macro_rules! envelopes {
-    ($($name:ident),* $(,)?) => {$(
-        impl Envelope for types::$name {
+    ($($name:path),* $(,)?) => {$(
+        impl Envelope for $name {
             fn status(&mut self) -> EnvelopeStatus {
                 EnvelopeStatus {
                     success: self.success,
@@ -32,15 +38,16 @@ macro_rules! envelopes {
 }
 
 envelopes!(
-    ListContextsResponse,
-    GetContextResponse,
-    ModifyContextResponse,
-    DeleteContextResponse,
-    ClearContextResponse,
-    DescribeContextFilesResponse,
-    GetContextFileUploadUrlResponse,
-    GetContextFileDownloadUrlResponse,
-    DeleteContextFileResponse,
+    types::ListContextsResponse,
+    types::GetContextResponse,
+    types::ModifyContextResponse,
+    types::DeleteContextResponse,
+    types::ClearContextResponse,
+    types::DescribeContextFilesResponse,
+    types::GetContextFileUploadUrlResponse,
+    types::GetContextFileDownloadUrlResponse,
+    types::DeleteContextFileResponse,
+    GetContextFileUrlsResponse,
 );
 
 /// A value in an envelope.
@@ -149,6 +156,61 @@ pub(crate) fn upload_url(
     PresignedUrl::from_wire(envelope.data, context.now())
 }
 
+/// The URLs of many files: one result for each of the paths, in their order.
+///
+/// # Errors
+///
+/// The response has other paths: a URL must not be used for another file.
+pub(crate) fn file_urls(
+    envelope: GetContextFileUrlsResponse,
+    paths: &[RemotePath],
+    context: DecodeContext<'_>,
+) -> Result<Vec<Result<PresignedUrl>>> {
+    let results = envelope.data.unwrap_or_default();
+    let named = results.iter().map(|result| result.file_path.as_deref());
+    if !named.eq(paths.iter().map(|path| Some(path.as_str()))) {
+        let message = "the response does not contain the requested paths";
+        return Err(Error::new(ErrorKind::InvalidResponse, message));
+    }
+    let results = results.into_iter();
+    Ok(results.map(|result| file_url(result, context)).collect())
+}
+
+fn file_url(result: FileUrlResult, context: DecodeContext<'_>) -> Result<PresignedUrl> {
+    if result.url.is_some() || result.code.is_none() {
+        let url = types::FileUrl {
+            url: result.url,
+            expire_time: result.expire_time,
+        };
+        return PresignedUrl::from_wire(Some(url), context.now());
+    }
+    // Classified like the response to a call for this file alone.
+    let status = result
+        .http_status_code
+        .and_then(|code| code.try_into().ok());
+    let envelope = EnvelopeStatus {
+        success: Some(false),
+        code: result.code,
+        message: result.message,
+        request_id: None,
+        http_status_code: result.http_status_code,
+    };
+    let headers = HeaderMap::new();
+    Err(Error::from_envelope(
+        status.unwrap_or(200),
+        &headers,
+        envelope,
+        context,
+    ))
+}
+
+/// Whether a response announces the extension `file-urls`.
+fn announces_file_urls(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(extensions::HEADER).iter();
+    let mut texts = values.filter_map(|value| value.to_str().ok());
+    texts.any(|text| extensions::announces(text, extensions::FILE_URLS))
+}
+
 /// Decodes a response. It is successful only if the status is 200, `success` is true, and the value is present.
 pub(crate) async fn decode_envelope<E: Envelope, T>(
     result: RawResult<E>,
@@ -179,7 +241,9 @@ pub(crate) async fn decode_envelope<E: Envelope, T>(
         .request_id
         .filter(|id| !id.is_empty())
         .or_else(|| request_id(response.headers()));
+    let announces = announces_file_urls(response.headers());
     Response::new(response.into_inner(), id)
+        .announcing_file_urls(announces)
         .try_map(|envelope| decode(envelope, context).map_err(|error| error.with_status(status)))
 }
 

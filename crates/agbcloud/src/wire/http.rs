@@ -3,12 +3,16 @@
 //! Requests are built with setters rather than positional arguments, so that two texts can't be swapped. Nothing else calls
 //! the generated client.
 
-use agbcloud_api::{Client, types};
+use agbcloud_api::{
+    Client,
+    extensions::{FileUrlOperation, GetContextFileUrlsRequest},
+    types,
+};
 use reqwest::header::DATE;
 
 use super::{
     ContextApi, ContextLookup, ContextQuery, FileQuery, FromEnvelope, ResponseFuture,
-    envelope::{Envelope, RawResult, decode_envelope, ignore_data, upload_url},
+    envelope::{Envelope, RawResult, decode_envelope, file_urls, ignore_data, upload_url},
 };
 use crate::{
     clock::Time,
@@ -34,7 +38,7 @@ impl HttpApi {
     fn call<E: Envelope, T: 'static, F>(
         &self,
         send: impl FnOnce(Client) -> F,
-        decode: fn(E, DecodeContext<'_>) -> Result<T>,
+        decode: impl FnOnce(E, DecodeContext<'_>) -> Result<T> + Send + 'static,
     ) -> ResponseFuture<T>
     where
         F: Future<Output = RawResult<E>> + Send + 'static,
@@ -61,6 +65,25 @@ impl HttpApi {
                 time: &time,
             };
             decode_envelope(result, decode, context).await
+        })
+    }
+
+    fn file_urls(
+        &self,
+        operation: FileUrlOperation,
+        context: ContextId,
+        paths: Vec<RemotePath>,
+    ) -> ResponseFuture<Vec<Result<PresignedUrl>>> {
+        let body = GetContextFileUrlsRequest {
+            operation,
+            file_paths: paths.iter().cloned().map(String::from).collect(),
+        };
+        let send = async move |client: Client| {
+            let sent = client.get_context_file_urls(context.as_str(), &body);
+            sent.await
+        };
+        self.call(send, move |envelope, context| {
+            file_urls(envelope, &paths, context)
         })
     }
 }
@@ -165,6 +188,22 @@ impl ContextApi for HttpApi {
                 .await
         };
         self.call(send, PresignedUrl::from_envelope)
+    }
+
+    fn upload_urls(
+        &self,
+        context: ContextId,
+        paths: Vec<RemotePath>,
+    ) -> ResponseFuture<Vec<Result<PresignedUrl>>> {
+        self.file_urls(FileUrlOperation::Upload, context, paths)
+    }
+
+    fn download_urls(
+        &self,
+        context: ContextId,
+        paths: Vec<RemotePath>,
+    ) -> ResponseFuture<Vec<Result<PresignedUrl>>> {
+        self.file_urls(FileUrlOperation::Download, context, paths)
     }
 
     fn delete_file(&self, context: ContextId, path: RemotePath) -> ResponseFuture<()> {

@@ -14,7 +14,7 @@ pub(crate) use envelope::FromEnvelope;
 #[cfg(test)]
 pub(crate) use envelope::answer;
 #[cfg(any(test, feature = "test-util"))]
-pub(crate) use envelope::{Envelope, decode_envelope, ignore_data, upload_url};
+pub(crate) use envelope::{Envelope, decode_envelope, file_urls, ignore_data, upload_url};
 pub(crate) use http::HttpApi;
 
 /// Identifies a context.

@@ -62,6 +62,25 @@ impl ControlError {
         )
     }
 
+    /// Whether the service failed, and not the request.
+    pub(super) fn is_service_failure(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// Replaces the description.
+    pub(super) fn with_message(self, message: String) -> Self {
+        Self {
+            message: message.into(),
+            ..self
+        }
+    }
+
+    /// Returns the status, the code and the description.
+    pub(super) fn into_parts(self) -> (StatusCode, String, String) {
+        let (code, message) = (self.code.into_owned(), self.message.into_owned());
+        (self.status, code, message)
+    }
+
     pub(in crate::http) fn body_too_large(max: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,

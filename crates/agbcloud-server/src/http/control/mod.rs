@@ -3,6 +3,7 @@
 mod auth;
 mod contexts;
 mod envelope;
+mod file_urls;
 mod files;
 pub(crate) mod page_token;
 mod params;
@@ -10,6 +11,7 @@ mod stale_listing;
 
 use std::sync::Arc;
 
+use agbcloud_api::extensions;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -35,6 +37,8 @@ struct Call {
     /// The API key of the caller, for presigned URLs.
     issuer: Issuer,
     params: Params,
+    /// The body, which is empty or JSON.
+    body: Vec<u8>,
     request_id: String,
 }
 
@@ -96,6 +100,10 @@ async fn serve(app: Arc<App>, operation: &'static Operation, request: Request) -
     if let Ok(date) = date {
         response.headers_mut().insert(http::header::DATE, date);
     }
+    let extensions = HeaderValue::from_static(extensions::FILE_URLS);
+    response
+        .headers_mut()
+        .insert(extensions::HEADER, extensions);
     response
 }
 
@@ -111,13 +119,19 @@ async fn execute(
         .get::<Caller>()
         .cloned()
         .ok_or_else(ControlError::unauthorized)?;
-    check_body(&parts.headers, body, &app.limits).await?;
+    let takes_body = operation.id == OperationId::GetContextFileUrls;
+    let body = read_body(&parts.headers, body, &app.limits).await;
+    let body = body.map_err(|error| match takes_body {
+        true => file_urls::explain_body(error, &app.limits),
+        false => error,
+    })?;
     let params = Params::parse(operation, parts.uri.query().unwrap_or_default())?;
     let call = Call {
         app,
         tenant,
         issuer,
         params,
+        body,
         request_id,
     };
     match operation.id {
@@ -127,18 +141,19 @@ async fn execute(
         OperationId::DeleteContext => contexts::delete(call).await,
         OperationId::ClearContext => contexts::clear(call).await,
         OperationId::DescribeContextFiles => files::list(call).await,
-        OperationId::GetContextFileUploadUrl => files::upload_url(call).await,
-        OperationId::GetContextFileDownloadUrl => files::download_url(call).await,
+        OperationId::GetContextFileUploadUrl => file_urls::upload(call).await,
+        OperationId::GetContextFileDownloadUrl => file_urls::download(call).await,
         OperationId::DeleteContextFile => files::delete(call).await,
+        OperationId::GetContextFileUrls => file_urls::many(call).await,
     }
 }
 
-/// Reads the body of a control call, which must be empty or JSON. All parameters are in the query string.
-async fn check_body(
+/// Reads the body of a control call, which must be empty or JSON.
+async fn read_body(
     headers: &HeaderMap,
     mut body: Body,
     limits: &Limits,
-) -> Result<(), ControlError> {
+) -> Result<Vec<u8>, ControlError> {
     let max = limits.body_bytes;
     if body::content_length(headers).is_some_and(|length| length > max as u64) {
         body::drain(headers, body);
@@ -159,7 +174,7 @@ async fn check_body(
         json.extend_from_slice(&chunk);
     }
     if json.is_empty() || is_json(&json) {
-        Ok(())
+        Ok(json)
     } else if body::is_encoded(headers) {
         Err(ControlError::encoded_body())
     } else {

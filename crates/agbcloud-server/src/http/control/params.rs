@@ -84,7 +84,7 @@ impl Params {
         let path = self
             .get("filePath")
             .ok_or_else(|| ControlError::missing("filePath", "the absolute path of the file"))?;
-        FilePath::parse(path).ok_or_else(|| ControlError::invalid("filePath", &describe_path(path)))
+        parse_file_path(path)
     }
 
     /// Returns the path of the folder to list. Defaults to the root.
@@ -156,6 +156,11 @@ impl Params {
             )
         })
     }
+}
+
+/// Parses the path of a file.
+pub(super) fn parse_file_path(path: &str) -> Result<FilePath, ControlError> {
+    FilePath::parse(path).ok_or_else(|| ControlError::invalid("filePath", &describe_path(path)))
 }
 
 /// Describes what is wrong with an invalid path.

@@ -211,6 +211,12 @@ impl Metadata for Sqlite {
         self.read(move |db| files::file(db, &key)).await
     }
 
+    async fn files(&self, keys: Vec<FileKey>) -> Vec<Result<File>> {
+        let count = keys.len();
+        let read = self.read(move |db| Ok(keys.iter().map(|key| files::file(db, key)).collect()));
+        read.await.unwrap_or_else(|error| vec![Err(error); count])
+    }
+
     async fn open_file(&self, key: &FileKey) -> Result<OpenFile> {
         if let Some(opened) = self.direct.try_run(|db| files::open(db, key)) {
             return opened;

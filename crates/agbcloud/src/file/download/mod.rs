@@ -26,7 +26,7 @@ use super::{
     atomic_file::{AtomicFile, Writing},
     download_sink::DownloadSink,
     files::Files,
-    transfer_url::TransferUrl,
+    transfer_url::{FirstUrl, TransferUrl},
 };
 use crate::{
     Error, Operation, PresignedUrl, Progress, RemotePath, Result,
@@ -149,7 +149,7 @@ impl Download<'_> {
     /// Uses this presigned URL instead of requesting one.
     /// A text that is not a URL is an error when the download is sent.
     pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
-        self.request.url = Some(checked(url));
+        self.request.url = Some(checked(url).map(FirstUrl::Given));
         self
     }
 
@@ -240,7 +240,7 @@ impl ReadFile {
     /// Uses this presigned URL instead of requesting one.
     /// A text that is not a URL is an error when the download is sent.
     pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
-        self.request.url = Some(checked(url));
+        self.request.url = Some(checked(url).map(FirstUrl::Given));
         self
     }
 
@@ -281,7 +281,7 @@ impl IntoFuture for ReadFile {
 pub(crate) struct DownloadRequest {
     files: Files,
     path: Result<RemotePath>,
-    url: Option<Result<PresignedUrl>>,
+    url: Option<Result<FirstUrl>>,
     range: Result<ByteRange>,
     listener: ProgressListener,
 }
@@ -301,6 +301,12 @@ impl DownloadRequest {
             range: Ok(ByteRange::WHOLE),
             listener: ProgressListener::default(),
         }
+    }
+
+    /// Starts with this URL, or fails with this error, which are from a request for several files. `None` requests a URL.
+    pub(crate) fn prefetched_url(mut self, url: Option<Result<PresignedUrl>>) -> Self {
+        self.url = url.map(|url| url.map(FirstUrl::Prefetched));
+        self
     }
 
     pub(crate) fn on_progress(
@@ -365,7 +371,7 @@ impl trace::Traced for Downloaded {
 async fn fetch_range(
     files: &Files,
     path: &RemotePath,
-    url: Option<PresignedUrl>,
+    url: Option<FirstUrl>,
     range: ByteRange,
     listener: ProgressListener,
     sink: &mut impl DownloadSink,

@@ -23,6 +23,7 @@ use crate::{
     file::{
         download_sink::{DownloadSink, ResponseHead},
         files::Files,
+        transfer_url::FirstUrl,
     },
     model::checked,
     trace,
@@ -78,7 +79,7 @@ impl OpenFile {
 
     /// Uses this presigned URL instead of requesting one.
     pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
-        self.request.url = Some(checked(url));
+        self.request.url = Some(checked(url).map(FirstUrl::Given));
         self
     }
 

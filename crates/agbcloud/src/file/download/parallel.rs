@@ -14,12 +14,12 @@ use super::{
     partial::{Header, KeptParts, discard_earlier},
 };
 use crate::{
-    Operation, PresignedUrl, RemotePath, Result,
+    Operation, RemotePath, Result,
     file::{
         atomic_file::{AtomicFile, Writing},
         files::Files,
         local::blocking,
-        transfer_url::TransferUrl,
+        transfer_url::{FirstUrl, TransferUrl},
     },
     retry::Attempts,
     transfer::{ProgressListener, ProgressMeter, StoreChecksums, combine_crc64},
@@ -34,7 +34,7 @@ const MAX_CONCURRENT_PARTS: usize = 4;
 pub(super) async fn fetch(
     files: &Files,
     path: &RemotePath,
-    url: Option<PresignedUrl>,
+    url: Option<FirstUrl>,
     listener: ProgressListener,
     file: &mut AtomicFile<Writing>,
 ) -> Result<Downloaded> {

@@ -14,7 +14,11 @@ pub use source::UploadSource;
 use body::{BodyRecord, Pace, SizedBody};
 use source::{LocalOrigin, OpenedSource};
 
-use super::{files::Files, local::LocalIdentity, transfer_url::TransferUrl};
+use super::{
+    files::Files,
+    local::LocalIdentity,
+    transfer_url::{FirstUrl, TransferUrl},
+};
 use crate::{
     Error, ErrorKind, Operation, PresignedUrl, Progress, RemotePath, Result,
     error::request_id,
@@ -74,7 +78,7 @@ pub struct Upload {
     files: Files,
     path: Result<RemotePath>,
     source: UploadSource,
-    url: Option<Result<PresignedUrl>>,
+    url: Option<Result<FirstUrl>>,
     listener: ProgressListener,
     condition: PutCondition,
     tolerates_change: bool,
@@ -104,6 +108,12 @@ impl Upload {
     /// Replaces the remote file only under this condition, unless the store ignores conditions.
     pub(crate) fn only_if(mut self, condition: PutCondition) -> Self {
         self.condition = condition;
+        self
+    }
+
+    /// Starts with this URL, or fails with this error, which are from a request for several files. `None` requests a URL.
+    pub(crate) fn prefetched_url(mut self, url: Option<Result<PresignedUrl>>) -> Self {
+        self.url = url.map(|url| url.map(FirstUrl::Prefetched));
         self
     }
 
@@ -151,7 +161,7 @@ impl Upload {
     /// Uses this presigned URL instead of requesting one.
     /// A text that is not a URL is an error when the upload is sent.
     pub fn presigned_url(mut self, url: impl TryInto<PresignedUrl, Error: Into<Error>>) -> Self {
-        self.url = Some(checked(url));
+        self.url = Some(checked(url).map(FirstUrl::Given));
         self
     }
 

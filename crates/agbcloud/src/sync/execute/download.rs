@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{concurrency_limit::Permit, conflict_copy::ConflictCopy, shared_state::SharedState};
+use super::{
+    concurrency_limit::Permit, conflict_copy::ConflictCopy, shared_state::SharedState,
+    url_prefetch::UrlTicket,
+};
 use crate::{
     Downloaded, RemotePath, Result,
     file::{
@@ -17,7 +20,7 @@ impl SharedState {
         &self,
         planned: &PlannedChange,
         relative: &Path,
-        remote: RemotePath,
+        (remote, url): (RemotePath, Option<UrlTicket>),
         permit: Permit,
         kept: &mut Option<ConflictCopy>,
     ) -> Result<u64> {
@@ -47,7 +50,12 @@ impl SharedState {
         let path = options.local.join(relative);
         let file = AtomicFile::within(options.local.clone(), path, expected);
         let file = file.durable(options.durable);
-        let mut request = DownloadRequest::new(options.files.clone(), Ok(remote.clone()));
+        let url = match url {
+            Some(ticket) => ticket.url().await,
+            None => None,
+        };
+        let request = DownloadRequest::new(options.files.clone(), Ok(remote.clone()));
+        let mut request = request.prefetched_url(url);
         if let Some(listener) = self.meter.file(&planned.path) {
             request = request.on_progress(listener);
         }

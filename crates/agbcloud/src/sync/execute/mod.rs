@@ -9,6 +9,7 @@ mod read_ahead;
 mod shared_state;
 mod staging;
 mod upload;
+mod url_prefetch;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -16,7 +17,7 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 
 use concurrency_limit::{ConcurrencyLimit, Permit};
-use read_ahead::{PreRead, ReadAhead};
+use read_ahead::{Prepared, ReadAhead};
 use shared_state::{ChangeResult, SharedState, affects_all_files};
 
 use super::{
@@ -169,7 +170,7 @@ impl Executor {
         Ok(*self.may_delete.insert(self.failed_copies == 0))
     }
 
-    async fn start(&mut self, planned: PlannedChange, content: PreRead) -> Result<()> {
+    async fn start(&mut self, planned: PlannedChange, prepared: Prepared) -> Result<()> {
         let is_deletion = planned.change.is_deletion();
         if self.unstaged.contains(&planned.path) {
             return Ok(());
@@ -192,7 +193,7 @@ impl Executor {
         }
         let (state, limit) = (self.state.clone(), self.limit.clone());
         let run = async move {
-            let result = state.run(&planned, content, permit, (&limit, bytes)).await;
+            let result = state.run(&planned, prepared, permit, (&limit, bytes)).await;
             (planned, result)
         };
         self.tasks.spawn(run.in_current_span());
@@ -210,8 +211,8 @@ impl Executor {
     pub(super) async fn start_all(&mut self, changes: Vec<PlannedChange>) -> Result<()> {
         let mut batches = ReadAhead::new(&self.state.options, changes);
         while let Some(batch) = batches.next().await {
-            for (planned, content) in batch {
-                self.start(planned, content).await?;
+            for (planned, prepared) in batch {
+                self.start(planned, prepared).await?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::{
     conflict_copy::ConflictCopy,
     download_recorder::DownloadRecorder,
     local_folders::LocalFolders,
-    read_ahead::PreRead,
+    read_ahead::Prepared,
     staging::StagingArea,
 };
 use crate::{
@@ -73,14 +73,15 @@ impl SharedState {
     pub(super) async fn run(
         &self,
         planned: &PlannedChange,
-        mut content: PreRead,
+        mut prepared: Prepared,
         mut permit: Permit,
         (limit, bytes): (&Arc<ConcurrencyLimit>, u64),
     ) -> ChangeResult {
         let mut open_file_retries = MAX_OPEN_FILE_RETRIES;
         let mut kept = None;
         loop {
-            let result = self.attempt(planned, content.take(), permit, &mut kept);
+            let prepared = std::mem::take(&mut prepared);
+            let result = self.attempt(planned, prepared, permit, &mut kept);
             match result.await {
                 Err(error) if open_file_retries > 0 && is_too_many_open_files(&error) => {
                     open_file_retries -= 1;
@@ -109,7 +110,7 @@ impl SharedState {
     async fn attempt(
         &self,
         planned: &PlannedChange,
-        content: PreRead,
+        Prepared { content, url }: Prepared,
         permit: Permit,
         kept: &mut Option<ConflictCopy>,
     ) -> Result<u64> {
@@ -118,11 +119,13 @@ impl SharedState {
         match planned.change {
             Change::Upload => {
                 let file = self.options.local_file(local()?)?;
-                self.upload(planned, content, file, remote()?, kept).await
+                let remote = remote()?;
+                self.upload(planned, Prepared { content, url }, file, remote, kept)
+                    .await
             }
             Change::Download => {
                 let local = local()?;
-                let result = self.download(planned, &local, remote()?, permit, kept);
+                let result = self.download(planned, &local, (remote()?, url), permit, kept);
                 match result.await {
                     Err(error)
                         if error.kind() == ErrorKind::Conflict && !affects_all_files(&error) =>

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::atomic::Ordering};
 
-use super::{conflict_copy::ConflictCopy, read_ahead::PreRead, shared_state::SharedState};
+use super::{conflict_copy::ConflictCopy, read_ahead::Prepared, shared_state::SharedState};
 use crate::{
     Error, ErrorDetail, ErrorKind, RemotePath, Result, UploadSource, Uploaded,
     file::local::{LocalFile, LocalIdentity, hash_file},
@@ -20,7 +20,10 @@ impl SharedState {
     pub(super) async fn upload(
         &self,
         planned: &PlannedChange,
-        mut content: PreRead,
+        Prepared {
+            mut content,
+            mut url,
+        }: Prepared,
         local: LocalFile,
         remote: RemotePath,
         kept: &mut Option<ConflictCopy>,
@@ -42,8 +45,15 @@ impl SharedState {
                 condition = PutCondition::None;
             }
             let source = UploadSource::local(local.clone(), content.take());
+            let url = match url.take() {
+                Some(ticket) => ticket.url().await,
+                None => None,
+            };
             let mut upload = options.files.upload(remote.clone(), source);
-            upload = upload.only_if(condition.clone()).tolerates_change();
+            upload = upload
+                .prefetched_url(url)
+                .only_if(condition.clone())
+                .tolerates_change();
             if let Some(listener) = self.meter.file(&planned.path) {
                 upload = upload.on_progress(listener);
             }
