@@ -1,7 +1,7 @@
 //! Measures the memory of a synchronization of a million files, listed by a stub. See the README.
 //!
 //! `million fill DIR` creates the same files locally, empty. `million JOB DIR [delete]` runs a job: `up`, `down`, `plan-up`
-//! or `plan-down`.
+//! or `plan-down`. `AGB_BENCH_FOLDERS` is the number of folders of 1000 files, and defaults to 1000.
 
 use std::{
     path::Path,
@@ -15,8 +15,18 @@ use agbcloud::{
 use agbcloud_benches::{Error, peak_memory_kib};
 use serde_json::{Value, json};
 
+/// Number of folders in each top-level folder, and of files in each of those.
+const FOLDERS: usize = 50;
+const FILES: usize = 1000;
+
 /// Number of top-level folders, of folders in each, and of files in each of those.
-const SHAPE: [usize; 3] = [20, 50, 1000];
+fn shape() -> Result<[usize; 3], Error> {
+    let folders = match std::env::var("AGB_BENCH_FOLDERS") {
+        Ok(folders) => folders.parse()?,
+        Err(_) => 1000,
+    };
+    Ok([folders / FOLDERS, FOLDERS, FILES])
+}
 
 /// Modification time of all files.
 const MODIFIED: &str = "2025-05-29T12:20:00Z";
@@ -31,17 +41,19 @@ fn name(level: usize, n: usize) -> String {
     }
 }
 
-struct MillionFiles;
+struct MillionFiles {
+    shape: [usize; 3],
+}
 
 impl ContextApi for MillionFiles {
     fn list_files(&self, query: FileQuery) -> ResponseFuture<FilePage> {
         let top = query.folder.as_str().trim_end_matches('/');
         let level = top.matches('/').count();
         let start = (query.page - 1) as usize * query.page_size as usize;
-        let end = SHAPE[level].min(start + query.page_size as usize);
+        let end = self.shape[level].min(start + query.page_size as usize);
         let entries = (start..end).map(|n| entry(level, top, &name(level, n)));
         let entries: Vec<Value> = entries.collect();
-        let envelope = json!({"success": true, "data": entries, "count": SHAPE[level]});
+        let envelope = json!({"success": true, "data": entries, "count": self.shape[level]});
         // Decoded as a response over HTTP.
         Script::new([Step::json(envelope)]).list_files(query)
     }
@@ -78,8 +90,9 @@ async fn main() -> Result<(), Error> {
     if *job == "fill" {
         return fill(dir);
     }
+    let shape = shape()?;
     let before = peak_memory_kib();
-    let files = Client::builder().stub(MillionFiles).build()?;
+    let files = Client::builder().stub(MillionFiles { shape }).build()?;
     let files = files.contexts().files(&ContextId::new("SdkCtx-1")?);
     let sync = match *job {
         "up" | "plan-up" => files.upload_dir(dir, "/"),
@@ -124,11 +137,12 @@ async fn run(sync: SyncDir, plan: bool) -> Result<String, Error> {
 
 fn fill(dir: &Path) -> Result<(), Error> {
     let modified = UNIX_EPOCH + Duration::from_secs(MODIFIED_UNIX);
-    for top in 0..SHAPE[0] {
-        for middle in 0..SHAPE[1] {
+    let [tops, folders, files] = shape()?;
+    for top in 0..tops {
+        for middle in 0..folders {
             let folder = dir.join(name(0, top)).join(name(1, middle));
             std::fs::create_dir_all(&folder)?;
-            for n in 0..SHAPE[2] {
+            for n in 0..files {
                 let file = std::fs::File::create(folder.join(name(2, n)))?;
                 file.set_modified(modified)?;
             }

@@ -65,6 +65,33 @@ pub(crate) fn run_example(root: &Path, name: &str) -> Result<Vec<u8>, String> {
     }
 }
 
+/// Installs the programs of a package of crates.io in a folder of the repository. Shows the output of cargo.
+#[cfg(target_os = "linux")]
+pub(crate) fn install(
+    root: &Path,
+    folder: &str,
+    package: &str,
+    arguments: &[&str],
+) -> Result<(), String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["install", package, "--locked", "--root"])
+        .arg(root.join(folder))
+        .args(arguments)
+        // The build folder of the repository has other features of the same crates.
+        .env_remove("CARGO_TARGET_DIR")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        // Compiles about as fast as without optimization, and runs several times as fast.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .current_dir(root)
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`cargo install {package}` failed: {status}")),
+        Err(error) => Err(format!("can't run `cargo install {package}`: {error}")),
+    }
+}
+
 /// Runs `cargo tree` for a package, and returns the name and version of each distinct crate, including its own.
 pub(crate) fn tree(
     root: &Path,

@@ -5,8 +5,9 @@ mod browser;
 mod capacity;
 mod cargo;
 mod check;
+#[cfg(target_os = "linux")]
+mod costs;
 mod crash;
-mod dependency_count;
 #[cfg(target_os = "linux")]
 mod distributed;
 mod failure;
@@ -51,8 +52,9 @@ enum Task {
     Modules,
     /// Check that no dependency requires a newer Rust than the package that uses it declares
     Msrv,
-    /// Check the number of crates that `agbcloud` is built from
-    DependencyCount,
+    /// Compare costs with benches/costs.json: instructions, allocations, requests, memory, crates and size
+    #[cfg(target_os = "linux")]
+    Costs(costs::Options),
     /// Check that the public API of each library is the one in its public-api.txt
     PublicApi {
         /// Write the lists instead
@@ -128,7 +130,8 @@ fn main() -> ExitCode {
         Task::Check => check::run(&root),
         Task::Modules => modules::run(&root),
         Task::Msrv => msrv::run(&root),
-        Task::DependencyCount => dependency_count::run(&root),
+        #[cfg(target_os = "linux")]
+        Task::Costs(options) => costs::run(&root, &options),
         Task::PublicApi { write } => public_api::run(&root, write),
         Task::Interop => interop::run(&root),
         Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),

@@ -66,6 +66,9 @@
 )]
 
 mod archive;
+#[cfg(feature = "bench-points")]
+#[doc(hidden)]
+pub mod bench_points;
 mod blobs;
 mod builder;
 mod checksums;

@@ -27,6 +27,8 @@ pub struct Server {
     pub(crate) metrics_connections: Option<JoinHandle<()>>,
     pub(crate) worker: JoinHandle<()>,
     pub(crate) blob_store: Option<BlobStoreReport>,
+    #[cfg(feature = "bench-points")]
+    pub(crate) router: axum::Router,
 }
 
 impl Server {

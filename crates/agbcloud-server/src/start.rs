@@ -137,8 +137,9 @@ impl ServerBuilder {
         let (stop, stopping) = watch::channel(false);
         let supervisor = Supervisor::new(stopping.clone());
         let (limits, metrics_limits) = fit_open_file_limit(self.limits, metrics_listener.is_some());
+        let router = router(Arc::new(app));
         let connections = Connections {
-            router: router(Arc::new(app)),
+            router: router.clone(),
             limits,
             metrics: metrics.connections(),
             #[cfg(feature = "tls")]
@@ -172,6 +173,8 @@ impl ServerBuilder {
             local_addr,
             metrics_addr,
             blob_store,
+            #[cfg(feature = "bench-points")]
+            router,
         };
         tracing::info!(url = server.url, "started");
         Ok(server)

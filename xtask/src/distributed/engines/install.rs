@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rustix::process::geteuid;
 
+use crate::cargo;
 use crate::failure::Failure;
 
 /// Folders of installed programs, separated like those of PATH. They precede PATH.
@@ -155,29 +156,27 @@ fn cargo_install(
     package: &str,
     arguments: &[&str],
 ) -> Result<(), Failure> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["install", package, "--locked", "--root"])
-        .arg(root.join(folder))
-        .args(arguments)
-        // The build folder of the repository has other features of the same crates.
-        .env_remove("CARGO_TARGET_DIR")
-        .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        // Compiles about as fast as without optimization, and handles each byte several times as fast.
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .current_dir(root);
-    run(&mut command, &format!("`cargo install {package}`"))
+    cargo::install(root, folder, package, arguments)
+        .map_err(|problem| Failure::new(problem, by_hand()))
 }
 
 /// Runs a command with its output shown.
 fn run(command: &mut Command, action: &str) -> Result<(), Failure> {
-    let hint = format!("install it by hand, and add its folder to {FOLDERS}");
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure::new(format!("{action} failed: {status}"), hint)),
-        Err(error) => Err(Failure::new(format!("can't run {action}: {error}"), hint)),
+        Ok(status) => Err(Failure::new(
+            format!("{action} failed: {status}"),
+            by_hand(),
+        )),
+        Err(error) => Err(Failure::new(
+            format!("can't run {action}: {error}"),
+            by_hand(),
+        )),
     }
+}
+
+fn by_hand() -> String {
+    format!("install it by hand, and add its folder to {FOLDERS}")
 }
 
 /// The path of another program in the folder of one.
