@@ -203,7 +203,8 @@ impl Metadata for Postgres {
             let key = self.key(tenant, deadline).await?;
             let key = key.ok_or(StoreError::NoContext)?;
             let session = self.begin(Access::Snapshot(key), deadline).await?;
-            folders::list(session, key, context, folder, offset, limit).await
+            // Boxed, because a page needs several statements.
+            Box::pin(folders::list(session, key, context, folder, offset, limit)).await
         })
         .await
     }

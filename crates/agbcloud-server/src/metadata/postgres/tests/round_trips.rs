@@ -87,6 +87,10 @@ async fn each_operation_waits_for_the_server_a_known_number_of_times() {
     ];
     // Statements are prepared once, and cost nothing afterwards.
     for prepared in ["off", "on"] {
-        assert_eq!(count(&url, prepared).await, expected, "{prepared}");
+        assert_eq!(
+            Box::pin(count(&url, prepared)).await,
+            expected,
+            "{prepared}"
+        );
     }
 }
