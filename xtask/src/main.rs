@@ -13,6 +13,7 @@ mod distributed;
 mod failure;
 #[cfg(target_os = "linux")]
 mod figures;
+mod fsck;
 mod generate;
 mod http_client;
 mod modules;
@@ -20,6 +21,8 @@ mod msrv;
 mod public_api;
 mod python;
 mod scale;
+#[cfg(target_os = "linux")]
+mod soak;
 mod temporary;
 #[cfg(test)]
 mod test_repository;
@@ -86,6 +89,9 @@ enum Task {
         #[arg(long, default_value = "strict")]
         durability: String,
     },
+    /// Run a mixed load with restarts and faults, and check that nothing is lost and nothing grows
+    #[cfg(target_os = "linux")]
+    Soak(soak::Options),
     /// Test the service on PostgreSQL and S3, which it installs and starts
     #[cfg(target_os = "linux")]
     TestDistributed(distributed::Options),
@@ -141,6 +147,8 @@ fn main() -> ExitCode {
             seed,
             durability,
         } => crash::run(&root, rounds, seed, &durability),
+        #[cfg(target_os = "linux")]
+        Task::Soak(options) => soak::run(&root, &options),
         #[cfg(target_os = "linux")]
         Task::TestDistributed(options) => distributed::run(&root, &options),
         #[cfg(target_os = "linux")]

@@ -6,21 +6,18 @@
 mod writer;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
-
-use serde_json::Value;
 
 use self::writer::Writer;
 use crate::agb_serve::{self, Service};
 use crate::failure::Failure;
+use crate::fsck::{fsck, wait_until_collected};
 use crate::temporary;
 
 const WRITERS: usize = 4;
 /// Maximum delay of a kill after the writers have started, in milliseconds.
 const MAX_DELAY: u64 = 400;
-/// Maximum number of restarts at the end until all garbage is collected.
-const MAX_RESTARTS: usize = 50;
 
 #[derive(Debug, Default)]
 struct Totals {
@@ -121,58 +118,6 @@ fn write_until_killed(
     })
 }
 
-/// The report of `agb serve fsck --json`.
-struct FsckReport {
-    /// Whether a finding is more than a leftover, which the next start removes or moves to the quarantine.
-    damaged: bool,
-    text: String,
-}
-
-impl FsckReport {
-    fn new(damaged: bool, text: String) -> Self {
-        Self { damaged, text }
-    }
-
-    /// Whether there are no findings. Contents stay in the quarantine for days.
-    fn is_clean(&self) -> bool {
-        let report: Value = serde_json::from_str(&self.text).unwrap_or_default();
-        let findings = report["findings"].as_array();
-        !self.damaged && findings.is_some_and(Vec::is_empty)
-    }
-}
-
-fn fsck(program: &Path, data: &Path) -> Result<FsckReport, String> {
-    let output = Command::new(program)
-        .args(["serve", "fsck", "--json", "--data-dir"])
-        .arg(data)
-        .output()
-        .map_err(|error| format!("can't run fsck: {error}"))?;
-    let text = match output.stdout.is_empty() {
-        true => output.stderr,
-        false => output.stdout,
-    };
-    let text = String::from_utf8_lossy(&text).into_owned();
-    Ok(FsckReport::new(!output.status.success(), text))
-}
-
-/// Restarts the service until fsck finds nothing.
-fn wait_until_collected(
-    program: &Path,
-    data: &Path,
-    start: impl Fn() -> Result<Service, Failure>,
-) -> Result<(), String> {
-    let mut last = String::new();
-    for _ in 0..MAX_RESTARTS {
-        let report = fsck(program, data)?;
-        if report.is_clean() {
-            return Ok(());
-        }
-        last = report.text;
-        start().map_err(|error| error.to_string())?.stop();
-    }
-    Err(format!("garbage is not collected:\n{last}"))
-}
-
 fn failure(seed: u64, round: u32, problem: String) -> Failure {
     Failure::new(
         format!("round {round}: {problem}"),
@@ -195,14 +140,5 @@ mod tests {
     fn no_acknowledged_change_is_lost_in_relaxed_mode() {
         let totals = crash(&crate::workspace(), 6, fastrand::u64(..), "relaxed").unwrap();
         assert!(totals.acknowledged > 30, "{totals:?}");
-    }
-
-    #[test]
-    fn a_report_without_findings_is_clean() {
-        let is_clean = |damaged, text: &str| FsckReport::new(damaged, text.to_owned()).is_clean();
-        assert!(is_clean(false, r#"{"findings": [], "quarantine": [{}]}"#));
-        assert!(!is_clean(true, r#"{"findings": []}"#));
-        assert!(!is_clean(false, r#"{"findings": [{}]}"#));
-        assert!(!is_clean(false, "error: agb.sqlite3 not found"));
     }
 }

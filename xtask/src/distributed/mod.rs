@@ -4,8 +4,8 @@
 //! temporary folder.
 
 pub(crate) mod engines;
-mod failover;
-mod history;
+pub(crate) mod failover;
+pub(crate) mod history;
 pub(crate) mod interrupt;
 mod proxy;
 mod smoke;

@@ -5,7 +5,7 @@
 
 mod database;
 mod deployment;
-mod load;
+pub(crate) mod load;
 mod network;
 mod replicas;
 mod store;
@@ -98,7 +98,7 @@ fn failure(problem: impl Into<String>) -> Failure {
     clippy::disallowed_methods,
     reason = "the service and its engines are processes, so time is real"
 )]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
@@ -106,6 +106,6 @@ fn now() -> Instant {
     clippy::disallowed_methods,
     reason = "the engines are processes, so that time is real"
 )]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

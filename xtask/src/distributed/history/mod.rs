@@ -147,10 +147,65 @@ impl Recorder {
         files.entry(file.to_owned()).or_default().push(operation);
     }
 
+    /// Checks the operations on a file, which nobody uses now and whose last operation is a reading, and replaces them by
+    /// what later ones depend on: the value of that reading, and writes without an answer that may still take effect.
+    /// Those that started before `expired` no longer can.
+    pub(crate) fn checkpoint(&self, file: &str, expired: u64) -> Result<Totals, Violation> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let operations = files.remove(file).unwrap_or_default();
+        drop(files);
+        check(&operations)?;
+        let mut totals = Totals::default();
+        for operation in &operations {
+            totals.count(operation);
+        }
+        let remaining = remaining(operations, expired);
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(file.to_owned(), remaining);
+        Ok(totals)
+    }
+
+    /// Forgets a file that no longer exists.
+    pub(crate) fn forget(&self, file: &str) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.remove(file);
+    }
+
     /// Takes the operations of each file.
     pub(crate) fn finish(&self) -> BTreeMap<String, Vec<Operation>> {
         std::mem::take(&mut *self.files.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The operations of an accepted history on which later ones depend.
+fn remaining(operations: Vec<Operation>, expired: u64) -> Vec<Operation> {
+    let observed: Vec<Value> = operations
+        .iter()
+        .filter_map(|operation| match operation.action {
+            Action::Get(Reading::Value(value)) => Some(value),
+            _ => None,
+        })
+        .collect();
+    let mut remaining = Vec::new();
+    if let Some(last) = operations.last()
+        && let Action::Get(Reading::Value(value)) = last.action
+    {
+        remaining.push(Operation {
+            action: Action::Put(value),
+            outcome: Outcome::Ok,
+            invoked: last.returned,
+            returned: last.returned,
+        });
+    }
+    remaining.extend(operations.into_iter().filter(|operation| {
+        let has_taken_effect =
+            matches!(operation.action, Action::Put(value) if observed.contains(&value));
+        operation.outcome == Outcome::Unknown
+            && !matches!(operation.action, Action::Get(_))
+            && operation.invoked >= expired
+            && !has_taken_effect
+    }));
+    remaining
 }
 
 /// Checks the history of each file. Returns the number of acknowledged writes and of readings.
@@ -177,6 +232,14 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
+    /// Adds the numbers of another history.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.acknowledged += other.acknowledged;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.readings += other.readings;
+    }
+
     fn count(&mut self, operation: &Operation) {
         match (&operation.action, operation.outcome) {
             (Action::Get(_), Outcome::Ok) => self.readings += 1,

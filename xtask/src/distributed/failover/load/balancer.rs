@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::distributed::failover::{now, pause};
 use crate::http_client::{Connection, Response};
@@ -12,6 +12,9 @@ use crate::http_client::{Connection, Response};
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Pause after no replica accepted a connection.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Maximum time for which a connection is kept for another request: less than a service keeps an idle one.
+const MAX_IDLE: Duration = Duration::from_secs(3);
 
 /// Why a request has no answer, or another one than expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,11 +53,20 @@ pub(crate) fn status_problem(response: &Response) -> Problem {
 }
 
 /// The endpoints of the running replicas.
-#[derive(Debug)]
 pub(crate) struct Balancer {
     endpoints: RwLock<Vec<String>>,
     /// Limit on the time of a request.
     timeout: Duration,
+    /// Open connections, each with the time since which it is idle. `None` uses a connection for one request.
+    idle: Option<Mutex<Vec<(Connection, Instant)>>>,
+}
+
+impl fmt::Debug for Balancer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Balancer")
+            .field("endpoints", &self.endpoints)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Balancer {
@@ -62,18 +74,28 @@ impl Balancer {
         let balancer = Self {
             endpoints: RwLock::default(),
             timeout,
+            idle: None,
         };
         balancer.set(endpoints);
         balancer
     }
 
-    /// Replaces the endpoints.
+    /// Uses a connection for several requests, one after the other.
+    pub(crate) fn reuse_connections(mut self) -> Self {
+        self.idle = Some(Mutex::default());
+        self
+    }
+
+    /// Replaces the endpoints, and closes idle connections.
     pub(crate) fn set(&self, endpoints: &[&str]) {
         let endpoints = endpoints.iter().map(|endpoint| (*endpoint).to_owned());
         *self
             .endpoints
             .write()
             .unwrap_or_else(PoisonError::into_inner) = endpoints.collect();
+        if let Some(idle) = &self.idle {
+            idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
     }
 
     pub(crate) fn endpoints(&self) -> Vec<String> {
@@ -88,7 +110,7 @@ impl Balancer {
         self.timeout
     }
 
-    /// Sends a request on a connection of its own to any replica. `headers` contains no `host`.
+    /// Sends a request to any replica. `headers` contains no `host`.
     pub(crate) fn request(
         &self,
         method: &str,
@@ -96,14 +118,41 @@ impl Balancer {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Response, Problem> {
-        let mut connection = self.connect()?;
-        let mut all = vec![("host", "agb.test"), ("connection", "close")];
+        let mut connection = match self.idle_connection() {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let mut all = vec![("host", "agb.test")];
+        if self.idle.is_none() {
+            all.push(("connection", "close"));
+        }
         all.extend(headers);
         let response = connection.request(method, target, &all, body);
-        response.map_err(|error| match error.kind() {
+        let response = response.map_err(|error| match error.kind() {
             ErrorKind::TimedOut => Problem::TimedOut,
             _ => Problem::Broken,
-        })
+        })?;
+        // A service that responds before it has read the whole body closes the connection.
+        let is_complete = body.is_empty() || response.status < 300;
+        if let Some(idle) = &self.idle
+            && is_complete
+            && response.header("connection") != Some("close")
+        {
+            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push((connection, now()));
+        }
+        Ok(response)
+    }
+
+    /// A connection that was used before.
+    fn idle_connection(&self) -> Option<Connection> {
+        let mut idle = self
+            .idle
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(_, since)| since.elapsed() < MAX_IDLE);
+        idle.pop().map(|(connection, _)| connection)
     }
 
     /// Connects to a replica, and to the next one after a refusal.

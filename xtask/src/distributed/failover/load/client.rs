@@ -37,6 +37,10 @@ impl<'a> Client<'a> {
         Self { balancer, tenant }
     }
 
+    pub(crate) fn tenant(&self) -> &'a Tenant {
+        self.tenant
+    }
+
     /// Calls an operation. `target` is its name and query.
     pub(crate) fn call(&self, method: &str, target: &str) -> Result<Response, Problem> {
         let key = format!("Bearer {}", self.tenant.key);
@@ -95,9 +99,20 @@ impl<'a> Client<'a> {
         url: &str,
         body: &[u8],
     ) -> Result<Response, Problem> {
+        self.transfer_with(method, url, &[], body)
+    }
+
+    /// Like [`Self::transfer`], with headers.
+    pub(crate) fn transfer_with(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response, Problem> {
         let path = url.match_indices('/').nth(2).map_or(0, |(at, _)| at);
         let path = url.get(path..).unwrap_or_default();
-        self.balancer.request(method, path, &[], body)
+        self.balancer.request(method, path, headers, body)
     }
 
     pub(crate) fn delete(&self, path: &str) -> (Deleted, Result<(), Problem>) {
@@ -149,7 +164,7 @@ pub(crate) fn create_context(
 }
 
 /// Whether a write took effect.
-fn write_outcome(response: Result<Response, Problem>) -> (Outcome, Result<(), Problem>) {
+pub(crate) fn write_outcome(response: Result<Response, Problem>) -> (Outcome, Result<(), Problem>) {
     let response = match response {
         Ok(response) => response,
         Err(Problem::Refused) => return (Outcome::Failed, Err(Problem::Refused)),
@@ -169,7 +184,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// The envelope of a response, or null if it has none.
-fn envelope(response: &Response) -> Json {
+pub(crate) fn envelope(response: &Response) -> Json {
     serde_json::from_slice(&response.body).unwrap_or_default()
 }
 

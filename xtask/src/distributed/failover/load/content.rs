@@ -6,7 +6,8 @@ use crate::distributed::history::{Reading, Value};
 
 const MAGIC: &[u8; 8] = b"agbvalue";
 /// Writer, number and size in big endian, and the SHA-256 of the bytes after the header.
-const HEADER: usize = MAGIC.len() + 4 + 4 + 8 + 32;
+pub(crate) const HEADER: usize = MAGIC.len() + 4 + 4 + 8 + CHECKSUM;
+const CHECKSUM: usize = 32;
 /// Random bytes, which are repeated with their position in front.
 const TILE: usize = 64 * 1024;
 
@@ -66,27 +67,37 @@ pub(crate) fn decode(content: &[u8]) -> Reading {
     let Some((header, body)) = content.split_first_chunk::<HEADER>() else {
         return corrupt("shorter than a header");
     };
-    let Some(fields) = header.strip_prefix(MAGIC) else {
+    let Some((value, size)) = decode_header(header) else {
         return corrupt("no header");
     };
+    if size != content.len() as u64 {
+        return corrupt(&format!("the header has {size}"));
+    }
+    if header
+        .last_chunk::<CHECKSUM>()
+        .map(<[u8; CHECKSUM]>::as_slice)
+        != Some(&Sha256::digest(body)[..])
+    {
+        return corrupt("the checksum differs");
+    }
+    Reading::Value(value)
+}
+
+/// The value and the size of a content by its first bytes. `None` if they are no header.
+pub(crate) fn decode_header(header: &[u8]) -> Option<(Value, u64)> {
+    let fields = header.first_chunk::<HEADER>()?.strip_prefix(MAGIC)?;
     let number = |range: std::ops::Range<usize>| {
         let bytes = fields.get(range).unwrap_or_default();
         bytes
             .iter()
             .fold(0, |number, byte| number << 8 | u64::from(*byte))
     };
-    let size = number(8..16);
-    if size != content.len() as u64 {
-        return corrupt(&format!("the header has {size}"));
-    }
-    if fields.get(16..) != Some(&Sha256::digest(body)[..]) {
-        return corrupt("the checksum differs");
-    }
     let half = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    Reading::Value(Value {
+    let value = Value {
         writer: half(number(0..4)),
         number: half(number(4..8)),
-    })
+    };
+    Some((value, number(8..16)))
 }
 
 #[cfg(test)]

@@ -12,14 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub(crate) use self::balancer::{Balancer, Problem};
-pub(crate) use self::client::{Client, Tenant, create_context};
-pub(crate) use self::content::{Size, encode};
-pub(crate) use self::report::Allowed;
+pub(crate) use self::balancer::{Balancer, Problem, status_problem};
+pub(crate) use self::client::{Client, Deleted, Tenant, create_context, envelope, write_outcome};
+pub(crate) use self::content::{HEADER, Size, decode, decode_header, encode};
+pub(crate) use self::report::{Allowed, Report};
 pub(crate) use self::slow_upload::SlowUpload;
 
-use self::client::Deleted;
-use self::report::Report;
 use super::{failure, now, pause};
 use crate::distributed::history::{Action, Outcome, Reading, Recorder, Totals, Value, check_all};
 use crate::distributed::interrupt;

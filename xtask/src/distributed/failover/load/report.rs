@@ -24,6 +24,11 @@ pub(crate) enum Allowed {
     Stopped,
     /// Errors because the context is cleared.
     Cleared,
+    /// Injected faults: 429 and 503 with `Retry-After`, and broken connections.
+    Faults,
+    /// The only replica, which may inject faults, ends and starts again: connections break, and none is accepted for a
+    /// time.
+    Restarting,
 }
 
 impl Allowed {
@@ -37,6 +42,14 @@ impl Allowed {
             Self::Unavailable => problem == unavailable,
             Self::Cut => problem == unavailable || problem == Problem::Broken,
             Self::Killed => problem == Problem::Broken,
+            Self::Faults => {
+                let throttled = Problem::Status {
+                    status: 429,
+                    retry_after: true,
+                };
+                problem == throttled || Self::Cut.includes(problem)
+            }
+            Self::Restarting => problem == Problem::Refused || Self::Faults.includes(problem),
             Self::Stopped => {
                 problem == unavailable || matches!(problem, Problem::Broken | Problem::TimedOut)
             }
