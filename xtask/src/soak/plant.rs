@@ -1,14 +1,13 @@
 //! Defects that the tool causes on purpose, to show that a soak finds them.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::PoisonError;
 
 use clap::ValueEnum;
 
-use super::shared::{FILES, Shared};
+use super::shared::{FILES, KEYS, Shared};
 use crate::distributed::failover::load::{Client, Problem, encode};
 use crate::distributed::history::{Action, Outcome, Value};
+use crate::http_client::Connection;
 
 /// Connections that are opened for each sample.
 const CONNECTIONS: usize = 4;
@@ -54,18 +53,13 @@ pub(super) fn lose_file(shared: &Shared) -> Result<(), Problem> {
     client.delete(path).1
 }
 
-/// Opens connections with a completed request.
-pub(super) fn open_connections(endpoint: &str) -> std::io::Result<Vec<TcpStream>> {
-    let host = endpoint.strip_prefix("http://").unwrap_or(endpoint);
+/// Opens connections with a completed request. The service closes those without a valid key after seconds.
+pub(super) fn open_connections(endpoint: &str) -> std::io::Result<Vec<Connection>> {
     let mut opened = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut stream = TcpStream::connect(host)?;
-        write!(
-            stream,
-            "GET /sdk/GetContext HTTP/1.1\r\nhost: agb.test\r\n\r\n"
-        )?;
-        let _ = stream.read(&mut [0; 1024])?;
-        opened.push(stream);
+        let mut connection = Connection::open(endpoint, KEYS[0])?;
+        connection.call_raw("GET", "ListContexts?maxResults=1")?;
+        opened.push(connection);
     }
     Ok(opened)
 }

@@ -1,6 +1,5 @@
 //! The course of a soak: processes of the service one after the other under load, and their windows.
 
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use super::window::{Sample, Window, judge, medians};
 use crate::distributed::failover::load::Allowed;
 use crate::distributed::failover::{now, pause};
 use crate::distributed::interrupt;
+use crate::http_client::Connection;
 
 const SAMPLE_TIME: Duration = Duration::from_millis(250);
 /// Windows of the whole time, and the limits of each.
@@ -32,7 +32,7 @@ pub(super) struct SoakRun<'a> {
     endpoint: String,
     plant: Option<Plant>,
     /// What a planted defect keeps open.
-    planted: Vec<TcpStream>,
+    planted: Vec<Connection>,
     seed: u64,
     clients: u32,
     start: Instant,

@@ -236,7 +236,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Compares all contexts, and the list of contexts of each tenant. Nobody else uses the service.
+    /// Compares all contexts, and the list of contexts of each tenant. No client uses the service meanwhile.
     pub(super) fn verify_all(&self) -> Result<(), Stopped> {
         let mut expected: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for slot in &self.slots {

@@ -147,7 +147,7 @@ impl Recorder {
         files.entry(file.to_owned()).or_default().push(operation);
     }
 
-    /// Checks the operations on a file, which nobody uses now and whose last operation is a reading, and replaces them by
+    /// Checks the operations on a file, which no client uses now and whose last operation is a reading, and replaces them by
     /// what later ones depend on: the value of that reading, and writes without an answer that may still take effect.
     /// Those that started before `expired` no longer can.
     pub(crate) fn checkpoint(&self, file: &str, expired: u64) -> Result<Totals, Violation> {

@@ -344,3 +344,41 @@ proptest! {
         prop_assert!(is_rejected);
     }
 }
+
+/// Whether a history is accepted after what remains of an earlier one.
+fn is_accepted_after(earlier: &str, expired: u64, later: &str) -> bool {
+    let mut operations = remaining(history(earlier), expired);
+    operations.extend(history(later));
+    check(&operations).is_ok()
+}
+
+#[test]
+fn the_value_of_the_last_reading_remains() {
+    let earlier = "0 1 put 1
+                   2 3 put 2
+                   4 5 get 2";
+    assert!(is_accepted_after(earlier, 0, "6 7 get 2"));
+    assert!(!is_accepted_after(earlier, 0, "6 7 get 1"));
+    assert!(!is_accepted_after(earlier, 0, "6 7 get -"));
+    assert!(!is_accepted_after("0 1 get -", 0, "6 7 get 2"));
+}
+
+#[test]
+fn a_write_without_an_answer_may_take_effect_later_but_only_once_and_in_time() {
+    let earlier = "0 1 put 1
+                   2 3 put 2 ?
+                   4 5 get 1";
+    assert!(is_accepted_after(earlier, 0, "6 7 get 2"));
+    assert!(is_accepted_after(earlier, 0, "6 7 get 1"));
+    assert!(!is_accepted_after(earlier, 3, "6 7 get 2"));
+    let observed = "2 3 put 2 ?
+                    4 5 get 2
+                    6 7 delete
+                    8 9 get -";
+    assert!(!is_accepted_after(observed, 0, "10 11 get 2"));
+    let deleted = "0 1 put 1
+                   2 3 delete ?
+                   4 5 get 1";
+    assert!(is_accepted_after(deleted, 0, "6 7 get -"));
+    assert!(!is_accepted_after(deleted, 3, "6 7 get -"));
+}
