@@ -1,13 +1,25 @@
 //! The flags of `cargo xtask capacity`. Times are in microseconds.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::costs;
+use super::replicas::{Layout, Machines};
 use super::schema::Scale;
 use super::simulation::{Mix, Setup, Times};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// Fit the model of replicas to measurements of `engine-figures --json`, and predict throughput only
+    #[arg(long, value_name = "FILE")]
+    pub(super) fit: Option<PathBuf>,
+    /// Clients of each replica in predictions of --fit
+    #[arg(long, default_value_t = 64)]
+    pub(super) clients_per_replica: usize,
+    /// Cores of the store in predictions of --fit
+    #[arg(long, default_value_t = 16)]
+    store_cores: usize,
     /// Number of tenants
     #[arg(long, default_value_t = 1_000_000)]
     tenants: u64,
@@ -124,6 +136,23 @@ impl Arguments {
             folder_bytes: self.folder_bytes,
             name_bytes: self.name_bytes,
             files_per_folder: self.files_per_folder,
+        }
+    }
+
+    /// Replicas, the database and the store on machines of their own.
+    pub(super) fn own_machines(&self, replicas: usize) -> Layout {
+        Layout {
+            replicas,
+            machines: Machines::Own {
+                replica: self.replica_cores,
+                database: self.database_cores,
+                store: self.store_cores,
+            },
+            pool: self.pool,
+            other_processes: 0.0,
+            round_trip: self.round_trip,
+            locked_round_trips: self.locked_round_trips,
+            standby: self.standby_time,
         }
     }
 

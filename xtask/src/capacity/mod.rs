@@ -1,12 +1,14 @@
 //! `cargo xtask capacity`: the size of a large store in PostgreSQL by arithmetic, and its throughput by simulation.
 //!
-//! The result depends only on the flags. docs/capacity.md explains it.
+//! The result depends only on the flags and the file of `--fit`. docs/capacity.md explains it.
 
 mod arguments;
 pub(crate) mod costs;
 mod format;
 mod layout;
 mod load;
+mod predictions;
+pub(crate) mod replicas;
 mod schema;
 mod simulation;
 mod storage;
@@ -23,6 +25,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             "report this as a bug",
         )
     };
+    if let Some(file) = &arguments.fit {
+        let figures = replicas::EngineFigures::read(file)?;
+        print!(
+            "{}",
+            predictions::report(arguments, &figures).map_err(failed)?
+        );
+        return Ok(());
+    }
     print!("{}", storage::report(arguments).map_err(failed)?);
     print!("{}", load::report(arguments).map_err(failed)?);
     Ok(())

@@ -26,6 +26,19 @@ pub(super) enum Operation {
     UploadLarge,
 }
 
+impl Operation {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get a context",
+            Self::List => "list 100 files",
+            Self::Download => "get 4 KiB",
+            Self::Upload => "put 4 KiB",
+            Self::DownloadLarge => "get 64 MiB",
+            Self::UploadLarge => "put 64 MiB",
+        }
+    }
+}
+
 /// An operation, and how many clients repeat it at the same time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Workload {
@@ -68,14 +81,7 @@ impl Workload {
     }
 
     pub(super) fn name(&self) -> String {
-        let operation = match self.operation {
-            Operation::Get => "get a context",
-            Operation::List => "list 100 files",
-            Operation::Download => "get 4 KiB",
-            Operation::Upload => "put 4 KiB",
-            Operation::DownloadLarge => "get 64 MiB",
-            Operation::UploadLarge => "put 64 MiB",
-        };
+        let operation = self.operation.name();
         match (self.clients, self.tenants) {
             (1, _) => format!("{operation}, 1 client"),
             (clients, 1) => format!("{operation}, {clients} clients of 1 tenant"),

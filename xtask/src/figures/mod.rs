@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// Numbers of replicas on PostgreSQL
     #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
     replicas: Vec<usize>,
+    /// File to which the measurements are written as well, for `cargo xtask capacity --fit`
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
     /// Program to measure. Defaults to `agb`, built with optimization
     #[arg(long, value_name = "FILE")]
     agb: Option<PathBuf>,
@@ -71,7 +74,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
         let engine = installation.engine;
         statistics.extend(installation.stop()?.map(|found| (engine, found)));
     }
-    println!(
+    let source = format!(
         "{cores} cores ({}), load average before {load}, after {}; other processes used {:.0} % of \
          the processor time; {} rounds, {} with files of 64 MiB",
         processor(),
@@ -80,6 +83,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
         options.rounds,
         options.large_rounds.min(options.rounds)
     );
+    println!("{source}");
     let report = Report {
         workloads: &workloads,
         results: &results,
@@ -87,7 +91,10 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
         cores,
     };
     print!("{report}");
-    Ok(())
+    match &options.json {
+        Some(file) => report.figures(source).write(file),
+        None => Ok(()),
+    }
 }
 
 /// All rounds. In each, every workload runs on all variants, one directly after the other.

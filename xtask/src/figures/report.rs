@@ -7,6 +7,7 @@ use super::load::{Operation, Workload};
 use super::results::{BASE, Busy, Results, Rounds, Variant, spread, transaction_costs};
 use super::usage::Quantity;
 use crate::capacity::costs;
+use crate::capacity::replicas::{EngineFigures, Measurement};
 
 const MICROSECONDS: f64 = 1e6;
 
@@ -41,7 +42,52 @@ impl fmt::Display for Report<'_> {
     }
 }
 
+/// A workload on a variant. Quantities without a value, such as the changes of a workload without writes, are 0.
+fn measurement(workload: &Workload, variant: Variant, rounds: &Rounds) -> Measurement {
+    let number = |value: f64| if value.is_finite() { value } else { 0.0 };
+    let time = |quantity| number(rounds.each(quantity) * MICROSECONDS);
+    Measurement {
+        operation: workload.operation.name().to_owned(),
+        clients: workload.clients,
+        tenants: workload.tenants,
+        engines: variant.engine.name().to_owned(),
+        replicas: variant.replicas,
+        operations_per_second: number(rounds.operations / rounds.seconds),
+        service: time(Quantity::Service),
+        database: time(Quantity::Database),
+        store: time(Quantity::Store),
+        client: time(Quantity::Client),
+        reads: number(rounds.each(Quantity::Reads)),
+        writes: number(rounds.each(Quantity::Writes)),
+        changes: number(rounds.batch()),
+        store_requests: number(rounds.each(Quantity::Requests)),
+    }
+}
+
 impl Report<'_> {
+    /// The measurements as the model of replicas needs them.
+    pub(super) fn figures(&self, source: String) -> EngineFigures {
+        let mut measurements = Vec::new();
+        for (index, workload) in self.workloads.iter().enumerate() {
+            for variant in self.results.variants() {
+                if let Some(rounds) = self.results.get(index, variant) {
+                    measurements.push(measurement(workload, variant, rounds));
+                }
+            }
+        }
+        let flush = self.statistics.iter().map(|(engine, statistics)| {
+            let name = engine.name().to_owned();
+            (name, statistics.flush_time)
+        });
+        EngineFigures {
+            source,
+            cores: self.cores,
+            other_processes: self.results.others(),
+            flush: flush.collect(),
+            measurements,
+        }
+    }
+
     fn ratios(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let variants = self.results.variants();
         let others = || variants.iter().filter(|variant| **variant != BASE);

@@ -12,4 +12,5 @@ mod setup;
 
 pub(super) use self::model::simulate;
 pub(super) use self::outcome::{Outcome, Resource, percentile};
+pub(super) use self::servers::{Log, Servers, Time};
 pub(super) use self::setup::{Mix, Setup, Times};

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 
 /// Simulated time in nanoseconds.
-pub(super) type Time = u64;
+pub(in crate::capacity) type Time = u64;
 
 /// A number of equal servers with one queue: the cores of a machine, or the connections of a pool. First come, first served.
 #[derive(Debug)]
-pub(super) struct Servers<T> {
+pub(in crate::capacity) struct Servers<T> {
     size: usize,
     busy: usize,
     queue: VecDeque<T>,
@@ -17,7 +17,7 @@ pub(super) struct Servers<T> {
 }
 
 impl<T> Servers<T> {
-    pub(super) fn new(size: usize) -> Self {
+    pub(in crate::capacity) fn new(size: usize) -> Self {
         Self {
             size,
             busy: 0,
@@ -28,7 +28,7 @@ impl<T> Servers<T> {
     }
 
     /// Occupies a server for the job and returns it, or puts it into the queue.
-    pub(super) fn enter(&mut self, now: Time, job: T) -> Option<T> {
+    pub(in crate::capacity) fn enter(&mut self, now: Time, job: T) -> Option<T> {
         if self.busy == self.size {
             self.queue.push_back(job);
             return None;
@@ -38,7 +38,7 @@ impl<T> Servers<T> {
     }
 
     /// Releases a server. Returns the next job of the queue, which occupies it.
-    pub(super) fn leave(&mut self, now: Time) -> Option<T> {
+    pub(in crate::capacity) fn leave(&mut self, now: Time) -> Option<T> {
         let next = self.queue.pop_front();
         if next.is_none() {
             self.set_busy(now, self.busy - 1);
@@ -53,7 +53,7 @@ impl<T> Servers<T> {
     }
 
     /// Share of the servers that were busy from the start until `now`.
-    pub(super) fn utilization(&mut self, now: Time) -> f64 {
+    pub(in crate::capacity) fn utilization(&mut self, now: Time) -> f64 {
         self.set_busy(now, self.busy);
         self.busy_time as f64 / (self.size as f64 * now.max(1) as f64)
     }
@@ -61,7 +61,7 @@ impl<T> Servers<T> {
 
 /// The log of a primary. Commits that arrive during a flush share the next one.
 #[derive(Debug)]
-pub(super) struct Log<T> {
+pub(in crate::capacity) struct Log<T> {
     waiting: Vec<T>,
     flushing: Option<Vec<T>>,
     flushes: u64,
@@ -69,7 +69,7 @@ pub(super) struct Log<T> {
 }
 
 impl<T> Log<T> {
-    pub(super) fn new() -> Self {
+    pub(in crate::capacity) fn new() -> Self {
         Self {
             waiting: Vec::new(),
             flushing: None,
@@ -79,29 +79,29 @@ impl<T> Log<T> {
     }
 
     /// Adds a commit. Returns whether a flush has to start.
-    pub(super) fn commit(&mut self, job: T) -> bool {
+    pub(in crate::capacity) fn commit(&mut self, job: T) -> bool {
         self.waiting.push(job);
         self.flushing.is_none()
     }
 
     /// Starts a flush of all waiting commits.
-    pub(super) fn start(&mut self, duration: Time) {
+    pub(in crate::capacity) fn start(&mut self, duration: Time) {
         self.flushing = Some(std::mem::take(&mut self.waiting));
         self.flushes += 1;
         self.busy_time += duration;
     }
 
     /// Ends a flush. Returns its commits, and whether the next one has to start.
-    pub(super) fn finish(&mut self) -> (Vec<T>, bool) {
+    pub(in crate::capacity) fn finish(&mut self) -> (Vec<T>, bool) {
         let flushed = self.flushing.take().unwrap_or_default();
         (flushed, !self.waiting.is_empty())
     }
 
-    pub(super) fn utilization(&self, now: Time) -> f64 {
+    pub(in crate::capacity) fn utilization(&self, now: Time) -> f64 {
         self.busy_time as f64 / now.max(1) as f64
     }
 
-    pub(super) fn flushes(&self) -> u64 {
+    pub(in crate::capacity) fn flushes(&self) -> u64 {
         self.flushes
     }
 }
