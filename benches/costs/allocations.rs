@@ -1,6 +1,7 @@
 //! Counts allocations of successful operations. Prints JSON for `cargo xtask costs`.
 
 mod cases;
+mod http_cases;
 
 use allocation_counter::measure;
 use serde_json::json;
@@ -18,9 +19,10 @@ fn main() {
         "presign": count(cases::signed_url(), cases::presign),
         "verify": count(cases::signed_url(), cases::verify),
         "handle_page": count(cases::service_with_page(), cases::handle_page),
-        "http_get_x20": count(cases::service_for_get(), cases::http_get_x20),
-        "http_upload_x20": count(cases::service_for_upload(), cases::http_upload_x20),
-        "http_download_x20": count(cases::service_for_download(), cases::http_download_x20),
+        "handle_get": count(cases::service_with_context(), cases::handle_get),
+        "http_get_x20": count(http_cases::service_for_get(), http_cases::http_get_x20),
+        "http_upload_x20": count(http_cases::service_for_upload(), http_cases::http_upload_x20),
+        "http_download_x20": count(http_cases::service_for_download(), http_cases::http_download_x20),
     });
     println!("{counts}");
 }

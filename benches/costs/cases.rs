@@ -12,16 +12,14 @@ use agbcloud_server::{
     Server,
     bench_points::{self, PresignedUrls},
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const KEY: &str = "bench-key";
-const NAME: &str = "bench";
+pub(crate) const NAME: &str = "bench";
 const ID: &str = "SdkCtx-1";
-
-/// Number of calls over HTTP that are counted, so that single wake-ups do not matter. Part of the names of the functions.
-const CALLS: usize = 20;
 
 /// Number of files of a decoded page, which is the maximum.
 const PAGE: usize = 1000;
@@ -131,14 +129,14 @@ pub(crate) fn verify(prepared: &(PresignedUrls, String)) {
 
 /// The service and a client, both in the thread of the runtime.
 pub(crate) struct Service {
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
     server: Server,
-    client: Client,
-    id: ContextId,
+    pub(crate) client: Client,
+    pub(crate) id: ContextId,
 }
 
 /// A service with a context.
-fn service() -> Service {
+pub(crate) fn service() -> Service {
     let runtime = runtime();
     let (server, client, id) = runtime.block_on(async {
         let server = Server::builder().memory().api_key(KEY).start();
@@ -157,11 +155,11 @@ fn service() -> Service {
 }
 
 impl Service {
-    fn files(&self) -> Files {
+    pub(crate) fn files(&self) -> Files {
         self.client.contexts().files(&self.id)
     }
 
-    fn upload(&self, path: &str) {
+    pub(crate) fn upload(&self, path: &str) {
         let upload = self.files().upload(path, vec![1; 4096]);
         self.runtime.block_on(async { upload.await.unwrap() });
     }
@@ -185,63 +183,26 @@ pub(crate) fn service_with_page() -> (Service, String) {
 /// Handles a request for a page of 100 files without a connection.
 pub(crate) fn handle_page(prepared: &(Service, String)) {
     let (service, target) = prepared;
-    let response = bench_points::handle(&service.server, target, KEY);
+    let response = bench_points::handle(&service.server, Method::POST, target, KEY);
     let (status, body) = service.runtime.block_on(response);
     assert!(status.is_success(), "{status}: {body:?}");
     assert!(black_box(body).len() > SERVED * 200);
 }
 
-/// A service in which the call was made once, so that connections are open and statements are prepared.
-fn warm(call: impl Fn(&Service)) -> Service {
+/// A service with a context, which was requested once.
+pub(crate) fn service_with_context() -> (Service, String) {
     let service = service();
-    service.upload("/1");
-    call(&service);
-    service
+    let target = format!("/sdk/GetContext?id={}", service.id);
+    let prepared = (service, target);
+    handle_get(&prepared);
+    prepared
 }
 
-pub(crate) fn service_for_get() -> Service {
-    warm(get_once)
-}
-
-pub(crate) fn service_for_upload() -> Service {
-    warm(|service| service.upload("/1"))
-}
-
-pub(crate) fn service_for_download() -> Service {
-    warm(download_once)
-}
-
-fn get_once(service: &Service) {
-    let contexts = service.client.contexts();
-    let call = async { contexts.get(&service.id).await.unwrap() };
-    assert_eq!(service.runtime.block_on(call).name, NAME);
-}
-
-fn download_once(service: &Service) {
-    let mut content = Vec::new();
-    let files = service.files();
-    let call = async { files.download("/1", &mut content).await.unwrap() };
-    service.runtime.block_on(call);
-    assert_eq!(content.len(), 4096);
-}
-
-/// Calls of GetContext, client and service.
-pub(crate) fn http_get_x20(service: &Service) {
-    for _ in 0..CALLS {
-        get_once(service);
-    }
-}
-
-/// A presigned URL and a PUT of 4 KiB over an existing file, client and service, in each call.
-pub(crate) fn http_upload_x20(service: &Service) {
-    for _ in 0..CALLS {
-        service.upload("/1");
-    }
-}
-
-/// A presigned URL and a GET of 4 KiB, client and service, in each call.
-pub(crate) fn http_download_x20(service: &Service) {
-    for _ in 0..CALLS {
-        download_once(service);
-    }
+/// Handles GetContext without a connection.
+pub(crate) fn handle_get(prepared: &(Service, String)) {
+    let (service, target) = prepared;
+    let response = bench_points::handle(&service.server, Method::GET, target, KEY);
+    let (status, body) = service.runtime.block_on(response);
+    assert!(status.is_success(), "{status}: {body:?}");
+    assert!(black_box(body).len() > 100);
 }

@@ -1,4 +1,6 @@
 //! Counts instructions of operations with callgrind. Run by `cargo xtask costs`.
+//!
+//! None uses a connection: the number of wake-ups of sockets differs between runs.
 
 #![expect(missing_docs, reason = "the macros create public modules")]
 
@@ -59,24 +61,10 @@ fn handle_page(prepared: (Service, String)) -> (Service, String) {
 }
 
 #[library_benchmark]
-#[bench::service(cases::service_for_get())]
-fn http_get_x20(service: Service) -> Service {
-    cases::http_get_x20(&service);
-    service
-}
-
-#[library_benchmark]
-#[bench::service(cases::service_for_upload())]
-fn http_upload_x20(service: Service) -> Service {
-    cases::http_upload_x20(&service);
-    service
-}
-
-#[library_benchmark]
-#[bench::service(cases::service_for_download())]
-fn http_download_x20(service: Service) -> Service {
-    cases::http_download_x20(&service);
-    service
+#[bench::service(cases::service_with_context())]
+fn handle_get(prepared: (Service, String)) -> (Service, String) {
+    cases::handle_get(&prepared);
+    prepared
 }
 
 library_benchmark_group!(
@@ -88,9 +76,7 @@ library_benchmark_group!(
         presign,
         verify,
         handle_page,
-        http_get_x20,
-        http_upload_x20,
-        http_download_x20
+        handle_get
     ]
 );
 

@@ -57,9 +57,16 @@ impl PresignedUrls {
     }
 }
 
-/// Handles a POST without a connection. Returns the status and the body.
-pub async fn handle(server: &Server, target: &str, api_key: &str) -> (StatusCode, Bytes) {
-    let request = Request::post(target)
+/// Handles a request without a connection. Returns the status and the body.
+pub async fn handle(
+    server: &Server,
+    method: Method,
+    target: &str,
+    api_key: &str,
+) -> (StatusCode, Bytes) {
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
         .header("host", "localhost")
         .header("authorization", format!("Bearer {api_key}"))
         .body(Body::empty())
