@@ -6,7 +6,8 @@ tests/python/requirements.txt installed.
 
 In each round all clients run one after the other, starting with a different one each round. Each downloads what another
 has uploaded, and all downloads are compared with the original. Between two commands, `sync` writes all data to the disk.
-Peak memory is read from /proc while a command runs, on Linux only.
+Peak memory is read from /proc while a command runs, on Linux only. So is the processor time of the service, if
+AGB_SERVE_PID is set; that of the commands is added.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import contextlib
 import filecmp
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 ENDPOINT = os.environ["AGB_ENDPOINT"].rstrip("/")
 KEY = os.environ["AGB_API_KEY"]
 TRANSFER = os.environ.get("TRANSFER")
+SERVICE = os.environ.get("AGB_SERVE_PID")
 PYTHON_THREADS = 8
 FILES_IN_A_FOLDER = 100
 SMALL = 4096
@@ -52,10 +55,21 @@ def peak(pid):
     return 0
 
 
+def processor():
+    """Returns the processor time of ended commands and of the service, in seconds."""
+    commands = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = commands.ru_utime + commands.ru_stime
+    if SERVICE:
+        fields = pathlib.Path(f"/proc/{SERVICE}/stat").read_text().rpartition(")")[2].split()
+        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
 def measured(*commands):
-    """Runs commands one after the other. Returns the seconds of all, and the largest peak memory."""
+    """Runs commands one after the other. Returns the seconds of all, their processor time and the largest peak memory."""
     os.sync()
     most = 0
+    before = processor()
     start = time.perf_counter()
     for command in commands:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -73,7 +87,7 @@ def measured(*commands):
         watcher.join()
         if status:
             sys.exit(f"{command[:3]} ended with {status}")
-    return time.perf_counter() - start, most
+    return time.perf_counter() - start, processor() - before, most
 
 
 def same_file(one, other):
@@ -128,22 +142,25 @@ class Table:
 
     def __init__(self):
         self.seconds = {}
+        self.processor = {}
         self.memory = {}
 
-    def add(self, job, client, seconds, memory):
+    def add(self, job, client, seconds, processor, memory):
         self.seconds.setdefault(job, {}).setdefault(client, []).append(seconds)
+        self.processor.setdefault(job, {}).setdefault(client, []).append(processor)
         self.memory.setdefault(job, {}).setdefault(client, []).append(memory)
-        print(f"  {job}, {client}: {seconds:.2f} s, {memory / 1024:.0f} MiB", flush=True)
+        print(f"  {job}, {client}: {seconds:.2f} s, processor {processor:.2f} s, {memory / 1024:.0f} MiB", flush=True)
 
     def show(self):
         ours = ["SDK", "SDK, not durable"]
-        print("\n| job | client |" + "".join(f" time relative to: {name} |" for name in ours) + " peak memory |")
-        print("| --- | --- | --- | --- | --- |")
+        print("\n| job | client |" + "".join(f" time relative to: {name} |" for name in ours) + " processor time | peak memory |")
+        print("| --- | --- | --- | --- | --- | --- |")
         for job, all_seconds in self.seconds.items():
             for client, seconds in all_seconds.items():
                 ratios = [spread(seconds, all_seconds.get(sdk)) for sdk in ours]
                 memory = max(self.memory[job][client]) / 1024
-                print(f"| {job} | {client} | {' | '.join(ratios)} | {memory:.0f} MiB |")
+                processor = statistics.median(self.processor[job][client])
+                print(f"| {job} | {client} | {' | '.join(ratios)} | {processor:.2f} s | {memory:.0f} MiB |")
 
 
 def spread(theirs, ours):

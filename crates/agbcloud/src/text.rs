@@ -17,7 +17,9 @@ use std::borrow::Cow;
 /// assert_eq!(escape_for_display("日本 é"), "日本 é");
 /// ```
 pub fn escape_for_display(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_deceptive) {
+    // Most texts are ASCII, for which bytes suffice.
+    let is_printable = |byte| matches!(byte, b' '..=b'~');
+    if text.bytes().all(is_printable) || !text.chars().any(is_deceptive) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);

@@ -60,6 +60,7 @@ impl Comparison {
                 .current_dir(folder.path())
                 .env("AGB_ENDPOINT", service.endpoint())
                 .env("AGB_API_KEY", KEY)
+                .env("AGB_SERVE_PID", service.process_id().to_string())
                 .env(self.variable, &program);
         })?;
         service.stop();

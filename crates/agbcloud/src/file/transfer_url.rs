@@ -11,7 +11,7 @@ const MIN_VALIDITY: Duration = Duration::from_secs(15);
 /// The URL that a transfer starts with.
 #[derive(Debug, Clone)]
 pub(crate) enum FirstUrl {
-    /// From the caller, who wants no other one.
+    /// From the caller. It is not replaced.
     Given(PresignedUrl),
     /// Requested together with those of other files.
     Prefetched(PresignedUrl),
