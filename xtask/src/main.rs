@@ -1,6 +1,8 @@
 //! Maintenance tasks of this repository: `cargo xtask TASK`. Run `cargo xtask --help` for the list.
 
 mod agb_serve;
+#[cfg(target_os = "linux")]
+mod bench;
 mod browser;
 mod capacity;
 mod cargo;
@@ -15,11 +17,15 @@ mod failure;
 mod figures;
 mod generate;
 mod http_client;
+#[cfg(target_os = "linux")]
+mod machine;
+mod markdown;
 mod modules;
 mod msrv;
 mod public_api;
 mod python;
 mod scale;
+mod statistics;
 mod temporary;
 #[cfg(test)]
 mod test_repository;
@@ -92,6 +98,9 @@ enum Task {
     /// Compare the throughput and costs of the service on SQLite, PostgreSQL and S3, with 1, 2 and 4 replicas
     #[cfg(target_os = "linux")]
     EngineFigures(figures::Options),
+    /// Run all comparisons and write benches/RESULTS.md with plots
+    #[cfg(target_os = "linux")]
+    Bench(bench::Options),
     /// Compare the latency of calls to a full and a nearly empty `agb serve`
     Scale {
         /// Number of contexts of the full service
@@ -145,6 +154,8 @@ fn main() -> ExitCode {
         Task::TestDistributed(options) => distributed::run(&root, &options),
         #[cfg(target_os = "linux")]
         Task::EngineFigures(options) => figures::run(&root, &options),
+        #[cfg(target_os = "linux")]
+        Task::Bench(options) => bench::run(&root, &options),
         Task::Scale {
             contexts,
             files,
