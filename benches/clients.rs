@@ -23,7 +23,7 @@ use tokio::runtime::Runtime;
 
 const NAME: &str = "bench";
 const FOLDER: &str = "/data";
-/// Number of files in the folder that is listed.
+/// Number of files in the folder that is listed, also in the names of jobs.
 const FILES: u32 = 2000;
 /// Pages of a stream.
 const STREAM_PAGES: u32 = 20;
@@ -169,7 +169,10 @@ fn run(clients: &Runtime, rounds: usize, time: Duration, jobs: Vec<Job<'_>>) -> 
     for round in 0..=rounds {
         for job in &jobs {
             let count = job.clients.len();
-            for (client, call) in job.clients.iter().cycle().skip(round % count).take(count) {
+            let mut values = vec![0.0; count];
+            for step in 0..count {
+                let at = (step + round) % count;
+                let call = &job.clients[at].1;
                 let start = Instant::now();
                 let mut calls = 0_u32;
                 clients.block_on(async {
@@ -179,11 +182,13 @@ fn run(clients: &Runtime, rounds: usize, time: Duration, jobs: Vec<Job<'_>>) -> 
                     }
                     Ok::<_, Error>(())
                 })?;
-                let seconds = start.elapsed().as_secs_f64() / f64::from(calls);
-                if round > 0 {
+                values[at] = start.elapsed().as_secs_f64() / f64::from(calls);
+            }
+            if round > 0 {
+                for ((client, _), value) in job.clients.iter().zip(values) {
                     println!(
                         "{}",
-                        json!({ "job": job.name, "client": client, "value": seconds })
+                        json!({ "job": job.name, "client": client, "value": value })
                     );
                 }
             }
@@ -265,7 +270,7 @@ fn pages(service: &Service, size: u32) -> Result<Job<'_>, Error> {
         }
         check(listed == FILES as usize)
     };
-    Ok(Job::new(format!("list {FILES} files by pages of {size}"))
+    Ok(Job::new(format!("list 2,000 files by pages of {size}"))
         .client("plain loop", move || async move {
             let mut listed = 0;
             for number in 1..=FILES / size {
