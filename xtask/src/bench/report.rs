@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::comparison::{Comparison, Plot};
+use super::comparison::Plot;
 use super::plots;
 use super::results::{Job, Measured, Quantity, Results, Section, Series};
 use crate::markdown::{header, row};
@@ -232,6 +232,7 @@ pub(super) fn thousands(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::comparison::Comparison;
     use super::super::results::Machine;
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use super::drawing::{Anchor, BASE, COLORS, Drawing, GOAL, GRID, MUTED, TEXT, WIDTH, text_width};
 use crate::bench::report::{quantity, ratio};
-use crate::bench::results::{Job, Measured, Quantity};
+use crate::bench::results::{Job, Measured};
 use crate::statistics::Spread;
 
 const MARGIN: f64 = 20.0;
@@ -141,6 +141,7 @@ fn tick(least: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::results::Quantity;
 
     #[test]
     fn ticks_are_round() {
