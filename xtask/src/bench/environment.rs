@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::comparison::Comparison;
 use super::results::Machine;
 use crate::failure::Failure;
-use crate::machine::{load_average, machine_time, memory, process_time, processor};
+use crate::machine::{machine_time, memory, process_time, processor};
 use crate::python::virtual_environment::OFFICIAL_SDK;
 use crate::{agb_serve, cargo};
 
@@ -49,7 +49,6 @@ impl Programs {
 
 /// What the machine does during a comparison.
 pub(super) struct Watch {
-    load: String,
     /// Processor time of this program and its children, and of the machine.
     processor: [f64; 2],
     start: Instant,
@@ -58,31 +57,29 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn start() -> Result<Self, Failure> {
         Ok(Self {
-            load: load_average(),
             processor: processor_times()?,
             start: Instant::now(),
         })
     }
 
-    /// Returns the machine, and the seconds since the start. All children have ended.
-    pub(super) fn finish(self, folder: &Path) -> Result<(Machine, f64), Failure> {
+    /// Returns the machine, and the seconds since the start. All children have ended. `load` is the load average before
+    /// this program did anything.
+    pub(super) fn finish(self, folder: &Path, load: &str) -> Result<(Machine, f64), Failure> {
         let times = processor_times()?;
         let [own, machine] = [0, 1].map(|at| times[at] - self.processor[at]);
-        let others = match machine > 0.0 {
-            true => (1.0 - own / machine).max(0.0),
-            false => 0.0,
-        };
+        let seconds = self.start.elapsed().as_secs_f64();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let others = ((machine - own) / (cores as f64 * seconds)).clamp(0.0, 1.0);
         let machine = Machine {
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores,
             processor: processor(),
             memory_gib: memory(),
             kernel: kernel(),
             file_system: file_system(folder),
-            load_before: self.load,
-            load_after: load_average(),
+            load: load.to_owned(),
             others: (others * 1000.0).round() / 1000.0,
         };
-        Ok((machine, self.start.elapsed().as_secs_f64()))
+        Ok((machine, seconds))
     }
 }
 
@@ -217,7 +214,8 @@ mod tests {
     #[test]
     fn the_machine_is_described() {
         let folder = tempfile::tempdir().unwrap();
-        let (machine, seconds) = Watch::start().unwrap().finish(folder.path()).unwrap();
+        let watch = Watch::start().unwrap();
+        let (machine, seconds) = watch.finish(folder.path(), "0.10").unwrap();
         assert!(machine.cores > 0 && !machine.kernel.is_empty() && !machine.file_system.is_empty());
         assert!((0.0..=1.0).contains(&machine.others) && seconds >= 0.0);
     }

@@ -26,6 +26,7 @@ use self::environment::{Programs, Watch};
 use self::results::{Results, Section};
 use crate::distributed::interrupt;
 use crate::failure::Failure;
+use crate::machine::load_average;
 use crate::temporary;
 
 /// Folder of the committed results.
@@ -131,6 +132,7 @@ fn measure(
         selected.len(),
         minutes.sum::<f64>().ceil()
     );
+    let load = load_average();
     let programs = Programs::build(root)?;
     let mut failed = Vec::new();
     for comparison in selected {
@@ -152,7 +154,7 @@ fn measure(
                 for skipped in &measured.skipped {
                     eprintln!("{name}: skipped {skipped}");
                 }
-                let (machine, seconds) = watch.finish(folder.path())?;
+                let (machine, seconds) = watch.finish(folder.path(), &load)?;
                 let section = Section {
                     date: jiff::Zoned::now().date().to_string(),
                     commit: environment::commit(root),

@@ -10,7 +10,7 @@ use crate::statistics::Spread;
 
 /// Name of the file.
 pub(super) const FILE: &str = "RESULTS.md";
-/// Shares of the processor time, and of the cores, from which the machine was busy with something else.
+/// Share of the processor time of others from which the values are not reliable.
 const BUSY: f64 = 0.1;
 const INTRODUCTION: &str = "# Results
 
@@ -59,8 +59,8 @@ fn conditions(f: &mut fmt::Formatter<'_>, section: &Section) -> fmt::Result {
     let machine = &section.machine;
     writeln!(
         f,
-        "{}, commit {}, {} rounds in {:.0} s. {} cores ({}), {} GiB, Linux {}, {}; load average before {}, after {}; \
-         other processes used {:.0} % of the used processor time.",
+        "{}, commit {}, {} rounds in {:.0} s. {} cores ({}), {} GiB, Linux {}, {}; load average before: {}; \
+         other processes used {:.0} % of the processor time.",
         section.date,
         section.commit,
         section.rounds,
@@ -70,8 +70,7 @@ fn conditions(f: &mut fmt::Formatter<'_>, section: &Section) -> fmt::Result {
         machine.memory_gib,
         machine.kernel,
         machine.file_system,
-        machine.load_before,
-        machine.load_after,
+        machine.load,
         machine.others * 100.0
     )?;
     if !section.versions.is_empty() {
@@ -81,8 +80,7 @@ fn conditions(f: &mut fmt::Formatter<'_>, section: &Section) -> fmt::Result {
             .collect();
         writeln!(f, "Versions: {}.", versions.join(", "))?;
     }
-    let load = machine.load_before.parse().unwrap_or(0.0);
-    if machine.others > BUSY || load > machine.cores as f64 * BUSY.sqrt() {
+    if machine.others > BUSY {
         writeln!(
             f,
             "\n**The machine was busy with something else: these values are not reliable.**"
@@ -251,7 +249,7 @@ mod tests {
             rounds: 2,
             machine: Machine {
                 cores: 2,
-                load_before: "0.10".to_owned(),
+                load: "0.10".to_owned(),
                 ..Machine::default()
             },
             measured,
@@ -286,7 +284,7 @@ mod tests {
         let mut section = section();
         section.machine.others = 0.3;
         let text = report(section);
-        assert!(text.contains("30 % of the used processor time"), "{text}");
+        assert!(text.contains("30 % of the processor time"), "{text}");
         assert!(text.contains("**The machine was busy"), "{text}");
     }
 

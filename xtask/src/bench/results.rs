@@ -41,9 +41,9 @@ pub(super) struct Machine {
     pub(super) memory_gib: u64,
     pub(super) kernel: String,
     pub(super) file_system: String,
-    pub(super) load_before: String,
-    pub(super) load_after: String,
-    /// Share of the used processor time that other processes used.
+    /// The load average before the programs were built.
+    pub(super) load: String,
+    /// Share of the processor time of all cores that other processes used.
     pub(super) others: f64,
 }
 

@@ -28,11 +28,27 @@ struct Bar<'a> {
     goals: Vec<f64>,
 }
 
+/// The colors of programs, which are the same in all jobs.
+#[derive(Default)]
+struct Colors<'a>(Vec<&'a str>);
+
+impl<'a> Colors<'a> {
+    fn of(&mut self, program: &'a str) -> &'static str {
+        let known = self.0.iter().position(|known| *known == program);
+        let at = known.unwrap_or_else(|| {
+            self.0.push(program);
+            self.0.len() - 1
+        });
+        COLORS[at % COLORS.len()]
+    }
+}
+
 pub(super) fn draw(title: &str, measured: &Measured) -> String {
+    let mut colors = Colors::default();
     let jobs: Vec<(&Job, Vec<Bar<'_>>)> = measured
         .jobs
         .iter()
-        .filter_map(|job| Some((job, bars(job)?)))
+        .filter_map(|job| Some((job, bars(job, &mut colors)?)))
         .collect();
     let all = || jobs.iter().flat_map(|(_, bars)| bars);
     let count = all().count() as f64;
@@ -41,9 +57,10 @@ pub(super) fn draw(title: &str, measured: &Measured) -> String {
     let widest = |texts: &mut dyn Iterator<Item = f64>| texts.fold(0.0, f64::max);
     let left = MARGIN + widest(&mut all().map(|bar| text_width(bar.name))) + 10.0;
     let right = WIDTH - MARGIN - widest(&mut all().map(|bar| text_width(&bar.label))) - 10.0;
-    let largest = all().flat_map(|bar| bar.goals.iter().copied().chain([bar.speed.max]));
-    let step = tick(largest.fold(1.0, f64::max) / TICKS);
-    let end = all().map(|bar| bar.speed.max).fold(1.0, f64::max).max(step);
+    // Whiskers beyond it are cut, so that one of them does not hide everything else.
+    let largest = all().flat_map(|bar| bar.goals.iter().copied().chain([bar.speed.median]));
+    let end = largest.fold(1.0, f64::max) * 1.15;
+    let step = tick(end / TICKS);
     let x = |speed: f64| left + (right - left) * (speed / end).min(1.0);
     let bottom = height - AXIS;
     axis(&mut drawing, step, end, bottom, x);
@@ -51,21 +68,21 @@ pub(super) fn draw(title: &str, measured: &Measured) -> String {
     for (job, bars) in &jobs {
         drawing.heading(&job.name, MARGIN, y + HEADING - 7.0);
         y += HEADING;
+        let top = y;
         for bar in bars {
             draw_bar(&mut drawing, bar, y, left, right, x);
             y += STEP;
         }
+        // Above the bars, so that each can be compared with it.
+        drawing.dashed_line([x(1.0), top - 2.0], [x(1.0), y - STEP + BAR + 2.0], MUTED);
         y += GAP;
     }
-    // Above the bars, so that each can be compared with it.
-    drawing.dashed_line([x(1.0), TOP], [x(1.0), bottom], MUTED);
     drawing.finish()
 }
 
 /// The bars of a job, or `None` if its programs are not compared.
-fn bars(job: &Job) -> Option<Vec<Bar<'_>>> {
+fn bars<'a>(job: &'a Job, colors: &mut Colors<'a>) -> Option<Vec<Bar<'a>>> {
     let base = job.base.as_deref()?;
-    let mut colors = COLORS.iter();
     let bars = job.series.iter().filter_map(|series| {
         let speed = job.speed(&series.name, base)?;
         let value = Spread::of(series.values.iter().copied())?;
@@ -80,7 +97,7 @@ fn bars(job: &Job) -> Option<Vec<Bar<'_>>> {
             },
             color: match is_base {
                 true => BASE,
-                false => colors.next().copied().unwrap_or(COLORS[0]),
+                false => colors.of(&series.name),
             },
             goals: goals
                 .filter_map(|goal| Some(goal.speed * job.speed(&goal.relative_to, base)?.median))
@@ -118,7 +135,12 @@ fn draw_bar(
     let (low, high) = (x(bar.speed.min), x(bar.speed.max));
     if high - low > 0.5 {
         drawing.line([low, middle], [high, middle], TEXT, 1.2);
-        for end in [low, high] {
+        let ends = [(low, bar.speed.min), (high, bar.speed.max)];
+        // Not at the end of a whisker that is cut.
+        let visible = ends
+            .into_iter()
+            .filter(|(end, speed)| x(speed * 0.999) < *end);
+        for (end, _) in visible {
             drawing.line([end, middle - WHISKER], [end, middle + WHISKER], TEXT, 1.2);
         }
     }

@@ -149,8 +149,8 @@ mod tests {
         }
         let text = draw("x", &measured);
         assert_eq!(text.matches("<circle").count(), 2, "{text}");
-        assert!(text.contains(">1,000</text>"), "{text}");
-        assert!(text.contains(">200 µs</text>"), "{text}");
+        assert!(text.contains("\n1,000\n"), "{text}");
+        assert!(text.contains("\n200 µs\n"), "{text}");
     }
 
     proptest! {
