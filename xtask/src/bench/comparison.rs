@@ -131,7 +131,9 @@ impl Comparison {
         match (self, is_quick) {
             (Self::Transfers | Self::Startup, true) => 0.5,
             (_, true) => 0.2,
-            (Self::Server | Self::Scale | Self::Transfers, _) => 6.0,
+            (Self::Server, _) => 4.0,
+            (Self::Transfers, _) => 6.0,
+            (Self::Scale, _) => 8.0,
             (Self::Get | Self::Pages, _) => 0.5,
             (Self::Streams | Self::Startup, _) => 1.0,
         }

@@ -143,6 +143,10 @@ impl Instance {
                 if n >= times {
                     return Ok(());
                 }
+                #[cfg(target_os = "linux")]
+                if crate::distributed::interrupt::check().is_err() {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
                 work(&mut connection, n)?;
             }
         };

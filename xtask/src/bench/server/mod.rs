@@ -57,7 +57,7 @@ impl Amounts {
                 seconds: 3.0,
                 uploads: 4,
                 creates: 6000,
-                cleared: 200_000,
+                cleared: 50_000,
                 md5_seconds: 1,
             },
         }
