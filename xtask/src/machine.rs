@@ -25,7 +25,7 @@ pub(crate) fn own_time() -> io::Result<f64> {
     Ok(own)
 }
 
-/// Processor time of the machine in seconds.
+/// Processor time of all processes of the machine in seconds. Interrupts belong to none.
 pub(crate) fn machine_time() -> io::Result<f64> {
     let stat = fs::read_to_string("/proc/stat")?;
     parse_machine(&stat).ok_or_else(|| io::Error::other("unexpected format of /proc/stat"))
@@ -36,7 +36,7 @@ fn parse_machine(stat: &str) -> Option<f64> {
     let times = stat.lines().next()?.strip_prefix("cpu ")?;
     let times = times.split_whitespace().map(str::parse::<f64>);
     let times: Vec<_> = times.collect::<Result<_, _>>().ok()?;
-    let busy = [0, 1, 2, 5, 6, 7].map(|field| times.get(field).copied());
+    let busy = [0, 1, 2, 7].map(|field| times.get(field).copied());
     let busy: Option<f64> = busy.into_iter().sum();
     Some(busy? / TICKS)
 }
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_machine_that_waits_is_not_busy() {
         let stat = "cpu  100 20 30 9000 800 5 4 41 0 0\ncpu0 1 1 1 1\n";
-        assert_eq!(parse_machine(stat), Some(2.0));
+        assert_eq!(parse_machine(stat), Some(1.91));
         assert_eq!(parse_machine("cpu  100 20\n"), None);
     }
 
