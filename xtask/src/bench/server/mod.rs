@@ -75,7 +75,7 @@ struct Programs {
 pub(super) fn measure(run: &Run<'_>) -> Result<Measured, Failure> {
     let amounts = Amounts::new(run.is_quick);
     let mut measured = Measured::default();
-    let mut agb = Agb::start(&run.programs.agb, &run.folder.join("agb"))?;
+    let agb = Agb::start(&run.programs.agb, &run.folder.join("agb"))?;
     let axum = Peer::start(&run.programs.peer, &agb.context()?, run.folder)?;
     let nginx = match is_installed(NGINX) {
         true => Some(Nginx::start()?),
@@ -88,7 +88,7 @@ pub(super) fn measure(run: &Run<'_>) -> Result<Measured, Failure> {
     if !has_openssl {
         measured.skip("MD5 alone: openssl is not installed");
     }
-    let mut programs = Programs {
+    let programs = Programs {
         agb,
         nginx,
         axum,
@@ -104,8 +104,8 @@ pub(super) fn measure(run: &Run<'_>) -> Result<Measured, Failure> {
             _ => &mut measured,
         };
         gets(run, &programs, amounts, round, target)?;
-        uploads(run, &mut programs, amounts, round, target)?;
-        creates(run, &mut programs, amounts, round, target)?;
+        uploads(run, &programs, amounts, round, target)?;
+        creates(run, &programs, amounts, round, target)?;
         if round > 0 {
             clearing.measure(run, round, target)?;
         }
@@ -186,7 +186,7 @@ fn gets(
 /// Uploads of large files. The time is that of one upload.
 fn uploads(
     run: &Run<'_>,
-    programs: &mut Programs,
+    programs: &Programs,
     amounts: Amounts,
     round: u32,
     measured: &mut Measured,
@@ -229,7 +229,7 @@ fn uploads(
 /// Durable uploads of new small files.
 fn creates(
     run: &Run<'_>,
-    programs: &mut Programs,
+    programs: &Programs,
     amounts: Amounts,
     round: u32,
     measured: &mut Measured,
@@ -306,7 +306,7 @@ fn parse_speed(printed: &str) -> Option<f64> {
     line.rsplit(':').next()?.trim().parse().ok()
 }
 
-/// Waits until a program accepts connections.
+/// Whether a program accepts connections.
 fn accepts_connections(address: &str) -> bool {
     std::net::TcpStream::connect(address).is_ok()
 }

@@ -64,7 +64,7 @@ impl Agb {
     }
 
     /// The response of a GetContext.
-    pub(super) fn context(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn context(&self) -> Result<Vec<u8>, Failure> {
         let get = || {
             let mut connection = Connection::open(self.service.endpoint(), KEY)?;
             connection.call_raw("GET", &format!("GetContext?id={}", self.id))
@@ -74,7 +74,7 @@ impl Agb {
     }
 
     /// The targets of requests that upload these files.
-    pub(super) fn upload_targets(&mut self, paths: &[String]) -> Result<Vec<String>, Failure> {
+    pub(super) fn upload_targets(&self, paths: &[String]) -> Result<Vec<String>, Failure> {
         let get = || {
             let mut connection = Connection::open(self.service.endpoint(), KEY)?;
             let urls = paths.iter().map(|path| {
