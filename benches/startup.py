@@ -6,6 +6,7 @@ commands alternate. CPU is the user and system time of the process. Ratios are r
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -44,7 +45,8 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--samples", help="file that receives a line of JSON for each measurement")
+    options = parser.parse_args()
     for number in range(10):
         subprocess.run(
             [os.environ["AGB"], "context", "create", f"context-{number}"], check=True, stdout=subprocess.DEVNULL
@@ -53,9 +55,16 @@ def main():
     if printed["agb context list"] != printed["official Python SDK"] or len(printed["agb context list"]) != 10:
         sys.exit("agb and the Python SDK list different contexts")
     times = {name: [] for name in COMMANDS}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, command in COMMANDS.items():
             times[name].append(run(command)[:2])
+    if options.samples:
+        with open(options.samples, "w") as file:
+            for at, job in enumerate(("wall-clock time", "processor time")):
+                for name, measured in times.items():
+                    for time in measured:
+                        json.dump({"job": job, "client": name, "seconds": time[at]}, file)
+                        file.write("\n")
     wall, cpu = (statistics.median(time[at] for time in times["agb context list"]) for at in (0, 1))
     print("\n| command | wall-clock time relative to agb | CPU time relative to agb |\n| --- | --- | --- |")
     for name, measured in times.items():

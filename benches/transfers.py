@@ -13,6 +13,7 @@ AGB_SERVE_PID is set; that of the commands is added.
 import argparse
 import contextlib
 import filecmp
+import json
 import os
 import pathlib
 import resource
@@ -151,6 +152,15 @@ class Table:
         self.memory.setdefault(job, {}).setdefault(client, []).append(memory)
         print(f"  {job}, {client}: {seconds:.2f} s, processor {processor:.2f} s, {memory / 1024:.0f} MiB", flush=True)
 
+    def write(self, path):
+        """Writes a line of JSON for each measurement."""
+        with open(path, "w") as file:
+            for job, all_seconds in self.seconds.items():
+                for client, seconds in all_seconds.items():
+                    for number, memory in zip(seconds, self.memory[job][client]):
+                        sample = {"job": job, "client": client, "seconds": number, "mebibytes": memory / 1024}
+                        file.write(json.dumps(sample) + "\n")
+
     def show(self):
         ours = ["SDK", "SDK, not durable"]
         print("\n| job | client |" + "".join(f" time relative to: {name} |" for name in ours) + " processor time | peak memory |")
@@ -220,6 +230,8 @@ def compare(options, folder):
                 lambda client: (remote[source[client]], new_folder()), check_many,
             )
     table.show()
+    if options.samples:
+        table.write(options.samples)
 
 
 def make_one(path, size_mib):
@@ -300,6 +312,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size-mib", type=int, default=1024, help="size of the single file; 0 skips it")
     parser.add_argument("--files", type=int, default=10_000, help="number of files of 4 KiB; 0 skips them")
+    parser.add_argument("--samples", help="file that receives a line of JSON for each measurement")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="agb-transfers-") as folder:
         compare(options, pathlib.Path(folder))

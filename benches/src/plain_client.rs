@@ -12,7 +12,7 @@ use crate::Error;
 const MAX_CONCURRENT_FILES: usize = agbcloud::DEFAULT_MAX_CONCURRENT_FILES;
 
 /// Page size of listings.
-const PAGE_SIZE: usize = 1000;
+const PAGE_SIZE: u32 = 1000;
 
 /// A client of one context. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -131,14 +131,8 @@ impl PlainClient {
     async fn list(&self, folder: &str) -> Result<Vec<String>, Error> {
         let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
         while let Some(folder) = folders.pop() {
-            for page in 1.. {
-                let (number, size) = (page.to_string(), PAGE_SIZE.to_string());
-                let query = [
-                    ("parentFolderPath", folder.as_str()),
-                    ("pageNumber", &number),
-                    ("pageSize", &size),
-                ];
-                let response = self.call("DescribeContextFiles", &query).await?;
+            for number in 1.. {
+                let response = self.page(&folder, number, PAGE_SIZE).await?;
                 let entries = response["data"]
                     .as_array()
                     .ok_or("the response has no entries")?;
@@ -152,12 +146,38 @@ impl PlainClient {
                         _ => files.push(path),
                     }
                 }
-                if entries.len() < PAGE_SIZE {
+                if entries.len() < PAGE_SIZE as usize {
                     break;
                 }
             }
         }
         Ok(files)
+    }
+
+    /// Gets the context. Returns the whole response.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the call.
+    pub async fn context(&self) -> Result<Value, Error> {
+        let request = self.calls.get(format!("{}/sdk/GetContext", self.endpoint));
+        let request = request.query(&[("id", &self.context)]);
+        let response = request.send().await?.error_for_status()?.bytes().await?;
+        Ok(serde_json::from_slice(&response)?)
+    }
+
+    /// Lists one page of a folder. Returns the whole response.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the call.
+    pub async fn page(&self, folder: &str, number: u32, size: u32) -> Result<Value, Error> {
+        let query = [
+            ("parentFolderPath", folder),
+            ("pageNumber", &number.to_string()),
+            ("pageSize", &size.to_string()),
+        ];
+        self.call("DescribeContextFiles", &query).await
     }
 
     async fn call(&self, operation: &str, query: &[(&str, &str)]) -> Result<Value, Error> {

@@ -16,6 +16,12 @@ impl Failure {
             hint: hint.into(),
         }
     }
+
+    /// The problem without the hint.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn problem(&self) -> &str {
+        &self.problem
+    }
 }
 
 impl fmt::Display for Failure {

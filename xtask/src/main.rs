@@ -1,6 +1,8 @@
 //! Maintenance tasks of this repository: `cargo xtask TASK`. Run `cargo xtask --help` for the list.
 
 mod agb_serve;
+#[cfg(target_os = "linux")]
+mod bench;
 mod browser;
 mod capacity;
 mod cargo;
@@ -16,6 +18,9 @@ mod figures;
 mod fsck;
 mod generate;
 mod http_client;
+#[cfg(target_os = "linux")]
+mod machine;
+mod markdown;
 mod modules;
 mod msrv;
 mod public_api;
@@ -23,6 +28,7 @@ mod python;
 mod scale;
 #[cfg(target_os = "linux")]
 mod soak;
+mod statistics;
 mod temporary;
 #[cfg(test)]
 mod test_repository;
@@ -98,6 +104,9 @@ enum Task {
     /// Compare the throughput and costs of the service on SQLite, PostgreSQL and S3, with 1, 2 and 4 replicas
     #[cfg(target_os = "linux")]
     EngineFigures(figures::Options),
+    /// Run all comparisons and write benches/RESULTS.md with plots
+    #[cfg(target_os = "linux")]
+    Bench(bench::Options),
     /// Compare the latency of calls to a full and a nearly empty `agb serve`
     Scale {
         /// Number of contexts of the full service
@@ -153,6 +162,8 @@ fn main() -> ExitCode {
         Task::TestDistributed(options) => distributed::run(&root, &options),
         #[cfg(target_os = "linux")]
         Task::EngineFigures(options) => figures::run(&root, &options),
+        #[cfg(target_os = "linux")]
+        Task::Bench(options) => bench::run(&root, &options),
         Task::Scale {
             contexts,
             files,

@@ -34,7 +34,7 @@ pub(crate) fn listen() -> Result<(), Failure> {
                 if INTERRUPTED.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);
                 }
-                eprintln!("interrupted: stopping the engines");
+                eprintln!("interrupted: stopping all processes");
             }
         });
     });

@@ -8,11 +8,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::load::{self, Tenant};
-use super::usage::{Quantity, Usage, group_time, machine_time, own_time, process_time};
+use super::usage::{Quantity, Usage};
 use crate::distributed::engines::{Engines, Process, S3s, Server, free_port};
 use crate::distributed::s3_url;
 use crate::failure::Failure;
 use crate::http_client::Connection;
+use crate::machine::{group_time, machine_time, own_time, process_time};
 
 const READY: &str = "listening on ";
 const START_TIMEOUT: Duration = Duration::from_secs(60);

@@ -10,7 +10,6 @@ mod report;
 mod results;
 mod usage;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::agb_serve;
 use crate::distributed::engines::Engines;
 use crate::distributed::interrupt;
 use crate::failure::Failure;
+use crate::machine::{load_average, processor};
 
 /// The first round fills caches and pools, and is discarded.
 const WARM_UP: Duration = Duration::from_millis(100);
@@ -155,18 +155,4 @@ fn variants<'a>(
         variants.extend(all);
     }
     variants
-}
-
-fn load_average() -> String {
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ').next().unwrap_or_default().to_owned()
-}
-
-fn processor() -> String {
-    let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = processors.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        (name.trim() == "model name").then(|| value.trim().to_owned())
-    });
-    name.unwrap_or_else(|| "unknown processor".to_owned())
 }

@@ -4,10 +4,12 @@ use std::fmt::{self, Write};
 
 use super::installation::{Engine, Statistics};
 use super::load::{Operation, Workload};
-use super::results::{BASE, Busy, Results, Rounds, Variant, spread, transaction_costs};
+use super::results::{BASE, Busy, Results, Rounds, Variant, transaction_costs};
 use super::usage::Quantity;
 use crate::capacity::costs;
 use crate::capacity::replicas::{EngineFigures, Measurement};
+use crate::markdown::{digits, header};
+use crate::statistics::Spread;
 
 const MICROSECONDS: f64 = 1e6;
 
@@ -94,24 +96,19 @@ impl Report<'_> {
         let titles: Vec<_> = others()
             .map(|Variant { engine, replicas }| format!("{}: {replicas}", engine.name()))
             .collect();
-        header(
-            f,
-            &["Operation", "SQLite+file: operations a second"],
-            &titles,
-        )?;
+        let first = ["Operation", "SQLite+file: operations a second"].map(str::to_owned);
+        header(f, first.into_iter().chain(titles))?;
         for (index, workload) in self.workloads.iter().enumerate() {
-            let Some([_, base, _]) = self
-                .results
-                .get(index, BASE)
-                .and_then(|rounds| spread(rounds.rates.clone()))
+            let base = self.results.get(index, BASE);
+            let Some(base) = base.and_then(|rounds| Spread::of(rounds.rates.iter().copied()))
             else {
                 continue;
             };
-            write!(f, "| {} | {} |", workload.name(), digits(base))?;
+            write!(f, "| {} | {} |", workload.name(), digits(base.median))?;
             for variant in others() {
                 match self.results.ratios(index, *variant) {
-                    Some([low, median, high]) => {
-                        write!(f, " {median:.2} ({low:.2} to {high:.2}) |")?;
+                    Some(Spread { min, median, max }) => {
+                        write!(f, " {median:.2} ({min:.2} to {max:.2}) |")?;
                     }
                     None => write!(f, " |")?,
                 }
@@ -142,7 +139,7 @@ impl Report<'_> {
             "requests to the store of a client",
             "limit",
         ];
-        header(f, &["Operation", "Engines"], &titles)?;
+        header(f, ["Operation", "Engines"].iter().chain(&titles))?;
         for (index, workload) in self.workloads.iter().enumerate() {
             for variant in self.results.variants() {
                 if !includes(&variant, workload) {
@@ -217,7 +214,7 @@ impl Report<'_> {
             "images of whole pages",
             "checkpoints",
         ];
-        header(f, &["Engines"], &titles)?;
+        header(f, ["Engines"].iter().chain(&titles))?;
         for (engine, statistics) in self.statistics {
             writeln!(
                 f,
@@ -236,7 +233,7 @@ impl Report<'_> {
 
     /// The costs that the simulation assumes, beside those of this run.
     fn capacity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        header(f, &["flag"], &["default, µs", "measured, µs"])?;
+        header(f, ["flag", "default, µs", "measured, µs"])?;
         let mut flags = String::new();
         for (flag, default, measured) in self.inputs() {
             let Some(measured) = measured.filter(|measured| measured.is_finite()) else {
@@ -310,27 +307,6 @@ impl Report<'_> {
     }
 }
 
-fn header(f: &mut fmt::Formatter<'_>, first: &[&str], others: &[impl fmt::Display]) -> fmt::Result {
-    let columns = first.len() + others.len();
-    for title in first {
-        write!(f, "| {title} ")?;
-    }
-    for title in others {
-        write!(f, "| {title} ")?;
-    }
-    writeln!(f, "|\n|{}", " --- |".repeat(columns))
-}
-
-/// Two or more significant digits. Nothing for zero and for what does not exist.
-fn digits(number: f64) -> String {
-    match number.abs() {
-        size if size == 0.0 || !size.is_finite() => String::new(),
-        size if size < 1.0 => format!("{number:.2}"),
-        size if size < 10.0 => format!("{number:.1}"),
-        _ => format!("{number:.0}"),
-    }
-}
-
 fn percent(share: f64) -> String {
     match share < 0.005 {
         true => String::new(),
@@ -357,12 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_two_or_more_digits() {
-        assert_eq!(digits(0.0), "");
-        assert_eq!(digits(f64::NAN), "");
-        assert_eq!(digits(0.128), "0.13");
-        assert_eq!(digits(9.96), "10.0");
-        assert_eq!(digits(1234.5), "1234");
+    fn small_shares_are_omitted() {
         assert_eq!(percent(0.001), "");
         assert_eq!(percent(0.994), "99 %");
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::installation::Engine;
 use super::load::Completed;
 use super::usage::{GROUPS, Quantity, Usage};
+use crate::statistics::Spread;
 
 /// An engine with a number of replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,25 +85,13 @@ impl Results {
         variants
     }
 
-    /// Minimum, median and maximum of the throughput relative to SQLite in the same round.
-    pub(super) fn ratios(&self, workload: usize, variant: Variant) -> Option<[f64; 3]> {
+    /// The throughput relative to SQLite in the same round.
+    pub(super) fn ratios(&self, workload: usize, variant: Variant) -> Option<Spread> {
         let rates = &self.get(workload, variant)?.rates;
         let base = &self.get(workload, BASE)?.rates;
         let ratios = rates.iter().zip(base).map(|(rate, base)| rate / base);
-        spread(ratios.collect())
+        Spread::of(ratios)
     }
-}
-
-/// Minimum, median and maximum.
-pub(super) fn spread(mut values: Vec<f64>) -> Option<[f64; 3]> {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    let median = match values.len() % 2 {
-        0 => (values.get(middle - 1)? + upper) / 2.0,
-        _ => upper,
-    };
-    Some([*values.first()?, median, *values.last()?])
 }
 
 /// How busy each part was, as a share of what the clients can use of it.
@@ -175,13 +164,6 @@ mod tests {
     }
 
     #[test]
-    fn the_median_of_an_even_number_is_the_middle() {
-        assert_eq!(spread(vec![]), None);
-        assert_eq!(spread(vec![4.0, 1.0, 3.0]), Some([1.0, 3.0, 4.0]));
-        assert_eq!(spread(vec![4.0, 1.0, 3.0, 2.0]), Some([1.0, 2.5, 4.0]));
-    }
-
-    #[test]
     fn ratios_compare_the_same_round() {
         let variant = Variant {
             engine: Engine::PostgresS3,
@@ -192,7 +174,8 @@ mod tests {
             results.add(0, BASE, completed(base), Usage::default());
             results.add(0, variant, completed(rate), Usage::default());
         }
-        assert_eq!(results.ratios(0, variant), Some([0.5, 0.5, 0.6]));
+        let ratios = Spread::of([0.5, 0.5, 0.6]);
+        assert_eq!(results.ratios(0, variant), ratios);
         assert_eq!(results.ratios(1, variant), None);
         assert_eq!(results.variants(), [BASE, variant]);
         let mut usage = Usage::default();

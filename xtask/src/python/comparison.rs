@@ -3,9 +3,9 @@
 //! The data is in a temporary folder, so TMPDIR selects the disk that is measured.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use super::virtual_environment::{OFFICIAL_SDK, VirtualEnvironment};
+use super::virtual_environment::{self, OFFICIAL_SDK, VirtualEnvironment};
 use crate::agb_serve::{self, Service};
 use crate::cargo;
 use crate::failure::Failure;
@@ -41,28 +41,13 @@ pub(crate) const STARTUP: Comparison = Comparison {
 impl Comparison {
     pub(crate) fn run(&self, root: &Path, arguments: &[String]) -> Result<(), Failure> {
         let folder = temporary::folder("comparison")?;
-        let environment =
-            VirtualEnvironment::create(&folder.path().join("python"), &root.join(OFFICIAL_SDK))?;
         println!("building {} and agb", self.program);
         let target = [&["--release"][..], self.target].concat();
         let program = cargo::build(root, self.program, &target)
             .map_err(|problem| Failure::new(problem, "correct the error"))?;
-        let service = Service::start(
-            &agb_serve::build_release(root)?,
-            &folder.path().join("data"),
-            &["--api-key", KEY],
-            Stdio::inherit(),
-        )?;
-        let passed = environment.run(&root.join(self.script), |command| {
-            command
-                .args(arguments)
-                // The SDK reads `.env` of its working directory and may write a log file there.
-                .current_dir(folder.path())
-                .env("AGB_ENDPOINT", service.endpoint())
-                .env("AGB_API_KEY", KEY)
-                .env("AGB_SERVE_PID", service.process_id().to_string())
-                .env(self.variable, &program);
-        })?;
+        let agb = agb_serve::build_release(root)?;
+        let (service, mut command) = self.prepare(root, folder.path(), &program, &agb)?;
+        let passed = virtual_environment::succeeds(command.args(arguments))?;
         service.stop();
         match passed {
             true => Ok(()),
@@ -71,5 +56,32 @@ impl Comparison {
                 "see its output above",
             )),
         }
+    }
+
+    /// Installs the requirements, starts the service, and returns the command of the script.
+    pub(crate) fn prepare(
+        &self,
+        root: &Path,
+        folder: &Path,
+        program: &Path,
+        agb: &Path,
+    ) -> Result<(Service, Command), Failure> {
+        let environment =
+            VirtualEnvironment::create(&folder.join("python"), &root.join(OFFICIAL_SDK))?;
+        let service = Service::start(
+            agb,
+            &folder.join("data"),
+            &["--api-key", KEY],
+            Stdio::inherit(),
+        )?;
+        let mut command = environment.command(&root.join(self.script));
+        command
+            // The SDK reads `.env` of its working directory and may write a log file there.
+            .current_dir(folder)
+            .env("AGB_ENDPOINT", service.endpoint())
+            .env("AGB_API_KEY", KEY)
+            .env("AGB_SERVE_PID", service.process_id().to_string())
+            .env(self.variable, program);
+        Ok((service, command))
     }
 }

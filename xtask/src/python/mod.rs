@@ -3,4 +3,4 @@
 pub(crate) mod comparison;
 pub(crate) mod interop;
 pub(crate) mod schemathesis;
-mod virtual_environment;
+pub(crate) mod virtual_environment;

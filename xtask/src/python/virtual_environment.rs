@@ -18,7 +18,7 @@ pub(crate) struct VirtualEnvironment {
 impl VirtualEnvironment {
     /// Creates the environment in a folder and installs the requirements from PyPI.
     pub(crate) fn create(folder: &Path, requirements: &Path) -> Result<Self, Failure> {
-        println!("installing {}", requirements.display());
+        eprintln!("installing {}", requirements.display());
         let created = Command::new(PYTHON)
             .args(["-m", "venv"])
             .arg(folder)
@@ -52,21 +52,33 @@ impl VirtualEnvironment {
         self.interpreter.with_file_name(name)
     }
 
+    /// A command that runs a script.
+    pub(crate) fn command(&self, script: &Path) -> Command {
+        let mut command = Command::new(&self.interpreter);
+        command.arg(script);
+        command
+    }
+
     /// Runs a script, with its output shown, and returns whether it succeeded.
     pub(crate) fn run(
         &self,
         script: &Path,
         configure: impl FnOnce(&mut Command),
     ) -> Result<bool, Failure> {
-        let mut command = Command::new(&self.interpreter);
-        command.arg(script);
+        let mut command = self.command(script);
         configure(&mut command);
-        let status = command.status();
-        status.map(|status| status.success()).map_err(|error| {
-            let problem = format!("can't run {}: {error}", self.interpreter.display());
-            Failure::new(problem, "check the installation of Python")
-        })
+        succeeds(&mut command)
     }
+}
+
+/// Runs a command of Python, with its output shown, and returns whether it succeeded.
+pub(crate) fn succeeds(command: &mut Command) -> Result<bool, Failure> {
+    let status = command.status();
+    status.map(|status| status.success()).map_err(|error| {
+        let program = command.get_program().display();
+        let problem = format!("can't run {program}: {error}");
+        Failure::new(problem, "check the installation of Python")
+    })
 }
 
 fn succeeded(output: std::io::Result<Output>, action: &str, hint: &str) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use crate::agb_serve::Service;
 use crate::failure::Failure;
 use crate::http_client::{Connection, string_at};
 
-const KEY: &str = "scale-key";
+pub(crate) const KEY: &str = "scale-key";
 /// Number of connections that create the data.
 const CONNECTIONS: usize = 32;
 /// Page size.
@@ -21,17 +21,17 @@ const MAIN: &str = "main";
 
 /// Size of the data.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
-    pub(super) contexts: usize,
+pub(crate) struct Size {
+    pub(crate) contexts: usize,
     /// Files in one context, all in one folder.
-    pub(super) files: usize,
+    pub(crate) files: usize,
     /// Files in each of the contexts that are cleared.
-    pub(super) cleared: usize,
+    pub(crate) cleared: usize,
 }
 
 /// What is measured.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     FirstContexts,
     MiddleContexts,
     FirstFiles,
@@ -58,7 +58,7 @@ impl Operation {
         Self::Delete,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::FirstContexts => "ListContexts, first page of 100",
             Self::MiddleContexts => "ListContexts, page of 100 in the middle",
@@ -74,7 +74,7 @@ impl Operation {
     }
 }
 
-pub(super) struct Instance {
+pub(crate) struct Instance {
     program: PathBuf,
     folder: PathBuf,
     size: Size,
@@ -87,7 +87,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    pub(super) fn start(program: &Path, folder: &Path, size: Size) -> Result<Self, Failure> {
+    pub(crate) fn start(program: &Path, folder: &Path, size: Size) -> Result<Self, Failure> {
         let service = launch(program, folder)?;
         let connection = Connection::open(service.endpoint(), KEY).map_err(failure)?;
         Ok(Self {
@@ -102,7 +102,7 @@ impl Instance {
     }
 
     /// Creates the data, and one context to clear in each round.
-    pub(super) fn fill(&mut self, rounds: usize) -> io::Result<()> {
+    pub(crate) fn fill(&mut self, rounds: usize) -> io::Result<()> {
         self.main = self.connection.create_context(MAIN)?;
         let Size {
             contexts,
@@ -125,7 +125,7 @@ impl Instance {
     }
 
     /// Opens a new connection, since the service closes one that was idle for half a minute.
-    pub(super) fn reconnect(&mut self) -> io::Result<()> {
+    pub(crate) fn reconnect(&mut self) -> io::Result<()> {
         self.connection = Connection::open(self.service.endpoint(), KEY)?;
         Ok(())
     }
@@ -142,6 +142,10 @@ impl Instance {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= times {
                     return Ok(());
+                }
+                #[cfg(target_os = "linux")]
+                if crate::distributed::interrupt::check().is_err() {
+                    return Err(io::ErrorKind::Interrupted.into());
                 }
                 work(&mut connection, n)?;
             }
@@ -173,13 +177,13 @@ impl Instance {
     }
 
     /// Measures one call. `n` differs in each.
-    pub(super) fn measure(&mut self, operation: Operation, n: usize) -> io::Result<Duration> {
+    pub(crate) fn measure(&mut self, operation: Operation, n: usize) -> io::Result<Duration> {
         let main = &self.main;
         let middle = &self.middle;
         // Files spread over the whole folder.
         let known = file(n.wrapping_mul(7919) % self.size.files);
         let fresh = format!("/new-{n}");
-        let pages = self.size.files / PAGE;
+        let pages = (self.size.files / PAGE).max(1);
         let files = format!("DescribeContextFiles?contextId={main}&pageSize={PAGE}&pageNumber");
         let connection = &mut self.connection;
         let (method, target, body) = match operation {
@@ -225,7 +229,7 @@ impl Instance {
     }
 
     /// Clears the context of this round. Returns the time until the response, and until the context is available.
-    pub(super) fn clear(&mut self, round: usize) -> io::Result<(Duration, Duration)> {
+    pub(crate) fn clear(&mut self, round: usize) -> io::Result<(Duration, Duration)> {
         self.reconnect()?;
         let id = self.connection.create_context(&to_clear(round))?;
         let start = Instant::now();
@@ -248,7 +252,7 @@ impl Instance {
     }
 
     /// Kills the service and returns the time of a restart until it listens.
-    pub(super) fn restart(&mut self) -> Result<Duration, Failure> {
+    pub(crate) fn restart(&mut self) -> Result<Duration, Failure> {
         self.service.kill();
         let start = Instant::now();
         self.service = launch(&self.program, &self.folder)?;
@@ -257,8 +261,12 @@ impl Instance {
         Ok(took)
     }
 
+    pub(crate) fn endpoint(&self) -> &str {
+        self.service.endpoint()
+    }
+
     /// Resident memory in KiB. 0 on systems without `/proc`.
-    pub(super) fn resident_memory(&self) -> u64 {
+    pub(crate) fn resident_memory(&self) -> u64 {
         let status = format!("/proc/{}/status", self.service.process_id());
         let status = std::fs::read_to_string(status).unwrap_or_default();
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -289,7 +297,7 @@ fn put(connection: &mut Connection, context: &str, path: &str) -> io::Result<()>
     }
 }
 
-pub(super) fn failure(error: io::Error) -> Failure {
+pub(crate) fn failure(error: io::Error) -> Failure {
     Failure::new(
         format!("a call failed: {error}"),
         "see the log of agb serve above; check the space left on the disk",

@@ -11,7 +11,9 @@ mod table;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use self::instance::{Instance, Operation, Size, failure};
+#[cfg(target_os = "linux")]
+pub(crate) use self::instance::KEY;
+pub(crate) use self::instance::{Instance, Operation, Size, failure};
 use self::table::Table;
 use crate::agb_serve;
 use crate::failure::Failure;

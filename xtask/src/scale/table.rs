@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::markdown::header;
+use crate::statistics::Spread;
+
 /// Rows in the order of their first measurement.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -29,36 +32,30 @@ fn put<T>(rows: &mut Vec<(&'static str, Vec<T>)>, name: &'static str, value: T) 
     }
 }
 
-/// Minimum, median and maximum.
-fn spread(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_unstable_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    [
-        at(0),
-        at(values.len() / 2),
-        at(values.len().saturating_sub(1)),
-    ]
-}
-
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "| call | large / small: median | lowest to highest | small, large |"
-        )?;
-        writeln!(f, "| --- | --- | --- | --- |")?;
+        let titles = [
+            "call",
+            "large / small: median",
+            "lowest to highest",
+            "small, large",
+        ];
+        header(f, titles)?;
         for (name, rounds) in &self.rows {
             let ratios = rounds
                 .iter()
                 .map(|[small, large]| large.as_secs_f64() / small.as_secs_f64());
-            let [lowest, ratio, highest] = spread(ratios.collect());
-            let [small, large] = [0, 1].map(|side| {
+            let times = [0, 1].map(|side| {
                 let times = rounds.iter().map(|times| times[side].as_secs_f64() * 1e6);
-                spread(times.collect())[1]
+                Spread::of(times)
             });
+            let (Some(ratio), [Some(small), Some(large)]) = (Spread::of(ratios), times) else {
+                continue;
+            };
             writeln!(
                 f,
-                "| {name} | {ratio:.2} | {lowest:.2} to {highest:.2} | {small:.0} µs, {large:.0} µs |"
+                "| {name} | {:.2} | {:.2} to {:.2} | {:.0} µs, {:.0} µs |",
+                ratio.median, ratio.min, ratio.max, small.median, large.median
             )?;
         }
         for (name, numbers) in &self.notes {
