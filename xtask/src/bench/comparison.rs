@@ -3,10 +3,6 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::results::Measured;
-use super::{clients, scripts, server, sizes};
-use crate::failure::Failure;
-
 /// A comparison. The order is that of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -136,18 +132,6 @@ impl Comparison {
             (Self::Scale, _) => 8.0,
             (Self::Get | Self::Pages, _) => 0.5,
             (Self::Streams | Self::Startup, _) => 1.0,
-        }
-    }
-
-    pub(super) fn measure(self, run: &super::Run<'_>) -> Result<Measured, Failure> {
-        match self {
-            Self::Server => server::measure(run),
-            Self::Transfers => scripts::transfers(run),
-            Self::Get => clients::get(run),
-            Self::Pages => clients::pages(run),
-            Self::Streams => clients::streams(run),
-            Self::Startup => scripts::startup(run),
-            Self::Scale => sizes::measure(run),
         }
     }
 }

@@ -15,6 +15,7 @@ mod results;
 mod scripts;
 mod server;
 mod sizes;
+mod units;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use clap::Args;
 
 use self::comparison::Comparison;
 use self::environment::{Programs, Watch};
-use self::results::{Results, Section};
+use self::results::{Measured, Results, Section};
 use crate::distributed::interrupt;
 use crate::failure::Failure;
 use crate::machine::load_average;
@@ -69,6 +70,18 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn measure(&self) -> Result<Measured, Failure> {
+        match self.comparison {
+            Comparison::Server => server::measure(self),
+            Comparison::Transfers => scripts::transfers(self),
+            Comparison::Get => clients::get(self),
+            Comparison::Pages => clients::pages(self),
+            Comparison::Streams => clients::streams(self),
+            Comparison::Startup => scripts::startup(self),
+            Comparison::Scale => sizes::measure(self),
+        }
+    }
+
     /// Reports a round on stderr, and fails after an interruption. Round 0 warms up.
     fn begin_round(&self, round: u32) -> Result<(), Failure> {
         interrupt::check()?;
@@ -149,7 +162,7 @@ fn measure(
             is_quick: options.quick,
         };
         let watch = Watch::start()?;
-        match comparison.measure(&run) {
+        match run.measure() {
             Ok(measured) => {
                 for skipped in &measured.skipped {
                     eprintln!("{name}: skipped {skipped}");

@@ -1,8 +1,8 @@
 //! Costs of calls by the number of files.
 
 use super::Run;
-use super::report::thousands;
 use super::results::{Measured, Quantity};
+use super::units::thousands;
 use crate::failure::Failure;
 use crate::scale::{Instance, Operation, Size, failure};
 use crate::statistics::Spread;

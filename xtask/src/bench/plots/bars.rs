@@ -1,8 +1,8 @@
 //! Horizontal bars with whiskers: the speed of each program relative to a peer.
 
 use super::drawing::{Anchor, BASE, COLORS, Drawing, GOAL, GRID, MUTED, TEXT, WIDTH, text_width};
-use crate::bench::report::{quantity, ratio};
 use crate::bench::results::{Job, Measured};
+use crate::bench::units::{quantity, ratio};
 use crate::statistics::Spread;
 
 const MARGIN: f64 = 20.0;

@@ -1,8 +1,8 @@
 //! Lines with whiskers: the cost of each call by size, both on logarithmic axes.
 
 use super::drawing::{Anchor, COLORS, Drawing, GRID, MUTED, WIDTH, text_width};
-use crate::bench::report::{quantity, thousands};
 use crate::bench::results::{Measured, Quantity};
+use crate::bench::units::{quantity, thousands};
 use crate::statistics::Spread;
 
 const HEIGHT: f64 = 440.0;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::target::failed;
 use crate::bench::Run;
 use crate::bench::load::{self, End, Job, Requests, Running};
-use crate::bench::report::thousands;
 use crate::bench::results::{Measured, Quantity};
+use crate::bench::units::thousands;
 use crate::failure::Failure;
 use crate::scale::{Instance, KEY, Size};
 
