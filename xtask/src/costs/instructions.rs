@@ -1,7 +1,9 @@
 //! Instructions of operations, counted by gungraun, which runs callgrind of valgrind.
 
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::Command;
+use std::{env, iter};
 
 use serde::Deserialize;
 
@@ -56,7 +58,7 @@ struct Values {
 }
 
 pub(crate) fn measure(programs: &mut Programs<'_>) -> Result<Costs, Failure> {
-    let runner = find_or_install(programs.root())?;
+    let path = path_with_runner(programs.root())?;
     let benchmarks = programs.get("instructions")?;
     // Without results of an earlier run.
     let home = temporary::folder("gungraun")?;
@@ -64,7 +66,8 @@ pub(crate) fn measure(programs: &mut Programs<'_>) -> Result<Costs, Failure> {
         Command::new(benchmarks)
             .args(["--bench", "--output-format=json", "--nocapture=stderr"])
             .current_dir(programs.root())
-            .env("GUNGRAUN_RUNNER", runner)
+            // The benchmark reads GUNGRAUN_RUNNER only when it is compiled.
+            .env("PATH", path)
             .env("GUNGRAUN_HOME", home.path())
             .env("GUNGRAUN_COLOR", "never"),
         "the benchmark",
@@ -90,31 +93,34 @@ fn parse(output: &str) -> Result<Costs, Failure> {
     Ok(costs)
 }
 
-/// Returns the path of the runner. Installs it if PATH does not have the required version.
-fn find_or_install(root: &Path) -> Result<PathBuf, Failure> {
+/// Returns a PATH with the runner. Installs it if the one of this process does not have the required version.
+fn path_with_runner(root: &Path) -> Result<OsString, Failure> {
     if version("valgrind").is_none() {
         return Err(Failure::new(
             "valgrind is not installed",
             "install it, for example with `apt-get install valgrind`",
         ));
     }
-    let installed = root.join(INSTALLED).join("bin").join(RUNNER);
-    let mut known = [PathBuf::from(RUNNER), installed.clone()].into_iter();
-    let is_required = |program: &PathBuf| {
-        version(program).is_some_and(|printed| printed.trim().ends_with(VERSION))
-    };
-    if let Some(program) = known.find(is_required) {
-        return Ok(program);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_required =
+        |program: &Path| version(program).is_some_and(|printed| printed.trim().ends_with(VERSION));
+    if is_required(Path::new(RUNNER)) {
+        return Ok(path);
     }
-    eprintln!("installing {RUNNER}");
-    let arguments = ["--debug", "--version", VERSION];
-    cargo::install(root, INSTALLED, RUNNER, &arguments)
-        .map_err(|problem| Failure::new(problem, format!("install {RUNNER} {VERSION} by hand")))?;
-    Ok(installed)
+    let folder = root.join(INSTALLED).join("bin");
+    if !is_required(&folder.join(RUNNER)) {
+        eprintln!("installing {RUNNER}");
+        let arguments = ["--debug", "--version", VERSION];
+        cargo::install(root, INSTALLED, RUNNER, &arguments).map_err(|problem| {
+            Failure::new(problem, format!("install {RUNNER} {VERSION} by hand"))
+        })?;
+    }
+    let folders = iter::once(folder).chain(env::split_paths(&path));
+    env::join_paths(folders).map_err(|error| failure(format!("can't extend PATH: {error}")))
 }
 
 /// What a program prints for `--version`. `None` if it can't be run.
-fn version(program: impl AsRef<std::ffi::OsStr>) -> Option<String> {
+fn version(program: impl AsRef<OsStr>) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     output.status.success().then_some(printed)
