@@ -13,7 +13,7 @@ fn count<T>(prepared: T, operation: impl FnOnce(&T)) -> u64 {
 
 fn main() {
     let counts = json!({
-        "get": count(cases::stubbed_contexts(), cases::get),
+        "get_x20": count(cases::stubbed_contexts(), cases::get),
         "decode_page": count(cases::stubbed_page(), cases::decode_page),
         "plan": count(cases::stubbed_download(), cases::plan),
         "presign": count(cases::signed_url(), cases::presign),

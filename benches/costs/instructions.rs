@@ -20,7 +20,7 @@ use self::cases::Service;
 
 #[library_benchmark]
 #[bench::stub(cases::stubbed_contexts())]
-fn get(prepared: (Runtime, Contexts)) -> (Runtime, Contexts) {
+fn get_x20(prepared: (Runtime, Contexts)) -> (Runtime, Contexts) {
     cases::get(&prepared);
     prepared
 }
@@ -70,7 +70,7 @@ fn handle_get(prepared: (Service, String)) -> (Service, String) {
 library_benchmark_group!(
     name = costs,
     benchmarks = [
-        get,
+        get_x20,
         decode_page,
         plan,
         presign,

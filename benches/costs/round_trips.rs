@@ -1,6 +1,6 @@
 //! Counts the HTTP requests of operations of the SDK to the service. Prints JSON for `cargo xtask costs`.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use agbcloud::{Client, ContextId, Contexts, Files, SyncDir, SyncReport};
 use agbcloud_benches::{Error, KEY};
@@ -15,11 +15,6 @@ const FILES: usize = 100;
 const SMALL: usize = 4 * 1024;
 /// Downloaded in parts.
 const LARGE: usize = 64 * 1024 * 1024;
-
-/// How long a clear takes: halfway between the times of two polls, so that a delay of 0.2 s does not change their number.
-const CLEAR: Duration = Duration::from_millis(1500);
-/// Number of clears of which the median counts.
-const CLEARS: usize = 3;
 
 /// A service, and the number of requests that it has answered.
 struct Counter {
@@ -63,7 +58,7 @@ impl Counter {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let server = Server::builder().memory().api_key(KEY).clear_delay(CLEAR);
+    let server = Server::builder().memory().api_key(KEY);
     let server = server.metrics_listen(([127, 0, 0, 1], 0).into());
     let server = server.start().await?;
     let address = server.metrics_addr().ok_or("no address for metrics")?;
@@ -80,7 +75,6 @@ async fn main() -> Result<(), Error> {
     let files = contexts.files(&id);
     count_transfers(&mut counter, &files).await?;
     count_folders(&mut counter, &files).await?;
-    count_clear(&mut counter, &contexts, &id).await?;
     println!("{}", Value::Object(counter.counts));
     Ok(())
 }
@@ -136,22 +130,6 @@ async fn count_folders(counter: &mut Counter, files: &Files) -> Result<(), Error
     counter.record("download 100 files").await?;
     transfer(down(), 0).await?;
     counter.record("download 100 unchanged files").await
-}
-
-async fn count_clear(
-    counter: &mut Counter,
-    contexts: &Contexts,
-    id: &ContextId,
-) -> Result<(), Error> {
-    let mut counts = Vec::new();
-    for _ in 0..CLEARS {
-        contexts.clear(id).await?;
-        counts.push(counter.count().await?);
-    }
-    counts.sort_unstable();
-    let name = "clear for 1.5 s and wait".to_owned();
-    counter.counts.insert(name, counts[CLEARS / 2].into());
-    Ok(())
 }
 
 async fn transfer(sync: SyncDir, copied: usize) -> Result<(), Error> {

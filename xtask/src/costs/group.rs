@@ -35,7 +35,7 @@ pub(crate) enum Tolerance {
 }
 
 /// Repetitions of a measurement of memory in KiB differ by this, even if it is more than 3 %.
-const MEMORY_NOISE: u64 = 1024;
+const MEMORY_NOISE: u64 = 3 * 1024;
 
 impl Group {
     pub(crate) const ALL: [Self; 8] = [
