@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::statistics::Spread;
+
 /// Windows that are necessary for a judgement.
 pub(super) const FEWEST_WINDOWS: usize = 6;
 
@@ -75,7 +77,7 @@ fn theil_sen(points: &[(f64, f64)]) -> Option<f64> {
 
 /// The median, or `None` of no values.
 pub(super) fn median(values: &[f64]) -> Option<f64> {
-    quantile(values, 0.5)
+    Spread::of(values.iter().copied()).map(|spread| spread.median)
 }
 
 /// The smallest value that is not below this share of the values.

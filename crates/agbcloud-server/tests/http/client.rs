@@ -200,6 +200,12 @@ impl Client {
         assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
     }
 
+    /// Returns the body of a GET as text.
+    pub(crate) async fn text(&self, url: impl reqwest::IntoUrl) -> String {
+        let response = self.http.get(url).send().await.unwrap();
+        response.text().await.unwrap()
+    }
+
     pub(crate) async fn download(&self, id: &str, path: &str) -> Vec<u8> {
         let url = self.download_url(id, path).await;
         let response = self.http.get(url).send().await.unwrap();

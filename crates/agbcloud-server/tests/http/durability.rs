@@ -40,18 +40,7 @@ async fn a_restart_keeps_contexts_files_tokens_and_urls() {
         let next = client.ok("ListContexts", &[("nextToken", &token)]).await;
         assert_eq!(next["data"][0]["name"], "d");
         let here = |url: &str| format!("{}{}", client.url, raw::target(url));
-        assert_eq!(
-            client
-                .http
-                .get(here(&get))
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap(),
-            "bytes"
-        );
+        assert_eq!(client.text(here(&get)).await, "bytes");
         assert_eq!(client.put(&here(&put), "more").await.status(), 200);
         client
             .with_key("other")

@@ -58,18 +58,7 @@ async fn the_urls_are_those_of_single_calls() {
                 .download_url(&id, result["filePath"].as_str().unwrap())
                 .await
         );
-        assert_eq!(
-            client
-                .http
-                .get(url)
-                .send()
-                .await
-                .unwrap()
-                .text()
-                .await
-                .unwrap(),
-            content
-        );
+        assert_eq!(client.text(url).await, content);
     }
 }
 
@@ -240,15 +229,7 @@ async fn issued_urls_are_counted() {
     client.results(&id, "upload", &["/f", "/g", "/.."]).await;
     client.results(&id, "download", &["/f", "/g"]).await;
     let url = format!("http://{}/metrics", server.metrics_addr().unwrap());
-    let text = client
-        .http
-        .get(url)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let text = client.text(url).await;
     for line in [
         r#"agb_presigned_urls_total{operation="upload"} 3"#,
         r#"agb_presigned_urls_total{operation="download"} 1"#,

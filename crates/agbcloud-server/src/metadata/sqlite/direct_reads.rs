@@ -171,6 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn reads_are_measured_and_left_to_the_threads_while_they_are_slow() {
+        let reads = reads(&[Arc::new(())]);
+        assert_eq!(reads.try_run(one), Some(Ok(1)));
+        assert!(reads.speed.mean.load(Ordering::Relaxed) > 0);
+        // The pause ends in an hour.
+        let later = reads.speed.start + Duration::from_secs(3600);
+        while !reads.speed.is_slow(later) {
+            reads.speed.record(later, Duration::from_millis(5));
+        }
+        assert_eq!(reads.try_run(one), None);
+    }
+
+    #[test]
     fn slow_reads_pause_direct_reads_and_a_single_interruption_does_not() {
         let speed = Speed::new();
         let start = speed.start;
