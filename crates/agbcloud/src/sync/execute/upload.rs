@@ -10,7 +10,7 @@ use crate::{
         plan::PlannedChange,
         state::{RemoteTime, SyncedVersion, etag_number},
     },
-    transfer::{ContentHasher, PutCondition},
+    transfer::PutCondition,
 };
 
 /// Maximum number of uploads of a file that changes during the upload.
@@ -110,7 +110,7 @@ impl SharedState {
         let Some(identity) = identity.filter(|_| !current.is_empty()) else {
             return Ok(None);
         };
-        let content = hash_file(local.path(), ContentHasher::all()).await?;
+        let content = hash_file(local.path(), current.hasher()).await?;
         if !current.match_content(&content) {
             return Ok(None);
         }
