@@ -14,7 +14,9 @@ use reqwest::{
     header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
-use super::{BandwidthLimit, IdleTimeout, StoreChecksums, StubStore};
+use tokio::sync::OnceCell;
+
+use super::{BandwidthLimit, IdleTimeout, StoreChecksums, StubStore, UpdateGuard};
 use crate::{
     clock::Time,
     error::{Error, ErrorKind, Operation, Result, StoreError, is_redirect},
@@ -68,6 +70,8 @@ pub(crate) struct Store {
     stub: Option<StubStore>,
     /// Whether the last upload could only be verified by an MD5.
     needs_md5: AtomicBool,
+    /// Whether the store evaluates conditions, once that is known.
+    update_guard: OnceCell<UpdateGuard>,
 }
 
 impl Store {
@@ -89,6 +93,7 @@ impl Store {
             http,
             stub,
             needs_md5: AtomicBool::new(false),
+            update_guard: OnceCell::new(),
         }
     }
 
@@ -116,6 +121,10 @@ impl Store {
     /// Returns the timeout of one request.
     pub(crate) fn idle_timeout(&self) -> IdleTimeout {
         IdleTimeout::new(self.time.clone(), self.idle_limit)
+    }
+
+    pub(crate) fn update_guard(&self) -> &OnceCell<UpdateGuard> {
+        &self.update_guard
     }
 
     /// Whether an upload is expected to need an MD5.
