@@ -123,12 +123,21 @@ mod tests {
     #[test]
     fn a_text_ends_after_a_whole_line() {
         let buffer = b"one\ntwo\nthree";
-        assert_eq!(text(buffer, true, 100, None), ("one\ntwo\nthree".into(), false));
+        assert_eq!(
+            text(buffer, true, 100, None),
+            ("one\ntwo\nthree".into(), false)
+        );
         assert_eq!(text(buffer, true, 10, None), ("one\ntwo\n".into(), true));
         assert_eq!(text(buffer, true, 8, None), ("one\ntwo\n".into(), true));
         assert_eq!(text(buffer, true, 100, Some(1)), ("one\n".into(), true));
-        assert_eq!(text(buffer, false, 100, Some(2)), ("one\ntwo\n".into(), true));
-        assert_eq!(text(buffer, true, 100, Some(3)), ("one\ntwo\nthree".into(), false));
+        assert_eq!(
+            text(buffer, false, 100, Some(2)),
+            ("one\ntwo\n".into(), true)
+        );
+        assert_eq!(
+            text(buffer, true, 100, Some(3)),
+            ("one\ntwo\nthree".into(), false)
+        );
         assert_eq!(text(b"one\n", true, 4, Some(1)), ("one\n".into(), false));
         assert_eq!(text(b"", true, 4, None), (String::new(), false));
     }
@@ -144,8 +153,20 @@ mod tests {
 
     #[test]
     fn a_content_that_is_not_text_is_base64() {
-        for bytes in [&b"a\0b"[..], b"\xff\xfe", b"a\x01\n", b"\x80\x80\x80\x80\x80"] {
-            let part = part(bytes, true, PartLimits { bytes: 2, lines: Some(1) });
+        for bytes in [
+            &b"a\0b"[..],
+            b"\xff\xfe",
+            b"a\x01\n",
+            b"\x80\x80\x80\x80\x80",
+        ] {
+            let part = part(
+                bytes,
+                true,
+                PartLimits {
+                    bytes: 2,
+                    lines: Some(1),
+                },
+            );
             assert_eq!(part.encoding, Encoding::Base64, "{bytes:?}");
             assert_eq!(part.content, BASE64_STANDARD.encode(&bytes[..2]));
             assert_eq!((part.bytes, part.truncated), (2, bytes.len() > 2));
@@ -160,7 +181,10 @@ mod tests {
             let mut at = 0;
             let mut joined = String::new();
             while at < buffer.len() {
-                let limits = PartLimits { bytes: limit, lines: None };
+                let limits = PartLimits {
+                    bytes: limit,
+                    lines: None,
+                };
                 let part = part(&buffer[at..], true, limits);
                 assert!(part.bytes > 0, "at {at} with {limit}");
                 joined += &part.content;

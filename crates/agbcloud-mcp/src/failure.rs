@@ -77,15 +77,6 @@ impl Failure {
         )
     }
 
-    pub(crate) fn is(&self, kind: ErrorKind) -> bool {
-        self.kind == kind.as_str()
-    }
-
-    pub(crate) fn with_next_step(mut self, next_step: impl Into<String>) -> Self {
-        self.next_step = next_step.into();
-        self
-    }
-
     /// The answer of a tool: JSON in a text. It has no structured content, since that must match the schema of a success.
     pub(crate) fn into_answer(self) -> CallToolResult {
         let text = serde_json::to_string(&self).unwrap_or(self.message);
@@ -125,9 +116,7 @@ fn next_step(error: &agbcloud::Error) -> String {
         Some(ErrorDetail::ContextNotFound) => {
             Some("call list_contexts for the names and ids of contexts")
         }
-        Some(ErrorDetail::FileNotFound) => {
-            Some("call list_files or search_files to find the path")
-        }
+        Some(ErrorDetail::FileNotFound) => Some("call list_files or search_files to find the path"),
         Some(ErrorDetail::ContextClearing) => {
             Some("call get_context until the state is not clearing, then repeat the call")
         }
@@ -154,7 +143,10 @@ fn next_step(error: &agbcloud::Error) -> String {
         ErrorKind::Conflict => "call get_context or stat_file for the current state",
         ErrorKind::Throttled => match error.retry_after() {
             Some(wait) => {
-                return format!("wait {} seconds, then repeat the call", wait.as_secs().max(1));
+                return format!(
+                    "wait {} seconds, then repeat the call",
+                    wait.as_secs().max(1)
+                );
             }
             None => "wait a few seconds, then repeat the call with fewer calls at a time",
         },
@@ -178,7 +170,8 @@ mod tests {
         let failure = Failure::from(RemotePath::new("no/slash").unwrap_err());
         assert_eq!(failure.kind, "invalid_argument");
         assert!(failure.next_step.contains("correct the argument"));
-        assert!(Failure::from(ContextId::new("").unwrap_err()).is(ErrorKind::InvalidArgument));
+        let failure = Failure::from(ContextId::new("").unwrap_err());
+        assert_eq!(failure.kind, "invalid_argument");
     }
 
     #[test]

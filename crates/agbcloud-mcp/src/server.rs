@@ -311,10 +311,12 @@ impl McpServer {
     fn instructions(&self) -> String {
         let State { scope, access, .. } = &self.0.state;
         let scope = match &scope.confined {
-            Some(only) => format!(
-                "All tools use the context {only:?}; leave out the argument context."
-            ),
-            None => "Tools take the name or the id of a context; list_contexts returns them.".to_owned(),
+            Some(only) => {
+                format!("All tools use the context {only:?}; leave out the argument context.")
+            }
+            None => {
+                "Tools take the name or the id of a context; list_contexts returns them.".to_owned()
+            }
         };
         let access = match (access.write, access.destructive) {
             (false, false) => "The server only reads.",

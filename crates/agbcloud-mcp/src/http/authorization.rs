@@ -48,13 +48,21 @@ impl Guard {
 }
 
 /// A layer around the endpoint. `Host` and `Origin` are checked by the SDK.
-pub(super) async fn authorize(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+pub(super) async fn authorize(
+    State(guard): State<Guard>,
+    request: Request,
+    next: Next,
+) -> Response {
     if !guard.is_authorized(request.headers()) {
         let body = json!({
             "error": "the request has no valid bearer token",
             "next_step": "send the header Authorization: Bearer TOKEN with the token of the server",
         });
-        return refusal(StatusCode::UNAUTHORIZED, (header::WWW_AUTHENTICATE, "Bearer"), &body);
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            (header::WWW_AUTHENTICATE, "Bearer"),
+            &body,
+        );
     }
     let opens_session =
         request.method() == Method::POST && !request.headers().contains_key(SESSION_ID);

@@ -89,7 +89,13 @@ mod tests {
 
     #[test]
     fn a_weak_or_unsendable_token_is_refused() {
-        for text in ["", "short", "fifteen-chars--", "0123456789abcdef ä", &"x".repeat(2000)] {
+        for text in [
+            "",
+            "short",
+            "fifteen-chars--",
+            "0123456789abcdef ä",
+            &"x".repeat(2000),
+        ] {
             assert!(BearerToken::new(text).is_err(), "{text}");
         }
     }

@@ -1,9 +1,7 @@
 //! `resources/list` and `resources/templates/list`.
 
 use agbcloud::{Continuation, FileEntry};
-use rmcp::model::{
-    ListResourceTemplatesResult, ListResourcesResult, Resource, ResourceTemplate,
-};
+use rmcp::model::{ListResourceTemplatesResult, ListResourcesResult, Resource, ResourceTemplate};
 
 use crate::{
     failure::Result,
@@ -99,8 +97,7 @@ pub(crate) fn templates(state: &State) -> ListResourceTemplatesResult {
         None => "agb://{context}/{+path}".to_owned(),
     };
     let template = ResourceTemplate::new(template, "file").with_title("File in a context");
-    let description =
-        "A file by its path, or the listing of a folder, whose path ends with a slash. Percent-encode \
+    let description = "A file by its path, or the listing of a folder, whose path ends with a slash. Percent-encode \
          the path.";
     ListResourceTemplatesResult::with_all_items(vec![template.with_description(description)])
 }

@@ -30,8 +30,7 @@ pub(super) struct Answer {
 impl ToolCall for ClearContext {
     const NAME: &'static str = "clear_context";
     const TITLE: &'static str = "Clear a context";
-    const DESCRIPTION: &'static str =
-        "Deletes all files of a context, and waits up to 30 seconds. This can't be undone: ask the \
+    const DESCRIPTION: &'static str = "Deletes all files of a context, and waits up to 30 seconds. This can't be undone: ask the \
          user first.";
     const PERMISSION: Permission = Permission::Destructive;
     const HINTS: Hints = Hints {

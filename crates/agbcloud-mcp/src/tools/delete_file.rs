@@ -27,8 +27,7 @@ pub(super) struct Answer {
 impl ToolCall for DeleteFile {
     const NAME: &'static str = "delete_file";
     const TITLE: &'static str = "Delete a file";
-    const DESCRIPTION: &'static str =
-        "Deletes one file, whatever its version. This can't be undone. A folder disappears with its \
+    const DESCRIPTION: &'static str = "Deletes one file, whatever its version. This can't be undone. A folder disappears with its \
          last file.";
     const PERMISSION: Permission = Permission::Write;
     const HINTS: Hints = Hints {

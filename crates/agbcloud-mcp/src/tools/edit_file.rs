@@ -53,8 +53,7 @@ const SHOWN_LINES: usize = 10;
 impl ToolCall for EditFile {
     const NAME: &'static str = "edit_file";
     const TITLE: &'static str = "Edit a file";
-    const DESCRIPTION: &'static str =
-        "Replaces a text in a file by another. The text must match exactly and occur once, or \
+    const DESCRIPTION: &'static str = "Replaces a text in a file by another. The text must match exactly and occur once, or \
          replace_all must be true. Fails if the file changes meanwhile.";
     const PERMISSION: Permission = Permission::Write;
     const HINTS: Hints = Hints {
@@ -194,7 +193,10 @@ mod tests {
     fn several_occurrences_need_replace_all() {
         let text = "a\nb\na\n";
         let failure = edit("a", "c", false).replace(text).unwrap_err();
-        assert!(failure.message.contains("2 times, first in lines 1, 3"), "{failure:?}");
+        assert!(
+            failure.message.contains("2 times, first in lines 1, 3"),
+            "{failure:?}"
+        );
         let edited = edit("a", "c", true).replace(text).unwrap();
         assert_eq!((&*edited.text, edited.replacements), ("c\nb\nc\n", 2));
     }

@@ -38,8 +38,7 @@ pub(super) struct Answer {
 impl ToolCall for ListContexts {
     const NAME: &'static str = "list_contexts";
     const TITLE: &'static str = "List contexts";
-    const DESCRIPTION: &'static str =
-        "Lists contexts: named, persistent storage that contains files. Other tools take the name \
+    const DESCRIPTION: &'static str = "Lists contexts: named, persistent storage that contains files. Other tools take the name \
          or the id of a context.";
     const PERMISSION: Permission = Permission::Read;
     const HINTS: Hints = Hints::READ;

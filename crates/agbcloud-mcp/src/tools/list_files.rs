@@ -49,8 +49,7 @@ pub(super) struct Answer {
 impl ToolCall for ListFiles {
     const NAME: &'static str = "list_files";
     const TITLE: &'static str = "List files";
-    const DESCRIPTION: &'static str =
-        "Lists the files and folders directly in a folder. search_files finds files in all folders \
+    const DESCRIPTION: &'static str = "Lists the files and folders directly in a folder. search_files finds files in all folders \
          below.";
     const PERMISSION: Permission = Permission::Read;
     const HINTS: Hints = Hints::READ;

@@ -43,8 +43,7 @@ pub(super) struct Answer {
 impl ToolCall for StatFile {
     const NAME: &'static str = "stat_file";
     const TITLE: &'static str = "Get the size and version of a file";
-    const DESCRIPTION: &'static str =
-        "Returns the kind, the size, the time and the version of a file or folder, without its \
+    const DESCRIPTION: &'static str = "Returns the kind, the size, the time and the version of a file or folder, without its \
          content.";
     const PERMISSION: Permission = Permission::Read;
     const HINTS: Hints = Hints::READ;

@@ -39,8 +39,7 @@ pub(super) struct WriteFile {
 impl ToolCall for WriteFile {
     const NAME: &'static str = "write_file";
     const TITLE: &'static str = "Write a file";
-    const DESCRIPTION: &'static str =
-        "Writes a whole file. Creates it by default, and replaces an existing one only with \
+    const DESCRIPTION: &'static str = "Writes a whole file. Creates it by default, and replaces an existing one only with \
          if_version or overwrite. To change a part of a file, call edit_file.";
     const PERMISSION: Permission = Permission::Write;
     const HINTS: Hints = Hints {

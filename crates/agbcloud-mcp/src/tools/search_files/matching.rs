@@ -190,6 +190,9 @@ mod tests {
     fn many_lines_are_counted_and_some_are_returned() {
         let filter = TextFilter::new("x", false).unwrap();
         let found = filter.find_lines("x\n".repeat(100).as_bytes()).unwrap();
-        assert_eq!((found.matching_lines, found.lines.len()), (100, SEARCH_LINES));
+        assert_eq!(
+            (found.matching_lines, found.lines.len()),
+            (100, SEARCH_LINES)
+        );
     }
 }
