@@ -111,7 +111,7 @@ impl WrittenFile {
 /// A presigned URL, which needs no API key.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct UrlAnswer {
-    /// The URL. Whoever has it can use it until it expires
+    /// The URL. Anyone who has it can use it until it expires
     pub(super) url: String,
     /// Time of expiry, if known
     #[serde(skip_serializing_if = "Option::is_none")]

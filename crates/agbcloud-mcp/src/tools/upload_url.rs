@@ -33,7 +33,7 @@ impl ToolCall for CreateUploadUrl {
     const NAME: &'static str = "create_upload_url";
     const TITLE: &'static str = "Create an upload URL";
     const DESCRIPTION: &'static str = "Returns a URL that writes one file by a PUT request without an API key, for files larger \
-         than 4 MiB. Whoever has the URL can replace the file until it expires.";
+         than 4 MiB. Anyone who has the URL can replace the file until it expires.";
     const PERMISSION: Permission = Permission::Write;
     const HINTS: Hints = Hints {
         destructive: true,
