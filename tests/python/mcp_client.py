@@ -7,6 +7,7 @@ interpreter that has mcp.txt installed. All names are unique, so it can run repe
 
 import asyncio
 import base64
+import functools
 import json
 import os
 import unittest
@@ -57,23 +58,28 @@ class Agent:
         return failure["kind"]
 
 
+def connected(test):
+    """Runs a test with a client and a context. The SDK requires one task for all of it, so that setUp can't connect."""
+
+    @functools.wraps(test)
+    async def run(self):
+        async with self.connect() as client:
+            self.client, self.agent = client, Agent(client)
+            self.context = f"mcp-{uuid.uuid4().hex[:12]}"
+            await self.agent.call("create_context", name=self.context)
+            await test(self)
+            await self.agent.call("delete_context", context=self.context)
+
+    return run
+
+
 class Common:
     """Tests that run over each transport."""
 
     def connect(self):
         raise NotImplementedError
 
-    async def asyncSetUp(self):
-        self.connection = self.connect()
-        self.client = await self.connection.__aenter__()
-        self.agent = Agent(self.client)
-        self.context = f"mcp-{uuid.uuid4().hex[:12]}"
-        await self.agent.call("create_context", name=self.context)
-
-    async def asyncTearDown(self):
-        await self.agent.call("delete_context", context=self.context)
-        await self.connection.__aexit__(None, None, None)
-
+    @connected
     async def test_every_tool(self):
         agent, context = self.agent, self.context
         tools = {tool.name for tool in (await self.client.list_tools()).tools}
@@ -102,6 +108,7 @@ class Common:
         self.assertEqual(await agent.fail("stat_file", context=context, path="/up"), "not_found")
         self.assertTrue((await agent.call("clear_context", context=context))["done"])
 
+    @connected
     async def test_resources_and_completion(self):
         agent, context = self.agent, self.context
         await agent.call("write_file", context=context, path="/docs/ä b.md", content="text")
@@ -129,6 +136,7 @@ class Common:
                 await self.client.read_resource(uri)
             self.assertTrue(raised.exception.error.data["next_step"])
 
+    @connected
     async def test_hostile_inputs(self):
         agent, context = self.agent, self.context
         for path in HOSTILE_PATHS:
@@ -145,6 +153,7 @@ class Common:
         self.assertEqual(await agent.fail("list_files", context=[]), "invalid_argument")
         self.assertEqual(await agent.fail("get_context", context="no such context"), "not_found")
 
+    @connected
     async def test_binary_and_large_files(self):
         agent, context = self.agent, self.context
         content = bytes(range(256)) * 4000
@@ -169,6 +178,7 @@ class Common:
         self.assertTrue(part["truncated"] and len(part["content"]) <= 65536)
         self.assertEqual(part["size"], len(text))
 
+    @connected
     async def test_hundred_parallel_calls(self):
         agent, context = self.agent, self.context
 
@@ -183,6 +193,7 @@ class Common:
         for number, answer in enumerate(answers):
             self.assertEqual(answer, "not_found" if number % 4 == 3 else f"/{number}")
 
+    @connected
     async def test_cancelled_calls(self):
         agent, context = self.agent, self.context
         await agent.call("write_file", context=context, path="/a", content="a")
