@@ -9,6 +9,7 @@ import asyncio
 import base64
 import functools
 import json
+import logging
 import os
 import unittest
 import uuid
@@ -17,6 +18,9 @@ import httpx2  # comes with the SDK
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ResourceTemplateReference
+
+# The SDK warns about each session that ends, and asyncio about each slow step.
+logging.disable(logging.WARNING)
 
 AGB = os.environ["AGB"]
 URL = os.environ["AGB_MCP_URL"]
@@ -286,4 +290,4 @@ class Permissions(unittest.IsolatedAsyncioTestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    unittest.main(warnings="ignore")

@@ -121,7 +121,7 @@ impl McpServer {
 
         let transport =
             AsyncRwTransport::new(reader, writer).with_max_line_length(MAX_MESSAGE_BYTES);
-        let running = match ServiceExt::serve(self, transport).await {
+        let running = match Box::pin(ServiceExt::serve(self, transport)).await {
             Ok(running) => running,
             Err(ConnectionClosed(_)) => return Ok(()),
             Err(error) => return Err(io::Error::other(error)),

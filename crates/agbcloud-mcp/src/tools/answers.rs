@@ -1,9 +1,10 @@
 //! Parts of answers that several tools have.
 
-use agbcloud::{Context, FileEntry, FileKind, PresignedUrl};
+use agbcloud::{Context, FileEntry, FileKind, PresignedUrl, UpdateGuard};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::new_content::Written;
 use crate::{scope::Place, uri};
 
 /// A context.
@@ -94,11 +95,27 @@ pub(super) struct WrittenFile {
     /// Version to pass as if_version of the next change, if the store reports one
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<String>,
+    /// conditions if the store itself checked the version or absence of the file; unavailable if it can't, so that a change at
+    /// the same moment could be overwritten. Missing without such a check
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guard: Option<GuardAnswer>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum GuardAnswer {
+    Conditions,
+    Unavailable,
 }
 
 impl WrittenFile {
-    pub(super) fn new(place: &Place, path: &str, uploaded: agbcloud::Uploaded) -> Self {
+    pub(super) fn new(place: &Place, path: &str, written: Written) -> Self {
+        let Written { uploaded, guard } = written;
         Self {
+            guard: guard.map(|guard| match guard {
+                UpdateGuard::Conditions => GuardAnswer::Conditions,
+                _ => GuardAnswer::Unavailable,
+            }),
             context: place.context.name.clone(),
             path: path.to_owned(),
             uri: place.uri(path),

@@ -77,15 +77,15 @@ impl ToolCall for EditFile {
             )
         })?;
         let edited = self.replace(text)?;
-        let uploaded = upload(
+        let written = upload(
             &place,
             &path,
             edited.text.into_bytes(),
             Condition::Version(version),
         );
-        let uploaded = uploaded.await?;
+        let written = written.await?;
         Ok(Answer {
-            file: WrittenFile::new(&place, path.as_str(), uploaded),
+            file: WrittenFile::new(&place, path.as_str(), written),
             replacements: edited.replacements,
             lines: edited.lines,
         })

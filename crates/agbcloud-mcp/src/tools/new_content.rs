@@ -1,6 +1,6 @@
 //! Uploads of `write_file` and `edit_file`, under a condition.
 
-use agbcloud::{ErrorKind, RemotePath, Uploaded};
+use agbcloud::{ErrorKind, RemotePath, UpdateGuard, Uploaded};
 
 use crate::{
     failure::{Failure, Result, TOO_LARGE},
@@ -18,6 +18,13 @@ pub(super) enum Condition {
     Always,
 }
 
+/// A finished upload.
+pub(super) struct Written {
+    pub(super) uploaded: Uploaded,
+    /// Whether the store checked the condition. `None` without a condition.
+    pub(super) guard: Option<UpdateGuard>,
+}
+
 /// Writes a file after a check of the condition, which the store checks again. A store that does not evaluate conditions
 /// leaves only the time between the two unguarded.
 pub(super) async fn check_and_upload(
@@ -25,32 +32,40 @@ pub(super) async fn check_and_upload(
     path: &RemotePath,
     content: Vec<u8>,
     condition: Condition,
-) -> Result<Uploaded> {
+) -> Result<Written> {
     check_size(content.len())?;
     check(place, path, &condition).await?;
     upload(place, path, content, condition).await
 }
 
-/// Writes a file. The store checks the condition.
+/// Writes a file. The store checks the condition, if it can.
 pub(super) async fn upload(
     place: &Place,
     path: &RemotePath,
     content: Vec<u8>,
     condition: Condition,
-) -> Result<Uploaded> {
-    let upload = place.files.upload(path, content);
-    let result = match &condition {
-        Condition::Absent => upload.if_absent().await,
-        Condition::Version(version) => upload.if_match(version).await,
-        Condition::Always => upload.await,
+) -> Result<Written> {
+    let guard = match condition {
+        Condition::Always => None,
+        _ => Some(place.files.update_guard().await?),
     };
-    result.map_err(|error| match (&condition, error.status()) {
+    let upload = place.files.upload(path, content);
+    let result = match (&condition, guard) {
+        (Condition::Absent, Some(UpdateGuard::Conditions)) => upload.if_absent().await,
+        (Condition::Version(version), Some(UpdateGuard::Conditions)) => {
+            upload.if_match(version).await
+        }
+        // A store that does not support a condition may reject it.
+        _ => upload.await,
+    };
+    let uploaded = result.map_err(|error| match (&condition, error.status()) {
         (Condition::Absent, Some(412)) => Failure {
             request_id: error.request_id().map(str::to_owned),
             ..exists(path)
         },
         _ => error.into(),
-    })
+    })?;
+    Ok(Written { uploaded, guard })
 }
 
 /// Fails if the content is larger than these tools write.

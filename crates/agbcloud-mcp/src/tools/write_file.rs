@@ -71,7 +71,7 @@ impl ToolCall for WriteFile {
             })?,
         };
         let place = state.scope.place(self.context.as_deref()).await?;
-        let uploaded = check_and_upload(&place, &path, content, condition).await?;
-        Ok(WrittenFile::new(&place, path.as_str(), uploaded))
+        let written = check_and_upload(&place, &path, content, condition).await?;
+        Ok(WrittenFile::new(&place, path.as_str(), written))
     }
 }

@@ -1,7 +1,14 @@
 //! Changes of files, and their guards.
 
+use std::net::SocketAddr;
+
+use agbcloud_server::Server;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use super::support::{CONTEXT, World, at, with};
 
@@ -12,6 +19,7 @@ async fn an_existing_file_is_replaced_only_on_request() {
     let agent = world.agent().await;
     let one = with(at("/a/b.txt"), json!({ "content": "one" }));
     let written = agent.call("write_file", one.clone()).await;
+    assert_eq!(written["guard"], "conditions");
     assert_eq!(
         (&written["size"], &written["uri"]),
         (&json!(3), &json!("agb://project/a/b.txt"))
@@ -137,6 +145,50 @@ async fn concurrent_edits_lose_nothing() {
     assert!(conflicts > 0, "no two edits were concurrent");
     let expected: String = (0..10).map(|number| format!("[{number}]")).collect();
     assert_eq!(files.read("/a").await.unwrap(), expected.as_bytes());
+}
+
+/// Forwards connections, and hides the conditions of requests from the service, as a store that ignores them.
+async fn ignore_conditions(listener: TcpListener, service: SocketAddr) {
+    while let Ok((client, _)) = listener.accept().await {
+        let server = TcpStream::connect(service).await.unwrap();
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
+                let sent = String::from_utf8_lossy(&buffer[..length]).replace("\nif-", "\nno-");
+                if to_server.write_all(sent.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        });
+        tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_conditions_is_reported() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = format!("http://{}", listener.local_addr().unwrap());
+    let world = World::of(Server::builder().public_url(store)).await;
+    let service = world.client.endpoint().trim_start_matches("http://");
+    tokio::spawn(ignore_conditions(listener, service.parse().unwrap()));
+    let files = world.files(CONTEXT).await;
+    let agent = world.agent().await;
+    let one = with(at("/a"), json!({ "content": "one" }));
+    let written = agent.call("write_file", one.clone()).await;
+    assert_eq!(written["guard"], "unavailable");
+    // The comparison of this server still finds what happened before the call.
+    assert_eq!(agent.kind("write_file", one).await, "conflict");
+    files.upload("/a", "two").await.unwrap();
+    let stale = json!({ "old_text": "two", "new_text": "2", "if_version": written["version"] });
+    assert_eq!(
+        agent.kind("edit_file", with(at("/a"), stale)).await,
+        "conflict"
+    );
+    let edit = with(at("/a"), json!({ "old_text": "two", "new_text": "2" }));
+    assert_eq!(agent.call("edit_file", edit).await["guard"], "unavailable");
+    assert_eq!(files.list().all().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
