@@ -312,14 +312,6 @@ fn element(body: &str, name: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-pub(crate) fn etag_of(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get(reqwest::header::ETAG)?
-        .to_str()
-        .ok()
-        .map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
