@@ -11,7 +11,7 @@ use std::{
 
 use reqwest::{
     Response, StatusCode, Url,
-    header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
+    header::{CONTENT_LENGTH, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
 use tokio::sync::OnceCell;
