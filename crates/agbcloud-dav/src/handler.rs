@@ -10,7 +10,6 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use dav_server::{DavHandler, DavMethod, DavMethodSet, davpath::DavPath};
-use headers::{HeaderMapExt, IfMatch, IfNoneMatch};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -133,6 +132,7 @@ impl Inner {
         {
             return Ok(response);
         }
+        protect_root(method, &request)?;
         let target = match request.uri().path() {
             "*" => Location::Root,
             path => target(path, method)?,
@@ -228,13 +228,39 @@ fn target(path: &str, method: DavMethod) -> Result<Location, Failure> {
     })
 }
 
+/// Rejects changes of the whole context, which `dav-server` would begin.
+fn protect_root<B>(method: DavMethod, request: &http::Request<B>) -> Result<(), Failure> {
+    let is_root = |path: &str| {
+        let path = DavPath::new(path).map(|path| Location::parse(&path));
+        matches!(path, Ok(Ok(Location::Root)))
+    };
+    let transfers = matches!(method, DavMethod::Copy | DavMethod::Move);
+    let destination = request.headers().get("destination");
+    let destination = destination.and_then(|value| value.to_str().ok()?.parse::<http::Uri>().ok());
+    let replaces = transfers && destination.is_some_and(|uri| is_root(uri.path()));
+    let removes = matches!(method, DavMethod::Delete | DavMethod::Move);
+    match replaces || (removes && is_root(request.uri().path())) {
+        true => Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            "the root folder can't be deleted, moved or replaced",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Rejects headers that `dav-server` would ignore, so that a write has the conditions that the client intends.
 fn check_headers(method: DavMethod, headers: &HeaderMap) -> Result<(), Failure> {
     let invalid = |message: &str| Err(Failure::new(StatusCode::BAD_REQUEST, message));
-    if headers.typed_try_get::<IfMatch>().is_err()
-        || headers.typed_try_get::<IfNoneMatch>().is_err()
-    {
-        return invalid("a condition on ETags is malformed");
+    let conditions = [
+        header::IF_MATCH.as_str(),
+        header::IF_NONE_MATCH.as_str(),
+        header::IF_UNMODIFIED_SINCE.as_str(),
+        "if",
+        "overwrite",
+    ];
+    let mut values = conditions.iter().flat_map(|name| headers.get_all(*name));
+    if values.any(|value| value.to_str().is_err()) {
+        return invalid("a condition is not ASCII");
     }
     if method == DavMethod::Put && headers.contains_key(header::CONTENT_RANGE) {
         return invalid("a part of a file can't be written");

@@ -1,6 +1,6 @@
 //! What a listing or a response says about a file or folder.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use agbcloud::{FileEntry, RemoteFile, Uploaded};
 use dav_server::fs::{DavMetaData, FsError, FsResult};
@@ -28,7 +28,8 @@ impl Metadata {
 
     pub(crate) fn of_entry(entry: &FileEntry) -> Self {
         let time = |time: &Option<agbcloud::Timestamp>| {
-            time.as_ref().and_then(agbcloud::Timestamp::to_system_time)
+            let time = time.as_ref().and_then(agbcloud::Timestamp::to_system_time);
+            time.filter(has_http_date)
         };
         Self {
             is_folder: entry.is_folder(),
@@ -45,7 +46,7 @@ impl Metadata {
         Some(Self {
             size: file.size()?,
             etag: file.etag().map(str::to_owned),
-            modified: file.modified_at(),
+            modified: file.modified_at().filter(has_http_date),
             ..Self::default()
         })
     }
@@ -71,6 +72,13 @@ impl Metadata {
             }
         }
     }
+}
+
+/// Whether a time is from 1970 to 9999. The conversion of others to a date of HTTP panics.
+fn has_http_date(time: &SystemTime) -> bool {
+    const END: Duration = Duration::from_secs(253_402_300_800);
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.is_ok_and(|since| since < END)
 }
 
 impl DavMetaData for Metadata {
@@ -103,8 +111,6 @@ impl DavMetaData for Metadata {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn file(etag: Option<&str>, seconds: u64) -> Metadata {
@@ -124,6 +130,14 @@ mod tests {
         assert_eq!(metadata.etag().unwrap(), "\"abc\"");
         assert_eq!(file(Some("W/\"abc\""), 1).etag(), None);
         assert_eq!(file(None, 1).etag(), None);
+    }
+
+    #[test]
+    fn times_without_a_date_of_http_are_unknown() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert!(has_http_date(&at(0)) && has_http_date(&at(253_402_300_799)));
+        assert!(!has_http_date(&at(253_402_300_800)));
+        assert!(!has_http_date(&(at(0) - Duration::from_secs(1))));
     }
 
     #[test]

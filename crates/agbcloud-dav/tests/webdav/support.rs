@@ -126,16 +126,3 @@ impl Share {
         self.service.shutdown().await;
     }
 }
-
-/// Polls until a condition holds.
-#[expect(clippy::disallowed_methods, reason = "waits for another task")]
-pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !condition().await {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the condition never held"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-}
