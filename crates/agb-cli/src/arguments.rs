@@ -178,7 +178,7 @@ pub(crate) enum Command {
     Serve(Box<crate::serve::ServeArguments>),
     /// Serve a context as a WebDAV share, for Finder, Explorer, GNOME, davfs2 and rclone
     ///
-    /// Prints `listening on http://…` when the share is ready, and how to mount it. Only this machine reaches it, and clients
+    /// Prints `listening on http://…` when the share is ready, and how to mount it. Only local programs reach it, and clients
     /// can only read, by default. Ctrl-C or SIGTERM stops it. Folders without files, properties and locks end with it.
     #[cfg(feature = "dav")]
     #[command(

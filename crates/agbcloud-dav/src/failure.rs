@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::location::InvalidLocation;
 
-/// When a client should repeat a request, if the service does not say so.
+/// When a client should repeat a request, where the service reports no time.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Why a request failed, as its response reports it. The errors of `dav-server` have fewer statuses and no text.

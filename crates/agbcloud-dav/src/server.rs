@@ -207,7 +207,7 @@ impl DavServer {
         self.address
     }
 
-    /// Returns the URL of the share on this machine: `http://127.0.0.1:8785/`.
+    /// Returns the URL of the share for local clients: `http://127.0.0.1:8785/`.
     pub fn url(&self) -> String {
         let mut address = self.address;
         match address.ip() {

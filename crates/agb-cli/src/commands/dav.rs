@@ -21,7 +21,7 @@ use crate::{
     stderr,
 };
 
-/// The environment variable with the password. A flag would show it to other users of the machine.
+/// The environment variable with the password. A flag would show it to other local users.
 const PASSWORD: &str = "AGB_DAV_PASSWORD";
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(crate) struct DavArguments {
     /// none
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Name by which clients reach this machine. Can be repeated. localhost and addresses are always accepted
+    /// Name by which clients reach the share. Can be repeated. localhost and addresses are always accepted
     #[arg(long = "host", value_name = "HOST", value_parser = NonEmptyStringValueParser::new())]
     hosts: Vec<String>,
 }

@@ -327,7 +327,7 @@ async fn files_of_the_desktop_stay_in_memory() {
     );
     let large = finder("PUT", "/._large").body(vec![0; 1024 * 1024 + 1]);
     assert_eq!(large.send().await.unwrap().status(), 507);
-    // Other clients write such files to the context, and see those that are there.
+    // Other clients write such files to the context, and see existing ones.
     assert_eq!(share.put("/._b.txt", "kept").await.status(), 201);
     assert_eq!(
         share.paths("/").await,
