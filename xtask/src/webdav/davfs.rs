@@ -31,14 +31,8 @@ pub(super) fn run(url: &str, password: &str, folder: &Path) -> Result<Option<Str
         return Ok(Some("davfs2 is not installed".to_owned()));
     }
     let point = folder.join("mount");
-    let cache = folder.join("davfs-cache");
-    let configuration = folder.join("davfs2.conf");
-    let text = format!("cache_dir {}\n", cache.display());
-    let created = fs::create_dir_all(&point)
-        .and_then(|()| fs::create_dir_all(&cache))
-        .and_then(|()| fs::write(&configuration, text));
-    created.map_err(|error| failure(error.to_string()))?;
-    let mount = mount(url, password, &point, &configuration)?;
+    fs::create_dir_all(&point).map_err(|error| failure(error.to_string()))?;
+    let mount = mount(url, password, &point)?;
     let content: Vec<u8> = (0..SIZE).map(|byte| (byte % 251) as u8).collect();
     let sub = point.join("folder of davfs2");
     let file = sub.join("a #1?%.bin");
@@ -46,7 +40,7 @@ pub(super) fn run(url: &str, password: &str, folder: &Path) -> Result<Option<Str
     written.map_err(|error| failure(error.to_string()))?;
     // Unmounting uploads what was written.
     mount.unmount()?;
-    let mount = self::mount(url, password, &point, &configuration)?;
+    let mount = self::mount(url, password, &point)?;
     let read = fs::read(&file).map_err(|error| failure(error.to_string()))?;
     if read != content {
         return Err(failure("a file that was written differs".to_owned()));
@@ -60,12 +54,11 @@ pub(super) fn run(url: &str, password: &str, folder: &Path) -> Result<Option<Str
     Ok(None)
 }
 
-fn mount(url: &str, password: &str, point: &Path, configuration: &Path) -> Result<Mount, Failure> {
+fn mount(url: &str, password: &str, point: &Path) -> Result<Mount, Failure> {
     let mut process = Command::new("mount")
         .args(["-t", "davfs", url])
         .arg(point)
-        .arg("-o")
-        .arg(format!("rw,conf={}", configuration.display()))
+        .args(["-o", "rw"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
