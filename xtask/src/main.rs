@@ -21,6 +21,7 @@ mod http_client;
 #[cfg(target_os = "linux")]
 mod machine;
 mod markdown;
+mod mcp;
 mod modules;
 mod msrv;
 mod public_api;
@@ -71,6 +72,9 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Install the programs that `costs` and `test-distributed` compile, so that this can run beside other checks
+    #[cfg(target_os = "linux")]
+    InstallTools,
     /// Test `agb serve` with the official Python SDK
     Interop,
     /// Test `agb serve` with requests generated from the specification
@@ -82,6 +86,8 @@ enum Task {
         #[arg(long, default_value_t = 100)]
         examples: u32,
     },
+    /// Test `agb mcp` with the official Python SDK of the protocol and with its inspector
+    Mcp,
     /// Check in headless Chromium that files from `agb serve` run no scripts
     Browser,
     /// Test `agb dav` with litmus, rclone and davfs2
@@ -151,9 +157,14 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Costs(options) => costs::run(&root, &options),
         Task::PublicApi { write } => public_api::run(&root, write),
+        #[cfg(target_os = "linux")]
+        Task::InstallTools => {
+            distributed::engines::install(&root).and_then(|()| costs::install(&root))
+        }
         Task::Interop => interop::run(&root),
         Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
         Task::Webdav => webdav::run(&root),
+        Task::Mcp => mcp::run(&root),
         Task::Browser => browser::run(&root),
         Task::Crash {
             rounds,

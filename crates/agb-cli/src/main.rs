@@ -143,6 +143,8 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Logout(command) => command.run().await,
         Command::Config(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
+        #[cfg(feature = "mcp")]
+        Command::Mcp(command) => command.run().await,
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(*arguments, environment).await,
         #[cfg(feature = "dav")]
