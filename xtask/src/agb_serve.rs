@@ -47,10 +47,17 @@ impl Service {
         arguments: &[&str],
         log: Stdio,
     ) -> Result<Self, Failure> {
-        let process = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data)
-            .args(arguments)
+            .args(arguments);
+        Self::start_command(command, log)
+    }
+
+    /// Starts another command of `agb` that prints the same line.
+    pub(crate) fn start_command(mut command: Command, log: Stdio) -> Result<Self, Failure> {
+        let process = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -33,6 +33,7 @@ mod statistics;
 mod temporary;
 #[cfg(test)]
 mod test_repository;
+mod webdav;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -89,6 +90,8 @@ enum Task {
     Mcp,
     /// Check in headless Chromium that files from `agb serve` run no scripts
     Browser,
+    /// Test `agb dav` with litmus, rclone and davfs2
+    Webdav,
     /// Kill `agb serve` during writes and check that no acknowledged change is lost
     Crash {
         /// Number of kills
@@ -160,6 +163,7 @@ fn main() -> ExitCode {
         }
         Task::Interop => interop::run(&root),
         Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
+        Task::Webdav => webdav::run(&root),
         Task::Mcp => mcp::run(&root),
         Task::Browser => browser::run(&root),
         Task::Crash {

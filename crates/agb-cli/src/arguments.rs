@@ -186,6 +186,15 @@ pub(crate) enum Command {
         after_long_help = "Examples:\n  agb serve\n  agb serve --listen 127.0.0.1:9000 --data-dir /var/lib/agb --keys keys.jsonl"
     )]
     Serve(Box<crate::serve::ServeArguments>),
+    /// Serve a context as a WebDAV share, for Finder, Explorer, GNOME, davfs2 and rclone
+    ///
+    /// Prints `listening on http://…` when the share is ready, and how to mount it. Only local programs reach it, and clients
+    /// can only read, by default. Ctrl-C or SIGTERM stops it. Folders without files, properties and locks end with it.
+    #[cfg(feature = "dav")]
+    #[command(
+        after_long_help = "Examples:\n  agb dav my-project\n  agb dav my-project --write --listen 127.0.0.1:0\n  AGB_DAV_PASSWORD=… agb dav my-project --listen 0.0.0.0:8785 --host nas.local"
+    )]
+    Dav(WithSession<crate::commands::DavArguments>),
     /// Demonstrate contexts step by step
     ///
     /// Starts a temporary local service by default. With --endpoint, it uses that service with the key in AGB_API_KEY. All

@@ -147,6 +147,8 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Mcp(command) => command.run().await,
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(*arguments, environment).await,
+        #[cfg(feature = "dav")]
+        Command::Dav(command) => command.run().await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Completion(arguments) => commands::completion(&arguments),
         Command::Man(arguments) => commands::man(&arguments, Arguments::command()),

@@ -5,6 +5,8 @@ mod completion;
 mod config;
 mod confirm;
 mod context;
+#[cfg(feature = "dav")]
+mod dav;
 mod doctor;
 mod files;
 mod folders;
@@ -27,6 +29,8 @@ pub(crate) use bandwidth::Bandwidth;
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use config::ConfigCommand;
 pub(crate) use context::{ContextCommand, CreateArguments};
+#[cfg(feature = "dav")]
+pub(crate) use dav::DavArguments;
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{
     CatArguments, DuArguments, FindArguments, LsArguments, RmArguments, StatArguments,

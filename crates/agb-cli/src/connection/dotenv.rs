@@ -25,10 +25,11 @@ const ENVIRONMENT_ONLY: [&str; 7] = [
 ];
 
 /// Names that other programs read from `.env`: an image of `agb serve`, and its store.
-const OTHER_PROGRAMS: [&str; 19] = [
+const OTHER_PROGRAMS: [&str; 20] = [
     "AGB_BLOBS",
     "AGB_CONFIG",
     "AGB_DATA_DIR",
+    "AGB_DAV_PASSWORD",
     "AGB_DATABASE_PASSWORD",
     "AGB_DIRECT_DOWNLOADS",
     "AGB_DURABILITY",

@@ -17,6 +17,9 @@ mod commands;
 #[cfg(unix)]
 mod context_copies;
 mod copies;
+#[cfg(test)]
+#[cfg(unix)]
+mod dav;
 mod demo;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

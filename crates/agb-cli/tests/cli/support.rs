@@ -20,6 +20,7 @@ pub(crate) fn agb() -> Command {
         "AGB_CA_FILE",
         "AGB_CLIENT_CERT",
         "AGB_CLIENT_KEY",
+        "AGB_DAV_PASSWORD",
         "AGB_LISTEN",
         "AGB_DATA_DIR",
         "AGB_PUBLIC_URL",
@@ -114,10 +115,16 @@ impl Serve {
         arguments: &[&str],
         stderr: Stdio,
     ) -> Self {
-        let mut child = command
+        command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
-            .args(arguments)
+            .args(arguments);
+        Self::start_listening(command, stderr)
+    }
+
+    /// Starts a command that prints the same line as `agb serve`.
+    pub(crate) fn start_listening(mut command: Command, stderr: Stdio) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()

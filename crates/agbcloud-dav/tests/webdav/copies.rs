@@ -1,0 +1,152 @@
+//! COPY and MOVE.
+
+use agbcloud_server::Server;
+
+use crate::support::Share;
+
+#[tokio::test]
+async fn files_are_copied_and_moved() {
+    let share = Share::new().await;
+    let large = "x".repeat(3 * 1024 * 1024);
+    for content in ["small", "", &large] {
+        share.put("/a", content).await;
+        assert_eq!(share.transfer("COPY", "/a", "/b").await, 201);
+        assert_eq!(share.content("/a").await, content);
+        assert_eq!(share.transfer("MOVE", "/a", "/c%20%23").await, 201);
+        assert_eq!(share.content("/b").await, content);
+        assert_eq!(share.content("/c #").await, content);
+        assert!(!share.stores("/a").await);
+        share.status("DELETE", "/b").await;
+        share.status("DELETE", "/c%20%23").await;
+    }
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_rules_for_destinations() {
+    let share = Share::new().await;
+    share.put("/a", "one").await;
+    share.put("/b", "two").await;
+    let request = share
+        .request("MOVE", "/a")
+        .header("destination", share.url("/b"));
+    let kept = request.header("overwrite", "F").send().await.unwrap();
+    assert_eq!(kept.status(), 412);
+    assert_eq!(share.content("/b").await, "two");
+    for (from, to, status) in [
+        ("/a", "/missing/c", 409),
+        ("/a", "/a", 403),
+        ("/missing", "/c", 404),
+        ("/", "/c", 403),
+        ("/a", "/", 403),
+        ("/a", "/x%5Cy", 400),
+    ] {
+        assert_eq!(
+            share.transfer("MOVE", from, to).await,
+            status,
+            "{from} {to}"
+        );
+    }
+    assert_eq!(share.transfer("MOVE", "/a", "/b").await, 204);
+    assert_eq!(share.content("/b").await, "one");
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn folders_are_copied_moved_and_replaced() {
+    let share = Share::new().await;
+    for path in ["/d/a", "/d/e/b", "/t/old", "/t/a", "/file"] {
+        share.files.upload(path, path.to_owned()).await.unwrap();
+    }
+    share.status("MKCOL", "/d/empty").await;
+    assert_eq!(share.transfer("COPY", "/d/", "/t/").await, 204);
+    assert_eq!(share.content("/t/a").await, "/d/a");
+    assert_eq!(share.content("/t/e/b").await, "/d/e/b");
+    assert!(!share.stores("/t/old").await);
+    assert_eq!(
+        share.paths("/t").await,
+        ["/t/", "/t/a", "/t/e/", "/t/empty/"]
+    );
+    assert_eq!(share.transfer("MOVE", "/d", "/moved").await, 201);
+    assert_eq!(share.paths("/").await, ["/", "/file", "/moved/", "/t/"]);
+    assert_eq!(share.paths("/moved/").await.len(), 4);
+    // A file replaces a folder, and a folder replaces a file.
+    assert_eq!(share.transfer("COPY", "/file", "/t").await, 204);
+    assert_eq!(share.paths("/").await, ["/", "/file", "/moved/", "/t"]);
+    assert_eq!(share.transfer("MOVE", "/moved/", "/file").await, 204);
+    assert_eq!(share.paths("/").await, ["/", "/file/", "/t"]);
+    for to in ["/file/e/", "/file/new/"] {
+        assert_eq!(share.transfer("MOVE", "/file/", to).await, 403, "{to}");
+    }
+    assert_eq!(share.transfer("COPY", "/file/e/", "/file").await, 403);
+    assert_eq!(share.content("/file/e/b").await, "/d/e/b");
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_file_and_a_folder_of_the_same_name_are_two() {
+    let share = Share::new().await;
+    share.files.upload("/x", &b"file"[..]).await.unwrap();
+    share.files.upload("/x/y", &b"below"[..]).await.unwrap();
+    assert_eq!(share.paths("/").await, ["/", "/x", "/x/"]);
+    assert_eq!(share.paths("/x/").await, ["/x/", "/x/y"]);
+    assert_eq!(share.send("GET", "/x").await.text().await.unwrap(), "file");
+    assert_eq!(share.status("DELETE", "/x").await, 204);
+    assert!(share.stores("/x/y").await);
+    share.shutdown().await;
+}
+
+/// `dav-server` deletes the destination before it copies: a failed copy would lose both.
+#[tokio::test]
+async fn a_copy_that_fails_keeps_the_source_and_the_destination() {
+    for (fault, status) in [
+        ("status=503,op=upload", 503),
+        ("cut=10,op=download", 503),
+        ("status=500,op=GetContextFileUploadUrl", 503),
+    ] {
+        let service = Server::builder().memory().start().await.unwrap();
+        service.shutdown().await;
+        let folder = tempfile::tempdir().unwrap();
+        let plain = Server::builder().data_dir(folder.path());
+        let share = Share::of(plain, |share| share.write(true)).await;
+        for path in ["/a", "/b", "/d/a", "/t/b"] {
+            let content = format!("{path}: more than ten bytes");
+            share.files.upload(path, content).await.unwrap();
+        }
+        share.shutdown().await;
+        let faulty = Server::builder().data_dir(folder.path());
+        let faulty = faulty.fault(fault.parse().unwrap());
+        let share = Share::of(faulty, |share| share.write(true)).await;
+        for method in ["COPY", "MOVE"] {
+            assert_eq!(share.transfer(method, "/a", "/b").await, status, "{fault}");
+            assert_eq!(
+                share.transfer(method, "/d/", "/t/").await,
+                status,
+                "{fault}"
+            );
+        }
+        share.shutdown().await;
+        let plain = Server::builder().data_dir(folder.path());
+        let share = Share::of(plain, |share| share).await;
+        for path in ["/a", "/b", "/d/a", "/t/b"] {
+            let content = format!("{path}: more than ten bytes");
+            assert_eq!(share.content(path).await, content, "{fault}");
+        }
+        share.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_source_is_kept_if_its_deletion_fails() {
+    let service = Server::builder().memory();
+    let fault = "status=503,op=DeleteContextFile";
+    let share = Share::of(service.fault(fault.parse().unwrap()), |share| {
+        share.write(true)
+    })
+    .await;
+    share.put("/a", "one").await;
+    assert_eq!(share.transfer("MOVE", "/a", "/b").await, 503);
+    assert_eq!(share.content("/a").await, "one");
+    assert_eq!(share.content("/b").await, "one");
+    share.shutdown().await;
+}

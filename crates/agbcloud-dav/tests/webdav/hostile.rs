@@ -1,0 +1,184 @@
+//! Requests that no client sends by mistake.
+
+use agbcloud_dav::{DavServer, StartError};
+use agbcloud_server::Server;
+
+use crate::support::Share;
+
+#[tokio::test]
+async fn web_pages_reach_nothing() {
+    let share = Share::new().await;
+    share.files.upload("/a", &b"a secret"[..]).await.unwrap();
+    let rebound = "GET /a HTTP/1.1\r\nhost: attacker.example:8785\r\nconnection: close\r\n\r\n";
+    let answer = share.send_raw(rebound.as_bytes()).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 421") && !answer.contains("secret"),
+        "{answer}"
+    );
+    let request = share
+        .request("PUT", "/a")
+        .header("origin", "https://attacker.example");
+    assert_eq!(request.body("two").send().await.unwrap().status(), 403);
+    let request = share
+        .request("COPY", "/a")
+        .header("destination", "http://other.example/b");
+    assert_eq!(request.send().await.unwrap().status(), 502);
+    assert_eq!(share.content("/a").await, "a secret");
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_password_is_required() {
+    let service = Server::builder().memory();
+    let share = Share::of(service, |share| share.password("secret").write(true)).await;
+    let refused = share.put("/a", "one").await;
+    assert_eq!(refused.status(), 401);
+    assert!(
+        refused.headers()["www-authenticate"]
+            .to_str()
+            .unwrap()
+            .starts_with("Basic")
+    );
+    for (password, status) in [("wrong", 401), ("secret", 201)] {
+        let request = share.request("PUT", "/a").basic_auth("any", Some(password));
+        assert_eq!(
+            request.body("x").send().await.unwrap().status().as_u16(),
+            status
+        );
+    }
+    let everywhere = DavServer::builder(share.files.clone()).listen(([0, 0, 0, 0], 0).into());
+    let error = everywhere.clone().start().await.unwrap_err();
+    assert!(matches!(error, StartError::PasswordRequired { .. }));
+    let error = everywhere.clone().password("").start().await.unwrap_err();
+    assert!(matches!(error, StartError::EmptyPassword));
+    assert!(!format!("{:?}", everywhere.password("secret")).contains("secret"));
+    let error = DavServer::builder(share.files.clone()).listen(share.server.local_addr());
+    assert!(matches!(
+        error.start().await,
+        Err(StartError::Listen { .. })
+    ));
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn xml_is_limited() {
+    let share = Share::new().await;
+    share.put("/a", "one").await;
+    let deep = "<a>".repeat(20_000);
+    let large = format!("<a>{}</a>", "x".repeat(70_000));
+    let entities = "<!DOCTYPE a [<!ENTITY b \"xxxxxxxxxx\"><!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;\">\
+                    <!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;\"><!ENTITY e \"&d;&d;&d;&d;&d;&d;&d;&d;\">]><a>&e;&e;&e;</a>";
+    for method in ["PROPFIND", "PROPPATCH", "LOCK"] {
+        for (body, statuses) in [
+            (deep.as_str(), &[400][..]),
+            (&large, &[413]),
+            (entities, &[400, 415]),
+            ("<", &[400, 415]),
+            ("\u{0}", &[400, 415]),
+        ] {
+            let request = share
+                .request(method, "/a")
+                .header("depth", "0")
+                .body(body.to_owned());
+            let status = request.send().await.unwrap().status().as_u16();
+            assert!(statuses.contains(&status), "{method} {status}");
+        }
+    }
+    assert_eq!(share.status("GET", "/a").await, 200);
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn malformed_requests_are_refused() {
+    let share = Share::new().await;
+    for (request, status) in [
+        (
+            "GET /../../etc/passwd HTTP/1.1\r\nhost: localhost\r\n",
+            "400",
+        ),
+        ("GET /a%2F..%2Fb HTTP/1.1\r\nhost: localhost\r\n", "400"),
+        ("GET /a%00b HTTP/1.1\r\nhost: localhost\r\n", "400"),
+        ("GET / HTTP/1.1\r\n", "400"),
+        (
+            "GET / HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n",
+            "400",
+        ),
+        (
+            "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n",
+            "501",
+        ),
+        (
+            "PATCH /a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n",
+            "405",
+        ),
+        (
+            "REPORT / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n",
+            "405",
+        ),
+        ("BREW / HTTP/1.1\r\nhost: localhost\r\n", "501"),
+        ("MKCOL /%FF HTTP/1.1\r\nhost: localhost\r\n", "400"),
+        ("MOVE /a HTTP/1.1\r\nhost: localhost\r\n", "400"),
+    ] {
+        let bytes = format!("{request}connection: close\r\n\r\n");
+        let answer = share.send_raw(bytes.as_bytes()).await;
+        let found = answer.split(' ').nth(1).unwrap_or_default();
+        assert_eq!(found, status, "{request}: {answer}");
+    }
+    let long = format!("/{}", "x".repeat(1024));
+    assert_eq!(share.put(&long, "x").await.status(), 414);
+    let longest = &long[..1024];
+    assert_eq!(share.put(longest, "x").await.status(), 201);
+    assert_eq!(share.paths("/").await, ["/", longest]);
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn names_survive_every_method() {
+    let share = Share::new().await;
+    for name in [
+        "a b",
+        "50%25",
+        "%2541",
+        "%C3%BC%F0%9F%99%80",
+        "h%23sh",
+        "q%3Fx",
+        "a;b=c",
+        "a&amp;b",
+        "a'b",
+        "a%22b",
+        "a+b",
+        "%5Bx%5D",
+        "%3Cscript%3E",
+        "~t",
+        "%20lead",
+        "trail%20",
+        "a%7Cb",
+        "CON",
+        "%E2%80%AEtxt",
+        "%EF%BF%BF",
+    ] {
+        let url = format!("/{}", name.replace(' ', "%20"));
+        assert_eq!(share.put(&url, name).await.status(), 201, "{name}");
+        assert_eq!(share.send("GET", &url).await.text().await.unwrap(), name);
+        let path = share.files.list().all().await.unwrap().remove(0).path;
+        let listed = share.paths("/").await.remove(1);
+        // The listed URL is another spelling of the same path.
+        assert_eq!(
+            share.send("GET", &listed).await.text().await.unwrap(),
+            name,
+            "{path}"
+        );
+        assert_eq!(
+            share.transfer("MOVE", &listed, &format!("{listed}2")).await,
+            201,
+            "{path}"
+        );
+        assert_eq!(share.content(&format!("{path}2")).await, name);
+        assert_eq!(
+            share.status("DELETE", &format!("{url}2")).await,
+            204,
+            "{name}"
+        );
+    }
+    share.shutdown().await;
+}
