@@ -7,6 +7,7 @@ mod browser;
 mod capacity;
 mod cargo;
 mod check;
+mod console;
 #[cfg(target_os = "linux")]
 mod costs;
 mod crash;
@@ -83,6 +84,12 @@ enum Task {
     },
     /// Check in headless Chromium that files from `agb serve` run no scripts
     Browser,
+    /// Test the console in headless Chromium
+    Console {
+        /// Also write the screenshots of the documentation to docs/images
+        #[arg(long)]
+        screenshots: bool,
+    },
     /// Kill `agb serve` during writes and check that no acknowledged change is lost
     Crash {
         /// Number of kills
@@ -151,6 +158,7 @@ fn main() -> ExitCode {
         Task::Interop => interop::run(&root),
         Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
         Task::Browser => browser::run(&root),
+        Task::Console { screenshots } => console::run(&root, screenshots),
         Task::Crash {
             rounds,
             seed,

@@ -4,6 +4,8 @@ mod bandwidth;
 mod completion;
 mod config;
 mod confirm;
+#[cfg(feature = "console")]
+mod console;
 mod context;
 mod doctor;
 mod files;
@@ -24,6 +26,8 @@ mod transfers;
 pub(crate) use bandwidth::Bandwidth;
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use config::ConfigCommand;
+#[cfg(feature = "console")]
+pub(crate) use console::ConsoleArguments;
 pub(crate) use context::{ContextCommand, CreateArguments};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use files::{

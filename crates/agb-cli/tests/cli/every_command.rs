@@ -7,7 +7,7 @@ use super::{interactive::Terminal, support::signal, test_env::TestEnv};
 const COLUMNS: u16 = 60;
 
 /// Arguments, what is typed, and the exit code. In an order that works in one context.
-const COMMANDS: [(&str, &str, i32); 52] = [
+const COMMANDS: [(&str, &str, i32); 53] = [
     ("context create one", "", 0),
     ("new two", "", 0),
     ("context list", "", 0),
@@ -47,6 +47,7 @@ const COMMANDS: [(&str, &str, i32); 52] = [
     ("config path", "", 0),
     ("config profiles", "", 0),
     ("doctor", "", 0),
+    ("console", "", 0),
     ("completion bash", "", 0),
     ("man ls", "", 0),
     ("schema", "", 0),
@@ -67,22 +68,26 @@ const COMMANDS: [(&str, &str, i32); 52] = [
 ];
 
 /// Commands whose lines are for programs, or contain a URL or a path.
-const UNWRAPPED: [&str; 5] = ["completion", "schema", "man", "url", "serve"];
+const UNWRAPPED: [&str; 6] = ["completion", "console", "schema", "man", "url", "serve"];
 
 #[test]
 fn every_command_runs_on_a_narrow_terminal() {
     let env = TestEnv::new();
     for (words, typed, code) in COMMANDS {
         let arguments: Vec<&str> = words.split(' ').collect();
-        let is_service = words.starts_with("serve --listen");
         let mut command = env.command(&arguments);
         command
             .env("EDITOR", "true")
             .env("PATH", path_with_opener(&env));
         let mut terminal = Terminal::start(command, COLUMNS);
         terminal.send(typed);
-        if is_service {
-            terminal.expect("listening on");
+        let ready = match words {
+            "console" => Some("console on"),
+            _ if words.starts_with("serve --listen") => Some("listening on"),
+            _ => None,
+        };
+        if let Some(ready) = ready {
+            terminal.expect(ready);
             signal("INT", terminal.child.id());
         }
         let (shown, ended) = terminal.end();
