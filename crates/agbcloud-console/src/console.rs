@@ -111,7 +111,18 @@ impl ConsoleBuilder {
     }
 }
 
-/// A console that listens. See the [crate](crate) for an example.
+/// A console that listens. From [`Console::builder`].
+///
+/// ```
+/// # agbcloud_doctest::run(async |client| {
+/// use agbcloud_console::Console;
+///
+/// let console = Console::builder(client).bind().await?;
+/// println!("open {}", console.link()?);
+/// let shutdown = async { /* until Ctrl-C */ };
+/// console.serve(shutdown).await?;
+/// # Ok(()) });
+/// ```
 pub struct Console {
     app: Arc<App>,
     listener: TcpListener,
@@ -144,7 +155,7 @@ impl Console {
         self.address
     }
 
-    /// Returns a link with a token that signs one browser in, once. Whoever opens it first can use the console with the API
+    /// Returns a link with a token that signs one browser in, once. The first one that opens it can use the console with the API
     /// key of its client. Creating a ninth link that is not used invalidates the oldest.
     ///
     /// # Errors

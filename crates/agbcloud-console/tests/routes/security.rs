@@ -59,11 +59,8 @@ fn assert_headers(page: &Page, path: &str) {
     assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
     assert!(!header("x-frame-options").is_empty(), "{path}");
     let cache = header("cache-control");
-    let expected = if path.starts_with("/static") {
-        "no-cache"
-    } else {
-        "no-store"
-    };
+    let is_asset = path.starts_with("/static") && page.status.is_success();
+    let expected = if is_asset { "no-cache" } else { "no-store" };
     assert_eq!(cache, expected, "{path}");
     assert_eq!(header("referrer-policy"), "same-origin", "{path}");
     assert_eq!(
