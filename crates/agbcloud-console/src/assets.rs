@@ -4,7 +4,7 @@ use axum::{
     extract::Path,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName},
     },
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,15 @@ pub(crate) async fn get(Path(name): Path<String>) -> Response {
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    // Another version of the program may have the same address.
-    let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (CONTENT_TYPE, content_type),
+        // Another version of the program may have the same address.
+        (CACHE_CONTROL, "no-cache"),
+        // The frame with rendered Markdown has an origin of its own, and uses the style sheet.
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "cross-origin",
+        ),
+    ];
     (headers, text).into_response()
 }

@@ -24,7 +24,12 @@ const STYLE: &str = "text{font:12px sans-serif;fill:#57606a}.grid{stroke:#d0d7de
 /// Draws the values from zero to a round number. The alternative text of the image describes them.
 pub(super) fn draw(series: Series, points: &[Point]) -> String {
     let values = points.iter().filter_map(|(_, value)| *value);
-    let top = round_up(values.fold(0.0, f64::max));
+    let highest = values.fold(0.0, f64::max);
+    let unit = match series {
+        Series::Bytes => binary_unit(highest),
+        _ => 1.0,
+    };
+    let top = round_up(highest / unit) * unit;
     let (start, end) = match points {
         [(start, _), .., (end, _)] => (*start, *end),
         _ => (0.0, 1.0),
@@ -89,6 +94,15 @@ pub(super) fn draw(series: Series, points: &[Point]) -> String {
     svg
 }
 
+/// The largest power of 1024 that is not larger than the value.
+fn binary_unit(value: f64) -> f64 {
+    let mut unit = 1.0;
+    while value / unit >= 1024.0 {
+        unit *= 1024.0;
+    }
+    unit
+}
+
 /// The next number that is 1, 2, 4 or 8 times a power of ten.
 fn round_up(value: f64) -> f64 {
     if !value.is_finite() || value <= 0.0 {
@@ -138,5 +152,7 @@ mod tests {
         assert_eq!(round_up(81.0), 100.0);
         assert_eq!(round_up(100.0), 100.0);
         assert_eq!(round_up(f64::NAN), 1.0);
+        assert_eq!(binary_unit(0.0), 1.0);
+        assert_eq!(binary_unit(5_000_000.0), 1_048_576.0);
     }
 }

@@ -63,11 +63,13 @@ fn assert_headers(page: &Page, path: &str) {
     let expected = if is_asset { "no-cache" } else { "no-store" };
     assert_eq!(cache, expected, "{path}");
     assert_eq!(header("referrer-policy"), "same-origin", "{path}");
-    assert_eq!(
-        header("cross-origin-resource-policy"),
-        "same-origin",
-        "{path}"
-    );
+    let resource = header("cross-origin-resource-policy");
+    let expected = if is_asset {
+        "cross-origin"
+    } else {
+        "same-origin"
+    };
+    assert_eq!(resource, expected, "{path}");
 }
 
 #[tokio::test]
