@@ -21,3 +21,4 @@ mod support;
 mod sync;
 mod tracing;
 mod transfers;
+mod update;

@@ -71,6 +71,9 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Install the programs that `costs` and `test-distributed` compile, so that this can run beside other checks
+    #[cfg(target_os = "linux")]
+    InstallTools,
     /// Test `agb serve` with the official Python SDK
     Interop,
     /// Test `agb serve` with requests generated from the specification
@@ -155,6 +158,10 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Costs(options) => costs::run(&root, &options),
         Task::PublicApi { write } => public_api::run(&root, write),
+        #[cfg(target_os = "linux")]
+        Task::InstallTools => {
+            distributed::engines::install(&root).and_then(|()| costs::install(&root))
+        }
         Task::Interop => interop::run(&root),
         Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
         Task::Browser => browser::run(&root),

@@ -10,8 +10,6 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
 
 use crate::Server;
 use crate::names::FilePath;
@@ -71,8 +69,7 @@ pub async fn handle(
         .header("authorization", format!("Bearer {api_key}"))
         .body(Body::empty())
         .unwrap();
-    let service = TowerToHyperService::new(server.router.clone());
-    let response = service.call(request).await.unwrap();
+    let response = (server.responder)(request).await;
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
     (status, body.unwrap())

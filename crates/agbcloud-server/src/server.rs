@@ -28,7 +28,7 @@ pub struct Server {
     pub(crate) worker: JoinHandle<()>,
     pub(crate) blob_store: Option<BlobStoreReport>,
     #[cfg(feature = "bench-points")]
-    pub(crate) router: axum::Router,
+    pub(crate) responder: crate::http::Responder,
 }
 
 impl Server {

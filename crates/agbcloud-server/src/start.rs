@@ -15,7 +15,7 @@ use crate::connections::Connections;
 use crate::connections::Tls;
 use crate::error::StartError;
 use crate::faults::Faults;
-use crate::http::{App, TenantLimiter, monitoring, router};
+use crate::http::{App, TenantLimiter, monitoring, responder};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::metrics::{ConnectionMetrics, Metrics};
@@ -137,9 +137,9 @@ impl ServerBuilder {
         let (stop, stopping) = watch::channel(false);
         let supervisor = Supervisor::new(stopping.clone());
         let (limits, metrics_limits) = fit_open_file_limit(self.limits, metrics_listener.is_some());
-        let router = router(Arc::new(app));
+        let responder = responder(Arc::new(app));
         let connections = Connections {
-            router: router.clone(),
+            responder: responder.clone(),
             limits,
             metrics: metrics.connections(),
             #[cfg(feature = "tls")]
@@ -148,7 +148,7 @@ impl ServerBuilder {
         };
         let metrics_connections = metrics_listener.map(|listener| {
             let connections = Connections {
-                router: monitoring::router(metrics, metadata.clone(), monitored_blobs),
+                responder: monitoring::responder(metrics, metadata.clone(), monitored_blobs),
                 limits: metrics_limits,
                 metrics: ConnectionMetrics::default(),
                 #[cfg(feature = "tls")]
@@ -174,7 +174,7 @@ impl ServerBuilder {
             metrics_addr,
             blob_store,
             #[cfg(feature = "bench-points")]
-            router,
+            responder,
         };
         tracing::info!(url = server.url, "started");
         Ok(server)

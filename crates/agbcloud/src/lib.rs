@@ -57,8 +57,9 @@ pub use config::{
 pub use context::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use error::{Attempt, Error, ErrorDetail, ErrorKind, Operation, Result, Side, StoppedBy};
 pub use file::{
-    DeleteFile, Download, DownloadTarget, Downloaded, FileItems, FilePages, FileWalk, Files,
-    ListFiles, OpenFile, PartialDownload, ReadFile, RemoteFile, Upload, UploadSource, Uploaded,
+    DeleteFile, Download, DownloadTarget, Downloaded, FileChange, FileItems, FilePages, FileWalk,
+    Files, ListFiles, OpenFile, PartialDownload, ReadFile, RemoteFile, Update, Updated, Upload,
+    UploadSource, Uploaded,
 };
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "rustls", feature = "native-tls"))))]
@@ -77,7 +78,7 @@ pub use sync::{
     TwoWayConflict, TwoWaySync,
 };
 pub use text::escape_for_display;
-pub use transfer::Progress;
+pub use transfer::{Progress, UpdateGuard};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

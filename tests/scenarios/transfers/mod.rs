@@ -6,3 +6,4 @@ mod proxied;
 mod responses;
 mod sources_and_targets;
 mod streams;
+mod upload_checksums;

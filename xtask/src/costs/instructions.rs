@@ -94,7 +94,7 @@ fn parse(output: &str) -> Result<Costs, Failure> {
 }
 
 /// Returns a PATH with the runner. Installs it if the one of this process does not have the required version.
-fn path_with_runner(root: &Path) -> Result<OsString, Failure> {
+pub(super) fn path_with_runner(root: &Path) -> Result<OsString, Failure> {
     if version("valgrind").is_none() {
         return Err(Failure::new(
             "valgrind is not installed",

@@ -47,6 +47,11 @@ impl Options {
     }
 }
 
+/// Installs the program that counts instructions.
+pub(crate) fn install(root: &Path) -> Result<(), Failure> {
+    instructions::path_with_runner(root).map(drop)
+}
+
 pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
     let groups = options.groups();
     let compiler = programs::compiler()?;

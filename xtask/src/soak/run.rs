@@ -19,7 +19,7 @@ const SAMPLE_TIME: Duration = Duration::from_millis(250);
 /// Windows of the whole time, and the limits of each.
 const WINDOWS: u32 = 60;
 const MIN_WINDOW: Duration = Duration::from_secs(1);
-const MAX_WINDOW: Duration = Duration::from_secs(60);
+const MAX_WINDOW: Duration = Duration::from_secs(30);
 /// Descriptors that a service may have more than at its start when no client is connected: threads open the database when
 /// they first use it.
 const IDLE_DESCRIPTORS: f64 = 16.0;

@@ -102,6 +102,33 @@ fn an_edit_saves_the_version_that_was_opened() {
 }
 
 #[test]
+fn an_editor_that_is_a_program_runs_again_after_a_conflict() {
+    const EDITS: usize = 8;
+    let env = TestEnv::new();
+    env.print(&["context", "create", "one"]);
+    let append = script(&env, "append", "echo line >> \"$1\"");
+    let start = |retries: &str, editor: &str| {
+        let mut command = env.command(&["edit", "one:/log", "--retries", retries]);
+        command.env("VISUAL", editor).spawn().unwrap()
+    };
+    let edits: Vec<_> = (0..EDITS).map(|_| start("50", &append)).collect();
+    for mut edit in edits {
+        assert!(edit.wait().unwrap().success());
+    }
+    assert_eq!(env.print(&["cat", "one:/log"]), "line\n".repeat(EDITS));
+
+    // The editor always loses.
+    let agb = env!("CARGO_BIN_EXE_agb");
+    let lose = format!(
+        "echo run >> runs; echo line >> \"$1\"; date +%s%N > next; '{agb}' put -f next one:/log"
+    );
+    let lose = script(&env, "lose", &lose);
+    assert_eq!(start("2", &lose).wait().unwrap().code(), Some(6));
+    let runs = fs::read_to_string(env.path("runs")).unwrap();
+    assert_eq!(runs.lines().count(), 3);
+}
+
+#[test]
 fn an_editor_has_the_terminal() {
     let env = TestEnv::new();
     env.print(&["context", "create", "one"]);

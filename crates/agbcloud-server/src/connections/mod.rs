@@ -17,13 +17,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use futures_util::FutureExt;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
@@ -35,7 +35,7 @@ use self::connection_table::{Admission, ConnectionTable, PerAddress, Signal, Slo
 pub(crate) use self::tls::Tls;
 use self::write_timeout::WriteTimeout;
 use crate::crash;
-use crate::http::{Authenticated, MinimumRate, attach_guard};
+use crate::http::{Authenticated, MinimumRate, Responder, attach_guard};
 use crate::limits::{Limits, MAX_HEADERS};
 use crate::metrics::ConnectionMetrics;
 
@@ -49,7 +49,7 @@ const FIRST_REQUEST: Duration = Duration::from_millis(500);
 /// Everything that the connections of a listener share.
 #[derive(Clone)]
 pub(crate) struct Connections {
-    pub(crate) router: Router,
+    pub(crate) responder: Responder,
     pub(crate) limits: Limits,
     pub(crate) metrics: ConnectionMetrics,
     #[cfg(feature = "tls")]
@@ -239,17 +239,18 @@ impl Connections {
             .half_close(true)
             .max_buf_size(2 * self.limits.head_bytes)
             .max_headers(5 * MAX_HEADERS / 2);
-        let router = TowerToHyperService::new(self.router.clone());
         let first_request = Notify::new();
-        let service = service_fn(|request| {
+        let service = service_fn(|request: http::Request<Incoming>| {
             first_request.notify_one();
-            let call = slot.begin().then(|| router.call(request));
+            let call = slot
+                .begin()
+                .then(|| (self.responder)(request.map(Body::new)));
             let slot = slot.clone();
             async move {
                 let Some(call) = call else {
                     return Err(io::Error::other("the connection was idle for too long"));
                 };
-                let response = call.await.map_err(io::Error::other)?;
+                let response = call.await;
                 let authenticated = response.extensions().get::<Authenticated>().is_some();
                 let guard = ResponseGuard {
                     slot,

@@ -46,6 +46,10 @@ impl Faults {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// Returns the faults that apply to this request of an operation, out of those whose kind `select` accepts.
     pub(crate) fn matching<T>(
         &self,

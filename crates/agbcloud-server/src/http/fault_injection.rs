@@ -7,13 +7,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -25,18 +23,21 @@ use super::control::ControlError;
 use super::objects::ObjectError;
 use super::{App, body};
 use crate::faults::{Fault, FaultKind};
-use crate::operations::{DOWNLOAD, UPLOAD, operation_name};
+use crate::operations::{DOWNLOAD, UPLOAD};
 
 /// Time for sending the head and the rest of a truncated body before the connection breaks.
 const FLUSH: Duration = Duration::from_millis(20);
 
 /// Delays or rejects a request, or truncates its response.
-pub(super) async fn inject_faults(
-    State(app): State<Arc<App>>,
+pub(super) async fn inject_faults<F: Future<Output = Response>>(
+    app: &App,
+    operation: &'static str,
     request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let operation = operation_name(request.method(), request.uri().path());
+    if app.faults.is_empty() {
+        return next(request).await;
+    }
     let before = |kind: &FaultKind| match kind {
         FaultKind::Latency(_) | FaultKind::Status(_) | FaultKind::Html => Some(*kind),
         _ => None,
@@ -56,7 +57,7 @@ pub(super) async fn inject_faults(
         _ => None,
     };
     let cut = app.faults.matching(operation, cut);
-    let response = next.run(request).await;
+    let response = next(request).await;
     match cut.into_iter().map(|(bytes, _)| bytes).min() {
         Some(left) => response.map(|body| Body::new(TruncatedBody::new(left, body))),
         None => response,

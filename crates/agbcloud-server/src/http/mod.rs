@@ -26,7 +26,7 @@ pub(crate) use self::control::page_token;
 pub(crate) use self::minimum_rate::MinimumRate;
 #[cfg(any(fuzzing, test))]
 pub(crate) use self::objects::check_range;
-pub(crate) use self::router::router;
+pub(crate) use self::router::{Responder, responder};
 pub(crate) use self::tenant_limiter::TenantLimiter;
 pub(crate) use self::upload_reservations::UploadReservations;
 use crate::blobs::Blobs;

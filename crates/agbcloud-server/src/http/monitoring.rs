@@ -14,8 +14,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use tokio::time::timeout;
 
+use super::Responder;
 use super::request_head::check_in_text;
 use crate::blobs::Blobs;
 use crate::metadata::Metadata;
@@ -30,14 +33,26 @@ const BLOBS_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_BACKLOG: u32 = 1000;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Returns the routes of the listener.
-pub(crate) fn router(metrics: Arc<Metrics>, metadata: Arc<dyn Metadata>, blobs: Blobs) -> Router {
+/// Returns the responder of the listener.
+pub(crate) fn responder(
+    metrics: Arc<Metrics>,
+    metadata: Arc<dyn Metadata>,
+    blobs: Blobs,
+) -> Responder {
     let store = metadata.clone();
-    Router::new()
+    let router = Router::new()
         .route("/health", get(async || "the process is up\n"))
         .route("/ready", get(move || ready(store, blobs)))
         .route("/metrics", get(move || text(metrics, metadata)))
-        .layer(middleware::from_fn(check_in_text))
+        .layer(middleware::from_fn(check_in_text));
+    let service = TowerToHyperService::new(router);
+    Arc::new(move |request| {
+        let answer = service.call(request);
+        Box::pin(async {
+            let Ok(response) = answer.await;
+            response
+        })
+    })
 }
 
 /// Whether the database responds. Checks it with a tenant that stores nothing. A replica whose store of blobs does not respond is

@@ -1,16 +1,14 @@
 //! Checks of the head of a request: the limits, and what RFC 9110 and RFC 9112 require.
 
 use std::net::Ipv6Addr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{EXPECT, HOST};
 use http::uri::Authority;
 use http::{HeaderValue, StatusCode, Version};
 
-use super::App;
 use super::body;
 use super::control::ControlError;
 use super::objects::ObjectError;
@@ -28,14 +26,13 @@ enum HeadError {
     Expectation,
 }
 
-/// Rejects a request whose head is invalid or exceeds the limits.
-pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let limits = &app.limits;
+/// Returns the response to a request whose head is invalid or exceeds the limits, and otherwise the request.
+pub(super) fn check(limits: &Limits, request: Request) -> Result<Request, Box<Response>> {
     let Some(error) = size_error(&request, limits).or_else(|| conformance_error(&request)) else {
-        return next.run(request).await;
+        return Ok(request);
     };
     let is_object = request.uri().path().starts_with(url::PREFIX);
-    body::reject(request, |id| match (is_object, error) {
+    let response = body::reject(request, |id| match (is_object, error) {
         (true, HeadError::HeadersTooLarge) => ObjectError::headers_too_large().into_response(id),
         (true, HeadError::TargetTooLong) => ObjectError::uri_too_long().into_response(id),
         (true, HeadError::Host) => ObjectError::invalid_host().into_response(id),
@@ -48,7 +45,8 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request, next: N
         }
         (false, HeadError::Host) => ControlError::invalid_host().into_response(id),
         (false, HeadError::Expectation) => ControlError::expectation().into_response(id),
-    })
+    });
+    Err(Box::new(response))
 }
 
 /// Rejects an invalid request with a response in plain text.

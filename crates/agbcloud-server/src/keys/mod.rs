@@ -22,8 +22,8 @@ use crate::system::reloading_file::{LoadError, ReloadingFile};
 /// The API keys and signing keys of a server.
 pub(crate) struct Keys {
     signer: Arc<Signer>,
-    /// The callers of the keys that were configured at start.
-    fixed: Vec<Caller>,
+    /// The SHA-256 of the keys that were configured at start, and their callers.
+    fixed: Vec<([u8; 32], Caller)>,
     source: Source,
 }
 
@@ -66,7 +66,10 @@ impl Keys {
             (None, None) => Source::None(Arc::new(signer.ring())),
         };
         Ok(Self {
-            fixed: api_keys.iter().map(|key| key_caller(signer, key)).collect(),
+            fixed: api_keys
+                .iter()
+                .map(|key| (hash(key), key_caller(signer, key)))
+                .collect(),
             source,
             signer: signer.clone(),
         })
@@ -74,23 +77,23 @@ impl Keys {
 
     /// Returns the caller with this key if the key is accepted. Without configured keys, every key is accepted.
     pub(crate) async fn caller(&self, key: &str) -> Result<Option<Caller>, StoreError> {
-        let caller = key_caller(&self.signer, key);
         if self.accepts_any().await? {
-            return Ok(Some(caller));
+            return Ok(Some(key_caller(&self.signer, key)));
         }
+        let hash = hash(key);
         // Compares with all keys in constant time, so that the duration reveals nothing about them.
-        let is_fixed = self.fixed.iter().fold(false, |found, one| {
-            let (one, tenant) = (one.tenant.as_str(), caller.tenant.as_str());
-            found | constant_time_eq(one.as_bytes(), tenant.as_bytes())
+        let fixed = self.fixed.iter().fold(None, |found, (one, caller)| {
+            let is_same = constant_time_eq(one, &hash);
+            if is_same { Some(caller) } else { found }
         });
-        if is_fixed {
-            return Ok(Some(caller));
+        if let Some(caller) = fixed {
+            return Ok(Some(caller.clone()));
         }
         // An attacker cannot choose a key by a prefix of its hash, so the duration of this lookup reveals nothing either.
         match &self.source {
             Source::None(_) => Ok(None),
-            Source::File(file) => Ok(file.current().callers.get(&hash(key)).cloned()),
-            Source::Database(keys) => keys.caller(&hash(key)).await,
+            Source::File(file) => Ok(file.current().callers.get(&hash).cloned()),
+            Source::Database(keys) => keys.caller(&hash).await,
         }
     }
 
@@ -110,7 +113,9 @@ impl Keys {
             },
             grant => grant,
         }?;
-        let is_fixed = |one: &Caller| one.issuer == grant.issuer && one.tenant == grant.tenant;
+        let is_fixed = |(_, one): &([u8; 32], Caller)| {
+            one.issuer == grant.issuer && one.tenant == grant.tenant
+        };
         if self.accepts_any().await? || self.fixed.iter().any(is_fixed) {
             return Ok((grant, KeyLimits::default()));
         }

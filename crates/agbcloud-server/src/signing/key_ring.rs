@@ -27,7 +27,7 @@ impl Signer {
             earlier: Vec::new(),
             current: SigningKey {
                 id: HEXLOWER.encode(&self.root.mac(&[b"agb url key id v1"])[..4]),
-                key: MacKey(self.root.mac(&[b"agb url v1"])),
+                key: MacKey::new(&self.root.mac(&[b"agb url v1"])),
             },
         }
     }
@@ -44,7 +44,7 @@ impl KeyRing {
     ) -> Self {
         let current = SigningKey {
             id: id.to_owned(),
-            key: MacKey(signer.root.mac(&[b"agb url v1\n", salt])),
+            key: MacKey::new(&signer.root.mac(&[b"agb url v1\n", salt])),
         };
         self.earlier.push((self.current, retires));
         self.current = current;

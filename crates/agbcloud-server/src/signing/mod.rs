@@ -73,8 +73,8 @@ pub(crate) struct Signer {
 
 impl Signer {
     pub(crate) fn new(secret: &Secret) -> Self {
-        let root = MacKey(secret.0);
-        let derive = |purpose: &[u8]| MacKey(root.mac(&[purpose]));
+        let root = MacKey::new(&secret.0);
+        let derive = |purpose: &[u8]| MacKey::new(&root.mac(&[purpose]));
         Self {
             tenants: derive(b"agb tenant v1"),
             tokens: derive(b"agb page token v1"),
@@ -115,16 +115,21 @@ impl fmt::Debug for Signer {
     }
 }
 
+/// A key of HMAC-SHA256, as the state after hashing the key. That halves the work of a short MAC.
 #[derive(Clone)]
-struct MacKey([u8; 32]);
+struct MacKey(Hmac<Sha256>);
 
 impl MacKey {
-    /// Returns the HMAC-SHA256 of the concatenated parts. Callers must make the concatenation unambiguous.
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+    fn new(key: &[u8; 32]) -> Self {
         // HMAC pads a short key with zeros. Doing it here makes the constructor infallible.
         let mut block = [0; 64];
-        block[..32].copy_from_slice(&self.0);
-        let mut mac = Hmac::<Sha256>::new(&block.into());
+        block[..32].copy_from_slice(key);
+        Self(Hmac::new(&block.into()))
+    }
+
+    /// Returns the HMAC-SHA256 of the concatenated parts. Callers must make the concatenation unambiguous.
+    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
         for part in parts {
             mac.update(part);
         }
@@ -147,7 +152,7 @@ mod tests {
         let mut key = [0; 32];
         key[..20].fill(0x0b);
         assert_eq!(
-            HEXLOWER.encode(&MacKey(key).mac(&[b"Hi ", b"There"])),
+            HEXLOWER.encode(&MacKey::new(&key).mac(&[b"Hi ", b"There"])),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
         );
     }

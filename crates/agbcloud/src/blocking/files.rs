@@ -12,8 +12,8 @@ use super::{
     DeleteDir, Iter, SyncDir, TwoWaySync, offload::OffloadedReader, remote_file::RemoteFile,
 };
 use crate::{
-    ContextId, Continuation, Downloaded, Error, FileEntry, FilePage, FolderPath, PresignedUrl,
-    Progress, RemotePath, Response, Result, Uploaded,
+    ContextId, Continuation, Downloaded, Error, FileChange, FileEntry, FilePage, FolderPath,
+    PresignedUrl, Progress, RemotePath, Response, Result, UpdateGuard, Updated, Uploaded,
 };
 
 /// The pages of a folder. From [`ListFiles::by_page`].
@@ -248,6 +248,42 @@ impl Files {
         Upload::new(inner, self.driver.clone())
     }
 
+    /// Changes a file depending on its content, without losing the changes of other clients.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_blocking_with_context(|client, context, files| {
+    /// let append = |old: Option<bytes::Bytes>| [old.as_deref().unwrap_or_default(), b"line\n"].concat();
+    /// files.update("/log", append).send()?;
+    /// files.update("/log", append).send()?;
+    /// assert_eq!(files.read("/log").send()?, b"line\nline\n"[..]);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// See [`Files::update`](crate::Files::update).
+    pub fn update<'a, P, C>(
+        &self,
+        path: P,
+        change: impl FnMut(Option<Bytes>) -> C + Send + 'a,
+    ) -> Update<'a>
+    where
+        P: TryInto<RemotePath, Error: Into<Error>>,
+        C: Into<FileChange>,
+    {
+        let inner = self.inner.update(path, change);
+        Update::new(inner, self.driver.clone())
+    }
+
+    /// Returns whether the object store evaluates the conditions of writes.
+    ///
+    /// See [`Files::update_guard`](crate::Files::update_guard).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`agbcloud::Files::update_guard`](crate::Files::update_guard).
+    pub fn update_guard(&self) -> Result<UpdateGuard> {
+        self.driver.run(self.inner.update_guard())?
+    }
+
     /// Downloads a file to a local path or a writer.
     ///
     /// ```
@@ -433,6 +469,21 @@ blocking_type! {
     set fn range(bytes: impl RangeBounds<u64>);
     set fn presigned_url(url: impl TryInto<PresignedUrl, Error: Into<Error>>);
     set fn on_progress(listener: impl Fn(Progress) + Send + Sync + 'static);
+}
+
+blocking_type! {
+    /// An update that has not been sent. From [`Files::update`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`agbcloud::Files::update`](crate::Files::update).
+    #[derive(Debug)]
+    #[must_use = "an update does nothing until it is sent"]
+    pub struct Update<'a> => Updated;
+
+    set fn limit(bytes: u64);
+    set fn max_conflicts(conflicts: u32);
+    set fn allow_unguarded(allow: bool);
 }
 
 blocking_type! {

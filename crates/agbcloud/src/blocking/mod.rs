@@ -120,7 +120,7 @@ pub use client::{Client, ClientBuilder};
 pub use contexts::{ContextItems, ContextPages, Contexts, ListContexts, LookupByName};
 pub use files::{
     DeleteFile, Download, DownloadTarget, FileItems, FilePages, FileWalk, Files, ListFiles,
-    OpenFile, ReadFile, Upload, UploadSource,
+    OpenFile, ReadFile, Update, Upload, UploadSource,
 };
 pub use iter::Iter;
 pub use remote_file::RemoteFile;

@@ -67,6 +67,11 @@ pub enum ErrorDetail {
     FileAndFolder,
     /// The file changed while it was transferred, or since it was compared.
     Changed,
+    /// A file was changed by a condition, the response was lost, and the file has changed since: nobody knows whether the change
+    /// is in it. Read the file before you repeat the [update](crate::Files::update).
+    OutcomeUnknown,
+    /// The object store ignores the conditions that an [update](crate::Files::update) needs.
+    UpdateUnguarded,
     /// A sync would delete more files than its [`DeleteLimit`](crate::DeleteLimit) allows.
     DeleteLimit {
         /// Files that would be deleted.

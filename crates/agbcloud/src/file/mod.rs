@@ -10,6 +10,7 @@ pub(crate) mod group_sync;
 mod list;
 pub(crate) mod local;
 mod transfer_url;
+mod update;
 mod upload;
 
 pub use delete::DeleteFile;
@@ -20,4 +21,5 @@ pub(crate) use download::{DownloadRequest, store_checksums};
 pub(crate) use file_urls::batches;
 pub use files::Files;
 pub use list::{FileItems, FilePages, FileWalk, ListFiles};
+pub use update::{FileChange, Update, Updated};
 pub use upload::{Upload, UploadSource, Uploaded};

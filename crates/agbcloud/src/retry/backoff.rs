@@ -61,6 +61,18 @@ pub(super) fn wait(
     requested.saturating_add(part(spread.min(left), jitter))
 }
 
+/// First of the doubling waits after a conflict with another client, and the longest.
+const CONFLICT_WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// A random part of a time that doubles with each conflict with other clients, so that one of them succeeds.
+pub(crate) fn conflict_wait(conflicts: u32, jitter: &Jitter) -> Duration {
+    let (first, max) = CONFLICT_WAITS;
+    part(
+        first.saturating_mul(1 << conflicts.min(16)).min(max),
+        jitter,
+    )
+}
+
 /// A random part of a time.
 fn part(time: Duration, jitter: &Jitter) -> Duration {
     // Fails for `Duration::MAX`.

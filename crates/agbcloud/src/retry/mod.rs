@@ -15,7 +15,7 @@ mod tests;
 use std::time::Duration;
 
 pub(crate) use attempts::{Attempts, RetryContext, is_overload, is_retryable, run};
-pub(crate) use backoff::Jitter;
+pub(crate) use backoff::{Jitter, conflict_wait};
 pub(crate) use budget::Overload;
 pub use budget::RetryBudget;
 pub(crate) use rate_limiter::RateLimiter;

@@ -111,6 +111,10 @@ impl ContentHasher {
         self.crc64.write(bytes);
     }
 
+    pub(crate) fn has_md5(&self) -> bool {
+        self.md5.is_some()
+    }
+
     fn md5(&self) -> Option<String> {
         let digest = self.md5.clone()?.finalize();
         Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())

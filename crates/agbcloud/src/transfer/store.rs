@@ -1,13 +1,22 @@
 //! The HTTP client of presigned URLs: without credentials or redirects, and with errors that contain no signature.
 
-use std::{num::NonZeroU64, sync::OnceLock, time::Duration};
+use std::{
+    num::NonZeroU64,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
-use super::{BandwidthLimit, IdleTimeout, StubStore};
+use tokio::sync::OnceCell;
+
+use super::{BandwidthLimit, IdleTimeout, StoreChecksums, StubStore, UpdateGuard};
 use crate::{
     clock::Time,
     error::{Error, ErrorKind, Operation, Result, StoreError, is_redirect},
@@ -59,6 +68,10 @@ pub(crate) struct Store {
     download_limit: BandwidthLimit,
     http: HttpStack,
     stub: Option<StubStore>,
+    /// Whether the last upload could only be verified by an MD5.
+    needs_md5: AtomicBool,
+    /// Whether the store evaluates conditions, once that is known.
+    update_guard: OnceCell<UpdateGuard>,
 }
 
 impl Store {
@@ -79,6 +92,8 @@ impl Store {
             download_limit: BandwidthLimit::new(bytes_per_second),
             http,
             stub,
+            needs_md5: AtomicBool::new(false),
+            update_guard: OnceCell::new(),
         }
     }
 
@@ -106,6 +121,21 @@ impl Store {
     /// Returns the timeout of one request.
     pub(crate) fn idle_timeout(&self) -> IdleTimeout {
         IdleTimeout::new(self.time.clone(), self.idle_limit)
+    }
+
+    pub(crate) fn update_guard(&self) -> &OnceCell<UpdateGuard> {
+        &self.update_guard
+    }
+
+    /// Whether an upload is expected to need an MD5.
+    pub(crate) fn needs_md5(&self) -> bool {
+        self.needs_md5.load(Ordering::Relaxed)
+    }
+
+    /// Records which checksums the response to an upload had.
+    pub(crate) fn record_checksums(&self, reported: &StoreChecksums) {
+        self.needs_md5
+            .store(reported.needs_md5(), Ordering::Relaxed);
     }
 
     /// The limit of the bytes of all uploads.

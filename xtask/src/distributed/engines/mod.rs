@@ -24,6 +24,14 @@ pub(crate) use s3s::{BUCKET, S3s};
 use crate::failure::Failure;
 use crate::temporary;
 
+/// Installs PostgreSQL and s3s-fs, unless they are installed.
+pub(crate) fn install(root: &Path) -> Result<(), Failure> {
+    for program in [Program::Postgres, Program::S3sFs] {
+        program.find_or_install(root)?;
+    }
+    Ok(())
+}
+
 /// Starts engines. Their data is in a temporary folder, which is deleted on drop: drop the engines before.
 pub(crate) struct Engines {
     root: PathBuf,

@@ -5,16 +5,19 @@ use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
+    time::Duration,
 };
 
-use agbcloud::{ErrorDetail, Files};
+use agbcloud::{ErrorDetail, Files, UpdateGuard};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
+use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 
 use super::{check_file, copy_in, folder};
 use crate::{
     address::Remote,
+    clock,
     commands::{
         bandwidth::Bandwidth,
         completion, lookup,
@@ -23,6 +26,7 @@ use crate::{
     failure::{Code, ErrorContext, Failure},
     output::{self, bytes, quote, records::EditResult},
     signals::{Interrupt, unless_interrupted},
+    stderr,
 };
 
 #[derive(Debug, Args)]
@@ -30,6 +34,10 @@ pub(crate) struct EditArguments {
     /// File, as NAME:/path. It is created if it does not exist
     #[arg(value_name = "NAME:/PATH", add = ArgValueCompleter::new(completion::addresses))]
     address: Remote,
+    /// Run the editor again on the new version if another client changed the file, at most N times. For editors that are
+    /// programs, such as VISUAL='sed -i s/a/b/'
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
     #[command(flatten)]
     bandwidth: Bandwidth,
 }
@@ -40,35 +48,71 @@ impl Run for EditArguments {
         check_file(address, "edit")?;
         let editor = editor()?;
         let files = lookup::files(&self.bandwidth.connect(session)?, address).await?;
-        let folder = folder()?;
-        let copy = copy_in(&folder, address);
-        let hint = "nothing was changed";
-        let version = unless_interrupted(Version::download(&files, address, &copy), hint).await?;
-        let before = fingerprint(&copy)?;
-        let status = edit(editor, &copy).await;
-        let after = fingerprint(&copy);
-        // From here on, the user may have typed something, which must not be lost.
-        let result = match (status, after) {
-            (Err(failure), _) | (_, Err(failure)) => Err(failure),
-            (Ok(status), Ok(after)) if !status.success() => {
-                let failure = match is_interrupted(status) {
-                    true => Failure::interrupted(),
-                    false => Failure::new(format!("the editor failed ({status}): not saved")),
-                };
-                match after == before {
-                    true => return Err(failure),
-                    false => Err(failure),
+        let mut conflicts = 0;
+        loop {
+            match edit_once(&files, address, &editor, conflicts < self.retries).await? {
+                Outcome::Done(result, saved) => return print(session, address, result, saved),
+                Outcome::Conflict => {
+                    conflicts += 1;
+                    let longest = FIRST_WAIT.saturating_mul(1 << conflicts.min(6));
+                    let wait = clock::sleep(longest.mul_f64(fastrand::f64()));
+                    unless_interrupted(wait.map(Ok), "not saved").await?;
                 }
             }
-            (_, Ok(after)) if after == before || after.is_none() => {
-                return print(session, address, version.unsaved(), 0);
-            }
-            _ => unless_interrupted(version.save(&files, address, &copy), "not saved").await,
-        };
-        match result {
-            Ok(saved) => print(session, address, version.result(), saved),
-            Err(failure) => Err(keep(folder, &copy, address, failure)),
         }
+    }
+}
+
+/// The longest wait after the first conflict. It doubles up to about a second.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// The result of one run of the editor.
+enum Outcome {
+    /// The result, and the size of what was saved.
+    Done(&'static str, u64),
+    /// Another client changed the file. The local copy is discarded.
+    Conflict,
+}
+
+/// Runs the editor on the current version, and saves the result.
+async fn edit_once(
+    files: &Files,
+    address: &Remote,
+    editor: &str,
+    discards_conflict: bool,
+) -> Result<Outcome, Failure> {
+    let folder = folder()?;
+    let copy = copy_in(&folder, address);
+    let hint = "nothing was changed";
+    let version = unless_interrupted(Version::download(files, address, &copy), hint).await?;
+    let before = fingerprint(&copy)?;
+    let status = edit(editor, &copy).await;
+    let after = fingerprint(&copy);
+    // From here on, the user may have typed something, which must not be lost.
+    let result = match (status, after) {
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+        (Ok(status), Ok(after)) if !status.success() => {
+            let failure = match is_interrupted(status) {
+                true => Failure::interrupted(),
+                false => Failure::new(format!("the editor failed ({status}): not saved")),
+            };
+            match after == before {
+                true => return Err(failure),
+                false => Err(failure),
+            }
+        }
+        (_, Ok(after)) if after == before || after.is_none() => {
+            return Ok(Outcome::Done(version.unsaved(), 0));
+        }
+        _ => match unless_interrupted(version.save(files, address, &copy), "not saved").await {
+            Ok(Save::Changed(_)) if discards_conflict => return Ok(Outcome::Conflict),
+            Ok(Save::Changed(failure)) | Err(failure) => Err(failure),
+            Ok(Save::Done(bytes)) => Ok(bytes),
+        },
+    };
+    match result {
+        Ok(saved) => Ok(Outcome::Done(version.result(), saved)),
+        Err(failure) => Err(keep(folder, &copy, address, failure)),
     }
 }
 
@@ -120,6 +164,14 @@ fn keep(folder: tempfile::TempDir, copy: &Path, address: &Remote, mut failure: F
     ))
 }
 
+/// The result of an upload.
+enum Save {
+    /// The bytes saved.
+    Done(u64),
+    /// Another client changed the file.
+    Changed(Failure),
+}
+
 /// The version of the remote file that was opened.
 enum Version {
     Missing,
@@ -151,24 +203,27 @@ impl Version {
     }
 
     /// Uploads the local copy if the remote file is still this version.
-    async fn save(&self, files: &Files, address: &Remote, copy: &Path) -> Result<u64, Failure> {
-        let upload = files.upload(address.path.as_str(), copy);
-        let upload = match self {
-            Self::Missing => upload.if_absent(),
-            Self::Etag(etag) => upload.if_match(etag),
-        };
+    async fn save(&self, files: &Files, address: &Remote, copy: &Path) -> Result<Save, Failure> {
+        let action = || format!("save {address}");
+        let guard = files.update_guard().await.with_action(action)?;
+        let mut upload = files.upload(address.path.as_str(), copy);
+        if guard == UpdateGuard::Unavailable {
+            if !self.is_current(files, address).await? {
+                return Ok(Save::Changed(self.changed(address, None)));
+            }
+            stderr::note(
+                "warning: the object store ignores conditions: a change by another client at this moment is overwritten",
+            );
+        } else {
+            upload = match self {
+                Self::Missing => upload.if_absent(),
+                Self::Etag(etag) => upload.if_match(etag),
+            };
+        }
         match upload.await {
-            Ok(uploaded) => Ok(uploaded.bytes),
+            Ok(uploaded) => Ok(Save::Done(uploaded.bytes)),
             Err(error) if error.status() == Some(412) => {
-                let change = match self {
-                    Self::Missing => "was created",
-                    Self::Etag(_) => "was changed or deleted",
-                };
-                let message = format!("not saved: {address} {change} by another client");
-                Err(Failure {
-                    request_id: error.request_id().map(str::to_owned),
-                    ..Failure::with_code(Code::Conflict, message)
-                })
+                Ok(Save::Changed(self.changed(address, error.request_id())))
             }
             Err(error) if error.detail() == Some(ErrorDetail::Changed) => {
                 let message = format!("not saved: the editor still writes to {}", copy.display());
@@ -176,6 +231,28 @@ impl Version {
                     .with_hint("set an editor that waits, such as VISUAL='code --wait'"))
             }
             Err(error) => Err(error).with_action(|| format!("save {address}")),
+        }
+    }
+
+    /// Whether the remote file is still this version.
+    async fn is_current(&self, files: &Files, address: &Remote) -> Result<bool, Failure> {
+        match files.open(address.path.as_str()).await {
+            Ok(file) => Ok(matches!(self, Self::Etag(etag) if file.etag() == Some(etag))),
+            Err(error) if lookup::is_missing_file(&error) => Ok(matches!(self, Self::Missing)),
+            Err(error) => Err(error).with_action(|| format!("save {address}")),
+        }
+    }
+
+    /// The failure if the remote file is another version.
+    fn changed(&self, address: &Remote, request_id: Option<&str>) -> Failure {
+        let change = match self {
+            Self::Missing => "was created",
+            Self::Etag(_) => "was changed or deleted",
+        };
+        let message = format!("not saved: {address} {change} by another client");
+        Failure {
+            request_id: request_id.map(str::to_owned),
+            ..Failure::with_code(Code::Conflict, message)
         }
     }
 
@@ -241,9 +318,9 @@ fn editor() -> Result<String, Failure> {
 }
 
 /// Runs the editor. Ctrl-C belongs to the editor.
-async fn edit(editor: String, copy: &Path) -> Result<ExitStatus, Failure> {
+async fn edit(editor: &str, copy: &Path) -> Result<ExitStatus, Failure> {
     let _interrupt = Interrupt::new()?;
-    let mut command = command(&editor, copy.to_owned());
+    let mut command = command(editor, copy.to_owned());
     let run = tokio::task::spawn_blocking(move || command.status());
     let status = run
         .await

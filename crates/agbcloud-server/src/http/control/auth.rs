@@ -1,9 +1,6 @@
 //! Authentication of control calls by API key.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -11,12 +8,13 @@ use http::header::AUTHORIZATION;
 use super::{ControlError, reject};
 use crate::http::{App, Authenticated, attach_guard};
 use crate::keys::is_api_key;
+use crate::signing::Caller;
 
 /// Rejects calls without a valid API key, and calls beyond the limit of concurrent requests of their tenant.
-pub(super) async fn authenticate(
-    State(app): State<Arc<App>>,
-    mut request: Request,
-    next: Next,
+pub(super) async fn authenticate<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request, Caller) -> F,
 ) -> Response {
     let caller = match bearer_key(request.headers()) {
         Some(key) => app.keys.caller(key).await,
@@ -29,8 +27,7 @@ pub(super) async fn authenticate(
     };
     let permit = app.tenant_limiter.acquire(&caller.tenant);
     let mut response = if permit.is_some() {
-        request.extensions_mut().insert(caller);
-        next.run(request).await
+        next(request, caller).await
     } else {
         reject(request, ControlError::throttled())
     };

@@ -12,12 +12,9 @@ mod stale_listing;
 use std::sync::Arc;
 
 use agbcloud_api::extensions;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware;
 use axum::response::Response;
-use axum::routing::any;
 use http::{HeaderMap, HeaderValue};
 
 pub(super) use self::envelope::ControlError;
@@ -60,27 +57,24 @@ impl Call {
     }
 }
 
-/// Returns the routes of all operations.
-pub(super) fn routes(app: &Arc<App>) -> Router {
-    let mut routes = Router::new();
-    for operation in operations() {
-        let app = app.clone();
-        routes = routes.route(
-            operation.path,
-            any(move |request| serve(app, operation, request)),
-        );
-    }
-    routes
-        .route("/sdk/", any(unknown_operation))
-        .route("/sdk/{*operation}", any(unknown_operation))
-        // Without a key, even the existence of operations is not revealed.
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            auth::authenticate,
-        ))
+/// The path prefix of all operations.
+pub(super) const PREFIX: &str = "/sdk/";
+
+/// Executes the operation that a request calls.
+pub(super) async fn call(app: Arc<App>, request: Request) -> Response {
+    // Without a key, even the existence of operations is not revealed.
+    let service = app.clone();
+    let next = |request: Request, caller| async move {
+        let path = request.uri().path();
+        match operations().iter().find(|known| known.path == path) {
+            Some(operation) => serve(service, operation, request, caller).await,
+            None => unknown_operation(request),
+        }
+    };
+    auth::authenticate(&app, request, next).await
 }
 
-pub(super) async fn unknown_operation(request: Request) -> Response {
+pub(super) fn unknown_operation(request: Request) -> Response {
     reject(request, ControlError::no_such_operation())
 }
 
@@ -88,14 +82,19 @@ fn reject(request: Request, error: ControlError) -> Response {
     body::reject(request, |id| error.into_response(id))
 }
 
-async fn serve(app: Arc<App>, operation: &'static Operation, request: Request) -> Response {
+async fn serve(
+    app: Arc<App>,
+    operation: &'static Operation,
+    request: Request,
+    caller: Caller,
+) -> Response {
     if request.method() != operation.method {
         return reject(request, ControlError::other_method(operation.method));
     }
     let request_id = request_id(&request);
     // The clock of file times, so that clients can determine their clock offset.
     let date = HeaderValue::from_str(&app.now().http_date());
-    let result = execute(app, operation, request, request_id.clone()).await;
+    let result = execute(app, operation, request, caller, request_id.clone()).await;
     let mut response = result.unwrap_or_else(|error| error.into_response(&request_id));
     if let Ok(date) = date {
         response.headers_mut().insert(http::header::DATE, date);
@@ -111,14 +110,10 @@ async fn execute(
     app: Arc<App>,
     operation: &'static Operation,
     request: Request,
+    Caller { tenant, issuer }: Caller,
     request_id: String,
 ) -> Result<Response, ControlError> {
     let (parts, body) = request.into_parts();
-    let Caller { tenant, issuer } = parts
-        .extensions
-        .get::<Caller>()
-        .cloned()
-        .ok_or_else(ControlError::unauthorized)?;
     let takes_body = operation.id == OperationId::GetContextFileUrls;
     let body = read_body(&parts.headers, body, &app.limits).await;
     let body = body.map_err(|error| match takes_body {

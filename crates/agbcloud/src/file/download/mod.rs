@@ -276,6 +276,20 @@ impl IntoFuture for ReadFile {
     }
 }
 
+/// Reads a small file, and its ETag.
+pub(crate) async fn read_version(
+    files: &Files,
+    path: &RemotePath,
+    limit: u64,
+) -> Result<(Bytes, Option<String>)> {
+    let mut memory = MemorySink::new(limit);
+    let request = DownloadRequest::new(files.clone(), Ok(path.clone()));
+    let target = request.target();
+    let fetch = request.fetch_into(&mut memory);
+    let downloaded = trace::transfer(Operation::Download, target, fetch).await?;
+    Ok((memory.into_bytes(), downloaded.etag))
+}
+
 /// What is downloaded, whatever the target.
 #[derive(Debug, Clone)]
 pub(crate) struct DownloadRequest {

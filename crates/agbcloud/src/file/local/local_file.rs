@@ -109,7 +109,8 @@ impl LocalFile {
         metadata.ok()?.as_ref().map(LocalIdentity::of)
     }
 
-    fn changed(&self) -> Error {
+    /// The error of a file that has changed during its upload.
+    pub(crate) fn changed(&self) -> Error {
         let path = self.path.display();
         let message = format!("{path} changed during the upload");
         Error::new(ErrorKind::LocalFile, message)

@@ -30,9 +30,8 @@ pub(super) struct BodyRecord(Arc<Mutex<RecordedBody>>);
 
 struct RecordedBody {
     hasher: ContentHasher,
-    /// The whole content if it is small and in memory. Its MD5 is computed only if the store reports no other checksum,
-    /// since that takes an eighth of the time of a small upload.
-    small: Option<Bytes>,
+    /// The whole content if it is in memory.
+    in_memory: Option<Bytes>,
     bytes: u64,
     /// The error of the source.
     error: Option<Error>,
@@ -41,16 +40,23 @@ struct RecordedBody {
 }
 
 impl BodyRecord {
-    fn of(chunks: &BodyChunks) -> Self {
-        let (hasher, small) = match chunks {
-            BodyChunks::Whole(bytes) if bytes.len() <= CHUNK => {
-                (ContentHasher::crc64_only(), Some(bytes.clone()))
-            }
-            _ => (ContentHasher::all(), None),
+    /// An MD5 takes longer than sending the content to a fast store, and a store that reports a CRC-64 does not need it. It
+    /// is computed after the response, by reading the content again, unless that is impossible or a response of the store
+    /// needed it before.
+    fn of(source: &OpenedSource, needs_md5: bool) -> Self {
+        let in_memory = match &source.chunks {
+            BodyChunks::Whole(bytes) => Some(bytes.clone()),
+            BodyChunks::Read(_) => None,
+        };
+        let can_read_again = in_memory.is_some() || source.origin.is_some();
+        let is_small = source.length <= CHUNK as u64;
+        let hasher = match (needs_md5 && !is_small) || !can_read_again {
+            true => ContentHasher::all(),
+            false => ContentHasher::crc64_only(),
         };
         Self(Arc::new(Mutex::new(RecordedBody {
             hasher,
-            small,
+            in_memory,
             bytes: 0,
             error: None,
             panic: None,
@@ -81,13 +87,27 @@ impl BodyRecord {
     }
 
     pub(super) fn matches(&self, reported: &StoreChecksums) -> bool {
-        self.with(|record| match &record.small {
-            Some(small) if reported.needs_md5() => {
-                let mut hasher = reported.hasher();
-                hasher.update(small);
-                reported.match_content(&hasher)
+        self.with(|record| reported.match_content(&record.hasher))
+    }
+
+    /// Whether the store reports only an MD5 that was not computed while the content was sent.
+    pub(super) fn lacks_md5(&self, reported: &StoreChecksums) -> bool {
+        reported.needs_md5() && self.with(|record| !record.hasher.has_md5())
+    }
+
+    /// The whole content if it is in memory.
+    pub(super) fn in_memory(&self) -> Option<Bytes> {
+        self.with(|record| record.in_memory.clone())
+    }
+
+    /// Takes over the checksums of content that was read again. Returns `false` if it is not what was sent.
+    pub(super) fn complete(&self, hasher: ContentHasher) -> bool {
+        self.with(|record| {
+            let is_same = record.hasher.crc64() == hasher.crc64();
+            if is_same {
+                record.hasher = hasher;
             }
-            _ => reported.match_content(&record.hasher),
+            is_same
         })
     }
 }
@@ -165,8 +185,9 @@ impl SizedBody {
         meter: Arc<ProgressMeter>,
         idle_timeout: IdleTimeout,
         pace: Pace,
+        needs_md5: bool,
     ) -> (Self, BodyRecord) {
-        let record = BodyRecord::of(&source.chunks);
+        let record = BodyRecord::of(&source, needs_md5);
         let read = matches!(source.chunks, BodyChunks::Read(_));
         let body = Self {
             chunks: source.chunks,

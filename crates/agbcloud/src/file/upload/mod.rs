@@ -25,7 +25,9 @@ use crate::{
     model::checked,
     retry::Attempts,
     trace,
-    transfer::{ProgressListener, ProgressMeter, PutCondition, StoreChecksums, etag_of},
+    transfer::{
+        ContentHasher, ProgressListener, ProgressMeter, PutCondition, StoreChecksums, etag_of,
+    },
 };
 
 impl Files {
@@ -202,8 +204,10 @@ impl Upload {
             let listener = listener.clone();
             match send(&files, &presigned, opened, listener, &condition, resends).await {
                 Ok(uploaded) => {
-                    if uploaded.source_changed && !tolerates_change {
-                        origin.map_or(Ok(()), |origin| origin.check_unchanged())?;
+                    let changed = origin.filter(|_| uploaded.source_changed);
+                    if let Some(origin) = changed.filter(|_| !tolerates_change) {
+                        origin.check_unchanged()?;
+                        return Err(origin.changed());
                     }
                     attempts.succeeded();
                     return Ok(uploaded);
@@ -246,7 +250,9 @@ async fn send(
     let meter = Arc::new(ProgressMeter::new(listener, Some(length), time.clone()));
     let origin = source.origin.clone();
     let pace = Pace::new(files.store().upload_limit().clone(), time.clone());
-    let (body, record) = SizedBody::new(source, meter.clone(), idle_timeout.clone(), pace);
+    let needs_md5 = files.store().needs_md5();
+    let (body, record) =
+        SizedBody::new(source, meter.clone(), idle_timeout.clone(), pace, needs_md5);
     let body = reqwest::Body::wrap(body);
     let answer = files
         .store()
@@ -260,10 +266,14 @@ async fn send(
     };
     let headers = response.headers();
     let id = request_id(headers);
-    let verified = verify(&record, length, &StoreChecksums::from_headers(headers));
+    let reported = StoreChecksums::from_headers(headers);
+    let lacks_md5 = record.lacks_md5(&reported);
+    files.store().record_checksums(&reported);
+    let is_same = !lacks_md5 || read_again(&record, origin.as_ref(), reported.hasher()).await;
+    let verified = verify(&record, length, &reported);
     verified.map_err(|error| error.with_request_id(id.clone()))?;
     let changed = |origin: &LocalOrigin| origin.check_unchanged().is_err();
-    let source_changed = origin.as_ref().is_some_and(changed);
+    let source_changed = !is_same || origin.as_ref().is_some_and(changed);
     meter.finish();
     Ok(Uploaded {
         bytes: length,
@@ -273,6 +283,25 @@ async fn send(
         source: origin.map(|origin| origin.identity()),
         source_changed,
     })
+}
+
+/// Computes the MD5 of what was sent from the content in memory or the local file. Returns `false` if the file has changed.
+async fn read_again(
+    record: &BodyRecord,
+    origin: Option<&LocalOrigin>,
+    mut hasher: ContentHasher,
+) -> bool {
+    if let Some(content) = record.in_memory() {
+        hasher.update(&content);
+        return record.complete(hasher);
+    }
+    match origin {
+        Some(origin) => {
+            let read = origin.hash(hasher).await;
+            read.is_ok_and(|hasher| record.complete(hasher))
+        }
+        None => false,
+    }
 }
 
 fn verify(record: &BodyRecord, length: u64, reported: &StoreChecksums) -> Result<()> {

@@ -17,7 +17,8 @@ use tokio_util::io::ReaderStream;
 use super::spool::{BoxedStream, DEFAULT_IN_MEMORY, Spooled, reader_failed, spool};
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{LocalContent, LocalFile, LocalIdentity, impl_from_paths},
+    file::local::{LocalContent, LocalFile, LocalIdentity, hash_file, impl_from_paths},
+    transfer::ContentHasher,
 };
 
 /// Bytes read at a time.
@@ -221,6 +222,16 @@ impl LocalOrigin {
     /// Fails if the file has changed. Blocks.
     pub(super) fn check_unchanged(&self) -> Result<()> {
         self.file.check_unchanged(&self.identity)
+    }
+
+    /// The error of a file that has changed.
+    pub(super) fn changed(&self) -> Error {
+        self.file.changed()
+    }
+
+    /// Reads the content again.
+    pub(super) async fn hash(&self, hasher: ContentHasher) -> Result<ContentHasher> {
+        hash_file(self.file.path(), hasher).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         plan::PlannedChange,
         state::{RemoteTime, SyncedVersion, etag_number},
     },
-    transfer::{ContentHasher, PutCondition},
+    transfer::{PutCondition, rejects_condition},
 };
 
 /// Maximum number of uploads of a file that changes during the upload.
@@ -110,7 +110,7 @@ impl SharedState {
         let Some(identity) = identity.filter(|_| !current.is_empty()) else {
             return Ok(None);
         };
-        let content = hash_file(local.path(), ContentHasher::all()).await?;
+        let content = hash_file(local.path(), current.hasher()).await?;
         if !current.match_content(&content) {
             return Ok(None);
         }
@@ -172,9 +172,4 @@ fn remote_changed(cause: Error) -> Error {
     Error::new(ErrorKind::Conflict, message)
         .with_detail(ErrorDetail::Changed)
         .with_source(cause)
-}
-
-/// Whether a store does not support the condition.
-fn rejects_condition(error: &Error) -> bool {
-    matches!(error.status(), Some(400 | 501))
 }

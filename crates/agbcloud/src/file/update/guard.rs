@@ -1,0 +1,69 @@
+//! Whether the object store evaluates conditions of writes.
+
+use crate::{
+    Files, PresignedUrl, RemotePath, Result,
+    transfer::{PutCondition, UpdateGuard, rejects_condition},
+};
+
+/// An ETag that no content has.
+const OTHER_ETAG: &str = "\"00000000000000000000000000000000\"";
+
+impl Files {
+    /// Returns whether the object store evaluates the conditions of [`Upload::if_match`](crate::Upload::if_match) and
+    /// [`Upload::if_absent`](crate::Upload::if_absent). The first call of a client and its clones creates a file with a random name
+    /// that starts with `/.agb-guard-`, tries to replace it under both conditions, and deletes it. Later calls send nothing.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// use agbcloud::UpdateGuard;
+    ///
+    /// assert_eq!(files.update_guard().await?, UpdateGuard::Conditions);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`upload`](Self::upload) and [`delete`](Self::delete).
+    pub async fn update_guard(&self) -> Result<UpdateGuard> {
+        let known = self.store().update_guard();
+        let guard = known.get_or_try_init(|| self.detect_guard()).await?;
+        Ok(*guard)
+    }
+
+    async fn detect_guard(&self) -> Result<UpdateGuard> {
+        let path = RemotePath::new(format!("/.agb-guard-{:016x}", fastrand::u64(..)))?;
+        let url = self.upload_url(path.clone()).await?;
+        let detected = self.detect_guard_with(&path, &url).await;
+        // The file may have been created in spite of an error, which is the more important one.
+        let deleted = self.delete(path).missing_ok(true).await;
+        let guard = detected?;
+        deleted?;
+        Ok(guard)
+    }
+
+    async fn detect_guard_with(
+        &self,
+        path: &RemotePath,
+        url: &PresignedUrl,
+    ) -> Result<UpdateGuard> {
+        let write = async |condition| {
+            let upload = self
+                .upload(path.clone(), "guard")
+                .presigned_url(url.clone());
+            upload.only_if(condition).await
+        };
+        write(PutCondition::None).await?;
+        for condition in [
+            PutCondition::IfAbsent,
+            PutCondition::IfMatch(OTHER_ETAG.to_owned()),
+        ] {
+            match write(condition).await {
+                Err(error) if error.status() == Some(412) => {}
+                Ok(_) => return Ok(UpdateGuard::Unavailable),
+                Err(error) if rejects_condition(&error) => return Ok(UpdateGuard::Unavailable),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(UpdateGuard::Conditions)
+    }
+}
