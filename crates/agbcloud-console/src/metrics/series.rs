@@ -81,7 +81,7 @@ impl Series {
     /// The plot in words.
     pub(crate) fn describe(self, points: &[Point]) -> String {
         let values = || points.iter().filter_map(|(_, value)| *value);
-        let Some(last) = values().last() else {
+        let Some(last) = values().next_back() else {
             return "No values yet.".to_owned();
         };
         let lowest = values().fold(f64::INFINITY, f64::min);
