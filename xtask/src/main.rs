@@ -22,6 +22,7 @@ mod http_client;
 #[cfg(target_os = "linux")]
 mod machine;
 mod markdown;
+mod mcp;
 mod modules;
 mod msrv;
 mod public_api;
@@ -85,6 +86,8 @@ enum Task {
         #[arg(long, default_value_t = 100)]
         examples: u32,
     },
+    /// Test `agb mcp` with the official Python SDK of the protocol and with its inspector
+    Mcp,
     /// Check in headless Chromium that files from `agb serve` run no scripts
     Browser,
     /// Test the console in headless Chromium
@@ -164,6 +167,7 @@ fn main() -> ExitCode {
         }
         Task::Interop => interop::run(&root),
         Task::Schemathesis { seed, examples } => schemathesis::run(&root, seed, examples),
+        Task::Mcp => mcp::run(&root),
         Task::Browser => browser::run(&root),
         Task::Console { screenshots } => console::run(&root, screenshots),
         Task::Crash {

@@ -179,6 +179,16 @@ pub(crate) enum Command {
         after_long_help = "Examples:\n  agb console --open\n  agb console --listen 127.0.0.1:8790 --metrics http://127.0.0.1:9780/metrics"
     )]
     Console(WithSession<ConsoleArguments>),
+    /// Give agents access to contexts by the Model Context Protocol
+    ///
+    /// An agent starts this command and speaks to it over stdin and stdout. By default, its tools only read. With --listen, the
+    /// command serves streamable HTTP, prints `listening on http://…`, and each request needs a bearer token. Ctrl-C or SIGTERM
+    /// stops it.
+    #[cfg(feature = "mcp")]
+    #[command(
+        after_long_help = "Examples:\n  agb mcp --context my-project\n  agb mcp --context my-project --allow-write\n  agb mcp --listen 127.0.0.1:8790"
+    )]
+    Mcp(WithSession<crate::commands::McpArguments>),
     /// Run a local context service
     ///
     /// Prints `listening on http://…` when the service is ready. Ctrl-C or SIGTERM stops it: it accepts no new connections and
@@ -304,6 +314,8 @@ impl Command {
             Self::Config(command) => command.prints(),
             Self::Ls(_) | Self::Tree(_) | Self::Du(_) | Self::Cat(_) | Self::Stat(_) => true,
             Self::Find(_) | Self::New(_) => true,
+            #[cfg(feature = "mcp")]
+            Self::Mcp(_) => true,
             Self::Diff(_) | Self::Url(_) | Self::Doctor(_) => true,
             Self::Open(_) | Self::Completion(_) | Self::Man(_) | Self::Schema => true,
             _ => false,

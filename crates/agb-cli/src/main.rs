@@ -148,6 +148,8 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Doctor(command) => command.run().await,
         #[cfg(feature = "console")]
         Command::Console(command) => command.run().await,
+        #[cfg(feature = "mcp")]
+        Command::Mcp(command) => command.run().await,
         #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(*arguments, environment).await,
         Command::Demo(arguments) => demo::run(arguments).await,

@@ -15,6 +15,8 @@ mod guesses;
 mod local;
 mod login;
 mod lookup;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod operands;
 mod partial_failures;
 mod print_file;
@@ -39,6 +41,8 @@ pub(crate) use generate::{ManArguments, man, schema};
 pub(crate) use guesses::MkdirArguments;
 pub(crate) use local::{EditArguments, OpenArguments};
 pub(crate) use login::{LoginArguments, LogoutArguments};
+#[cfg(feature = "mcp")]
+pub(crate) use mcp::McpArguments;
 pub(crate) use session::{Session, WithSession};
 pub(crate) use transfer::{CpArguments, GetArguments, MvArguments, PutArguments};
 pub(crate) use transfers::TransfersCommand;

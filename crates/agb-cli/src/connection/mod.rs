@@ -93,6 +93,11 @@ impl ServiceClient {
         self.region.is_some()
     }
 
+    #[cfg(feature = "mcp")]
+    pub(crate) fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
     fn in_region(&self, lookup: LookupByName) -> LookupByName {
         match &self.region {
             Some(region) => lookup.region(region.as_str()),

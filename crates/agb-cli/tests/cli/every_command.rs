@@ -7,7 +7,7 @@ use super::{interactive::Terminal, support::signal, test_env::TestEnv};
 const COLUMNS: u16 = 60;
 
 /// Arguments, what is typed, and the exit code. In an order that works in one context.
-const COMMANDS: [(&str, &str, i32); 53] = [
+const COMMANDS: [(&str, &str, i32); 54] = [
     ("context create one", "", 0),
     ("new two", "", 0),
     ("context list", "", 0),
@@ -51,6 +51,7 @@ const COMMANDS: [(&str, &str, i32); 53] = [
     ("completion bash", "", 0),
     ("man ls", "", 0),
     ("schema", "", 0),
+    ("mcp", "\u{4}", 0),
     ("serve keys --keys keys add team", "", 0),
     ("serve keys --keys keys list", "", 0),
     (
@@ -68,7 +69,15 @@ const COMMANDS: [(&str, &str, i32); 53] = [
 ];
 
 /// Commands whose lines are for programs, or contain a URL or a path.
-const UNWRAPPED: [&str; 6] = ["completion", "console", "schema", "man", "url", "serve"];
+const UNWRAPPED: [&str; 7] = [
+    "completion",
+    "console",
+    "schema",
+    "man",
+    "url",
+    "serve",
+    "mcp",
+];
 
 #[test]
 fn every_command_runs_on_a_narrow_terminal() {

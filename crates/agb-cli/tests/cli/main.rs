@@ -59,6 +59,9 @@ mod logging;
 #[cfg(unix)]
 mod login;
 #[cfg(test)]
+#[cfg(all(unix, feature = "mcp"))]
+mod mcp;
+#[cfg(test)]
 #[cfg(unix)]
 mod messages;
 #[cfg(test)]

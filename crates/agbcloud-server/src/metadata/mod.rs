@@ -312,13 +312,7 @@ pub(crate) trait Metadata: Send + Sync + fmt::Debug {
     ) -> Result<FilePage>;
     async fn file(&self, key: &FileKey) -> Result<File>;
     /// Returns several files. The result of one does not depend on the others.
-    async fn files(&self, keys: Vec<FileKey>) -> Vec<Result<File>> {
-        let mut files = Vec::with_capacity(keys.len());
-        for key in &keys {
-            files.push(self.file(key).await);
-        }
-        files
-    }
+    async fn files(&self, keys: Vec<FileKey>) -> Vec<Result<File>>;
     /// Returns a file with its content. Verifies the row.
     async fn open_file(&self, key: &FileKey) -> Result<OpenFile>;
     /// Stores the block checksums of a blob of an older version, if a file references it.

@@ -67,8 +67,8 @@ pub enum ErrorDetail {
     FileAndFolder,
     /// The file changed while it was transferred, or since it was compared.
     Changed,
-    /// A file was changed by a condition, the response was lost, and the file has changed since: nobody knows whether the change
-    /// is in it. Read the file before you repeat the [update](crate::Files::update).
+    /// The response to a conditional write was lost, and the file has changed since, so that it may or may not contain the write.
+    /// Read the file before you repeat the [update](crate::Files::update).
     OutcomeUnknown,
     /// The object store ignores the conditions that an [update](crate::Files::update) needs.
     UpdateUnguarded,

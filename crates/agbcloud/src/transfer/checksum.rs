@@ -3,7 +3,14 @@
 use md5::{Digest, Md5};
 use reqwest::header::HeaderMap;
 
-use super::store::etag_of;
+/// Returns the header `ETag` as received.
+pub(crate) fn etag_of(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get(reqwest::header::ETAG)?
+        .to_str()
+        .ok()
+        .map(str::to_owned)
+}
 
 /// Checksums of an object as reported by the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::{
 
 use reqwest::{
     Response, StatusCode, Url,
-    header::{CONTENT_LENGTH, HeaderMap, IF_MATCH, IF_NONE_MATCH, RANGE},
+    header::{CONTENT_LENGTH, IF_MATCH, IF_NONE_MATCH, RANGE},
 };
 
 use tokio::sync::OnceCell;
@@ -310,14 +310,6 @@ fn element(body: &str, name: &str) -> Option<String> {
         .replace("&apos;", "'")
         .replace("&amp;", "&");
     Some(text).filter(|text| !text.is_empty())
-}
-
-pub(crate) fn etag_of(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get(reqwest::header::ETAG)?
-        .to_str()
-        .ok()
-        .map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::system::clock::Micros;
 use crate::system::random::alphanumeric;
 
 /// The columns of a file in a statement with a `LEFT JOIN`: all are null without a file.
-const FILE: &str = "entries.size, entries.etag, entries.modified, entries.crc64";
+pub(super) const FILE: &str = "entries.size, entries.etag, entries.modified, entries.crc64";
 
 /// The entry at `parent` and `name` in the current tree of a context.
 const JOIN_ENTRY: &str = "LEFT JOIN entries ON entries.tenant = $2 AND entries.tree = contexts.tree
@@ -52,7 +52,7 @@ impl<'a> Place<'a> {
 }
 
 /// Reads the columns of [`FILE`], starting at the column `first`. Returns `None` without a file.
-fn read_file(row: &Row, first: usize) -> Result<Option<File>, Failure> {
+pub(super) fn read_file(row: &Row, first: usize) -> Result<Option<File>, Failure> {
     let Some(etag) = row.try_get(first + 1)? else {
         return Ok(None);
     };

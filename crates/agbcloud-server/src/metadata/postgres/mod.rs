@@ -14,6 +14,7 @@ mod connection;
 mod contexts;
 mod copy;
 mod deletion_queue;
+mod file_batch;
 mod files;
 mod folders;
 mod key_table;
@@ -215,6 +216,10 @@ impl Metadata for Postgres {
             files::file(session, tenant, key).await
         })
         .await
+    }
+
+    async fn files(&self, keys: Vec<FileKey>) -> Vec<Result<File>> {
+        self.file_batch(&keys).await
     }
 
     async fn open_file(&self, key: &FileKey) -> Result<OpenFile> {

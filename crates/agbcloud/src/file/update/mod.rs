@@ -49,7 +49,7 @@ impl Files {
     ///
     /// Whether the object store supports conditions is checked once for each client, with a file that is created and
     /// deleted: see [`update_guard`](Self::update_guard). If the response to a write is lost and the file has changed
-    /// afterwards, nobody knows whether the change is in it. That is an error with the detail
+    /// since, it may or may not contain the update. That is an error with the detail
     /// [`OutcomeUnknown`](ErrorDetail::OutcomeUnknown): read the file before you repeat the update.
     ///
     /// # Errors

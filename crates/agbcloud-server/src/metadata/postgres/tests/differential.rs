@@ -119,6 +119,25 @@ impl Engine {
         format!("{prepared:?} {stored:?} {opened:?}")
     }
 
+    /// Checks that several files by one call are the same as one by one.
+    async fn check_file_batch(&self, key: &FileKey) {
+        let at = |path: &&str| FileKey {
+            path: FilePath::parse(path).unwrap(),
+            ..key.clone()
+        };
+        let mut keys: Vec<_> = PATHS.iter().map(at).collect();
+        // Twice the same, and in another order.
+        keys.extend(PATHS.iter().rev().map(at));
+        let mut files = Vec::new();
+        for key in &keys {
+            files.push(self.store.file(key).await);
+        }
+        assert_eq!(self.store.files(keys.clone()).await, files);
+        keys[0].generation += 1;
+        let stale = self.store.file(&keys[0]).await;
+        assert_eq!(self.store.files(keys[..1].to_vec()).await, [stale]);
+    }
+
     /// Applies a step. Returns its results without random parts.
     async fn apply(&mut self, step: &Step, now: Micros) -> String {
         let (store, tenant) = (self.store.clone(), self.tenant.clone());
@@ -220,6 +239,7 @@ impl Engine {
                 let deleted = store
                     .delete_file(tenant, &key.context, &key.path, now)
                     .await;
+                self.check_file_batch(&key).await;
                 format!("{deleted:?} {:?}", store.file(&key).await)
             }
             Step::List(number, folder, offset, limit) => {

@@ -2,6 +2,7 @@
 
 use super::proxy::Proxy;
 use super::*;
+use crate::metadata::File;
 use crate::names::FolderPath;
 
 /// Runs operations one after the other, and returns how often each of them waited for the server.
@@ -15,6 +16,11 @@ macro_rules! round_trips {
         )*
         counted
     }};
+}
+
+/// The results of several files as one result.
+async fn all(files: impl Future<Output = Vec<Result<File>>>) -> Result<Vec<File>> {
+    files.await.into_iter().collect()
 }
 
 /// With two connections, so that each has run each statement after a few rounds.
@@ -51,6 +57,7 @@ async fn count(url: &str, prepared: &str) -> Vec<(&'static str, usize)> {
             "get with a name": store.context_by_name(tenant, "r", "c"),
             "upload URL": store.prepare_upload(&small, 1, &quotas),
             "head of a file": store.file(&small),
+            "heads of 100 files": all(store.files(vec![small.clone(); 100])),
             "get a small file": store.open_file(&small),
             "get a large file": store.open_file(&large),
             "usage": store.usage(tenant),
@@ -79,6 +86,7 @@ async fn each_operation_waits_for_the_server_a_known_number_of_times() {
         ("get with a name", 1),
         ("upload URL", 1),
         ("head of a file", 1),
+        ("heads of 100 files", 1),
         ("get a small file", 1),
         ("get a large file", 1),
         ("usage", 1),

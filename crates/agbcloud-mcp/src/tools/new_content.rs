@@ -1,0 +1,112 @@
+//! Uploads of `write_file` and `edit_file`, under a condition.
+
+use agbcloud::{ErrorKind, RemotePath, UpdateGuard, Uploaded};
+
+use crate::{
+    failure::{Failure, Result, TOO_LARGE},
+    limits::MAX_WRITE_BYTES,
+    scope::Place,
+};
+
+/// When a file may be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// The file does not exist.
+    Absent,
+    /// The file has this version.
+    Version(String),
+    Always,
+}
+
+/// A finished upload.
+pub(super) struct Written {
+    pub(super) uploaded: Uploaded,
+    /// Whether the store checked the condition. `None` without a condition.
+    pub(super) guard: Option<UpdateGuard>,
+}
+
+/// Writes a file after a check of the condition, which the store checks again. A store that does not evaluate conditions
+/// leaves only the time between the two unguarded.
+pub(super) async fn check_and_upload(
+    place: &Place,
+    path: &RemotePath,
+    content: Vec<u8>,
+    condition: Condition,
+) -> Result<Written> {
+    check_size(content.len())?;
+    check(place, path, &condition).await?;
+    upload(place, path, content, condition).await
+}
+
+/// Writes a file. The store checks the condition, if it can.
+pub(super) async fn upload(
+    place: &Place,
+    path: &RemotePath,
+    content: Vec<u8>,
+    condition: Condition,
+) -> Result<Written> {
+    let guard = match condition {
+        Condition::Always => None,
+        _ => Some(place.files.update_guard().await?),
+    };
+    let upload = place.files.upload(path, content);
+    let result = match (&condition, guard) {
+        (Condition::Absent, Some(UpdateGuard::Conditions)) => upload.if_absent().await,
+        (Condition::Version(version), Some(UpdateGuard::Conditions)) => {
+            upload.if_match(version).await
+        }
+        // A store that does not support a condition may reject it.
+        _ => upload.await,
+    };
+    let uploaded = result.map_err(|error| match (&condition, error.status()) {
+        (Condition::Absent, Some(412)) => Failure {
+            request_id: error.request_id().map(str::to_owned),
+            ..exists(path)
+        },
+        _ => error.into(),
+    })?;
+    Ok(Written { uploaded, guard })
+}
+
+/// Fails if the content is larger than these tools write.
+pub(super) fn check_size(bytes: usize) -> Result<()> {
+    if bytes <= MAX_WRITE_BYTES {
+        return Ok(());
+    }
+    Err(Failure::new(
+        TOO_LARGE,
+        format!("the content has {bytes} bytes, more than 4 MiB"),
+        "split the content into several files, or call create_upload_url",
+    ))
+}
+
+async fn check(place: &Place, path: &RemotePath, condition: &Condition) -> Result<()> {
+    if *condition == Condition::Always {
+        return Ok(());
+    }
+    let current = match place.files.open(path).await {
+        Ok(file) => Some(file.etag().map(str::to_owned)),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(error.into()),
+    };
+    match (condition, current) {
+        (Condition::Absent, Some(_)) => Err(exists(path)),
+        (Condition::Version(_), None) => Err(Failure::new(
+            ErrorKind::NotFound.as_str(),
+            format!("{} does not exist any more", path.as_str()),
+            "leave out if_version to create the file",
+        )),
+        (Condition::Version(expected), Some(Some(etag))) if *expected != etag => {
+            Err(Failure::changed(path.as_str()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exists(path: &RemotePath) -> Failure {
+    Failure::new(
+        ErrorKind::Conflict.as_str(),
+        format!("{} exists", path.as_str()),
+        "read the file, then pass its version as if_version, or overwrite true to replace any version",
+    )
+}

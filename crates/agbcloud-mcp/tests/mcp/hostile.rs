@@ -1,0 +1,189 @@
+//! Hostile inputs, cancelled calls and many calls at the same time.
+
+use std::time::Duration;
+
+use agbcloud_mcp::rmcp::{
+    model::{CallToolRequest, CallToolRequestParams, ClientRequest},
+    service::PeerRequestOptions,
+};
+use agbcloud_server::Server;
+use serde_json::{Value, json};
+
+use super::support::{Agent, CONTEXT, World, at, with};
+
+#[tokio::test]
+async fn hostile_paths_are_typed_errors() {
+    let world = World::new().await;
+    let files = world.files(CONTEXT).await;
+    files.upload("/a", "x").await.unwrap();
+    let agent = world.agent().await;
+    let long = format!("/{}", "x".repeat(100_000));
+    for path in [
+        "",
+        "relative",
+        "../a",
+        "/../a",
+        "/a/../../etc/passwd",
+        "/a/./b",
+        "//a",
+        "/a\0b",
+        "/a\nb",
+        "/a/",
+        "C:\\a",
+        "\\\\host\\share",
+        &long,
+    ] {
+        for (tool, more) in [
+            ("read_file", json!({})),
+            ("stat_file", json!({})),
+            ("delete_file", json!({})),
+            ("create_upload_url", json!({})),
+            ("write_file", json!({"content": "x", "overwrite": true})),
+            ("edit_file", json!({"old_text": "x", "new_text": "y"})),
+        ] {
+            if (tool, path) == ("stat_file", "/a/") {
+                // A slash at the end is a folder.
+                continue;
+            }
+            let failure = agent.fail(tool, with(at(path), more)).await;
+            assert_eq!(
+                failure["kind"], "invalid_argument",
+                "{tool} {path:.40}: {failure}"
+            );
+        }
+    }
+    assert_eq!(files.read("/a").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_typed_errors() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    for tool in agent.tool_names().await {
+        for arguments in [
+            json!({"context": 5, "path": [], "name": {}}),
+            json!({"unknown": true}),
+            json!({"context": "\u{0}", "name": "\u{0}", "path": "/a", "content": "", "old_text": "a", "new_text": "b", "limit": 0}),
+        ] {
+            assert_eq!(
+                agent.kind(&tool, arguments.clone()).await,
+                "invalid_argument",
+                "{tool} {arguments}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_call_ends_and_others_go_on() {
+    let slow = "latency=30s,op=DescribeContextFiles".parse().unwrap();
+    let world = World::of(Server::builder().fault(slow)).await;
+    let files = world.files(CONTEXT).await;
+    files.upload("/a", "content").await.unwrap();
+    let agent = world.agent().await;
+    // More than run at the same time, so that a call that does not end blocks those after it.
+    let mut handles = Vec::new();
+    for _ in 0..40 {
+        let call = CallToolRequestParams::new("list_files");
+        let call = call.with_arguments(at("/").as_object().unwrap().clone());
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(call));
+        let options = PeerRequestOptions::no_options();
+        let sent = agent.peer().send_cancellable_request(request, options);
+        handles.push(sent.await.unwrap());
+    }
+    for handle in handles {
+        handle
+            .cancel(Some("the user stopped".to_owned()))
+            .await
+            .unwrap();
+    }
+    let read = agent.call("read_file", at("/a"));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "fails instead of waiting for the delayed calls"
+    )]
+    let read = tokio::time::timeout(Duration::from_secs(20), read).await;
+    assert_eq!(
+        read.expect("the cancelled calls still run")["content"],
+        "content"
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_a_typed_error() {
+    let slow = "latency=30s,op=DescribeContextFiles".parse().unwrap();
+    let world = World::of(Server::builder().fault(slow)).await;
+    world.files(CONTEXT).await;
+    let server = world.server().call_timeout(Duration::from_millis(200));
+    let agent = Agent::of(server).await;
+    let failure = agent.fail("list_files", at("/")).await;
+    assert_eq!(failure["kind"], "timeout");
+}
+
+#[tokio::test]
+async fn a_hundred_calls_at_the_same_time_are_answered() {
+    let world = World::new().await;
+    let files = world.files(CONTEXT).await;
+    files.upload("/shared", "x".repeat(300_000)).await.unwrap();
+    let agent = world.agent().await;
+    let calls = (0..100).map(|number| {
+        let agent = &agent;
+        async move {
+            let path = format!("/{number}");
+            match number % 4 {
+                0 => {
+                    agent
+                        .call("write_file", with(at(&path), json!({"content": path})))
+                        .await
+                }
+                1 => agent.call("read_file", at("/shared")).await,
+                2 => {
+                    agent
+                        .fail("read_file", at(&format!("/missing{path}")))
+                        .await
+                }
+                _ => {
+                    agent
+                        .call("search_files", with(at("/"), json!({"name": "shared"})))
+                        .await
+                }
+            }
+        }
+    });
+    let answers: Vec<Value> = futures_util::future::join_all(calls).await;
+    for (number, answer) in answers.iter().enumerate() {
+        match number % 4 {
+            0 => assert_eq!(answer["path"], format!("/{number}")),
+            1 => assert_eq!(answer["truncated"], true),
+            2 => assert_eq!(answer["kind"], "not_found"),
+            _ => assert_eq!(answer["files"][0]["path"], "/shared"),
+        }
+    }
+    let listed = agent.call("list_files", at("/")).await;
+    assert_eq!(listed["entries"].as_array().unwrap().len(), 26);
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_a_typed_error() {
+    let down = "status=500,op=GetContext".parse().unwrap();
+    let world = World::of(Server::builder().fault(down)).await;
+    let agent = world.agent().await;
+    let failure = agent.fail("get_context", json!({"context": CONTEXT})).await;
+    assert_eq!(failure["kind"], "unavailable");
+    assert!(failure["request_id"].is_string(), "{failure}");
+    assert!(
+        failure["next_step"]
+            .as_str()
+            .unwrap()
+            .contains("request id")
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_the_server() {
+    let world = World::new().await;
+    let (agent, running) = Agent::start(world.server()).await;
+    agent.call("list_contexts", json!({})).await;
+    drop(agent);
+    running.await.unwrap().unwrap();
+}
