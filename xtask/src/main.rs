@@ -7,6 +7,7 @@ mod browser;
 mod capacity;
 mod cargo;
 mod check;
+mod console;
 #[cfg(target_os = "linux")]
 mod costs;
 mod crash;
@@ -92,6 +93,12 @@ enum Task {
     Browser,
     /// Test `agb dav` with litmus, rclone and davfs2
     Webdav,
+    /// Test the console in headless Chromium
+    Console {
+        /// Also write the screenshots of the documentation to docs/images
+        #[arg(long)]
+        screenshots: bool,
+    },
     /// Kill `agb serve` during writes and check that no acknowledged change is lost
     Crash {
         /// Number of kills
@@ -166,6 +173,7 @@ fn main() -> ExitCode {
         Task::Webdav => webdav::run(&root),
         Task::Mcp => mcp::run(&root),
         Task::Browser => browser::run(&root),
+        Task::Console { screenshots } => console::run(&root, screenshots),
         Task::Crash {
             rounds,
             seed,

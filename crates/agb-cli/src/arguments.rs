@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, builder::Styles};
 
+#[cfg(feature = "console")]
+use crate::commands::ConsoleArguments;
 use crate::{
     commands::{
         CatArguments, CompletionArguments, ConfigCommand, ContextCommand, CpArguments,
@@ -167,6 +169,16 @@ pub(crate) enum Command {
     /// Check the settings, the network, the clock and the API key
     #[command(after_long_help = "Examples:\n  agb doctor\n  agb doctor --profile staging")]
     Doctor(WithSession<DoctorArguments>),
+    /// Run a web console for contexts and files
+    ///
+    /// Prints `console on http://…`, a link that signs one browser in, once. The console has the permissions of the API key and
+    /// listens on loopback only; the key never reaches the browser. Ctrl-C or SIGTERM stops it.
+    #[cfg(feature = "console")]
+    #[command(
+        aliases = ["ui", "web"],
+        after_long_help = "Examples:\n  agb console --open\n  agb console --listen 127.0.0.1:8790 --metrics http://127.0.0.1:9780/metrics"
+    )]
+    Console(WithSession<ConsoleArguments>),
     /// Give agents access to contexts by the Model Context Protocol
     ///
     /// An agent starts this command and speaks to it over stdin and stdout. By default, its tools only read. With --listen, the

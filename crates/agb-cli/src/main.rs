@@ -7,12 +7,15 @@ mod byte_size;
 mod clock;
 mod commands;
 mod connection;
+#[cfg(feature = "console")]
+mod console;
 mod demo;
 mod environment;
 mod failure;
 mod guesses;
 mod leading_options;
 mod nearest;
+mod opener;
 mod output;
 mod progress;
 mod proxy;
@@ -143,6 +146,8 @@ async fn execute(command: Command, environment: &EnvironmentArguments) -> Result
         Command::Logout(command) => command.run().await,
         Command::Config(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
+        #[cfg(feature = "console")]
+        Command::Console(command) => command.run().await,
         #[cfg(feature = "mcp")]
         Command::Mcp(command) => command.run().await,
         #[cfg(feature = "serve")]

@@ -1,11 +1,23 @@
 //! Headless Chromium.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::failure::Failure;
 
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// The path of the browser.
+pub(crate) fn find_chromium() -> Result<PathBuf, Failure> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut programs = NAMES
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    programs
+        .find(|program| program.is_file())
+        .ok_or_else(missing)
+}
 
 /// A browser with one page. It is killed on drop.
 pub(super) struct Browser(Child);
@@ -30,10 +42,14 @@ pub(super) fn open(url: &str, profile: &Path) -> Result<Browser, Failure> {
             return Ok(Browser(process));
         }
     }
-    Err(Failure::new(
+    Err(missing())
+}
+
+fn missing() -> Failure {
+    Failure::new(
         "Chromium is not installed",
         "`apt-get install --no-install-recommends chromium`, or its name on your system",
-    ))
+    )
 }
 
 impl Browser {

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+pub(crate) use self::chromium::find_chromium;
 use self::payloads::Payload;
 use self::recording_server::RecordingServer;
 use crate::agb_serve::{self, Service};

@@ -4,6 +4,8 @@ mod bandwidth;
 mod completion;
 mod config;
 mod confirm;
+#[cfg(feature = "console")]
+mod console;
 mod context;
 #[cfg(feature = "dav")]
 mod dav;
@@ -28,6 +30,8 @@ mod transfers;
 pub(crate) use bandwidth::Bandwidth;
 pub(crate) use completion::{CompletionArguments, answer_shell, completion};
 pub(crate) use config::ConfigCommand;
+#[cfg(feature = "console")]
+pub(crate) use console::ConsoleArguments;
 pub(crate) use context::{ContextCommand, CreateArguments};
 #[cfg(feature = "dav")]
 pub(crate) use dav::DavArguments;

@@ -1,5 +1,9 @@
 //! `agb demo`: a step-by-step demonstration of contexts and files.
 
+#[cfg(all(feature = "console", feature = "serve"))]
+mod console;
+#[cfg(all(feature = "console", feature = "serve"))]
+mod console_files;
 mod failures;
 mod print;
 mod sample_files;
@@ -17,10 +21,18 @@ pub(crate) struct DemoArguments {
     /// Service to use with the key in AGB_API_KEY. All created contexts are deleted. Defaults to a temporary local service
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+    /// Open a web console of a temporary service with sample contexts, until Ctrl-C. Its data is in memory
+    #[cfg(all(feature = "console", feature = "serve"))]
+    #[arg(long, conflicts_with = "endpoint")]
+    console: bool,
 }
 
 /// Runs the demonstration and always deletes its contexts.
 pub(crate) async fn run(arguments: DemoArguments) -> Result<(), Failure> {
+    #[cfg(all(feature = "console", feature = "serve"))]
+    if arguments.console {
+        return console::run().await;
+    }
     let interrupt = Interrupt::new()?;
     let service = DemoService::new(arguments.endpoint).await?;
     service.introduce();

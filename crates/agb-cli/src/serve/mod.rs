@@ -1,6 +1,8 @@
 //! `agb serve`: runs the service in the foreground.
 
 mod backup;
+#[cfg(feature = "console")]
+mod console;
 mod copy;
 mod fsck;
 mod keys;
@@ -33,6 +35,8 @@ use crate::{
     stderr,
 };
 use backup::BackupArguments;
+#[cfg(feature = "console")]
+use console::ServeConsole;
 use fsck::FsckArguments;
 use keys::KeysArguments;
 use log::LogQueue;
@@ -48,6 +52,12 @@ pub(crate) struct ServeArguments {
 
     #[command(flatten)]
     file: ConfigFile,
+
+    /// Also run a web console, and print its link. Listens on a loopback address, by default on a free port. Uses the first
+    /// --api-key, or else the key in AGB_API_KEY
+    #[cfg(feature = "console")]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = crate::console::DEFAULT_LISTEN)]
+    console: Option<SocketAddr>,
 
     #[command(subcommand)]
     command: Option<ServeCommand>,
@@ -96,6 +106,10 @@ enum ServeCommand {
     Migrate(MigrateArguments),
 }
 
+/// A build without the console never has one.
+#[cfg(not(feature = "console"))]
+enum ServeConsole {}
+
 pub(crate) async fn run(
     arguments: ServeArguments,
     environment: &EnvironmentArguments,
@@ -110,12 +124,22 @@ pub(crate) async fn run(
             let settings = arguments
                 .settings
                 .with_config_file(&arguments.file, environment)?;
-            serve(settings, arguments.file.config).await
+            #[cfg(feature = "console")]
+            let console = arguments
+                .console
+                .map(|listen| console::ServeConsole::new(listen, &settings));
+            #[cfg(not(feature = "console"))]
+            let console = None;
+            serve(settings, arguments.file.config, console).await
         }
     }
 }
 
-async fn serve(settings: Settings, config: Option<PathBuf>) -> Result<(), Failure> {
+async fn serve(
+    settings: Settings,
+    config: Option<PathBuf>,
+    console: Option<ServeConsole>,
+) -> Result<(), Failure> {
     let reporter = Reporter::start(
         settings.log.unwrap_or(LevelFilter::WARN),
         settings.log_format.unwrap_or_default(),
@@ -124,19 +148,33 @@ async fn serve(settings: Settings, config: Option<PathBuf>) -> Result<(), Failur
         // Repeats the check of the config file, whose warnings go to the log, which did not exist before.
         let _ = check_permissions(config, Protection::Write);
     }
-    let result = run_service(settings, &reporter).await;
+    let result = run_service(settings, console, &reporter).await;
     let result = result.map_err(|failure| reporter.report_failure(failure));
     reporter.log.flush(WRITE_TIMEOUT);
     result
 }
 
-async fn run_service(settings: Settings, reporter: &Reporter) -> Result<(), Failure> {
+#[cfg_attr(
+    not(feature = "console"),
+    expect(unused_variables, reason = "there is no console")
+)]
+async fn run_service(
+    settings: Settings,
+    console: Option<ServeConsole>,
+    reporter: &Reporter,
+) -> Result<(), Failure> {
     // Before the line on stdout, after which the caller may send a signal.
     let interrupt = Interrupt::new()?;
     let storage = settings.storage()?;
     let injects_faults = !settings.faults.is_empty();
     let durability = settings.durability.unwrap_or_default();
-    let builder = builder(settings, reporter)?
+    let builder = builder(settings, reporter)?;
+    #[cfg(feature = "console")]
+    let builder = match &console {
+        Some(console) => console.configure(builder)?,
+        None => builder,
+    };
+    let builder = builder
         .storage(storage.clone())
         .durability(durability.into());
     let server = builder.start().await.map_err(start_failure)?;
@@ -156,11 +194,23 @@ async fn run_service(settings: Settings, reporter: &Reporter) -> Result<(), Fail
     if injects_faults {
         reporter.warn("warning: faults are injected (--fault)");
     }
+    #[cfg(feature = "console")]
+    let console = match console {
+        Some(console) => Some(console.bind(&server).await?),
+        None => None,
+    };
     announce(server.url());
+    #[cfg(feature = "console")]
+    let console = match console {
+        Some(console) => console::run(console)?,
+        None => console::Running::default(),
+    };
     let result = tokio::select! {
         () = interrupt.wait() => Ok(()),
         end = server.failed() => Err(Failure::new(end.to_string())),
     };
+    #[cfg(feature = "console")]
+    console.stop().await;
     reporter.info("stopping");
     // A second signal does not wait for open requests.
     tokio::select! {

@@ -7,7 +7,7 @@ use super::{interactive::Terminal, support::signal, test_env::TestEnv};
 const COLUMNS: u16 = 60;
 
 /// Arguments, what is typed, and the exit code. In an order that works in one context.
-const COMMANDS: [(&str, &str, i32); 54] = [
+const COMMANDS: [(&str, &str, i32); 55] = [
     ("context create one", "", 0),
     ("new two", "", 0),
     ("context list", "", 0),
@@ -48,6 +48,7 @@ const COMMANDS: [(&str, &str, i32); 54] = [
     ("config profiles", "", 0),
     ("dav one --write --listen 127.0.0.1:0", "", 0),
     ("doctor", "", 0),
+    ("console", "", 0),
     ("completion bash", "", 0),
     ("man ls", "", 0),
     ("schema", "", 0),
@@ -69,22 +70,35 @@ const COMMANDS: [(&str, &str, i32); 54] = [
 ];
 
 /// Commands whose lines are for programs, or contain a URL or a path.
-const UNWRAPPED: [&str; 7] = ["completion", "schema", "man", "url", "dav", "mcp", "serve"];
+const UNWRAPPED: [&str; 8] = [
+    "completion",
+    "console",
+    "schema",
+    "man",
+    "url",
+    "dav",
+    "serve",
+    "mcp",
+];
 
 #[test]
 fn every_command_runs_on_a_narrow_terminal() {
     let env = TestEnv::new();
     for (words, typed, code) in COMMANDS {
         let arguments: Vec<&str> = words.split(' ').collect();
-        let is_service = words.contains(" --listen ");
         let mut command = env.command(&arguments);
         command
             .env("EDITOR", "true")
             .env("PATH", path_with_opener(&env));
         let mut terminal = Terminal::start(command, COLUMNS);
         terminal.send(typed);
-        if is_service {
-            terminal.expect("listening on");
+        let ready = match words {
+            "console" => Some("console on"),
+            _ if words.contains(" --listen ") => Some("listening on"),
+            _ => None,
+        };
+        if let Some(ready) = ready {
+            terminal.expect(ready);
             signal("INT", terminal.child.id());
         }
         let (shown, ended) = terminal.end();

@@ -15,6 +15,7 @@ mod certificates;
 mod commands;
 #[cfg(test)]
 #[cfg(unix)]
+mod console;
 mod context_copies;
 mod copies;
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! `agb open`: downloads a file and opens it with the program of the platform.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::path::Path;
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -17,6 +14,7 @@ use crate::{
         session::{Run, Session},
     },
     failure::{ErrorContext, Failure},
+    opener,
     output::{self, OutputMode, quote, records::OpenResult},
     signals::unless_interrupted,
 };
@@ -51,7 +49,8 @@ impl Run for OpenArguments {
             }
         };
         unless_interrupted(download, "nothing was opened").await?;
-        let opened = open(&copy);
+        let opened = opener::open(&copy)
+            .map_err(|failure| failure.with_hint("open the path above in another program"));
         // The program may read the file later, and after a failure the user can open it.
         let _ = folder.keep();
         let result = OpenResult {
@@ -82,30 +81,5 @@ fn check_is_document(address: &Remote) -> Result<(), Failure> {
             Err(Failure::usage(message).with_hint(format!("run: agb get {}", quote(address))))
         }
         _ => Ok(()),
-    }
-}
-
-/// Starts the program of the platform for the type of the file, which may continue to run.
-fn open(path: &Path) -> Result<(), Failure> {
-    let program = if cfg!(target_os = "macos") {
-        "open"
-    } else if cfg!(windows) {
-        "explorer"
-    } else {
-        "xdg-open"
-    };
-    let status = Command::new(program)
-        .arg(path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status();
-    let failed = |failure: Failure| failure.with_hint("open the path above in another program");
-    match status {
-        Ok(status) if status.success() || cfg!(windows) => Ok(()),
-        Ok(status) => Err(failed(Failure::new(format!("{program} failed ({status})")))),
-        Err(error) => Err(failed(Failure::with_cause(
-            format!("can't run {program}"),
-            error,
-        ))),
     }
 }

@@ -1,0 +1,8 @@
+//! The file browser, and the changes of files.
+
+pub(crate) mod browser;
+pub(crate) mod delete;
+pub(crate) mod download;
+pub(crate) mod rename;
+pub(crate) mod share;
+pub(crate) mod upload;

@@ -1,0 +1,236 @@
+//! The page of a file: its preview, and what can be done with it.
+
+use agbcloud::RemotePath;
+use askama::Template;
+use axum::extract::{Path, Query};
+use serde::Deserialize;
+
+use super::{
+    image, json,
+    kind::Kind,
+    start::{PREVIEW_BYTES, Start},
+    table::Table,
+};
+use crate::{
+    contexts::lookup::{self, display_name},
+    text,
+    web::{
+        failure::Result,
+        layout::{Layout, html},
+        links,
+        visit::Visit,
+    },
+};
+
+/// Bytes of a page in hex.
+const HEX_BYTES: u64 = 4096;
+/// Bytes of a row in hex.
+const HEX_ROW: usize = 16;
+
+#[derive(Deserialize)]
+pub(crate) struct Parameters {
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    view: String,
+    /// The position of a page in hex.
+    #[serde(default)]
+    offset: String,
+}
+
+#[derive(Template)]
+#[template(path = "file.html")]
+struct FilePage {
+    layout: Layout,
+    context: String,
+    context_url: String,
+    folder: String,
+    folder_url: String,
+    name: String,
+    /// As stored, for the forms.
+    raw_name: String,
+    raw_path: String,
+    size: String,
+    modified: String,
+    etag: String,
+    views: Vec<View>,
+    preview: Preview,
+    note: String,
+    download_url: String,
+    delete_url: String,
+    rename_url: String,
+    share_url: String,
+}
+
+struct View {
+    label: &'static str,
+    url: String,
+    is_current: bool,
+}
+
+enum Preview {
+    Empty,
+    Image {
+        url: String,
+    },
+    Markdown {
+        url: String,
+    },
+    Table(Table),
+    Text(String),
+    Hex(Hex),
+    /// Why nothing is shown.
+    Nothing(&'static str),
+}
+
+struct Hex {
+    rows: String,
+    previous_url: Option<String>,
+    next_url: Option<String>,
+}
+
+pub(crate) async fn page(
+    visit: Visit,
+    Path(id): Path<String>,
+    Query(parameters): Query<Parameters>,
+) -> Result {
+    let path = RemotePath::new(parameters.path)?;
+    let context = lookup::find(&visit, &id).await?;
+    let files = visit.app.client.contexts().files(id.as_str());
+    let start = Start::read(&files, &path, 0, PREVIEW_BYTES).await?;
+    let kinds = Kind::all(path.as_str(), &start.bytes, start.text().is_some());
+    let requested = kinds.iter().find(|kind| kind.as_str() == parameters.view);
+    let kind = requested.or(kinds.first()).copied().unwrap_or(Kind::Hex);
+    let at = |page: &str| links::at_path(&id, page, path.as_str());
+    let file_url = at("file");
+    let mut note = match (start.is_cut, start.size) {
+        (true, Some(size)) => format!(
+            "Showing the first {} of {}. Download the file for the rest.",
+            text::bytes(PREVIEW_BYTES as u64),
+            text::bytes(size)
+        ),
+        (true, None) => "Showing the start of the file. Download it for the rest.".to_owned(),
+        _ => String::new(),
+    };
+    let preview = match kind {
+        _ if start.bytes.is_empty() => Preview::Empty,
+        Kind::Image => {
+            note.clear();
+            match start.size {
+                Some(size) if size <= image::MAX_BYTES => Preview::Image { url: at("image") },
+                _ => Preview::Nothing("The image is too large to show. Download it."),
+            }
+        }
+        Kind::Markdown => Preview::Markdown {
+            url: at("markdown"),
+        },
+        Kind::Table => match start.text().and_then(|t| Table::parse(t, path.as_str())) {
+            Some(table) => {
+                if table.is_cut && note.is_empty() {
+                    note = "Showing the first rows and columns. Download the file for the rest."
+                        .to_owned();
+                }
+                Preview::Table(table)
+            }
+            None => Preview::Text(text::lines(start.text().unwrap_or_default())),
+        },
+        Kind::Json => {
+            let source = start.text().unwrap_or_default();
+            let indented = json::indent(source);
+            if indented.is_none() && note.is_empty() {
+                note = "The file is not valid JSON.".to_owned();
+            }
+            Preview::Text(text::lines(indented.as_deref().unwrap_or(source)))
+        }
+        Kind::Text => Preview::Text(text::lines(start.text().unwrap_or_default())),
+        Kind::Hex => {
+            note.clear();
+            let offset = parameters.offset.parse().unwrap_or(0_u64) / HEX_BYTES * HEX_BYTES;
+            let part = match offset {
+                0 => None,
+                offset => Some(Start::read(&files, &path, offset, HEX_BYTES as usize).await?),
+            };
+            Preview::Hex(hex(part.as_ref().unwrap_or(&start), &file_url))
+        }
+    };
+    let views = kinds.iter().map(|of| View {
+        label: of.label(),
+        url: links::with(&file_url, &[("view", of.as_str())]),
+        is_current: *of == kind,
+    });
+    let name = text::name(path.file_name());
+    let folder = path.parent();
+    Ok(html(&FilePage {
+        layout: visit.layout(format!("{name} – {}", display_name(&context))),
+        context: display_name(&context),
+        context_url: links::context(&id, ""),
+        folder: text::name(folder.as_str()),
+        folder_url: links::folder(&id, folder.as_str()),
+        name,
+        raw_name: path.file_name().to_owned(),
+        size: start.size.map(text::bytes).unwrap_or_default(),
+        modified: start.modified.and_then(text::time).unwrap_or_default(),
+        etag: start.etag.as_deref().map(text::name).unwrap_or_default(),
+        views: views.collect(),
+        preview,
+        note,
+        download_url: at("download"),
+        delete_url: at("confirm-delete-file"),
+        rename_url: links::context(&id, "rename-file"),
+        share_url: links::context(&id, "share"),
+        raw_path: path.into(),
+    }))
+}
+
+/// A page in hex, with its neighbours.
+fn hex(start: &Start, url: &str) -> Hex {
+    let at = |offset: u64| {
+        let offset = offset.to_string();
+        links::with(url, &[("view", Kind::Hex.as_str()), ("offset", &offset)])
+    };
+    let shown = &start.bytes[..start.bytes.len().min(HEX_BYTES as usize)];
+    let has_more = start.is_cut || shown.len() < start.bytes.len();
+    Hex {
+        rows: hex_rows(start.offset, shown),
+        previous_url: (start.offset > 0).then(|| at(start.offset.saturating_sub(HEX_BYTES))),
+        next_url: has_more.then(|| at(start.offset + HEX_BYTES)),
+    }
+}
+
+/// `00000010  68 65 6c 6c 6f                                    hello`
+fn hex_rows(offset: u64, bytes: &[u8]) -> String {
+    use std::fmt::Write;
+
+    let mut text = String::new();
+    for (index, row) in bytes.chunks(HEX_ROW).enumerate() {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{:08x}  ", offset + (index * HEX_ROW) as u64);
+        for at in 0..HEX_ROW {
+            let _ = match row.get(at) {
+                Some(byte) => write!(text, "{byte:02x} "),
+                None => write!(text, "   "),
+            };
+        }
+        text.push(' ');
+        let shown = |byte: &u8| match byte {
+            b' '..=b'~' => char::from(*byte),
+            _ => '.',
+        };
+        text.extend(row.iter().map(shown));
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_has_the_position_the_bytes_and_their_characters() {
+        let rows = hex_rows(4096, b"hello \0<world>\xff!\n");
+        let expected = "00001000  68 65 6c 6c 6f 20 00 3c 77 6f 72 6c 64 3e ff 21  hello .<world>.!\n\
+                        00001010  0a                                               .\n";
+        assert_eq!(rows, expected);
+    }
+}

@@ -1,0 +1,359 @@
+//! Files: browse, preview, upload, download, rename, delete, share.
+
+use agbcloud::ContextId;
+
+use crate::support::{TestConsole, encode, page};
+
+fn at(id: &ContextId, page: &str, path: &str) -> String {
+    format!(
+        "/contexts/{}/{page}?path={}",
+        encode(id.as_str()),
+        encode(path)
+    )
+}
+
+#[tokio::test]
+async fn folders_are_browsed_by_page_and_filtered() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    for number in 0..250 {
+        let path = format!("/logs/run-{number:03}.txt");
+        files.upload(path.as_str(), &b"x"[..]).await.unwrap();
+    }
+    files.upload("/top <b>.txt", &b"x"[..]).await.unwrap();
+    let url = format!("/contexts/{}", encode(id.as_str()));
+    let root = console.get(&url).await;
+    root.assert(200, "top &#60;b&#62;.txt");
+    root.assert(200, "?folder=%2Flogs");
+    let first = console.get(&format!("{url}?folder=%2Flogs")).await;
+    first.assert(200, "1 to 100 of 250 entries");
+    assert!(first.text.contains("of 3</span>") && first.text.contains("page=2"));
+    let last = console.get(&format!("{url}?folder=/logs/&page=3")).await;
+    last.assert(200, "201 to 250 of 250 entries");
+    assert!(last.text.contains("run-249.txt") && !last.text.contains("rel=\"next\""));
+    let beyond = console.get(&format!("{url}?folder=/logs&page=9")).await;
+    beyond.assert(200, "None of 250 entries");
+    let found = console
+        .get(&format!("{url}?folder=/logs&filter=RUN-24"))
+        .await;
+    found.assert(200, "10 found, 250 of 250 searched");
+    console
+        .get(&format!("{url}?page=0"))
+        .await
+        .assert(400, "This page does not exist");
+    console
+        .get(&format!("{url}?folder=.."))
+        .await
+        .assert(400, "This folder does not exist");
+    console
+        .get(&format!("{url}?folder=/none"))
+        .await
+        .assert(200, "No files");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn uploads_store_bytes_and_replace_only_if_requested() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let stored = console
+        .upload(&id, "folder=/data&name=big.bin", &content)
+        .await;
+    stored.assert(200, "{\"path\":\"/data/big.bin\",\"bytes\":3000000}");
+    assert_eq!(files.read("/data/big.bin").await.unwrap(), content);
+    let again = console.upload(&id, "folder=/data&name=big.bin", b"x").await;
+    again.assert(409, "A file with this name exists already");
+    assert_eq!(files.read("/data/big.bin").await.unwrap(), content);
+    let replaced = console
+        .upload(&id, "folder=/data&name=big.bin&replace=1", b"")
+        .await;
+    replaced.assert(200, "\"bytes\":0");
+    assert!(files.read("/data/big.bin").await.unwrap().is_empty());
+    let bad = console.upload(&id, "folder=/data&name=..", b"x").await;
+    bad.assert(400, "A file with this name can't be stored");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_uploads_several_files() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    let large = "line of text\n".repeat(900_000);
+    let boundary = "b0undary";
+    let part = |name: &str, rest: &str, value: &str| {
+        format!(
+            "--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"{rest}\r\n\r\n{value}\r\n"
+        )
+    };
+    let send = |fields: String| {
+        let content_type = format!("multipart/form-data; boundary={boundary}");
+        let path = format!("/contexts/{}/upload", encode(id.as_str()));
+        let body = part("csrf", "", &console.csrf) + &fields + &format!("--{boundary}--\r\n");
+        let request = console.request(reqwest::Method::POST, &path).body(body);
+        page(request.header("content-type", content_type))
+    };
+    let two = part("folder", "", "/in")
+        + &part("files", "; filename=\"a.txt\"", "hello")
+        + &part("files", "; filename=\"dir/large.txt\"", &large);
+    let done = send(two.clone()).await;
+    assert_eq!(done.status, 303, "{}", done.text);
+    console
+        .get(done.location())
+        .await
+        .assert(200, "Upload complete.");
+    assert_eq!(files.read("/in/a.txt").await.unwrap(), "hello");
+    assert_eq!(files.read("/in/large.txt").await.unwrap(), large);
+    send(two)
+        .await
+        .assert(409, "A file with this name exists already");
+    let replace = part("folder", "", "/in")
+        + &part("replace", "", "1")
+        + &part("files", "; filename=\"a.txt\"", "new");
+    assert_eq!(send(replace).await.status, 303);
+    assert_eq!(files.read("/in/a.txt").await.unwrap(), "new");
+    send(part("files", "; filename=\"\"", ""))
+        .await
+        .assert(400, "No file was selected");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn downloads_are_attachments_with_all_bytes() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    let content = "<script>alert(1)</script>".repeat(100_000);
+    files
+        .upload("/a \"b\".html", content.clone())
+        .await
+        .unwrap();
+    let page = console.get(&at(&id, "download", "/a \"b\".html")).await;
+    page.assert(200, &content);
+    let header = |name: &str| page.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(
+        header("content-disposition"),
+        "attachment; filename*=UTF-8''a%20%22b%22.html"
+    );
+    assert_eq!(header("content-type"), "application/octet-stream");
+    assert_eq!(header("content-length"), content.len().to_string());
+    assert!(header("content-security-policy").contains("sandbox"));
+    console
+        .get(&at(&id, "download", "/none"))
+        .await
+        .assert(404, "This file does not exist");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn previews_escape_or_isolate_every_content() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    let attack = "<script>alert(1)</script><img src=x onerror=alert(2)>";
+    let json = format!("{{\"a\":\"{attack}\",\"b\":[1.50]}}");
+    let csv = format!("name,value\n\"{attack}\",1\n");
+    let markdown = format!("# Title\n\n{attack}\n\n[x](javascript:alert(3))\n");
+    for (path, content) in [
+        ("/a.html", attack),
+        ("/a.txt", "a\u{1b}[31m\u{202e}b"),
+        ("/a.json", &json),
+        ("/a.csv", &csv),
+        ("/a.md", &markdown),
+        ("/empty", ""),
+    ] {
+        files.upload(path, content.to_owned()).await.unwrap();
+    }
+    let preview = async |path: &str, view: &str| {
+        let page = console
+            .get(&(at(&id, "file", path) + "&view=" + view))
+            .await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        assert!(
+            !page.text.contains("<script>") && !page.text.contains("<img src=x"),
+            "{path}"
+        );
+        page
+    };
+    preview("/a.html", "")
+        .await
+        .assert(200, "&#60;script&#62;alert(1)&#60;/script&#62;");
+    preview("/a.html", "hex")
+        .await
+        .assert(200, "00000000  3c 73 63 72");
+    preview("/a.txt", "")
+        .await
+        .assert(200, "a\\u{1b}[31m\\u{202e}b");
+    preview("/a.json", "").await.assert(200, "\n    1.50\n");
+    preview("/a.csv", "")
+        .await
+        .assert(200, "<th scope=\"col\">value</th>");
+    preview("/a.md", "")
+        .await
+        .assert(200, "sandbox=\"allow-popups");
+    preview("/empty", "")
+        .await
+        .assert(200, "The file is empty.");
+    let frame = console.get(&at(&id, "markdown", "/a.md")).await;
+    frame.assert(200, "<h1>Title</h1>");
+    assert!(!frame.text.contains("<script") && !frame.text.contains("javascript:alert(3)\""));
+    let policy = frame.headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.contains("sandbox allow-popups") && !policy.contains("script"),
+        "{policy}"
+    );
+    console
+        .get(&at(&id, "file", "/none"))
+        .await
+        .assert(404, "This file does not exist");
+    console
+        .get(&at(&id, "file", "bad"))
+        .await
+        .assert(400, "This value is not allowed");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn images_have_the_type_of_their_content() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    let png = b"\x89PNG\r\n\x1a\nrest of the image";
+    let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>";
+    files.upload("/i.txt", &png[..]).await.unwrap();
+    files.upload("/i.svg", svg).await.unwrap();
+    files
+        .upload("/i.png", "<html><script>alert(1)</script>")
+        .await
+        .unwrap();
+    console
+        .get(&at(&id, "file", "/i.txt"))
+        .await
+        .assert(200, "<img src=\"/contexts/");
+    let image = console.get(&at(&id, "image", "/i.txt")).await;
+    assert_eq!(image.headers["content-type"], "image/png");
+    let image = console.get(&at(&id, "image", "/i.svg")).await;
+    image.assert(200, svg);
+    assert_eq!(image.headers["content-type"], "image/svg+xml");
+    let policy = image.headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.contains("sandbox") && !policy.contains("script"),
+        "{policy}"
+    );
+    assert!(
+        image.headers["content-disposition"]
+            .to_str()
+            .unwrap()
+            .starts_with("attachment")
+    );
+    console
+        .get(&at(&id, "image", "/i.png"))
+        .await
+        .assert(415, "The file is not an image");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn large_files_are_shown_in_parts() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    let text = "0123456789abcde\n".repeat(100_000);
+    files.upload("/large.txt", text).await.unwrap();
+    let page = console.get(&at(&id, "file", "/large.txt")).await;
+    page.assert(200, "Showing the first 256.0 KiB of 1.5 MiB");
+    assert!(page.text.len() < 300 * 1024);
+    let hex = at(&id, "file", "/large.txt") + "&view=hex";
+    console.get(&hex).await.assert(200, "offset=4096");
+    let part = console.get(&format!("{hex}&offset=8200")).await;
+    part.assert(200, "00002000  30 31 32");
+    assert!(part.text.contains("offset=4096") && part.text.contains("offset=12288"));
+    let last = console.get(&format!("{hex}&offset=1597440")).await;
+    last.assert(200, "0018600");
+    assert!(!last.text.contains("Next 4 KiB"));
+    console
+        .get(&format!("{hex}&offset=99999999"))
+        .await
+        .assert(200, "Previous 4 KiB");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_rename_copies_and_deletes_and_never_replaces() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    let content = "content ".repeat(500_000);
+    files.upload("/d/a.txt", content.clone()).await.unwrap();
+    files.upload("/d/other.txt", "other").await.unwrap();
+    let url = format!("/contexts/{}/rename-file", encode(id.as_str()));
+    let taken = console
+        .post(&url, &[("path", "/d/a.txt"), ("name", "other.txt")])
+        .await;
+    taken.assert(409, "A file with this name exists already");
+    assert_eq!(files.read("/d/other.txt").await.unwrap(), "other");
+    let same = console
+        .post(&url, &[("path", "/d/a.txt"), ("name", "a.txt")])
+        .await;
+    same.assert(400, "The file has this name already");
+    let renamed = console
+        .post(&url, &[("path", "/d/a.txt"), ("name", "b é.txt")])
+        .await;
+    assert_eq!(renamed.status, 303, "{}", renamed.text);
+    console
+        .get(renamed.location())
+        .await
+        .assert(200, "File renamed.");
+    assert_eq!(files.read("/d/b é.txt").await.unwrap(), content);
+    assert!(files.read("/d/a.txt").await.is_err());
+    let missing = console
+        .post(&url, &[("path", "/d/a.txt"), ("name", "c.txt")])
+        .await;
+    missing.assert(404, "This file does not exist");
+    files.upload("/empty", "").await.unwrap();
+    let empty = console
+        .post(&url, &[("path", "/empty"), ("name", "/moved/empty")])
+        .await;
+    assert_eq!(empty.status, 303, "{}", empty.text);
+    assert!(files.read("/moved/empty").await.unwrap().is_empty());
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_delete_is_confirmed() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    files.upload("/d/a.txt", "x").await.unwrap();
+    let confirm = console
+        .get(&at(&id, "confirm-delete-file", "/d/a.txt"))
+        .await;
+    confirm.assert(200, "Delete /d/a.txt from one?");
+    assert!(files.read("/d/a.txt").await.is_ok());
+    let url = format!("/contexts/{}/delete-file", encode(id.as_str()));
+    let deleted = console.post(&url, &[("path", "/d/a.txt")]).await;
+    console
+        .get(deleted.location())
+        .await
+        .assert(200, "File deleted.");
+    assert!(files.read("/d/a.txt").await.is_err());
+    // Twice, as after a lost response.
+    assert_eq!(
+        console.post(&url, &[("path", "/d/a.txt")]).await.status,
+        303
+    );
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_shared_url_works_without_a_key_and_shows_its_expiry() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    files.upload("/a.txt", "shared content").await.unwrap();
+    let url = format!("/contexts/{}/share", encode(id.as_str()));
+    let page = console.post(&url, &[("path", "/a.txt")]).await;
+    page.assert(200, " UTC</strong>");
+    let (_, text) = page.text.split_once("spellcheck=\"false\">").unwrap();
+    let shared = text.split('<').next().unwrap().replace("&#38;", "&");
+    let downloaded = reqwest::get(&shared).await.unwrap().text().await.unwrap();
+    assert_eq!(downloaded, "shared content");
+    console
+        .post(&url, &[("path", "/none")])
+        .await
+        .assert(404, "This file does not exist");
+    console.stop().await;
+}
