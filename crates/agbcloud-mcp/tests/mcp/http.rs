@@ -73,8 +73,8 @@ impl Http {
 async fn message_of(response: Response) -> Value {
     let text = response.text().await.unwrap();
     let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
-    let messages = data.filter_map(|data| serde_json::from_str(data.trim()).ok());
-    messages.last().unwrap_or_default()
+    let mut messages = data.filter_map(|data| serde_json::from_str(data.trim()).ok());
+    messages.next_back().unwrap_or_default()
 }
 
 #[tokio::test]
