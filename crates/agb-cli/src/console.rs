@@ -59,9 +59,9 @@ impl LinkPage {
         let path = folder.path().join("console.html");
         let mut file = fs::File::create(&path)?;
         // A link consists of an address and hex digits.
-        write!(
+        writeln!(
             file,
-            "<!doctype html><title>AGB console</title><meta http-equiv=\"refresh\" content=\"0; url={link}\"><a href=\"{link}\">Open the console</a>\n"
+            "<!doctype html><title>AGB console</title><meta http-equiv=\"refresh\" content=\"0; url={link}\"><a href=\"{link}\">Open the console</a>"
         )?;
         Ok(Self {
             _folder: folder,

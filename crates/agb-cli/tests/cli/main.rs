@@ -14,12 +14,14 @@ mod certificates;
 #[cfg(unix)]
 mod commands;
 #[cfg(test)]
-#[cfg(unix)]
+#[cfg(all(unix, feature = "console"))]
 mod console;
+#[cfg(test)]
+#[cfg(unix)]
 mod context_copies;
 mod copies;
 #[cfg(test)]
-#[cfg(unix)]
+#[cfg(all(unix, feature = "dav"))]
 mod dav;
 mod demo;
 #[cfg(test)]

@@ -54,17 +54,17 @@ impl Run for EditArguments {
                 Outcome::Done(result, saved) => return print(session, address, result, saved),
                 Outcome::Conflict => {
                     conflicts += 1;
-                    let longest = FIRST_WAIT.saturating_mul(1 << conflicts.min(6));
-                    let wait = clock::sleep(longest.mul_f64(fastrand::f64()));
-                    unless_interrupted(wait.map(Ok), "not saved").await?;
+                    let longest = FIRST_WAIT << conflicts.min(6);
+                    let wait = Duration::from_millis(fastrand::u64(..longest));
+                    unless_interrupted(clock::sleep(wait).map(Ok), "not saved").await?;
                 }
             }
         }
     }
 }
 
-/// The longest wait after the first conflict. It doubles up to about a second.
-const FIRST_WAIT: Duration = Duration::from_millis(20);
+/// Half of the longest wait after the first conflict, in milliseconds. It doubles up to about a second.
+const FIRST_WAIT: u64 = 20;
 
 /// The result of one run of the editor.
 enum Outcome {
