@@ -198,7 +198,7 @@ pub(crate) enum Command {
         after_long_help = "Examples:\n  agb serve\n  agb serve --listen 127.0.0.1:9000 --data-dir /var/lib/agb --keys keys.jsonl"
     )]
     Serve(Box<crate::serve::ServeArguments>),
-    /// Serve a context as a WebDAV share, for Finder, Explorer, GNOME, davfs2 and rclone
+    /// Serve a context as a WebDAV share
     ///
     /// Prints `listening on http://…` when the share is ready, and how to mount it. Only local programs reach it, and clients
     /// can only read, by default. Ctrl-C or SIGTERM stops it. Folders without files, properties and locks end with it.

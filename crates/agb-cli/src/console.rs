@@ -5,7 +5,7 @@ use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
 use agbcloud::Client;
 use agbcloud_console::{Console, ConsoleError};
 
-use crate::{failure::Failure, opener, output};
+use crate::{failure::Failure, opener, output, private_folder::private_folder};
 
 /// The default address: a free port.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:0";
@@ -55,7 +55,7 @@ impl LinkPage {
     }
 
     fn create(link: &str) -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("agb-").tempdir()?;
+        let folder = private_folder()?;
         let path = folder.path().join("console.html");
         let mut file = fs::File::create(&path)?;
         // A link consists of an address and hex digits.

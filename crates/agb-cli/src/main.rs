@@ -17,6 +17,7 @@ mod leading_options;
 mod nearest;
 mod opener;
 mod output;
+mod private_folder;
 mod progress;
 mod proxy;
 mod quote;

@@ -90,7 +90,7 @@ impl ContextStore {
         match read.await {
             Ok(content) => self.upload(to, content.into(), mode).await?,
             Err(error) if matches!(error.detail(), Some(ErrorDetail::SizeLimit { .. })) => {
-                let folder = tempfile::tempdir().map_err(generic)?;
+                let folder = private_folder().map_err(generic)?;
                 let file = folder.path().join("copy");
                 let download = self.files().download(&source, &file).durable(false);
                 download.await.map_err(failed)?;
@@ -144,4 +144,16 @@ fn upload_error(location: &Path, condition: Option<Condition>, error: agbcloud::
         }
         _ => of_file(location, error),
     }
+}
+
+/// A temporary folder that only the user can read. By default, other users could.
+fn private_folder() -> std::io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
+        builder.permissions(Permissions::from_mode(0o700));
+    }
+    builder.tempdir()
 }

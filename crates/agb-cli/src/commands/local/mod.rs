@@ -8,15 +8,14 @@ use std::path::PathBuf;
 pub(crate) use edit::EditArguments;
 pub(crate) use open::OpenArguments;
 
-use crate::{address::Remote, failure::Failure, output::quote};
+use crate::{address::Remote, failure::Failure, output::quote, private_folder::private_folder};
 
 /// Maximum length of the name of a local copy, in bytes.
 const MAX_NAME: usize = 100;
 
 /// A folder for a local copy, which only the user can read. It is removed on drop.
 fn folder() -> Result<tempfile::TempDir, Failure> {
-    let folder = tempfile::Builder::new().prefix("agb-").tempdir();
-    folder.map_err(|error| Failure::with_cause("can't create a temporary folder", error))
+    private_folder().map_err(|error| Failure::with_cause("can't create a temporary folder", error))
 }
 
 /// The path of the local copy of a file. The name keeps its ending, by which programs recognize the type.
