@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use agbcloud_server::{Server, test_store};
+use agbcloud_server::{ManualClock, Server, test_store};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, encode, start, start_with};
+use crate::client::{Answer, Client, encode, start_at, start_with};
 use crate::schema;
 
 impl Client {
@@ -34,8 +34,9 @@ impl Client {
     }
 }
 
+/// A context with a file. The clock stands, so that all URLs expire at the same time.
 async fn with_file() -> (Server, Client, String) {
-    let (server, client) = start().await;
+    let (server, client) = start_at(&ManualClock::starting_now()).await;
     let id = client.create("c").await;
     client.upload(&id, "/a b/ü#1", "content").await;
     (server, client, id)
