@@ -48,7 +48,7 @@ pub(crate) struct McpArguments {
     /// Also accept this name in Host, such as that of a proxy. Can be repeated
     #[arg(long, value_name = "HOST", requires = "listen")]
     allow_host: Vec<String>,
-    /// Also accept web pages of this origin, such as https://app.example.com:443. Can be repeated
+    /// Also accept web pages of this origin, such as `https://app.example.com:443`. Can be repeated
     #[arg(long, value_name = "ORIGIN", requires = "listen")]
     allow_origin: Vec<String>,
 }
