@@ -1,5 +1,8 @@
 //! COPY and MOVE.
 
+use std::sync::{Arc, Mutex};
+
+use agbcloud::{Client, Files};
 use agbcloud_server::Server;
 
 use crate::support::Share;
@@ -148,5 +151,44 @@ async fn a_source_is_kept_if_its_deletion_fails() {
     assert_eq!(share.transfer("MOVE", "/a", "/b").await, 503);
     assert_eq!(share.content("/a").await, "one");
     assert_eq!(share.content("/b").await, "one");
+    share.shutdown().await;
+}
+
+/// Another client writes the source when its copy is about to be sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changes_during_a_move_is_kept() {
+    let other: Arc<Mutex<Option<Files>>> = Arc::default();
+    let (armed, runtime) = (other.clone(), tokio::runtime::Handle::current());
+    let change = move || {
+        let Some(files) = armed.lock().unwrap().take() else {
+            return;
+        };
+        // The tasks of this thread continue on another one.
+        let write = async { files.upload("/a", "newer").await };
+        tokio::task::block_in_place(|| runtime.block_on(write)).unwrap();
+    };
+    let share = Share::with_client(
+        Server::builder().memory(),
+        |share| share.write(true),
+        |client| {
+            client.on_request(move |request| {
+                if request.method() == "PUT" {
+                    change();
+                }
+            })
+        },
+    )
+    .await;
+    share.put("/a", "old").await;
+    let client = Client::builder()
+        .api_key("any")
+        .endpoint(share.service.url());
+    let contexts = client.build().unwrap().contexts();
+    let id = share.files.context_id().unwrap().clone();
+    *other.lock().unwrap() = Some(contexts.files(id));
+    assert_eq!(share.transfer("MOVE", "/a", "/b").await, 409);
+    assert!(other.lock().unwrap().is_none());
+    assert_eq!(share.content("/a").await, "newer");
+    assert_eq!(share.content("/b").await, "old");
     share.shutdown().await;
 }

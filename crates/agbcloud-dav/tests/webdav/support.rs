@@ -1,6 +1,6 @@
 //! A service, a share of one of its contexts, and clients.
 
-use agbcloud::{Client, Files, RetryPolicy};
+use agbcloud::{Client, ClientBuilder, Files, RetryPolicy};
 use agbcloud_dav::{DavServer, DavServerBuilder};
 use agbcloud_server::{Server, ServerBuilder};
 use reqwest::{Method, RequestBuilder, Response};
@@ -26,13 +26,21 @@ impl Share {
         service: ServerBuilder,
         options: impl FnOnce(DavServerBuilder) -> DavServerBuilder,
     ) -> Self {
+        Self::with_client(service, options, |client| client).await
+    }
+
+    /// A share whose client of the service has further settings.
+    pub(crate) async fn with_client(
+        service: ServerBuilder,
+        options: impl FnOnce(DavServerBuilder) -> DavServerBuilder,
+        settings: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Self {
         let service = service.start().await.unwrap();
         let client = Client::builder()
             .api_key("any")
             .endpoint(service.url())
-            .retry(RetryPolicy::never())
-            .build()
-            .unwrap();
+            .retry(RetryPolicy::never());
+        let client = settings(client).build().unwrap();
         let context = client.contexts().get_or_create("share").await.unwrap();
         let files = client.contexts().files(&context.id);
         let builder = DavServer::builder(files.clone()).listen(([127, 0, 0, 1], 0).into());
