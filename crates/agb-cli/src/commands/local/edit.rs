@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use agbcloud::{ErrorDetail, Files, UpdateGuard};
+use agbcloud::{ErrorDetail, ErrorKind, Files, UpdateGuard};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures_util::FutureExt;
@@ -222,6 +222,16 @@ impl Version {
         }
         match upload.await {
             Ok(uploaded) => Ok(Save::Done(uploaded.bytes)),
+            // Running the editor again could make the change twice.
+            Err(error) if error.status() == Some(412) && may_be_saved(&error) => {
+                let message = format!(
+                    "{address} has changed, and may contain your version: the response to an earlier attempt was lost"
+                );
+                Err(Failure {
+                    request_id: error.request_id().map(str::to_owned),
+                    ..Failure::with_code(Code::Conflict, message)
+                })
+            }
             Err(error) if error.status() == Some(412) => {
                 Ok(Save::Changed(self.changed(address, error.request_id())))
             }
@@ -270,6 +280,18 @@ impl Version {
             Self::Etag(_) => "saved",
         }
     }
+}
+
+/// Whether an attempt before the last one may have been executed in spite of its failure.
+fn may_be_saved(error: &agbcloud::Error) -> bool {
+    let earlier = error
+        .attempts()
+        .split_last()
+        .map_or(&[][..], |(_, earlier)| earlier);
+    // A throttled request was not executed.
+    earlier
+        .iter()
+        .any(|attempt| attempt.kind != ErrorKind::Throttled)
 }
 
 /// The checksum of a file; `None` if it does not exist.

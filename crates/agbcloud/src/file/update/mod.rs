@@ -48,7 +48,7 @@ impl Files {
     /// ```
     ///
     /// Whether the object store supports conditions is checked once for each client, with a file that is created and
-    /// deleted: see [`update_guard`](Self::update_guard). If the response to a write is lost and the file has changed
+    /// deleted: see [`update_guard`](Self::update_guard). If the response to a write is lost or wrong and the file has changed
     /// since, it may or may not contain the update. That is an error with the detail
     /// [`OutcomeUnknown`](ErrorDetail::OutcomeUnknown): read the file before you repeat the update.
     ///
@@ -256,9 +256,11 @@ fn is_conflict(error: &Error) -> bool {
 /// Returns the error of a conflict after which the update must not start again.
 fn final_conflict(error: Error, conflicts: u32, max: u32) -> Option<Error> {
     let (_, earlier) = error.attempts().split_last()?;
-    // The file may have changed by an attempt whose response was lost.
-    if earlier.iter().any(crate::Attempt::may_be_done) {
-        let message = "the file has changed, and may contain the update: the response to an earlier attempt was lost. \
+    // The file may have changed by an attempt whose response was lost, or acknowledged the write with another checksum.
+    let may_be_done =
+        |attempt: &crate::Attempt| attempt.may_be_done() || attempt.kind == ErrorKind::Corrupted;
+    if earlier.iter().any(may_be_done) {
+        let message = "the file has changed, and may contain the update: the response to an earlier attempt was lost or wrong. \
                        Read it before you repeat the update";
         return Some(conflict(error, message).with_detail(ErrorDetail::OutcomeUnknown));
     }

@@ -21,6 +21,8 @@ struct Store {
     has_etags: bool,
     /// Loses the response to the next write under a condition, and then writes this.
     loses_response: Option<&'static str>,
+    /// Acknowledges the next write with a wrong checksum.
+    wrong_checksum: bool,
     guard_writes: u32,
     writes: u32,
 }
@@ -86,6 +88,14 @@ impl Store {
         if let Some(next) = self.loses_response.take() {
             self.write(Bytes::from_static(next.as_bytes()));
             return Err(error(ErrorKind::Connection).into());
+        }
+        if std::mem::take(&mut self.wrong_checksum) {
+            let mut response = status(200);
+            let other = format!("\"{}\"", "0".repeat(32));
+            response
+                .headers_mut()
+                .insert("etag", other.parse().unwrap());
+            return Ok(response);
         }
         Ok(status(200))
     }
@@ -169,5 +179,21 @@ async fn a_lost_response_before_another_change_is_not_repeated() {
     assert_eq!(error.detail(), Some(ErrorDetail::OutcomeUnknown));
     let store = lock(&store);
     assert_eq!(store.content.as_deref(), Some(&b"oldx and another"[..]));
+    assert_eq!(store.writes, 1);
+}
+
+/// The write is stored, and its acknowledgement has another checksum.
+#[tokio::test(start_paused = true)]
+async fn a_write_with_a_wrong_checksum_is_not_repeated() {
+    let (files, store) = files(Store {
+        content: Some(Bytes::from_static(b"old")),
+        has_etags: true,
+        wrong_checksum: true,
+        ..Store::default()
+    });
+    let error = files.update("/a", append).await.unwrap_err();
+    assert_eq!(error.detail(), Some(ErrorDetail::OutcomeUnknown));
+    let store = lock(&store);
+    assert_eq!(store.content.as_deref(), Some(&b"oldx"[..]));
     assert_eq!(store.writes, 1);
 }
