@@ -67,8 +67,8 @@ pub enum ErrorDetail {
     FileAndFolder,
     /// The file changed while it was transferred, or since it was compared.
     Changed,
-    /// The response to a conditional write was lost or had a wrong checksum, and the file has changed since, so that it may or may not contain the write.
-    /// Read the file before you repeat the [update](crate::Files::update).
+    /// The response to a conditional write was lost or had a wrong checksum, and the file has changed since, so that it may or
+    /// may not contain the write. Read the file before you repeat the [update](crate::Files::update).
     OutcomeUnknown,
     /// The object store ignores the conditions that an [update](crate::Files::update) needs.
     UpdateUnguarded,
