@@ -1,6 +1,16 @@
 //! `agb edit` and `agb open`.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::Command,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 use super::{interactive::Terminal, support::wait, test_env::TestEnv};
 
@@ -126,6 +136,85 @@ fn an_editor_that_is_a_program_runs_again_after_a_conflict() {
     assert_eq!(start("2", &lose).wait().unwrap().code(), Some(6));
     let runs = fs::read_to_string(env.path("runs")).unwrap();
     assert_eq!(runs.lines().count(), 3);
+}
+
+/// Forwards the connections of `listener` to a service. If a command is set, it replaces the response to the next `PUT` of `/log`:
+/// it runs after the service has executed the request, and the connection ends.
+async fn relay(listener: TcpListener, service: String, instead: Arc<Mutex<Option<Command>>>) {
+    loop {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let (service, instead) = (service.clone(), instead.clone());
+        tokio::spawn(async move {
+            let mut server = TcpStream::connect(service).await?;
+            let (mut requests, mut responses) = (vec![0; 65536], vec![0; 65536]);
+            let mut lost = None;
+            loop {
+                tokio::select! {
+                    length = client.read(&mut requests) => {
+                        let bytes = &requests[..length?];
+                        let head = String::from_utf8_lossy(bytes);
+                        // The path in Base64.
+                        if head.starts_with("PUT ") && head.contains("/L2xvZw?") {
+                            lost = instead.lock().unwrap().take();
+                        }
+                        if bytes.is_empty() {
+                            return Ok::<_, std::io::Error>(());
+                        }
+                        server.write_all(bytes).await?;
+                    }
+                    length = server.read(&mut responses) => {
+                        let bytes = &responses[..length?];
+                        if let Some(mut command) = lost {
+                            let status = tokio::task::spawn_blocking(move || command.status());
+                            assert!(status.await.unwrap()?.success());
+                            return Ok(());
+                        }
+                        if bytes.is_empty() {
+                            return Ok(());
+                        }
+                        client.write_all(bytes).await?;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Running the editor again would make its change twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_is_not_repeated_after_a_lost_response() {
+    for has_rival in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let env = TestEnv::with(&["--public-url", &url]);
+        let service = env.serve.url.trim_start_matches("http://").to_owned();
+        let instead = Arc::new(Mutex::new(None));
+        tokio::spawn(relay(listener, service, instead.clone()));
+        env.print(&["context", "create", "one"]);
+        fs::write(env.path("first"), "old\n").unwrap();
+        env.print(&["put", "first", "one:/log"]);
+
+        fs::write(env.path("second"), "old\nline\nrival\n").unwrap();
+        let rival = env.command(&["put", "--force", "second", "one:/log"]);
+        let without_rival = Command::new("true");
+        *instead.lock().unwrap() = Some(if has_rival { rival } else { without_rival });
+        let editor = script(&env, "append", "echo run >> runs; echo line >> \"$1\"");
+        let mut edit = env.command(&["edit", "one:/log", "--retries", "5"]);
+        let output = edit.env("VISUAL", &editor).output().unwrap();
+
+        assert!(instead.lock().unwrap().is_none(), "no response was lost");
+        assert_eq!(fs::read_to_string(env.path("runs")).unwrap(), "run\n");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(6), "{stderr}");
+        assert!(stderr.contains("may contain your version"), "{stderr}");
+        let (_, copy) = stderr.split_once("your version is in ").unwrap();
+        let copy = std::path::Path::new(copy.lines().next().unwrap());
+        assert_eq!(fs::read_to_string(copy).unwrap(), "old\nline\n");
+        fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+        let remote = if has_rival { "rival\n" } else { "" };
+        let remote = format!("old\nline\n{remote}");
+        assert_eq!(env.print(&["cat", "one:/log"]), remote);
+    }
 }
 
 #[test]
