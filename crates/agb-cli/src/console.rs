@@ -1,6 +1,6 @@
 //! The web console, as `agb console`, `agb serve --console` and `agb demo --console` run it.
 
-use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf};
 
 use agbcloud::Client;
 use agbcloud_console::{Console, ConsoleError};
@@ -47,22 +47,21 @@ impl LinkPage {
     /// Opens the link in the browser. Other users can read the arguments of programs, so that the browser gets the path of a page
     /// that only this user can read.
     pub(crate) fn open(link: &str) -> Result<Self, Failure> {
-        let page = Self::create(link)
-            .map_err(|error| Failure::with_cause("can't write a temporary file", error))?;
+        let page = Self::create(link)?;
         opener::open(&page.path)
             .map_err(|failure| failure.with_hint("open the link above in a browser"))?;
         Ok(page)
     }
 
-    fn create(link: &str) -> std::io::Result<Self> {
-        let folder = private_folder()?;
+    fn create(link: &str) -> Result<Self, Failure> {
+        let folder = private_folder("agb-")?;
         let path = folder.path().join("console.html");
-        let mut file = fs::File::create(&path)?;
         // A link consists of an address and hex digits.
-        writeln!(
-            file,
-            "<!doctype html><title>AGB console</title><meta http-equiv=\"refresh\" content=\"0; url={link}\"><a href=\"{link}\">Open the console</a>"
-        )?;
+        let page = format!(
+            "<!doctype html><title>AGB console</title><meta http-equiv=\"refresh\" content=\"0; url={link}\"><a href=\"{link}\">Open the console</a>\n"
+        );
+        fs::write(&path, page)
+            .map_err(|error| Failure::with_cause("can't write a temporary file", error))?;
         Ok(Self {
             _folder: folder,
             path,

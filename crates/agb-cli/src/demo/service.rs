@@ -39,11 +39,7 @@ impl DemoService {
 
     #[cfg(feature = "serve")]
     async fn start() -> Result<Self, Failure> {
-        let failed = |error| Failure::with_cause("can't create a temporary folder", error);
-        let folder = tempfile::Builder::new()
-            .prefix("agb-demo-")
-            .tempdir()
-            .map_err(failed)?;
+        let folder = crate::private_folder::private_folder("agb-demo-")?;
         let clock = agbcloud_server::ManualClock::starting_now();
         let server = agbcloud_server::Server::builder()
             .data_dir(folder.path())

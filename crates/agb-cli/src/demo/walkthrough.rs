@@ -10,7 +10,7 @@ use super::{
     sample_files::{self, LARGE_PATH, LARGE_SIZE, SampleFile},
     service::DemoService,
 };
-use crate::{failure::Failure, output::print_line_best_effort};
+use crate::{failure::Failure, output::print_line_best_effort, private_folder::private_folder};
 
 const CONTEXTS: usize = 31;
 const PAGE_SIZE: u32 = 10;
@@ -29,10 +29,7 @@ pub(super) struct Walkthrough<'a> {
 
 impl<'a> Walkthrough<'a> {
     pub(super) fn new(service: &'a DemoService) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new()
-            .prefix("agb-demo-files-")
-            .tempdir()
-            .map_err(|error| Failure::with_cause("can't create a temporary folder", error))?;
+        let folder = private_folder("agb-demo-files-")?;
         // The name of the folder is unique, which makes the names of the contexts unique.
         let name = folder.path().file_name().unwrap_or_default();
         let prefix = format!("{}-", name.to_string_lossy().replace("-files", ""));

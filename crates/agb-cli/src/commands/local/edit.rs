@@ -14,7 +14,7 @@ use clap_complete::ArgValueCompleter;
 use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 
-use super::{check_file, copy_in, folder};
+use super::{check_file, copy_in};
 use crate::{
     address::Remote,
     clock,
@@ -25,6 +25,7 @@ use crate::{
     },
     failure::{Code, ErrorContext, Failure},
     output::{self, bytes, quote, records::EditResult},
+    private_folder::private_folder,
     signals::{Interrupt, unless_interrupted},
     stderr,
 };
@@ -81,7 +82,7 @@ async fn edit_once(
     editor: &str,
     discards_conflict: bool,
 ) -> Result<Outcome, Failure> {
-    let folder = folder()?;
+    let folder = private_folder("agb-")?;
     let copy = copy_in(&folder, address);
     let hint = "nothing was changed";
     let version = unless_interrupted(Version::download(files, address, &copy), hint).await?;

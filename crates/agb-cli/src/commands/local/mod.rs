@@ -8,15 +8,10 @@ use std::path::PathBuf;
 pub(crate) use edit::EditArguments;
 pub(crate) use open::OpenArguments;
 
-use crate::{address::Remote, failure::Failure, output::quote, private_folder::private_folder};
+use crate::{address::Remote, failure::Failure, output::quote};
 
 /// Maximum length of the name of a local copy, in bytes.
 const MAX_NAME: usize = 100;
-
-/// A folder for a local copy, which only the user can read. It is removed on drop.
-fn folder() -> Result<tempfile::TempDir, Failure> {
-    private_folder().map_err(|error| Failure::with_cause("can't create a temporary folder", error))
-}
 
 /// The path of the local copy of a file. The name keeps its ending, by which programs recognize the type.
 fn copy_in(folder: &tempfile::TempDir, address: &Remote) -> PathBuf {
@@ -52,10 +47,11 @@ fn check_file(address: &Remote, command: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::private_folder::private_folder;
 
     #[test]
     fn a_local_copy_has_a_safe_name_with_the_same_ending() {
-        let folder = folder().unwrap();
+        let folder = private_folder("agb-").unwrap();
         let name = |path: &str| {
             let address: Remote = format!("one:{path}").parse().unwrap();
             let path = copy_in(&folder, &address);

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{check_file, copy_in, folder};
+use super::{check_file, copy_in};
 use crate::{
     address::Remote,
     commands::{
@@ -16,6 +16,7 @@ use crate::{
     failure::{ErrorContext, Failure},
     opener,
     output::{self, OutputMode, quote, records::OpenResult},
+    private_folder::private_folder,
     signals::unless_interrupted,
 };
 
@@ -34,7 +35,7 @@ impl Run for OpenArguments {
         check_file(address, "open")?;
         check_is_document(address)?;
         let files = lookup::files(&self.bandwidth.connect(session)?, address).await?;
-        let folder = folder()?;
+        let folder = private_folder("agb-")?;
         let copy = copy_in(&folder, address);
         let download = async {
             match files.download(address.path.as_str(), &copy).await {
