@@ -11,18 +11,20 @@ pub(crate) enum Series {
     Requests,
     Errors,
     Latency,
+    TailLatency,
 }
 
 /// A value at a time in seconds since 1970; `None` is a gap.
 pub(crate) type Point = (f64, Option<f64>);
 
 impl Series {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Contexts,
         Self::Bytes,
         Self::Requests,
         Self::Errors,
         Self::Latency,
+        Self::TailLatency,
     ];
 
     /// The name in URLs.
@@ -33,6 +35,7 @@ impl Series {
             Self::Requests => "requests",
             Self::Errors => "errors",
             Self::Latency => "latency",
+            Self::TailLatency => "tail-latency",
         }
     }
 
@@ -43,6 +46,7 @@ impl Series {
             Self::Requests => "Requests per second",
             Self::Errors => "Errors (status 5xx) per second",
             Self::Latency => "Mean latency",
+            Self::TailLatency => "Latency that 99 % of the requests do not exceed",
         }
     }
 
@@ -65,6 +69,7 @@ impl Series {
                 let seconds = increase(|sample| sample.seconds)?;
                 (requests > 0.0).then_some(seconds / requests)
             }
+            Self::TailLatency => sample.quantile_since(before?, 0.99),
         }
     }
 
@@ -74,7 +79,7 @@ impl Series {
             Self::Contexts => text::count(value.max(0.0) as u64),
             Self::Bytes => text::bytes(value.max(0.0) as u64),
             Self::Requests | Self::Errors => format!("{value:.1}/s"),
-            Self::Latency => format!("{:.1} ms", value * 1000.0),
+            Self::Latency | Self::TailLatency => format!("{:.1} ms", value * 1000.0),
         }
     }
 

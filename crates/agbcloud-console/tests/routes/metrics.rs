@@ -34,7 +34,14 @@ async fn metrics_of_the_service_are_plotted() {
         .get("/metrics")
         .await
         .assert(200, "Stored bytes of all keys");
-    for name in ["contexts", "bytes", "requests", "errors", "latency"] {
+    for name in [
+        "contexts",
+        "bytes",
+        "requests",
+        "errors",
+        "latency",
+        "tail-latency",
+    ] {
         let plot = console.get(&format!("/metrics/plot/{name}")).await;
         assert_eq!(plot.headers["content-type"], "image/svg+xml");
         plot.assert(200, "<svg xmlns=");
