@@ -1,11 +1,6 @@
 //! Parts of the service without sockets, for the benchmarks of this workspace that count instructions and allocations.
 
-#![allow(
-    missing_docs,
-    clippy::missing_panics_doc,
-    clippy::unwrap_used,
-    reason = "only called by benchmarks"
-)]
+#![expect(clippy::unwrap_used, reason = "only called by benchmarks")]
 
 use axum::body::Body;
 use bytes::Bytes;

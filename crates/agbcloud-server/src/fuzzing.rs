@@ -1,8 +1,6 @@
 //! Properties of the parsers of untrusted input, checked by the fuzz targets in `fuzz/`, and by their seeds in tests.
 
-#![allow(
-    missing_docs,
-    clippy::missing_panics_doc,
+#![expect(
     clippy::unwrap_used,
     reason = "only called by the fuzz targets of the same names, which detect panics"
 )]

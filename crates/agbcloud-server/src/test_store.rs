@@ -11,8 +11,7 @@
 //! `AGB_TEST_POSTGRES` is the URL of a database whose user may create databases. `AGB_TEST_S3` is `s3://BUCKET?endpoint=URL`. If
 //! `AGB_TEST_S3_DIR` is set, the store is s3s-fs with its buckets in this folder, and each test gets a bucket of its own.
 
-#![allow(
-    missing_docs,
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,

@@ -40,7 +40,7 @@ impl BlobError {
 
 /// Why a request to a bucket failed. Contains no header and no body, which may contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[cfg_attr(not(feature = "s3"), allow(dead_code))]
+#[cfg_attr(not(feature = "s3"), expect(dead_code))]
 pub(crate) enum StoreFailure {
     #[error("no response in time")]
     Timeout,

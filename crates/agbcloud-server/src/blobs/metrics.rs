@@ -70,7 +70,7 @@ impl BlobMetrics {
         );
     }
 
-    #[cfg_attr(not(feature = "s3"), allow(dead_code))]
+    #[cfg_attr(not(feature = "s3"), expect(dead_code))]
     pub(super) fn record_request(&self, operation: &'static str, duration: Duration, sent: u64) {
         self.durations
             .get_or_create(&[("operation", operation)])
@@ -78,14 +78,14 @@ impl BlobMetrics {
         self.sent.inc_by(sent);
     }
 
-    #[cfg_attr(not(feature = "s3"), allow(dead_code))]
+    #[cfg_attr(not(feature = "s3"), expect(dead_code))]
     pub(super) fn count_failure(&self, operation: &'static str, reason: &'static str) {
         self.failures
             .get_or_create(&[("operation", operation), ("reason", reason)])
             .inc();
     }
 
-    #[cfg_attr(not(feature = "s3"), allow(dead_code))]
+    #[cfg_attr(not(feature = "s3"), expect(dead_code))]
     pub(super) fn count_received(&self, bytes: usize) {
         self.received.inc_by(bytes as u64);
     }

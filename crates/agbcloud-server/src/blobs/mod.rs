@@ -248,7 +248,7 @@ impl Blobs {
     }
 
     /// Returns a URL at which the store serves a blob.
-    #[cfg_attr(not(feature = "s3"), allow(unused_variables))]
+    #[cfg_attr(not(feature = "s3"), expect(unused_variables))]
     pub(crate) async fn download_url(
         &self,
         blob: &str,

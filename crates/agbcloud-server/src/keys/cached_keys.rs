@@ -179,7 +179,7 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     }
 }
 
-#[allow(
+#[expect(
     clippy::disallowed_methods,
     reason = "the age of an answer is a duration, which a set clock does not measure"
 )]

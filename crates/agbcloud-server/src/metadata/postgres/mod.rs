@@ -3,7 +3,7 @@
 //! All changes of a tenant are serial: see [`writer`]. Reads take no lock. Row-level security restricts each transaction to the rows
 //! of its tenant, in addition to the condition on the tenant in each statement.
 
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     reason = "deadlines are times of tokio's clock; nothing that is stored depends on them"
 )]

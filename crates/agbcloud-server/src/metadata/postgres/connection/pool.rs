@@ -90,7 +90,7 @@ impl Pool {
 
     /// Returns a connection, and waits at most until the deadline.
     pub(super) async fn get(&self, deadline: Instant) -> Result<PooledLink, Failure> {
-        #[allow(
+        #[expect(
             clippy::disallowed_methods,
             reason = "the same clock as the deadline's"
         )]

@@ -98,7 +98,7 @@ impl Session {
         Ok(Self {
             link: Some(link),
             deadline,
-            #[allow(clippy::disallowed_methods, reason = "measures a duration")]
+            #[expect(clippy::disallowed_methods, reason = "measures a duration")]
             began: Instant::now(),
             kind: match access {
                 Access::Read(_) | Access::Snapshot(_) | Access::Tenant(_) => "read",
