@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{BUFFER, LocalIdentity, blocking, cannot};
+use super::{BUFFER, LocalIdentity, LocalReader, blocking, cannot};
 use crate::{Error, ErrorDetail, ErrorKind, Result};
 
 /// A local folder whose files are uploaded. Opening a file below it follows no symbolic link.
@@ -33,7 +33,7 @@ pub(crate) struct LocalFile {
 pub(crate) enum LocalContent {
     /// The whole content of a small file.
     InMemory(Bytes, LocalIdentity),
-    Streamed(tokio::fs::File, LocalIdentity),
+    Streamed(LocalReader, LocalIdentity),
 }
 
 impl LocalFile {
@@ -76,7 +76,10 @@ impl LocalFile {
         }
         let identity = LocalIdentity::of(&metadata);
         if identity.size > BUFFER as u64 {
-            return Ok(LocalContent::Streamed(file.into(), identity));
+            return Ok(LocalContent::Streamed(
+                LocalReader::new(file, identity.size),
+                identity,
+            ));
         }
         let content = read_at_most(&mut file, identity.size + 1).map_err(failed)?;
         let after = LocalIdentity::of(&file.metadata().map_err(failed)?);

@@ -2,12 +2,14 @@
 
 mod local_file;
 mod local_identity;
+mod local_reader;
 pub(super) mod open_files;
 
 use std::{io::Read, path::Path};
 
 pub(crate) use local_file::{LocalContent, LocalFile, SourceFolder};
 pub(crate) use local_identity::{LocalIdentity, file_system_time, from_unix_nanos, to_unix_nanos};
+pub(crate) use local_reader::LocalReader;
 pub(crate) use open_files::{is_too_many_open_files, limit_concurrent_transfers};
 
 use crate::{Error, ErrorDetail, ErrorKind, Result, transfer::ContentHasher};

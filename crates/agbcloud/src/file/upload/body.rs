@@ -46,7 +46,7 @@ impl BodyRecord {
     fn of(source: &OpenedSource, needs_md5: bool) -> Self {
         let in_memory = match &source.chunks {
             BodyChunks::Whole(bytes) => Some(bytes.clone()),
-            BodyChunks::Read(_) => None,
+            BodyChunks::File(..) | BodyChunks::Read(_) => None,
         };
         let can_read_again = in_memory.is_some() || source.origin.is_some();
         let is_small = source.length <= CHUNK as u64;
@@ -188,7 +188,7 @@ impl SizedBody {
         needs_md5: bool,
     ) -> (Self, BodyRecord) {
         let record = BodyRecord::of(&source, needs_md5);
-        let read = matches!(source.chunks, BodyChunks::Read(_));
+        let read = !matches!(source.chunks, BodyChunks::Whole(_));
         let body = Self {
             chunks: source.chunks,
             left: source.length,

@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -17,11 +17,14 @@ use tokio_util::io::ReaderStream;
 use super::spool::{BoxedStream, DEFAULT_IN_MEMORY, Spooled, reader_failed, spool};
 use crate::{
     Error, ErrorKind, Result,
-    file::local::{LocalContent, LocalFile, LocalIdentity, hash_file, impl_from_paths},
+    file::local::{
+        LocalContent, LocalFile, LocalIdentity, LocalReader, hash_file, impl_from_paths,
+    },
     transfer::ContentHasher,
 };
 
-/// Bytes read at a time.
+/// Bytes that are sent at a time. An upload is idle while none of them is accepted, so more of them would need a faster
+/// connection.
 pub(super) const CHUNK: usize = 128 * 1024;
 
 type BoxedReader = Pin<Box<dyn AsyncRead + Send>>;
@@ -29,6 +32,8 @@ type BoxedReader = Pin<Box<dyn AsyncRead + Send>>;
 /// The content of an upload in chunks.
 pub(super) enum BodyChunks {
     Whole(Bytes),
+    /// A local file, and what has not been returned of its last block.
+    File(LocalReader, Bytes),
     /// The mutex is never locked. It makes the body `Sync`, which a reader may not be.
     Read(Mutex<ReaderStream<Take<BoxedReader>>>),
 }
@@ -43,13 +48,26 @@ impl BodyChunks {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         match self {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(bytes.split_to(CHUNK.min(bytes.len()))))),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(split_chunk(bytes)))),
+            Self::File(reader, rest) => {
+                if rest.is_empty() {
+                    *rest = match ready!(reader.poll_next(cx)) {
+                        Some(Ok(block)) => block,
+                        end => return Poll::Ready(end),
+                    };
+                }
+                Poll::Ready(Some(Ok(split_chunk(rest))))
+            }
             Self::Read(reader) => {
                 let reader = reader.get_mut().unwrap_or_else(PoisonError::into_inner);
                 Pin::new(reader).poll_next(cx)
             }
         }
     }
+}
+
+fn split_chunk(bytes: &mut Bytes) -> Bytes {
+    bytes.split_to(CHUNK.min(bytes.len()))
 }
 
 /// The source of an upload: a local path, bytes, a reader of known length, or a stream.
@@ -248,9 +266,9 @@ impl OpenedSource {
     fn local(file: LocalFile, content: LocalContent) -> Self {
         let (opened, identity) = match content {
             LocalContent::InMemory(bytes, identity) => (Self::whole(bytes), identity),
-            LocalContent::Streamed(file, identity) => {
+            LocalContent::Streamed(reader, identity) => {
                 let opened = Self {
-                    chunks: BodyChunks::of(Box::pin(file), identity.size),
+                    chunks: BodyChunks::File(reader, Bytes::new()),
                     length: identity.size,
                     origin: None,
                     exact: false,
