@@ -1,4 +1,5 @@
-//! Size of the program `agb` in bytes.
+//! Size of the program `agb` in bytes, and the number of its relocations: the dynamic linker processes each of them at every
+//! start, which takes most of the time of a short command.
 //!
 //! Without optimization, only the sections of code and constants are counted: the size of the file depends on how much
 //! debug information the build has.
@@ -38,9 +39,11 @@ fn sections(program: &[u8]) -> Result<Costs, Failure> {
         counted.map(|section| section.size()).sum()
     };
     let constants = [SectionKind::ReadOnlyData, SectionKind::ReadOnlyDataWithRel];
+    let relocations = file.dynamic_relocations().map_or(0, Iterator::count);
     Ok(Costs::from([
         ("code".to_owned(), size(&[SectionKind::Text])),
         ("constants".to_owned(), size(&constants)),
+        ("relocations".to_owned(), relocations as u64),
     ]))
 }
 
@@ -55,6 +58,7 @@ mod tests {
         let costs = sections(&program).unwrap();
         assert!(costs["code"] > 100_000, "{costs:?}");
         assert!(costs["constants"] > 10_000, "{costs:?}");
+        assert!(costs["relocations"] > 1000, "{costs:?}");
         assert!(costs.values().sum::<u64>() < program.len() as u64);
     }
 

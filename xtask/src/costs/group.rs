@@ -15,13 +15,13 @@ pub(crate) enum Group {
     Allocations,
     /// Instructions of operations, counted by callgrind
     Instructions,
-    /// Size of `agb` without optimization
+    /// Size and relocations of `agb` without optimization
     Binary,
     /// Peak memory of transfers of 128 MiB and synchronizations of 50,000 files
     Memory,
     /// Peak memory of transfers of 1 GiB and synchronizations of a million files
     LargeMemory,
-    /// Size of `agb` as it is released
+    /// Size and relocations of `agb` as it is released
     ReleaseBinary,
 }
 
