@@ -284,8 +284,8 @@ async fn a_damaged_or_truncated_object_is_not_sent() {
     }
 }
 
-/// The files of parts that s3s-fs keeps of an upload.
-fn parts(multipart: &str) -> usize {
+/// The number of files that s3s-fs keeps of an upload: its parts and what describes it.
+fn kept(multipart: &str) -> usize {
     let folder = std::env::var_os("AGB_TEST_S3_DIR").unwrap();
     let names = std::fs::read_dir(folder)
         .unwrap()
@@ -295,18 +295,15 @@ fn parts(multipart: &str) -> usize {
         .count()
 }
 
-/// Waits for a number of parts. A part appears in the folder when it is complete.
-async fn wait_for_parts(multipart: &str, count: usize) {
+/// The number of parts of an upload that s3s-fs has received completely.
+fn parts(multipart: &str) -> usize {
+    kept(&format!(".upload_id-{multipart}.part-"))
+}
+
+async fn wait_for(what: &str, is_reached: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let found = parts(multipart);
-        if found == count {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{found} instead of {count} parts"
-        );
+    while !is_reached() {
+        assert!(Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -333,34 +330,36 @@ async fn an_upload_that_is_given_up_leaves_no_parts() {
             .unwrap();
         (upload, multipart)
     };
-    let (upload, multipart) = start().await;
-    wait_for_parts(&multipart, 3).await;
+    let start_and_wait = async || {
+        let (upload, multipart) = start().await;
+        wait_for("not all parts are stored", || parts(&multipart) == 3).await;
+        (upload, multipart)
+    };
+    let (upload, multipart) = start_and_wait().await;
     upload.abort().await;
-    assert_eq!(parts(&multipart), 0);
+    assert_eq!(kept(&multipart), 0);
 
-    let (upload, multipart) = start().await;
-    wait_for_parts(&multipart, 3).await;
+    let (upload, multipart) = start_and_wait().await;
     drop(upload);
-    wait_for_parts(&multipart, 0).await;
+    wait_for("the parts stay", || kept(&multipart) == 0).await;
 
     // A crash: nothing is dropped. Another process discards the upload, twice.
-    let (upload, multipart) = start().await;
+    let (upload, multipart) = start_and_wait().await;
     let blob = upload.key().to_owned();
-    wait_for_parts(&multipart, 3).await;
     let _crashed = std::mem::ManuallyDrop::new(upload);
     for _ in 0..2 {
         other.discard_upload(&blob, Some(&multipart)).await.unwrap();
-        assert_eq!(parts(&multipart), 0);
+        assert_eq!(kept(&multipart), 0);
     }
 
     // The store may still write a part whose request was given up. Then the upload says so, and is discarded again later.
     let (upload, multipart) = start().await;
     let blob = upload.key().to_owned();
     if upload.abort().await {
-        assert_eq!(parts(&multipart), 0);
+        assert_eq!(kept(&multipart), 0);
     } else {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while parts(&multipart) > 0 {
+        while kept(&multipart) > 0 {
             assert!(Instant::now() < deadline, "the parts stay");
             other.discard_upload(&blob, Some(&multipart)).await.unwrap();
         }
