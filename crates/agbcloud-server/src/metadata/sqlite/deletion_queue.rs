@@ -11,6 +11,9 @@ use crate::metadata::{Clear, Result};
 
 /// Maximum number of rows of a tree that are deleted in one transaction, so that uploads do not wait long.
 const BATCH: u32 = 500;
+/// Maximum number of rows that are deleted without letting other threads run. A clear of a million files needs a core for seconds,
+/// and a request that waits for one would wait for a whole time slice of the scheduler, which is milliseconds.
+const STEP: u32 = 25;
 /// Maximum number of trees of clearing contexts in one transaction. More than one, so that a small clear does not wait for a
 /// large one.
 const CLEARING: u32 = 4;
@@ -92,17 +95,25 @@ fn next_trees(db: &Connection) -> Result<Vec<i64>> {
 
 /// Deletes rows of a tree, and the tree itself when it is empty. Returns the number of rows.
 fn delete_rows(db: &Connection, tree: i64) -> Result<usize> {
-    let contents = db
-        .prepare_cached(
-            "DELETE FROM entries WHERE tree = ?1 AND (parent, name, folder) IN
-                 (SELECT parent, name, folder FROM entries WHERE tree = ?1 LIMIT ?2)
-             RETURNING blob, small",
-        )?
-        .query_map(params![tree, BATCH], |row| ContentRef::from_row(row, 0))?
-        .collect::<rusqlite::Result<Vec<ContentRef>>>()?;
-    let count = contents.len();
-    for content in contents {
-        files::release(db, content)?;
+    let mut count = 0;
+    while count < BATCH as usize {
+        let contents = db
+            .prepare_cached(
+                "DELETE FROM entries WHERE tree = ?1 AND (parent, name, folder) IN
+                     (SELECT parent, name, folder FROM entries WHERE tree = ?1 LIMIT ?2)
+                 RETURNING blob, small",
+            )?
+            .query_map(params![tree, STEP], |row| ContentRef::from_row(row, 0))?
+            .collect::<rusqlite::Result<Vec<ContentRef>>>()?;
+        let deleted = contents.len();
+        for content in contents {
+            files::release(db, content)?;
+        }
+        count += deleted;
+        if deleted < STEP as usize {
+            break;
+        }
+        std::thread::yield_now();
     }
     // The offset index has far fewer rows than the tree.
     db.prepare_cached(
