@@ -284,6 +284,17 @@ impl Files {
         self.driver.run(self.inner.update_guard())?
     }
 
+    /// Returns whether the object store can replace exactly the version with this ETag.
+    ///
+    /// See [`Files::version_guard`](crate::Files::version_guard).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`agbcloud::Files::version_guard`](crate::Files::version_guard).
+    pub fn version_guard(&self, etag: &str) -> Result<UpdateGuard> {
+        self.driver.run(self.inner.version_guard(etag))?
+    }
+
     /// Downloads a file to a local path or a writer.
     ///
     /// ```

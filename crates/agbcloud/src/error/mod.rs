@@ -262,6 +262,27 @@ impl Error {
         &self.0.attempts
     }
 
+    /// Whether the service may have executed the call in an attempt before the last one: its response was lost, or reported
+    /// another checksum. After an upload under a condition that failed with status 412, the file may contain what was uploaded:
+    /// read it before the change is made again.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// files.upload("/a.txt", b"one").await?;
+    /// let error = files.upload("/a.txt", b"two").if_absent().await.unwrap_err();
+    /// assert!(!error.earlier_attempt_may_be_done()); // another client has created it
+    /// # Ok(()) });
+    /// ```
+    pub fn earlier_attempt_may_be_done(&self) -> bool {
+        let earlier = self
+            .attempts()
+            .split_last()
+            .map_or(&[][..], |(_, earlier)| earlier);
+        earlier
+            .iter()
+            .any(|attempt| attempt.may_be_done() || attempt.kind == ErrorKind::Corrupted)
+    }
+
     /// Why the call was not retried again; `None` if nothing was called.
     pub fn stopped_by(&self) -> Option<StoppedBy> {
         self.0.stopped_by

@@ -16,7 +16,7 @@ pub enum UpdateGuard {
     Unavailable,
 }
 
-/// Whether an upload failed because the store does not support its condition.
+/// Whether an upload may have failed because the store does not support its condition.
 pub(crate) fn rejects_condition(error: &Error) -> bool {
     matches!(error.status(), Some(400 | 501))
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use agbcloud::{ErrorDetail, ErrorKind, Files, UpdateGuard};
+use agbcloud::{ErrorDetail, Files, UpdateGuard};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 use futures_util::FutureExt;
@@ -206,7 +206,11 @@ impl Version {
     /// Uploads the local copy if the remote file is still this version.
     async fn save(&self, files: &Files, address: &Remote, copy: &Path) -> Result<Save, Failure> {
         let action = || format!("save {address}");
-        let guard = files.update_guard().await.with_action(action)?;
+        let guard = match self {
+            Self::Missing => files.update_guard().await,
+            Self::Etag(etag) => files.version_guard(etag).await,
+        };
+        let guard = guard.with_action(action)?;
         let mut upload = files.upload(address.path.as_str(), copy);
         if guard == UpdateGuard::Unavailable {
             if !self.is_current(files, address).await? {
@@ -224,7 +228,7 @@ impl Version {
         match upload.await {
             Ok(uploaded) => Ok(Save::Done(uploaded.bytes)),
             // Running the editor again could make the change twice.
-            Err(error) if error.status() == Some(412) && may_be_saved(&error) => {
+            Err(error) if error.status() == Some(412) && error.earlier_attempt_may_be_done() => {
                 let message = format!(
                     "{address} has changed, and may contain your version: the response to an earlier attempt was lost"
                 );
@@ -281,18 +285,6 @@ impl Version {
             Self::Etag(_) => "saved",
         }
     }
-}
-
-/// Whether an attempt before the last one may have been executed in spite of its failure.
-fn may_be_saved(error: &agbcloud::Error) -> bool {
-    let earlier = error
-        .attempts()
-        .split_last()
-        .map_or(&[][..], |(_, earlier)| earlier);
-    // A throttled request was not executed.
-    earlier
-        .iter()
-        .any(|attempt| attempt.kind != ErrorKind::Throttled)
 }
 
 /// The checksum of a file; `None` if it does not exist.

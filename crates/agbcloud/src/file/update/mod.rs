@@ -231,13 +231,10 @@ async fn read(files: &Files, path: &RemotePath, limit: u64) -> Result<OldVersion
 
 /// Whether a write can depend on the old version.
 async fn guard(files: &Files, old: &OldVersion) -> Result<UpdateGuard> {
-    let is_identified = match (&old.content, &old.etag) {
-        (None, _) => true,
-        (Some(_), etag) => etag.as_ref().is_some_and(|etag| !etag.starts_with("W/")),
-    };
-    match is_identified {
-        true => files.update_guard().await,
-        false => Ok(UpdateGuard::Unavailable),
+    match (&old.content, &old.etag) {
+        (None, _) => files.update_guard().await,
+        (Some(_), Some(etag)) => files.version_guard(etag).await,
+        (Some(_), None) => Ok(UpdateGuard::Unavailable),
     }
 }
 
@@ -255,11 +252,7 @@ fn is_conflict(error: &Error) -> bool {
 
 /// Returns the error of a conflict after which the update must not start again.
 fn final_conflict(error: Error, conflicts: u32, max: u32) -> Option<Error> {
-    let (_, earlier) = error.attempts().split_last()?;
-    // The file may have changed by an attempt whose response was lost, or acknowledged the write with another checksum.
-    let may_be_done =
-        |attempt: &crate::Attempt| attempt.may_be_done() || attempt.kind == ErrorKind::Corrupted;
-    if earlier.iter().any(may_be_done) {
+    if error.earlier_attempt_may_be_done() {
         let message = "the file has changed, and may contain the update: the response to an earlier attempt was lost or wrong. \
                        Read it before you repeat the update";
         return Some(conflict(error, message).with_detail(ErrorDetail::OutcomeUnknown));

@@ -1,11 +1,14 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::*;
 use crate::{
-    Client,
+    Client, Operation,
     lock::lock,
     testing::{Script, Step, error},
 };
@@ -18,6 +21,8 @@ struct Store {
     /// Whether conditions are ignored, or rejected with this status.
     ignores: bool,
     rejects: Option<u16>,
+    /// Rejects all writes after this number of them.
+    fails_after: Option<u32>,
     has_etags: bool,
     /// Loses the response to the next write under a condition, and then writes this.
     loses_response: Option<&'static str>,
@@ -63,6 +68,12 @@ impl Store {
                     .insert("etag", self.etag().parse().unwrap());
             }
             return Ok(response);
+        }
+        if self
+            .fails_after
+            .is_some_and(|writes| self.guard_writes >= writes)
+        {
+            return Ok(status(400));
         }
         if let Some(rejected) = self.rejects.filter(|_| conditional) {
             return Ok(status(rejected));
@@ -137,6 +148,38 @@ async fn a_store_that_ignores_conditions_is_reported_and_detected_once() {
         }
         assert_eq!(lock(&store).guard_writes, detected);
     }
+}
+
+/// A store that fails with the status of one that rejects conditions may have them.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_during_the_detection_is_not_called_one_without_conditions() {
+    for fails_after in [0, 1, 2] {
+        let (files, store) = files(Store {
+            fails_after: Some(fails_after),
+            ..Store::default()
+        });
+        let error = files.update_guard().await.unwrap_err();
+        assert_eq!(error.status(), Some(400));
+        lock(&store).fails_after = None;
+        let guard = files.update_guard().await.unwrap();
+        assert_eq!(guard, UpdateGuard::Conditions);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detection_that_is_given_up_still_deletes_its_file() {
+    let latency = Duration::from_millis(10);
+    let url = json!({"url": "https://store.test/a?signature=1", "expireTime": 3600});
+    let script = Script::new([]).then_always(Step::ok(url).after(latency));
+    let store = Mutex::new(Store::default());
+    let builder = Client::builder().stub(script.clone());
+    let client = builder.stub_store(move |request| lock(&store).answer(request));
+    let files = client.build().unwrap().contexts().files("SdkCtx-1");
+    let given_up = tokio::time::timeout(latency / 2, files.update_guard()).await;
+    assert!(given_up.is_err());
+    tokio::time::sleep(5 * latency).await;
+    let calls = script.calls();
+    assert_eq!(calls.last(), Some(&Operation::DeleteContextFile));
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use crate::{
         plan::PlannedChange,
         state::{RemoteTime, SyncedVersion, etag_number},
     },
-    transfer::{PutCondition, rejects_condition},
+    transfer::{PutCondition, UpdateGuard, rejects_condition},
 };
 
 /// Maximum number of uploads of a file that changes during the upload.
@@ -69,6 +69,9 @@ impl SharedState {
                     changed_during_upload(local.path())
                 }
                 Err(error) if condition != PutCondition::None && rejects_condition(&error) => {
+                    if options.files.update_guard().await? == UpdateGuard::Conditions {
+                        return Err(error);
+                    }
                     self.rejects_conditions.store(true, Ordering::Relaxed);
                     remaining += 1;
                     continue;
