@@ -4,9 +4,13 @@ use std::net::IpAddr;
 
 use headers::{Authorization, HeaderMapExt, authorization::Basic};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, uri::Authority};
+use reqwest::Url;
 use subtle::ConstantTimeEq;
 
-use crate::response::{Body, text};
+use crate::{
+    request_headers::Destination,
+    response::{Body, text},
+};
 
 /// The rules for requests.
 #[derive(Clone)]
@@ -32,20 +36,28 @@ impl Access {
             let message = "the name of this server is not known: add it with --host";
             return Err(Box::new(text(StatusCode::MISDIRECTED_REQUEST, message)));
         }
-        if !is_same_origin(headers, &host) {
+        if !is_same_origin(headers, &host) || is_from_other_site(headers) {
             let message = "requests of web pages are not allowed";
             return Err(Box::new(text(StatusCode::FORBIDDEN, message)));
         }
         if !self.is_authorized(headers) {
             return Err(Box::new(password_required()));
         }
-        match self.is_local(headers.get("destination"), &host) {
-            true => Ok(()),
-            false => {
-                let message = "the destination is on another server";
-                Err(Box::new(text(StatusCode::BAD_GATEWAY, message)))
-            }
+        Ok(())
+    }
+
+    /// Whether the destination of a copy is on this server: it has the authority of the request, or a name of the server. A
+    /// proxy may serve these names by https and on another port.
+    pub(crate) fn is_local<B>(&self, destination: &Destination, request: &Request<B>) -> bool {
+        let Destination::Url(url) = destination else {
+            return true;
+        };
+        let host = url.host_str().unwrap_or_default();
+        if matches!(url.scheme(), "http" | "https") && self.is_named(host) {
+            return true;
         }
+        let own = host_of(request).and_then(|host| Url::parse(&format!("http://{host}/")).ok());
+        own.is_some_and(|own| url.origin() == own.origin())
     }
 
     /// Whether a name is of this server. A web page that resolves its own name to this address is another one. Addresses can't
@@ -54,10 +66,12 @@ impl Access {
         let address = host.trim_start_matches('[').trim_end_matches(']');
         address.parse::<IpAddr>().is_ok()
             || host.eq_ignore_ascii_case("localhost")
-            || self
-                .hosts
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(host))
+            || self.is_named(host)
+    }
+
+    fn is_named(&self, host: &str) -> bool {
+        let mut names = self.hosts.iter();
+        names.any(|name| name.eq_ignore_ascii_case(host))
     }
 
     fn is_authorized(&self, headers: &HeaderMap) -> bool {
@@ -69,23 +83,6 @@ impl Access {
             let given = given.password().as_bytes();
             given.ct_eq(password.as_bytes()).into()
         })
-    }
-
-    /// Whether the destination of a copy is on this server.
-    fn is_local(&self, destination: Option<&HeaderValue>, host: &Authority) -> bool {
-        let Some(destination) = destination else {
-            return true;
-        };
-        let uri = destination
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse::<Uri>().ok());
-        match uri.as_ref().map(Uri::authority) {
-            // `dav-server` rejects it.
-            None => true,
-            Some(None) => true,
-            Some(Some(authority)) => authority == host || self.accepts(authority.host()),
-        }
     }
 }
 
@@ -111,6 +108,19 @@ fn is_same_origin(headers: &HeaderMap, host: &Authority) -> bool {
         .ok()
         .and_then(|text| text.parse::<Uri>().ok());
     origin.is_some_and(|origin| origin.authority() == Some(host))
+}
+
+/// Whether a page of another site loads the resource, for example as a script. A user may open a link to it. Only browsers send
+/// these headers.
+fn is_from_other_site(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| {
+        let header = headers.get(name);
+        header.is_some_and(|header| header.as_bytes().eq_ignore_ascii_case(value.as_bytes()))
+    };
+    let is_other = ["cross-site", "same-site"]
+        .iter()
+        .any(|site| is("sec-fetch-site", site));
+    is_other && !is("sec-fetch-mode", "navigate")
 }
 
 fn password_required() -> Response<Body> {
@@ -188,16 +198,57 @@ mod tests {
     }
 
     #[test]
-    fn a_destination_on_another_server_is_refused() {
+    fn pages_of_other_sites_load_nothing() {
         let access = Access::new(Vec::new(), None);
-        for (destination, expected) in [
-            ("/b", None),
-            ("http://localhost:8785/b", None),
-            ("http://127.0.0.1:8785/b", None),
-            ("http://other.example/b", Some(502)),
+        for (site, mode, expected) in [
+            ("cross-site", "no-cors", Some(403)),
+            ("same-site", "no-cors", Some(403)),
+            ("cross-site", "navigate", None),
+            ("same-origin", "no-cors", None),
+            ("none", "navigate", None),
         ] {
-            let headers = [("host", "localhost:8785"), ("destination", destination)];
-            assert_eq!(status(&access, &headers), expected, "{destination}");
+            let headers = [
+                ("host", "localhost:8785"),
+                ("sec-fetch-site", site),
+                ("sec-fetch-mode", mode),
+            ];
+            assert_eq!(status(&access, &headers), expected, "{site} {mode}");
         }
+        let headers = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(status(&access, &headers), Some(403));
+    }
+
+    #[test]
+    fn a_destination_has_the_authority_of_the_request_or_a_name_of_the_server() {
+        let access = Access::new(vec!["nas.local".to_owned()], None);
+        let is_local = |host: &str, destination: &str| {
+            let request = Request::builder().uri("/a").header("host", host);
+            let request = request.header("destination", destination).body(()).unwrap();
+            let destination = Destination::of(request.headers()).unwrap().unwrap();
+            access.is_local(&destination, &request)
+        };
+        for destination in [
+            "/b",
+            "http://localhost:8785/b",
+            "http://LOCALHOST:8785/b c",
+            "http://nas.local/b",
+            "https://nas.local:8443/b",
+        ] {
+            assert!(is_local("localhost:8785", destination), "{destination}");
+        }
+        for destination in [
+            "http://127.0.0.1:8785/b",
+            "http://localhost:1/b",
+            "https://localhost:8785/b",
+            "http://localhost/b",
+            "http://10.9.8.7:8785/b",
+            "http://other.example/b",
+            "http://other.example/b c",
+            "ftp://nas.local/b",
+            "file:///b",
+        ] {
+            assert!(!is_local("localhost:8785", destination), "{destination}");
+        }
+        assert!(is_local("[::1]:80", "http://[::1]/b"));
     }
 }

@@ -55,8 +55,9 @@ impl ContextFileSystem {
             Location::Path { .. } | Location::Root => return self.get_folder(request).await,
         };
         if request.keeps_in_memory(path) {
-            let file = self.session.desktop_files.get(path.as_str());
-            let file = file.ok_or_else(not_found)?;
+            let Some(file) = self.session.desktop_files.get(path.as_str()) else {
+                return self.get_folder(request).await;
+            };
             let content = response::full(file.content);
             return Ok(whole(path, headers, &file.metadata, is_head, content));
         }
@@ -317,7 +318,6 @@ fn describe(response: &mut Response<Body>, path: &RemotePath, metadata: &Metadat
         header::CACHE_CONTROL,
         HeaderValue::from_static("private, no-cache"),
     );
-    response::protect(headers);
 }
 
 fn not_satisfiable(size: u64) -> Response<Body> {

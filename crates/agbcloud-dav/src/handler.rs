@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use dav_server::{DavHandler, DavMethod, DavMethodSet, davpath::DavPath};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
@@ -19,10 +19,11 @@ use crate::{
     failure::Failure,
     file_system::ContextFileSystem,
     location::Location,
-    locks::ExpiringLocks,
+    locks::{self, ExpiringLocks},
     request::{Request, RequestState},
+    request_headers::{self, Destination},
     response::{self, Body},
-    xml_depth,
+    xml_limits,
 };
 
 /// Maximum number of bytes of the XML of a request, which is that of `dav-server`.
@@ -44,6 +45,7 @@ struct Inner {
     access: Access,
     writes: bool,
     files: ContextFileSystem,
+    locks: ExpiringLocks,
     dav: DavHandler<Request>,
     time: fn() -> SystemTime,
 }
@@ -70,13 +72,14 @@ impl Handler {
             .methods(methods)
             .autoindex(false);
         let dav = match writes {
-            true => dav.locksystem(Box::new(locks)),
+            true => dav.locksystem(Box::new(locks.clone())),
             false => dav,
         };
         Self(Arc::new(Inner {
             access,
             writes,
             files,
+            locks,
             dav: dav.build_handler(),
             time,
         }))
@@ -88,10 +91,11 @@ impl Handler {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let response = match self.0.respond(request).await {
+        let mut response = match self.0.respond(request).await {
             Ok(response) => response,
             Err(failure) => response::failed(&failure),
         };
+        response::protect(response.headers_mut());
         let status = response.status().as_u16();
         tracing::debug!(%method, path, status, "request");
         response
@@ -126,29 +130,116 @@ impl Inner {
             return Ok(*response);
         }
         let method = self.method(request.method())?;
-        check_headers(method, request.headers())?;
+        let tokens = request_headers::check(method, request.headers_mut())?;
         if method == DavMethod::PropFind
             && let Some(response) = limit_depth(request.headers_mut())
         {
             return Ok(response);
         }
-        protect_root(method, &request)?;
-        let target = match request.uri().path() {
-            "*" => Location::Root,
-            path => target(path, method)?,
+        let path = match request.uri().path() {
+            "*" => "/",
+            path => path,
         };
+        let path = DavPath::new(path).map_err(|_| invalid("the path of the URL is not valid"))?;
+        let destination = self.destination(method, &request)?;
+        protect_root(method, &path, destination.as_ref())?;
+        let target = target(&path, method)?;
         let state = RequestState::new(method, target, request.headers(), (self.time)());
         let state = Arc::new(state);
-        match method {
-            DavMethod::Get | DavMethod::Head => {
-                let is_head = method == DavMethod::Head;
-                self.files.get(&state, request.headers(), is_head).await
-            }
-            DavMethod::Put => self.pass_on(request, state).await,
+        if matches!(method, DavMethod::Get | DavMethod::Head) {
+            let is_head = method == DavMethod::Head;
+            return self.files.get(&state, request.headers(), is_head).await;
+        }
+        let change = Change {
+            method,
+            path,
+            destination,
+        };
+        if self
+            .changes_protected_members(&change, &tokens, &state)
+            .await
+        {
+            return Err(Failure::new(
+                StatusCode::LOCKED,
+                "the folder is locked: unlock it before its members are added, moved or deleted",
+            ));
+        }
+        let response = match method {
+            DavMethod::Put => self.pass_on(request, state.clone()).await?,
             _ => {
                 let request = read_xml(request).await?;
-                self.pass_on(request, state).await
+                if method == DavMethod::Lock && !locks::has_small_owner(request.body()) {
+                    return Err(Failure::new(
+                        StatusCode::INSUFFICIENT_STORAGE,
+                        "the owner of a lock has more than 1 KiB or 8 elements",
+                    ));
+                }
+                self.pass_on(request.map(Full::new), state.clone()).await?
             }
+        };
+        self.remove_locks(&change, &state, response.status());
+        Ok(response)
+    }
+
+    /// The path of the header `destination`, which COPY and MOVE have.
+    fn destination<B>(
+        &self,
+        method: DavMethod,
+        request: &http::Request<B>,
+    ) -> Result<Option<DavPath>, Failure> {
+        if !matches!(method, DavMethod::Copy | DavMethod::Move) {
+            return Ok(None);
+        }
+        let destination = Destination::of(request.headers())?
+            .ok_or_else(|| invalid("the header destination is missing"))?;
+        if !self.access.is_local(&destination, request) {
+            return Err(Failure::new(
+                StatusCode::BAD_GATEWAY,
+                "the destination is on another server: add the name of this one with --host",
+            ));
+        }
+        let path = DavPath::new(destination.path());
+        path.map(Some)
+            .map_err(|_| invalid("the path of the destination is not valid"))
+    }
+
+    /// Whether a request changes the members of a folder whose list another client has locked. `dav-server` checks only the locks
+    /// of the members.
+    async fn changes_protected_members(
+        &self,
+        change: &Change,
+        tokens: &[String],
+        state: &Request,
+    ) -> bool {
+        let is_protected = |path: &DavPath| self.locks.protect_members(&path.parent(), tokens);
+        let source = is_protected(&change.path);
+        let destination = change.destination.as_ref().is_some_and(is_protected);
+        match change.method {
+            DavMethod::Delete => source,
+            DavMethod::Move => source || destination,
+            DavMethod::Copy => destination,
+            // An existing member may change. After a failed lookup, the request fails.
+            DavMethod::Put | DavMethod::MkCol | DavMethod::Lock if source => {
+                matches!(self.files.lookup(&state.target, state).await, Ok(None))
+            }
+            _ => false,
+        }
+    }
+
+    /// Removes the locks of what was deleted, moved or replaced.
+    fn remove_locks(&self, change: &Change, state: &Request, status: StatusCode) {
+        let is_done = matches!(status, StatusCode::CREATED | StatusCode::NO_CONTENT);
+        if !is_done {
+            return;
+        }
+        if matches!(change.method, DavMethod::Delete | DavMethod::Move) {
+            self.locks.remove(&change.path);
+        }
+        let replaced = status == StatusCode::NO_CONTENT && !state.is_shallow;
+        if let Some(destination) = &change.destination
+            && replaced
+        {
+            self.locks.remove(destination);
         }
     }
 
@@ -215,11 +306,21 @@ impl Inner {
     }
 }
 
+/// The paths that a request changes.
+struct Change {
+    method: DavMethod,
+    path: DavPath,
+    /// Of COPY and MOVE.
+    destination: Option<DavPath>,
+}
+
+fn invalid(message: &str) -> Failure {
+    Failure::new(StatusCode::BAD_REQUEST, message)
+}
+
 /// The location of the target. One that no file can have does not exist.
-fn target(path: &str, method: DavMethod) -> Result<Location, Failure> {
-    let path = DavPath::new(path)
-        .map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "the path of the URL is not valid"))?;
-    Location::parse(&path).map_err(|invalid| {
+fn target(path: &DavPath, method: DavMethod) -> Result<Location, Failure> {
+    Location::parse(path).map_err(|invalid| {
         let creates = matches!(method, DavMethod::Put | DavMethod::MkCol | DavMethod::Lock);
         match creates {
             true => Failure::of_location(invalid),
@@ -229,43 +330,20 @@ fn target(path: &str, method: DavMethod) -> Result<Location, Failure> {
 }
 
 /// Rejects changes of the whole context, which `dav-server` would begin.
-fn protect_root<B>(method: DavMethod, request: &http::Request<B>) -> Result<(), Failure> {
-    let is_root = |path: &str| {
-        let path = DavPath::new(path).map(|path| Location::parse(&path));
-        matches!(path, Ok(Ok(Location::Root)))
-    };
-    let transfers = matches!(method, DavMethod::Copy | DavMethod::Move);
-    let destination = request.headers().get("destination");
-    let destination = destination.and_then(|value| value.to_str().ok()?.parse::<http::Uri>().ok());
-    let replaces = transfers && destination.is_some_and(|uri| is_root(uri.path()));
+fn protect_root(
+    method: DavMethod,
+    path: &DavPath,
+    destination: Option<&DavPath>,
+) -> Result<(), Failure> {
+    let is_root = |path: &DavPath| Location::parse(path) == Ok(Location::Root);
     let removes = matches!(method, DavMethod::Delete | DavMethod::Move);
-    match replaces || (removes && is_root(request.uri().path())) {
+    match destination.is_some_and(is_root) || (removes && is_root(path)) {
         true => Err(Failure::new(
             StatusCode::FORBIDDEN,
             "the root folder can't be deleted, moved or replaced",
         )),
         false => Ok(()),
     }
-}
-
-/// Rejects headers that `dav-server` would ignore, so that a write has the conditions that the client intends.
-fn check_headers(method: DavMethod, headers: &HeaderMap) -> Result<(), Failure> {
-    let invalid = |message: &str| Err(Failure::new(StatusCode::BAD_REQUEST, message));
-    let conditions = [
-        header::IF_MATCH.as_str(),
-        header::IF_NONE_MATCH.as_str(),
-        header::IF_UNMODIFIED_SINCE.as_str(),
-        "if",
-        "overwrite",
-    ];
-    let mut values = conditions.iter().flat_map(|name| headers.get_all(*name));
-    if values.any(|value| value.to_str().is_err()) {
-        return invalid("a condition is not ASCII");
-    }
-    if method == DavMethod::Put && headers.contains_key(header::CONTENT_RANGE) {
-        return invalid("a part of a file can't be written");
-    }
-    Ok(())
 }
 
 /// Rejects a listing of everything below a folder. A missing depth means the members of the folder.
@@ -277,7 +355,7 @@ fn limit_depth(headers: &mut HeaderMap) -> Option<Response<Body>> {
             headers.insert("depth", HeaderValue::from_static("1"));
             None
         }
-        Some(depth) if depth.as_bytes().eq_ignore_ascii_case(b"infinity") => {
+        Some(depth) if depth == "infinity" => {
             let mut response = Response::new(response::full(NO_INFINITE_DEPTH));
             *response.status_mut() = StatusCode::FORBIDDEN;
             let content_type = HeaderValue::from_static("application/xml; charset=utf-8");
@@ -291,7 +369,7 @@ fn limit_depth(headers: &mut HeaderMap) -> Option<Response<Body>> {
 }
 
 /// Reads the XML of a request.
-async fn read_xml<B>(request: http::Request<B>) -> Result<http::Request<Full<Bytes>>, Failure>
+async fn read_xml<B>(request: http::Request<B>) -> Result<http::Request<Bytes>, Failure>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: std::error::Error + Send + Sync + 'static,
@@ -306,13 +384,8 @@ where
         false => Failure::new(StatusCode::BAD_REQUEST, "the request ended early"),
     })?;
     let body = body.to_bytes();
-    match xml_depth::is_shallow(body.chunk()) {
-        true => Ok(http::Request::from_parts(head, Full::new(body))),
-        false => Err(Failure::new(
-            StatusCode::BAD_REQUEST,
-            "the elements of the XML are nested too deeply",
-        )),
-    }
+    xml_limits::check(&body).map_err(invalid)?;
+    Ok(http::Request::from_parts(head, body))
 }
 
 /// A body that ends with an error if an operation has failed after the response started. `dav-server` ends a listing that

@@ -6,13 +6,15 @@ mod failure;
 mod file_system;
 mod get;
 mod handler;
+mod if_header;
 mod location;
 mod locks;
 mod metadata;
 mod request;
+mod request_headers;
 mod response;
 mod server;
 mod session;
-mod xml_depth;
+mod xml_limits;
 
 pub use server::{DavServer, DavServerBuilder, StartError};

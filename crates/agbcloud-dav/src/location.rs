@@ -67,6 +67,14 @@ impl Location {
         }
     }
 
+    /// Whether the URL ends with a slash, which selects the folder of a file and a folder of the same name.
+    pub(crate) fn selects_folder(&self) -> bool {
+        match self {
+            Self::Root => true,
+            Self::Path { slash, .. } => *slash,
+        }
+    }
+
     /// Whether this is the location, or below it.
     pub(crate) fn is_within(&self, folder: &Self) -> bool {
         let (path, folder) = (self.as_str(), folder.as_str());

@@ -73,7 +73,7 @@ impl RequestState {
             target,
             now,
             expected_length: length.and_then(|length| length.parse().ok()),
-            overwrites: text("overwrite").is_none_or(|value| !value.eq_ignore_ascii_case("f")),
+            overwrites: text("overwrite") != Some("F"),
             is_shallow: text("depth") == Some("0"),
             is_conditional: has_etag || conditions.iter().any(|name| headers.contains_key(name)),
             is_desktop: desktops.iter().any(|name| agent.contains(name)),
@@ -82,7 +82,13 @@ impl RequestState {
         }
     }
 
-    /// Whether a file is one that Finder or Explorer writes on its own, and the client is one of them.
+    /// Whether this is the path that the request deletes or moves.
+    pub(crate) fn removes(&self, location: &Location) -> bool {
+        let removes = matches!(self.method, DavMethod::Delete | DavMethod::Move);
+        removes && self.target.as_str() == location.as_str()
+    }
+
+    /// Whether a file is one that Finder or Explorer writes on its own, and the client is one of them. Does not apply to folders.
     pub(crate) fn keeps_in_memory(&self, path: &RemotePath) -> bool {
         self.is_desktop && is_desktop_file(path.file_name())
     }

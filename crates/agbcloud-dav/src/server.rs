@@ -249,6 +249,9 @@ async fn serve(listener: TcpListener, handler: Handler, mut stopped: watch::Rece
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEAD_TIMEOUT)
+                    // An operation whose client closes the connection is completed, for example a move or an upload whose
+                    // client does not wait any longer.
+                    .half_close(true)
                     .max_buf_size(MAX_HEAD_BYTES)
                     .serve_connection(TokioIo::new(stream), service);
                 let connection = graceful.watch(connection);

@@ -27,6 +27,12 @@ const CONCURRENT_COPIES: usize = 8;
 /// Maximum number of bytes of a file that is copied in memory, so that a failed upload is retried.
 const MAX_IN_MEMORY: u64 = 1024 * 1024;
 
+/// What a copy replaces.
+struct Replaced {
+    file: bool,
+    folder: bool,
+}
+
 /// A file that was copied.
 struct Copied {
     from: RemotePath,
@@ -45,9 +51,9 @@ impl ContextFileSystem {
     ) -> FsResult<()> {
         let (source, target) = (writable_file(from, request)?, writable_file(to, request)?);
         if request.keeps_in_memory(source) || request.keeps_in_memory(target) {
-            return self.copy_desktop_file(source, target, request).await;
+            return self.copy_desktop_file(source, to, request).await;
         }
-        self.copy_over(source, to, request).await.map(|_| ())
+        self.copy_over(from, source, to, request).await.map(|_| ())
     }
 
     /// Copies a folder with everything below, which replaces a file or a folder.
@@ -58,10 +64,14 @@ impl ContextFileSystem {
         request: &Request,
     ) -> FsResult<()> {
         if request.is_shallow {
-            let exists = self.lookup_folder(to, request).await?.is_some();
-            self.session.properties.copy_one(from.as_str(), to.as_str());
+            let target = writable_file(to, request)?;
+            let replaced = self.replaced(target, to, true, request).await?;
             self.remember_folder(to.as_str(), request)?;
-            return match exists {
+            if replaced.file {
+                self.delete_replaced_file(target, request).await?;
+            }
+            self.session.properties.copy_one(from.as_str(), to.as_str());
+            return match replaced.folder {
                 true => Err(FsError::Exists),
                 false => Ok(()),
             };
@@ -76,16 +86,17 @@ impl ContextFileSystem {
         request: &Request,
     ) -> FsResult<()> {
         let (source, target) = (writable_file(from, request)?, writable_file(to, request)?);
-        if request.keeps_in_memory(source) || request.keeps_in_memory(target) {
-            self.copy_desktop_file(source, target, request).await?;
+        let metadata = self.lookup(from, request).await?;
+        let is_folder = metadata.ok_or(FsError::NotFound)?.is_folder;
+        let in_memory = request.keeps_in_memory(source) || request.keeps_in_memory(target);
+        if in_memory && !is_folder {
+            self.copy_desktop_file(source, to, request).await?;
             self.session.desktop_files.remove(source.as_str());
             return Ok(());
         }
-        let metadata = self.lookup(from, request).await?;
-        let is_folder = metadata.ok_or(FsError::NotFound)?.is_folder;
         let copied = match is_folder {
             true => self.copy_tree(from, to, request).await?,
-            false => vec![self.copy_over(source, to, request).await?],
+            false => vec![self.copy_over(from, source, to, request).await?],
         };
         self.delete_sources(copied, request).await?;
         self.remember_parent(from);
@@ -99,20 +110,61 @@ impl ContextFileSystem {
     /// Copies a file, and deletes the folder that it replaces.
     async fn copy_over(
         &self,
+        from: &Location,
         source: &RemotePath,
         to: &Location,
         request: &Request,
     ) -> FsResult<Copied> {
         let target = writable_file(to, request)?;
-        let replaces_folder = self.lookup_folder(to, request).await?.is_some();
+        if from.is_within(to) {
+            let message = "a file can't replace a folder that contains it";
+            return Err(request.fail_with(StatusCode::FORBIDDEN, message));
+        }
+        let replaced = self.replaced(target, to, false, request).await?;
         let copied = self.copy_content(source, target, request).await;
         let copied = copied.map_err(|error| request.failed_call(&error))?;
-        if replaces_folder {
+        if replaced.folder {
             self.delete_folder(to, request).await?;
         }
         let properties = &self.session.properties;
         properties.copy_one(source.as_str(), target.as_str());
         Ok(copied)
+    }
+
+    /// What a copy to a path must replace: the file or the folder that the path selects. Of a file and a folder of the same
+    /// name, a copy replaces one of its own kind, and keeps the other.
+    async fn replaced(
+        &self,
+        target: &RemotePath,
+        to: &Location,
+        is_folder: bool,
+        request: &Request,
+    ) -> FsResult<Replaced> {
+        let file = self.lookup_file(target, request).await?.is_some();
+        let folder = self.lookup_folder(to, request).await?.is_some();
+        if !request.overwrites && (file || folder) {
+            let message = "the destination exists";
+            return Err(request.fail_with(StatusCode::PRECONDITION_FAILED, message));
+        }
+        if !(file && folder) {
+            return Ok(Replaced { file, folder });
+        }
+        if to.selects_folder() != is_folder {
+            let message = "the destination is both a file and a folder: end the URL of a folder with a slash, and that of a \
+                           file with none";
+            return Err(request.fail_with(StatusCode::CONFLICT, message));
+        }
+        Ok(Replaced {
+            file: !is_folder,
+            folder: is_folder,
+        })
+    }
+
+    async fn delete_replaced_file(&self, path: &RemotePath, request: &Request) -> FsResult<()> {
+        let deleted = self.files.delete(path).missing_ok(true).await;
+        deleted
+            .map(|_| ())
+            .map_err(|error| request.failed_call(&error))
     }
 
     /// Copies the files below a folder, deletes what else was at the target, and returns the copied files.
@@ -129,19 +181,17 @@ impl ContextFileSystem {
             return Err(request.fail_with(StatusCode::FORBIDDEN, message));
         }
         let copies = self.plan_copies(from, to, request).await?;
-        let replaces_file = self.lookup_file(target, request).await?.is_some();
-        let replaces_folder = self.lookup_folder(to, request).await?.is_some();
+        let replaced = self.replaced(target, to, true, request).await?;
         let copied: Vec<Copied> = stream::iter(copies)
             .map(async |(from, to)| self.copy_content(&from, &to, request).await)
             .buffer_unordered(CONCURRENT_COPIES)
             .try_collect()
             .await
             .map_err(|error| self.copy_failed(&error, request))?;
-        if replaces_file {
-            let deleted = self.files.delete(target).missing_ok(true).await;
-            deleted.map_err(|error| request.failed_call(&error))?;
+        if replaced.file {
+            self.delete_replaced_file(target, request).await?;
         }
-        if replaces_folder {
+        if replaced.folder {
             self.delete_others(to, &copied, request).await?;
         }
         self.session.remove(to.as_str());
@@ -283,20 +333,29 @@ impl ContextFileSystem {
     async fn copy_desktop_file(
         &self,
         from: &RemotePath,
-        to: &RemotePath,
+        to: &Location,
         request: &Request,
     ) -> FsResult<()> {
+        let target = writable_file(to, request)?;
         let desktop_files = &self.session.desktop_files;
         if !request.keeps_in_memory(from) {
             let message = "a file of the context can't get a name whose files are kept in memory";
             return Err(request.fail_with(StatusCode::FORBIDDEN, message));
         }
         let file = desktop_files.get(from.as_str()).ok_or(FsError::NotFound)?;
-        if request.keeps_in_memory(to) {
-            desktop_files.put(to.as_str(), file.content, request.now);
+        if self.lookup_folder(to, request).await?.is_some() {
+            let message = "a file that is kept in memory can't replace a folder";
+            return Err(request.fail_with(StatusCode::FORBIDDEN, message));
+        }
+        if request.keeps_in_memory(target) {
+            desktop_files.put(target.as_str(), file.content, request.now);
             return Ok(());
         }
-        let uploaded = self.files.upload(to, file.content).await;
+        let upload = self.files.upload(target, file.content);
+        let uploaded = match request.overwrites {
+            true => upload.await,
+            false => upload.if_absent().await,
+        };
         uploaded.map_err(|error| request.failed_call(&error))?;
         Ok(())
     }

@@ -130,7 +130,8 @@ impl Listing {
             }
             None => (name, Metadata::of_entry(entry)),
         };
-        if name.is_empty() || self.request.is_desktop() && is_desktop_file(name) {
+        let is_hidden = !metadata.is_folder && self.request.is_desktop() && is_desktop_file(name);
+        if name.is_empty() || is_hidden {
             return None;
         }
         if metadata.is_folder {

@@ -28,20 +28,32 @@ impl ContextFileSystem {
                 false => Ok(Some(Metadata::folder())),
             };
         };
+        if *slash {
+            return match self.lookup_folder(location, request).await? {
+                Some(folder) => Ok(Some(folder)),
+                // A folder that is gone is not the file of the same name.
+                None if request.removes(location) => Ok(None),
+                None => self.lookup_visible_file(path, request).await,
+            };
+        }
+        match self.lookup_visible_file(path, request).await? {
+            Some(file) => Ok(Some(file)),
+            None => self.lookup_folder(location, request).await,
+        }
+    }
+
+    /// Returns the metadata of a file in the context, or in memory. To Finder and Explorer, a stored file with a name that they
+    /// use does not exist.
+    pub(super) async fn lookup_visible_file(
+        &self,
+        path: &RemotePath,
+        request: &Request,
+    ) -> FsResult<Option<Metadata>> {
         if request.keeps_in_memory(path) {
             let file = self.session.desktop_files.get(path.as_str());
             return Ok(file.map(|file| file.metadata));
         }
-        if *slash {
-            return match self.lookup_folder(location, request).await? {
-                Some(folder) => Ok(Some(folder)),
-                None => self.lookup_file(path, request).await,
-            };
-        }
-        match self.lookup_file(path, request).await? {
-            Some(file) => Ok(Some(file)),
-            None => self.lookup_folder(location, request).await,
-        }
+        self.lookup_file(path, request).await
     }
 
     /// Returns the metadata of a file, by the first byte of its content: a listing of its folder could take many calls.

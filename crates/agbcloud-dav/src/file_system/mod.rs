@@ -140,6 +140,10 @@ impl GuardedFileSystem<Request> for ContextFileSystem {
         async move {
             let location = writable(path, request)?;
             match request.method {
+                DavMethod::Delete if request.is_shallow => Err(request.fail_with(
+                    StatusCode::BAD_REQUEST,
+                    "a folder is deleted with everything below: omit the header depth",
+                )),
                 DavMethod::Delete => self.delete_folder(&location, request).await,
                 // The target of a copy: what was not overwritten is deleted after the copy.
                 _ => Ok(()),

@@ -99,6 +99,116 @@ async fn a_file_and_a_folder_of_the_same_name_are_two() {
     share.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_file_does_not_replace_a_folder_that_contains_it() {
+    let share = Share::new().await;
+    for path in ["/d/a", "/d/b", "/d/s/c"] {
+        share.files.upload(path, path.to_owned()).await.unwrap();
+    }
+    for method in ["COPY", "MOVE"] {
+        for (from, to) in [("/d/a", "/d"), ("/d/a", "/d/"), ("/d/s/c", "/d")] {
+            let status = share.transfer(method, from, to).await;
+            assert_eq!(status, 403, "{method} {from} {to}");
+        }
+    }
+    for path in ["/d/a", "/d/b", "/d/s/c"] {
+        assert_eq!(share.content(path).await, path);
+    }
+    assert!(!share.stores("/d").await);
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_copy_replaces_the_file_or_the_folder_that_its_destination_selects() {
+    let share = Share::new().await;
+    for path in ["/x", "/x/y", "/f", "/d/z"] {
+        share.files.upload(path, path.to_owned()).await.unwrap();
+    }
+    for (from, to) in [("/f", "/x/"), ("/d/", "/x")] {
+        assert_eq!(share.transfer("COPY", from, to).await, 409, "{from} {to}");
+        assert_eq!(share.content("/x").await, "/x");
+        assert_eq!(share.content("/x/y").await, "/x/y");
+    }
+    assert_eq!(share.transfer("COPY", "/f", "/x").await, 204);
+    assert_eq!(share.content("/x").await, "/f");
+    assert_eq!(share.content("/x/y").await, "/x/y");
+    assert_eq!(share.transfer("MOVE", "/d/", "/x/").await, 204);
+    assert_eq!(share.content("/x").await, "/f");
+    assert_eq!(share.paths("/x/").await, ["/x/", "/x/z"]);
+    // The folder is gone: the file is another one.
+    share.files.delete("/x/z").await.unwrap();
+    assert_eq!(share.status("DELETE", "/x/").await, 204);
+    for _ in 0..2 {
+        assert_eq!(share.status("DELETE", "/x/").await, 404);
+        assert_eq!(share.transfer("MOVE", "/x/", "/new").await, 404);
+    }
+    assert_eq!(share.content("/x").await, "/f");
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_folder_without_its_members_replaces_a_file() {
+    let share = Share::new().await;
+    share.files.upload("/d/a", &b"a"[..]).await.unwrap();
+    share.put("/f", "old").await;
+    let copy = share.request("COPY", "/d/").header("depth", "0");
+    let copy = copy.header("destination", share.url("/f"));
+    assert_eq!(copy.send().await.unwrap().status(), 204);
+    assert_eq!(share.paths("/").await, ["/", "/d/", "/f/"]);
+    assert_eq!(share.paths("/f/").await, ["/f/"]);
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_overwrite_nothing_is_replaced() {
+    let share = Share::new().await;
+    for path in ["/s/new", "/t/precious", "/f"] {
+        share.files.upload(path, path.to_owned()).await.unwrap();
+    }
+    let values: [(&[&str], u16); 4] = [
+        (&["f"], 412),
+        (&["F"], 412),
+        (&["F", "F"], 400),
+        (&["false"], 400),
+    ];
+    for (values, status) in values {
+        for (from, to) in [("/s/", "/t/"), ("/f", "/t"), ("/s/", "/f")] {
+            let mut request = share.request("MOVE", from);
+            for value in values {
+                request = request.header("overwrite", *value);
+            }
+            let request = request.header("destination", share.url(to));
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), status, "{values:?} {from} {to}");
+        }
+    }
+    for path in ["/s/new", "/t/precious", "/f"] {
+        assert_eq!(share.content(path).await, path);
+    }
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_move_is_completed_if_its_client_closes_the_connection() {
+    let service = Server::builder().memory();
+    let fault = "latency=1s,op=GetContextFileUploadUrl";
+    let share = Share::of(service.fault(fault.parse().unwrap()), |share| {
+        share.write(true)
+    })
+    .await;
+    for path in ["/d/a", "/d/b"] {
+        share.files.upload(path, path.to_owned()).await.unwrap();
+    }
+    let request = "MOVE /d/ HTTP/1.1\r\nhost: localhost\r\ndestination: /t/\r\n\r\n";
+    share.send_and_close(request.as_bytes()).await;
+    assert!(!share.stores("/t/a").await && !share.stores("/t/b").await);
+    for name in ["a", "b"] {
+        share.wait_until(&format!("/t/{name}"), true).await;
+        share.wait_until(&format!("/d/{name}"), false).await;
+    }
+    share.shutdown().await;
+}
+
 /// `dav-server` deletes the destination before it copies: a failed copy would lose both.
 #[tokio::test]
 async fn a_copy_that_fails_keeps_the_source_and_the_destination() {

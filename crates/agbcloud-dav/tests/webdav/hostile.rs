@@ -24,6 +24,67 @@ async fn web_pages_reach_nothing() {
         .header("destination", "http://other.example/b");
     assert_eq!(request.send().await.unwrap().status(), 502);
     assert_eq!(share.content("/a").await, "a secret");
+    let request = share.request("GET", "/a");
+    let script = request
+        .header("sec-fetch-site", "cross-site")
+        .header("sec-fetch-mode", "no-cors");
+    assert_eq!(script.send().await.unwrap().status(), 403);
+    for method in ["GET", "OPTIONS", "PROPFIND", "DELETE"] {
+        let response = share.send(method, "/a").await;
+        let policy = response.headers().get("cross-origin-resource-policy");
+        assert_eq!(policy.unwrap(), "same-origin", "{method}");
+    }
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_destination_is_on_the_server_of_the_request() {
+    let share = Share::of(Server::builder().memory(), |share| {
+        share.write(true).host("nas.local")
+    })
+    .await;
+    share.put("/a", "one").await;
+    let own = share.server.local_addr();
+    for (destination, status) in [
+        (format!("http://localhost:{}/b", own.port()), 502),
+        ("http://127.0.0.1:1/b".to_owned(), 502),
+        (format!("https://{own}/b"), 502),
+        ("http://other.example/b c".to_owned(), 502),
+        ("http://[/b".to_owned(), 400),
+        ("b".to_owned(), 400),
+        (format!("http://{own}/b"), 201),
+        ("https://nas.local/c".to_owned(), 201),
+        ("/d".to_owned(), 201),
+    ] {
+        let request = share.request("COPY", "/a");
+        let request = request.header("destination", &destination);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{destination}");
+    }
+    assert_eq!(share.paths("/").await, ["/", "/a", "/b", "/c", "/d"]);
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn malformed_conditions_change_nothing() {
+    let share = Share::new().await;
+    share.put("/a", "one").await;
+    for (name, value) in [
+        ("if", "(<urn:uuid:a"),
+        ("if", "([\"a\""),
+        ("if", "([\"])"),
+        ("if", ""),
+        ("if-match", "\""),
+        ("if-none-match", "\",\""),
+        ("depth", "2"),
+    ] {
+        for method in ["PUT", "DELETE", "PROPPATCH", "LOCK"] {
+            let request = share.request(method, "/a").header(name, value);
+            let status = request.send().await.unwrap().status();
+            assert_eq!(status, 400, "{method} {name}: {value}");
+        }
+    }
+    assert_eq!(share.content("/a").await, "one");
     share.shutdown().await;
 }
 
@@ -68,11 +129,21 @@ async fn xml_is_limited() {
     let large = format!("<a>{}</a>", "x".repeat(70_000));
     let entities = "<!DOCTYPE a [<!ENTITY b \"xxxxxxxxxx\"><!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;\">\
                     <!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;\"><!ENTITY e \"&d;&d;&d;&d;&d;&d;&d;&d;\">]><a>&e;&e;&e;</a>";
+    let namespaces = |count: usize, elements: usize| {
+        let declared = (0..count).map(|number| format!(" xmlns:n{number:x}='b'"));
+        let declared: String = declared.collect();
+        let elements = "<x/>".repeat(elements);
+        format!("<propfind xmlns='DAV:'{declared}><prop>{elements}</prop></propfind>")
+    };
     for method in ["PROPFIND", "PROPPATCH", "LOCK"] {
         for (body, statuses) in [
             (deep.as_str(), &[400][..]),
             (&large, &[413]),
-            (entities, &[400, 415]),
+            (entities, &[400]),
+            ("<!DOCTYPE a><a/>", &[400]),
+            (&namespaces(1500, 6000), &[400]),
+            (&namespaces(0, 6000), &[400]),
+            (&namespaces(500, 500), &[400]),
             ("<", &[400, 415]),
             ("\u{0}", &[400, 415]),
         ] {
@@ -84,6 +155,9 @@ async fn xml_is_limited() {
             assert!(statuses.contains(&status), "{method} {status}");
         }
     }
+    let request = share.request("PROPFIND", "/a").header("depth", "0");
+    let response = request.body(namespaces(5, 500)).send().await.unwrap();
+    assert_eq!(response.status(), 207);
     assert_eq!(share.status("GET", "/a").await, 200);
     share.shutdown().await;
 }

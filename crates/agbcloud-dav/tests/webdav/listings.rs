@@ -82,6 +82,10 @@ async fn the_depth_is_limited() {
     let list = share.send("PROPFIND", "/").await.text().await.unwrap();
     assert!(list.contains("<D:href>/</D:href>") && list.contains("<D:href>/d/</D:href>"));
     assert!(!list.contains("/d/e/"));
+    for depth in ["2", "1,noroot", ""] {
+        let request = share.request("PROPFIND", "/").header("depth", depth);
+        assert_eq!(request.send().await.unwrap().status(), 400, "{depth}");
+    }
     share.shutdown().await;
 }
 

@@ -1,5 +1,7 @@
 //! A service, a share of one of its contexts, and clients.
 
+use std::time::Duration;
+
 use agbcloud::{Client, ClientBuilder, Files, RetryPolicy};
 use agbcloud_dav::{DavServer, DavServerBuilder};
 use agbcloud_server::{Server, ServerBuilder};
@@ -84,6 +86,36 @@ impl Share {
         request.send().await.unwrap().status().as_u16()
     }
 
+    /// Locks a path, and returns the token in its angle brackets.
+    pub(crate) async fn lock(&self, path: &str, depth: &str) -> String {
+        let body = "<D:lockinfo xmlns:D='DAV:'><D:lockscope><D:exclusive/></D:lockscope>\
+                    <D:locktype><D:write/></D:locktype></D:lockinfo>";
+        let request = self.request("LOCK", path).header("depth", depth);
+        let locked = request.body(body).send().await.unwrap();
+        assert!(locked.status().is_success(), "{}", locked.status());
+        locked.headers()["lock-token"].to_str().unwrap().to_owned()
+    }
+
+    /// Sends bytes, and closes the connection before the response.
+    pub(crate) async fn send_and_close(&self, bytes: &[u8]) {
+        let mut stream = TcpStream::connect(self.server.local_addr()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        // The server has received the request before the connection ends.
+        pause(Duration::from_millis(300)).await;
+        drop(stream);
+    }
+
+    /// Waits until the context contains a file, or contains none.
+    pub(crate) async fn wait_until(&self, path: &str, stored: bool) {
+        for _ in 0..100 {
+            if self.stores(path).await == stored {
+                return;
+            }
+            pause(Duration::from_millis(100)).await;
+        }
+        panic!("{path}: expected stored to be {stored}");
+    }
+
     /// The body of a listing.
     pub(crate) async fn list(&self, path: &str) -> String {
         let request = self.request("PROPFIND", path).header("depth", "1");
@@ -133,4 +165,12 @@ impl Share {
         self.server.shutdown().await;
         self.service.shutdown().await;
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server runs in real time, without a signal that an operation has ended"
+)]
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
 }

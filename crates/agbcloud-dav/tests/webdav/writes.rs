@@ -64,7 +64,7 @@ async fn conditions_of_writes() {
     assert_eq!(put("if-none-match", "*", "/a").await, 412);
     assert_eq!(put("if-match", "*", "/missing").await, 412);
     assert_eq!(put("if-match", "\"other\"", "/a").await, 412);
-    assert_eq!(put("if-match", "no quotes", "/a").await, 412);
+    assert_eq!(put("if-match", "no quotes", "/a").await, 400);
     assert_eq!(put("if-match", "\"\u{fc}\"", "/a").await, 400);
     let etag = share.files.stat("/a").await.unwrap().etag.unwrap();
     assert_eq!(put("if", &format!("([{etag}])"), "/a").await, 204);
@@ -168,6 +168,22 @@ async fn an_interrupted_upload_keeps_the_old_file() {
     share.service.shutdown().await;
 }
 
+#[tokio::test]
+async fn an_upload_is_completed_if_its_client_closes_the_connection() {
+    let service = Server::builder().memory();
+    let fault = "latency=1s,op=GetContextFileUploadUrl";
+    let share = Share::of(service.fault(fault.parse().unwrap()), |share| {
+        share.write(true)
+    })
+    .await;
+    let request = "PUT /a HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nnew";
+    share.send_and_close(request.as_bytes()).await;
+    assert!(!share.stores("/a").await);
+    share.wait_until("/a", true).await;
+    assert_eq!(share.content("/a").await, "new");
+    share.shutdown().await;
+}
+
 /// The body of the upload and the content of the download pass through.
 #[tokio::test]
 async fn an_upload_of_300_mib_uses_little_memory() {
@@ -243,6 +259,19 @@ async fn a_folder_of_many_files_is_deleted_completely() {
         assert_eq!(share.status("DELETE", path).await, 403, "{path}");
     }
     assert!(share.stores("/dd").await);
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_folder_is_deleted_only_with_everything_below() {
+    let share = Share::new().await;
+    share.files.upload("/d/a", &b"x"[..]).await.unwrap();
+    for (depth, status) in [("0", 400), ("1", 400), ("Infinity", 204)] {
+        assert!(share.stores("/d/a").await, "{depth}");
+        let request = share.request("DELETE", "/d/").header("depth", depth);
+        assert_eq!(request.send().await.unwrap().status(), status, "{depth}");
+    }
+    assert!(!share.stores("/d/a").await);
     share.shutdown().await;
 }
 
@@ -333,6 +362,42 @@ async fn files_of_the_desktop_stay_in_memory() {
         share.paths("/").await,
         ["/", "/._b.txt", "/._stored", "/real"]
     );
+    share.shutdown().await;
+}
+
+#[tokio::test]
+async fn folders_with_names_of_desktop_files_are_like_any_other() {
+    let share = Share::new().await;
+    let finder = async |method: &str, path: &str, to: &str, body: &'static str| {
+        let request = share.request(method, path).header("depth", "1");
+        let request = match method {
+            "MOVE" => share.request(method, path),
+            _ => request,
+        };
+        let request = request
+            .header("user-agent", "WebDAVFS/3.0.0 (03008000) Darwin/22.6.0")
+            .header("destination", share.url(to));
+        request.body(body).send().await.unwrap()
+    };
+    share.files.upload("/._cfg/data", &b"x"[..]).await.unwrap();
+    let list = finder("PROPFIND", "/", "", "").await.text().await.unwrap();
+    assert!(list.contains("/._cfg/<"), "{list}");
+    assert_eq!(finder("PROPFIND", "/._cfg/", "", "").await.status(), 207);
+    assert_eq!(finder("GET", "/._cfg/", "", "").await.status(), 405);
+    assert_eq!(finder("MKCOL", "/._new/", "", "").await.status(), 201);
+    let put = finder("PUT", "/._new/f", "", "one").await;
+    assert_eq!(put.status(), 201);
+    let moved = finder("MOVE", "/._new/", "/._other/", "").await;
+    assert_eq!(moved.status(), 201);
+    assert_eq!(share.content("/._other/f").await, "one");
+    // A file in memory does not replace a folder.
+    assert_eq!(finder("PUT", "/._f", "", "one").await.status(), 201);
+    let moved = finder("MOVE", "/._f", "/._other", "").await;
+    assert_eq!(moved.status(), 403);
+    let delete = share.request("DELETE", "/._other/");
+    let delete = delete.header("user-agent", "WebDAVFS/3.0.0");
+    assert_eq!(delete.send().await.unwrap().status(), 204);
+    assert!(!share.stores("/._other/f").await);
     share.shutdown().await;
 }
 
