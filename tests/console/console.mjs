@@ -2,7 +2,7 @@
 // `cargo xtask console` installs what it needs and runs it.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { DESKTOP, PHONE, checkAccessibility, checkWidth, launch, open } from "./browser.mjs";
@@ -164,6 +164,86 @@ async function run() {
     await page.getByText("Upload complete.").waitFor();
     await page.goto(file("/in/dropped.txt"));
     await page.getByText("replaced").waitFor();
+  });
+
+  await step("further files wait, and folders and unreadable files are reported", async () => {
+    const window = await open(browser, { storageState: await context.storageState() });
+    const tab = window.page;
+    await tab.goto(`${origin}/contexts/${research}?folder=/queue`);
+    const asks = await tab.evaluate(() => {
+      const drop = (...names) => {
+        const data = new DataTransfer();
+        for (const name of names) data.items.add(new File([name], name));
+        const event = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+        document.querySelector(".upload").dispatchEvent(event);
+      };
+      // A script can't create a folder.
+      const entryOf = DataTransferItem.prototype.webkitGetAsEntry;
+      DataTransferItem.prototype.webkitGetAsEntry = function () {
+        const name = this.getAsFile()?.name;
+        return name === "folder" ? { isDirectory: true, name } : entryOf.call(this);
+      };
+      const asksBeforeLeaving = () => !window.dispatchEvent(new Event("beforeunload", { cancelable: true }));
+      const before = asksBeforeLeaving();
+      drop("folder", "first.txt");
+      drop("second.txt");
+      return [before, asksBeforeLeaving()];
+    });
+    assert.deepEqual(asks, [false, true]);
+    await tab.getByText("This is a folder. Upload it with 'agb put -r'.").waitFor();
+    for (const name of ["first.txt", "second.txt"]) {
+      await tab.locator(".transfers li", { hasText: name }).getByText("uploaded").waitFor();
+      assert.ok(await api.exists(research, `/queue/${name}`));
+    }
+    const lost = join(folder, "lost.txt");
+    writeFileSync(lost, "lost");
+    await tab.getByLabel("Files", { exact: true }).setInputFiles(lost);
+    rmSync(lost);
+    await tab.getByRole("button", { name: "Upload" }).click();
+    await tab.getByText("The file can't be read.").waitFor();
+    await window.context.close();
+  });
+
+  await step("states are read a few at a time, less often after failures, and not after the end", async () => {
+    const window = await open(browser, { storageState: await context.storageState() });
+    const tab = window.page;
+    let answer = { status: 502 };
+    let reads = 0;
+    await tab.clock.install();
+    await tab.route(`${origin}/`, async (route) => {
+      const response = await route.fetch();
+      const text = await response.text();
+      await route.fulfill({ response, body: text.replaceAll('<span class="state">', '<span class="state" data-poll="/contexts/x/state">') });
+    });
+    await tab.route("**/state", (route) => {
+      reads += 1;
+      return route.fulfill({ contentType: "application/json", body: "{}", ...answer });
+    });
+    const pass = async (seconds) => {
+      for (let second = 0; second < seconds; second += 1) await tab.clock.runFor(1000);
+    };
+    await tab.goto(origin);
+    const rows = await tab.locator("[data-poll]").count();
+    assert.ok(rows >= 6, `${rows} rows`);
+    await until(async () => (await pass(1), reads > 0), "the first states");
+    assert.ok(reads <= 4, `${reads} at a time`);
+    await pass(40);
+    // After 1, 2, 4, 8, 16 and 30 seconds.
+    assert.ok(reads <= 24, `${reads} in 41 seconds`);
+    answer = { status: 404 };
+    const ended = tab.getByText("This context does not exist any more.");
+    await until(async () => (await pass(5), (await ended.count()) === rows), "the end of all states");
+    const before = reads;
+    await pass(60);
+    assert.equal(reads, before);
+    answer = { status: 401 };
+    await tab.goto(origin);
+    const signedOut = tab.getByText("This browser is not signed in any more.");
+    await until(async () => (await pass(1), (await signedOut.count()) === rows), "the end of the session");
+    await tab.route("**/metrics/values", (route) => route.fulfill({ status: 401, body: "" }));
+    await tab.goto(`${origin}/metrics`);
+    await until(async () => (await pass(1), await signedOut.isVisible()), "the end of the session in the metrics");
+    await window.context.close();
   });
 
   await step("files are downloaded, renamed, shared and deleted", async () => {
@@ -412,7 +492,11 @@ async function run() {
     await window.page.goto(other.found[0]);
     await window.page.getByText("There are no contexts yet").waitFor();
     assert.equal(await first.stop(), 0);
-    await window.page.reload();
+    await window.page.getByLabel("New context").fill("new");
+    await window.page.getByRole("button", { name: "Create" }).click();
+    await window.page.getByText("The service can't be reached").waitFor();
+    assert.equal(await window.page.getByRole("link", { name: "Try again" }).count(), 0);
+    await window.page.getByRole("link", { name: "Back" }).click();
     await window.page.getByText("The service can't be reached").waitFor();
     const again = await service(new URL(url).host);
     await window.page.getByRole("link", { name: "Try again" }).click();

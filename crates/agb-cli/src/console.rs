@@ -1,11 +1,11 @@
 //! The web console, as `agb console`, `agb serve --console` and `agb demo --console` run it.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf, thread};
 
 use agbcloud::Client;
 use agbcloud_console::{Console, ConsoleError};
 
-use crate::{failure::Failure, opener, output, private_folder::private_folder};
+use crate::{failure::Failure, opener, output, private_folder::private_folder, stderr};
 
 /// The default address: a free port.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:0";
@@ -44,13 +44,28 @@ pub(crate) struct LinkPage {
 }
 
 impl LinkPage {
-    /// Opens the link in the browser. Other users can read the arguments of programs, so that the browser gets the path of a page
-    /// that only this user can read.
-    pub(crate) fn open(link: &str) -> Result<Self, Failure> {
-        let page = Self::create(link)?;
-        opener::open(&page.path)
-            .map_err(|failure| failure.with_hint("open the link above in a browser"))?;
-        Ok(page)
+    /// Starts to open the link in the browser, and returns immediately: the browser may run in the foreground of the opener, and
+    /// loads the page from the console. A failure is a warning. Other users can read the arguments of programs, so that the browser
+    /// gets the path of a page that only this user can read.
+    pub(crate) fn open(link: &str) -> Option<Self> {
+        let page = match Self::create(link) {
+            Ok(page) => page,
+            Err(failure) => {
+                warn(failure);
+                return None;
+            }
+        };
+        let path = page.path.clone();
+        // Not a task of the runtime, which would wait for it at the end.
+        let opened = thread::Builder::new().spawn(move || {
+            if let Err(failure) = opener::open(&path) {
+                warn(failure);
+            }
+        });
+        if let Err(error) = opened {
+            warn(Failure::with_cause("can't start a thread", error));
+        }
+        Some(page)
     }
 
     fn create(link: &str) -> Result<Self, Failure> {
@@ -67,6 +82,16 @@ impl LinkPage {
             path,
         })
     }
+}
+
+/// Prints why the browser was not opened.
+fn warn(failure: Failure) {
+    let failure = failure.with_hint("open the link above in a browser");
+    stderr::note(format_args!("warning: {failure}"));
+    if let Some(cause) = &failure.cause {
+        stderr::note(format_args!("cause: {cause}"));
+    }
+    stderr::details(&failure);
 }
 
 pub(crate) fn failure(error: ConsoleError) -> Failure {

@@ -7,7 +7,7 @@ use std::{
 
 use crate::failure::Failure;
 
-/// Starts the program for the type of the file, which may continue to run.
+/// Starts the program for the type of the file, and waits until it ends or runs in the background.
 pub(crate) fn open(path: &Path) -> Result<(), Failure> {
     let program = if cfg!(target_os = "macos") {
         "open"

@@ -5,30 +5,79 @@
 (() => {
   const seconds = (count) => new Promise((resolve) => setTimeout(resolve, count * 1000));
 
-  /** Reads JSON. Returns null if the console or its service can't be reached. */
+  /** Reads JSON. The value is null after a failure, and the status 0 if the console can't be reached. */
   const read = async (url) => {
     try {
       const response = await fetch(url, { headers: { accept: "application/json" } });
-      return response.ok ? await response.json() : null;
+      return { status: response.status, value: response.ok ? await response.json() : null };
     } catch {
-      return null;
+      return { status: 0, value: null };
     }
   };
 
-  /** Shows the state of a context until it no longer changes by itself. */
-  const follow = async (element) => {
-    for (;;) {
-      await seconds(1);
-      const answer = await read(element.dataset.poll);
-      if (answer === null) continue;
-      if (element.textContent !== answer.state) element.textContent = answer.state;
-      if (!answer.changing) break;
-    }
-    element.removeAttribute("data-poll");
-    // The listed files are those before the clear.
-    if (document.querySelector(".upload")) location.replace(location.pathname);
+  const SIGNED_OUT = "This browser is not signed in any more. Open a new link, then reload the page.";
+  /** States that are read at a time, and seconds between two rounds. */
+  const POLLED = 4;
+  const POLL_PAUSE = 1;
+  const MAX_POLL_PAUSE = 30;
+  let uploading = false;
+
+  const isVisible = (element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return bottom > 0 && top < window.innerHeight;
   };
-  document.querySelectorAll("[data-poll]").forEach(follow);
+
+  /** Ends the updates of a state, with a text next to it that says why. */
+  const endUpdates = (element, text) => {
+    element.removeAttribute("data-poll");
+    const note = document.createElement("span");
+    note.className = "dim";
+    note.setAttribute("role", "status");
+    element.after(" ", note);
+    note.textContent = text;
+  };
+
+  /** Shows the states of contexts until they no longer change by themselves: those in view, a few at a time, in turn. */
+  const follow = async (elements) => {
+    let waiting = [...elements];
+    let pause = POLL_PAUSE;
+    while (waiting.length > 0) {
+      await seconds(pause);
+      if (document.hidden) continue;
+      const round = waiting.filter(isVisible).slice(0, POLLED);
+      const answers = await Promise.all(round.map((element) => read(element.dataset.poll)));
+      let failed = false;
+      const again = [];
+      for (const [index, element] of round.entries()) {
+        const { status, value } = answers[index];
+        if (status === 401) {
+          for (const other of waiting) endUpdates(other, SIGNED_OUT);
+          return;
+        }
+        if (status === 404) {
+          endUpdates(element, "This context does not exist any more.");
+          continue;
+        }
+        if (value === null) {
+          failed = true;
+          again.push(element);
+          continue;
+        }
+        if (element.textContent !== value.state) element.textContent = value.state;
+        if (value.changing) {
+          again.push(element);
+          continue;
+        }
+        element.removeAttribute("data-poll");
+        // The listed files are those before the clear.
+        if (document.querySelector(".upload") && !uploading) location.replace(location.pathname);
+      }
+      // Those that were read are the last of the next round.
+      waiting = [...waiting.filter((element) => !round.includes(element)), ...again];
+      pause = failed ? Math.min(pause * 2, MAX_POLL_PAUSE) : POLL_PAUSE;
+    }
+  };
+  follow(document.querySelectorAll("[data-poll]"));
 
   for (const button of document.querySelectorAll("[data-copy]")) {
     const source = document.getElementById(button.dataset.copy);
@@ -45,67 +94,115 @@
     });
   }
 
-  /** Sends one file, and shows its progress. Returns whether it was stored. */
-  const send = (section, list, file, replace) =>
+  /** Whether the start of a file can be read. Folders and files without permission can't. */
+  const isReadable = async (file) => {
+    try {
+      // A part of the file would be empty, instead of an error, if the file no longer exists.
+      const reader = file.stream().getReader();
+      await reader.read();
+      await reader.cancel();
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const UNREADABLE = "The file can't be read. Check its permissions and that it still exists, then select it again.";
+
+  /** Adds a line about a file to the list, and returns the function that ends it with a text. */
+  const addLine = (list, name) => {
+    const item = document.createElement("li");
+    const label = document.createElement("span");
+    const bar = document.createElement("progress");
+    const status = document.createElement("span");
+    label.textContent = name;
+    bar.max = 1;
+    bar.value = 0;
+    bar.setAttribute("aria-label", `Upload of ${name}`);
+    status.textContent = "waiting";
+    item.append(label, bar, status);
+    list.append(item);
+    const end = (stored, text) => {
+      bar.remove();
+      status.textContent = text;
+      if (!stored) item.classList.add("failure");
+    };
+    return { bar, status, end };
+  };
+
+  /** Sends one file, and shows its progress. Returns whether it was stored, and a text about it. */
+  const send = (section, { file, replace, line }) =>
     new Promise((resolve) => {
-      const item = document.createElement("li");
-      const name = document.createElement("span");
-      const bar = document.createElement("progress");
-      const status = document.createElement("span");
-      name.textContent = file.name;
-      bar.max = 1;
-      bar.value = 0;
-      bar.setAttribute("aria-label", `Upload of ${file.name}`);
-      status.textContent = "uploading";
-      item.append(name, bar, status);
-      list.append(item);
-      const end = (stored, text) => {
-        bar.remove();
-        status.textContent = text;
-        if (!stored) item.classList.add("failure");
-        resolve(stored);
-      };
       const query = new URLSearchParams({ folder: section.dataset.folder, name: file.name, replace });
       const request = new XMLHttpRequest();
       request.open("POST", `${section.dataset.upload}?${query}`);
       request.setRequestHeader("x-csrf-token", section.dataset.csrf);
       request.setRequestHeader("content-type", "application/octet-stream");
       request.upload.addEventListener("progress", (event) => {
-        if (event.lengthComputable) bar.value = event.loaded / event.total;
+        if (event.lengthComputable) line.bar.value = event.loaded / event.total;
       });
       request.addEventListener("load", () => {
         if (request.status === 200) {
-          end(true, "uploaded");
+          resolve([true, "uploaded"]);
           return;
         }
         let answer = {};
         try {
           answer = JSON.parse(request.responseText);
         } catch {
-          answer = { error: "The upload failed", hint: "Reload the page and try again." };
+          answer = { error: request.status === 401 ? SIGNED_OUT : "The upload failed. Reload the page and try again." };
         }
-        end(false, [answer.error, answer.cause, answer.hint].filter(Boolean).join(". "));
+        resolve([false, [answer.error, answer.cause, answer.hint].filter(Boolean).join(". ")]);
       });
-      request.addEventListener("error", () => {
-        end(false, "The console can't be reached. Check that it runs, then try again.");
+      request.addEventListener("error", async () => {
+        const readable = await isReadable(file);
+        resolve([false, readable ? "The console can't be reached. Check that it runs, then try again." : UNREADABLE]);
       });
       request.send(file);
     });
+
+  /** The dropped files, and the names of the dropped folders. */
+  const dropped = (transfer) => {
+    const files = [];
+    const folders = [];
+    for (const item of transfer.items) {
+      if (item.kind !== "file") continue;
+      const entry = item.webkitGetAsEntry?.();
+      const file = item.getAsFile();
+      if (entry?.isDirectory) folders.push(entry.name);
+      else if (file) files.push(file);
+    }
+    return { files, folders };
+  };
 
   for (const section of document.querySelectorAll("[data-upload]")) {
     const form = section.querySelector("form");
     const list = section.querySelector(".transfers");
     const input = form.querySelector("input[type=file]");
-    let busy = false;
-    const upload = async (files) => {
-      if (busy || files.length === 0) return;
-      busy = true;
+    const queue = [];
+    let complete = true;
+    /** Uploads the files after those that are still uploaded. */
+    const upload = async ({ files, folders }) => {
+      if (files.length + folders.length === 0) return;
+      if (!uploading) {
+        list.replaceChildren();
+        complete = true;
+      }
+      for (const name of folders) {
+        addLine(list, name).end(false, "This is a folder. Upload it with 'agb put -r'.");
+        complete = false;
+      }
       const replace = form.elements.replace.checked ? "1" : "";
-      list.replaceChildren();
-      let stored = true;
-      for (const file of files) stored = (await send(section, list, file, replace)) && stored;
-      busy = false;
-      if (stored) {
+      for (const file of files) queue.push({ file, replace, line: addLine(list, file.name) });
+      if (uploading) return;
+      uploading = true;
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        next.line.status.textContent = "uploading";
+        const [stored, text] = (await isReadable(next.file)) ? await send(section, next) : [false, UNREADABLE];
+        next.line.end(stored, text);
+        complete = stored && complete;
+      }
+      uploading = false;
+      if (complete) {
         const target = new URL(location.href);
         target.searchParams.set("done", "uploaded");
         target.hash = "";
@@ -115,7 +212,7 @@
     section.querySelector(".drop-hint").hidden = false;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      upload([...input.files]);
+      upload({ files: [...input.files], folders: [] });
     });
     section.addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -125,9 +222,14 @@
     section.addEventListener("drop", (event) => {
       event.preventDefault();
       section.classList.remove("over");
-      upload([...event.dataTransfer.files]);
+      upload(dropped(event.dataTransfer));
     });
   }
+
+  // The browser asks whether to leave the page, which would end the upload.
+  window.addEventListener("beforeunload", (event) => {
+    if (uploading) event.preventDefault();
+  });
 
   const plots = document.querySelector("[data-metrics]");
   const problem = document.querySelector("[data-metrics-problem]");
@@ -135,10 +237,13 @@
     for (let round = 1; ; round += 1) {
       await seconds(5);
       if (document.hidden) continue;
-      const values = await read(plots.dataset.metrics);
-      const text = values === null ? "The console can't be reached. Check that it runs." : values.problem;
+      const { status, value: values } = await read(plots.dataset.metrics);
+      let text = values?.problem;
+      if (values === null) text = "The console can't be reached. Check that it runs.";
+      if (status === 401) text = SIGNED_OUT;
       problem.hidden = text === "";
       if (problem.textContent !== text) problem.textContent = text;
+      if (status === 401) break;
       if (values === null) continue;
       for (const element of plots.querySelectorAll("[data-value]")) {
         element.textContent = values[element.dataset.value];

@@ -13,6 +13,8 @@ pub(crate) type LinkListener = Box<dyn Fn(&str) + Send + Sync>;
 /// The state of a console.
 pub(crate) struct App {
     pub(crate) client: Client,
+    /// The same client without retries.
+    pub(crate) once: Client,
     pub(crate) sessions: Sessions,
     /// `http://127.0.0.1:8790`
     pub(crate) url: String,

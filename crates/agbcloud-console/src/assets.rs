@@ -1,12 +1,13 @@
 //! The style sheet, the script and the icon, which are part of the program.
 
 use axum::{
+    http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName},
+    response::IntoResponse,
+};
+
+use crate::web::{
     extract::Path,
-    http::{
-        StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName},
-    },
-    response::{IntoResponse, Response},
+    failure::{Failure, Result},
 };
 
 const STYLE: &str = include_str!("../assets/console.css");
@@ -14,12 +15,12 @@ const SCRIPT: &str = include_str!("../assets/console.js");
 const ICON: &str = include_str!("../assets/icon.svg");
 
 /// Returns a file of the console itself. Needs no session: it contains no data.
-pub(crate) async fn get(Path(name): Path<String>) -> Response {
+pub(crate) async fn get(Path(name): Path<String>) -> Result {
     let (content_type, text) = match name.as_str() {
         "console.css" => ("text/css; charset=utf-8", STYLE),
         "console.js" => ("text/javascript; charset=utf-8", SCRIPT),
         "icon.svg" => ("image/svg+xml", ICON),
-        _ => return StatusCode::NOT_FOUND.into_response(),
+        _ => return Err(Failure::not_found()),
     };
     let headers = [
         (CONTENT_TYPE, content_type),
@@ -31,5 +32,5 @@ pub(crate) async fn get(Path(name): Path<String>) -> Response {
             "cross-origin",
         ),
     ];
-    (headers, text).into_response()
+    Ok((headers, text).into_response())
 }

@@ -7,10 +7,11 @@ use std::{
 };
 
 use agbcloud::{Client, RetryPolicy};
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::net::TcpListener;
 
 use crate::{
     app::{App, LinkListener},
+    connections::{self, Limits},
     error::ConsoleError,
     metrics::{self, History, MetricsSource},
     router,
@@ -19,8 +20,6 @@ use crate::{
 
 /// Maximum time of a call with its retries: a person waits for the page.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
-/// Maximum time that a stopped console waits for transfers.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// The settings of a [`Console`]. From [`Console::builder`].
 #[must_use = "a console does not listen until it is bound"]
@@ -56,7 +55,7 @@ impl ConsoleBuilder {
         self
     }
 
-    /// Sets the time between two readings of the metrics, of which 720 are kept. Defaults to 5 seconds; shorter than 10 ms
+    /// Sets the time between two readings of the metrics, of which at most 720 of the last hour are kept. Defaults to 5 seconds; shorter than 10 ms
     /// means 10 ms.
     pub fn sample_interval(mut self, interval: Duration) -> Self {
         self.sample_interval = interval.max(Duration::from_millis(10));
@@ -93,6 +92,9 @@ impl ConsoleBuilder {
             .deadline(CALL_DEADLINE);
         let app = App {
             client: self.client.with_retry(policy),
+            once: self
+                .client
+                .with_retry(RetryPolicy::never().deadline(CALL_DEADLINE)),
             sessions: Sessions::default(),
             url: format!("http://{address}"),
             cookie: format!("agb_console_{}", address.port()),
@@ -166,15 +168,12 @@ impl Console {
         link.map_err(|error| ConsoleError::Start(Box::new(error)))
     }
 
-    /// Answers requests until the future completes. Then waits for open transfers, for at most 5 seconds.
+    /// Answers requests until the future completes. Then waits for open transfers, for at most 5 seconds. At most 64 connections are
+    /// open at a time, and one without a request is closed after 10 seconds.
     ///
     /// # Errors
     ///
     /// [`Serve`](ConsoleError::Serve) if the listener fails.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the time to drain is real time; no stored data depends on it"
-    )]
     pub async fn serve(
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
@@ -186,28 +185,11 @@ impl Console {
             }
             _ => None,
         };
-        let (stopping, stopped) = oneshot::channel();
-        let shutdown = async move {
-            shutdown.await;
-            let _ = stopping.send(());
-        };
-        let served = axum::serve(self.listener, router::router(self.app))
-            .with_graceful_shutdown(shutdown)
-            .into_future();
-        let drained = async {
-            if stopped.await.is_err() {
-                // The server has failed, which ends the other branch.
-                std::future::pending::<()>().await;
-            }
-            tokio::time::sleep(DRAIN_TIME).await;
-        };
-        let result = tokio::select! {
-            served = served => served.map_err(ConsoleError::Serve),
-            () = drained => Ok(()),
-        };
+        let router = router::router(self.app);
+        let served = connections::serve(self.listener, router, shutdown, Limits::default()).await;
         if let Some(sampler) = sampler {
             sampler.abort();
         }
-        result
+        served.map_err(ConsoleError::Serve)
     }
 }

@@ -3,6 +3,7 @@
 
 mod app;
 mod assets;
+mod connections;
 mod console;
 mod contexts;
 mod error;

@@ -12,7 +12,7 @@ use axum::{
 use crate::{
     app::App,
     assets, contexts, files, plots, preview,
-    web::{guard, login},
+    web::{failure, guard, login},
 };
 
 /// Maximum bytes of a form without files.
@@ -60,8 +60,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/static/{name}", get(assets::get))
         .merge(signed_in)
         .fallback(login::not_found)
+        .method_not_allowed_fallback(login::method_not_allowed)
         .layer(from_fn(guard::require_same_origin))
         .layer(from_fn(guard::require_loopback_host))
+        // Outside the checks, whose refusals are failures, too.
+        .layer(from_fn(failure::show))
         // The outermost, so that refusals have the headers, too.
         .layer(from_fn(guard::add_headers))
         .with_state(app)

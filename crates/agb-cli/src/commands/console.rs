@@ -31,10 +31,7 @@ impl Run for ConsoleArguments {
         let interrupt = Interrupt::new()?;
         let console = console::bind((*client).clone(), self.listen, self.metrics).await?;
         let link = console::announce(&console)?;
-        let _page = match self.open {
-            true => Some(LinkPage::open(&link)?),
-            false => None,
-        };
+        let _page = self.open.then(|| LinkPage::open(&link)).flatten();
         let interrupted = async move { interrupt.wait().await };
         console.serve(interrupted).await.map_err(console::failure)
     }

@@ -15,7 +15,6 @@ use crate::{
     failure::Failure,
     output::print_line_best_effort as print_line,
     signals::Interrupt,
-    stderr,
 };
 
 const KEY: &str = "demo-key";
@@ -59,16 +58,11 @@ async fn serve(server: &Server) -> Result<(), Failure> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let console = console::bind(client, listen, metrics).await?;
     let link = console::announce(&console)?;
-    let mut page = None;
-    if io::stdout().is_terminal() {
-        match LinkPage::open(&link) {
-            Ok(opened) => page = Some(opened),
-            // The link is printed.
-            Err(failure) => stderr::note(format_args!("warning: {failure}")),
-        }
+    let is_terminal = io::stdout().is_terminal();
+    let _page = is_terminal.then(|| LinkPage::open(&link)).flatten();
+    if is_terminal {
         print_line("press Ctrl-C to stop");
     }
     let served = console.serve(std::future::pending()).await;
-    drop(page);
     served.map_err(console::failure)
 }

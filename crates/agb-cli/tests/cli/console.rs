@@ -36,6 +36,22 @@ impl Running {
             .to_owned()
     }
 
+    /// The lines on stderr up to one that starts with this text.
+    #[cfg(target_os = "linux")]
+    fn read_stderr_until(&mut self, start: &str) -> String {
+        let mut read = String::new();
+        let stderr = self.process.stderr.take().unwrap();
+        let mut stderr = BufReader::new(stderr);
+        loop {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "only {read}");
+            read += &line;
+            if line.starts_with(start) {
+                return read;
+            }
+        }
+    }
+
     /// Stops the command, and returns its exit code and its stderr.
     fn stop(self) -> (Option<i32>, String) {
         signal("TERM", self.process.id());
@@ -74,6 +90,74 @@ async fn the_console_uses_the_settings_of_all_commands() {
         "{list}"
     );
     assert_eq!(console.stop(), (Some(0), String::new()));
+}
+
+/// A console that opens its link with the programs of a folder.
+#[cfg(target_os = "linux")]
+fn opening(endpoint: &str, programs: &std::path::Path) -> Running {
+    Running::start(
+        agb()
+            .args(["console", "--open", "--endpoint", endpoint])
+            .env("AGB_API_KEY", "key-1")
+            .env("PATH", programs),
+    )
+}
+
+#[cfg(target_os = "linux")]
+fn create_opener(folder: &std::path::Path, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let path = folder.join("xdg-open");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_console_runs_without_a_browser() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(folder.path(), &["--api-key", "key-1"]);
+    let programs = tempfile::tempdir().unwrap();
+    for (script, cause) in [
+        (None, "warning: can't run xdg-open\ncause: "),
+        (
+            Some("exit 3"),
+            "warning: xdg-open failed (exit status: 3)\n",
+        ),
+    ] {
+        if let Some(script) = script {
+            create_opener(programs.path(), script);
+        }
+        let mut console = opening(&serve.url, programs.path());
+        let link = console.expect("console on ");
+        let warning = console.read_stderr_until("hint: ");
+        assert!(warning.starts_with(cause), "{warning}");
+        assert!(
+            warning.ends_with("hint: open the link above in a browser\n"),
+            "{warning}"
+        );
+        let list = sign_in(&link).await;
+        assert!(list.contains("There are no contexts yet"), "{list}");
+        assert_eq!(console.stop().0, Some(0));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_browser_in_the_foreground_blocks_neither_the_console_nor_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = Serve::start(folder.path(), &["--api-key", "key-1"]);
+    let programs = tempfile::tempdir().unwrap();
+    create_opener(programs.path(), "echo $$ >&2\nexec /bin/sleep 60");
+    let mut console = opening(&serve.url, programs.path());
+    let link = console.expect("console on ");
+    let opener: u32 = console.read_stderr_until("").trim().parse().unwrap();
+    let list = sign_in(&link).await;
+    assert!(list.contains("There are no contexts yet"), "{list}");
+    signal("TERM", console.process.id());
+    assert_eq!(console.process.wait().unwrap().code(), Some(0));
+    // Fails if the console has waited until the opener ended.
+    signal("KILL", opener);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Creating, renaming, clearing and deleting contexts.
 
 use agbcloud::{ContextName, ErrorKind};
-use axum::{extract::Path, http::StatusCode};
+use axum::http::StatusCode;
 
 use crate::web::{
+    extract::Path,
     failure::{Failure, Result},
     form::Form,
     links,

@@ -2,13 +2,13 @@
 
 use agbcloud::{Context, ContextPage, MAX_PAGE_SIZE};
 use askama::Template;
-use axum::extract::Query;
 use serde::Deserialize;
 
 use super::lookup::{display_name, poll_url};
 use crate::{
     text,
     web::{
+        extract::Query,
         failure::Result,
         layout::{Layout, html},
         links,

@@ -2,13 +2,14 @@
 
 use agbcloud::ContextState;
 use askama::Template;
-use axum::{Json, extract::Path};
+use axum::Json;
 use serde::Serialize;
 
 use super::lookup::{display_name, find, is_changing, poll_url};
 use crate::{
     text,
     web::{
+        extract::Path,
         failure::{Failure, Result},
         layout::{Layout, html},
         links,

@@ -2,13 +2,13 @@
 
 use agbcloud::{Context, FileEntry, FilePage, Files, FolderPath, MAX_PAGE_SIZE};
 use askama::Template;
-use axum::extract::{Path, Query};
 use serde::Deserialize;
 
 use crate::{
     contexts::lookup::{self, display_name},
     text,
     web::{
+        extract::{Path, Query},
         failure::{Failure, Result},
         layout::{Layout, html},
         links,
@@ -189,9 +189,14 @@ fn summary(page: &FilePage, number: u32) -> String {
     let first = u64::from(number - 1) * u64::from(PAGE_SIZE) + 1;
     match page.total_count {
         Some(0) => "No files".to_owned(),
+        Some(1) if shown == 0 => format!("Page {number} is beyond the end: the folder has 1 entry"),
+        Some(total) if shown == 0 => format!(
+            "Page {number} is beyond the end: the folder has {} entries",
+            text::count(total)
+        ),
+        None if shown == 0 && number > 1 => format!("Page {number} is beyond the end"),
         Some(1) => "1 entry".to_owned(),
         Some(total) if shown == total => format!("{} entries", text::count(total)),
-        Some(total) if shown == 0 => format!("None of {} entries", text::count(total)),
         Some(total) => format!(
             "{} to {} of {} entries",
             text::count(first),
@@ -215,7 +220,7 @@ fn page_links(page: &FilePage, number: u32, at: impl Fn(u32) -> String) -> Optio
         number,
         last,
         first_url: (number > 1).then(|| at(1)),
-        previous_url: (number > 1).then(|| at(number - 1)),
+        previous_url: (number > 1).then(|| at((number - 1).min(last.unwrap_or(u32::MAX)))),
         next_url: next.map(&at),
         last_url: last.filter(|last| *last > number).map(&at),
     })

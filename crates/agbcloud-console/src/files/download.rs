@@ -2,7 +2,6 @@
 
 use axum::{
     body::Body,
-    extract::{Path, Query},
     http::{
         HeaderMap, HeaderValue,
         header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -11,7 +10,12 @@ use axum::{
 };
 use serde::Deserialize;
 
-use crate::web::{failure::Result, links, visit::Visit};
+use crate::web::{
+    extract::{Path, Query},
+    failure::Result,
+    links,
+    visit::Visit,
+};
 
 /// The file of a request.
 #[derive(Deserialize)]

@@ -6,3 +6,4 @@ pub(crate) mod download;
 pub(crate) mod rename;
 pub(crate) mod share;
 pub(crate) mod upload;
+mod version;

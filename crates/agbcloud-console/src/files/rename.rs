@@ -1,11 +1,13 @@
 //! Renaming a file: a verified copy, then a deletion. The service has no operation for it.
 
-use agbcloud::{DownloadTarget, ErrorKind, Files, RemoteFile, RemotePath, UploadSource, Uploaded};
-use axum::extract::Path;
+use agbcloud::{DownloadTarget, Files, RemotePath, UploadSource, Uploaded};
 
+use super::version::{Deletion, Version, delete_version};
 use crate::{
+    app::App,
     text,
     web::{
+        extract::Path,
         failure::{Failure, Result},
         form::Form,
         links,
@@ -20,8 +22,7 @@ pub(crate) async fn post(visit: Visit, Path(id): Path<String>, form: Form) -> Re
         return Err(Failure::bad_request("The file has this name already")
             .hint("Go back and enter another name."));
     }
-    let files = visit.app.client.contexts().files(id.as_str());
-    rename(&files, &from, &to).await?;
+    rename(&visit.app, &id, &from, &to).await?;
     let url = links::at_path(&id, "file", to.as_str());
     Ok(links::done(&url, "file-renamed"))
 }
@@ -39,12 +40,12 @@ fn target(from: &RemotePath, name: &str) -> Result<RemotePath> {
     })
 }
 
-async fn rename(files: &Files, from: &RemotePath, to: &RemotePath) -> Result<()> {
+/// Copies the file and deletes it.
+async fn rename(app: &App, id: &str, from: &RemotePath, to: &RemotePath) -> Result<()> {
+    let files = app.client.contexts().files(id);
     // A store may ignore the condition of the upload below.
-    match files.open(to).await {
-        Ok(_) => return Err(exists(to)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
+    if Version::find(&files, to).await?.is_some() {
+        return Err(exists(to));
     }
     let source = files.open(from).await?;
     let version = Version::of(&source);
@@ -56,12 +57,24 @@ async fn rename(files: &Files, from: &RemotePath, to: &RemotePath) -> Result<()>
         Err(error) if error.status() == Some(412) => return Err(exists(to)),
         copy => copy?,
     };
-    verify(files, to, &copy).await?;
-    if Version::of(&files.open(from).await?) != version {
-        return Err(kept(to, "The file was changed while it was copied"));
+    let verified = Box::pin(verify(&files, to, &copy)).await;
+    verified.map_err(|failure| kept("The copy could not be verified", to, failure))?;
+    let deleted = Box::pin(delete_version(app, id, from, &version)).await;
+    let title = "The file was copied, but the old one was not deleted";
+    match deleted.map_err(|failure| kept(title, to, failure))? {
+        Deletion::Deleted => Ok(()),
+        Deletion::Missing => {
+            let cause = Failure::conflict("The file was deleted while it was copied");
+            Err(
+                kept("The file was copied, but it no longer exists", to, cause)
+                    .hint("Delete the copy if it is not needed."),
+            )
+        }
+        Deletion::Changed => {
+            let cause = Failure::conflict("The file was changed while it was copied");
+            Err(kept(title, to, cause))
+        }
     }
-    files.delete(from).missing_ok(true).await?;
-    Ok(())
 }
 
 /// Compares the copy with the source, unless the store has done it by its checksum.
@@ -78,7 +91,7 @@ async fn verify(files: &Files, to: &RemotePath, copy: &Uploaded) -> Result<()> {
     let read = files.download(to, nowhere).await?;
     match (read.bytes, read.crc64) == (copy.bytes, copy.crc64) {
         true => Ok(()),
-        false => Err(kept(to, "The copy differs from the file")),
+        false => Err(Failure::conflict("The copy differs from the file")),
     }
 }
 
@@ -88,31 +101,17 @@ fn exists(to: &RemotePath) -> Failure {
         .hint("Go back and enter another name, or delete that file first.")
 }
 
-fn kept(to: &RemotePath, title: &str) -> Failure {
-    Failure::conflict(title)
-        .cause(format!(
-            "both files are kept; the copy is {}",
-            text::name(to.as_str())
-        ))
-        .hint("Delete the one that is not needed.")
-}
-
-/// What identifies the content of a file.
-#[derive(PartialEq)]
-struct Version {
-    etag: Option<String>,
-    size: Option<u64>,
-    modified: Option<std::time::SystemTime>,
-}
-
-impl Version {
-    fn of(file: &RemoteFile) -> Self {
-        Self {
-            etag: file.etag().map(str::to_owned),
-            size: file.size(),
-            modified: file.modified_at(),
-        }
-    }
+/// A failure after the copy was stored.
+fn kept(title: &str, to: &RemotePath, failure: Failure) -> Failure {
+    let cause = format!(
+        "{}. The copy is {}.",
+        failure.summary(),
+        text::name(to.as_str())
+    );
+    failure
+        .title(title)
+        .cause(cause)
+        .hint("Compare both files, and delete the one that is not needed.")
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use agbcloud::RemotePath;
 use askama::Template;
-use axum::extract::Path;
 
 use crate::{
     text,
     web::{
+        extract::Path,
         failure::Result,
         form::Form,
         layout::{Layout, html},

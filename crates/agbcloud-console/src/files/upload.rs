@@ -7,7 +7,7 @@ use agbcloud::{ErrorDetail, Files, FolderPath, RemotePath, Upload, UploadSource}
 use axum::{
     Extension, Json,
     body::{Body, HttpBody},
-    extract::{Multipart, Path, Query, State, multipart::Field},
+    extract::{State, multipart::Field},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -17,11 +17,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::io::StreamReader;
 
+use super::version::Version;
 use crate::{
     app::App,
     sessions::Session,
     text,
     web::{
+        extract::{Multipart, Path, Query},
         failure::{Failure, Result},
         form::check_token,
         links,
@@ -90,57 +92,155 @@ pub(crate) async fn content(
 }
 
 /// Uploads the files of a form. Each is stored in memory or in a temporary file before it is sent, as a form does not
-/// contain its length.
+/// contain its length. A file that can't be stored does not prevent the others.
 pub(crate) async fn form(
     State(app): State<Arc<App>>,
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
-    mut form: Multipart,
+    Multipart(mut form): Multipart,
 ) -> Result {
     let files = app.client.contexts().files(id.as_str());
-    let (mut verified, mut replace, mut count) = (false, false, 0);
-    let mut folder = FolderPath::root();
-    while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
-        let name = field.name().unwrap_or_default().to_owned();
-        match name.as_str() {
-            "csrf" => {
-                check_token(&session, &value(&mut field).await?)?;
-                verified = true;
-            }
-            // The page has the token before everything else.
-            _ if !verified => check_token(&session, "")?,
-            "folder" => folder = FolderPath::new(value(&mut field).await?)?,
-            "replace" => replace = true,
-            "files" => {
-                let Some(name) = field.file_name().filter(|name| !name.is_empty()) else {
-                    continue;
-                };
-                let path = target(&folder, name)?;
-                count += 1;
-                if count > MAX_FILES {
-                    return Err(Failure::bad_request("The form has too many files")
-                        .hint("Upload them in several steps, or with 'agb put -r'."));
-                }
-                Box::pin(store_field(&files, &path, field, replace)).await?;
-            }
-            _ => {}
+    let mut results = Results::default();
+    let read = read_form(&mut form, &files, &session, &mut results);
+    if let Err(failure) = Box::pin(read).await {
+        if results.count() == 0 {
+            return Err(failure);
         }
+        let rest = "The rest of the form".to_owned();
+        results.rejected.push((rest, failure));
     }
-    if count == 0 {
-        check_token(&session, if verified { session.csrf.as_str() } else { "" })?;
+    if results.count() == 0 {
         return Err(Failure::bad_request("No file was selected")
             .hint("Go back and select one or more files."));
     }
+    let folder = results.finish()?;
     Ok(links::done(
         &links::folder(&id, folder.as_str()),
         "uploaded",
     ))
 }
 
-/// The path of an uploaded file. Some browsers send a path with the name.
+/// Stores the files of a form, in their order.
+async fn read_form(
+    form: &mut axum::extract::Multipart,
+    files: &Files,
+    session: &Session,
+    results: &mut Results,
+) -> Result<()> {
+    let (mut verified, mut replace) = (false, false);
+    while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        match name.as_str() {
+            "csrf" => {
+                check_token(session, &value(&mut field).await?)?;
+                verified = true;
+            }
+            // The page has the token before everything else.
+            _ if !verified => check_token(session, "")?,
+            "folder" => results.folder = FolderPath::new(value(&mut field).await?)?,
+            "replace" => replace = true,
+            "files" => {
+                let Some(name) = field.file_name().filter(|name| !name.is_empty()) else {
+                    continue;
+                };
+                if results.count() == MAX_FILES {
+                    return Err(Failure::bad_request("The form has too many files")
+                        .hint("Upload them in several steps, or with 'agb put -r'."));
+                }
+                let name = decode_file_name(name);
+                // A form may contain the path of the file, of which the name is the last part.
+                let name = name.rsplit('/').next().unwrap_or_default();
+                let path = results.next(name);
+                let stored = match path {
+                    Ok(path) => Box::pin(store_field(files, &path, field, replace)).await,
+                    Err(failure) => Err(failure),
+                };
+                match stored {
+                    Ok(()) => results.stored.push(text::name(name)),
+                    Err(failure) => results.rejected.push((text::name(name), failure)),
+                }
+            }
+            _ => {}
+        }
+    }
+    match verified {
+        true => Ok(()),
+        false => check_token(session, ""),
+    }
+}
+
+/// The files of a form, and what happened to them.
+struct Results {
+    folder: FolderPath,
+    stored: Vec<String>,
+    rejected: Vec<(String, Failure)>,
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self {
+            folder: FolderPath::root(),
+            stored: Vec::new(),
+            rejected: Vec::new(),
+        }
+    }
+}
+
+impl Results {
+    fn count(&self) -> usize {
+        self.stored.len() + self.rejected.len()
+    }
+
+    /// The path of the next file. Fails if it is not to be stored.
+    fn next(&self, name: &str) -> Result<RemotePath> {
+        let failed = self
+            .rejected
+            .iter()
+            .find(|(_, failure)| failure.status.is_server_error());
+        match failed {
+            // The next attempt would wait for the service again.
+            Some((_, failure)) => Err(Failure::new(
+                failure.status,
+                "It was not sent, because the file before it failed",
+            )),
+            None => target(&self.folder, name),
+        }
+    }
+
+    /// The folder of the files, or why not all were stored, with what was stored.
+    fn finish(mut self) -> Result<FolderPath> {
+        let count = self.count();
+        if self.rejected.is_empty() {
+            return Ok(self.folder);
+        }
+        if count == 1
+            && let Some((_, failure)) = self.rejected.pop()
+        {
+            return Err(failure);
+        }
+        let status = self.rejected[0].1.status;
+        let rejected = self.rejected.iter();
+        let rejected = rejected.map(|(name, failure)| format!("{name}: {}", failure.advice()));
+        Err(Failure::new(status, "Not all files were stored")
+            .hint("Go back and upload the other files again.")
+            .lists([("Stored", self.stored), ("Not stored", rejected.collect())]))
+    }
+}
+
+/// Decodes the characters of a file name that browsers encode in forms.
+fn decode_file_name(name: &str) -> String {
+    name.replace("%22", "\"")
+        .replace("%0D", "\r")
+        .replace("%0A", "\n")
+}
+
+/// The path of an uploaded file.
 fn target(folder: &FolderPath, name: &str) -> Result<RemotePath> {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    folder.join(name).map_err(|error| {
+    let path = match name.contains('/') {
+        true => Err("a name must not contain a slash".to_owned()),
+        false => folder.join(name).map_err(|error| error.to_string()),
+    };
+    path.map_err(|error| {
         Failure::bad_request("A file with this name can't be stored")
             .cause(format!("{}: {error}", text::name(name)))
             .hint("Rename the file, then upload it again.")
@@ -195,15 +295,15 @@ async fn store(
     source: UploadSource,
     replace: bool,
 ) -> Result<u64> {
+    // A store may ignore the condition of the upload below.
+    if !replace && Version::find(files, path).await?.is_some() {
+        return Err(exists(path));
+    }
     let upload = files.upload(path, source);
     let upload: Upload = if replace { upload } else { upload.if_absent() };
     match upload.await {
         Ok(uploaded) => Ok(uploaded.bytes),
-        Err(error) if error.status() == Some(412) => {
-            Err(Failure::conflict("A file with this name exists already")
-                .cause(text::name(path.as_str()))
-                .hint("Select 'Replace existing files', or rename the file."))
-        }
+        Err(error) if error.status() == Some(412) => Err(exists(path)),
         Err(error) if matches!(error.detail(), Some(ErrorDetail::SizeLimit { .. })) => {
             Err(Failure::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -215,6 +315,12 @@ async fn store(
     }
 }
 
+fn exists(path: &RemotePath) -> Failure {
+    Failure::conflict("A file with this name exists already")
+        .cause(text::name(path.as_str()))
+        .hint("Select 'Replace existing files', or rename the file.")
+}
+
 fn unreadable(error: axum::extract::multipart::MultipartError) -> Failure {
     Failure::new(error.status(), "The form can't be read").cause(error.body_text())
 }
@@ -224,14 +330,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_part_of_a_name_counts() {
+    fn a_name_is_one_part_of_a_path() {
         let folder = FolderPath::new("/a").unwrap();
         let path = |name| target(&folder, name).map(String::from).ok();
         assert_eq!(path("b.txt").as_deref(), Some("/a/b.txt"));
-        assert_eq!(path("../../b.txt").as_deref(), Some("/a/b.txt"));
-        assert_eq!(path("C:\\x\\b.txt").as_deref(), Some("/a/b.txt"));
-        for bad in ["", "..", ".", "a/", "a\u{7}b"] {
+        for bad in [
+            "", "..", ".", "a/", "a/b", "../b", "a\\b", "a\u{7}b", "a\r\nb",
+        ] {
             assert_eq!(path(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn names_of_forms_are_decoded_as_browsers_encode_them() {
+        assert_eq!(decode_file_name("a %22b%22.txt"), "a \"b\".txt");
+        assert_eq!(decode_file_name("a%0D%0Ab"), "a\r\nb");
+        // Browsers encode no other character, and so no percent sign.
+        assert_eq!(decode_file_name("100%25 %2F.txt"), "100%25 %2F.txt");
     }
 }

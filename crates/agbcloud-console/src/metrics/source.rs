@@ -66,11 +66,13 @@ pub(crate) async fn sample(source: MetricsSource, client: Client, history: Arc<H
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let reading = match source.read().await {
+        let text = source.read().await;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let at = now.unwrap_or_default().as_secs_f64();
+        let reading = match text {
             Ok(text) => {
                 let mut sample = Sample::parse(&text);
-                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-                sample.at = now.unwrap_or_default().as_secs_f64();
+                sample.at = at;
                 // The metrics do not contain the number of contexts.
                 let page = client.contexts().list().page_size(1).send().await;
                 let total = page.ok().and_then(|page| page.total_count);
@@ -79,6 +81,6 @@ pub(crate) async fn sample(source: MetricsSource, client: Client, history: Arc<H
             }
             Err(problem) => Err(problem),
         };
-        history.record(reading);
+        history.record(at, reading);
     }
 }

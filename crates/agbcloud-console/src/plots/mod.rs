@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::{
     Json,
-    extract::Path,
     http::{
         StatusCode,
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -18,6 +17,7 @@ use axum::{
 use crate::{
     metrics::{History, Series},
     web::{
+        extract::Path,
         failure::{Failure, Result},
         layout::{Layout, html},
         links,

@@ -2,7 +2,6 @@
 
 use axum::{
     body::Body,
-    extract::{Path, Query},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -16,6 +15,7 @@ use super::kind::image_type;
 use crate::{
     files::download::{FileParameters, attachment},
     web::{
+        extract::{Path, Query},
         failure::{Failure, Result},
         visit::Visit,
     },

@@ -10,9 +10,10 @@ pub(super) fn indent(text: &str) -> Option<String> {
     serde_json::from_str::<IgnoredAny>(text).ok()?;
     let mut output = String::with_capacity(text.len() * 2);
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    // The white space outside of strings. A string has none of these characters unescaped.
     let mut chars = text
         .chars()
-        .filter(|char| !char.is_ascii_control() || *char == ' ')
+        .filter(|char| !matches!(char, '\t' | '\n' | '\r'))
         .peekable();
     while let Some(char) = chars.next() {
         if in_string {
@@ -66,6 +67,13 @@ mod tests {
     fn values_and_their_order_do_not_change() {
         let text = "{\"b\" : [1.50, 12345678901234567890123, {} ,[ ]],\n\"a\":\"x: [\\\"{, \\\\\",\"a\":null}";
         let expected = "{\n  \"b\": [\n    1.50,\n    12345678901234567890123,\n    {},\n    []\n  ],\n  \"a\": \"x: [\\\"{, \\\\\",\n  \"a\": null\n}";
+        assert_eq!(indent(text).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn strings_keep_each_character() {
+        let text = "{\"\u{7f}\":\t\"a\u{7f} \u{85}b\"}";
+        let expected = "{\n  \"\u{7f}\": \"a\u{7f} \u{85}b\"\n}";
         assert_eq!(indent(text).as_deref(), Some(expected));
     }
 

@@ -3,11 +3,11 @@
 use agbcloud::RemotePath;
 use askama::Template;
 use axum::{
-    extract::{Path, Query},
     http::{
         HeaderValue,
         header::{CONTENT_SECURITY_POLICY, X_FRAME_OPTIONS},
     },
+    response::Response,
 };
 use pulldown_cmark::{Alignment, CowStr, Event, Options, Parser, Tag, TagEnd, html::push_html};
 
@@ -16,6 +16,7 @@ use crate::{
     files::download::FileParameters,
     text,
     web::{
+        extract::{Path, Query},
         failure::{Failure, Result},
         layout::html,
         visit::Visit,
@@ -40,24 +41,29 @@ pub(crate) async fn get(
     visit: Visit,
     Path(id): Path<String>,
     Query(FileParameters { path }): Query<FileParameters>,
-) -> Result {
-    let path = RemotePath::new(path)?;
-    let files = visit.app.client.contexts().files(id);
-    let start = Start::read(&files, &path, 0, PREVIEW_BYTES).await?;
-    let source = start
-        .text()
-        .ok_or_else(|| Failure::bad_request("The file is not a text"))?;
-    let mut response = html(&Frame {
-        title: text::name(path.file_name()),
-        content: render(source),
-    });
+) -> Response {
+    let frame = Box::pin(frame(&visit, &id, path)).await;
+    let mut response = frame.unwrap_or_else(Failure::into_frame);
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(FRAME_POLICY),
     );
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
-    Ok(response)
+    response
+}
+
+async fn frame(visit: &Visit, id: &str, path: String) -> Result {
+    let path = RemotePath::new(path)?;
+    let files = visit.app.client.contexts().files(id);
+    let start = Start::read(&files, &path, 0, PREVIEW_BYTES).await?;
+    let source = start
+        .text_without_mark()
+        .ok_or_else(|| Failure::bad_request("The file is not a text"))?;
+    Ok(html(&Frame {
+        title: text::name(path.file_name()),
+        content: render(source),
+    }))
 }
 
 /// Renders Markdown. The result contains no HTML of the text, no image and only links to web pages and mail addresses.

@@ -2,7 +2,6 @@
 
 use agbcloud::RemotePath;
 use askama::Template;
-use axum::extract::{Path, Query};
 use serde::Deserialize;
 
 use super::{
@@ -15,6 +14,7 @@ use crate::{
     contexts::lookup::{self, display_name},
     text,
     web::{
+        extract::{Path, Query},
         failure::Result,
         layout::{Layout, html},
         links,
@@ -124,7 +124,10 @@ pub(crate) async fn page(
         Kind::Markdown => Preview::Markdown {
             url: at("markdown"),
         },
-        Kind::Table => match start.text().and_then(|t| Table::parse(t, path.as_str())) {
+        Kind::Table => match start
+            .text_without_mark()
+            .and_then(|text| Table::parse(text, path.as_str()))
+        {
             Some(table) => {
                 if table.is_cut && note.is_empty() {
                     note = "Showing the first rows and columns. Download the file for the rest."
@@ -135,7 +138,7 @@ pub(crate) async fn page(
             None => Preview::Text(text::lines(start.text().unwrap_or_default())),
         },
         Kind::Json => {
-            let source = start.text().unwrap_or_default();
+            let source = start.text_without_mark().unwrap_or_default();
             let indented = json::indent(source);
             if indented.is_none() && note.is_empty() {
                 note = "The file is not valid JSON.".to_owned();

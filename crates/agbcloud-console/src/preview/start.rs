@@ -80,6 +80,12 @@ impl Start {
             Err(_) => None,
         }
     }
+
+    /// The text without a byte order mark at its start, which is no part of the content of a format.
+    pub(super) fn text_without_mark(&self) -> Option<&str> {
+        let text = self.text()?;
+        Some(text.strip_prefix('\u{feff}').unwrap_or(text))
+    }
 }
 
 #[cfg(test)]
@@ -104,5 +110,16 @@ mod tests {
         assert_eq!(start(b"a\xc3", false).text(), None);
         assert_eq!(start(b"a\xc3", true).text(), Some("a"));
         assert_eq!(start(b"\xff", true).text(), None);
+    }
+
+    #[test]
+    fn one_byte_order_mark_is_removed() {
+        let without = |text: &str| {
+            let start = start(text.as_bytes(), false);
+            start.text_without_mark().unwrap().to_owned()
+        };
+        assert_eq!(without("\u{feff}{}"), "{}");
+        assert_eq!(without("\u{feff}\u{feff}a"), "\u{feff}a");
+        assert_eq!(without("a\u{feff}"), "a\u{feff}");
     }
 }

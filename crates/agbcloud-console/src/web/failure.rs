@@ -1,14 +1,22 @@
 //! [`Failure`]: why a request failed, as a page that says what to do next.
 
+use std::sync::Arc;
+
 use agbcloud::{ErrorDetail, ErrorKind};
 use askama::Template;
 use axum::{
-    http::{StatusCode, header::CONTENT_TYPE},
+    body::Body,
+    extract::Request,
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, REFERER},
+    },
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-use super::layout::{Layout, html_with_status};
+use super::layout::{HTML, Layout, html_with_status, render};
 use crate::text;
 
 /// Why a request failed.
@@ -19,6 +27,8 @@ pub(crate) struct Failure {
     cause: Option<String>,
     hint: Option<String>,
     request_id: Option<String>,
+    /// Titles and their entries, below the cause.
+    lists: Box<[(&'static str, Vec<String>)]>,
 }
 
 /// The result of a handler.
@@ -30,6 +40,15 @@ struct FailurePage<'a> {
     layout: Layout,
     failure: &'a Failure,
     is_retryable: bool,
+    /// The page with the form.
+    back: Option<String>,
+}
+
+/// The same in a frame, which can't lead to another page.
+#[derive(Template)]
+#[template(path = "frame_failure.html")]
+struct FrameFailure<'a> {
+    failure: &'a Failure,
 }
 
 /// The same for a script.
@@ -48,6 +67,7 @@ impl Failure {
             cause: None,
             hint: None,
             request_id: None,
+            lists: Box::default(),
         }
     }
 
@@ -59,6 +79,16 @@ impl Failure {
         Self::new(StatusCode::CONFLICT, title)
     }
 
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "This page does not exist")
+            .hint("Go to the list of contexts.")
+    }
+
+    pub(crate) fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
     pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
@@ -67,6 +97,28 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Sets the lists below the cause. Those without entries are not shown.
+    pub(crate) fn lists<const N: usize>(mut self, lists: [(&'static str, Vec<String>); N]) -> Self {
+        self.lists = Box::new(lists);
+        self
+    }
+
+    /// The title and the cause in one sentence.
+    pub(crate) fn summary(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{}: {cause}", self.title),
+            None => self.title.clone(),
+        }
+    }
+
+    /// The title, the cause and the hint in one line.
+    pub(crate) fn advice(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}. {hint}", self.summary()),
+            None => self.summary(),
+        }
     }
 
     /// A handler without the check of the session.
@@ -92,6 +144,23 @@ impl Failure {
         let text = serde_json::to_string(&body).unwrap_or_default();
         (self.status, [(CONTENT_TYPE, "application/json")], text).into_response()
     }
+
+    /// Responds with a page without links.
+    pub(crate) fn into_frame(self) -> Response {
+        html_with_status(self.status, &FrameFailure { failure: &self })
+    }
+
+    fn page(&self, method: &Method, back: Option<String>) -> String {
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let page = FailurePage {
+            layout: Layout::signed_out(&self.title),
+            failure: self,
+            // Repeating a change would need its form.
+            is_retryable: reads && self.status.is_server_error(),
+            back: back.filter(|_| !reads),
+        };
+        render(&page).unwrap_or_else(|| self.title.clone())
+    }
 }
 
 impl From<agbcloud::Error> for Failure {
@@ -111,6 +180,7 @@ impl From<agbcloud::Error> for Failure {
             cause: Some(text::name(&error.to_string())),
             hint: hint(&error).map(str::to_owned),
             request_id: error.request_id().map(text::name),
+            lists: Box::default(),
         }
     }
 }
@@ -170,13 +240,35 @@ fn hint(error: &agbcloud::Error) -> Option<&'static str> {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let page = FailurePage {
-            layout: Layout::signed_out(&self.title),
-            failure: &self,
-            is_retryable: self.status.is_server_error(),
-        };
-        html_with_status(self.status, &page)
+        // The page depends on the request: `show` renders it.
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
     }
+}
+
+/// Renders the failures of handlers and checks as pages.
+pub(crate) async fn show(request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let back = back(request.headers());
+    let mut response = next.run(request).await;
+    if let Some(failure) = response.extensions_mut().remove::<Arc<Failure>>() {
+        let page = failure.page(&method, back);
+        *response.body_mut() = Body::from(page);
+        let headers = response.headers_mut();
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(HTML));
+    }
+    response
+}
+
+/// The page of the console that has sent a form, as a path.
+fn back(headers: &HeaderMap) -> Option<String> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    let from = headers.get(REFERER)?.to_str().ok()?;
+    let path = from.strip_prefix("http://")?.strip_prefix(host)?;
+    let is_path = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
+    is_path.then(|| path.to_owned())
 }
 
 #[cfg(test)]
@@ -194,15 +286,40 @@ mod tests {
         let error = client.contexts().list().send().await.unwrap_err();
         let failure = Failure::from(error);
         assert_eq!(failure.status, StatusCode::BAD_GATEWAY);
-        let response = failure.into_response();
-        let body = axum::body::to_bytes(response.into_body(), 100_000)
-            .await
-            .unwrap();
-        let body = String::from_utf8(body.to_vec()).unwrap();
+        let body = failure.page(&Method::GET, None);
         assert!(body.contains("The service can&#39;t be reached"), "{body}");
         assert!(
             body.contains("Try again") && !body.contains("secret-key"),
             "{body}"
         );
+        // Repeating a form by its address would be another request.
+        let body = failure.page(&Method::POST, Some("/contexts/a".to_owned()));
+        assert!(!body.contains("Try again"), "{body}");
+        assert!(body.contains("href=\"/contexts/a\">Back</a>"), "{body}");
+    }
+
+    #[test]
+    fn back_leads_to_a_page_of_the_console_only() {
+        let of = |from: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("127.0.0.1:1"));
+            headers.insert(REFERER, HeaderValue::from_str(from).unwrap());
+            back(&headers)
+        };
+        assert_eq!(
+            of("http://127.0.0.1:1/contexts/a?folder=%2Fb").as_deref(),
+            Some("/contexts/a?folder=%2Fb")
+        );
+        for other in [
+            "",
+            "http://attacker.example/",
+            "http://127.0.0.1:12/",
+            "http://127.0.0.1:1@attacker.example/",
+            "http://127.0.0.1:1//attacker.example",
+            "http://127.0.0.1:1/\\attacker.example",
+            "https://127.0.0.1:1/",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 }

@@ -30,20 +30,24 @@ impl Layout {
     }
 }
 
+/// The content type of a page.
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
+
 /// Responds with a page.
 pub(crate) fn html(page: &impl Template) -> Response {
     html_with_status(StatusCode::OK, page)
 }
 
 pub(crate) fn html_with_status(status: StatusCode, page: &impl Template) -> Response {
-    match page.render() {
-        Ok(text) => {
-            let headers = [(CONTENT_TYPE, "text/html; charset=utf-8")];
-            (status, headers, text).into_response()
-        }
-        Err(error) => {
-            tracing::error!(%error, "can't render a page");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+    match render(page) {
+        Some(text) => (status, [(CONTENT_TYPE, HTML)], text).into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+/// Renders a page. Logs a failure.
+pub(crate) fn render(page: &impl Template) -> Option<String> {
+    let text = page.render();
+    text.inspect_err(|error| tracing::error!(%error, "can't render a page"))
+        .ok()
 }

@@ -7,16 +7,14 @@ use std::{
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
-    http::{
-        StatusCode,
-        header::{HeaderName, SET_COOKIE},
-    },
+    extract::State,
+    http::{Method, StatusCode, header::SET_COOKIE},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 
 use super::{
+    extract::Query,
     failure::Failure,
     layout::{Layout, html, html_with_status},
 };
@@ -49,8 +47,13 @@ struct SignedOut {
 /// page, the browser would not send the cookie.
 pub(crate) async fn sign_in(
     State(app): State<Arc<App>>,
+    method: Method,
     Query(Token { token }): Query<Token>,
 ) -> Response {
+    // A program that checks the link does not use it.
+    if method == Method::HEAD {
+        return StatusCode::OK.into_response();
+    }
     match app.sessions.sign_in(&token) {
         Ok(Some(cookie)) => {
             let cookie = format!(
@@ -70,13 +73,7 @@ pub(crate) async fn sign_in(
 
 /// The response to a request without a session.
 pub(crate) fn signed_out() -> Response {
-    let mut response = signed_out_page(StatusCode::UNAUTHORIZED, false, false);
-    // Scripts of an open page distinguish it from a rejected API key.
-    response.headers_mut().insert(
-        HeaderName::from_static("x-console-session"),
-        axum::http::HeaderValue::from_static("none"),
-    );
-    response
+    signed_out_page(StatusCode::UNAUTHORIZED, false, false)
 }
 
 /// Passes a new link to the program that runs the console.
@@ -99,8 +96,15 @@ pub(crate) async fn request_link(State(app): State<Arc<App>>) -> Response {
 }
 
 pub(crate) async fn not_found() -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, "This page does not exist")
-        .hint("Go to the list of contexts.")
+    Failure::not_found()
+}
+
+pub(crate) async fn method_not_allowed() -> Failure {
+    Failure::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address does not support the request",
+    )
+    .hint("It belongs to a form. Go back and use the form.")
 }
 
 impl App {

@@ -1,5 +1,6 @@
 //! What all pages share: the layout, forms, URLs, failures, and the checks of requests.
 
+pub(crate) mod extract;
 pub(crate) mod failure;
 pub(crate) mod form;
 pub(crate) mod guard;

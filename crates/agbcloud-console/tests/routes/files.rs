@@ -2,7 +2,12 @@
 
 use agbcloud::ContextId;
 
-use crate::support::{TestConsole, encode, page};
+use std::sync::atomic::Ordering;
+
+use crate::{
+    proxy::Proxy,
+    support::{TestConsole, encode, page},
+};
 
 fn at(id: &ContextId, page: &str, path: &str) -> String {
     format!(
@@ -32,7 +37,17 @@ async fn folders_are_browsed_by_page_and_filtered() {
     last.assert(200, "201 to 250 of 250 entries");
     assert!(last.text.contains("run-249.txt") && !last.text.contains("rel=\"next\""));
     let beyond = console.get(&format!("{url}?folder=/logs&page=9")).await;
-    beyond.assert(200, "None of 250 entries");
+    beyond.assert(200, "Page 9 is beyond the end: the folder has 250 entries");
+    assert!(beyond.text.contains("page=3\" rel=\"prev\""));
+    console
+        .get(&format!("{url}?folder=/logs&page=4294967295"))
+        .await
+        .assert(200, "Page 4294967295 is beyond the end");
+    files.upload("/single/x", &b"x"[..]).await.unwrap();
+    console
+        .get(&format!("{url}?folder=/single&page=2"))
+        .await
+        .assert(200, "Page 2 is beyond the end: the folder has 1 entry");
     let found = console
         .get(&format!("{url}?folder=/logs&filter=RUN-24"))
         .await;
@@ -72,6 +87,14 @@ async fn uploads_store_bytes_and_replace_only_if_requested() {
     assert!(files.read("/data/big.bin").await.unwrap().is_empty());
     let bad = console.upload(&id, "folder=/data&name=..", b"x").await;
     bad.assert(400, "A file with this name can't be stored");
+    // Cutting the name there could replace another file.
+    for name in ["x%5Cbig.bin", "x/big.bin"] {
+        let bad = console
+            .upload(&id, &format!("folder=/data&name={name}&replace=1"), b"x")
+            .await;
+        bad.assert(400, "A file with this name can't be stored");
+    }
+    assert!(files.read("/data/big.bin").await.unwrap().is_empty());
     console.stop().await;
 }
 
@@ -107,6 +130,31 @@ async fn a_form_uploads_several_files() {
     send(two)
         .await
         .assert(409, "A file with this name exists already");
+    // One that can't be stored does not prevent the others.
+    let mixed = part("folder", "", "/in")
+        + &part("files", "; filename=\"first.txt\"", "1")
+        + &part("files", "; filename=\"a.txt\"", "other")
+        + &part("files", "; filename=\"x\\y.txt\"", "2")
+        + &part("files", "; filename=\"%22last%22.txt\"", "3");
+    let mixed = send(mixed).await;
+    mixed.assert(409, "Not all files were stored");
+    let (stored, rejected) = mixed.text.split_once("<h2>Not stored</h2>").unwrap();
+    assert!(stored.contains("<h2>Stored</h2>"), "{}", mixed.text);
+    for name in ["first.txt", "&#34;last&#34;.txt"] {
+        assert!(
+            stored.contains(&format!("<li>{name}</li>")),
+            "{}",
+            mixed.text
+        );
+    }
+    assert!(
+        rejected.contains("<li>a.txt: A file with this name exists already"),
+        "{}",
+        mixed.text
+    );
+    assert!(rejected.contains("y.txt: A file with this name can&#39;t be stored"));
+    assert_eq!(files.read("/in/a.txt").await.unwrap(), "hello");
+    assert_eq!(files.read("/in/\"last\".txt").await.unwrap(), "3");
     let replace = part("folder", "", "/in")
         + &part("replace", "", "1")
         + &part("files", "; filename=\"a.txt\"", "new");
@@ -158,6 +206,8 @@ async fn previews_escape_or_isolate_every_content() {
         ("/a.json", &json),
         ("/a.csv", &csv),
         ("/a.md", &markdown),
+        ("/mark.json", "\u{feff}{\"a\":[1]}"),
+        ("/mark.md", "\u{feff}# Title\n"),
         ("/empty", ""),
     ] {
         files.upload(path, content.to_owned()).await.unwrap();
@@ -183,6 +233,7 @@ async fn previews_escape_or_isolate_every_content() {
         .await
         .assert(200, "a\\u{1b}[31m\\u{202e}b");
     preview("/a.json", "").await.assert(200, "\n    1.50\n");
+    preview("/mark.json", "").await.assert(200, "\n    1\n");
     preview("/a.csv", "")
         .await
         .assert(200, "<th scope=\"col\">value</th>");
@@ -194,12 +245,21 @@ async fn previews_escape_or_isolate_every_content() {
         .assert(200, "The file is empty.");
     let frame = console.get(&at(&id, "markdown", "/a.md")).await;
     frame.assert(200, "<h1>Title</h1>");
+    let marked = console.get(&at(&id, "markdown", "/mark.md")).await;
+    marked.assert(200, "<main><h1>Title</h1>");
     assert!(!frame.text.contains("<script") && !frame.text.contains("javascript:alert(3)\""));
-    let policy = frame.headers["content-security-policy"].to_str().unwrap();
-    assert!(
-        policy.contains("sandbox allow-popups") && !policy.contains("script"),
-        "{policy}"
-    );
+    // A failure is shown in the frame, too.
+    let missing = console.get(&at(&id, "markdown", "/none.md")).await;
+    missing.assert(404, "This file does not exist");
+    for frame in [&frame, &missing] {
+        assert_eq!(frame.headers["x-frame-options"], "SAMEORIGIN");
+        let policy = frame.headers["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.contains("sandbox allow-popups") && !policy.contains("script"),
+            "{policy}"
+        );
+        assert!(policy.contains("frame-ancestors 'self'"), "{policy}");
+    }
     console
         .get(&at(&id, "file", "/none"))
         .await
@@ -325,17 +385,116 @@ async fn a_delete_is_confirmed() {
     confirm.assert(200, "Delete /d/a.txt from one?");
     assert!(files.read("/d/a.txt").await.is_ok());
     let url = format!("/contexts/{}/delete-file", encode(id.as_str()));
-    let deleted = console.post(&url, &[("path", "/d/a.txt")]).await;
+    confirm.assert(200, "The file has 1 B, modified 20");
+    let fields = confirm.hidden_fields();
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect();
+    // Without a version, nothing is deleted.
+    console
+        .post(&url, &[("path", "/d/a.txt")])
+        .await
+        .assert(409, "The file was changed after the confirmation");
+    assert_eq!(files.read("/d/a.txt").await.unwrap(), "x");
+    let deleted = console.post(&url, &fields).await;
     console
         .get(deleted.location())
         .await
         .assert(200, "File deleted.");
     assert!(files.read("/d/a.txt").await.is_err());
     // Twice, as after a lost response.
-    assert_eq!(
-        console.post(&url, &[("path", "/d/a.txt")]).await.status,
-        303
+    assert_eq!(console.post(&url, &fields).await.status, 303);
+    console
+        .get(&at(&id, "confirm-delete-file", "/d/a.txt"))
+        .await
+        .assert(404, "This file does not exist");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_the_confirmation_is_kept() {
+    let console = TestConsole::start().await;
+    let (id, files) = console.context("one").await;
+    files.upload("/a.txt", "1").await.unwrap();
+    let confirm = console.get(&at(&id, "confirm-delete-file", "/a.txt")).await;
+    let fields = confirm.hidden_fields();
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect();
+    files.upload("/a.txt", "2").await.unwrap();
+    let url = format!("/contexts/{}/delete-file", encode(id.as_str()));
+    let kept = console.post(&url, &fields).await;
+    kept.assert(409, "The file was changed after the confirmation");
+    assert_eq!(files.read("/a.txt").await.unwrap(), "2");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn an_upload_replaces_nothing_in_a_store_without_conditions() {
+    let (console, proxy) = Proxy::start().await;
+    proxy.ignores_conditions.store(true, Ordering::Relaxed);
+    let (id, files) = console.context("one").await;
+    let first = console.upload(&id, "folder=/&name=a.txt", b"first").await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    let second = console.upload(&id, "folder=/&name=a.txt", b"second").await;
+    second.assert(409, "A file with this name exists already");
+    assert_eq!(files.read("/a.txt").await.unwrap(), "first");
+    let replaced = console
+        .upload(&id, "folder=/&name=a.txt&replace=1", b"second")
+        .await;
+    assert_eq!(replaced.status, 200, "{}", replaced.text);
+    assert_eq!(files.read("/a.txt").await.unwrap(), "second");
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_rename_compares_the_version_before_each_attempt_to_delete() {
+    let (console, proxy) = Proxy::start().await;
+    let (id, files) = console.context("one").await;
+    files.upload("/a.txt", "1").await.unwrap();
+    let url = format!("/contexts/{}/rename-file", encode(id.as_str()));
+    let writer = files.clone();
+    proxy.fail_deletion_after(async move {
+        writer.upload("/a.txt", "2").await.unwrap();
+    });
+    let fields = [("path", "/a.txt"), ("name", "b.txt")];
+    let kept = console.post(&url, &fields).await;
+    kept.assert(409, "The file was copied, but the old one was not deleted");
+    kept.assert(
+        409,
+        "The file was changed while it was copied. The copy is /b.txt.",
     );
+    assert_eq!(files.read("/a.txt").await.unwrap(), "2");
+    assert_eq!(files.read("/b.txt").await.unwrap(), "1");
+    // Unchanged files are deleted by a further attempt.
+    proxy.failing_deletions.store(2, Ordering::Relaxed);
+    let fields = [("path", "/a.txt"), ("name", "c.txt")];
+    let renamed = console.post(&url, &fields).await;
+    assert_eq!(renamed.status, 303, "{}", renamed.text);
+    assert!(files.read("/a.txt").await.is_err());
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn a_rename_that_ends_after_the_copy_explains_what_to_do() {
+    let (console, proxy) = Proxy::start().await;
+    let (id, files) = console.context("one").await;
+    files.upload("/a.txt", "1").await.unwrap();
+    proxy.failing_deletions.store(u32::MAX, Ordering::Relaxed);
+    let url = format!("/contexts/{}/rename-file", encode(id.as_str()));
+    let fields = [("path", "/a.txt"), ("name", "b.txt")];
+    let page = console.post(&url, &fields).await;
+    page.assert(502, "The file was copied, but the old one was not deleted");
+    page.assert(502, "The service has failed: ");
+    page.assert(502, "The copy is /b.txt.");
+    page.assert(
+        502,
+        "Compare both files, and delete the one that is not needed.",
+    );
+    assert_eq!(files.read("/a.txt").await.unwrap(), "1");
+    assert_eq!(files.read("/b.txt").await.unwrap(), "1");
     console.stop().await;
 }
 

@@ -276,6 +276,9 @@ async fn a_link_works_once_and_a_new_one_goes_to_the_terminal() {
         .await
         .assert(429, "A link was requested a moment ago");
     assert_eq!(console.links.lock().unwrap().len(), 1);
+    // A program that checks the link does not use it.
+    let checked = page(console.http.head(&link)).await;
+    assert_eq!(checked.status, 200);
     let signed_in = page(console.http.get(&link)).await;
     signed_in.assert(200, "Signed in");
     let cookie = signed_in.headers[SET_COOKIE].to_str().unwrap();
@@ -283,6 +286,37 @@ async fn a_link_works_once_and_a_new_one_goes_to_the_terminal() {
         assert!(cookie.contains(part), "{cookie}");
     }
     assert!(!cookie.contains(&token) && !cookie.contains(&console.cookie));
+    console.stop().await;
+}
+
+#[tokio::test]
+async fn invalid_addresses_and_methods_are_pages() {
+    let console = TestConsole::start().await;
+    let (id, _) = console.context("one").await;
+    let id = encode(id.as_str());
+    for path in [
+        "/contexts/%FF".to_owned(),
+        format!("/contexts/{id}?folder=/a&folder=/b"),
+        "/login?token=a&token=b".to_owned(),
+        "/static/%FF".to_owned(),
+    ] {
+        let refused = console.get(&path).await;
+        refused.assert(400, "<h1>This address is not valid</h1>");
+        assert_headers(&refused, &path);
+    }
+    for path in changes(&id) {
+        let refused = console.get(&path).await;
+        refused.assert(405, "<h1>This address does not support the request</h1>");
+        assert_eq!(refused.headers["allow"], "POST", "{path}");
+        assert_headers(&refused, &path);
+    }
+    let request = console.request(Method::POST, &format!("/contexts/{id}/upload"));
+    let refused = page(request.body("csrf=x")).await;
+    refused.assert(400, "<h1>The form can&#39;t be read</h1>");
+    console
+        .get("/static/none")
+        .await
+        .assert(404, "<h1>This page does not exist</h1>");
     console.stop().await;
 }
 

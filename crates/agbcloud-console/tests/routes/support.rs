@@ -43,6 +43,19 @@ impl Page {
         self.headers["location"].to_str().unwrap()
     }
 
+    /// The hidden fields of the forms, without the token.
+    pub(crate) fn hidden_fields(&self) -> Vec<(&str, String)> {
+        let fields = self.text.split("<input type=\"hidden\" name=\"").skip(1);
+        fields
+            .map(|field| {
+                let (name, rest) = field.split_once("\" value=\"").unwrap();
+                let (value, _) = rest.split_once('"').unwrap();
+                (name, value.replace("&#34;", "\"").replace("&#38;", "&"))
+            })
+            .filter(|(name, _)| *name != "csrf")
+            .collect()
+    }
+
     #[track_caller]
     pub(crate) fn assert(&self, status: u16, part: &str) {
         assert_eq!(self.status, status, "{}", self.text);
@@ -80,8 +93,21 @@ impl TestConsole {
             agbcloud_console::ConsoleBuilder,
         ) -> agbcloud_console::ConsoleBuilder,
     ) -> Self {
+        Self::at(None, server, change).await
+    }
+
+    /// A console that reaches the service at this endpoint.
+    pub(crate) async fn at(
+        endpoint: Option<String>,
+        server: ServerBuilder,
+        change: impl FnOnce(
+            &Server,
+            agbcloud_console::ConsoleBuilder,
+        ) -> agbcloud_console::ConsoleBuilder,
+    ) -> Self {
         let server = server.memory().api_key(KEY).start().await.unwrap();
-        let client = Client::builder().api_key(KEY).endpoint(server.url());
+        let endpoint = endpoint.unwrap_or_else(|| server.url().to_owned());
+        let client = Client::builder().api_key(KEY).endpoint(endpoint);
         let client = client.build().unwrap();
         let links = Arc::new(Mutex::new(Vec::new()));
         let received = links.clone();
