@@ -132,7 +132,7 @@ class Common:
         completed = await self.client.complete(
             reference, {"name": "path", "value": "docs/"}, {"context": context}
         )
-        self.assertEqual(completed.completion.values, ["docs/ä b.md"])
+        self.assertEqual(completed.completion.values, ["docs/%C3%A4%20b.md"])
         completed = await self.client.complete(reference, {"name": "context", "value": context})
         self.assertEqual(completed.completion.values, [context])
         for uri in ["file:///etc/passwd", "agb://" + context + "/none", "agb://none-at-all/a"]:

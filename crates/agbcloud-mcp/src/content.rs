@@ -41,6 +41,9 @@ pub(crate) struct PartLimits {
     pub(crate) lines: Option<u64>,
 }
 
+/// How much longer a text may be as JSON.
+const MAX_JSON_GROWTH: usize = 2;
+
 /// Selects what an answer contains of a buffer, which starts at the requested offset and either reaches the end of the file
 /// (`at_end`) or exceeds a limit.
 ///
@@ -56,13 +59,16 @@ pub(crate) fn part(buffer: &[u8], at_end: bool, limits: PartLimits) -> Part {
         };
     }
     match as_text(&buffer[..end]) {
-        Some(text) => Part {
-            encoding: Encoding::Utf8,
-            content: text.to_owned(),
-            bytes: end,
-            line_ends: count_lines(&buffer[..end]),
-            truncated: !at_end || end < buffer.len(),
-        },
+        Some(text) => {
+            let text = fit_json(text, limits.bytes.saturating_mul(MAX_JSON_GROWTH));
+            Part {
+                encoding: Encoding::Utf8,
+                content: text.to_owned(),
+                bytes: text.len(),
+                line_ends: count_lines(text.as_bytes()),
+                truncated: !at_end || text.len() < buffer.len(),
+            }
+        }
         None => {
             let end = buffer.len().min(limits.bytes);
             Part {
@@ -73,6 +79,26 @@ pub(crate) fn part(buffer: &[u8], at_end: bool, limits: PartLimits) -> Part {
                 truncated: !at_end || end < buffer.len(),
             }
         }
+    }
+}
+
+/// Returns the start of a text that has at most this number of bytes as JSON, up to the end of a line if there is one.
+fn fit_json(text: &str, max: usize) -> &str {
+    let mut length = 0_usize;
+    let too_long = text.char_indices().find(|(_, char)| {
+        length += match char {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..'\u{20}' => 6,
+            other => other.len_utf8(),
+        };
+        length > max
+    });
+    let Some((at, _)) = too_long else {
+        return text;
+    };
+    match text[..at].rfind('\n') {
+        Some(last) => &text[..=last],
+        None => &text[..at],
     }
 }
 
@@ -172,6 +198,30 @@ mod tests {
             assert_eq!((part.bytes, part.truncated), (2, bytes.len() > 2));
         }
         assert!(as_text(b"\x1b[31mred\x1b[0m\r\n").is_some());
+    }
+
+    #[test]
+    fn a_text_of_escapes_is_bounded_as_json() {
+        for text in [
+            "\x1b".repeat(1000),
+            "\x1b\x1b\x1b\n".repeat(250),
+            "\"\n".repeat(500),
+        ] {
+            let mut joined = String::new();
+            while joined.len() < text.len() {
+                let limits = PartLimits {
+                    bytes: 100,
+                    lines: None,
+                };
+                let part = part(&text.as_bytes()[joined.len()..], true, limits);
+                let json = serde_json::to_string(&part.content).unwrap();
+                assert!(json.len() <= 2 * 100 + 2 && part.bytes > 0, "{json}");
+                assert_eq!(part.bytes, part.content.len());
+                joined += &part.content;
+                assert_eq!(part.truncated, joined.len() < text.len());
+            }
+            assert_eq!(joined, text);
+        }
     }
 
     #[test]

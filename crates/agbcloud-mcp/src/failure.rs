@@ -7,6 +7,8 @@ use rmcp::{
 };
 use serde::Serialize;
 
+use crate::limits::MAX_FAILURE_CHARS;
+
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// The error of a tool or a resource. It contains no API key and no signature.
@@ -27,8 +29,12 @@ pub(crate) const CANCELLED: &str = "cancelled";
 pub(crate) const TOO_LARGE: &str = "too_large";
 pub(crate) const NOT_TEXT: &str = "not_text";
 pub(crate) const UNSUPPORTED: &str = "unsupported";
+const INTERNAL: &str = "internal";
 
 const CHANGED: &str = "read the file again, and repeat the change with its new version";
+
+/// What to do if a change may have been made.
+pub(crate) const MAYBE_WRITTEN: &str = "read the file; repeat only what is missing";
 
 impl Failure {
     pub(crate) fn new(
@@ -38,7 +44,7 @@ impl Failure {
     ) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: shorten(message.into()),
             request_id: None,
             next_step: next_step.into(),
         }
@@ -59,6 +65,26 @@ impl Failure {
     pub(crate) fn changed(path: &str) -> Self {
         let message = format!("{path} is not the version that was read");
         Self::new(ErrorKind::Conflict.as_str(), message, CHANGED)
+    }
+
+    /// The file may contain the change, since the response to an attempt was lost.
+    pub(crate) fn maybe_written(path: &str) -> Self {
+        Self::new(
+            ErrorKind::Conflict.as_str(),
+            format!(
+                "{path} has changed, and may contain your change: the response to an earlier attempt was lost"
+            ),
+            MAYBE_WRITTEN,
+        )
+    }
+
+    /// A defect of this server.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(
+            INTERNAL,
+            message,
+            "report the call and this message to the user; check with stat_file or get_context whether a change was made",
+        )
     }
 
     pub(crate) fn timed_out() -> Self {
@@ -101,10 +127,23 @@ impl From<agbcloud::Error> for Failure {
     fn from(error: agbcloud::Error) -> Self {
         Self {
             kind: error.kind().as_str(),
-            message: error.to_string(),
+            message: shorten(error.to_string()),
             request_id: error.request_id().map(str::to_owned),
             next_step: next_step(&error),
         }
+    }
+}
+
+/// Removes the middle of a long message. It can contain an argument of megabytes, and the cause follows it.
+fn shorten(message: String) -> String {
+    const HALF: usize = MAX_FAILURE_CHARS / 2;
+    let start = message.char_indices().nth(HALF);
+    let end = message.char_indices().nth_back(HALF - 1);
+    match (start, end) {
+        (Some((start, _)), Some((end, _))) if start < end => {
+            format!("{} … {}", &message[..start], &message[end..])
+        }
+        _ => message,
     }
 }
 
@@ -189,6 +228,22 @@ mod tests {
                 "next_step": CHANGED,
             })
         );
+    }
+
+    #[test]
+    fn a_long_message_is_cut_in_the_middle() {
+        for (message, expected) in [
+            ("short".to_owned(), "short".len()),
+            ("ä".repeat(MAX_FAILURE_CHARS), MAX_FAILURE_CHARS),
+            (
+                format!("{} end", "ä".repeat(1 << 20)),
+                MAX_FAILURE_CHARS + 3,
+            ),
+        ] {
+            let failure = Failure::invalid_argument(message.clone(), "next");
+            assert_eq!(failure.message.chars().count(), expected);
+            assert_eq!(failure.message.ends_with("end"), message.ends_with("end"));
+        }
     }
 
     #[test]

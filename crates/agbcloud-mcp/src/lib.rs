@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
+mod calls;
 mod content;
 mod cursors;
 mod deadline;

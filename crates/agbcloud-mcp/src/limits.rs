@@ -7,6 +7,9 @@ pub(crate) const MIB: usize = 1024 * KIB;
 
 /// Calls that run at the same time. Further calls wait.
 pub(crate) const CONCURRENT_CALLS: usize = 16;
+/// Calls that wait, and the bytes of their arguments. Further calls fail.
+pub(crate) const WAITING_CALLS: usize = 256;
+pub(crate) const WAITING_BYTES: usize = 64 * MIB;
 /// Default duration of a call, without the time that it waits for others.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -33,6 +36,9 @@ pub(crate) const MAX_RESOURCE_BYTES: u64 = MIB as u64;
 /// Bytes of a written file, and of a file that is edited, before and after.
 pub(crate) const MAX_WRITE_BYTES: usize = 4 * MIB;
 
+/// Characters of the message of a failure, which can contain an argument.
+pub(crate) const MAX_FAILURE_CHARS: usize = 600;
+
 /// Bytes of a message from a client.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 16 * MIB;
 
@@ -57,6 +63,9 @@ pub(crate) const SEARCH_LINE_CHARS: usize = 240;
 /// Characters of a search text and of a glob.
 pub(crate) const MAX_PATTERN_CHARS: usize = 1000;
 
+/// Folders of one folder that a [`Tree`](crate::tree::Tree) remembers, twice.
+pub(crate) const TREE_FOLDERS: usize = 10_000;
+
 /// Resources on a page.
 pub(crate) const RESOURCES_PAGE: usize = 100;
 /// Entries that a completion examines.
@@ -69,5 +78,10 @@ pub(crate) const CLEAR_WAIT: Duration = Duration::from_secs(30);
 pub(crate) const MAX_CURSORS: usize = 1000;
 pub(crate) const MAX_CURSOR_BYTES: usize = 16 * MIB;
 
-/// Sessions of the HTTP transport.
+/// Sessions and connections of the HTTP transport.
 pub(crate) const MAX_SESSIONS: usize = 256;
+pub(crate) const MAX_CONNECTIONS: usize = 256;
+/// Time for the head of a request, also on an idle connection.
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for open requests when the server stops.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);

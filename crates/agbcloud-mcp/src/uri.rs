@@ -25,7 +25,12 @@ pub(crate) struct Address {
 
 /// Returns the URI of a path in a context.
 pub(crate) fn of(context: &str, path: &str) -> String {
-    format!("{}{}", prefix(context), utf8_percent_encode(path, PATH))
+    format!("{}{}", prefix(context), encoded_path(path))
+}
+
+/// Returns a path as a part of a URI.
+pub(crate) fn encoded_path(path: &str) -> String {
+    utf8_percent_encode(path, PATH).to_string()
 }
 
 /// Returns the URI of a context, without a path.

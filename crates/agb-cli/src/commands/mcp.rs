@@ -48,7 +48,7 @@ pub(crate) struct McpArguments {
     /// Also accept this name in Host, such as that of a proxy. Can be repeated
     #[arg(long, value_name = "HOST", requires = "listen")]
     allow_host: Vec<String>,
-    /// Also accept web pages of this origin, such as `https://app.example.com:443`. Can be repeated
+    /// Also accept web pages of this origin, such as `https://app.example.com`. Can be repeated
     #[arg(long, value_name = "ORIGIN", requires = "listen")]
     allow_origin: Vec<String>,
 }
@@ -113,7 +113,9 @@ impl McpArguments {
             options = options.allow_host(host);
         }
         for origin in self.allow_origin {
-            options = options.allow_origin(origin);
+            options = options
+                .allow_origin(origin)
+                .map_err(|error| Failure::usage(format!("--allow-origin: {error}")))?;
         }
         let http = HttpServer::bind(server, options).await.map_err(|error| {
             Failure::with_cause(format!("can't listen on {address}"), error)

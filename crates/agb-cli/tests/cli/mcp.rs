@@ -162,6 +162,11 @@ fn wrong_settings_fail_before_the_server_starts() {
         (&["mcp", "--listen", "0", "--token-file", "short"], 2, "16"),
         (&["mcp", "--listen", "0", "--token-file", "none"], 1, "none"),
         (
+            &["mcp", "--listen", "0", "--allow-origin", "app.example.com"],
+            2,
+            "--allow-origin",
+        ),
+        (
             &["mcp", "--listen", "192.0.2.1:1"],
             1,
             "can't listen on 192.0.2.1:1",

@@ -11,7 +11,7 @@ use axum::{
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use serde_json::{Value, json};
 
-use super::token::BearerToken;
+use super::{origin::AllowedOrigins, token::BearerToken};
 use crate::limits::MAX_SESSIONS;
 
 /// The header that continues a session.
@@ -23,12 +23,21 @@ const RETRY_AFTER: &str = "60";
 #[derive(Clone)]
 pub(super) struct Guard {
     token: BearerToken,
+    origins: AllowedOrigins,
     sessions: Arc<LocalSessionManager>,
 }
 
 impl Guard {
-    pub(super) fn new(token: BearerToken, sessions: Arc<LocalSessionManager>) -> Self {
-        Self { token, sessions }
+    pub(super) fn new(
+        token: BearerToken,
+        origins: AllowedOrigins,
+        sessions: Arc<LocalSessionManager>,
+    ) -> Self {
+        Self {
+            token,
+            origins,
+            sessions,
+        }
     }
 
     fn is_authorized(&self, headers: &HeaderMap) -> bool {
@@ -47,7 +56,7 @@ impl Guard {
     }
 }
 
-/// A layer around the endpoint. `Host` and `Origin` are checked by the SDK.
+/// A layer around the endpoint. `Host` is checked by the SDK.
 pub(super) async fn authorize(
     State(guard): State<Guard>,
     request: Request,
@@ -63,6 +72,13 @@ pub(super) async fn authorize(
             (header::WWW_AUTHENTICATE, "Bearer"),
             &body,
         );
+    }
+    if guard.origins.of_request(request.headers()).is_err() {
+        let body = json!({
+            "error": "web pages of this origin are not allowed",
+            "next_step": "start the server with --allow-origin and the origin, if that is intended",
+        });
+        return refusal(StatusCode::FORBIDDEN, (header::VARY, "origin"), &body);
     }
     let opens_session =
         request.method() == Method::POST && !request.headers().contains_key(SESSION_ID);

@@ -1,6 +1,9 @@
 //! [`HttpServer`]: the protocol over streamable HTTP.
 
 mod authorization;
+mod connections;
+mod cors;
+mod origin;
 mod token;
 
 pub use token::BearerToken;
@@ -16,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{limits::MAX_MESSAGE_BYTES, server::McpServer};
 use authorization::{Guard, authorize};
+use origin::{AllowedOrigins, Origin};
 
 /// Path of the endpoint.
 const PATH: &str = "/mcp";
@@ -29,7 +33,7 @@ pub struct HttpOptions {
     listen: SocketAddr,
     token: BearerToken,
     allowed_hosts: Vec<String>,
-    allowed_origins: Vec<String>,
+    allowed_origins: Vec<Origin>,
 }
 
 impl HttpOptions {
@@ -51,17 +55,22 @@ impl HttpOptions {
         self
     }
 
-    /// Also allows web pages of this origin: `https://app.example.com:443`. By default every request with an `Origin` is
-    /// refused. Programs send none.
-    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.allowed_origins.push(origin.into());
-        self
+    /// Also allows web pages of exactly this origin: `https://app.example.com` or `http://localhost:3000`, with the default
+    /// port of the scheme. By default every request with an `Origin` is refused. Programs send none.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it has not a scheme and a host, or has a path or a wildcard.
+    pub fn allow_origin(mut self, origin: impl AsRef<str>) -> io::Result<Self> {
+        self.allowed_origins.push(Origin::parse(origin.as_ref())?);
+        Ok(self)
     }
 }
 
 /// A bound listener that serves any number of clients. Each request needs the bearer token.
 ///
-/// At most 256 sessions exist at the same time; a session without requests ends after 5 minutes.
+/// At most 256 sessions exist at the same time; a session without requests ends after 5 minutes. At most 256 connections are
+/// open; further ones wait. A connection without a request is closed after 10 seconds.
 #[derive(Debug)]
 pub struct HttpServer {
     listener: TcpListener,
@@ -95,18 +104,20 @@ impl HttpServer {
         let listen_host = address.ip().to_string();
         let hosts = LOOPBACK.map(str::to_owned).into_iter();
         let hosts = hosts.chain([listen_host]).chain(options.allowed_hosts);
+        let origins: AllowedOrigins = options.allowed_origins.into_iter().collect();
+        // Origins are checked by this crate, which compares them exactly.
         let config = StreamableHttpServerConfig::default()
             .with_allowed_hosts(hosts)
-            .with_allowed_origins(options.allowed_origins)
-            .enforce_origin_validation()
+            .disable_allowed_origins()
             .with_max_request_body_bytes(MAX_MESSAGE_BYTES)
             .with_cancellation_token(stop.clone());
         let sessions = Arc::new(LocalSessionManager::default());
-        let guard = Guard::new(options.token, sessions.clone());
+        let guard = Guard::new(options.token, origins.clone(), sessions.clone());
         let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
         let router = Router::new()
             .route_service(PATH, service)
-            .layer(middleware::from_fn_with_state(guard, authorize));
+            .layer(middleware::from_fn_with_state(guard, authorize))
+            .layer(middleware::from_fn_with_state(origins, cors::share));
         Ok(Self {
             listener,
             address,
@@ -125,19 +136,18 @@ impl HttpServer {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// Serves until the future ends, and then ends the sessions and waits for open requests.
+    /// Serves until the future ends, and then ends the sessions and waits for open requests, for at most 5 seconds.
     ///
     /// # Errors
     ///
-    /// The listener fails.
+    /// None at present.
     pub async fn run(self, stopped: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let stop = self.stop;
         let shutdown = async move {
             stopped.await;
             stop.cancel();
         };
-        axum::serve(self.listener, self.router)
-            .with_graceful_shutdown(shutdown)
-            .await
+        connections::serve(self.listener, self.router, shutdown).await;
+        Ok(())
     }
 }

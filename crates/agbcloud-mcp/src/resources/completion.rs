@@ -1,6 +1,7 @@
 //! `completion/complete`: contexts and paths of the template.
 
 use agbcloud::FolderPath;
+use percent_encoding::percent_decode_str;
 use rmcp::model::{CompleteRequestParams, CompletionInfo, Reference};
 
 use crate::{
@@ -43,8 +44,8 @@ pub(crate) async fn complete(
 
 async fn contexts(state: &State, start: &str) -> Result<CompletionInfo> {
     if state.scope.confined.is_some() {
-        let name = state.scope.place(None).await?.context.name;
-        let names = Vec::from_iter(name.starts_with(start).then_some(name));
+        let reference = state.scope.place(None).await?.reference;
+        let names = Vec::from_iter(reference.starts_with(start).then_some(reference));
         return Ok(info(names, false));
     }
     let listing = state.scope.client.contexts().list();
@@ -65,6 +66,10 @@ async fn contexts(state: &State, start: &str) -> Result<CompletionInfo> {
 
 async fn paths(state: &State, context: Option<&str>, start: &str) -> Result<CompletionInfo> {
     let place = state.scope.place(context).await?;
+    // The value is a part of a URI, so that it is percent-encoded, but a user may type it.
+    let Ok(start) = percent_decode_str(start).decode_utf8() else {
+        return Ok(info(Vec::new(), false));
+    };
     // The argument has no slash at its start, which the template has.
     let (folder, _) = start.rsplit_once('/').unwrap_or_default();
     let Ok(folder) = FolderPath::new(format!("/{}", folder.trim_start_matches('/'))) else {
@@ -83,7 +88,7 @@ async fn paths(state: &State, context: Option<&str>, start: &str) -> Result<Comp
         let suffix = if entry.is_folder() { "/" } else { "" };
         let path = entry.path.trim_matches('/');
         if path.starts_with(start) {
-            paths.push(format!("{path}{suffix}"));
+            paths.push(uri::encoded_path(&format!("{path}{suffix}")));
         }
     }
     Ok(info(paths, items.continuation().is_some()))

@@ -6,7 +6,7 @@ use rmcp::model::{ListResourceTemplatesResult, ListResourcesResult, Resource, Re
 use crate::{
     failure::Result,
     limits::RESOURCES_PAGE,
-    scope::Place,
+    scope::{Place, references},
     state::State,
     tree::{Tree, TreePosition},
     uri,
@@ -34,17 +34,20 @@ async fn list_contexts(state: &State, cursor: Option<&str>) -> Result<ListResour
         listing = listing.start_at(position);
     }
     let mut items = listing.by_item();
-    let mut resources = Vec::new();
-    while resources.len() < RESOURCES_PAGE {
+    let mut contexts = Vec::new();
+    while contexts.len() < RESOURCES_PAGE {
         let Some(context) = items.next().await else {
             break;
         };
-        let name = context?.name;
-        let root = Resource::new(uri::of(&name, "/"), &name);
-        let root = root.with_description("Folders and files of a context");
-        resources.push(root.with_mime_type(LISTING));
+        contexts.push(context?);
     }
-    let mut result = ListResourcesResult::with_all_items(resources);
+    let roots = contexts.iter().zip(references(&contexts));
+    let roots = roots.map(|(context, reference)| {
+        let root = Resource::new(uri::of(&reference, "/"), &context.name);
+        let root = root.with_description("Folders and files of a context");
+        root.with_mime_type(LISTING)
+    });
+    let mut result = ListResourcesResult::with_all_items(roots.collect());
     let position = items.continuation();
     let next = position.map(|position| state.cursors.save(&CALL, &position));
     result.next_cursor = next.transpose()?;
@@ -93,7 +96,7 @@ fn resource(place: &Place, entry: FileEntry) -> Resource {
 /// The templates of URIs.
 pub(crate) fn templates(state: &State) -> ListResourceTemplatesResult {
     let template = match &state.scope.confined {
-        Some(only) => format!("{}/{{+path}}", uri::prefix(only)),
+        Some(only) => format!("{}/{{+path}}", uri::prefix(only.as_str())),
         None => "agb://{context}/{+path}".to_owned(),
     };
     let template = ResourceTemplate::new(template, "file").with_title("File in a context");

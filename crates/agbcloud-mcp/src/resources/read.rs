@@ -38,7 +38,7 @@ pub(crate) async fn read(state: &State, given: &str) -> Result<ReadResourceResul
 
 async fn read_file(place: &Place, path: &str, uri: &str) -> Result<ResourceContents> {
     let path = RemotePath::new(path)?;
-    let next_step = "call the tool read_file, which returns parts";
+    let next_step = "call the tool read_file with offset for parts, or with presigned_url true for a URL of the whole file";
     let file = whole_file(place, &path, MAX_RESOURCE_BYTES, next_step).await?;
     Ok(match as_text(&file.bytes) {
         Some(text) => ResourceContents::text(text, uri),

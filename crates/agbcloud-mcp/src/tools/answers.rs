@@ -26,10 +26,11 @@ pub(super) struct ContextAnswer {
     pub(super) last_used_at: Option<String>,
 }
 
-impl From<Context> for ContextAnswer {
-    fn from(context: Context) -> Self {
+impl ContextAnswer {
+    /// The answer for a context that this name or id means.
+    pub(super) fn new(context: Context, reference: &str) -> Self {
         Self {
-            uri: uri::of(&context.name, "/"),
+            uri: uri::of(reference, "/"),
             id: context.id.to_string(),
             name: context.name,
             state: context.state.to_string(),

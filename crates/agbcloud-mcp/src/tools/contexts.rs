@@ -26,7 +26,7 @@ impl ToolCall for GetContext {
 
     async fn run(self, state: &State) -> Result<ContextAnswer> {
         let place = state.scope.place(self.context.as_deref()).await?;
-        Ok(place.context.into())
+        Ok(ContextAnswer::new(place.context, &place.reference))
     }
 }
 
@@ -50,9 +50,9 @@ impl ToolCall for CreateContext {
     type Answer = ContextAnswer;
 
     async fn run(self, state: &State) -> Result<ContextAnswer> {
-        state.scope.check_name(&self.name)?;
         let context = state.scope.get_or_create(&self.name).await?;
-        Ok(context.into())
+        let reference = state.scope.reference(&context);
+        Ok(ContextAnswer::new(context, &reference))
     }
 }
 

@@ -143,6 +143,12 @@ impl EditFile {
                     exact,
                 ));
             }
+            1 if !self.replace_all && self.overlaps(text) => {
+                return Err(Failure::invalid_argument(
+                    format!("old_text occurs several times, which overlap, first in line {line}"),
+                    "pass more of the text around it",
+                ));
+            }
             2.. if !self.replace_all => {
                 let shown: Vec<String> = lines.iter().map(u64::to_string).collect();
                 return Err(Failure::invalid_argument(
@@ -164,6 +170,18 @@ impl EditFile {
             replacements,
             lines,
         })
+    }
+}
+
+impl EditFile {
+    /// Whether an occurrence starts within the first one.
+    fn overlaps(&self, text: &str) -> bool {
+        let first = text.find(&self.old_text);
+        let second = first.and_then(|first| {
+            let length = text[first..].chars().next()?.len_utf8();
+            text[first + length..].find(&self.old_text)
+        });
+        second.is_some()
     }
 }
 
@@ -199,6 +217,15 @@ mod tests {
         );
         let edited = edit("a", "c", true).replace(text).unwrap();
         assert_eq!((&*edited.text, edited.replacements), ("c\nb\nc\n", 2));
+    }
+
+    #[test]
+    fn overlapping_occurrences_are_not_unique() {
+        for (text, old) in [("aaa", "aa"), ("äbäbä", "äbä"), ("x\nx\nx", "x\nx")] {
+            let failure = edit(old, "b", false).replace(text).unwrap_err();
+            assert!(failure.message.contains("overlap"), "{failure:?}");
+            assert!(edit(old, "b", true).replace(text).is_ok());
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     access::Permission,
     failure::{Failure, Result},
     limits::{DEFAULT_CONTEXTS, MAX_CONTEXTS},
+    scope::references,
     state::State,
 };
 
@@ -49,7 +50,7 @@ impl ToolCall for ListContexts {
         if state.scope.confined.is_some() {
             let place = state.scope.place(None).await?;
             return Ok(Answer {
-                contexts: vec![place.context.into()],
+                contexts: vec![ContextAnswer::new(place.context, &place.reference)],
                 truncated: false,
                 next: None,
             });
@@ -65,13 +66,18 @@ impl ToolCall for ListContexts {
             let Some(context) = items.next().await else {
                 break;
             };
-            let answer = ContextAnswer::from(context?);
-            let has_room = size.add(&answer);
-            contexts.push(answer);
+            let context = context?;
+            let has_room = size.add(&ContextAnswer::new(context.clone(), &context.name));
+            contexts.push(context);
             if !has_room {
                 break;
             }
         }
+        let references = references(&contexts);
+        let contexts = contexts.into_iter().zip(references);
+        let contexts = contexts
+            .map(|(context, reference)| ContextAnswer::new(context, &reference))
+            .collect();
         let position = items.continuation();
         let next = position.map(|position| state.cursors.save(&Self::NAME, &position));
         let next = next.transpose()?;

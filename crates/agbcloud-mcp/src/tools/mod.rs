@@ -51,6 +51,12 @@ impl Tools {
         ]))
     }
 
+    /// A tool that panics.
+    #[cfg(test)]
+    pub(crate) fn panicking() -> Self {
+        Self(Arc::from([Entry::of::<tool::tests::Panic>()]))
+    }
+
     /// The tools that the access allows.
     pub(crate) fn allowed(&self, access: Access) -> Vec<Tool> {
         let entries = self.0.iter();

@@ -3,7 +3,7 @@
 use agbcloud::{ErrorKind, RemotePath, UpdateGuard, Uploaded};
 
 use crate::{
-    failure::{Failure, Result, TOO_LARGE},
+    failure::{Failure, MAYBE_WRITTEN, Result, TOO_LARGE, UNSUPPORTED},
     limits::MAX_WRITE_BYTES,
     scope::Place,
 };
@@ -45,9 +45,10 @@ pub(super) async fn upload(
     content: Vec<u8>,
     condition: Condition,
 ) -> Result<Written> {
-    let guard = match condition {
+    let guard = match &condition {
         Condition::Always => None,
-        _ => Some(place.files.update_guard().await?),
+        Condition::Absent => Some(place.files.update_guard().await?),
+        Condition::Version(version) => Some(place.files.version_guard(version).await?),
     };
     let upload = place.files.upload(path, content);
     let result = match (&condition, guard) {
@@ -58,14 +59,43 @@ pub(super) async fn upload(
         // A store that does not support a condition may reject it.
         _ => upload.await,
     };
-    let uploaded = result.map_err(|error| match (&condition, error.status()) {
-        (Condition::Absent, Some(412)) => Failure {
-            request_id: error.request_id().map(str::to_owned),
-            ..exists(path)
-        },
-        _ => error.into(),
-    })?;
+    let uploaded = result.map_err(|error| failed(path, &condition, error))?;
     Ok(Written { uploaded, guard })
+}
+
+/// The failure of an upload.
+fn failed(path: &RemotePath, condition: &Condition, error: agbcloud::Error) -> Failure {
+    let may_be_done = error.earlier_attempt_may_be_done();
+    let failure = match condition {
+        Condition::Always => return error.into(),
+        _ if !is_conflict(&error) => {
+            let is_lost = matches!(
+                error.kind(),
+                ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Unavailable
+            );
+            let mut failure = Failure::from(error);
+            if may_be_done || is_lost {
+                failure.next_step = MAYBE_WRITTEN.to_owned();
+            }
+            return failure;
+        }
+        _ if may_be_done => Failure::maybe_written(path.as_str()),
+        Condition::Absent => exists(path),
+        Condition::Version(_) => Failure::changed(path.as_str()),
+    };
+    Failure {
+        request_id: error.request_id().map(str::to_owned),
+        ..failure
+    }
+}
+
+/// Whether the store found another version. S3 answers 409 to writes at the same time.
+fn is_conflict(error: &agbcloud::Error) -> bool {
+    match error.status() {
+        Some(412) => true,
+        Some(409) => error.code() == Some("ConditionalRequestConflict"),
+        _ => false,
+    }
 }
 
 /// Fails if the content is larger than these tools write.
@@ -99,6 +129,11 @@ async fn check(place: &Place, path: &RemotePath, condition: &Condition) -> Resul
         (Condition::Version(expected), Some(Some(etag))) if *expected != etag => {
             Err(Failure::changed(path.as_str()))
         }
+        (Condition::Version(_), Some(None)) => Err(Failure::new(
+            UNSUPPORTED,
+            "the store reports no version of the file, so that if_version can't be compared",
+            "read the file; pass overwrite true instead of if_version to replace it in any case",
+        )),
         _ => Ok(()),
     }
 }

@@ -12,8 +12,8 @@ use super::{
 use crate::{
     access::Permission,
     content::{Encoding, NOTICE, Part, PartLimits, end_of_line, has_binary_bytes, part},
-    failure::{Failure, NOT_TEXT, Result, TOO_LARGE},
-    limits::{DEFAULT_READ_BYTES, MAX_LINE_SCAN_BYTES, MAX_READ_BYTES},
+    failure::{Failure, NOT_TEXT, Result, TOO_LARGE, UNSUPPORTED},
+    limits::{DEFAULT_READ_BYTES, MAX_LINE_SCAN_BYTES, MAX_READ_BYTES, MAX_RESOURCE_BYTES},
     scope::Place,
     state::State,
 };
@@ -92,6 +92,10 @@ struct Next {
     version: Option<String>,
 }
 
+/// How to read a file that is too large for a resource.
+pub(crate) const LARGE_RESOURCE: &str = "A resource has at most 1 MiB. Call the tool read_file with the offset of next for the \
+     next part, or with presigned_url true for a URL of the whole file";
+
 /// Enough for one character of text.
 const MIN_READ_BYTES: u32 = 16;
 
@@ -130,6 +134,9 @@ impl ToolCall for ReadFile {
         }
         let name = answer.path.rsplit('/').next().unwrap_or_default();
         let mut link = Resource::new(&answer.uri, name);
+        if answer.size.is_none_or(|size| size > MAX_RESOURCE_BYTES) {
+            link = link.with_description(LARGE_RESOURCE);
+        }
         link.size = answer.size;
         vec![ContentBlock::resource_link(link)]
     }
@@ -215,6 +222,11 @@ impl Source {
 
     fn check_version(&self, expected: Option<&str>, path: &RemotePath) -> Result<()> {
         match (expected, self.stream.etag()) {
+            (Some(_), None) => Err(Failure::new(
+                UNSUPPORTED,
+                "the store reports no version of the file, so that version can't be compared",
+                "leave out version; the file may change between two parts",
+            )),
             (Some(expected), Some(current)) if expected != current => Err(Failure::new(
                 "conflict",
                 format!("{} has another version: it was changed", path.as_str()),
@@ -245,7 +257,10 @@ impl Source {
             if skipped > MAX_LINE_SCAN_BYTES {
                 return Err(Failure::new(
                     TOO_LARGE,
-                    format!("line {} does not start in the first 64 MiB", lines + 1),
+                    format!(
+                        "line {} does not start in the first 64 MiB",
+                        lines.saturating_add(1)
+                    ),
                     "use offset instead of start_line",
                 ));
             }
@@ -303,7 +318,7 @@ fn answer(
     let offset = window.offset + skipped;
     let version = file.stream.etag().map(str::to_owned);
     let start_line = window.line.filter(|_| is_text);
-    let next_line = start_line.map(|line| line + part.line_ends);
+    let next_line = start_line.map(|line| line.saturating_add(part.line_ends));
     let ends_with_line = part.content.is_empty() || part.content.ends_with('\n');
     let next = part.truncated.then(|| Next {
         offset: offset + part.bytes as u64,

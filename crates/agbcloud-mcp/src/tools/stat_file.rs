@@ -50,8 +50,7 @@ impl ToolCall for StatFile {
     type Answer = Answer;
 
     async fn run(self, state: &State) -> Result<Answer> {
-        let path = self.path.trim_end_matches('/');
-        if path.is_empty() && self.path.starts_with('/') {
+        if self.path == "/" {
             let place = state.scope.place(self.context.as_deref()).await?;
             return Ok(Answer {
                 uri: place.uri("/"),
@@ -63,6 +62,7 @@ impl ToolCall for StatFile {
                 version: None,
             });
         }
+        let path = self.path.strip_suffix('/').unwrap_or(&self.path);
         let path = RemotePath::new(path)?;
         let place = state.scope.place(self.context.as_deref()).await?;
         let entry = place.files.stat(&path).await?;

@@ -77,7 +77,9 @@ impl Entry {
     }
 }
 
-async fn run<T: ToolCall>(state: &State, arguments: JsonObject) -> Result<CallToolResult> {
+async fn run<T: ToolCall>(state: &State, mut arguments: JsonObject) -> Result<CallToolResult> {
+    // Some clients send null for an argument that is left out.
+    arguments.retain(|_, value| !value.is_null());
     let call: T = serde_json::from_value(Value::Object(arguments)).map_err(|error| {
         Failure::invalid_argument(
             format!("the arguments of {} are wrong: {error}", T::NAME),
@@ -86,14 +88,33 @@ async fn run<T: ToolCall>(state: &State, arguments: JsonObject) -> Result<CallTo
     })?;
     let answer = call.run(state).await?;
     let links = T::links(&answer);
-    let value = serde_json::to_value(answer).map_err(|error| {
-        Failure::new(
-            "internal",
-            format!("can't write the answer: {error}"),
-            "report this message to the user",
-        )
-    })?;
+    let value = serde_json::to_value(answer)
+        .map_err(|error| Failure::internal(format!("can't write the answer: {error}")))?;
     let mut result = CallToolResult::structured(value);
     result.content.extend(links);
     Ok(result)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// A tool that panics.
+    #[derive(Deserialize, JsonSchema)]
+    pub(in crate::tools) struct Panic {}
+
+    impl ToolCall for Panic {
+        const NAME: &'static str = "panic";
+        const TITLE: &'static str = "Panic";
+        const DESCRIPTION: &'static str = "Panics.";
+        const PERMISSION: Permission = Permission::Read;
+        const HINTS: Hints = Hints::READ;
+        type Answer = JsonObject;
+
+        async fn run(self, _: &State) -> Result<JsonObject> {
+            panic!("a defect of a tool")
+        }
+    }
 }

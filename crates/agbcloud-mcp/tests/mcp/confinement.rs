@@ -170,3 +170,49 @@ async fn a_missing_context_can_be_created_under_its_name_only() {
     let listed: Value = agent.call("list_files", json!({})).await;
     assert_eq!(listed["context"], "later");
 }
+
+#[tokio::test]
+async fn an_id_is_never_a_name() {
+    let world = World::new().await;
+    let id = world.files(CONTEXT).await.context_id().unwrap().to_string();
+    let server = world.server().allow_write(true).allow_destructive(true);
+    let agent = Agent::of(server.context(&id)).await;
+    for name in [&*id, "other"] {
+        let create = json!({ "name": name });
+        assert_eq!(agent.kind("create_context", create).await, "not_allowed");
+    }
+    let own = agent
+        .call("create_context", json!({ "name": CONTEXT }))
+        .await;
+    assert_eq!(own["id"], id);
+    assert_eq!(own["uri"], format!("agb://{id}/"));
+    agent.call("delete_context", json!({ "context": id })).await;
+    // Another context has the name that the deleted one had, or its id as a name.
+    world.files(CONTEXT).await;
+    world.files(&id).await;
+    for arguments in [json!({}), json!({ "context": id })] {
+        let failure = agent.fail("get_context", arguments).await;
+        assert_eq!(failure["kind"], "not_found");
+        let next_step = failure["next_step"].as_str().unwrap();
+        assert!(next_step.contains("--context"), "{next_step}");
+    }
+    let create = json!({ "name": CONTEXT });
+    assert_eq!(agent.kind("create_context", create).await, "not_found");
+    let free = world.agent().await;
+    let kind = free.kind("get_context", json!({ "context": id })).await;
+    assert_eq!(kind, "not_found");
+}
+
+#[tokio::test]
+async fn a_missing_context_has_a_next_step_that_works() {
+    let world = World::new().await;
+    for (allow_write, expected) in [(true, "create_context"), (false, "ask the user")] {
+        let server = world.server().allow_write(allow_write).context("later");
+        let agent = Agent::of(server).await;
+        for tool in ["list_contexts", "list_files"] {
+            let failure = agent.fail(tool, json!({})).await;
+            let next_step = failure["next_step"].as_str().unwrap();
+            assert!(next_step.contains(expected), "{tool}: {next_step}");
+        }
+    }
+}

@@ -25,7 +25,9 @@ async fn hostile_paths_are_typed_errors() {
         "/../a",
         "/a/../../etc/passwd",
         "/a/./b",
+        "//",
         "//a",
+        "/a///",
         "/a\0b",
         "/a\nb",
         "/a/",
@@ -186,4 +188,65 @@ async fn a_client_that_leaves_ends_the_server() {
     agent.call("list_contexts", json!({})).await;
     drop(agent);
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn numbers_and_globs_at_their_limits_are_typed_errors() {
+    let world = World::new().await;
+    world
+        .files(CONTEXT)
+        .await
+        .upload("/a", "one\ntwo\n")
+        .await
+        .unwrap();
+    let agent = world.agent().await;
+    let nested = format!("{}a{}", "{".repeat(400), "}".repeat(400));
+    let search = with(at("/"), json!({ "name": nested }));
+    assert_eq!(agent.kind("search_files", search).await, "invalid_argument");
+    for start_line in [u64::MAX, u64::MAX - 1] {
+        let lines = with(at("/a"), json!({ "start_line": start_line }));
+        assert_eq!(agent.kind("read_file", lines).await, "invalid_argument");
+        let lines = json!({ "offset": 1, "start_line": start_line, "max_lines": u64::MAX });
+        let part = agent.call("read_file", with(at("/a"), lines)).await;
+        assert_eq!(part["content"], "ne\ntwo\n");
+    }
+}
+
+#[tokio::test]
+async fn a_long_argument_is_cut_in_a_failure() {
+    let world = World::new().await;
+    world.files(CONTEXT).await;
+    let agent = world.agent().await;
+    let long = "x".repeat(1_000_000);
+    for (tool, arguments) in [
+        ("list_files", json!({ "limit": long })),
+        ("read_file", json!({ "path": "/a", (long.clone()): 1 })),
+        (
+            "write_file",
+            json!({ "path": "/a", "content": "x", "overwrite": long }),
+        ),
+        ("get_context", json!({ "context": long })),
+        ("read_file", at(&format!("/{long}"))),
+    ] {
+        let failure = agent.fail(tool, arguments).await;
+        assert!(failure.to_string().len() < 2000, "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn null_is_an_argument_that_is_left_out() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let optional = json!({ "encoding": null, "if_version": null, "overwrite": null });
+    world.files(CONTEXT).await;
+    let write = with(at("/a"), json!({ "content": "one" }));
+    agent.call("write_file", with(write, optional)).await;
+    let edit = json!({ "old_text": "one", "new_text": "1", "replace_all": null });
+    agent.call("edit_file", with(at("/a"), edit)).await;
+    let search = json!({ "ignore_case": null, "name": null, "limit": null });
+    agent.call("search_files", with(at("/"), search)).await;
+    let read = json!({ "presigned_url": null, "offset": null });
+    agent.call("read_file", with(at("/a"), read)).await;
+    let missing = json!({ "context": CONTEXT, "path": null });
+    assert_eq!(agent.kind("read_file", missing).await, "invalid_argument");
 }

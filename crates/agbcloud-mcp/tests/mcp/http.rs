@@ -1,9 +1,11 @@
 //! Streamable HTTP: the token, `Host` and `Origin`.
 
+use std::time::Duration;
+
 use agbcloud_mcp::{BearerToken, HttpOptions, HttpServer};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::oneshot, task::JoinHandle};
 
 use super::support::{CONTEXT, World, at};
 
@@ -158,7 +160,7 @@ async fn a_foreign_host_or_origin_is_refused() {
 async fn hosts_and_origins_can_be_allowed() {
     let allowed = |options: HttpOptions| {
         let options = options.allow_host("mcp.example.com");
-        options.allow_origin("https://app.example.com:443")
+        options.allow_origin("https://app.example.com").unwrap()
     };
     let http = Http::start(allowed).await;
     let request = http
@@ -166,15 +168,113 @@ async fn hosts_and_origins_can_be_allowed() {
         .bearer_auth(TOKEN)
         .header("host", "mcp.example.com");
     let request = request.header("origin", "https://app.example.com");
-    assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
-    let request = http
-        .initialize()
-        .bearer_auth(TOKEN)
-        .header("origin", "http://app.example.com");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let headers = response.headers();
     assert_eq!(
-        request.send().await.unwrap().status(),
-        StatusCode::FORBIDDEN
+        headers["access-control-allow-origin"],
+        "https://app.example.com"
     );
+    let exposed = headers["access-control-expose-headers"].to_str().unwrap();
+    assert!(exposed.contains("mcp-session-id"), "{exposed}");
+    for origin in ["http://app.example.com", "https://app.example.com:8443"] {
+        let request = http
+            .initialize()
+            .bearer_auth(TOKEN)
+            .header("origin", origin);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{origin}");
+        let headers = response.headers();
+        assert!(!headers.contains_key("access-control-allow-origin"));
+    }
+    let token = BearerToken::new(TOKEN).unwrap();
+    let options = HttpOptions::new(([127, 0, 0, 1], 0).into(), token);
+    assert!(options.allow_origin("app.example.com").is_err());
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_before_it_sends_the_token() {
+    let http = Http::start(|options| options.allow_origin("http://localhost:3000").unwrap()).await;
+    let preflight = |origin: &str| {
+        reqwest::Client::new()
+            .request(reqwest::Method::OPTIONS, &http.url)
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization,content-type,mcp-protocol-version,x-other",
+            )
+    };
+    let response = preflight("http://localhost:3000").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    let headers = response.headers();
+    assert_eq!(
+        headers["access-control-allow-origin"],
+        "http://localhost:3000"
+    );
+    assert_eq!(
+        headers["access-control-allow-headers"],
+        "authorization, content-type, mcp-protocol-version"
+    );
+    let methods = headers["access-control-allow-methods"].to_str().unwrap();
+    assert!(methods.contains("POST") && methods.contains("DELETE"));
+    let response = preflight("http://localhost:3001").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let headers = response.headers();
+    assert!(!headers.contains_key("access-control-allow-origin"));
+    // Only the preflight request needs no token.
+    let request = http.initialize().header("origin", "http://localhost:3000");
+    let status = request.send().await.unwrap().status();
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+/// Opens a connection and sends a part of a request.
+async fn send_part(http: &Http, part: &str) -> TcpStream {
+    let address = http.url.strip_prefix("http://").unwrap();
+    let address = address.strip_suffix("/mcp").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(part.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn an_unfinished_request_does_not_keep_the_server_running() {
+    let http = Http::start(|options| options).await;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+         accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n{{"
+    );
+    let _body = send_part(&http, &head).await;
+    let _head = send_part(&http, "POST /mcp HTTP/1.1\r\nhost: x\r\n").await;
+    // The server has accepted both.
+    let response = http.initialize().bearer_auth(TOKEN).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    http.stop.send(()).unwrap();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "fails instead of waiting forever"
+    )]
+    let ended = tokio::time::timeout(Duration::from_secs(8), http.running).await;
+    ended.expect("the server still runs").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn connections_are_limited_and_idle_ones_are_closed() {
+    let http = Http::start(|options| options).await;
+    let mut idle = Vec::new();
+    for _ in 0..256 {
+        idle.push(send_part(&http, "POST /mcp HTTP/1.1\r\n").await);
+    }
+    let request = http.initialize().bearer_auth(TOKEN).send();
+    let mut request = std::pin::pin!(request);
+    #[expect(clippy::disallowed_methods, reason = "bounds a request, in real time")]
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut request).await;
+    assert!(early.is_err(), "the number of connections is not limited");
+    #[expect(clippy::disallowed_methods, reason = "bounds a request, in real time")]
+    let later = tokio::time::timeout(Duration::from_secs(20), request).await;
+    let response = later.expect("idle connections stay open").unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
 }
 
 #[tokio::test]

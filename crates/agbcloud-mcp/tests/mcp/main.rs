@@ -20,4 +20,6 @@ mod schemas;
 #[cfg(test)]
 mod searches;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod support;

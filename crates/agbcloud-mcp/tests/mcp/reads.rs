@@ -201,6 +201,8 @@ async fn a_large_file_has_a_link_and_a_url_on_request() {
         ContentBlock::ResourceLink(link) => {
             assert_eq!(link.uri, "agb://project/big%20file");
             assert_eq!(link.size, Some(text.len() as u64));
+            let description = link.description.as_deref().unwrap();
+            assert!(description.contains("read_file"), "{description}");
         }
         other => panic!("{other:?}"),
     }

@@ -110,6 +110,57 @@ async fn contexts_are_listed_and_arguments_are_completed() {
     assert_eq!(complete("path", "do").await, ["docs/"]);
     assert_eq!(complete("path", "docs/b").await, ["docs/b.md"]);
     assert!(complete("path", "docs/../../").await.is_empty());
+    for (name, value, expected) in [
+        ("x%41.txt", "x", "x%2541.txt"),
+        ("q?#.txt", "q?", "q%3F%23.txt"),
+        ("s ä.txt", "s%20%C3", ""),
+        ("s ä.txt", "s%20%C3%A4", "s%20%C3%A4.txt"),
+        ("s ä.txt", "s ä", "s%20%C3%A4.txt"),
+    ] {
+        files.upload(format!("/{name}"), name).await.unwrap();
+        let completed = complete("path", value).await;
+        assert_eq!(completed.first().map_or("", |path| path), expected);
+        if !expected.is_empty() {
+            match read(&agent, &format!("agb://project/{expected}"))
+                .await
+                .unwrap()
+            {
+                ResourceContents::TextResourceContents { text, .. } => assert_eq!(text, name),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ambiguous_name_is_an_id_in_uris() {
+    let world = World::new().await;
+    let contexts = world.client.contexts();
+    for region in ["cn-hangzhou", "cn-shanghai"] {
+        contexts
+            .get_or_create("twice")
+            .region(region)
+            .await
+            .unwrap();
+    }
+    contexts.get_or_create("SdkCtx-name").await.unwrap();
+    contexts.get_or_create("once").await.unwrap();
+    let agent = world.agent().await;
+    let listed = agent.call("list_contexts", serde_json::json!({})).await;
+    let resources = agent.peer().list_all_resources().await.unwrap();
+    let resources: Vec<&str> = resources.iter().map(|resource| &*resource.uri).collect();
+    let contexts = listed["contexts"].as_array().unwrap();
+    assert_eq!(contexts.len(), 4);
+    for context in contexts {
+        let name = context["name"].as_str().unwrap();
+        let reference = match name {
+            "once" => name,
+            _ => context["id"].as_str().unwrap(),
+        };
+        let uri = format!("agb://{reference}/");
+        assert_eq!(context["uri"], uri);
+        assert!(resources.contains(&&*uri), "{resources:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use agbcloud::{
+    Client, Error, ErrorKind, PresignedUrl,
+    testing::{MockContextApi, context, error, fail, file, file_page, folder, ok},
+};
+use agbcloud_mcp::McpServer;
+use axum::{body::Bytes, http::Response};
 use serde_json::{Value, json};
 
-use super::support::{CONTEXT, World, at, with};
+use super::support::{Agent, CONTEXT, World, at, with};
 
 fn paths(answer: &Value) -> BTreeSet<String> {
     let files = answer["files"].as_array().unwrap();
@@ -137,6 +143,50 @@ async fn a_search_continues_after_its_limit() {
         let other = with(arguments, json!({"content": "other"}));
         assert_eq!(agent.kind("search_files", other).await, "invalid_argument");
     }
+}
+
+#[tokio::test]
+async fn refused_names_are_counted_and_others_are_found() {
+    let mut api = MockContextApi::new();
+    api.expect_get_context()
+        .returning(|_| ok(context("SdkCtx-1", CONTEXT)));
+    api.expect_list_files()
+        .returning(|query| match query.folder.as_str() {
+            "/" => ok(file_page(
+                vec![
+                    folder("/"),
+                    folder("/a\\b"),
+                    folder("/refused"),
+                    folder("/d/"),
+                    file("/refused.md", 1),
+                ],
+                5,
+            )),
+            "/refused" => fail(error(ErrorKind::Rejected).status(400)),
+            _ => ok(file_page(
+                vec![folder("/d/"), file("/d/\\.md", 1), file("/d/ä.md", 1)],
+                3,
+            )),
+        });
+    api.expect_download_url().returning(|_, path| {
+        let url = format!("https://store.test{}", path.as_str());
+        match path.as_str() {
+            "/refused.md" => fail(error(ErrorKind::Rejected).status(400)),
+            _ => ok(PresignedUrl::new(url.replace('ä', "a")).unwrap()),
+        }
+    });
+    let client = Client::builder()
+        .stub(api)
+        .stub_store(|_| Ok::<_, Error>(Response::new(Bytes::from("needle"))));
+    let agent = Agent::of(McpServer::builder(client.build().unwrap())).await;
+    let search = json!({ "name": "?.md", "content": "needle" });
+    let found = agent.call("search_files", with(at("/"), search)).await;
+    assert_eq!(paths(&found), BTreeSet::from(["/d/ä.md".to_owned()]));
+    // The folders, and the file with a backslash.
+    assert_eq!(found["scanned"]["skipped_names"], 3);
+    let search = json!({ "content": "needle" });
+    let found = agent.call("search_files", with(at("/"), search)).await;
+    assert_eq!(found["scanned"]["skipped_names"], 4);
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub(super) struct Scanned {
     skipped_large: u64,
     /// Files whose content was not searched, since it is not text
     skipped_binary: u64,
+    /// Files and folders that the service refuses to read or list, such as those with names that are not valid
+    pub(super) skipped_names: u64,
 }
 
 impl Scanned {
@@ -54,6 +56,10 @@ impl Scanned {
                 return None;
             }
             Examined::Gone => return None,
+            Examined::Refused => {
+                self.skipped_names += 1;
+                return None;
+            }
         };
         self.files_read += 1;
         self.bytes_read += bytes;

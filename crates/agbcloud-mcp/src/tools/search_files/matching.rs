@@ -1,7 +1,11 @@
 //! Filters of a search: by name, and by lines.
 
+use std::ops::Range;
+
 use agbcloud::FolderPath;
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobBuilder;
+use percent_encoding::percent_decode_str;
+use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,7 +18,7 @@ use crate::{
 /// A glob of names, or of paths below a folder.
 #[derive(Debug)]
 pub(super) struct NameFilter {
-    matcher: GlobMatcher,
+    pattern: Regex,
     /// The folder with a slash at its end, if the glob applies to paths.
     folder: Option<String>,
 }
@@ -22,19 +26,24 @@ pub(super) struct NameFilter {
 impl NameFilter {
     pub(super) fn new(glob: &str, folder: &FolderPath, ignore_case: bool) -> Result<Self> {
         check_length("name", glob)?;
-        let built = GlobBuilder::new(glob.trim_start_matches('/'))
-            .literal_separator(true)
-            .case_insensitive(ignore_case)
-            .build();
-        let glob_error = |error: globset::Error| {
+        let failure = |cause: &str| {
             Failure::invalid_argument(
-                format!("name is not a glob: {}", error.kind()),
+                format!("name is not a glob: {cause}"),
                 "use *, ?, [a-z], {a,b} and **/, and write a backslash before them to match them",
             )
         };
+        let glob_pattern = GlobBuilder::new(glob.trim_start_matches('/'))
+            .literal_separator(true)
+            .build()
+            .map_err(|error| failure(&error.kind().to_string()))?;
+        let pattern = RegexBuilder::new(&unicode_pattern(glob_pattern.regex()))
+            .case_insensitive(ignore_case)
+            .dot_matches_new_line(true)
+            .build()
+            .map_err(|_| failure("it is too large or nested too deeply"))?;
         let is_path = glob.contains('/');
         Ok(Self {
-            matcher: built.map_err(glob_error)?.compile_matcher(),
+            pattern,
             folder: is_path.then(|| format!("{}/", folder.as_str().trim_end_matches('/'))),
         })
     }
@@ -44,16 +53,34 @@ impl NameFilter {
             Some(folder) => path.strip_prefix(folder).unwrap_or(path),
             None => path.rsplit('/').next().unwrap_or(path),
         };
-        self.matcher.is_match(text)
+        self.pattern.is_match(text)
     }
+}
+
+/// Makes a pattern of `globset`, which matches bytes, match characters: it starts with `(?-u)`, and characters other than ASCII
+/// are written as their bytes, such as `\xc3\xa4`.
+fn unicode_pattern(bytes_pattern: &str) -> String {
+    let pattern = bytes_pattern.trim_start_matches("(?-u)");
+    let mut encoded = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' => match chars.next() {
+                Some('x') => encoded.push('%'),
+                escaped => encoded.extend(['\\'].into_iter().chain(escaped)),
+            },
+            '%' => encoded.push_str("%25"),
+            char => encoded.push(char),
+        }
+    }
+    percent_decode_str(&encoded)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 /// A text in a line.
 #[derive(Debug, Clone)]
-pub(super) struct TextFilter {
-    text: String,
-    ignore_case: bool,
-}
+pub(super) struct TextFilter(Regex);
 
 /// Lines that contain a text.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -87,12 +114,11 @@ impl TextFilter {
                 "pass a part of one line",
             ));
         }
-        Ok(Self {
-            text: match ignore_case {
-                true => text.to_lowercase(),
-                false => text.to_owned(),
-            },
-            ignore_case,
+        let pattern = RegexBuilder::new(&regex::escape(text))
+            .case_insensitive(ignore_case)
+            .build();
+        pattern.map(Self).map_err(|_| {
+            Failure::invalid_argument("content is too large", "pass a shorter content")
         })
     }
 
@@ -101,14 +127,12 @@ impl TextFilter {
         let content = as_text(content)?;
         let mut found = MatchingLines::default();
         for (number, line) in (1..).zip(content.lines()) {
-            let at = match self.ignore_case {
-                true => line.to_lowercase().find(&self.text),
-                false => line.find(&self.text),
+            let Some(text) = self.0.find(line) else {
+                continue;
             };
-            let Some(at) = at else { continue };
             found.matching_lines += 1;
             if found.lines.len() < SEARCH_LINES {
-                let text = excerpt(line, at);
+                let text = excerpt(line, text.range());
                 found.lines.push(Line { line: number, text });
             }
         }
@@ -116,16 +140,15 @@ impl TextFilter {
     }
 }
 
-/// The characters of a line around a byte, which may be one of the line in lower case.
-fn excerpt(line: &str, at: usize) -> String {
+/// The characters of a line around a text, which precedes what follows it if the line is long.
+fn excerpt(line: &str, text: Range<usize>) -> String {
     const BEFORE: usize = SEARCH_LINE_CHARS / 4;
-    let before = line.char_indices().take_while(|(byte, _)| *byte < at);
-    let skipped = before.count().saturating_sub(BEFORE);
+    let before = line[..text.start].chars().count();
+    let found = line[text].chars().count();
+    let shown_before = BEFORE.min(SEARCH_LINE_CHARS.saturating_sub(found));
     let length = line.chars().count();
-    let skipped = match length <= SEARCH_LINE_CHARS {
-        true => 0,
-        false => skipped.min(length - SEARCH_LINE_CHARS),
-    };
+    let skipped = before.saturating_sub(shown_before);
+    let skipped = skipped.min(length.saturating_sub(SEARCH_LINE_CHARS));
     line.chars().skip(skipped).take(SEARCH_LINE_CHARS).collect()
 }
 
@@ -164,6 +187,40 @@ mod tests {
     }
 
     #[test]
+    fn a_glob_matches_characters_of_any_script() {
+        let folder = FolderPath::root();
+        for (glob, ignore_case, name, expected) in [
+            ("?.md", false, "/ä.md", true),
+            ("?.md", false, "/ab.md", false),
+            ("[à-ü].md", false, "/ä.md", true),
+            ("[!x].md", false, "/ä.md", true),
+            ("[!ä].md", false, "/ä.md", false),
+            ("ü.txt", true, "/Ü.txt", true),
+            ("ü.txt", false, "/Ü.txt", false),
+            ("100%25.md", false, "/100%25.md", true),
+            ("100%25.md", false, "/100%.md", false),
+            ("\\\\xc3\\\\xa4", false, "/\\xc3\\xa4", true),
+            ("\\\\xc3\\\\xa4", false, "/ä", false),
+            ("*", false, "/a\nb", true),
+        ] {
+            let filter = NameFilter::new(glob, &folder, ignore_case).unwrap();
+            assert_eq!(filter.matches(name), expected, "{glob} {name}");
+        }
+    }
+
+    #[test]
+    fn a_deeply_nested_glob_is_an_error() {
+        let folder = FolderPath::root();
+        for depth in [1, 100, 249, 250, 260, 400, 499] {
+            let glob = format!("{}a{}", "{".repeat(depth), "}".repeat(depth));
+            match NameFilter::new(&glob, &folder, false) {
+                Ok(filter) => assert!(filter.matches("/a"), "{depth}"),
+                Err(failure) => assert_eq!(failure.kind, "invalid_argument"),
+            }
+        }
+    }
+
+    #[test]
     fn lines_with_the_text_are_found() {
         let filter = TextFilter::new("Needle", true).unwrap();
         let found = filter.find_lines(b"hay\na NEEDLE\nhay\nneedle").unwrap();
@@ -174,6 +231,20 @@ mod tests {
         let exact = TextFilter::new("Needle", false).unwrap();
         assert!(exact.find_lines(b"needle").unwrap().is_empty());
         assert!(TextFilter::new("a\nb", false).is_err());
+        let special = TextFilter::new("a.*(b", false).unwrap();
+        assert!(!special.find_lines(b"a.*(b").unwrap().is_empty());
+        assert!(special.find_lines(b"axx(b").unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_case_of_every_letter_is_ignored() {
+        for (text, line) in [("straße", "STRAẞE"), ("ümlaut", "ÜMLAUT"), ("Σ", "ς")] {
+            let filter = TextFilter::new(text, true).unwrap();
+            assert!(
+                !filter.find_lines(line.as_bytes()).unwrap().is_empty(),
+                "{text}"
+            );
+        }
     }
 
     #[test]
@@ -184,6 +255,18 @@ mod tests {
         let text = &found.lines[0].text;
         assert_eq!(text.chars().count(), SEARCH_LINE_CHARS);
         assert!(text.contains("needle"), "{text}");
+        // These letters have another number of bytes or characters in lower case.
+        for letter in ["İ", "Ⱥ"] {
+            let line = format!("{}NEEDLE{}", letter.repeat(300), "x".repeat(300));
+            let filter = TextFilter::new("needle", true).unwrap();
+            let found = filter.find_lines(line.as_bytes()).unwrap();
+            assert!(found.lines[0].text.contains("NEEDLE"), "{letter}");
+        }
+        let long = "n".repeat(SEARCH_LINE_CHARS);
+        let line = format!("{}{long}{}", "-".repeat(300), "-".repeat(300));
+        let found = TextFilter::new(&long, false).unwrap();
+        let found = found.find_lines(line.as_bytes()).unwrap();
+        assert_eq!(found.lines[0].text, long);
     }
 
     #[test]

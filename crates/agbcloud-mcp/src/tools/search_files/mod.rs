@@ -3,7 +3,7 @@
 mod budget;
 mod matching;
 
-use agbcloud::{FileEntry, FolderPath, RemotePath};
+use agbcloud::{ErrorDetail, FileEntry, FolderPath, RemotePath};
 use futures_util::{StreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::{
     limits::{DEFAULT_RESULTS, MAX_RESULTS, SEARCH_CONCURRENCY, SEARCH_FILE_BYTES, SEARCH_TIME},
     scope::Place,
     state::State,
-    tree::{Tree, TreePosition},
+    tree::{Tree, TreePosition, is_refusal},
 };
 use budget::{Scanned, StoppedBy};
 use matching::{MatchingLines, NameFilter, TextFilter};
@@ -126,6 +126,7 @@ impl ToolCall for SearchFiles {
             scanned: Scanned::default(),
         };
         let stop = search.run().await?;
+        search.scanned.skipped_names += search.tree.refused();
         let (stopped_by, position) = stop.unzip();
         let next = position.flatten();
         let next = next.map(|position| state.cursors.save(&call, &position));
@@ -283,22 +284,26 @@ enum Examined {
     TooLarge,
     /// It was deleted after it was listed.
     Gone,
+    /// The service or the SDK refuses its name.
+    Refused,
 }
 
 async fn find_in(place: &Place, text: &TextFilter, entry: &FileEntry) -> Result<Examined> {
     if entry.size.is_some_and(|size| size > SEARCH_FILE_BYTES) {
         return Ok(Examined::TooLarge);
     }
-    // A listing can contain names that can't be read.
     let Ok(path) = RemotePath::new(entry.path.as_str()) else {
-        return Ok(Examined::Gone);
+        return Ok(Examined::Refused);
     };
     let content = match place.files.read(path).limit(SEARCH_FILE_BYTES).await {
         Ok(content) => content,
-        Err(error) if error.is_not_found() => return Ok(Examined::Gone),
+        Err(error) if error.detail() == Some(ErrorDetail::FileNotFound) => {
+            return Ok(Examined::Gone);
+        }
         Err(error) => {
             return match error.detail() {
-                Some(agbcloud::ErrorDetail::SizeLimit { .. }) => Ok(Examined::TooLarge),
+                Some(ErrorDetail::SizeLimit { .. }) => Ok(Examined::TooLarge),
+                None if is_refusal(error.kind()) => Ok(Examined::Refused),
                 _ => Err(error.into()),
             };
         }
