@@ -352,7 +352,7 @@ async fn an_upload_that_is_given_up_leaves_no_parts() {
         assert_eq!(kept(&multipart), 0);
     }
 
-    // The store may still write a part whose request was given up. Then the upload says so, and is discarded again later.
+    // The store may still write a part whose request was given up. Then `abort` returns false, and the upload is discarded later.
     let (upload, multipart) = start().await;
     let blob = upload.key().to_owned();
     if upload.abort().await {
