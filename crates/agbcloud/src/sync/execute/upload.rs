@@ -69,7 +69,10 @@ impl SharedState {
                     changed_during_upload(local.path())
                 }
                 Err(error) if condition != PutCondition::None && rejects_condition(&error) => {
-                    if options.files.update_guard().await? == UpdateGuard::Conditions {
+                    // 501 is about the condition. 400 has other causes, too.
+                    if error.status() == Some(400)
+                        && options.files.update_guard().await? == UpdateGuard::Conditions
+                    {
                         return Err(error);
                     }
                     self.rejects_conditions.store(true, Ordering::Relaxed);
