@@ -1,11 +1,17 @@
 //! Comparison with and without checksums of listings and stores.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use agbcloud::{
-    Compare, ContextId, FilePage, Files, PresignedUrl, RemotePath,
+    Client, Compare, ContextId, FilePage, Files, PresignedUrl, RemotePath, RetryPolicy,
     testing::{ContextApi, FileQuery, ResponseFuture, Script, Step, ok},
 };
+use axum::http;
+use bytes::Bytes;
 use serde_json::json;
 
 use super::{
@@ -44,6 +50,10 @@ impl ContextApi for OneStoredFile {
 
     fn upload_url(&self, _: ContextId, _: RemotePath) -> ResponseFuture<PresignedUrl> {
         ok(PresignedUrl::new(self.url.as_str()).unwrap())
+    }
+
+    fn delete_file(&self, _: ContextId, _: RemotePath) -> ResponseFuture<()> {
+        ok(())
     }
 }
 
@@ -147,6 +157,39 @@ async fn conditions_are_not_sent_to_a_store_that_refuses_them() {
         .map(|head| head.contains("if-none-match: *"))
         .collect();
     assert_eq!(conditions, [true, false, false]);
+}
+
+/// A store that has conditions may fail with the status of one that rejects them.
+#[tokio::test]
+async fn a_condition_is_kept_after_an_error_of_another_cause() {
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let seen = writes.clone();
+    let service = OneStoredFile {
+        modified: "2020-01-01T00:00:00Z",
+        url: "https://store.test/object?signature=1".to_owned(),
+    };
+    let builder = Client::builder().stub(service).retry(RetryPolicy::never());
+    let client = builder.stub_store(move |request: http::Request<Bytes>| {
+        let conditional = ["if-none-match", "if-match"]
+            .iter()
+            .any(|name| request.headers().contains_key(*name));
+        let status = match (&request.body()[..], conditional) {
+            (b"new", _) => {
+                seen.lock().unwrap().push(conditional);
+                400
+            }
+            (_, true) => 412,
+            (_, false) => 200,
+        };
+        let response = http::Response::builder().status(status);
+        Ok::<_, agbcloud::Error>(response.body(Bytes::new()).unwrap())
+    });
+    let files = client.build().unwrap().contexts().files("SdkCtx-1");
+    let here = tempfile::tempdir().unwrap();
+    write(here.path(), &[("new", "new")]);
+    let report = files.upload_dir(here.path(), "/d").await.unwrap();
+    assert_eq!((report.transferred, report.failed), (0, 1), "{report:?}");
+    assert_eq!(*writes.lock().unwrap(), [true]);
 }
 
 /// Returns the number of responses of the service, by operation.
