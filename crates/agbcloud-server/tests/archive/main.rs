@@ -1,6 +1,6 @@
 //! Backups, restores and migrations.
 
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     reason = "tests wait for real processes and sockets"
 )]
@@ -8,7 +8,7 @@
 // The attribute marks test code for clippy, so that it may unwrap.
 #[cfg(test)]
 #[path = "../http/client.rs"]
-#[allow(dead_code, reason = "not all of it is used here")]
+#[expect(dead_code, reason = "not all of it is used here")]
 mod client;
 #[cfg(test)]
 mod crashes;

@@ -11,8 +11,8 @@ use std::{
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// Bytes that are read at once. Each reading changes threads twice, which takes longer than reading 128 KiB from memory. An
-/// upload holds two blocks: one that is sent, and one that is read.
+/// Bytes that are read at once. Each reading changes threads: half of this, by `tokio::fs`, took a quarter more processor time for
+/// an upload of 1 GiB, and four times this was not faster. An upload holds two blocks: one that is sent, and one that is read.
 const BLOCK: u64 = 256 * 1024;
 
 /// The blocks of a file, of which the next is read in the background.
