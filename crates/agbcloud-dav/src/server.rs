@@ -284,6 +284,7 @@ async fn accept(
     let permit = permit.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     // Small responses must not wait for the acknowledgement of others.
-    stream.set_nodelay(true)?;
+    // Fails if the connection is closed already.
+    let _ = stream.set_nodelay(true);
     Ok((stream, permit))
 }
