@@ -9,6 +9,8 @@ mod deadline;
 mod failure;
 mod http;
 mod limits;
+mod long_lines;
+mod message_id;
 mod random;
 mod resources;
 mod schema;

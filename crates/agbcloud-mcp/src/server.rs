@@ -8,9 +8,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-        Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-        ServerCapabilities, ServerConfig, Tool,
+        CustomRequest, CustomResult, ErrorCode, Implementation, ListResourceTemplatesResult,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+        ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
     transport::{async_rw::AsyncRwTransport, stdio},
@@ -22,8 +22,9 @@ use crate::{
     calls::{CallQueue, text_bytes},
     cursors::Cursors,
     deadline::within,
-    failure::{Failure, Result},
-    limits::{CALL_TIMEOUT, MAX_MESSAGE_BYTES},
+    failure::{Failure, Result, TOO_LARGE},
+    limits::{CALL_TIMEOUT, MAX_MESSAGE_BYTES, MIB},
+    long_lines::{LongLines, TOO_LONG_METHOD},
     resources,
     scope::{Confinement, Scope},
     state::State,
@@ -93,8 +94,8 @@ impl McpServer {
         self.serve(stdin, stdout).await
     }
 
-    /// Serves one client over a pair of streams, with one JSON message a line, until the client closes its side. A line of
-    /// more than 16 MiB is dropped.
+    /// Serves one client over a pair of streams, with one JSON message a line, until the client closes its side. A request of
+    /// more than 16 MiB is not kept, and answered by an error.
     ///
     /// ```
     /// # agbcloud_doctest::run(async |client| {
@@ -117,8 +118,10 @@ impl McpServer {
     ) -> io::Result<()> {
         use rmcp::service::ServerInitializeError::ConnectionClosed;
 
+        let reader = LongLines::new(reader, MAX_MESSAGE_BYTES);
+        // The end of the part of a line that is too long has two bytes.
         let transport =
-            AsyncRwTransport::new(reader, writer).with_max_line_length(MAX_MESSAGE_BYTES);
+            AsyncRwTransport::new(reader, writer).with_max_line_length(MAX_MESSAGE_BYTES + 2);
         let running = match Box::pin(ServiceExt::serve(self, transport)).await {
             Ok(running) => running,
             Err(ConnectionClosed(_)) => return Ok(()),
@@ -302,6 +305,23 @@ impl ServerHandler for McpServer {
         completed
             .map(CompleteResult::new)
             .map_err(Failure::into_protocol_error)
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if request.method != TOO_LONG_METHOD {
+            let message = format!("there is no method {}", request.method);
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
+        }
+        let failure = Failure::new(
+            TOO_LARGE,
+            format!("the message has more than {} MiB", MAX_MESSAGE_BYTES / MIB),
+            "send less content at once, or upload it to a URL of create_upload_url",
+        );
+        Err(failure.into_protocol_error())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agbcloud_mcp::rmcp::{
     model::{CallToolRequest, CallToolRequestParams, ClientRequest},
-    service::PeerRequestOptions,
+    service::{PeerRequestOptions, ServiceError},
 };
 use agbcloud_server::Server;
 use serde_json::{Value, json};
@@ -74,6 +74,26 @@ async fn wrong_arguments_are_typed_errors() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_answered() {
+    let world = World::new().await;
+    let agent = world.agent().await;
+    let content = "x".repeat(17 * 1024 * 1024);
+    let arguments = with(at("/a"), json!({"content": content}));
+    let Value::Object(arguments) = arguments else {
+        panic!("not an object");
+    };
+    let call = CallToolRequestParams::new("write_file").with_arguments(arguments);
+    let Err(ServiceError::McpError(error)) = agent.peer().call_tool(call).await else {
+        panic!("the call succeeded");
+    };
+    let failure = error.data.unwrap();
+    assert_eq!(failure["kind"], "too_large", "{failure}");
+    assert!(!failure["next_step"].as_str().unwrap().is_empty());
+    // The connection goes on.
+    assert_eq!(agent.kind("read_file", at("/a")).await, "not_found");
 }
 
 #[tokio::test]
