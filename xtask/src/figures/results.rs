@@ -69,13 +69,14 @@ impl Results {
         self.0.get(&(workload, variant))
     }
 
-    /// Share of the processor time during the measurements that other processes used.
+    /// Share of the processor time during the measurements that other processes used. The kernel counts the time of the machine
+    /// in ticks, and that of processes exactly, so that the difference can be negative.
     pub(super) fn others(&self) -> f64 {
         let mut usage = Usage::default();
         for rounds in self.0.values() {
             usage += rounds.usage;
         }
-        1.0 - usage.processor() / usage[Quantity::Machine]
+        (1.0 - usage.processor() / usage[Quantity::Machine]).max(0.0)
     }
 
     pub(super) fn variants(&self) -> Vec<Variant> {
