@@ -7,16 +7,20 @@ use std::{
 };
 
 use agbcloud::{Client, RetryPolicy};
+use agbcloud_listener::Connections;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
 use crate::{
     app::{App, LinkListener},
-    connections::{self, Limits},
     error::ConsoleError,
     metrics::{self, History, MetricsSource},
     router,
     sessions::Sessions,
 };
+
+/// Maximum number of connections. Further ones wait.
+const MAX_CONNECTIONS: usize = 64;
 
 /// Maximum time of a call with its retries: a person waits for the page.
 const CALL_DEADLINE: Duration = Duration::from_secs(15);
@@ -185,8 +189,9 @@ impl Console {
             }
             _ => None,
         };
-        let router = router::router(self.app);
-        let served = connections::serve(self.listener, router, shutdown, Limits::default()).await;
+        let service = TowerToHyperService::new(router::router(self.app));
+        let connections = Connections::default().max_connections(MAX_CONNECTIONS);
+        let served = connections.serve(self.listener, service, shutdown).await;
         if let Some(sampler) = sampler {
             sampler.abort();
         }

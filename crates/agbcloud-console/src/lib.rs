@@ -3,7 +3,6 @@
 
 mod app;
 mod assets;
-mod connections;
 mod console;
 mod contexts;
 mod error;

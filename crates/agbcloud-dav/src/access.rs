@@ -1,9 +1,8 @@
 //! Who may use the server: the host of a request, its origin and its password.
 
-use std::net::IpAddr;
-
+use agbcloud_listener::Host;
 use headers::{Authorization, HeaderMapExt, authorization::Basic};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use reqwest::Url;
 use subtle::ConstantTimeEq;
 
@@ -28,11 +27,11 @@ impl Access {
     /// Returns the response to a request that is not allowed.
     pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Box<Response<Body>>> {
         let headers = request.headers();
-        let Some(host) = host_of(request) else {
+        let Some(host) = Host::of(request.uri(), headers) else {
             let message = "the request has no valid host";
             return Err(Box::new(text(StatusCode::BAD_REQUEST, message)));
         };
-        if !self.accepts(host.host()) {
+        if !self.accepts(&host) {
             let message = "the name of this server is not known: add it with --host";
             return Err(Box::new(text(StatusCode::MISDIRECTED_REQUEST, message)));
         }
@@ -56,17 +55,15 @@ impl Access {
         if matches!(url.scheme(), "http" | "https") && self.is_named(host) {
             return true;
         }
-        let own = host_of(request).and_then(|host| Url::parse(&format!("http://{host}/")).ok());
+        let own = Host::of(request.uri(), request.headers());
+        let own = own.and_then(|host| Url::parse(&format!("http://{}/", host.authority())).ok());
         own.is_some_and(|own| url.origin() == own.origin())
     }
 
     /// Whether a name is of this server. A web page that resolves its own name to this address is another one. Addresses can't
     /// be resolved otherwise.
-    fn accepts(&self, host: &str) -> bool {
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        address.parse::<IpAddr>().is_ok()
-            || host.eq_ignore_ascii_case("localhost")
-            || self.is_named(host)
+    fn accepts(&self, host: &Host) -> bool {
+        host.address().is_some() || host.is_named("localhost") || self.is_named(host.name())
     }
 
     fn is_named(&self, host: &str) -> bool {
@@ -86,20 +83,8 @@ impl Access {
     }
 }
 
-fn host_of<B>(request: &Request<B>) -> Option<Authority> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let named = hosts.next().and_then(|host| host.to_str().ok());
-    if hosts.next().is_some() {
-        return None;
-    }
-    match request.uri().authority() {
-        Some(authority) => Some(authority.clone()),
-        None => named?.parse().ok(),
-    }
-}
-
 /// Whether a request is not from a page of another origin. Only browsers send the header.
-fn is_same_origin(headers: &HeaderMap, host: &Authority) -> bool {
+fn is_same_origin(headers: &HeaderMap, host: &Host) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
@@ -107,7 +92,7 @@ fn is_same_origin(headers: &HeaderMap, host: &Authority) -> bool {
         .to_str()
         .ok()
         .and_then(|text| text.parse::<Uri>().ok());
-    origin.is_some_and(|origin| origin.authority() == Some(host))
+    origin.is_some_and(|origin| origin.authority() == Some(host.authority()))
 }
 
 /// Whether a page of another site loads the resource, for example as a script. A user may open a link to it. Only browsers send

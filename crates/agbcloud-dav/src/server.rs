@@ -8,23 +8,15 @@
 use std::{
     convert::Infallible,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use agbcloud::Files;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
-    task::{JoinHandle, JoinSet},
-    time::{sleep, timeout},
-};
+use agbcloud_listener::{Connections, reachable};
+use hyper::{body::Incoming, service::service_fn};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     access::Access, file_system::ContextFileSystem, handler::Handler, locks::ExpiringLocks,
@@ -44,9 +36,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Maximum time for open requests when the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The pause after a failure to accept, such as too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -209,13 +198,7 @@ impl DavServer {
 
     /// Returns the URL of the share for local clients: `http://127.0.0.1:8785/`.
     pub fn url(&self) -> String {
-        let mut address = self.address;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        format!("http://{address}/")
+        format!("http://{}/", reachable(self.address))
     }
 
     /// Closes the listener and waits for open requests, for at most 10 seconds.
@@ -228,63 +211,25 @@ impl DavServer {
 }
 
 async fn serve(listener: TcpListener, handler: Handler, mut stopped: watch::Receiver<()>) {
-    let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    // Aborts its tasks when it is dropped.
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            // The sender is dropped when the server stops.
-            _ = stopped.changed() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &room) => accepted,
-        };
-        match accepted {
-            Ok((stream, permit)) => {
-                let handler = handler.clone();
-                let service = service_fn(move |request: hyper::Request<Incoming>| {
-                    let handler = handler.clone();
-                    async move { Ok::<_, Infallible>(Box::pin(handler.handle(request)).await) }
-                });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_TIMEOUT)
-                    // An operation whose client closes the connection is completed, for example a move or an upload whose
-                    // client does not wait any longer.
-                    .half_close(true)
-                    .max_buf_size(MAX_HEAD_BYTES)
-                    .serve_connection(TokioIo::new(stream), service);
-                let connection = graceful.watch(connection);
-                connections.spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "a connection ended early");
-                    }
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "can't accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let handler = handler.clone();
+        async move { Ok::<_, Infallible>(Box::pin(handler.handle(request)).await) }
+    });
+    let stopped = async {
+        // The sender is dropped when the server stops.
+        let _ = stopped.changed().await;
+    };
+    let served = Connections::default()
+        .max_connections(MAX_CONNECTIONS)
+        .head_timeout(HEAD_TIMEOUT)
+        .max_head_bytes(MAX_HEAD_BYTES)
+        // An operation whose client closes the connection is completed, for example a move or an upload whose client does not
+        // wait any longer.
+        .complete_requests(true)
+        .drain_timeout(DRAIN_TIMEOUT)
+        .serve(listener, service, stopped)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the WebDAV server has stopped");
     }
-    drop(listener);
-    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!("closing connections whose requests did not complete in time");
-    }
-    connections.shutdown().await;
-}
-
-/// Accepts a connection as soon as there is room for one.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await;
-    let permit = permit.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    // Small responses must not wait for the acknowledgement of others.
-    // Fails if the connection is closed already.
-    let _ = stream.set_nodelay(true);
-    Ok((stream, permit))
 }

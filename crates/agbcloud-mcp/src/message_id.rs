@@ -144,8 +144,7 @@ mod tests {
         leaf.prop_recursive(4, 40, 5, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::hash_map(text.clone(), inner, 0..5)
-                    .prop_map(|members| Value::from_iter(members)),
+                prop::collection::hash_map(text.clone(), inner, 0..5).prop_map(Value::from_iter),
             ]
         })
     }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
 /// Packages and their features. Each feature of `agbcloud` that has dependencies is in one of them.
-const BUILDS: [(&str, &str); 11] = [
+const BUILDS: [(&str, &str); 12] = [
     ("agbcloud", "default"),
     ("agbcloud", "native-tls"),
     // Without TLS.
@@ -21,6 +21,7 @@ const BUILDS: [(&str, &str); 11] = [
     ("agbcloud", "default,test-util"),
     ("agbcloud-console", "default"),
     ("agbcloud-dav", "default"),
+    ("agbcloud-listener", ""),
     ("agbcloud-mcp", "default"),
     ("agbcloud-object-store", "default"),
     ("agbcloud-server", ""),

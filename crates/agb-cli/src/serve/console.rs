@@ -1,9 +1,10 @@
 //! The console of `agb serve --console`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use agbcloud::{CertificateVerification, Client};
 use agbcloud_console::Console;
+use agbcloud_listener::reachable;
 use agbcloud_server::{Server, ServerBuilder};
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -76,16 +77,6 @@ impl ServeConsole {
         let metrics = metrics.map(|address| format!("http://{address}/metrics"));
         console::bind(builder.build()?, self.listen, metrics).await
     }
-}
-
-/// An address that can be connected to: a loopback address instead of the unspecified one.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
 }
 
 /// A console that runs beside the service, or none.

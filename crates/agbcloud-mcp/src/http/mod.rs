@@ -1,7 +1,6 @@
 //! [`HttpServer`]: the protocol over streamable HTTP.
 
 mod authorization;
-mod connections;
 mod cors;
 mod origin;
 mod token;
@@ -10,14 +9,19 @@ pub use token::BearerToken;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use agbcloud_listener::{Connections, reachable};
 use axum::{Router, middleware};
+use hyper_util::service::TowerToHyperService;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits::MAX_MESSAGE_BYTES, server::McpServer};
+use crate::{
+    limits::{DRAIN_TIMEOUT, HEAD_TIMEOUT, MAX_CONNECTIONS, MAX_MESSAGE_BYTES},
+    server::McpServer,
+};
 use authorization::{Guard, authorize};
 use origin::{AllowedOrigins, Origin};
 
@@ -131,23 +135,28 @@ impl HttpServer {
         self.address
     }
 
-    /// The URL for clients: `http://127.0.0.1:8790/mcp`.
+    /// The URL for local clients: `http://127.0.0.1:8790/mcp`.
     pub fn url(&self) -> String {
-        format!("http://{}{PATH}", self.address)
+        format!("http://{}{PATH}", reachable(self.address))
     }
 
     /// Serves until the future ends, and then ends the sessions and waits for open requests, for at most 5 seconds.
     ///
     /// # Errors
     ///
-    /// None at present.
+    /// The socket does not listen any more.
     pub async fn run(self, stopped: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let stop = self.stop;
         let shutdown = async move {
             stopped.await;
             stop.cancel();
         };
-        connections::serve(self.listener, self.router, shutdown).await;
-        Ok(())
+        let service = TowerToHyperService::new(self.router);
+        Connections::default()
+            .max_connections(MAX_CONNECTIONS)
+            .head_timeout(HEAD_TIMEOUT)
+            .drain_timeout(DRAIN_TIMEOUT)
+            .serve(self.listener, service, shutdown)
+            .await
     }
 }
