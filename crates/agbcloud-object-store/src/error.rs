@@ -70,5 +70,6 @@ pub(crate) fn is_missing_file(error: &agbcloud::Error) -> bool {
 
 /// Whether the store evaluated a condition to false.
 pub(crate) fn is_precondition(error: &agbcloud::Error) -> bool {
-    error.kind() == ErrorKind::Conflict && error.status() == Some(412)
+    error.kind() == ErrorKind::Conflict
+        && (error.status() == Some(412) || error.is_failed_condition())
 }

@@ -138,16 +138,35 @@ fn an_editor_that_is_a_program_runs_again_after_a_conflict() {
     assert_eq!(runs.lines().count(), 3);
 }
 
-/// Forwards the connections of `listener` to a service. If a command is set, it replaces the response to the next `PUT` of `/log`:
-/// it runs after the service has executed the request, and the connection ends.
-async fn relay(listener: TcpListener, service: String, instead: Arc<Mutex<Option<Command>>>) {
+/// What replaces the response to the next `PUT` of `/log`.
+enum Replacement {
+    /// The connection ends after the service has executed the request, and after the command.
+    Lost(Command),
+    /// The request is not forwarded, and answered as by S3 to two conditional requests at the same time.
+    Conflict,
+}
+
+const CONFLICT: &str = "HTTP/1.1 409 Conflict\r\ncontent-length: 54\r\n\r\n\
+                        <Error><Code>ConditionalRequestConflict</Code></Error>";
+
+/// Whether the bytes are a request with its whole content.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_lowercase();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    let length = head.split("content-length: ").nth(1).unwrap_or_default();
+    let length = length.lines().next().unwrap_or_default();
+    length.parse() == Ok(body.len())
+}
+
+/// Forwards the connections of `listener` to a service.
+async fn relay(listener: TcpListener, service: String, instead: Arc<Mutex<Option<Replacement>>>) {
     loop {
         let (mut client, _) = listener.accept().await.unwrap();
         let (service, instead) = (service.clone(), instead.clone());
         tokio::spawn(async move {
             let mut server = TcpStream::connect(service).await?;
             let (mut requests, mut responses) = (vec![0; 65536], vec![0; 65536]);
-            let mut lost = None;
+            let (mut lost, mut refused) = (None::<Command>, None::<Vec<u8>>);
             loop {
                 tokio::select! {
                     length = client.read(&mut requests) => {
@@ -155,7 +174,19 @@ async fn relay(listener: TcpListener, service: String, instead: Arc<Mutex<Option
                         let head = String::from_utf8_lossy(bytes);
                         // The path in Base64.
                         if head.starts_with("PUT ") && head.contains("/L2xvZw?") {
-                            lost = instead.lock().unwrap().take();
+                            match instead.lock().unwrap().take() {
+                                Some(Replacement::Lost(command)) => lost = Some(command),
+                                Some(Replacement::Conflict) => refused = Some(Vec::new()),
+                                None => {}
+                            }
+                        }
+                        if let Some(request) = &mut refused {
+                            request.extend_from_slice(bytes);
+                            if is_whole(request) {
+                                refused = None;
+                                client.write_all(CONFLICT.as_bytes()).await?;
+                            }
+                            continue;
                         }
                         if bytes.is_empty() {
                             return Ok::<_, std::io::Error>(());
@@ -197,7 +228,8 @@ async fn an_edit_is_not_repeated_after_a_lost_response() {
         fs::write(env.path("second"), "old\nline\nrival\n").unwrap();
         let rival = env.command(&["put", "--force", "second", "one:/log"]);
         let without_rival = Command::new("true");
-        *instead.lock().unwrap() = Some(if has_rival { rival } else { without_rival });
+        let command = if has_rival { rival } else { without_rival };
+        *instead.lock().unwrap() = Some(Replacement::Lost(command));
         let editor = script(&env, "append", "echo run >> runs; echo line >> \"$1\"");
         let mut edit = env.command(&["edit", "one:/log", "--retries", "5"]);
         let output = edit.env("VISUAL", &editor).output().unwrap();
@@ -217,6 +249,51 @@ async fn an_edit_is_not_repeated_after_a_lost_response() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_is_repeated_after_writes_at_the_same_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let env = TestEnv::with(&["--public-url", &url]);
+    let service = env.serve.url.trim_start_matches("http://").to_owned();
+    let instead = Arc::new(Mutex::new(None));
+    tokio::spawn(relay(listener, service, instead.clone()));
+    env.print(&["context", "create", "one"]);
+    fs::write(env.path("first"), "old\n").unwrap();
+    env.print(&["put", "first", "one:/log"]);
+
+    let editor = script(&env, "append", "echo run >> runs; echo line >> \"$1\"");
+    for (retries, code, runs) in [("0", 6, 1), ("1", 0, 2)] {
+        *instead.lock().unwrap() = Some(Replacement::Conflict);
+        let mut edit = env.command(&["edit", "one:/log", "--retries", retries]);
+        let output = edit.env("VISUAL", &editor).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            instead.lock().unwrap().is_none(),
+            "no response was replaced"
+        );
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        let counted = fs::read_to_string(env.path("runs")).unwrap();
+        assert_eq!(counted.lines().count(), runs, "{stderr}");
+        fs::remove_file(env.path("runs")).unwrap();
+        if let Some((_, copy)) = stderr.split_once("your version is in ") {
+            let copy = std::path::Path::new(copy.lines().next().unwrap());
+            fs::remove_dir_all(copy.parent().unwrap()).unwrap();
+        }
+    }
+    assert_eq!(env.print(&["cat", "one:/log"]), "old\nline\n");
+}
+
+/// A process and all that it started.
+fn descendants(process: u32) -> Vec<u32> {
+    let mut found = vec![process];
+    for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
+        let children = fs::read_to_string(thread.unwrap().path().join("children")).unwrap();
+        let children = children.split_whitespace();
+        found.extend(children.flat_map(|child| descendants(child.parse().unwrap())));
+    }
+    found
+}
+
 #[test]
 fn an_editor_has_the_terminal() {
     let env = TestEnv::new();
@@ -231,9 +308,13 @@ fn an_editor_has_the_terminal() {
     command.env("VISUAL", &editor);
     let mut terminal = Terminal::start(command, 80);
     terminal.expect("change? ");
-    // Ctrl-C reaches the editor, and does not end agb.
-    super::support::signal("INT", terminal.child.id());
-    wait(200);
+    // Ctrl-C reaches the editor, and ends neither agb nor the shell between them.
+    let processes = descendants(terminal.child.id());
+    assert!(processes.len() > 1, "{processes:?}");
+    for process in processes {
+        super::support::signal("INT", process);
+    }
+    terminal.expect("caught");
     terminal.send("typed\n");
     terminal.expect("saved one:/a.txt");
     assert_eq!(terminal.end().1, Some(0));

@@ -25,8 +25,7 @@ pub(super) struct Written {
     pub(super) guard: Option<UpdateGuard>,
 }
 
-/// Writes a file after a check of the condition, which the store checks again. A store that does not evaluate conditions
-/// leaves only the time between the two unguarded.
+/// Writes a file after a check of the condition, which the store checks again.
 pub(super) async fn check_and_upload(
     place: &Place,
     path: &RemotePath,
@@ -38,7 +37,8 @@ pub(super) async fn check_and_upload(
     upload(place, path, content, condition).await
 }
 
-/// Writes a file. The store checks the condition, if it can.
+/// Writes a file. The store checks the condition. If it can't, the condition is checked before the write, so that only the time
+/// between the two is unguarded.
 pub(super) async fn upload(
     place: &Place,
     path: &RemotePath,
@@ -50,6 +50,10 @@ pub(super) async fn upload(
         Condition::Absent => Some(place.files.update_guard().await?),
         Condition::Version(version) => Some(place.files.version_guard(version).await?),
     };
+    // The first detection of the guard takes several requests, in which another client can write.
+    if guard == Some(UpdateGuard::Unavailable) {
+        check(place, path, &condition).await?;
+    }
     let upload = place.files.upload(path, content);
     let result = match (&condition, guard) {
         (Condition::Absent, Some(UpdateGuard::Conditions)) => upload.if_absent().await,
@@ -68,7 +72,7 @@ fn failed(path: &RemotePath, condition: &Condition, error: agbcloud::Error) -> F
     let may_be_done = error.earlier_attempt_may_be_done();
     let failure = match condition {
         Condition::Always => return error.into(),
-        _ if !is_conflict(&error) => {
+        _ if !error.is_failed_condition() => {
             let is_lost = matches!(
                 error.kind(),
                 ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Unavailable
@@ -86,15 +90,6 @@ fn failed(path: &RemotePath, condition: &Condition, error: agbcloud::Error) -> F
     Failure {
         request_id: error.request_id().map(str::to_owned),
         ..failure
-    }
-}
-
-/// Whether the store found another version. S3 answers 409 to writes at the same time.
-fn is_conflict(error: &agbcloud::Error) -> bool {
-    match error.status() {
-        Some(412) => true,
-        Some(409) => error.code() == Some("ConditionalRequestConflict"),
-        _ => false,
     }
 }
 

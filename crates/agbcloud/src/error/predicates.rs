@@ -1,6 +1,7 @@
 //! Questions that programs ask of an error.
 
 use super::{Error, ErrorDetail, ErrorKind, StoppedBy};
+use crate::Operation;
 
 impl Error {
     /// Whether a context or file does not exist: the kind is [`NotFound`](ErrorKind::NotFound).
@@ -17,6 +18,28 @@ impl Error {
     /// ```
     pub fn is_not_found(&self) -> bool {
         self.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether an upload failed because its condition does not hold: another client has created, changed or deleted the file.
+    /// The store answers with status 412; S3 also with 409 to writes at the same time, and with 404 if the file of
+    /// [`if_match`](crate::Upload::if_match) was deleted. If
+    /// [`earlier_attempt_may_be_done`](Self::earlier_attempt_may_be_done), it may have been this upload that changed the file.
+    ///
+    /// ```
+    /// # agbcloud_doctest::run_with_context(async |client, context, files| {
+    /// files.upload("/a.txt", b"one").await?;
+    /// let error = files.upload("/a.txt", b"two").if_absent().await.unwrap_err();
+    /// assert!(error.is_failed_condition());
+    /// # Ok(()) });
+    /// ```
+    pub fn is_failed_condition(&self) -> bool {
+        self.operation() == Some(Operation::Upload)
+            && match self.status() {
+                Some(412) => true,
+                Some(409) => self.code() == Some("ConditionalRequestConflict"),
+                Some(404) => self.detail() == Some(ErrorDetail::FileNotFound),
+                _ => false,
+            }
     }
 
     /// Whether the current state does not allow the call: the kind is [`Conflict`](ErrorKind::Conflict).

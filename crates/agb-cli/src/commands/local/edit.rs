@@ -228,7 +228,7 @@ impl Version {
         match upload.await {
             Ok(uploaded) => Ok(Save::Done(uploaded.bytes)),
             // Running the editor again could make the change twice.
-            Err(error) if error.status() == Some(412) && error.earlier_attempt_may_be_done() => {
+            Err(error) if error.is_failed_condition() && error.earlier_attempt_may_be_done() => {
                 let message = format!(
                     "{address} has changed, and may contain your version: the response to an earlier attempt was lost"
                 );
@@ -237,7 +237,7 @@ impl Version {
                     ..Failure::with_code(Code::Conflict, message)
                 })
             }
-            Err(error) if error.status() == Some(412) => {
+            Err(error) if error.is_failed_condition() => {
                 Ok(Save::Changed(self.changed(address, error.request_id())))
             }
             Err(error) if error.detail() == Some(ErrorDetail::Changed) => {
@@ -344,13 +344,14 @@ async fn edit(editor: &str, copy: &Path) -> Result<ExitStatus, Failure> {
     status.map_err(|error| Failure::with_cause(format!("can't run the editor {editor}"), error))
 }
 
-/// The editor may have arguments, and quotes as in a shell.
+/// The editor may have arguments, and quotes as in a shell. Ctrl-C also reaches the shell, which must not end by it if the editor
+/// goes on. A trap that is not empty is not inherited by the editor.
 #[cfg(unix)]
 fn command(editor: &str, copy: PathBuf) -> Command {
     let mut command = Command::new("sh");
     command
         .arg("-c")
-        .arg(format!("{editor} \"$@\""))
+        .arg(format!("trap : INT; {editor} \"$@\""))
         .arg(editor)
         .arg(copy);
     command

@@ -156,8 +156,7 @@ pub(super) fn already_exists(to: impl std::fmt::Display) -> Failure {
 
 /// Explains that an upload with the condition that no file exists failed.
 pub(super) fn explain(error: &agbcloud::Error, to: &Remote, force: bool, action: &str) -> Failure {
-    // A precondition of HTTP.
-    if !force && error.status() == Some(412) {
+    if !force && error.is_failed_condition() {
         return match error.attempts().len() {
             0 | 1 => already_exists(to),
             // The response to one of them may be lost.

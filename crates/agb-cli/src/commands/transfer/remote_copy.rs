@@ -169,7 +169,7 @@ impl Condition {
         action: &str,
     ) -> Failure {
         match self {
-            Self::Unchanged(_) if error.status() == Some(412) => {
+            Self::Unchanged(_) if error.is_failed_condition() => {
                 let message = format!("{to} was changed meanwhile");
                 Failure::with_code(Code::Conflict, message)
                     .with_hint("run the same command to compare again")
@@ -215,7 +215,7 @@ pub(in crate::commands) async fn copy(
             // The response to an earlier attempt was lost, and that attempt wrote the file; or another client, or an earlier run
             // whose files are not listed yet.
             Err(error)
-                if error.status() == Some(412)
+                if error.is_failed_condition()
                     && has_content(to, &opened)
                         .await
                         .map_err(CopyFailure::Target)? =>

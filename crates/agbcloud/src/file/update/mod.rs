@@ -48,7 +48,8 @@ impl Files {
     /// ```
     ///
     /// Whether the object store supports conditions is checked once for each client, with a file that is created and
-    /// deleted: see [`update_guard`](Self::update_guard). If the response to a write is lost or wrong and the file has changed
+    /// deleted: see [`update_guard`](Self::update_guard). Versions are those of the content: a store that derives ETags from the
+    /// content does not notice that another client changed the file and restored it in between. If the response to a write is lost or wrong and the file has changed
     /// since, it may or may not contain the update. That is an error with the detail
     /// [`OutcomeUnknown`](ErrorDetail::OutcomeUnknown): read the file before you repeat the update.
     ///
@@ -182,7 +183,7 @@ impl Update<'_> {
                         guard,
                     });
                 }
-                Err(error) if is_conflict(&error) => {
+                Err(error) if error.is_failed_condition() => {
                     conflicts += 1;
                     if let Some(error) = final_conflict(error, conflicts, self.max_conflicts) {
                         return Err(error);
@@ -236,18 +237,6 @@ async fn guard(files: &Files, old: &OldVersion) -> Result<UpdateGuard> {
         (Some(_), Some(etag)) => files.version_guard(etag).await,
         (Some(_), None) => Ok(UpdateGuard::Unavailable),
     }
-}
-
-/// Whether the store says that the file is not the version that was read. S3 answers 409 to writes at the same time, and 404
-/// if the file was deleted.
-fn is_conflict(error: &Error) -> bool {
-    error.operation() == Some(crate::Operation::Upload)
-        && match error.status() {
-            Some(412) => true,
-            Some(409) => error.code() == Some("ConditionalRequestConflict"),
-            Some(404) => error.detail() == Some(ErrorDetail::FileNotFound),
-            _ => false,
-        }
 }
 
 /// Returns the error of a conflict after which the update must not start again.

@@ -79,7 +79,7 @@ impl SharedState {
                     remaining += 1;
                     continue;
                 }
-                Err(error) if error.status() == Some(412) => {
+                Err(error) if error.is_failed_condition() => {
                     return match self.is_uploaded_already(&local, &remote).await? {
                         Some(bytes) => Ok(bytes),
                         None => Err(remote_changed(error)),
