@@ -9,16 +9,20 @@ use std::{
 use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncRead, BufReader, ReadBuf};
 
-use crate::message_id::IdScanner;
+use crate::message_id::{IdScanner, MessageId};
 
 /// The method of the request that replaces a line that is too long.
 pub(crate) const TOO_LONG_METHOD: &str = "agb/message-too-long";
+
+/// A message that the transport answers as invalid, without an id.
+const INVALID_MESSAGE: &[u8] = b"[]\n";
 
 /// Ends the part of a line that has been passed on, so that it is no valid message.
 const INVALID_END: &[u8] = b"\0\n";
 
 /// A reader of lines. A line of more than the maximum is replaced by a request of [`TOO_LONG_METHOD`] with the same id, so that
-/// the client gets an answer. The transport, which drops such a line, would never answer.
+/// the client gets an answer. The transport, which drops such a line, would never answer. It also drops a last line that does not
+/// end: this one ends it.
 pub(crate) struct LongLines<R> {
     reader: BufReader<R>,
     max_bytes: usize,
@@ -57,11 +61,15 @@ impl<R: AsyncRead + Unpin> LongLines<R> {
     }
 
     fn end_line(&mut self) {
-        let id = std::mem::take(&mut self.scanner).into_id();
-        if let (true, Some(id)) = (self.is_too_long, id) {
-            let request = json!({"jsonrpc": "2.0", "id": id, "method": TOO_LONG_METHOD});
-            let line = format!("{request}\n");
-            self.inserted.extend_from_slice(line.as_bytes());
+        let id = std::mem::take(&mut self.scanner).finish();
+        match (self.is_too_long, id) {
+            (true, MessageId::Valid(id)) => {
+                let request = json!({"jsonrpc": "2.0", "id": id, "method": TOO_LONG_METHOD});
+                let line = format!("{request}\n");
+                self.inserted.extend_from_slice(line.as_bytes());
+            }
+            (true, MessageId::Invalid) => self.inserted.extend_from_slice(INVALID_MESSAGE),
+            _ => {}
         }
         self.line_bytes = 0;
         self.is_too_long = false;
@@ -81,7 +89,14 @@ impl<R: AsyncRead + Unpin> AsyncRead for LongLines<R> {
             }
             let available = ready!(Pin::new(&mut this.reader).poll_fill_buf(cx))?;
             if available.is_empty() {
-                return Poll::Ready(Ok(()));
+                if this.line_bytes == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                if !this.is_too_long {
+                    this.inserted.push(b'\n');
+                }
+                this.end_line();
+                continue;
             }
             let available = &available[..available.len().min(buffer.remaining())];
             let end = available.iter().position(|byte| *byte == b'\n');
@@ -141,6 +156,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_long_line_without_a_usable_id_is_an_invalid_message() {
+        let long = "x".repeat(MAX);
+        let lines = lines(&format!("{{\"method\":\"{long}\",\"id\":null}}\n")).await;
+        assert_eq!(lines.last().unwrap(), "[]");
+    }
+
+    #[tokio::test]
+    async fn the_last_line_is_ended() {
+        let long = "x".repeat(MAX);
+        assert_eq!(lines("{\"id\":1}\n{\"id\":2}").await.len(), 2);
+        let lines = lines(&format!("{{\"method\":\"{long}\",\"id\":2}}")).await;
+        assert!(lines.last().unwrap().contains(TOO_LONG_METHOD), "{lines:?}");
+    }
+
+    #[tokio::test]
     async fn a_valid_message_before_much_white_space_is_not_passed_on_as_well() {
         let text = format!("{{\"id\":1,\"method\":\"a\"}}{}\n", " ".repeat(20_000));
         let lines = lines(&text).await;
@@ -162,6 +192,10 @@ mod tests {
             if end {
                 text.push('\n');
             }
+            let mut expected = text.clone();
+            if !expected.is_empty() && !expected.ends_with('\n') {
+                expected.push('\n');
+            }
             let read = async {
                 let mut reader = LongLines::new(text.as_bytes(), MAX);
                 let mut read = Vec::new();
@@ -174,7 +208,7 @@ mod tests {
                 }
             };
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            prop_assert_eq!(runtime.block_on(read), text.as_bytes());
+            prop_assert_eq!(runtime.block_on(read), expected.as_bytes());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! [`IdScanner`]: the id of a JSON-RPC request that is read in pieces and not kept.
 
+use rmcp::model::NumberOrString;
 use serde_json::Value;
 
 /// Bytes of an id, as JSON. A longer one is not found.
@@ -7,6 +8,17 @@ const MAX_ID_BYTES: usize = 256;
 
 /// Bytes of the longest name that is looked for, as JSON.
 const MAX_NAME_BYTES: usize = "\"method\"".len();
+
+/// The id of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum MessageId {
+    /// That of a request.
+    Valid(Value),
+    /// A request has an id that is no number or string, or is too long.
+    Invalid,
+    /// A notification, a response and a batch have none.
+    None,
+}
 
 /// Reads the bytes of a message one after the other. Does not check that they are valid JSON.
 #[derive(Default)]
@@ -30,11 +42,15 @@ impl IdScanner {
         }
     }
 
-    /// Returns the id of the request: a number or a string. A notification, a response and a batch have none.
-    pub(crate) fn into_id(self) -> Option<Value> {
-        let is_whole = self.id.len() <= MAX_ID_BYTES && self.has_method;
-        let id: Value = serde_json::from_slice(is_whole.then_some(&self.id)?).ok()?;
-        (id.is_string() || id.is_i64() || id.is_u64()).then_some(id)
+    /// Returns the id of the message.
+    pub(crate) fn finish(self) -> MessageId {
+        if !self.has_method || self.id.is_empty() {
+            return MessageId::None;
+        }
+        let is_whole = self.id.len() <= MAX_ID_BYTES;
+        let is_id = is_whole && serde_json::from_slice::<NumberOrString>(&self.id).is_ok();
+        let id = is_id.then(|| serde_json::from_slice(&self.id).ok());
+        id.flatten().map_or(MessageId::Invalid, MessageId::Valid)
     }
 
     fn step(&mut self, byte: u8) {
@@ -88,10 +104,10 @@ mod tests {
 
     use super::*;
 
-    fn id_of(text: &str) -> Option<Value> {
+    fn id_of(text: &str) -> MessageId {
         let mut scanner = IdScanner::default();
         scanner.feed(text.as_bytes());
-        scanner.into_id()
+        scanner.finish()
     }
 
     #[test]
@@ -107,30 +123,38 @@ mod tests {
             (r#"{"params":"\"id\":1,{[","id":4,"method":"a"}"#, json!(4)),
             (r#"{"params":["id",":",1],"id":5,"method":"a"}"#, json!(5)),
         ] {
-            assert_eq!(id_of(text), Some(id), "{text}");
+            assert_eq!(id_of(text), MessageId::Valid(id), "{text}");
         }
     }
 
     #[test]
     fn other_messages_have_no_id() {
-        let long = format!(r#"{{"method":"a","id":"{}"}}"#, "x".repeat(300));
         for text in [
             "",
             "nonsense",
             r#"{"method":"a"}"#,
             r#"{"id":1,"result":{"method":"a"}}"#,
             r#"[{"id":1,"method":"a"}]"#,
+            r#"{"method":"a","params":{"id":1}}"#,
+            r#"{"method":"a","ids":1}"#,
+            "}}}}\"id\":1,\"method\":2",
+        ] {
+            assert_eq!(id_of(text), MessageId::None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_can_not_be_answered_is_invalid() {
+        let long = format!(r#"{{"method":"a","id":"{}"}}"#, "x".repeat(300));
+        for text in [
             r#"{"method":"a","id":null}"#,
             r#"{"method":"a","id":1.5}"#,
             r#"{"method":"a","id":{"x":1}}"#,
             r#"{"method":"a","id":[1]}"#,
-            r#"{"method":"a","params":{"id":1}}"#,
-            r#"{"method":"a","ids":1}"#,
-            r#"{"method":"a","id":"#,
-            "}}}}\"id\":1,\"method\":2",
+            r#"{"method":"a","id":x}"#,
             &long,
         ] {
-            assert_eq!(id_of(text), None, "{text}");
+            assert_eq!(id_of(text), MessageId::Invalid, "{text}");
         }
     }
 
@@ -164,14 +188,14 @@ mod tests {
             let mut members = vec![named("method", &json!("tools/call")), named("params", &params)];
             members.insert(if last { 2 } else { 0 }, named("id", &id));
             let message = format!("{{{}}}", members.join(","));
-            prop_assert_eq!(id_of(&message), Some(id), "{}", message);
+            prop_assert_eq!(id_of(&message), MessageId::Valid(id), "{}", message);
         }
 
         #[test]
         fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut scanner = IdScanner::default();
             scanner.feed(&bytes);
-            let _ = scanner.into_id();
+            scanner.finish();
         }
     }
 }

@@ -60,6 +60,11 @@ impl Place {
     pub(crate) fn uri(&self, path: &str) -> String {
         uri::of(&self.reference, path)
     }
+
+    /// The URI of a folder, which ends in a slash.
+    pub(crate) fn folder_uri(&self, path: &str) -> String {
+        self.uri(&format!("{}/", path.trim_end_matches('/')))
+    }
 }
 
 impl Scope {

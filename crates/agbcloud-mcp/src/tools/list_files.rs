@@ -82,7 +82,7 @@ impl ToolCall for ListFiles {
         let next = position.map(|position| state.cursors.save(&call, &position));
         let next = next.transpose()?;
         Ok(Answer {
-            uri: place.uri(folder.as_str()),
+            uri: place.folder_uri(folder.as_str()),
             path: folder.as_str().to_owned(),
             context: place.context.name,
             entries,

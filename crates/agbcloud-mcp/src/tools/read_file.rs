@@ -113,8 +113,15 @@ impl ToolCall for ReadFile {
         let window = self.window()?;
         let path = RemotePath::new(self.path)?;
         let place = state.scope.place(self.context.as_deref()).await?;
-        let mut file = Source::open(&place, &path, window.offset).await?;
-        file.check_version(self.version.as_deref(), &path)?;
+        let version = self.version.as_deref();
+        let Some(mut file) = Source::open(&place, &path, window.offset).await? else {
+            // The file may be smaller because it was changed.
+            if let Some(current) = Source::open(&place, &path, 0).await? {
+                current.check_version(version, &path)?;
+            }
+            return Err(past_end(&path, window.offset));
+        };
+        file.check_version(version, &path)?;
         let skipped = match window.lines_to_skip {
             0 => 0,
             lines => file.skip_lines(lines).await?,
@@ -194,30 +201,28 @@ struct Source {
 }
 
 impl Source {
-    async fn open(place: &Place, path: &RemotePath, offset: u64) -> Result<Self> {
+    /// Opens a file at an offset. Returns `None` if that is not before its end.
+    async fn open(place: &Place, path: &RemotePath, offset: u64) -> Result<Option<Self>> {
         let file = place.files.open(path);
         // A range of an empty file is an error.
         let opened = match offset {
             0 => file.await,
             offset => file.range(offset..).await,
         };
-        let stream = opened.map_err(|error| {
-            let is_past_end = offset > 0 && matches!(error.status(), Some(416));
-            match is_past_end {
-                true => past_end(path, offset),
-                false => Failure::from(error),
-            }
-        })?;
+        let stream = match opened {
+            Err(error) if offset > 0 && error.status() == Some(416) => return Ok(None),
+            opened => opened?,
+        };
         if stream
             .size()
             .is_some_and(|size| offset > 0 && offset >= size)
         {
-            return Err(past_end(path, offset));
+            return Ok(None);
         }
-        Ok(Self {
+        Ok(Some(Self {
             stream,
             buffer: Vec::new(),
-        })
+        }))
     }
 
     fn check_version(&self, expected: Option<&str>, path: &RemotePath) -> Result<()> {

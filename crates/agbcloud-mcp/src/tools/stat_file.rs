@@ -66,6 +66,10 @@ impl ToolCall for StatFile {
         let path = RemotePath::new(path)?;
         let place = state.scope.place(self.context.as_deref()).await?;
         let entry = place.files.stat(&path).await?;
+        let uri = match entry.is_folder() {
+            true => place.folder_uri(path.as_str()),
+            false => place.uri(path.as_str()),
+        };
         let version = match entry.is_folder() {
             true => None,
             false => match entry.etag {
@@ -74,7 +78,7 @@ impl ToolCall for StatFile {
             },
         };
         Ok(Answer {
-            uri: place.uri(path.as_str()),
+            uri,
             context: place.context.name,
             path: path.as_str().to_owned(),
             kind: entry.kind.into(),

@@ -8,6 +8,7 @@ use agbcloud_mcp::rmcp::{
 };
 use agbcloud_server::Server;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::support::{Agent, CONTEXT, World, at, with};
 
@@ -94,6 +95,28 @@ async fn a_message_that_is_too_long_is_answered() {
     assert!(!failure["next_step"].as_str().unwrap().is_empty());
     // The connection goes on.
     assert_eq!(agent.kind("read_file", at("/a")).await, "not_found");
+}
+
+#[tokio::test]
+async fn a_last_message_without_a_line_feed_is_answered() {
+    let world = World::new().await;
+    let (mut client, server) = tokio::io::duplex(1 << 20);
+    let (reader, writer) = tokio::io::split(server);
+    let served = tokio::spawn(world.server().build().unwrap().serve(reader, writer));
+    let messages = concat!(
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"#,
+        r#""clientInfo":{"name":"a","version":"1"}}}"#,
+        "\n",
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        "\n",
+        r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#,
+    );
+    client.write_all(messages.as_bytes()).await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).await.unwrap();
+    assert!(answers.contains(r#""id":2"#), "{answers}");
+    served.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -303,3 +303,18 @@ async fn files_and_folders_have_a_kind_a_size_and_a_version() {
             .contains("list_files")
     );
 }
+
+#[tokio::test]
+async fn the_rest_of_a_file_that_became_smaller_is_a_conflict() {
+    let world = World::new().await;
+    let files = world.files(CONTEXT).await;
+    files.upload("/a", "line\n".repeat(100)).await.unwrap();
+    let agent = world.agent().await;
+    let read = with(at("/a"), json!({ "max_bytes": 400 }));
+    let part = agent.call("read_file", read).await;
+    files.upload("/a", "new").await.unwrap();
+    let next = with(at("/a"), part["next"].clone());
+    assert_eq!(agent.kind("read_file", next).await, "conflict");
+    let past = with(at("/a"), json!({ "offset": 400 }));
+    assert_eq!(agent.kind("read_file", past).await, "invalid_argument");
+}

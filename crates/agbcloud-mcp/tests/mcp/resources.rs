@@ -10,7 +10,7 @@ use agbcloud_mcp::rmcp::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-use super::support::{Agent, CONTEXT, World};
+use super::support::{Agent, CONTEXT, World, at};
 
 async fn read(agent: &Agent, uri: &str) -> Result<ResourceContents, Value> {
     let request = ReadResourceRequestParams::new(uri);
@@ -179,4 +179,25 @@ async fn more_resources_than_a_page_are_listed_once() {
     uris.sort();
     uris.dedup();
     assert_eq!(uris.len(), 233);
+}
+
+#[tokio::test]
+async fn the_uri_of_a_folder_in_an_answer_can_be_read() {
+    let world = World::new().await;
+    let files = world.files(CONTEXT).await;
+    files.upload("/d/e f/a", "x").await.unwrap();
+    let agent = world.agent().await;
+    for (tool, path) in [
+        ("stat_file", "/"),
+        ("stat_file", "/d/e f"),
+        ("stat_file", "/d/e f/"),
+        ("list_files", "/"),
+        ("list_files", "/d/e f"),
+        ("list_files", "/d/e f/"),
+    ] {
+        let answer = agent.call(tool, at(path)).await;
+        let request = ReadResourceRequestParams::new(answer["uri"].as_str().unwrap());
+        let read = agent.peer().read_resource(request).await;
+        assert!(read.is_ok(), "{tool} {path}: {read:?}");
+    }
 }

@@ -70,7 +70,6 @@ async fn names_are_found_by_globs() {
         search(json!({"name": "*.rs", "path": "/src/deep"})).await,
         set(&["/src/deep/mod.rs"])
     );
-    assert_eq!(search(json!({"path": "/none"})).await, set(&[]));
 }
 
 #[tokio::test]
@@ -208,4 +207,33 @@ async fn wrong_patterns_are_invalid_arguments() {
             .await;
         assert_eq!(kind, "invalid_argument", "{arguments}");
     }
+}
+
+#[tokio::test]
+async fn one_file_can_be_searched_and_a_missing_folder_is_an_error() {
+    let world = World::new().await;
+    let files = world.files(CONTEXT).await;
+    files.upload("/d/a.txt", "one\r\nneedle\r\n").await.unwrap();
+    let agent = world.agent().await;
+    let search = async |path: &str, filter: Value| {
+        let found = agent.call("search_files", with(at(path), filter)).await;
+        paths(&found)
+    };
+    let needle = json!({ "content": "needle" });
+    let file = BTreeSet::from(["/d/a.txt".to_owned()]);
+    for filter in [json!({}), needle.clone(), json!({ "name": "*.txt" })] {
+        assert_eq!(search("/d/a.txt", filter).await, file);
+    }
+    for other in [json!({ "content": "x" }), json!({ "name": "*.md" })] {
+        assert!(search("/d/a.txt", other).await.is_empty());
+    }
+    for path in ["/nope", "/d/nope.txt", "/d/a.txt/b"] {
+        let kind = agent
+            .kind("search_files", with(at(path), needle.clone()))
+            .await;
+        assert_eq!(kind, "not_found", "{path}");
+    }
+    let end = json!({ "content": "needle\r\n" });
+    let kind = agent.kind("search_files", with(at("/d"), end)).await;
+    assert_eq!(kind, "invalid_argument");
 }

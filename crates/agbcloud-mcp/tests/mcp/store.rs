@@ -24,6 +24,10 @@ struct Store {
     etags: Option<&'static str>,
     /// Loses the response to the next write of the file.
     loses_response: bool,
+    /// Executes writes with a condition that does not hold.
+    ignores_conditions: bool,
+    /// What another client writes while the guard is detected.
+    rival: Option<Bytes>,
     /// Rejects the next write of the file with 409, as S3 does for writes at the same time.
     races: bool,
 }
@@ -65,7 +69,11 @@ impl Store {
             (None, Some(_)) => !exists,
             (None, None) => true,
         };
-        if !is_allowed {
+        if is_guard && let Some(content) = self.rival.take() {
+            self.content = Some(content);
+            self.version += 1;
+        }
+        if !is_allowed && !self.ignores_conditions {
             return Ok(response(
                 StatusCode::PRECONDITION_FAILED,
                 Bytes::new(),
@@ -157,6 +165,30 @@ async fn writes_at_the_same_time_are_conflicts() {
     assert_eq!(failure["kind"], "conflict");
     let next_step = failure["next_step"].as_str().unwrap();
     assert!(next_step.contains("if_version"), "{next_step}");
+}
+
+#[tokio::test]
+async fn a_change_while_the_guard_is_detected_is_a_conflict() {
+    let edit = json!({ "old_text": "one", "new_text": "1" });
+    let version = json!({ "content": "two", "if_version": "\"version-0\"" });
+    let absent = json!({ "content": "two" });
+    for (tool, arguments, old) in [
+        ("edit_file", edit, Some("one")),
+        ("write_file", version, Some("one")),
+        ("write_file", absent, None),
+    ] {
+        let stored = Store {
+            content: old.map(Bytes::from),
+            etags: Some(""),
+            ignores_conditions: true,
+            rival: Some("rival".into()),
+            ..Store::default()
+        };
+        let (agent, store) = agent(stored).await;
+        let kind = agent.kind(tool, with(at("/a"), arguments)).await;
+        assert_eq!(kind, "conflict", "{tool} {old:?}");
+        assert_eq!(content(&store), "rival");
+    }
 }
 
 #[tokio::test]

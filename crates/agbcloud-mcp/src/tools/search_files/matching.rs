@@ -108,10 +108,10 @@ struct Line {
 impl TextFilter {
     pub(super) fn new(text: &str, ignore_case: bool) -> Result<Self> {
         check_length("content", text)?;
-        if text.contains('\n') {
+        if text.contains(['\n', '\r']) {
             return Err(Failure::invalid_argument(
-                "content has several lines, and the search compares single lines",
-                "pass a part of one line",
+                "content has a line break, and the search compares single lines",
+                "pass a part of one line, without its end",
             ));
         }
         let pattern = RegexBuilder::new(&regex::escape(text))

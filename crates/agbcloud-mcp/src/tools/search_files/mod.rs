@@ -31,7 +31,7 @@ use matching::{MatchingLines, NameFilter, TextFilter};
 pub(super) struct SearchFiles {
     /// Name or id of the context. Can be left out if the server is confined to one context
     context: Option<String>,
-    /// Absolute path of the folder to search, with all folders below. Defaults to /
+    /// Absolute path of the folder to search, with all folders below, or of one file. Defaults to /
     path: Option<String>,
     /// Glob of the names of files, such as *.md. One with a slash applies to the path below the folder: src/**/*.rs
     name: Option<String>,
@@ -50,7 +50,7 @@ pub(super) struct SearchFiles {
 pub(super) struct Answer {
     /// Name of the context
     context: String,
-    /// Absolute path of the searched folder
+    /// Absolute path of the searched folder or file
     path: String,
     /// What the lines are
     notice: &'static str,
@@ -125,7 +125,10 @@ impl ToolCall for SearchFiles {
             size: AnswerSize::default(),
             scanned: Scanned::default(),
         };
-        let stop = search.run().await?;
+        let mut stop = search.run().await?;
+        if self.cursor.is_none() && stop.is_none() && search.found_no_entries() {
+            stop = search.file(&folder).await?;
+        }
         search.scanned.skipped_names += search.tree.refused();
         let (stopped_by, position) = stop.unzip();
         let next = position.flatten();
@@ -211,6 +214,34 @@ impl Search<'_> {
             }
         }
         Ok((candidates, None))
+    }
+
+    /// Whether the folder does not exist: folders exist as long as they contain a file.
+    fn found_no_entries(&self) -> bool {
+        self.scanned.entries == 0 && self.tree.refused() == 0
+    }
+
+    /// Searches the file with the path of the folder.
+    ///
+    /// # Errors
+    ///
+    /// `not_found` if there is no such file either.
+    async fn file(&mut self, folder: &FolderPath) -> Result<Option<Stop>> {
+        if folder.as_str() == "/" {
+            return Ok(None);
+        }
+        let path = RemotePath::new(folder.as_str().trim_end_matches('/'))?;
+        let entry = self.place.files.stat(&path).await?;
+        self.scanned.entries += 1;
+        if !self.is_named(&entry) {
+            return Ok(None);
+        }
+        if self.text.is_none() {
+            self.add(entry, None);
+            return Ok(None);
+        }
+        let candidate = Candidate { entry, after: None };
+        self.examine(vec![candidate], None).await
     }
 
     fn is_named(&self, entry: &FileEntry) -> bool {
