@@ -29,8 +29,8 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Failure> {
 
 /// Builds `agb` as it is released and returns its path.
 pub(crate) fn build_release(root: &Path) -> Result<PathBuf, Failure> {
-    let arguments = ["--release", "--package", "agb-cli", "--bin", "agb"];
-    cargo::build(root, "agb", &arguments).map_err(failure)
+    let arguments = ["--package", "agb-cli", "--bin", "agb"];
+    cargo::build_release(root, "agb", &arguments).map_err(failure)
 }
 
 /// A running service. It is stopped on drop.

@@ -41,9 +41,28 @@ pub(crate) fn output_with(
 
 /// Builds a binary or an example and returns its path.
 pub(crate) fn build(root: &Path, name: &str, arguments: &[&str]) -> Result<PathBuf, String> {
+    build_with(root, name, arguments, &[])
+}
+
+/// Builds a binary or an example as it is released, and returns its path. An incremental build results in other code.
+pub(crate) fn build_release(
+    root: &Path,
+    name: &str,
+    arguments: &[&str],
+) -> Result<PathBuf, String> {
+    let arguments = [&["--release"], arguments].concat();
+    build_with(root, name, &arguments, &[("CARGO_INCREMENTAL", "0")])
+}
+
+fn build_with(
+    root: &Path,
+    name: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<PathBuf, String> {
     let start = ["build", "--quiet", "--locked"];
     let end = ["--message-format", "json-render-diagnostics"];
-    let messages = output(root, &[&start[..], arguments, &end].concat())?;
+    let messages = output_with(root, &[&start[..], arguments, &end].concat(), environment)?;
     let path = executable(name, &String::from_utf8_lossy(&messages));
     path.ok_or_else(|| format!("cargo reports no executable {name}"))
 }

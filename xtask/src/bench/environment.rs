@@ -27,14 +27,8 @@ impl Programs {
     pub(super) fn build(root: &Path) -> Result<Self, Failure> {
         eprintln!("building agb and the examples of benches");
         let example = |name: &str| {
-            let arguments = [
-                "--release",
-                "--package",
-                "agbcloud-benches",
-                "--example",
-                name,
-            ];
-            cargo::build(root, name, &arguments)
+            let arguments = ["--package", "agbcloud-benches", "--example", name];
+            cargo::build_release(root, name, &arguments)
                 .map_err(|problem| Failure::new(problem, "correct the error"))
         };
         Ok(Self {

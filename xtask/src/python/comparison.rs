@@ -42,8 +42,7 @@ impl Comparison {
     pub(crate) fn run(&self, root: &Path, arguments: &[String]) -> Result<(), Failure> {
         let folder = temporary::folder("comparison")?;
         println!("building {} and agb", self.program);
-        let target = [&["--release"][..], self.target].concat();
-        let program = cargo::build(root, self.program, &target)
+        let program = cargo::build_release(root, self.program, self.target)
             .map_err(|problem| Failure::new(problem, "correct the error"))?;
         let agb = agb_serve::build_release(root)?;
         let (service, mut command) = self.prepare(root, folder.path(), &program, &agb)?;
