@@ -19,7 +19,7 @@ use crate::{
     failure::Failure,
     file_system::ContextFileSystem,
     location::Location,
-    locks::{self, ExpiringLocks},
+    locks::{self, ChangeGuard},
     request::{Request, RequestState},
     request_headers::{self, Destination},
     response::{self, Body},
@@ -45,7 +45,6 @@ struct Inner {
     access: Access,
     writes: bool,
     files: ContextFileSystem,
-    locks: ExpiringLocks,
     dav: DavHandler<Request>,
     time: fn() -> SystemTime,
 }
@@ -55,7 +54,6 @@ impl Handler {
         files: ContextFileSystem,
         access: Access,
         writes: bool,
-        locks: ExpiringLocks,
         time: fn() -> SystemTime,
     ) -> Self {
         let mut methods = DavMethodSet::none();
@@ -72,14 +70,13 @@ impl Handler {
             .methods(methods)
             .autoindex(false);
         let dav = match writes {
-            true => dav.locksystem(Box::new(locks.clone())),
+            true => dav.locksystem(Box::new(files.locks.clone())),
             false => dav,
         };
         Self(Arc::new(Inner {
             access,
             writes,
             files,
-            locks,
             dav: dav.build_handler(),
             time,
         }))
@@ -144,7 +141,7 @@ impl Inner {
         let destination = self.destination(method, &request)?;
         protect_root(method, &path, destination.as_ref())?;
         let target = target(&path, method)?;
-        let state = RequestState::new(method, target, request.headers(), (self.time)());
+        let state = RequestState::new(method, target, request.headers(), tokens, (self.time)());
         let state = Arc::new(state);
         if matches!(method, DavMethod::Get | DavMethod::Head) {
             let is_head = method == DavMethod::Head;
@@ -155,10 +152,9 @@ impl Inner {
             path,
             destination,
         };
-        if self
-            .changes_protected_members(&change, &tokens, &state)
-            .await
-        {
+        // Until the response: a lock that another client gets in between would not protect what it locks.
+        let _changing = self.begin(&change);
+        if self.changes_protected_members(&change, &state).await {
             return Err(Failure::new(
                 StatusCode::LOCKED,
                 "the folder is locked: unlock it before its members are added, moved or deleted",
@@ -205,13 +201,9 @@ impl Inner {
 
     /// Whether a request changes the members of a folder whose list another client has locked. `dav-server` checks only the locks
     /// of the members.
-    async fn changes_protected_members(
-        &self,
-        change: &Change,
-        tokens: &[String],
-        state: &Request,
-    ) -> bool {
-        let is_protected = |path: &DavPath| self.locks.protect_members(&path.parent(), tokens);
+    async fn changes_protected_members(&self, change: &Change, state: &Request) -> bool {
+        let locks = &self.files.locks;
+        let is_protected = |path: &DavPath| locks.protect_members(&path.parent(), &state.tokens);
         let source = is_protected(&change.path);
         let destination = change.destination.as_ref().is_some_and(is_protected);
         match change.method {
@@ -226,6 +218,16 @@ impl Inner {
         }
     }
 
+    /// Registers the paths that a request changes as a whole. A PUT is registered when its body has arrived, which can take long.
+    fn begin(&self, change: &Change) -> Vec<ChangeGuard> {
+        let source = matches!(change.method, DavMethod::Delete | DavMethod::Move);
+        let paths = source.then_some(&change.path).into_iter();
+        let paths = paths.chain(&change.destination);
+        paths
+            .map(|path| self.files.locks.begin_change(path, true))
+            .collect()
+    }
+
     /// Removes the locks of what was deleted, moved or replaced.
     fn remove_locks(&self, change: &Change, state: &Request, status: StatusCode) {
         let is_done = matches!(status, StatusCode::CREATED | StatusCode::NO_CONTENT);
@@ -233,13 +235,13 @@ impl Inner {
             return;
         }
         if matches!(change.method, DavMethod::Delete | DavMethod::Move) {
-            self.locks.remove(&change.path);
+            self.files.locks.remove(&change.path);
         }
         let replaced = status == StatusCode::NO_CONTENT && !state.is_shallow;
         if let Some(destination) = &change.destination
             && replaced
         {
-            self.locks.remove(destination);
+            self.files.locks.remove(destination);
         }
     }
 

@@ -38,9 +38,48 @@ pub(crate) struct ExpiringLocks {
     now: Now,
 }
 
-/// The locks by path, without a slash at its end.
 #[derive(Default)]
-struct Locks(BTreeMap<Vec<u8>, Vec<Held>>);
+struct Locks {
+    /// By path, without a slash at its end.
+    by_path: BTreeMap<Vec<u8>, Vec<Held>>,
+    changes: Vec<Change>,
+    /// Identifies the next change.
+    next_change: u64,
+}
+
+/// A change whose check of the locks is done, or follows. While it lasts, no client gets a lock that would exclude it:
+/// otherwise it would change a file under the lock of another client.
+struct Change {
+    id: u64,
+    path: Vec<u8>,
+    /// What is below the path changes, too.
+    deep: bool,
+}
+
+/// Ends a change when it is dropped.
+#[must_use = "the change ends when this is dropped"]
+pub(crate) struct ChangeGuard {
+    locks: ExpiringLocks,
+    id: u64,
+}
+
+impl Drop for ChangeGuard {
+    fn drop(&mut self) {
+        self.locks
+            .current()
+            .changes
+            .retain(|change| change.id != self.id);
+    }
+}
+
+/// Why a write is not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteConflict {
+    /// Another client has a lock.
+    Locked,
+    /// A lock that the client had when the write began is gone.
+    LockEnded,
+}
 
 struct Held {
     lock: DavLock,
@@ -81,7 +120,7 @@ impl ExpiringLocks {
     /// Whether a lock of the folder itself, without what is below, protects its list of members from a client with these tokens.
     pub(crate) fn protect_members(&self, folder: &DavPath, tokens: &[String]) -> bool {
         let locks = self.current();
-        let held = locks.0.get(key(folder)).into_iter().flatten();
+        let held = locks.by_path.get(key(folder)).into_iter().flatten();
         let held: Vec<&DavLock> = held
             .map(|held| &held.lock)
             .filter(|lock| !lock.deep)
@@ -89,18 +128,64 @@ impl ExpiringLocks {
         conflict(&held, |lock| tokens.contains(&lock.token), false).is_some()
     }
 
+    /// Registers a change before the locks are checked.
+    pub(crate) fn begin_change(&self, path: &DavPath, deep: bool) -> ChangeGuard {
+        self.register(&mut self.current(), key(path), deep)
+    }
+
+    /// The locks of a path that a client with these tokens holds.
+    pub(crate) fn held(&self, path: &DavPath, tokens: &[String]) -> Vec<String> {
+        let locks = self.current();
+        let covering = locks.covering(key(path)).flatten();
+        let held = covering.filter(|lock| tokens.contains(&lock.token));
+        held.map(|lock| lock.token.clone()).collect()
+    }
+
+    /// Checks the locks of a file, and registers the write that follows in the same step.
+    pub(crate) fn begin_write(
+        &self,
+        path: &DavPath,
+        tokens: &[String],
+        held_before: &[String],
+    ) -> Result<ChangeGuard, WriteConflict> {
+        let mut locks = self.current();
+        let covering: Vec<&DavLock> = locks.covering(key(path)).flatten().collect();
+        if conflict(&covering, |lock| tokens.contains(&lock.token), false).is_some() {
+            return Err(WriteConflict::Locked);
+        }
+        let is_held = |token: &String| covering.iter().any(|lock| lock.token == *token);
+        if !held_before.iter().all(is_held) {
+            return Err(WriteConflict::LockEnded);
+        }
+        Ok(self.register(&mut locks, key(path), false))
+    }
+
+    fn register(&self, locks: &mut Locks, path: &[u8], deep: bool) -> ChangeGuard {
+        let id = locks.next_change;
+        locks.next_change += 1;
+        locks.changes.push(Change {
+            id,
+            path: path.to_vec(),
+            deep,
+        });
+        ChangeGuard {
+            locks: self.clone(),
+            id,
+        }
+    }
+
     /// Removes the locks of a path and of everything below.
     pub(crate) fn remove(&self, path: &DavPath) {
         let mut locks = self.current();
         let path = key(path);
-        locks.0.retain(|other, _| !is_within(other, path));
+        locks.by_path.retain(|other, _| !is_within(other, path));
     }
 
     /// Removes expired locks before the locks are used.
     fn current(&self) -> MutexGuard<'_, Locks> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         let now = (self.now)();
-        locks.0.retain(|_, held| {
+        locks.by_path.retain(|_, held| {
             held.retain(|held| held.end > now);
             !held.is_empty()
         });
@@ -117,7 +202,7 @@ impl Locks {
         let root = (path.len() > 1).then_some(&b"/"[..]);
         let paths = root.into_iter().chain(folders).chain([path]);
         paths.filter_map(move |folder| {
-            let held = self.0.get(folder)?.iter().map(|held| &held.lock);
+            let held = self.by_path.get(folder)?.iter().map(|held| &held.lock);
             let applies = |lock: &&DavLock| lock.deep || folder == path;
             Some(held.filter(applies).collect())
         })
@@ -128,8 +213,22 @@ impl Locks {
         let folder = path.strip_suffix(b"/").unwrap_or(path);
         // All paths that start with the folder and a slash.
         let range = [folder, b"/"].concat()..[folder, b"0"].concat();
-        let below = self.0.range(range).filter(move |(other, _)| *other != path);
+        let below = self
+            .by_path
+            .range(range)
+            .filter(move |(other, _)| *other != path);
         below.map(|(_, held)| held.iter().map(|held| &held.lock).collect())
+    }
+
+    /// Whether a lock would exclude a change that is being made. One of depth 0 excludes changes of the list of members.
+    fn is_changing(&self, path: &[u8], deep: bool) -> bool {
+        self.changes.iter().any(|change| {
+            let is_covered = match deep {
+                true => is_within(&change.path, path),
+                false => change.path == path || parent(&change.path) == Some(path),
+            };
+            is_covered || (change.deep && is_within(path, &change.path))
+        })
     }
 
     /// Finds a lock that applies to a path by its token.
@@ -139,7 +238,7 @@ impl Locks {
             let found = covering.find(|lock| lock.token == token)?;
             key(&found.path).to_vec()
         };
-        let held = self.0.get_mut(&path)?;
+        let held = self.by_path.get_mut(&path)?;
         held.iter_mut().find(|held| held.lock.token == token)
     }
 }
@@ -161,6 +260,15 @@ fn key(path: &DavPathRef) -> &[u8] {
     match path.strip_suffix(b"/").unwrap_or(path) {
         b"" => b"/",
         path => path,
+    }
+}
+
+/// The folder of a path, without a slash at its end; `None` for the root.
+fn parent(path: &[u8]) -> Option<&[u8]> {
+    let slash = path.iter().rposition(|byte| *byte == b'/')?;
+    match slash {
+        0 => (path.len() > 1).then_some(&b"/"[..]),
+        _ => Some(&path[..slash]),
     }
 }
 
@@ -201,9 +309,12 @@ impl DavLockSystem for ExpiringLocks {
         deep: bool,
     ) -> LsFuture<'_, Result<DavLock, DavLock>> {
         let mut locks = self.current();
-        let count: usize = locks.0.values().map(Vec::len).sum();
+        let count: usize = locks.by_path.values().map(Vec::len).sum();
         if count >= MAX_LOCKS {
             tracing::warn!("a lock was refused: there are {MAX_LOCKS} locks");
+            return future::ready(Err(refused(path))).boxed();
+        }
+        if locks.is_changing(key(path), deep) {
             return future::ready(Err(refused(path))).boxed();
         }
         let none = |_: &DavLock| false;
@@ -228,7 +339,11 @@ impl DavLockSystem for ExpiringLocks {
             lock: lock.clone(),
             end: (self.now)() + timeout,
         };
-        locks.0.entry(key(path).to_vec()).or_default().push(held);
+        locks
+            .by_path
+            .entry(key(path).to_vec())
+            .or_default()
+            .push(held);
         future::ready(Ok(lock)).boxed()
     }
 
@@ -238,10 +353,10 @@ impl DavLockSystem for ExpiringLocks {
             .find(path, token)
             .map(|held| key(&held.lock.path).to_vec());
         let unlocked = found.ok_or(()).map(|path| {
-            if let Some(held) = locks.0.get_mut(&path) {
+            if let Some(held) = locks.by_path.get_mut(&path) {
                 held.retain(|held| held.lock.token != token);
                 if held.is_empty() {
-                    locks.0.remove(&path);
+                    locks.by_path.remove(&path);
                 }
             }
         });
@@ -273,9 +388,16 @@ impl DavLockSystem for ExpiringLocks {
         submitted_tokens: &[String],
     ) -> LsFuture<'_, Result<(), DavLock>> {
         let locks = self.current();
+        if ignore_principal {
+            // A condition of the header `If`. It holds only for a token of a lock that exists: that of an expired one would
+            // otherwise overwrite what another client has written since.
+            let mut covering = locks.covering(key(path)).flatten();
+            let is_held = covering.any(|lock| submitted_tokens.contains(&lock.token));
+            let result = is_held.then_some(()).ok_or_else(|| refused(path));
+            return future::ready(result).boxed();
+        }
         let holds = |lock: &DavLock| {
-            submitted_tokens.contains(&lock.token)
-                && (ignore_principal || principal == lock.principal.as_deref())
+            submitted_tokens.contains(&lock.token) && principal == lock.principal.as_deref()
         };
         // A token of a folder is enough for what is below, also if others share a lock there.
         let covering: Vec<&DavLock> = locks.covering(key(path)).flatten().collect();
@@ -321,164 +443,4 @@ fn refused(path: &DavPath) -> DavLock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(url: &str) -> DavPath {
-        DavPath::new(url).unwrap()
-    }
-
-    /// Locks whose clock the test sets.
-    fn locks() -> (ExpiringLocks, Arc<Mutex<Duration>>) {
-        #[expect(clippy::disallowed_methods, reason = "the start of the clock")]
-        let start = Instant::now();
-        let elapsed = Arc::new(Mutex::new(Duration::ZERO));
-        let clock = elapsed.clone();
-        let now = move || start + *clock.lock().unwrap();
-        (ExpiringLocks::new(Arc::new(now)), elapsed)
-    }
-
-    async fn lock(
-        locks: &ExpiringLocks,
-        url: &str,
-        shared: bool,
-        deep: bool,
-    ) -> Result<DavLock, DavLock> {
-        let timeout = Some(Duration::from_secs(60));
-        let lock = locks.lock(&path(url), Some("/"), None, timeout, shared, deep);
-        lock.await
-    }
-
-    async fn exclusive(locks: &ExpiringLocks, url: &str) -> Result<DavLock, DavLock> {
-        lock(locks, url, false, true).await
-    }
-
-    async fn is_free(locks: &ExpiringLocks, url: &str, deep: bool, tokens: &[&DavLock]) -> bool {
-        let tokens: Vec<String> = tokens.iter().map(|lock| lock.token.clone()).collect();
-        let check = locks.check(&path(url), Some("/"), false, deep, &tokens);
-        check.await.is_ok()
-    }
-
-    #[tokio::test]
-    async fn a_lock_ends_after_its_timeout_unless_it_is_refreshed() {
-        let (locks, elapsed) = locks();
-        let lock = exclusive(&locks, "/a").await.unwrap();
-        assert!(lock.token.starts_with("urn:uuid:"));
-        assert!(exclusive(&locks, "/a").await.is_err());
-        *elapsed.lock().unwrap() = Duration::from_secs(50);
-        let timeout = Some(Duration::from_secs(60));
-        let refresh = locks.refresh(&path("/a"), &lock.token, timeout);
-        assert!(refresh.await.is_ok());
-        *elapsed.lock().unwrap() = Duration::from_secs(100);
-        assert!(!is_free(&locks, "/a", false, &[]).await);
-        *elapsed.lock().unwrap() = Duration::from_secs(111);
-        assert!(is_free(&locks, "/a", false, &[]).await);
-        assert!(exclusive(&locks, "/a").await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn the_root_is_locked_and_unlocked() {
-        let (locks, _) = locks();
-        for _ in 0..2 {
-            let lock = exclusive(&locks, "/").await.unwrap();
-            assert!(exclusive(&locks, "/a").await.is_err());
-            locks.unlock(&path("/"), &lock.token).await.unwrap();
-        }
-        exclusive(&locks, "/a").await.unwrap();
-        assert!(exclusive(&locks, "/").await.is_err());
-        locks.remove(&path("/"));
-        assert!(exclusive(&locks, "/").await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_lock_covers_what_is_below_unless_its_depth_is_0() {
-        let (locks, _) = locks();
-        let deep = exclusive(&locks, "/d/").await.unwrap();
-        assert!(!is_free(&locks, "/d/a/b", false, &[]).await);
-        assert!(is_free(&locks, "/d/a/b", false, &[&deep]).await);
-        assert!(is_free(&locks, "/dd", true, &[]).await);
-        assert_eq!(locks.discover(&path("/d/a")).await.len(), 1);
-        assert!(!is_free(&locks, "/", true, &[]).await);
-        assert!(is_free(&locks, "/", false, &[]).await);
-        // By the path of a member.
-        locks.unlock(&path("/d/a"), &deep.token).await.unwrap();
-        assert!(locks.unlock(&path("/d"), &deep.token).await.is_err());
-
-        let folder = lock(&locks, "/d/", false, false).await.unwrap();
-        assert!(is_free(&locks, "/d/a", true, &[]).await);
-        assert!(locks.discover(&path("/d/a")).await.is_empty());
-        assert!(locks.protect_members(&path("/d"), &[]));
-        let tokens = [folder.token];
-        assert!(!locks.protect_members(&path("/d"), &tokens));
-        assert!(!locks.protect_members(&path("/"), &[]));
-    }
-
-    #[tokio::test]
-    async fn shared_locks_exclude_those_without_one() {
-        let (locks, _) = locks();
-        let one = lock(&locks, "/d/a", true, true).await.unwrap();
-        let two = lock(&locks, "/d/a", true, true).await.unwrap();
-        assert!(exclusive(&locks, "/d").await.is_err());
-        for token in [&one, &two] {
-            assert!(is_free(&locks, "/d/a", true, &[token]).await);
-            assert!(is_free(&locks, "/d", true, &[token]).await);
-        }
-        assert!(!is_free(&locks, "/d/a", false, &[]).await);
-        assert!(!is_free(&locks, "/d", true, &[]).await);
-        let check = locks.check(&path("/d/a"), Some("other"), false, false, &[one.token]);
-        assert!(check.await.is_err());
-    }
-
-    #[tokio::test]
-    async fn an_infinite_lock_ends() {
-        let (locks, elapsed) = locks();
-        let lock = locks.lock(&path("/a"), None, None, None, false, true);
-        assert_eq!(lock.await.unwrap().timeout, Some(MAX_TIMEOUT));
-        *elapsed.lock().unwrap() = MAX_TIMEOUT;
-        assert!(locks.discover(&path("/a")).await.is_empty());
-    }
-
-    #[tokio::test]
-    async fn the_number_of_locks_is_limited() {
-        let (locks, _) = locks();
-        for number in 0..MAX_LOCKS {
-            exclusive(&locks, &format!("/d/{number}")).await.unwrap();
-        }
-        assert!(exclusive(&locks, "/d/more").await.is_err());
-        locks.remove(&path("/d/"));
-        assert!(exclusive(&locks, "/d/more").await.is_ok());
-    }
-
-    /// The locks of `dav-server` keep a node for each path that was ever locked, while there is another lock.
-    #[tokio::test]
-    async fn removed_locks_leave_nothing() {
-        let (locks, _) = locks();
-        exclusive(&locks, "/held").await.unwrap();
-        for number in 0..10 {
-            let url = format!("/d{number}/e/f");
-            let lock = exclusive(&locks, &url).await.unwrap();
-            match number % 2 {
-                0 => locks.remove(&path(&url)),
-                _ => locks.unlock(&path(&url), &lock.token).await.unwrap(),
-            }
-        }
-        assert_eq!(locks.current().0.len(), 1);
-    }
-
-    #[test]
-    fn a_large_owner_is_not_kept() {
-        let xml = |owner: &str| {
-            format!("<D:lockinfo xmlns:D='DAV:'><D:owner>{owner}</D:owner></D:lockinfo>")
-        };
-        for (owner, is_small) in [
-            ("<D:href>http://example.com/</D:href>".to_owned(), true),
-            ("x".repeat(900), true),
-            ("x".repeat(1024), false),
-            ("<x/>".repeat(7), true),
-            ("<x/>".repeat(8), false),
-        ] {
-            assert_eq!(has_small_owner(xml(&owner).as_bytes()), is_small, "{owner}");
-        }
-        assert!(has_small_owner(b"") && has_small_owner(b"<a"));
-    }
-}
+mod tests;

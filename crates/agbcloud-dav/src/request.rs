@@ -18,6 +18,8 @@ pub(crate) struct RequestState {
     pub(crate) method: DavMethod,
     /// The location that the URL names.
     pub(crate) target: Location,
+    /// The lock tokens that the client has submitted.
+    pub(crate) tokens: Vec<String>,
     /// When the request arrived.
     pub(crate) now: SystemTime,
     /// The length of the body, as announced.
@@ -55,6 +57,7 @@ impl RequestState {
         method: DavMethod,
         target: Location,
         headers: &HeaderMap,
+        tokens: Vec<String>,
         now: SystemTime,
     ) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -71,6 +74,7 @@ impl RequestState {
         Self {
             method,
             target,
+            tokens,
             now,
             expected_length: length.and_then(|length| length.parse().ok()),
             overwrites: text("overwrite") != Some("F"),
@@ -148,6 +152,11 @@ impl RequestState {
         let progress = self.progress();
         let seen = progress.seen.as_ref().and_then(Option::as_ref);
         seen.is_some_and(|seen| seen.is_folder)
+    }
+
+    /// Whether the target did not exist when it was looked up.
+    pub(crate) fn saw_nothing(&self) -> bool {
+        matches!(self.progress().seen, Some(None))
     }
 
     /// The version of the target that a conditional write must replace; `None` if the write has no condition.

@@ -128,11 +128,11 @@ impl DavServerBuilder {
         let failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let locks = ExpiringLocks::new(Arc::new(Instant::now));
         let handler = Handler::new(
-            ContextFileSystem::new(self.files),
+            ContextFileSystem::new(self.files, locks),
             Access::new(self.hosts, self.password),
             self.writes,
-            ExpiringLocks::new(Arc::new(Instant::now)),
             SystemTime::now,
         );
         let (stop, stopped) = watch::channel(());

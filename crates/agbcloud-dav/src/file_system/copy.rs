@@ -1,16 +1,18 @@
-//! Copies and moves. The wire has neither: contents pass through this process.
+//! Copies. The wire has none: contents pass through this process.
 //!
-//! A source is deleted only after everything was copied, and only if it is still the version that was copied. What a copy
-//! replaces is overwritten, never deleted before.
+//! What a copy replaces is overwritten, never deleted before. A folder does not replace one that contains other files than those
+//! that it overwrites: after a move that has deleted a part of its sources, the others at the destination are the only copies,
+//! and a repeated move, or a copy of what is left, would delete them. Not even this process can know that it is a repetition,
+//! since it may have been started again.
 
 use std::collections::HashSet;
 
-use agbcloud::{MAX_PAGE_SIZE, RemotePath, UploadSource};
+use agbcloud::{MAX_PAGE_SIZE, RemotePath};
 use dav_server::fs::{FsError, FsResult};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 
-use super::{ContextFileSystem, writable_file};
+use super::{ContextFileSystem, content::Copied, writable_file};
 use crate::{
     failure::{Failure, is_missing_file},
     location::Location,
@@ -22,23 +24,13 @@ use crate::{
 const MAX_FILES: usize = 100_000;
 
 /// Number of files that are copied concurrently.
-const CONCURRENT_COPIES: usize = 8;
-
-/// Maximum number of bytes of a file that is copied in memory, so that a failed upload is retried.
-const MAX_IN_MEMORY: u64 = 1024 * 1024;
+pub(super) const CONCURRENT_COPIES: usize = 8;
 
 /// What a copy replaces.
 struct Replaced {
-    file: bool,
+    /// The version of the file.
+    file: Option<Metadata>,
     folder: bool,
-}
-
-/// A file that was copied.
-struct Copied {
-    from: RemotePath,
-    to: RemotePath,
-    /// The version that was copied.
-    version: Metadata,
 }
 
 impl ContextFileSystem {
@@ -67,9 +59,8 @@ impl ContextFileSystem {
             let target = writable_file(to, request)?;
             let replaced = self.replaced(target, to, true, request).await?;
             self.remember_folder(to.as_str(), request)?;
-            if replaced.file {
-                self.delete_replaced_file(target, request).await?;
-            }
+            self.delete_replaced_file(target, &replaced, request)
+                .await?;
             self.session.properties.copy_one(from.as_str(), to.as_str());
             return match replaced.folder {
                 true => Err(FsError::Exists),
@@ -79,36 +70,8 @@ impl ContextFileSystem {
         self.copy_tree(from, to, request).await.map(|_| ())
     }
 
-    pub(super) async fn rename(
-        &self,
-        from: &Location,
-        to: &Location,
-        request: &Request,
-    ) -> FsResult<()> {
-        let (source, target) = (writable_file(from, request)?, writable_file(to, request)?);
-        let metadata = self.lookup(from, request).await?;
-        let is_folder = metadata.ok_or(FsError::NotFound)?.is_folder;
-        let in_memory = request.keeps_in_memory(source) || request.keeps_in_memory(target);
-        if in_memory && !is_folder {
-            self.copy_desktop_file(source, to, request).await?;
-            self.session.desktop_files.remove(source.as_str());
-            return Ok(());
-        }
-        let copied = match is_folder {
-            true => self.copy_tree(from, to, request).await?,
-            false => vec![self.copy_over(from, source, to, request).await?],
-        };
-        self.delete_sources(copied, request).await?;
-        self.remember_parent(from);
-        match is_folder {
-            true => self.session.remove(from.as_str()),
-            false => self.session.properties.remove_one(from.as_str()),
-        }
-        Ok(())
-    }
-
     /// Copies a file, and deletes the folder that it replaces.
-    async fn copy_over(
+    pub(super) async fn copy_over(
         &self,
         from: &Location,
         source: &RemotePath,
@@ -140,13 +103,13 @@ impl ContextFileSystem {
         is_folder: bool,
         request: &Request,
     ) -> FsResult<Replaced> {
-        let file = self.lookup_file(target, request).await?.is_some();
+        let file = self.lookup_file(target, request).await?;
         let folder = self.lookup_folder(to, request).await?.is_some();
-        if !request.overwrites && (file || folder) {
+        if !request.overwrites && (file.is_some() || folder) {
             let message = "the destination exists";
             return Err(request.fail_with(StatusCode::PRECONDITION_FAILED, message));
         }
-        if !(file && folder) {
+        if !(file.is_some() && folder) {
             return Ok(Replaced { file, folder });
         }
         if to.selects_folder() != is_folder {
@@ -155,20 +118,34 @@ impl ContextFileSystem {
             return Err(request.fail_with(StatusCode::CONFLICT, message));
         }
         Ok(Replaced {
-            file: !is_folder,
+            file: file.filter(|_| !is_folder),
             folder: is_folder,
         })
     }
 
-    async fn delete_replaced_file(&self, path: &RemotePath, request: &Request) -> FsResult<()> {
+    /// Deletes the file that a folder has replaced, unless it has changed since.
+    async fn delete_replaced_file(
+        &self,
+        path: &RemotePath,
+        replaced: &Replaced,
+        request: &Request,
+    ) -> FsResult<()> {
+        let Some(version) = &replaced.file else {
+            return Ok(());
+        };
+        let current = self.lookup_file(path, request).await?;
+        if current.is_some_and(|current| !current.is_same_version(version)) {
+            let message = format!("{path} changed while a folder replaced it: both are kept");
+            return Err(request.fail_with(StatusCode::CONFLICT, message));
+        }
         let deleted = self.files.delete(path).missing_ok(true).await;
         deleted
             .map(|_| ())
             .map_err(|error| request.failed_call(&error))
     }
 
-    /// Copies the files below a folder, deletes what else was at the target, and returns the copied files.
-    async fn copy_tree(
+    /// Copies the files below a folder, and returns them.
+    pub(super) async fn copy_tree(
         &self,
         from: &Location,
         to: &Location,
@@ -182,22 +159,50 @@ impl ContextFileSystem {
         }
         let copies = self.plan_copies(from, to, request).await?;
         let replaced = self.replaced(target, to, true, request).await?;
+        let earlier = self.session.moves.copies(from.as_str(), to.as_str());
+        if replaced.folder {
+            let expected = copies.iter().map(|(_, copy)| copy.as_str());
+            let expected = expected.chain(earlier.iter().map(String::as_str));
+            self.check_other_files(to, expected.collect(), request)
+                .await?;
+        }
         let copied: Vec<Copied> = stream::iter(copies)
             .map(async |(from, to)| self.copy_content(&from, &to, request).await)
             .buffer_unordered(CONCURRENT_COPIES)
             .try_collect()
             .await
             .map_err(|error| self.copy_failed(&error, request))?;
-        if replaced.file {
-            self.delete_replaced_file(target, request).await?;
+        self.delete_replaced_file(target, &replaced, request)
+            .await?;
+        if earlier.is_empty() {
+            self.session.remove(to.as_str());
         }
-        if replaced.folder {
-            self.delete_others(to, &copied, request).await?;
-        }
-        self.session.remove(to.as_str());
         self.session.copy(from.as_str(), to.as_str());
         self.remember_folder(to.as_str(), request)?;
         Ok(copied)
+    }
+
+    /// Fails if a folder contains another file than the expected ones.
+    async fn check_other_files(
+        &self,
+        folder: &Location,
+        expected: HashSet<&str>,
+        request: &Request,
+    ) -> FsResult<()> {
+        let files = self.paths_below(folder, request).await?;
+        for path in files {
+            // Listings of the cloud may contain deleted files.
+            if expected.contains(path.as_str()) || self.lookup_file(&path, request).await?.is_none()
+            {
+                continue;
+            }
+            let message = format!(
+                "the destination has a file that the source has not: {path}. Nothing was changed, since it may be the only copy, \
+                 from a move that was interrupted. Move the files one by one, or choose another destination"
+            );
+            return Err(request.fail_with(StatusCode::CONFLICT, message));
+        }
+        Ok(())
     }
 
     /// A file that disappears during a copy fails it: the copy is not that of any state of the folder.
@@ -229,7 +234,11 @@ impl ContextFileSystem {
     }
 
     /// The paths of all files below a folder.
-    async fn paths_below(&self, folder: &Location, request: &Request) -> FsResult<Vec<RemotePath>> {
+    pub(super) async fn paths_below(
+        &self,
+        folder: &Location,
+        request: &Request,
+    ) -> FsResult<Vec<RemotePath>> {
         let listing = self.files.list().folder(folder.folder());
         let mut entries = listing.page_size(MAX_PAGE_SIZE).prefetch(true).walk();
         let mut paths = Vec::new();
@@ -252,85 +261,8 @@ impl ContextFileSystem {
         Ok(paths)
     }
 
-    /// Downloads a file and uploads it. Both verify the content by the checksums of the store.
-    async fn copy_content(
-        &self,
-        from: &RemotePath,
-        to: &RemotePath,
-        request: &Request,
-    ) -> agbcloud::Result<Copied> {
-        let file = self.files.open(from).await?;
-        let version = Metadata::of_file(&file).unwrap_or_default();
-        let source: UploadSource = match file.size() {
-            Some(size) if size > MAX_IN_MEMORY => UploadSource::reader(file, size),
-            Some(_) => file.bytes().await?.into(),
-            None => UploadSource::reader_to_end(file),
-        };
-        let upload = self.files.upload(to, source);
-        match request.overwrites {
-            true => upload.await?,
-            false => upload.if_absent().await?,
-        };
-        Ok(Copied {
-            from: from.clone(),
-            to: to.clone(),
-            version,
-        })
-    }
-
-    /// Deletes the files below a replaced folder that no copied file has overwritten.
-    async fn delete_others(
-        &self,
-        folder: &Location,
-        copied: &[Copied],
-        request: &Request,
-    ) -> FsResult<()> {
-        let copies: HashSet<&RemotePath> = copied.iter().map(|copied| &copied.to).collect();
-        let mut others = self.paths_below(folder, request).await?;
-        others.retain(|path| !copies.contains(path));
-        stream::iter(others)
-            .map(async |path| self.files.delete(path).missing_ok(true).await)
-            .buffer_unordered(CONCURRENT_COPIES)
-            .try_collect()
-            .await
-            .map_err(|error| request.failed_call(&error))
-    }
-
-    /// Deletes the sources of a move. One that changed after it was copied is kept, and is an error.
-    async fn delete_sources(&self, copied: Vec<Copied>, request: &Request) -> FsResult<()> {
-        let kept: Vec<Option<RemotePath>> = stream::iter(copied)
-            .map(async |copied| self.delete_source(copied, request).await)
-            .buffer_unordered(CONCURRENT_COPIES)
-            .try_collect()
-            .await?;
-        match kept.into_iter().flatten().next() {
-            None => Ok(()),
-            Some(path) => {
-                let message = format!("{path} changed while it was moved: both versions are kept");
-                Err(request.fail_with(StatusCode::CONFLICT, message))
-            }
-        }
-    }
-
-    /// Returns the path of a source that is another version than the one that was copied.
-    async fn delete_source(
-        &self,
-        copied: Copied,
-        request: &Request,
-    ) -> FsResult<Option<RemotePath>> {
-        let Some(current) = self.lookup_file(&copied.from, request).await? else {
-            return Ok(None);
-        };
-        if !current.is_same_version(&copied.version) {
-            return Ok(Some(copied.from));
-        }
-        let deleted = self.files.delete(&copied.from).missing_ok(true).await;
-        deleted.map_err(|error| request.failed_call(&error))?;
-        Ok(None)
-    }
-
     /// Copies a file that is in memory: to another one in memory, or to the context.
-    async fn copy_desktop_file(
+    pub(super) async fn copy_desktop_file(
         &self,
         from: &RemotePath,
         to: &Location,

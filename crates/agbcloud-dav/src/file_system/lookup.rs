@@ -5,7 +5,7 @@ use dav_server::fs::FsResult;
 
 use super::ContextFileSystem;
 use crate::{
-    failure::is_missing_file,
+    failure::{Failure, is_missing_file},
     location::Location,
     metadata::Metadata,
     request::{Request, StartedListing},
@@ -62,6 +62,12 @@ impl ContextFileSystem {
         path: &RemotePath,
         request: &Request,
     ) -> FsResult<Option<Metadata>> {
+        let found = self.find_file(path).await;
+        found.map_err(|failure| request.fail(failure))
+    }
+
+    /// Like [`lookup_file`](Self::lookup_file), without making an error the failure of the request.
+    pub(super) async fn find_file(&self, path: &RemotePath) -> Result<Option<Metadata>, Failure> {
         let mut opened = self.files.open(path).range(..1).await;
         if opened
             .as_ref()
@@ -73,13 +79,13 @@ impl ContextFileSystem {
         match opened {
             Ok(file) => match Metadata::of_file(&file) {
                 Some(metadata) => Ok(Some(metadata)),
-                None => Err(request.fail_with(
+                None => Err(Failure::new(
                     http::StatusCode::BAD_GATEWAY,
                     "the store does not report the size of the file",
                 )),
             },
             Err(error) if is_missing_file(&error) => Ok(None),
-            Err(error) => Err(request.failed_call(&error)),
+            Err(error) => Err(Failure::from(&error)),
         }
     }
 

@@ -1,9 +1,11 @@
 //! The files of a context as a file system of `dav-server`.
 
+mod content;
 mod copy;
 mod delete;
 mod list;
 mod lookup;
+mod rename;
 mod write;
 
 use std::{pin::Pin, sync::Arc};
@@ -23,6 +25,7 @@ use http::StatusCode;
 use crate::{
     failure::Failure,
     location::{InvalidLocation, Location},
+    locks::ExpiringLocks,
     request::Request,
     session::Session,
 };
@@ -32,13 +35,15 @@ use crate::{
 pub(crate) struct ContextFileSystem {
     pub(crate) files: Files,
     pub(crate) session: Arc<Session>,
+    pub(crate) locks: ExpiringLocks,
 }
 
 impl ContextFileSystem {
-    pub(crate) fn new(files: Files) -> Self {
+    pub(crate) fn new(files: Files, locks: ExpiringLocks) -> Self {
         Self {
             files,
             session: Arc::default(),
+            locks,
         }
     }
 }
@@ -73,7 +78,7 @@ impl GuardedFileSystem<Request> for ContextFileSystem {
                 return Err(FsError::NotImplemented);
             }
             let location = writable(path, request)?;
-            self.open_for_writing(&location, request).await
+            self.open_for_writing(path, &location, request).await
         }
         .boxed()
     }

@@ -6,15 +6,24 @@ use agbcloud::{RemotePath, UploadSource, Uploaded};
 use bytes::{Buf, Bytes};
 use dav_server::{
     DavMethod,
+    davpath::DavPath,
     fs::{DavFile, DavMetaData, FsError, FsFuture, FsResult},
 };
 use futures_util::{FutureExt, Stream, stream};
 use http::StatusCode;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::ContextFileSystem;
+use super::{
+    ContextFileSystem,
+    content::{Fingerprint, may_be_stored},
+};
 use crate::{
-    location::Location, metadata::Metadata, request::Request, session::MAX_DESKTOP_FILE_BYTES,
+    failure::is_missing_file,
+    location::Location,
+    locks::{ChangeGuard, WriteConflict},
+    metadata::Metadata,
+    request::Request,
+    session::MAX_DESKTOP_FILE_BYTES,
 };
 
 /// Number of chunks between the request and the upload.
@@ -29,6 +38,7 @@ enum Part {
 impl ContextFileSystem {
     pub(super) async fn open_for_writing(
         &self,
+        url: &DavPath,
         location: &Location,
         request: &Request,
     ) -> FsResult<Box<dyn DavFile>> {
@@ -54,8 +64,14 @@ impl ContextFileSystem {
         Ok(Box::new(FileWriter {
             file_system: self.clone(),
             request: request.clone(),
+            url: url.clone(),
             path: path.clone(),
+            held: self.locks.held(url, &request.tokens),
             received: 0,
+            fingerprint: request
+                .version_to_replace()
+                .is_some()
+                .then(Fingerprint::new),
             sink,
             stored: None,
         }))
@@ -110,8 +126,14 @@ fn body_of(parts: mpsc::Receiver<Part>) -> impl Stream<Item = io::Result<Bytes>>
 struct FileWriter {
     file_system: ContextFileSystem,
     request: Request,
+    /// The path by which the locks know the file.
+    url: DavPath,
     path: RemotePath,
+    /// The tokens of the locks that the client has when the write begins.
+    held: Vec<String>,
     received: u64,
+    /// Of what was received, if the upload has a condition.
+    fingerprint: Option<Fingerprint>,
     sink: Sink,
     stored: Option<Metadata>,
 }
@@ -129,6 +151,9 @@ enum Sink {
 impl FileWriter {
     async fn write(&mut self, bytes: Bytes) -> FsResult<()> {
         self.received += bytes.len() as u64;
+        if let Some(fingerprint) = &mut self.fingerprint {
+            fingerprint.update(&bytes);
+        }
         match &mut self.sink {
             Sink::Upload { chunks, .. } => {
                 if chunks.send(Part::Chunk(bytes)).await.is_ok() {
@@ -154,6 +179,8 @@ impl FileWriter {
             let message = "the body of the request has another length than announced";
             return Err(self.request.fail_with(StatusCode::BAD_REQUEST, message));
         }
+        // `dav-server` has checked the locks before the body. Until the file is stored, no client gets a lock.
+        let _changing = self.begin_write()?;
         match sink {
             Sink::Upload { chunks, mut task } => {
                 // Fails if the upload has ended with an error, which is returned.
@@ -163,7 +190,13 @@ impl FileWriter {
                         self.stored = Some(Metadata::of_upload(&uploaded));
                         Ok(())
                     }
-                    Some(Ok(Err(error))) => Err(self.upload_failed(&error)),
+                    Some(Ok(Err(error))) => {
+                        self.stored = self.find_stored(&error).await?;
+                        match self.stored {
+                            Some(_) => Ok(()),
+                            None => Err(self.upload_failed(&error)),
+                        }
+                    }
                     _ => Err(FsError::GeneralFailure),
                 }
             }
@@ -177,6 +210,43 @@ impl FileWriter {
                 }
             }
             Sink::Closed => Err(FsError::GeneralFailure),
+        }
+    }
+
+    fn begin_write(&self) -> FsResult<ChangeGuard> {
+        let locks = &self.file_system.locks;
+        let tokens = &self.request.tokens;
+        let begun = locks.begin_write(&self.url, tokens, &self.held);
+        let adds = self.request.saw_nothing();
+        let begun = begun.and_then(|guard| {
+            match adds && locks.protect_members(&self.url.parent(), tokens) {
+                true => Err(WriteConflict::Locked),
+                false => Ok(guard),
+            }
+        });
+        begun.map_err(|conflict| {
+            let (status, message) = match conflict {
+                WriteConflict::Locked => (
+                    StatusCode::LOCKED,
+                    "another client has locked the file or its folder during the upload",
+                ),
+                WriteConflict::LockEnded => (
+                    StatusCode::PRECONDITION_FAILED,
+                    "the lock of the client has ended during the upload",
+                ),
+            };
+            self.request.fail_with(status, message)
+        })
+    }
+
+    /// Returns the version that a failed upload has stored although it is reported to have failed.
+    async fn find_stored(&self, error: &agbcloud::Error) -> FsResult<Option<Metadata>> {
+        let Some(fingerprint) = self.fingerprint.as_ref().filter(|_| may_be_stored(error)) else {
+            return Ok(None);
+        };
+        match self.file_system.find_stored(&self.path, fingerprint).await {
+            Err(error) if is_missing_file(&error) => Ok(None),
+            found => found.map_err(|error| self.request.failed_call(&error)),
         }
     }
 

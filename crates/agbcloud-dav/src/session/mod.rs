@@ -4,10 +4,12 @@ mod desktop_files;
 mod folders;
 mod properties;
 mod subtree;
+mod unfinished_moves;
 
 pub(crate) use desktop_files::{DesktopFiles, MAX_DESKTOP_FILE_BYTES, is_desktop_file};
 pub(crate) use folders::Folders;
 pub(crate) use properties::Properties;
+pub(crate) use unfinished_moves::UnfinishedMoves;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +19,7 @@ pub(crate) struct Session {
     pub(crate) folders: Folders,
     pub(crate) properties: Properties,
     pub(crate) desktop_files: DesktopFiles,
+    pub(crate) moves: UnfinishedMoves,
 }
 
 impl Session {
@@ -25,6 +28,7 @@ impl Session {
         self.folders.remove(path);
         self.properties.remove(path);
         self.desktop_files.remove(path);
+        self.moves.remove(path);
     }
 
     /// Copies what is known about a path and everything below. What exceeds a limit is not copied.

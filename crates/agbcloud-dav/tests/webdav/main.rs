@@ -9,6 +9,8 @@ mod copies;
 mod hostile;
 mod listings;
 mod locks;
+mod lost_responses;
+mod moves;
 mod reads;
 mod support;
 mod writes;

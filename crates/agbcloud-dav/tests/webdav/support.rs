@@ -1,6 +1,10 @@
 //! A service, a share of one of its contexts, and clients.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use agbcloud::{Client, ClientBuilder, Files, RetryPolicy};
 use agbcloud_dav::{DavServer, DavServerBuilder};
@@ -8,8 +12,43 @@ use agbcloud_server::{Server, ServerBuilder};
 use reqwest::{Method, RequestBuilder, Response};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
+
+type Action = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// Something that happens when the share sends an upload. Requires a runtime with several threads.
+#[derive(Clone, Default)]
+pub(crate) struct Hook(Arc<Mutex<Option<(usize, Action)>>>);
+
+impl Hook {
+    /// Runs an action before the upload with this number is sent, counted from now on.
+    pub(crate) fn at_upload(
+        &self,
+        number: usize,
+        action: impl FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static,
+    ) {
+        *self.0.lock().unwrap() = Some((number, Box::new(action)));
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.lock().unwrap().is_none()
+    }
+
+    fn before_upload(&self, runtime: &tokio::runtime::Handle) {
+        let action = {
+            let mut armed = self.0.lock().unwrap();
+            if let Some((number, _)) = &mut *armed {
+                *number -= 1;
+            }
+            armed.take_if(|(number, _)| *number == 0)
+        };
+        if let Some((_, action)) = action {
+            // The tasks of this thread continue on another one.
+            tokio::task::block_in_place(|| runtime.block_on(action()));
+        }
+    }
+}
 
 /// A writable share of an empty context.
 pub(crate) struct Share {
@@ -52,6 +91,42 @@ impl Share {
             service,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
+    }
+
+    /// A share that runs a hook.
+    pub(crate) async fn with_hook(hook: Hook) -> Self {
+        let runtime = tokio::runtime::Handle::current();
+        let settings = move |client: ClientBuilder| {
+            client.on_request(move |request| {
+                if request.method() == "PUT" {
+                    hook.before_upload(&runtime);
+                }
+            })
+        };
+        let service = Server::builder().memory();
+        Self::with_client(service, |share| share.write(true), settings).await
+    }
+
+    /// The files of the context, for a client without hooks.
+    pub(crate) async fn other_client(&self) -> Files {
+        let client = Client::builder()
+            .api_key("any")
+            .endpoint(self.service.url())
+            .build()
+            .unwrap();
+        let id = self.files.context_id().unwrap().clone();
+        client.contexts().files(id)
+    }
+
+    /// Starts the server of the share again, which forgets what it had in memory.
+    pub(crate) async fn restart(&mut self) {
+        let server = DavServer::builder(self.files.clone())
+            .listen(([127, 0, 0, 1], 0).into())
+            .write(true)
+            .start()
+            .await
+            .unwrap();
+        std::mem::replace(&mut self.server, server).shutdown().await;
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -173,4 +248,64 @@ impl Share {
 )]
 async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// A proxy in front of a service, which loses the response to an upload.
+#[derive(Clone, Default)]
+pub(crate) struct LossyProxy(Arc<Mutex<Option<Action>>>);
+
+impl LossyProxy {
+    /// Loses the next response to an upload, after the service has executed it, and runs an action.
+    pub(crate) fn lose_response(
+        &self,
+        then: impl FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static,
+    ) {
+        *self.0.lock().unwrap() = Some(Box::new(then));
+    }
+
+    pub(crate) fn has_lost(&self) -> bool {
+        self.0.lock().unwrap().is_none()
+    }
+
+    /// Forwards connections to an address.
+    pub(crate) async fn run(self, listener: TcpListener, service: std::net::SocketAddr) {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(service).await.unwrap();
+            let proxy = self.clone();
+            // A connection that ends early is one that the test expects.
+            tokio::spawn(async move { proxy.forward(client, server).await.ok() });
+        }
+    }
+
+    async fn forward(&self, mut client: TcpStream, mut server: TcpStream) -> std::io::Result<()> {
+        let (mut sent, mut received) = (vec![0; 65536], vec![0; 65536]);
+        let mut uploads = false;
+        loop {
+            tokio::select! {
+                count = client.read(&mut sent) => {
+                    let bytes = &sent[..count?];
+                    if bytes.is_empty() {
+                        return Ok(());
+                    }
+                    uploads |= bytes.starts_with(b"PUT ");
+                    server.write_all(bytes).await?;
+                }
+                count = server.read(&mut received) => {
+                    let bytes = &received[..count?];
+                    let then = match uploads {
+                        true => self.0.lock().unwrap().take(),
+                        false => None,
+                    };
+                    if let Some(then) = then {
+                        then().await;
+                        return Ok(());
+                    }
+                    if bytes.is_empty() {
+                        return Ok(());
+                    }
+                    client.write_all(bytes).await?;
+                }
+            }
+        }
+    }
 }
