@@ -66,6 +66,11 @@ impl Files {
         }
     }
 
+    /// Whether [`update_guard`](Self::update_guard) sends nothing.
+    pub(super) fn is_guard_detected(&self) -> bool {
+        self.store().update_guard().initialized()
+    }
+
     async fn detect_guard(&self) -> Result<UpdateGuard> {
         let path = RemotePath::new(format!("/.agb-guard-{:016x}", fastrand::u64(..)))?;
         let url = self.upload_url(path.clone()).await?;

@@ -147,10 +147,17 @@ impl Update<'_> {
         let path = self.path.clone()?;
         let mut conflicts = 0;
         loop {
+            let was_detected = self.files.is_guard_detected();
             let old = read(&self.files, &path, self.limit).await?;
             let guard = guard(&self.files, &old).await?;
-            if guard == UpdateGuard::Unavailable && !self.allows_unguarded {
-                return Err(unguarded(&self.files));
+            if guard == UpdateGuard::Unavailable {
+                if !self.allows_unguarded {
+                    return Err(unguarded(&self.files));
+                }
+                // The detection took several requests, in which another client can have written.
+                if !was_detected && self.files.is_guard_detected() {
+                    continue;
+                }
             }
             let (size, etag) = (old.content.as_ref().map_or(0, Bytes::len), old.etag.clone());
             let condition = match guard {

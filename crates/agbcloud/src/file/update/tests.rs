@@ -28,6 +28,8 @@ struct Store {
     loses_response: Option<&'static str>,
     /// Acknowledges the next write with a wrong checksum.
     wrong_checksum: bool,
+    /// What another client appends while the guard is detected.
+    rival: Option<&'static str>,
     guard_writes: u32,
     writes: u32,
 }
@@ -81,6 +83,11 @@ impl Store {
         let is_guard = request.body() == &b"guard"[..];
         if is_guard {
             self.guard_writes += 1;
+            if let Some(rival) = self.rival.take() {
+                let mut content = self.content.take().map_or(Vec::new(), Vec::from);
+                content.extend_from_slice(rival.as_bytes());
+                self.write(content.into());
+            }
             return Ok(status(if conditional && !self.ignores {
                 412
             } else {
@@ -147,6 +154,22 @@ async fn a_store_that_ignores_conditions_is_reported_and_detected_once() {
             assert_eq!(lock(&store).content.as_deref(), Some(content.as_bytes()));
         }
         assert_eq!(lock(&store).guard_writes, detected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_during_the_detection_is_kept_without_a_guard() {
+    for has_etags in [true, false] {
+        let (files, store) = files(Store {
+            ignores: true,
+            has_etags,
+            rival: Some("rival"),
+            ..Store::default()
+        });
+        let updated = files.update("/a", append).allow_unguarded(true).await;
+        assert_eq!(updated.unwrap().guard, UpdateGuard::Unavailable);
+        let content = lock(&store).content.clone().unwrap();
+        assert_eq!(content, "rivalx");
     }
 }
 
