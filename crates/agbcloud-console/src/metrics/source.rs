@@ -1,6 +1,7 @@
 //! [`MetricsSource`]: reads the metrics of a service regularly.
 
 use std::{
+    error::Error,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -31,6 +32,9 @@ impl MetricsSource {
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // The service closes idle connections after about the time between two readings, so that a reading on one
+            // could fail.
+            .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| ConsoleError::Start(Box::new(error)))?;
         Ok(Self { url, http })
@@ -38,7 +42,7 @@ impl MetricsSource {
 
     async fn read(&self) -> Result<String, String> {
         let explain = |error: reqwest::Error| {
-            let error = error.without_url();
+            let error = with_sources(&error.without_url());
             format!("the metrics at {} can't be read: {error}", self.url)
         };
         let response = self.http.get(self.url.clone()).send().await;
@@ -54,6 +58,13 @@ impl MetricsSource {
         }
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
+}
+
+/// The error and its sources in one line.
+fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let sources = std::iter::successors(Some(error), |error| Error::source(*error));
+    let texts: Vec<_> = sources.map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// Reads the metrics until the task is aborted.

@@ -1,8 +1,18 @@
 //! Plots of the metrics of a service.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use agbcloud_server::Server;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+};
 
 use crate::support::TestConsole;
 
@@ -72,9 +82,55 @@ async fn unreachable_metrics_are_reported() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(
-        text.contains("the metrics at http://127.0.0.1:1/metrics can&#39;t be read"),
+        text.contains("the metrics at http://127.0.0.1:1/metrics can&#39;t be read")
+            && text.contains("(os error "),
         "{text}"
     );
+    console.stop().await;
+}
+
+/// A service that closes a connection when its second request arrives, as after the time that it keeps idle ones.
+#[tokio::test]
+async fn each_reading_has_a_connection_of_its_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+    let (readings, reused) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let counts = (readings.clone(), reused.clone());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (readings, reused) = counts.clone();
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.unwrap() > 2 {
+                    line.clear();
+                }
+                let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n#\n";
+                stream.write_all(response).await.unwrap();
+                readings.fetch_add(1, Ordering::Relaxed);
+                if stream.read_u8().await.is_ok() {
+                    reused.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let console = TestConsole::with(Server::builder(), |_, builder| {
+        builder
+            .metrics_url(url)
+            .sample_interval(Duration::from_millis(10))
+    })
+    .await;
+    for _ in 0..200 {
+        if readings.load(Ordering::Relaxed) >= 5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(readings.load(Ordering::Relaxed) >= 5);
+    assert_eq!(reused.load(Ordering::Relaxed), 0);
+    let values = console.get("/metrics/values").await.text;
+    assert!(values.contains("\"problem\":\"\""), "{values}");
     console.stop().await;
 }
 
