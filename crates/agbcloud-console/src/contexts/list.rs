@@ -1,7 +1,8 @@
 //! The list of contexts, with search.
 
-use agbcloud::{Context, ContextPage, MAX_PAGE_SIZE};
+use agbcloud::{Context, ContextPage, ErrorKind, MAX_PAGE_SIZE};
 use askama::Template;
+use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::lookup::{display_name, poll_url};
@@ -9,7 +10,7 @@ use crate::{
     text,
     web::{
         extract::Query,
-        failure::Result,
+        failure::{Failure, Result},
         layout::{Layout, html},
         links,
         visit::Visit,
@@ -93,17 +94,27 @@ pub(crate) async fn page(visit: Visit, Query(parameters): Query<Parameters>) -> 
     let Parameters { q, state, token } = parameters;
     let is_search = !q.trim().is_empty() || !state.is_empty();
     let found = match is_search {
-        true => search(&visit, q.trim(), &state, &token).await?,
+        true => search(&visit, q.trim(), &state, &token).await,
         false => {
-            let page = list(&visit, PAGE_SIZE, &token).await?;
-            Found {
+            let page = list(&visit, PAGE_SIZE, &token).await;
+            page.map(|page| Found {
                 searched: page.contexts.len(),
                 contexts: page.contexts,
                 total: page.total_count,
                 next: page.next_token,
-            }
+            })
         }
     };
+    let found = found.map_err(|error| match error.kind() {
+        // The service accepts only the tokens that it has returned.
+        ErrorKind::Rejected | ErrorKind::InvalidArgument if !token.is_empty() => {
+            let first = links::with("/", &[("q", q.trim()), ("state", state.as_str())]);
+            Failure::from(error)
+                .title("This page does not exist")
+                .first_page(StatusCode::BAD_REQUEST, first)
+        }
+        _ => error.into(),
+    })?;
     let next = found.next.as_deref().map(|token| {
         let parameters = [("q", q.trim()), ("state", state.as_str()), ("token", token)];
         links::with("/", &parameters)
@@ -146,14 +157,14 @@ fn summary(found: &Found, is_search: bool) -> String {
     }
 }
 
-async fn list(visit: &Visit, size: u32, token: &str) -> Result<ContextPage> {
+async fn list(visit: &Visit, size: u32, token: &str) -> agbcloud::Result<ContextPage> {
     let contexts = visit.app.client.contexts();
     let listing = contexts.list().page_size(size).start_at_token(token);
-    Ok(listing.send().await?)
+    listing.send().await
 }
 
 /// Searches the names and ids on several pages. The service has no search of its own.
-async fn search(visit: &Visit, part: &str, state: &str, token: &str) -> Result<Found> {
+async fn search(visit: &Visit, part: &str, state: &str, token: &str) -> agbcloud::Result<Found> {
     let part = part.to_lowercase();
     let mut found = Found {
         contexts: Vec::new(),

@@ -25,8 +25,10 @@ pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     title: String,
     cause: Option<String>,
-    hint: Option<String>,
-    request_id: Option<String>,
+    hint: Option<Box<str>>,
+    request_id: Option<Box<str>>,
+    /// Where a search or a list starts, if the position in it is not valid.
+    first_page: Option<Box<str>>,
     /// Titles and their entries, below the cause.
     lists: Box<[(&'static str, Vec<String>)]>,
 }
@@ -67,6 +69,7 @@ impl Failure {
             cause: None,
             hint: None,
             request_id: None,
+            first_page: None,
             lists: Box::default(),
         }
     }
@@ -84,6 +87,11 @@ impl Failure {
             .hint("Go to the list of contexts.")
     }
 
+    pub(crate) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
     pub(crate) fn title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
         self
@@ -95,8 +103,15 @@ impl Failure {
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
+    }
+
+    /// Sets the status, and links to the first page.
+    pub(crate) fn first_page(mut self, status: StatusCode, url: impl Into<String>) -> Self {
+        self.status = status;
+        self.first_page = Some(url.into().into());
+        self.hint("Start at the first page.")
     }
 
     /// Sets the lists below the cause. Those without entries are not shown.
@@ -178,8 +193,9 @@ impl From<agbcloud::Error> for Failure {
             status,
             title: title(&error).to_owned(),
             cause: Some(text::name(&error.to_string())),
-            hint: hint(&error).map(str::to_owned),
-            request_id: error.request_id().map(text::name),
+            hint: hint(&error).map(Box::from),
+            request_id: error.request_id().map(|id| text::name(id).into()),
+            first_page: None,
             lists: Box::default(),
         }
     }

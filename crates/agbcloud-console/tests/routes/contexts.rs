@@ -110,6 +110,18 @@ async fn contexts_are_listed_by_page_and_searched() {
         .get("/?state=clearing")
         .await
         .assert(200, "No context matches.");
+    for (token, first) in [("?token=bogus", "/"), ("?q=a%20b&token=bogus", "/?q=a%20b")] {
+        let unknown = console.get(&format!("/{token}")).await;
+        unknown.assert(400, "This page does not exist");
+        unknown.assert(400, "Start at the first page.");
+        unknown.assert(400, &format!("href=\"{first}\">First page</a>"));
+        assert!(!unknown.text.contains("Try again"), "{}", unknown.text);
+    }
+    assert!(
+        first
+            .text
+            .contains("name=\"q\" value=\"\" maxlength=\"255\"")
+    );
     console.stop().await;
 }
 
