@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use agbcloud::Client;
 
-use crate::{metrics::History, sessions::Sessions};
+use crate::{metrics::History, preview::Workers, sessions::Sessions};
 
 /// Receives a link that a browser has requested, to print it where only its user can read it.
 pub(crate) type LinkListener = Box<dyn Fn(&str) + Send + Sync>;
@@ -16,6 +16,7 @@ pub(crate) struct App {
     /// The same client without retries.
     pub(crate) once: Client,
     pub(crate) sessions: Sessions,
+    pub(crate) previews: Workers,
     /// `http://127.0.0.1:8790`
     pub(crate) url: String,
     /// Unique for the port, as browsers share cookies between the ports of a host.

@@ -15,6 +15,7 @@ use crate::{
     app::{App, LinkListener},
     error::ConsoleError,
     metrics::{self, History, MetricsSource},
+    preview::Workers,
     router,
     sessions::Sessions,
 };
@@ -100,6 +101,7 @@ impl ConsoleBuilder {
                 .client
                 .with_retry(RetryPolicy::never().deadline(CALL_DEADLINE)),
             sessions: Sessions::default(),
+            previews: Workers::default(),
             url: format!("http://{address}"),
             cookie: format!("agb_console_{}", address.port()),
             history: metrics

@@ -2,9 +2,13 @@
 
 mod json;
 mod kind;
+mod nesting;
 mod table;
 
 pub(crate) mod image;
 pub(crate) mod markdown;
 pub(crate) mod page;
 mod start;
+mod workers;
+
+pub(crate) use workers::Workers;

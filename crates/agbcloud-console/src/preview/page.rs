@@ -5,7 +5,8 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::{
-    image, json,
+    image,
+    json::{self, Json},
     kind::Kind,
     start::{PREVIEW_BYTES, Start},
     table::Table,
@@ -102,68 +103,26 @@ pub(crate) async fn page(
     let requested = kinds.iter().find(|kind| kind.as_str() == parameters.view);
     let kind = requested.or(kinds.first()).copied().unwrap_or(Kind::Hex);
     let at = |page: &str| links::at_path(&id, page, path.as_str());
-    let file_url = at("file");
-    let mut note = match (start.is_cut, start.size) {
-        (true, Some(size)) => format!(
-            "Showing the first {} of {}. Download the file for the rest.",
-            text::bytes(PREVIEW_BYTES as u64),
-            text::bytes(size)
-        ),
-        (true, None) => "Showing the start of the file. Download it for the rest.".to_owned(),
-        _ => String::new(),
+    // A page in hex from another position.
+    let offset = parameters.offset.parse().unwrap_or(0_u64) / HEX_BYTES * HEX_BYTES;
+    let part = match (kind, offset) {
+        (Kind::Hex, 1..) => Some(Start::read(&files, &path, offset, HEX_BYTES as usize).await?),
+        _ => None,
     };
-    let preview = match kind {
-        _ if start.bytes.is_empty() => Preview::Empty,
-        Kind::Image => {
-            note.clear();
-            match start.size {
-                Some(size) if size <= image::MAX_BYTES => Preview::Image { url: at("image") },
-                _ => Preview::Nothing("The image is too large to show. Download it."),
-            }
-        }
-        Kind::Markdown => Preview::Markdown {
-            url: at("markdown"),
-        },
-        Kind::Table => match start
-            .text_without_mark()
-            .and_then(|text| Table::parse(text, path.as_str()))
-        {
-            Some(table) => {
-                if table.is_cut && note.is_empty() {
-                    note = "Showing the first rows and columns. Download the file for the rest."
-                        .to_owned();
-                }
-                Preview::Table(table)
-            }
-            None => Preview::Text(text::lines(start.text().unwrap_or_default())),
-        },
-        Kind::Json => {
-            let source = start.text_without_mark().unwrap_or_default();
-            let indented = json::indent(source);
-            if indented.is_none() && note.is_empty() {
-                note = "The file is not valid JSON.".to_owned();
-            }
-            Preview::Text(text::lines(indented.as_deref().unwrap_or(source)))
-        }
-        Kind::Text => Preview::Text(text::lines(start.text().unwrap_or_default())),
-        Kind::Hex => {
-            note.clear();
-            let offset = parameters.offset.parse().unwrap_or(0_u64) / HEX_BYTES * HEX_BYTES;
-            let part = match offset {
-                0 => None,
-                offset => Some(Start::read(&files, &path, offset, HEX_BYTES as usize).await?),
-            };
-            Preview::Hex(hex(part.as_ref().unwrap_or(&start), &file_url))
-        }
+    let urls = Urls {
+        file: at("file"),
+        image: at("image"),
+        markdown: at("markdown"),
     };
     let views = kinds.iter().map(|of| View {
         label: of.label(),
-        url: links::with(&file_url, &[("view", of.as_str())]),
+        url: links::with(&urls.file, &[("view", of.as_str())]),
         is_current: *of == kind,
     });
+    let views = views.collect();
     let name = text::name(path.file_name());
     let folder = path.parent();
-    Ok(html(&FilePage {
+    let mut page = FilePage {
         layout: visit.layout(format!("{name} – {}", display_name(&context))),
         context: display_name(&context),
         context_url: links::context(&id, ""),
@@ -174,15 +133,88 @@ pub(crate) async fn page(
         size: start.size.map(text::bytes).unwrap_or_default(),
         modified: start.modified.and_then(text::time).unwrap_or_default(),
         etag: start.etag.as_deref().map(text::name).unwrap_or_default(),
-        views: views.collect(),
-        preview,
-        note,
+        views,
+        preview: Preview::Empty,
+        note: String::new(),
         download_url: at("download"),
         delete_url: at("confirm-delete-file"),
         rename_url: links::context(&id, "rename-file"),
         share_url: links::context(&id, "share"),
-        raw_path: path.into(),
-    }))
+        raw_path: path.as_str().to_owned(),
+    };
+    let page = move || {
+        (page.preview, page.note) = preview(kind, &path, &start, part.as_ref(), urls);
+        html(&page)
+    };
+    visit.app.previews.run(page).await
+}
+
+/// The addresses of the previews of a file.
+struct Urls {
+    file: String,
+    image: String,
+    markdown: String,
+}
+
+/// The preview of a file, and a note about what it does not show.
+fn preview(
+    kind: Kind,
+    path: &RemotePath,
+    start: &Start,
+    part: Option<&Start>,
+    urls: Urls,
+) -> (Preview, String) {
+    let cut = match (start.is_cut, start.size) {
+        (true, Some(size)) => format!(
+            "Showing the first {} of {}. Download the file for the rest.",
+            text::bytes(PREVIEW_BYTES as u64),
+            text::bytes(size)
+        ),
+        (true, None) => "Showing the start of the file. Download it for the rest.".to_owned(),
+        _ => String::new(),
+    };
+    let as_text = || Preview::Text(text::lines(start.text().unwrap_or_default()));
+    match kind {
+        _ if start.bytes.is_empty() => (Preview::Empty, cut),
+        Kind::Image => {
+            let preview = match start.size {
+                Some(size) if size <= image::MAX_BYTES => Preview::Image { url: urls.image },
+                _ => Preview::Nothing("The image is too large to show. Download it."),
+            };
+            (preview, String::new())
+        }
+        Kind::Markdown => (Preview::Markdown { url: urls.markdown }, cut),
+        Kind::Table => {
+            let source = start.text_without_mark();
+            match source.and_then(|text| Table::parse(text, path.as_str())) {
+                Some(table) => {
+                    let note = table.note(cut);
+                    (Preview::Table(table), note)
+                }
+                None => (as_text(), cut),
+            }
+        }
+        Kind::Json => {
+            let source = start.text_without_mark().unwrap_or_default();
+            match json::indent(source) {
+                Json::Indented(text) => (Preview::Text(text::lines(&text)), cut),
+                Json::TooLong => {
+                    let note = "The indented text would be too long. This is the text without indentation.";
+                    (Preview::Text(text::lines(source)), note.to_owned())
+                }
+                Json::Invalid if cut.is_empty() => {
+                    let note = "The file is not valid JSON.".to_owned();
+                    (Preview::Text(text::lines(source)), note)
+                }
+                Json::Invalid => (Preview::Text(text::lines(source)), cut),
+            }
+        }
+        Kind::Text => (as_text(), cut),
+        Kind::Hex => {
+            let hex = hex(part.unwrap_or(start), &urls.file);
+            (Preview::Hex(hex), String::new())
+        }
+    }
 }
 
 /// A page in hex, with its neighbours.

@@ -13,8 +13,8 @@ const MAX_CELL: usize = 500;
 pub(super) struct Table {
     pub(super) head: Vec<String>,
     pub(super) rows: Vec<Vec<String>>,
-    /// Whether rows or columns are left out.
-    pub(super) is_cut: bool,
+    rows_are_cut: bool,
+    columns_are_cut: bool,
 }
 
 impl Table {
@@ -29,15 +29,16 @@ impl Table {
         let mut table = Self {
             head: Vec::new(),
             rows: Vec::new(),
-            is_cut: false,
+            rows_are_cut: false,
+            columns_are_cut: false,
         };
         for (index, record) in reader.records().enumerate() {
             let record = record.ok()?;
             if index > MAX_ROWS {
-                table.is_cut = true;
+                table.rows_are_cut = true;
                 break;
             }
-            table.is_cut |= record.len() > MAX_COLUMNS;
+            table.columns_are_cut |= record.len() > MAX_COLUMNS;
             let cells = record.iter().take(MAX_COLUMNS).map(cell).collect();
             match index {
                 0 => table.head = cells,
@@ -45,6 +46,23 @@ impl Table {
             }
         }
         (!table.head.is_empty()).then_some(table)
+    }
+
+    /// What is left out of the text. `cut` is what is left out of the file.
+    pub(super) fn note(&self, cut: String) -> String {
+        let rest = "Download the file for the rest.";
+        match (self.rows_are_cut, self.columns_are_cut) {
+            // They have fewer bytes than were read.
+            (true, true) => {
+                format!("Showing the first {MAX_ROWS} rows and {MAX_COLUMNS} columns. {rest}")
+            }
+            (true, false) => format!("Showing the first {MAX_ROWS} rows. {rest}"),
+            (false, true) if cut.is_empty() => {
+                format!("Showing the first {MAX_COLUMNS} columns. {rest}")
+            }
+            (false, true) => format!("Showing the first {MAX_COLUMNS} columns. {cut}"),
+            (false, false) => cut,
+        }
     }
 }
 
@@ -64,15 +82,28 @@ mod tests {
         let table = Table::parse("a,b\n\"1,\n2\",3\n4\n", "/x.csv").unwrap();
         assert_eq!(table.head, ["a", "b"]);
         assert_eq!(table.rows, [vec!["1,\n2", "3"], vec!["4"]]);
-        assert!(!table.is_cut);
+        assert_eq!(table.note("cut".to_owned()), "cut");
         let tabs = Table::parse("a,b\tc\n", "/x.TSV").unwrap();
         assert_eq!(tabs.head, ["a,b", "c"]);
         let long = format!("{}\n", "x".repeat(MAX_CELL + 1)).repeat(MAX_ROWS + 2);
         let long = Table::parse(&long, "/x.csv").unwrap();
-        assert!(long.is_cut && long.rows.len() == MAX_ROWS);
+        assert_eq!(long.rows.len(), MAX_ROWS);
+        let note = long.note("Showing the first 256.0 KiB.".to_owned());
+        assert_eq!(
+            note,
+            "Showing the first 200 rows. Download the file for the rest."
+        );
         assert_eq!(long.head[0].chars().count(), MAX_CELL + 1);
         let wide = Table::parse(&",".repeat(MAX_COLUMNS), "/x.csv").unwrap();
-        assert!(wide.is_cut && wide.head.len() == MAX_COLUMNS);
+        assert_eq!(wide.head.len(), MAX_COLUMNS);
+        let note = wide.note("Showing the first 256.0 KiB.".to_owned());
+        assert_eq!(
+            note,
+            "Showing the first 50 columns. Showing the first 256.0 KiB."
+        );
+        let both = format!("{}\n", ",".repeat(MAX_COLUMNS)).repeat(MAX_ROWS + 2);
+        let note = Table::parse(&both, "/x.csv").unwrap().note(String::new());
+        assert!(note.starts_with("Showing the first 200 rows and 50 columns."));
         assert!(Table::parse("", "/x.csv").is_none());
     }
 }

@@ -9,6 +9,7 @@
 mod contexts;
 mod files;
 mod metrics;
+mod previews;
 mod proxy;
 mod security;
 mod support;

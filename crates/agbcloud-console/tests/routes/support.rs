@@ -71,6 +71,22 @@ pub(crate) fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// The address of a page about a file.
+pub(crate) fn at(id: &ContextId, page: &str, path: &str) -> String {
+    let id = encode(id.as_str());
+    format!("/contexts/{id}/{page}?path={}", encode(path))
+}
+
+/// The boundary of the parts of forms with files.
+const BOUNDARY: &str = "b0undary";
+
+/// A part of a form with files. `rest` is the rest of its header.
+pub(crate) fn part(name: &str, rest: &str, value: &str) -> String {
+    format!(
+        "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"{rest}\r\n\r\n{value}\r\n"
+    )
+}
+
 /// Adds the fields of a form as the body.
 pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
     let pair = |(name, value): &(&str, &str)| format!("{}={}", encode(name), encode(value));
@@ -168,6 +184,21 @@ impl TestConsole {
         let path = format!("/contexts/{}/content?{query}", encode(id.as_str()));
         let request = self.request(Method::POST, &path).body(content.to_vec());
         page(request.header("x-csrf-token", &self.csrf)).await
+    }
+
+    /// Sends the parts of a form with files, after the token.
+    pub(crate) async fn upload_form(&self, id: &ContextId, parts: &str) -> Page {
+        self.send_form(id, parts.to_owned() + &format!("--{BOUNDARY}--\r\n"))
+            .await
+    }
+
+    /// Sends parts of a form without its end.
+    pub(crate) async fn send_form(&self, id: &ContextId, parts: String) -> Page {
+        let path = format!("/contexts/{}/upload", encode(id.as_str()));
+        let body = part("csrf", "", &self.csrf) + &parts;
+        let request = self.request(Method::POST, &path).body(body);
+        let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        page(request.header(CONTENT_TYPE, content_type)).await
     }
 
     /// Creates a context through the SDK.
