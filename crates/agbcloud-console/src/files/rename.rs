@@ -1,8 +1,15 @@
 //! Renaming a file: a verified copy, then a deletion. The service has no operation for it.
 
-use agbcloud::{DownloadTarget, Files, RemotePath, UploadSource, Uploaded};
+use std::io;
 
-use super::version::{Deletion, Version, delete_version};
+use agbcloud::{DownloadTarget, Files, RemotePath, Uploaded};
+use futures_util::TryStreamExt;
+
+use super::{
+    content::Content,
+    store::{Stored, store},
+    version::{Deletion, Version, delete_version},
+};
 use crate::{
     app::App,
     text,
@@ -14,6 +21,9 @@ use crate::{
         visit::Visit,
     },
 };
+
+/// What to do if the new name is used already.
+const EXISTS_HINT: &str = "Go back and enter another name, or delete that file first.";
 
 pub(crate) async fn post(visit: Visit, Path(id): Path<String>, form: Form) -> Result {
     let from = RemotePath::new(form.get("path"))?;
@@ -43,22 +53,15 @@ fn target(from: &RemotePath, name: &str) -> Result<RemotePath> {
 /// Copies the file and deletes it.
 async fn rename(app: &App, id: &str, from: &RemotePath, to: &RemotePath) -> Result<()> {
     let files = app.client.contexts().files(id);
-    // A store may ignore the condition of the upload below.
-    if Version::find(&files, to).await?.is_some() {
-        return Err(exists(to));
-    }
     let source = files.open(from).await?;
     let version = Version::of(&source);
-    let content = match source.content_length() {
-        Some(length) => UploadSource::reader(source, length),
-        None => UploadSource::reader_to_end(source),
-    };
-    let copy = match files.upload(to, content).if_absent().await {
-        Err(error) if error.status() == Some(412) => return Err(exists(to)),
-        copy => copy?,
-    };
-    let verified = Box::pin(verify(&files, to, &copy)).await;
-    verified.map_err(|failure| kept("The copy could not be verified", to, failure))?;
+    let length = source.content_length();
+    let content = Content::new(source.map_err(io::Error::from), length);
+    let copy = Box::pin(store(&files, to, content, false, EXISTS_HINT)).await?;
+    if let Stored::Confirmed(copy) = copy {
+        let verified = Box::pin(verify(&files, to, &copy)).await;
+        verified.map_err(|failure| kept("The copy could not be verified", to, failure))?;
+    }
     let deleted = Box::pin(delete_version(app, id, from, &version)).await;
     let title = "The file was copied, but the old one was not deleted";
     match deleted.map_err(|failure| kept(title, to, failure))? {
@@ -93,12 +96,6 @@ async fn verify(files: &Files, to: &RemotePath, copy: &Uploaded) -> Result<()> {
         true => Ok(()),
         false => Err(Failure::conflict("The copy differs from the file")),
     }
-}
-
-fn exists(to: &RemotePath) -> Failure {
-    Failure::conflict("A file with this name exists already")
-        .cause(text::name(to.as_str()))
-        .hint("Go back and enter another name, or delete that file first.")
 }
 
 /// A failure after the copy was stored.

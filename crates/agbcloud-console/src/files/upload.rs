@@ -3,11 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use agbcloud::{ErrorDetail, Files, FolderPath, RemotePath, Upload, UploadSource};
+use agbcloud::{Files, FolderPath, RemotePath};
 use axum::{
     Extension, Json,
     body::{Body, HttpBody},
-    extract::{State, multipart::Field},
+    extract::{
+        State,
+        multipart::{Field, MultipartError},
+    },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -15,9 +18,8 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio_util::io::StreamReader;
 
-use super::version::Version;
+use super::{content::Content, store::store};
 use crate::{
     app::App,
     sessions::Session,
@@ -34,6 +36,8 @@ use crate::{
 const TOKEN_HEADER: &str = "x-csrf-token";
 /// Maximum number of files of a form.
 const MAX_FILES: usize = 1000;
+/// What to do if a file exists already.
+const EXISTS_HINT: &str = "Select 'Replace existing files', or rename the file.";
 /// Maximum bytes of a field that is no file.
 const FIELD_BYTES: usize = 4096;
 
@@ -48,8 +52,9 @@ pub(crate) struct Parameters {
     replace: String,
 }
 
+/// The response to a script.
 #[derive(Serialize)]
-struct Stored {
+struct UploadJson {
     path: String,
     bytes: u64,
 }
@@ -77,12 +82,13 @@ pub(crate) async fn content(
         let folder = FolderPath::new(parameters.folder)?;
         let path = target(&folder, &parameters.name)?;
         let body = body.into_data_stream().map_err(io::Error::other);
-        let source = UploadSource::reader(StreamReader::new(body), length);
+        let content = Content::new(body, Some(length));
         let files = app.client.contexts().files(id);
-        let bytes = store(&files, &path, source, !parameters.replace.is_empty()).await?;
-        Ok(Stored {
+        let replace = !parameters.replace.is_empty();
+        let stored = store(&files, &path, content, replace, EXISTS_HINT).await?;
+        Ok(UploadJson {
             path: path.into(),
-            bytes,
+            bytes: stored.bytes(),
         })
     };
     match Box::pin(stored).await {
@@ -153,11 +159,16 @@ async fn read_form(
                 let path = results.next(name);
                 let stored = match path {
                     Ok(path) => Box::pin(store_field(files, &path, field, replace)).await,
-                    Err(failure) => Err(failure),
+                    Err(failure) => Ok(Err(failure)),
                 };
                 match stored {
-                    Ok(()) => results.stored.push(text::name(name)),
-                    Err(failure) => results.rejected.push((text::name(name), failure)),
+                    Ok(Ok(())) => results.stored.push(text::name(name)),
+                    Ok(Err(failure)) => results.rejected.push((text::name(name), failure)),
+                    Err(error) => {
+                        // The rest of the form can't be read either.
+                        results.rejected.push((text::name(name), unreadable(error)));
+                        return Ok(());
+                    }
                 }
             }
             _ => {}
@@ -259,12 +270,13 @@ async fn value(field: &mut Field<'_>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Failure::bad_request("The form is not UTF-8"))
 }
 
+/// Stores a file of a form. Fails if the form can't be read.
 async fn store_field(
     files: &Files,
     path: &RemotePath,
     mut field: Field<'_>,
     replace: bool,
-) -> Result<()> {
+) -> std::result::Result<Result<()>, MultipartError> {
     // The source of an upload can't borrow from the request.
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(1);
     let chunks = futures_util::stream::unfold(receiver, |mut receiver| async move {
@@ -273,56 +285,36 @@ async fn store_field(
     let send = async move {
         loop {
             let chunk = match field.chunk().await {
-                Ok(None) => return,
-                Ok(Some(chunk)) => Ok(chunk),
-                Err(error) => Err(io::Error::other(error)),
+                Ok(None) => return Ok(()),
+                Ok(Some(chunk)) => chunk,
+                Err(error) => {
+                    // Otherwise, the start of the file would be stored.
+                    let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
+                    let _ = sender.send(Err(cut)).await;
+                    return Err(error);
+                }
             };
-            let is_last = chunk.is_err();
             // Fails if the upload has failed.
-            if sender.send(chunk).await.is_err() || is_last {
-                return;
+            if sender.send(Ok(chunk)).await.is_err() {
+                return Ok(());
             }
         }
     };
-    let source = UploadSource::stream(Box::pin(chunks));
-    let (stored, ()) = tokio::join!(store(files, path, source, replace), send);
-    stored.map(drop)
+    let content = Content::new(Box::pin(chunks), None);
+    let store = store(files, path, content, replace, EXISTS_HINT);
+    let (stored, sent) = tokio::join!(store, send);
+    sent.map(|()| stored.map(drop))
 }
 
-async fn store(
-    files: &Files,
-    path: &RemotePath,
-    source: UploadSource,
-    replace: bool,
-) -> Result<u64> {
-    // A store may ignore the condition of the upload below.
-    if !replace && Version::find(files, path).await?.is_some() {
-        return Err(exists(path));
-    }
-    let upload = files.upload(path, source);
-    let upload: Upload = if replace { upload } else { upload.if_absent() };
-    match upload.await {
-        Ok(uploaded) => Ok(uploaded.bytes),
-        Err(error) if error.status() == Some(412) => Err(exists(path)),
-        Err(error) if matches!(error.detail(), Some(ErrorDetail::SizeLimit { .. })) => {
-            Err(Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The file is larger than the service allows",
-            )
-            .cause(error.to_string()))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn exists(path: &RemotePath) -> Failure {
-    Failure::conflict("A file with this name exists already")
-        .cause(text::name(path.as_str()))
-        .hint("Select 'Replace existing files', or rename the file.")
-}
-
-fn unreadable(error: axum::extract::multipart::MultipartError) -> Failure {
-    Failure::new(error.status(), "The form can't be read").cause(error.body_text())
+fn unreadable(error: MultipartError) -> Failure {
+    // Whatever is wrong, the client has sent it.
+    let status = match error.status() {
+        status if status.is_client_error() => status,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Failure::new(status, "The form can't be read")
+        .cause(error.body_text())
+        .hint("Go back and upload the files again.")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod contexts;
 mod files;
+mod lost_responses;
 mod metrics;
 mod previews;
 mod proxy;

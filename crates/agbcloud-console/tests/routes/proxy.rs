@@ -15,7 +15,7 @@ use axum::{
     body::{Body, to_bytes},
     extract::{Request, State},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{CONNECTION, CONTENT_LENGTH, IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING},
     },
     response::{IntoResponse, Response},
@@ -40,6 +40,14 @@ pub(crate) struct Proxy {
     pub(crate) failing_deletions: AtomicU32,
     /// Runs before the next deletion fails.
     before_failure: Mutex<Option<Action>>,
+    /// How many further uploads are answered with status 503 after they were stored.
+    lost_responses: AtomicU32,
+    /// Runs before the next response of an upload is lost.
+    before_loss: Mutex<Option<Action>>,
+    /// How many uploads reached the proxy.
+    pub(crate) uploads: AtomicU32,
+    /// Whether uploads are answered with status 503 without being stored.
+    pub(crate) fails_uploads: AtomicBool,
 }
 
 impl Proxy {
@@ -66,25 +74,36 @@ impl Proxy {
         self.failing_deletions.store(1, Ordering::Relaxed);
     }
 
-    /// Whether this deletion fails.
-    fn takes_failure(&self) -> bool {
-        let less = |count: u32| count.checked_sub(1);
-        let update =
-            self.failing_deletions
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        update.is_ok()
+    /// Loses the response of the next upload, after this.
+    pub(crate) fn lose_response_after(&self, action: impl Future<Output = ()> + Send + 'static) {
+        *self.before_loss.lock().unwrap() = Some(Box::pin(action));
+        self.lost_responses.store(1, Ordering::Relaxed);
     }
+}
+
+/// Whether one of the requests of this number remains.
+fn takes_one(remaining: &AtomicU32) -> bool {
+    let less = |count: u32| count.checked_sub(1);
+    let update = remaining.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    update.is_ok()
+}
+
+/// Runs the action, then fails.
+async fn fail_after(action: &Mutex<Option<Action>>) -> Response {
+    let action = action.lock().unwrap().take();
+    if let Some(action) = action {
+        action.await;
+    }
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if parts.uri.path().ends_with("/DeleteContextFile") && proxy.takes_failure() {
-        let action = proxy.before_failure.lock().unwrap().take();
-        if let Some(action) = action {
-            action.await;
-        }
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let is_deletion = parts.uri.path().ends_with("/DeleteContextFile");
+    if is_deletion && takes_one(&proxy.failing_deletions) {
+        return fail_after(&proxy.before_failure).await;
     }
+    let is_upload = parts.method == Method::PUT;
     let upstream = proxy.upstream.get().unwrap();
     let path = parts.uri.path_and_query().unwrap();
     let mut headers = parts.headers;
@@ -96,10 +115,19 @@ async fn forward(State(proxy): State<Arc<Proxy>>, request: Request) -> Response 
         headers.remove(IF_NONE_MATCH);
     }
     let body = to_bytes(body, MAX_BYTES).await.unwrap();
+    if is_upload {
+        proxy.uploads.fetch_add(1, Ordering::Relaxed);
+        if proxy.fails_uploads.load(Ordering::Relaxed) {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+    }
     let request = proxy
         .http
         .request(parts.method, format!("{upstream}{path}"));
     let answer = request.headers(headers).body(body).send().await.unwrap();
+    if is_upload && answer.status().is_success() && takes_one(&proxy.lost_responses) {
+        return fail_after(&proxy.before_loss).await;
+    }
     let mut response = Response::builder().status(answer.status());
     for (name, value) in answer.headers() {
         if *name != TRANSFER_ENCODING && *name != CONNECTION {

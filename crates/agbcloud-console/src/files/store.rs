@@ -1,0 +1,165 @@
+//! Storing a file. If the response of the store is lost, the stored content shows whether it was stored.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agbcloud::{Error, ErrorDetail, ErrorKind, Files, Operation, RemotePath, Upload, Uploaded};
+use axum::http::StatusCode;
+
+use super::{
+    content::{Content, Sent},
+    version::Version,
+};
+use crate::{
+    text,
+    web::failure::{Failure, Result},
+};
+
+/// A file that was stored.
+pub(super) enum Stored {
+    /// The store has responded.
+    Confirmed(Uploaded),
+    /// The response was lost, and the file has the content that was sent.
+    Compared {
+        /// The size of the content.
+        bytes: u64,
+    },
+}
+
+impl Stored {
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Confirmed(uploaded) => uploaded.bytes,
+            Self::Compared { bytes } => *bytes,
+        }
+    }
+}
+
+/// Stores a file. Fails with the hint if it exists and is not to be replaced.
+pub(super) async fn store(
+    files: &Files,
+    path: &RemotePath,
+    content: Content,
+    replace: bool,
+    exists_hint: &'static str,
+) -> Result<Stored> {
+    let exists = || {
+        Failure::conflict("A file with this name exists already")
+            .cause(text::name(path.as_str()))
+            .hint(exists_hint)
+    };
+    // A store may ignore the condition of the upload below.
+    if !replace && Version::find(files, path).await?.is_some() {
+        return Err(exists());
+    }
+    let upload = files.upload(path, content.source);
+    let upload: Upload = if replace { upload } else { upload.if_absent() };
+    let error = match upload.await {
+        Ok(uploaded) => return Ok(Stored::Confirmed(uploaded)),
+        Err(error) => error,
+    };
+    let is_conflict = is_conflict(&error);
+    if may_be_stored(&error) {
+        return match compare(files, path, &content.sent).await {
+            Found::Same { bytes } => Ok(Stored::Compared { bytes }),
+            Found::Missing if !is_conflict => Err(error.into()),
+            Found::Missing | Found::Other => Err(unknown(path, error)),
+        };
+    }
+    if is_conflict {
+        return Err(exists());
+    }
+    if matches!(error.detail(), Some(ErrorDetail::SizeLimit { .. })) {
+        return Err(Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The file is larger than the service allows",
+        )
+        .cause(error.to_string()));
+    }
+    Err(error.into())
+}
+
+/// Whether the file exists although the upload is under the condition that it does not. S3 responds with 409 to uploads at
+/// the same time.
+fn is_conflict(error: &Error) -> bool {
+    match error.status() {
+        Some(412) => true,
+        Some(409) => error.code() == Some("ConditionalRequestConflict"),
+        _ => false,
+    }
+}
+
+/// Whether an attempt may have stored the file in spite of the failure.
+fn may_be_stored(error: &Error) -> bool {
+    let is_lost = matches!(
+        error.kind(),
+        ErrorKind::Connection
+            | ErrorKind::Timeout
+            | ErrorKind::Unavailable
+            | ErrorKind::InvalidResponse
+            | ErrorKind::Corrupted
+    );
+    let was_sent = error.operation() == Some(Operation::Upload);
+    (is_lost && was_sent) || error.earlier_attempt_may_be_done()
+}
+
+/// A failure after which the file may be stored.
+fn unknown(path: &RemotePath, error: Error) -> Failure {
+    let hint = format!(
+        "The file may have been stored: check {} before you try again.",
+        text::name(path.as_str())
+    );
+    let is_conflict = is_conflict(&error);
+    let failure = Failure::from(error).hint(hint);
+    match is_conflict {
+        true => failure
+            .status(StatusCode::CONFLICT)
+            .title("The response of the service was lost, and the file differs"),
+        false => failure,
+    }
+}
+
+/// What is stored at the path.
+enum Found {
+    /// The content that was sent.
+    Same {
+        bytes: u64,
+    },
+    Missing,
+    /// Another content, or one that can't be read.
+    Other,
+}
+
+/// Compares the stored file with what was sent, by its size and by a hash of its whole content.
+async fn compare(files: &Files, path: &RemotePath, sent: &Arc<Mutex<Sent>>) -> Found {
+    let (expected, mut found) = {
+        let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+        (sent.fingerprint(), sent.same_key())
+    };
+    let mut file = match files.open(path).await {
+        Ok(file) => file,
+        Err(error) if error.detail() == Some(ErrorDetail::FileNotFound) => return Found::Missing,
+        Err(_) => return Found::Other,
+    };
+    let Some(expected) = expected else {
+        return Found::Other;
+    };
+    if file.size().is_some_and(|size| size != expected.bytes()) {
+        return Found::Other;
+    }
+    while let Some(chunk) = file.next().await {
+        // The SDK verifies the checksum at the end of the content.
+        let Ok(chunk) = chunk else {
+            return Found::Other;
+        };
+        found.add(&chunk);
+        if found.bytes() > expected.bytes() {
+            return Found::Other;
+        }
+    }
+    match found == expected {
+        true => Found::Same {
+            bytes: found.bytes(),
+        },
+        false => Found::Other,
+    }
+}
