@@ -57,12 +57,12 @@ pub(super) async fn store(
         Ok(uploaded) => return Ok(Stored::Confirmed(uploaded)),
         Err(error) => error,
     };
-    let is_conflict = is_conflict(&error);
+    let is_conflict = !replace && error.is_failed_condition();
     if may_be_stored(&error) {
         return match compare(files, path, &content.sent).await {
             Found::Same { bytes } => Ok(Stored::Compared { bytes }),
             Found::Missing if !is_conflict => Err(error.into()),
-            Found::Missing | Found::Other => Err(unknown(path, error)),
+            Found::Missing | Found::Other => Err(unknown(path, error, is_conflict)),
         };
     }
     if is_conflict {
@@ -76,16 +76,6 @@ pub(super) async fn store(
         .cause(error.to_string()));
     }
     Err(error.into())
-}
-
-/// Whether the file exists although the upload is under the condition that it does not. S3 responds with 409 to uploads at
-/// the same time.
-fn is_conflict(error: &Error) -> bool {
-    match error.status() {
-        Some(412) => true,
-        Some(409) => error.code() == Some("ConditionalRequestConflict"),
-        _ => false,
-    }
 }
 
 /// Whether an attempt may have stored the file in spite of the failure.
@@ -103,12 +93,11 @@ fn may_be_stored(error: &Error) -> bool {
 }
 
 /// A failure after which the file may be stored.
-fn unknown(path: &RemotePath, error: Error) -> Failure {
+fn unknown(path: &RemotePath, error: Error, is_conflict: bool) -> Failure {
     let hint = format!(
         "The file may have been stored: check {} before you try again.",
         text::name(path.as_str())
     );
-    let is_conflict = is_conflict(&error);
     let failure = Failure::from(error).hint(hint);
     match is_conflict {
         true => failure
